@@ -1,0 +1,72 @@
+//! How long to wait after actions that failed.
+
+use std::time::Duration;
+
+use crate::time::Timestamp;
+
+/// Wait after the first failure.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// Longest wait, reached with the seventh failure in a row: a cured host is back in use within
+/// half a minute.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Waits that double with each failure in a row, from 0.5 s to 30 s; a success ends them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backoff {
+    failures: u32,
+    until: Option<Timestamp>,
+}
+
+impl Backoff {
+    /// Takes note of how an action that ended at `at` came out.
+    pub fn record(&mut self, failed: bool, at: Timestamp) {
+        if !failed {
+            *self = Self::default();
+            return;
+        }
+        let wait = FIRST_WAIT
+            .saturating_mul(1 << self.failures.min(10))
+            .min(LONGEST_WAIT);
+        self.failures = self.failures.saturating_add(1);
+        self.until = Some(at.after(wait));
+    }
+
+    /// Whether the next attempt has to wait. A clock set back never makes the wait longer than
+    /// the longest one.
+    pub fn is_waiting(&self, now: Timestamp) -> bool {
+        self.until
+            .is_some_and(|until| now < until && until.since(now) <= LONGEST_WAIT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::seconds;
+
+    #[test]
+    fn waits_double_up_to_half_a_minute_and_a_success_ends_them() {
+        let mut backoff = Backoff::default();
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            backoff.record(true, seconds(0));
+            let waiting =
+                |ms: &u64| backoff.is_waiting(seconds(0).after(Duration::from_millis(*ms)));
+            waits.push((0..40_000).step_by(500).take_while(waiting).count() * 500);
+        }
+        assert_eq!(
+            waits,
+            [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]
+        );
+        backoff.record(false, seconds(0));
+        assert!(!backoff.is_waiting(seconds(0)));
+    }
+
+    #[test]
+    fn a_clock_set_back_an_hour_does_not_stretch_the_wait() {
+        let mut backoff = Backoff::default();
+        backoff.record(true, seconds(3600));
+        assert!(!backoff.is_waiting(seconds(0)));
+    }
+}

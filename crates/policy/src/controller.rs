@@ -1,0 +1,173 @@
+//! One turn of the loop for one service: sightings and counts in, a tick out. The daemon and the
+//! simulator both call it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::backoff::Backoff;
+use crate::bounds::Bounds;
+use crate::decision::{Decision, decide};
+use crate::fleet::{Fleet, Sighting};
+use crate::load::{LoadHistory, Sample};
+use crate::names::{InstanceName, Slot};
+use crate::patience::NeedHistory;
+use crate::plan::{ActionKind, Plan, Situation, plan};
+use crate::spec::ServiceSpec;
+use crate::tick::{Done, Observation, Tick};
+use crate::time::Timestamp;
+
+/// What holds for a service at this turn, whatever is seen of it.
+#[derive(Debug, Clone)]
+pub struct Surroundings<'a> {
+    /// The service's description.
+    pub spec: &'a ServiceSpec,
+    /// The bounds in force: the file's, or those that an operator set.
+    pub bounds: Bounds,
+    /// Slots that no instance of any service holds, in the order of use.
+    pub free_slots: &'a [Slot],
+    /// How many more launches the host takes now.
+    pub launches_left: u32,
+    /// How long an instance may take from its clone to its first good health check.
+    pub launch_timeout: Duration,
+    /// Whether a process of the load balancer that an earlier configuration left behind may still
+    /// send requests to draining instances.
+    pub drains_held: bool,
+}
+
+/// What was seen of a service at this turn.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// What the load balancer counted since the turn before; nothing when it could not be asked.
+    pub sample: Option<Sample>,
+    /// CPU time that the instances use together, in cores; nothing when it is not known.
+    pub cpu_cores: Option<f64>,
+    /// Every instance that exists or is being made.
+    pub sightings: Vec<Sighting>,
+    /// Actions that came to their end since the turn before.
+    pub done: Vec<Done>,
+}
+
+/// What one service's loop remembers from turn to turn. It may be lost at any moment: a new one
+/// keeps what runs until it knows better.
+#[derive(Debug, Clone, Default)]
+pub struct Controller {
+    load: LoadHistory,
+    needs: NeedHistory,
+    fleet: Fleet,
+    decided: Option<u32>,
+    launches: Backoff,
+    failures: BTreeMap<InstanceName, Backoff>,
+}
+
+impl Controller {
+    /// Takes one turn: observes, decides and plans.
+    ///
+    /// The tick's `sequence` is 0 until it is kept.
+    pub fn turn(&mut self, around: &Surroundings, seen: Seen, now: Timestamp) -> Tick {
+        self.take_note(&seen, now);
+        let Seen {
+            sample,
+            cpu_cores,
+            sightings,
+            done,
+        } = seen;
+        self.fleet = Fleet::seen(&self.fleet, sightings, around.launch_timeout, now);
+        let decision = self.decide(around, now);
+        let plan = self.plan(around, &decision, now);
+        Tick {
+            sequence: 0,
+            at: now,
+            service: around.spec.name.clone(),
+            observation: self.observation(sample, cpu_cores),
+            decision,
+            plan: plan.actions,
+            blocked: plan.blocked,
+            done,
+        }
+    }
+
+    /// The fleet as of the last turn.
+    pub const fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Learns from the counts and from how actions ended.
+    fn take_note(&mut self, seen: &Seen, now: Timestamp) {
+        match seen.sample {
+            Some(sample) => self.load.push(now, sample),
+            None => self.load.clear(),
+        }
+        for done in &seen.done {
+            let failed = done.error.is_some();
+            if done.kind == ActionKind::Clone {
+                self.launches.record(failed, done.finished_at);
+            } else {
+                let backoff = self.failures.entry(done.instance.clone()).or_default();
+                backoff.record(failed, done.finished_at);
+            }
+        }
+        let exists = |name: &InstanceName| seen.sightings.iter().any(|s| s.name == *name);
+        self.failures
+            .retain(|name, backoff| *backoff != Backoff::default() && exists(name));
+    }
+
+    fn decide(&mut self, around: &Surroundings, now: Timestamp) -> Decision {
+        let current = self.decided.unwrap_or_else(|| self.fleet.capacity());
+        let load = self.load.offered();
+        let decision = decide(
+            around.spec,
+            around.bounds,
+            load,
+            &mut self.needs,
+            current,
+            now,
+        );
+        if let Decision::Target { ready, .. } = decision {
+            self.decided = Some(ready);
+        }
+        decision
+    }
+
+    fn plan(&self, around: &Surroundings, decision: &Decision, now: Timestamp) -> Plan {
+        let waits = |(_, backoff): &(_, &Backoff)| backoff.is_waiting(now);
+        let resting: Vec<_> = self
+            .failures
+            .iter()
+            .filter(waits)
+            .map(|(name, _)| name.clone())
+            .collect();
+        let situation = Situation {
+            service: &around.spec.name,
+            free_slots: around.free_slots,
+            launches_left: around.launches_left,
+            launches_back_off: self.launches.is_waiting(now),
+            resting: &resting,
+            drain_timeout: around.spec.scale_in.drain_timeout,
+            drains_held: around.drains_held,
+        };
+        let plan = plan(&self.fleet, decision, &situation, now);
+        debug_assert_eq!(
+            crate::check::violations(&self.fleet, decision, &plan, &situation),
+            [],
+            "{plan:?} for {decision:?} and {:?}",
+            self.fleet
+        );
+        plan
+    }
+
+    fn observation(&self, sample: Option<Sample>, cpu_cores: Option<f64>) -> Observation {
+        let answered = self.load.answered();
+        Observation {
+            offered_rps: self.load.offered().map(|load| load.total_rps()),
+            served_rps: answered.map(|(served, _)| served),
+            rejected_rps: answered.map(|(_, rejected)| rejected),
+            queued: sample.map(|sample| sample.queued),
+            in_flight: sample.map(|sample| sample.in_flight),
+            cpu_cores,
+            phases: self.fleet.counts(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! The loop against a small world of containers that die, launches that fail, statistics that go
+//! missing and clocks that jump. In builds with debug assertions the controller holds every plan to
+//! the plan checker.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::fleet::{Container, Phase, Rotation};
+use crate::testing::{seconds, slots, store};
+
+/// A host with one service, moving in steps of 100 ms.
+struct World {
+    now: Timestamp,
+    containers: BTreeMap<InstanceName, (Container, Rotation)>,
+    started: Vec<(Timestamp, crate::plan::Action)>,
+    controller: Controller,
+    spec: ServiceSpec,
+    bounds: Bounds,
+}
+
+/// What happens in the world during one step.
+#[derive(Debug, Clone)]
+struct Step {
+    arrivals: Option<u64>,
+    dies: Option<usize>,
+    launches_fail: bool,
+    clock_jump_ms: i64,
+    max: u32,
+}
+
+impl World {
+    fn new() -> Self {
+        let spec = store();
+        Self {
+            now: seconds(0),
+            containers: BTreeMap::new(),
+            started: Vec::new(),
+            controller: Controller::default(),
+            bounds: spec.bounds,
+            spec,
+        }
+    }
+
+    fn step(&mut self, step: &Step) -> Tick {
+        let now = self
+            .now
+            .as_millis()
+            .saturating_add_signed(100 + step.clock_jump_ms);
+        self.now = Timestamp::from_millis(now);
+        if let Some(index) = step.dies {
+            let name = self.containers.keys().nth(index).cloned();
+            name.and_then(|name| self.containers.remove(&name));
+        }
+        self.bounds = Bounds::new(1, step.max).unwrap();
+        let done = self.finish(step.launches_fail);
+        let seen = self.look(step.arrivals, done);
+        let free: Vec<_> = slots(1..=13).filter(|slot| !self.holds(*slot)).collect();
+        let around = Surroundings {
+            spec: &self.spec,
+            bounds: self.bounds,
+            free_slots: &free,
+            launches_left: 4,
+            launch_timeout: Duration::from_secs(10),
+            drains_held: false,
+        };
+        let tick = self.controller.turn(&around, seen, self.now);
+        self.started = tick
+            .plan
+            .iter()
+            .map(|action| (self.now, action.clone()))
+            .collect();
+        tick
+    }
+
+    fn holds(&self, slot: Slot) -> bool {
+        self.containers.keys().any(|name| name.slot() == slot)
+    }
+
+    /// Every action ends one step after it was planned.
+    fn finish(&mut self, launches_fail: bool) -> Vec<Done> {
+        let mut done = Vec::new();
+        for (planned_at, action) in std::mem::take(&mut self.started) {
+            let failed = launches_fail && action.kind == ActionKind::Clone;
+            match action.kind {
+                ActionKind::Clone if failed => {
+                    let leftover = (Container::Stopped, Rotation::Out);
+                    self.containers.insert(action.instance.clone(), leftover);
+                }
+                ActionKind::Stop => {
+                    self.containers.remove(&action.instance);
+                }
+                ActionKind::Clone => {
+                    let ready = (Container::Running, Rotation::In { healthy: true });
+                    self.containers.insert(action.instance.clone(), ready);
+                }
+                ActionKind::Admit | ActionKind::Drain => {
+                    if let Some((_, rotation)) = self.containers.get_mut(&action.instance) {
+                        let admitted = action.kind == ActionKind::Admit;
+                        let healthy = Rotation::In { healthy: true };
+                        *rotation = if admitted { healthy } else { Rotation::Drain };
+                    }
+                }
+            }
+            done.push(Done {
+                kind: action.kind,
+                instance: action.instance,
+                slot: action.slot,
+                planned_at,
+                finished_at: self.now,
+                error: failed.then(|| "no space left on device".to_owned()),
+            });
+        }
+        done
+    }
+
+    fn look(&self, arrivals: Option<u64>, done: Vec<Done>) -> Seen {
+        let sample = arrivals.map(|arrivals| Sample {
+            elapsed: Duration::from_millis(100),
+            arrivals,
+            served: arrivals,
+            rejected: 0,
+            queued: 0,
+            in_flight: 0,
+        });
+        let sighting = |(name, (container, rotation)): (&InstanceName, &(_, _))| Sighting {
+            name: name.clone(),
+            container: *container,
+            rotation: *rotation,
+            in_flight: Some(0),
+            outdated: false,
+            under_way: None,
+        };
+        let sightings = self.containers.iter().map(sighting).collect();
+        Seen {
+            sample,
+            cpu_cores: None,
+            sightings,
+            done,
+        }
+    }
+
+    fn ready(&self) -> usize {
+        self.controller.fleet().in_phase(Phase::Ready).count()
+    }
+}
+
+fn calm(arrivals: u64) -> Step {
+    Step {
+        arrivals: Some(arrivals),
+        dies: None,
+        launches_fail: false,
+        clock_jump_ms: 0,
+        max: 10,
+    }
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let arrivals =
+        prop_oneof![8 => (0_u64..60).prop_map(Some), 1 => Just(None), 1 => Just(Some(900))];
+    let dies = prop::option::weighted(0.05, 0_usize..10);
+    let jump = prop_oneof![30 => Just(0_i64), 1 => -5000..5000_i64];
+    (arrivals, dies, prop::bool::weighted(0.1), jump, 1_u32..=10).prop_map(
+        |(arrivals, dies, launches_fail, clock_jump_ms, max)| Step {
+            arrivals,
+            dies,
+            launches_fail,
+            clock_jump_ms,
+            max,
+        },
+    )
+}
+
+#[test]
+fn a_service_starts_at_its_lower_bound_and_follows_the_load_out_and_in() {
+    let mut world = World::new();
+    for _ in 0..5 {
+        world.step(&calm(2));
+    }
+    assert_eq!(world.ready(), 1);
+    for _ in 0..15 {
+        world.step(&calm(20));
+    }
+    assert_eq!(world.ready(), 5);
+    for _ in 0..99 {
+        world.step(&calm(2));
+    }
+    assert_eq!(world.ready(), 5, "patience");
+    for _ in 0..15 {
+        world.step(&calm(2));
+    }
+    assert_eq!(world.ready(), 1);
+}
+
+#[test]
+fn failing_launches_are_tried_again_ever_more_slowly_until_one_succeeds() {
+    let mut world = World::new();
+    let failing = Step {
+        launches_fail: true,
+        ..calm(2)
+    };
+    let attempts: usize = (0..100)
+        .map(|_| {
+            world
+                .step(&failing)
+                .plan
+                .iter()
+                .filter(|a| a.kind == ActionKind::Clone)
+                .count()
+        })
+        .sum();
+    assert!((4..=6).contains(&attempts), "{attempts} attempts in 10 s");
+    for _ in 0..100 {
+        world.step(&calm(2));
+    }
+    assert_eq!(world.ready(), 1);
+    assert_eq!(world.containers.len(), 1, "leftovers are removed");
+}
+
+proptest! {
+    /// The plan checker runs inside the controller; here the world must also come to rest.
+    #[test]
+    fn whatever_happened_a_calm_world_settles_at_what_the_load_needs(
+        steps in prop::collection::vec(any_step(), 1..120)
+    ) {
+        let mut world = World::new();
+        for step in &steps {
+            world.step(step);
+        }
+        // The longest back-off is 30 s, a clock jump 5 s, the patience 10 s.
+        for _ in 0..600 {
+            world.step(&calm(8));
+        }
+        prop_assert_eq!(world.ready(), 2);
+        prop_assert_eq!(world.containers.len(), 2);
+    }
+}

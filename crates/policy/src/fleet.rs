@@ -1,0 +1,303 @@
+//! The instances of a service, as the host and the load balancer show them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::{InstanceName, Slot};
+use crate::plan::ActionKind;
+use crate::time::Timestamp;
+
+/// How long an instance in rotation may fail its health checks before it counts as failed. A
+/// single refused connection marks a server down for the 200 ms to its next check.
+const UNHEALTHY_GRACE: Duration = Duration::from_secs(2);
+
+/// What an instance is doing. An instance that is gone is not in the fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Cloned or booting, or running and not in rotation yet.
+    Starting,
+    /// In rotation.
+    Ready,
+    /// Booted and frozen, out of rotation.
+    Warm,
+    /// Finishing its requests, given no new ones.
+    Draining,
+    /// Dead, hung, or never came up: to be removed.
+    Failed,
+}
+
+/// What the host says of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Container {
+    /// There is none: it is still being cloned, or it is gone.
+    Absent,
+    /// It exists and does not run.
+    Stopped,
+    /// It runs.
+    Running,
+}
+
+/// What the load balancer does with an instance's slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// Out of rotation.
+    Out,
+    /// In rotation, and its health checks say this.
+    In {
+        /// Whether the last health check was good.
+        healthy: bool,
+    },
+    /// Draining.
+    Drain,
+}
+
+/// Everything that was seen of one instance at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// The instance.
+    pub name: InstanceName,
+    /// What the host says.
+    pub container: Container,
+    /// What the load balancer does.
+    pub rotation: Rotation,
+    /// Requests given to it and not answered yet; unknown without statistics.
+    pub in_flight: Option<u32>,
+    /// Whether it was cloned from an older template than the service has now.
+    pub outdated: bool,
+    /// The action on it that has been started and not finished.
+    pub under_way: Option<ActionKind>,
+}
+
+/// An instance of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Its name.
+    pub name: InstanceName,
+    /// What it is doing.
+    pub phase: Phase,
+    /// Since when it has been doing that, as far as this process has seen.
+    pub since: Timestamp,
+    /// Requests given to it and not answered yet; unknown without statistics.
+    pub in_flight: Option<u32>,
+    /// Whether it was cloned from an older template than the service has now.
+    pub outdated: bool,
+    /// The action on it that has been started and not finished.
+    pub under_way: Option<ActionKind>,
+    /// Since when its health checks have failed while it was in rotation.
+    unhealthy_since: Option<Timestamp>,
+}
+
+impl Instance {
+    /// Its slot.
+    pub fn slot(&self) -> Slot {
+        self.name.slot()
+    }
+
+    /// Whether it serves, or will without further decisions.
+    pub fn counts_as_capacity(&self) -> bool {
+        matches!(self.phase, Phase::Starting | Phase::Ready)
+    }
+}
+
+/// The instances of one service, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fleet {
+    instances: Vec<Instance>,
+}
+
+/// How many instances are in each phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseCounts {
+    /// In [`Phase::Starting`].
+    pub starting: u32,
+    /// In [`Phase::Ready`].
+    pub ready: u32,
+    /// In [`Phase::Warm`].
+    pub warm: u32,
+    /// In [`Phase::Draining`].
+    pub draining: u32,
+    /// In [`Phase::Failed`].
+    pub failed: u32,
+}
+
+impl Fleet {
+    /// The fleet that these sightings show. The fleet seen before tells since when each instance
+    /// has been in its phase; one that starts for longer than `launch_timeout` has failed.
+    #[must_use]
+    pub fn seen(
+        before: &Self,
+        sightings: Vec<Sighting>,
+        launch_timeout: Duration,
+        now: Timestamp,
+    ) -> Self {
+        let earlier: BTreeMap<&InstanceName, &Instance> = before
+            .instances
+            .iter()
+            .map(|instance| (&instance.name, instance))
+            .collect();
+        let mut instances: Vec<Instance> = sightings
+            .into_iter()
+            .map(|seen| {
+                let known = earlier.get(&seen.name).copied();
+                instance(known, seen, launch_timeout, now)
+            })
+            .collect();
+        instances.sort_by(|a, b| a.name.cmp(&b.name));
+        Self { instances }
+    }
+
+    /// The instances, in the order of their names.
+    pub fn instances(&self) -> &[Instance] {
+        &self.instances
+    }
+
+    /// The instances in `phase`.
+    pub fn in_phase(&self, phase: Phase) -> impl Iterator<Item = &Instance> {
+        self.instances
+            .iter()
+            .filter(move |instance| instance.phase == phase)
+    }
+
+    /// How many serve, or will without further decisions: clones under way count, draining
+    /// instances do not.
+    pub fn capacity(&self) -> u32 {
+        let counts = self.counts();
+        counts.starting + counts.ready
+    }
+
+    /// How many instances are in each phase.
+    pub fn counts(&self) -> PhaseCounts {
+        let mut counts = PhaseCounts::default();
+        for instance in &self.instances {
+            let count = match instance.phase {
+                Phase::Starting => &mut counts.starting,
+                Phase::Ready => &mut counts.ready,
+                Phase::Warm => &mut counts.warm,
+                Phase::Draining => &mut counts.draining,
+                Phase::Failed => &mut counts.failed,
+            };
+            *count += 1;
+        }
+        counts
+    }
+}
+
+/// One instance, from what was known and what is seen.
+fn instance(
+    known: Option<&Instance>,
+    seen: Sighting,
+    launch_timeout: Duration,
+    now: Timestamp,
+) -> Instance {
+    let unhealthy_since = match seen.rotation {
+        Rotation::In { healthy: false } => {
+            Some(known.and_then(|known| known.unhealthy_since).unwrap_or(now))
+        }
+        _ => None,
+    };
+    let phase = match visible_phase(&seen) {
+        Phase::Ready if unhealthy_since.is_some_and(|at| now.since(at) >= UNHEALTHY_GRACE) => {
+            Phase::Failed
+        }
+        Phase::Starting => {
+            let late = |known: &Instance| match known.phase {
+                Phase::Failed => true,
+                Phase::Starting => now.since(known.since) >= launch_timeout,
+                _ => false,
+            };
+            let gave_up = seen.under_way.is_none() && known.is_some_and(late);
+            if gave_up {
+                Phase::Failed
+            } else {
+                Phase::Starting
+            }
+        }
+        phase => phase,
+    };
+    let since = known
+        .filter(|known| known.phase == phase)
+        .map_or(now, |known| known.since);
+    Instance {
+        name: seen.name,
+        phase,
+        since,
+        in_flight: seen.in_flight,
+        outdated: seen.outdated,
+        under_way: seen.under_way,
+        unhealthy_since,
+    }
+}
+
+/// The phase that one look shows, without the past.
+fn visible_phase(seen: &Sighting) -> Phase {
+    match (seen.under_way, seen.container, seen.rotation) {
+        // `lxc-copy` makes the container before it starts it, so a stopped one is no failure yet.
+        (Some(ActionKind::Clone), _, _) => Phase::Starting,
+        // An action under way counts as done: the next plan must neither repeat nor double it.
+        (Some(ActionKind::Stop), _, Rotation::Out) => Phase::Draining,
+        (Some(ActionKind::Drain), Container::Running, _) => Phase::Draining,
+        (Some(ActionKind::Admit), Container::Running, Rotation::Drain) => Phase::Starting,
+        (_, Container::Absent | Container::Stopped, _) => Phase::Failed,
+        (_, Container::Running, Rotation::Out) => Phase::Starting,
+        (_, Container::Running, Rotation::In { .. }) => Phase::Ready,
+        (_, Container::Running, Rotation::Drain) => Phase::Draining,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{seconds, sighting};
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    fn phase_of(before: &Fleet, seen: Sighting, at: u64) -> (Fleet, Phase) {
+        let fleet = Fleet::seen(before, vec![seen], TIMEOUT, seconds(at));
+        let phase = fleet.instances[0].phase;
+        (fleet, phase)
+    }
+
+    #[test]
+    fn a_container_being_cloned_is_starting_although_it_does_not_run() {
+        let mut seen = sighting(1, Container::Stopped, Rotation::Out);
+        assert_eq!(
+            phase_of(&Fleet::default(), seen.clone(), 0).1,
+            Phase::Failed
+        );
+        seen.under_way = Some(ActionKind::Clone);
+        assert_eq!(phase_of(&Fleet::default(), seen, 0).1, Phase::Starting);
+    }
+
+    #[test]
+    fn an_instance_that_never_comes_up_fails_after_the_launch_timeout_and_stays_failed() {
+        let seen = sighting(1, Container::Running, Rotation::Out);
+        let (fleet, phase) = phase_of(&Fleet::default(), seen.clone(), 0);
+        assert_eq!(phase, Phase::Starting);
+        let (fleet, phase) = phase_of(&fleet, seen.clone(), 10);
+        assert_eq!(phase, Phase::Failed);
+        assert_eq!(phase_of(&fleet, seen, 11).1, Phase::Failed);
+    }
+
+    #[test]
+    fn a_server_down_for_a_moment_is_still_ready() {
+        let down = sighting(1, Container::Running, Rotation::In { healthy: false });
+        let up = sighting(1, Container::Running, Rotation::In { healthy: true });
+        let (fleet, phase) = phase_of(&Fleet::default(), down.clone(), 0);
+        assert_eq!(phase, Phase::Ready);
+        let (fleet, _) = phase_of(&fleet, up, 1);
+        let (fleet, _) = phase_of(&fleet, down.clone(), 2);
+        assert_eq!(phase_of(&fleet, down.clone(), 3).1, Phase::Ready);
+        assert_eq!(phase_of(&fleet, down, 4).1, Phase::Failed);
+    }
+
+    #[test]
+    fn a_phase_is_dated_from_its_first_sighting() {
+        let ready = sighting(1, Container::Running, Rotation::In { healthy: true });
+        let (fleet, _) = phase_of(&Fleet::default(), ready.clone(), 3);
+        let (fleet, _) = phase_of(&fleet, ready, 7);
+        assert_eq!(fleet.instances[0].since, seconds(3));
+    }
+}

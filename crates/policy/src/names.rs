@@ -1,0 +1,350 @@
+//! The names of services, images, templates and instances, and the slot from which an instance's
+//! address, MAC, network interface and load balancer entry derive.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// Every container that Bellows makes is named with this prefix, and nothing else is ever touched.
+pub const CONTAINER_PREFIX: &str = "bw-";
+
+/// Longest service name in bytes. With prefix, slot and birth an instance's name stays below 64
+/// bytes, the longest host name that Linux takes.
+const SERVICE_NAME_MAX_BYTES: usize = 31;
+
+/// A text that is not a valid name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Not a service or image name.
+    #[error(
+        "`{0}` is not a name: use 1 to 31 of a-z, 0-9 and `-`, starting with a letter and not ending with `-`"
+    )]
+    Name(String),
+    /// Not an instance's name.
+    #[error("`{0}` is not the name of an instance: it reads bw-SERVICE-SLOT-BIRTH")]
+    Instance(String),
+    /// Not a template's name.
+    #[error("`{0}` is not the name of a template: it reads bw-SERVICE-tDIGEST with 8 hex digits")]
+    Template(String),
+    /// Not a slot number.
+    #[error("{0} is not a slot: slots go from 1 to {max}", max = Slot::MAX)]
+    Slot(u32),
+}
+
+/// The name of a service: 1 to 31 of `a-z`, `0-9` and `-`, starting with a letter, not ending in `-`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ServiceName(String);
+
+impl ServiceName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ServiceName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let good = (1..=SERVICE_NAME_MAX_BYTES).contains(&text.len())
+            && text.bytes().all(allowed)
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && !text.ends_with('-');
+        if good {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::Name(text.to_owned()))
+        }
+    }
+}
+
+/// The name of an image, which is the name of its recipe's folder in `rootfs/`. Same form as a
+/// service's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ImageName(ServiceName);
+
+impl ImageName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for ImageName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        text.parse().map(Self)
+    }
+}
+
+/// The place of an instance on the host, 1 to 1,000. Two instances never share one at a time.
+///
+/// The slot gives the address, the MAC, the host's end of the network cable and the server in the
+/// load balancer, so the same address always has the same MAC and a change of membership never
+/// changes an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Slot(u16);
+
+impl Slot {
+    /// The highest slot: 1,000 instances and a gateway fit the default /22 network of 1,022
+    /// addresses.
+    pub const MAX: u16 = 1000;
+
+    /// The slot as a number, 1 to 1,000.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<u32> for Slot {
+    type Error = NameError;
+
+    fn try_from(number: u32) -> Result<Self, NameError> {
+        match u16::try_from(number) {
+            Ok(n @ 1..=Self::MAX) => Ok(Self(n)),
+            _ => Err(NameError::Slot(number)),
+        }
+    }
+}
+
+impl From<Slot> for u32 {
+    fn from(slot: Slot) -> Self {
+        slot.0.into()
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The name of an instance's container: `bw-{service}-{slot}-{birth}`, where birth is the moment
+/// of its plan in milliseconds since 1970 in base 36. Names are never used twice.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct InstanceName {
+    text: String,
+    service: ServiceName,
+    slot: Slot,
+}
+
+impl InstanceName {
+    /// The name of the instance of `service` that is planned for `slot` at `birth`.
+    pub fn new(service: &ServiceName, slot: Slot, birth: Timestamp) -> Self {
+        let text = format!(
+            "{CONTAINER_PREFIX}{service}-{slot}-{}",
+            base36(birth.as_millis())
+        );
+        Self {
+            text,
+            service: service.clone(),
+            slot,
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The service that the instance belongs to.
+    pub fn service(&self) -> &ServiceName {
+        &self.service
+    }
+
+    /// The slot that the instance holds.
+    pub fn slot(&self) -> Slot {
+        self.slot
+    }
+}
+
+impl FromStr for InstanceName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        // `bw-a-5-tdeadbeef` is the template of the service `a-5`, not an instance of `a` in slot 5:
+        // births reach nine digits that start with `t` in the year 4562.
+        let parts = || {
+            if text.parse::<TemplateName>().is_ok() {
+                return None;
+            }
+            let (rest, birth) = text.strip_prefix(CONTAINER_PREFIX)?.rsplit_once('-')?;
+            let (service, slot) = rest.rsplit_once('-')?;
+            let birth_is_base36 = !birth.is_empty()
+                && birth
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+            let slot_is_plain = !slot.starts_with(['0', '+']);
+            let slot = Slot::try_from(slot.parse::<u32>().ok()?).ok()?;
+            (birth_is_base36 && slot_is_plain).then_some((service.parse().ok()?, slot))
+        };
+        let (service, slot) = parts().ok_or_else(|| NameError::Instance(text.to_owned()))?;
+        Ok(Self {
+            text: text.to_owned(),
+            service,
+            slot,
+        })
+    }
+}
+
+/// The name of a template's container: `bw-{service}-t{digest}`, where the digest of 8 hex digits
+/// covers everything that went into the template.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TemplateName {
+    text: String,
+    service: ServiceName,
+}
+
+impl TemplateName {
+    /// The name of the template of `service` whose inputs have this digest.
+    pub fn new(service: &ServiceName, digest: u32) -> Self {
+        Self {
+            text: format!("{CONTAINER_PREFIX}{service}-t{digest:08x}"),
+            service: service.clone(),
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The service that the template belongs to.
+    pub fn service(&self) -> &ServiceName {
+        &self.service
+    }
+}
+
+impl FromStr for TemplateName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let service = || {
+            let (service, digest) = text.strip_prefix(CONTAINER_PREFIX)?.rsplit_once("-t")?;
+            let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+            (digest.len() == 8 && digest.bytes().all(is_hex)).then(|| service.parse().ok())?
+        };
+        let service = service().ok_or_else(|| NameError::Template(text.to_owned()))?;
+        Ok(Self {
+            text: text.to_owned(),
+            service,
+        })
+    }
+}
+
+/// Text conversions that every name shares: shown, and read back from, its one spelling.
+macro_rules! name_is_text {
+    ($($name:ty),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.as_str().to_owned()
+            }
+        }
+    )*};
+}
+
+name_is_text!(ServiceName, ImageName, InstanceName, TemplateName);
+
+/// A number in base 36, without leading zeros.
+fn base36(mut number: u64) -> String {
+    let mut digits = Vec::new();
+    loop {
+        let digit = u32::try_from(number % 36).unwrap_or_default();
+        digits.push(char::from_digit(digit, 36).unwrap_or('0'));
+        number /= 36;
+        if number == 0 {
+            return digits.iter().rev().collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_outside_the_charset_are_refused() {
+        for bad in [
+            "",
+            "A",
+            "1a",
+            "-a",
+            "a-",
+            "a_b",
+            "a b",
+            "a\nb",
+            "../a",
+            &"a".repeat(32),
+        ] {
+            assert!(bad.parse::<ServiceName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_template_is_never_taken_for_an_instance() {
+        let service: ServiceName = "store".parse().unwrap();
+        let template = TemplateName::new(&service, 0xdead_beef);
+        assert_eq!(template.as_str(), "bw-store-tdeadbeef");
+        assert!(template.as_str().parse::<InstanceName>().is_err());
+        assert_eq!(template.as_str().parse(), Ok(template));
+        assert!("bw-a-5-tdeadbeef".parse::<InstanceName>().is_err());
+    }
+
+    #[test]
+    fn slots_outside_the_network_are_refused() {
+        assert!(Slot::try_from(0).is_err());
+        assert!(Slot::try_from(1001).is_err());
+        assert!(serde_json::from_str::<Slot>("70000").is_err());
+        assert_eq!(
+            serde_json::to_string(&Slot::try_from(17).unwrap()).unwrap(),
+            "17"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn an_instance_name_reads_back_as_its_parts(
+            service in "[a-z][a-z0-9-]{0,29}[a-z0-9]", slot in 1_u32..=1000, birth in 0_u64..1 << 45
+        ) {
+            let service: ServiceName = service.parse().unwrap();
+            let slot = Slot::try_from(slot).unwrap();
+            let name = InstanceName::new(&service, slot, Timestamp::from_millis(birth));
+            let read: InstanceName = name.as_str().parse().unwrap();
+            prop_assert_eq!(read.service(), &service);
+            prop_assert_eq!(read.slot(), slot);
+            prop_assert!(name.as_str().len() < 64);
+        }
+
+        #[test]
+        fn any_text_is_judged_without_a_panic(text in ".{0,80}") {
+            let _ = text.parse::<InstanceName>();
+            let _ = text.parse::<TemplateName>();
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! The actions that lead from the fleet to the decision. A plan leaves no choice to whoever
+//! carries it out.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::Decision;
+use crate::fleet::{Fleet, Instance, Phase};
+use crate::names::{InstanceName, ServiceName, Slot};
+use crate::time::Timestamp;
+
+/// What can be done with an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    /// Clone it from the template, wait until it is healthy, put it in rotation.
+    Clone,
+    /// It runs already: wait until it is healthy, put it in rotation.
+    Admit,
+    /// Give it no new requests.
+    Drain,
+    /// Take it out of rotation, stop it and remove what is left of it.
+    Stop,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Action {
+    /// What to do.
+    #[serde(rename = "action")]
+    pub kind: ActionKind,
+    /// With which instance.
+    pub instance: InstanceName,
+    /// The instance's slot.
+    pub slot: Slot,
+}
+
+impl Action {
+    /// Doing `kind` with `instance`.
+    pub fn new(kind: ActionKind, instance: InstanceName) -> Self {
+        let slot = instance.slot();
+        Self {
+            kind,
+            instance,
+            slot,
+        }
+    }
+}
+
+/// Why something that is wanted is not in the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Blocked {
+    /// Launches failed of late; the next attempt waits.
+    LaunchBackoff,
+    /// As many launches are under way as the host takes at once.
+    LaunchLimit,
+    /// Every slot of the service is taken.
+    NoFreeSlot,
+    /// The last action on the instance failed a moment ago; the next attempt waits.
+    ActionBackoff,
+}
+
+/// The steps to take now, all of which may run side by side, and what had to be left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Plan {
+    /// The steps.
+    pub actions: Vec<Action>,
+    /// What was wanted and could not be planned, each reason once.
+    pub blocked: Vec<Blocked>,
+}
+
+/// What a plan must know beside the fleet and the decision.
+#[derive(Debug, Clone)]
+pub struct Situation<'a> {
+    /// The service.
+    pub service: &'a ServiceName,
+    /// Slots that no instance of any service holds, in the order of use.
+    pub free_slots: &'a [Slot],
+    /// How many more launches the host takes now.
+    pub launches_left: u32,
+    /// Whether launches failed of late and the next attempt has to wait.
+    pub launches_back_off: bool,
+    /// Instances whose last action failed a moment ago.
+    pub resting: &'a [InstanceName],
+    /// How long a draining instance may take to finish its requests.
+    pub drain_timeout: Duration,
+    /// Whether a process of the load balancer that an earlier configuration left behind may still
+    /// send requests to draining instances.
+    pub drains_held: bool,
+}
+
+/// Plans the way from `fleet` to `decision`. A decision to hold changes nothing at all.
+///
+/// Clones under way count as capacity and draining instances are not compensated. While an
+/// outdated instance serves, one instance more than decided is launched, and outdated ones are
+/// the first to go: a new template replaces its predecessors one by one, without a gap.
+pub fn plan(fleet: &Fleet, decision: &Decision, around: &Situation, now: Timestamp) -> Plan {
+    let Decision::Target { ready: target, .. } = *decision else {
+        return Plan::default();
+    };
+    let mut draft = Draft {
+        around,
+        plan: Plan::default(),
+    };
+    draft.clean_up(fleet, now);
+    let outdated = fleet
+        .instances()
+        .iter()
+        .any(|i| i.counts_as_capacity() && i.outdated);
+    let wanted = target + u32::from(outdated);
+    let missing = wanted.saturating_sub(fleet.capacity());
+    let missing = draft.admit(fleet, missing);
+    draft.launch(missing, now);
+    draft.drain(fleet, target);
+    draft.plan
+}
+
+/// A plan in the making.
+struct Draft<'a> {
+    around: &'a Situation<'a>,
+    plan: Plan,
+}
+
+impl Draft<'_> {
+    /// Stops what has failed and what has drained.
+    fn clean_up(&mut self, fleet: &Fleet, now: Timestamp) {
+        for instance in fleet.instances() {
+            let drained = || {
+                let idle = instance.in_flight == Some(0) && !self.around.drains_held;
+                idle || now.since(instance.since) >= self.around.drain_timeout
+            };
+            let done = match instance.phase {
+                Phase::Failed => true,
+                Phase::Draining => drained(),
+                Phase::Starting | Phase::Ready | Phase::Warm => false,
+            };
+            if done {
+                self.act(ActionKind::Stop, instance);
+            }
+        }
+    }
+
+    /// Puts in rotation what runs and is not: instances found after a restart, and draining ones
+    /// of the current template, which are capacity at no cost. Returns how many are still missing.
+    fn admit(&mut self, fleet: &Fleet, mut missing: u32) -> u32 {
+        for instance in fleet.in_phase(Phase::Starting) {
+            self.act(ActionKind::Admit, instance);
+        }
+        let mut returnable: Vec<_> = fleet
+            .in_phase(Phase::Draining)
+            .filter(|i| !i.outdated)
+            .collect();
+        returnable.sort_by_key(|instance| (Reverse(instance.since), instance.slot()));
+        for instance in returnable {
+            // A drained instance is about to be stopped by this very plan: not both.
+            let stopped = self
+                .plan
+                .actions
+                .iter()
+                .any(|action| action.instance == instance.name);
+            if missing > 0 && !stopped && self.act(ActionKind::Admit, instance) {
+                missing -= 1;
+            }
+        }
+        missing
+    }
+
+    /// Clones `missing` instances, as far as slots and the host allow.
+    fn launch(&mut self, missing: u32, now: Timestamp) {
+        if missing == 0 {
+            return;
+        }
+        if self.around.launches_back_off {
+            return self.block(Blocked::LaunchBackoff);
+        }
+        let free = self.around.free_slots;
+        let count = missing.min(self.around.launches_left) as usize;
+        for &slot in free.iter().take(count) {
+            let instance = InstanceName::new(self.around.service, slot, now);
+            self.plan
+                .actions
+                .push(Action::new(ActionKind::Clone, instance));
+        }
+        if free.len() < count {
+            self.block(Blocked::NoFreeSlot);
+        } else if missing > self.around.launches_left {
+            self.block(Blocked::LaunchLimit);
+        }
+    }
+
+    /// Drains the ready instances that exceed the target. Those still starting do not replace a
+    /// ready one until they are ready themselves.
+    fn drain(&mut self, fleet: &Fleet, target: u32) {
+        let mut ready: Vec<_> = fleet.in_phase(Phase::Ready).collect();
+        let excess = ready.len().saturating_sub(target as usize);
+        ready.sort_by_key(|instance| eagerness_to_leave(instance));
+        let victims = ready
+            .into_iter()
+            .filter(|instance| instance.under_way.is_none());
+        for victim in victims.take(excess) {
+            self.act(ActionKind::Drain, victim);
+        }
+    }
+
+    /// Adds an action, unless one on the same instance is under way or failed a moment ago.
+    fn act(&mut self, kind: ActionKind, instance: &Instance) -> bool {
+        if instance.under_way.is_some() {
+            return false;
+        }
+        if self.around.resting.contains(&instance.name) {
+            self.block(Blocked::ActionBackoff);
+            return false;
+        }
+        self.plan
+            .actions
+            .push(Action::new(kind, instance.name.clone()));
+        true
+    }
+
+    fn block(&mut self, reason: Blocked) {
+        if !self.plan.blocked.contains(&reason) {
+            self.plan.blocked.push(reason);
+        }
+    }
+}
+
+/// Order in which ready instances leave: outdated ones first, then the idlest, then the highest
+/// slot, so that a service settles in its lowest slots.
+fn eagerness_to_leave(instance: &Instance) -> (bool, u32, Reverse<Slot>) {
+    (
+        !instance.outdated,
+        instance.in_flight.unwrap_or(u32::MAX),
+        Reverse(instance.slot()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::Reason;
+    use crate::fleet::{Container, Rotation, Sighting};
+    use crate::testing::{seconds, sighting, slots, store_name};
+
+    const READY: Rotation = Rotation::In { healthy: true };
+
+    fn running(slot: u32, rotation: Rotation) -> Sighting {
+        sighting(slot, Container::Running, rotation)
+    }
+
+    fn fleet(sightings: Vec<Sighting>) -> Fleet {
+        Fleet::seen(
+            &Fleet::default(),
+            sightings,
+            Duration::from_secs(10),
+            seconds(0),
+        )
+    }
+
+    fn target(ready: u32) -> Decision {
+        Decision::Target {
+            ready,
+            reasons: vec![Reason::OfferedLoad],
+        }
+    }
+
+    /// What is planned, as `kind slot`, with four launches at once and slots 1 to 13.
+    fn planned(sightings: Vec<Sighting>, decision: &Decision, at: u64) -> (Vec<String>, Plan) {
+        let taken: Vec<_> = sightings.iter().map(|seen| seen.name.slot()).collect();
+        let free: Vec<_> = slots(1..=13).filter(|slot| !taken.contains(slot)).collect();
+        let service = store_name();
+        let around = Situation {
+            service: &service,
+            free_slots: &free,
+            launches_left: 4,
+            launches_back_off: false,
+            resting: &[],
+            drain_timeout: Duration::from_secs(30),
+            drains_held: false,
+        };
+        let plan = plan(&fleet(sightings), decision, &around, seconds(at));
+        let text = |action: &Action| format!("{:?} {}", action.kind, action.slot);
+        (plan.actions.iter().map(text).collect(), plan)
+    }
+
+    #[test]
+    fn what_is_missing_is_cloned_into_the_lowest_free_slots() {
+        let (actions, _) = planned(vec![running(2, READY)], &target(3), 0);
+        assert_eq!(actions, ["Clone 1", "Clone 3"]);
+    }
+
+    #[test]
+    fn launches_beyond_what_the_host_takes_wait_and_say_so() {
+        let (actions, plan) = planned(vec![], &target(9), 0);
+        assert_eq!(actions.len(), 4);
+        assert_eq!(plan.blocked, [Blocked::LaunchLimit]);
+    }
+
+    #[test]
+    fn clones_under_way_count_and_draining_instances_are_not_compensated() {
+        let mut clone = sighting(1, Container::Absent, Rotation::Out);
+        clone.under_way = Some(ActionKind::Clone);
+        let mut draining = running(3, Rotation::Drain);
+        draining.in_flight = Some(5);
+        let (actions, _) = planned(vec![clone, running(2, READY), draining], &target(2), 0);
+        assert!(actions.is_empty(), "{actions:?}");
+    }
+
+    #[test]
+    fn the_idlest_leave_first_and_one_that_works_is_not_stopped_before_it_drained() {
+        let mut busy = running(9, READY);
+        busy.in_flight = Some(7);
+        let (actions, _) = planned(
+            vec![running(1, READY), busy, running(2, READY)],
+            &target(1),
+            0,
+        );
+        assert_eq!(actions, ["Drain 2", "Drain 1"]);
+    }
+
+    #[test]
+    fn a_drained_instance_is_stopped_and_a_busy_one_at_its_deadline() {
+        let mut busy = running(1, Rotation::Drain);
+        busy.in_flight = Some(1);
+        let mut unknown = running(2, Rotation::Drain);
+        unknown.in_flight = None;
+        let all = vec![
+            busy,
+            unknown,
+            running(3, Rotation::Drain),
+            running(4, READY),
+        ];
+        assert_eq!(planned(all.clone(), &target(1), 29).0, ["Stop 3"]);
+        assert_eq!(
+            planned(all, &target(1), 30).0,
+            ["Stop 1", "Stop 2", "Stop 3"]
+        );
+    }
+
+    #[test]
+    fn a_rising_need_takes_draining_instances_back() {
+        let mut draining = running(2, Rotation::Drain);
+        draining.in_flight = Some(3);
+        let (actions, _) = planned(vec![running(1, READY), draining], &target(2), 0);
+        assert_eq!(actions, ["Admit 2"]);
+    }
+
+    #[test]
+    fn instances_found_after_a_restart_are_put_in_rotation_and_leftovers_removed() {
+        let leftover = sighting(2, Container::Stopped, Rotation::Out);
+        let (actions, _) = planned(vec![running(1, Rotation::Out), leftover], &target(1), 0);
+        assert_eq!(actions, ["Stop 2", "Admit 1"]);
+    }
+
+    #[test]
+    fn outdated_instances_are_replaced_one_by_one_without_a_gap() {
+        let mut old = [running(1, READY), running(2, READY)];
+        old.iter_mut().for_each(|seen| seen.outdated = true);
+        let [one, two] = old;
+        let (actions, _) = planned(vec![one.clone(), two.clone()], &target(2), 0);
+        assert_eq!(actions, ["Clone 3"]);
+        let (actions, _) = planned(vec![one.clone(), two, running(3, READY)], &target(2), 0);
+        assert_eq!(actions, ["Drain 2"]);
+        let (actions, _) = planned(vec![one, running(3, READY)], &target(2), 0);
+        assert_eq!(actions, ["Clone 2"]);
+    }
+
+    #[test]
+    fn a_decision_to_hold_changes_nothing() {
+        let hold = Decision::Hold {
+            reasons: vec![Reason::NoData],
+        };
+        let dead = sighting(1, Container::Stopped, Rotation::Out);
+        assert_eq!(planned(vec![dead], &hold, 0).1, Plan::default());
+    }
+}

@@ -1,0 +1,131 @@
+//! A service's file: what an operator says of a service, validated.
+
+mod raw;
+
+use std::time::Duration;
+
+use crate::bounds::{Bounds, BoundsError};
+use crate::names::{ImageName, NameError, ServiceName};
+use crate::policies::target_tracking::TargetTracking;
+
+/// A service, as described by its file in `services/`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceSpec {
+    /// Its name, unique on the host.
+    pub name: ServiceName,
+    /// The recipe in `rootfs/` that makes its image.
+    pub image: ImageName,
+    /// Requests whose path starts with this go to the service; the longest match wins.
+    pub path_prefix: String,
+    /// What an instance is given.
+    pub instance: InstanceSpec,
+    /// What an instance can do.
+    pub capacity: Capacity,
+    /// How many ready instances there may be, until an operator sets others.
+    pub bounds: Bounds,
+    /// How the number of ready instances is chosen.
+    pub policy: PolicySpec,
+    /// How instances leave.
+    pub scale_in: ScaleIn,
+    /// The service's own configuration, handed to each instance as `/etc/bellows/service.toml`.
+    pub application: toml::Table,
+}
+
+/// What an instance of a service is given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstanceSpec {
+    /// TCP port that it serves HTTP on.
+    pub port: u16,
+    /// `GET` of this path answers 200 when the instance can serve.
+    pub health_path: String,
+    /// Memory limit in MiB.
+    pub memory_mib: u32,
+    /// Share of CPU time in cores.
+    pub cpus: f64,
+    /// Limit on processes and threads.
+    pub processes: u32,
+    /// Folders of the host that are mounted in it.
+    pub mounts: Vec<Mount>,
+}
+
+/// A folder below the state directory, mounted in every instance of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Name of the folder below the state directory.
+    pub source: String,
+    /// Absolute path in the instance.
+    pub target: String,
+}
+
+/// What one instance of a service can do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Capacity {
+    /// Requests per second that it serves within the objective.
+    pub requests_per_second: f64,
+    /// Requests that it is given at once; the load balancer queues the rest.
+    pub concurrency: u32,
+}
+
+/// How instances leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScaleIn {
+    /// How long a lower need must have held without a break.
+    pub patience: Duration,
+    /// How long a draining instance may take to finish its requests before it is stopped.
+    pub drain_timeout: Duration,
+}
+
+/// How the number of ready instances is chosen, with the figures of the choice.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PolicySpec {
+    /// Keep every instance at a share of its capacity.
+    TargetTracking(TargetTracking),
+}
+
+impl PolicySpec {
+    /// The policy's name as it is written in a service's file.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::TargetTracking(_) => "target_tracking",
+        }
+    }
+}
+
+/// Why a service's file cannot be used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SpecError {
+    /// Not TOML, an unknown or missing key, or a value of the wrong type.
+    #[error("{0}")]
+    Syntax(String),
+    /// A figure out of its range.
+    #[error("{key} is {value}: use {allowed}")]
+    Value {
+        /// The key, with its tables.
+        key: &'static str,
+        /// What the file says.
+        value: String,
+        /// What it may say.
+        allowed: &'static str,
+    },
+    /// A name of the wrong form.
+    #[error("{key}: {error}")]
+    Name {
+        /// The key, with its tables.
+        key: &'static str,
+        /// What is wrong with the name.
+        error: NameError,
+    },
+    /// Bounds that cannot hold.
+    #[error(transparent)]
+    Bounds(#[from] BoundsError),
+}
+
+impl ServiceSpec {
+    /// Reads the text of a service's file.
+    ///
+    /// # Errors
+    /// [`SpecError`] names the key, the value and what is allowed; the caller knows the file.
+    pub fn parse(text: &str) -> Result<Self, SpecError> {
+        raw::parse(text)
+    }
+}

@@ -1,0 +1,386 @@
+//! A service's file as it is written, and its way to a validated [`ServiceSpec`].
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Capacity, InstanceSpec, Mount, PolicySpec, ScaleIn, ServiceSpec, SpecError};
+use crate::bounds::Bounds;
+use crate::names::NameError;
+use crate::policies::target_tracking::TargetTracking;
+
+/// Reads and judges the text of a service's file.
+pub(super) fn parse(text: &str) -> Result<ServiceSpec, SpecError> {
+    let raw: RawService =
+        toml::from_str(text).map_err(|error| SpecError::Syntax(error.to_string()))?;
+    raw.judge()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawService {
+    name: String,
+    image: String,
+    route: RawRoute,
+    instance: RawInstance,
+    capacity: RawCapacity,
+    bounds: RawBounds,
+    #[serde(default)]
+    policy: RawPolicy,
+    #[serde(default)]
+    scale_in: RawScaleIn,
+    #[serde(default)]
+    application: toml::Table,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRoute {
+    path_prefix: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawInstance {
+    port: u16,
+    health_path: String,
+    memory_mib: u32,
+    cpus: f64,
+    processes: u32,
+    #[serde(default)]
+    mounts: Vec<RawMount>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMount {
+    source: String,
+    target: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCapacity {
+    requests_per_second: f64,
+    concurrency: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBounds {
+    min: u32,
+    max: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum RawPolicy {
+    TargetTracking { target_percent: u32 },
+}
+
+impl Default for RawPolicy {
+    fn default() -> Self {
+        Self::TargetTracking { target_percent: 80 }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawScaleIn {
+    patience_ms: u64,
+    drain_timeout_ms: u64,
+}
+
+impl Default for RawScaleIn {
+    fn default() -> Self {
+        Self {
+            patience_ms: 10_000,
+            drain_timeout_ms: 30_000,
+        }
+    }
+}
+
+/// One day, in milliseconds: the longest patience and drain that a file may ask for.
+const DAY_MS: u64 = 86_400_000;
+
+impl RawService {
+    fn judge(self) -> Result<ServiceSpec, SpecError> {
+        let name_error = |key| move |error: NameError| SpecError::Name { key, error };
+        Ok(ServiceSpec {
+            name: self.name.parse().map_err(name_error("name"))?,
+            image: self.image.parse().map_err(name_error("image"))?,
+            path_prefix: url_path("route.path_prefix", self.route.path_prefix)?,
+            instance: self.instance.judge()?,
+            capacity: self.capacity.judge()?,
+            bounds: Bounds::new(self.bounds.min, self.bounds.max)?,
+            policy: self.policy.judge()?,
+            scale_in: self.scale_in.judge()?,
+            application: self.application,
+        })
+    }
+}
+
+impl RawInstance {
+    fn judge(self) -> Result<InstanceSpec, SpecError> {
+        check(self.port != 0, "instance.port", self.port, "1 to 65535")?;
+        check(
+            (4..=1_048_576).contains(&self.memory_mib),
+            "instance.memory_mib",
+            self.memory_mib,
+            "4 to 1048576 (MiB)",
+        )?;
+        check(
+            (0.01..=1024.0).contains(&self.cpus),
+            "instance.cpus",
+            self.cpus,
+            "0.01 to 1024 (cores)",
+        )?;
+        check(
+            (1..=4_194_304).contains(&self.processes),
+            "instance.processes",
+            self.processes,
+            "1 to 4194304",
+        )?;
+        Ok(InstanceSpec {
+            port: self.port,
+            health_path: url_path("instance.health_path", self.health_path)?,
+            memory_mib: self.memory_mib,
+            cpus: self.cpus,
+            processes: self.processes,
+            mounts: self
+                .mounts
+                .into_iter()
+                .map(RawMount::judge)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl RawMount {
+    fn judge(self) -> Result<Mount, SpecError> {
+        let plain = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        };
+        check(
+            plain(&self.source),
+            "instance.mounts.source",
+            &self.source,
+            "the name of a folder below the state directory: a-z, A-Z, 0-9, `-` and `_`",
+        )?;
+        let below_root = self.target.strip_prefix('/');
+        check(
+            below_root.is_some_and(|path| path.split('/').all(plain)),
+            "instance.mounts.target",
+            &self.target,
+            "an absolute path of a-z, A-Z, 0-9, `-` and `_`",
+        )?;
+        Ok(Mount {
+            source: self.source,
+            target: self.target,
+        })
+    }
+}
+
+impl RawCapacity {
+    fn judge(self) -> Result<Capacity, SpecError> {
+        check(
+            (0.001..=1e6).contains(&self.requests_per_second),
+            "capacity.requests_per_second",
+            self.requests_per_second,
+            "0.001 to 1000000",
+        )?;
+        check(
+            (1..=100_000).contains(&self.concurrency),
+            "capacity.concurrency",
+            self.concurrency,
+            "1 to 100000",
+        )?;
+        Ok(Capacity {
+            requests_per_second: self.requests_per_second,
+            concurrency: self.concurrency,
+        })
+    }
+}
+
+impl RawPolicy {
+    fn judge(self) -> Result<PolicySpec, SpecError> {
+        match self {
+            Self::TargetTracking { target_percent } => {
+                let allowed = "1 to 100 (percent of an instance's capacity)";
+                let in_range = (1..=100).contains(&target_percent);
+                check(in_range, "policy.target_percent", target_percent, allowed)?;
+                Ok(PolicySpec::TargetTracking(TargetTracking {
+                    target_percent,
+                }))
+            }
+        }
+    }
+}
+
+impl RawScaleIn {
+    fn judge(self) -> Result<ScaleIn, SpecError> {
+        let allowed = "0 to 86400000 (milliseconds, one day)";
+        check(
+            self.patience_ms <= DAY_MS,
+            "scale_in.patience_ms",
+            self.patience_ms,
+            allowed,
+        )?;
+        let drain = self.drain_timeout_ms;
+        check(drain <= DAY_MS, "scale_in.drain_timeout_ms", drain, allowed)?;
+        Ok(ScaleIn {
+            patience: Duration::from_millis(self.patience_ms),
+            drain_timeout: Duration::from_millis(drain),
+        })
+    }
+}
+
+/// A path of a URL that can stand in the load balancer's file as it is: no quotes, spaces,
+/// comments or line ends.
+fn url_path(key: &'static str, path: String) -> Result<String, SpecError> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
+    let good = path.starts_with('/') && path.len() <= 256 && path.bytes().all(allowed);
+    check(
+        good,
+        key,
+        &path,
+        "a path of at most 256 of a-z, A-Z, 0-9, `/`, `-`, `_`, `.`, `~`, starting with `/`",
+    )?;
+    Ok(path)
+}
+
+fn check(
+    holds: bool,
+    key: &'static str,
+    value: impl ToString,
+    allowed: &'static str,
+) -> Result<(), SpecError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(SpecError::Value {
+            key,
+            value: value.to_string(),
+            allowed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        name = "store"
+        image = "store"
+        [route]
+        path_prefix = "/"
+        [instance]
+        port = 8000
+        health_path = "/healthz"
+        memory_mib = 64
+        cpus = 1.0
+        processes = 64
+        mounts = [{ source = "objects", target = "/objects" }]
+        [capacity]
+        requests_per_second = 50
+        concurrency = 8
+        [bounds]
+        min = 1
+        max = 10
+        [application]
+        listen = "0.0.0.0:8000"
+    "#;
+
+    #[test]
+    fn a_whole_file_is_read() {
+        let spec = parse(GOOD).unwrap();
+        assert_eq!(spec.bounds.max(), 10);
+        assert_eq!(spec.policy.kind(), "target_tracking");
+        assert_eq!(spec.scale_in.patience, Duration::from_secs(10));
+        assert_eq!(spec.application["listen"].as_str(), Some("0.0.0.0:8000"));
+    }
+
+    #[test]
+    fn each_wrong_value_is_named_with_its_key_and_what_is_allowed() {
+        let cases = [
+            (
+                "port = 8000",
+                "port = 0",
+                "instance.port is 0: use 1 to 65535",
+            ),
+            (
+                "memory_mib = 64",
+                "memory_mib = 1",
+                "instance.memory_mib is 1: use 4 to 1048576 (MiB)",
+            ),
+            (
+                "cpus = 1.0",
+                "cpus = nan",
+                "instance.cpus is NaN: use 0.01 to 1024 (cores)",
+            ),
+            (
+                "min = 1",
+                "min = 11",
+                "bounds.min is 11, above bounds.max, 10: lower one or raise the other",
+            ),
+            (
+                "min = 1",
+                "min = -1",
+                "invalid value: integer `-1`, expected u32",
+            ),
+            (
+                "second = 50",
+                "second = -5",
+                "capacity.requests_per_second is -5: use 0.001 to 1000000",
+            ),
+            (
+                "\"/healthz\"",
+                "\"/a b\"",
+                "instance.health_path is /a b: use a path",
+            ),
+            (
+                "\"/healthz\"",
+                "\"/a\\n  bind :1\"",
+                "instance.health_path is /a\n  bind :1: use a path",
+            ),
+            (
+                "\"objects\"",
+                "\"../etc\"",
+                "instance.mounts.source is ../etc: use the name of a folder",
+            ),
+            (
+                "\"/objects\"",
+                "\"/a/../b\"",
+                "instance.mounts.target is /a/../b: use an absolute path",
+            ),
+            (
+                "port = 8000",
+                "prot = 8000",
+                "unknown field `prot`, expected one of `port`",
+            ),
+            (
+                "name = \"store\"",
+                "name = \"Store\"",
+                "name: `Store` is not a name: use 1 to 31 of",
+            ),
+        ];
+        for (from, to, message) in cases {
+            let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains(message), "{to}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_policy_is_refused_with_the_known_ones() {
+        let error = parse(&format!("{GOOD}\n[policy]\nkind = \"magic\"")).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("unknown variant `magic`, expected `target_tracking`")
+        );
+    }
+}

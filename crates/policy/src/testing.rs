@@ -1,0 +1,49 @@
+//! What the tests of this crate share.
+
+use crate::fleet::{Container, Rotation, Sighting};
+use crate::names::{InstanceName, ServiceName, Slot};
+use crate::spec::ServiceSpec;
+use crate::time::Timestamp;
+
+/// A service like the object store: 50 requests/s an instance, target 80%, 1 to 10 instances,
+/// patience of 10 s.
+pub(crate) fn store() -> ServiceSpec {
+    let text = r#"
+        name = "store"
+        image = "store"
+        route = { path_prefix = "/" }
+        instance = { port = 8000, health_path = "/healthz", memory_mib = 64, cpus = 1.0, processes = 64 }
+        capacity = { requests_per_second = 50, concurrency = 8 }
+        bounds = { min = 1, max = 10 }
+        policy = { kind = "target_tracking", target_percent = 80 }
+        scale_in = { patience_ms = 10_000, drain_timeout_ms = 30_000 }
+    "#;
+    ServiceSpec::parse(text).unwrap()
+}
+
+/// The moment `n` seconds after a fixed start.
+pub(crate) fn seconds(n: u64) -> Timestamp {
+    Timestamp::from_millis(1_000_000 + n * 1000)
+}
+
+/// The name of [`store`].
+pub(crate) fn store_name() -> ServiceName {
+    store().name
+}
+
+/// Slots by their numbers.
+pub(crate) fn slots(numbers: std::ops::RangeInclusive<u32>) -> impl Iterator<Item = Slot> {
+    numbers.map(|number| Slot::try_from(number).unwrap())
+}
+
+/// An idle, up-to-date instance of the store in `slot`, with nothing under way.
+pub(crate) fn sighting(slot: u32, container: Container, rotation: Rotation) -> Sighting {
+    Sighting {
+        name: InstanceName::new(&store_name(), Slot::try_from(slot).unwrap(), seconds(0)),
+        container,
+        rotation,
+        in_flight: Some(0),
+        outdated: false,
+        under_way: None,
+    }
+}
