@@ -25,9 +25,7 @@ impl Backoff {
             *self = Self::default();
             return;
         }
-        let wait = FIRST_WAIT
-            .saturating_mul(1 << self.failures.min(10))
-            .min(LONGEST_WAIT);
+        let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(10)).min(LONGEST_WAIT);
         self.failures = self.failures.saturating_add(1);
         self.until = Some(at.after(wait));
     }
@@ -35,8 +33,7 @@ impl Backoff {
     /// Whether the next attempt has to wait. A clock set back never makes the wait longer than
     /// the longest one.
     pub fn is_waiting(&self, now: Timestamp) -> bool {
-        self.until
-            .is_some_and(|until| now < until && until.since(now) <= LONGEST_WAIT)
+        self.until.is_some_and(|until| now < until && until.since(now) <= LONGEST_WAIT)
     }
 }
 
@@ -55,10 +52,7 @@ mod tests {
                 |ms: &u64| backoff.is_waiting(seconds(0).after(Duration::from_millis(*ms)));
             waits.push((0..40_000).step_by(500).take_while(waiting).count() * 500);
         }
-        assert_eq!(
-            waits,
-            [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]
-        );
+        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
         backoff.record(false, seconds(0));
         assert!(!backoff.is_waiting(seconds(0)));
     }

@@ -80,10 +80,7 @@ impl TryFrom<RawBounds> for Bounds {
 
 impl From<Bounds> for RawBounds {
     fn from(bounds: Bounds) -> Self {
-        Self {
-            min: bounds.min,
-            max: bounds.max,
-        }
+        Self { min: bounds.min, max: bounds.max }
     }
 }
 
@@ -93,10 +90,7 @@ mod tests {
 
     #[test]
     fn bounds_that_cannot_hold_are_refused() {
-        assert_eq!(
-            Bounds::new(3, 2),
-            Err(BoundsError::Crossed { min: 3, max: 2 })
-        );
+        assert_eq!(Bounds::new(3, 2), Err(BoundsError::Crossed { min: 3, max: 2 }));
         assert_eq!(Bounds::new(0, 2), Err(BoundsError::Zero));
         assert_eq!(Bounds::new(1, 751), Err(BoundsError::TooMany(751)));
         assert!(serde_json::from_str::<Bounds>(r#"{"min":2,"max":1}"#).is_err());

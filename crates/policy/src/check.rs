@@ -58,11 +58,7 @@ pub fn violations(
     around: &Situation,
 ) -> Vec<Violation> {
     let Decision::Target { ready: target, .. } = *decision else {
-        return if plan.actions.is_empty() {
-            vec![]
-        } else {
-            vec![Violation::ActsOnHold]
-        };
+        return if plan.actions.is_empty() { vec![] } else { vec![Violation::ActsOnHold] };
     };
     let mut found = Vec::new();
     let (mut names, mut slots) = (BTreeSet::new(), BTreeSet::new());
@@ -104,12 +100,7 @@ fn misfit(action: &Action, instance: Option<&Instance>) -> Option<Violation> {
 
 /// What is wrong with the plan's numbers.
 fn amounts(fleet: &Fleet, target: u32, plan: &Plan, around: &Situation) -> Vec<Violation> {
-    let of_kind = |kind| {
-        plan.actions
-            .iter()
-            .filter(move |action| action.kind == kind)
-            .count()
-    };
+    let of_kind = |kind| plan.actions.iter().filter(move |action| action.kind == kind).count();
     let (clones, drains) = (of_kind(ActionKind::Clone), of_kind(ActionKind::Drain));
     let mut found = Vec::new();
 
@@ -150,17 +141,10 @@ mod tests {
             launches_back_off: false,
             resting: &[],
             drain_timeout: Duration::from_secs(30),
-            drains_held: false,
         };
         let act = |(kind, slot): &(ActionKind, u32)| Action::new(*kind, ready(*slot).name);
-        let plan = Plan {
-            actions: kinds.iter().map(act).collect(),
-            blocked: vec![],
-        };
-        let decision = Decision::Target {
-            ready: 2,
-            reasons: vec![Reason::OfferedLoad],
-        };
+        let plan = Plan { actions: kinds.iter().map(act).collect(), blocked: vec![] };
+        let decision = Decision::Target { ready: 2, reasons: vec![Reason::OfferedLoad] };
         violations(&fleet, &decision, &plan, &around)
     }
 
@@ -169,23 +153,14 @@ mod tests {
         use ActionKind::{Clone, Drain, Stop};
         let name = |slot| sighting(slot, Container::Running, Rotation::Out).name;
         assert_eq!(found(&[(Clone, 3)]), []);
-        assert_eq!(
-            found(&[(Stop, 1)]),
-            [Violation::StoppedWithoutDrain(name(1))]
-        );
-        assert_eq!(
-            found(&[(Drain, 1)]),
-            [Violation::DrainsBelowTarget { left: 1, target: 2 }]
-        );
+        assert_eq!(found(&[(Stop, 1)]), [Violation::StoppedWithoutDrain(name(1))]);
+        assert_eq!(found(&[(Drain, 1)]), [Violation::DrainsBelowTarget { left: 1, target: 2 }]);
         assert_eq!(found(&[(Clone, 9)]), [Violation::SlotTaken(name(9).slot())]);
         assert_eq!(found(&[(Stop, 4)]), [Violation::Unfitting(Stop, name(4))]);
         assert_eq!(
             found(&[(Clone, 3), (Clone, 4)]),
             [
-                Violation::LaunchesAboveTarget {
-                    capacity: 4,
-                    target: 2
-                },
+                Violation::LaunchesAboveTarget { capacity: 4, target: 2 },
                 Violation::TooManyLaunches(2)
             ]
         );

@@ -29,9 +29,6 @@ pub struct Surroundings<'a> {
     pub launches_left: u32,
     /// How long an instance may take from its clone to its first good health check.
     pub launch_timeout: Duration,
-    /// Whether a process of the load balancer that an earlier configuration left behind may still
-    /// send requests to draining instances.
-    pub drains_held: bool,
 }
 
 /// What was seen of a service at this turn.
@@ -65,12 +62,7 @@ impl Controller {
     /// The tick's `sequence` is 0 until it is kept.
     pub fn turn(&mut self, around: &Surroundings, seen: Seen, now: Timestamp) -> Tick {
         self.take_note(&seen, now);
-        let Seen {
-            sample,
-            cpu_cores,
-            sightings,
-            done,
-        } = seen;
+        let Seen { sample, cpu_cores, sightings, done } = seen;
         self.fleet = Fleet::seen(&self.fleet, sightings, around.launch_timeout, now);
         let decision = self.decide(around, now);
         let plan = self.plan(around, &decision, now);
@@ -107,21 +99,13 @@ impl Controller {
             }
         }
         let exists = |name: &InstanceName| seen.sightings.iter().any(|s| s.name == *name);
-        self.failures
-            .retain(|name, backoff| *backoff != Backoff::default() && exists(name));
+        self.failures.retain(|name, backoff| *backoff != Backoff::default() && exists(name));
     }
 
     fn decide(&mut self, around: &Surroundings, now: Timestamp) -> Decision {
         let current = self.decided.unwrap_or_else(|| self.fleet.capacity());
         let load = self.load.offered();
-        let decision = decide(
-            around.spec,
-            around.bounds,
-            load,
-            &mut self.needs,
-            current,
-            now,
-        );
+        let decision = decide(around.spec, around.bounds, load, &mut self.needs, current, now);
         if let Decision::Target { ready, .. } = decision {
             self.decided = Some(ready);
         }
@@ -130,12 +114,8 @@ impl Controller {
 
     fn plan(&self, around: &Surroundings, decision: &Decision, now: Timestamp) -> Plan {
         let waits = |(_, backoff): &(_, &Backoff)| backoff.is_waiting(now);
-        let resting: Vec<_> = self
-            .failures
-            .iter()
-            .filter(waits)
-            .map(|(name, _)| name.clone())
-            .collect();
+        let resting: Vec<_> =
+            self.failures.iter().filter(waits).map(|(name, _)| name.clone()).collect();
         let situation = Situation {
             service: &around.spec.name,
             free_slots: around.free_slots,
@@ -143,7 +123,6 @@ impl Controller {
             launches_back_off: self.launches.is_waiting(now),
             resting: &resting,
             drain_timeout: around.spec.scale_in.drain_timeout,
-            drains_held: around.drains_held,
         };
         let plan = plan(&self.fleet, decision, &situation, now);
         debug_assert_eq!(

@@ -61,9 +61,7 @@ pub fn decide(
 ) -> Decision {
     let Some(load) = load else {
         needs.interrupt();
-        return Decision::Hold {
-            reasons: vec![Reason::NoData],
-        };
+        return Decision::Hold { reasons: vec![Reason::NoData] };
     };
     let need = |rps: f64| match &spec.policy {
         PolicySpec::TargetTracking(policy) => policy.needed(rps, spec.capacity),
@@ -73,9 +71,7 @@ pub fn decide(
 
     let patience = spec.scale_in.patience;
     needs.push(now, needed, patience);
-    let patient = needs
-        .highest_over(patience, now)
-        .unwrap_or_else(|| needed.max(current));
+    let patient = needs.highest_over(patience, now).unwrap_or_else(|| needed.max(current));
     if patient > needed {
         reasons.push(Reason::Patience);
     }
@@ -106,42 +102,22 @@ mod tests {
     use crate::testing::{seconds, store};
 
     fn rps(mean_rps: f64) -> Option<OfferedLoad> {
-        Some(OfferedLoad {
-            mean_rps,
-            burst_rps: 0.0,
-            backlog_rps: 0.0,
-        })
+        Some(OfferedLoad { mean_rps, burst_rps: 0.0, backlog_rps: 0.0 })
     }
 
     fn target(ready: u32, reasons: &[Reason]) -> Decision {
-        Decision::Target {
-            ready,
-            reasons: reasons.to_vec(),
-        }
+        Decision::Target { ready, reasons: reasons.to_vec() }
     }
 
     #[test]
     fn more_is_decided_at_once_and_fewer_after_the_patience() {
         let (spec, mut needs) = (store(), NeedHistory::default());
         let mut at = |second, load, current| {
-            decide(
-                &spec,
-                spec.bounds,
-                rps(load),
-                &mut needs,
-                current,
-                seconds(second),
-            )
+            decide(&spec, spec.bounds, rps(load), &mut needs, current, seconds(second))
         };
         assert_eq!(at(0, 120.0, 1), target(3, &[Reason::OfferedLoad]));
-        assert_eq!(
-            at(1, 40.0, 3),
-            target(3, &[Reason::OfferedLoad, Reason::Patience])
-        );
-        assert_eq!(
-            at(10, 40.0, 3),
-            target(3, &[Reason::OfferedLoad, Reason::Patience])
-        );
+        assert_eq!(at(1, 40.0, 3), target(3, &[Reason::OfferedLoad, Reason::Patience]));
+        assert_eq!(at(10, 40.0, 3), target(3, &[Reason::OfferedLoad, Reason::Patience]));
         assert_eq!(at(11, 40.0, 3), target(1, &[Reason::OfferedLoad]));
     }
 
@@ -151,24 +127,10 @@ mod tests {
         let mut at = |second, load: Option<OfferedLoad>| {
             decide(&spec, spec.bounds, load, &mut needs, 5, seconds(second))
         };
-        assert_eq!(
-            at(0, rps(0.0)),
-            target(5, &[Reason::OfferedLoad, Reason::Patience])
-        );
-        assert_eq!(
-            at(9, None),
-            Decision::Hold {
-                reasons: vec![Reason::NoData]
-            }
-        );
-        assert_eq!(
-            at(11, rps(0.0)),
-            target(5, &[Reason::OfferedLoad, Reason::Patience])
-        );
-        assert_eq!(
-            at(21, rps(0.0)),
-            target(1, &[Reason::OfferedLoad, Reason::AtMin])
-        );
+        assert_eq!(at(0, rps(0.0)), target(5, &[Reason::OfferedLoad, Reason::Patience]));
+        assert_eq!(at(9, None), Decision::Hold { reasons: vec![Reason::NoData] });
+        assert_eq!(at(11, rps(0.0)), target(5, &[Reason::OfferedLoad, Reason::Patience]));
+        assert_eq!(at(21, rps(0.0)), target(1, &[Reason::OfferedLoad, Reason::AtMin]));
     }
 
     #[test]
@@ -182,11 +144,7 @@ mod tests {
     fn the_reason_names_what_tipped_the_balance() {
         let (spec, mut needs) = (store(), NeedHistory::default());
         let mut of = |burst_rps, backlog_rps| {
-            let load = OfferedLoad {
-                mean_rps: 40.0,
-                burst_rps,
-                backlog_rps,
-            };
+            let load = OfferedLoad { mean_rps: 40.0, burst_rps, backlog_rps };
             match decide(&spec, spec.bounds, Some(load), &mut needs, 1, seconds(0)) {
                 Decision::Target { reasons, .. } => reasons[0],
                 Decision::Hold { .. } => unreachable!("there is data"),

@@ -65,6 +65,8 @@ pub struct Sighting {
     pub rotation: Rotation,
     /// Requests given to it and not answered yet; unknown without statistics.
     pub in_flight: Option<u32>,
+    /// Whether it drains and has nothing left to do, nor will anyone send it more.
+    pub drained: bool,
     /// Whether it was cloned from an older template than the service has now.
     pub outdated: bool,
     /// The action on it that has been started and not finished.
@@ -82,6 +84,8 @@ pub struct Instance {
     pub since: Timestamp,
     /// Requests given to it and not answered yet; unknown without statistics.
     pub in_flight: Option<u32>,
+    /// Whether it drains and has nothing left to do, nor will anyone send it more.
+    pub drained: bool,
     /// Whether it was cloned from an older template than the service has now.
     pub outdated: bool,
     /// The action on it that has been started and not finished.
@@ -133,11 +137,8 @@ impl Fleet {
         launch_timeout: Duration,
         now: Timestamp,
     ) -> Self {
-        let earlier: BTreeMap<&InstanceName, &Instance> = before
-            .instances
-            .iter()
-            .map(|instance| (&instance.name, instance))
-            .collect();
+        let earlier: BTreeMap<&InstanceName, &Instance> =
+            before.instances.iter().map(|instance| (&instance.name, instance)).collect();
         let mut instances: Vec<Instance> = sightings
             .into_iter()
             .map(|seen| {
@@ -156,9 +157,7 @@ impl Fleet {
 
     /// The instances in `phase`.
     pub fn in_phase(&self, phase: Phase) -> impl Iterator<Item = &Instance> {
-        self.instances
-            .iter()
-            .filter(move |instance| instance.phase == phase)
+        self.instances.iter().filter(move |instance| instance.phase == phase)
     }
 
     /// How many serve, or will without further decisions: clones under way count, draining
@@ -209,22 +208,17 @@ fn instance(
                 _ => false,
             };
             let gave_up = seen.under_way.is_none() && known.is_some_and(late);
-            if gave_up {
-                Phase::Failed
-            } else {
-                Phase::Starting
-            }
+            if gave_up { Phase::Failed } else { Phase::Starting }
         }
         phase => phase,
     };
-    let since = known
-        .filter(|known| known.phase == phase)
-        .map_or(now, |known| known.since);
+    let since = known.filter(|known| known.phase == phase).map_or(now, |known| known.since);
     Instance {
         name: seen.name,
         phase,
         since,
         in_flight: seen.in_flight,
+        drained: seen.drained,
         outdated: seen.outdated,
         under_way: seen.under_way,
         unhealthy_since,
@@ -263,10 +257,7 @@ mod tests {
     #[test]
     fn a_container_being_cloned_is_starting_although_it_does_not_run() {
         let mut seen = sighting(1, Container::Stopped, Rotation::Out);
-        assert_eq!(
-            phase_of(&Fleet::default(), seen.clone(), 0).1,
-            Phase::Failed
-        );
+        assert_eq!(phase_of(&Fleet::default(), seen.clone(), 0).1, Phase::Failed);
         seen.under_way = Some(ActionKind::Clone);
         assert_eq!(phase_of(&Fleet::default(), seen, 0).1, Phase::Starting);
     }

@@ -17,6 +17,7 @@ pub mod plan;
 pub mod policies;
 pub mod slots;
 pub mod spec;
+pub mod status;
 pub mod tick;
 pub mod time;
 

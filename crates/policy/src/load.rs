@@ -48,11 +48,8 @@ impl OfferedLoad {
 const MEAN_WINDOW: Duration = Duration::from_secs(1);
 
 /// Shorter windows, which see a rise before it has moved the mean.
-const BURST_WINDOWS: [Duration; 3] = [
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-];
+const BURST_WINDOWS: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(200), Duration::from_millis(500)];
 
 /// Standard deviations by which a short window's count is lowered before it is believed. At 40
 /// requests/s a window of 100 ms holds 4 arrivals, and asks for a second instance from 17 on:
@@ -69,11 +66,7 @@ impl LoadHistory {
     /// Adds the sample taken at `now` and forgets what no window reaches any more.
     pub fn push(&mut self, now: Timestamp, sample: Sample) {
         let reach = now.before(MEAN_WINDOW);
-        while self
-            .samples
-            .front()
-            .is_some_and(|(at, _)| *at <= reach || *at > now)
-        {
+        while self.samples.front().is_some_and(|(at, _)| *at <= reach || *at > now) {
             self.samples.pop_front();
         }
         self.samples.push_back((now, sample));
@@ -141,14 +134,7 @@ mod tests {
 
     fn sample(arrivals: u64, queued: u32) -> Sample {
         let elapsed = Duration::from_millis(100);
-        Sample {
-            elapsed,
-            arrivals,
-            served: arrivals,
-            rejected: 0,
-            queued,
-            in_flight: 0,
-        }
+        Sample { elapsed, arrivals, served: arrivals, rejected: 0, queued, in_flight: 0 }
     }
 
     fn history(arrivals: impl IntoIterator<Item = u64>) -> LoadHistory {
@@ -166,9 +152,7 @@ mod tests {
 
     #[test]
     fn the_mean_covers_the_last_second_and_no_more() {
-        let load = history([500, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4])
-            .offered()
-            .unwrap();
+        let load = history([500, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4]).offered().unwrap();
         assert!((load.mean_rps - 40.0).abs() < 1e-9, "{load:?}");
     }
 

@@ -55,11 +55,7 @@ impl FromStr for ServiceName {
             && text.bytes().all(allowed)
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && !text.ends_with('-');
-        if good {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(NameError::Name(text.to_owned()))
-        }
+        if good { Ok(Self(text.to_owned())) } else { Err(NameError::Name(text.to_owned())) }
     }
 }
 
@@ -140,15 +136,8 @@ pub struct InstanceName {
 impl InstanceName {
     /// The name of the instance of `service` that is planned for `slot` at `birth`.
     pub fn new(service: &ServiceName, slot: Slot, birth: Timestamp) -> Self {
-        let text = format!(
-            "{CONTAINER_PREFIX}{service}-{slot}-{}",
-            base36(birth.as_millis())
-        );
-        Self {
-            text,
-            service: service.clone(),
-            slot,
-        }
+        let text = format!("{CONTAINER_PREFIX}{service}-{slot}-{}", base36(birth.as_millis()));
+        Self { text, service: service.clone(), slot }
     }
 
     /// The name as text.
@@ -180,19 +169,13 @@ impl FromStr for InstanceName {
             let (rest, birth) = text.strip_prefix(CONTAINER_PREFIX)?.rsplit_once('-')?;
             let (service, slot) = rest.rsplit_once('-')?;
             let birth_is_base36 = !birth.is_empty()
-                && birth
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+                && birth.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
             let slot_is_plain = !slot.starts_with(['0', '+']);
             let slot = Slot::try_from(slot.parse::<u32>().ok()?).ok()?;
             (birth_is_base36 && slot_is_plain).then_some((service.parse().ok()?, slot))
         };
         let (service, slot) = parts().ok_or_else(|| NameError::Instance(text.to_owned()))?;
-        Ok(Self {
-            text: text.to_owned(),
-            service,
-            slot,
-        })
+        Ok(Self { text: text.to_owned(), service, slot })
     }
 }
 
@@ -235,10 +218,7 @@ impl FromStr for TemplateName {
             (digest.len() == 8 && digest.bytes().all(is_hex)).then(|| service.parse().ok())?
         };
         let service = service().ok_or_else(|| NameError::Template(text.to_owned()))?;
-        Ok(Self {
-            text: text.to_owned(),
-            service,
-        })
+        Ok(Self { text: text.to_owned(), service })
     }
 }
 
@@ -290,18 +270,7 @@ mod tests {
 
     #[test]
     fn names_outside_the_charset_are_refused() {
-        for bad in [
-            "",
-            "A",
-            "1a",
-            "-a",
-            "a-",
-            "a_b",
-            "a b",
-            "a\nb",
-            "../a",
-            &"a".repeat(32),
-        ] {
+        for bad in ["", "A", "1a", "-a", "a-", "a_b", "a b", "a\nb", "../a", &"a".repeat(32)] {
             assert!(bad.parse::<ServiceName>().is_err(), "{bad:?}");
         }
     }
@@ -321,10 +290,7 @@ mod tests {
         assert!(Slot::try_from(0).is_err());
         assert!(Slot::try_from(1001).is_err());
         assert!(serde_json::from_str::<Slot>("70000").is_err());
-        assert_eq!(
-            serde_json::to_string(&Slot::try_from(17).unwrap()).unwrap(),
-            "17"
-        );
+        assert_eq!(serde_json::to_string(&Slot::try_from(17).unwrap()).unwrap(), "17");
     }
 
     proptest! {

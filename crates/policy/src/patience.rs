@@ -22,11 +22,7 @@ impl NeedHistory {
         if self.falling.back().is_some_and(|(at, _)| *at > now) {
             self.interrupt();
         }
-        while self
-            .falling
-            .back()
-            .is_some_and(|(_, earlier)| *earlier <= need)
-        {
+        while self.falling.back().is_some_and(|(_, earlier)| *earlier <= need) {
             self.falling.pop_back();
         }
         self.falling.push_back((now, need));
@@ -47,10 +43,7 @@ impl NeedHistory {
     /// far: then nobody knows that a lower need has held.
     pub fn highest_over(&self, patience: Duration, now: Timestamp) -> Option<u32> {
         let covered = self.began.is_some_and(|began| now.since(began) >= patience);
-        self.falling
-            .front()
-            .filter(|_| covered)
-            .map(|(_, need)| *need)
+        self.falling.front().filter(|_| covered).map(|(_, need)| *need)
     }
 }
 

@@ -41,11 +41,7 @@ impl Action {
     /// Doing `kind` with `instance`.
     pub fn new(kind: ActionKind, instance: InstanceName) -> Self {
         let slot = instance.slot();
-        Self {
-            kind,
-            instance,
-            slot,
-        }
+        Self { kind, instance, slot }
     }
 }
 
@@ -87,9 +83,6 @@ pub struct Situation<'a> {
     pub resting: &'a [InstanceName],
     /// How long a draining instance may take to finish its requests.
     pub drain_timeout: Duration,
-    /// Whether a process of the load balancer that an earlier configuration left behind may still
-    /// send requests to draining instances.
-    pub drains_held: bool,
 }
 
 /// Plans the way from `fleet` to `decision`. A decision to hold changes nothing at all.
@@ -101,15 +94,9 @@ pub fn plan(fleet: &Fleet, decision: &Decision, around: &Situation, now: Timesta
     let Decision::Target { ready: target, .. } = *decision else {
         return Plan::default();
     };
-    let mut draft = Draft {
-        around,
-        plan: Plan::default(),
-    };
+    let mut draft = Draft { around, plan: Plan::default() };
     draft.clean_up(fleet, now);
-    let outdated = fleet
-        .instances()
-        .iter()
-        .any(|i| i.counts_as_capacity() && i.outdated);
+    let outdated = fleet.instances().iter().any(|i| i.counts_as_capacity() && i.outdated);
     let wanted = target + u32::from(outdated);
     let missing = wanted.saturating_sub(fleet.capacity());
     let missing = draft.admit(fleet, missing);
@@ -128,13 +115,10 @@ impl Draft<'_> {
     /// Stops what has failed and what has drained.
     fn clean_up(&mut self, fleet: &Fleet, now: Timestamp) {
         for instance in fleet.instances() {
-            let drained = || {
-                let idle = instance.in_flight == Some(0) && !self.around.drains_held;
-                idle || now.since(instance.since) >= self.around.drain_timeout
-            };
+            let overdue = now.since(instance.since) >= self.around.drain_timeout;
             let done = match instance.phase {
                 Phase::Failed => true,
-                Phase::Draining => drained(),
+                Phase::Draining => instance.drained || overdue,
                 Phase::Starting | Phase::Ready | Phase::Warm => false,
             };
             if done {
@@ -149,18 +133,12 @@ impl Draft<'_> {
         for instance in fleet.in_phase(Phase::Starting) {
             self.act(ActionKind::Admit, instance);
         }
-        let mut returnable: Vec<_> = fleet
-            .in_phase(Phase::Draining)
-            .filter(|i| !i.outdated)
-            .collect();
+        let mut returnable: Vec<_> =
+            fleet.in_phase(Phase::Draining).filter(|i| !i.outdated).collect();
         returnable.sort_by_key(|instance| (Reverse(instance.since), instance.slot()));
         for instance in returnable {
             // A drained instance is about to be stopped by this very plan: not both.
-            let stopped = self
-                .plan
-                .actions
-                .iter()
-                .any(|action| action.instance == instance.name);
+            let stopped = self.plan.actions.iter().any(|action| action.instance == instance.name);
             if missing > 0 && !stopped && self.act(ActionKind::Admit, instance) {
                 missing -= 1;
             }
@@ -180,9 +158,7 @@ impl Draft<'_> {
         let count = missing.min(self.around.launches_left) as usize;
         for &slot in free.iter().take(count) {
             let instance = InstanceName::new(self.around.service, slot, now);
-            self.plan
-                .actions
-                .push(Action::new(ActionKind::Clone, instance));
+            self.plan.actions.push(Action::new(ActionKind::Clone, instance));
         }
         if free.len() < count {
             self.block(Blocked::NoFreeSlot);
@@ -197,9 +173,7 @@ impl Draft<'_> {
         let mut ready: Vec<_> = fleet.in_phase(Phase::Ready).collect();
         let excess = ready.len().saturating_sub(target as usize);
         ready.sort_by_key(|instance| eagerness_to_leave(instance));
-        let victims = ready
-            .into_iter()
-            .filter(|instance| instance.under_way.is_none());
+        let victims = ready.into_iter().filter(|instance| instance.under_way.is_none());
         for victim in victims.take(excess) {
             self.act(ActionKind::Drain, victim);
         }
@@ -214,9 +188,7 @@ impl Draft<'_> {
             self.block(Blocked::ActionBackoff);
             return false;
         }
-        self.plan
-            .actions
-            .push(Action::new(kind, instance.name.clone()));
+        self.plan.actions.push(Action::new(kind, instance.name.clone()));
         true
     }
 
@@ -230,11 +202,7 @@ impl Draft<'_> {
 /// Order in which ready instances leave: outdated ones first, then the idlest, then the highest
 /// slot, so that a service settles in its lowest slots.
 fn eagerness_to_leave(instance: &Instance) -> (bool, u32, Reverse<Slot>) {
-    (
-        !instance.outdated,
-        instance.in_flight.unwrap_or(u32::MAX),
-        Reverse(instance.slot()),
-    )
+    (!instance.outdated, instance.in_flight.unwrap_or(u32::MAX), Reverse(instance.slot()))
 }
 
 #[cfg(test)]
@@ -251,19 +219,11 @@ mod tests {
     }
 
     fn fleet(sightings: Vec<Sighting>) -> Fleet {
-        Fleet::seen(
-            &Fleet::default(),
-            sightings,
-            Duration::from_secs(10),
-            seconds(0),
-        )
+        Fleet::seen(&Fleet::default(), sightings, Duration::from_secs(10), seconds(0))
     }
 
     fn target(ready: u32) -> Decision {
-        Decision::Target {
-            ready,
-            reasons: vec![Reason::OfferedLoad],
-        }
+        Decision::Target { ready, reasons: vec![Reason::OfferedLoad] }
     }
 
     /// What is planned, as `kind slot`, with four launches at once and slots 1 to 13.
@@ -278,7 +238,6 @@ mod tests {
             launches_back_off: false,
             resting: &[],
             drain_timeout: Duration::from_secs(30),
-            drains_held: false,
         };
         let plan = plan(&fleet(sightings), decision, &around, seconds(at));
         let text = |action: &Action| format!("{:?} {}", action.kind, action.slot);
@@ -302,8 +261,7 @@ mod tests {
     fn clones_under_way_count_and_draining_instances_are_not_compensated() {
         let mut clone = sighting(1, Container::Absent, Rotation::Out);
         clone.under_way = Some(ActionKind::Clone);
-        let mut draining = running(3, Rotation::Drain);
-        draining.in_flight = Some(5);
+        let draining = running(3, Rotation::Drain);
         let (actions, _) = planned(vec![clone, running(2, READY), draining], &target(2), 0);
         assert!(actions.is_empty(), "{actions:?}");
     }
@@ -312,37 +270,23 @@ mod tests {
     fn the_idlest_leave_first_and_one_that_works_is_not_stopped_before_it_drained() {
         let mut busy = running(9, READY);
         busy.in_flight = Some(7);
-        let (actions, _) = planned(
-            vec![running(1, READY), busy, running(2, READY)],
-            &target(1),
-            0,
-        );
+        let (actions, _) = planned(vec![running(1, READY), busy, running(2, READY)], &target(1), 0);
         assert_eq!(actions, ["Drain 2", "Drain 1"]);
     }
 
     #[test]
     fn a_drained_instance_is_stopped_and_a_busy_one_at_its_deadline() {
-        let mut busy = running(1, Rotation::Drain);
-        busy.in_flight = Some(1);
-        let mut unknown = running(2, Rotation::Drain);
-        unknown.in_flight = None;
-        let all = vec![
-            busy,
-            unknown,
-            running(3, Rotation::Drain),
-            running(4, READY),
-        ];
-        assert_eq!(planned(all.clone(), &target(1), 29).0, ["Stop 3"]);
-        assert_eq!(
-            planned(all, &target(1), 30).0,
-            ["Stop 1", "Stop 2", "Stop 3"]
-        );
+        let busy = running(1, Rotation::Drain);
+        let mut idle = running(2, Rotation::Drain);
+        idle.drained = true;
+        let all = vec![busy, idle, running(3, READY)];
+        assert_eq!(planned(all.clone(), &target(1), 29).0, ["Stop 2"]);
+        assert_eq!(planned(all, &target(1), 30).0, ["Stop 1", "Stop 2"]);
     }
 
     #[test]
     fn a_rising_need_takes_draining_instances_back() {
-        let mut draining = running(2, Rotation::Drain);
-        draining.in_flight = Some(3);
+        let draining = running(2, Rotation::Drain);
         let (actions, _) = planned(vec![running(1, READY), draining], &target(2), 0);
         assert_eq!(actions, ["Admit 2"]);
     }
@@ -369,9 +313,7 @@ mod tests {
 
     #[test]
     fn a_decision_to_hold_changes_nothing() {
-        let hold = Decision::Hold {
-            reasons: vec![Reason::NoData],
-        };
+        let hold = Decision::Hold { reasons: vec![Reason::NoData] };
         let dead = sighting(1, Container::Stopped, Rotation::Out);
         assert_eq!(planned(vec![dead], &hold, 0).1, Plan::default());
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use crate::names::{ServiceName, Slot};
+use crate::names::ServiceName;
 
 /// Slots beside the upper bound for each service, at least: a replacement starts before the
 /// instance it replaces has drained, and a drain may take as long as the longest request.
@@ -18,8 +18,7 @@ const SPARE_PERCENT: u32 = 30;
 /// The services ask for more slots than the host has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "service {service} needs {needed} slots and {left} are left of the host's {max}: lower a service's bounds.max",
-    max = Slot::MAX
+    "service {service} needs {needed} slots and {left} are left on the host: lower a service's bounds.max or widen network.subnet"
 )]
 pub struct SlotsError {
     /// The first service that found no room.
@@ -31,27 +30,24 @@ pub struct SlotsError {
 }
 
 /// The slots of each service, in the order of their names: its upper bound and 30% spare, at
-/// least three.
+/// least three. `last` is the highest slot that the host's network has an address for.
 ///
 /// A change of one service moves the ranges of those after it. Instances that run keep the slots
 /// they have, so a range says where new instances go, not where old ones are.
 ///
 /// # Errors
-/// [`SlotsError`] when the host's 1,000 slots do not do.
+/// [`SlotsError`] when the host's slots do not do.
 pub fn reserve(
     services: &BTreeMap<ServiceName, u32>,
+    last: u16,
 ) -> Result<BTreeMap<ServiceName, RangeInclusive<u16>>, SlotsError> {
     let mut ranges = BTreeMap::new();
     let mut first: u16 = 1;
     for (service, &max) in services {
         let needed = slots_needed(max);
-        let left = u32::from(Slot::MAX + 1 - first);
+        let left = u32::from(last + 1 - first);
         let (Ok(size), true) = (u16::try_from(needed), needed <= left) else {
-            return Err(SlotsError {
-                service: service.clone(),
-                needed,
-                left,
-            });
+            return Err(SlotsError { service: service.clone(), needed, left });
         };
         ranges.insert(service.clone(), first..=first + size - 1);
         first += size;
@@ -71,33 +67,30 @@ mod tests {
 
     use super::*;
     use crate::bounds::Bounds;
+    use crate::names::Slot;
 
     fn services(sizes: &[u32]) -> BTreeMap<ServiceName, u32> {
         let name = |i: usize| format!("s{i:03}").parse().unwrap();
-        sizes
-            .iter()
-            .enumerate()
-            .map(|(i, &max)| (name(i), max))
-            .collect()
+        sizes.iter().enumerate().map(|(i, &max)| (name(i), max)).collect()
     }
 
     #[test]
     fn a_service_of_ten_gets_thirteen_slots() {
-        let ranges = reserve(&services(&[10, 2])).unwrap();
+        let ranges = reserve(&services(&[10, 2]), 18).unwrap();
         assert_eq!(ranges.into_values().collect::<Vec<_>>(), [1..=13, 14..=18]);
     }
 
     #[test]
     fn one_service_may_take_the_host() {
-        assert!(reserve(&services(&[Bounds::MAX_INSTANCES])).is_ok());
-        let error = reserve(&services(&[Bounds::MAX_INSTANCES, 100])).unwrap_err();
+        assert!(reserve(&services(&[Bounds::MAX_INSTANCES]), Slot::MAX).is_ok());
+        let error = reserve(&services(&[Bounds::MAX_INSTANCES, 100]), Slot::MAX).unwrap_err();
         assert_eq!((error.needed, error.left), (130, 25));
     }
 
     proptest! {
         #[test]
         fn ranges_never_overlap_and_stay_on_the_host(sizes in prop::collection::vec(0_u32..400, 1..8)) {
-            if let Ok(ranges) = reserve(&services(&sizes)) {
+            if let Ok(ranges) = reserve(&services(&sizes), Slot::MAX) {
                 let mut next = 1;
                 for (range, max) in ranges.values().zip(&sizes) {
                     prop_assert_eq!(*range.start(), next);

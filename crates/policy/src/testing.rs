@@ -43,6 +43,7 @@ pub(crate) fn sighting(slot: u32, container: Container, rotation: Rotation) -> S
         container,
         rotation,
         in_flight: Some(0),
+        drained: false,
         outdated: false,
         under_way: None,
     }

@@ -42,10 +42,7 @@ impl World {
     }
 
     fn step(&mut self, step: &Step) -> Tick {
-        let now = self
-            .now
-            .as_millis()
-            .saturating_add_signed(100 + step.clock_jump_ms);
+        let now = self.now.as_millis().saturating_add_signed(100 + step.clock_jump_ms);
         self.now = Timestamp::from_millis(now);
         if let Some(index) = step.dies {
             let name = self.containers.keys().nth(index).cloned();
@@ -61,14 +58,9 @@ impl World {
             free_slots: &free,
             launches_left: 4,
             launch_timeout: Duration::from_secs(10),
-            drains_held: false,
         };
         let tick = self.controller.turn(&around, seen, self.now);
-        self.started = tick
-            .plan
-            .iter()
-            .map(|action| (self.now, action.clone()))
-            .collect();
+        self.started = tick.plan.iter().map(|action| (self.now, action.clone())).collect();
         tick
     }
 
@@ -127,16 +119,12 @@ impl World {
             container: *container,
             rotation: *rotation,
             in_flight: Some(0),
+            drained: *rotation == Rotation::Drain,
             outdated: false,
             under_way: None,
         };
         let sightings = self.containers.iter().map(sighting).collect();
-        Seen {
-            sample,
-            cpu_cores: None,
-            sightings,
-            done,
-        }
+        Seen { sample, cpu_cores: None, sightings, done }
     }
 
     fn ready(&self) -> usize {
@@ -145,13 +133,7 @@ impl World {
 }
 
 fn calm(arrivals: u64) -> Step {
-    Step {
-        arrivals: Some(arrivals),
-        dies: None,
-        launches_fail: false,
-        clock_jump_ms: 0,
-        max: 10,
-    }
+    Step { arrivals: Some(arrivals), dies: None, launches_fail: false, clock_jump_ms: 0, max: 10 }
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -194,19 +176,9 @@ fn a_service_starts_at_its_lower_bound_and_follows_the_load_out_and_in() {
 #[test]
 fn failing_launches_are_tried_again_ever_more_slowly_until_one_succeeds() {
     let mut world = World::new();
-    let failing = Step {
-        launches_fail: true,
-        ..calm(2)
-    };
+    let failing = Step { launches_fail: true, ..calm(2) };
     let attempts: usize = (0..100)
-        .map(|_| {
-            world
-                .step(&failing)
-                .plan
-                .iter()
-                .filter(|a| a.kind == ActionKind::Clone)
-                .count()
-        })
+        .map(|_| world.step(&failing).plan.iter().filter(|a| a.kind == ActionKind::Clone).count())
         .sum();
     assert!((4..=6).contains(&attempts), "{attempts} attempts in 10 s");
     for _ in 0..100 {

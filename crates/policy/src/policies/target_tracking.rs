@@ -38,10 +38,7 @@ mod tests {
 
     use super::*;
 
-    const FIFTY: Capacity = Capacity {
-        requests_per_second: 50.0,
-        concurrency: 8,
-    };
+    const FIFTY: Capacity = Capacity { requests_per_second: 50.0, concurrency: 8 };
     const AT_80: TargetTracking = TargetTracking { target_percent: 80 };
 
     #[test]

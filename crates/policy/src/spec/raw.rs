@@ -93,10 +93,7 @@ struct RawScaleIn {
 
 impl Default for RawScaleIn {
     fn default() -> Self {
-        Self {
-            patience_ms: 10_000,
-            drain_timeout_ms: 30_000,
-        }
+        Self { patience_ms: 10_000, drain_timeout_ms: 30_000 }
     }
 }
 
@@ -147,11 +144,7 @@ impl RawInstance {
             memory_mib: self.memory_mib,
             cpus: self.cpus,
             processes: self.processes,
-            mounts: self
-                .mounts
-                .into_iter()
-                .map(RawMount::judge)
-                .collect::<Result<_, _>>()?,
+            mounts: self.mounts.into_iter().map(RawMount::judge).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -160,9 +153,7 @@ impl RawMount {
     fn judge(self) -> Result<Mount, SpecError> {
         let plain = |part: &str| {
             !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
         };
         check(
             plain(&self.source),
@@ -177,10 +168,7 @@ impl RawMount {
             &self.target,
             "an absolute path of a-z, A-Z, 0-9, `-` and `_`",
         )?;
-        Ok(Mount {
-            source: self.source,
-            target: self.target,
-        })
+        Ok(Mount { source: self.source, target: self.target })
     }
 }
 
@@ -212,9 +200,7 @@ impl RawPolicy {
                 let allowed = "1 to 100 (percent of an instance's capacity)";
                 let in_range = (1..=100).contains(&target_percent);
                 check(in_range, "policy.target_percent", target_percent, allowed)?;
-                Ok(PolicySpec::TargetTracking(TargetTracking {
-                    target_percent,
-                }))
+                Ok(PolicySpec::TargetTracking(TargetTracking { target_percent }))
             }
         }
     }
@@ -223,12 +209,7 @@ impl RawPolicy {
 impl RawScaleIn {
     fn judge(self) -> Result<ScaleIn, SpecError> {
         let allowed = "0 to 86400000 (milliseconds, one day)";
-        check(
-            self.patience_ms <= DAY_MS,
-            "scale_in.patience_ms",
-            self.patience_ms,
-            allowed,
-        )?;
+        check(self.patience_ms <= DAY_MS, "scale_in.patience_ms", self.patience_ms, allowed)?;
         let drain = self.drain_timeout_ms;
         check(drain <= DAY_MS, "scale_in.drain_timeout_ms", drain, allowed)?;
         Ok(ScaleIn {
@@ -258,15 +239,7 @@ fn check(
     value: impl ToString,
     allowed: &'static str,
 ) -> Result<(), SpecError> {
-    if holds {
-        Ok(())
-    } else {
-        Err(SpecError::Value {
-            key,
-            value: value.to_string(),
-            allowed,
-        })
-    }
+    if holds { Ok(()) } else { Err(SpecError::Value { key, value: value.to_string(), allowed }) }
 }
 
 #[cfg(test)]
@@ -307,41 +280,25 @@ mod tests {
     #[test]
     fn each_wrong_value_is_named_with_its_key_and_what_is_allowed() {
         let cases = [
-            (
-                "port = 8000",
-                "port = 0",
-                "instance.port is 0: use 1 to 65535",
-            ),
+            ("port = 8000", "port = 0", "instance.port is 0: use 1 to 65535"),
             (
                 "memory_mib = 64",
                 "memory_mib = 1",
                 "instance.memory_mib is 1: use 4 to 1048576 (MiB)",
             ),
-            (
-                "cpus = 1.0",
-                "cpus = nan",
-                "instance.cpus is NaN: use 0.01 to 1024 (cores)",
-            ),
+            ("cpus = 1.0", "cpus = nan", "instance.cpus is NaN: use 0.01 to 1024 (cores)"),
             (
                 "min = 1",
                 "min = 11",
                 "bounds.min is 11, above bounds.max, 10: lower one or raise the other",
             ),
-            (
-                "min = 1",
-                "min = -1",
-                "invalid value: integer `-1`, expected u32",
-            ),
+            ("min = 1", "min = -1", "invalid value: integer `-1`, expected u32"),
             (
                 "second = 50",
                 "second = -5",
                 "capacity.requests_per_second is -5: use 0.001 to 1000000",
             ),
-            (
-                "\"/healthz\"",
-                "\"/a b\"",
-                "instance.health_path is /a b: use a path",
-            ),
+            ("\"/healthz\"", "\"/a b\"", "instance.health_path is /a b: use a path"),
             (
                 "\"/healthz\"",
                 "\"/a\\n  bind :1\"",
@@ -357,16 +314,8 @@ mod tests {
                 "\"/a/../b\"",
                 "instance.mounts.target is /a/../b: use an absolute path",
             ),
-            (
-                "port = 8000",
-                "prot = 8000",
-                "unknown field `prot`, expected one of `port`",
-            ),
-            (
-                "name = \"store\"",
-                "name = \"Store\"",
-                "name: `Store` is not a name: use 1 to 31 of",
-            ),
+            ("port = 8000", "prot = 8000", "unknown field `prot`, expected one of `port`"),
+            ("name = \"store\"", "name = \"Store\"", "name: `Store` is not a name: use 1 to 31 of"),
         ];
         for (from, to, message) in cases {
             let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
@@ -377,10 +326,6 @@ mod tests {
     #[test]
     fn an_unknown_policy_is_refused_with_the_known_ones() {
         let error = parse(&format!("{GOOD}\n[policy]\nkind = \"magic\"")).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("unknown variant `magic`, expected `target_tracking`")
-        );
+        assert!(error.to_string().contains("unknown variant `magic`, expected `target_tracking`"));
     }
 }
