@@ -38,8 +38,9 @@ pub struct Seen {
     pub sample: Option<Sample>,
     /// CPU time that the instances use together, in cores; nothing when it is not known.
     pub cpu_cores: Option<f64>,
-    /// Every instance that exists or is being made.
-    pub sightings: Vec<Sighting>,
+    /// Every instance that exists or is being made; nothing when the host or the load balancer
+    /// could not be asked. Then the fleet stays as it was seen last, and nothing is done to it.
+    pub sightings: Option<Vec<Sighting>>,
     /// Actions that came to their end since the turn before.
     pub done: Vec<Done>,
 }
@@ -61,20 +62,23 @@ impl Controller {
     ///
     /// The tick's `sequence` is 0 until it is kept.
     pub fn turn(&mut self, around: &Surroundings, seen: Seen, now: Timestamp) -> Tick {
-        self.take_note(&seen, now);
-        let Seen { sample, cpu_cores, sightings, done } = seen;
-        self.fleet = Fleet::seen(&self.fleet, sightings, around.launch_timeout, now);
+        // Counts without a fleet lead to no decision that could be planned for.
+        let sample = seen.sample.filter(|_| seen.sightings.is_some());
+        self.take_note(sample, &seen.done, now);
+        if let Some(sightings) = seen.sightings {
+            self.fleet = Fleet::seen(&self.fleet, sightings, around.launch_timeout, now);
+        }
         let decision = self.decide(around, now);
         let plan = self.plan(around, &decision, now);
         Tick {
             sequence: 0,
             at: now,
             service: around.spec.name.clone(),
-            observation: self.observation(sample, cpu_cores),
+            observation: self.observation(sample, seen.cpu_cores),
             decision,
             plan: plan.actions,
             blocked: plan.blocked,
-            done,
+            done: seen.done,
         }
     }
 
@@ -84,12 +88,12 @@ impl Controller {
     }
 
     /// Learns from the counts and from how actions ended.
-    fn take_note(&mut self, seen: &Seen, now: Timestamp) {
-        match seen.sample {
+    fn take_note(&mut self, sample: Option<Sample>, done: &[Done], now: Timestamp) {
+        match sample {
             Some(sample) => self.load.push(now, sample),
             None => self.load.clear(),
         }
-        for done in &seen.done {
+        for done in done {
             let failed = done.error.is_some();
             if done.kind == ActionKind::Clone {
                 self.launches.record(failed, done.finished_at);
@@ -98,7 +102,7 @@ impl Controller {
                 backoff.record(failed, done.finished_at);
             }
         }
-        let exists = |name: &InstanceName| seen.sightings.iter().any(|s| s.name == *name);
+        let exists = |name: &InstanceName| self.fleet.instances().iter().any(|i| i.name == *name);
         self.failures.retain(|name, backoff| *backoff != Backoff::default() && exists(name));
     }
 

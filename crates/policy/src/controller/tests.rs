@@ -124,7 +124,7 @@ impl World {
             under_way: None,
         };
         let sightings = self.containers.iter().map(sighting).collect();
-        Seen { sample, cpu_cores: None, sightings, done }
+        Seen { sample, cpu_cores: None, sightings: Some(sightings), done }
     }
 
     fn ready(&self) -> usize {
