@@ -12,6 +12,7 @@ pub mod decision;
 pub mod fleet;
 pub mod load;
 pub mod names;
+pub mod paths;
 pub mod patience;
 pub mod plan;
 pub mod policies;

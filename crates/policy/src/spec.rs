@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::bounds::{Bounds, BoundsError};
 use crate::names::{ImageName, NameError, ServiceName};
+use crate::paths::{HealthPath, PathError, PathPrefix};
 use crate::policies::target_tracking::TargetTracking;
 
 /// A service, as described by its file in `services/`.
@@ -16,7 +17,7 @@ pub struct ServiceSpec {
     /// The recipe in `rootfs/` that makes its image.
     pub image: ImageName,
     /// Requests whose path starts with this go to the service; the longest match wins.
-    pub path_prefix: String,
+    pub path_prefix: PathPrefix,
     /// What an instance is given.
     pub instance: InstanceSpec,
     /// What an instance can do.
@@ -37,7 +38,7 @@ pub struct InstanceSpec {
     /// TCP port that it serves HTTP on.
     pub port: u16,
     /// `GET` of this path answers 200 when the instance can serve.
-    pub health_path: String,
+    pub health_path: HealthPath,
     /// Memory limit in MiB.
     pub memory_mib: u32,
     /// Share of CPU time in cores.
@@ -114,6 +115,14 @@ pub enum SpecError {
         key: &'static str,
         /// What is wrong with the name.
         error: NameError,
+    },
+    /// A path of the wrong form.
+    #[error("{key}: {error}")]
+    Path {
+        /// The key, with its tables.
+        key: &'static str,
+        /// What is wrong with the path.
+        error: PathError,
     },
     /// Bounds that cannot hold.
     #[error(transparent)]

@@ -17,6 +17,15 @@ pub struct HostStatus {
     pub services: Vec<ServiceStatus>,
 }
 
+/// Some of the ticks that were kept, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TickPage {
+    /// The ticks.
+    pub ticks: Vec<Tick>,
+    /// The sequence number to go on after; that of the last tick, or the one asked for.
+    pub next: u64,
+}
+
 /// One service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStatus {

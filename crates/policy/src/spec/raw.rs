@@ -1,5 +1,6 @@
 //! A service's file as it is written, and its way to a validated [`ServiceSpec`].
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -7,6 +8,7 @@ use serde::Deserialize;
 use super::{Capacity, InstanceSpec, Mount, PolicySpec, ScaleIn, ServiceSpec, SpecError};
 use crate::bounds::Bounds;
 use crate::names::NameError;
+use crate::paths::PathError;
 use crate::policies::target_tracking::TargetTracking;
 
 /// Reads and judges the text of a service's file.
@@ -106,7 +108,7 @@ impl RawService {
         Ok(ServiceSpec {
             name: self.name.parse().map_err(name_error("name"))?,
             image: self.image.parse().map_err(name_error("image"))?,
-            path_prefix: url_path("route.path_prefix", self.route.path_prefix)?,
+            path_prefix: path("route.path_prefix", &self.route.path_prefix)?,
             instance: self.instance.judge()?,
             capacity: self.capacity.judge()?,
             bounds: Bounds::new(self.bounds.min, self.bounds.max)?,
@@ -140,7 +142,7 @@ impl RawInstance {
         )?;
         Ok(InstanceSpec {
             port: self.port,
-            health_path: url_path("instance.health_path", self.health_path)?,
+            health_path: path("instance.health_path", &self.health_path)?,
             memory_mib: self.memory_mib,
             cpus: self.cpus,
             processes: self.processes,
@@ -219,18 +221,8 @@ impl RawScaleIn {
     }
 }
 
-/// A path of a URL that can stand in the load balancer's file as it is: no quotes, spaces,
-/// comments or line ends.
-fn url_path(key: &'static str, path: String) -> Result<String, SpecError> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
-    let good = path.starts_with('/') && path.len() <= 256 && path.bytes().all(allowed);
-    check(
-        good,
-        key,
-        &path,
-        "a path of at most 256 of a-z, A-Z, 0-9, `/`, `-`, `_`, `.`, `~`, starting with `/`",
-    )?;
-    Ok(path)
+fn path<P: FromStr<Err = PathError>>(key: &'static str, text: &str) -> Result<P, SpecError> {
+    text.parse().map_err(|error| SpecError::Path { key, error })
 }
 
 fn check(
@@ -298,11 +290,11 @@ mod tests {
                 "second = -5",
                 "capacity.requests_per_second is -5: use 0.001 to 1000000",
             ),
-            ("\"/healthz\"", "\"/a b\"", "instance.health_path is /a b: use a path"),
+            ("\"/healthz\"", "\"/a b\"", "instance.health_path: `/a b` is not a health path"),
             (
                 "\"/healthz\"",
                 "\"/a\\n  bind :1\"",
-                "instance.health_path is /a\n  bind :1: use a path",
+                "instance.health_path: `/a\n  bind :1` is not a health path",
             ),
             (
                 "\"objects\"",

@@ -1,0 +1,128 @@
+//! The paths of a service: what is routed to it, and what says that it is well. Both stand in the
+//! load balancer's file as they are, so nothing in them can end a line or a word.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest path in bytes.
+const PATH_MAX_BYTES: usize = 256;
+
+/// A text that is not a path of a service.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// A path prefix of another form.
+    #[error(
+        "`{0}` is not a path prefix: use `/`, or `/name` of A-Z, a-z, 0-9, `.`, `_`, `~`, `-` and `/`, \
+         without a `/` at the end"
+    )]
+    Prefix(String),
+    /// A health path of another form.
+    #[error("`{0}` is not a health path: use `/`, followed by A-Z, a-z, 0-9 and any of `._~-/?=&`")]
+    Health(String),
+}
+
+/// The start of the paths that go to a service: `/` for all, or `/name` for `/name` and whatever
+/// is below it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PathPrefix(String);
+
+impl PathPrefix {
+    /// The prefix as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PathPrefix {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._~-/".contains(&b);
+        let good = text.starts_with('/')
+            && text.bytes().all(plain)
+            && !text.contains("//")
+            && (text == "/" || !text.ends_with('/'))
+            && text.len() <= PATH_MAX_BYTES;
+        good.then(|| Self(text.to_owned())).ok_or_else(|| PathError::Prefix(text.to_owned()))
+    }
+}
+
+/// The path that HAProxy asks of each server once a second, to see whether it is well.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HealthPath(String);
+
+impl HealthPath {
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for HealthPath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._~-/?=&".contains(&b);
+        let good = text.starts_with('/') && text.bytes().all(plain) && text.len() <= PATH_MAX_BYTES;
+        good.then(|| Self(text.to_owned())).ok_or_else(|| PathError::Health(text.to_owned()))
+    }
+}
+
+/// Text conversions that both paths share.
+macro_rules! path_is_text {
+    ($($name:ty),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = PathError;
+
+            fn try_from(text: String) -> Result<Self, PathError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(path: $name) -> Self {
+                path.0
+            }
+        }
+    )*};
+}
+
+path_is_text!(PathPrefix, HealthPath);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_could_end_a_line_or_a_word_is_refused() {
+        for bad in [
+            "",
+            "x",
+            "/a b",
+            "/a\n",
+            "/a\nserver evil 1.2.3.4:1",
+            "/a#",
+            "/a'",
+            "/a\"",
+            "/{",
+            "/%[x]",
+            "/a\\",
+        ] {
+            assert!(bad.parse::<PathPrefix>().is_err(), "{bad:?}");
+            assert!(bad.parse::<HealthPath>().is_err(), "{bad:?}");
+        }
+        assert!("/a/".parse::<PathPrefix>().is_err());
+        assert!("/a//b".parse::<PathPrefix>().is_err());
+        assert!("/a?b=c&d".parse::<HealthPath>().is_ok());
+    }
+}
