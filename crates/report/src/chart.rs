@@ -1,0 +1,210 @@
+//! The chart of a run: requests, instances and latency over one time axis, as an SVG.
+
+use serde::Serialize;
+use tera::{Context, Tera};
+
+use crate::panels;
+use crate::scale::{Axis, label};
+use crate::series::RunSeries;
+
+/// The page, in pixels.
+pub(crate) const LEFT: f64 = 64.0;
+pub(crate) const RIGHT: f64 = 976.0;
+/// The head of the page, and of each panel: title and legend.
+const PAGE_HEAD: f64 = 78.0;
+const PANEL_HEAD: f64 = 30.0;
+/// A panel's plot, and the room below it.
+const PLOT: f64 = 168.0;
+const PANEL_GAP: f64 = 24.0;
+const TEMPLATE: &str = include_str!("chart.svg.tera");
+
+/// The chart could not be drawn.
+#[derive(Debug, thiserror::Error)]
+#[error("the chart cannot be drawn")]
+pub struct ChartError(#[from] tera::Error);
+
+/// A line over time, ready for the page.
+#[derive(Debug, Serialize)]
+pub(crate) struct Stroke {
+    pub(crate) name: &'static str,
+    pub(crate) class: &'static str,
+    pub(crate) path: String,
+}
+
+/// A filled area over time, ready for the page.
+#[derive(Debug, Serialize)]
+pub(crate) struct Area {
+    pub(crate) name: &'static str,
+    pub(crate) class: &'static str,
+    pub(crate) path: String,
+}
+
+/// One of the pictures that share the time axis.
+#[derive(Debug)]
+pub(crate) struct Panel {
+    pub(crate) title: &'static str,
+    pub(crate) axis: Axis,
+    pub(crate) areas: Vec<Area>,
+    pub(crate) strokes: Vec<Stroke>,
+}
+
+#[derive(Serialize)]
+struct PanelOnPage {
+    title: &'static str,
+    head: f64,
+    top: f64,
+    bottom: f64,
+    marks: Vec<Mark>,
+    areas: Vec<Area>,
+    strokes: Vec<Stroke>,
+    legend: Vec<LegendEntry>,
+}
+
+#[derive(Serialize)]
+struct Mark {
+    at: f64,
+    label: String,
+}
+
+#[derive(Serialize)]
+struct LegendEntry {
+    x: f64,
+    name: &'static str,
+    class: &'static str,
+    is_area: bool,
+}
+
+/// Draws the chart of a run as an SVG document of 1,000 pixels' width.
+///
+/// # Errors
+/// None that a run can cause: the error is the template's.
+pub fn render(run: &RunSeries) -> Result<String, ChartError> {
+    let seconds = run.rows.len() as f64;
+    let time = Axis::exactly(seconds.max(run.load_end_s), LEFT, RIGHT);
+    let mut top = PAGE_HEAD;
+    let mut on_page = Vec::new();
+    for draw in [panels::requests, panels::instances, panels::latency] {
+        let (head, plot_top) = (top, top + PANEL_HEAD);
+        let bottom = plot_top + PLOT;
+        on_page.push(placed(draw(run, &time, bottom, plot_top), head, plot_top, bottom));
+        top = bottom + PANEL_GAP;
+    }
+    let mut context = Context::new();
+    context.insert("title", &run.title);
+    context.insert("subtitle", &run.subtitle);
+    context.insert("panels", &on_page);
+    context.insert("left", &LEFT);
+    context.insert("right", &RIGHT);
+    context.insert("time_marks", &marks(&time));
+    context.insert("warm_up_end", &(run.warm_up_s > 0.0).then(|| time.place(run.warm_up_s)));
+    context.insert("load_end", &(run.load_end_s < seconds).then(|| time.place(run.load_end_s)));
+    context.insert("first_top", &(PAGE_HEAD + PANEL_HEAD));
+    context.insert("last_bottom", &(top - PANEL_GAP));
+    context.insert("height", &(top + 24.0));
+    Ok(Tera::one_off(TEMPLATE, &context, true)?)
+}
+
+fn placed(panel: Panel, head: f64, top: f64, bottom: f64) -> PanelOnPage {
+    let areas = panel.areas.iter().map(|a| (a.name, a.class, true));
+    let strokes = panel.strokes.iter().map(|s| (s.name, s.class, false));
+    PanelOnPage {
+        title: panel.title,
+        head,
+        top,
+        bottom,
+        marks: marks(&panel.axis),
+        legend: legend(areas.chain(strokes).collect()),
+        areas: panel.areas,
+        strokes: panel.strokes,
+    }
+}
+
+/// Lays entries out from the right edge, as wide as their names.
+fn legend(entries: Vec<(&'static str, &'static str, bool)>) -> Vec<LegendEntry> {
+    let mut x = RIGHT;
+    let mut laid: Vec<LegendEntry> = entries
+        .into_iter()
+        .rev()
+        .map(|(name, class, is_area)| {
+            // 6.6 pixels a letter at this size, and 38 for the key and the room around it.
+            x -= 6.6 * name.len() as f64 + 38.0;
+            LegendEntry { x, name, class, is_area }
+        })
+        .collect();
+    laid.reverse();
+    laid
+}
+
+fn marks(axis: &Axis) -> Vec<Mark> {
+    axis.marks().into_iter().map(|m| Mark { at: axis.place(m), label: label(m) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::series::{FleetStep, SecondRow};
+
+    fn run(seconds: u32) -> RunSeries {
+        let row = |second: u32| SecondRow {
+            second,
+            due: 40,
+            ok: 39,
+            failed: 1,
+            served: 39,
+            p50_ms: (second != 2).then_some(5.0),
+            p95_ms: (second != 2).then_some(20.0),
+            p99_ms: (second != 2).then_some(90.0),
+            ..SecondRow::default()
+        };
+        let step = |at_s: f64, ready: u32| FleetStep {
+            at_s,
+            ready,
+            decided: Some(ready),
+            ..FleetStep::default()
+        };
+        RunSeries {
+            title: "a <ramp> & back".to_owned(),
+            subtitle: "40 due".to_owned(),
+            warm_up_s: 1.0,
+            load_end_s: f64::from(seconds) - 1.0,
+            rows: (0..seconds).map(row).collect(),
+            fleet: vec![step(0.0, 1), step(2.5, 3)],
+        }
+    }
+
+    #[test]
+    fn every_series_is_drawn_and_named() {
+        let svg = render(&run(5)).unwrap();
+        for name in ["offered", "served", "failed", "ready", "decided", "p50", "p95", "p99"] {
+            assert!(svg.contains(&format!(">{name}</text>")), "{name} is not in the legend");
+        }
+        for title in ["requests per second", "instances", "latency, ms"] {
+            assert!(svg.contains(title), "{title} is no title");
+        }
+        assert!(svg.contains("warm-up") && svg.contains("load ends"));
+    }
+
+    #[test]
+    fn a_title_cannot_break_the_document() {
+        let svg = render(&run(5)).unwrap();
+        assert!(svg.contains("a &lt;ramp&gt; &amp; back"));
+        assert!(!svg.contains("<ramp>"));
+    }
+
+    #[test]
+    fn the_smallest_runs_have_charts_without_impossible_numbers() {
+        for seconds in [0, 1, 2] {
+            let mut run = run(seconds.max(1));
+            run.rows.truncate(seconds as usize);
+            run.fleet.clear();
+            let svg = render(&run).unwrap();
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_drawn_with_no_more_points_than_the_page_has() {
+        let svg = render(&run(86_400)).unwrap();
+        assert!(svg.len() < 200_000, "{} bytes", svg.len());
+    }
+}

@@ -1,0 +1,77 @@
+//! A run over time: one row a second, and the fleet as a step function.
+
+use serde::{Deserialize, Serialize};
+
+/// One second of a run. Requests are counted in the second in which they were due, so that
+/// `ok + failed + dropped = due` holds in every row.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SecondRow {
+    /// Seconds since the start of the load.
+    pub second: u32,
+    /// Requests due.
+    pub due: u64,
+    /// Of those, the ones with the expected answer in time.
+    pub ok: u64,
+    /// The ones without, rejected ones among them.
+    pub failed: u64,
+    /// The ones never sent, because too many were in flight.
+    pub dropped: u64,
+    /// The failed ones that were answered 429 or 503.
+    pub rejected: u64,
+    /// Expected answers that arrived in this second, whenever they were due.
+    pub served: u64,
+    /// Median latency of the ok ones, from the due time, in ms.
+    pub p50_ms: Option<f64>,
+    /// 95th percentile of the same.
+    pub p95_ms: Option<f64>,
+    /// 99th percentile of the same.
+    pub p99_ms: Option<f64>,
+    /// Instances ready at the end of the second.
+    pub ready: Option<u32>,
+    /// Instances starting then.
+    pub starting: Option<u32>,
+    /// Instances warm then.
+    pub warm: Option<u32>,
+    /// Instances draining then.
+    pub draining: Option<u32>,
+    /// Instances failed then.
+    pub failed_instances: Option<u32>,
+    /// Ready instances that the scaler had last decided for.
+    pub decided: Option<u32>,
+}
+
+/// The fleet from one moment until the next step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct FleetStep {
+    /// Seconds since the start of the load; negative before it.
+    pub at_s: f64,
+    /// Instances ready.
+    pub ready: u32,
+    /// Instances starting.
+    pub starting: u32,
+    /// Instances warm: booted, frozen, out of rotation.
+    pub warm: u32,
+    /// Instances draining.
+    pub draining: u32,
+    /// Instances failed.
+    pub failed: u32,
+    /// Ready instances that the scaler decided for; unknown while it holds.
+    pub decided: Option<u32>,
+}
+
+/// Everything that the chart of a run shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunSeries {
+    /// What was run, for the head of the chart.
+    pub title: String,
+    /// The run's figures in one line, below the title.
+    pub subtitle: String,
+    /// Seconds at the start that no figure counts.
+    pub warm_up_s: f64,
+    /// When the load ended, in seconds; the recording goes on until the fleet has settled.
+    pub load_end_s: f64,
+    /// One row a second, in order.
+    pub rows: Vec<SecondRow>,
+    /// The fleet, in order; empty when no scaler was asked.
+    pub fleet: Vec<FleetStep>,
+}
