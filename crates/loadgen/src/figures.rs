@@ -1,0 +1,118 @@
+//! From what was measured to what is written down.
+
+use std::time::Duration;
+
+use policy::time::Timestamp;
+use report::summary::{
+    CountLimit, Generator, Instances, Limits, Requests, Scaling, Summary, TimeLimit,
+};
+use report::{RunSeries, SecondRow};
+use workload::Scenario;
+
+use crate::follow::Followed;
+use crate::load::LoadEnd;
+use crate::recorder::Recorder;
+
+/// Later than this, at the 99th percentile, and the load was not the one that the scenario says.
+const BOTTLENECK_LATENESS_MS: f64 = 5.0;
+/// The requests share one thread: close to a whole core, it is what limits them.
+const BOTTLENECK_CPU_PERCENT: f64 = 90.0;
+
+/// All that is known when a run is over.
+pub(crate) struct Finished<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) time_factor: f64,
+    pub(crate) start: Timestamp,
+    /// How long load was offered, the warm-up included.
+    pub(crate) offered: Duration,
+    /// How long the recording went on after that.
+    pub(crate) settled: Duration,
+    /// Seconds from the end of the load until the service was back at its lower bound.
+    pub(crate) back_to_min_s: Option<f64>,
+    pub(crate) interrupted: bool,
+    pub(crate) load_end: LoadEnd,
+    pub(crate) connections: u64,
+    pub(crate) resent: u64,
+    pub(crate) followed: Option<&'a Followed>,
+}
+
+impl Finished<'_> {
+    /// The run's figures.
+    pub(crate) fn summary(&self, recorder: &Recorder) -> Summary {
+        let warm_up = self.scenario.warm_up.min(self.offered);
+        let end_s = (self.offered + self.settled).as_secs_f64();
+        let requests = recorder.requests();
+        Summary {
+            scenario: self.scenario.name.clone(),
+            run: self.name.to_owned(),
+            started_at_ms: self.start.as_millis(),
+            seed: self.scenario.seed,
+            time_factor: self.time_factor,
+            duration_s: (self.offered - warm_up).as_secs_f64(),
+            warm_up_s: warm_up.as_secs_f64(),
+            settle_s: self.settled.as_secs_f64(),
+            interrupted: self.interrupted,
+            requests,
+            warm_up: recorder.warm_up_requests(),
+            latency_ms: recorder.latency(),
+            instances: self
+                .followed
+                .map_or_else(Instances::default, |f| f.history.instances(end_s)),
+            scaling: self.followed.map_or_else(Scaling::default, |f| f.scaling),
+            generator: self.generator(recorder),
+            failures: recorder.failures().clone(),
+            limits: self.limits(requests),
+        }
+    }
+
+    /// The run over time; `rows` are those of the recorder.
+    pub(crate) fn series(&self, mut rows: Vec<SecondRow>, summary: &Summary) -> RunSeries {
+        // The recording goes on after the last request: its seconds are rows as well.
+        let whole = self.offered + self.settled;
+        let seconds = whole.as_secs() + u64::from(whole.subsec_nanos() > 0);
+        for second in rows.len() as u64..seconds {
+            let second = u32::try_from(second).unwrap_or(u32::MAX);
+            rows.push(SecondRow { second, ..SecondRow::default() });
+        }
+        if let Some(followed) = self.followed {
+            followed.history.fill(&mut rows);
+        }
+        let Requests { due, ok, failed, dropped, .. } = summary.requests;
+        RunSeries {
+            title: self.scenario.name.clone(),
+            subtitle: format!(
+                "{} · seed {} · {due} due, {ok} ok, {failed} failed, {dropped} dropped",
+                self.scenario.service, self.scenario.seed
+            ),
+            warm_up_s: summary.warm_up_s,
+            load_end_s: self.offered.as_secs_f64(),
+            rows,
+            fleet: self.followed.map(|f| f.history.steps().to_vec()).unwrap_or_default(),
+        }
+    }
+
+    fn generator(&self, recorder: &Recorder) -> Generator {
+        let lateness_ms = recorder.lateness();
+        let late = lateness_ms.p99.is_some_and(|ms| ms > BOTTLENECK_LATENESS_MS);
+        let busy = self.load_end.cpu_percent.is_some_and(|p| p > BOTTLENECK_CPU_PERCENT);
+        Generator {
+            lateness_ms,
+            cpu_percent: self.load_end.cpu_percent,
+            connections: self.connections,
+            resent: self.resent,
+            bottleneck: late || busy,
+        }
+    }
+
+    fn limits(&self, requests: Requests) -> Limits {
+        let limits = self.scenario.limits;
+        Limits {
+            max_failed: limits.max_failed.map(|max| CountLimit::judge(max, requests.failed)),
+            max_dropped: limits.max_dropped.map(|max| CountLimit::judge(max, requests.dropped)),
+            back_to_min: limits
+                .back_to_min
+                .then(|| TimeLimit::judge(self.scenario.settle.as_secs_f64(), self.back_to_min_s)),
+        }
+    }
+}

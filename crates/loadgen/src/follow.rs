@@ -1,0 +1,112 @@
+//! Follows one service through the scaler's API while a run lasts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::names::ServiceName;
+use policy::status::ServiceStatus;
+use policy::tick::Tick;
+use policy::time::Timestamp;
+use report::summary::Scaling;
+
+use crate::fleet::FleetHistory;
+use crate::load::Measurements;
+use crate::scaler::{Scaler, ScalerError};
+use crate::serving::PlannedInstances;
+
+/// How often the scaler is asked: far from anything that it would notice.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
+
+/// A service under observation.
+pub(crate) struct Follower {
+    scaler: Scaler,
+    service: ServiceName,
+    start: Timestamp,
+    since: u64,
+    measurements: Arc<Measurements>,
+    ticks: Vec<Tick>,
+    history: FleetHistory,
+    planned: PlannedInstances,
+}
+
+/// What was seen of a service.
+pub(crate) struct Followed {
+    /// The service's kept ticks since the start.
+    pub(crate) ticks: Vec<Tick>,
+    /// Its fleet.
+    pub(crate) history: FleetHistory,
+    /// What the scaler did.
+    pub(crate) scaling: Scaling,
+}
+
+/// A service right before a load.
+pub(crate) struct Before {
+    scaler: Scaler,
+    status: ServiceStatus,
+    last_sequence: u64,
+}
+
+impl Before {
+    /// Asks for it.
+    pub(crate) async fn look(scaler: Scaler, service: &str) -> Result<Self, ScalerError> {
+        let status = scaler.service(service).await?;
+        // The status has the last turn, which need not be a kept one with a sequence number.
+        let last_sequence = scaler.ticks_since(0).await?.last().map_or(0, |tick| tick.sequence);
+        Ok(Self { scaler, status, last_sequence })
+    }
+}
+
+impl Follower {
+    /// Follows a service from `start` on, the first moment of the load.
+    pub(crate) fn new(before: Before, start: Timestamp, measurements: Arc<Measurements>) -> Self {
+        let Before { scaler, status, last_sequence } = before;
+        let decided = status.tick.as_ref().and_then(Tick::target);
+        Self {
+            scaler,
+            service: status.name,
+            start,
+            since: last_sequence,
+            measurements,
+            ticks: Vec::new(),
+            history: FleetHistory::new(start, status.phases, decided),
+            planned: PlannedInstances::default(),
+        }
+    }
+
+    /// Instances ready, as far as is known.
+    pub(crate) fn ready(&self) -> Option<u32> {
+        self.history.steps().last().map(|step| step.ready)
+    }
+
+    /// Takes in what has happened since the last call.
+    pub(crate) async fn catch_up(&mut self) -> Result<(), ScalerError> {
+        let ticks = self.scaler.ticks_since(self.since).await?;
+        let log = self.measurements.serving();
+        for tick in ticks {
+            self.since = tick.sequence;
+            if tick.service == self.service && tick.at >= self.start {
+                self.planned.tick(&tick, &log);
+                self.history.tick(&tick);
+                self.ticks.push(tick);
+            }
+        }
+        self.planned.look_up(&log);
+        Ok(())
+    }
+
+    /// Since when, in seconds after the start, the service has been back at its lower bound.
+    pub(crate) async fn at_rest_since(&mut self) -> Result<Option<f64>, ScalerError> {
+        // The bound may have been changed while the run lasted.
+        let status = self.scaler.service(self.service.as_str()).await?;
+        self.catch_up().await?;
+        Ok(self.history.at_rest_since(status.bounds.min()))
+    }
+
+    /// Ends it.
+    pub(crate) fn finish(self) -> Followed {
+        let mut scaling = self.history.scaling();
+        scaling.plan_to_serving_ms = self.planned.plan_to_serving_ms();
+        scaling.never_served = Some(self.planned.never_served());
+        Followed { ticks: self.ticks, history: self.history, scaling }
+    }
+}

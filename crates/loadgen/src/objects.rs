@@ -1,0 +1,121 @@
+//! The objects of a run: stored before its load begins, removed after its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+use workload::{KeyIndex, Operation, OperationSource};
+
+use crate::client::Client;
+use crate::outcome::Failure;
+
+/// So many of these requests are in flight at most.
+const IN_FLIGHT: usize = 16;
+/// A request is tried so often, with a pause that doubles from 100 ms: for 13 s in all, within
+/// which a service that still starts is there.
+const ATTEMPTS: u32 = 8;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Half of the load's first rate: more would scale the service out before the load begins, and once
+/// more after it has come back.
+const SHARE: f64 = 0.5;
+/// Requests per second, at least and at most, whatever the load's rate is.
+const RATE: std::ops::RangeInclusive<f64> = 10.0..=1_000.0;
+
+/// The objects could not be stored or removed.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "object {key} of the run could not be {done} ({failure}, {ATTEMPTS} times): is the service up? \
+     Try `curl -i` on its address"
+)]
+pub struct ObjectsError {
+    key: u32,
+    done: &'static str,
+    failure: Failure,
+}
+
+/// How long storing or removing so many takes when nothing is tried twice.
+pub(crate) fn expected(keys: u32, load_rps: f64) -> Duration {
+    apart(load_rps) * keys
+}
+
+/// Stores an object under every key, at a share of `load_rps`, the rate with which the load begins:
+/// the fleet is left as small as the beginning of the load needs it.
+pub(crate) async fn store(
+    client: &Arc<Client>,
+    keys: u32,
+    mut sizes: OperationSource,
+    load_rps: f64,
+) -> Result<(), ObjectsError> {
+    let puts = (0..keys).map(|k| Operation::Put { key: KeyIndex(k), bytes: sizes.size() });
+    each(client, puts, load_rps).await.map_err(|(key, failure)| ObjectsError {
+        key: key.0,
+        done: "stored",
+        failure,
+    })
+}
+
+/// Removes what the run stored.
+pub(crate) async fn remove(
+    client: &Arc<Client>,
+    keys: u32,
+    load_rps: f64,
+) -> Result<(), ObjectsError> {
+    let deletes = (0..keys).map(|k| Operation::Delete(KeyIndex(k)));
+    each(client, deletes, load_rps).await.map_err(|(key, failure)| ObjectsError {
+        key: key.0,
+        done: "removed",
+        failure,
+    })
+}
+
+/// Carries out operations at a bounded rate; the first that fails for good ends it.
+async fn each(
+    client: &Arc<Client>,
+    operations: impl Iterator<Item = Operation>,
+    load_rps: f64,
+) -> Result<(), (KeyIndex, Failure)> {
+    let mut turns = tokio::time::interval(apart(load_rps));
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tasks = JoinSet::new();
+    for operation in operations {
+        turns.tick().await;
+        if tasks.len() >= IN_FLIGHT {
+            ended(tasks.join_next().await)?;
+        }
+        tasks.spawn(persist(Arc::clone(client), operation));
+    }
+    while let Some(task) = tasks.join_next().await {
+        ended(Some(task))?;
+    }
+    Ok(())
+}
+
+type Tried = Result<(), (KeyIndex, Failure)>;
+
+fn ended(task: Option<Result<Tried, tokio::task::JoinError>>) -> Tried {
+    // Nobody cancels these tasks, so one that did not end has panicked.
+    task.map_or(Ok(()), |joined| {
+        joined.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
+    })
+}
+
+async fn persist(client: Arc<Client>, operation: Operation) -> Tried {
+    let (Operation::Get(key) | Operation::Delete(key) | Operation::Put { key, .. }) = operation;
+    let mut pause = FIRST_PAUSE;
+    for attempt in 1.. {
+        match client.carry_out(operation, Instant::now() + TIMEOUT).await.result {
+            Ok(()) => break,
+            Err(failure) if attempt == ATTEMPTS => return Err((key, failure)),
+            Err(_) => tokio::time::sleep(pause).await,
+        }
+        pause *= 2;
+    }
+    Ok(())
+}
+
+fn apart(load_rps: f64) -> Duration {
+    let rate = SHARE * load_rps;
+    Duration::from_secs_f64(1.0 / rate.clamp(*RATE.start(), *RATE.end()))
+}

@@ -1,0 +1,128 @@
+//! The folder of a run.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use policy::tick::Tick;
+use report::chart::ChartError;
+use report::{RunSeries, SecondRow, Summary};
+
+/// A folder whose name is that of a run, in the folder of all results.
+#[derive(Debug, Clone)]
+pub(crate) struct ResultsFolder {
+    all: PathBuf,
+    name: String,
+}
+
+/// Results could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// The file system says no.
+    #[error("{path} cannot be written")]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The figures do not become text.
+    #[error("{path} cannot be written as JSON")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The rows do not become text.
+    #[error("{path} cannot be written as CSV")]
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: csv::Error,
+    },
+    /// The chart cannot be drawn.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
+}
+
+impl ResultsFolder {
+    /// Makes the folder `name` within `all`.
+    pub(crate) fn create(all: &Path, name: &str) -> Result<Self, ResultsError> {
+        let folder = Self { all: all.to_owned(), name: name.to_owned() };
+        let path = folder.path();
+        fs::create_dir_all(all)
+            .and_then(|()| fs::create_dir(&path))
+            .map_err(|source| ResultsError::Write { path, source })?;
+        Ok(folder)
+    }
+
+    /// The run's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.all.join(&self.name)
+    }
+
+    /// Writes everything, and lets `latest` point here.
+    pub(crate) fn write(
+        &self,
+        summary: &Summary,
+        series: &RunSeries,
+        ticks: &[Tick],
+    ) -> Result<(), ResultsError> {
+        self.file("summary.json", |path, file| {
+            let json = |source| ResultsError::Json { path: path.to_owned(), source };
+            serde_json::to_writer_pretty(&mut *file, summary).map_err(json)?;
+            writeln!(file).map_err(|source| written(path, source))
+        })?;
+        self.file("ticks.jsonl", |path, file| {
+            for tick in ticks {
+                let json = |source| ResultsError::Json { path: path.to_owned(), source };
+                serde_json::to_writer(&mut *file, tick).map_err(json)?;
+                writeln!(file).map_err(|source| written(path, source))?;
+            }
+            Ok(())
+        })?;
+        self.file("series.csv", |path, file| rows(&series.rows, path, file))?;
+        let chart = report::chart::render(series)?;
+        self.file("chart.svg", |path, file| {
+            file.write_all(chart.as_bytes()).map_err(|source| written(path, source))
+        })?;
+        self.point_latest_here()
+    }
+
+    fn file(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&Path, &mut BufWriter<File>) -> Result<(), ResultsError>,
+    ) -> Result<(), ResultsError> {
+        let path = self.path().join(name);
+        let mut file = BufWriter::new(File::create(&path).map_err(|e| written(&path, e))?);
+        fill(&path, &mut file)?;
+        file.flush().map_err(|source| written(&path, source))
+    }
+
+    /// The link is replaced by a rename, so that it always points to a run.
+    fn point_latest_here(&self) -> Result<(), ResultsError> {
+        let (latest, next) = (self.all.join("latest"), self.path().join(".latest"));
+        std::os::unix::fs::symlink(&self.name, &next)
+            .and_then(|()| fs::rename(&next, &latest))
+            .map_err(|source| written(&latest, source))
+    }
+}
+
+fn rows(rows: &[SecondRow], path: &Path, file: &mut BufWriter<File>) -> Result<(), ResultsError> {
+    let mut csv = csv::Writer::from_writer(file);
+    for row in rows {
+        csv.serialize(row).map_err(|source| ResultsError::Csv { path: path.to_owned(), source })?;
+    }
+    csv.flush().map_err(|source| written(path, source))
+}
+
+fn written(path: &Path, source: io::Error) -> ResultsError {
+    ResultsError::Write { path: path.to_owned(), source }
+}

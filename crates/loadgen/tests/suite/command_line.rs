@@ -1,0 +1,90 @@
+//! The program as a person or a script calls it: what it says, and its exit codes.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{Conduct, Store};
+
+const SCENARIO: &str = "name = \"short\"\nservice = \"object-store\"\nseed = 1\n\
+    [[phases]]\nkind = \"constant\"\nduration_s = 5\nrate = 100\n[keys]\ncount = 3\n\
+    [limits]\nmax_failed = 0\n";
+
+fn loadgen(folder: &Path, arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_loadgen");
+    Command::new(program).args(arguments).current_dir(folder).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn the_exit_code_says_whether_the_limits_held() {
+    for (conduct, code) in [(Conduct::Good, 0), (Conduct::Status(503), 1)] {
+        let answer = move |asked: &crate::support::Asked| match asked.method.as_str() {
+            "GET" => conduct,
+            _ => Conduct::Good,
+        };
+        let (store, folder) = (Store::start(answer), tempfile::tempdir().unwrap());
+        std::fs::write(folder.path().join("short.toml"), SCENARIO).unwrap();
+        let url = store.url();
+        let arguments = ["run", "short.toml", "--target", &url, "--time-factor", "0.1"];
+        let output = loadgen(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let summary = folder.path().join("results/latest/summary.json");
+        let summary = std::fs::read_to_string(summary).unwrap();
+        let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+        assert_eq!(summary["limits"]["max_failed"]["held"], code == 0);
+        assert_eq!(summary["duration_s"], 0.5);
+    }
+}
+
+#[test]
+fn bad_input_is_exit_code_2_and_names_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = SCENARIO.replace("rate = 100", "rate = -1");
+    let needs_scaler = SCENARIO.replace("[limits]", "[limits]\nback_to_min = true");
+    let needs_scaler = needs_scaler.replace("seed = 1", "seed = 1\nsettle_s = 1");
+    for (name, text) in [("short", SCENARIO), ("bad", &bad), ("needs", &needs_scaler)] {
+        std::fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
+    }
+    let target = "http://127.0.0.1:1";
+    let cases: [(&[&str], &str); 6] = [
+        (&["run", "bad.toml", "--target", target], "bad.toml: phases[0].rate = -1"),
+        (&["run", "none.toml", "--target", target], "none.toml cannot be read"),
+        (&["run", "short.toml", "--target", "ftp://x"], "allowed is http://HOST:PORT"),
+        (&["run", "short.toml", "--target", target, "--time-factor", "2"], "above 0 to 1"),
+        (&["run", "needs.toml", "--target", target], "--api http://HOST:PORT"),
+        (&["experiment", "rmap", "--scenarios", "."], "allowed is bad, needs, short"),
+    ];
+    for (arguments, message) in cases {
+        let output = loadgen(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        assert!(said(&output).contains(message), "{arguments:?}: {}", said(&output));
+        assert!(!folder.path().join("results").exists());
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_run_in_order() {
+    let (store, folder) = (Store::start(|_| Conduct::Good), tempfile::tempdir().unwrap());
+    let long = SCENARIO.replace("duration_s = 5", "duration_s = 600");
+    std::fs::write(folder.path().join("short.toml"), long).unwrap();
+    let program = Command::new(env!("CARGO_BIN_EXE_loadgen"))
+        .args(["run", "short.toml", "--target", &store.url()])
+        .current_dir(folder.path())
+        .spawn();
+    let mut program = program.unwrap();
+    while store.count("GET") < 20 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    kill(Pid::from_raw(program.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    assert_eq!(program.wait().unwrap().code(), Some(130));
+    let summary = std::fs::read_to_string(folder.path().join("results/latest/summary.json"));
+    assert!(summary.unwrap().contains("\"interrupted\": true"));
+    assert_eq!(store.objects(), 0);
+}

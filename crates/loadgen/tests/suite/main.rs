@@ -1,0 +1,10 @@
+//! The generator as its users meet it: against stores that do wrong, scalers that play a script,
+//! and on the command line.
+
+// A helper of tests may fail a test as the test itself may.
+#![allow(clippy::unwrap_used)]
+
+mod command_line;
+mod fleet;
+mod judgement;
+mod support;
