@@ -1,0 +1,76 @@
+//! The init of the instances that the tests launch: a small HTTP server that can say what it sees
+//! and try what it must not be able to do.
+//!
+//! `GET /` answers `ok`, `/file?PATH` the file's content, `/connect?ADDRESS` whether a TCP
+//! connection can be made within a second, `/allocate?MIB` after touching that much memory, and
+//! `/fork` how many threads could be started.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+fn main() -> std::io::Result<()> {
+    let listener = TcpListener::bind("0.0.0.0:8000")?;
+    loop {
+        let (stream, _) = listener.accept()?;
+        // A client that leaves early is no reason for the init to end.
+        let _ = answer(&stream);
+    }
+}
+
+fn answer(mut stream: &TcpStream) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut request = String::new();
+    reader.read_line(&mut request)?;
+    let mut header = String::new();
+    while reader.read_line(&mut header)? > 2 {
+        header.clear();
+    }
+    let target = request.split(' ').nth(1).unwrap_or("/");
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let body = match path {
+        "/file" => match std::fs::read(query) {
+            Ok(content) => String::from_utf8_lossy(&content).into_owned(),
+            Err(error) => error.to_string(),
+        },
+        "/write" => match std::fs::write(query, "text") {
+            Ok(()) => "written".to_owned(),
+            Err(error) => error.to_string(),
+        },
+        "/connect" => connect(query),
+        "/allocate" => allocate(query),
+        "/fork" => threads(),
+        _ => "ok".to_owned(),
+    };
+    let length = body.len();
+    write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+}
+
+fn connect(query: &str) -> String {
+    let Ok(address) = query.parse::<SocketAddr>() else { return "no address".to_owned() };
+    match TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
+        Ok(_) => "connected".to_owned(),
+        Err(error) => format!("failed: {error}"),
+    }
+}
+
+fn allocate(query: &str) -> String {
+    let mib: usize = query.parse().unwrap_or(1);
+    let mut block = vec![0_u8; mib * 1024 * 1024];
+    for page in block.chunks_mut(4096) {
+        page[0] = 1;
+    }
+    format!("touched {} MiB", std::hint::black_box(block).len() / 1024 / 1024)
+}
+
+fn threads() -> String {
+    let mut started = Vec::new();
+    while started.len() < 1000 {
+        let work = || std::thread::sleep(Duration::from_millis(200));
+        match std::thread::Builder::new().stack_size(64 * 1024).spawn(work) {
+            Ok(thread) => started.push(thread),
+            Err(_) => break,
+        }
+    }
+    started.len().to_string()
+}

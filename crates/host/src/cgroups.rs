@@ -1,0 +1,244 @@
+//! Control groups: what an instance has used, and the end of groups that outlived theirs. Version
+//! 1 and version 2 both exist on hosts, and some mount both.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use policy::names::CONTAINER_PREFIX;
+
+use crate::lxc::{FileError, file_error};
+
+/// What an instance has used since it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time in microseconds, of all cores together.
+    pub cpu_us: u64,
+    /// Memory in bytes that is charged to it now, page cache included.
+    pub memory_bytes: Option<u64>,
+}
+
+/// Where the host's control groups are mounted, with the part of each below which LXC makes an
+/// instance's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cgroups {
+    /// Every mounted hierarchy.
+    hierarchies: Vec<Hierarchy>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Hierarchy {
+    /// Empty for version 2.
+    controllers: Vec<String>,
+    base: PathBuf,
+}
+
+impl Cgroups {
+    /// The control groups of this host.
+    ///
+    /// # Errors
+    /// When the kernel's tables cannot be read.
+    pub fn of_host() -> Result<Self, FileError> {
+        let read =
+            |path: &str| fs::read_to_string(path).map_err(file_error("read", Path::new(path)));
+        Ok(Self::parse(&read("/proc/self/mounts")?, &read("/proc/1/cgroup")?))
+    }
+
+    /// `mounts` is the text of `/proc/self/mounts`, `init` that of `/proc/1/cgroup`: LXC puts
+    /// containers beside the host's init.
+    fn parse(mounts: &str, init: &str) -> Self {
+        let hierarchies = mounts.lines().filter_map(|line| {
+            let mut fields = line.split(' ').skip(1);
+            let (place, kind, options) = (fields.next()?, fields.next()?, fields.next()?);
+            let controllers = match kind {
+                "cgroup" => options.split(',').map(str::to_owned).collect(),
+                "cgroup2" => Vec::new(),
+                _ => return None,
+            };
+            let base = Path::new(place).join(init_path(init, &controllers)?);
+            Some(Hierarchy { controllers, base })
+        });
+        Self { hierarchies: hierarchies.collect() }
+    }
+
+    /// What the container has used, or none when it does not run.
+    pub fn usage(&self, container: &str) -> Option<Usage> {
+        let payload = format!("lxc.payload.{container}");
+        let number = |controller: &str, file: &str| {
+            let path = self.version_1(controller)?.join(&payload).join(file);
+            fs::read_to_string(path).ok()?.trim().parse::<u64>().ok()
+        };
+        if let Some(nanoseconds) = number("cpuacct", "cpuacct.usage") {
+            let memory_bytes = number("memory", "memory.usage_in_bytes");
+            return Some(Usage { cpu_us: nanoseconds / 1_000, memory_bytes });
+        }
+        let folder = self.version_2()?.join(&payload);
+        let cpu_us = parse_cpu_stat(&fs::read_to_string(folder.join("cpu.stat")).ok()?)?;
+        let memory = fs::read_to_string(folder.join("memory.current")).ok();
+        Some(Usage { cpu_us, memory_bytes: memory.and_then(|text| text.trim().parse().ok()) })
+    }
+
+    /// The names of all containers that have a group and carry the prefix.
+    pub fn containers(&self) -> BTreeSet<String> {
+        let entries = self.hierarchies.iter().flat_map(|it| fs::read_dir(&it.base)).flatten();
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        names
+            .filter_map(|group| {
+                let name = group
+                    .strip_prefix("lxc.payload.")
+                    .or_else(|| group.strip_prefix("lxc.monitor."))?;
+                name.starts_with(CONTAINER_PREFIX).then(|| name.to_owned())
+            })
+            .collect()
+    }
+
+    /// Whether the container still has a group of its own.
+    pub fn exists(&self, container: &str) -> bool {
+        self.folders(container).any(|folder| folder.exists())
+    }
+
+    /// Kills every process in the container's groups.
+    pub fn kill(&self, container: &str) {
+        for folder in self.folders(container) {
+            let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+            for pid in text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 1) {
+                // One that ended in the meantime is what was wanted.
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+        }
+    }
+
+    /// Removes the container's groups. The kernel refuses while a process is left in one, so this
+    /// tries for up to half a second.
+    pub async fn remove(&self, container: &str) {
+        for _ in 0..50 {
+            self.folders(container).for_each(|folder| remove_tree(&folder));
+            if !self.exists(container) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn folders(&self, container: &str) -> impl Iterator<Item = PathBuf> {
+        let names = [format!("lxc.payload.{container}"), format!("lxc.monitor.{container}")];
+        let bases = self.hierarchies.iter().map(|hierarchy| &hierarchy.base);
+        bases.flat_map(move |base| names.clone().map(|name| base.join(name)))
+    }
+
+    fn version_1(&self, controller: &str) -> Option<&Path> {
+        let has = |hierarchy: &&Hierarchy| hierarchy.controllers.iter().any(|c| c == controller);
+        self.hierarchies.iter().find(has).map(|hierarchy| hierarchy.base.as_path())
+    }
+
+    fn version_2(&self) -> Option<&Path> {
+        let found = self.hierarchies.iter().find(|hierarchy| hierarchy.controllers.is_empty());
+        found.map(|hierarchy| hierarchy.base.as_path())
+    }
+}
+
+/// The group of the host's init in the hierarchy with one of these controllers (version 2 when
+/// there are none), without systemd's own scope, relative to the mount.
+fn init_path(init: &str, controllers: &[String]) -> Option<PathBuf> {
+    let path = init.lines().find_map(|line| {
+        let (_, rest) = line.split_once(':')?;
+        let (names, path) = rest.split_once(':')?;
+        let same = match controllers {
+            [] => names.is_empty(),
+            _ => names.split(',').all(|name| controllers.iter().any(|c| c == name)),
+        };
+        (same && names.is_empty() == controllers.is_empty()).then_some(path)
+    })?;
+    let path = path.strip_suffix("/init.scope").unwrap_or(path);
+    Some(PathBuf::from(path.trim_start_matches('/')))
+}
+
+fn parse_cpu_stat(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("usage_usec ")?.trim().parse().ok())
+}
+
+/// A control group is removed from its leaves up, and its files cannot be removed at all.
+fn remove_tree(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        remove_tree(&entry.path());
+    }
+    // Refused while in use; the caller looks again.
+    let _ = fs::remove_dir(folder);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID_MOUNTS: &str = "\
+tmpfs /sys/fs/cgroup tmpfs rw,relatime,mode=755 0 0
+cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,relatime,cpu,cpuacct 0 0
+cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0
+cgroup /sys/fs/cgroup/systemd cgroup rw,relatime,name=systemd 0 0
+cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
+";
+    const HYBRID_INIT: &str = "\
+3:name=systemd:/init.scope
+2:memory:/
+1:cpu,cpuacct:/
+0::/init.scope
+";
+
+    #[test]
+    fn a_hybrid_host_has_its_controllers_in_version_1() {
+        let cgroups = Cgroups::parse(HYBRID_MOUNTS, HYBRID_INIT);
+        let cpu = Path::new("/sys/fs/cgroup/cpu,cpuacct");
+        assert_eq!(cgroups.version_1("cpuacct"), Some(cpu));
+        assert_eq!(cgroups.version_1("pids"), None);
+        assert_eq!(cgroups.version_2(), Some(Path::new("/sys/fs/cgroup/unified")));
+        assert_eq!(cgroups.hierarchies.len(), 4);
+    }
+
+    #[test]
+    fn a_version_2_host_has_one_hierarchy() {
+        let mounts = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime 0 0\n";
+        let cgroups = Cgroups::parse(mounts, "0::/init.scope\n");
+        assert_eq!(cgroups.version_1("memory"), None);
+        assert_eq!(cgroups.version_2(), Some(Path::new("/sys/fs/cgroup")));
+    }
+
+    #[test]
+    fn usage_comes_from_whichever_version_has_it() {
+        let root = tempfile::tempdir().unwrap();
+        let payload = root.path().join("lxc.payload.bw-a-1-b");
+        fs::create_dir(&payload).unwrap();
+        let version_2 = |controllers: Vec<String>| Cgroups {
+            hierarchies: vec![Hierarchy { controllers, base: root.path().to_owned() }],
+        };
+        let cgroups = version_2(Vec::new());
+        assert_eq!(cgroups.usage("bw-a-1-b"), None);
+        fs::write(payload.join("cpu.stat"), "usage_usec 1500\nuser_usec 1000\n").unwrap();
+        fs::write(payload.join("memory.current"), "4096\n").unwrap();
+        let usage = Usage { cpu_us: 1500, memory_bytes: Some(4096) };
+        assert_eq!(cgroups.usage("bw-a-1-b"), Some(usage));
+
+        let cgroups = version_2(vec!["cpuacct".to_owned()]);
+        fs::write(payload.join("cpuacct.usage"), "2500000\n").unwrap();
+        let usage = Usage { cpu_us: 2500, memory_bytes: None };
+        assert_eq!(cgroups.usage("bw-a-1-b"), Some(usage));
+    }
+
+    #[tokio::test]
+    async fn groups_of_a_container_are_removed_with_what_is_below() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("lxc.payload.bw-a-1-b/ns/deep")).unwrap();
+        fs::create_dir_all(root.path().join("lxc.monitor.bw-a-1-b")).unwrap();
+        fs::create_dir_all(root.path().join("lxc.payload.bw-a-1-bc")).unwrap();
+        let hierarchy = Hierarchy { controllers: Vec::new(), base: root.path().to_owned() };
+        let cgroups = Cgroups { hierarchies: vec![hierarchy] };
+        assert!(cgroups.exists("bw-a-1-b"));
+        assert_eq!(cgroups.containers().into_iter().collect::<Vec<_>>(), ["bw-a-1-b", "bw-a-1-bc"]);
+        cgroups.remove("bw-a-1-b").await;
+        assert!(!cgroups.exists("bw-a-1-b"));
+        assert!(cgroups.exists("bw-a-1-bc"));
+    }
+}

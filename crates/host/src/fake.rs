@@ -1,0 +1,196 @@
+//! Containers in memory, for tests of what stands on this crate: they can be told to fail, to hang
+//! and to die.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::pending;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use policy::names::{InstanceName, TemplateName};
+
+use crate::cgroups::Usage;
+use crate::command::{CommandError, Output};
+use crate::lxc::{Container, ContainerError, ContainerState, Containers};
+
+/// What goes wrong with a launch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails and leaves nothing.
+    Fails,
+    /// It fails and leaves a stopped container behind.
+    FailsHalfway,
+    /// It never returns.
+    Hangs,
+}
+
+/// What was done to the containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// A launch was asked for.
+    Clone(InstanceName),
+    /// A stop was asked for.
+    Stop(InstanceName),
+    /// A removal was asked for.
+    Destroy(InstanceName),
+}
+
+/// Containers in memory.
+#[derive(Debug, Default)]
+pub struct FakeContainers {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    containers: BTreeMap<InstanceName, Container>,
+    usage: BTreeMap<InstanceName, Usage>,
+    launch_faults: VecDeque<Fault>,
+    stops_fail: bool,
+    lists_fail: bool,
+    calls: Vec<Call>,
+}
+
+impl FakeContainers {
+    /// Puts a container there, as if it had been before.
+    pub fn put(&self, container: Container) {
+        self.state().containers.insert(container.name.clone(), container);
+    }
+
+    /// The next launch without a fault of its own gets this one.
+    pub fn next_launch(&self, fault: Fault) {
+        self.state().launch_faults.push_back(fault);
+    }
+
+    /// Whether stops and removals fail from now on.
+    pub fn set_stops_fail(&self, fail: bool) {
+        self.state().stops_fail = fail;
+    }
+
+    /// Whether the list fails from now on.
+    pub fn set_lists_fail(&self, fail: bool) {
+        self.state().lists_fail = fail;
+    }
+
+    /// The instance's init dies: LXC removes everything of it.
+    pub fn die(&self, instance: &InstanceName) {
+        self.state().containers.remove(instance);
+    }
+
+    /// The instance's monitor dies: its folder stays.
+    pub fn lose_monitor(&self, instance: &InstanceName) {
+        if let Some(container) = self.state().containers.get_mut(instance) {
+            container.state = ContainerState::Stopped;
+        }
+    }
+
+    /// Sets what an instance has used.
+    pub fn set_usage(&self, instance: &InstanceName, usage: Usage) {
+        self.state().usage.insert(instance.clone(), usage);
+    }
+
+    /// All that was asked for, in order.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remove(&self, instance: &InstanceName, call: Call) -> Result<(), ContainerError> {
+        let mut state = self.state();
+        state.calls.push(call);
+        if state.stops_fail {
+            return Err(failed("lxc-stop").into());
+        }
+        state.containers.remove(instance);
+        Ok(())
+    }
+}
+
+fn failed(command: &str) -> CommandError {
+    CommandError::Failed {
+        command: command.to_owned(),
+        status: "status 1".to_owned(),
+        output: Box::new(Output { stdout: String::new(), stderr: "told to fail".to_owned() }),
+    }
+}
+
+impl Containers for FakeContainers {
+    async fn clone_ephemeral(
+        &self,
+        template: &TemplateName,
+        instance: &InstanceName,
+    ) -> Result<(), ContainerError> {
+        let fault = {
+            let mut state = self.state();
+            state.calls.push(Call::Clone(instance.clone()));
+            let fault = state.launch_faults.pop_front();
+            let container = |state| Container {
+                name: instance.clone(),
+                template: Some(template.clone()),
+                state,
+            };
+            match fault {
+                None => {
+                    let running = container(ContainerState::Running);
+                    state.containers.insert(instance.clone(), running);
+                }
+                Some(Fault::FailsHalfway) => {
+                    let stopped = container(ContainerState::Stopped);
+                    state.containers.insert(instance.clone(), stopped);
+                }
+                Some(Fault::Fails | Fault::Hangs) => {}
+            }
+            fault
+        };
+        match fault {
+            None => Ok(()),
+            Some(Fault::Hangs) => pending().await,
+            Some(Fault::Fails | Fault::FailsHalfway) => Err(ContainerError::Launch {
+                instance: instance.to_string(),
+                log: String::new(),
+                source: failed("lxc-copy"),
+            }),
+        }
+    }
+
+    async fn stop(&self, instance: &InstanceName) -> Result<(), ContainerError> {
+        self.remove(instance, Call::Stop(instance.clone()))
+    }
+
+    async fn destroy(&self, instance: &InstanceName) -> Result<(), ContainerError> {
+        self.remove(instance, Call::Destroy(instance.clone()))
+    }
+
+    async fn list(&self) -> Result<Vec<Container>, ContainerError> {
+        let state = self.state();
+        if state.lists_fail {
+            return Err(failed("read /var/lib/lxc").into());
+        }
+        Ok(state.containers.values().cloned().collect())
+    }
+
+    async fn usage(&self, instance: &InstanceName) -> Option<Usage> {
+        self.state().usage.get(instance).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fault_hits_one_launch() {
+        let host = FakeContainers::default();
+        let template = "bw-store-tdeadbeef".parse().unwrap();
+        let instance: InstanceName = "bw-store-1-a".parse().unwrap();
+        host.next_launch(Fault::FailsHalfway);
+        assert!(host.clone_ephemeral(&template, &instance).await.is_err());
+        assert_eq!(host.list().await.unwrap()[0].state, ContainerState::Stopped);
+        host.destroy(&instance).await.unwrap();
+        host.clone_ephemeral(&template, &instance).await.unwrap();
+        assert_eq!(host.list().await.unwrap()[0].state, ContainerState::Running);
+        host.die(&instance);
+        assert_eq!(host.list().await.unwrap(), []);
+    }
+}

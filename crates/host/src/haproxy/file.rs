@@ -1,0 +1,125 @@
+//! The configuration file in its place: checked by HAProxy itself, whole at any moment, and never
+//! overtaken by an older one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::error::HaproxyError;
+use super::settings::Settings;
+use crate::command::{CommandLine, HostRunner, Runner};
+
+/// `haproxy -c` takes 0.1 s; a name that does not resolve could hold it up for longer.
+const CHECK_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The file that HAProxy reads when it starts or is reloaded.
+#[derive(Debug)]
+pub(super) struct ConfigFile {
+    path: PathBuf,
+    program: PathBuf,
+    template: PathBuf,
+    /// The number of the change that the file holds: a late write of an older one is left out.
+    holds: Mutex<u64>,
+}
+
+impl ConfigFile {
+    pub(super) fn new(settings: &Settings, template: &Path) -> Self {
+        Self {
+            path: settings.config_file.as_path().to_owned(),
+            program: settings.program.clone(),
+            template: template.to_owned(),
+            holds: Mutex::new(0),
+        }
+    }
+
+    /// The text in place; empty when there is none.
+    pub(super) fn text(&self) -> Result<String, HaproxyError> {
+        match std::fs::read_to_string(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            read => read.map_err(|source| self.failed("read", source)),
+        }
+    }
+
+    /// The generation of the text in place; 0 when there is none.
+    pub(super) fn generation(&self) -> Result<u64, HaproxyError> {
+        let text = self.text()?;
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("description gen-"));
+        let number = line.and_then(|line| line.split(' ').next());
+        Ok(number.and_then(|number| number.parse().ok()).unwrap_or(0))
+    }
+
+    /// Puts `text` in place as change number `change`, if HAProxy accepts it.
+    pub(super) async fn install_checked(
+        &self,
+        change: u64,
+        text: &str,
+    ) -> Result<(), HaproxyError> {
+        let candidate = self.beside("candidate");
+        std::fs::write(&candidate, text).map_err(|source| self.failed("written", source))?;
+        let check = CommandLine::new(&self.program)
+            .args(["-c", "-f"])
+            .arg(&candidate)
+            .deadline(CHECK_DEADLINE);
+        if let Err(source) = HostRunner.run(&check).await {
+            return Err(HaproxyError::Rejected {
+                template: self.template.clone(),
+                kept: candidate,
+                source,
+            });
+        }
+        self.install(change, text)?;
+        // It was only for the check.
+        let _ = std::fs::remove_file(candidate);
+        Ok(())
+    }
+
+    /// Puts `text` in place as change number `change`, which differs from a checked one only in the
+    /// states of servers. Leaves it out when the file holds a later change.
+    pub(super) fn install(&self, change: u64, text: &str) -> Result<(), HaproxyError> {
+        let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        if change < *holds {
+            return Ok(());
+        }
+        let fresh = self.beside("new");
+        std::fs::write(&fresh, text)
+            .and_then(|()| std::fs::rename(&fresh, &self.path))
+            .map_err(|source| self.failed("written", source))?;
+        *holds = change;
+        Ok(())
+    }
+
+    fn beside(&self, extension: &str) -> PathBuf {
+        self.path.with_extension(format!("cfg.{extension}"))
+    }
+
+    fn failed(&self, doing: &'static str, source: io::Error) -> HaproxyError {
+        HaproxyError::File { file: self.path.clone(), doing, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::tests::settings;
+    use super::*;
+
+    #[test]
+    fn an_older_change_never_overtakes_a_later_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = ConfigFile::new(&settings(folder.path()), Path::new("t"));
+        assert_eq!(file.text().unwrap(), "");
+        assert_eq!(file.generation().unwrap(), 0);
+        file.install(2, "global\n    description gen-7 shape-ab\n").unwrap();
+        file.install(1, "older").unwrap();
+        assert_eq!(file.generation().unwrap(), 7);
+        file.install(2, "same change, again").unwrap();
+        assert_eq!(file.text().unwrap(), "same change, again");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error_that_names_the_file() {
+        let file = ConfigFile::new(&settings(Path::new("/run/does-not-exist")), Path::new("t"));
+        let error = file.install(1, "x").unwrap_err().to_string();
+        assert!(error.starts_with("/run/does-not-exist/haproxy.cfg cannot be written"), "{error}");
+    }
+}

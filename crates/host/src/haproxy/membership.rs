@@ -1,0 +1,246 @@
+//! The one owner of the running HAProxy: brings it to the desired backends, by commands or by a
+//! reload, one change at a time.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use policy::names::{ServiceName, Slot};
+use tokio::time::Instant;
+
+use super::LoadBalancer;
+use super::admin::Session;
+use super::behind::{Content, WriteBehind};
+use super::drains::Drains;
+use super::error::HaproxyError;
+use super::file::ConfigFile;
+use super::model::Backends;
+use super::reload::reload;
+use super::running::{Running, workers};
+use super::scrape::Scraper;
+use super::settings::Settings;
+use super::stats::{Stats, StatsError};
+use super::template::Template;
+use crate::settings::Membership;
+
+/// How a change reached the running process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// It held the backends already.
+    Unchanged,
+    /// By this many commands on the admin socket.
+    Commands(usize),
+    /// By a reload, for which the master was asked this many times.
+    Reload {
+        /// More than 1 when an ask was lost.
+        asks: u32,
+    },
+}
+
+/// What the running process holds now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// The generation of the configuration that its worker started with.
+    pub generation: u64,
+    /// How it came there.
+    pub way: Way,
+}
+
+/// HAProxy on this host, started by somebody else with [`Settings::arguments`].
+///
+/// What it holds is asked of the process at every change and never remembered, so a restart of
+/// HAProxy or of this program in between is mended by the next change.
+#[derive(Debug)]
+pub struct Haproxy {
+    settings: Settings,
+    template: Arc<Template>,
+    file: Arc<ConfigFile>,
+    behind: WriteBehind,
+    scraper: Scraper,
+    /// The latest wish and its number.
+    wish: Mutex<(u64, Backends)>,
+    /// Held by the change under way: the last one that is in effect, and its number.
+    turn: tokio::sync::Mutex<(u64, Option<Applied>)>,
+    drains: Mutex<Drains>,
+}
+
+impl Haproxy {
+    /// Reads the template. Must be called in a tokio runtime, for it starts the task that keeps the
+    /// file up to date. Touches neither the file nor the process.
+    ///
+    /// # Errors
+    /// The template cannot be read or parsed.
+    pub fn new(settings: Settings) -> Result<Self, HaproxyError> {
+        let template = Arc::new(Template::load(&settings)?);
+        let file = Arc::new(ConfigFile::new(&settings, &template.file));
+        Ok(Self {
+            behind: WriteBehind::start(Arc::clone(&template), Arc::clone(&file)),
+            scraper: Scraper::new(settings.statistics)?,
+            settings,
+            template,
+            file,
+            wish: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            drains: Mutex::default(),
+        })
+    }
+
+    /// Puts a checked file with `backends` in place, and makes the empty folder that is HAProxy's
+    /// root, so that HAProxy can be started. Does nothing to a file that holds them already. While
+    /// HAProxy runs, use [`LoadBalancer::apply`].
+    ///
+    /// # Errors
+    /// HAProxy refuses what the template renders to, or a file cannot be written.
+    pub async fn prepare(&self, backends: &Backends) -> Result<(), HaproxyError> {
+        let root = self.settings.chroot.as_path();
+        std::fs::create_dir_all(root).map_err(|source| HaproxyError::File {
+            file: root.to_owned(),
+            doing: "made",
+            source,
+        })?;
+        let change = self.wishes(backends);
+        let _turn = self.turn.lock().await;
+        self.refresh_file(change, backends).await
+    }
+
+    /// Waits until the file holds what was applied last.
+    pub async fn flush(&self) {
+        self.behind.flush().await;
+    }
+
+    /// Takes note of what is wanted, and gives its number.
+    fn wishes(&self, desired: &Backends) -> u64 {
+        let mut wish = lock(&self.wish);
+        *wish = (wish.0 + 1, desired.clone());
+        wish.0
+    }
+
+    async fn carry_out(&self, change: u64, desired: &Backends) -> Result<Applied, HaproxyError> {
+        let admin = self.settings.admin_socket.as_path();
+        let observed = async {
+            let mut session = Session::open(admin).await?;
+            let running = Running::observe(&mut session).await?;
+            Ok((session, running))
+        };
+        let (mut session, running) = match observed.await {
+            Ok(observed) => observed,
+            Err(error) => {
+                // It is away. Whoever starts it again starts it with what is wanted now.
+                self.refresh_file(change, desired).await?;
+                return Err(error);
+            }
+        };
+        let same_shape = running.shape == self.template.shape(desired);
+        let commands = if same_shape { running.commands(desired) } else { None };
+        match commands {
+            Some(commands)
+                if commands.is_empty() || self.settings.membership == Membership::Runtime =>
+            {
+                let (generation, backends) = (running.generation, desired.clone());
+                self.behind.put(Content { change, generation, backends });
+                for command in &commands {
+                    session.tell(command).await?;
+                }
+                let way = match commands.len() {
+                    0 => Way::Unchanged,
+                    count => Way::Commands(count),
+                };
+                self.note_drains(desired, way).await?;
+                Ok(Applied { generation, way })
+            }
+            _ => self.reload(change, desired, running.generation).await,
+        }
+    }
+
+    async fn reload(
+        &self,
+        change: u64,
+        desired: &Backends,
+        running: u64,
+    ) -> Result<Applied, HaproxyError> {
+        let generation = running.max(self.file.generation()?) + 1;
+        let text = self.template.render(generation, desired)?;
+        self.install(change, &text).await?;
+        let (master, admin) = (&self.settings.master_socket, &self.settings.admin_socket);
+        let asks = reload(master.as_path(), admin.as_path(), generation).await?;
+        if asks > 1 {
+            tracing::warn!(
+                generation,
+                asks,
+                "HAProxy took up a configuration only when asked again"
+            );
+        }
+        let way = Way::Reload { asks };
+        self.note_drains(desired, way).await?;
+        Ok(Applied { generation, way })
+    }
+
+    /// After a reload the current worker has never known the new drains as ready; after commands
+    /// it has.
+    async fn note_drains(&self, desired: &Backends, way: Way) -> Result<(), HaproxyError> {
+        let mut predating = BTreeSet::new();
+        if lock(&self.drains).lacks(desired) {
+            let workers = workers(self.master()).await?;
+            predating.extend(workers.old);
+            if !matches!(way, Way::Reload { .. }) {
+                predating.extend(workers.current);
+            }
+        }
+        lock(&self.drains).note(desired, Instant::now(), &predating);
+        Ok(())
+    }
+
+    /// Brings the file to `desired` while no process can be asked.
+    async fn refresh_file(&self, change: u64, desired: &Backends) -> Result<(), HaproxyError> {
+        let generation = self.file.generation()?;
+        if self.template.render(generation, desired)? == self.file.text()? {
+            return Ok(());
+        }
+        let text = self.template.render(generation + 1, desired)?;
+        self.install(change, &text).await
+    }
+
+    async fn install(&self, change: u64, text: &str) -> Result<(), HaproxyError> {
+        self.behind.forget();
+        self.file.install_checked(change, text).await
+    }
+
+    fn master(&self) -> &Path {
+        self.settings.master_socket.as_path()
+    }
+}
+
+impl LoadBalancer for Haproxy {
+    async fn apply(&self, desired: &Backends) -> Result<Applied, HaproxyError> {
+        let mine = self.wishes(desired);
+        let mut turn = self.turn.lock().await;
+        if let (done, Some(applied)) = *turn
+            && done >= mine
+        {
+            // A later wish was carried out while this one waited, and took its place.
+            return Ok(applied);
+        }
+        let (change, desired) = lock(&self.wish).clone();
+        let applied = self.carry_out(change, &desired).await?;
+        *turn = (change, Some(applied));
+        Ok(applied)
+    }
+
+    async fn scrape(&self) -> Result<Stats, StatsError> {
+        self.scraper.scrape().await
+    }
+
+    async fn drained(&self, stats: &Stats) -> Result<BTreeSet<(ServiceName, Slot)>, HaproxyError> {
+        let idle = lock(&self.drains).idle(stats);
+        if idle.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let old = workers(self.master()).await?.old.into_iter().collect();
+        Ok(lock(&self.drains).drained(idle, &old))
+    }
+}
+
+/// What these locks guard is whole at any moment, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

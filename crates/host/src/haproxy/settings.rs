@@ -1,0 +1,185 @@
+//! Where HAProxy runs and listens, and the one command line that starts it.
+
+use std::fmt;
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::settings::{self, Membership};
+
+/// Longest path of a socket in bytes. Linux takes 107, and HAProxy binds `PATH.PID.tmp` first.
+const PATH_MAX_BYTES: usize = 90;
+
+/// A setting that HAProxy must not be given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A path with characters that mean something to HAProxy, or one that is too long.
+    #[error(
+        "`{0}` cannot be used here: give an absolute path of at most {PATH_MAX_BYTES} bytes, of A-Z, \
+         a-z, 0-9, `.`, `_`, `-` and `/`"
+    )]
+    Path(String),
+    /// Not the name of an account.
+    #[error("`{0}` is not the name of a user or group: use 1 to 32 of a-z, 0-9, `_` and `-`")]
+    Account(String),
+    /// Statistics that others could read.
+    #[error("the statistics would listen on {0}: they tell all about the host, use 127.0.0.1")]
+    PublicStatistics(SocketAddrV4),
+    /// One address for two purposes.
+    #[error("services and statistics would both listen on {0}: give them two ports")]
+    SameAddress(SocketAddrV4),
+}
+
+/// An absolute path that is one plain word in HAProxy's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct PlainPath(String);
+
+impl PlainPath {
+    /// The path.
+    pub fn as_path(&self) -> &Path {
+        Path::new(&self.0)
+    }
+}
+
+impl FromStr for PlainPath {
+    type Err = SettingsError;
+
+    fn from_str(text: &str) -> Result<Self, SettingsError> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
+        let good = text.starts_with('/') && text.bytes().all(plain) && text.len() <= PATH_MAX_BYTES;
+        good.then(|| Self(text.to_owned())).ok_or_else(|| SettingsError::Path(text.to_owned()))
+    }
+}
+
+impl fmt::Display for PlainPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of a user or a group of the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct AccountName(String);
+
+impl FromStr for AccountName {
+    type Err = SettingsError;
+
+    fn from_str(text: &str) -> Result<Self, SettingsError> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
+        let good = (1..=32).contains(&text.len()) && text.bytes().all(plain);
+        good.then(|| Self(text.to_owned())).ok_or_else(|| SettingsError::Account(text.to_owned()))
+    }
+}
+
+/// Where HAProxy runs and listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the services listen.
+    pub listen: SocketAddrV4,
+    /// Where the statistics listen: `/stats` for people, `/stats;csv` for programs. On loopback.
+    pub statistics: SocketAddrV4,
+    /// The socket of the runtime API.
+    pub admin_socket: PlainPath,
+    /// The socket of the master process.
+    pub master_socket: PlainPath,
+    /// The rendered configuration, which is whole and current at any moment.
+    pub config_file: PlainPath,
+    /// An empty folder that becomes the workers' root.
+    pub chroot: PlainPath,
+    /// Whom the workers run as.
+    pub user: AccountName,
+    /// The group that the workers run as.
+    pub group: AccountName,
+    /// A template to use in place of the one built in.
+    pub template: Option<PathBuf>,
+    /// The program, by path or by name.
+    pub program: PathBuf,
+    /// How a change of membership reaches the running process.
+    pub membership: Membership,
+}
+
+impl Settings {
+    /// What the host's settings say, with Debian's account and program and the template built in.
+    ///
+    /// # Errors
+    /// The folder of sockets has a path that HAProxy cannot be given, or the statistics would not
+    /// be on loopback.
+    pub fn of_host(host: &settings::Settings) -> Result<Self, SettingsError> {
+        let in_run = |name: &str| host.paths.run.join(name).to_string_lossy().parse();
+        let settings = Self {
+            listen: host.listen.services,
+            statistics: host.listen.statistics,
+            admin_socket: in_run("haproxy-admin.sock")?,
+            master_socket: in_run("haproxy-master.sock")?,
+            config_file: in_run("haproxy.cfg")?,
+            chroot: in_run("haproxy-root")?,
+            user: "haproxy".parse()?,
+            group: "haproxy".parse()?,
+            template: None,
+            program: "haproxy".into(),
+            membership: host.scaler.membership,
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Checks what the types leave open.
+    ///
+    /// # Errors
+    /// The statistics are not on loopback, or both listen on one address.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        if !self.statistics.ip().is_loopback() {
+            return Err(SettingsError::PublicStatistics(self.statistics));
+        }
+        if self.listen == self.statistics {
+            return Err(SettingsError::SameAddress(self.listen));
+        }
+        Ok(())
+    }
+
+    /// The arguments with which HAProxy must be started: in the foreground, with a master that can
+    /// be reloaded. When a worker dies the master ends too, so that a supervisor starts both anew.
+    pub fn arguments(&self) -> Vec<String> {
+        let master = format!("{},mode,600", self.master_socket);
+        ["-W", "-db", "-S", &master, "-f", &self.config_file.0].map(str::to_owned).into()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Settings as shipped, with all files in `folder`.
+    pub(crate) fn settings(folder: &Path) -> Settings {
+        let mut host = settings::Settings::default();
+        host.paths.run = folder.to_owned();
+        Settings::of_host(&host).unwrap()
+    }
+
+    #[test]
+    fn text_that_could_end_a_line_or_a_word_is_refused() {
+        for bad in
+            ["", "run", "/run/a b", "/run\n", "/run,level", "/run#", "/run\"", &"/x".repeat(46)]
+        {
+            assert!(bad.parse::<PlainPath>().is_err(), "{bad:?}");
+        }
+        for bad in ["", "a b", "Root", "a\nuid 0", &"a".repeat(33)] {
+            assert!(bad.parse::<AccountName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn statistics_stay_on_loopback() {
+        let good = settings(Path::new("/run/bellows"));
+        assert_eq!(good.check(), Ok(()));
+        let statistics = "0.0.0.0:8404".parse().unwrap();
+        let public = Settings { statistics, ..good.clone() };
+        assert_eq!(public.check(), Err(SettingsError::PublicStatistics(statistics)));
+        let same = Settings { listen: good.statistics, ..good };
+        assert!(matches!(same.check(), Err(SettingsError::SameAddress(_))));
+    }
+}

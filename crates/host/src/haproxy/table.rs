@@ -1,0 +1,309 @@
+//! Reads HAProxy's statistics from its CSV by the names of columns.
+
+use std::collections::{BTreeMap, HashMap};
+use std::str::FromStr;
+use std::time::Duration;
+
+use csv::StringRecord;
+use policy::names::{ServiceName, Slot};
+use tokio::time::Instant;
+
+use super::stats::{Counters, ServerStats, ServerStatus, ServiceStats, Stats, StatsError, Worker};
+
+/// Proxies whose name starts with this are the load balancer's own. A service's name has no dot.
+const OWN_PREFIX: &str = "bellows.";
+/// The entrance of the statistics themselves.
+const STATISTICS: &str = "bellows.statistics";
+/// The empty backend that says which generation counted. It is the last row.
+const GENERATION_PREFIX: &str = "bellows.generation.";
+
+impl ServerStatus {
+    /// HAProxy adds detail behind the word: `DOWN 1/2`, `MAINT (via b/s)`.
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text.split([' ', '(']).next()? {
+            "UP" => Self::Up,
+            "DOWN" => Self::Down,
+            "MAINT" => Self::Maint,
+            "DRAIN" => Self::Drain,
+            "NOLB" => Self::Nolb,
+            "no" if text == "no check" => Self::NoCheck,
+            _ => return None,
+        })
+    }
+}
+
+impl Stats {
+    /// Reads the text of `/stats;csv`, which was asked for at `asked_at`.
+    ///
+    /// # Errors
+    /// It is no table of statistics, lacks columns or rows, or has a figure that is none.
+    pub fn parse(text: &str, asked_at: Instant) -> Result<Self, StatsError> {
+        if !text.starts_with("# pxname,") {
+            let start = text.chars().take(40).collect();
+            return Err(StatsError::NotStatistics { start });
+        }
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let columns = Columns::new(reader.headers()?);
+        let mut worker = None;
+        let mut readings = None;
+        let mut services: BTreeMap<ServiceName, ServiceStats> = BTreeMap::new();
+        let mut totals = BTreeMap::new();
+        for record in reader.records() {
+            let record = record?;
+            let row = Row { columns: &columns, record: &record };
+            let (proxy, server) = (row.text("# pxname")?, row.text("svname")?);
+            if let Some(generation) = proxy.strip_prefix(GENERATION_PREFIX) {
+                let generation =
+                    generation.parse().map_err(|_| row.wrong("# pxname", generation))?;
+                worker = Some((generation, row.known("lastchg")?));
+            } else if proxy == STATISTICS {
+                readings = Some(row.known("stot")?);
+            } else if proxy.starts_with(OWN_PREFIX) || server == "FRONTEND" {
+                // The load balancer's own entrances count all services together.
+            } else if let Ok(service) = proxy.parse::<ServiceName>() {
+                if server == "BACKEND" {
+                    totals.insert(service, row.totals()?);
+                } else if let Some(slot) = slot_of(server) {
+                    let servers = &mut services.entry(service).or_default().servers;
+                    servers.insert(slot, row.server()?);
+                }
+            }
+        }
+        let missing = |row: &str| StatsError::NoRow(row.to_owned());
+        let readings = readings.ok_or_else(|| missing(STATISTICS))?;
+        let (generation, age_s) = worker.ok_or_else(|| missing(GENERATION_PREFIX))?;
+        for (service, (queued, in_flight, counters)) in totals {
+            let stats = services.entry(service).or_default();
+            let queues = stats.servers.values().map(|server| server.queued);
+            stats.queued = queues.fold(queued, |sum, queue| Some(sum? + queue?));
+            stats.in_flight = in_flight;
+            stats.counters = counters;
+        }
+        Ok(Self { asked_at, worker: Worker { generation, age_s, readings }, services })
+    }
+}
+
+/// The slot of a server that is named for one. Others are a changed template's own.
+fn slot_of(server: &str) -> Option<Slot> {
+    Slot::try_from(server.strip_prefix('s')?.parse::<u32>().ok()?).ok()
+}
+
+/// The place of each column, in whatever order and with whatever additions they come.
+struct Columns(HashMap<String, usize>);
+
+impl Columns {
+    fn new(header: &StringRecord) -> Self {
+        Self(header.iter().map(str::to_owned).zip(0..).collect())
+    }
+}
+
+/// One line under its header.
+struct Row<'a> {
+    columns: &'a Columns,
+    record: &'a StringRecord,
+}
+
+impl Row<'_> {
+    fn text(&self, column: &'static str) -> Result<&str, StatsError> {
+        let index = self.columns.0.get(column);
+        index.and_then(|index| self.record.get(*index)).ok_or(StatsError::NoColumn(column))
+    }
+
+    fn parsed<T: FromStr>(&self, column: &'static str) -> Result<Option<T>, StatsError> {
+        match self.text(column)? {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| self.wrong(column, text)),
+        }
+    }
+
+    fn figure(&self, column: &'static str) -> Result<Option<u64>, StatsError> {
+        self.parsed(column)
+    }
+
+    /// A figure that is never blank.
+    fn known(&self, column: &'static str) -> Result<u64, StatsError> {
+        self.figure(column)?.ok_or_else(|| self.wrong(column, ""))
+    }
+
+    fn wrong(&self, column: &'static str, text: &str) -> StatsError {
+        let name = |column| self.text(column).unwrap_or_default().to_owned();
+        StatsError::Figure {
+            proxy: name("# pxname"),
+            server: name("svname"),
+            column,
+            text: text.to_owned(),
+        }
+    }
+
+    /// A backend's own row: its queue, its requests in flight and its counters.
+    fn totals(&self) -> Result<(Option<u64>, Option<u64>, Counters), StatsError> {
+        let counters = Counters {
+            sessions: self.figure("stot")?,
+            requests: self.figure("req_tot")?,
+            informational: self.figure("hrsp_1xx")?,
+            success: self.figure("hrsp_2xx")?,
+            redirection: self.figure("hrsp_3xx")?,
+            client_error: self.figure("hrsp_4xx")?,
+            server_error: self.figure("hrsp_5xx")?,
+            other: self.figure("hrsp_other")?,
+            retries: self.figure("wretr")?,
+            redispatches: self.figure("wredis")?,
+            denied: self.figure("dreq")?,
+            connection_errors: self.figure("econ")?,
+            response_errors: self.figure("eresp")?,
+        };
+        Ok((self.figure("qcur")?, self.figure("scur")?, counters))
+    }
+
+    fn server(&self) -> Result<ServerStats, StatsError> {
+        let text = self.text("status")?;
+        let status = match ServerStatus::parse(text).ok_or_else(|| self.wrong("status", text))? {
+            // A server that was rendered as draining has no weight, and says no more than that.
+            ServerStatus::Up if self.figure("weight")? == Some(0) => ServerStatus::Drain,
+            status => status,
+        };
+        // -1 stands for never.
+        let last_session = self.parsed::<i64>("lastsess")?.and_then(|s| u64::try_from(s).ok());
+        // A star says that a check is under way; the outcome behind it is the last one's.
+        let check = self.text("check_status")?.trim_start_matches("* ");
+        Ok(ServerStats {
+            status,
+            in_flight: self.figure("scur")?,
+            queued: self.figure("qcur")?,
+            sessions: self.figure("stot")?,
+            last_session: last_session.map(Duration::from_secs),
+            check: (!check.is_empty()).then(|| check.to_owned()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Captured from HAProxy 2.6.12 with one request served and two that wait.
+    const CAPTURED: &str = include_str!("fixtures/stats.csv");
+    /// Captured after a reload to 1,000 slots, of which one was used three times.
+    const THOUSAND: &str = include_str!("fixtures/stats-1000.csv");
+
+    fn parse(text: &str) -> Result<Stats, StatsError> {
+        Stats::parse(text, Instant::now())
+    }
+
+    fn store(stats: &Stats) -> &ServiceStats {
+        stats.services.get(&"store".parse().unwrap()).unwrap()
+    }
+
+    fn server(stats: &Stats, slot: u32) -> &ServerStats {
+        &store(stats).servers[&Slot::try_from(slot).unwrap()]
+    }
+
+    #[test]
+    fn captured_statistics_are_read_whole() {
+        let stats = parse(CAPTURED).unwrap();
+        assert_eq!(stats.worker, Worker { generation: 17, age_s: 3, readings: 1 });
+        assert_eq!(stats.services.len(), 1);
+        let ServiceStats { queued, in_flight, counters, servers } = store(&stats);
+        assert_eq!((*queued, *in_flight, servers.len()), (Some(2), Some(3), 5));
+        let expected = Counters {
+            sessions: Some(12),
+            requests: Some(9),
+            success: Some(7),
+            client_error: Some(1),
+            server_error: Some(1),
+            ..Counters::ZERO
+        };
+        assert_eq!(*counters, expected);
+        let busy = ServerStats {
+            status: ServerStatus::Up,
+            in_flight: Some(1),
+            queued: Some(0),
+            sessions: Some(10),
+            last_session: Some(Duration::ZERO),
+            check: Some("L7OK".to_owned()),
+        };
+        assert_eq!(*server(&stats, 1), busy);
+        let statuses: Vec<_> = servers.values().map(|server| server.status).collect();
+        use ServerStatus::{Down, Drain, Maint, Up};
+        assert_eq!(statuses, [Up, Drain, Maint, Down, Down]);
+        assert_eq!(server(&stats, 2).last_session, None);
+        assert_eq!(server(&stats, 3).check, None);
+    }
+
+    #[test]
+    fn a_thousand_servers_are_read_whole() {
+        let stats = parse(THOUSAND).unwrap();
+        assert_eq!(stats.worker.generation, 18);
+        assert_eq!(store(&stats).servers.len(), 1000);
+        assert_eq!(server(&stats, 1).sessions, Some(3));
+        assert_eq!(store(&stats).counters.sessions, Some(3));
+    }
+
+    #[test]
+    fn statistics_that_break_off_anywhere_are_refused() {
+        let end = CAPTURED.trim_end().rfind('\n').unwrap();
+        for cut in (0..end).filter(|cut| CAPTURED.is_char_boundary(*cut)) {
+            assert!(parse(&CAPTURED[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused() {
+        for other in ["", " ", "\n", "{}", include_str!("fixtures/stats.html")] {
+            assert!(matches!(parse(other), Err(StatsError::NotStatistics { .. })), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_column_that_is_missing_is_named() {
+        let error = parse(&CAPTURED.replace(",qcur,", ",qqq,")).unwrap_err();
+        assert!(matches!(error, StatsError::NoColumn("qcur")));
+    }
+
+    #[test]
+    fn order_and_additions_of_columns_do_not_matter() {
+        let turned: Vec<_> = CAPTURED
+            .lines()
+            .map(|line| {
+                let fields: Vec<_> = line.strip_suffix(',').unwrap().split(',').collect();
+                // The first column stays, for HAProxy marks the header with `# ` there.
+                let rest: Vec<_> = fields[1..].iter().rev().copied().collect();
+                format!("{},{},new\n", fields[0], rest.join(","))
+            })
+            .collect();
+        let (plain, turned) = (parse(CAPTURED).unwrap(), parse(&turned.concat()).unwrap());
+        assert_eq!(plain.services, turned.services);
+        assert_eq!(plain.worker, turned.worker);
+    }
+
+    #[test]
+    fn a_figure_that_is_none_is_refused_with_its_place_and_a_blank_is_not_known() {
+        let with = |figure: &str| {
+            parse(&CAPTURED.replace("store,s2,0,0,0,", &format!("store,s2,{figure},0,0,")))
+        };
+        for bad in ["x", "-1", "1.5", "99999999999999999999"] {
+            let error = with(bad).unwrap_err();
+            let StatsError::Figure { server, column, .. } = error else { panic!("{error}") };
+            assert_eq!((server.as_str(), column), ("s2", "qcur"));
+        }
+        let blank = with("").unwrap();
+        assert_eq!(server(&blank, 2).queued, None);
+        // Part of the sum is not known, so the sum is not known.
+        assert_eq!(store(&blank).queued, None);
+    }
+
+    #[test]
+    fn a_status_nobody_has_heard_of_is_refused() {
+        assert!(parse(&CAPTURED.replace(",UP,", ",SIDEWAYS,")).is_err());
+        for (text, status) in [
+            ("UP 1/3", ServerStatus::Up),
+            ("DOWN 1/2", ServerStatus::Down),
+            ("DRAIN 1/2", ServerStatus::Drain),
+            ("MAINT (via b/s1)", ServerStatus::Maint),
+            ("MAINT(resolution)", ServerStatus::Maint),
+            ("no check", ServerStatus::NoCheck),
+        ] {
+            assert_eq!(ServerStatus::parse(text), Some(status), "{text}");
+        }
+    }
+}

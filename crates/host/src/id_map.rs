@@ -1,0 +1,257 @@
+//! The host's ids that instances' users map to: root's range in `/etc/subuid` and `/etc/subgid`,
+//! without which LXC refuses to map them.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::settings::IdRange;
+
+/// Remembers, in the state folder, the lines that were added.
+const RECORD: &str = "id_map.added";
+
+/// A range that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum IdMapError {
+    /// It belongs to someone else, at least in part.
+    #[error(
+        "{}: ids {first} to {last} overlap `{line}`; choose another [id_map] first", file.display()
+    )]
+    Taken {
+        /// The table.
+        file: PathBuf,
+        /// First id of the range.
+        first: u32,
+        /// Last id of the range.
+        last: u32,
+        /// The line that has it.
+        line: String,
+    },
+    /// A table cannot be read or written.
+    #[error("{} cannot be read or written; check that this runs as root", file.display())]
+    File {
+        /// The table.
+        file: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// Whether root has the range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    /// The range is root's.
+    Present,
+    /// Nobody has it.
+    Absent,
+}
+
+/// The tables that grant ranges, and where we note what we added.
+#[derive(Debug, Clone)]
+pub struct IdMap {
+    tables: [PathBuf; 2],
+    record: PathBuf,
+    range: IdRange,
+}
+
+impl IdMap {
+    /// The tables of this host. `state` is the folder for the note of what was added.
+    pub fn of_host(state: &Path, range: IdRange) -> Self {
+        Self::new(Path::new("/etc"), state, range)
+    }
+
+    fn new(etc: &Path, state: &Path, range: IdRange) -> Self {
+        let tables = [etc.join("subuid"), etc.join("subgid")];
+        Self { tables, record: state.join(RECORD), range }
+    }
+
+    /// Whether root has the range in both tables.
+    ///
+    /// # Errors
+    /// [`IdMapError::Taken`] when it is, in part or whole, someone else's.
+    pub fn check(&self) -> Result<Grant, IdMapError> {
+        let mut all = Grant::Present;
+        for table in &self.tables {
+            if judge(table, &read(table)?, self.range)? == Grant::Absent {
+                all = Grant::Absent;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Grants root the range where it does not have it. Returns whether anything changed.
+    ///
+    /// # Errors
+    /// When the range is someone else's or a table cannot be written; then nothing was changed.
+    pub fn ensure(&self) -> Result<bool, IdMapError> {
+        if self.check()? == Grant::Present {
+            return Ok(false);
+        }
+        // The note comes first: a crash in between leaves a note of a line that is not there,
+        // which `remove` passes over.
+        let line = self.line();
+        let mut record = String::new();
+        let mut edits = Vec::new();
+        for table in &self.tables {
+            let text = read(table)?;
+            if judge(table, &text, self.range)? == Grant::Absent {
+                record.push_str(&format!("{}\n", table.display()));
+                let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+                edits.push((table, format!("{text}{gap}{line}\n")));
+            }
+        }
+        if let Some(state) = self.record.parent() {
+            let failed = |source| IdMapError::File { file: state.to_owned(), source };
+            fs::create_dir_all(state).map_err(failed)?;
+        }
+        let before = read(&self.record)?;
+        replace(&self.record, &(before + &record))?;
+        for (table, text) in edits {
+            replace(table, &text)?;
+        }
+        Ok(true)
+    }
+
+    /// Takes back the lines that [`IdMap::ensure`] added, and no other.
+    ///
+    /// # Errors
+    /// When a table cannot be written.
+    pub fn remove(&self) -> Result<(), IdMapError> {
+        let record = read(&self.record)?;
+        for table in self
+            .tables
+            .iter()
+            .filter(|table| record.lines().any(|line| Path::new(line) == table.as_path()))
+        {
+            let text = read(table)?;
+            let line = self.line();
+            let kept: Vec<&str> = text.lines().filter(|other| *other != line).collect();
+            let end = if kept.is_empty() { "" } else { "\n" };
+            replace(table, &(kept.join("\n") + end))?;
+        }
+        match fs::remove_file(&self.record) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(IdMapError::File { file: self.record.clone(), source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn line(&self) -> String {
+        format!("root:{}:{}", self.range.first, self.range.count)
+    }
+}
+
+/// Judges one table's text.
+fn judge(table: &Path, text: &str, range: IdRange) -> Result<Grant, IdMapError> {
+    let (first, end) = (u64::from(range.first), u64::from(range.first) + u64::from(range.count));
+    let mut grant = Grant::Absent;
+    for line in text.lines() {
+        let Some((owner, other_first, other_end)) = parse(line) else { continue };
+        if matches!(owner, "root" | "0") && other_first <= first && end <= other_end {
+            grant = Grant::Present;
+        } else if other_first < end && first < other_end {
+            return Err(IdMapError::Taken {
+                file: table.to_owned(),
+                first: range.first,
+                last: range.first + (range.count - 1),
+                line: line.to_owned(),
+            });
+        }
+    }
+    Ok(grant)
+}
+
+/// Owner, first id and the id after the last. Lines that read otherwise grant nothing.
+fn parse(line: &str) -> Option<(&str, u64, u64)> {
+    let mut fields = line.trim().split(':');
+    let owner = fields.next()?;
+    let first: u64 = fields.next()?.parse().ok()?;
+    let count: u64 = fields.next()?.parse().ok()?;
+    Some((owner, first, first.checked_add(count)?))
+}
+
+fn read(file: &Path) -> Result<String, IdMapError> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(source) => Err(IdMapError::File { file: file.to_owned(), source }),
+    }
+}
+
+/// Writes a new file beside the old one and renames it, so that no reader sees half a table. The
+/// mode stays as it was.
+fn replace(file: &Path, text: &str) -> Result<(), IdMapError> {
+    let draft = file.with_extension("bellows-draft");
+    let write = || {
+        let mode = fs::metadata(file).map_or(0o644, |old| old.mode());
+        let open = fs::File::create(&draft)?;
+        io::Write::write_all(&mut &open, text.as_bytes())?;
+        open.set_permissions(fs::Permissions::from_mode(mode))?;
+        open.sync_all()?;
+        fs::rename(&draft, file)
+    };
+    write().map_err(|source| IdMapError::File { file: file.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RANGE: IdRange = IdRange { first: 1_000_000, count: 65_536 };
+
+    fn host(subuid: &str, subgid: &str) -> (tempfile::TempDir, IdMap) {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("subuid"), subuid).unwrap();
+        fs::write(root.path().join("subgid"), subgid).unwrap();
+        let map = IdMap::new(root.path(), &root.path().join("state"), RANGE);
+        (root, map)
+    }
+
+    fn tables(root: &tempfile::TempDir) -> [String; 2] {
+        ["subuid", "subgid"].map(|name| fs::read_to_string(root.path().join(name)).unwrap())
+    }
+
+    #[test]
+    fn a_missing_range_is_added_once_and_taken_back() {
+        let (root, map) = host("me:100000:65536\n", "");
+        assert_eq!(map.check().unwrap(), Grant::Absent);
+        assert!(map.ensure().unwrap());
+        assert_eq!(
+            tables(&root),
+            ["me:100000:65536\nroot:1000000:65536\n", "root:1000000:65536\n"]
+        );
+        assert_eq!(map.check().unwrap(), Grant::Present);
+        assert!(!map.ensure().unwrap());
+        map.remove().unwrap();
+        assert_eq!(tables(&root), ["me:100000:65536\n", ""]);
+        map.remove().unwrap();
+    }
+
+    #[test]
+    fn a_range_that_was_there_before_stays() {
+        let line = "root:1000000:65536\n";
+        let (root, map) = host(line, line);
+        assert!(!map.ensure().unwrap());
+        map.remove().unwrap();
+        assert_eq!(tables(&root), [line, line]);
+    }
+
+    #[test]
+    fn a_range_that_overlaps_anothers_is_refused_and_nothing_changes() {
+        let taken = "me:1065535:10\n";
+        let (root, map) = host("", taken);
+        insta::assert_snapshot!(
+            map.ensure().unwrap_err().to_string().replace(&root.path().display().to_string(), ""),
+            @"/subgid: ids 1000000 to 1065535 overlap `me:1065535:10`; choose another [id_map] first"
+        );
+        assert_eq!(tables(&root), ["", taken]);
+    }
+
+    #[test]
+    fn a_neighbouring_range_is_no_overlap() {
+        let (_root, map) = host("a:934464:65536\nb:1065536:65536\n", "not a line\n");
+        assert_eq!(map.check().unwrap(), Grant::Absent);
+    }
+}

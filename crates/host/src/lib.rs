@@ -1,0 +1,16 @@
+//! The boundary to this machine: commands, settings, LXC, network, control groups, long-running
+//! programs and the load balancer. What each part reads is parsed apart from running it.
+
+pub mod cgroups;
+pub mod command;
+pub mod fake;
+pub mod haproxy;
+pub mod id_map;
+pub mod lock;
+pub mod lxc;
+pub mod network;
+pub mod probe;
+pub mod records;
+pub mod settings;
+pub mod slots;
+pub mod units;

@@ -1,0 +1,97 @@
+//! A lock on a file that is held for life: the kernel lets go of it when its holder dies, however
+//! it dies.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+/// A lock that could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process holds it.
+    #[error("{} is held by process {holder}; stop that first", file.display())]
+    Held {
+        /// The lock's file.
+        file: PathBuf,
+        /// The process that holds it, as it says itself.
+        holder: String,
+    },
+    /// The file cannot be used.
+    #[error("{} cannot be used as a lock; check that its folder exists and belongs to root", file.display())]
+    File {
+        /// The lock's file.
+        file: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// A lock that this process holds until the value is dropped. The file stays: removing it would
+/// let two processes hold a lock on two files of one name.
+#[derive(Debug)]
+pub struct Lock {
+    _held: Flock<File>,
+}
+
+impl Lock {
+    /// Takes the lock, or says at once who has it.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] with the holder's process id.
+    pub fn acquire(file: &Path) -> Result<Self, LockError> {
+        let failed = |source| LockError::File { file: file.to_owned(), source };
+        // The file opens without truncation: it holds the name of another holder until ours.
+        let open = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(file)
+            .map_err(failed)?;
+        let mut held = match Flock::lock(open, FlockArg::LockExclusiveNonblock) {
+            Ok(held) => held,
+            Err((mut open, Errno::EWOULDBLOCK)) => {
+                let mut holder = String::new();
+                open.read_to_string(&mut holder).map_err(failed)?;
+                let holder = match holder.trim() {
+                    "" => "(unknown)".to_owned(),
+                    holder => holder.to_owned(),
+                };
+                return Err(LockError::Held { file: file.to_owned(), holder });
+            }
+            Err((_, error)) => return Err(failed(error.into())),
+        };
+        let write = |open: &mut File| {
+            open.set_len(0)?;
+            open.rewind()?;
+            writeln!(open, "{}", std::process::id())
+        };
+        write(&mut held).map_err(failed)?;
+        Ok(Self { _held: held })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_refused_with_the_firsts_process_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("scaler.lock");
+        let first = Lock::acquire(&file).unwrap();
+        let error = Lock::acquire(&file).unwrap_err().to_string();
+        assert!(error.contains(&format!("held by process {}", std::process::id())), "{error}");
+        drop(first);
+        assert!(Lock::acquire(&file).is_ok());
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let error = Lock::acquire(Path::new("/does/not/exist/x.lock")).unwrap_err();
+        assert!(error.to_string().starts_with("/does/not/exist/x.lock cannot be used"));
+    }
+}

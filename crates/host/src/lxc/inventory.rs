@@ -1,0 +1,167 @@
+//! What containers there are and which of them run, read from LXC's folder and its command
+//! sockets: a read of two files where `lxc-ls` forks and asks every container.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::{fs, io};
+
+use policy::names::{CONTAINER_PREFIX, InstanceName, TemplateName};
+
+use super::{FileError, file_error};
+
+/// Where the kernel lists its Unix sockets.
+const SOCKETS: &str = "/proc/net/unix";
+
+/// An instance as the host has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Its name, which holds its service and its slot.
+    pub name: InstanceName,
+    /// What it was cloned from; none while the clone is being made, or when it was left half-made.
+    pub template: Option<TemplateName>,
+    /// Whether it runs.
+    pub state: ContainerState,
+}
+
+/// Whether a container runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerState {
+    /// LXC's monitor of the container answers: it starts, runs or stops.
+    Running,
+    /// The container has a folder and no monitor. An instance in this state is about to start or
+    /// was left over; it never starts again by itself.
+    Stopped,
+}
+
+/// The names in LXC's folder that carry the prefix, sorted, with whether they run.
+///
+/// # Errors
+/// When LXC's folder or the kernel's list of sockets cannot be read.
+pub fn names(lxc: &Path) -> Result<Vec<(String, ContainerState)>, FileError> {
+    let folders = match fs::read_dir(lxc) {
+        Ok(folders) => folders,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(file_error("read", lxc)(error)),
+    };
+    let mut names: Vec<String> = folders
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with(CONTAINER_PREFIX))
+        .collect();
+    names.sort();
+    let sockets = Path::new(SOCKETS);
+    // Read after the folder: a container that starts in between shows as running.
+    let text = fs::read(sockets).map_err(file_error("read", sockets))?;
+    let active = parse_active(&String::from_utf8_lossy(&text), lxc);
+    Ok(names
+        .into_iter()
+        .map(|name| match active.contains(&name) {
+            true => (name, ContainerState::Running),
+            false => (name, ContainerState::Stopped),
+        })
+        .collect())
+}
+
+/// The names of the containers whose monitor listens, from the text of `/proc/net/unix`. This is
+/// what `lxc-ls --active` itself reads.
+pub fn parse_active(text: &str, lxc: &Path) -> BTreeSet<String> {
+    let folder = format!("@{}/", lxc.display());
+    text.lines()
+        .filter_map(|line| line.split_ascii_whitespace().nth(7))
+        .filter_map(|path| path.strip_prefix(&folder)?.strip_suffix("/command"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The template that an instance's configuration names as its lower layer.
+fn parse_template(config: &str, lxc: &Path) -> Option<TemplateName> {
+    let path = config.lines().find_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == "lxc.rootfs.path").then_some(value.trim())
+    })?;
+    let (lower, _) = path.strip_prefix("overlay:")?.split_once(':')?;
+    let folder = Path::new(lower).strip_prefix(lxc).ok()?.parent()?;
+    folder.to_str()?.parse().ok()
+}
+
+/// Remembers the template of each instance: it never changes, and reading 50 configurations every
+/// 100 ms would cost more than the rest of the list.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    templates: Mutex<HashMap<InstanceName, TemplateName>>,
+}
+
+impl Inventory {
+    /// All instances on the host, by name.
+    ///
+    /// # Errors
+    /// When LXC's folder or the kernel's list of sockets cannot be read.
+    pub fn list(&self, lxc: &Path) -> Result<Vec<Container>, FileError> {
+        let mut known = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = HashMap::new();
+        let mut containers = Vec::new();
+        for (name, state) in names(lxc)? {
+            let Ok(name) = name.parse::<InstanceName>() else {
+                continue;
+            };
+            let template = known.remove(&name).or_else(|| {
+                let config = fs::read_to_string(lxc.join(name.as_str()).join("config")).ok()?;
+                parse_template(&config, lxc)
+            });
+            if let Some(template) = &template {
+                seen.insert(name.clone(), template.clone());
+            }
+            containers.push(Container { name, template, state });
+        }
+        *known = seen;
+        Ok(containers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_command_sockets_of_this_folder_count() {
+        let text = "\
+Num       RefCount Protocol Flags    Type St Inode Path
+00000000cf249d45: 00000002 00000000 00010000 0001 01 23864 @/var/lib/lxc/bw-store-1-a1/command
+0000000088cd3a11: 00000003 00000000 00000000 0001 03 24011 @/var/lib/lxc/bw-store-1-a1/command
+0000000034d4d1a8: 00000003 00000000 00000000 0001 03 20532
+00000000aa11bb22: 00000002 00000000 00010000 0001 01 24112 @/home/me/lxc/bw-other-2-b2/command
+00000000aa11bb23: 00000002 00000000 00010000 0001 01 24113 /run/bellows/admin.sock
+";
+        let active = parse_active(text, Path::new("/var/lib/lxc"));
+        assert_eq!(active.into_iter().collect::<Vec<_>>(), ["bw-store-1-a1"]);
+    }
+
+    #[test]
+    fn an_instances_template_is_its_lower_layer() {
+        let config = "lxc.init.cmd = /bin/store\n\
+            lxc.rootfs.path = overlay:/var/lib/lxc/bw-store-tdeadbeef/rootfs:\
+            /var/lib/lxc/bw-store-1-a1/overlay/delta\nlxc.ephemeral = 1\n";
+        let template = parse_template(config, Path::new("/var/lib/lxc")).unwrap();
+        assert_eq!(template.as_str(), "bw-store-tdeadbeef");
+        assert_eq!(parse_template("", Path::new("/var/lib/lxc")), None);
+        assert_eq!(parse_template(config, Path::new("/elsewhere")), None);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_not_listed() {
+        let lxc = tempfile::tempdir().unwrap();
+        for name in ["bw-store-17-a1", "bw-store-tdeadbeef", "bw-notes", "web"] {
+            fs::create_dir(lxc.path().join(name)).unwrap();
+        }
+        let listed = Inventory::default().list(lxc.path()).unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].name.slot().get(), 17);
+        assert_eq!(listed[0].state, ContainerState::Stopped);
+        assert_eq!(listed[0].template, None);
+    }
+
+    #[test]
+    fn a_missing_lxc_folder_holds_nothing() {
+        assert_eq!(names(Path::new("/does/not/exist")).unwrap(), []);
+    }
+}

@@ -1,0 +1,321 @@
+//! How an instance is confined: renders the LXC configuration of templates and of launches.
+
+use std::error::Error;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use policy::names::{Slot, TemplateName};
+use policy::spec::{InstanceSpec, Mount};
+use serde::Serialize;
+use tera::{Context, Tera};
+
+use crate::settings::{IdRange, NetworkSettings, Settings};
+use crate::slots;
+
+/// The period over which the share of CPU time is granted: the kernel's default.
+const CPU_PERIOD_US: u32 = 100_000;
+
+/// The smallest quota of CPU time that the kernel takes.
+const CPU_QUOTA_MIN_US: f64 = 1_000.0;
+
+/// The system calls that an instance may make, in LXC's format. Others answer `ENOSYS`, with which
+/// programs fall back to older calls. Found by trial, it also holds what LXC itself calls between
+/// loading it and starting the init.
+const SECCOMP: &str = include_str!("../../../../lxc/seccomp");
+
+const INSTANCE_TEMPLATE: (&str, &str) =
+    ("lxc/instance.conf.tera", include_str!("../../../../lxc/instance.conf.tera"));
+
+const LAUNCH_TEMPLATE: (&str, &str) =
+    ("lxc/launch.conf.tera", include_str!("../../../../lxc/launch.conf.tera"));
+
+/// A configuration that cannot be rendered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProfileError {
+    /// The template is wrong.
+    #[error("{file}: {message}")]
+    Template {
+        /// The template's file.
+        file: &'static str,
+        /// What is wrong and where.
+        message: String,
+    },
+    /// The slot has no address.
+    #[error(
+        "slot {slot} has no address in the subnet {subnet}; choose a larger [network] subnet or \
+         lower the services' bounds.max"
+    )]
+    NoAddress {
+        /// The slot.
+        slot: Slot,
+        /// The subnet that is too small for it.
+        subnet: String,
+    },
+}
+
+/// The profile with the host's settings that it depends on.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    network: NetworkSettings,
+    id_map: IdRange,
+    state: std::path::PathBuf,
+}
+
+#[derive(Serialize)]
+struct InstanceValues<'a> {
+    name: &'a str,
+    folder: String,
+    init: &'a str,
+    first_id: u32,
+    id_count: u32,
+    memory_bytes: u64,
+    cpu_period_us: u32,
+    cpu_quota_us: u64,
+    processes: u32,
+    mounts: Vec<MountValues>,
+}
+
+/// LXC's own escape for a blank in a path is never needed: sources and targets hold none.
+#[derive(Serialize)]
+struct MountValues {
+    source: String,
+    target: String,
+}
+
+#[derive(Serialize)]
+struct LaunchValues<'a> {
+    bridge: &'a str,
+    interface: String,
+    mac: String,
+    address: Ipv4Addr,
+    prefix: u8,
+    broadcast: Ipv4Addr,
+}
+
+impl Profile {
+    /// The profile on a host with these settings.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            network: settings.network.clone(),
+            id_map: settings.id_map,
+            state: settings.paths.state.clone(),
+        }
+    }
+
+    /// The seccomp allow-list, as a file for LXC.
+    pub fn seccomp(&self) -> &'static str {
+        SECCOMP
+    }
+
+    /// The configuration of a template whose container is the folder `folder`.
+    ///
+    /// # Errors
+    /// [`ProfileError::Template`] when `lxc/instance.conf.tera` is wrong.
+    pub fn template_config(
+        &self,
+        name: &TemplateName,
+        folder: &Path,
+        init: &str,
+        instance: &InstanceSpec,
+    ) -> Result<String, ProfileError> {
+        let values = InstanceValues {
+            name: name.as_str(),
+            folder: folder.display().to_string(),
+            init,
+            first_id: self.id_map.first,
+            id_count: self.id_map.count,
+            memory_bytes: u64::from(instance.memory_mib) * 1024 * 1024,
+            cpu_period_us: CPU_PERIOD_US,
+            cpu_quota_us: cpu_quota_us(instance.cpus),
+            processes: instance.processes,
+            mounts: instance.mounts.iter().map(|mount| self.mount(mount)).collect(),
+        };
+        render(INSTANCE_TEMPLATE, &values)
+    }
+
+    /// What is added to the template's configuration for the instance in a slot.
+    ///
+    /// # Errors
+    /// When the slot has no address, or `lxc/launch.conf.tera` is wrong.
+    pub fn launch_config(&self, slot: Slot) -> Result<String, ProfileError> {
+        let subnet = self.network.subnet;
+        let address = subnet
+            .address(slot)
+            .ok_or_else(|| ProfileError::NoAddress { slot, subnet: subnet.to_string() })?;
+        let values = LaunchValues {
+            bridge: self.network.bridge.as_str(),
+            interface: slots::interface(slot),
+            mac: slots::mac(slot),
+            address,
+            prefix: subnet.prefix(),
+            broadcast: subnet.broadcast(),
+        };
+        render(LAUNCH_TEMPLATE, &values)
+    }
+
+    fn mount(&self, mount: &Mount) -> MountValues {
+        MountValues {
+            source: self.state.join(&mount.source).display().to_string(),
+            target: mount.target.trim_start_matches('/').to_owned(),
+        }
+    }
+}
+
+/// Microseconds of CPU time in each period.
+fn cpu_quota_us(cpus: f64) -> u64 {
+    let quota = (cpus * f64::from(CPU_PERIOD_US)).round().max(CPU_QUOTA_MIN_US);
+    // A service's file grants 0.01 to 1,024 cores, so the quota is at most 102,400,000.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let quota = quota as u64;
+    quota
+}
+
+fn render(template: (&'static str, &str), values: &impl Serialize) -> Result<String, ProfileError> {
+    let (file, text) = template;
+    let render = || {
+        let mut tera = Tera::default();
+        tera.add_raw_template(file, text)?;
+        tera.render(file, &Context::from_serialize(values)?)
+    };
+    render().map_err(|error| ProfileError::Template { file, message: chain(&error) })
+}
+
+/// Tera says the place in the outer error and the reason in the inner ones.
+fn chain(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut next = error.source();
+    while let Some(inner) = next {
+        message = format!("{message}: {inner}");
+        next = inner.source();
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance() -> InstanceSpec {
+        InstanceSpec {
+            port: 8000,
+            health_path: "/healthz".parse().unwrap(),
+            memory_mib: 64,
+            cpus: 1.5,
+            processes: 64,
+            mounts: vec![Mount { source: "objects".to_owned(), target: "/objects".to_owned() }],
+        }
+    }
+
+    #[test]
+    fn a_templates_configuration_confines_it() {
+        let profile = Profile::new(&Settings::default());
+        let name = "bw-store-tdeadbeef".parse().unwrap();
+        let folder = Path::new("/var/lib/lxc/bw-store-tdeadbeef");
+        let config = profile.template_config(&name, folder, "/bin/store", &instance()).unwrap();
+        insta::assert_snapshot!(config, @"
+        # The LXC configuration of a template, which its instances inherit whole.
+
+        lxc.rootfs.path = dir:/var/lib/lxc/bw-store-tdeadbeef/rootfs
+        lxc.uts.name = bw-store-tdeadbeef
+        lxc.init.cmd = /bin/store
+        lxc.signal.halt = SIGTERM
+        lxc.environment = PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+        lxc.environment = LANG=C.UTF-8
+
+        # Who it is: its root is nobody on the host, and can become nobody else.
+        lxc.idmap = u 0 1000000 65536
+        lxc.idmap = g 0 1000000 65536
+        lxc.cap.keep = none
+        lxc.no_new_privs = 1
+        lxc.seccomp.profile = /var/lib/lxc/bw-store-tdeadbeef/seccomp
+        lxc.apparmor.profile = generated
+
+        # What it may use, for hosts with control groups of version 1 and of version 2.
+        lxc.cgroup.memory.limit_in_bytes = 67108864
+        lxc.cgroup.cpu.cfs_period_us = 100000
+        lxc.cgroup.cpu.cfs_quota_us = 150000
+        lxc.cgroup.pids.max = 64
+        lxc.cgroup2.memory.max = 67108864
+        lxc.cgroup2.cpu.max = 150000 100000
+        lxc.cgroup2.pids.max = 64
+
+        # What it sees: null, zero, full, tty, random and urandom, and nothing to log in on.
+        lxc.autodev = 1
+        lxc.pty.max = 0
+        lxc.tty.max = 0
+        lxc.console.path = none
+        lxc.mount.auto = proc:mixed sys:ro
+        lxc.cgroup.devices.deny = a
+        lxc.cgroup2.devices.deny = a
+        lxc.cgroup.devices.allow = c 1:3 rwm
+        lxc.cgroup2.devices.allow = c 1:3 rwm
+        lxc.cgroup.devices.allow = c 1:5 rwm
+        lxc.cgroup2.devices.allow = c 1:5 rwm
+        lxc.cgroup.devices.allow = c 1:7 rwm
+        lxc.cgroup2.devices.allow = c 1:7 rwm
+        lxc.cgroup.devices.allow = c 1:8 rwm
+        lxc.cgroup2.devices.allow = c 1:8 rwm
+        lxc.cgroup.devices.allow = c 1:9 rwm
+        lxc.cgroup2.devices.allow = c 1:9 rwm
+        lxc.cgroup.devices.allow = c 5:0 rwm
+        lxc.cgroup2.devices.allow = c 5:0 rwm
+
+        # Folders of the host. LXC 5 drops nosuid, nodev and noexec from a bind mount, so the source is a
+        # mount of its own on the host that has them, and every mount of it inherits them.
+        lxc.mount.entry = /var/lib/bellows/objects objects none bind,create=dir 0 0
+        ");
+    }
+
+    #[test]
+    fn a_launch_adds_what_derives_from_the_slot() {
+        let profile = Profile::new(&Settings::default());
+        let config = profile.launch_config(Slot::try_from(300).unwrap()).unwrap();
+        insta::assert_snapshot!(config, @"
+        # What one instance has of its own, all of it derived from its slot. A launch hands these lines to
+        # LXC behind the template's, so that LXC itself makes the interface with its final name and address
+        # and no hook has to run: the fastest hook took 6 ms of a launch of 17 ms.
+
+        lxc.net.0.type = veth
+        lxc.net.0.link = bellows0
+        lxc.net.0.veth.pair = bw300
+        lxc.net.0.name = eth0
+        lxc.net.0.hwaddr = 02:62:77:00:01:2c
+        lxc.net.0.ipv4.address = 10.117.1.45/22 10.117.3.255
+        lxc.net.0.flags = up
+        ");
+    }
+
+    #[test]
+    fn a_slot_past_the_subnet_is_refused_with_the_cure() {
+        let mut settings = Settings::default();
+        settings.network.subnet = "10.117.8.0/24".parse().unwrap();
+        let error = Profile::new(&settings).launch_config(Slot::try_from(300).unwrap());
+        insta::assert_snapshot!(error.unwrap_err(), @"slot 300 has no address in the subnet 10.117.8.0/24; choose a larger [network] subnet or lower the services' bounds.max");
+    }
+
+    #[test]
+    fn a_wrong_template_is_named_with_file_and_place() {
+        let error = render(
+            ("lxc/x.tera", "a\n{{ nothing }}"),
+            &[("a", 1)].into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        )
+        .unwrap_err();
+        assert!(error.to_string().starts_with("lxc/x.tera: "), "{error}");
+        assert!(error.to_string().contains("nothing"), "{error}");
+    }
+
+    #[test]
+    fn a_sliver_of_a_core_is_what_the_kernel_grants_at_least() {
+        assert_eq!(cpu_quota_us(0.001), 1_000);
+        assert_eq!(cpu_quota_us(0.5), 50_000);
+    }
+
+    #[test]
+    fn the_allow_list_is_sorted_and_holds_no_way_out() {
+        let calls: Vec<&str> = SECCOMP.lines().skip(3).collect();
+        assert!(calls.is_sorted());
+        for call in ["mount", "unshare", "setns", "ptrace", "bpf", "init_module", "keyctl"] {
+            assert!(!calls.iter().any(|c| c.split(' ').next() == Some(call)), "{call}");
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Templates: the stopped containers that instances are cloned from, one for each version of a
+//! service's image, confinement and configuration.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use policy::names::TemplateName;
+use policy::spec::{Mount, ServiceSpec};
+use sha2::{Digest, Sha256};
+
+use super::inventory::{Inventory, names};
+use super::ownership::copy_image;
+use super::{
+    ContainerError, FileError, Image, Profile, ProfileError, ensure_shared_folder, file_error, sync,
+};
+use crate::command::Runner;
+use crate::settings::{IdRange, Settings};
+
+/// Where an instance reads its configuration.
+const SERVICE_FILE: &str = "etc/bellows/service.toml";
+
+/// A template that could not be made or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// Its container could not be made.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// Its configuration could not be rendered.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The configuration of the service cannot be written as TOML.
+    #[error("the [application] table of {service} cannot be written; look at its values")]
+    Application {
+        /// The service.
+        service: String,
+        /// What TOML cannot hold.
+        source: toml::ser::Error,
+    },
+    /// Instances still stand on it.
+    #[error("{template} is the lower layer of {instance}; stop that first")]
+    InUse {
+        /// The template.
+        template: String,
+        /// One of its instances.
+        instance: String,
+    },
+}
+
+/// The templates of this host.
+#[derive(Debug)]
+pub struct TemplateStore<R> {
+    runner: R,
+    profile: Profile,
+    lxc: PathBuf,
+    state: PathBuf,
+    ids: IdRange,
+}
+
+impl<R: Runner> TemplateStore<R> {
+    /// The templates of a host with these settings.
+    pub fn new(settings: &Settings, runner: R) -> Self {
+        Self {
+            runner,
+            profile: Profile::new(settings),
+            lxc: settings.paths.lxc.clone(),
+            state: settings.paths.state.clone(),
+            ids: settings.id_map,
+        }
+    }
+
+    /// Makes the template of a service unless it is there, and the folders it shares.
+    ///
+    /// It is made under a hidden name and renamed when it is whole and on disk, so that a crash at
+    /// any moment leaves no half a template that is used. Two callers at once get in each other's
+    /// way: hold a lock.
+    ///
+    /// # Errors
+    /// When the disk or a command fails, or the profile's template is wrong.
+    pub async fn ensure(
+        &self,
+        service: &ServiceSpec,
+        image: &Image,
+    ) -> Result<TemplateName, TemplateError> {
+        for Mount { source, .. } in &service.instance.mounts {
+            let folder = self.state.join(source);
+            ensure_shared_folder(&self.runner, &folder, self.ids.first).await?;
+        }
+        let application = toml::to_string(&service.application).map_err(|source| {
+            TemplateError::Application { service: service.name.to_string(), source }
+        })?;
+        let name = self.name(service, image, &application)?;
+        let folder = self.lxc.join(name.as_str());
+        if folder.exists() {
+            return Ok(name);
+        }
+        let draft = self.lxc.join(format!(".{name}-draft"));
+        remove_tree(&draft)?;
+        fs::create_dir_all(&draft).map_err(file_error("make", &draft))?;
+        self.fill(&draft, image, &application).await?;
+        let config = self.config(&name, service, image)?;
+        write(&draft.join("seccomp"), self.profile.seccomp())?;
+        write(&draft.join("config"), &config)?;
+        sync(&draft)?;
+        fs::rename(&draft, &folder).map_err(file_error("rename", &draft))?;
+        Ok(name)
+    }
+
+    /// The templates on this host, sorted by name.
+    ///
+    /// # Errors
+    /// When LXC's folder cannot be read.
+    pub fn list(&self) -> Result<Vec<TemplateName>, TemplateError> {
+        let names = names(&self.lxc)?;
+        Ok(names.into_iter().filter_map(|(name, _)| name.parse().ok()).collect())
+    }
+
+    /// Removes a template that no instance stands on. One that is gone is no error.
+    ///
+    /// # Errors
+    /// [`TemplateError::InUse`] while it has instances.
+    pub fn remove(&self, template: &TemplateName) -> Result<(), TemplateError> {
+        let instances = Inventory::default().list(&self.lxc)?;
+        if let Some(user) = instances.iter().find(|it| it.template.as_ref() == Some(template)) {
+            return Err(TemplateError::InUse {
+                template: template.to_string(),
+                instance: user.name.to_string(),
+            });
+        }
+        let folder = self.lxc.join(template.as_str());
+        if !folder.exists() {
+            return Ok(());
+        }
+        let draft = self.lxc.join(format!(".{template}-draft"));
+        remove_tree(&draft)?;
+        fs::rename(&folder, &draft).map_err(file_error("rename", &folder))?;
+        Ok(remove_tree(&draft)?)
+    }
+
+    /// The name with a digest of everything that goes into the template.
+    fn name(
+        &self,
+        service: &ServiceSpec,
+        image: &Image,
+        application: &str,
+    ) -> Result<TemplateName, ProfileError> {
+        let nameless = TemplateName::new(&service.name, 0);
+        let config = self.config(&nameless, service, image)?;
+        let mut hash = Sha256::new();
+        for part in [image.digest.as_str(), &config, self.profile.seccomp(), application] {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let digest =
+            hash.finalize().iter().take(4).fold(0, |all, byte| all << 8 | u32::from(*byte));
+        Ok(TemplateName::new(&service.name, digest))
+    }
+
+    fn config(
+        &self,
+        name: &TemplateName,
+        service: &ServiceSpec,
+        image: &Image,
+    ) -> Result<String, ProfileError> {
+        let folder = self.lxc.join(name.as_str());
+        self.profile.template_config(name, &folder, &image.init, &service.instance)
+    }
+
+    async fn fill(
+        &self,
+        draft: &Path,
+        image: &Image,
+        application: &str,
+    ) -> Result<(), TemplateError> {
+        let rootfs = draft.join("rootfs");
+        copy_image(&self.runner, &image.folder, &rootfs, self.ids).await?;
+        let file = rootfs.join(SERVICE_FILE);
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder).map_err(file_error("make", folder))?;
+        }
+        Ok(write(&file, application)?)
+    }
+}
+
+/// Readable for all: an instance's root is a stranger to what the host's root owns.
+fn write(file: &Path, text: &str) -> Result<(), FileError> {
+    fs::write(file, text).map_err(file_error("write", file))?;
+    let mode = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(file, mode).map_err(file_error("change the mode of", file))
+}
+
+fn remove_tree(folder: &Path) -> Result<(), FileError> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(file_error("remove", folder))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::HostRunner;
+
+    const SERVICE: &str = r#"
+        name = "store"
+        image = "store"
+        [route]
+        path_prefix = "/"
+        [instance]
+        port = 8000
+        health_path = "/healthz"
+        memory_mib = 64
+        cpus = 1.0
+        processes = 64
+        [capacity]
+        requests_per_second = 50
+        concurrency = 8
+        [bounds]
+        min = 1
+        max = 10
+        [application]
+        listen = "0.0.0.0:8000"
+    "#;
+
+    struct Fixture {
+        root: tempfile::TempDir,
+        store: TemplateStore<HostRunner>,
+        image: Image,
+    }
+
+    fn fixture() -> Fixture {
+        let root = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.paths.lxc = root.path().join("lxc");
+        settings.paths.state = root.path().join("state");
+        let folder = root.path().join("image");
+        fs::create_dir_all(folder.join("bin")).unwrap();
+        fs::write(folder.join("bin/store"), "").unwrap();
+        let image = Image { folder, digest: "1".to_owned(), init: "/bin/store".to_owned() };
+        Fixture { store: TemplateStore::new(&settings, HostRunner), root, image }
+    }
+
+    #[tokio::test]
+    async fn a_template_is_made_whole_and_once() {
+        let Fixture { root, store, image } = fixture();
+        let service = ServiceSpec::parse(SERVICE).unwrap();
+        let name = store.ensure(&service, &image).await.unwrap();
+        let folder = root.path().join("lxc").join(name.as_str());
+        let given = fs::read_to_string(folder.join("rootfs/etc/bellows/service.toml")).unwrap();
+        assert_eq!(given, "listen = \"0.0.0.0:8000\"\n");
+        let config = fs::read_to_string(folder.join("config")).unwrap();
+        assert!(config.contains(&format!("lxc.rootfs.path = dir:{}/rootfs", folder.display())));
+        assert!(folder.join("seccomp").exists());
+        assert_eq!(store.ensure(&service, &image).await.unwrap(), name);
+        assert_eq!(store.list().unwrap(), std::slice::from_ref(&name));
+        store.remove(&name).unwrap();
+        store.remove(&name).unwrap();
+        assert_eq!(store.list().unwrap(), []);
+        assert_eq!(fs::read_dir(root.path().join("lxc")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn each_input_makes_another_template() {
+        let Fixture { root: _root, store, image } = fixture();
+        let service = ServiceSpec::parse(SERVICE).unwrap();
+        let mut names = vec![store.ensure(&service, &image).await.unwrap()];
+        for (from, to) in [
+            ("memory_mib = 64", "memory_mib = 65"),
+            ("cpus = 1.0", "cpus = 0.5"),
+            ("processes = 64", "processes = 65"),
+            ("0.0.0.0:8000", "0.0.0.0:8001"),
+        ] {
+            let service = ServiceSpec::parse(&SERVICE.replace(from, to)).unwrap();
+            names.push(store.ensure(&service, &image).await.unwrap());
+        }
+        let other = Image { digest: "2".to_owned(), ..image };
+        names.push(store.ensure(&service, &other).await.unwrap());
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 6);
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_left_is_replaced_and_never_used() {
+        let Fixture { root, store, image } = fixture();
+        let service = ServiceSpec::parse(SERVICE).unwrap();
+        let name = store.ensure(&service, &image).await.unwrap();
+        let lxc = root.path().join("lxc");
+        fs::rename(lxc.join(name.as_str()), lxc.join(format!(".{name}-draft"))).unwrap();
+        assert_eq!(store.list().unwrap(), []);
+        assert_eq!(store.ensure(&service, &image).await.unwrap(), name);
+        assert_eq!(fs::read_dir(lxc).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_template_with_an_instance_on_it_stays() {
+        let Fixture { root, store, image } = fixture();
+        let service = ServiceSpec::parse(SERVICE).unwrap();
+        let name = store.ensure(&service, &image).await.unwrap();
+        let lxc = root.path().join("lxc");
+        fs::create_dir(lxc.join("bw-store-1-a")).unwrap();
+        let lower = lxc.join(name.as_str()).join("rootfs");
+        let config = format!("lxc.rootfs.path = overlay:{}:/delta\n", lower.display());
+        fs::write(lxc.join("bw-store-1-a/config"), config).unwrap();
+        assert!(matches!(store.remove(&name), Err(TemplateError::InUse { .. })));
+    }
+}

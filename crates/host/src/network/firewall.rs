@@ -1,0 +1,68 @@
+//! The instances' firewall, as nftables tables of our own.
+
+use nix::unistd::User;
+use serde::Serialize;
+use tera::{Context, Tera};
+
+use super::NetworkError;
+use crate::command::{CommandLine, Runner};
+
+/// The name of our tables in nftables.
+pub const TABLE: &str = "bellows";
+
+/// The user that the load balancer runs as.
+const LOAD_BALANCER_USER: &str = "haproxy";
+
+const TEMPLATE: &str = include_str!("../../../../lxc/firewall.nft.tera");
+
+#[derive(Serialize)]
+struct Values<'a> {
+    table: &'a str,
+    bridge: &'a str,
+    allowed_users: [u32; 2],
+}
+
+/// Puts the rules in place, instead of those that were there, in one transaction.
+pub(super) async fn apply(
+    runner: &impl Runner,
+    table: &str,
+    bridge: &str,
+) -> Result<(), NetworkError> {
+    let user = User::from_name(LOAD_BALANCER_USER).ok().flatten();
+    let user = user.ok_or_else(|| NetworkError::NoUser(LOAD_BALANCER_USER.to_owned()))?;
+    let rules = render(&Values { table, bridge, allowed_users: [0, user.uid.as_raw()] })?;
+    runner.run(&CommandLine::new("nft").args(["-f", "-"]).input(rules)).await?;
+    Ok(())
+}
+
+/// Removes our tables.
+pub(super) async fn remove(runner: &impl Runner, table: &str) -> Result<(), NetworkError> {
+    let rules = ["inet", "bridge"]
+        .map(|family| format!("table {family} {table} {{}}\ndelete table {family} {table}\n"))
+        .concat();
+    runner.run(&CommandLine::new("nft").args(["-f", "-"]).input(rules)).await?;
+    Ok(())
+}
+
+fn render(values: &Values<'_>) -> Result<String, NetworkError> {
+    let render = || Tera::one_off(TEMPLATE, &Context::from_serialize(values)?, false);
+    render().map_err(|error: tera::Error| {
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        NetworkError::Template(source.unwrap_or_else(|| error.to_string()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::HostRunner;
+
+    #[tokio::test]
+    async fn nft_itself_takes_the_rules() {
+        let rules = render(&Values { table: "bellows", bridge: "br9", allowed_users: [0, 102] });
+        let rules = rules.unwrap();
+        assert!(rules.contains("meta skuid { 0, 102 } accept"), "{rules}");
+        let check = CommandLine::new("nft").args(["--check", "-f", "-"]).input(rules);
+        HostRunner.run(&check).await.unwrap();
+    }
+}

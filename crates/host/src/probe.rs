@@ -1,0 +1,166 @@
+//! Asks an instance whether it can serve.
+
+use std::future::Future;
+use std::net::SocketAddrV4;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// First pause between two questions. A static server answers some 3 ms after its start, so a
+/// longer one would show in every launch.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+
+/// Longest pause, for instances that take seconds to boot.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long one question may take. An instance that accepts and does not answer is asked again.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// An instance that did not become healthy in time.
+#[derive(Debug, thiserror::Error)]
+#[error("{url} did not answer 200 within {waited_ms} ms ({last}); look at the instance's log")]
+pub struct ProbeError {
+    url: String,
+    waited_ms: u128,
+    last: String,
+}
+
+/// Finds out whether an instance can serve.
+pub trait Probe: Send + Sync {
+    /// Returns as soon as `GET path` at `address` answers 200.
+    ///
+    /// # Errors
+    /// It did not within `patience`; the error says what it answered last.
+    fn until_healthy(
+        &self,
+        address: SocketAddrV4,
+        path: &str,
+        patience: Duration,
+    ) -> impl Future<Output = Result<(), ProbeError>> + Send;
+}
+
+/// Asks over HTTP.
+#[derive(Debug)]
+pub struct HttpProbe {
+    client: reqwest::Client,
+}
+
+impl HttpProbe {
+    /// A probe that opens a connection for each question.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be made.
+    pub fn new() -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .pool_max_idle_per_host(0)
+            .no_proxy()
+            .timeout(QUESTION_TIMEOUT)
+            .build()?;
+        Ok(Self { client })
+    }
+
+    async fn ask(&self, url: &str) -> Result<(), String> {
+        let answer = self.client.get(url).send().await;
+        match answer {
+            Ok(answer) if answer.status() == reqwest::StatusCode::OK => Ok(()),
+            Ok(answer) => Err(format!("the last answer was {}", answer.status())),
+            Err(error) if error.is_timeout() => Err("the last question timed out".to_owned()),
+            Err(_) => Err("it refused the connection or broke it off".to_owned()),
+        }
+    }
+}
+
+impl Probe for HttpProbe {
+    async fn until_healthy(
+        &self,
+        address: SocketAddrV4,
+        path: &str,
+        patience: Duration,
+    ) -> Result<(), ProbeError> {
+        let begin = Instant::now();
+        let deadline = begin + patience;
+        let url = format!("http://{address}{path}");
+        let (mut pause, mut last) = (FIRST_PAUSE, "it was not reached once".to_owned());
+        while Instant::now() < deadline {
+            match timeout_at(deadline, self.ask(&url)).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(answer)) => last = answer,
+                Err(_) => break,
+            }
+            sleep(pause).await;
+            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+        }
+        Err(ProbeError { url, waited_ms: begin.elapsed().as_millis(), last })
+    }
+}
+
+/// A probe for tests: instances are healthy at once, or never.
+#[derive(Debug, Default)]
+pub struct FakeProbe {
+    sick: AtomicBool,
+}
+
+impl FakeProbe {
+    /// Whether instances that are asked from now on never become healthy.
+    pub fn set_sick(&self, sick: bool) {
+        self.sick.store(sick, Ordering::Relaxed);
+    }
+}
+
+impl Probe for FakeProbe {
+    async fn until_healthy(
+        &self,
+        address: SocketAddrV4,
+        path: &str,
+        patience: Duration,
+    ) -> Result<(), ProbeError> {
+        if !self.sick.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        sleep(patience).await;
+        let url = format!("http://{address}{path}");
+        Err(ProbeError { url, waited_ms: patience.as_millis(), last: "it is sick".to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A server that answers these statuses, one a connection.
+    async fn server(statuses: &'static [&'static str]) -> SocketAddrV4 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let std::net::SocketAddr::V4(address) = listener.local_addr().unwrap() else {
+            unreachable!("bound to IPv4")
+        };
+        tokio::spawn(async move {
+            for status in statuses {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 1024];
+                let _ = stream.read(&mut request).await.unwrap();
+                let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn it_asks_again_until_the_answer_is_200() {
+        let address = server(&["503 No", "404 No", "200 OK"]).await;
+        let probe = HttpProbe::new().unwrap();
+        probe.until_healthy(address, "/healthz", Duration::from_secs(5)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn it_gives_up_at_the_deadline_and_says_what_came_last() {
+        let address = server(&["503 Service Unavailable"]).await;
+        let probe = HttpProbe::new().unwrap();
+        let error = probe.until_healthy(address, "/", Duration::from_millis(60)).await.unwrap_err();
+        assert!(error.to_string().contains("refused the connection"), "{error}");
+    }
+}

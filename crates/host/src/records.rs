@@ -1,0 +1,294 @@
+//! The deployed records: what `up` writes and the scaler reads, and nothing else does it read. Each
+//! file is written beside its place and renamed into it, so a restart at any moment finds whole
+//! files.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use policy::names::{NameError, ServiceName, TemplateName};
+use policy::spec::{ServiceSpec, SpecError};
+
+use crate::settings::DEFAULT_FILE;
+
+/// The folder of the services' records, below the state directory.
+const SERVICES: &str = "services";
+
+/// The name of the template to clone. A record without this file is not deployed.
+const TEMPLATE: &str = "template";
+
+/// The service's file.
+const SERVICE: &str = "service.toml";
+
+/// A record that could not be read or written, or does not hold what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file system did not do it.
+    #[error("{} could not be {action}; check that its file system has room and is writable", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was to be done with it.
+        action: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The service's file in the record was spoilt.
+    #[error("{} is not as `bellows up` wrote it; run `bellows up` again", path.display())]
+    Service {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: SpecError,
+    },
+    /// The template's name in the record was spoilt.
+    #[error("{} is not as `bellows up` wrote it; run `bellows up` again", path.display())]
+    Template {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NameError,
+    },
+}
+
+impl RecordError {
+    fn new(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { path, action, source }
+    }
+}
+
+/// A deployed service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deployed {
+    /// What its file says.
+    pub spec: ServiceSpec,
+    /// The template that its instances are cloned from.
+    pub template: TemplateName,
+}
+
+/// The deployed records below one state directory.
+#[derive(Debug)]
+pub struct Records {
+    state: PathBuf,
+}
+
+impl Records {
+    /// The records in this state directory.
+    pub fn new(state: &Path) -> Self {
+        Self { state: state.to_owned() }
+    }
+
+    /// Where the deployed settings are.
+    pub fn settings_file(&self) -> PathBuf {
+        self.state.join(DEFAULT_FILE)
+    }
+
+    /// Makes the deployed settings read like `text`. Says whether they did not.
+    ///
+    /// # Errors
+    /// The file could not be written.
+    pub fn deploy_settings(&self, text: &str) -> Result<bool, RecordError> {
+        make_folder(&self.state)?;
+        replace(&self.settings_file(), text)
+    }
+
+    /// Makes the record of a service say this. Says whether it did not.
+    ///
+    /// # Errors
+    /// A file could not be written.
+    pub fn deploy(
+        &self,
+        service: &ServiceName,
+        text: &str,
+        template: &TemplateName,
+    ) -> Result<bool, RecordError> {
+        let folder = self.folder().join(service.as_str());
+        make_folder(&folder)?;
+        // The template's name comes last: it is what makes the record count.
+        let changed = replace(&folder.join(SERVICE), text)?;
+        Ok(replace(&folder.join(TEMPLATE), &format!("{template}\n"))? || changed)
+    }
+
+    /// Removes the records of all services that `wanted` does not name. Gives their names.
+    ///
+    /// # Errors
+    /// A record could not be removed.
+    pub fn withdraw_others(&self, wanted: &[&ServiceName]) -> Result<Vec<String>, RecordError> {
+        let mut withdrawn = Vec::new();
+        for name in self.names()? {
+            if wanted.iter().any(|service| service.as_str() == name) {
+                continue;
+            }
+            let folder = self.folder().join(&name);
+            remove_if_there(&folder.join(TEMPLATE))?;
+            fs::remove_dir_all(&folder).map_err(RecordError::new(&folder, "removed"))?;
+            withdrawn.push(name);
+        }
+        Ok(withdrawn)
+    }
+
+    /// Removes everything that [`Self::deploy`] and [`Self::deploy_settings`] wrote. Says whether
+    /// there was anything.
+    ///
+    /// # Errors
+    /// A record could not be removed.
+    pub fn remove_all(&self) -> Result<bool, RecordError> {
+        let withdrawn = self.withdraw_others(&[])?;
+        let folder = self.folder();
+        match fs::remove_dir(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(RecordError::new(&folder, "removed")(error));
+            }
+            _ => {}
+        }
+        Ok(remove_if_there(&self.settings_file())? || !withdrawn.is_empty())
+    }
+
+    /// Reads every record that is whole.
+    ///
+    /// # Errors
+    /// One cannot be read, or was spoilt.
+    pub fn load(&self) -> Result<Vec<Deployed>, RecordError> {
+        let folders = self.names()?.into_iter().map(|name| self.folder().join(name));
+        folders.filter_map(|folder| read(&folder).transpose()).collect()
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.state.join(SERVICES)
+    }
+
+    /// The folders of the records, half-made ones too.
+    fn names(&self) -> Result<Vec<String>, RecordError> {
+        let folder = self.folder();
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(RecordError::new(&folder, "read"))?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(RecordError::new(&folder, "read"))?;
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// Reads one record; none where it has no template yet.
+fn read(folder: &Path) -> Result<Option<Deployed>, RecordError> {
+    let path = folder.join(TEMPLATE);
+    let template = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(RecordError::new(&path, "read"))?,
+    };
+    let template =
+        template.trim_end().parse().map_err(|source| RecordError::Template { path, source })?;
+    let path = folder.join(SERVICE);
+    let text = fs::read_to_string(&path).map_err(RecordError::new(&path, "read"))?;
+    let spec = ServiceSpec::parse(&text).map_err(|source| RecordError::Service { path, source })?;
+    Ok(Some(Deployed { spec, template }))
+}
+
+fn make_folder(folder: &Path) -> Result<(), RecordError> {
+    fs::create_dir_all(folder).map_err(RecordError::new(folder, "made"))
+}
+
+/// Makes the file read like `text`, whole or not at all. Says whether it did not.
+fn replace(file: &Path, text: &str) -> Result<bool, RecordError> {
+    if fs::read(file).is_ok_and(|held| held == text.as_bytes()) {
+        return Ok(false);
+    }
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let write = || {
+        let mut beside = tempfile::NamedTempFile::new_in(folder)?;
+        beside.write_all(text.as_bytes())?;
+        beside.as_file().sync_all()?;
+        beside.persist(file)?;
+        fs::File::open(folder)?.sync_all()
+    };
+    write().map_err(RecordError::new(file, "written"))?;
+    Ok(true)
+}
+
+fn remove_if_there(file: &Path) -> Result<bool, RecordError> {
+    match fs::remove_file(file) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(RecordError::new(file, "removed")(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> ServiceName {
+        text.parse().unwrap()
+    }
+
+    fn deploy(records: &Records, service: &str, text: &str, digest: u32) -> bool {
+        let template = TemplateName::new(&name(service), digest);
+        records.deploy(&name(service), text, &template).unwrap()
+    }
+
+    #[test]
+    fn a_record_is_written_once_and_again_only_when_it_changed() {
+        let state = tempfile::tempdir().unwrap();
+        let records = Records::new(state.path());
+        assert!(deploy(&records, "store", "a = 1", 1));
+        assert!(!deploy(&records, "store", "a = 1", 1));
+        assert!(deploy(&records, "store", "a = 2", 1));
+        assert!(deploy(&records, "store", "a = 2", 2));
+        let read = |file: &str| fs::read_to_string(state.path().join("services/store").join(file));
+        assert_eq!(read("service.toml").unwrap(), "a = 2");
+        assert_eq!(read("template").unwrap(), "bw-store-t00000002\n");
+        let files = fs::read_dir(state.path().join("services/store")).unwrap().count();
+        assert_eq!(files, 2, "nothing temporary is left");
+    }
+
+    #[test]
+    fn what_was_deployed_is_loaded_and_a_half_made_record_is_not() {
+        let state = tempfile::tempdir().unwrap();
+        let records = Records::new(state.path());
+        assert_eq!(records.load().unwrap(), []);
+        let text = include_str!("../../../services/object-store.toml");
+        deploy(&records, "object-store", text, 7);
+        fs::create_dir(state.path().join("services/half")).unwrap();
+        fs::write(state.path().join("services/half/service.toml"), text).unwrap();
+        let loaded = records.load().unwrap();
+        assert_eq!(loaded.len(), 1);
+        assert_eq!(loaded[0].template.as_str(), "bw-object-store-t00000007");
+        fs::write(state.path().join("services/object-store/template"), "x").unwrap();
+        let error = records.load().unwrap_err().to_string();
+        assert!(error.contains("run `bellows up` again"), "{error}");
+    }
+
+    #[test]
+    fn a_service_whose_file_vanished_is_withdrawn() {
+        let state = tempfile::tempdir().unwrap();
+        let records = Records::new(state.path());
+        deploy(&records, "gone", "", 1);
+        deploy(&records, "store", "", 1);
+        assert_eq!(records.withdraw_others(&[&name("store")]).unwrap(), ["gone"]);
+        assert!(records.withdraw_others(&[&name("store")]).unwrap().is_empty());
+        assert!(state.path().join("services/store/template").exists());
+        assert!(!state.path().join("services/gone").exists());
+    }
+
+    #[test]
+    fn removing_all_keeps_what_is_not_a_record() {
+        let state = tempfile::tempdir().unwrap();
+        let records = Records::new(state.path());
+        fs::create_dir(state.path().join("objects")).unwrap();
+        assert!(!records.remove_all().unwrap());
+        deploy(&records, "store", "", 1);
+        assert!(records.deploy_settings("").unwrap());
+        assert!(!records.deploy_settings("").unwrap());
+        assert!(records.remove_all().unwrap());
+        assert!(!records.remove_all().unwrap());
+        let left: Vec<_> =
+            fs::read_dir(state.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["objects"]);
+    }
+}

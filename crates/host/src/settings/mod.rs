@@ -1,0 +1,299 @@
+//! The host's settings: `bellows.toml`, read raw and then validated. An error names the file, the
+//! key, the value and what is allowed.
+
+mod raw;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::slots::Subnet;
+
+/// The settings file that is used when none is named.
+pub const DEFAULT_FILE: &str = "bellows.toml";
+
+/// Everything about the host that its owner can choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The instances' network.
+    pub network: NetworkSettings,
+    /// Where the programs listen.
+    pub listen: ListenSettings,
+    /// How the control loop works.
+    pub scaler: ScalerSettings,
+    /// Where things are kept.
+    pub paths: PathSettings,
+    /// The users that instances run as.
+    pub id_map: IdRange,
+}
+
+/// The instances' network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkSettings {
+    /// The bridge that `up` makes.
+    pub bridge: BridgeName,
+    /// The network on it.
+    pub subnet: Subnet,
+}
+
+/// Where the programs listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenSettings {
+    /// The services, through HAProxy.
+    pub services: SocketAddrV4,
+    /// HAProxy's statistics.
+    pub statistics: SocketAddrV4,
+    /// The scaler's API.
+    pub api: SocketAddrV4,
+}
+
+/// How the control loop works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScalerSettings {
+    /// Time from one turn to the next.
+    pub tick: Duration,
+    /// How a change of membership reaches HAProxy.
+    pub membership: Membership,
+    /// Launches at a time.
+    pub parallel_launches: usize,
+    /// How long an instance may take to its first answer.
+    pub launch_timeout: Duration,
+}
+
+/// How a change of membership reaches the running HAProxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Membership {
+    /// Commands on the admin socket; a reload only for what they cannot do.
+    Runtime,
+    /// Every change is a reload.
+    Reload,
+}
+
+/// Where things are kept, all absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathSettings {
+    /// Objects, images, deployed services: what outlives a reboot.
+    pub state: PathBuf,
+    /// Sockets, locks and rendered files: what does not.
+    pub run: PathBuf,
+    /// LXC's folder of containers.
+    pub lxc: PathBuf,
+}
+
+/// A range of user and group ids on the host that instances' users map to, starting with root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdRange {
+    /// The host's id of an instance's root.
+    pub first: u32,
+    /// The number of ids.
+    pub count: u32,
+}
+
+/// The name of a network bridge: 1 to 15 of `a-z`, `0-9` and `-`, starting with a letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BridgeName(String);
+
+impl BridgeName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BridgeName {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let good = (1..=15).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(allowed)
+            && !is_slot_interface(text);
+        if good { Ok(Self(text.to_owned())) } else { Err(()) }
+    }
+}
+
+/// `bw17` and its like are the instances' own interfaces.
+fn is_slot_interface(text: &str) -> bool {
+    text.strip_prefix("bw").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
+}
+
+impl fmt::Display for BridgeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("{} cannot be read; name a readable file, or none to use the defaults", file.display())]
+    Read {
+        /// The settings file.
+        file: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file is no TOML, or has a key or a type that is not known.
+    #[error("{}: {message}", file.display())]
+    Syntax {
+        /// The settings file.
+        file: PathBuf,
+        /// The place, the key and what is expected there.
+        message: String,
+    },
+    /// A value is out of its bounds.
+    #[error("{}: {key} = {value} is not allowed; use {allowed}", file.display())]
+    Value {
+        /// The settings file.
+        file: PathBuf,
+        /// The key with its table.
+        key: &'static str,
+        /// The value as written.
+        value: String,
+        /// What is allowed.
+        allowed: String,
+    },
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            network: NetworkSettings {
+                bridge: BridgeName("bellows0".to_owned()),
+                subnet: Subnet::DEFAULT,
+            },
+            listen: ListenSettings {
+                services: loopback(8080),
+                statistics: loopback(8404),
+                api: loopback(8090),
+            },
+            scaler: ScalerSettings {
+                tick: Duration::from_millis(100),
+                membership: Membership::Runtime,
+                parallel_launches: 4,
+                launch_timeout: Duration::from_secs(10),
+            },
+            paths: PathSettings {
+                state: PathBuf::from("/var/lib/bellows"),
+                run: PathBuf::from("/run/bellows"),
+                lxc: PathBuf::from("/var/lib/lxc"),
+            },
+            id_map: IdRange { first: 1_000_000, count: 65_536 },
+        }
+    }
+}
+
+fn loopback(port: u16) -> SocketAddrV4 {
+    SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port)
+}
+
+impl Settings {
+    /// Reads the file that was named. Without a name, reads `bellows.toml` in the current folder
+    /// if it exists, and else gives the defaults.
+    pub fn load(named: Option<&Path>) -> Result<Self, SettingsError> {
+        let file = named.unwrap_or(Path::new(DEFAULT_FILE));
+        match std::fs::read_to_string(file) {
+            Ok(text) => Self::parse(file, &text),
+            Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
+                Ok(Self::default())
+            }
+            Err(source) => Err(SettingsError::Read { file: file.to_owned(), source }),
+        }
+    }
+
+    /// Reads settings from a text; `file` is named in errors.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, SettingsError> {
+        let raw: raw::RawSettings =
+            toml::from_str(text).map_err(|error| SettingsError::Syntax {
+                file: file.to_owned(),
+                message: error.to_string().trim_end().to_owned(),
+            })?;
+        raw.validate().map_err(|raw::Refused { key, value, allowed }| SettingsError::Value {
+            file: file.to_owned(),
+            key,
+            value,
+            allowed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Settings::parse(Path::new("b.toml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_shipped_file_equals_the_defaults() {
+        let shipped = include_str!("../../../../bellows.toml");
+        let settings = Settings::parse(Path::new("bellows.toml"), shipped).unwrap();
+        assert_eq!(settings, Settings::default());
+        // Every key is in the file: taking one out must not go unnoticed.
+        assert_eq!(shipped.matches(" = ").count(), 14);
+    }
+
+    #[test]
+    fn an_empty_file_gives_the_defaults() {
+        assert_eq!(Settings::parse(Path::new("b.toml"), "").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn a_missing_file_counts_as_defaults_only_when_it_was_not_named() {
+        let missing = Path::new("/does/not/exist.toml");
+        let error = Settings::load(Some(missing)).unwrap_err();
+        assert!(error.to_string().starts_with("/does/not/exist.toml cannot be read"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_those_that_are_known() {
+        insta::assert_snapshot!(error("[scaler]\ntick = 3"), @"
+        b.toml: TOML parse error at line 2, column 1
+          |
+        2 | tick = 3
+          | ^^^^
+        unknown field `tick`, expected one of `tick_ms`, `membership`, `parallel_launches`, `launch_timeout_ms`
+        ");
+    }
+
+    #[test]
+    fn a_wrong_type_is_refused_with_its_place() {
+        insta::assert_snapshot!(error("[scaler]\ntick_ms = \"fast\""), @r#"
+        b.toml: TOML parse error at line 2, column 11
+          |
+        2 | tick_ms = "fast"
+          |           ^^^^^^
+        invalid type: string "fast", expected u64
+        "#);
+    }
+
+    #[test]
+    fn a_value_out_of_bounds_is_refused_with_the_bounds() {
+        insta::assert_snapshot!(error("[scaler]\ntick_ms = 5"), @"b.toml: scaler.tick_ms = 5 is not allowed; use 20 to 10000");
+        insta::assert_snapshot!(error("[network]\nsubnet = \"8.8.8.0/24\""), @r#"b.toml: network.subnet = "8.8.8.0/24" is not allowed; use a private IPv4 network (10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16) of /16 to /28 whose host bits are 0, such as 10.117.0.0/22"#);
+        insta::assert_snapshot!(error("[paths]\nrun = \"/run/b ad\""), @r#"b.toml: paths.run = "/run/b ad" is not allowed; use an absolute path of letters, digits, `-`, `_`, `.` and `/`, without `..`"#);
+        insta::assert_snapshot!(error("[id_map]\nfirst = 0"), @"b.toml: id_map.first = 0 is not allowed; use 100000 to 4000000000");
+    }
+
+    #[test]
+    fn two_listeners_on_one_port_are_refused() {
+        insta::assert_snapshot!(error("[listen]\napi = \"127.0.0.1:8080\""), @r#"b.toml: listen.api = "127.0.0.1:8080" is not allowed; use a port from 1 to 65535 that no other key of [listen] has"#);
+    }
+
+    #[test]
+    fn a_bridge_never_takes_the_name_of_an_instances_interface() {
+        assert!("bw17".parse::<BridgeName>().is_err());
+        assert!("0bridge".parse::<BridgeName>().is_err());
+        assert!("a-name-that-is-too-long".parse::<BridgeName>().is_err());
+        assert!("bw-lab".parse::<BridgeName>().is_ok());
+    }
+}

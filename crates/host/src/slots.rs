@@ -1,0 +1,179 @@
+//! What derives from a slot: an instance's address, its MAC and the names of its network ends.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use policy::names::Slot;
+
+/// An IPv4 network that holds the bridge and all instances. The bridge has the first address, and
+/// a slot's address is that of the network plus 1 plus the slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Subnet {
+    base: Ipv4Addr,
+    prefix: u8,
+}
+
+/// Shortest prefix: 65,536 addresses are far more than slots.
+const PREFIX_MIN: u8 = 16;
+
+/// Longest prefix: 13 slots and the bridge.
+const PREFIX_MAX: u8 = 28;
+
+/// A text that is not a network for instances.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a private IPv4 network (10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16) of /16 to /28 whose host \
+     bits are 0, such as 10.117.0.0/22"
+)]
+pub struct SubnetError;
+
+impl Subnet {
+    /// 10.117.0.0/22, which has room for every slot.
+    pub const DEFAULT: Self = Self { base: Ipv4Addr::new(10, 117, 0, 0), prefix: 22 };
+
+    /// The bridge's own address, which is also the only one that instances can answer to.
+    pub fn gateway(self) -> Ipv4Addr {
+        self.host(1)
+    }
+
+    /// The length of the network's prefix in bits.
+    pub fn prefix(self) -> u8 {
+        self.prefix
+    }
+
+    /// The network's first address.
+    pub fn base(self) -> Ipv4Addr {
+        self.base
+    }
+
+    /// The network's last address.
+    pub fn broadcast(self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.base) | !mask(self.prefix))
+    }
+
+    /// The highest slot that has an address here: 1,000 in a /22, 253 in a /24.
+    pub fn last_slot(self) -> u16 {
+        let addresses = 1_u32 << (32 - u32::from(self.prefix));
+        // The network itself, the bridge and the broadcast address are no instance's.
+        u16::try_from(addresses - 3).map_or(Slot::MAX, |fit| fit.min(Slot::MAX))
+    }
+
+    /// The address of a slot's instance, or none when the network is too small for the slot.
+    pub fn address(self, slot: Slot) -> Option<Ipv4Addr> {
+        (slot.get() <= self.last_slot()).then(|| self.host(1 + u32::from(slot.get())))
+    }
+
+    /// Whether two networks share an address.
+    pub fn overlaps(self, base: Ipv4Addr, prefix: u8) -> bool {
+        let mask = mask(self.prefix.min(prefix));
+        u32::from(self.base) & mask == u32::from(base) & mask
+    }
+
+    fn host(self, number: u32) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.base) + number)
+    }
+}
+
+fn mask(prefix: u8) -> u32 {
+    u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0)
+}
+
+impl FromStr for Subnet {
+    type Err = SubnetError;
+
+    fn from_str(text: &str) -> Result<Self, SubnetError> {
+        let (base, prefix) = text.split_once('/').ok_or(SubnetError)?;
+        let base: Ipv4Addr = base.parse().map_err(|_| SubnetError)?;
+        let prefix: u8 = prefix.parse().map_err(|_| SubnetError)?;
+        let sized = (PREFIX_MIN..=PREFIX_MAX).contains(&prefix);
+        if sized && base.is_private() && u32::from(base) & !mask(prefix) == 0 {
+            Ok(Self { base, prefix })
+        } else {
+            Err(SubnetError)
+        }
+    }
+}
+
+impl fmt::Display for Subnet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.base, self.prefix)
+    }
+}
+
+/// The MAC of a slot's instance. A fixed one keeps the host's neighbour cache right: an address
+/// that came back with another MAC was seen to hang connections for up to 9 s.
+pub fn mac(slot: Slot) -> String {
+    let [high, low] = slot.get().to_be_bytes();
+    format!("02:62:77:00:{high:02x}:{low:02x}")
+}
+
+/// The bridge's MAC, that of the slot 0 which no instance has. Without a fixed one a bridge takes
+/// the lowest MAC of its ports, and changes it as instances come and go.
+pub const BRIDGE_MAC: &str = "02:62:77:00:00:00";
+
+/// The name of the host's end of a slot's network cable.
+pub fn interface(slot: Slot) -> String {
+    format!("bw{slot}")
+}
+
+/// The name of a slot's server in the load balancer.
+pub fn server(slot: Slot) -> String {
+    format!("s{slot}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn slot(number: u32) -> Slot {
+        Slot::try_from(number).unwrap()
+    }
+
+    #[test]
+    fn a_slot_gives_address_mac_interface_and_server() {
+        let subnet: Subnet = "10.117.0.0/22".parse().unwrap();
+        assert_eq!(subnet.gateway(), Ipv4Addr::new(10, 117, 0, 1));
+        assert_eq!(subnet.address(slot(1)), Some(Ipv4Addr::new(10, 117, 0, 2)));
+        assert_eq!(subnet.address(slot(1000)), Some(Ipv4Addr::new(10, 117, 3, 233)));
+        assert_eq!(mac(slot(1000)), "02:62:77:00:03:e8");
+        assert_eq!(interface(slot(17)), "bw17");
+        assert_eq!(server(slot(17)), "s17");
+    }
+
+    #[test]
+    fn a_slot_past_the_end_of_a_small_network_has_no_address() {
+        let subnet: Subnet = "10.117.8.0/24".parse().unwrap();
+        assert_eq!(subnet.last_slot(), 253);
+        assert_eq!(subnet.address(slot(253)), Some(Ipv4Addr::new(10, 117, 8, 254)));
+        assert_eq!(subnet.address(slot(254)), None);
+    }
+
+    #[test]
+    fn only_private_networks_of_a_sane_size_are_taken() {
+        for bad in ["", "10.0.0.0", "10.0.0.0/8", "10.0.0.0/30", "10.0.0.1/24", "8.8.8.0/24"] {
+            assert_eq!(bad.parse::<Subnet>(), Err(SubnetError), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn networks_overlap_when_one_holds_the_other() {
+        let subnet: Subnet = "10.117.0.0/22".parse().unwrap();
+        assert!(subnet.overlaps(Ipv4Addr::new(10, 0, 0, 0), 8));
+        assert!(subnet.overlaps(Ipv4Addr::new(10, 117, 3, 9), 32));
+        assert!(!subnet.overlaps(Ipv4Addr::new(10, 117, 4, 0), 24));
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_slots_share_an_address_and_none_has_the_gateways(a in 1_u32..=1000, b in 1_u32..=1000) {
+            let subnet: Subnet = "10.117.0.0/22".parse().unwrap();
+            let (first, second) = (subnet.address(slot(a)), subnet.address(slot(b)));
+            prop_assert_eq!(first == second, a == b);
+            prop_assert!(first.is_some_and(|address| address != subnet.gateway()));
+            prop_assert_eq!(mac(slot(a)) == mac(slot(b)), a == b);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Units on a host without systemd: each has a supervisor process of our own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::time::{Instant, sleep};
+
+use super::processes::{COMMAND_MARK, PROGRAM_MARK, Process, SUPERVISOR_MARK, leaders, marked};
+use super::{Change, PATIENCE, Unit, UnitError, UnitFiles, UnitStatus};
+use crate::lxc::file_error;
+
+/// How often to look whether something has started or ended.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How much of the log an error shows.
+const TAIL_LINES: usize = 5;
+
+#[derive(Debug)]
+pub(super) struct Own {
+    run: PathBuf,
+    supervisor: Vec<String>,
+}
+
+impl Own {
+    pub(super) fn new(run: &Path, supervisor: Vec<String>) -> Self {
+        Self { run: run.to_owned(), supervisor }
+    }
+
+    pub(super) async fn ensure_running(&self, unit: &Unit) -> Result<Change, UnitError> {
+        let (supervisors, programs) = self.processes(unit.name);
+        let digest = unit.digest();
+        if let [supervisor] = supervisors.as_slice()
+            && supervisor.runs(&digest)
+        {
+            return Ok(Change::None);
+        }
+        let adopt = supervisors.is_empty()
+            && leaders(&programs).count() == 1
+            && programs.iter().all(|program| program.runs(&digest));
+        if !adopt {
+            self.stop(unit.name).await?;
+        }
+        self.start(unit)?;
+        self.wait_until_running(unit).await?;
+        Ok(if adopt { Change::Adopted } else { Change::Started })
+    }
+
+    /// Supervisors first, and looks again after each round: what a supervisor had just started
+    /// shows in the next.
+    pub(super) async fn stop(&self, name: &str) -> Result<(), UnitError> {
+        let started = Instant::now();
+        let mut asked: Vec<Process> = Vec::new();
+        loop {
+            let (supervisors, programs) = self.processes(name);
+            if supervisors.is_empty() && programs.is_empty() {
+                return Ok(());
+            }
+            for supervisor in &supervisors {
+                supervisor.signal(Signal::SIGKILL);
+            }
+            if started.elapsed() > PATIENCE * 2 {
+                let pids: Vec<String> = programs.iter().map(|it| it.pid.to_string()).collect();
+                return Err(UnitError::Stop { name: name.to_owned(), pids: pids.join(", ") });
+            }
+            if started.elapsed() > PATIENCE {
+                programs.iter().for_each(|program| program.signal(Signal::SIGKILL));
+            } else if supervisors.is_empty() {
+                for leader in leaders(&programs) {
+                    if !asked.contains(leader) {
+                        leader.signal(Signal::SIGTERM);
+                        asked.push(leader.clone());
+                    }
+                }
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    pub(super) fn status(&self, name: &str) -> UnitStatus {
+        let (supervisors, programs) = self.processes(name);
+        let program = leaders(&programs).next().map(|program| program.pid);
+        match (supervisors.is_empty(), program) {
+            (false, Some(pid)) => UnitStatus::Running { pid },
+            (false, None) => UnitStatus::Restarting,
+            (true, Some(pid)) => UnitStatus::Unsupervised { pid },
+            (true, None) => UnitStatus::Stopped,
+        }
+    }
+
+    pub(super) fn log(&self, name: &str) -> PathBuf {
+        UnitFiles::new(&self.run, name).log()
+    }
+
+    fn processes(&self, name: &str) -> (Vec<Process>, Vec<Process>) {
+        let mark = UnitFiles::new(&self.run, name).mark();
+        (marked(SUPERVISOR_MARK, &mark), marked(PROGRAM_MARK, &mark))
+    }
+
+    fn start(&self, unit: &Unit) -> Result<(), UnitError> {
+        let files = UnitFiles::new(&self.run, unit.name);
+        fs::create_dir_all(&files.folder).map_err(file_error("make", &files.folder))?;
+        let [program, arguments @ ..] = self.supervisor.as_slice() else {
+            let source = std::io::Error::other("no command was given");
+            return Err(UnitError::Supervisor { program: String::new(), source });
+        };
+        let log = files.log();
+        let output = || fs::OpenOptions::new().append(true).create(true).open(&log);
+        Command::new(program)
+            .args(arguments)
+            .arg(unit.name)
+            .arg("--")
+            .args(&unit.command)
+            .env_clear()
+            .env("PATH", crate::command::SEARCH_PATH)
+            .env(SUPERVISOR_MARK, files.mark())
+            .env(COMMAND_MARK, unit.digest())
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(output().map_err(file_error("open", &log))?)
+            .stderr(output().map_err(file_error("open", &log))?)
+            .spawn()
+            .map(drop)
+            .map_err(|source| UnitError::Supervisor { program: program.clone(), source })
+    }
+
+    async fn wait_until_running(&self, unit: &Unit) -> Result<(), UnitError> {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            if let UnitStatus::Running { .. } = self.status(unit.name) {
+                return Ok(());
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+        let log = self.log(unit.name);
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+        let tail = if tail.is_empty() { tail } else { format!(":\n{tail}") };
+        Err(UnitError::Start { name: unit.name, log: log.display().to_string(), tail })
+    }
+}

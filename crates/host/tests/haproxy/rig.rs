@@ -1,0 +1,310 @@
+//! A real HAProxy on loopback, instances behind it, and clients before it.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::http::HeaderMap;
+use host::haproxy::{
+    Applied, Backend, Backends, Haproxy, LoadBalancer, Server, ServerState, Settings, Stats,
+};
+use host::settings::Membership;
+use policy::names::{ServiceName, Slot};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+pub(crate) fn store() -> ServiceName {
+    "store".parse().unwrap()
+}
+
+pub(crate) fn slot(number: u32) -> Slot {
+    Slot::try_from(number).unwrap()
+}
+
+/// A loopback address that no other test uses. Its ports are free, and no client takes them for its
+/// own end, because clients come from 127.0.0.1.
+fn own_address() -> Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let (second, third) = (high % 127 + 128, low);
+    Ipv4Addr::new(127, second, third, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A server on an address of its own, with a runtime of its own: dropping that ends it in the
+/// middle of whatever it does, as `kill -9` does.
+pub(crate) struct Instance(Option<Runtime>);
+
+impl Instance {
+    pub(crate) fn start(address: SocketAddrV4) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let app = axum::Router::new()
+            .route("/healthz", axum::routing::get(|| async { "well" }))
+            .fallback(|headers: HeaderMap, body: axum::body::Bytes| async move {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                format!("{} {:?}", body.len(), headers.get_all("x-forwarded-for"))
+            });
+        let (bound, ready) = std::sync::mpsc::channel();
+        runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+            bound.send(()).unwrap();
+            axum::serve(listener, app).await.unwrap();
+        });
+        ready.recv().unwrap();
+        Self(Some(runtime))
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// HAProxy, its owner, and the servers that it should hold.
+pub(crate) struct Rig {
+    pub(crate) folder: TempDir,
+    pub(crate) settings: Settings,
+    pub(crate) haproxy: Arc<Haproxy>,
+    pub(crate) servers: Vec<Server>,
+    process: Option<Child>,
+}
+
+impl Rig {
+    /// Settings in a folder of their own, with `slots` servers in maintenance. Nothing runs yet.
+    pub(crate) fn new(membership: Membership, slots: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut of_host = host::settings::Settings::default();
+        of_host.paths.run = folder.path().to_owned();
+        let ip = own_address();
+        of_host.listen.services = SocketAddrV4::new(ip, 7080);
+        of_host.listen.statistics = SocketAddrV4::new(ip, 7404);
+        of_host.scaler.membership = membership;
+        let settings = Settings::of_host(&of_host).unwrap();
+        let server = |number| {
+            let slot = slot(number);
+            let address = SocketAddrV4::new(ip, 8000 + slot.get());
+            Server { slot, address, state: ServerState::Maint }
+        };
+        Self {
+            folder,
+            haproxy: Arc::new(Haproxy::new(settings.clone()).unwrap()),
+            settings,
+            servers: (1..=slots).map(server).collect(),
+            process: None,
+        }
+    }
+
+    /// The same with HAProxy running.
+    pub(crate) async fn start(membership: Membership, slots: u32) -> Self {
+        let mut rig = Self::new(membership, slots);
+        rig.haproxy.prepare(&rig.backends()).await.unwrap();
+        rig.start_haproxy().await;
+        rig
+    }
+
+    /// Starts HAProxy from the file in place, as a supervisor would.
+    pub(crate) async fn start_haproxy(&mut self) {
+        let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
+        let child = Command::new("haproxy")
+            .args(self.settings.arguments())
+            .stderr(log)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("haproxy must be installed");
+        self.process = Some(child);
+        self.stats().await;
+    }
+
+    pub(crate) fn master(&self) -> i32 {
+        self.process.as_ref().unwrap().id().try_into().unwrap()
+    }
+
+    /// Waits for the end of a HAProxy that was killed.
+    pub(crate) fn reap(&mut self) {
+        self.process.take().unwrap().wait().unwrap();
+    }
+
+    pub(crate) fn backend(&self) -> Backend {
+        Backend {
+            service: store(),
+            path_prefix: "/".parse().unwrap(),
+            health_path: "/healthz".parse().unwrap(),
+            concurrency: 8.try_into().unwrap(),
+            servers: self.servers.clone(),
+        }
+    }
+
+    pub(crate) fn backends(&self) -> Backends {
+        Backends::new(vec![self.backend()]).unwrap()
+    }
+
+    pub(crate) async fn apply(&self) -> Applied {
+        self.haproxy.apply(&self.backends()).await.unwrap()
+    }
+
+    pub(crate) fn set(&mut self, number: u32, state: ServerState) -> SocketAddrV4 {
+        let server = &mut self.servers[number as usize - 1];
+        server.state = state;
+        server.address
+    }
+
+    /// Starts an instance and puts it in rotation.
+    pub(crate) async fn scale_out(&mut self, number: u32) -> (Instance, Applied) {
+        let instance = Instance::start(self.set(number, ServerState::Ready));
+        (instance, self.apply().await)
+    }
+
+    /// Drains a server, waits until it has nothing left to do, and takes it out of rotation.
+    pub(crate) async fn scale_in(&mut self, number: u32) {
+        self.set(number, ServerState::Drain);
+        self.apply().await;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.drained().await.contains(&(store(), slot(number))) {
+            assert!(Instant::now() < deadline, "s{number} does not drain");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.set(number, ServerState::Maint);
+        self.apply().await;
+    }
+
+    pub(crate) async fn drained(&self) -> BTreeSet<(ServiceName, Slot)> {
+        let stats = self.stats().await;
+        self.haproxy.drained(&stats).await.unwrap()
+    }
+
+    /// The statistics, as soon as HAProxy answers.
+    pub(crate) async fn stats(&self) -> Stats {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            match self.haproxy.scrape().await {
+                Ok(stats) => return stats,
+                Err(error) if Instant::now() > deadline => {
+                    let log = std::fs::read_to_string(self.folder.path().join("log"));
+                    panic!("{error:?}, and HAProxy logged {log:?}")
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.settings.listen)
+    }
+
+    /// Has the admin socket do something behind the owner's back.
+    pub(crate) async fn tamper(&self, command: &str) {
+        ask(self.settings.admin_socket.as_path(), command).await;
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            kill(process.id().try_into().unwrap(), nix::sys::signal::Signal::SIGTERM);
+            process.wait().unwrap();
+        }
+    }
+}
+
+pub(crate) fn kill(pid: i32, signal: nix::sys::signal::Signal) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
+}
+
+/// Sends one command to a socket of HAProxy.
+pub(crate) async fn ask(socket: &Path, command: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::UnixStream::connect(socket).await.unwrap();
+    stream.write_all(format!("{command}\n").as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    reply
+}
+
+/// Clients that go on until they are told to stop.
+pub(crate) struct Load {
+    clients: JoinSet<()>,
+    stop: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+    failures: Arc<Mutex<Vec<String>>>,
+}
+
+impl Load {
+    /// 16 clients with connections that are kept, each of about 25 requests a second: mostly small,
+    /// some with 40 KB to send, and some on a connection that they close.
+    pub(crate) fn start(url: String) -> Self {
+        Self::of(url, |number| number)
+    }
+
+    /// The same without POST, the one method of it that is not sent again when a server dies.
+    pub(crate) fn repeatable(url: String) -> Self {
+        Self::of(url, |number| if number % 10 == 2 { 3 } else { number })
+    }
+
+    fn of(url: String, kind: fn(u64) -> u64) -> Self {
+        let mut load = Self {
+            clients: JoinSet::new(),
+            stop: Arc::default(),
+            sent: Arc::default(),
+            failures: Arc::default(),
+        };
+        for first in 0..16 {
+            let (url, stop) = (url.clone(), Arc::clone(&load.stop));
+            let (sent, failures) = (Arc::clone(&load.sent), Arc::clone(&load.failures));
+            load.clients.spawn(async move {
+                let client = reqwest::Client::builder().no_proxy().build().unwrap();
+                for number in first.. {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let outcome = request(&client, &url, kind(number)).await;
+                    sent.fetch_add(1, Ordering::Relaxed);
+                    if let Err(failure) = outcome {
+                        failures.lock().unwrap().push(failure);
+                    }
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                }
+            });
+        }
+        load
+    }
+
+    /// Stops all clients and gives the number of requests.
+    ///
+    /// # Panics
+    /// One failed.
+    pub(crate) async fn stop(mut self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        while let Some(client) = self.clients.join_next().await {
+            client.unwrap();
+        }
+        let failures = self.failures.lock().unwrap();
+        let sent = self.sent.load(Ordering::Relaxed);
+        assert!(failures.is_empty(), "{} of {sent} failed: {:?}", failures.len(), failures);
+        sent
+    }
+}
+
+async fn request(client: &reqwest::Client, url: &str, kind: u64) -> Result<(), String> {
+    let request = match kind % 10 {
+        0 => client.get(url).header("connection", "close"),
+        1 => client.put(url).body(vec![b'x'; 40_000]),
+        2 => client.post(url).body("x"),
+        _ => client.get(url),
+    };
+    let response = request.send().await.map_err(|error| format!("{error:?}"))?;
+    let status = response.status();
+    let text = response.text().await.map_err(|error| format!("{error:?}"))?;
+    if status == 200 { Ok(()) } else { Err(format!("{status} {text}")) }
+}

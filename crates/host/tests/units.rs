@@ -1,0 +1,180 @@
+//! Units under our own supervisor, with real processes: they come back when killed, there is never
+//! a second one, and a stop ends all of them.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use host::units::{Change, Unit, UnitStatus, Units};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+struct World {
+    units: Units,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let tests = std::env::current_exe().unwrap();
+        let supervisor = tests.parent().unwrap().parent().unwrap().join("examples/supervisor");
+        assert!(supervisor.exists(), "run `cargo test -p host`");
+        let run = folder.path().display().to_string();
+        let command = vec![supervisor.display().to_string(), run];
+        Self { units: Units::with_own_supervisor(folder.path(), command), folder }
+    }
+
+    /// A program with a child, that writes a line at each start.
+    fn unit(&self, seconds: &str) -> Unit {
+        let script = self.folder.path().join("program");
+        fs::write(&script, "#!/bin/sh\necho started\nsleep 300 &\nsleep $1\n").unwrap();
+        let command = ["/bin/sh", &script.display().to_string(), seconds].map(str::to_owned);
+        Unit { name: "program", command: command.to_vec() }
+    }
+
+    async fn pid(&self) -> i32 {
+        match self.units.status("program").await.unwrap() {
+            UnitStatus::Running { pid } | UnitStatus::Unsupervised { pid } => pid,
+            other => panic!("it does not run: {other:?}"),
+        }
+    }
+
+    /// The unit's processes of one kind, by what marks them.
+    fn marked(&self, mark: &str) -> Vec<i32> {
+        let mark = format!("{mark}={}", self.folder.path().join("units/program").display());
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        pids.filter(|pid| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|pair| pair == mark.as_bytes())
+        })
+        .collect()
+    }
+
+    fn supervisor(&self) -> i32 {
+        let found = self.marked("BELLOWS_SUPERVISOR");
+        assert_eq!(found.len(), 1, "there is one supervisor");
+        found[0]
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for mark in ["BELLOWS_SUPERVISOR", "BELLOWS_UNIT"] {
+            self.marked(mark).into_iter().for_each(kill_9);
+        }
+    }
+}
+
+fn kill_9(pid: i32) {
+    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+}
+
+#[tokio::test]
+async fn a_killed_program_is_back_within_a_second() {
+    let world = World::new();
+    assert_eq!(world.units.ensure_running(&world.unit("300")).await.unwrap(), Change::Started);
+    for _ in 0..3 {
+        let before = world.pid().await;
+        kill_9(before);
+        let started = Instant::now();
+        loop {
+            match world.units.status("program").await.unwrap() {
+                UnitStatus::Running { pid } if pid != before && leader(pid) => break,
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+            assert!(started.elapsed() < Duration::from_secs(1), "it was not back in a second");
+        }
+    }
+    world.units.stop("program").await.unwrap();
+    assert!(world.marked("BELLOWS_UNIT").is_empty());
+}
+
+/// The shell, and not the `sleep` that a killed shell left behind for a moment.
+fn leader(pid: i32) -> bool {
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    command.starts_with(b"/bin/sh")
+}
+
+#[tokio::test]
+async fn a_second_start_changes_nothing_and_another_command_replaces_it() {
+    let world = World::new();
+    world.units.ensure_running(&world.unit("300")).await.unwrap();
+    let (program, supervisor) = (world.pid().await, world.supervisor());
+    assert_eq!(world.units.ensure_running(&world.unit("300")).await.unwrap(), Change::None);
+    assert_eq!((world.pid().await, world.supervisor()), (program, supervisor));
+    assert_eq!(world.units.ensure_running(&world.unit("301")).await.unwrap(), Change::Started);
+    assert_ne!(world.pid().await, program);
+    assert_ne!(world.supervisor(), supervisor);
+    world.units.stop("program").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_program_whose_supervisor_was_killed_is_adopted_and_guarded_again() {
+    let world = World::new();
+    let unit = world.unit("300");
+    world.units.ensure_running(&unit).await.unwrap();
+    let program = world.pid().await;
+    kill_9(world.supervisor());
+    let unsupervised = UnitStatus::Unsupervised { pid: program };
+    let started = Instant::now();
+    while world.units.status("program").await.unwrap() != unsupervised {
+        assert!(started.elapsed() < Duration::from_secs(1));
+    }
+    assert_eq!(world.units.ensure_running(&unit).await.unwrap(), Change::Adopted);
+    assert_eq!(world.pid().await, program, "it went on without a break");
+    // The lock is taken before the program is watched; give the new supervisor that moment.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    kill_9(program);
+    let started = Instant::now();
+    while world.marked("BELLOWS_UNIT").contains(&program) || starts(&world) < 2 {
+        assert!(started.elapsed() < Duration::from_secs(1), "it was not back in a second");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.units.stop("program").await.unwrap();
+}
+
+fn starts(world: &World) -> usize {
+    let log = fs::read_to_string(world.units.log("program")).unwrap_or_default();
+    log.lines().filter(|line| *line == "started").count()
+}
+
+#[tokio::test]
+async fn a_program_that_ends_at_once_is_not_started_without_end() {
+    let world = World::new();
+    let unit = Unit { name: "program", command: vec!["/bin/false".to_owned()] };
+    // It may or may not be seen alive; what counts is what follows.
+    let _ = tokio::time::timeout(Duration::from_secs(2), world.units.ensure_running(&unit)).await;
+    let log = fs::read_to_string(world.units.log("program")).unwrap();
+    let ends = log.lines().filter(|line| line.contains("started again in")).count();
+    assert!((2..10).contains(&ends), "{log}");
+    world.units.stop("program").await.unwrap();
+    assert_eq!(world.units.status("program").await.unwrap(), UnitStatus::Stopped);
+}
+
+#[tokio::test]
+async fn a_stop_ends_supervisor_program_and_children_and_may_be_repeated() {
+    let world = World::new();
+    world.units.ensure_running(&world.unit("300")).await.unwrap();
+    let started = Instant::now();
+    world.units.stop("program").await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(world.marked("BELLOWS_UNIT").is_empty());
+    assert!(world.marked("BELLOWS_SUPERVISOR").is_empty());
+    world.units.stop("program").await.unwrap();
+    assert_eq!(world.units.status("program").await.unwrap(), UnitStatus::Stopped);
+}
+
+#[tokio::test]
+async fn a_second_supervisor_of_a_unit_refuses() {
+    let world = World::new();
+    world.units.ensure_running(&world.unit("300")).await.unwrap();
+    let command = ["/bin/true".to_owned()];
+    let error = host::units::supervise(world.folder.path(), "program", &command).unwrap_err();
+    assert!(error.to_string().contains("is held by process"), "{error}");
+    world.units.stop("program").await.unwrap();
+    assert!(Path::new(&world.units.log("program")).exists());
+}

@@ -1,0 +1,196 @@
+//! A small installation of its own for tests on real LXC: other names, another bridge and another
+//! subnet than the running system's, and all of it taken away again, also after a failed test.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use host::command::HostRunner;
+use host::id_map::IdMap;
+use host::lock::{Lock, LockError};
+use host::lxc::{Containers, Image, LxcContainers, TemplateStore};
+use host::network::Network;
+use host::settings::Settings;
+use policy::names::{InstanceName, ServiceName, Slot, TemplateName};
+use policy::spec::ServiceSpec;
+use policy::time::Timestamp;
+
+/// Every container of these tests is named `bw-test...`.
+const SERVICE: &str = r#"
+    name = "test"
+    image = "test"
+    [route]
+    path_prefix = "/"
+    [instance]
+    port = 8000
+    health_path = "/"
+    memory_mib = 48
+    cpus = 1.0
+    processes = 24
+    mounts = [{ source = "objects", target = "/objects" }]
+    [capacity]
+    requests_per_second = 50
+    concurrency = 8
+    [bounds]
+    min = 1
+    max = 10
+"#;
+
+const TABLE: &str = "bellows_test";
+
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) containers: LxcContainers,
+    pub(crate) template: TemplateName,
+    ids: IdMap,
+    _folder: tempfile::TempDir,
+    _lock: Lock,
+}
+
+impl World {
+    /// Waits for other runs of these tests on this host, and takes away what a killed one left.
+    pub(crate) async fn new() -> Self {
+        let lock = lock();
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.network.bridge = "bellowst0".parse().unwrap();
+        settings.network.subnet = "10.117.8.0/24".parse().unwrap();
+        // Not the running system's ids: taking these back must not take its own away.
+        settings.id_map.first = 2_000_000;
+        settings.paths.state = folder.path().join("state");
+        settings.paths.run = folder.path().join("run");
+        clear(&settings);
+        // The instance's root walks through to its mounts.
+        run("chmod", &["711", &folder.path().display().to_string()]);
+        let ids = IdMap::of_host(&settings.paths.state, settings.id_map);
+        ids.ensure().unwrap();
+        Network::new(&settings.network, HostRunner).with_table(TABLE).ensure().await.unwrap();
+        let template = TemplateStore::new(&settings, HostRunner)
+            .ensure(&ServiceSpec::parse(SERVICE).unwrap(), &image(folder.path()))
+            .await
+            .unwrap();
+        let containers = LxcContainers::new(&settings).unwrap();
+        Self { settings, containers, template, ids, _folder: folder, _lock: lock }
+    }
+
+    /// A name that was never used, in a slot that the running system is unlikely to use.
+    pub(crate) fn name(&self, slot: u32) -> InstanceName {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let birth = Timestamp::from_millis(u64::try_from(now.as_micros()).unwrap());
+        let service: ServiceName = "test".parse().unwrap();
+        InstanceName::new(&service, Slot::try_from(slot).unwrap(), birth)
+    }
+
+    /// Launches an instance and waits for its first answer.
+    pub(crate) async fn launch(&self, slot: u32) -> InstanceName {
+        let name = self.name(slot);
+        self.containers.clone_ephemeral(&self.template, &name).await.unwrap();
+        self.first_answer(&name);
+        name
+    }
+
+    pub(crate) fn address(&self, instance: &InstanceName) -> Ipv4Addr {
+        self.settings.network.subnet.address(instance.slot()).unwrap()
+    }
+
+    /// Asks until the instance answers, for at most 2 s.
+    pub(crate) fn first_answer(&self, instance: &InstanceName) {
+        let started = Instant::now();
+        while self.get(instance, "/").is_err() {
+            assert!(started.elapsed() < Duration::from_secs(2), "{instance} does not answer");
+            std::thread::sleep(Duration::from_micros(300));
+        }
+    }
+
+    /// The body of the instance's answer.
+    pub(crate) fn get(&self, instance: &InstanceName, target: &str) -> std::io::Result<String> {
+        let address = SocketAddrV4::new(self.address(instance), 8000);
+        let mut stream = TcpStream::connect_timeout(&address.into(), Duration::from_millis(500))?;
+        stream.set_read_timeout(Some(Duration::from_secs(3)))?;
+        write!(stream, "GET {target} HTTP/1.1\r\nhost: test\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        match answer.split_once("\r\n\r\n") {
+            Some((head, body)) if head.starts_with("HTTP/1.1 200 ") => Ok(body.to_owned()),
+            _ => Err(std::io::Error::other(format!("no answer: {answer:?}"))),
+        }
+    }
+
+    /// Whether nothing is left of an instance: folder, cable, control groups, socket.
+    pub(crate) fn is_gone(&self, instance: &InstanceName) -> bool {
+        let groups = run("find", &["/sys/fs/cgroup", "-name", &format!("lxc.*.{instance}")]);
+        let cable = format!("/sys/class/net/bw{}", instance.slot());
+        let sockets = fs::read_to_string("/proc/net/unix").unwrap();
+        groups.is_empty()
+            && !Path::new(&cable).exists()
+            && !Path::new("/var/lib/lxc").join(instance.as_str()).exists()
+            && !sockets.contains(instance.as_str())
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        clear(&self.settings);
+        let _ = self.ids.remove();
+    }
+}
+
+fn lock() -> Lock {
+    loop {
+        match Lock::acquire(Path::new("/run/bellows-test.lock")) {
+            Err(LockError::Held { .. }) => std::thread::sleep(Duration::from_millis(100)),
+            result => return result.unwrap(),
+        }
+    }
+}
+
+/// An image of the one static binary that cargo builds beside these tests.
+fn image(folder: &Path) -> Image {
+    let tests = std::env::current_exe().unwrap();
+    let probe = tests.parent().unwrap().parent().unwrap().join("examples/probe");
+    assert!(probe.exists(), "{} is missing; run `cargo test -p host`", probe.display());
+    let image = folder.join("image");
+    for name in ["bin", "dev", "proc", "sys", "tmp", "etc", "objects"] {
+        fs::create_dir_all(image.join(name)).unwrap();
+    }
+    fs::copy(probe, image.join("bin/probe")).unwrap();
+    Image { folder: image, digest: "test".to_owned(), init: "/bin/probe".to_owned() }
+}
+
+/// Takes away all that these tests may have made.
+fn clear(settings: &Settings) {
+    let folders = fs::read_dir("/var/lib/lxc").into_iter().flatten().flatten();
+    let ours = |name: &String| name.starts_with("bw-test-") || name.starts_with(".bw-test-");
+    for name in folders.filter_map(|it| it.file_name().into_string().ok()).filter(ours) {
+        run("lxc-stop", &["-k", "-n", &name]);
+        run("lxc-destroy", &["-f", "-n", &name]);
+        let _ = fs::remove_dir_all(PathBuf::from("/var/lib/lxc").join(name));
+    }
+    let groups = ["/sys/fs/cgroup", "-depth", "-path", "*/lxc.*.bw-test-*", "-type", "d"];
+    run("find", &[groups.as_slice(), &["-exec", "rmdir", "{}", ";"]].concat());
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let state = settings.paths.state.display().to_string();
+    for place in mounts.lines().filter_map(|line| line.split(' ').nth(1)) {
+        if place.starts_with(&state) {
+            run("umount", &[place]);
+        }
+    }
+    run("ip", &["link", "delete", "dev", "bellowst0"]);
+    run("ip", &["route", "del", "unreachable", "10.117.8.0/24"]);
+    run("nft", &["delete", "table", "inet", TABLE]);
+    run("nft", &["delete", "table", "bridge", TABLE]);
+}
+
+/// What a program prints, whether it ends well or not.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
