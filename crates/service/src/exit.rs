@@ -1,0 +1,49 @@
+//! How a program ends: the exit codes of the project, and the one place that prints an error.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use crate::config;
+use crate::telemetry::TelemetryError;
+
+/// The exit code of a program that ran and failed.
+pub const FAILED: u8 = 1;
+/// The exit code of a program that was given a bad file, key, value or argument.
+pub const BAD_INPUT: u8 = 2;
+
+/// Prints `error` with its causes to standard error and returns the exit code that belongs to it.
+/// The only caller is a program's `main`.
+pub fn report(program: &str, error: &(dyn Error + 'static)) -> ExitCode {
+    eprintln!("{program}: {}", chain(error));
+    ExitCode::from(code(error))
+}
+
+/// `error` and its causes, outermost first, joined by colons.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        // Writing to a String cannot fail.
+        let _ = write!(text, ": {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+fn code(error: &(dyn Error + 'static)) -> u8 {
+    let bad_filter = matches!(error.downcast_ref(), Some(TelemetryError::Filter { .. }));
+    if bad_filter || config::is_bad_input(error) { BAD_INPUT } else { FAILED }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::InvalidValue;
+
+    #[test]
+    fn bad_input_exits_with_two_and_all_else_with_one() {
+        assert_eq!(code(&InvalidValue::new("burst", 0, "1 to 10")), BAD_INPUT);
+        assert_eq!(code(&std::io::Error::other("the disk is gone")), FAILED);
+    }
+}
