@@ -1,0 +1,198 @@
+//! The settings of the object store, as its file gives them and as they are checked.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use service::config::{InvalidValue, within};
+
+/// The file as it is written. Every key has a default.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawConfig {
+    listen: String,
+    objects_dir: PathBuf,
+    max_object_bytes: u64,
+    max_connections: usize,
+    body_timeout_ms: u64,
+    drain_timeout_ms: u64,
+    rate_limit: RawRateLimit,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table such as { enabled = false }")]
+struct RawRateLimit {
+    enabled: bool,
+    requests_per_second: u32,
+    burst: u32,
+    max_wait_ms: u64,
+    max_queue: usize,
+}
+
+/// The checked settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The address to listen at.
+    pub listen: SocketAddr,
+    /// The folder of objects.
+    pub objects_dir: PathBuf,
+    /// The largest content of an object.
+    pub max_object_bytes: u64,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// How long a client may send nothing in the middle of a body.
+    pub body_timeout: Duration,
+    /// How long requests in flight may take once the process was asked to end.
+    pub drain_timeout: Duration,
+    /// The rate limit, or `None` to have none.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// How many requests are served, and which wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests a second in the long run.
+    pub requests_per_second: u32,
+    /// Requests that may come at once after a pause.
+    pub burst: u32,
+    /// The longest time for which a request waits its turn.
+    pub max_wait: Duration,
+    /// How many requests may wait at a time.
+    pub max_queue: usize,
+}
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        Self {
+            listen: "0.0.0.0:8000".to_owned(),
+            objects_dir: "/objects".into(),
+            max_object_bytes: 1 << 30,
+            max_connections: 256,
+            body_timeout_ms: 30_000,
+            drain_timeout_ms: 30_000,
+            rate_limit: RawRateLimit::default(),
+        }
+    }
+}
+
+impl Default for RawRateLimit {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            requests_per_second: 50,
+            burst: 10,
+            max_wait_ms: 1000,
+            max_queue: 100,
+        }
+    }
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = InvalidValue;
+
+    fn try_from(raw: RawConfig) -> Result<Self, InvalidValue> {
+        let listen = raw.listen.parse().map_err(|_| {
+            InvalidValue::new("listen", &raw.listen, "an address and a port as in \"0.0.0.0:8000\"")
+        })?;
+        if !raw.objects_dir.is_absolute() {
+            let value = raw.objects_dir.display();
+            return Err(InvalidValue::new("objects_dir", value, "an absolute path"));
+        }
+        Ok(Self {
+            listen,
+            objects_dir: raw.objects_dir,
+            max_object_bytes: within("max_object_bytes", raw.max_object_bytes, 1..=1 << 40)?,
+            max_connections: within("max_connections", raw.max_connections, 1..=10_000)?,
+            body_timeout: millis("body_timeout_ms", raw.body_timeout_ms, 1, 3_600_000)?,
+            drain_timeout: millis("drain_timeout_ms", raw.drain_timeout_ms, 0, 3_600_000)?,
+            rate_limit: raw.rate_limit.checked()?,
+        })
+    }
+}
+
+impl RawRateLimit {
+    /// The values are judged even where the limit is off: a typing error should not wait for the
+    /// day on which somebody turns it on.
+    fn checked(self) -> Result<Option<RateLimit>, InvalidValue> {
+        let key = "rate_limit.requests_per_second";
+        let limit = RateLimit {
+            requests_per_second: within(key, self.requests_per_second, 1..=1_000_000)?,
+            burst: within("rate_limit.burst", self.burst, 1..=1_000_000)?,
+            max_wait: millis("rate_limit.max_wait_ms", self.max_wait_ms, 0, 60_000)?,
+            max_queue: within("rate_limit.max_queue", self.max_queue, 0..=10_000)?,
+        };
+        Ok(self.enabled.then_some(limit))
+    }
+}
+
+fn millis(key: &'static str, value: u64, least: u64, most: u64) -> Result<Duration, InvalidValue> {
+    within(key, value, least..=most).map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        let raw: RawConfig = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        Config::try_from(raw).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_gives_the_defaults() {
+        insta::assert_debug_snapshot!(parse("").unwrap(), @r#"
+        Config {
+            listen: 0.0.0.0:8000,
+            objects_dir: "/objects",
+            max_object_bytes: 1073741824,
+            max_connections: 256,
+            body_timeout: 30s,
+            drain_timeout: 30s,
+            rate_limit: Some(
+                RateLimit {
+                    requests_per_second: 50,
+                    burst: 10,
+                    max_wait: 1s,
+                    max_queue: 100,
+                },
+            ),
+        }
+        "#);
+    }
+
+    #[test]
+    fn the_rate_limit_can_be_switched_off() {
+        assert_eq!(parse("rate_limit.enabled = false").unwrap().rate_limit, None);
+    }
+
+    #[test]
+    fn bad_values_are_named_with_what_is_allowed() {
+        let refusals = [
+            "listen = 'here'",
+            "objects_dir = 'objects'",
+            "max_object_bytes = 0",
+            "body_timeout_ms = 0",
+            "drain_timeout_ms = 3600001",
+            "rate_limit = { burst = 0 }",
+            "rate_limit = { enabled = false, requests_per_second = 0 }",
+            "rate_limit = { max_wait = 5 }",
+            "rate_limit = 'off'",
+            "colour = 1",
+        ]
+        .map(|text| parse(text).unwrap_err())
+        .join("\n");
+        insta::assert_snapshot!(refusals, @r#"
+        listen = here: allowed is an address and a port as in "0.0.0.0:8000"
+        objects_dir = objects: allowed is an absolute path
+        max_object_bytes = 0: allowed is 1 to 1099511627776
+        body_timeout_ms = 0: allowed is 1 to 3600000
+        drain_timeout_ms = 3600001: allowed is 0 to 3600000
+        rate_limit.burst = 0: allowed is 1 to 1000000
+        rate_limit.requests_per_second = 0: allowed is 1 to 1000000
+        unknown field `max_wait`, expected one of `enabled`, `requests_per_second`, `burst`, `max_wait_ms`, `max_queue`
+        invalid type: string "off", expected a table such as { enabled = false }
+        unknown field `colour`, expected one of `listen`, `objects_dir`, `max_object_bytes`, `max_connections`, `body_timeout_ms`, `drain_timeout_ms`, `rate_limit`
+        "#);
+    }
+}

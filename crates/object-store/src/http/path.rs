@@ -1,0 +1,20 @@
+//! The id in a request's path, decoded once and judged.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::error::Failure;
+use crate::id::ObjectId;
+
+/// Takes the id from the path as it was sent; axum's own extractor would decode it, too, but
+/// accepts escapes that are not well formed.
+pub(super) struct InPath(pub(super) ObjectId);
+
+impl<S: Sync> FromRequestParts<S> for InPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
+        let raw = parts.uri.path().strip_prefix("/objs/").unwrap_or_default();
+        Ok(Self(ObjectId::from_url_path(raw)?))
+    }
+}

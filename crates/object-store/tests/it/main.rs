@@ -1,0 +1,13 @@
+//! The object store as its clients see it: the real program, over HTTP, on loopback.
+
+#![allow(clippy::unwrap_used, reason = "in a test, to panic is to fail")]
+
+mod crash;
+mod disk;
+mod harness;
+mod lifecycle;
+mod limits;
+mod listing;
+mod malformed;
+mod objects;
+mod sharing;
