@@ -1,0 +1,183 @@
+//! The record of ticks: the newest in memory for the API, all of late in a file that outlives the
+//! process.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use policy::names::ServiceName;
+use policy::tick::Tick;
+
+/// Ticks in memory: some 10 MB, and more than an hour in which a service changes twice a second.
+const TICKS_IN_MEMORY: usize = 10_000;
+
+/// Size at which the file is put aside and a new one begun. Two of them are kept.
+const FILE_MAX_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Ticks that changed something, or wanted to and could not, in the order they were taken.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    ticks: VecDeque<Tick>,
+    last_by_service: BTreeMap<ServiceName, Tick>,
+    next_sequence: u64,
+    path: PathBuf,
+    file: File,
+    file_bytes: u64,
+}
+
+impl Journal {
+    /// Opens the record at `path` and reads what earlier processes wrote. A line that a crash cut
+    /// short is passed over.
+    ///
+    /// # Errors
+    /// The file cannot be read or made.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let mut ticks = VecDeque::new();
+        for part in [&aside(path), path] {
+            read_into(&mut ticks, part)?;
+        }
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        // A line that was cut short must not swallow the next one.
+        file.write_all(b"\n")?;
+        Ok(Self {
+            next_sequence: ticks.back().map_or(1, |tick| tick.sequence + 1),
+            last_by_service: BTreeMap::new(),
+            ticks,
+            path: path.to_owned(),
+            file_bytes: file.metadata()?.len(),
+            file,
+        })
+    }
+
+    /// Keeps `tick` if it is worth it, and gives it its sequence number then.
+    ///
+    /// # Errors
+    /// The file could not be written. The tick is kept in memory all the same.
+    pub(crate) fn offer(&mut self, mut tick: Tick) -> io::Result<()> {
+        let last = self.last_by_service.get(&tick.service);
+        if !tick.is_worth_keeping(last) {
+            return Ok(());
+        }
+        tick.sequence = self.next_sequence;
+        self.next_sequence += 1;
+        self.last_by_service.insert(tick.service.clone(), tick.clone());
+        let written = self.write(&tick);
+        remember(&mut self.ticks, tick);
+        written
+    }
+
+    /// At most `limit` ticks with a sequence number above `since`, oldest first.
+    pub(crate) fn since(&self, since: u64, limit: usize) -> Vec<Tick> {
+        let first = self.ticks.partition_point(|tick| tick.sequence <= since);
+        self.ticks.range(first..).take(limit).cloned().collect()
+    }
+
+    fn write(&mut self, tick: &Tick) -> io::Result<()> {
+        let mut line = serde_json::to_vec(tick)?;
+        line.push(b'\n');
+        self.file.write_all(&line)?;
+        self.file_bytes += line.len() as u64;
+        if self.file_bytes >= FILE_MAX_BYTES {
+            std::fs::rename(&self.path, aside(&self.path))?;
+            self.file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+            self.file_bytes = 0;
+        }
+        Ok(())
+    }
+}
+
+/// Where the file goes when it is full.
+fn aside(path: &Path) -> PathBuf {
+    path.with_extension("1.jsonl")
+}
+
+fn read_into(ticks: &mut VecDeque<Tick>, path: &Path) -> io::Result<()> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for line in BufReader::new(file).split(b'\n') {
+        if let Ok(tick) = serde_json::from_slice::<Tick>(&line?)
+            && ticks.back().is_none_or(|last| last.sequence < tick.sequence)
+        {
+            remember(ticks, tick);
+        }
+    }
+    Ok(())
+}
+
+fn remember(ticks: &mut VecDeque<Tick>, tick: Tick) {
+    if ticks.len() == TICKS_IN_MEMORY {
+        ticks.pop_front();
+    }
+    ticks.push_back(tick);
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::decision::{Decision, Reason};
+    use policy::tick::Observation;
+    use policy::time::Timestamp;
+
+    use super::*;
+
+    fn tick(ready: u32) -> Tick {
+        let decision = Decision::Target { ready, reasons: vec![Reason::OfferedLoad] };
+        Tick {
+            sequence: 0,
+            at: Timestamp::from_millis(5),
+            service: "store".parse().unwrap(),
+            observation: Observation::default(),
+            decision,
+            plan: vec![],
+            blocked: vec![],
+            done: vec![],
+        }
+    }
+
+    fn sequences(journal: &Journal, since: u64, limit: usize) -> Vec<u64> {
+        journal.since(since, limit).iter().map(|tick| tick.sequence).collect()
+    }
+
+    #[test]
+    fn a_tick_like_the_last_one_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(&folder.path().join("ticks.jsonl")).unwrap();
+        for ready in [1, 1, 2, 2, 3] {
+            journal.offer(tick(ready)).unwrap();
+        }
+        assert_eq!(sequences(&journal, 0, 9), [1, 2, 3]);
+        assert_eq!(sequences(&journal, 1, 1), [2]);
+        assert_eq!(sequences(&journal, 3, 9), [0; 0]);
+    }
+
+    #[test]
+    fn the_record_outlives_the_process_and_a_line_cut_short() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ticks.jsonl");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.offer(tick(1)).unwrap();
+        journal.file.write_all(br#"{"sequence":2,"at_"#).unwrap();
+        drop(journal);
+        let mut journal = Journal::open(&path).unwrap();
+        journal.offer(tick(2)).unwrap();
+        drop(journal);
+        assert_eq!(sequences(&Journal::open(&path).unwrap(), 0, 9), [1, 2]);
+    }
+
+    #[test]
+    fn a_full_file_is_put_aside_and_still_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ticks.jsonl");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.offer(tick(1)).unwrap();
+        journal.file_bytes = FILE_MAX_BYTES;
+        journal.offer(tick(2)).unwrap();
+        journal.offer(tick(3)).unwrap();
+        assert!(std::fs::metadata(&path).unwrap().len() < 1000);
+        drop(journal);
+        assert_eq!(sequences(&Journal::open(&path).unwrap(), 0, 9), [1, 2, 3]);
+    }
+}

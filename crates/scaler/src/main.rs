@@ -1,0 +1,93 @@
+//! `scaler`, the daemon: once every tick it looks at the host, lets the policy decide and plan,
+//! starts what is planned, and shows it all over HTTP.
+
+mod act;
+mod api;
+mod board;
+mod daemon;
+mod journal;
+mod look;
+mod observe;
+mod overrides;
+mod rotation;
+mod services;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::act::Actor;
+use crate::board::Board;
+use crate::daemon::{Daemon, Pace};
+use crate::rotation::Rotation;
+use crate::services::Services;
+use anyhow::Context as _;
+use clap::Parser;
+use host::haproxy::Haproxy;
+use host::lock::Lock;
+use host::lxc::LxcContainers;
+use host::probe::HttpProbe;
+use host::records::Records;
+use host::settings::Settings;
+use service::server::{Limits, serve};
+
+/// Scales the services that `bellows up` deployed
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = "Exit codes: 0 ended on a signal, 1 failed, 2 bad input")]
+struct Arguments {
+    /// The host's settings, as `bellows up` deployed them
+    #[arg(long, value_name = "FILE")]
+    settings: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => service::exit::report("scaler", error.as_ref()),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    service::telemetry::init()?;
+    let settings = Settings::load(Some(&arguments.settings))?;
+    // Held to the end of the process: two scalers would undo each other's work.
+    let _lock = Lock::acquire(&settings.paths.run.join("scaler.lock"))?;
+    let stop = service::shutdown::on_signal().context("handlers for signals")?;
+
+    let deployed = Records::new(&settings.paths.state).load()?;
+    let services = Arc::new(Services::new(deployed, settings.network.subnet));
+    let board = Arc::new(Board::open(&settings.paths.state)?);
+    let haproxy = Haproxy::new(host::haproxy::Settings::of_host(&settings)?)?;
+    let pace = Pace {
+        tick: settings.scaler.tick,
+        parallel_launches: u32::try_from(settings.scaler.parallel_launches)?,
+        launch_timeout: settings.scaler.launch_timeout,
+    };
+    let actor = Actor::new(
+        LxcContainers::new(&settings)?,
+        Rotation::new(haproxy, Services::clone(&services)),
+        HttpProbe::new()?,
+        Services::clone(&services),
+        pace.launch_timeout,
+    );
+
+    let api = settings.listen.api;
+    let listener = tokio::net::TcpListener::bind(api).await.with_context(|| {
+        format!("cannot listen on {api}: end what listens there, or change listen.api")
+    })?;
+    let routes = api::routes(Arc::clone(&board), Arc::clone(&services));
+    let (ended, api_ended) = tokio::sync::oneshot::channel::<()>();
+    let api = tokio::spawn(serve(listener, routes, Limits::default(), async {
+        let _ = api_ended.await;
+    }));
+
+    tracing::info!(services = services.iter().count(), "the loop begins");
+    Daemon::new(Arc::new(actor), services, board, pace).run(stop).await;
+    drop(ended);
+    let _ = api.await?;
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! Which slots take requests: what this process wants of the load balancer, and the way there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use host::haproxy::{
+    Applied, Backends, HaproxyError, LoadBalancer, ModelError, ServerState, ServerStatus, Stats,
+};
+use policy::names::{ServiceName, Slot};
+
+use crate::services::Services;
+
+/// A wish that cannot be brought to the load balancer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RotationError {
+    /// The services' files contradict each other.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The load balancer did not take it.
+    #[error(transparent)]
+    Haproxy(#[from] HaproxyError),
+}
+
+/// What is wanted of each slot in use. A slot that is not named is out of rotation.
+type Wanted = BTreeMap<Slot, (ServiceName, ServerState)>;
+
+/// The rotation of all services.
+#[derive(Debug)]
+pub(crate) struct Rotation<L> {
+    load_balancer: L,
+    services: Services,
+    slots: Mutex<BTreeMap<ServiceName, Vec<Slot>>>,
+    wanted: Mutex<Wanted>,
+}
+
+impl<L: LoadBalancer> Rotation<L> {
+    /// Nothing in rotation yet, and no slots.
+    pub(crate) fn new(load_balancer: L, services: Services) -> Self {
+        Self { load_balancer, services, slots: Mutex::default(), wanted: Mutex::default() }
+    }
+
+    /// The load balancer itself.
+    pub(crate) fn load_balancer(&self) -> &L {
+        &self.load_balancer
+    }
+
+    /// Takes over what the load balancer holds: after a restart, it is what was wanted before.
+    ///
+    /// # Errors
+    /// The load balancer cannot be told so. It must be: it dates drains from what it is told.
+    pub(crate) async fn adopt(&self, stats: &Stats) -> Result<(), RotationError> {
+        {
+            let mut wanted = lock(&self.wanted);
+            wanted.clear();
+            for (service, figures) in &stats.services {
+                for (slot, server) in &figures.servers {
+                    want(&mut wanted, service, *slot, held(server.status));
+                }
+            }
+        }
+        self.apply().await.map(drop)
+    }
+
+    /// The slots that the load balancer names for each service.
+    pub(crate) fn slots(&self) -> BTreeMap<ServiceName, Vec<Slot>> {
+        lock(&self.slots).clone()
+    }
+
+    /// Sets the slots that the load balancer names for each service.
+    pub(crate) fn set_slots(&self, slots: BTreeMap<ServiceName, Vec<Slot>>) {
+        *lock(&self.slots) = slots;
+    }
+
+    /// What is wanted of `slot` for `service`.
+    pub(crate) fn wanted(&self, service: &ServiceName, slot: Slot) -> ServerState {
+        match lock(&self.wanted).get(&slot) {
+            Some((owner, state)) if owner == service => *state,
+            _ => ServerState::Maint,
+        }
+    }
+
+    /// Brings one slot to `state`; returns when the running process holds it.
+    ///
+    /// # Errors
+    /// The load balancer did not take it. It stays wanted, and [`Self::mend`] tries again.
+    pub(crate) async fn set(
+        &self,
+        service: &ServiceName,
+        slot: Slot,
+        state: ServerState,
+    ) -> Result<Applied, RotationError> {
+        want(&mut lock(&self.wanted), service, slot, state);
+        self.apply().await
+    }
+
+    /// Takes every slot out of rotation whose instance is gone, and brings the load balancer to
+    /// what is wanted where its statistics say something else. Slots in `busy` are left to the
+    /// action that is under way there. Returns whether anything had to be mended.
+    ///
+    /// # Errors
+    /// The load balancer did not take it; the next turn tries again.
+    pub(crate) async fn mend(
+        &self,
+        stats: &Stats,
+        present: &BTreeSet<Slot>,
+        busy: &BTreeSet<Slot>,
+    ) -> Result<bool, RotationError> {
+        {
+            let mut wanted = lock(&self.wanted);
+            wanted.retain(|slot, _| present.contains(slot) || busy.contains(slot));
+        }
+        let backends = self.backends()?;
+        if agrees(&backends, stats, busy) {
+            return Ok(false);
+        }
+        self.load_balancer.apply(&backends).await?;
+        Ok(true)
+    }
+
+    /// What the load balancer should hold now.
+    ///
+    /// # Errors
+    /// The services' files contradict each other.
+    pub(crate) fn backends(&self) -> Result<Backends, ModelError> {
+        let slots = lock(&self.slots);
+        let wanted = lock(&self.wanted);
+        self.services.backends(&slots, &wanted)
+    }
+
+    async fn apply(&self) -> Result<Applied, RotationError> {
+        let backends = self.backends()?;
+        Ok(self.load_balancer.apply(&backends).await?)
+    }
+}
+
+fn want(wanted: &mut Wanted, service: &ServiceName, slot: Slot, state: ServerState) {
+    if state == ServerState::Maint {
+        wanted.remove(&slot);
+    } else {
+        wanted.insert(slot, (service.clone(), state));
+    }
+}
+
+/// The state that a status comes from. A server that is down may be ready or draining: its health
+/// says nothing of what is wanted of it.
+fn held(status: ServerStatus) -> ServerState {
+    match status {
+        ServerStatus::Maint => ServerState::Maint,
+        ServerStatus::Drain => ServerState::Drain,
+        ServerStatus::Up | ServerStatus::Down | ServerStatus::Nolb | ServerStatus::NoCheck => {
+            ServerState::Ready
+        }
+    }
+}
+
+/// Whether the statistics show the backends as they should be, busy slots aside.
+fn agrees(backends: &Backends, stats: &Stats, busy: &BTreeSet<Slot>) -> bool {
+    let services_agree = backends.iter().all(|b| stats.services.contains_key(&b.service))
+        && backends.iter().count() == stats.services.len();
+    let servers_agree = backends.servers().all(|(service, server)| {
+        let figures = stats.services.get(service).and_then(|s| s.servers.get(&server.slot));
+        busy.contains(&server.slot)
+            || figures.is_some_and(|figures| match figures.status {
+                ServerStatus::Down => server.state != ServerState::Maint,
+                status => held(status) == server.state,
+            })
+    });
+    services_agree && servers_agree
+}
+
+/// What these locks guard is whole at any moment, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
