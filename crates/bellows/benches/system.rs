@@ -1,0 +1,246 @@
+//! The running system's own figures: how long a launch takes beside a bare `lxc-copy`, and what
+//! the scaler costs at 50 instances. `just bench` brings the system up first.
+//!
+//! Prints a table; it judges nothing, since these figures depend on the machine.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddrV4, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use host::lxc::{Containers, LxcContainers};
+use host::records::{Deployed, Records};
+use host::settings::Settings;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use policy::names::{InstanceName, Slot};
+use policy::plan::ActionKind;
+use policy::status::{ServiceStatus, TickPage};
+use policy::time::Timestamp;
+
+/// Pairs of launches, bare and planned in turn.
+const LAUNCHES: usize = 20;
+
+/// Instances for the scaler's own costs, and how long these are watched.
+const FLEET: u32 = 50;
+const WATCH: Duration = Duration::from_secs(20);
+
+/// A slot far from those that the scaler gives out.
+const BARE_SLOT: u32 = 1000;
+
+/// No step of this program takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let settings = Settings::load(None)?;
+    let deployed = Records::new(&settings.paths.state).load()?;
+    let deployed = deployed.into_iter().find(|d| d.spec.name.as_str() == "object-store");
+    let deployed = deployed.context("no object store is deployed: run `./just up` first")?;
+    let system = System::find(settings, deployed)?;
+    let outcome = system.measure().await;
+    system.clear_bounds().await?;
+    outcome
+}
+
+/// The running system.
+struct System {
+    settings: Settings,
+    deployed: Deployed,
+    client: reqwest::Client,
+    scaler: Pid,
+}
+
+impl System {
+    fn find(settings: Settings, deployed: Deployed) -> anyhow::Result<Self> {
+        let lock = settings.paths.run.join("scaler.lock");
+        let holder = std::fs::read_to_string(&lock).context("no scaler runs: `./just up`")?;
+        let scaler = Pid::from_raw(holder.trim().parse().context("the scaler's process id")?);
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        Ok(Self { settings, deployed, client, scaler })
+    }
+
+    async fn measure(&self) -> anyhow::Result<()> {
+        let containers = LxcContainers::new(&self.settings)?;
+        let (mut bare, mut planned) = (Vec::new(), Vec::new());
+        self.settle(1).await?;
+        for _ in 0..LAUNCHES {
+            bare.push(self.bare_launch(&containers).await?);
+            planned.push(self.planned_launch().await?);
+        }
+        let (bare, planned) = (median(&mut bare), median(&mut planned));
+        println!("lxc-copy to first 200, bare             median {bare:8.1} ms");
+        println!("plan to first request served            median {planned:8.1} ms");
+        println!("ratio                                          {:8.2}", planned / bare);
+
+        self.settle(FLEET).await?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let before = self.scaler_cpu_seconds()?;
+        tokio::time::sleep(WATCH).await;
+        let used = self.scaler_cpu_seconds()? - before;
+        println!(
+            "scaler at {FLEET} instances: CPU              {:8.2} % of a core",
+            100.0 * used / WATCH.as_secs_f64()
+        );
+        println!(
+            "scaler at {FLEET} instances: memory           {:8.1} MB",
+            self.scaler_memory_mb()?
+        );
+        self.settle(1).await
+    }
+
+    /// `lxc-copy` and questions until the first 200, without scaler or HAProxy, in milliseconds.
+    /// The scaler rests meanwhile: it would take the instance for its own.
+    async fn bare_launch(&self, containers: &LxcContainers) -> anyhow::Result<f64> {
+        let slot = Slot::try_from(BARE_SLOT)?;
+        let birth = Timestamp::from_millis(u64::try_from(unix_now().as_millis())?);
+        let name = InstanceName::new(&self.deployed.spec.name, slot, birth);
+        let ip = self.settings.network.subnet.address(slot).context("slot 1000 needs a /22")?;
+        let address = SocketAddrV4::new(ip, self.deployed.spec.instance.port);
+        kill(self.scaler, Signal::SIGSTOP)?;
+        let launch = async {
+            let begin = Instant::now();
+            containers.clone_ephemeral(&self.deployed.template, &name).await?;
+            while !answers_200(address) {
+                if begin.elapsed() > PATIENCE {
+                    bail!("the bare instance never answered");
+                }
+            }
+            Ok(begin.elapsed().as_secs_f64() * 1000.0)
+        };
+        let took = launch.await;
+        let stopped = containers.stop(&name).await;
+        kill(self.scaler, Signal::SIGCONT)?;
+        stopped?;
+        took
+    }
+
+    /// From the plan of a second instance to the first request that it serves through HAProxy, in
+    /// milliseconds.
+    async fn planned_launch(&self) -> anyhow::Result<f64> {
+        let since = self.last_sequence().await?;
+        self.set_bounds(2, 2).await?;
+        let (slot, planned_at) = self.clone_planned_after(since).await?;
+        let begin = Instant::now();
+        let wanted = format!("x-bellows-server: s{slot}\r\n");
+        while !ask(self.settings.listen.services, "/healthz")?.contains(&wanted) {
+            if begin.elapsed() > PATIENCE {
+                bail!("slot {slot} never served a request");
+            }
+        }
+        let served_at = unix_now().as_secs_f64() * 1000.0;
+        self.settle(1).await?;
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 2^53")]
+        Ok(served_at - planned_at.as_millis() as f64)
+    }
+
+    /// The slot of the clone that is planned next, and when it was planned.
+    async fn clone_planned_after(&self, since: u64) -> anyhow::Result<(Slot, Timestamp)> {
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            for tick in self.ticks(since).await?.ticks {
+                let clone = tick.plan.iter().find(|action| action.kind == ActionKind::Clone);
+                if let Some(clone) = clone {
+                    return Ok((clone.slot, tick.at));
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        bail!("no launch was planned: see `./just status`")
+    }
+
+    /// Waits until exactly `count` instances are ready and nothing else is there.
+    async fn settle(&self, count: u32) -> anyhow::Result<()> {
+        self.set_bounds(count, count).await?;
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            let status: ServiceStatus = self.get("/v1/services/object-store").await?;
+            if status.phases.ready == count && status.instances.len() == count as usize {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("{count} instances were not reached within a minute: see `./just status`")
+    }
+
+    async fn set_bounds(&self, min: u32, max: u32) -> anyhow::Result<()> {
+        let bounds = policy::bounds::Bounds::new(min, max)?;
+        self.client.put(self.bounds_url()).json(&bounds).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    async fn clear_bounds(&self) -> anyhow::Result<()> {
+        self.client.delete(self.bounds_url()).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    fn bounds_url(&self) -> String {
+        format!("http://{}/v1/services/object-store/bounds", self.settings.listen.api)
+    }
+
+    async fn last_sequence(&self) -> anyhow::Result<u64> {
+        let mut since = 0;
+        loop {
+            let page = self.ticks(since).await?;
+            if page.ticks.is_empty() {
+                return Ok(since);
+            }
+            since = page.next;
+        }
+    }
+
+    async fn ticks(&self, since: u64) -> anyhow::Result<TickPage> {
+        self.get(&format!("/v1/ticks?since={since}")).await
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let url = format!("http://{}{path}", self.settings.listen.api);
+        Ok(self.client.get(url).send().await?.error_for_status()?.json().await?)
+    }
+
+    /// User and system time of the scaler and of the children that it waited for.
+    fn scaler_cpu_seconds(&self) -> anyhow::Result<f64> {
+        let text = self.scaler_file("stat")?;
+        let (_, fields) = text.rsplit_once(") ").context("/proc/PID/stat")?;
+        let ticks: f64 = fields.split(' ').skip(11).take(4).flat_map(str::parse::<f64>).sum();
+        // The kernel counts these in hundredths of a second on every Linux of today.
+        Ok(ticks / 100.0)
+    }
+
+    fn scaler_memory_mb(&self) -> anyhow::Result<f64> {
+        let text = self.scaler_file("status")?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib * 1024.0 / 1e6)
+    }
+
+    fn scaler_file(&self, name: &str) -> anyhow::Result<String> {
+        let path = Path::new("/proc").join(self.scaler.to_string()).join(name);
+        std::fs::read_to_string(path).context("the scaler is gone")
+    }
+}
+
+/// One request on a connection of its own; the answer as text.
+fn ask(address: SocketAddrV4, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address.into(), Duration::from_millis(500))?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+fn answers_200(address: SocketAddrV4) -> bool {
+    ask(address, "/healthz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn unix_now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}

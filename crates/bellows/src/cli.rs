@@ -1,0 +1,101 @@
+//! The command line: what may be typed, and what `--help` says of it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Exit codes, as `--help` shows them.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it worked
+  1  it ran and failed; the message says what to do
+  2  bad input: the command line, bellows.toml or a service's file; nothing was changed";
+
+/// Autoscaled web applications on one Linux host
+#[derive(Debug, Parser)]
+#[command(name = "bellows", version, about, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where the installation's own files are.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// The folder that holds bellows.toml, services/ and rootfs/
+    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    pub(crate) tree: PathBuf,
+    /// The host's settings; default: bellows.toml in the tree
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say whether this machine can run Bellows: every problem at once, each with its cure
+    Doctor,
+    /// Bring the system up; run again, it changes only what is not as it should be
+    Up,
+    /// Take the system down and remove what Bellows made; stored objects stay
+    Down,
+    /// Show the programs, services and instances, and the last decisions
+    Status {
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Keep a program running: used by `up` where there is no systemd
+    #[command(hide = true)]
+    Supervise {
+        /// The run folder, where its lock and its log are
+        #[arg(long, value_name = "DIR")]
+        run: PathBuf,
+        /// The unit's name
+        name: String,
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_tells_the_exit_codes_and_hides_what_is_internal() {
+        insta::assert_snapshot!(Cli::command().render_help(), @r"
+        Autoscaled web applications on one Linux host
+
+        Usage: bellows [OPTIONS] <COMMAND>
+
+        Commands:
+          doctor  Say whether this machine can run Bellows: every problem at once, each with its cure
+          up      Bring the system up; run again, it changes only what is not as it should be
+          down    Take the system down and remove what Bellows made; stored objects stay
+          status  Show the programs, services and instances, and the last decisions
+          help    Print this message or the help of the given subcommand(s)
+
+        Options:
+              --tree <DIR>       The folder that holds bellows.toml, services/ and rootfs/ [default: .]
+              --settings <FILE>  The host's settings; default: bellows.toml in the tree
+          -h, --help             Print help
+          -V, --version          Print version
+
+        Exit codes:
+          0  it worked
+          1  it ran and failed; the message says what to do
+          2  bad input: the command line, bellows.toml or a service's file; nothing was changed
+        ");
+    }
+}

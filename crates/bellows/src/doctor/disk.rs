@@ -1,0 +1,60 @@
+//! The check that there is room for images, objects and what instances write.
+
+use super::finding::{Check, Finding};
+
+/// What a small installation needs: images of a few MB, a Debian userland of 219 MB twice while
+/// it is built, and room for objects.
+const MINIMUM_MIB: u64 = 1024;
+
+/// The room below one folder.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) folder: String,
+    /// What a user of the file system may still write, or why that is not known.
+    pub(super) free_mib: Result<u64, String>,
+}
+
+/// Whether there is room below every folder.
+pub(super) fn disk(rooms: &[Room]) -> Finding {
+    let problems: Vec<String> = rooms
+        .iter()
+        .filter_map(|Room { folder, free_mib }| match free_mib {
+            Ok(free) if *free >= MINIMUM_MIB => None,
+            Ok(free) => Some(format!("{free} MiB free at {folder}, {MINIMUM_MIB} MiB are needed")),
+            Err(error) => Some(format!("the room at {folder} cannot be read: {error}")),
+        })
+        .collect();
+    if problems.is_empty() {
+        let free: Vec<String> = rooms
+            .iter()
+            .filter_map(|room| Some((room, room.free_mib.as_ref().ok()?)))
+            .map(|(room, free)| format!("{free} MiB at {}", room.folder))
+            .collect();
+        return Finding::good(Check::Disk, format!("free: {}", free.join(", ")));
+    }
+    Finding::bad(
+        Check::Disk,
+        problems.join("; "),
+        "make room, or set paths.state and paths.lxc in bellows.toml to a larger file system",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(free_mib: Result<u64, String>) -> Room {
+        Room { folder: "/var/lib/bellows".to_owned(), free_mib }
+    }
+
+    #[test]
+    fn one_full_file_system_is_enough_to_fail() {
+        assert!(!disk(&[room(Ok(MINIMUM_MIB))]).is_bad());
+        let finding = disk(&[room(Ok(5000)), room(Ok(MINIMUM_MIB - 1))]);
+        insta::assert_snapshot!(finding, @r"
+        FAIL  disk             1023 MiB free at /var/lib/bellows, 1024 MiB are needed
+                               cure: make room, or set paths.state and paths.lxc in bellows.toml to a larger file system
+        ");
+        assert!(disk(&[room(Err("denied".to_owned()))]).is_bad());
+    }
+}

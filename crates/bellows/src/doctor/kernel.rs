@@ -1,0 +1,211 @@
+//! The checks of what the kernel offers: overlay, cgroups, user namespaces, seccomp.
+
+use super::finding::{Check, Finding};
+
+/// The v1 controllers that limit and measure an instance.
+const CGROUP_V1_CONTROLLERS: [&str; 5] = ["cpu", "cpuacct", "memory", "pids", "freezer"];
+
+/// The v2 controllers that do the same; accounting and freezing are always there.
+const CGROUP_V2_CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
+
+/// How the trial mount of an overlay ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OverlayTrial {
+    Mounted,
+    /// The kernel knows no overlay file system.
+    Unknown,
+    /// The file system below cannot hold an upper layer (it is itself an overlay, or a network
+    /// file system).
+    UnfitBelow,
+    /// The mount is forbidden, as in most containers.
+    Forbidden,
+    /// Anything else, as the error's number.
+    Failed(i32),
+}
+
+/// Whether instances can be overlay clones below the folder `place`.
+pub(super) fn overlay(trial: OverlayTrial, place: &str) -> Finding {
+    let (problem, cure) = match trial {
+        OverlayTrial::Mounted => {
+            return Finding::good(Check::Overlay, format!("mounts below {place}"));
+        }
+        OverlayTrial::Unknown => (
+            "the kernel has no overlay file system".to_owned(),
+            "modprobe overlay; if that fails, boot a kernel with CONFIG_OVERLAY_FS".to_owned(),
+        ),
+        OverlayTrial::UnfitBelow => (
+            format!("the file system of {place} cannot hold an overlay's upper layer"),
+            format!("mount an ext4, xfs or btrfs file system at {place}"),
+        ),
+        OverlayTrial::Forbidden => (
+            "this process may not mount file systems".to_owned(),
+            "run as root on the host itself, not in a container without CAP_SYS_ADMIN".to_owned(),
+        ),
+        OverlayTrial::Failed(number) => (
+            format!("a trial mount below {place} failed with error {number}"),
+            "look at the last lines of dmesg for the reason".to_owned(),
+        ),
+    };
+    Finding::bad(Check::Overlay, problem, cure)
+}
+
+/// Whether instances can be limited and measured. `mounts` is the text of `/proc/self/mounts`,
+/// `unified` that of `/sys/fs/cgroup/cgroup.controllers`, if that file is there.
+pub(super) fn cgroups(mounts: &str, unified: Option<&str>) -> Finding {
+    if let Some(controllers) = unified {
+        let held: Vec<&str> = controllers.split_whitespace().collect();
+        return judge_controllers("v2", &CGROUP_V2_CONTROLLERS, &held);
+    }
+    let held: Vec<&str> = mounts
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split(' ').skip(2);
+            (fields.next()? == "cgroup").then(|| fields.next())?
+        })
+        .flat_map(|options| options.split(','))
+        .collect();
+    judge_controllers("v1", &CGROUP_V1_CONTROLLERS, &held)
+}
+
+fn judge_controllers(version: &str, wanted: &[&str], held: &[&str]) -> Finding {
+    let missing: Vec<&str> = wanted.iter().filter(|name| !held.contains(name)).copied().collect();
+    if missing.is_empty() {
+        Finding::good(Check::Cgroups, format!("{version} with {}", wanted.join(", ")))
+    } else {
+        Finding::bad(
+            Check::Cgroups,
+            format!("{version} without {}", missing.join(", ")),
+            "boot with systemd.unified_cgroup_hierarchy=1, or install the package \
+             cgroupfs-mount where there is no systemd",
+        )
+    }
+}
+
+/// Whether an instance's root can be nobody on the host. `maximum` is the text of
+/// `/proc/sys/user/max_user_namespaces`.
+pub(super) fn user_namespaces(maximum: Option<&str>) -> Finding {
+    match maximum.map(|text| text.trim().parse::<u64>()) {
+        Some(Ok(0)) => Finding::bad(
+            Check::UserNamespaces,
+            "switched off: user.max_user_namespaces is 0",
+            "sysctl -w user.max_user_namespaces=10000",
+        ),
+        Some(Ok(number)) => Finding::good(Check::UserNamespaces, format!("up to {number}")),
+        _ => Finding::bad(
+            Check::UserNamespaces,
+            "the kernel has none",
+            "boot a kernel with CONFIG_USER_NS",
+        ),
+    }
+}
+
+/// Whether an allow-list of system calls works. `actions` is the text of
+/// `/proc/sys/kernel/seccomp/actions_avail`.
+pub(super) fn seccomp(actions: Option<&str>) -> Finding {
+    let known = actions.is_some_and(|text| text.split_whitespace().any(|word| word == "errno"));
+    if known {
+        Finding::good(Check::Seccomp, "filters work")
+    } else {
+        Finding::bad(
+            Check::Seccomp,
+            "the kernel filters no system calls",
+            "boot a kernel with CONFIG_SECCOMP_FILTER",
+        )
+    }
+}
+
+/// Whether the kernel makes bridges and veth pairs; `trial` is the error of making both in a
+/// network namespace of their own.
+pub(super) fn network_devices(trial: Result<(), String>) -> Finding {
+    match trial {
+        Ok(()) => Finding::good(Check::NetworkDevices, "bridge and veth can be made"),
+        Err(error) => Finding::bad(
+            Check::NetworkDevices,
+            format!("no bridge or veth can be made: {error}"),
+            "modprobe bridge && modprobe veth",
+        ),
+    }
+}
+
+/// Whether nftables takes a table of the `inet` family; `trial` is the error of a dry run.
+pub(super) fn firewall(trial: Result<(), String>) -> Finding {
+    match trial {
+        Ok(()) => Finding::good(Check::Firewall, "nftables takes rules"),
+        Err(error) => Finding::bad(
+            Check::Firewall,
+            format!("nftables refuses a table: {error}"),
+            "modprobe nf_tables; if that fails, boot a kernel with CONFIG_NF_TABLES_INET",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "\
+tmpfs /sys/fs/cgroup tmpfs rw,relatime,mode=755 0 0
+cgroup /sys/fs/cgroup/cpu cgroup rw,relatime,cpu 0 0
+cgroup /sys/fs/cgroup/cpuacct cgroup rw,relatime,cpuacct 0 0
+cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0
+cgroup /sys/fs/cgroup/freezer cgroup rw,relatime,freezer 0 0
+cgroup /sys/fs/cgroup/pids cgroup rw,relatime,pids 0 0
+cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
+";
+
+    #[test]
+    fn both_cgroup_versions_serve() {
+        assert!(!cgroups(HYBRID, None).is_bad());
+        let unified = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
+        assert!(!cgroups(unified, Some("cpuset cpu io memory pids\n")).is_bad());
+    }
+
+    #[test]
+    fn a_missing_controller_is_named() {
+        let without_memory = HYBRID.replace(",memory", "");
+        insta::assert_snapshot!(cgroups(&without_memory, None), @r"
+        FAIL  cgroups          v1 without memory
+                               cure: boot with systemd.unified_cgroup_hierarchy=1, or install the package cgroupfs-mount where there is no systemd
+        ");
+        assert!(cgroups("", Some("cpu pids")).is_bad());
+        assert!(cgroups("", None).is_bad());
+    }
+
+    #[test]
+    fn each_way_an_overlay_fails_has_its_own_cure() {
+        let trials = [
+            OverlayTrial::Unknown,
+            OverlayTrial::UnfitBelow,
+            OverlayTrial::Forbidden,
+            OverlayTrial::Failed(5),
+        ];
+        let findings = super::super::finding::Findings(
+            trials.into_iter().map(|trial| overlay(trial, "/var/lib/lxc")).collect(),
+        );
+        assert_eq!(findings.bad_count(), trials.len());
+        insta::assert_snapshot!(findings, @r"
+        FAIL  overlay          the kernel has no overlay file system
+                               cure: modprobe overlay; if that fails, boot a kernel with CONFIG_OVERLAY_FS
+        FAIL  overlay          the file system of /var/lib/lxc cannot hold an overlay's upper layer
+                               cure: mount an ext4, xfs or btrfs file system at /var/lib/lxc
+        FAIL  overlay          this process may not mount file systems
+                               cure: run as root on the host itself, not in a container without CAP_SYS_ADMIN
+        FAIL  overlay          a trial mount below /var/lib/lxc failed with error 5
+                               cure: look at the last lines of dmesg for the reason
+        ");
+    }
+
+    #[test]
+    fn user_namespaces_that_are_absent_or_switched_off_fail() {
+        assert!(user_namespaces(None).is_bad());
+        assert!(user_namespaces(Some("0\n")).is_bad());
+        assert!(!user_namespaces(Some("96365\n")).is_bad());
+    }
+
+    #[test]
+    fn seccomp_needs_the_errno_action() {
+        assert!(!seccomp(Some("kill_process trap errno trace log allow\n")).is_bad());
+        assert!(seccomp(Some("kill_thread")).is_bad());
+        assert!(seccomp(None).is_bad());
+    }
+}

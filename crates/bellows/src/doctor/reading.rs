@@ -1,0 +1,197 @@
+//! Reads from this machine what the checks judge.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use host::command::{CommandLine, HostRunner, Runner};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::statvfs::statvfs;
+
+use super::disk::Room;
+use super::kernel::OverlayTrial;
+use super::ports::{self, Holder, Listening, PortState};
+use super::software::{LXC_DEBIAN_MINIMUM, Lxc};
+
+/// The text of a file of the kernel's, if it is there.
+pub(super) fn text(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+/// The installed LXC: Debian's package where dpkg knows one.
+pub(super) async fn lxc() -> Lxc {
+    let query = CommandLine::new("dpkg-query").args(["-W", "-f", "${Version}", "lxc"]);
+    if let Ok(output) = HostRunner.run(&query).await {
+        let version = output.stdout.trim().to_owned();
+        if !version.is_empty() {
+            let compare = CommandLine::new("dpkg").args([
+                "--compare-versions",
+                &version,
+                "ge",
+                LXC_DEBIAN_MINIMUM,
+            ]);
+            let new_enough = HostRunner.run(&compare).await.is_ok();
+            return Lxc::Debian { version, new_enough };
+        }
+    }
+    match HostRunner.run(&CommandLine::new("lxc-copy").arg("--version")).await {
+        Ok(output) => Lxc::Other(output.stdout.trim().to_owned()),
+        Err(_) => Lxc::Missing,
+    }
+}
+
+/// What `haproxy -v` prints, if HAProxy is installed.
+pub(super) async fn haproxy_banner() -> Option<String> {
+    let output = HostRunner.run(&CommandLine::new("haproxy").arg("-v")).await.ok()?;
+    Some(output.stdout)
+}
+
+/// Makes a bridge and a veth pair in a network namespace that vanishes with the command.
+pub(super) async fn network_devices() -> Result<(), String> {
+    let batch = "link add bridge0 type bridge\nlink add veth0 type veth peer name veth1\n";
+    let trial = CommandLine::new("unshare").args(["--net", "ip", "-batch", "-"]).input(batch);
+    run(&trial).await
+}
+
+/// Has nftables judge a table without adding it.
+pub(super) async fn firewall() -> Result<(), String> {
+    let rules = "table inet bellows_doctor {\n\
+                 chain input {\n type filter hook input priority 0\n ct state established accept\n }\n}\n";
+    run(&CommandLine::new("nft").args(["--check", "--file", "-"]).input(rules)).await
+}
+
+async fn run(command: &CommandLine) -> Result<(), String> {
+    HostRunner.run(command).await.map(drop).map_err(|error| error.to_string())
+}
+
+/// Mounts an overlay in a temporary folder of the file system that will hold the clones.
+pub(super) fn overlay(place: &Path) -> OverlayTrial {
+    let Ok(folder) = tempfile::Builder::new().prefix(".bellows-doctor-").tempdir_in(place) else {
+        return OverlayTrial::Failed(Errno::last_raw());
+    };
+    let names = ["lower", "upper", "work", "merged"];
+    let paths = names.map(|name| folder.path().join(name));
+    if let Some(error) = paths.iter().find_map(|path| fs::create_dir(path).err()) {
+        return OverlayTrial::Failed(error.raw_os_error().unwrap_or(0));
+    }
+    let [lower, upper, work, merged] = &paths;
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lower.display(),
+        upper.display(),
+        work.display()
+    );
+    let kind = Some("overlay");
+    match mount(kind, merged, kind, MsFlags::empty(), Some(options.as_str())) {
+        Ok(()) => {
+            // Lazily, so that a slow reader of the mount table cannot keep the folder alive.
+            let _ = umount2(merged, MntFlags::MNT_DETACH);
+            OverlayTrial::Mounted
+        }
+        Err(Errno::ENODEV) => OverlayTrial::Unknown,
+        Err(Errno::EINVAL) => OverlayTrial::UnfitBelow,
+        Err(Errno::EPERM | Errno::EACCES) => OverlayTrial::Forbidden,
+        Err(error) => OverlayTrial::Failed(error as i32),
+    }
+}
+
+/// The free room of the file system that holds or will hold `folder`.
+pub(super) fn room(folder: &Path) -> Room {
+    let free_mib = statvfs(nearest_existing(folder))
+        .map(|stat| stat.blocks_available() * stat.fragment_size() / (1024 * 1024))
+        .map_err(|error| error.to_string());
+    Room { folder: folder.display().to_string(), free_mib }
+}
+
+/// The folder itself, or the nearest one above it that exists.
+pub(super) fn nearest_existing(folder: &Path) -> &Path {
+    folder.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"))
+}
+
+/// All TCP sockets that listen in this network namespace.
+pub(super) fn listening() -> Vec<Listening> {
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .into_iter()
+        .filter_map(text)
+        .flat_map(|table| ports::listening(&table))
+        .collect()
+}
+
+/// Who holds `address`; `our_pids` are the processes of the running Bellows.
+pub(super) fn port_state(
+    sockets: &[Listening],
+    address: SocketAddr,
+    our_pids: &[u32],
+) -> PortState {
+    let Some(socket) = ports::in_the_way(sockets, address) else {
+        return PortState::Free;
+    };
+    let Some(pid) = holder_of(socket.inode) else {
+        return PortState::HeldByUnknown;
+    };
+    let program = text(&format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned();
+    PortState::Held(Holder { pid, program, ours: descends_from(pid, our_pids) })
+}
+
+/// The process that has the socket with this inode open.
+fn holder_of(inode: u64) -> Option<u32> {
+    let link = PathBuf::from(format!("socket:[{inode}]"));
+    let pids = fs::read_dir("/proc")
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    pids.into_iter().find(|pid| {
+        let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
+        files.filter_map(|file| fs::read_link(file.ok()?.path()).ok()).any(|target| target == link)
+    })
+}
+
+/// Whether the process is one of `ancestors` or was started by one: HAProxy's worker holds the
+/// ports, and its master is the program that we started.
+fn descends_from(mut pid: u32, ancestors: &[u32]) -> bool {
+    while pid > 1 {
+        if ancestors.contains(&pid) {
+            return true;
+        }
+        let Some(parent) = parent_of(pid) else {
+            return false;
+        };
+        pid = parent;
+    }
+    false
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let status = text(&format!("/proc/{pid}/status"))?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_port_held_by_this_process_is_found_with_its_holder() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let own = std::process::id();
+        let state = |ours: &[u32]| port_state(&listening(), address, ours);
+        assert!(
+            matches!(state(&[]), PortState::Held(Holder { pid, ours: false, .. }) if pid == own)
+        );
+        let parent = parent_of(own).unwrap();
+        assert!(matches!(state(&[parent]), PortState::Held(Holder { ours: true, .. })));
+        drop(listener);
+        assert!(matches!(state(&[]), PortState::Free));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_yet_is_measured_at_the_one_above() {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = folder.path().join("not/there/yet");
+        assert_eq!(nearest_existing(&wanted), folder.path());
+        assert!(room(&wanted).free_mib.is_ok());
+    }
+}

@@ -1,0 +1,177 @@
+//! `bellows down`: removes what Bellows made and nothing else, from any half-made state.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use futures_util::{StreamExt, stream};
+use host::command::HostRunner;
+use host::id_map::{Grant, IdMap};
+use host::lxc::{Containers, LxcContainers, TemplateStore, names, remove_shared_folder};
+use host::network::Network;
+use host::records::Records;
+use host::settings::Settings;
+use policy::names::{CONTAINER_PREFIX, InstanceName};
+
+use crate::error::Error;
+use crate::programs::Programs;
+use crate::progress::{Outcome, Progress};
+use crate::up::operator_lock;
+
+/// Stops at a time: more make each slower on two cores, and parallel ones overlap.
+const PARALLEL_STOPS: usize = 8;
+
+/// Takes everything down in the order in which nothing is left that could make something anew.
+pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
+    if !nix::unistd::geteuid().is_root() {
+        return Err(Error::NotRoot);
+    }
+    let settings = &deployed(settings);
+    let _lock = operator_lock(settings)?;
+    let programs = Programs::new(settings, &Records::new(&settings.paths.state).settings_file())?;
+    let mut progress = Progress::default();
+    progress.step("scaler", programs.stop_scaler()).await?;
+    progress.step("haproxy", programs.drain_and_stop_haproxy()).await?;
+    progress.step("instances", instances(settings)).await?;
+    progress.step("templates", async { templates(settings) }).await?;
+    progress.step("network", network(settings)).await?;
+    progress.step("mounts", mounts(settings)).await?;
+    progress.step("records", async { records(settings) }).await?;
+    progress.step("id range", async { id_range(settings) }).await?;
+    let run = &settings.paths.run;
+    fs::remove_dir_all(run).map_err(|source| Error::Folder { path: run.clone(), source })?;
+    match progress.changes() {
+        0 => println!("Bellows is down: nothing had to be removed."),
+        _ => println!("Bellows is down. Stored objects stay in {}.", objects(settings)),
+    }
+    Ok(())
+}
+
+/// The settings that the running system was brought up with, where they can be told.
+fn deployed(settings: &Settings) -> Settings {
+    let file = Records::new(&settings.paths.state).settings_file();
+    Settings::load(Some(&file)).unwrap_or_else(|_| settings.clone())
+}
+
+fn objects(settings: &Settings) -> String {
+    settings.paths.state.join("objects").display().to_string()
+}
+
+async fn instances(settings: &Settings) -> Result<Outcome, Error> {
+    if !settings.paths.lxc.exists() {
+        return Ok(Outcome::Unchanged);
+    }
+    let containers = LxcContainers::new(settings)?;
+    let ours: Vec<InstanceName> =
+        names(&settings.paths.lxc)?.iter().filter_map(|(name, _)| name.parse().ok()).collect();
+    let stopped: Vec<_> = stream::iter(&ours)
+        .map(|instance| containers.stop(instance))
+        .buffer_unordered(PARALLEL_STOPS)
+        .collect()
+        .await;
+    stopped.into_iter().collect::<Result<Vec<()>, _>>()?;
+    Ok(Outcome::changed_if(!ours.is_empty(), format!("{} removed", ours.len())))
+}
+
+fn templates(settings: &Settings) -> Result<Outcome, Error> {
+    if !settings.paths.lxc.exists() {
+        return Ok(Outcome::Unchanged);
+    }
+    let store = TemplateStore::new(settings, HostRunner);
+    let ours = store.list()?;
+    for template in &ours {
+        store.remove(template)?;
+    }
+    let drafts = drafts(&settings.paths.lxc);
+    for draft in &drafts {
+        fs::remove_dir_all(draft)
+            .map_err(|source| Error::Folder { path: draft.clone(), source })?;
+    }
+    let count = ours.len() + drafts.len();
+    Ok(Outcome::changed_if(count > 0, format!("{count} removed")))
+}
+
+/// Templates that a crash left half made, under their hidden names.
+fn drafts(lxc: &Path) -> Vec<PathBuf> {
+    let hidden = format!(".{CONTAINER_PREFIX}");
+    let is_draft = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(&hidden) && name.ends_with("-draft")
+    };
+    let entries = fs::read_dir(lxc).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(is_draft).collect()
+}
+
+async fn network(settings: &Settings) -> Result<Outcome, Error> {
+    let network = Network::new(&settings.network, HostRunner);
+    let made = network.exists()?;
+    network.remove().await?;
+    Ok(Outcome::changed_if(made, format!("bridge {} removed", settings.network.bridge)))
+}
+
+/// Undoes the mounts of shared folders; what is in the folders stays.
+async fn mounts(settings: &Settings) -> Result<Outcome, Error> {
+    let table = fs::read_to_string("/proc/self/mountinfo")
+        .map_err(|source| Error::Folder { path: "/proc/self/mountinfo".into(), source })?;
+    let folders = mounts_below(&table, &settings.paths.state);
+    for folder in &folders {
+        remove_shared_folder(&HostRunner, folder).await?;
+    }
+    Ok(Outcome::changed_if(!folders.is_empty(), format!("{} undone", folders.len())))
+}
+
+/// The mount points below a folder, from the text of `/proc/self/mountinfo`, innermost first.
+fn mounts_below(table: &str, folder: &Path) -> Vec<PathBuf> {
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
+    let mut below: Vec<PathBuf> =
+        points.filter(|point| point != folder && point.starts_with(folder)).collect();
+    below.sort();
+    below.dedup();
+    below.reverse();
+    below
+}
+
+fn records(settings: &Settings) -> Result<Outcome, Error> {
+    let removed = Records::new(&settings.paths.state).remove_all()?;
+    Ok(Outcome::changed_if(removed, "withdrawn"))
+}
+
+/// Takes back what `up` added. A range that was there before stays.
+fn id_range(settings: &Settings) -> Result<Outcome, Error> {
+    let map = IdMap::of_host(&settings.paths.state, settings.id_map);
+    // Someone else's range in its place is none of ours, and nothing to take back.
+    let granted = |map: &IdMap| map.check().is_ok_and(|grant| grant == Grant::Present);
+    let before = granted(&map);
+    map.remove()?;
+    Ok(Outcome::changed_if(before != granted(&map), "taken back"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_mounts_below_the_state_folder_are_undone_and_inner_ones_first() {
+        let table = "\
+22 1 254:0 / / rw - ext4 /dev/vda rw
+90 22 254:0 /var/lib/bellows/objects /var/lib/bellows/objects rw,nosuid - ext4 /dev/vda rw
+91 90 0:40 / /var/lib/bellows/objects/inner rw - tmpfs tmpfs rw
+92 22 254:1 / /var/lib/bellows rw - ext4 /dev/vdb rw
+93 22 254:0 / /var/lib/bellows-other/objects rw - ext4 /dev/vda rw
+94 22 254:0 /var/lib/bellows/objects /var/lib/bellows/objects rw,nosuid - ext4 /dev/vda rw
+";
+        let found = mounts_below(table, Path::new("/var/lib/bellows"));
+        let expected =
+            ["/var/lib/bellows/objects/inner", "/var/lib/bellows/objects"].map(PathBuf::from);
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn half_made_templates_are_found_and_other_hidden_folders_are_not() {
+        let lxc = tempfile::tempdir().unwrap();
+        for name in [".bw-store-t00000001-draft", ".bw-x", ".other-draft", "bw-store-t00000002"] {
+            fs::create_dir(lxc.path().join(name)).unwrap();
+        }
+        assert_eq!(drafts(lxc.path()), [lxc.path().join(".bw-store-t00000001-draft")]);
+        assert!(drafts(Path::new("/does/not/exist")).is_empty());
+    }
+}

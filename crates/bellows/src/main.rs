@@ -1,0 +1,51 @@
+//! `bellows`: the operator's command line.
+
+mod api;
+mod cli;
+mod doctor;
+mod down;
+mod error;
+mod programs;
+mod progress;
+mod status;
+mod supervise;
+mod tree;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use error::Error;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let exit_code = error.exit_code();
+            eprintln!("bellows: {:#}", anyhow::Error::from(error));
+            exit_code
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Error> {
+    let place = &cli.place;
+    let settings = || tree::settings(place).map(|(settings, _)| settings);
+    match cli.command {
+        Command::Doctor => wait(doctor::run(&settings()?)),
+        Command::Up => wait(up::run(place)),
+        Command::Down => wait(down::run(&settings()?)),
+        Command::Status { json } => wait(status::run(&settings()?, json)),
+        // The supervisor sleeps for most of its life: it gets no runtime.
+        Command::Supervise { run, name, command } => supervise::run(&run, &name, &command),
+    }
+}
+
+/// Runs a command to its end.
+#[tokio::main(flavor = "current_thread")]
+async fn wait(command: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    command.await
+}

@@ -1,0 +1,215 @@
+//! The long-running programs, HAProxy and the scaler: how each is started, kept running and ended.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use host::command::{CommandLine, HostRunner, Runner};
+use host::settings::Settings;
+use host::units::{Change, Unit, UnitStatus, Units};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::time::{Instant, sleep};
+
+use crate::error::Error;
+use crate::progress::Outcome;
+
+/// The names of the units.
+const HAPROXY: &str = "haproxy";
+const SCALER: &str = "scaler";
+
+/// Where system programs are beside `PATH`, which lacks some of these for some users.
+const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// How long `down` lets requests end that are under way.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Time between two looks at a program that ends.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How much of each log a message shows.
+const LOG_LINES: usize = 8;
+
+/// The long-running programs of one installation.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    units: Units,
+    haproxy: Unit,
+    scaler: Unit,
+}
+
+/// A program as `status` shows it.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) name: &'static str,
+    pub(crate) status: UnitStatus,
+}
+
+impl Programs {
+    /// The programs of an installation with these settings; `settings_file` is what the scaler is
+    /// told to read.
+    pub(crate) fn new(settings: &Settings, settings_file: &Path) -> Result<Self, Error> {
+        let bellows = env::current_exe().map_err(Error::OwnPath)?;
+        let run = &settings.paths.run;
+        let supervisor = [&bellows, Path::new("supervise"), Path::new("--run"), run].map(text);
+        let haproxy = host::haproxy::Settings::of_host(settings)?;
+        let mut command = vec![text(find(&haproxy.program))];
+        command.extend(haproxy.arguments());
+        let scaler = [&folder()?.join(SCALER), Path::new("--settings"), settings_file].map(text);
+        Ok(Self {
+            units: Units::of_host(run, supervisor.into()),
+            haproxy: Unit { name: HAPROXY, command },
+            scaler: Unit { name: SCALER, command: scaler.into() },
+        })
+    }
+
+    /// Makes sure that HAProxy runs, started anew when asked.
+    pub(crate) async fn haproxy(&self, anew: bool) -> Result<Outcome, Error> {
+        self.ensure(&self.haproxy, anew).await
+    }
+
+    /// Makes sure that the scaler runs, started anew when asked or when it was built anew.
+    pub(crate) async fn scaler(&self, anew: bool) -> Result<Outcome, Error> {
+        let built_anew = match self.units.status(SCALER).await? {
+            UnitStatus::Running { pid } | UnitStatus::Unsupervised { pid } => is_replaced(pid),
+            UnitStatus::Restarting | UnitStatus::Stopped => false,
+        };
+        self.ensure(&self.scaler, anew || built_anew).await
+    }
+
+    async fn ensure(&self, unit: &Unit, anew: bool) -> Result<Outcome, Error> {
+        let done = match self.units.ensure_running(unit).await? {
+            Change::None if anew => {
+                self.units.restart(unit).await?;
+                "started anew"
+            }
+            Change::None => return Ok(Outcome::Unchanged),
+            Change::Started => "started",
+            Change::Adopted => "supervised again",
+        };
+        Ok(Outcome::Changed(done.to_owned()))
+    }
+
+    /// Ends the scaler, so that nothing is started any more.
+    pub(crate) async fn stop_scaler(&self) -> Result<Outcome, Error> {
+        self.stop(SCALER).await
+    }
+
+    /// Has HAProxy take no new connections and end those it has, for a bounded time, and ends it.
+    pub(crate) async fn drain_and_stop_haproxy(&self) -> Result<Outcome, Error> {
+        if let Some(pid) = self.pid(HAPROXY).await? {
+            // It may have ended since; then there is nothing to drain.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGUSR1);
+            let deadline = Instant::now() + DRAIN;
+            // Whoever supervises it starts it again when it has ended: then it is another process.
+            while self.pid(HAPROXY).await? == Some(pid) && Instant::now() < deadline {
+                sleep(LOOK_INTERVAL).await;
+            }
+        }
+        self.stop(HAPROXY).await
+    }
+
+    async fn stop(&self, name: &'static str) -> Result<Outcome, Error> {
+        let ran = self.units.status(name).await? != UnitStatus::Stopped;
+        self.units.stop(name).await?;
+        Ok(Outcome::changed_if(ran, "stopped"))
+    }
+
+    async fn pid(&self, name: &str) -> Result<Option<i32>, Error> {
+        Ok(pid(self.units.status(name).await?))
+    }
+
+    /// Both programs and how they are.
+    pub(crate) async fn list(&self) -> Result<[Running; 2], Error> {
+        Ok([
+            Running { name: HAPROXY, status: self.units.status(HAPROXY).await? },
+            Running { name: SCALER, status: self.units.status(SCALER).await? },
+        ])
+    }
+
+    /// The last lines that both programs wrote, for a message.
+    pub(crate) async fn last_lines(&self) -> String {
+        let mut text = String::new();
+        for name in [HAPROXY, SCALER] {
+            let log = self.units.log(name);
+            text.push_str(&format!("{log}:\n{}\n", tail(&log).await));
+        }
+        text
+    }
+}
+
+/// The process of a program that runs.
+pub(crate) fn pid(status: UnitStatus) -> Option<i32> {
+    match status {
+        UnitStatus::Running { pid } | UnitStatus::Unsupervised { pid } => Some(pid),
+        UnitStatus::Restarting | UnitStatus::Stopped => None,
+    }
+}
+
+/// The folder that holds this project's programs: that of this one.
+pub(crate) fn folder() -> Result<PathBuf, Error> {
+    let own = env::current_exe().map_err(Error::OwnPath)?;
+    Ok(own.parent().unwrap_or(Path::new("/")).to_owned())
+}
+
+/// Where programs are looked for.
+pub(crate) fn search_path() -> Vec<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).chain(SYSTEM_FOLDERS.map(PathBuf::from)).collect()
+}
+
+/// The absolute path of a program, or its name where it is not found.
+fn find(program: &Path) -> PathBuf {
+    let candidates = search_path().into_iter().map(|folder| folder.join(program));
+    candidates.into_iter().find(|path| path.is_file()).unwrap_or_else(|| program.to_owned())
+}
+
+/// Whether the process runs a program whose file has since been replaced.
+fn is_replaced(pid: i32) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe"))
+        .is_ok_and(|file| file.to_string_lossy().ends_with(" (deleted)"))
+}
+
+/// The end of a log, which is a file or what a command prints.
+async fn tail(log: &str) -> String {
+    let text = if Path::new(log).is_absolute() {
+        fs::read_to_string(log).unwrap_or_default()
+    } else {
+        let mut words = log.split(' ');
+        let command = CommandLine::new(words.next().unwrap_or_default());
+        let command = command.args(words).args(["--no-pager", "--lines=20"]);
+        HostRunner.run(&command).await.map(|output| output.stdout).unwrap_or_default()
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+}
+
+fn text(path: impl AsRef<Path>) -> String {
+    path.as_ref().display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_by_its_absolute_path() {
+        assert!(find(Path::new("sh")).is_absolute());
+        assert_eq!(find(Path::new("no-such-program")), Path::new("no-such-program"));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_log_is_shown() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let lines: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+        fs::write(log.path(), lines.join("\n")).unwrap();
+        assert_eq!(tail(&log.path().display().to_string()).await, lines[12..].join("\n"));
+        assert_eq!(tail("/does/not/exist").await, "");
+    }
+
+    #[test]
+    fn this_programs_file_is_in_place() {
+        assert!(!is_replaced(i32::try_from(std::process::id()).unwrap()));
+    }
+}

@@ -1,0 +1,98 @@
+//! Steps as the operator sees them: what is under way when it takes long, and how each one ended.
+
+use std::fmt;
+use std::io::{IsTerminal, stderr};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A step that takes no longer is only shown when it has ended.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
+
+/// How often the terminal's spinner turns.
+const SPINNER_TURN: Duration = Duration::from_millis(120);
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All was as it should be.
+    Unchanged,
+    /// What was done about it.
+    Changed(String),
+}
+
+impl Outcome {
+    /// The outcome of something that says whether it changed anything.
+    pub(crate) fn changed_if(changed: bool, what: impl Into<String>) -> Self {
+        if changed { Self::Changed(what.into()) } else { Self::Unchanged }
+    }
+}
+
+/// The steps of one command.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    changes: usize,
+}
+
+impl Progress {
+    /// How many steps changed something.
+    pub(crate) fn changes(&self) -> usize {
+        self.changes
+    }
+
+    /// Carries out one step: says that it is under way when it takes over a second, and how it
+    /// ended when it changed something.
+    pub(crate) async fn step<E>(
+        &mut self,
+        name: &str,
+        work: impl Future<Output = Result<Outcome, E>>,
+    ) -> Result<Outcome, E> {
+        let outcome = with_sign_of_life(name, work).await?;
+        if let Outcome::Changed(what) = &outcome {
+            self.changes += 1;
+            report(name, what);
+        }
+        Ok(outcome)
+    }
+}
+
+/// Prints one line about a step.
+pub(crate) fn report(name: &str, what: impl fmt::Display) {
+    eprintln!("  {name:<12} {what}");
+}
+
+async fn with_sign_of_life<T>(name: &str, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    if let Ok(done) = tokio::time::timeout(SHOWN_AFTER, &mut work).await {
+        return done;
+    }
+    if !stderr().is_terminal() {
+        report(name, "under way ...");
+        return work.await;
+    }
+    let spinner = ProgressBar::new_spinner().with_message(name.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("  {msg:12} {spinner} {elapsed}") {
+        spinner.set_style(style);
+    }
+    spinner.enable_steady_tick(SPINNER_TURN);
+    let done = work.await;
+    spinner.finish_and_clear();
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_steps_that_changed_something_are_counted() {
+        let mut progress = Progress::default();
+        for outcome in [Outcome::Unchanged, Outcome::Changed("made".to_owned())] {
+            let done = progress.step("bridge", async { Ok::<_, ()>(outcome.clone()) }).await;
+            assert_eq!(done, Ok(outcome));
+        }
+        assert_eq!(progress.changes(), 1);
+        assert!(progress.step("bridge", async { Err(()) }).await.is_err());
+        assert_eq!(progress.changes(), 1);
+    }
+}

@@ -1,0 +1,136 @@
+//! `bellows status`: what runs and what the scaler thinks, as tables or as JSON.
+
+mod table;
+mod view;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use host::lxc::{ContainerState, names};
+use host::records::Records;
+use host::settings::Settings;
+use host::units::UnitStatus;
+use policy::decision::Decision;
+use policy::fleet::Phase;
+use policy::names::{InstanceName, Slot};
+use policy::status::{HostStatus, InstanceStatus, ServiceStatus};
+use policy::tick::Tick;
+
+use crate::api;
+use crate::error::Error;
+use crate::programs::{self, Programs};
+use view::{Decided, Instance, Program, Service, Source, View};
+
+/// Prints the view on standard output.
+pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Error> {
+    let view = read(settings).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&view).map_err(Error::Json)?);
+    } else {
+        print!("{}", table::render(&view));
+    }
+    Ok(())
+}
+
+async fn read(settings: &Settings) -> Result<View, Error> {
+    let settings_file = Records::new(&settings.paths.state).settings_file();
+    let programs = Programs::new(settings, &settings_file)?.list().await?.map(program);
+    let (source, services, instances) = match api::services(settings.listen.api).await {
+        Ok(HostStatus { services }) => {
+            let instances = services.iter().flat_map(|service| &service.instances).map(instance);
+            let instances = instances.collect();
+            (Source::Scaler, services.iter().map(service).collect(), instances)
+        }
+        Err(_) => (Source::Host, Vec::new(), running(settings)?),
+    };
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let at_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+    Ok(View { at_ms, source, programs, services, instances })
+}
+
+fn program(running: programs::Running) -> Program {
+    let state = match running.status {
+        UnitStatus::Running { .. } => "running",
+        UnitStatus::Unsupervised { .. } => "unsupervised",
+        UnitStatus::Restarting => "restarting",
+        UnitStatus::Stopped => "stopped",
+    };
+    Program { name: running.name, state, pid: programs::pid(running.status) }
+}
+
+fn service(status: &ServiceStatus) -> Service {
+    Service {
+        name: status.name.to_string(),
+        route: status.route.clone(),
+        policy: status.policy.clone(),
+        min: status.bounds.min(),
+        max: status.bounds.max(),
+        offered_rps: status.tick.as_ref().and_then(|tick| tick.observation.offered_rps),
+        decision: status.tick.as_ref().map(decided),
+    }
+}
+
+fn decided(tick: &Tick) -> Decided {
+    let (Decision::Target { reasons, .. } | Decision::Hold { reasons }) = &tick.decision;
+    Decided { at_ms: tick.at.as_millis(), ready: tick.target(), reasons: reasons.clone() }
+}
+
+fn instance(status: &InstanceStatus) -> Instance {
+    let phase = match status.phase {
+        Phase::Starting => "starting",
+        Phase::Ready => "ready",
+        Phase::Warm => "warm",
+        Phase::Draining => "draining",
+        Phase::Failed => "failed",
+    };
+    Instance {
+        name: status.name.to_string(),
+        slot: status.slot,
+        address: Some(status.address),
+        phase,
+        born_ms: born_ms(&status.name),
+    }
+}
+
+/// When an instance was planned: the last part of its name, in base 36.
+fn born_ms(name: &InstanceName) -> u64 {
+    let birth = name.as_str().rsplit('-').next().unwrap_or_default();
+    u64::from_str_radix(birth, 36).unwrap_or_default()
+}
+
+/// The instances as LXC has them.
+fn running(settings: &Settings) -> Result<Vec<Instance>, Error> {
+    if !settings.paths.lxc.exists() {
+        return Ok(Vec::new());
+    }
+    let containers = names(&settings.paths.lxc)?;
+    let instance = |(name, state): (String, ContainerState)| {
+        let name: InstanceName = name.parse().ok()?;
+        let slot: Slot = name.slot();
+        let phase = match state {
+            ContainerState::Running => "running",
+            ContainerState::Stopped => "stopped",
+        };
+        Some(Instance {
+            address: settings.network.subnet.address(slot),
+            slot,
+            phase,
+            born_ms: born_ms(&name),
+            name: name.to_string(),
+        })
+    };
+    Ok(containers.into_iter().filter_map(instance).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn an_instances_age_is_told_by_its_name() {
+        let (service, slot) = ("a-5".parse().unwrap(), Slot::try_from(17).unwrap());
+        let name = InstanceName::new(&service, slot, Timestamp::from_millis(1_763_800_000_123));
+        assert_eq!(born_ms(&name), 1_763_800_000_123);
+    }
+}

@@ -1,0 +1,205 @@
+//! The view of `status` as text for people.
+
+use std::fmt::Write;
+
+use super::view::{Decided, Instance, Program, Service, Source, View};
+
+/// Renders the view as tables.
+pub(crate) fn render(view: &View) -> String {
+    let mut text = programs(&view.programs);
+    if view.source == Source::Host {
+        text.push_str("The scaler does not answer: this is what LXC runs.\n");
+    }
+    if !view.services.is_empty() {
+        text.push('\n');
+        text.push_str(&services(&view.services, view.at_ms));
+    }
+    text.push('\n');
+    if view.instances.is_empty() {
+        text.push_str("No instances. `./just up` brings the system up.\n");
+    } else {
+        text.push_str(&instances(&view.instances, view.at_ms));
+    }
+    text
+}
+
+fn programs(programs: &[Program]) -> String {
+    let rows = programs.iter().map(|Program { name, state, pid }| {
+        let process = pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        vec![(*name).to_owned(), (*state).to_owned(), process]
+    });
+    columns(&["PROGRAM", "STATE", "PROCESS"], rows)
+}
+
+fn services(services: &[Service], now_ms: u64) -> String {
+    let rows = services.iter().map(|service| {
+        vec![
+            service.name.clone(),
+            service.route.clone(),
+            format!("{}..{}", service.min, service.max),
+            service.policy.clone(),
+            service.offered_rps.map_or_else(|| "-".to_owned(), |rps| format!("{rps:.1}/s")),
+            service.decision.as_ref().map_or_else(|| "-".to_owned(), |d| decision(d, now_ms)),
+        ]
+    });
+    columns(&["SERVICE", "ROUTE", "BOUNDS", "POLICY", "OFFERED", "LAST DECISION"], rows)
+}
+
+fn decision(decision: &Decided, now_ms: u64) -> String {
+    let wanted = decision.ready.map_or_else(|| "hold".to_owned(), |ready| format!("{ready} ready"));
+    let age = age(decision.at_ms, now_ms);
+    let reasons: Vec<String> = decision.reasons.iter().map(|r| format!("{r:?}")).collect();
+    if reasons.is_empty() {
+        format!("{wanted}, {age} ago")
+    } else {
+        format!("{wanted} ({}), {age} ago", reasons.join(", "))
+    }
+}
+
+fn instances(instances: &[Instance], now_ms: u64) -> String {
+    let rows = instances.iter().map(|instance| {
+        vec![
+            instance.name.clone(),
+            instance.phase.to_owned(),
+            instance.slot.to_string(),
+            instance.address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
+            age(instance.born_ms, now_ms),
+        ]
+    });
+    columns(&["INSTANCE", "PHASE", "SLOT", "ADDRESS", "AGE"], rows)
+}
+
+/// A span in its two largest units.
+fn age(from_ms: u64, now_ms: u64) -> String {
+    let seconds = now_ms.saturating_sub(from_ms) / 1000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+/// Left-aligned columns, two spaces apart, without blanks at the ends of lines.
+fn columns(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut lines: Vec<Vec<String>> = vec![heads.iter().map(ToString::to_string).collect()];
+    lines.extend(rows);
+    let width = |column: usize| {
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..heads.len()).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for line in &lines {
+        let mut row = String::new();
+        for (cell, width) in line.iter().zip(&widths) {
+            // Writing to a `String` cannot fail.
+            let _ = write!(row, "{cell:<width$}  ");
+        }
+        text.push_str(row.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use policy::decision::Reason;
+    use policy::names::Slot;
+
+    use super::*;
+
+    fn view(source: Source) -> View {
+        let instance = |slot: u8, phase, born_ms| Instance {
+            name: format!("bw-object-store-{slot}-m1x"),
+            slot: Slot::try_from(u32::from(slot)).unwrap(),
+            address: Some(Ipv4Addr::new(10, 117, 0, slot + 1)),
+            phase,
+            born_ms,
+        };
+        View {
+            at_ms: 1_000_000_000,
+            source,
+            programs: [
+                Program { name: "haproxy", state: "running", pid: Some(4321) },
+                Program { name: "scaler", state: "stopped", pid: None },
+            ],
+            services: Vec::new(),
+            instances: vec![
+                instance(1, "ready", 999_988_000),
+                instance(17, "starting", 996_000_000),
+            ],
+        }
+    }
+
+    #[test]
+    fn services_show_their_bounds_load_and_last_decision() {
+        let mut view = view(Source::Scaler);
+        view.services = vec![
+            Service {
+                name: "object-store".to_owned(),
+                route: "/".to_owned(),
+                policy: "target_tracking".to_owned(),
+                min: 1,
+                max: 10,
+                offered_rps: Some(123.44),
+                decision: Some(Decided {
+                    at_ms: 999_997_000,
+                    ready: Some(3),
+                    reasons: vec![Reason::OfferedLoad, Reason::AtMax],
+                }),
+            },
+            Service {
+                name: "matmul".to_owned(),
+                route: "/matmul".to_owned(),
+                policy: "target_tracking".to_owned(),
+                min: 1,
+                max: 2,
+                offered_rps: None,
+                decision: None,
+            },
+        ];
+        insta::assert_snapshot!(render(&view), @r"
+        PROGRAM  STATE    PROCESS
+        haproxy  running  4321
+        scaler   stopped  -
+
+        SERVICE       ROUTE    BOUNDS  POLICY           OFFERED  LAST DECISION
+        object-store  /        1..10   target_tracking  123.4/s  3 ready (OfferedLoad, AtMax), 3 s ago
+        matmul        /matmul  1..2    target_tracking  -        -
+
+        INSTANCE                PHASE     SLOT  ADDRESS      AGE
+        bw-object-store-1-m1x   ready     1     10.117.0.2   12 s
+        bw-object-store-17-m1x  starting  17    10.117.0.18  1 h 6 min
+        ");
+    }
+
+    #[test]
+    fn without_the_scaler_the_table_says_so() {
+        insta::assert_snapshot!(render(&view(Source::Host)), @r"
+        PROGRAM  STATE    PROCESS
+        haproxy  running  4321
+        scaler   stopped  -
+        The scaler does not answer: this is what LXC runs.
+
+        INSTANCE                PHASE     SLOT  ADDRESS      AGE
+        bw-object-store-1-m1x   ready     1     10.117.0.2   12 s
+        bw-object-store-17-m1x  starting  17    10.117.0.18  1 h 6 min
+        ");
+    }
+
+    #[test]
+    fn nothing_running_is_said_in_words() {
+        let mut view = view(Source::Host);
+        view.instances.clear();
+        assert!(render(&view).contains("No instances."));
+    }
+
+    #[test]
+    fn ages_use_their_two_largest_units() {
+        let ages = [0, 59_999, 61_000, 3_700_000, 90_000_000].map(|ms| age(0, ms));
+        assert_eq!(ages, ["0 s", "59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
+        assert_eq!(age(5000, 0), "0 s", "a clock that was set back");
+    }
+}

@@ -1,0 +1,78 @@
+//! What `status` shows, as plain data: the table and the JSON are two renderings of it.
+
+use std::net::Ipv4Addr;
+
+use policy::decision::Reason;
+use policy::names::Slot;
+use serde::Serialize;
+
+/// The whole of what `status` knows.
+#[derive(Debug, Serialize)]
+pub(crate) struct View {
+    /// When it was read, in milliseconds since 1970.
+    pub(crate) at_ms: u64,
+    /// Who told: without the scaler, services and phases are not known.
+    pub(crate) source: Source,
+    /// The long-running programs.
+    pub(crate) programs: [Program; 2],
+    /// The services, as the scaler tells.
+    pub(crate) services: Vec<Service>,
+    /// The instances, in the order of service and slot.
+    pub(crate) instances: Vec<Instance>,
+}
+
+/// Where the figures come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Source {
+    /// The scaler's API answered.
+    Scaler,
+    /// The scaler is away: the list is what LXC runs.
+    Host,
+}
+
+/// A long-running program of Bellows.
+#[derive(Debug, Serialize)]
+pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    /// `running`, `restarting` after it died, `unsupervised` when nothing would start it again, or
+    /// `stopped`.
+    pub(crate) state: &'static str,
+    /// Its process, when it runs.
+    pub(crate) pid: Option<i32>,
+}
+
+/// One service and its last decision.
+#[derive(Debug, Serialize)]
+pub(crate) struct Service {
+    pub(crate) name: String,
+    pub(crate) route: String,
+    pub(crate) policy: String,
+    pub(crate) min: u32,
+    pub(crate) max: u32,
+    /// Requests per second that clients ask for; `None` when not known.
+    pub(crate) offered_rps: Option<f64>,
+    pub(crate) decision: Option<Decided>,
+}
+
+/// What the scaler decided last for a service.
+#[derive(Debug, Serialize)]
+pub(crate) struct Decided {
+    pub(crate) at_ms: u64,
+    /// How many ready instances it wants; `None` when it holds what there is.
+    pub(crate) ready: Option<u32>,
+    pub(crate) reasons: Vec<Reason>,
+}
+
+/// One instance.
+#[derive(Debug, Serialize)]
+pub(crate) struct Instance {
+    pub(crate) name: String,
+    pub(crate) slot: Slot,
+    /// None when the subnet has become too small for the slot.
+    pub(crate) address: Option<Ipv4Addr>,
+    /// Its phase; without the scaler, `running` or `stopped`.
+    pub(crate) phase: &'static str,
+    /// When it was planned, in milliseconds since 1970.
+    pub(crate) born_ms: u64,
+}

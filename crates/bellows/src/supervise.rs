@@ -1,0 +1,10 @@
+//! `bellows supervise`: keeps one program running where there is no systemd.
+
+use std::path::Path;
+
+use crate::error::Error;
+
+/// Runs for ever; it only returns when it could not begin.
+pub(crate) fn run(run: &Path, name: &str, command: &[String]) -> Result<(), Error> {
+    match host::units::supervise(run, name, command)? {}
+}

@@ -1,0 +1,224 @@
+//! The operator's own files: settings and services, read and judged before anything is changed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use host::lxc::ImageError;
+use host::settings::{DEFAULT_FILE, Settings, SettingsError};
+use policy::names::ServiceName;
+use policy::slots::{self, SlotsError};
+use policy::spec::{ServiceSpec, SpecError};
+
+use crate::cli::Place;
+
+/// The folder of the services' files.
+const SERVICES: &str = "services";
+
+/// Everything that the operator's files say.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    /// The folder that holds them, absolute.
+    pub(crate) root: PathBuf,
+    pub(crate) settings: Settings,
+    /// The settings as written; empty when there is no file and the defaults hold.
+    pub(crate) settings_text: String,
+    /// The services, in the order of their names.
+    pub(crate) services: Vec<ServiceFile>,
+}
+
+/// A service's file.
+#[derive(Debug)]
+pub(crate) struct ServiceFile {
+    pub(crate) spec: ServiceSpec,
+    /// The file as written.
+    pub(crate) text: String,
+}
+
+/// A file of the operator's that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TreeError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("{} cannot be read; name the project's folder with --tree", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}: {error}", file.display())]
+    Service { file: PathBuf, error: SpecError },
+    #[error("{}: name is `{name}`: name the file {name}.toml, or the service after its file", file.display())]
+    FileName { file: PathBuf, name: ServiceName },
+    #[error("{}: route.path_prefix is {prefix}, which is also the route of {other}: give each its own", file.display())]
+    SameRoute { file: PathBuf, prefix: String, other: ServiceName },
+    #[error("{} holds no service: add a file such as services/object-store.toml", folder.display())]
+    NoService { folder: PathBuf },
+    #[error(
+        "[{table}] of bellows.toml differs from what the running system has: run `./just down` first"
+    )]
+    Moved { table: &'static str },
+    #[error(
+        "service {name}: no image can be made of `{image}`: use the name of a recipe in rootfs/"
+    )]
+    Recipe { name: ServiceName, image: String, source: Box<ImageError> },
+    #[error(transparent)]
+    Slots(#[from] SlotsError),
+}
+
+/// Reads the settings: the file that was named, else `bellows.toml` of the tree if there is one,
+/// else the defaults. Gives the text too, which is empty for the defaults.
+///
+/// # Errors
+/// A file that cannot be read or used; the text names file, key, value and what is allowed.
+pub(crate) fn settings(place: &Place) -> Result<(Settings, String), TreeError> {
+    let shipped = place.tree.join(DEFAULT_FILE);
+    let file = match &place.settings {
+        Some(named) => named,
+        None if shipped.exists() => &shipped,
+        None => return Ok((Settings::default(), String::new())),
+    };
+    let text = read(file)?;
+    Ok((Settings::parse(file, &text)?, text))
+}
+
+impl Tree {
+    /// Reads and judges all files.
+    ///
+    /// # Errors
+    /// Every problem of every file.
+    pub(crate) fn load(place: &Place) -> Result<Self, Vec<TreeError>> {
+        let (settings, settings_text) = settings(place).map_err(|error| vec![error])?;
+        let root = fs::canonicalize(&place.tree)
+            .map_err(|source| vec![TreeError::Read { path: place.tree.clone(), source }])?;
+        let services = services(&place.tree.join(SERVICES), &settings)?;
+        Ok(Self { root, settings, settings_text, services })
+    }
+}
+
+fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, Vec<TreeError>> {
+    let files = service_files(folder).map_err(|error| vec![error])?;
+    if files.is_empty() {
+        return Err(vec![TreeError::NoService { folder: folder.to_owned() }]);
+    }
+    let mut services: Vec<ServiceFile> = Vec::new();
+    let mut errors = Vec::new();
+    for file in files {
+        match service(&file, &services) {
+            Ok(service) => services.push(service),
+            Err(error) => errors.push(error),
+        }
+    }
+    let upper: BTreeMap<ServiceName, u32> =
+        services.iter().map(|s| (s.spec.name.clone(), s.spec.bounds.max())).collect();
+    if let Err(error) = slots::reserve(&upper, settings.network.subnet.last_slot()) {
+        errors.push(error.into());
+    }
+    if errors.is_empty() { Ok(services) } else { Err(errors) }
+}
+
+/// The files of a folder that end in `.toml`, in the order of their names.
+fn service_files(folder: &Path) -> Result<Vec<PathBuf>, TreeError> {
+    let wrap = |source| TreeError::Read { path: folder.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(wrap)? {
+        let path = entry.map_err(wrap)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn service(file: &Path, others: &[ServiceFile]) -> Result<ServiceFile, TreeError> {
+    let text = read(file)?;
+    let spec = ServiceSpec::parse(&text)
+        .map_err(|error| TreeError::Service { file: file.to_owned(), error })?;
+    if file.file_stem().is_none_or(|stem| stem != spec.name.as_str()) {
+        return Err(TreeError::FileName { file: file.to_owned(), name: spec.name });
+    }
+    if let Some(other) = others.iter().find(|other| other.spec.path_prefix == spec.path_prefix) {
+        let (prefix, other) = (spec.path_prefix.to_string(), other.spec.name.clone());
+        return Err(TreeError::SameRoute { file: file.to_owned(), prefix, other });
+    }
+    Ok(ServiceFile { spec, text })
+}
+
+fn read(path: &Path) -> Result<String, TreeError> {
+    fs::read_to_string(path).map_err(|source| TreeError::Read { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service_text(name: &str, prefix: &str, max: u32) -> String {
+        format!(
+            "name = \"{name}\"\nimage = \"{name}\"\n[route]\npath_prefix = \"{prefix}\"\n\
+             [instance]\nport = 8000\nhealth_path = \"/healthz\"\nmemory_mib = 64\ncpus = 1.0\n\
+             processes = 64\n[capacity]\nrequests_per_second = 50\nconcurrency = 8\n\
+             [bounds]\nmin = 1\nmax = {max}\n"
+        )
+    }
+
+    /// The messages about a tree with these services' files, without the folder's own name.
+    fn errors(files: &[(&str, String)]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let services = folder.path().join(SERVICES);
+        fs::create_dir(&services).unwrap();
+        for (name, text) in files {
+            fs::write(services.join(name), text).unwrap();
+        }
+        let place = Place { tree: folder.path().to_owned(), settings: None };
+        let errors = Tree::load(&place).expect_err("bad input");
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        lines.join("\n").replace(&format!("{}/", folder.path().display()), "")
+    }
+
+    #[test]
+    fn every_bad_file_is_named_at_once() {
+        let good = service_text("store", "/", 10);
+        let unknown = good.replace("processes = 64", "processes = 64\ncolour = \"red\"");
+        insta::assert_snapshot!(errors(&[
+            ("a.toml", service_text("a", "/a", 10).replace("memory_mib = 64", "memory_mib = 1")),
+            ("b.toml", unknown),
+            ("c.toml", service_text("other", "/c", 10)),
+            ("store.toml", good),
+            ("twin.toml", service_text("twin", "/", 10)),
+        ]), @r#"
+        services/a.toml: instance.memory_mib is 1: use 4 to 1048576 (MiB)
+        services/b.toml: TOML parse error at line 11, column 1
+           |
+        11 | colour = "red"
+           | ^^^^^^
+        unknown field `colour`, expected one of `port`, `health_path`, `memory_mib`, `cpus`, `processes`, `mounts`
+
+        services/c.toml: name is `other`: name the file other.toml, or the service after its file
+        services/twin.toml: route.path_prefix is /, which is also the route of store: give each its own
+        "#);
+    }
+
+    #[test]
+    fn services_that_need_more_slots_than_the_host_has_are_refused() {
+        insta::assert_snapshot!(errors(&[
+            ("a.toml", service_text("a", "/a", 750)),
+            ("b.toml", service_text("b", "/b", 750)),
+        ]), @"service b needs 975 slots and 25 are left on the host: lower a service's bounds.max or widen network.subnet");
+    }
+
+    #[test]
+    fn a_tree_without_services_is_refused() {
+        assert!(errors(&[]).contains("holds no service"));
+    }
+
+    #[test]
+    fn settings_that_were_named_must_be_there() {
+        let place = Place { tree: ".".into(), settings: Some("/nowhere/bellows.toml".into()) };
+        assert!(settings(&place).unwrap_err().to_string().contains("/nowhere/bellows.toml"));
+    }
+
+    #[test]
+    fn the_shipped_tree_is_good() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
+        let tree = Tree::load(&Place { tree: root, settings: None }).unwrap();
+        assert!(tree.services.iter().any(|s| s.spec.name.as_str() == "object-store"));
+    }
+}

@@ -1,0 +1,96 @@
+//! `bellows up`: brings the system up in steps, each of which does only what is not yet as it
+//! should be. Run again, it changes nothing.
+
+mod answer;
+mod steps;
+
+use std::fs;
+
+use host::lock::Lock;
+use host::records::Records;
+use host::settings::Settings;
+
+use crate::cli::Place;
+use crate::doctor;
+use crate::error::Error;
+use crate::progress::Progress;
+use crate::tree::{ServiceFile, Tree, TreeError};
+use steps::Steps;
+
+/// The image of the service that ships with Bellows: its examples are printed.
+const OBJECT_STORE: &str = "object-store";
+
+/// Reads and judges all input, then takes the steps, then waits for the first answer.
+pub(crate) async fn run(place: &Place) -> Result<(), Error> {
+    let tree = Tree::load(place).map_err(Error::Input)?;
+    refuse_what_cannot_move(&tree.settings)?;
+    let steps = Steps::new(&tree)?;
+    doctor::require(&tree.settings).await?;
+    let _lock = operator_lock(&tree.settings)?;
+    let mut progress = Progress::default();
+    steps.take(&mut progress).await?;
+    answer::wait(&tree, steps.programs(), &mut progress).await?;
+    print!("{}", summary(&tree, progress.changes()));
+    Ok(())
+}
+
+/// Two operators at once would undo each other's work.
+pub(crate) fn operator_lock(settings: &Settings) -> Result<Lock, Error> {
+    let run = &settings.paths.run;
+    fs::create_dir_all(run).map_err(|source| Error::Folder { path: run.clone(), source })?;
+    Ok(Lock::acquire(&run.join("operator.lock"))?)
+}
+
+/// While the system is up, its network, folders and ids stay where they are.
+fn refuse_what_cannot_move(settings: &Settings) -> Result<(), Error> {
+    let file = Records::new(&settings.paths.state).settings_file();
+    let Ok(deployed) = Settings::load(Some(&file)) else {
+        return Ok(());
+    };
+    let moved = [
+        ("network", deployed.network != settings.network),
+        ("paths", deployed.paths != settings.paths),
+        ("id_map", deployed.id_map != settings.id_map),
+    ];
+    let tables: Vec<TreeError> = moved
+        .into_iter()
+        .filter_map(|(table, moved)| moved.then_some(TreeError::Moved { table }))
+        .collect();
+    if tables.is_empty() { Ok(()) } else { Err(Error::Input(tables)) }
+}
+
+fn summary(tree: &Tree, changes: usize) -> String {
+    let listen = &tree.settings.listen;
+    let changed = match changes {
+        0 => "nothing had to be changed".to_owned(),
+        1 => "1 step changed something".to_owned(),
+        count => format!("{count} steps changed something"),
+    };
+    let services: String = tree.services.iter().map(|file| service_lines(file, tree)).collect();
+    format!(
+        "Bellows is up: {changed}.\n\n\
+         {services}\
+         statistics    http://{}/stats\n\
+         scaler        http://{}/v1/services\n",
+        listen.statistics, listen.api
+    )
+}
+
+fn service_lines(file: &ServiceFile, tree: &Tree) -> String {
+    let spec = &file.spec;
+    let route = format!("http://{}{}", tree.settings.listen.services, spec.path_prefix);
+    let mut lines = format!("{:<13} {route}\n", spec.name.as_str());
+    if spec.image.as_str() == OBJECT_STORE {
+        let base = route.trim_end_matches('/');
+        for example in [
+            format!("curl -X PUT --data-binary 'hello' {base}/objs/greeting"),
+            format!("curl {base}/objs/greeting"),
+            format!("curl {base}/"),
+        ] {
+            lines.push_str(&format!("    {example}\n"));
+        }
+    } else {
+        lines.push_str(&format!("    curl {route}\n"));
+    }
+    lines
+}

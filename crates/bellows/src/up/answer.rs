@@ -1,0 +1,68 @@
+//! The end of `up`: the first answer of every service through HAProxy.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::error::Error;
+use crate::programs::Programs;
+use crate::progress::{Outcome, Progress};
+use crate::tree::Tree;
+
+/// How long the first instance may take: a launch of 0.1 s, tried again for as long as a busy
+/// machine may need.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Time between two requests.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long one request may take; HAProxy holds it that long when no instance is ready.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// The header that names the instance's server: an answer without it is HAProxy's own.
+const SERVER: &str = "x-bellows-server";
+
+/// Waits until an instance answers on the route of every service.
+pub(super) async fn wait(
+    tree: &Tree,
+    programs: &Programs,
+    progress: &mut Progress,
+) -> Result<(), Error> {
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .timeout(DEADLINE)
+        .build()
+        .map_err(Error::Client)?;
+    for service in &tree.services {
+        let spec = &service.spec;
+        let url = format!("http://{}{}", tree.settings.listen.services, spec.path_prefix);
+        progress.step("first answer", first_answer(&client, &url, programs)).await?;
+    }
+    Ok(())
+}
+
+async fn first_answer(
+    client: &reqwest::Client,
+    url: &str,
+    programs: &Programs,
+) -> Result<Outcome, Error> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut last = "nothing was asked yet".to_owned();
+    while Instant::now() < deadline {
+        match client.get(url).send().await {
+            Ok(answer) if is_an_instances(&answer) => return Ok(Outcome::Unchanged),
+            Ok(answer) => last = format!("HAProxy answered {}", answer.status()),
+            Err(error) if error.is_timeout() => last = format!("no answer within {DEADLINE:?}"),
+            Err(_) => last = "the connection was refused or broken off".to_owned(),
+        }
+        sleep(PAUSE).await;
+    }
+    let logs = programs.last_lines().await;
+    Err(Error::NoAnswer { url: url.to_owned(), waited: PATIENCE, last, logs })
+}
+
+/// Whether an instance answered, and not with an error of its own.
+fn is_an_instances(answer: &reqwest::Response) -> bool {
+    answer.headers().contains_key(SERVER) && !answer.status().is_server_error()
+}

@@ -1,0 +1,172 @@
+//! The steps of `up`, in their order. Each makes sure of one thing and says whether it had to.
+
+use host::command::HostRunner;
+use host::haproxy::{Backends, Haproxy};
+use host::id_map::IdMap;
+use host::lxc::{Recipe, TemplateStore};
+use host::network::Network;
+use host::records::Records;
+use host::settings::Settings;
+use policy::names::{ServiceName, TemplateName};
+
+use crate::error::Error;
+use crate::programs::{self, Programs};
+use crate::progress::{Outcome, Progress};
+use crate::tree::{ServiceFile, Tree, TreeError};
+
+/// The folder of the images' recipes, in the tree.
+const RECIPES: &str = "rootfs";
+
+/// The folder of built images, in the state directory.
+const IMAGES: &str = "images";
+
+/// What the steps work on.
+pub(super) struct Steps<'a> {
+    tree: &'a Tree,
+    /// How the image of each service is made, in the services' order.
+    recipes: Vec<Recipe>,
+    settings: &'a Settings,
+    records: Records,
+    templates: TemplateStore<HostRunner>,
+    programs: Programs,
+}
+
+impl<'a> Steps<'a> {
+    pub(super) fn new(tree: &'a Tree) -> Result<Self, Error> {
+        let settings = &tree.settings;
+        let records = Records::new(&settings.paths.state);
+        Ok(Self {
+            tree,
+            recipes: recipes(tree)?,
+            settings,
+            templates: TemplateStore::new(settings, HostRunner),
+            programs: Programs::new(settings, &records.settings_file())?,
+            records,
+        })
+    }
+
+    /// The programs that the steps start.
+    pub(super) fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    /// Takes all steps.
+    pub(super) async fn take(&self, progress: &mut Progress) -> Result<(), Error> {
+        progress.step("id range", async { self.id_range() }).await?;
+        progress.step("network", self.network()).await?;
+        let mut templates = Vec::new();
+        for (service, recipe) in self.tree.services.iter().zip(&self.recipes) {
+            progress.step("template", self.template(service, recipe, &mut templates)).await?;
+        }
+        let ports_moved = self.ports_moved();
+        let records = progress.step("records", async { self.records(&templates) }).await?;
+        progress.step("haproxy", self.haproxy(ports_moved)).await?;
+        let records_changed = records != Outcome::Unchanged;
+        progress.step("scaler", self.scaler(records_changed)).await?;
+        progress.step("old versions", async { self.old_templates(&templates) }).await?;
+        Ok(())
+    }
+
+    fn id_range(&self) -> Result<Outcome, Error> {
+        let range = self.settings.id_map;
+        let added = IdMap::of_host(&self.settings.paths.state, range).ensure()?;
+        let last = range.first + (range.count - 1);
+        Ok(Outcome::changed_if(added, format!("root may map {} to {last}", range.first)))
+    }
+
+    async fn network(&self) -> Result<Outcome, Error> {
+        let network = &self.settings.network;
+        let made = Network::new(network, HostRunner).ensure().await?;
+        Ok(Outcome::changed_if(made, format!("bridge {} with {}", network.bridge, network.subnet)))
+    }
+
+    /// Makes the image and the template of a service, and notes the template's name.
+    async fn template(
+        &self,
+        service: &ServiceFile,
+        recipe: &Recipe,
+        templates: &mut Vec<TemplateName>,
+    ) -> Result<Outcome, Error> {
+        let images = self.settings.paths.state.join(IMAGES);
+        let image = recipe.ensure(&HostRunner, &images).await?;
+        let before = self.templates.list()?;
+        let name = self.templates.ensure(&service.spec, &image).await?;
+        let outcome = Outcome::changed_if(!before.contains(&name), format!("made {name}"));
+        templates.push(name);
+        Ok(outcome)
+    }
+
+    /// Whether the running HAProxy was started for other ports than those in the settings.
+    fn ports_moved(&self) -> bool {
+        Settings::load(Some(&self.records.settings_file()))
+            .is_ok_and(|deployed| deployed.listen != self.settings.listen)
+    }
+
+    fn records(&self, templates: &[TemplateName]) -> Result<Outcome, Error> {
+        let services = || self.tree.services.iter();
+        let names: Vec<&ServiceName> = services().map(|service| &service.spec.name).collect();
+        let mut changes = Vec::new();
+        if self.records.deploy_settings(&self.tree.settings_text)? {
+            changes.push("settings".to_owned());
+        }
+        for (service, template) in services().zip(templates) {
+            if self.records.deploy(&service.spec.name, &service.text, template)? {
+                changes.push(service.spec.name.to_string());
+            }
+        }
+        let withdrawn = self.records.withdraw_others(&names)?;
+        changes.extend(withdrawn.iter().map(|name| format!("{name} withdrawn")));
+        let changed = !changes.is_empty();
+        Ok(Outcome::changed_if(changed, format!("deployed: {}", changes.join(", "))))
+    }
+
+    /// HAProxy starts with no services: the scaler, which knows the slots, brings them in.
+    async fn haproxy(&self, ports_moved: bool) -> Result<Outcome, Error> {
+        let settings = host::haproxy::Settings::of_host(self.settings)?;
+        let file_is_there = settings.config_file.as_path().exists();
+        if !file_is_there || ports_moved {
+            Haproxy::new(settings)?.prepare(&Backends::default()).await?;
+        }
+        self.programs.haproxy(ports_moved).await
+    }
+
+    /// What the scaler read at its start it does not read again.
+    async fn scaler(&self, records_changed: bool) -> Result<Outcome, Error> {
+        self.programs.scaler(records_changed).await
+    }
+
+    /// Removes templates that no record names and no instance stands on any more.
+    fn old_templates(&self, current: &[TemplateName]) -> Result<Outcome, Error> {
+        let mut removed = Vec::new();
+        for template in self.templates.list()? {
+            if current.contains(&template) {
+                continue;
+            }
+            match self.templates.remove(&template) {
+                Ok(()) => removed.push(template.to_string()),
+                // Its instances are being replaced: the next `up` finds it unused.
+                Err(host::lxc::TemplateError::InUse { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let changed = !removed.is_empty();
+        Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))
+    }
+}
+
+/// Reads the recipe of each service's image.
+fn recipes(tree: &Tree) -> Result<Vec<Recipe>, Error> {
+    let (folder, binaries) = (tree.root.join(RECIPES), programs::folder()?);
+    let mut recipes = Vec::new();
+    let mut errors = Vec::new();
+    for ServiceFile { spec, .. } in &tree.services {
+        match Recipe::load(&spec.image, &folder, &binaries) {
+            Ok(recipe) => recipes.push(recipe),
+            Err(source) => {
+                let (name, image) = (spec.name.clone(), spec.image.as_str().to_owned());
+                errors.push(TreeError::Recipe { name, image, source: Box::new(source) });
+            }
+        }
+    }
+    if errors.is_empty() { Ok(recipes) } else { Err(Error::Input(errors)) }
+}

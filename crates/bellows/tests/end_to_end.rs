@@ -1,0 +1,226 @@
+//! The whole system on real containers: brought up by the recipes that people run, used, scaled,
+//! hurt, and taken down.
+//!
+//! It takes a running system down first, so it runs only when asked for:
+//! `cargo test -p bellows --test end_to_end -- --ignored --nocapture`, which `just test` does.
+
+#[path = "end_to_end/client.rs"]
+mod client;
+#[path = "end_to_end/machine.rs"]
+mod machine;
+#[path = "end_to_end/system.rs"]
+mod system;
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use client::Client;
+use machine::{Machine, command_lines, output};
+use system::{Down, bellows, expect_code, instances, just, program_pid, text, tree, within};
+
+/// How long HAProxy and the scaler may be away after `kill -9`.
+const BACK_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long `up` may take when everything is built.
+const SECOND_UP_WITHIN: Duration = Duration::from_secs(10);
+
+#[test]
+#[ignore = "brings the whole system up and down: run by `just test`"]
+fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
+    expect_code(&just(&["down"]), 0);
+    let before = Machine::read();
+    bad_input_changes_nothing(&before);
+
+    let down = Down;
+    comes_up_and_a_second_time_changes_nothing();
+    let client = Client::new();
+    objects_are_stored_and_fetched(&client);
+    the_readmes_examples_work_as_they_stand();
+    bad_input_leaves_the_running_system_alone(&client);
+    no_request_fails("ramp");
+    killed_programs_are_back_within_a_second(&client);
+    a_killed_instance_is_replaced(&client);
+    switch_to_reloads();
+    no_request_fails("spike");
+
+    std::mem::forget(down);
+    goes_down_and_leaves_nothing(&before);
+}
+
+fn bad_input_changes_nothing(before: &Machine) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bad.toml");
+    fs::write(&file, "[network]\nbridge = \"bellows0\"\nsubnet = \"8.8.8.0/24\"\n")
+        .expect("written");
+    let output = bellows(&["--settings", &file.to_string_lossy(), "up"]);
+    expect_code(&output, 2);
+    for part in ["bad.toml", "subnet", "8.8.8.0/24", "10.0.0.0/8"] {
+        assert!(text(&output).contains(part), "{part} is not in:\n{}", text(&output));
+    }
+    Machine::read().assert_same_as(before);
+}
+
+fn comes_up_and_a_second_time_changes_nothing() {
+    let first = just(&["up"]);
+    expect_code(&first, 0);
+    assert!(text(&first).contains("curl http://127.0.0.1:8080/"), "{}", text(&first));
+    let (haproxy, scaler) = (program_pid("haproxy"), program_pid("scaler"));
+    let names = instances("ready");
+
+    let start = Instant::now();
+    let second = bellows(&["up"]);
+    expect_code(&second, 0);
+    assert!(start.elapsed() < SECOND_UP_WITHIN, "up took {:?}", start.elapsed());
+    assert!(text(&second).contains("nothing had to be changed"), "{}", text(&second));
+    assert_eq!((program_pid("haproxy"), program_pid("scaler")), (haproxy, scaler));
+    assert_eq!(instances("ready"), names);
+}
+
+fn objects_are_stored_and_fetched(client: &Client) {
+    let path = "/objs/end-to-end%2Fpicture";
+    let body: Vec<u8> = (0..100_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let put = client.send(Method::PUT, path, |r| r.body(body.clone()));
+    assert_eq!(put.status, StatusCode::CREATED);
+    let again = client.send(Method::PUT, path, |r| r.body(body.clone()));
+    assert_eq!(again.status, StatusCode::NO_CONTENT);
+
+    let got = client.send(Method::GET, path, |r| r);
+    assert_eq!((got.status, &got.body), (StatusCode::OK, &body));
+    let server = got.headers["x-bellows-server"].to_str().expect("text");
+    assert!(server.starts_with('s'), "{server}");
+    let etag = got.headers["etag"].clone();
+    let known = client.send(Method::GET, path, |r| r.header("if-none-match", etag));
+    assert_eq!(known.status, StatusCode::NOT_MODIFIED);
+    let part = client.send(Method::GET, path, |r| r.header("range", "bytes=10-19"));
+    assert_eq!((part.status, part.body.as_slice()), (StatusCode::PARTIAL_CONTENT, &body[10..20]));
+
+    let list = client.send(Method::GET, "/?prefix=end-to-end", |r| r);
+    let ids: Vec<String> = serde_json::from_slice(&list.body).expect("a list of ids");
+    assert_eq!(ids, ["end-to-end/picture"]);
+    assert_eq!(client.send(Method::DELETE, path, |r| r).status, StatusCode::NO_CONTENT);
+    let gone = client.send(Method::GET, path, |r| r);
+    assert_eq!(gone.status, StatusCode::NOT_FOUND);
+    let problem: Value = serde_json::from_slice(&gone.body).expect("errors are JSON");
+    assert!(problem["error"]["code"].is_string() && problem["error"]["message"].is_string());
+    let bad = client.send(Method::GET, "/objs/%00", |r| r);
+    assert_eq!(bad.status, StatusCode::BAD_REQUEST);
+}
+
+/// Every block of the README that starts with curl is pasted into a shell.
+fn the_readmes_examples_work_as_they_stand() {
+    let readme = fs::read_to_string(tree().join("README.md")).expect("README.md");
+    let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let examples: Vec<&str> = blocks.filter(|block| block.starts_with("curl")).collect();
+    assert!(examples.len() >= 3, "the README has curl examples");
+    for block in examples {
+        let script = block.replace("curl ", "curl --fail-with-body --silent --show-error ");
+        let output = Command::new("sh").args(["-euc", &script]).output().expect("sh");
+        expect_code(&output, 0);
+    }
+    // One of them sets narrower bounds, which the scaler keeps.
+    let bounds = "curl -fsS -X PUT -H 'content-type: application/json' \
+                  --data '{\"min\": 1, \"max\": 10}' \
+                  http://127.0.0.1:8090/v1/services/object-store/bounds";
+    let reset = Command::new("sh").args(["-euc", bounds]).output().expect("sh");
+    expect_code(&reset, 0);
+}
+
+fn bad_input_leaves_the_running_system_alone(client: &Client) {
+    let (haproxy, scaler) = (program_pid("haproxy"), program_pid("scaler"));
+    let copy = tempfile::tempdir().expect("a folder");
+    for name in ["bellows.toml", "services", "rootfs", "lxc", "haproxy"] {
+        let from = tree().join(name);
+        output("cp", &["-r", &from.to_string_lossy(), &copy.path().to_string_lossy()]);
+    }
+    let file = copy.path().join("services/object-store.toml");
+    let good = fs::read_to_string(&file).expect("the service's file");
+    let limit = good.lines().find(|line| line.starts_with("memory_mib")).expect("a limit");
+    fs::write(&file, good.replace(limit, "memory_mib = 1")).expect("written");
+    let output = bellows(&["--tree", &copy.path().to_string_lossy(), "up"]);
+    expect_code(&output, 2);
+    for part in ["services/object-store.toml", "instance.memory_mib", "is 1", "4 to"] {
+        assert!(text(&output).contains(part), "{part} is not in:\n{}", text(&output));
+    }
+    assert!(client.serves());
+    assert_eq!((program_pid("haproxy"), program_pid("scaler")), (haproxy, scaler));
+}
+
+fn no_request_fails(scenario: &str) {
+    let output = just(&["experiment", scenario, "--time-factor", "0.15"]);
+    expect_code(&output, 0);
+    let file = tree().join("results/latest/summary.json");
+    let summary = fs::read_to_string(&file).expect("summary.json");
+    let summary: Value = serde_json::from_str(&summary).expect("JSON");
+    let requests = &summary["requests"];
+    assert_eq!(requests["failed"], 0, "{summary}");
+    assert_eq!(requests["dropped"], 0, "{summary}");
+    assert!(requests["ok"].as_u64().is_some_and(|ok| ok > 0), "{summary}");
+    assert_eq!(requests["ok"], requests["due"], "{summary}");
+    assert!(summary["scaling"]["out"].as_u64().is_some_and(|out| out > 0), "{summary}");
+    for name in ["chart.svg", "ticks.jsonl", "series.csv"] {
+        let size = fs::metadata(tree().join("results/latest").join(name)).map(|m| m.len());
+        assert!(size.is_ok_and(|bytes| bytes > 0), "results/latest/{name} is missing or empty");
+    }
+}
+
+fn killed_programs_are_back_within_a_second(client: &Client) {
+    let ready = instances("ready");
+    for _ in 0..2 {
+        kill_hard(program_pid("haproxy"));
+        within(BACK_WITHIN, "HAProxy serves again", || client.serves());
+        kill_hard(program_pid("scaler"));
+        let api = "http://127.0.0.1:8090/v1/services";
+        within(BACK_WITHIN, "the scaler answers again", || client.is_good(api));
+    }
+    let settled = Duration::from_secs(5);
+    within(settled, "the instances were adopted", || instances("ready") == ready);
+    assert!(client.serves());
+}
+
+fn a_killed_instance_is_replaced(client: &Client) {
+    let ready = instances("ready");
+    let victim = ready.first().expect("a ready instance");
+    let pid = output("lxc-info", &["-n", victim, "-p", "-H"]).trim().parse().expect("a pid");
+    kill_hard(pid);
+    within(Duration::from_secs(5), "the killed instance was replaced", || {
+        let now = instances("ready");
+        now.len() == ready.len() && !now.contains(victim)
+    });
+    assert!(client.serves());
+}
+
+fn kill_hard(pid: i32) {
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it ran");
+}
+
+fn switch_to_reloads() {
+    let shipped = fs::read_to_string(tree().join("bellows.toml")).expect("bellows.toml");
+    let changed = shipped.replace("membership = \"runtime\"", "membership = \"reload\"");
+    assert_ne!(changed, shipped, "the shipped settings say membership = \"runtime\"");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bellows.toml");
+    fs::write(&file, changed).expect("written");
+    let haproxy = program_pid("haproxy");
+    expect_code(&bellows(&["--settings", &file.to_string_lossy(), "up"]), 0);
+    assert_eq!(program_pid("haproxy"), haproxy, "HAProxy needs no restart for it");
+}
+
+fn goes_down_and_leaves_nothing(before: &Machine) {
+    let objects = "/var/lib/bellows/objects";
+    assert!(fs::exists(objects).is_ok_and(|there| there));
+    expect_code(&just(&["down"]), 0);
+    Machine::read().assert_same_as(before);
+    assert!(fs::exists(objects).is_ok_and(|there| there), "objects are kept");
+    let left: Vec<_> =
+        command_lines().into_iter().filter(|(_, line)| line.contains("/run/bellows")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    let again = bellows(&["down"]);
+    expect_code(&again, 0);
+    assert!(text(&again).contains("nothing had to be removed"), "{}", text(&again));
+}

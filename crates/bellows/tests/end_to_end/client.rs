@@ -1,0 +1,64 @@
+//! A client of the services, through HAProxy.
+
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+
+/// Where HAProxy listens for the services.
+const SERVICES: &str = "http://127.0.0.1:8080";
+
+/// Requests to the services.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn new() -> Self {
+        // A connection each: a kept one could belong to an HAProxy that was killed on purpose.
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
+        let http = http.timeout(Duration::from_secs(5)).build().expect("a client");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        Self { http, runtime }
+    }
+
+    /// Sends a request whose answer must come.
+    #[track_caller]
+    pub(crate) fn send(
+        &self,
+        method: Method,
+        path: &str,
+        build: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Answer {
+        let url = format!("{SERVICES}{path}");
+        let request = build(self.http.request(method.clone(), &url));
+        let answer = self.runtime.block_on(async { read(request.send().await?).await });
+        answer.unwrap_or_else(|error| panic!("{method} {url}: {error:?}"))
+    }
+
+    /// Whether a plain `GET` answers 200 now.
+    pub(crate) fn is_good(&self, url: &str) -> bool {
+        let request = self.http.get(url).timeout(Duration::from_millis(500));
+        self.runtime
+            .block_on(async { request.send().await })
+            .is_ok_and(|r| r.status() == StatusCode::OK)
+    }
+
+    /// Whether the services answer through HAProxy now.
+    pub(crate) fn serves(&self) -> bool {
+        self.is_good(&format!("{SERVICES}/?limit=1"))
+    }
+}
+
+async fn read(response: Response) -> reqwest::Result<Answer> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.bytes().await?.to_vec();
+    Ok(Answer { status, headers, body })
+}

@@ -1,0 +1,96 @@
+//! The system under test: the recipes and programs of the tree, run as a person would.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// The tree of the project.
+pub(crate) fn tree() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).expect("crates/bellows lies in the tree").to_owned()
+}
+
+/// Runs a recipe of the justfile by the wrapper that people use.
+pub(crate) fn just(arguments: &[&str]) -> Output {
+    run(Command::new(tree().join("just")).args(arguments))
+}
+
+/// Runs the operator's command line itself, for what no recipe does.
+pub(crate) fn bellows(arguments: &[&str]) -> Output {
+    let target = format!("target/{}-unknown-linux-gnu/release/bellows", std::env::consts::ARCH);
+    run(Command::new(tree().join(target)).args(arguments))
+}
+
+fn run(command: &mut Command) -> Output {
+    eprintln!("end to end: {command:?}");
+    command.current_dir(tree()).stdin(Stdio::null()).output().expect("it starts")
+}
+
+/// Both outputs as text, for messages and for what must be in them.
+pub(crate) fn text(output: &Output) -> String {
+    let [stdout, stderr] = [&output.stdout, &output.stderr].map(|b| String::from_utf8_lossy(b));
+    format!("{stdout}{stderr}")
+}
+
+/// Asserts the exit code, and shows the outputs when it is another.
+#[track_caller]
+pub(crate) fn expect_code(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "exit code; it printed:\n{}", text(output));
+}
+
+/// `status --json`.
+pub(crate) fn status() -> Value {
+    let output = bellows(&["status", "--json"]);
+    expect_code(&output, 0);
+    serde_json::from_slice(&output.stdout).expect("status is JSON")
+}
+
+/// The process of a long-running program, from `status`.
+pub(crate) fn program_pid(name: &str) -> i32 {
+    let status = status();
+    let programs = status["programs"].as_array().expect("programs");
+    let program = programs.iter().find(|p| p["name"] == name).expect("the program is listed");
+    let pid = program["pid"].as_i64().unwrap_or_else(|| panic!("{name} does not run: {status}"));
+    i32::try_from(pid).expect("a pid")
+}
+
+/// The names of the instances in a phase.
+pub(crate) fn instances(phase: &str) -> Vec<String> {
+    let status = status();
+    let instances = status["instances"].as_array().expect("instances");
+    let in_phase = instances.iter().filter(|instance| instance["phase"] == phase);
+    in_phase.map(|instance| instance["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// Waits until `holds`, and gives the time it took.
+#[track_caller]
+pub(crate) fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    let start = Instant::now();
+    loop {
+        if holds() {
+            let took = start.elapsed();
+            eprintln!("end to end: {what} after {took:?}");
+            return took;
+        }
+        assert!(start.elapsed() < limit, "not within {limit:?}: {what}\n{}", status());
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// Takes the system down when the test ends, however it ends.
+pub(crate) struct Down;
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("end to end: it failed with this state:\n{}", text(&bellows(&["status"])));
+        }
+        let output = bellows(&["down"]);
+        if !output.status.success() {
+            eprintln!("end to end: down failed:\n{}", text(&output));
+        }
+    }
+}

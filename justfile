@@ -1,0 +1,63 @@
+# Recipes without logic: what needs a condition is a program (crates/) or a script (scripts/).
+
+set positional-arguments := true
+
+# Where rustup puts cargo, for a shell that was opened before Rust was installed.
+export PATH := env("HOME", "/root") / ".cargo/bin:" + env("PATH")
+
+# Static binaries are built for a named target: see .cargo/config.toml.
+programs := justfile_directory() / "target" / arch() + "-unknown-linux-gnu/release"
+as_root := if `id -u` == "0" { "" } else { "sudo" }
+bellows := as_root + " " + programs / "bellows"
+
+# List the recipes
+default:
+    @just --justfile {{ quote(justfile()) }} --list
+
+# Install missing Debian packages and check the Rust toolchain
+setup:
+    @scripts/setup
+
+# Build the programs
+build: setup
+    cargo build --release --locked
+
+# Bring the system up: bridge, images, HAProxy, scaler, first instances
+up *ARGS: build
+    @{{ bellows }} up "$@"
+
+# Take the system down; keeps the stored objects
+down *ARGS: build
+    @{{ bellows }} down "$@"
+
+# Show services, instances and the scaler's last decisions
+status *ARGS: build
+    @{{ bellows }} status "$@"
+
+# Say whether this machine can run Bellows, and the cure for what is wrong
+doctor *ARGS: build
+    @{{ bellows }} doctor "$@"
+
+# Run a scenario of loadgen/scenarios against the running system; results in results/latest
+experiment NAME *ARGS: build
+    @{{ programs }}/loadgen experiment "$@"
+
+# Compare with the peers: object store with nginx, generator alone
+bench: setup
+    cargo bench --locked
+
+# Format the code
+fmt:
+    cargo fmt --all
+
+# Everything that CI checks
+test: ci
+
+# Format, lints, tests, doctests, docs, and the whole system on real containers
+ci: setup
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo test --workspace --locked
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+    cargo build --release --locked
+    cargo test -p bellows --test end_to_end --locked -- --ignored --nocapture
