@@ -130,6 +130,8 @@ impl System {
             }
         }
         let served_at = unix_now().as_secs_f64() * 1000.0;
+        // The instance can serve before the loop has seen that it does.
+        self.settle(2).await?;
         self.settle(1).await?;
         #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 2^53")]
         Ok(served_at - planned_at.as_millis() as f64)

@@ -114,9 +114,9 @@ impl Context {
 
     /// Whether the host has slots for all services when this one has these bounds.
     fn fits(&self, service: &ServiceName, bounds: Bounds) -> Result<(), SlotsError> {
-        let max = |spec: &policy::spec::ServiceSpec| {
-            if spec.name == *service { bounds } else { self.board.bounds(spec) }.max()
+        let in_force = |spec: &policy::spec::ServiceSpec| {
+            if spec.name == *service { bounds } else { self.board.bounds(spec) }
         };
-        self.services.slots(max).map(drop)
+        self.services.slots(in_force).map(drop)
     }
 }

@@ -143,7 +143,7 @@ where
 
     /// Looks at the host and brings the load balancer to what is wanted where it differs.
     async fn look(&mut self) -> Result<Look, LookError> {
-        let slots = self.services.slots(|spec| self.board.bounds(spec).max())?;
+        let slots = self.services.slots(|spec| self.board.bounds(spec))?;
         self.actor.rotation().set_slots(slots);
         let look = self.looker.look(&*self.actor).await?;
         let rotation = self.actor.rotation();

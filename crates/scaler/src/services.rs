@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use host::haproxy::{Backend, Backends, ModelError, Server, ServerState};
 use host::records::Deployed;
 use host::slots::Subnet;
+use policy::bounds::Bounds;
 use policy::names::{ServiceName, Slot};
 use policy::slots::{SlotsError, reserve};
 use policy::spec::ServiceSpec;
@@ -41,14 +42,17 @@ impl Services {
         Some(SocketAddrV4::new(self.subnet.address(slot)?, service.instance.port))
     }
 
-    /// The slots for new instances of each service, in the order of use.
+    /// The slots for new instances of each service, in the order of use: enough for the bounds in
+    /// force, and never fewer than its file asks for. So bounds set below the file's cost no reload
+    /// of the load balancer.
     ///
     /// # Errors
     /// The upper bounds together need more slots than the host has.
     pub(crate) fn slots(
         &self,
-        max: impl Fn(&ServiceSpec) -> u32,
+        in_force: impl Fn(&ServiceSpec) -> Bounds,
     ) -> Result<BTreeMap<ServiceName, Vec<Slot>>, SlotsError> {
+        let max = |spec: &ServiceSpec| in_force(spec).max().max(spec.bounds.max());
         let bounds = self.iter().map(|s| (s.spec.name.clone(), max(&s.spec))).collect();
         let ranges = reserve(&bounds, self.subnet.last_slot())?;
         let slots = |range: std::ops::RangeInclusive<u16>| {
