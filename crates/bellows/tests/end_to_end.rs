@@ -123,12 +123,6 @@ fn the_readmes_examples_work_as_they_stand() {
         let output = Command::new("sh").args(["-euc", &script]).output().expect("sh");
         expect_code(&output, 0);
     }
-    // One of them sets narrower bounds, which the scaler keeps.
-    let bounds = "curl -fsS -X PUT -H 'content-type: application/json' \
-                  --data '{\"min\": 1, \"max\": 10}' \
-                  http://127.0.0.1:8090/v1/services/object-store/bounds";
-    let reset = Command::new("sh").args(["-euc", bounds]).output().expect("sh");
-    expect_code(&reset, 0);
 }
 
 fn bad_input_leaves_the_running_system_alone(client: &Client) {
