@@ -61,15 +61,33 @@ async fn instances(settings: &Settings) -> Result<Outcome, Error> {
         return Ok(Outcome::Unchanged);
     }
     let containers = LxcContainers::new(settings)?;
-    let ours: Vec<InstanceName> =
-        names(&settings.paths.lxc)?.iter().filter_map(|(name, _)| name.parse().ok()).collect();
-    let stopped: Vec<_> = stream::iter(&ours)
-        .map(|instance| containers.stop(instance))
-        .buffer_unordered(PARALLEL_STOPS)
-        .collect()
-        .await;
-    stopped.into_iter().collect::<Result<Vec<()>, _>>()?;
-    Ok(Outcome::changed_if(!ours.is_empty(), format!("{} removed", ours.len())))
+    let mut removed = 0;
+    loop {
+        // Looked for again until there are none: a launch that the scaler began before it ended may
+        // only now show.
+        let ours = instances_on_host(settings, &containers)?;
+        if ours.is_empty() {
+            return Ok(Outcome::changed_if(removed > 0, format!("{removed} removed")));
+        }
+        removed += ours.len();
+        let stopped: Vec<_> = stream::iter(&ours)
+            .map(|instance| containers.stop(instance))
+            .buffer_unordered(PARALLEL_STOPS)
+            .collect()
+            .await;
+        stopped.into_iter().collect::<Result<Vec<()>, _>>()?;
+    }
+}
+
+/// The instances that have a folder, and those of which only control groups are left.
+fn instances_on_host(
+    settings: &Settings,
+    containers: &LxcContainers,
+) -> Result<Vec<InstanceName>, Error> {
+    let listed = names(&settings.paths.lxc)?;
+    let mut ours: Vec<_> = listed.iter().filter_map(|(name, _)| name.parse().ok()).collect();
+    ours.extend(containers.remnants());
+    Ok(ours)
 }
 
 fn templates(settings: &Settings) -> Result<Outcome, Error> {
