@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use containers::{ContainerError, Containers, LxcContainers};
-pub use image::{Image, ImageError, Recipe};
+pub use image::{Image, ImageError, Recipe, remove_other_images};
 pub use inventory::{Container, ContainerState, Inventory, names, parse_active};
 pub use profile::{Profile, ProfileError};
 pub use shared_folder::{ensure_shared_folder, remove_shared_folder};
