@@ -25,7 +25,6 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
     if !nix::unistd::geteuid().is_root() {
         return Err(Error::NotRoot);
     }
-    let settings = &deployed(settings);
     let _lock = operator_lock(settings)?;
     let programs = Programs::new(settings, &Records::new(&settings.paths.state).settings_file())?;
     let mut progress = Progress::default();
@@ -44,12 +43,6 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
         _ => println!("Bellows is down. Stored objects stay in {}.", objects(settings)),
     }
     Ok(())
-}
-
-/// The settings that the running system was brought up with, where they can be told.
-fn deployed(settings: &Settings) -> Settings {
-    let file = Records::new(&settings.paths.state).settings_file();
-    Settings::load(Some(&file)).unwrap_or_else(|_| settings.clone())
 }
 
 fn objects(settings: &Settings) -> String {

@@ -69,13 +69,13 @@ impl Programs {
         self.ensure(&self.haproxy, anew).await
     }
 
-    /// Makes sure that the scaler runs, started anew when asked or when it was built anew.
-    pub(crate) async fn scaler(&self, anew: bool) -> Result<Outcome, Error> {
+    /// Makes sure that the scaler runs, started anew when it was built anew.
+    pub(crate) async fn scaler(&self) -> Result<Outcome, Error> {
         let built_anew = match self.units.status(SCALER).await? {
             UnitStatus::Running { pid } | UnitStatus::Unsupervised { pid } => is_replaced(pid),
             UnitStatus::Restarting | UnitStatus::Stopped => false,
         };
-        self.ensure(&self.scaler, anew || built_anew).await
+        self.ensure(&self.scaler, built_anew).await
     }
 
     async fn ensure(&self, unit: &Unit, anew: bool) -> Result<Outcome, Error> {

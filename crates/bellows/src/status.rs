@@ -22,6 +22,10 @@ use view::{Decided, Instance, Program, Service, Source, View};
 
 /// Prints the view on standard output.
 pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Error> {
+    if !nix::unistd::geteuid().is_root() {
+        // Others do not see the marks of root's processes, by which the programs are found.
+        return Err(Error::NotRoot);
+    }
     let view = read(settings).await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&view).map_err(Error::Json)?);
