@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// clock that was set, or a host that slept.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
-/// The time of day. The loop and its actions look at the clock here and nowhere else.
+/// The time of day. The loop looks at the clock here and nowhere else.
 pub(crate) fn now() -> Timestamp {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))

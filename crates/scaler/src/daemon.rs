@@ -227,6 +227,7 @@ where
     fn start(&mut self, action: Action, planned_at: Timestamp) {
         self.under_way.insert(action.instance.clone(), action.kind);
         let (actor, finished) = (Arc::clone(&self.actor), self.finished.0.clone());
+        let started = Instant::now();
         tokio::spawn(async move {
             let outcome = actor.carry_out(&action).await;
             let done = Done {
@@ -234,7 +235,7 @@ where
                 instance: action.instance,
                 slot: action.slot,
                 planned_at,
-                finished_at: now(),
+                finished_at: planned_at.after(started.elapsed()),
                 error: outcome.err().map(|error| service::exit::chain(&error)),
             };
             // The loop has ended and nobody asks any more.

@@ -24,6 +24,8 @@ pub(crate) struct Journal {
     path: PathBuf,
     file: File,
     file_bytes: u64,
+    /// Whether the file may end in a line that was cut short, which must not swallow the next one.
+    torn: bool,
 }
 
 impl Journal {
@@ -37,9 +39,7 @@ impl Journal {
         for part in [&aside(path), path] {
             read_into(&mut ticks, part)?;
         }
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        // A line that was cut short must not swallow the next one.
-        file.write_all(b"\n")?;
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
         Ok(Self {
             next_sequence: ticks.back().map_or(1, |tick| tick.sequence + 1),
             last_by_service: BTreeMap::new(),
@@ -47,6 +47,7 @@ impl Journal {
             path: path.to_owned(),
             file_bytes: file.metadata()?.len(),
             file,
+            torn: true,
         })
     }
 
@@ -74,9 +75,12 @@ impl Journal {
     }
 
     fn write(&mut self, tick: &Tick) -> io::Result<()> {
-        let mut line = serde_json::to_vec(tick)?;
+        let mut line = if self.torn { vec![b'\n'] } else { Vec::new() };
+        serde_json::to_writer(&mut line, tick)?;
         line.push(b'\n');
+        self.torn = true;
         self.file.write_all(&line)?;
+        self.torn = false;
         self.file_bytes += line.len() as u64;
         if self.file_bytes >= FILE_MAX_BYTES {
             std::fs::rename(&self.path, aside(&self.path))?;
@@ -165,6 +169,22 @@ mod tests {
         journal.offer(tick(2)).unwrap();
         drop(journal);
         assert_eq!(sequences(&Journal::open(&path).unwrap(), 0, 9), [1, 2]);
+    }
+
+    #[test]
+    fn a_full_disk_costs_the_file_no_more_than_what_did_not_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ticks.jsonl");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.offer(tick(1)).unwrap();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let good = std::mem::replace(&mut journal.file, full);
+        assert!(journal.offer(tick(2)).is_err());
+        journal.file = good;
+        journal.file.write_all(br#"{"sequence":2,"at_"#).unwrap();
+        journal.offer(tick(3)).unwrap();
+        assert_eq!(sequences(&journal, 0, 9), [1, 2, 3]);
+        assert_eq!(sequences(&Journal::open(&path).unwrap(), 0, 9), [1, 3]);
     }
 
     #[test]

@@ -194,6 +194,58 @@ async fn a_dead_instance_leaves_the_rotation_and_is_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_whose_monitor_died_is_removed_and_replaced() {
+    let mut rig = Rig::new();
+    rig.ticks(20, 10).await;
+    let victim = rig.status().instances[0].name.clone();
+    rig.actor.containers().lose_monitor(&victim);
+    assert_eq!(rig.ticks(3, 10).await, ready(3));
+    assert!(rig.actor.containers().calls().contains(&Call::Stop(victim)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_that_hangs_holds_up_nothing_else() {
+    let mut rig = Rig::new();
+    rig.ticks(6, 1).await;
+    rig.actor.containers().next_launch(Fault::Hangs);
+    let phases = rig.ticks(20, 20).await;
+    assert_eq!(phases, PhaseCounts { starting: 1, ..ready(4) });
+}
+
+#[tokio::test(start_paused = true)]
+async fn stops_that_fail_are_tried_again_ever_more_slowly() {
+    let mut rig = Rig::new();
+    rig.ticks(6, 1).await;
+    let victim = rig.status().instances[0].name.clone();
+    rig.actor.containers().set_stops_fail(true);
+    rig.actor.containers().lose_monitor(&victim);
+    assert_eq!(rig.ticks(100, 1).await, PhaseCounts { failed: 1, ..ready(1) });
+    let stops = |rig: &Rig| {
+        let calls = rig.actor.containers().calls();
+        calls.iter().filter(|call| **call == Call::Stop(victim.clone())).count()
+    };
+    assert!((3..=6).contains(&stops(&rig)), "{} stops in 10 s", stops(&rig));
+    let kept = rig.board.ticks(0, 100);
+    assert!(kept.iter().any(|tick| tick.blocked == [Blocked::ActionBackoff]));
+    rig.actor.containers().set_stops_fail(false);
+    assert_eq!(rig.ticks(300, 1).await, ready(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_cannot_be_listed_holds_everything() {
+    let mut rig = Rig::new();
+    rig.ticks(20, 20).await;
+    let before = rig.actor.containers().calls().len();
+    rig.actor.containers().set_lists_fail(true);
+    let tick = rig.tick(20).await;
+    assert_eq!(tick.decision, Decision::Hold { reasons: vec![Reason::NoData] });
+    assert_eq!(tick.observation.phases, ready(5));
+    assert_eq!(rig.actor.containers().calls().len(), before);
+    rig.actor.containers().set_lists_fail(false);
+    assert_eq!(rig.ticks(30, 20).await, ready(5));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restarted_scaler_adopts_what_runs_and_touches_nothing() {
     let mut rig = Rig::new();
     rig.ticks(20, 20).await;
