@@ -79,7 +79,7 @@ fn instances_on_host(
 ) -> Result<Vec<InstanceName>, Error> {
     let listed = names(&settings.paths.lxc)?;
     let mut ours: Vec<_> = listed.iter().filter_map(|(name, _)| name.parse().ok()).collect();
-    ours.extend(containers.remnants());
+    ours.extend(containers.remnants()?);
     Ok(ours)
 }
 

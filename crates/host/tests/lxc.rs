@@ -175,7 +175,7 @@ async fn an_instance_without_its_monitor_is_stopped_and_can_be_destroyed() {
     let left = listed.iter().find(|it| it.name == instance).unwrap();
     assert_eq!(left.state, ContainerState::Stopped);
     std::fs::remove_dir_all(Path::new(LXC).join(instance.as_str())).unwrap();
-    let remnants = world.containers.remnants();
+    let remnants = world.containers.remnants().unwrap();
     assert!(remnants.contains(&instance), "{remnants:?}");
     world.containers.destroy(&instance).await.unwrap();
     assert!(world.is_gone(&instance));
@@ -199,7 +199,7 @@ async fn a_launch_that_fails_says_why_and_leaves_nothing() {
     let error = error.to_string();
     assert!(error.contains("No such file or directory"), "{error}");
     assert!(world.is_gone(&instance));
-    assert!(!world.containers.remnants().contains(&instance));
+    assert!(!world.containers.remnants().unwrap().contains(&instance));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use policy::names::{InstanceName, TemplateName};
 use tokio::time::{Instant, sleep};
 
-use super::inventory::{Container, ContainerState, Inventory, names};
+use super::inventory::{Container, ContainerState, Inventory, is_active_anywhere, names};
 use super::{FileError, Profile, ProfileError, file_error};
 use crate::cgroups::{Cgroups, Usage};
 use crate::command::{CommandError, CommandLine, HostRunner, Runner};
@@ -132,13 +132,20 @@ impl<R: Runner> LxcContainers<R> {
     }
 
     /// Instances of which nothing is left but control groups: LXC leaves those of a start that
-    /// failed. No list shows them; [`Containers::destroy`] removes them.
-    pub fn remnants(&self) -> Vec<InstanceName> {
-        let names = self.cgroups.containers().into_iter();
-        names
-            .filter_map(|name| name.parse().ok())
-            .filter(|instance| !self.folder(instance).exists())
-            .collect()
+    /// failed. No list shows them; [`Containers::destroy`] removes them. A container that runs from
+    /// another folder than ours is none.
+    ///
+    /// # Errors
+    /// When the kernel's list of sockets cannot be read.
+    pub fn remnants(&self) -> Result<Vec<InstanceName>, FileError> {
+        let mut remnants = Vec::new();
+        for name in self.cgroups.containers() {
+            let Ok(instance) = name.parse() else { continue };
+            if !self.folder(&instance).exists() && !is_active_anywhere(&name)? {
+                remnants.push(instance);
+            }
+        }
+        Ok(remnants)
     }
 
     /// Calls an LXC program for one container.
