@@ -35,10 +35,13 @@ impl Journal {
     /// # Errors
     /// The file cannot be read or made.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let mut ticks = VecDeque::new();
+        // Only the newest lines are parsed: all of two full files would take the best part of the
+        // second within which a scaler that died is to be back.
+        let mut lines = VecDeque::new();
         for part in [&aside(path), path] {
-            read_into(&mut ticks, part)?;
+            read_lines(&mut lines, part)?;
         }
+        let ticks = parse(lines);
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         Ok(Self {
             next_sequence: ticks.back().map_or(1, |tick| tick.sequence + 1),
@@ -64,7 +67,7 @@ impl Journal {
         self.next_sequence += 1;
         self.last_by_service.insert(tick.service.clone(), tick.clone());
         let written = self.write(&tick);
-        remember(&mut self.ticks, tick);
+        push_bounded(&mut self.ticks, tick);
         written
     }
 
@@ -96,27 +99,37 @@ fn aside(path: &Path) -> PathBuf {
     path.with_extension("1.jsonl")
 }
 
-fn read_into(ticks: &mut VecDeque<Tick>, path: &Path) -> io::Result<()> {
+fn read_lines(lines: &mut VecDeque<Vec<u8>>, path: &Path) -> io::Result<()> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
     for line in BufReader::new(file).split(b'\n') {
-        if let Ok(tick) = serde_json::from_slice::<Tick>(&line?)
-            && ticks.back().is_none_or(|last| last.sequence < tick.sequence)
-        {
-            remember(ticks, tick);
-        }
+        push_bounded(lines, line?);
     }
     Ok(())
 }
 
-fn remember(ticks: &mut VecDeque<Tick>, tick: Tick) {
-    if ticks.len() == TICKS_IN_MEMORY {
-        ticks.pop_front();
+/// The ticks in these lines, as far as their sequence numbers rise.
+fn parse(lines: VecDeque<Vec<u8>>) -> VecDeque<Tick> {
+    let mut ticks: VecDeque<Tick> = VecDeque::new();
+    for line in lines {
+        if let Ok(tick) = serde_json::from_slice::<Tick>(&line)
+            && ticks.back().is_none_or(|last| last.sequence < tick.sequence)
+        {
+            ticks.push_back(tick);
+        }
     }
-    ticks.push_back(tick);
+    ticks
+}
+
+/// Adds what is newest, and forgets what is oldest where there are as many as fit in memory.
+fn push_bounded<T>(queue: &mut VecDeque<T>, newest: T) {
+    if queue.len() == TICKS_IN_MEMORY {
+        queue.pop_front();
+    }
+    queue.push_back(newest);
 }
 
 #[cfg(test)]
