@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use futures_util::{StreamExt, stream};
 use host::command::HostRunner;
 use host::id_map::{Grant, IdMap};
-use host::lxc::{Containers, LxcContainers, TemplateStore, names, remove_shared_folder};
+use host::lxc::{
+    Containers, LxcContainers, TemplateStore, names, remove_profiles, remove_shared_folder,
+};
 use host::network::Network;
 use host::records::Records;
 use host::settings::Settings;
@@ -32,6 +34,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
     progress.step("haproxy", programs.drain_and_stop_haproxy()).await?;
     progress.step("instances", instances(settings)).await?;
     progress.step("templates", async { templates(settings) }).await?;
+    progress.step("apparmor", async { apparmor() }).await?;
     progress.step("network", network(settings)).await?;
     progress.step("mounts", mounts(settings)).await?;
     progress.step("records", async { records(settings) }).await?;
@@ -110,6 +113,11 @@ fn drafts(lxc: &Path) -> Vec<PathBuf> {
     };
     let entries = fs::read_dir(lxc).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).filter(is_draft).collect()
+}
+
+/// The kernel forgets the instances' profile.
+fn apparmor() -> Result<Outcome, Error> {
+    Ok(Outcome::changed_if(remove_profiles()?, "profile removed"))
 }
 
 async fn network(settings: &Settings) -> Result<Outcome, Error> {

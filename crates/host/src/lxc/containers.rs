@@ -255,6 +255,8 @@ impl<R: Runner> Containers for LxcContainers<R> {
                 // It ended by itself in the meantime.
                 Err(CommandError::Failed { output, .. })
                     if output.stderr.contains("is not running") => {}
+                // Its monitor is still busy with the start, and answers nobody.
+                Err(CommandError::Deadline { .. }) => return self.destroy(instance).await,
                 result => drop(result?),
             }
             if self.wait_until_removed(instance).await {
