@@ -4,16 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::finding::{Check, Finding};
 
-/// The programs that Bellows runs, each with the Debian package that holds it.
-const PROGRAMS: [(&str, &str); 9] = [
+/// The programs that Bellows and LXC run for it, each with the Debian package that holds it.
+const PROGRAMS: [(&str, &str); 7] = [
     ("lxc-copy", "lxc"),
     ("lxc-stop", "lxc"),
     ("lxc-destroy", "lxc"),
     ("haproxy", "haproxy"),
     ("nft", "nftables"),
     ("ip", "iproute2"),
-    ("bridge", "iproute2"),
-    ("nsenter", "util-linux"),
     ("newuidmap", "uidmap"),
 ];
 

@@ -94,17 +94,6 @@ impl CommandLine {
         self.deadline = deadline;
         self
     }
-
-    /// The program's name as given.
-    pub fn program(&self) -> &OsStr {
-        &self.program
-    }
-
-    /// The program's input, if it has any.
-    pub fn input_text(&self) -> Option<String> {
-        let input = self.input.as_ref()?;
-        Some(String::from_utf8_lossy(input).into_owned())
-    }
 }
 
 impl fmt::Display for CommandLine {

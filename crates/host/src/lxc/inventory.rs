@@ -64,7 +64,7 @@ pub fn names(lxc: &Path) -> Result<Vec<(String, ContainerState)>, FileError> {
 
 /// The names of the containers whose monitor listens, from the text of `/proc/net/unix`. This is
 /// what `lxc-ls --active` itself reads.
-pub fn parse_active(text: &str, lxc: &Path) -> BTreeSet<String> {
+fn parse_active(text: &str, lxc: &Path) -> BTreeSet<String> {
     let folder = format!("@{}/", lxc.display());
     text.lines()
         .filter_map(|line| line.split_ascii_whitespace().nth(7))

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub use apparmor::{AppArmorProfile, remove_profiles};
 pub use containers::{ContainerError, Containers, LxcContainers};
 pub use image::{Image, ImageError, Recipe, remove_other_images};
-pub use inventory::{Container, ContainerState, Inventory, names, parse_active};
+pub use inventory::{Container, ContainerState, Inventory, names};
 pub use profile::{Profile, ProfileError};
 pub use shared_folder::{ensure_shared_folder, remove_shared_folder};
 pub use template::{TemplateError, TemplateStore};
