@@ -30,8 +30,8 @@ pub struct AppArmorProfile {
     pub text: String,
 }
 
-/// Has the kernel know a profile. One that it knows by this name is left alone. On a kernel without AppArmor there is nothing to do, and LXC ignores the
-/// name in an instance's configuration.
+/// Has the kernel know a profile. One that it knows by this name is left alone. On a kernel without
+/// AppArmor there is nothing to do, and LXC ignores the name in an instance's configuration.
 ///
 /// # Errors
 /// When the profile cannot be loaded.
@@ -39,7 +39,7 @@ pub(super) async fn ensure_profile(
     runner: &impl Runner,
     profile: &AppArmorProfile,
 ) -> Result<(), ContainerError> {
-    if !is_enabled() || loaded()?.iter().any(|name| *name == profile.name) {
+    if !is_enabled() || loaded()?.contains(&profile.name) {
         return Ok(());
     }
     let parser = CommandLine::new("apparmor_parser").args(["--replace", "--skip-cache"]);

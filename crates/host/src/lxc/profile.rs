@@ -233,6 +233,7 @@ mod tests {
         let name = "bw-store-tdeadbeef".parse().unwrap();
         let folder = Path::new("/var/lib/lxc/bw-store-tdeadbeef");
         let config = profile.template_config(&name, folder, "/bin/store", &instance()).unwrap();
+        let config = config.replace(&profile.apparmor().unwrap().name, "bellows-instance-DIGEST");
         insta::assert_snapshot!(config, @"
         # The LXC configuration of a template, which its instances inherit whole.
 
@@ -249,7 +250,7 @@ mod tests {
         lxc.cap.keep = none
         lxc.no_new_privs = 1
         lxc.seccomp.profile = /var/lib/lxc/bw-store-tdeadbeef/seccomp
-        lxc.apparmor.profile = generated
+        lxc.apparmor.profile = bellows-instance-DIGEST
 
         # What it may use, for hosts with control groups of version 1 and of version 2.
         lxc.cgroup.memory.limit_in_bytes = 67108864
