@@ -9,7 +9,7 @@ use crate::names::{InstanceName, Slot};
 use crate::plan::ActionKind;
 use crate::time::Timestamp;
 
-/// How long an instance in rotation may fail its health checks before it counts as failed. A
+/// How long an instance in rotation may fail its health checks before it is to be replaced. A
 /// single refused connection marks a server down for the 200 ms to its next check.
 const UNHEALTHY_GRACE: Duration = Duration::from_secs(2);
 
@@ -90,7 +90,8 @@ pub struct Instance {
     pub outdated: bool,
     /// The action on it that has been started and not finished.
     pub under_way: Option<ActionKind>,
-    /// Since when its health checks have failed while it was in rotation.
+    /// Whether its health checks have failed for longer than a moment while it was in rotation.
+    pub unhealthy: bool,
     unhealthy_since: Option<Timestamp>,
 }
 
@@ -103,6 +104,13 @@ impl Instance {
     /// Whether it serves, or will without further decisions.
     pub fn counts_as_capacity(&self) -> bool {
         matches!(self.phase, Phase::Starting | Phase::Ready)
+    }
+
+    /// Whether another should take its place. An unhealthy instance is replaced like an outdated
+    /// one and not stopped at once: where all are slow together, stopping all would end every
+    /// request there is.
+    pub fn should_be_replaced(&self) -> bool {
+        self.outdated || self.unhealthy
     }
 }
 
@@ -198,9 +206,6 @@ fn instance(
         _ => None,
     };
     let phase = match visible_phase(&seen) {
-        Phase::Ready if unhealthy_since.is_some_and(|at| now.since(at) >= UNHEALTHY_GRACE) => {
-            Phase::Failed
-        }
         Phase::Starting => {
             let late = |known: &Instance| match known.phase {
                 Phase::Failed => true,
@@ -221,6 +226,7 @@ fn instance(
         drained: seen.drained,
         outdated: seen.outdated,
         under_way: seen.under_way,
+        unhealthy: unhealthy_since.is_some_and(|at| now.since(at) >= UNHEALTHY_GRACE),
         unhealthy_since,
     }
 }
@@ -273,15 +279,18 @@ mod tests {
     }
 
     #[test]
-    fn a_server_down_for_a_moment_is_still_ready() {
+    fn a_server_is_unhealthy_once_it_has_been_down_for_longer_than_a_moment() {
         let down = sighting(1, Container::Running, Rotation::In { healthy: false });
         let up = sighting(1, Container::Running, Rotation::In { healthy: true });
-        let (fleet, phase) = phase_of(&Fleet::default(), down.clone(), 0);
-        assert_eq!(phase, Phase::Ready);
-        let (fleet, _) = phase_of(&fleet, up, 1);
-        let (fleet, _) = phase_of(&fleet, down.clone(), 2);
-        assert_eq!(phase_of(&fleet, down.clone(), 3).1, Phase::Ready);
-        assert_eq!(phase_of(&fleet, down, 4).1, Phase::Failed);
+        let mut fleet = Fleet::default();
+        let mut unhealthy = Vec::new();
+        for (second, seen) in (0..).zip([&down, &up, &down, &down, &down, &up]) {
+            let phase;
+            (fleet, phase) = phase_of(&fleet, seen.clone(), second);
+            assert_eq!(phase, Phase::Ready);
+            unhealthy.push(fleet.instances[0].unhealthy);
+        }
+        assert_eq!(unhealthy, [false, false, false, false, true, false]);
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub struct Situation<'a> {
 /// Plans the way from `fleet` to `decision`. A decision to hold changes nothing at all.
 ///
 /// Clones under way count as capacity and draining instances are not compensated. While an
-/// outdated instance serves, one instance more than decided is launched, and outdated ones are
+/// outdated or unhealthy instance serves, one more than decided is launched, and such ones are
 /// the first to go: a new template replaces its predecessors one by one, without a gap.
 pub fn plan(fleet: &Fleet, decision: &Decision, around: &Situation, now: Timestamp) -> Plan {
     let Decision::Target { ready: target, .. } = *decision else {
@@ -96,8 +96,8 @@ pub fn plan(fleet: &Fleet, decision: &Decision, around: &Situation, now: Timesta
     };
     let mut draft = Draft { around, plan: Plan::default() };
     draft.clean_up(fleet, now);
-    let outdated = fleet.instances().iter().any(|i| i.counts_as_capacity() && i.outdated);
-    let wanted = target + u32::from(outdated);
+    let replace = |i: &Instance| i.counts_as_capacity() && i.should_be_replaced();
+    let wanted = target + u32::from(fleet.instances().iter().any(replace));
     let missing = wanted.saturating_sub(fleet.capacity());
     let missing = draft.admit(fleet, missing);
     draft.launch(missing, now);
@@ -199,10 +199,14 @@ impl Draft<'_> {
     }
 }
 
-/// Order in which ready instances leave: outdated ones first, then the idlest, then the highest
+/// Order in which ready instances leave: those to be replaced first, then the idlest, then the highest
 /// slot, so that a service settles in its lowest slots.
 fn eagerness_to_leave(instance: &Instance) -> (bool, u32, Reverse<Slot>) {
-    (!instance.outdated, instance.in_flight.unwrap_or(u32::MAX), Reverse(instance.slot()))
+    (
+        !instance.should_be_replaced(),
+        instance.in_flight.unwrap_or(u32::MAX),
+        Reverse(instance.slot()),
+    )
 }
 
 #[cfg(test)]
@@ -226,19 +230,24 @@ mod tests {
         Decision::Target { ready, reasons: vec![Reason::OfferedLoad] }
     }
 
+    /// Nothing in the way, and four launches at once.
+    fn situation<'a>(service: &'a ServiceName, free_slots: &'a [Slot]) -> Situation<'a> {
+        Situation {
+            service,
+            free_slots,
+            launches_left: 4,
+            launches_back_off: false,
+            resting: &[],
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+
     /// What is planned, as `kind slot`, with four launches at once and slots 1 to 13.
     fn planned(sightings: Vec<Sighting>, decision: &Decision, at: u64) -> (Vec<String>, Plan) {
         let taken: Vec<_> = sightings.iter().map(|seen| seen.name.slot()).collect();
         let free: Vec<_> = slots(1..=13).filter(|slot| !taken.contains(slot)).collect();
         let service = store_name();
-        let around = Situation {
-            service: &service,
-            free_slots: &free,
-            launches_left: 4,
-            launches_back_off: false,
-            resting: &[],
-            drain_timeout: Duration::from_secs(30),
-        };
+        let around = situation(&service, &free);
         let plan = plan(&fleet(sightings), decision, &around, seconds(at));
         let text = |action: &Action| format!("{:?} {}", action.kind, action.slot);
         (plan.actions.iter().map(text).collect(), plan)
@@ -309,6 +318,25 @@ mod tests {
         assert_eq!(actions, ["Drain 2"]);
         let (actions, _) = planned(vec![one, running(3, READY)], &target(2), 0);
         assert_eq!(actions, ["Clone 2"]);
+    }
+
+    #[test]
+    fn instances_that_are_unhealthy_together_are_replaced_one_by_one_and_never_stopped_at_once() {
+        let down = |slot| running(slot, Rotation::In { healthy: false });
+        let (service, free) = (store_name(), slots(4..=9).collect::<Vec<_>>());
+        let around = situation(&service, &free);
+        let all = vec![down(1), down(2), down(3)];
+        let timeout = Duration::from_secs(10);
+        let before = Fleet::seen(&Fleet::default(), all.clone(), timeout, seconds(0));
+        let sick = Fleet::seen(&before, all.clone(), timeout, seconds(5));
+        let kinds = |fleet: &Fleet| -> Vec<_> {
+            let plan = plan(fleet, &target(3), &around, seconds(5));
+            plan.actions.iter().map(|action| (action.kind, action.slot.get())).collect()
+        };
+        assert_eq!(kinds(&sick), [(ActionKind::Clone, 4)]);
+        let with_new = [all, vec![running(4, READY)]].concat();
+        let replaced = Fleet::seen(&sick, with_new, timeout, seconds(5));
+        assert_eq!(kinds(&replaced), [(ActionKind::Drain, 3)]);
     }
 
     #[test]
