@@ -42,6 +42,10 @@ doctor *ARGS: build
 experiment NAME *ARGS: build
     @{{ programs }}/loadgen experiment "$@"
 
+# Write the page of a run, report.html in its folder; --compare RUN_DIR beside another run
+report RUN="results/latest" *ARGS: build
+    @{{ programs }}/report "$@"
+
 # Compare with the peers: object store with nginx, generator alone
 bench: setup
     cargo bench --locked

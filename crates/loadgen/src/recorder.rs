@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use report::SecondRow;
-use report::summary::{Latency, Percentiles, Requests};
+use report::summary::{Latency, OBJECTIVE_MS, Percentiles, Requests};
 
 use crate::outcome::Outcome;
 
@@ -105,6 +105,12 @@ impl Recorder {
     pub(crate) fn latency(&self) -> Latency {
         let at = |q| quantile_ms(&self.latency, q);
         Latency { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1.0) }
+    }
+
+    /// Measured ok requests that took longer than the objective allows.
+    pub(crate) fn late(&self) -> u64 {
+        let objective = micros(Duration::from_millis(OBJECTIVE_MS));
+        self.latency.len() - self.latency.count_between(0, objective)
     }
 
     /// How late the generator took the measured requests up.
@@ -237,6 +243,16 @@ mod tests {
         assert!((recorder.lateness().p99.unwrap() - 1.0).abs() < 0.01);
         let failures: Vec<_> = recorder.failures().iter().collect();
         assert_eq!(failures, [(&"status_503".to_owned(), &1), (&"timeout".to_owned(), &1)]);
+    }
+
+    #[test]
+    fn late_is_what_was_ok_but_past_the_objective() {
+        let mut recorder = Recorder::new(ms(1_000), ms(5_000));
+        for (due, latency) in [(500, 900), (1_000, 249), (1_000, 250), (1_000, 252), (1_000, 900)] {
+            recorder.finished(&outcome(due, latency, Ok(())));
+        }
+        recorder.finished(&outcome(1_000, 5_000, Err(Failure::Timeout)));
+        assert_eq!(recorder.late(), 2);
     }
 
     #[test]

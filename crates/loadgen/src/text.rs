@@ -86,6 +86,8 @@ mod tests {
             interrupted: false,
             requests: Requests { due: 100, ok: 97, failed: 2, dropped: 1, rejected: 1 },
             warm_up: Requests::default(),
+            conditions: BTreeMap::new(),
+            outside_objective_percent: Some(3.0),
             latency_ms: Latency {
                 p50: Some(4.21),
                 p95: Some(12.0),
