@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::bounds::Bounds;
-use crate::decision::{Decision, decide};
+use crate::decision::{self, Decision, decide};
 use crate::fleet::{Fleet, Sighting};
 use crate::load::{LoadHistory, Sample};
 use crate::names::{InstanceName, Slot};
-use crate::patience::NeedHistory;
 use crate::plan::{ActionKind, Plan, Situation, plan};
+use crate::reading::Reading;
 use crate::spec::ServiceSpec;
 use crate::tick::{Done, Observation, Tick};
 use crate::time::Timestamp;
@@ -19,7 +19,8 @@ use crate::time::Timestamp;
 /// What holds for a service at this turn, whatever is seen of it.
 #[derive(Debug, Clone)]
 pub struct Surroundings<'a> {
-    /// The service's description.
+    /// The service's description. Another policy in it takes over at once, without a memory; what
+    /// was decided last stays until it decides.
     pub spec: &'a ServiceSpec,
     /// The bounds in force: the file's, or those that an operator set.
     pub bounds: Bounds,
@@ -50,9 +51,10 @@ pub struct Seen {
 #[derive(Debug, Clone, Default)]
 pub struct Controller {
     load: LoadHistory,
-    needs: NeedHistory,
+    memory: decision::Memory,
     fleet: Fleet,
     decided: Option<u32>,
+    start_up: Option<Duration>,
     launches: Backoff,
     failures: BTreeMap<InstanceName, Backoff>,
 }
@@ -68,7 +70,7 @@ impl Controller {
         if let Some(sightings) = seen.sightings {
             self.fleet = Fleet::seen(&self.fleet, sightings, around.launch_timeout, now);
         }
-        let decision = self.decide(around, now);
+        let decision = self.decide(around, sample, seen.cpu_cores, now);
         let plan = self.plan(around, &decision, now);
         Tick {
             sequence: 0,
@@ -97,6 +99,9 @@ impl Controller {
             let failed = done.error.is_some();
             if done.kind == ActionKind::Clone {
                 self.launches.record(failed, done.finished_at);
+                if !failed {
+                    self.learn_start_up(done.finished_at.since(done.planned_at));
+                }
             } else {
                 let backoff = self.failures.entry(done.instance.clone()).or_default();
                 backoff.record(failed, done.finished_at);
@@ -106,10 +111,35 @@ impl Controller {
         self.failures.retain(|name, backoff| *backoff != Backoff::default() && exists(name));
     }
 
-    fn decide(&mut self, around: &Surroundings, now: Timestamp) -> Decision {
-        let current = self.decided.unwrap_or_else(|| self.fleet.capacity());
-        let load = self.load.offered();
-        let decision = decide(around.spec, around.bounds, load, &mut self.needs, current, now);
+    /// Follows the start-up times, each new one counting for an eighth.
+    fn learn_start_up(&mut self, took: Duration) {
+        self.start_up = Some(self.start_up.map_or(took, |known| known * 7 / 8 + took / 8));
+    }
+
+    fn decide(
+        &mut self,
+        around: &Surroundings,
+        sample: Option<Sample>,
+        cpu_cores: Option<f64>,
+        now: Timestamp,
+    ) -> Decision {
+        let counts = self.fleet.counts();
+        let reading = Reading {
+            now,
+            offered: self.load.offered(),
+            served_rps: self.load.answered().map(|(served, _)| served),
+            in_flight: sample.map(|sample| sample.in_flight),
+            queued: sample.map(|sample| sample.queued),
+            cpu_cores,
+            ready: counts.ready,
+            starting: counts.starting,
+            current: self.decided.unwrap_or_else(|| self.fleet.capacity()),
+            capacity: around.spec.capacity,
+            cpus: around.spec.instance.cpus,
+            start_up: self.start_up,
+            bounds: around.bounds,
+        };
+        let decision = decide(around.spec, &mut self.memory, &reading);
         if let Decision::Target { ready, .. } = decision {
             self.decided = Some(ready);
         }

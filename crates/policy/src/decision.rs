@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounds::Bounds;
-use crate::load::OfferedLoad;
-use crate::patience::NeedHistory;
+use crate::advice::Combined;
+use crate::policies::{self, Policy};
+use crate::reading::Reading;
+use crate::rules;
 use crate::spec::{PolicySpec, ServiceSpec};
-use crate::time::Timestamp;
 
 /// What a service should have, always with the reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,73 +36,119 @@ pub enum Reason {
     Burst,
     /// Requests that wait ask for more than the arrivals do.
     Backlog,
-    /// Fewer would do, but not for long enough yet.
+    /// The measure of the policy lies above its upper bound.
+    AboveUpper,
+    /// The measure of the policy lies below its lower bound.
+    BelowLower,
+    /// The measure lies between its bounds, or within the tolerance: what is, stays.
+    InBand,
+    /// The policy's window is not covered yet: what is, stays.
+    WindowFilling,
+    /// The measure's ratio to its target asks for it.
+    Utilisation,
+    /// The policy's own stabilisation window keeps what it recommended earlier.
+    Stabilised,
+    /// The mean of requests in flight over the stable window asks for it.
+    Concurrency,
+    /// The panic window asked for it, and panic never scales in.
+    Panic,
+    /// The forecast asks for more than the present load does.
+    Forecast,
+    /// The controller gives back, step by step, what the load does not use.
+    Released,
+    /// What was seen at this hour of earlier days asks for it.
+    History,
+    /// The schedule alone decides, and what is lies within its bounds.
+    Schedule,
+    /// Fewer would do, but the schedule's lower bound forbids it.
+    AtScheduledMin,
+    /// More are needed, but the schedule's upper bound forbids it.
+    AtScheduledMax,
+    /// The need has changed, but not for long enough yet.
     Patience,
+    /// The last change is too recent for the next one.
+    Cooldown,
+    /// The change is cut to the largest one allowed at once.
+    StepLimit,
     /// Fewer would do, but the lower bound forbids it.
     AtMin,
     /// More are needed, but the upper bound forbids it.
     AtMax,
+    /// A figure that a policy needs is not known: it agrees to nothing.
+    NotKnown,
+    /// The policy's figures are not set, or say nothing for this hour: what is, stays.
+    NotSet,
     /// The load is not known.
     NoData,
 }
 
-/// Decides from the load offered up to `now`. `current` is what was decided last (at the start, what
-/// serves or is about to): it is kept while nobody knows how long a lower need has held.
-///
-/// Up at once, down with patience: the number falls only to the highest need of the last
-/// `scale_in.patience`, and never while that record has a break.
-pub fn decide(
-    spec: &ServiceSpec,
-    bounds: Bounds,
-    load: Option<OfferedLoad>,
-    needs: &mut NeedHistory,
-    current: u32,
-    now: Timestamp,
-) -> Decision {
-    let Some(load) = load else {
-        needs.interrupt();
-        return Decision::Hold { reasons: vec![Reason::NoData] };
-    };
-    let need = |rps: f64| match &spec.policy {
-        PolicySpec::TargetTracking(policy) => policy.needed(rps, spec.capacity),
-    };
-    let needed = need(load.total_rps());
-    let mut reasons = vec![main_reason(&load, needed, need)];
-
-    let patience = spec.scale_in.patience;
-    needs.push(now, needed, patience);
-    let patient = needs.highest_over(patience, now).unwrap_or_else(|| needed.max(current));
-    if patient > needed {
-        reasons.push(Reason::Patience);
-    }
-
-    let ready = patient.clamp(bounds.min(), bounds.max());
-    if ready < patient {
-        reasons.push(Reason::AtMax);
-    } else if ready > patient {
-        reasons.push(Reason::AtMin);
-    }
-    Decision::Target { ready, reasons }
+/// What deciding remembers from turn to turn.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// The policy that the memories belong to.
+    policy: Option<PolicySpec>,
+    memories: Vec<policies::Memory>,
+    rules: rules::Memory,
 }
 
-/// The least unusual part of the load that explains the need.
-fn main_reason(load: &OfferedLoad, needed: u32, need: impl Fn(f64) -> u32) -> Reason {
-    if need(load.mean_rps) >= needed {
-        Reason::OfferedLoad
-    } else if need(load.mean_rps.max(load.burst_rps)) >= needed {
-        Reason::Burst
-    } else {
-        Reason::Backlog
+impl Memory {
+    /// What the policies of `spec` advise together. Where they are not the ones that advised
+    /// before, they start without a memory.
+    fn advise(&mut self, spec: &PolicySpec, reading: &Reading) -> Combined {
+        if self.policy.as_ref() != Some(spec) {
+            self.policy = Some(spec.clone());
+            self.memories = spec.policies().iter().map(Policy::memory).collect();
+        }
+        let mut combined = Combined::default();
+        for (policy, memory) in spec.policies().iter().zip(&mut self.memories) {
+            combined.hear(policy.advise(memory, reading));
+        }
+        combined
     }
+}
+
+/// Decides from what is known now: every policy advises, the rules of each direction hold back, the
+/// bounds clamp.
+///
+/// Up at once, down with patience: the number falls only to the highest need of the last
+/// `scale_in.patience`, and never while that record has a break. `reading.current` is kept while
+/// nobody knows how long a lower need has held.
+pub fn decide(spec: &ServiceSpec, memory: &mut Memory, reading: &Reading) -> Decision {
+    if reading.offered.is_none() {
+        memory.rules.interrupt();
+        return Decision::Hold { reasons: vec![Reason::NoData] };
+    }
+    let (now, current) = (reading.now, reading.current);
+    let mut reasons = Vec::with_capacity(4);
+    let need = memory.advise(&spec.policy, reading).need(current, &mut reasons);
+    let (out, inward) = (spec.scale_out, spec.scale_in.rules);
+    let allowed = memory.rules.apply(out, inward, (need, current), now, &mut reasons);
+
+    let bounds = reading.bounds;
+    let ready = allowed.clamp(bounds.min(), bounds.max());
+    if ready < allowed {
+        reasons.push(Reason::AtMax);
+    } else if ready > allowed {
+        reasons.push(Reason::AtMin);
+    }
+    memory.rules.note(current, ready, now);
+    Decision::Target { ready, reasons }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{seconds, store};
+    use crate::load::OfferedLoad;
+    use crate::policies::hpa::Hpa;
+    use crate::policies::target_tracking::TargetTracking;
+    use crate::testing::{reading, seconds, store};
 
     fn rps(mean_rps: f64) -> Option<OfferedLoad> {
         Some(OfferedLoad { mean_rps, burst_rps: 0.0, backlog_rps: 0.0 })
+    }
+
+    fn known(offered: Option<OfferedLoad>, current: u32, second: u64) -> Reading {
+        Reading { offered, current, now: seconds(second), ..reading() }
     }
 
     fn target(ready: u32, reasons: &[Reason]) -> Decision {
@@ -111,10 +157,9 @@ mod tests {
 
     #[test]
     fn more_is_decided_at_once_and_fewer_after_the_patience() {
-        let (spec, mut needs) = (store(), NeedHistory::default());
-        let mut at = |second, load, current| {
-            decide(&spec, spec.bounds, rps(load), &mut needs, current, seconds(second))
-        };
+        let (spec, mut memory) = (store(), Memory::default());
+        let mut at =
+            |second, load, current| decide(&spec, &mut memory, &known(rps(load), current, second));
         assert_eq!(at(0, 120.0, 1), target(3, &[Reason::OfferedLoad]));
         assert_eq!(at(1, 40.0, 3), target(3, &[Reason::OfferedLoad, Reason::Patience]));
         assert_eq!(at(10, 40.0, 3), target(3, &[Reason::OfferedLoad, Reason::Patience]));
@@ -123,10 +168,8 @@ mod tests {
 
     #[test]
     fn missing_data_holds_and_starts_the_patience_anew() {
-        let (spec, mut needs) = (store(), NeedHistory::default());
-        let mut at = |second, load: Option<OfferedLoad>| {
-            decide(&spec, spec.bounds, load, &mut needs, 5, seconds(second))
-        };
+        let (spec, mut memory) = (store(), Memory::default());
+        let mut at = |second, load| decide(&spec, &mut memory, &known(load, 5, second));
         assert_eq!(at(0, rps(0.0)), target(5, &[Reason::OfferedLoad, Reason::Patience]));
         assert_eq!(at(9, None), Decision::Hold { reasons: vec![Reason::NoData] });
         assert_eq!(at(11, rps(0.0)), target(5, &[Reason::OfferedLoad, Reason::Patience]));
@@ -135,23 +178,39 @@ mod tests {
 
     #[test]
     fn the_bounds_clamp_and_say_so() {
-        let (spec, mut needs) = (store(), NeedHistory::default());
-        let decision = decide(&spec, spec.bounds, rps(9e9), &mut needs, 1, seconds(0));
+        let decision = decide(&store(), &mut Memory::default(), &known(rps(9e9), 1, 0));
         assert_eq!(decision, target(10, &[Reason::OfferedLoad, Reason::AtMax]));
     }
 
     #[test]
-    fn the_reason_names_what_tipped_the_balance() {
-        let (spec, mut needs) = (store(), NeedHistory::default());
-        let mut of = |burst_rps, backlog_rps| {
-            let load = OfferedLoad { mean_rps: 40.0, burst_rps, backlog_rps };
-            match decide(&spec, spec.bounds, Some(load), &mut needs, 1, seconds(0)) {
-                Decision::Target { reasons, .. } => reasons[0],
-                Decision::Hold { .. } => unreachable!("there is data"),
-            }
+    fn a_policy_that_knows_too_little_keeps_what_is_within_the_bounds() {
+        let (mut spec, mut memory) = (store(), Memory::default());
+        spec.policy = PolicySpec::new(vec![Policy::Hpa(Hpa::default())]).unwrap();
+        let mut at = |current| {
+            let blind = Reading { ready: 0, ..known(rps(1.0), current, 0) };
+            decide(&spec, &mut memory, &blind)
         };
-        assert_eq!(of(0.0, 0.0), Reason::OfferedLoad);
-        assert_eq!(of(50.0, 0.0), Reason::Burst);
-        assert_eq!(of(0.0, 1.0), Reason::Backlog);
+        assert_eq!(at(4), target(4, &[Reason::NotKnown]));
+        assert_eq!(at(0), target(1, &[Reason::NotKnown, Reason::AtMin]));
+    }
+
+    #[test]
+    fn another_policy_takes_over_at_the_next_turn_and_patience_goes_on() {
+        let (mut spec, mut memory) = (store(), Memory::default());
+        let at = |spec: &ServiceSpec, memory: &mut Memory, current, second| {
+            decide(spec, memory, &known(rps(160.0), current, second))
+        };
+        assert_eq!(at(&spec, &mut memory, 1, 0), target(4, &[Reason::OfferedLoad]));
+        let tracking = |target_percent| {
+            let policy = Policy::TargetTracking(TargetTracking { target_percent });
+            PolicySpec::new(vec![policy]).unwrap()
+        };
+        spec.policy = tracking(40);
+        assert_eq!(at(&spec, &mut memory, 4, 1), target(8, &[Reason::OfferedLoad]));
+        spec.policy = tracking(80);
+        let patient = [Reason::OfferedLoad, Reason::Patience];
+        assert_eq!(at(&spec, &mut memory, 8, 2), target(8, &patient));
+        assert_eq!(at(&spec, &mut memory, 8, 11), target(8, &patient));
+        assert_eq!(at(&spec, &mut memory, 8, 12), target(4, &[Reason::OfferedLoad]));
     }
 }

@@ -4,6 +4,7 @@
 //! same types: what was [`controller::Seen`] of a service becomes an observation, that a
 //! [`decision`], that a [`plan`], and all of it together a [`tick`].
 
+pub mod advice;
 pub mod backoff;
 pub mod bounds;
 pub mod check;
@@ -16,11 +17,14 @@ pub mod paths;
 pub mod patience;
 pub mod plan;
 pub mod policies;
+pub mod reading;
+pub mod rules;
 pub mod slots;
 pub mod spec;
 pub mod status;
 pub mod tick;
 pub mod time;
+pub mod window;
 
 #[cfg(test)]
 mod testing;

@@ -45,6 +45,11 @@ impl NeedHistory {
         let covered = self.began.is_some_and(|began| now.since(began) >= patience);
         self.falling.front().filter(|_| covered).map(|(_, need)| *need)
     }
+
+    /// The highest need that the record holds, however far it reaches back.
+    pub fn highest(&self) -> Option<u32> {
+        self.falling.front().map(|(_, need)| *need)
+    }
 }
 
 #[cfg(test)]

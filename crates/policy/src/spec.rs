@@ -1,13 +1,17 @@
 //! A service's file: what an operator says of a service, validated.
 
+pub(crate) mod figures;
+mod policy;
 mod raw;
 
 use std::time::Duration;
 
+pub use self::policy::PolicySpec;
+
 use crate::bounds::{Bounds, BoundsError};
 use crate::names::{ImageName, NameError, ServiceName};
 use crate::paths::{HealthPath, PathError, PathPrefix};
-use crate::policies::target_tracking::TargetTracking;
+use crate::rules::Rules;
 
 /// A service, as described by its file in `services/`.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +30,8 @@ pub struct ServiceSpec {
     pub bounds: Bounds,
     /// How the number of ready instances is chosen.
     pub policy: PolicySpec,
+    /// What holds back more instances.
+    pub scale_out: Rules,
     /// How instances leave.
     pub scale_in: ScaleIn,
     /// The service's own configuration, handed to each instance as `/etc/bellows/service.toml`.
@@ -70,26 +76,10 @@ pub struct Capacity {
 /// How instances leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScaleIn {
-    /// How long a lower need must have held without a break.
-    pub patience: Duration,
+    /// What holds back fewer instances.
+    pub rules: Rules,
     /// How long a draining instance may take to finish its requests before it is stopped.
     pub drain_timeout: Duration,
-}
-
-/// How the number of ready instances is chosen, with the figures of the choice.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum PolicySpec {
-    /// Keep every instance at a share of its capacity.
-    TargetTracking(TargetTracking),
-}
-
-impl PolicySpec {
-    /// The policy's name as it is written in a service's file.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::TargetTracking(_) => "target_tracking",
-        }
-    }
 }
 
 /// Why a service's file cannot be used.
@@ -107,6 +97,22 @@ pub enum SpecError {
         value: String,
         /// What it may say.
         allowed: &'static str,
+    },
+    /// Two figures that do not fit each other.
+    #[error(
+        "{lower_key} is {lower}, {relation} {upper_key}, {upper}: lower one or raise the other"
+    )]
+    Crossed {
+        /// How they lie to each other.
+        relation: &'static str,
+        /// The key of the one that should be lower.
+        lower_key: &'static str,
+        /// What the file says there.
+        lower: String,
+        /// The key of the one that should be higher.
+        upper_key: &'static str,
+        /// What the file says there.
+        upper: String,
     },
     /// A name of the wrong form.
     #[error("{key}: {error}")]

@@ -1,8 +1,10 @@
 //! What the tests of this crate share.
 
 use crate::fleet::{Container, Rotation, Sighting};
+use crate::load::OfferedLoad;
 use crate::names::{InstanceName, ServiceName, Slot};
-use crate::spec::ServiceSpec;
+use crate::reading::Reading;
+use crate::spec::{Capacity, ServiceSpec};
 use crate::time::Timestamp;
 
 /// A service like the object store: 50 requests/s an instance, target 80%, 1 to 10 instances,
@@ -47,4 +49,29 @@ pub(crate) fn sighting(slot: u32, container: Container, rotation: Rotation) -> S
         outdated: false,
         under_way: None,
     }
+}
+
+/// What is known of an idle [`store`] with one ready instance, at the start.
+pub(crate) fn reading() -> Reading {
+    Reading {
+        now: seconds(0),
+        offered: Some(OfferedLoad::default()),
+        served_rps: Some(0.0),
+        in_flight: Some(0),
+        queued: Some(0),
+        cpu_cores: Some(0.0),
+        ready: 1,
+        starting: 0,
+        current: 1,
+        capacity: Capacity { requests_per_second: 50.0, concurrency: 8 },
+        cpus: 1.0,
+        start_up: None,
+        bounds: store().bounds,
+    }
+}
+
+/// The same, at this mean rate of arrivals.
+pub(crate) fn offered(mean_rps: f64) -> Reading {
+    let load = OfferedLoad { mean_rps, burst_rps: 0.0, backlog_rps: 0.0 };
+    Reading { offered: Some(load), ..reading() }
 }

@@ -95,7 +95,8 @@ impl Tick {
     /// The reasons that kept the decision from following the need.
     fn clamps(&self) -> Vec<Reason> {
         let (Decision::Target { reasons, .. } | Decision::Hold { reasons }) = &self.decision;
-        let is_clamp = |reason: &Reason| matches!(reason, Reason::AtMax | Reason::NoData);
+        let is_clamp =
+            |reason: &Reason| matches!(reason, Reason::AtMax | Reason::NotKnown | Reason::NoData);
         reasons.iter().copied().filter(is_clamp).collect()
     }
 }

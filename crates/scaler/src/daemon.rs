@@ -284,7 +284,7 @@ where
             name: spec.name.clone(),
             route: spec.path_prefix.to_string(),
             bounds: self.board.bounds(spec),
-            policy: spec.policy.kind().to_owned(),
+            policy: spec.policy.to_string(),
             phases: tick.observation.phases,
             instances: instances.filter_map(status).collect(),
             tick: Some(tick),

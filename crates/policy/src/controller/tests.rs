@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fleet::{Container, Phase, Rotation};
+use crate::policies::Kind;
+use crate::spec::PolicySpec;
 use crate::testing::{seconds, slots, store};
 
 /// A host with one service, moving in steps of 100 ms.
@@ -124,7 +126,9 @@ impl World {
             under_way: None,
         };
         let sightings = self.containers.iter().map(sighting).collect();
-        Seen { sample, cpu_cores: None, sightings: Some(sightings), done }
+        // Each request takes a fiftieth of a second of CPU time.
+        let cpu_cores = arrivals.map(|arrivals| arrivals as f64 / 5.0);
+        Seen { sample, cpu_cores, sightings: Some(sightings), done }
     }
 
     fn ready(&self) -> usize {
@@ -174,6 +178,29 @@ fn a_service_starts_at_its_lower_bound_and_follows_the_load_out_and_in() {
 }
 
 #[test]
+fn start_up_times_are_learnt_from_launches_that_succeed() {
+    let mut controller = Controller::default();
+    assert_eq!(controller.start_up, None);
+    controller.learn_start_up(Duration::from_millis(80));
+    controller.learn_start_up(Duration::from_millis(160));
+    assert_eq!(controller.start_up, Some(Duration::from_millis(90)));
+}
+
+#[test]
+fn another_policy_keeps_what_was_decided_until_it_decides() {
+    let mut world = World::new();
+    for _ in 0..20 {
+        world.step(&calm(20));
+    }
+    assert_eq!(world.ready(), 5);
+    // Its window of a minute is not covered yet.
+    world.spec.policy = PolicySpec::from(Kind::Threshold);
+    for _ in 0..50 {
+        assert_eq!(world.step(&calm(0)).target(), Some(5));
+    }
+}
+
+#[test]
 fn failing_launches_are_tried_again_ever_more_slowly_until_one_succeeds() {
     let mut world = World::new();
     let failing = Step { launches_fail: true, ..calm(2) };
@@ -204,5 +231,27 @@ proptest! {
         }
         prop_assert_eq!(world.ready(), 2);
         prop_assert_eq!(world.containers.len(), 2);
+    }
+
+    /// Every policy, and a change to another one in the middle: the plan checker finds nothing, and
+    /// what is decided lies within the bounds of the moment.
+    #[test]
+    fn whatever_happens_under_any_policy_the_bounds_are_kept(
+        steps in prop::collection::vec(any_step(), 2..100),
+        first in prop::sample::select(Kind::ALL),
+        second in prop::sample::select(Kind::ALL),
+    ) {
+        let mut world = World::new();
+        for (i, step) in steps.iter().enumerate() {
+            let kind = if i < steps.len() / 2 { first } else { second };
+            world.spec.policy = PolicySpec::from(kind);
+            let tick = world.step(step);
+            let target = tick.target().unwrap_or(1);
+            prop_assert!((1..=step.max).contains(&target), "{target} by {kind}");
+        }
+        for _ in 0..400 {
+            world.step(&calm(8));
+        }
+        prop_assert!((1..=10).contains(&world.ready()));
     }
 }

@@ -1,35 +1,62 @@
 //! Target tracking: keep every instance at a share of its capacity.
 
-use crate::spec::Capacity;
+use serde::{Deserialize, Serialize};
 
-/// Slack that absorbs binary rounding: 400 requests/s at 50 an instance and 80% are 10 instances,
-/// also where the quotient comes out as 10.000000000000002.
-const ROUNDING_SLACK: f64 = 1e-9;
+use super::rounding;
+use crate::advice::Advice;
+use crate::decision::Reason;
+use crate::load::OfferedLoad;
+use crate::reading::Reading;
+use crate::spec::figures::{self, PERCENT_OF_CAPACITY};
+use crate::spec::{Capacity, SpecError};
 
 /// ready = ceil(offered load / (capacity of an instance x target)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct TargetTracking {
     /// The share of an instance's capacity to aim for, 1 to 100 percent. The rest is what absorbs
     /// a rise while the next instance starts.
     pub target_percent: u32,
 }
 
-impl TargetTracking {
-    /// How many instances serve `offered_rps` requests per second at the target.
-    pub fn needed(self, offered_rps: f64, capacity: Capacity) -> u32 {
-        let per_instance = capacity.requests_per_second * f64::from(self.target_percent) / 100.0;
-        ceil_to_u32(offered_rps / per_instance - ROUNDING_SLACK)
+/// It remembers nothing.
+pub type Memory = ();
+
+impl Default for TargetTracking {
+    fn default() -> Self {
+        Self { target_percent: 80 }
     }
 }
 
-/// The next whole number, cut to the range of `u32`; not a number counts as 0.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a float-to-integer cast saturates, which is what is wanted"
-)]
-fn ceil_to_u32(value: f64) -> u32 {
-    value.ceil() as u32
+impl TargetTracking {
+    pub(super) fn check(&self) -> Result<(), SpecError> {
+        figures::within("policy.target_percent", self.target_percent, 1..=100, PERCENT_OF_CAPACITY)
+    }
+
+    pub(super) fn advise(&self, _: &mut Memory, reading: &Reading) -> Advice {
+        let Some((load, offered_rps)) = reading.offered().zip(reading.offered_rps()) else {
+            return Advice::Unknown;
+        };
+        let ready = self.needed(offered_rps, reading.capacity);
+        Advice::ready(ready, self.reason(&load, ready, reading.capacity))
+    }
+
+    /// How many instances serve `offered_rps` requests per second at the target.
+    pub fn needed(self, offered_rps: f64, capacity: Capacity) -> u32 {
+        let per_instance = capacity.requests_per_second * f64::from(self.target_percent) / 100.0;
+        rounding::ceil(offered_rps / per_instance)
+    }
+
+    /// The least unusual part of the load that explains the need.
+    fn reason(self, load: &OfferedLoad, needed: u32, capacity: Capacity) -> Reason {
+        if self.needed(load.mean_rps, capacity) >= needed {
+            Reason::OfferedLoad
+        } else if self.needed(load.mean_rps.max(load.burst_rps), capacity) >= needed {
+            Reason::Burst
+        } else {
+            Reason::Backlog
+        }
+    }
 }
 
 #[cfg(test)]
@@ -37,6 +64,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::testing::{offered, reading};
 
     const FIFTY: Capacity = Capacity { requests_per_second: 50.0, concurrency: 8 };
     const AT_80: TargetTracking = TargetTracking { target_percent: 80 };
@@ -45,6 +73,22 @@ mod tests {
     fn forty_a_second_is_one_instance_at_80_percent_of_50() {
         let needed = [0.0, 0.1, 40.0, 40.1, 400.0, 400.1].map(|rps| AT_80.needed(rps, FIFTY));
         assert_eq!(needed, [0, 1, 1, 2, 10, 11]);
+    }
+
+    #[test]
+    fn the_reason_names_what_tipped_the_balance() {
+        let of = |burst_rps, backlog_rps| {
+            let load = OfferedLoad { mean_rps: 40.0, burst_rps, backlog_rps };
+            AT_80.advise(&mut (), &Reading { offered: Some(load), ..reading() })
+        };
+        assert_eq!(of(0.0, 0.0), Advice::ready(1, Reason::OfferedLoad));
+        assert_eq!(of(50.0, 0.0), Advice::ready(2, Reason::Burst));
+        assert_eq!(of(0.0, 1.0), Advice::ready(2, Reason::Backlog));
+    }
+
+    #[test]
+    fn a_load_that_cannot_be_is_not_known() {
+        assert_eq!(AT_80.advise(&mut (), &offered(f64::NAN)), Advice::Unknown);
     }
 
     proptest! {

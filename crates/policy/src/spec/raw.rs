@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::figures::{self, DAY_MS, SPAN, check};
+use super::policy::RawPolicies;
 use super::{Capacity, InstanceSpec, Mount, PolicySpec, ScaleIn, ServiceSpec, SpecError};
 use crate::bounds::Bounds;
 use crate::names::NameError;
 use crate::paths::PathError;
-use crate::policies::target_tracking::TargetTracking;
+use crate::rules::{Rules, Step};
 
 /// Reads and judges the text of a service's file.
 pub(super) fn parse(text: &str) -> Result<ServiceSpec, SpecError> {
@@ -28,7 +30,9 @@ struct RawService {
     capacity: RawCapacity,
     bounds: RawBounds,
     #[serde(default)]
-    policy: RawPolicy,
+    policy: RawPolicies,
+    #[serde(default)]
+    scale_out: RawScaleOut,
     #[serde(default)]
     scale_in: RawScaleIn,
     #[serde(default)]
@@ -74,37 +78,40 @@ struct RawBounds {
     max: u32,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-enum RawPolicy {
-    TargetTracking { target_percent: u32 },
-}
-
-impl Default for RawPolicy {
-    fn default() -> Self {
-        Self::TargetTracking { target_percent: 80 }
-    }
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawScaleOut {
+    patience_ms: u64,
+    cooldown_ms: u64,
+    max_step: Option<u32>,
+    max_step_percent: Option<u32>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawScaleIn {
     patience_ms: u64,
+    cooldown_ms: u64,
+    max_step: Option<u32>,
+    max_step_percent: Option<u32>,
     drain_timeout_ms: u64,
 }
 
 impl Default for RawScaleIn {
     fn default() -> Self {
-        Self { patience_ms: 10_000, drain_timeout_ms: 30_000 }
+        Self {
+            patience_ms: 10_000,
+            cooldown_ms: 0,
+            max_step: None,
+            max_step_percent: None,
+            drain_timeout_ms: 30_000,
+        }
     }
 }
 
 /// What Bellows itself keeps below the state directory. An instance that could write there would
 /// say what the scaler does, or what other instances run.
 const OWN_FOLDERS: [&str; 2] = ["images", "services"];
-
-/// One day, in milliseconds: the longest patience and drain that a file may ask for.
-const DAY_MS: u64 = 86_400_000;
 
 impl RawService {
     fn judge(self) -> Result<ServiceSpec, SpecError> {
@@ -116,7 +123,8 @@ impl RawService {
             instance: self.instance.judge()?,
             capacity: self.capacity.judge()?,
             bounds: Bounds::new(self.bounds.min, self.bounds.max)?,
-            policy: self.policy.judge()?,
+            policy: PolicySpec::try_from(self.policy)?,
+            scale_out: self.scale_out.judge()?,
             scale_in: self.scale_in.judge()?,
             application: self.application,
         })
@@ -205,43 +213,51 @@ impl RawCapacity {
     }
 }
 
-impl RawPolicy {
-    fn judge(self) -> Result<PolicySpec, SpecError> {
-        match self {
-            Self::TargetTracking { target_percent } => {
-                let allowed = "1 to 100 (percent of an instance's capacity)";
-                let in_range = (1..=100).contains(&target_percent);
-                check(in_range, "policy.target_percent", target_percent, allowed)?;
-                Ok(PolicySpec::TargetTracking(TargetTracking { target_percent }))
-            }
-        }
+impl RawScaleOut {
+    fn judge(self) -> Result<Rules, SpecError> {
+        let (patience, cooldown) = (self.patience_ms, self.cooldown_ms);
+        figures::within("scale_out.patience_ms", patience, 0..=DAY_MS, SPAN)?;
+        figures::within("scale_out.cooldown_ms", cooldown, 0..=DAY_MS, SPAN)?;
+        let keys = ["scale_out.max_step", "scale_out.max_step_percent"];
+        Ok(Rules {
+            patience: Duration::from_millis(patience),
+            cooldown: Duration::from_millis(cooldown),
+            largest_step: largest_step(keys, self.max_step, self.max_step_percent)?,
+        })
     }
 }
 
 impl RawScaleIn {
     fn judge(self) -> Result<ScaleIn, SpecError> {
-        let allowed = "0 to 86400000 (milliseconds, one day)";
-        check(self.patience_ms <= DAY_MS, "scale_in.patience_ms", self.patience_ms, allowed)?;
+        let (patience, cooldown) = (self.patience_ms, self.cooldown_ms);
+        figures::within("scale_in.patience_ms", patience, 0..=DAY_MS, SPAN)?;
+        figures::within("scale_in.cooldown_ms", cooldown, 0..=DAY_MS, SPAN)?;
         let drain = self.drain_timeout_ms;
-        check(drain <= DAY_MS, "scale_in.drain_timeout_ms", drain, allowed)?;
-        Ok(ScaleIn {
-            patience: Duration::from_millis(self.patience_ms),
-            drain_timeout: Duration::from_millis(drain),
-        })
+        figures::within("scale_in.drain_timeout_ms", drain, 0..=DAY_MS, SPAN)?;
+        let keys = ["scale_in.max_step", "scale_in.max_step_percent"];
+        let rules = Rules {
+            patience: Duration::from_millis(patience),
+            cooldown: Duration::from_millis(cooldown),
+            largest_step: largest_step(keys, self.max_step, self.max_step_percent)?,
+        };
+        Ok(ScaleIn { rules, drain_timeout: Duration::from_millis(drain) })
     }
+}
+
+fn largest_step(
+    [count_key, percent_key]: [&'static str; 2],
+    count: Option<u32>,
+    percent: Option<u32>,
+) -> Result<Option<Step>, SpecError> {
+    let (checked_count, checked_percent) = (count.unwrap_or(1), percent.unwrap_or(1));
+    figures::within(count_key, checked_count, 1..=1000, "1 to 1000 (instances)")?;
+    let allowed = "1 to 10000 (percent of the instances)";
+    figures::within(percent_key, checked_percent, 1..=10_000, allowed)?;
+    Ok((count.is_some() || percent.is_some()).then_some(Step { count, percent }))
 }
 
 fn path<P: FromStr<Err = PathError>>(key: &'static str, text: &str) -> Result<P, SpecError> {
     text.parse().map_err(|error| SpecError::Path { key, error })
-}
-
-fn check(
-    holds: bool,
-    key: &'static str,
-    value: impl ToString,
-    allowed: &'static str,
-) -> Result<(), SpecError> {
-    if holds { Ok(()) } else { Err(SpecError::Value { key, value: value.to_string(), allowed }) }
 }
 
 #[cfg(test)]
@@ -274,8 +290,9 @@ mod tests {
     fn a_whole_file_is_read() {
         let spec = parse(GOOD).unwrap();
         assert_eq!(spec.bounds.max(), 10);
-        assert_eq!(spec.policy.kind(), "target_tracking");
-        assert_eq!(spec.scale_in.patience, Duration::from_secs(10));
+        assert_eq!(spec.policy.to_string(), "target_tracking");
+        assert_eq!(spec.scale_in.rules.patience, Duration::from_secs(10));
+        assert_eq!(spec.scale_out, Rules::default());
         assert_eq!(spec.application["listen"].as_str(), Some("0.0.0.0:8000"));
     }
 
@@ -329,6 +346,25 @@ mod tests {
     #[test]
     fn an_unknown_policy_is_refused_with_the_known_ones() {
         let error = parse(&format!("{GOOD}\n[policy]\nkind = \"magic\"")).unwrap_err();
-        assert!(error.to_string().contains("unknown variant `magic`, expected `target_tracking`"));
+        let message = "unknown variant `magic`, expected one of `target_tracking`, `threshold`";
+        assert!(error.to_string().contains(message), "{error}");
+    }
+
+    #[test]
+    fn the_rules_of_each_direction_are_read_and_judged() {
+        let text = "[scale_out]\nmax_step = 4\nmax_step_percent = 100\n[scale_in]\ncooldown_ms = 5";
+        let spec = parse(&format!("{GOOD}\n{text}")).unwrap();
+        let step = Step { count: Some(4), percent: Some(100) };
+        assert_eq!(spec.scale_out.largest_step, Some(step));
+        assert_eq!(spec.scale_in.rules.cooldown, Duration::from_millis(5));
+        let refused = [
+            ("[scale_out]\nmax_step = 0", "scale_out.max_step is 0: use 1 to 1000 (instances)"),
+            ("[scale_in]\ncooldown_ms = 86400001", "scale_in.cooldown_ms is 86400001: use 0 to"),
+            ("[policy]\nkind = \"hpa\"\nsync_ms = -1", "invalid value: integer `-1`"),
+        ];
+        for (text, message) in refused {
+            let error = parse(&format!("{GOOD}\n{text}")).unwrap_err().to_string();
+            assert!(error.contains(message), "{text}: {error}");
+        }
     }
 }

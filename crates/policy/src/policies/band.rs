@@ -1,0 +1,71 @@
+//! What `threshold`, `ratio` and `steps` share: a measure's mean over a window, held against an
+//! upper and a lower bound, with a wait after each change.
+
+use std::time::Duration;
+
+use super::measure::Measure;
+use crate::advice::Advice;
+use crate::decision::Reason;
+use crate::reading::Reading;
+use crate::time::Timestamp;
+use crate::window::MeanWindow;
+
+/// The bounds, and how they are watched.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Band {
+    pub(super) measure: Measure,
+    pub(super) upper_percent: f64,
+    pub(super) lower_percent: f64,
+    pub(super) window: Duration,
+    pub(super) wait: Duration,
+}
+
+/// Where the mean lies, and by how many percentage points past the bound.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Past {
+    Upper(f64),
+    Lower(f64),
+}
+
+/// What a policy with a band remembers.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    window: MeanWindow,
+    /// What is asked for until the wait is over, and since when.
+    asked: Option<(u32, Timestamp)>,
+}
+
+impl Band {
+    /// What `change` makes of the present number where the mean lies past a bound; the number
+    /// itself otherwise. A change that the rules or bounds of the service hold back is asked for
+    /// again and again, as long as the mean lies there.
+    pub(super) fn advise(
+        self,
+        memory: &mut Memory,
+        reading: &Reading,
+        change: impl Fn(Past, u32) -> u32,
+    ) -> Advice {
+        let (now, current) = (reading.now, reading.current);
+        let Some(percent) = self.measure.percent(reading) else { return Advice::Unknown };
+        memory.window.push(now, percent, self.window);
+        let Some(mean) = memory.window.mean_over(self.window, now) else {
+            return Advice::ready(current, Reason::WindowFilling);
+        };
+        // A clock that was set back must not lengthen the wait: the change counts as made now.
+        memory.asked = memory.asked.map(|(ready, at)| (ready, at.min(now)));
+        if let Some((ready, at)) = memory.asked
+            && now.since(at) < self.wait
+        {
+            return Advice::ready(ready, Reason::Cooldown);
+        }
+        let (ready, reason) = if mean >= self.upper_percent {
+            (change(Past::Upper(mean - self.upper_percent), current), Reason::AboveUpper)
+        } else if mean <= self.lower_percent {
+            (change(Past::Lower(self.lower_percent - mean), current), Reason::BelowLower)
+        } else {
+            (current, Reason::InBand)
+        };
+        memory.asked = (ready != current).then_some((ready, now));
+        Advice::ready(ready, reason)
+    }
+}

@@ -1,0 +1,187 @@
+//! `ConPaaS`: several predictors, of which the best of late is believed.
+//!
+//! H. Fernandez, G. Pierre and T. Kielmann, "Autoscaling Web Applications in Heterogeneous Cloud
+//! Infrastructures", IC2E 2014; read beside A. Ali-Eldin's excerpt of it (`ahmedaley/Autoscalers`,
+//! `ConPaaSAutoscaler.py`), which has the same three predictors over the last 20 readings: linear
+//! regression, autoregression and exponential smoothing. Here autoregression is of the first
+//! order and smoothing is Holt's; each forecasts one interval ahead, and the one that erred least
+//! on the reading just made is believed for the next one. Profiles of unlike instances are left
+//! out: instances of a service are alike.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::holt_winters::{Gains, HoltWinters};
+use super::measure::Measure;
+use super::rounding;
+use super::timer::Paced;
+use crate::advice::Advice;
+use crate::decision::Reason;
+use crate::reading::Reading;
+use crate::spec::SpecError;
+use crate::spec::figures::{self, SOME_TIME};
+use crate::window::MeanWindow;
+
+/// The predictors' figures.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Conpaas {
+    /// How many readings the predictors look at. Until there are as many, the load decides.
+    pub readings: usize,
+    /// Time from one reading to the next, and how far back the mean of the load looks.
+    pub interval_ms: u64,
+}
+
+impl Default for Conpaas {
+    /// 20 readings, every 30 s.
+    fn default() -> Self {
+        Self { readings: 20, interval_ms: 30_000 }
+    }
+}
+
+/// What it remembers.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    load: MeanWindow,
+    paced: Paced,
+    predictors: Predictors,
+}
+
+/// The readings, and what each predictor made of those before the last.
+#[derive(Debug, Clone, Default)]
+struct Predictors {
+    /// Loads in instances, newest last.
+    loads: VecDeque<f64>,
+    forecasts: Option<[f64; 3]>,
+}
+
+/// How smoothing follows level and trend.
+const SMOOTHING: Gains = Gains { level: 0.5, trend: 0.3, season: 0.0 };
+
+impl Conpaas {
+    pub(super) fn check(&self) -> Result<(), SpecError> {
+        figures::within("policy.readings", self.readings, 3..=10_000, "3 to 10000")?;
+        figures::within("policy.interval_ms", self.interval_ms, 1..=figures::DAY_MS, SOME_TIME)
+    }
+
+    pub(super) fn advise(&self, memory: &mut Memory, reading: &Reading) -> Advice {
+        let Some(load) = Measure::Offered.load(reading) else { return Advice::Unknown };
+        let interval = Duration::from_millis(self.interval_ms);
+        memory.load.push(reading.now, load, interval);
+        let load = memory.load.mean().unwrap_or(load);
+        let predictors = &mut memory.predictors;
+        memory.paced.advise(interval, reading.now, || self.step(predictors, load))
+    }
+
+    fn step(&self, predictors: &mut Predictors, load: f64) -> Advice {
+        let best = predictors.forecasts.map(|forecasts| nearest(forecasts, load));
+        predictors.loads.push_back(load);
+        while predictors.loads.len() > self.readings {
+            predictors.loads.pop_front();
+        }
+        if predictors.loads.len() < self.readings {
+            return Advice::ready(rounding::ceil(load), Reason::OfferedLoad);
+        }
+        let loads = &predictors.loads;
+        let forecasts = [line(loads), autoregression(loads), smoothing(loads)];
+        predictors.forecasts = Some(forecasts);
+        let believed = forecasts[best.unwrap_or(0)];
+        Advice::ready(rounding::ceil(believed), Reason::Forecast)
+    }
+}
+
+/// Which forecast came nearest; the first of equal ones.
+fn nearest(forecasts: [f64; 3], seen: f64) -> usize {
+    let error = |index: &usize| (forecasts[*index] - seen).abs();
+    (0..3).min_by(|a, b| error(a).total_cmp(&error(b))).unwrap_or(0)
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for value in values {
+        sum += value;
+        count += 1.0;
+    }
+    if count > 0.0 { sum / count } else { 0.0 }
+}
+
+/// The next value of the straight line through equidistant values.
+fn line(values: &VecDeque<f64>) -> f64 {
+    let mean_y = mean(values.iter().copied());
+    let numbers = || std::iter::successors(Some(0.0_f64), |x| Some(x + 1.0));
+    let mean_x = mean(numbers().take(values.len()));
+    let (mut xx, mut xy) = (0.0, 0.0);
+    for (x, y) in numbers().zip(values) {
+        xx += (x - mean_x) * (x - mean_x);
+        xy += (x - mean_x) * (y - mean_y);
+    }
+    let slope = if xx > 0.0 { xy / xx } else { 0.0 };
+    // The next x lies half the number of values and a half past the middle.
+    mean_y + slope * (mean_x + 1.0)
+}
+
+/// The next value of a process that falls back to its mean by a factor: the correlation of each
+/// value with the one before.
+fn autoregression(values: &VecDeque<f64>) -> f64 {
+    let mean = mean(values.iter().copied());
+    let product = |lag: usize| -> f64 {
+        values.iter().zip(values.iter().skip(lag)).map(|(a, b)| (a - mean) * (b - mean)).sum()
+    };
+    let variance = product(0);
+    let factor = if variance > 0.0 { product(1) / variance } else { 0.0 };
+    mean + factor * (values.back().copied().unwrap_or(mean) - mean)
+}
+
+/// The next value after smoothing level and trend.
+fn smoothing(values: &VecDeque<f64>) -> f64 {
+    let mut model = HoltWinters::default();
+    for value in values {
+        model.observe(*value, 0, 0, SMOOTHING);
+    }
+    model.ahead(1.0, 0).unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loads(values: &[f64]) -> VecDeque<f64> {
+        values.iter().copied().collect()
+    }
+
+    #[test]
+    fn each_predictor_does_what_its_name_says() {
+        assert!((line(&loads(&[1.0, 3.0, 5.0, 7.0])) - 9.0).abs() < 1e-9);
+        // Mean 2, deviations 1, -1, 1, -1: lag 1 gives -3 / 4, and the last deviation is -1.
+        assert!((autoregression(&loads(&[3.0, 1.0, 3.0, 1.0])) - 2.75).abs() < 1e-9);
+        // Levels 10, 15 and trend 0.3 x 5.
+        assert!((smoothing(&loads(&[10.0, 20.0])) - 16.5).abs() < 1e-9);
+        assert!((autoregression(&loads(&[4.0; 5])) - 4.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn until_there_are_enough_readings_the_load_decides() {
+        let (policy, mut predictors) = (Conpaas::default(), Predictors::default());
+        for _ in 0..19 {
+            let advice = policy.step(&mut predictors, 2.5);
+            assert_eq!(advice, Advice::ready(3, Reason::OfferedLoad));
+        }
+        assert_eq!(policy.step(&mut predictors, 2.5), Advice::ready(3, Reason::Forecast));
+    }
+
+    #[test]
+    fn the_predictor_that_erred_least_is_believed_next() {
+        let policy = Conpaas { readings: 4, ..Conpaas::default() };
+        let mut predictors = Predictors::default();
+        for load in [3.0, 1.0, 3.0, 1.0] {
+            let _ = policy.step(&mut predictors, load);
+        }
+        // Autoregression said 2.75, the line 1, smoothing less than 2: seen was 3.
+        assert_eq!(nearest(predictors.forecasts.unwrap(), 3.0), 1);
+        let advice = policy.step(&mut predictors, 3.0);
+        // Now of 1, 3, 1, 3: mean 2, factor -3 / 4, last deviation 1: 1.25.
+        assert_eq!(advice, Advice::ready(2, Reason::Forecast));
+    }
+}

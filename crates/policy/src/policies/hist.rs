@@ -1,0 +1,178 @@
+//! Hist: what was needed at this hour of earlier days.
+//!
+//! B. Urgaonkar, P. Shenoy, A. Chandra, P. Goyal and T. Wood, "Agile Dynamic Provisioning of
+//! Multi-tier Internet Applications", ACM TAAS 3(1), 2008: for each hour of the day a histogram of
+//! the load, of which a high percentile is provided for; added to it the mean of the recent
+//! under-estimates, max(0, seen - predicted); and a reactive part for what was not foreseen. The
+//! figures (730 entries an hour, the 90th percentile, 5 errors, 5% headroom) are those of
+//! A. Ali-Eldin's implementation (`ahmedaley/Autoscalers`, `Histogram.py`). Hours are of UTC.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::measure::Measure;
+use super::rounding;
+use super::timer::Paced;
+use crate::advice::Advice;
+use crate::decision::Reason;
+use crate::reading::Reading;
+use crate::spec::SpecError;
+use crate::spec::figures::{self, SOME_TIME};
+use crate::window::MeanWindow;
+
+/// The predictor's figures.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hist {
+    /// Which percentile of an hour's history is provided for.
+    pub percentile: u32,
+    /// How many entries of each hour are kept.
+    pub entries_per_hour: usize,
+    /// Over how many intervals the under-estimates are averaged.
+    pub errors: usize,
+    /// What is added to the load where it exceeds the prediction.
+    pub headroom_percent: f64,
+    /// Time from one entry to the next, and how far back the mean of the load looks.
+    pub interval_ms: u64,
+}
+
+impl Default for Hist {
+    /// The 90th percentile of 730 entries, 5 errors, 5%, every 30 s.
+    fn default() -> Self {
+        Self {
+            percentile: 90,
+            entries_per_hour: 730,
+            errors: 5,
+            headroom_percent: 5.0,
+            interval_ms: 30_000,
+        }
+    }
+}
+
+/// What it remembers: 35 KB at the default figures, once each hour is full.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    load: MeanWindow,
+    paced: Paced,
+    history: History,
+}
+
+/// The instances that were needed.
+#[derive(Debug, Clone, Default)]
+struct History {
+    /// By hour of the day. More than 65,535 count as that: a host holds 750.
+    hours: Box<[VecDeque<u16>; 24]>,
+    /// By how many the last predictions fell short.
+    errors: VecDeque<u32>,
+    predicted: Option<u32>,
+}
+
+const HOUR_MS: u64 = 3_600_000;
+
+impl Hist {
+    pub(super) fn check(&self) -> Result<(), SpecError> {
+        figures::within("policy.percentile", self.percentile, 1..=100, "1 to 100")?;
+        let entries = self.entries_per_hour;
+        figures::within("policy.entries_per_hour", entries, 1..=100_000, "1 to 100000")?;
+        figures::within("policy.errors", self.errors, 1..=1000, "1 to 1000")?;
+        let headroom = self.headroom_percent;
+        let allowed = "0 to 1000 (percent)";
+        figures::within("policy.headroom_percent", headroom, 0.0..=1000.0, allowed)?;
+        figures::within("policy.interval_ms", self.interval_ms, 1..=figures::DAY_MS, SOME_TIME)
+    }
+
+    pub(super) fn advise(&self, memory: &mut Memory, reading: &Reading) -> Advice {
+        let Some(load) = Measure::Offered.load(reading) else { return Advice::Unknown };
+        let interval = Duration::from_millis(self.interval_ms);
+        memory.load.push(reading.now, load, interval);
+        let load = memory.load.mean().unwrap_or(load);
+        let hour = usize::try_from(reading.now.as_millis() / HOUR_MS % 24).unwrap_or(0);
+        let history = &mut memory.history;
+        memory.paced.advise(interval, reading.now, || self.step(history, load, hour))
+    }
+
+    /// Judges the last prediction, makes the next one, and takes the load into the history.
+    fn step(&self, history: &mut History, load: f64, hour: usize) -> Advice {
+        let needed = rounding::ceil(load);
+        if let Some(predicted) = history.predicted {
+            history.errors.push_back(needed.saturating_sub(predicted));
+            while history.errors.len() > self.errors {
+                history.errors.pop_front();
+            }
+        }
+        let percentile = percentile(&history.hours[hour], self.percentile);
+        history.predicted = percentile.map(|known| known.saturating_add(mean(&history.errors)));
+
+        let entries = &mut history.hours[hour];
+        entries.push_back(u16::try_from(needed).unwrap_or(u16::MAX));
+        while entries.len() > self.entries_per_hour {
+            entries.pop_front();
+        }
+        match history.predicted {
+            Some(predicted) if predicted >= needed => Advice::ready(predicted, Reason::History),
+            _ => {
+                let enough = rounding::ceil(load * (100.0 + self.headroom_percent) / 100.0);
+                Advice::ready(enough, Reason::OfferedLoad)
+            }
+        }
+    }
+}
+
+/// The value below which this share of the entries lies; nothing without entries.
+fn percentile(entries: &VecDeque<u16>, percent: u32) -> Option<u32> {
+    let last = entries.len().checked_sub(1)?;
+    let rank = (entries.len() * percent as usize / 100).min(last);
+    let mut sorted: Vec<u16> = entries.iter().copied().collect();
+    Some(u32::from(*sorted.select_nth_unstable(rank).1))
+}
+
+/// The mean, rounded up; 0 without values.
+fn mean(values: &VecDeque<u32>) -> u32 {
+    let sum: u64 = values.iter().map(|value| u64::from(*value)).sum();
+    let mean = sum.div_ceil(values.len().max(1) as u64);
+    u32::try_from(mean).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_day_is_met_as_it_comes_the_second_as_it_was() {
+        let (hist, mut history) = (Hist::default(), History::default());
+        assert_eq!(hist.step(&mut history, 3.5, 9), Advice::ready(4, Reason::OfferedLoad));
+        for load in [7.0, 2.0, 2.0, 2.0] {
+            let _ = hist.step(&mut history, load, 9);
+        }
+        history.errors.clear();
+        // Of 4, 7, 2, 2, 2 the 90th percentile is the 7.
+        assert_eq!(hist.step(&mut history, 2.0, 9), Advice::ready(7, Reason::History));
+        let other = hist.step(&mut history, 2.0, 10);
+        assert_eq!(other, Advice::ready(3, Reason::OfferedLoad), "an hour without a history");
+    }
+
+    #[test]
+    fn what_was_not_foreseen_is_met_at_once_and_remembered_as_an_error() {
+        let (hist, mut history) = (Hist::default(), History::default());
+        for _ in 0..100 {
+            let _ = hist.step(&mut history, 2.0, 9);
+        }
+        // 12 were needed, 2 predicted: the error of 10 is a mean of 2 over 5 intervals.
+        assert_eq!(hist.step(&mut history, 12.0, 9), Advice::ready(13, Reason::OfferedLoad));
+        assert_eq!(hist.step(&mut history, 4.0, 9), Advice::ready(4, Reason::History));
+        assert_eq!(mean(&history.errors), 2);
+    }
+
+    #[test]
+    fn the_history_is_bounded() {
+        let hist = Hist { entries_per_hour: 3, errors: 2, ..Hist::default() };
+        let mut history = History::default();
+        for load in 0..10_u32 {
+            let _ = hist.step(&mut history, f64::from(load), 0);
+        }
+        assert_eq!(history.hours[0], [7, 8, 9]);
+        assert_eq!(history.errors.len(), 2);
+    }
+}

@@ -1,0 +1,169 @@
+//! Reg: reactive out, regression in.
+//!
+//! W. Iqbal, M. N. Dailey, D. Carrera and P. Janecek, "Adaptive resource provisioning for read
+//! intensive multi-tier applications in the cloud", Future Generation Computer Systems 27(6),
+//! 2011: a load above the fleet is met at once; below it, a polynomial of the second degree
+//! through the needs of late says how many instances the next interval needs. The figures (60
+//! readings, 5% out, 20% in) are those of A. Ali-Eldin's implementation
+//! (`ahmedaley/Autoscalers`, `Regression.py`).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::measure::Measure;
+use super::rounding;
+use super::timer::Paced;
+use crate::advice::Advice;
+use crate::decision::Reason;
+use crate::reading::Reading;
+use crate::spec::SpecError;
+use crate::spec::figures::{self, SOME_TIME};
+use crate::window::MeanWindow;
+
+/// The figures of both parts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reg {
+    /// How many readings the regression looks at.
+    pub readings: usize,
+    /// What is added to the load on the way out.
+    pub headroom_out_percent: f64,
+    /// What is added to the regression's result on the way in.
+    pub headroom_in_percent: f64,
+    /// Time from one reading to the next, and how far back the mean of the load looks.
+    pub interval_ms: u64,
+}
+
+impl Default for Reg {
+    /// 60 readings, 5% and 20%, every 30 s.
+    fn default() -> Self {
+        Self {
+            readings: 60,
+            headroom_out_percent: 5.0,
+            headroom_in_percent: 20.0,
+            interval_ms: 30_000,
+        }
+    }
+}
+
+/// What it remembers.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    load: MeanWindow,
+    paced: Paced,
+    /// Instances needed, newest last.
+    needs: VecDeque<f64>,
+}
+
+impl Reg {
+    pub(super) fn check(&self) -> Result<(), SpecError> {
+        figures::within("policy.readings", self.readings, 3..=10_000, "3 to 10000")?;
+        let allowed = "0 to 1000 (percent)";
+        let (out, inward) = (self.headroom_out_percent, self.headroom_in_percent);
+        figures::within("policy.headroom_out_percent", out, 0.0..=1000.0, allowed)?;
+        figures::within("policy.headroom_in_percent", inward, 0.0..=1000.0, allowed)?;
+        figures::within("policy.interval_ms", self.interval_ms, 1..=figures::DAY_MS, SOME_TIME)
+    }
+
+    pub(super) fn advise(&self, memory: &mut Memory, reading: &Reading) -> Advice {
+        let Some(load) = Measure::Offered.load(reading) else { return Advice::Unknown };
+        let interval = Duration::from_millis(self.interval_ms);
+        memory.load.push(reading.now, load, interval);
+        let load = memory.load.mean().unwrap_or(load);
+        let needs = &mut memory.needs;
+        let step = || self.step(needs, load, reading.current);
+        memory.paced.advise(interval, reading.now, step)
+    }
+
+    fn step(&self, needs: &mut VecDeque<f64>, load: f64, current: u32) -> Advice {
+        let needed = rounding::ceil(load);
+        needs.push_back(f64::from(needed));
+        while needs.len() > self.readings {
+            needs.pop_front();
+        }
+        if needed > current {
+            let enough = rounding::ceil(load * (100.0 + self.headroom_out_percent) / 100.0);
+            return Advice::ready(enough, Reason::OfferedLoad);
+        }
+        let next = if needed < current { next_of_parabola(needs) } else { None };
+        let foreseen = next.map_or(0, rounding::ceil);
+        if foreseen == 0 {
+            // Too few readings, or a parabola that falls below zero: it says nothing usable.
+            return Advice::ready(current, Reason::InBand);
+        }
+        let share = (100.0 + self.headroom_in_percent) / 100.0;
+        let enough = rounding::ceil(f64::from(foreseen) * share).min(current);
+        Advice::ready(enough, Reason::Forecast)
+    }
+}
+
+/// The next value of the parabola that fits equidistant values best by least squares; nothing for
+/// fewer than three.
+///
+/// With the x counted from their middle, sums of odd powers vanish and the normal equations fall
+/// apart into one for the slope and two for the rest.
+fn next_of_parabola(values: &VecDeque<f64>) -> Option<f64> {
+    if values.len() < 3 {
+        return None;
+    }
+    let mut count = 0.0;
+    values.iter().for_each(|_| count += 1.0);
+    let middle = (count - 1.0) / 2.0;
+    let (mut s2, mut s4, mut y, mut xy, mut x2y) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    let mut x = -middle;
+    for value in values {
+        s2 += x * x;
+        s4 += x * x * x * x;
+        y += value;
+        xy += x * value;
+        x2y += x * x * value;
+        x += 1.0;
+    }
+    let determinant = count * s4 - s2 * s2;
+    let constant = (y * s4 - x2y * s2) / determinant;
+    let square = (count * x2y - s2 * y) / determinant;
+    Some(constant + xy / s2 * x + square * x * x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(values: &[f64]) -> Option<f64> {
+        next_of_parabola(&values.iter().copied().collect())
+    }
+
+    #[test]
+    fn parabolas_are_continued() {
+        assert_eq!(next(&[1.0, 2.0]), None);
+        assert!((next(&[4.0, 4.0, 4.0]).unwrap() - 4.0).abs() < 1e-9);
+        assert!((next(&[0.0, 1.0, 4.0, 9.0, 16.0]).unwrap() - 25.0).abs() < 1e-9);
+        // By hand for 1, 2, 2, 1, with x from -1.5 to 1.5: 2.125 - 0.5 x^2, which is -1 at 2.5.
+        assert!((next(&[1.0, 2.0, 2.0, 1.0]).unwrap() + 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_load_above_the_fleet_is_met_at_once() {
+        let advice = Reg::default().step(&mut VecDeque::new(), 9.8, 5);
+        assert_eq!(advice, Advice::ready(11, Reason::OfferedLoad), "ceil(9.8 x 1.05)");
+    }
+
+    #[test]
+    fn below_it_the_parabola_decides_with_headroom_and_never_asks_for_more() {
+        let mut needs: VecDeque<f64> = [10.0, 9.0, 8.0, 7.0].into();
+        // The next of 10, 9, 8, 7, 6 is 5, and a fifth more 6.
+        let advice = Reg::default().step(&mut needs, 6.0, 10);
+        assert_eq!(advice, Advice::ready(6, Reason::Forecast));
+        let mut rising: VecDeque<f64> = [2.0, 3.0, 4.0, 5.0].into();
+        let advice = Reg::default().step(&mut rising, 6.0, 7);
+        assert_eq!(advice, Advice::ready(7, Reason::Forecast));
+    }
+
+    #[test]
+    fn too_few_readings_change_nothing() {
+        let advice = Reg::default().step(&mut VecDeque::new(), 1.0, 5);
+        assert_eq!(advice, Advice::ready(5, Reason::InBand));
+    }
+}

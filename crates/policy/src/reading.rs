@@ -1,0 +1,63 @@
+//! What a policy is told at one turn. "Not known" is a value of its own, never 0.
+
+use std::time::Duration;
+
+use crate::bounds::Bounds;
+use crate::load::OfferedLoad;
+use crate::spec::Capacity;
+use crate::time::Timestamp;
+
+/// Everything that the policies may base their advice on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// The moment of the turn.
+    pub now: Timestamp,
+    /// Load offered up to now.
+    pub offered: Option<OfferedLoad>,
+    /// Requests answered per second.
+    pub served_rps: Option<f64>,
+    /// Requests that instances work on.
+    pub in_flight: Option<u32>,
+    /// Requests that wait in the load balancer.
+    pub queued: Option<u32>,
+    /// CPU time that all instances together use, in cores.
+    pub cpu_cores: Option<f64>,
+    /// Instances in rotation.
+    pub ready: u32,
+    /// Instances that are being made.
+    pub starting: u32,
+    /// How many ready instances were decided on last; at the start, how many serve or are about to.
+    pub current: u32,
+    /// What one instance can do.
+    pub capacity: Capacity,
+    /// Share of CPU time that one instance is given, in cores.
+    pub cpus: f64,
+    /// How long an instance took of late from its clone to its first good health check.
+    pub start_up: Option<Duration>,
+    /// The bounds in force.
+    pub bounds: Bounds,
+}
+
+impl Reading {
+    /// Load offered, where each part of it can be true.
+    pub fn offered(&self) -> Option<OfferedLoad> {
+        let load = self.offered?;
+        let parts = [load.mean_rps, load.burst_rps, load.backlog_rps];
+        parts.iter().all(|part| known(Some(*part)).is_some()).then_some(load)
+    }
+
+    /// Load offered in requests per second, all that speaks for it together.
+    pub fn offered_rps(&self) -> Option<f64> {
+        known(self.offered().map(|load| load.total_rps()))
+    }
+
+    /// Requests that wait or are being worked on.
+    pub fn backlog(&self) -> Option<f64> {
+        Some(f64::from(self.queued?) + f64::from(self.in_flight?))
+    }
+}
+
+/// A figure that can be true: absurd ones (negative, infinite, not a number) are not known.
+pub(crate) fn known(figure: Option<f64>) -> Option<f64> {
+    figure.filter(|value| value.is_finite() && *value >= 0.0)
+}

@@ -1,0 +1,184 @@
+//! The rules per direction that stand between what the policies need and what is decided:
+//! patience, cooldown and the largest step.
+
+use std::time::Duration;
+
+use crate::decision::Reason;
+use crate::patience::NeedHistory;
+use crate::time::Timestamp;
+
+/// The rules of one direction, out or in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rules {
+    /// How long the need must have stayed beyond the number that is decided, without a break. The
+    /// least of what was asked for in that time is done.
+    pub patience: Duration,
+    /// Out: the least time from one rise to the next. In: from any change to a fall, so that
+    /// nothing is taken away that was just given.
+    pub cooldown: Duration,
+    /// The largest change at once; nothing for any.
+    pub largest_step: Option<Step>,
+}
+
+/// The largest change at once. Where both are given, the larger one counts; it is one instance at
+/// least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// Instances.
+    pub count: Option<u32>,
+    /// Percent of the number decided before, rounded up.
+    pub percent: Option<u32>,
+}
+
+impl Step {
+    /// The largest change from `current`, in instances.
+    pub fn from(self, current: u32) -> u32 {
+        let share = |percent| u32::saturating_mul(current, percent).div_ceil(100);
+        let count = self.count.unwrap_or(0);
+        count.max(self.percent.map_or(0, share)).max(1)
+    }
+}
+
+/// What the rules remember from turn to turn.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// Needs, for the highest of late.
+    needs: NeedHistory,
+    /// The distance of each need to the highest number there is, for the lowest of late.
+    mirrored: NeedHistory,
+    last_rise: Option<Timestamp>,
+    last_change: Option<Timestamp>,
+}
+
+impl Memory {
+    /// Nothing is known of the need at this turn: patience starts anew.
+    pub fn interrupt(&mut self) {
+        self.needs.interrupt();
+        self.mirrored.interrupt();
+    }
+
+    /// The number that the rules let through at `now`, where `need` is needed and `current` was
+    /// decided last. Each rule that changed it goes to `reasons`.
+    pub fn apply(
+        &mut self,
+        out: Rules,
+        inward: Rules,
+        (need, current): (u32, u32),
+        now: Timestamp,
+        reasons: &mut Vec<Reason>,
+    ) -> u32 {
+        let patient = self.patient(out.patience, inward.patience, (need, current), now);
+        if patient != need {
+            reasons.push(Reason::Patience);
+        }
+        // A clock that was set back must not lengthen the wait: the change counts as made now.
+        self.last_rise = self.last_rise.map(|at| at.min(now));
+        self.last_change = self.last_change.map(|at| at.min(now));
+        let (rules, since) =
+            if patient > current { (out, self.last_rise) } else { (inward, self.last_change) };
+        let cools = since.is_some_and(|at| now.since(at) < rules.cooldown);
+        if cools && patient != current {
+            reasons.push(Reason::Cooldown);
+            return current;
+        }
+        let largest = rules.largest_step.map_or(u32::MAX, |step| step.from(current));
+        if patient.abs_diff(current) > largest {
+            reasons.push(Reason::StepLimit);
+            return if patient > current { current + largest } else { current - largest };
+        }
+        patient
+    }
+
+    /// Takes note of a decision that changed `before` to `after`.
+    pub fn note(&mut self, before: u32, after: u32, now: Timestamp) {
+        if after != before {
+            self.last_change = Some(now);
+        }
+        if after > before {
+            self.last_rise = Some(now);
+        }
+    }
+
+    /// The need, held back to the lowest of late on the way out and the highest on the way in.
+    fn patient(
+        &mut self,
+        out: Duration,
+        inward: Duration,
+        (need, current): (u32, u32),
+        now: Timestamp,
+    ) -> u32 {
+        self.needs.push(now, need, inward);
+        let highest = self.needs.highest_over(inward, now).unwrap_or(need.max(current));
+        let lowest = if out.is_zero() {
+            need
+        } else {
+            self.mirrored.push(now, u32::MAX - need, out);
+            let mirrored = self.mirrored.highest_over(out, now);
+            mirrored.map_or(need.min(current), |distance| u32::MAX - distance)
+        };
+        if current < lowest { lowest } else { current.min(highest) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::seconds;
+
+    const NONE: Rules =
+        Rules { patience: Duration::ZERO, cooldown: Duration::ZERO, largest_step: None };
+
+    /// Follows needs, one a second, from `current` on.
+    fn follow(out: Rules, inward: Rules, current: u32, needs: &[u32]) -> Vec<u32> {
+        let (mut memory, mut current) = (Memory::default(), current);
+        let mut decided = Vec::new();
+        for (second, need) in (0..).zip(needs) {
+            let (now, mut reasons) = (seconds(second), Vec::new());
+            let next = memory.apply(out, inward, (*need, current), now, &mut reasons);
+            assert_eq!(next == *need, reasons.is_empty(), "{reasons:?}");
+            memory.note(current, next, now);
+            current = next;
+            decided.push(current);
+        }
+        decided
+    }
+
+    #[test]
+    fn without_rules_the_need_is_done() {
+        assert_eq!(follow(NONE, NONE, 3, &[9, 0, 4]), [9, 0, 4]);
+    }
+
+    #[test]
+    fn patience_does_the_least_that_was_asked_for_without_a_break() {
+        let two = Rules { patience: Duration::from_secs(2), ..NONE };
+        assert_eq!(follow(NONE, two, 5, &[3, 1, 2, 1, 1]), [5, 5, 3, 2, 2]);
+        assert_eq!(follow(two, NONE, 1, &[3, 5, 4, 5, 5]), [1, 1, 3, 4, 4]);
+    }
+
+    #[test]
+    fn cooldown_spaces_rises_and_keeps_falls_away_from_any_change() {
+        let three = Rules { cooldown: Duration::from_secs(3), ..NONE };
+        assert_eq!(follow(three, NONE, 1, &[2, 3, 3, 3, 4]), [2, 2, 2, 3, 3]);
+        assert_eq!(follow(NONE, three, 1, &[4, 2, 2, 2, 1]), [4, 4, 4, 2, 2]);
+        assert_eq!(follow(three, NONE, 4, &[1, 6]), [1, 6], "a fall delays no rise");
+    }
+
+    #[test]
+    fn a_clock_set_back_lengthens_no_cooldown() {
+        let three = Rules { cooldown: Duration::from_secs(3), ..NONE };
+        let (mut memory, mut reasons) = (Memory::default(), Vec::new());
+        memory.note(1, 2, seconds(1000));
+        let mut at = |second| memory.apply(three, NONE, (9, 2), seconds(second), &mut reasons);
+        assert_eq!((at(0), at(2), at(3)), (2, 2, 9));
+    }
+
+    #[test]
+    fn the_largest_step_is_the_larger_of_count_and_percent_and_one_at_least() {
+        let step = |count, percent| Step { count, percent };
+        assert_eq!(step(Some(4), Some(100)).from(3), 4);
+        assert_eq!(step(Some(4), Some(100)).from(6), 6);
+        assert_eq!(step(None, Some(10)).from(0), 1);
+        let limited = Rules { largest_step: Some(step(Some(2), None)), ..NONE };
+        assert_eq!(follow(limited, limited, 1, &[9, 9, 1]), [3, 5, 3]);
+    }
+}
