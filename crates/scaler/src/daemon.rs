@@ -10,6 +10,7 @@ use host::lxc::{ContainerState, Containers};
 use host::probe::Probe;
 use host::records::Deployed;
 use policy::controller::{Controller, Seen, Surroundings};
+use policy::fleet::Fleet;
 use policy::names::{InstanceName, ServiceName, Slot};
 use policy::plan::{Action, ActionKind};
 use policy::status::{InstanceStatus, ServiceStatus};
@@ -64,14 +65,14 @@ where
     L: LoadBalancer + 'static,
     P: Probe + 'static,
 {
-    /// A loop that has seen nothing yet.
+    /// A loop that has seen nothing yet. The board shows every service from here on.
     pub(crate) fn new(
         actor: Arc<Actor<C, L, P>>,
         services: Arc<Services>,
         board: Arc<Board>,
         pace: Pace,
     ) -> Self {
-        Self {
+        let daemon = Self {
             actor,
             services,
             board,
@@ -84,7 +85,11 @@ where
             last_stats: None,
             trouble: Trouble::default(),
             clock: Clock::default(),
+        };
+        for deployed in daemon.services.iter() {
+            daemon.show(deployed, None);
         }
+        daemon
     }
 
     /// Takes turns until `stop` completes: one a tick, and one at once whenever an action ends, so
@@ -145,7 +150,7 @@ where
             for action in tick.plan.clone() {
                 self.start(action, now);
             }
-            self.show(deployed, tick);
+            self.show(deployed, Some(tick));
         }
         if let Some(look) = look {
             self.remove_strangers(&look, now);
@@ -267,7 +272,8 @@ where
         }
     }
 
-    fn show(&self, deployed: &Deployed, tick: Tick) {
+    /// Shows the state of a service on the board, after a turn or before the first one.
+    fn show(&self, deployed: &Deployed, tick: Option<Tick>) {
         let spec = &deployed.spec;
         let fleet = self.controllers.get(&spec.name).map(Controller::fleet);
         let instances = fleet.into_iter().flat_map(|fleet| fleet.instances());
@@ -285,9 +291,9 @@ where
             route: spec.path_prefix.to_string(),
             bounds: self.board.bounds(spec),
             policy: spec.policy.to_string(),
-            phases: tick.observation.phases,
+            phases: fleet.map(Fleet::counts).unwrap_or_default(),
             instances: instances.filter_map(status).collect(),
-            tick: Some(tick),
+            tick,
         });
     }
 }

@@ -246,6 +246,13 @@ async fn a_host_that_cannot_be_listed_holds_everything() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_service_is_shown_before_the_first_turn() {
+    let rig = Rig::new();
+    assert_eq!(rig.status().tick, None);
+    assert_eq!(rig.status().phases, PhaseCounts::default());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restarted_scaler_adopts_what_runs_and_touches_nothing() {
     let mut rig = Rig::new();
     rig.ticks(20, 20).await;
