@@ -7,9 +7,9 @@ use policy::names::ServiceName;
 use policy::status::ServiceStatus;
 use policy::tick::Tick;
 use policy::time::Timestamp;
+use report::FleetHistory;
 use report::summary::Scaling;
 
-use crate::fleet::FleetHistory;
 use crate::load::Measurements;
 use crate::scaler::{Scaler, ScalerError};
 use crate::serving::PlannedInstances;

@@ -5,12 +5,14 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use policy::tick::Tick;
-use report::chart::ChartError;
-use report::{RunSeries, SecondRow, Summary};
+
+use crate::chart::ChartError;
+use crate::series::{RunSeries, SecondRow};
+use crate::summary::Summary;
 
 /// A folder whose name is that of a run, in the folder of all results.
 #[derive(Debug, Clone)]
-pub(crate) struct ResultsFolder {
+pub struct ResultsFolder {
     all: PathBuf,
     name: String,
 }
@@ -49,7 +51,7 @@ pub enum ResultsError {
 
 impl ResultsFolder {
     /// Makes the folder `name` within `all`.
-    pub(crate) fn create(all: &Path, name: &str) -> Result<Self, ResultsError> {
+    pub fn create(all: &Path, name: &str) -> Result<Self, ResultsError> {
         let folder = Self { all: all.to_owned(), name: name.to_owned() };
         let path = folder.path();
         fs::create_dir_all(all)
@@ -59,16 +61,17 @@ impl ResultsFolder {
     }
 
     /// The run's name.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
-    pub(crate) fn path(&self) -> PathBuf {
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
         self.all.join(&self.name)
     }
 
     /// Writes everything, and lets `latest` point here.
-    pub(crate) fn write(
+    pub fn write(
         &self,
         summary: &Summary,
         series: &RunSeries,
@@ -88,7 +91,7 @@ impl ResultsFolder {
             Ok(())
         })?;
         self.file("series.csv", |path, file| rows(&series.rows, path, file))?;
-        let chart = report::chart::render(series)?;
+        let chart = crate::chart::render(series)?;
         self.file("chart.svg", |path, file| {
             file.write_all(chart.as_bytes()).map_err(|source| written(path, source))
         })?;

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use report::summary::{Requests, Summary};
+use crate::summary::{Requests, Summary};
 
 /// The lines, each ended.
-pub(crate) fn summary(summary: &Summary) -> String {
+pub fn summary(summary: &Summary) -> String {
     let mut text = String::new();
     // Writing into a string cannot fail.
     let _ = lines(summary, &mut text);
@@ -67,9 +67,7 @@ fn count(value: Option<u64>) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use report::summary::{
-        CountLimit, Generator, Instances, Latency, Limits, Percentiles, Scaling,
-    };
+    use crate::summary::{CountLimit, Generator, Instances, Latency, Limits, Percentiles, Scaling};
 
     use super::*;
 
