@@ -1,5 +1,6 @@
 //! From what was measured to what is written down.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use policy::time::Timestamp;
@@ -52,7 +53,9 @@ impl Finished<'_> {
             warm_up_s: warm_up.as_secs_f64(),
             settle_s: self.settled.as_secs_f64(),
             interrupted: self.interrupted,
+            conditions: self.conditions(),
             requests,
+            outside_objective_percent: requests.outside_objective_percent(recorder.late()),
             warm_up: recorder.warm_up_requests(),
             latency_ms: recorder.latency(),
             instances: self
@@ -63,6 +66,18 @@ impl Finished<'_> {
             failures: recorder.failures().clone(),
             limits: self.limits(requests),
         }
+    }
+
+    /// What the scaler said of the service when the load began.
+    fn conditions(&self) -> BTreeMap<String, String> {
+        let mut conditions =
+            BTreeMap::from([("service".to_owned(), self.scenario.service.clone())]);
+        if let Some(followed) = self.followed {
+            let (min, max) = (followed.bounds.min(), followed.bounds.max());
+            conditions.insert("policy".to_owned(), followed.policy.clone());
+            conditions.insert("bounds".to_owned(), format!("{min} to {max} instances"));
+        }
+        conditions
     }
 
     /// The run over time; `rows` are those of the recorder.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::bounds::Bounds;
 use policy::names::ServiceName;
 use policy::status::ServiceStatus;
 use policy::tick::Tick;
@@ -21,6 +22,8 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) struct Follower {
     scaler: Scaler,
     service: ServiceName,
+    policy: String,
+    bounds: Bounds,
     start: Timestamp,
     since: u64,
     measurements: Arc<Measurements>,
@@ -37,6 +40,10 @@ pub(crate) struct Followed {
     pub(crate) history: FleetHistory,
     /// What the scaler did.
     pub(crate) scaling: Scaling,
+    /// The name of the policy in force when the load began.
+    pub(crate) policy: String,
+    /// The bounds in force then.
+    pub(crate) bounds: Bounds,
 }
 
 /// A service right before a load.
@@ -64,6 +71,8 @@ impl Follower {
         Self {
             scaler,
             service: status.name,
+            policy: status.policy,
+            bounds: status.bounds,
             start,
             since: last_sequence,
             measurements,
@@ -86,7 +95,7 @@ impl Follower {
             self.since = tick.sequence;
             if tick.service == self.service && tick.at >= self.start {
                 self.planned.tick(&tick, &log);
-                self.history.tick(&tick);
+                self.history.tick(tick.at, &tick);
                 self.ticks.push(tick);
             }
         }
@@ -107,6 +116,7 @@ impl Follower {
         let mut scaling = self.history.scaling();
         scaling.plan_to_serving_ms = self.planned.plan_to_serving_ms();
         scaling.never_served = Some(self.planned.never_served());
-        Followed { ticks: self.ticks, history: self.history, scaling }
+        let Self { ticks, history, policy, bounds, .. } = self;
+        Followed { ticks, history, scaling, policy, bounds }
     }
 }

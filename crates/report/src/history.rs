@@ -25,9 +25,10 @@ impl FleetHistory {
         Self { start, steps: vec![first], out: 0, r#in: 0, failed_actions: 0 }
     }
 
-    /// Takes in the next tick of the service.
-    pub fn tick(&mut self, tick: &Tick) {
-        let at_s = seconds_between(self.start, tick.at);
+    /// Takes in the next tick of the service, which was taken at `at`: the tick's own time, unless
+    /// that comes from a clock that was set meanwhile.
+    pub fn tick(&mut self, at: Timestamp, tick: &Tick) {
+        let at_s = seconds_between(self.start, at);
         self.steps.push(step(at_s, tick.observation.phases, tick.target()));
         for done in &tick.done {
             match (&done.error, done.kind) {

@@ -15,7 +15,7 @@ pub mod series;
 pub mod summary;
 pub mod text;
 
-pub use folder::{ResultsError, ResultsFolder};
+pub use folder::{ResultsError, ResultsFolder, TickFile};
 pub use history::FleetHistory;
 pub use recorder::Recorder;
 pub use series::{FleetStep, RunSeries, SecondRow};

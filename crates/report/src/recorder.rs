@@ -7,7 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::series::SecondRow;
-use crate::summary::{Latency, Percentiles, Requests};
+use crate::summary::{Latency, OBJECTIVE_MS, Percentiles, Requests};
 
 /// Latencies are kept to three significant digits, in microseconds.
 const DIGITS: u8 = 3;
@@ -112,9 +112,10 @@ impl Recorder {
         self.count(due, Fate::Dropped, many);
     }
 
-    /// How many of the measured requests got the expected answer within `limit`.
-    pub fn ok_within(&self, limit: Duration) -> u64 {
-        self.latency.count_between(0, micros(limit))
+    /// Measured ok requests that took longer than the objective allows.
+    pub fn late(&self) -> u64 {
+        let objective = micros(Duration::from_millis(OBJECTIVE_MS));
+        self.latency.len() - self.latency.count_between(0, objective)
     }
 
     /// Counts of the measured requests so far.
@@ -278,6 +279,16 @@ mod tests {
     }
 
     #[test]
+    fn late_is_what_was_ok_but_past_the_objective() {
+        let mut recorder = Recorder::new(ms(1_000), ms(5_000));
+        for (due, latency) in [(500, 900), (1_000, 249), (1_000, 250), (1_000, 252), (1_000, 900)] {
+            ok(&mut recorder, due, latency);
+        }
+        recorder.failed(ms(1_000), ms(6_000), "timeout", false, 1);
+        assert_eq!(recorder.late(), 2);
+    }
+
+    #[test]
     fn a_second_knows_what_was_due_in_it_and_what_was_served_in_it() {
         let mut recorder = Recorder::new(ms(0), ms(5_000));
         ok(&mut recorder, 900, 1_500);
@@ -293,7 +304,7 @@ mod tests {
         let mut recorder = Recorder::new(ms(0), ms(5_000)).without_rows();
         recorder.ok(ms(0), ms(10), 90);
         recorder.ok(ms(0), ms(400), 10);
-        assert_eq!(recorder.ok_within(ms(250)), 90);
+        assert_eq!(recorder.late(), 10);
         assert!((recorder.latency().p50.unwrap() - 10.0).abs() < 0.1);
         assert_eq!(recorder.rows(), []);
     }

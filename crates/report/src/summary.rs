@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// The objective of a request: the expected answer within this time of the moment it was due.
+pub const OBJECTIVE_MS: u64 = 250;
+
 /// `summary.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -25,10 +28,18 @@ pub struct Summary {
     pub settle_s: f64,
     /// The run was stopped before its load was over.
     pub interrupted: bool,
+    /// Under which conditions, for people: `service`, `policy`, `bounds` and the like. Runs from
+    /// before this was kept have none.
+    #[serde(default)]
+    pub conditions: BTreeMap<String, String>,
     /// Requests that the figures count.
     pub requests: Requests,
     /// Requests of the warm-up, which no other figure counts.
     pub warm_up: Requests,
+    /// Share of the due requests that took longer than [`OBJECTIVE_MS`], failed or were dropped;
+    /// unknown without a request, and in runs from before it was kept.
+    #[serde(default)]
+    pub outside_objective_percent: Option<f64>,
     /// Latency of the ok requests, from the moment each was due.
     pub latency_ms: Latency,
     /// How many instances there were.
@@ -56,6 +67,25 @@ pub struct Requests {
     pub dropped: u64,
     /// The failed ones that were answered 429 or 503.
     pub rejected: u64,
+}
+
+impl Requests {
+    /// The share outside the objective, in percent, when `late` of the ok ones were too late.
+    pub fn outside_objective_percent(self, late: u64) -> Option<f64> {
+        let outside = late + self.failed + self.dropped;
+        (self.due > 0).then(|| 100.0 * outside as f64 / self.due as f64)
+    }
+}
+
+impl Summary {
+    /// The share of requests outside the objective, in percent: as counted, or, in a run that did
+    /// not count it, as it follows from the largest latency where that lies within the objective.
+    pub fn outside_objective(&self) -> Option<f64> {
+        self.outside_objective_percent.or_else(|| {
+            let all_in_time = self.latency_ms.max.is_some_and(|ms| ms <= OBJECTIVE_MS as f64);
+            self.requests.outside_objective_percent(0).filter(|_| all_in_time)
+        })
+    }
 }
 
 /// Percentiles of a latency, in milliseconds.
@@ -213,6 +243,13 @@ mod tests {
         limits.back_to_min: not back at the lower bound within 90 s
         ");
         assert_eq!(Limits::default().broken(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn late_failed_and_dropped_requests_are_outside_the_objective() {
+        let requests = Requests { due: 200, ok: 195, failed: 3, dropped: 2, rejected: 1 };
+        assert_eq!(requests.outside_objective_percent(5), Some(5.0));
+        assert_eq!(Requests::default().outside_objective_percent(0), None);
     }
 
     #[test]

@@ -39,9 +39,12 @@ fn lines(s: &Summary, out: &mut String) -> std::fmt::Result {
         )?;
     }
     let g = &s.generator;
-    let (p50, p99) = (known(g.lateness_ms.p50, " ms"), known(g.lateness_ms.p99, " ms"));
-    let cpu = known(g.cpu_percent, "% of a core");
-    writeln!(out, "generator  late by p50 {p50}, p99 {p99}; {cpu}")?;
+    // A simulated load has no generator.
+    if g.lateness_ms.p50.is_some() {
+        let (p50, p99) = (known(g.lateness_ms.p50, " ms"), known(g.lateness_ms.p99, " ms"));
+        let cpu = known(g.cpu_percent, "% of a core");
+        writeln!(out, "generator  late by p50 {p50}, p99 {p99}; {cpu}")?;
+    }
     if g.bottleneck {
         writeln!(
             out,
@@ -82,6 +85,8 @@ mod tests {
             warm_up_s: 5.0,
             settle_s: 12.0,
             interrupted: false,
+            conditions: BTreeMap::new(),
+            outside_objective_percent: None,
             requests: Requests { due: 100, ok: 97, failed: 2, dropped: 1, rejected: 1 },
             warm_up: Requests::default(),
             latency_ms: Latency {
