@@ -50,6 +50,10 @@ simulate *ARGS: build
 compare *ARGS: build
     @{{ programs }}/simulator compare "$@"
 
+# Write the page of a run, report.html in its folder; --compare RUN_DIR beside another run
+report RUN="results/latest" *ARGS: build
+    @{{ programs }}/report "$@"
+
 # Compare with the peers: object store with nginx, generator alone
 bench: setup
     cargo bench --locked

@@ -47,6 +47,7 @@ async fn examine(settings: &Settings) -> Findings {
     let lxc_folder = reading::nearest_existing(&settings.paths.lxc);
     let actions = reading::text("/proc/sys/kernel/seccomp/actions_avail");
     let namespaces = reading::text("/proc/sys/user/max_user_namespaces");
+    let apparmor = reading::text("/sys/module/apparmor/parameters/enabled");
     let mounts = reading::text("/proc/self/mounts").unwrap_or_default();
     let unified = reading::text("/sys/fs/cgroup/cgroup.controllers");
     let folders = [&settings.paths.state, &settings.paths.lxc];
@@ -60,6 +61,7 @@ async fn examine(settings: &Settings) -> Findings {
         kernel::user_namespaces(namespaces.as_deref()),
         id_range(settings),
         kernel::seccomp(actions.as_deref()),
+        kernel::apparmor(apparmor.as_deref(), programs::find("apparmor_parser").is_absolute()),
         kernel::network_devices(reading::network_devices().await),
         kernel::firewall(reading::firewall().await),
         ports::ports(&wanted_ports(settings).await),

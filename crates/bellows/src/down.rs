@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use futures_util::{StreamExt, stream};
 use host::command::HostRunner;
 use host::id_map::{Grant, IdMap};
-use host::lxc::{Containers, LxcContainers, TemplateStore, names, remove_shared_folder};
+use host::lxc::{
+    Containers, LxcContainers, TemplateStore, names, remove_profiles, remove_shared_folder,
+};
 use host::network::Network;
 use host::records::Records;
 use host::settings::Settings;
@@ -25,7 +27,6 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
     if !nix::unistd::geteuid().is_root() {
         return Err(Error::NotRoot);
     }
-    let settings = &deployed(settings);
     let _lock = operator_lock(settings)?;
     let programs = Programs::new(settings, &Records::new(&settings.paths.state).settings_file())?;
     let mut progress = Progress::default();
@@ -33,6 +34,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
     progress.step("haproxy", programs.drain_and_stop_haproxy()).await?;
     progress.step("instances", instances(settings)).await?;
     progress.step("templates", async { templates(settings) }).await?;
+    progress.step("apparmor", async { apparmor() }).await?;
     progress.step("network", network(settings)).await?;
     progress.step("mounts", mounts(settings)).await?;
     progress.step("records", async { records(settings) }).await?;
@@ -46,12 +48,6 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
     Ok(())
 }
 
-/// The settings that the running system was brought up with, where they can be told.
-fn deployed(settings: &Settings) -> Settings {
-    let file = Records::new(&settings.paths.state).settings_file();
-    Settings::load(Some(&file)).unwrap_or_else(|_| settings.clone())
-}
-
 fn objects(settings: &Settings) -> String {
     settings.paths.state.join("objects").display().to_string()
 }
@@ -61,15 +57,33 @@ async fn instances(settings: &Settings) -> Result<Outcome, Error> {
         return Ok(Outcome::Unchanged);
     }
     let containers = LxcContainers::new(settings)?;
-    let ours: Vec<InstanceName> =
-        names(&settings.paths.lxc)?.iter().filter_map(|(name, _)| name.parse().ok()).collect();
-    let stopped: Vec<_> = stream::iter(&ours)
-        .map(|instance| containers.stop(instance))
-        .buffer_unordered(PARALLEL_STOPS)
-        .collect()
-        .await;
-    stopped.into_iter().collect::<Result<Vec<()>, _>>()?;
-    Ok(Outcome::changed_if(!ours.is_empty(), format!("{} removed", ours.len())))
+    let mut removed = 0;
+    loop {
+        // Looked for again until there are none: a launch that the scaler began before it ended may
+        // only now show.
+        let ours = instances_on_host(settings, &containers)?;
+        if ours.is_empty() {
+            return Ok(Outcome::changed_if(removed > 0, format!("{removed} removed")));
+        }
+        removed += ours.len();
+        let stopped: Vec<_> = stream::iter(&ours)
+            .map(|instance| containers.stop(instance))
+            .buffer_unordered(PARALLEL_STOPS)
+            .collect()
+            .await;
+        stopped.into_iter().collect::<Result<Vec<()>, _>>()?;
+    }
+}
+
+/// The instances that have a folder, and those of which only control groups are left.
+fn instances_on_host(
+    settings: &Settings,
+    containers: &LxcContainers,
+) -> Result<Vec<InstanceName>, Error> {
+    let listed = names(&settings.paths.lxc)?;
+    let mut ours: Vec<_> = listed.iter().filter_map(|(name, _)| name.parse().ok()).collect();
+    ours.extend(containers.remnants()?);
+    Ok(ours)
 }
 
 fn templates(settings: &Settings) -> Result<Outcome, Error> {
@@ -99,6 +113,11 @@ fn drafts(lxc: &Path) -> Vec<PathBuf> {
     };
     let entries = fs::read_dir(lxc).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).filter(is_draft).collect()
+}
+
+/// The kernel forgets the instances' profile.
+fn apparmor() -> Result<Outcome, Error> {
+    Ok(Outcome::changed_if(remove_profiles()?, "profile removed"))
 }
 
 async fn network(settings: &Settings) -> Result<Outcome, Error> {

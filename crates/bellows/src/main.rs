@@ -2,6 +2,7 @@
 
 mod api;
 mod cli;
+mod deployed;
 mod doctor;
 mod down;
 mod error;
@@ -34,11 +35,12 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), Error> {
     let place = &cli.place;
     let settings = || tree::settings(place).map(|(settings, _)| settings);
+    let running = || settings().map(|edited| deployed::settings(&edited).unwrap_or(edited));
     match cli.command {
         Command::Doctor => wait(doctor::run(&settings()?)),
         Command::Up => wait(up::run(place)),
-        Command::Down => wait(down::run(&settings()?)),
-        Command::Status { json } => wait(status::run(&settings()?, json)),
+        Command::Down => wait(down::run(&running()?)),
+        Command::Status { json } => wait(status::run(&running()?, json)),
         // The supervisor sleeps for most of its life: it gets no runtime.
         Command::Supervise { run, name, command } => supervise::run(&run, &name, &command),
     }

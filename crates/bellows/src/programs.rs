@@ -69,13 +69,13 @@ impl Programs {
         self.ensure(&self.haproxy, anew).await
     }
 
-    /// Makes sure that the scaler runs, started anew when asked or when it was built anew.
-    pub(crate) async fn scaler(&self, anew: bool) -> Result<Outcome, Error> {
+    /// Makes sure that the scaler runs, started anew when it was built anew.
+    pub(crate) async fn scaler(&self) -> Result<Outcome, Error> {
         let built_anew = match self.units.status(SCALER).await? {
             UnitStatus::Running { pid } | UnitStatus::Unsupervised { pid } => is_replaced(pid),
             UnitStatus::Restarting | UnitStatus::Stopped => false,
         };
-        self.ensure(&self.scaler, anew || built_anew).await
+        self.ensure(&self.scaler, built_anew).await
     }
 
     async fn ensure(&self, unit: &Unit, anew: bool) -> Result<Outcome, Error> {
@@ -160,9 +160,10 @@ pub(crate) fn search_path() -> Vec<PathBuf> {
 }
 
 /// The absolute path of a program, or its name where it is not found.
-fn find(program: &Path) -> PathBuf {
-    let candidates = search_path().into_iter().map(|folder| folder.join(program));
-    candidates.into_iter().find(|path| path.is_file()).unwrap_or_else(|| program.to_owned())
+pub(crate) fn find(program: impl AsRef<Path>) -> PathBuf {
+    let candidates = search_path().into_iter().map(|folder| folder.join(&program));
+    let found = candidates.into_iter().find(|path| path.is_file());
+    found.unwrap_or_else(|| program.as_ref().to_owned())
 }
 
 /// Whether the process runs a program whose file has since been replaced.
@@ -195,8 +196,8 @@ mod tests {
 
     #[test]
     fn a_program_is_found_by_its_absolute_path() {
-        assert!(find(Path::new("sh")).is_absolute());
-        assert_eq!(find(Path::new("no-such-program")), Path::new("no-such-program"));
+        assert!(find("sh").is_absolute());
+        assert_eq!(find("no-such-program"), Path::new("no-such-program"));
     }
 
     #[tokio::test]

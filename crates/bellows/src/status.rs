@@ -22,6 +22,10 @@ use view::{Decided, Instance, Program, Service, Source, View};
 
 /// Prints the view on standard output.
 pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Error> {
+    if !nix::unistd::geteuid().is_root() {
+        // Others do not see the marks of root's processes, by which the programs are found.
+        return Err(Error::NotRoot);
+    }
     let view = read(settings).await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&view).map_err(Error::Json)?);
@@ -87,14 +91,8 @@ fn instance(status: &InstanceStatus) -> Instance {
         slot: status.slot,
         address: Some(status.address),
         phase,
-        born_ms: born_ms(&status.name),
+        born_ms: status.name.birth().as_millis(),
     }
-}
-
-/// When an instance was planned: the last part of its name, in base 36.
-fn born_ms(name: &InstanceName) -> u64 {
-    let birth = name.as_str().rsplit('-').next().unwrap_or_default();
-    u64::from_str_radix(birth, 36).unwrap_or_default()
 }
 
 /// The instances as LXC has them.
@@ -114,23 +112,9 @@ fn running(settings: &Settings) -> Result<Vec<Instance>, Error> {
             address: settings.network.subnet.address(slot),
             slot,
             phase,
-            born_ms: born_ms(&name),
+            born_ms: name.birth().as_millis(),
             name: name.to_string(),
         })
     };
     Ok(containers.into_iter().filter_map(instance).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use policy::time::Timestamp;
-
-    use super::*;
-
-    #[test]
-    fn an_instances_age_is_told_by_its_name() {
-        let (service, slot) = ("a-5".parse().unwrap(), Slot::try_from(17).unwrap());
-        let name = InstanceName::new(&service, slot, Timestamp::from_millis(1_763_800_000_123));
-        assert_eq!(born_ms(&name), 1_763_800_000_123);
-    }
 }

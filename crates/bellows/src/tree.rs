@@ -59,6 +59,8 @@ pub(crate) enum TreeError {
         "service {name}: no image can be made of `{image}`: use the name of a recipe in rootfs/"
     )]
     Recipe { name: ServiceName, image: String, source: Box<ImageError> },
+    #[error("services/{name}.toml")]
+    Application { name: ServiceName, source: Box<ImageError> },
     #[error(transparent)]
     Slots(#[from] SlotsError),
 }

@@ -7,10 +7,10 @@ mod steps;
 use std::fs;
 
 use host::lock::Lock;
-use host::records::Records;
 use host::settings::Settings;
 
 use crate::cli::Place;
+use crate::deployed;
 use crate::doctor;
 use crate::error::Error;
 use crate::progress::Progress;
@@ -25,6 +25,7 @@ pub(crate) async fn run(place: &Place) -> Result<(), Error> {
     let tree = Tree::load(place).map_err(Error::Input)?;
     refuse_what_cannot_move(&tree.settings)?;
     let steps = Steps::new(&tree)?;
+    steps.check_applications().await?;
     doctor::require(&tree.settings).await?;
     let _lock = operator_lock(&tree.settings)?;
     let mut progress = Progress::default();
@@ -43,8 +44,7 @@ pub(crate) fn operator_lock(settings: &Settings) -> Result<Lock, Error> {
 
 /// While the system is up, its network, folders and ids stay where they are.
 fn refuse_what_cannot_move(settings: &Settings) -> Result<(), Error> {
-    let file = Records::new(&settings.paths.state).settings_file();
-    let Ok(deployed) = Settings::load(Some(&file)) else {
+    let Some(deployed) = deployed::settings(settings) else {
         return Ok(());
     };
     let moved = [

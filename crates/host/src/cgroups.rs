@@ -100,14 +100,11 @@ impl Cgroups {
         self.folders(container).any(|folder| folder.exists())
     }
 
-    /// Kills every process in the container's groups.
+    /// Kills every process in the container's groups, and in those that it made below them.
     pub fn kill(&self, container: &str) {
-        for folder in self.folders(container) {
-            let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-            for pid in text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 1) {
-                // One that ended in the meantime is what was wanted.
-                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-            }
+        for pid in self.folders(container).flat_map(|folder| processes(&folder)) {
+            // One that ended in the meantime is what was wanted.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
     }
 
@@ -160,12 +157,23 @@ fn parse_cpu_stat(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("usage_usec ")?.trim().parse().ok())
 }
 
+/// The processes in a group and in all below it.
+fn processes(folder: &Path) -> Vec<i32> {
+    let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    let own = text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 1);
+    own.chain(groups_in(folder).flat_map(|group| processes(&group))).collect()
+}
+
+fn groups_in(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+}
+
 /// A control group is removed from its leaves up, and its files cannot be removed at all.
 fn remove_tree(folder: &Path) {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        remove_tree(&entry.path());
-    }
+    groups_in(folder).for_each(|group| remove_tree(&group));
     // Refused while in use; the caller looks again.
     let _ = fs::remove_dir(folder);
 }
@@ -225,6 +233,15 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
         fs::write(payload.join("cpuacct.usage"), "2500000\n").unwrap();
         let usage = Usage { cpu_us: 2500, memory_bytes: None };
         assert_eq!(cgroups.usage("bw-a-1-b"), Some(usage));
+    }
+
+    #[test]
+    fn processes_in_groups_that_an_instance_made_are_found() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("system.slice/web")).unwrap();
+        fs::write(root.path().join("cgroup.procs"), "1\n100001\n").unwrap();
+        fs::write(root.path().join("system.slice/web/cgroup.procs"), "100002\n").unwrap();
+        assert_eq!(processes(root.path()), [100_001, 100_002]);
     }
 
     #[tokio::test]

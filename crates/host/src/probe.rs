@@ -19,7 +19,9 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An instance that did not become healthy in time.
 #[derive(Debug, thiserror::Error)]
-#[error("{url} did not answer 200 within {waited_ms} ms ({last}); look at the instance's log")]
+#[error(
+    "{url} did not answer 200 within {waited_ms} ms ({last}); check instance.port, health_path and [application] of its service's file"
+)]
 pub struct ProbeError {
     url: String,
     waited_ms: u128,
@@ -55,6 +57,8 @@ impl HttpProbe {
         let client = reqwest::Client::builder()
             .pool_max_idle_per_host(0)
             .no_proxy()
+            // An instance is not trusted: followed, it could have this process ask anyone anything.
+            .redirect(reqwest::redirect::Policy::none())
             .timeout(QUESTION_TIMEOUT)
             .build()?;
         Ok(Self { client })
@@ -154,6 +158,16 @@ mod tests {
         let address = server(&["503 No", "404 No", "200 OK"]).await;
         let probe = HttpProbe::new().unwrap();
         probe.until_healthy(address, "/healthz", Duration::from_secs(5)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_instance_cannot_send_it_elsewhere() {
+        let address = server(&["302 Found\r\nlocation: /elsewhere", "200 OK", "404 No"]).await;
+        let probe = HttpProbe::new().unwrap();
+        assert_eq!(
+            probe.ask(&format!("http://{address}/healthz")).await,
+            Err("the last answer was 302 Found".to_owned())
+        );
     }
 
     #[tokio::test]

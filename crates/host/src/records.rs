@@ -93,6 +93,24 @@ impl Records {
         replace(&self.settings_file(), text)
     }
 
+    /// Whether the records are these, and there are no others.
+    ///
+    /// # Errors
+    /// The folder of records cannot be read.
+    pub fn are(
+        &self,
+        settings: &str,
+        services: &[(&ServiceName, &str, &TemplateName)],
+    ) -> Result<bool, RecordError> {
+        let mut wanted: Vec<_> = services.iter().map(|(name, ..)| name.as_str()).collect();
+        wanted.sort_unstable();
+        let all_hold = services.iter().all(|(name, text, template)| {
+            let folder = self.folder().join(name.as_str());
+            holds(&folder.join(SERVICE), text) && holds(&folder.join(TEMPLATE), &line(template))
+        });
+        Ok(self.names()? == wanted && all_hold && holds(&self.settings_file(), settings))
+    }
+
     /// Makes the record of a service say this. Says whether it did not.
     ///
     /// # Errors
@@ -107,7 +125,7 @@ impl Records {
         make_folder(&folder)?;
         // The template's name comes last: it is what makes the record count.
         let changed = replace(&folder.join(SERVICE), text)?;
-        Ok(replace(&folder.join(TEMPLATE), &format!("{template}\n"))? || changed)
+        Ok(replace(&folder.join(TEMPLATE), &line(template))? || changed)
     }
 
     /// Removes the records of all services that `wanted` does not name. Gives their names.
@@ -194,9 +212,18 @@ fn make_folder(folder: &Path) -> Result<(), RecordError> {
     fs::create_dir_all(folder).map_err(RecordError::new(folder, "made"))
 }
 
+/// The content of the file that names a template.
+fn line(template: &TemplateName) -> String {
+    format!("{template}\n")
+}
+
+fn holds(file: &Path, text: &str) -> bool {
+    fs::read(file).is_ok_and(|held| held == text.as_bytes())
+}
+
 /// Makes the file read like `text`, whole or not at all. Says whether it did not.
 fn replace(file: &Path, text: &str) -> Result<bool, RecordError> {
-    if fs::read(file).is_ok_and(|held| held == text.as_bytes()) {
+    if holds(file, text) {
         return Ok(false);
     }
     let folder = file.parent().unwrap_or(Path::new("/"));
@@ -262,6 +289,21 @@ mod tests {
         fs::write(state.path().join("services/object-store/template"), "x").unwrap();
         let error = records.load().unwrap_err().to_string();
         assert!(error.contains("run `bellows up` again"), "{error}");
+    }
+
+    #[test]
+    fn records_are_compared_without_a_change() {
+        let state = tempfile::tempdir().unwrap();
+        let records = Records::new(state.path());
+        let (store, template) = (name("store"), TemplateName::new(&name("store"), 1));
+        let are = |text: &str| records.are("x = 1", &[(&store, text, &template)]).unwrap();
+        assert!(!are("a = 1"));
+        deploy(&records, "store", "a = 1", 1);
+        assert!(!are("a = 1"), "the settings are missing");
+        records.deploy_settings("x = 1").unwrap();
+        assert!(are("a = 1") && !are("a = 2"));
+        deploy(&records, "other", "", 1);
+        assert!(!are("a = 1"), "there is one too many");
     }
 
     #[test]

@@ -30,6 +30,9 @@ struct Arguments {
     /// The settings, in TOML.
     #[arg(long, value_name = "FILE", default_value = "/etc/bellows/service.toml")]
     config: PathBuf,
+    /// Judge the settings and end, with 2 when they cannot be used.
+    #[arg(long)]
+    check: bool,
 }
 
 fn main() -> ExitCode {
@@ -42,6 +45,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let config = config::load::<RawConfig, Config>(&arguments.config)?;
+    if arguments.check {
+        return Ok(());
+    }
     telemetry::init()?;
     let store = Store::open(&config.objects_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -19,10 +19,15 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Takes note of how an action that ended at `at` came out.
+    /// Takes note of how an action that ended at `at` came out. What fails while a wait lasts was
+    /// started before it, beside the failure that it is for: four launches that fail together are
+    /// one failure in a row.
     pub fn record(&mut self, failed: bool, at: Timestamp) {
         if !failed {
             *self = Self::default();
+            return;
+        }
+        if self.is_waiting(at) {
             return;
         }
         let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(10)).min(LONGEST_WAIT);
@@ -46,15 +51,28 @@ mod tests {
     fn waits_double_up_to_half_a_minute_and_a_success_ends_them() {
         let mut backoff = Backoff::default();
         let mut waits = Vec::new();
+        let mut now = seconds(0);
         for _ in 0..9 {
-            backoff.record(true, seconds(0));
-            let waiting =
-                |ms: &u64| backoff.is_waiting(seconds(0).after(Duration::from_millis(*ms)));
-            waits.push((0..40_000).step_by(500).take_while(waiting).count() * 500);
+            backoff.record(true, now);
+            let after = |ms: &u64| now.after(Duration::from_millis(*ms));
+            let over = (0..).step_by(500).find(|ms| !backoff.is_waiting(after(ms))).unwrap();
+            waits.push(over);
+            now = after(&over);
         }
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
-        backoff.record(false, seconds(0));
-        assert!(!backoff.is_waiting(seconds(0)));
+        backoff.record(true, now);
+        backoff.record(false, now);
+        assert!(!backoff.is_waiting(now));
+    }
+
+    #[test]
+    fn failures_side_by_side_count_once() {
+        let mut backoff = Backoff::default();
+        for _ in 0..4 {
+            backoff.record(true, seconds(0));
+        }
+        assert!(backoff.is_waiting(seconds(0)));
+        assert!(!backoff.is_waiting(seconds(0).after(Duration::from_millis(500))));
     }
 
     #[test]

@@ -15,9 +15,9 @@ pub struct Sample {
     pub elapsed: Duration,
     /// Requests that came for the service, whether served, queued or refused.
     pub arrivals: u64,
-    /// Requests answered by an instance.
+    /// Requests answered other than 5xx, a 429 of an instance's own limit among them.
     pub served: u64,
-    /// Requests refused: answered 429 or 503.
+    /// Requests answered 5xx, by an instance or by the load balancer.
     pub rejected: u64,
     /// Requests that wait in the load balancer now.
     pub queued: u32,

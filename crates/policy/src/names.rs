@@ -131,13 +131,14 @@ pub struct InstanceName {
     text: String,
     service: ServiceName,
     slot: Slot,
+    birth: Timestamp,
 }
 
 impl InstanceName {
     /// The name of the instance of `service` that is planned for `slot` at `birth`.
     pub fn new(service: &ServiceName, slot: Slot, birth: Timestamp) -> Self {
         let text = format!("{CONTAINER_PREFIX}{service}-{slot}-{}", base36(birth.as_millis()));
-        Self { text, service: service.clone(), slot }
+        Self { text, service: service.clone(), slot, birth }
     }
 
     /// The name as text.
@@ -154,6 +155,11 @@ impl InstanceName {
     pub fn slot(&self) -> Slot {
         self.slot
     }
+
+    /// When the instance was planned.
+    pub fn birth(&self) -> Timestamp {
+        self.birth
+    }
 }
 
 impl FromStr for InstanceName {
@@ -168,14 +174,15 @@ impl FromStr for InstanceName {
             }
             let (rest, birth) = text.strip_prefix(CONTAINER_PREFIX)?.rsplit_once('-')?;
             let (service, slot) = rest.rsplit_once('-')?;
-            let birth_is_base36 = !birth.is_empty()
-                && birth.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+            let birth_is_plain =
+                birth.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+            let birth = Timestamp::from_millis(u64::from_str_radix(birth, BIRTH_RADIX).ok()?);
             let slot_is_plain = !slot.starts_with(['0', '+']);
             let slot = Slot::try_from(slot.parse::<u32>().ok()?).ok()?;
-            (birth_is_base36 && slot_is_plain).then_some((service.parse().ok()?, slot))
+            (birth_is_plain && slot_is_plain).then_some((service.parse().ok()?, slot, birth))
         };
-        let (service, slot) = parts().ok_or_else(|| NameError::Instance(text.to_owned()))?;
-        Ok(Self { text: text.to_owned(), service, slot })
+        let (service, slot, birth) = parts().ok_or_else(|| NameError::Instance(text.to_owned()))?;
+        Ok(Self { text: text.to_owned(), service, slot, birth })
     }
 }
 
@@ -249,13 +256,17 @@ macro_rules! name_is_text {
 
 name_is_text!(ServiceName, ImageName, InstanceName, TemplateName);
 
+/// Births are written in base 36: nine digits until the year 5188.
+const BIRTH_RADIX: u32 = 36;
+
 /// A number in base 36, without leading zeros.
 fn base36(mut number: u64) -> String {
     let mut digits = Vec::new();
+    let radix = u64::from(BIRTH_RADIX);
     loop {
-        let digit = u32::try_from(number % 36).unwrap_or_default();
-        digits.push(char::from_digit(digit, 36).unwrap_or('0'));
-        number /= 36;
+        let digit = u32::try_from(number % radix).unwrap_or_default();
+        digits.push(char::from_digit(digit, BIRTH_RADIX).unwrap_or('0'));
+        number /= radix;
         if number == 0 {
             return digits.iter().rev().collect();
         }
@@ -286,6 +297,13 @@ mod tests {
     }
 
     #[test]
+    fn a_birth_is_a_plain_number_that_fits() {
+        for bad in ["", "A1", "+1", "a_b", "zzzzzzzzzzzzzz"] {
+            assert!(format!("bw-a-5-{bad}").parse::<InstanceName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn slots_outside_the_network_are_refused() {
         assert!(Slot::try_from(0).is_err());
         assert!(Slot::try_from(1001).is_err());
@@ -304,6 +322,8 @@ mod tests {
             let read: InstanceName = name.as_str().parse().unwrap();
             prop_assert_eq!(read.service(), &service);
             prop_assert_eq!(read.slot(), slot);
+            prop_assert_eq!(read.birth(), Timestamp::from_millis(birth));
+            prop_assert_eq!(&read, &name);
             prop_assert!(name.as_str().len() < 64);
         }
 

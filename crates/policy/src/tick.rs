@@ -14,9 +14,9 @@ use crate::time::Timestamp;
 pub struct Observation {
     /// Load offered, in requests per second: arrivals, and what clears the queue within a second.
     pub offered_rps: Option<f64>,
-    /// Requests answered per second over the last second.
+    /// Requests answered other than 5xx, per second over the last second.
     pub served_rps: Option<f64>,
-    /// Requests refused (429, 503) per second over the last second.
+    /// Requests answered 5xx, per second over the last second.
     pub rejected_rps: Option<f64>,
     /// Requests that wait in the load balancer.
     pub queued: Option<u32>,

@@ -8,8 +8,8 @@ use crate::scale::{Axis, label};
 use crate::series::RunSeries;
 
 /// The page, in pixels.
-pub(crate) const LEFT: f64 = 64.0;
-pub(crate) const RIGHT: f64 = 976.0;
+const LEFT: f64 = 64.0;
+const RIGHT: f64 = 976.0;
 /// The head of the page, and of each panel: title and legend.
 const PAGE_HEAD: f64 = 78.0;
 const PANEL_HEAD: f64 = 30.0;
@@ -74,6 +74,9 @@ struct LegendEntry {
     is_area: bool,
 }
 
+/// Draws a panel of a run over a time axis, between the bottom and the top of its plot.
+type Draw = fn(&RunSeries, &Axis, f64, f64) -> Panel;
+
 /// Draws the chart of a run as an SVG document of 1,000 pixels' width.
 ///
 /// # Errors
@@ -83,7 +86,12 @@ pub fn render(run: &RunSeries) -> Result<String, ChartError> {
     let time = Axis::exactly(seconds.max(run.load_end_s), LEFT, RIGHT);
     let mut top = PAGE_HEAD;
     let mut on_page = Vec::new();
-    for draw in [panels::requests, panels::instances, panels::latency] {
+    let draws: [Draw; 3] = [
+        panels::requests,
+        |run, time, bottom, top| panels::instances(run, 0, time, bottom, top),
+        |run, time, bottom, top| panels::latency(run, 0.0, time, bottom, top),
+    ];
+    for draw in draws {
         let (head, plot_top) = (top, top + PANEL_HEAD);
         let bottom = plot_top + PLOT;
         on_page.push(placed(draw(run, &time, bottom, plot_top), head, plot_top, bottom));

@@ -2,39 +2,38 @@
 
 use std::fmt::Write as _;
 
-use crate::chart::{Area, Panel, RIGHT, Stroke};
+use crate::chart::{Area, Panel, Stroke};
 use crate::scale::Axis;
 use crate::series::{FleetStep, RunSeries, SecondRow};
 
-/// The plots are 912 pixels wide.
-const MAX_POINTS: usize = 912;
-
 /// A moment, in seconds, and a value at it.
-type Point = (f64, Option<f64>);
+pub(crate) type Point = (f64, Option<f64>);
 
 /// Requests per second: offered, served and failed.
 pub(crate) fn requests(run: &RunSeries, time: &Axis, bottom: f64, top: f64) -> Panel {
-    let offered = means(&run.rows, |r| r.due);
-    let served = means(&run.rows, |r| r.served);
-    let failed = means(&run.rows, |r| r.failed + r.dropped);
+    let per_point = rows_per_point(&run.rows, time);
+    let offered = means(&run.rows, per_point, |r| r.due);
+    let served = means(&run.rows, per_point, |r| r.served);
+    let failed = means(&run.rows, per_point, |r| r.failed + r.dropped);
     let max = [&offered, &served, &failed].into_iter().flatten().filter_map(|p| p.1);
     let axis = Axis::from_zero(max.fold(0.0, f64::max), false, bottom, top);
     let stroke =
-        |name, class, points: &[Point]| Stroke { name, class, path: line(points, time, &axis) };
+        |name, class, points: &[Point]| Stroke { name, class, path: steps(points, time, &axis) };
     Panel {
         title: "requests per second",
         areas: vec![Area {
             name: "offered",
             class: "offered",
-            path: below(&line(&offered, time, &axis), bottom),
+            path: below(&steps(&offered, time, &axis), bottom),
         }],
         strokes: vec![stroke("served", "served", &served), stroke("failed", "failed", &failed)],
         axis,
     }
 }
 
-/// Instances by phase, stacked, and the number decided for.
-pub(crate) fn instances(run: &RunSeries, time: &Axis, bottom: f64, top: f64) -> Panel {
+/// Instances by phase, stacked, and the number decided for, on an axis that goes up to `reach` at
+/// least.
+pub(crate) fn instances(run: &RunSeries, reach: u32, time: &Axis, bottom: f64, top: f64) -> Panel {
     type Pick = fn(&FleetStep) -> u32;
     let phases: [(&str, &str, Pick); 5] = [
         ("ready", "ready", |s| s.ready),
@@ -45,7 +44,7 @@ pub(crate) fn instances(run: &RunSeries, time: &Axis, bottom: f64, top: f64) -> 
     ];
     let all = |s: &FleetStep| phases.iter().map(|(_, _, pick)| pick(s)).sum::<u32>();
     let max = run.fleet.iter().map(|s| all(s).max(s.decided.unwrap_or(0))).max().unwrap_or(0);
-    let axis = Axis::from_zero(f64::from(max), true, bottom, top);
+    let axis = Axis::from_zero(f64::from(max.max(reach)), true, bottom, top);
     let mut floor: Vec<u32> = vec![0; run.fleet.len()];
     let mut areas = Vec::new();
     for (name, class, pick) in phases {
@@ -64,20 +63,22 @@ pub(crate) fn instances(run: &RunSeries, time: &Axis, bottom: f64, top: f64) -> 
     Panel { title: "instances", axis, areas, strokes }
 }
 
-/// Percentiles of latency; logarithmic, for a queue that forms is a hundred times the usual.
-pub(crate) fn latency(run: &RunSeries, time: &Axis, bottom: f64, top: f64) -> Panel {
-    let p50 = maxima(&run.rows, |r| r.p50_ms);
-    let p95 = maxima(&run.rows, |r| r.p95_ms);
-    let p99 = maxima(&run.rows, |r| r.p99_ms);
+/// Percentiles of latency, on an axis that goes up to `reach` ms at least; logarithmic, for a queue
+/// that forms is a hundred times the usual.
+pub(crate) fn latency(run: &RunSeries, reach: f64, time: &Axis, bottom: f64, top: f64) -> Panel {
+    let per_point = rows_per_point(&run.rows, time);
+    let p50 = maxima(&run.rows, per_point, |r| r.p50_ms);
+    let p95 = maxima(&run.rows, per_point, |r| r.p95_ms);
+    let p99 = maxima(&run.rows, per_point, |r| r.p99_ms);
     let known = || [&p50, &p95, &p99].into_iter().flatten().filter_map(|p| p.1);
-    let (min, max) = (known().fold(f64::INFINITY, f64::min), known().fold(0.0, f64::max));
+    let (min, max) = (known().fold(f64::INFINITY, f64::min), known().fold(reach, f64::max));
     let axis = if min.is_finite() && min > 0.0 {
         Axis::decades(min, max, bottom, top)
     } else {
         Axis::decades(1.0, 100.0, bottom, top)
     };
     let stroke =
-        |name, points: &[Point]| Stroke { name, class: name, path: line(points, time, &axis) };
+        |name, points: &[Point]| Stroke { name, class: name, path: steps(points, time, &axis) };
     Panel {
         title: "latency, ms, from the moment a request was due (logarithmic)",
         areas: Vec::new(),
@@ -86,45 +87,39 @@ pub(crate) fn latency(run: &RunSeries, time: &Axis, bottom: f64, top: f64) -> Pa
     }
 }
 
-/// How many rows share a point, so that there is no more than one point to a pixel.
-fn rows_per_point(rows: &[SecondRow]) -> usize {
-    rows.len().div_ceil(MAX_POINTS).max(1)
+/// How many rows share a point, so that there is no more than one point to a pixel of the axis.
+pub(crate) fn rows_per_point(rows: &[SecondRow], time: &Axis) -> usize {
+    rows.len().div_ceil(time.pixels()).max(1)
 }
 
-/// Means over as many rows as share a pixel, each at the middle of its time.
-fn means(rows: &[SecondRow], pick: impl Fn(&SecondRow) -> u64) -> Vec<Point> {
+/// Means over as many rows as share a pixel, each from the start of its time.
+pub(crate) fn means(
+    rows: &[SecondRow],
+    per_point: usize,
+    pick: impl Fn(&SecondRow) -> u64,
+) -> Vec<Point> {
     let each = |rows: &[SecondRow]| {
         let sum = rows.iter().map(&pick).sum::<u64>();
-        (middle(rows), Some(sum as f64 / rows.len() as f64))
+        (start(rows), Some(sum as f64 / rows.len() as f64))
     };
-    rows.chunks(rows_per_point(rows)).map(each).collect()
+    rows.chunks(per_point).map(each).collect()
 }
 
 /// The same with maxima, which is what a latency must not lose.
-fn maxima(rows: &[SecondRow], pick: impl Fn(&SecondRow) -> Option<f64>) -> Vec<Point> {
+pub(crate) fn maxima(
+    rows: &[SecondRow],
+    per_point: usize,
+    pick: impl Fn(&SecondRow) -> Option<f64>,
+) -> Vec<Point> {
     let each = |rows: &[SecondRow]| {
         let max = rows.iter().filter_map(&pick).reduce(f64::max);
-        (middle(rows), max)
+        (start(rows), max)
     };
-    rows.chunks(rows_per_point(rows)).map(each).collect()
+    rows.chunks(per_point).map(each).collect()
 }
 
-fn middle(rows: &[SecondRow]) -> f64 {
-    rows.first().map_or(0.0, |r| f64::from(r.second)) + rows.len() as f64 / 2.0
-}
-
-/// Straight lines from point to point; an unknown value leaves a gap.
-fn line(points: &[Point], time: &Axis, axis: &Axis) -> String {
-    let mut path = String::new();
-    let mut pen_is_down = false;
-    for (at, value) in points {
-        if let Some(value) = value {
-            let command = if pen_is_down { 'L' } else { 'M' };
-            push(&mut path, command, time.place(*at), axis.place(*value));
-        }
-        pen_is_down = value.is_some();
-    }
-    path
+fn start(rows: &[SecondRow]) -> f64 {
+    rows.first().map_or(0.0, |r| f64::from(r.second))
 }
 
 /// The area below a line without gaps.
@@ -137,12 +132,12 @@ fn below(line: &str, bottom: f64) -> String {
 }
 
 /// Level lines from each point to the next one's moment; the last goes on to the end.
-fn steps(points: &[Point], time: &Axis, axis: &Axis) -> String {
+pub(crate) fn steps(points: &[Point], time: &Axis, axis: &Axis) -> String {
     let mut path = String::new();
     let mut pen_is_down = false;
     for (i, (at, value)) in points.iter().enumerate() {
         if let Some(value) = value {
-            let next = points.get(i + 1).map_or(RIGHT, |p| time.place(p.0));
+            let next = points.get(i + 1).map_or(time.end(), |p| time.place(p.0));
             let y = axis.place(*value);
             push(&mut path, if pen_is_down { 'L' } else { 'M' }, time.place(*at), y);
             push(&mut path, 'L', next, y);
@@ -184,14 +179,20 @@ mod tests {
     fn an_unknown_value_leaves_a_gap() {
         let (time, axis) = axes();
         let points = [(0.0, Some(1.0)), (1.0, None), (2.0, Some(2.0)), (3.0, Some(3.0))];
-        assert_eq!(line(&points, &time, &axis), "M0.0 90.0M20.0 80.0L30.0 70.0");
+        assert_eq!(
+            steps(&points, &time, &axis),
+            "M0.0 90.0L10.0 90.0M20.0 80.0L30.0 80.0L30.0 70.0L100.0 70.0"
+        );
     }
 
     #[test]
     fn the_area_below_a_line_reaches_the_bottom() {
         let (time, axis) = axes();
-        let line = line(&[(0.0, Some(1.0)), (2.0, Some(2.0)), (4.0, Some(3.0))], &time, &axis);
-        assert_eq!(below(&line, 100.0), "M0.0 90.0L20.0 80.0L40.0 70.0L40.0 100.0L0.0 100.0Z");
+        let line = steps(&[(0.0, Some(1.0)), (2.0, Some(2.0))], &time, &axis);
+        assert_eq!(
+            below(&line, 100.0),
+            "M0.0 90.0L20.0 90.0L20.0 80.0L100.0 80.0L100.0 100.0L0.0 100.0Z"
+        );
         assert_eq!(below("", 100.0), "");
     }
 
@@ -199,7 +200,7 @@ mod tests {
     fn a_step_holds_until_the_next_one() {
         let (time, axis) = axes();
         let points = [(0.0, Some(1.0)), (5.0, Some(2.0))];
-        assert_eq!(steps(&points, &time, &axis), "M0.0 90.0L50.0 90.0L50.0 80.0L976.0 80.0");
+        assert_eq!(steps(&points, &time, &axis), "M0.0 90.0L50.0 90.0L50.0 80.0L100.0 80.0");
     }
 
     #[test]
@@ -209,7 +210,7 @@ mod tests {
         let path = band(&[step(0.0), step(5.0)], &[0, 1], &[1, 3], &time, &axis);
         assert_eq!(
             path,
-            "M0.0 90.0L50.0 90.0L50.0 70.0L976.0 70.0L976.0 90.0L50.0 90.0L50.0 100.0L0.0 100.0Z"
+            "M0.0 90.0L50.0 90.0L50.0 70.0L100.0 70.0L100.0 90.0L50.0 90.0L50.0 100.0L0.0 100.0Z"
         );
     }
 
@@ -221,8 +222,9 @@ mod tests {
             ..SecondRow::default()
         };
         let rows: Vec<SecondRow> = (0..5_000).map(row).collect();
-        let points = maxima(&rows, |r| r.p99_ms);
-        assert!(points.len() <= MAX_POINTS);
+        let time = Axis::exactly(5_000.0, 0.0, 912.0);
+        let points = maxima(&rows, rows_per_point(&rows, &time), |r| r.p99_ms);
+        assert!(points.len() <= 912);
         assert_eq!(points.iter().filter(|p| p.1 == Some(900.0)).count(), 1);
     }
 }

@@ -53,6 +53,22 @@ impl Axis {
         self.from + share * (self.to - self.from)
     }
 
+    /// The largest value that has a place of its own.
+    pub(crate) const fn high(&self) -> f64 {
+        self.high
+    }
+
+    /// The place where the axis ends.
+    pub(crate) const fn end(&self) -> f64 {
+        self.to
+    }
+
+    /// How many whole pixels the axis is long.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A page is a few thousand.
+    pub(crate) fn pixels(&self) -> usize {
+        (self.to - self.from).abs().max(1.0) as usize
+    }
+
     /// The values to mark.
     pub(crate) fn marks(&self) -> Vec<f64> {
         let mut marks = Vec::new();

@@ -78,6 +78,12 @@ impl Requests {
 }
 
 impl Summary {
+    /// Whether both runs were offered the very same requests.
+    pub fn has_the_load_of(&self, other: &Self) -> bool {
+        let load = |s: &Self| (s.scenario.clone(), s.seed, s.time_factor.to_bits(), s.interrupted);
+        load(self) == load(other)
+    }
+
     /// The share of requests outside the objective, in percent: as counted, or, in a run that did
     /// not count it, as it follows from the largest latency where that lies within the objective.
     pub fn outside_objective(&self) -> Option<f64> {

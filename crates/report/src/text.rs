@@ -85,10 +85,10 @@ mod tests {
             warm_up_s: 5.0,
             settle_s: 12.0,
             interrupted: false,
-            conditions: BTreeMap::new(),
-            outside_objective_percent: None,
             requests: Requests { due: 100, ok: 97, failed: 2, dropped: 1, rejected: 1 },
             warm_up: Requests::default(),
+            conditions: BTreeMap::new(),
+            outside_objective_percent: Some(3.0),
             latency_ms: Latency {
                 p50: Some(4.21),
                 p95: Some(12.0),

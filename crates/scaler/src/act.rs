@@ -9,6 +9,7 @@ use host::probe::{Probe, ProbeError};
 use host::records::Deployed;
 use policy::names::InstanceName;
 use policy::plan::{Action, ActionKind};
+use tokio::sync::Semaphore;
 
 use crate::rotation::{Rotation, RotationError};
 use crate::services::Services;
@@ -32,6 +33,10 @@ pub(crate) enum ActError {
     NoAddress(InstanceName),
 }
 
+/// Stops at a time: each takes some 50 ms of two programs of LXC, and the hundreds that a steep
+/// fall of the load asks for would leave no CPU time for the requests.
+const PARALLEL_STOPS: usize = 8;
+
 /// The means to carry out actions.
 #[derive(Debug)]
 pub(crate) struct Actor<C, L, P> {
@@ -40,6 +45,7 @@ pub(crate) struct Actor<C, L, P> {
     probe: P,
     services: Services,
     launch_timeout: Duration,
+    stops: Semaphore,
 }
 
 impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
@@ -51,7 +57,8 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         services: Services,
         launch_timeout: Duration,
     ) -> Self {
-        Self { containers, rotation, probe, services, launch_timeout }
+        let stops = Semaphore::new(PARALLEL_STOPS);
+        Self { containers, rotation, probe, services, launch_timeout, stops }
     }
 
     /// The host's containers.
@@ -86,6 +93,8 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
             ActionKind::Admit => self.admit(instance).await,
             ActionKind::Drain => self.rotate(instance, ServerState::Drain).await,
             ActionKind::Stop => {
+                // An error says that the semaphore was closed, which nobody does.
+                let _turn = self.stops.acquire().await;
                 self.rotate(instance, ServerState::Maint).await?;
                 Ok(self.containers.stop(instance).await?)
             }

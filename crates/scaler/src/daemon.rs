@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use host::haproxy::{LoadBalancer, Stats, increase};
-use host::lxc::Containers;
+use host::lxc::{ContainerState, Containers};
 use host::probe::Probe;
 use host::records::Deployed;
 use policy::controller::{Controller, Seen, Surroundings};
@@ -20,8 +20,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::act::Actor;
 use crate::board::Board;
+use crate::clock::{Clock, now};
 use crate::look::{Look, LookError, Looker};
 use crate::services::Services;
+use crate::trouble::Trouble;
 
 /// How the loop works.
 #[derive(Debug, Clone, Copy)]
@@ -34,9 +36,9 @@ pub(crate) struct Pace {
     pub(crate) launch_timeout: Duration,
 }
 
-/// Longest pause between two looks at a host that cannot be looked at. HAProxy is back within a
-/// second of its death, and the loop must be no slower to notice.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long the instances of a service that was withdrawn may take to finish their requests, which
+/// old workers of the load balancer still have.
+const WITHDRAWN_DRAIN: Duration = Duration::from_secs(30);
 
 /// The control loop of all services.
 #[derive(Debug)]
@@ -49,8 +51,11 @@ pub(crate) struct Daemon<C, L, P> {
     controllers: BTreeMap<ServiceName, Controller>,
     under_way: BTreeMap<InstanceName, ActionKind>,
     finished: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
+    /// When the instances of services that are no longer deployed are to be stopped.
+    strangers: BTreeMap<InstanceName, Instant>,
     last_stats: Option<Stats>,
     trouble: Trouble,
+    clock: Clock,
 }
 
 impl<C, L, P> Daemon<C, L, P>
@@ -75,8 +80,10 @@ where
             controllers: BTreeMap::new(),
             under_way: BTreeMap::new(),
             finished: mpsc::unbounded_channel(),
+            strangers: BTreeMap::new(),
             last_stats: None,
             trouble: Trouble::default(),
+            clock: Clock::default(),
         }
     }
 
@@ -120,6 +127,11 @@ where
             self.under_way.remove(&ended.instance);
             report(ended);
         }
+        if self.clock.jumped(now) {
+            // What they remember is dated by the old time: patience and drains begin anew.
+            tracing::warn!("the clock was set");
+            self.controllers.clear();
+        }
         let look = self.look().await;
         self.trouble.note(look.as_ref().err());
         let look = look.ok();
@@ -143,7 +155,12 @@ where
 
     /// Looks at the host and brings the load balancer to what is wanted where it differs.
     async fn look(&mut self) -> Result<Look, LookError> {
-        let slots = self.services.slots(|spec| self.board.bounds(spec))?;
+        let slots = self.services.slots(|spec| self.board.bounds(spec)).or_else(|error| {
+            // Bounds set by the API leave no room for a service that was deployed later. All go on
+            // with the slots of their files, which fit: `bellows up` saw to that.
+            tracing::debug!(%error, "bounds that were set have no room");
+            self.services.slots(|spec| spec.bounds)
+        })?;
         self.actor.rotation().set_slots(slots);
         let look = self.looker.look(&*self.actor).await?;
         let rotation = self.actor.rotation();
@@ -210,6 +227,7 @@ where
     fn start(&mut self, action: Action, planned_at: Timestamp) {
         self.under_way.insert(action.instance.clone(), action.kind);
         let (actor, finished) = (Arc::clone(&self.actor), self.finished.0.clone());
+        let started = Instant::now();
         tokio::spawn(async move {
             let outcome = actor.carry_out(&action).await;
             let done = Done {
@@ -217,7 +235,7 @@ where
                 instance: action.instance,
                 slot: action.slot,
                 planned_at,
-                finished_at: now(),
+                finished_at: planned_at.after(started.elapsed()),
                 error: outcome.err().map(|error| service::exit::chain(&error)),
             };
             // The loop has ended and nobody asks any more.
@@ -225,15 +243,27 @@ where
         });
     }
 
-    /// Stops instances whose service is no longer deployed: the load balancer has no backend for
-    /// them any more.
+    /// Stops instances whose service is no longer deployed. The load balancer has no backend for
+    /// them any more, so they get no new requests.
     fn remove_strangers(&mut self, look: &Look, now: Timestamp) {
-        for name in look.containers.keys() {
-            let known = self.services.get(name.service()).is_some();
-            if !known && !self.under_way.contains_key(name) {
+        let moment = Instant::now();
+        let due_before = std::mem::take(&mut self.strangers);
+        for (name, container) in &look.containers {
+            if self.services.get(name.service()).is_some() {
+                continue;
+            }
+            let drain = match container.state {
+                ContainerState::Running => WITHDRAWN_DRAIN,
+                ContainerState::Stopped => Duration::ZERO,
+            };
+            let mut due = due_before.get(name).copied().unwrap_or(moment + drain);
+            if due <= moment && !self.under_way.contains_key(name) {
                 tracing::info!(instance = %name, "its service is not deployed: it is removed");
                 self.start(Action::new(ActionKind::Stop, name.clone()), now);
+                // Should it fail, it is tried again after as long a time.
+                due = moment + WITHDRAWN_DRAIN;
             }
+            self.strangers.insert(name.clone(), due);
         }
     }
 
@@ -262,45 +292,6 @@ where
     }
 }
 
-/// What keeps the loop from looking, said once when it begins and once when it ends.
-#[derive(Debug, Default)]
-struct Trouble {
-    said: Option<String>,
-    since: Option<Instant>,
-    turns: u32,
-}
-
-impl Trouble {
-    fn note(&mut self, error: Option<&LookError>) {
-        match error {
-            Some(error) => {
-                let text = service::exit::chain(error);
-                if self.said.as_ref() != Some(&text) {
-                    tracing::warn!(error = text, "nothing is changed until the host can be seen");
-                }
-                self.said = Some(text);
-                self.since.get_or_insert_with(Instant::now);
-                self.turns = self.turns.saturating_add(1);
-            }
-            None => {
-                if let Some(since) = self.since {
-                    tracing::info!(
-                        seconds = since.elapsed().as_secs_f32(),
-                        "the host can be seen again"
-                    );
-                }
-                *self = Self::default();
-            }
-        }
-    }
-
-    /// How long to wait for the next look: doubling from a tick to a second.
-    fn pause(&self, tick: Duration) -> Option<Duration> {
-        let doublings = self.turns.checked_sub(1)?.min(10);
-        Some((tick * 2_u32.pow(doublings)).min(LONGEST_PAUSE.max(tick)))
-    }
-}
-
 fn report(done: &Done) {
     let took_ms = done.finished_at.since(done.planned_at).as_millis();
     let (instance, action) = (&done.instance, done.kind);
@@ -316,10 +307,4 @@ fn group(done: Vec<Done>) -> BTreeMap<ServiceName, Vec<Done>> {
         groups.entry(done.instance.service().clone()).or_default().push(done);
     }
     groups
-}
-
-/// The time of day. The loop and its actions look at the clock here and nowhere else.
-pub(crate) fn now() -> Timestamp {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
 }

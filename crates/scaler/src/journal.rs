@@ -24,6 +24,8 @@ pub(crate) struct Journal {
     path: PathBuf,
     file: File,
     file_bytes: u64,
+    /// Whether the file may end in a line that was cut short, which must not swallow the next one.
+    torn: bool,
 }
 
 impl Journal {
@@ -33,13 +35,14 @@ impl Journal {
     /// # Errors
     /// The file cannot be read or made.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let mut ticks = VecDeque::new();
+        // Only the newest lines are parsed: all of two full files would take the best part of the
+        // second within which a scaler that died is to be back.
+        let mut lines = VecDeque::new();
         for part in [&aside(path), path] {
-            read_into(&mut ticks, part)?;
+            read_lines(&mut lines, part)?;
         }
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        // A line that was cut short must not swallow the next one.
-        file.write_all(b"\n")?;
+        let ticks = parse(lines);
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
         Ok(Self {
             next_sequence: ticks.back().map_or(1, |tick| tick.sequence + 1),
             last_by_service: BTreeMap::new(),
@@ -47,6 +50,7 @@ impl Journal {
             path: path.to_owned(),
             file_bytes: file.metadata()?.len(),
             file,
+            torn: true,
         })
     }
 
@@ -63,7 +67,7 @@ impl Journal {
         self.next_sequence += 1;
         self.last_by_service.insert(tick.service.clone(), tick.clone());
         let written = self.write(&tick);
-        remember(&mut self.ticks, tick);
+        push_bounded(&mut self.ticks, tick);
         written
     }
 
@@ -74,9 +78,12 @@ impl Journal {
     }
 
     fn write(&mut self, tick: &Tick) -> io::Result<()> {
-        let mut line = serde_json::to_vec(tick)?;
+        let mut line = if self.torn { vec![b'\n'] } else { Vec::new() };
+        serde_json::to_writer(&mut line, tick)?;
         line.push(b'\n');
+        self.torn = true;
         self.file.write_all(&line)?;
+        self.torn = false;
         self.file_bytes += line.len() as u64;
         if self.file_bytes >= FILE_MAX_BYTES {
             std::fs::rename(&self.path, aside(&self.path))?;
@@ -92,27 +99,37 @@ fn aside(path: &Path) -> PathBuf {
     path.with_extension("1.jsonl")
 }
 
-fn read_into(ticks: &mut VecDeque<Tick>, path: &Path) -> io::Result<()> {
+fn read_lines(lines: &mut VecDeque<Vec<u8>>, path: &Path) -> io::Result<()> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
     for line in BufReader::new(file).split(b'\n') {
-        if let Ok(tick) = serde_json::from_slice::<Tick>(&line?)
-            && ticks.back().is_none_or(|last| last.sequence < tick.sequence)
-        {
-            remember(ticks, tick);
-        }
+        push_bounded(lines, line?);
     }
     Ok(())
 }
 
-fn remember(ticks: &mut VecDeque<Tick>, tick: Tick) {
-    if ticks.len() == TICKS_IN_MEMORY {
-        ticks.pop_front();
+/// The ticks in these lines, as far as their sequence numbers rise.
+fn parse(lines: VecDeque<Vec<u8>>) -> VecDeque<Tick> {
+    let mut ticks: VecDeque<Tick> = VecDeque::new();
+    for line in lines {
+        if let Ok(tick) = serde_json::from_slice::<Tick>(&line)
+            && ticks.back().is_none_or(|last| last.sequence < tick.sequence)
+        {
+            ticks.push_back(tick);
+        }
     }
-    ticks.push_back(tick);
+    ticks
+}
+
+/// Adds what is newest, and forgets what is oldest where there are as many as fit in memory.
+fn push_bounded<T>(queue: &mut VecDeque<T>, newest: T) {
+    if queue.len() == TICKS_IN_MEMORY {
+        queue.pop_front();
+    }
+    queue.push_back(newest);
 }
 
 #[cfg(test)]
@@ -165,6 +182,22 @@ mod tests {
         journal.offer(tick(2)).unwrap();
         drop(journal);
         assert_eq!(sequences(&Journal::open(&path).unwrap(), 0, 9), [1, 2]);
+    }
+
+    #[test]
+    fn a_full_disk_costs_the_file_no_more_than_what_did_not_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ticks.jsonl");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.offer(tick(1)).unwrap();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let good = std::mem::replace(&mut journal.file, full);
+        assert!(journal.offer(tick(2)).is_err());
+        journal.file = good;
+        journal.file.write_all(br#"{"sequence":2,"at_"#).unwrap();
+        journal.offer(tick(3)).unwrap();
+        assert_eq!(sequences(&journal, 0, 9), [1, 2, 3]);
+        assert_eq!(sequences(&Journal::open(&path).unwrap(), 0, 9), [1, 3]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod act;
 mod api;
 mod board;
+mod clock;
 mod daemon;
 mod journal;
 mod look;
@@ -13,6 +14,7 @@ mod rotation;
 mod services;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,12 +27,12 @@ use crate::rotation::Rotation;
 use crate::services::Services;
 use anyhow::Context as _;
 use clap::Parser;
-use host::haproxy::Haproxy;
+use host::haproxy::{Haproxy, SettingsError as HaproxySettingsError};
 use host::lock::Lock;
 use host::lxc::LxcContainers;
 use host::probe::HttpProbe;
 use host::records::Records;
-use host::settings::Settings;
+use host::settings::{Settings, SettingsError};
 use service::server::{Limits, serve};
 
 /// Scales the services that `bellows up` deployed
@@ -46,7 +48,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => service::exit::report("scaler", error.as_ref()),
+        Err(error) => {
+            let code = service::exit::report("scaler", error.as_ref());
+            let bad_settings = error.is::<SettingsError>() || error.is::<HaproxySettingsError>();
+            if bad_settings { ExitCode::from(service::exit::BAD_INPUT) } else { code }
+        }
     }
 }
 

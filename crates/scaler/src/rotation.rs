@@ -127,6 +127,9 @@ impl<L: LoadBalancer> Rotation<L> {
         self.services.backends(&slots, &wanted)
     }
 
+    /// Of two changes at once, the later call must carry both. So it does: nothing is awaited
+    /// between the look at what is wanted and the load balancer's note of it, and the scaler has
+    /// one thread.
     async fn apply(&self) -> Result<Applied, RotationError> {
         let backends = self.backends()?;
         Ok(self.load_balancer.apply(&backends).await?)
@@ -135,7 +138,10 @@ impl<L: LoadBalancer> Rotation<L> {
 
 fn want(wanted: &mut Wanted, service: &ServiceName, slot: Slot, state: ServerState) {
     if state == ServerState::Maint {
-        wanted.remove(&slot);
+        // What another service wants of the slot is no matter of this one.
+        if wanted.get(&slot).is_some_and(|(owner, _)| owner == service) {
+            wanted.remove(&slot);
+        }
     } else {
         wanted.insert(slot, (service.clone(), state));
     }

@@ -68,7 +68,7 @@ impl Rig {
         let own = Services::clone(&services);
         let actor = Arc::new(Actor::new(containers, rotation, probe, own, timeout));
         let daemon = Self::daemon(&actor, &services, &board);
-        let now = crate::daemon::now();
+        let now = crate::clock::now();
         Self { actor, services, board, daemon, now, state }
     }
 
@@ -194,6 +194,58 @@ async fn a_dead_instance_leaves_the_rotation_and_is_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_whose_monitor_died_is_removed_and_replaced() {
+    let mut rig = Rig::new();
+    rig.ticks(20, 10).await;
+    let victim = rig.status().instances[0].name.clone();
+    rig.actor.containers().lose_monitor(&victim);
+    assert_eq!(rig.ticks(3, 10).await, ready(3));
+    assert!(rig.actor.containers().calls().contains(&Call::Stop(victim)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_that_hangs_holds_up_nothing_else() {
+    let mut rig = Rig::new();
+    rig.ticks(6, 1).await;
+    rig.actor.containers().next_launch(Fault::Hangs);
+    let phases = rig.ticks(20, 20).await;
+    assert_eq!(phases, PhaseCounts { starting: 1, ..ready(4) });
+}
+
+#[tokio::test(start_paused = true)]
+async fn stops_that_fail_are_tried_again_ever_more_slowly() {
+    let mut rig = Rig::new();
+    rig.ticks(6, 1).await;
+    let victim = rig.status().instances[0].name.clone();
+    rig.actor.containers().set_stops_fail(true);
+    rig.actor.containers().lose_monitor(&victim);
+    assert_eq!(rig.ticks(100, 1).await, PhaseCounts { failed: 1, ..ready(1) });
+    let stops = |rig: &Rig| {
+        let calls = rig.actor.containers().calls();
+        calls.iter().filter(|call| **call == Call::Stop(victim.clone())).count()
+    };
+    assert!((3..=6).contains(&stops(&rig)), "{} stops in 10 s", stops(&rig));
+    let kept = rig.board.ticks(0, 100);
+    assert!(kept.iter().any(|tick| tick.blocked == [Blocked::ActionBackoff]));
+    rig.actor.containers().set_stops_fail(false);
+    assert_eq!(rig.ticks(300, 1).await, ready(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_cannot_be_listed_holds_everything() {
+    let mut rig = Rig::new();
+    rig.ticks(20, 20).await;
+    let before = rig.actor.containers().calls().len();
+    rig.actor.containers().set_lists_fail(true);
+    let tick = rig.tick(20).await;
+    assert_eq!(tick.decision, Decision::Hold { reasons: vec![Reason::NoData] });
+    assert_eq!(tick.observation.phases, ready(5));
+    assert_eq!(rig.actor.containers().calls().len(), before);
+    rig.actor.containers().set_lists_fail(false);
+    assert_eq!(rig.ticks(30, 20).await, ready(5));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restarted_scaler_adopts_what_runs_and_touches_nothing() {
     let mut rig = Rig::new();
     rig.ticks(20, 20).await;
@@ -213,7 +265,7 @@ async fn what_a_killed_scaler_left_half_done_is_finished_or_removed() {
     };
     put("bw-object-store-1-a", ContainerState::Running);
     put("bw-object-store-2-b", ContainerState::Stopped);
-    put("bw-withdrawn-40-c", ContainerState::Running);
+    put("bw-withdrawn-40-c", ContainerState::Stopped);
     let deployed = Rig::new().services.get(&store()).unwrap().clone();
     let mut rig = Rig::with(vec![deployed], containers);
     assert_eq!(rig.ticks(5, 1).await, ready(1));
@@ -223,6 +275,62 @@ async fn what_a_killed_scaler_left_half_done_is_finished_or_removed() {
         assert!(stopped.contains(&Call::Stop(name.parse().unwrap())), "{name}: {stopped:?}");
     }
     assert_eq!(rig.launches(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn instances_of_a_withdrawn_service_have_time_to_finish_their_requests() {
+    let containers = FakeContainers::default();
+    let name: InstanceName = "bw-withdrawn-40-c".parse().unwrap();
+    let template = Some("bw-withdrawn-t00000001".parse().unwrap());
+    containers.put(Container { name: name.clone(), template, state: ContainerState::Running });
+    let deployed = Rig::new().services.get(&store()).unwrap().clone();
+    let mut rig = Rig::with(vec![deployed], containers);
+    let stops = |rig: &Rig| {
+        let calls = rig.actor.containers().calls();
+        calls.iter().filter(|call| **call == Call::Stop(name.clone())).count()
+    };
+    rig.ticks(295, 1).await;
+    assert_eq!(stops(&rig), 0);
+    rig.ticks(10, 1).await;
+    assert_eq!(stops(&rig), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_neither_cuts_a_drain_short_nor_the_patience() {
+    for jump in [Duration::from_secs(3600), Duration::from_secs(30)] {
+        let mut rig = Rig::new();
+        rig.ticks(20, 20).await;
+        rig.ticks(50, 1).await;
+        rig.now = rig.now.after(jump);
+        assert_eq!(rig.ticks(90, 1).await, ready(5), "the patience starts anew");
+        rig.balancer().set_figures(|services| {
+            for server in services.get_mut(&store()).unwrap().servers.values_mut() {
+                server.in_flight = Some(1);
+            }
+        });
+        assert_eq!(rig.ticks(40, 1).await.draining, 4);
+        rig.now = rig.now.after(jump);
+        assert_eq!(rig.ticks(200, 1).await.draining, 4, "the requests under way go on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bounds_that_have_no_room_beside_a_later_service_hold_up_nobody() {
+    let mut rig = Rig::new();
+    rig.board.set_bounds(&store(), Bounds::new(1, 750).unwrap()).unwrap();
+    let text = include_str!("../../../services/object-store.toml")
+        .replacen("object-store", "later", 1)
+        .replace("path_prefix = \"/\"", "path_prefix = \"/later\"")
+        .replace("max = 10", "max = 20");
+    let spec = ServiceSpec::parse(&text).unwrap();
+    let later = Deployed { spec, template: "bw-later-t00000001".parse().unwrap() };
+    let first = rig.services.get(&store()).unwrap().clone();
+    let state = std::mem::replace(&mut rig.state, tempfile::tempdir().unwrap());
+    let mut rig = Rig::with(vec![first, later], FakeContainers::default());
+    rig.board = Arc::new(Board::open(state.path()).unwrap());
+    rig.daemon = Rig::daemon(&rig.actor, &rig.services, &rig.board);
+    assert_eq!(rig.ticks(6, 1).await, ready(1));
+    assert_eq!(rig.board.service_status(&"later".parse().unwrap()).unwrap().phases, ready(1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! The checks of what the kernel offers: overlay, cgroups, user namespaces, seccomp.
+//! The checks of what the kernel offers: overlay, cgroups, user namespaces, seccomp, AppArmor.
 
 use super::finding::{Check, Finding};
 
@@ -114,6 +114,23 @@ pub(super) fn seccomp(actions: Option<&str>) -> Finding {
     }
 }
 
+/// Whether the instances' AppArmor profile can be loaded where the kernel enforces profiles.
+/// `enabled` is the text of `/sys/module/apparmor/parameters/enabled`, if that file is there.
+pub(super) fn apparmor(enabled: Option<&str>, parser_is_there: bool) -> Finding {
+    if !enabled.is_some_and(|text| text.starts_with('Y')) {
+        return Finding::good(Check::AppArmor, "not in this kernel: instances go without");
+    }
+    if parser_is_there {
+        Finding::good(Check::AppArmor, "profiles can be loaded")
+    } else {
+        Finding::bad(
+            Check::AppArmor,
+            "the kernel enforces profiles, and there is no apparmor_parser to load ours",
+            "apt-get install --no-install-recommends apparmor",
+        )
+    }
+}
+
 /// Whether the kernel makes bridges and veth pairs; `trial` is the error of making both in a
 /// network namespace of their own.
 pub(super) fn network_devices(trial: Result<(), String>) -> Finding {
@@ -200,6 +217,14 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
         assert!(user_namespaces(None).is_bad());
         assert!(user_namespaces(Some("0\n")).is_bad());
         assert!(!user_namespaces(Some("96365\n")).is_bad());
+    }
+
+    #[test]
+    fn apparmor_needs_its_parser_only_where_the_kernel_has_it() {
+        assert!(apparmor(Some("Y\n"), false).is_bad());
+        assert!(!apparmor(Some("Y\n"), true).is_bad());
+        assert!(!apparmor(Some("N\n"), false).is_bad());
+        assert!(!apparmor(None, false).is_bad());
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(super) async fn wait(
     let client = reqwest::Client::builder()
         .no_proxy()
         .pool_max_idle_per_host(0)
+        // A redirect is an answer too, and may lead to another host.
+        .redirect(reqwest::redirect::Policy::none())
         .timeout(DEADLINE)
         .build()
         .map_err(Error::Client)?;

@@ -3,12 +3,13 @@
 use host::command::HostRunner;
 use host::haproxy::{Backends, Haproxy};
 use host::id_map::IdMap;
-use host::lxc::{Recipe, TemplateStore};
+use host::lxc::{Recipe, TemplateStore, remove_other_images};
 use host::network::Network;
 use host::records::Records;
 use host::settings::Settings;
 use policy::names::{ServiceName, TemplateName};
 
+use crate::deployed;
 use crate::error::Error;
 use crate::programs::{self, Programs};
 use crate::progress::{Outcome, Progress};
@@ -50,6 +51,18 @@ impl<'a> Steps<'a> {
         &self.programs
     }
 
+    /// Has each service's own program judge the configuration that its instances will be given.
+    pub(super) async fn check_applications(&self) -> Result<(), Error> {
+        let mut errors = Vec::new();
+        for (ServiceFile { spec, .. }, recipe) in self.tree.services.iter().zip(&self.recipes) {
+            if let Err(source) = recipe.check(&HostRunner, &spec.application).await {
+                let (name, source) = (spec.name.clone(), Box::new(source));
+                errors.push(TreeError::Application { name, source });
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Error::Input(errors)) }
+    }
+
     /// Takes all steps.
     pub(super) async fn take(&self, progress: &mut Progress) -> Result<(), Error> {
         progress.step("id range", async { self.id_range() }).await?;
@@ -58,12 +71,10 @@ impl<'a> Steps<'a> {
         for (service, recipe) in self.tree.services.iter().zip(&self.recipes) {
             progress.step("template", self.template(service, recipe, &mut templates)).await?;
         }
-        let ports_moved = self.ports_moved();
-        let records = progress.step("records", async { self.records(&templates) }).await?;
-        progress.step("haproxy", self.haproxy(ports_moved)).await?;
-        let records_changed = records != Outcome::Unchanged;
-        progress.step("scaler", self.scaler(records_changed)).await?;
-        progress.step("old versions", async { self.old_templates(&templates) }).await?;
+        progress.step("haproxy", self.haproxy()).await?;
+        progress.step("records", self.records(&templates)).await?;
+        progress.step("scaler", self.programs.scaler()).await?;
+        progress.step("old versions", async { self.old_versions(&templates) }).await?;
         Ok(())
     }
 
@@ -96,32 +107,45 @@ impl<'a> Steps<'a> {
         Ok(outcome)
     }
 
-    /// Whether the running HAProxy was started for other ports than those in the settings.
-    fn ports_moved(&self) -> bool {
-        Settings::load(Some(&self.records.settings_file()))
-            .is_ok_and(|deployed| deployed.listen != self.settings.listen)
-    }
-
-    fn records(&self, templates: &[TemplateName]) -> Result<Outcome, Error> {
+    /// What the scaler read at its start it does not read again, so a record that changes ends it
+    /// first: were `up` ended in between, the next one would find the records as they should be,
+    /// and a scaler that never read them.
+    async fn records(&self, templates: &[TemplateName]) -> Result<Outcome, Error> {
         let services = || self.tree.services.iter();
+        let wanted: Vec<_> = services()
+            .zip(templates)
+            .map(|(service, template)| (&service.spec.name, service.text.as_str(), template))
+            .collect();
+        deployed::link(self.settings)?;
+        if self.records.are(&self.tree.settings_text, &wanted)? {
+            return Ok(Outcome::Unchanged);
+        }
+        self.programs.stop_scaler().await?;
         let names: Vec<&ServiceName> = services().map(|service| &service.spec.name).collect();
         let mut changes = Vec::new();
         if self.records.deploy_settings(&self.tree.settings_text)? {
             changes.push("settings".to_owned());
         }
-        for (service, template) in services().zip(templates) {
-            if self.records.deploy(&service.spec.name, &service.text, template)? {
-                changes.push(service.spec.name.to_string());
+        for (name, text, template) in wanted {
+            if self.records.deploy(name, text, template)? {
+                changes.push(name.to_string());
             }
         }
         let withdrawn = self.records.withdraw_others(&names)?;
         changes.extend(withdrawn.iter().map(|name| format!("{name} withdrawn")));
-        let changed = !changes.is_empty();
-        Ok(Outcome::changed_if(changed, format!("deployed: {}", changes.join(", "))))
+        Ok(Outcome::Changed(format!("deployed: {}", changes.join(", "))))
     }
 
-    /// HAProxy starts with no services: the scaler, which knows the slots, brings them in.
-    async fn haproxy(&self, ports_moved: bool) -> Result<Outcome, Error> {
+    /// HAProxy starts with no services: the scaler, which knows the slots, brings them in. It comes
+    /// before the records, by which the next `up` would tell that the ports moved, were this one
+    /// ended in between.
+    async fn haproxy(&self) -> Result<Outcome, Error> {
+        let ports_moved = deployed::settings(self.settings)
+            .is_some_and(|deployed| deployed.listen != self.settings.listen);
+        if ports_moved {
+            // It would write the file that HAProxy is about to read, with the ports of before.
+            self.programs.stop_scaler().await?;
+        }
         let settings = host::haproxy::Settings::of_host(self.settings)?;
         let file_is_there = settings.config_file.as_path().exists();
         if !file_is_there || ports_moved {
@@ -130,13 +154,9 @@ impl<'a> Steps<'a> {
         self.programs.haproxy(ports_moved).await
     }
 
-    /// What the scaler read at its start it does not read again.
-    async fn scaler(&self, records_changed: bool) -> Result<Outcome, Error> {
-        self.programs.scaler(records_changed).await
-    }
-
-    /// Removes templates that no record names and no instance stands on any more.
-    fn old_templates(&self, current: &[TemplateName]) -> Result<Outcome, Error> {
+    /// Removes templates that no record names and no instance stands on any more, and the images of
+    /// earlier versions.
+    fn old_versions(&self, current: &[TemplateName]) -> Result<Outcome, Error> {
         let mut removed = Vec::new();
         for template in self.templates.list()? {
             if current.contains(&template) {
@@ -148,6 +168,11 @@ impl<'a> Steps<'a> {
                 Err(host::lxc::TemplateError::InUse { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
+        }
+        let images = self.settings.paths.state.join(IMAGES);
+        match remove_other_images(&images, &self.recipes)? {
+            0 => {}
+            count => removed.push(format!("{count} images")),
         }
         let changed = !removed.is_empty();
         Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))

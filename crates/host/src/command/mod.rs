@@ -24,6 +24,10 @@ pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 /// neither blocks nor fills the memory.
 const OUTPUT_MAX_BYTES: usize = 256 * 1024;
 
+/// How many lines of it an error shows, the last ones: a recipe may print thousands, and errors of
+/// actions are kept with their ticks.
+const SHOWN_LINES: usize = 20;
+
 /// How long to read on once the program has ended. A daemon that it left behind (the monitor of a
 /// container) may hold the pipe open for its whole life, so the end of the pipe is not waited for.
 const DRAIN_GRACE: Duration = Duration::from_millis(100);
@@ -186,7 +190,12 @@ fn printed(output: &Output) -> String {
         "" => output.stdout.trim(),
         stderr => stderr,
     };
-    if text.is_empty() { ", and printed nothing".to_owned() } else { format!(": {text}") }
+    let lines: Vec<&str> = text.lines().collect();
+    match lines.len().checked_sub(SHOWN_LINES) {
+        _ if text.is_empty() => ", and printed nothing".to_owned(),
+        None | Some(0) => format!(": {text}"),
+        Some(left_out) => format!(": ...\n{}", lines[left_out..].join("\n")),
+    }
 }
 
 /// Something that runs programs: the host itself, or a script in tests.
@@ -346,6 +355,14 @@ mod tests {
         let command = CommandLine::new("ls").arg("/does not exist");
         let error = HostRunner.run(&command).await.unwrap_err().to_string();
         assert!(error.starts_with("`ls \"/does not exist\"` ended with status 2: ls: "), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_failure_shows_the_end_of_a_long_output() {
+        let command = CommandLine::new("sh").args(["-c", "seq 1000; false"]);
+        let error = HostRunner.run(&command).await.unwrap_err().to_string();
+        assert!(error.contains(" ended with status 1: ...\n981\n"), "{error}");
+        assert!(error.ends_with("\n1000"), "{error}");
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use super::admin::{Session, ask_once};
 use super::error::HaproxyError;
 use super::model::{Backends, ServerState};
 use super::template::Shape;
+use crate::slots;
 
 /// The id of a process of HAProxy.
 pub(super) type Pid = u32;
@@ -59,12 +60,12 @@ impl Running {
     pub(super) fn commands(&self, desired: &Backends) -> Option<Vec<String>> {
         let mut commands = Vec::new();
         for (service, server) in desired.servers() {
-            let name = format!("s{}", server.slot);
+            let name = slots::server(server.slot);
+            let path = format!("{service}/{name}");
             let held = self.servers.get(&(service.to_string(), name))?;
             if held.address != Some(server.address) {
                 return None;
             }
-            let path = format!("{service}/s{}", server.slot);
             let raise = server.state == ServerState::Ready && held.weightless;
             if raise {
                 commands.push((server.state, format!("set server {path} weight 1")));

@@ -229,6 +229,23 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_no_service_has_is_not_found_and_no_matter_of_waiting() {
+        let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
+        let rendered = |backends| {
+            let text = template.render(1, &Backends::new(backends).unwrap()).unwrap();
+            let kept = |line: &&str| line.contains("_backend") || line.contains("no-route");
+            text.lines().filter(kept).map(|line| format!("{}\n", line.trim())).collect::<String>()
+        };
+        insta::assert_snapshot!(rendered(vec![backend("api", "/api", 1, &[])]), @"
+        use_backend api if { path /api } || { path_beg /api/ }
+        default_backend bellows.no-route
+        backend bellows.no-route
+        ");
+        insta::assert_snapshot!(rendered(vec![backend("store", "/", 1, &[])]), @"default_backend store");
+        assert_eq!(rendered(vec![]), "", "at the start nothing is known of any path");
+    }
+
+    #[test]
     fn states_do_not_change_the_shape_and_all_else_does() {
         let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
         let shape = template.shape(&two_services(Drain));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use policy::names::{InstanceName, TemplateName};
 use tokio::time::{Instant, sleep};
 
-use super::inventory::{Container, ContainerState, Inventory, names};
+use super::inventory::{Container, ContainerState, Inventory, is_active_anywhere, names};
 use super::{FileError, Profile, ProfileError, file_error};
 use crate::cgroups::{Cgroups, Usage};
 use crate::command::{CommandError, CommandLine, HostRunner, Runner};
@@ -34,6 +34,14 @@ pub enum ContainerError {
         log: String,
         /// How the command ended.
         source: CommandError,
+    },
+    /// Another container is in its slot: one that an earlier scaler was launching when it died.
+    #[error("{instance} was not launched: {holder} is in its slot")]
+    SlotHeld {
+        /// The instance.
+        instance: String,
+        /// The container in its slot.
+        holder: String,
     },
     /// Its configuration could not be made.
     #[error(transparent)]
@@ -124,13 +132,20 @@ impl<R: Runner> LxcContainers<R> {
     }
 
     /// Instances of which nothing is left but control groups: LXC leaves those of a start that
-    /// failed. No list shows them; [`Containers::destroy`] removes them.
-    pub fn remnants(&self) -> Vec<InstanceName> {
-        let names = self.cgroups.containers().into_iter();
-        names
-            .filter_map(|name| name.parse().ok())
-            .filter(|instance| !self.folder(instance).exists())
-            .collect()
+    /// failed. No list shows them; [`Containers::destroy`] removes them. A container that runs from
+    /// another folder than ours is none.
+    ///
+    /// # Errors
+    /// When the kernel's list of sockets cannot be read.
+    pub fn remnants(&self) -> Result<Vec<InstanceName>, FileError> {
+        let mut remnants = Vec::new();
+        for name in self.cgroups.containers() {
+            let Ok(instance) = name.parse() else { continue };
+            if !self.folder(&instance).exists() && !is_active_anywhere(&name)? {
+                remnants.push(instance);
+            }
+        }
+        Ok(remnants)
     }
 
     /// Calls an LXC program for one container.
@@ -181,14 +196,17 @@ impl<R: Runner> LxcContainers<R> {
         }
     }
 
-    /// Whether another instance that runs holds the slot: its cable is not to be touched.
-    fn slot_is_held_by_other(&self, instance: &InstanceName) -> Result<bool, FileError> {
-        let held = names(&self.lxc)?.into_iter().any(|(name, state)| {
-            let other = name.parse::<InstanceName>().ok().filter(|other| other != instance);
-            state == ContainerState::Running
-                && other.is_some_and(|other| other.slot() == instance.slot())
-        });
-        Ok(held)
+    /// Other instances in the slot: the cable of one that runs is not to be touched.
+    fn others_in_slot(
+        &self,
+        instance: &InstanceName,
+    ) -> Result<Vec<(InstanceName, ContainerState)>, FileError> {
+        let instances = names(&self.lxc)?
+            .into_iter()
+            .filter_map(|(name, state)| Some((name.parse::<InstanceName>().ok()?, state)));
+        let in_slot =
+            instances.filter(|(other, _)| other != instance && other.slot() == instance.slot());
+        Ok(in_slot.collect())
     }
 
     fn folder(&self, instance: &InstanceName) -> PathBuf {
@@ -213,6 +231,10 @@ impl<R: Runner> Containers for LxcContainers<R> {
         template: &TemplateName,
         instance: &InstanceName,
     ) -> Result<(), ContainerError> {
+        if let Some((other, _)) = self.others_in_slot(instance)?.first() {
+            let (instance, holder) = (instance.to_string(), other.to_string());
+            return Err(ContainerError::SlotHeld { instance, holder });
+        }
         let files = LaunchFiles::new(&self.launches, instance)?;
         let result = self.launch(template, instance, &files).await;
         if result.is_err()
@@ -233,6 +255,8 @@ impl<R: Runner> Containers for LxcContainers<R> {
                 // It ended by itself in the meantime.
                 Err(CommandError::Failed { output, .. })
                     if output.stderr.contains("is not running") => {}
+                // Its monitor is still busy with the start, and answers nobody.
+                Err(CommandError::Deadline { .. }) => return self.destroy(instance).await,
                 result => drop(result?),
             }
             if self.wait_until_removed(instance).await {
@@ -255,7 +279,8 @@ impl<R: Runner> Containers for LxcContainers<R> {
         if folder.exists() {
             fs::remove_dir_all(&folder).map_err(file_error("remove", &folder))?;
         }
-        if !self.slot_is_held_by_other(instance)? {
+        let runs = |(_, state): &(_, ContainerState)| *state == ContainerState::Running;
+        if !self.others_in_slot(instance)?.iter().any(runs) {
             self.remove_interface(instance).await?;
         }
         self.cgroups.remove(instance.as_str()).await;
@@ -315,6 +340,23 @@ fn cause(log: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::FakeRunner;
+
+    #[tokio::test]
+    async fn a_slot_that_another_container_is_in_is_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.paths.lxc = root.path().join("lxc");
+        settings.paths.run = root.path().join("run");
+        fs::create_dir_all(settings.paths.lxc.join("bw-other-1000-a")).unwrap();
+        let containers = LxcContainers::with_runner(&settings, FakeRunner::default()).unwrap();
+        let instance = "bw-store-1000-b".parse().unwrap();
+        let template = "bw-store-t00000001".parse().unwrap();
+        let error = containers.clone_ephemeral(&template, &instance).await.unwrap_err();
+        let expected = "bw-store-1000-b was not launched: bw-other-1000-a is in its slot";
+        assert_eq!(error.to_string(), expected);
+        assert!(containers.runner.calls().is_empty());
+    }
 
     #[test]
     fn the_first_error_of_the_log_is_the_cause() {

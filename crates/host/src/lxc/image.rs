@@ -33,19 +33,25 @@ pub enum ImageError {
         /// How its script ended.
         source: CommandError,
     },
+    /// The image's own program refuses the service's configuration.
+    #[error("[application] is refused by the service's own program")]
+    Application(#[source] CommandError),
     /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
 /// How an image is made: the folder `rootfs/NAME` with the program `build`, which fills the folder
-/// that is its only argument, and the file `recipe.toml`.
+/// that is its first argument, and the file `recipe.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
     name: ImageName,
     script: PathBuf,
     /// The binaries that go in, in the order of the recipe.
     binaries: Vec<PathBuf>,
+    /// The arguments with which the first binary judges a service's configuration; none when it
+    /// cannot.
+    check: Vec<String>,
     /// What an instance runs first.
     init: String,
 }
@@ -55,6 +61,8 @@ pub struct Recipe {
 struct RawRecipe {
     #[serde(default)]
     binaries: Vec<String>,
+    #[serde(default)]
+    check: Vec<String>,
     init: String,
 }
 
@@ -74,7 +82,7 @@ impl Recipe {
     /// holds this project's programs.
     ///
     /// # Errors
-    /// When the recipe or one of its binaries is missing or wrong.
+    /// When the recipe, its script or one of its binaries is missing or wrong.
     pub fn load(name: &ImageName, recipes: &Path, binaries: &Path) -> Result<Self, ImageError> {
         let folder = recipes.join(name.as_str());
         let file = folder.join("recipe.toml");
@@ -91,12 +99,17 @@ impl Recipe {
             let allowed = "use names of this project's programs";
             return Err(wrong(format!("binaries: {binary:?} is not allowed; {allowed}")));
         }
-        Ok(Self {
-            name: name.clone(),
-            script: folder.join("build"),
-            binaries: raw.binaries.iter().map(|binary| binaries.join(binary)).collect(),
-            init: raw.init,
-        })
+        if raw.binaries.is_empty() && !raw.check.is_empty() {
+            let allowed = "use it with binaries, the first of which is called with it";
+            return Err(wrong(format!("check = {:?} is not allowed; {allowed}", raw.check)));
+        }
+        let script = folder.join("build");
+        let binaries: Vec<_> = raw.binaries.iter().map(|binary| binaries.join(binary)).collect();
+        if let Some(missing) = [&script].into_iter().chain(&binaries).find(|file| !file.is_file()) {
+            let cure = "build the project, or mend the name in binaries";
+            return Err(wrong(format!("{} is not there; {cure}", missing.display())));
+        }
+        Ok(Self { name: name.clone(), script, binaries, check: raw.check, init: raw.init })
     }
 
     /// The digest of the script, the init and the binaries, in hex.
@@ -111,6 +124,29 @@ impl Recipe {
         Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
     }
 
+    /// Has the image's own program judge the configuration that a service would hand it, where the
+    /// recipe says how.
+    ///
+    /// # Errors
+    /// [`ImageError::Application`] with what the program says.
+    pub async fn check(
+        &self,
+        runner: &impl Runner,
+        application: &toml::Table,
+    ) -> Result<(), ImageError> {
+        let (Some(program), false) = (self.binaries.first(), self.check.is_empty()) else {
+            return Ok(());
+        };
+        let command = CommandLine::new(program).args(&self.check).arg("/dev/stdin");
+        let command = command.input(application.to_string());
+        runner.run(&command).await.map(drop).map_err(ImageError::Application)
+    }
+
+    /// The name of the image's folder, with this digest.
+    fn folder_name(&self, digest: &str) -> String {
+        format!("{}-{digest}", self.name.as_str())
+    }
+
     /// Makes the image below `images` unless it is there. It is built under a temporary name and
     /// renamed when it is whole and on disk, so that a crash leaves no half an image that is used.
     ///
@@ -118,7 +154,7 @@ impl Recipe {
     /// When the recipe fails or the disk does.
     pub async fn ensure(&self, runner: &impl Runner, images: &Path) -> Result<Image, ImageError> {
         let digest = self.digest()?;
-        let folder = images.join(format!("{}-{digest}", self.name.as_str()));
+        let folder = images.join(self.folder_name(&digest));
         let image = Image { folder: folder.clone(), digest, init: self.init.clone() };
         if folder.exists() {
             return Ok(image);
@@ -140,6 +176,26 @@ impl Recipe {
     }
 }
 
+/// Removes every image below `images` that none of these recipes makes: those of earlier versions,
+/// and what a crash left half made. Templates hold copies. Returns how many there were.
+///
+/// # Errors
+/// When one cannot be removed.
+pub fn remove_other_images(images: &Path, recipes: &[Recipe]) -> Result<usize, FileError> {
+    let names = recipes.iter().map(|recipe| Ok(recipe.folder_name(&recipe.digest()?)));
+    let kept = names.collect::<Result<Vec<_>, FileError>>()?;
+    let mut removed = 0;
+    for entry in fs::read_dir(images).into_iter().flatten().flatten() {
+        if kept.iter().any(|name| entry.file_name() == name.as_str()) {
+            continue;
+        }
+        let folder = entry.path();
+        fs::remove_dir_all(&folder).map_err(file_error("remove", &folder))?;
+        removed += 1;
+    }
+    Ok(removed)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -157,6 +213,7 @@ mod tests {
         fs::write(folder.join("build"), script).unwrap();
         fs::set_permissions(folder.join("build"), fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(folder.join("recipe.toml"), "binaries = [\"tool\"]\ninit = \"/tool\"\n").unwrap();
+        fs::write(root.join("bin/tool"), "1").unwrap();
         Recipe::load(&"tiny".parse().unwrap(), &root.join("rootfs"), &root.join("bin")).unwrap()
     }
 
@@ -165,7 +222,6 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let recipe = recipe(root.path());
         let images = root.path().join("images");
-        fs::write(root.path().join("bin/tool"), "1").unwrap();
         let first = recipe.ensure(&HostRunner, &images).await.unwrap();
         assert_eq!(fs::read_to_string(first.folder.join("tool")).unwrap(), "1");
         assert_eq!(recipe.ensure(&HostRunner, &images).await.unwrap(), first);
@@ -173,6 +229,25 @@ mod tests {
         let second = recipe.ensure(&HostRunner, &images).await.unwrap();
         assert_ne!(second.folder, first.folder);
         assert_eq!(fs::read_to_string(second.folder.join("tool")).unwrap(), "2");
+        fs::create_dir(images.join(".tiny-draft")).unwrap();
+        assert_eq!(remove_other_images(&images, std::slice::from_ref(&recipe)).unwrap(), 2);
+        assert!(second.folder.exists() && !first.folder.exists());
+        assert_eq!(remove_other_images(&images, &[recipe]).unwrap(), 0);
+        assert_eq!(remove_other_images(Path::new("/does/not/exist"), &[]).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_images_own_program_judges_what_it_will_be_given() {
+        let root = tempfile::tempdir().unwrap();
+        let mut recipe = recipe(root.path());
+        let application: toml::Table = toml::from_str("burst = 0").unwrap();
+        recipe.check(&HostRunner, &application).await.unwrap();
+        recipe.binaries = vec!["/bin/grep".into()];
+        recipe.check = vec!["burst = 1".to_owned()];
+        let error = recipe.check(&HostRunner, &application).await.unwrap_err();
+        assert!(matches!(error, ImageError::Application(_)), "{error}");
+        recipe.check = vec!["burst = 0".to_owned()];
+        recipe.check(&HostRunner, &application).await.unwrap();
     }
 
     #[tokio::test]
@@ -180,7 +255,6 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let recipe = recipe(root.path());
         let images = root.path().join("images");
-        fs::write(root.path().join("bin/tool"), "1").unwrap();
         fs::write(root.path().join("fail"), "").unwrap();
         assert!(recipe.ensure(&HostRunner, &images).await.is_err());
         assert!(!images.join(format!("tiny-{}", recipe.digest().unwrap())).exists());
@@ -191,10 +265,12 @@ mod tests {
     #[test]
     fn every_shipped_recipe_loads_and_has_a_script() {
         let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rootfs");
+        let programs = tempfile::tempdir().unwrap();
+        fs::write(programs.path().join("object-store"), "").unwrap();
         let mut loaded = Vec::new();
         for entry in fs::read_dir(&recipes).unwrap().flatten().filter(|it| it.path().is_dir()) {
             let name = entry.file_name().into_string().unwrap();
-            let recipe = Recipe::load(&name.parse().unwrap(), &recipes, Path::new("/bin")).unwrap();
+            let recipe = Recipe::load(&name.parse().unwrap(), &recipes, programs.path()).unwrap();
             let mode = fs::metadata(&recipe.script).unwrap().permissions().mode();
             assert_eq!(mode & 0o111, 0o111, "{} is not executable", recipe.script.display());
             loaded.push(name);
@@ -218,6 +294,8 @@ mod tests {
         refused("init = \"tool\"", "init = \"tool\" is not allowed; use one line");
         refused("init = \"/a\\nlxc.cap.keep = sys_admin\"", "is not allowed");
         refused("init = \"/a\"\nbinaries = [\"../x\"]", "\"../x\" is not allowed");
+        refused("init = \"/a\"\nbinaries = [\"typo\"]", "/typo is not there; build the project");
+        refused("init = \"/a\"\ncheck = [\"--check\"]", "use it with binaries");
         refused("inti = \"/a\"", "unknown field `inti`");
     }
 }

@@ -73,6 +73,14 @@ pub fn parse_active(text: &str, lxc: &Path) -> BTreeSet<String> {
         .collect()
 }
 
+/// Whether the monitor of a container listens, in whatever folder the container is.
+pub(super) fn is_active_anywhere(name: &str) -> Result<bool, FileError> {
+    let sockets = Path::new(SOCKETS);
+    let text = fs::read(sockets).map_err(file_error("read", sockets))?;
+    let end = format!("/{name}/command");
+    Ok(String::from_utf8_lossy(&text).lines().any(|line| line.ends_with(&end)))
+}
+
 /// The template that an instance's configuration names as its lower layer.
 fn parse_template(config: &str, lxc: &Path) -> Option<TemplateName> {
     let path = config.lines().find_map(|line| {

@@ -1,5 +1,6 @@
 //! LXC: templates made from images, instances cloned from templates, and the list of what runs.
 
+mod apparmor;
 mod containers;
 mod image;
 mod inventory;
@@ -12,8 +13,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use apparmor::{AppArmorProfile, remove_profiles};
 pub use containers::{ContainerError, Containers, LxcContainers};
-pub use image::{Image, ImageError, Recipe};
+pub use image::{Image, ImageError, Recipe, remove_other_images};
 pub use inventory::{Container, ContainerState, Inventory, names, parse_active};
 pub use profile::{Profile, ProfileError};
 pub use shared_folder::{ensure_shared_folder, remove_shared_folder};

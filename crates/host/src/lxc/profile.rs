@@ -1,5 +1,6 @@
 //! How an instance is confined: renders the LXC configuration of templates and of launches.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -7,8 +8,10 @@ use std::path::Path;
 use policy::names::{Slot, TemplateName};
 use policy::spec::{InstanceSpec, Mount};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use tera::{Context, Tera};
 
+use super::apparmor::{self, AppArmorProfile};
 use crate::settings::{IdRange, NetworkSettings, Settings};
 use crate::slots;
 
@@ -25,6 +28,9 @@ const SECCOMP: &str = include_str!("../../../../lxc/seccomp");
 
 const INSTANCE_TEMPLATE: (&str, &str) =
     ("lxc/instance.conf.tera", include_str!("../../../../lxc/instance.conf.tera"));
+
+const APPARMOR_TEMPLATE: (&str, &str) =
+    ("lxc/apparmor.tera", include_str!("../../../../lxc/apparmor.tera"));
 
 const LAUNCH_TEMPLATE: (&str, &str) =
     ("lxc/launch.conf.tera", include_str!("../../../../lxc/launch.conf.tera"));
@@ -66,6 +72,7 @@ struct InstanceValues<'a> {
     name: &'a str,
     folder: String,
     init: &'a str,
+    apparmor: String,
     first_id: u32,
     id_count: u32,
     memory_bytes: u64,
@@ -107,6 +114,19 @@ impl Profile {
         SECCOMP
     }
 
+    /// The AppArmor profile that all instances share.
+    ///
+    /// # Errors
+    /// [`ProfileError::Template`] when `lxc/apparmor.tera` is wrong.
+    pub fn apparmor(&self) -> Result<AppArmorProfile, ProfileError> {
+        let render = |name: &str| render(APPARMOR_TEMPLATE, &BTreeMap::from([("name", name)]));
+        let digest = Sha256::digest(render("")?);
+        let digest: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let name = apparmor::profile_name(&digest);
+        let text = render(&name)?;
+        Ok(AppArmorProfile { name, text })
+    }
+
     /// The configuration of a template whose container is the folder `folder`.
     ///
     /// # Errors
@@ -122,6 +142,7 @@ impl Profile {
             name: name.as_str(),
             folder: folder.display().to_string(),
             init,
+            apparmor: self.apparmor()?.name,
             first_id: self.id_map.first,
             id_count: self.id_map.count,
             memory_bytes: u64::from(instance.memory_mib) * 1024 * 1024,
@@ -267,6 +288,14 @@ mod tests {
     }
 
     #[test]
+    fn the_apparmor_profile_carries_a_digest_of_its_rules() {
+        let AppArmorProfile { name, text } = Profile::new(&Settings::default()).apparmor().unwrap();
+        assert_eq!(name.len(), "bellows-instance-".len() + 8);
+        assert!(text.contains(&format!("\nprofile {name} flags=")), "{text}");
+        assert!(text.contains(&format!("signal peer={name},")), "{text}");
+    }
+
+    #[test]
     fn a_launch_adds_what_derives_from_the_slot() {
         let profile = Profile::new(&Settings::default());
         let config = profile.launch_config(Slot::try_from(300).unwrap()).unwrap();
@@ -295,11 +324,8 @@ mod tests {
 
     #[test]
     fn a_wrong_template_is_named_with_file_and_place() {
-        let error = render(
-            ("lxc/x.tera", "a\n{{ nothing }}"),
-            &[("a", 1)].into_iter().collect::<std::collections::BTreeMap<_, _>>(),
-        )
-        .unwrap_err();
+        let error =
+            render(("lxc/x.tera", "a\n{{ nothing }}"), &BTreeMap::from([("a", 1)])).unwrap_err();
         assert!(error.to_string().starts_with("lxc/x.tera: "), "{error}");
         assert!(error.to_string().contains("nothing"), "{error}");
     }

@@ -9,6 +9,7 @@ use policy::names::TemplateName;
 use policy::spec::{Mount, ServiceSpec};
 use sha2::{Digest, Sha256};
 
+use super::apparmor::ensure_profile;
 use super::inventory::{Inventory, names};
 use super::ownership::copy_image;
 use super::{
@@ -72,7 +73,8 @@ impl<R: Runner> TemplateStore<R> {
         }
     }
 
-    /// Makes the template of a service unless it is there, and the folders it shares.
+    /// Makes the template of a service unless it is there, and the folders it shares, and has the
+    /// kernel know the instances' AppArmor profile.
     ///
     /// It is made under a hidden name and renamed when it is whole and on disk, so that a crash at
     /// any moment leaves no half a template that is used. Two callers at once get in each other's
@@ -89,6 +91,7 @@ impl<R: Runner> TemplateStore<R> {
             let folder = self.state.join(source);
             ensure_shared_folder(&self.runner, &folder, self.ids.first).await?;
         }
+        ensure_profile(&self.runner, &self.profile.apparmor()?).await?;
         let application = toml::to_string(&service.application).map_err(|source| {
             TemplateError::Application { service: service.name.to_string(), source }
         })?;

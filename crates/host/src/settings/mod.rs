@@ -280,8 +280,21 @@ mod tests {
     fn a_value_out_of_bounds_is_refused_with_the_bounds() {
         insta::assert_snapshot!(error("[scaler]\ntick_ms = 5"), @"b.toml: scaler.tick_ms = 5 is not allowed; use 20 to 10000");
         insta::assert_snapshot!(error("[network]\nsubnet = \"8.8.8.0/24\""), @r#"b.toml: network.subnet = "8.8.8.0/24" is not allowed; use a private IPv4 network (10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16) of /16 to /28 whose host bits are 0, such as 10.117.0.0/22"#);
-        insta::assert_snapshot!(error("[paths]\nrun = \"/run/b ad\""), @r#"b.toml: paths.run = "/run/b ad" is not allowed; use an absolute path of letters, digits, `-`, `_`, `.` and `/`, without `..`"#);
+        insta::assert_snapshot!(error("[paths]\nrun = \"/run/b ad\""), @r#"b.toml: paths.run = "/run/b ad" is not allowed; use an absolute path below a folder such as /run, of letters, digits, `-`, `_`, `.` and `/`, without `..`"#);
         insta::assert_snapshot!(error("[id_map]\nfirst = 0"), @"b.toml: id_map.first = 0 is not allowed; use 100000 to 4000000000");
+    }
+
+    #[test]
+    fn folders_that_down_would_remove_with_others_in_them_are_refused() {
+        for run in ["/", "/run", "//run/"] {
+            assert!(
+                error(&format!("[paths]\nrun = \"{run}\"")).contains("is not allowed"),
+                "{run}"
+            );
+        }
+        insta::assert_snapshot!(error("[paths]\nrun = \"/var/lib/bellows\""), @r#"b.toml: paths.run = "/var/lib/bellows" is not allowed; use a folder that holds none of the other [paths], nor lies in one"#);
+        assert!(error("[paths]\nrun = \"/var/lib\"").contains("holds none of the other"));
+        assert!(error("[paths]\nstate = \"/var/lib/lxc/state\"").contains("nor lies in one"));
     }
 
     #[test]

@@ -87,11 +87,7 @@ impl RawSettings {
             network,
             listen: self.listen.validate(default.listen)?,
             scaler: self.scaler.validate(default.scaler)?,
-            paths: PathSettings {
-                state: path("paths.state", self.paths.state, default.paths.state)?,
-                run: path("paths.run", self.paths.run, default.paths.run)?,
-                lxc: path("paths.lxc", self.paths.lxc, default.paths.lxc)?,
-            },
+            paths: self.paths.validate(default.paths)?,
             id_map: self.id_map.validate(default.id_map)?,
         })
     }
@@ -135,6 +131,28 @@ impl RawScaler {
                 .unwrap_or(default.parallel_launches),
             launch_timeout: timeout_ms.map_or(default.launch_timeout, Duration::from_millis),
         })
+    }
+}
+
+impl RawPaths {
+    /// `down` removes all of one folder and keeps what is in another: none may hold another.
+    fn validate(self, default: PathSettings) -> Result<PathSettings, Refused> {
+        let paths = PathSettings {
+            state: path("paths.state", self.state, default.state)?,
+            run: path("paths.run", self.run, default.run)?,
+            lxc: path("paths.lxc", self.lxc, default.lxc)?,
+        };
+        let PathSettings { state, run, lxc } = &paths;
+        let pairs =
+            [("paths.run", run, state), ("paths.run", run, lxc), ("paths.state", state, lxc)];
+        for (key, one, other) in pairs {
+            if one.starts_with(other) || other.starts_with(one) {
+                let value = format!("{:?}", one.display().to_string());
+                let allowed = "a folder that holds none of the other [paths], nor lies in one";
+                return Err(refused(key, value, allowed));
+            }
+        }
+        Ok(paths)
     }
 }
 
@@ -187,12 +205,16 @@ fn path(key: &'static str, value: Option<PathBuf>, default: PathBuf) -> Result<P
     let Some(value) = value else { return Ok(default) };
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/-_.".contains(&b);
     let good = value.to_str().is_some_and(|text| {
-        text.starts_with('/') && text != "/" && text.bytes().all(allowed) && !text.contains("/..")
+        // `down` removes paths.run: a folder at the top, such as /run, is not Bellows' own.
+        let parts = text.split('/').filter(|part| !part.is_empty()).count();
+        let absolute = text.starts_with('/') && parts >= 2;
+        absolute && text.bytes().all(allowed) && !text.contains("/..")
     });
     if good {
         Ok(value)
     } else {
-        let allowed = "an absolute path of letters, digits, `-`, `_`, `.` and `/`, without `..`";
+        let allowed = "an absolute path below a folder such as /run, of letters, digits, `-`, `_`, `.` and \
+                       `/`, without `..`";
         Err(refused(key, format!("{:?}", value.display().to_string()), allowed))
     }
 }

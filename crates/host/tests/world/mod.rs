@@ -41,6 +41,10 @@ const SERVICE: &str = r#"
 
 const TABLE: &str = "bellows_test";
 
+/// A folder of containers of our own: a scaler that runs on this host stops instances of services
+/// that it does not know.
+pub(crate) const LXC: &str = "/var/lib/bellows-test-lxc";
+
 pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) containers: LxcContainers,
@@ -62,6 +66,8 @@ impl World {
         settings.id_map.first = 2_000_000;
         settings.paths.state = folder.path().join("state");
         settings.paths.run = folder.path().join("run");
+        settings.paths.lxc = LXC.into();
+        fs::create_dir_all(LXC).unwrap();
         clear(&settings);
         // The instance's root walks through to its mounts.
         run("chmod", &["711", &folder.path().display().to_string()]);
@@ -126,7 +132,7 @@ impl World {
         let sockets = fs::read_to_string("/proc/net/unix").unwrap();
         groups.is_empty()
             && !Path::new(&cable).exists()
-            && !Path::new("/var/lib/lxc").join(instance.as_str()).exists()
+            && !Path::new(LXC).join(instance.as_str()).exists()
             && !sockets.contains(instance.as_str())
     }
 }
@@ -134,6 +140,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         clear(&self.settings);
+        let _ = fs::remove_dir(LXC);
         let _ = self.ids.remove();
     }
 }
@@ -162,12 +169,12 @@ fn image(folder: &Path) -> Image {
 
 /// Takes away all that these tests may have made.
 fn clear(settings: &Settings) {
-    let folders = fs::read_dir("/var/lib/lxc").into_iter().flatten().flatten();
+    let folders = fs::read_dir(LXC).into_iter().flatten().flatten();
     let ours = |name: &String| name.starts_with("bw-test-") || name.starts_with(".bw-test-");
     for name in folders.filter_map(|it| it.file_name().into_string().ok()).filter(ours) {
-        run("lxc-stop", &["-k", "-n", &name]);
-        run("lxc-destroy", &["-f", "-n", &name]);
-        let _ = fs::remove_dir_all(PathBuf::from("/var/lib/lxc").join(name));
+        run("lxc-stop", &["-P", LXC, "-k", "-n", &name]);
+        run("lxc-destroy", &["-P", LXC, "-f", "-n", &name]);
+        let _ = fs::remove_dir_all(PathBuf::from(LXC).join(name));
     }
     let groups = ["/sys/fs/cgroup", "-depth", "-path", "*/lxc.*.bw-test-*", "-type", "d"];
     run("find", &[groups.as_slice(), &["-exec", "rmdir", "{}", ";"]].concat());

@@ -16,6 +16,7 @@ impl Store {
         let name = FileName::of(id);
         let stripe = self.folders.stripes.lock(&name)?;
         self.check(id, condition)?;
+        let _last_use = self.hold(&name)?;
         let existed = self.unlink(&name)?;
         drop(stripe);
         if existed {
@@ -43,17 +44,20 @@ impl Store {
 
     fn clear_one(&self, name: &FileName) -> Result<bool, StoreError> {
         // The stripe keeps the name bound to the file that is looked at.
-        let _stripe = self.folders.stripes.lock(name)?;
+        let stripe = self.folders.stripes.lock(name)?;
         let file = match open_waiting(&self.folders.objects, name.as_str()) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(false),
             Err(error) => return Err(failed("open an object")(error)),
         };
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        let deleted = match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => self.unlink(name),
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(error) => Err(failed("lock an object")(error)),
-        }
+        };
+        // Before the file is closed: see `hold`.
+        drop(stripe);
+        deleted
     }
 
     fn unlink(&self, name: &FileName) -> Result<bool, StoreError> {

@@ -61,6 +61,15 @@ fn a_bad_configuration_exits_with_two_and_names_file_key_value_and_what_is_allow
 }
 
 #[test]
+fn a_check_judges_the_settings_and_touches_nothing() {
+    for (settings, code) in [("", 0), ("rate_limit.burst = 0", 2)] {
+        let config = write_config("/nowhere/at/all".as_ref(), settings);
+        let output = program(&config).arg("--check").output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{settings}");
+    }
+}
+
+#[test]
 fn a_missing_folder_exits_with_one_and_says_what_is_needed() {
     let (code, text) = refused("/nowhere/at/all", "");
     assert_eq!(code, Some(1));

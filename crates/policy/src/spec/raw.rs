@@ -99,6 +99,10 @@ impl Default for RawScaleIn {
     }
 }
 
+/// What Bellows itself keeps below the state directory. An instance that could write there would
+/// say what the scaler does, or what other instances run.
+const OWN_FOLDERS: [&str; 2] = ["images", "services"];
+
 /// One day, in milliseconds: the longest patience and drain that a file may ask for.
 const DAY_MS: u64 = 86_400_000;
 
@@ -162,6 +166,12 @@ impl RawMount {
             "instance.mounts.source",
             &self.source,
             "the name of a folder below the state directory: a-z, A-Z, 0-9, `-` and `_`",
+        )?;
+        check(
+            !OWN_FOLDERS.contains(&self.source.as_str()),
+            "instance.mounts.source",
+            &self.source,
+            "another name: this folder of the state directory is Bellows' own",
         )?;
         let below_root = self.target.strip_prefix('/');
         check(
@@ -301,6 +311,7 @@ mod tests {
                 "\"../etc\"",
                 "instance.mounts.source is ../etc: use the name of a folder",
             ),
+            ("\"objects\"", "\"services\"", "instance.mounts.source is services: use another name"),
             (
                 "\"/objects\"",
                 "\"/a/../b\"",

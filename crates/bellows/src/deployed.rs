@@ -1,0 +1,68 @@
+//! The settings that the running system was brought up with, whatever `bellows.toml` says by now.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use host::records::Records;
+use host::settings::{DEFAULT_FILE, Settings};
+
+use crate::error::Error;
+
+/// The deployed settings, found in the folders that `edited` names; none where nothing is up.
+///
+/// They lie in the state folder, and the run folder links to them: an edit of one of the two paths
+/// does not hide them.
+pub(crate) fn settings(edited: &Settings) -> Option<Settings> {
+    let deployed = Records::new(&edited.paths.state).settings_file();
+    let files = [link_in(edited), deployed];
+    files.iter().find_map(|file| Settings::load(Some(file)).ok())
+}
+
+/// Makes the link in the run folder.
+pub(crate) fn link(settings: &Settings) -> Result<(), Error> {
+    let (link, target) = (link_in(settings), Records::new(&settings.paths.state).settings_file());
+    if fs::read_link(&link).is_ok_and(|held| held == target) {
+        return Ok(());
+    }
+    let make = || match fs::remove_file(&link) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => symlink(&target, &link),
+    };
+    make().map_err(|source| Error::Folder { path: link.clone(), source })
+}
+
+fn link_in(settings: &Settings) -> PathBuf {
+    settings.paths.run.join(DEFAULT_FILE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deployed_settings_are_found_when_one_of_their_folders_was_edited() {
+        let root = tempfile::tempdir().unwrap();
+        let mut deployed = Settings::default();
+        deployed.paths.state = root.path().join("state");
+        deployed.paths.run = root.path().join("run");
+        fs::create_dir(&deployed.paths.run).unwrap();
+        assert_eq!(settings(&deployed), None);
+        let text = format!(
+            "[paths]\nstate = {:?}\nrun = {:?}\n",
+            deployed.paths.state, deployed.paths.run
+        );
+        Records::new(&deployed.paths.state).deploy_settings(&text).unwrap();
+        link(&deployed).unwrap();
+        link(&deployed).unwrap();
+        for path in ["state", "run"] {
+            let mut edited = deployed.clone();
+            match path {
+                "state" => edited.paths.state.push("x"),
+                _ => edited.paths.run.push("x"),
+            }
+            assert_eq!(settings(&edited).as_ref(), Some(&deployed), "{path}");
+        }
+    }
+}

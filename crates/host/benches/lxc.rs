@@ -1,0 +1,83 @@
+//! Instances on real LXC: what a launch costs beside `lxc-copy` alone, and what a list costs.
+//! Prints a table; it judges nothing.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on ends")]
+
+#[path = "../tests/world/mod.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod world;
+
+use std::path::Path;
+use std::time::Instant;
+
+use host::lxc::Containers;
+use world::{LXC, World, run};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let world = World::new().await;
+    launches(&world).await;
+    list_of_fifty(&world).await;
+}
+
+async fn launches(world: &World) {
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    let config = world.settings.paths.run.join("bare.conf");
+    for _ in 0..20 {
+        let instance = world.name(250);
+        let started = Instant::now();
+        world.containers.clone_ephemeral(&world.template, &instance).await.unwrap();
+        world.first_answer(&instance);
+        ours.push(started.elapsed());
+        let written = Path::new(LXC).join(instance.as_str()).join("config");
+        let own = std::fs::read_to_string(written).unwrap();
+        let shared = own.replace(&format!("/{instance}/overlay"), "/NAME/overlay");
+        world.containers.stop(&instance).await.unwrap();
+
+        let instance = world.name(250);
+        std::fs::write(&config, bare_config(&shared, world.template.as_str())).unwrap();
+        let started = Instant::now();
+        let copy = ["-e", "-B", "overlay", "-M", "--rcfile", config.to_str().unwrap()];
+        let names = ["-P", LXC, "-n", world.template.as_str(), "-N", instance.as_str()];
+        run("lxc-copy", &[names.as_slice(), copy.as_slice()].concat());
+        world.first_answer(&instance);
+        bare.push(started.elapsed());
+        world.containers.stop(&instance).await.unwrap();
+    }
+    ours.sort();
+    bare.sort();
+    let ratio = ours[10].as_secs_f64() / bare[10].as_secs_f64();
+    println!("launch to first answer, median     {:8.1?}", ours[10]);
+    println!("lxc-copy alone, median             {:8.1?}", bare[10]);
+    println!("ratio                              {ratio:8.2}");
+}
+
+/// An instance's configuration, turned back into its template's.
+fn bare_config(instance: &str, template: &str) -> String {
+    let kept = instance.lines().filter(|line| {
+        !["lxc.rootfs.path", "lxc.ephemeral", "lxc.uts.name"]
+            .iter()
+            .any(|key| line.starts_with(key))
+    });
+    let rootfs = format!("lxc.rootfs.path = dir:{LXC}/{template}/rootfs\n");
+    kept.fold(rootfs, |text, line| text + line + "\n")
+}
+
+/// What one list of fifty containers costs.
+async fn list_of_fifty(world: &World) {
+    for number in 0..50 {
+        let name = format!("bw-test-{}-list{number}", 200 + number);
+        let folder = Path::new(LXC).join(name);
+        std::fs::create_dir(&folder).unwrap();
+        let lower = format!("{LXC}/{}/rootfs", world.template);
+        let config = format!("lxc.rootfs.path = overlay:{lower}:{}/delta\n", folder.display());
+        std::fs::write(folder.join("config"), config).unwrap();
+    }
+    assert!(world.containers.list().await.unwrap().len() >= 50);
+    let started = Instant::now();
+    for _ in 0..100 {
+        world.containers.list().await.unwrap();
+    }
+    let each = started.elapsed() / 100;
+    println!("list of 50 containers              {each:8.1?}");
+}

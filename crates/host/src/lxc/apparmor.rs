@@ -1,0 +1,96 @@
+//! The AppArmor profile that all instances share, where the kernel has AppArmor.
+//!
+//! LXC can generate a profile for each container. Its parser then takes 290 ms of CPU time before
+//! every start, against 40 ms for the rest of a launch. This one is loaded once, in 6 ms.
+
+use std::fs;
+use std::path::Path;
+
+use super::{ContainerError, file_error};
+use crate::command::{CommandLine, Runner};
+
+/// Whether the kernel enforces profiles.
+const ENABLED: &str = "/sys/module/apparmor/parameters/enabled";
+
+/// Every loaded profile, a line each: its name and its mode in brackets.
+const LOADED: &str = "/sys/kernel/security/apparmor/profiles";
+
+/// Takes the name of a profile to forget.
+const REMOVE: &str = "/sys/kernel/security/apparmor/.remove";
+
+/// What the names of our profiles begin with.
+const PREFIX: &str = "bellows-instance-";
+
+/// What instances may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppArmorProfile {
+    /// Its name, which holds a digest of its rules.
+    pub name: String,
+    /// Its rules, in the language of AppArmor's parser.
+    pub text: String,
+}
+
+/// Has the kernel know a profile. One that it knows by this name is left alone. On a kernel without AppArmor there is nothing to do, and LXC ignores the
+/// name in an instance's configuration.
+///
+/// # Errors
+/// When the profile cannot be loaded.
+pub(super) async fn ensure_profile(
+    runner: &impl Runner,
+    profile: &AppArmorProfile,
+) -> Result<(), ContainerError> {
+    if !is_enabled() || loaded()?.iter().any(|name| *name == profile.name) {
+        return Ok(());
+    }
+    let parser = CommandLine::new("apparmor_parser").args(["--replace", "--skip-cache"]);
+    runner.run(&parser.input(profile.text.as_str())).await?;
+    Ok(())
+}
+
+/// Has the kernel forget the profiles of all versions, and says whether there were any.
+///
+/// # Errors
+/// When the kernel's list cannot be read or changed.
+pub fn remove_profiles() -> Result<bool, ContainerError> {
+    if !is_enabled() {
+        return Ok(false);
+    }
+    let ours = loaded()?;
+    for name in &ours {
+        fs::write(REMOVE, name).map_err(file_error("write", Path::new(REMOVE)))?;
+    }
+    Ok(!ours.is_empty())
+}
+
+/// The name of the profile with this digest.
+pub(super) fn profile_name(digest: &str) -> String {
+    format!("{PREFIX}{digest}")
+}
+
+fn is_enabled() -> bool {
+    fs::read_to_string(ENABLED).is_ok_and(|text| text.starts_with('Y'))
+}
+
+fn loaded() -> Result<Vec<String>, ContainerError> {
+    let text = fs::read_to_string(LOADED).map_err(file_error("read", Path::new(LOADED)))?;
+    Ok(ours(&text))
+}
+
+/// Of the kernel's list, the names of our profiles.
+fn ours(text: &str) -> Vec<String> {
+    let names = text.lines().filter_map(|line| line.rsplit_once(" (")).map(|(name, _)| name);
+    names.filter(|name| name.starts_with(PREFIX)).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_profiles_are_found_in_the_kernels_list() {
+        let text = "lxc-bw-x_</var/lib/lxc> (enforce)\n/usr/bin/lxc-start (enforce)\n\
+                    bellows-instance-0a1b2c3d (enforce)\nbellows (complain)\n";
+        assert_eq!(ours(text), ["bellows-instance-0a1b2c3d"]);
+        assert_eq!(ours(""), [""; 0]);
+    }
+}
