@@ -42,6 +42,14 @@ doctor *ARGS: build
 experiment NAME *ARGS: build
     @{{ programs }}/loadgen experiment "$@"
 
+# Simulate a scenario, or trace=FILE, with policy=NAME, peak=INSTANCES, seed=N, json=true
+simulate *ARGS: build
+    @{{ programs }}/simulator run "$@"
+
+# Simulate every policy under every scenario and trace, and save one table
+compare *ARGS: build
+    @{{ programs }}/simulator compare "$@"
+
 # Write the page of a run, report.html in its folder; --compare RUN_DIR beside another run
 report RUN="results/latest" *ARGS: build
     @{{ programs }}/report "$@"

@@ -7,12 +7,11 @@ use policy::time::Timestamp;
 use report::summary::{
     CountLimit, Generator, Instances, Limits, Requests, Scaling, Summary, TimeLimit,
 };
-use report::{RunSeries, SecondRow};
+use report::{Recorder, RunSeries, SecondRow};
 use workload::Scenario;
 
 use crate::follow::Followed;
 use crate::load::LoadEnd;
-use crate::recorder::Recorder;
 
 /// Later than this, at the 99th percentile, and the load was not the one that the scenario says.
 const BOTTLENECK_LATENESS_MS: f64 = 5.0;

@@ -8,9 +8,9 @@ use policy::names::ServiceName;
 use policy::status::ServiceStatus;
 use policy::tick::Tick;
 use policy::time::Timestamp;
+use report::FleetHistory;
 use report::summary::Scaling;
 
-use crate::fleet::FleetHistory;
 use crate::load::Measurements;
 use crate::scaler::{Scaler, ScalerError};
 use crate::serving::PlannedInstances;
@@ -95,7 +95,7 @@ impl Follower {
             self.since = tick.sequence;
             if tick.service == self.service && tick.at >= self.start {
                 self.planned.tick(&tick, &log);
-                self.history.tick(&tick);
+                self.history.tick(tick.at, &tick);
                 self.ticks.push(tick);
             }
         }

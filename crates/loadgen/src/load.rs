@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use report::Recorder;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use workload::{Arrival, Arrivals};
 
 use crate::client::Client;
 use crate::outcome::Outcome;
 use crate::pacing::pace;
-use crate::recorder::Recorder;
 use crate::serving::{ServingLog, WallMicros};
 
 /// What to offer, and within which bounds.
@@ -134,7 +134,7 @@ struct Pacer {
 
 impl Pacer {
     fn run(self, measurements: &Measurements) {
-        let dropped = |arrival: Arrival| measurements.recorder().dropped(arrival.due);
+        let dropped = |arrival: Arrival| measurements.recorder().dropped(arrival.due, 1);
         pace(self.arrivals, self.start, &self.stop, &self.due, dropped);
     }
 }
@@ -161,7 +161,7 @@ impl Requests {
                         drop(permit);
                     });
                 }
-                Err(_) => shared.measurements.recorder().dropped(arrival.due),
+                Err(_) => shared.measurements.recorder().dropped(arrival.due, 1),
             }
         }
         let all = u32::try_from(in_flight.get()).unwrap_or(u32::MAX);
@@ -178,7 +178,7 @@ impl Requests {
             self.measurements.serving().served(slot, WallMicros::now());
         }
         let outcome = Outcome { due: arrival.due, taken_up, done, answer };
-        self.measurements.recorder().finished(&outcome);
+        outcome.record(&mut self.measurements.recorder());
     }
 }
 

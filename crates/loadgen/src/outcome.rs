@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use policy::names::Slot;
+use report::Recorder;
 
 /// Why a request counts as failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,4 +69,37 @@ pub(crate) struct Outcome {
     pub(crate) done: Duration,
     /// How it ended.
     pub(crate) answer: Answer,
+}
+
+impl Outcome {
+    /// Enters it into the figures of the run.
+    pub(crate) fn record(&self, recorder: &mut Recorder) {
+        recorder.taken_up(self.due, self.taken_up);
+        match self.answer.result {
+            Ok(()) => recorder.ok(self.due, self.done, 1),
+            Err(failure) => {
+                let cause = failure.to_string();
+                recorder.failed(self.due, self.done, &cause, failure.is_rejection(), 1);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_a_rejection_and_another_failure_is_not() {
+        let mut recorder = Recorder::new(Duration::ZERO, Duration::from_secs(5));
+        for failure in [Failure::Status(StatusCode::SERVICE_UNAVAILABLE), Failure::Timeout] {
+            let (due, done) = (Duration::from_secs(1), Duration::from_secs(2));
+            let answer = Answer { result: Err(failure), slot: None };
+            Outcome { due, taken_up: due, done, answer }.record(&mut recorder);
+        }
+        let requests = recorder.requests();
+        assert_eq!((requests.due, requests.failed, requests.rejected), (2, 2, 1));
+        let causes: Vec<_> = recorder.failures().keys().map(String::as_str).collect();
+        assert_eq!(causes, ["status_503", "timeout"]);
+    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use report::Summary;
+use report::{Recorder, ResultsError, ResultsFolder, Summary, text};
 use workload::OperationSource;
 
 use crate::client::Client;
@@ -14,14 +14,11 @@ use crate::load::{LoadError, Measurements};
 use crate::objects::{self, ObjectsError};
 use crate::open_files::{self, OpenFilesError};
 use crate::progress::Progress;
-use crate::recorder::Recorder;
-use crate::results::{ResultsError, ResultsFolder};
 use crate::scaler::{Scaler, ScalerError};
 use crate::scenario_file::LoadedScenario;
 use crate::serving::WallMicros;
 use crate::session::Session;
 use crate::target::Target;
-use crate::text;
 
 /// What to run, where, and where to write.
 #[derive(Debug, Clone)]

@@ -125,7 +125,7 @@ mod tests {
         let error = LoadedScenario::find(&folder, "rmap").unwrap_err();
         insta::assert_snapshot!(
             error,
-            @"there is no scenario `rmap`: allowed is ramp, spike, steps"
+            @"there is no scenario `rmap`: allowed is burst-from-zero, ramp, reload-vs-runtime, sine, soak, spike, staircase, steps, two-a-second"
         );
     }
 

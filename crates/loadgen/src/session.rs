@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use report::{ResultsError, ResultsFolder};
 use tokio::time::{Interval, MissedTickBehavior};
 use workload::Arrivals;
 
@@ -12,7 +13,6 @@ use crate::follow::{self, Before, Followed, Follower};
 use crate::interrupt::Interrupt;
 use crate::load::{self, Load, LoadEnd, Measurements, RunningLoad};
 use crate::progress::Progress;
-use crate::results::{ResultsError, ResultsFolder};
 use crate::run::{Ending, RunError, RunReport};
 use crate::scaler::Scaler;
 use crate::scenario_file::LoadedScenario;

@@ -1,18 +1,21 @@
-//! What a run leaves behind, and what that says of it: its summary, its series per second, its
-//! chart, its figures and its page.
+//! What measures a run while it lasts, what it leaves behind, and what that says of it: its summary,
+//! its series per second, its chart, its figures and its page.
 //!
-//! The types here are the format of a run's folder: `summary.json` is a [`Summary`], a line of
-//! `series.csv` is a [`SecondRow`], a line of `ticks.jsonl` a [`policy::tick::Tick`], and
-//! [`chart::render`] draws `chart.svg`. [`Run::read`] reads a folder back, [`figures::measure`]
-//! judges it, and [`html::render`] writes the page.
+//! The types here are the format of a run's folder, for real and in virtual time: `summary.json` is
+//! a [`Summary`], a line of `series.csv` is a [`SecondRow`], a line of `ticks.jsonl` a
+//! [`policy::tick::Tick`], and [`chart::render`] draws `chart.svg`. [`Run::read`] reads a folder
+//! back, [`figures::measure`] judges it, and [`html::render`] writes the page.
 
 pub mod capacity;
 pub mod chart;
 pub mod cost;
 pub mod elasticity;
 pub mod figures;
+pub mod folder;
+pub mod history;
 pub mod html;
 mod panels;
+pub mod recorder;
 pub mod repetitions;
 pub mod run;
 mod scale;
@@ -21,7 +24,11 @@ pub mod steps;
 pub mod summary;
 #[cfg(test)]
 mod testing;
+pub mod text;
 
+pub use folder::{ResultsError, ResultsFolder, TickFile};
+pub use history::FleetHistory;
+pub use recorder::Recorder;
 pub use run::Run;
 pub use series::{FleetStep, RunSeries, SecondRow};
 pub use summary::Summary;

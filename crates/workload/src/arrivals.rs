@@ -19,34 +19,56 @@ pub struct Arrival {
     pub operation: Operation,
 }
 
-/// Streams a scenario's arrivals in the order they are due; a day at 100,000 requests/s needs no
+/// Streams the moments at which requests are due, in order; a day at 100,000 requests/s needs no
 /// more memory than a second.
 ///
 /// Poisson arrivals come by inversion: a Poisson process of rate 1 is stretched by the curve's
 /// cumulative count, which makes its intensity follow the curve exactly.
 #[derive(Debug, Clone)]
-pub struct Arrivals {
+pub struct DueTimes {
     curve: RateCurve,
     pacing: Pacing,
     rng: Xoshiro256PlusPlus,
-    operations: OperationSource,
     count: f64,
+}
+
+impl DueTimes {
+    /// The due times of a load of this shape.
+    pub fn new(pacing: Pacing, seed: u64, curve: RateCurve) -> Self {
+        // Even arrivals stand in the middle of their interval, so that the first is not at once.
+        let count = match pacing {
+            Pacing::Poisson => 0.0,
+            Pacing::Even => -0.5,
+        };
+        Self { curve, pacing, rng: Xoshiro256PlusPlus::seed_from_u64(seed), count }
+    }
+}
+
+impl Iterator for DueTimes {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.count += match self.pacing {
+            Pacing::Poisson => self.rng.sample::<f64, _>(Exp1),
+            Pacing::Even => 1.0,
+        };
+        self.curve.due_at(self.count)
+    }
+}
+
+/// Streams a scenario's arrivals in the order they are due.
+#[derive(Debug, Clone)]
+pub struct Arrivals {
+    due_times: DueTimes,
+    operations: OperationSource,
 }
 
 impl Arrivals {
     /// The arrivals of `scenario`, whose load is `curve`.
     pub fn new(scenario: &Scenario, curve: RateCurve) -> Self {
-        // Even arrivals stand in the middle of their interval, so that the first is not at once.
-        let count = match scenario.pacing {
-            Pacing::Poisson => 0.0,
-            Pacing::Even => -0.5,
-        };
         Self {
-            curve,
-            pacing: scenario.pacing,
-            rng: Xoshiro256PlusPlus::seed_from_u64(scenario.seed),
+            due_times: DueTimes::new(scenario.pacing, scenario.seed, curve),
             operations: OperationSource::new(scenario),
-            count,
         }
     }
 }
@@ -55,11 +77,7 @@ impl Iterator for Arrivals {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
-        self.count += match self.pacing {
-            Pacing::Poisson => self.rng.sample::<f64, _>(Exp1),
-            Pacing::Even => 1.0,
-        };
-        let due = self.curve.due_at(self.count)?;
+        let due = self.due_times.next()?;
         Some(Arrival { due, operation: self.operations.next()? })
     }
 }

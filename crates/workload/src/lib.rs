@@ -2,7 +2,7 @@
 //!
 //! Everything here is pure. A [`Scenario`] is parsed from text, its phases become a [`RateCurve`]
 //! in requests per second, and [`Arrivals`] streams the requests that are due, one at a time and
-//! the same ones for the same seed.
+//! the same ones for the same seed. A [`Trace`] of a real system becomes a [`RateCurve`] as well.
 //!
 //! ```
 //! let text = r#"
@@ -28,11 +28,13 @@ mod operation;
 mod rate;
 mod raw;
 mod scenario;
+mod trace;
 
-pub use arrivals::{Arrival, Arrivals};
+pub use arrivals::{Arrival, Arrivals, DueTimes};
 pub use format::ScenarioError;
 pub use operation::{KeyIndex, Operation, OperationSource};
 pub use rate::{RateCurve, Segment, Shape};
 pub use scenario::{
     InstanceCapacity, Keys, Limits, Mix, Pacing, Phase, RateUnit, Scenario, Sizes, TimeFactor,
 };
+pub use trace::{Trace, TraceError, TraceKind};

@@ -143,6 +143,16 @@ impl RateCurve {
         }
     }
 
+    /// How many requests are due before that moment, as an expectation.
+    pub fn count_until(&self, at: Duration) -> f64 {
+        let t = at.as_secs_f64().min(self.length_s);
+        let index = self.pieces.partition_point(|p| p.start_s <= t);
+        index.checked_sub(1).map_or(0.0, |i| {
+            let piece = &self.pieces[i];
+            piece.count_before + piece.segment.count_until(t - piece.start_s)
+        })
+    }
+
     /// When the expected number of requests reaches `count`; `None` past the end of the load.
     pub fn due_at(&self, count: f64) -> Option<Duration> {
         if !(0.0..self.total).contains(&count) {
@@ -184,10 +194,7 @@ mod tests {
             let count = curve.total() * share;
             let due = curve.due_at(count).unwrap();
             // Counting what is due up to that moment gives the count back, to a part in a million.
-            let t = due.as_secs_f64();
-            let index = curve.pieces.partition_point(|p| p.start_s <= t) - 1;
-            let piece = curve.pieces[index];
-            let back = piece.count_before + piece.segment.count_until(t - piece.start_s);
+            let back = curve.count_until(due);
             prop_assert!((back - count).abs() < 1e-4 * curve.total().max(1.0), "{back} {count}");
         }
 

@@ -76,9 +76,17 @@ impl InstanceCapacity {
 pub struct TimeFactor(f64);
 
 impl TimeFactor {
+    /// The load as it is.
+    pub const WHOLE: Self = Self(1.0);
+
     /// A factor; `None` unless it is above 0 and at most 1.
     pub fn new(factor: f64) -> Option<Self> {
         (factor > 0.0 && factor <= 1.0).then_some(Self(factor))
+    }
+
+    /// The factor as a number.
+    pub fn get(self) -> f64 {
+        self.0
     }
 }
 

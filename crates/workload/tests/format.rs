@@ -6,7 +6,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
-use workload::{Arrivals, InstanceCapacity, RateUnit, Scenario, ScenarioError, TimeFactor};
+use workload::{Arrivals, InstanceCapacity, RateUnit, Scenario, ScenarioError, TimeFactor, Trace};
 
 const GOOD: &str = r#"
 name = "spike"
@@ -170,5 +170,33 @@ fn every_shipped_scenario_is_good_and_bears_its_files_name() {
         seen.push(stem);
     }
     seen.sort();
-    assert_eq!(seen, ["ramp", "spike", "steps"]);
+    let shipped = [
+        "burst-from-zero",
+        "ramp",
+        "reload-vs-runtime",
+        "sine",
+        "soak",
+        "spike",
+        "staircase",
+        "steps",
+        "two-a-second",
+    ];
+    assert_eq!(seen, shipped);
+}
+
+#[test]
+fn every_shipped_trace_is_good() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../loadgen/traces");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "csv") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let trace = Trace::parse(&path.display().to_string(), &text).unwrap();
+            let peak = trace.scaled_to(500.0).unwrap().peak_rps();
+            assert!((peak - 500.0).abs() < 1e-6, "{}: {peak}", path.display());
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 3);
 }

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use report::SecondRow;
-use report::summary::{Latency, OBJECTIVE_MS, Percentiles, Requests};
 
-use crate::outcome::Outcome;
+use crate::series::SecondRow;
+use crate::summary::{Latency, OBJECTIVE_MS, Percentiles, Requests};
 
 /// Latencies are kept to three significant digits, in microseconds.
 const DIGITS: u8 = 3;
@@ -17,7 +16,7 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Everything that is measured of the requests.
 #[derive(Debug)]
-pub(crate) struct Recorder {
+pub struct Recorder {
     warm_up: Duration,
     timeout: Duration,
     measured: Requests,
@@ -25,6 +24,7 @@ pub(crate) struct Recorder {
     failures: BTreeMap<String, u64>,
     latency: Histogram<u64>,
     lateness: Histogram<u64>,
+    keeps_rows: bool,
     /// Seconds whose histogram is closed, then those still open.
     rows: Vec<SecondRow>,
     open: VecDeque<Histogram<u32>>,
@@ -42,7 +42,7 @@ enum Fate {
 impl Recorder {
     /// Requests due before `warm_up` are kept out of the figures; no outcome comes later than
     /// `timeout` after its request was due.
-    pub(crate) fn new(warm_up: Duration, timeout: Duration) -> Self {
+    pub fn new(warm_up: Duration, timeout: Duration) -> Self {
         Self {
             warm_up,
             timeout,
@@ -51,76 +51,102 @@ impl Recorder {
             failures: BTreeMap::new(),
             latency: histogram(),
             lateness: histogram(),
+            keeps_rows: true,
             rows: Vec::new(),
             open: VecDeque::new(),
         }
     }
 
-    /// A request was sent, and ended like this.
-    pub(crate) fn finished(&mut self, outcome: &Outcome) {
-        let fate = match outcome.answer.result {
-            Ok(()) => Fate::Ok,
-            Err(failure) if failure.is_rejection() => Fate::Rejected,
-            Err(_) => Fate::Failed,
-        };
-        self.count(outcome.due, fate);
-        if fate == Fate::Ok {
-            self.row(second(outcome.done)).served += 1;
+    /// The same without rows: a fortnight of them would be a gigabyte of histograms and rows.
+    #[must_use]
+    pub fn without_rows(mut self) -> Self {
+        self.keeps_rows = false;
+        self
+    }
+
+    /// The generator took a request up that was due at `due`.
+    pub fn taken_up(&mut self, due: Duration, at: Duration) {
+        if due >= self.warm_up {
+            record(&mut self.lateness, micros(at.saturating_sub(due)), 1);
         }
-        let latency = micros(outcome.done.saturating_sub(outcome.due));
-        if fate == Fate::Ok {
-            self.in_second(outcome.due, latency);
+    }
+
+    /// `many` requests due at `due` got the expected answer in time, at `done`.
+    pub fn ok(&mut self, due: Duration, done: Duration, many: u64) {
+        self.count(due, Fate::Ok, many);
+        let latency = micros(done.saturating_sub(due));
+        if due >= self.warm_up {
+            record(&mut self.latency, latency, many);
         }
-        if outcome.due >= self.warm_up {
-            record(&mut self.lateness, micros(outcome.taken_up.saturating_sub(outcome.due)));
-            match outcome.answer.result {
-                Ok(()) => record(&mut self.latency, latency),
-                Err(failure) => *self.failures.entry(failure.to_string()).or_default() += 1,
+        if let Some(row) = self.row(second(done)) {
+            row.served += many;
+        }
+        self.in_second(due, latency, many);
+        self.close_before(done.saturating_sub(self.timeout + GRACE));
+    }
+
+    /// `many` requests due at `due` ended at `done` without the expected answer. `rejected` says
+    /// that they were answered 429 or 503.
+    pub fn failed(
+        &mut self,
+        due: Duration,
+        done: Duration,
+        cause: &str,
+        rejected: bool,
+        many: u64,
+    ) {
+        self.count(due, if rejected { Fate::Rejected } else { Fate::Failed }, many);
+        if due >= self.warm_up {
+            match self.failures.get_mut(cause) {
+                Some(count) => *count += many,
+                None => {
+                    self.failures.insert(cause.to_owned(), many);
+                }
             }
         }
-        self.close_before(outcome.done.saturating_sub(self.timeout + GRACE));
+        self.close_before(done.saturating_sub(self.timeout + GRACE));
     }
 
-    /// A request was due at that moment and could not be sent.
-    pub(crate) fn dropped(&mut self, due: Duration) {
-        self.count(due, Fate::Dropped);
-    }
-
-    /// Counts of the measured requests so far.
-    pub(crate) fn requests(&self) -> Requests {
-        self.measured
-    }
-
-    /// Counts of the warm-up's requests so far.
-    pub(crate) fn warm_up_requests(&self) -> Requests {
-        self.warm_up_requests
-    }
-
-    /// Failures of measured requests by cause.
-    pub(crate) fn failures(&self) -> &BTreeMap<String, u64> {
-        &self.failures
-    }
-
-    /// Latency of the measured ok requests.
-    pub(crate) fn latency(&self) -> Latency {
-        let at = |q| quantile_ms(&self.latency, q);
-        Latency { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1.0) }
+    /// `many` requests were due at that moment and could not be sent.
+    pub fn dropped(&mut self, due: Duration, many: u64) {
+        self.count(due, Fate::Dropped, many);
     }
 
     /// Measured ok requests that took longer than the objective allows.
-    pub(crate) fn late(&self) -> u64 {
+    pub fn late(&self) -> u64 {
         let objective = micros(Duration::from_millis(OBJECTIVE_MS));
         self.latency.len() - self.latency.count_between(0, objective)
     }
 
+    /// Counts of the measured requests so far.
+    pub fn requests(&self) -> Requests {
+        self.measured
+    }
+
+    /// Counts of the warm-up's requests so far.
+    pub fn warm_up_requests(&self) -> Requests {
+        self.warm_up_requests
+    }
+
+    /// Failures of measured requests by cause.
+    pub fn failures(&self) -> &BTreeMap<String, u64> {
+        &self.failures
+    }
+
+    /// Latency of the measured ok requests.
+    pub fn latency(&self) -> Latency {
+        let at = |q| quantile_ms(&self.latency, q);
+        Latency { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1.0) }
+    }
+
     /// How late the generator took the measured requests up.
-    pub(crate) fn lateness(&self) -> Percentiles {
+    pub fn lateness(&self) -> Percentiles {
         let at = |q| quantile_ms(&self.lateness, q);
         Percentiles { p50: at(0.5), p99: at(0.99) }
     }
 
     /// One row a second; those of instances are unknown here.
-    pub(crate) fn rows(&self) -> Vec<SecondRow> {
+    pub fn rows(&self) -> Vec<SecondRow> {
         let mut rows = self.rows.clone();
         let closed = rows.len() - self.open.len();
         for (row, latency) in rows[closed..].iter_mut().zip(&self.open) {
@@ -129,36 +155,43 @@ impl Recorder {
         rows
     }
 
-    fn count(&mut self, due: Duration, fate: Fate) {
+    fn count(&mut self, due: Duration, fate: Fate, many: u64) {
         let all = if due < self.warm_up { &mut self.warm_up_requests } else { &mut self.measured };
-        all.due += 1;
-        all.ok += u64::from(fate == Fate::Ok);
-        all.failed += u64::from(matches!(fate, Fate::Failed | Fate::Rejected));
-        all.rejected += u64::from(fate == Fate::Rejected);
-        all.dropped += u64::from(fate == Fate::Dropped);
-        let row = self.row(second(due));
-        row.due += 1;
-        row.ok += u64::from(fate == Fate::Ok);
-        row.failed += u64::from(matches!(fate, Fate::Failed | Fate::Rejected));
-        row.rejected += u64::from(fate == Fate::Rejected);
-        row.dropped += u64::from(fate == Fate::Dropped);
+        let rejected = if fate == Fate::Rejected { many } else { 0 };
+        let count = |due: &mut u64, ok: &mut u64, failed: &mut u64, dropped: &mut u64| {
+            *due += many;
+            match fate {
+                Fate::Ok => *ok += many,
+                Fate::Failed | Fate::Rejected => *failed += many,
+                Fate::Dropped => *dropped += many,
+            }
+        };
+        count(&mut all.due, &mut all.ok, &mut all.failed, &mut all.dropped);
+        all.rejected += rejected;
+        if let Some(row) = self.row(second(due)) {
+            count(&mut row.due, &mut row.ok, &mut row.failed, &mut row.dropped);
+            row.rejected += rejected;
+        }
     }
 
-    fn row(&mut self, second: u32) -> &mut SecondRow {
+    fn row(&mut self, second: u32) -> Option<&mut SecondRow> {
+        if !self.keeps_rows {
+            return None;
+        }
         let index = second as usize;
         for next in self.rows.len()..=index {
             let second = u32::try_from(next).unwrap_or(u32::MAX);
             self.rows.push(SecondRow { second, ..SecondRow::default() });
             self.open.push_back(histogram());
         }
-        &mut self.rows[index]
+        self.rows.get_mut(index)
     }
 
-    fn in_second(&mut self, due: Duration, latency: u64) {
+    fn in_second(&mut self, due: Duration, latency: u64, many: u64) {
         let closed = self.rows.len() - self.open.len();
         let place = (second(due) as usize).checked_sub(closed);
         if let Some(open) = place.and_then(|p| self.open.get_mut(p)) {
-            record(open, latency);
+            record(open, latency, many);
         }
     }
 
@@ -190,10 +223,13 @@ fn histogram<C: hdrhistogram::Counter>() -> Histogram<C> {
     histogram
 }
 
-/// Records a value; the histogram grows to hold it, or takes it for the largest it can hold.
-fn record<C: hdrhistogram::Counter>(histogram: &mut Histogram<C>, micros: u64) {
-    if histogram.record(micros).is_err() {
-        histogram.saturating_record(micros);
+/// Records a value `many` times; the histogram grows to hold it, or takes it for the largest it can
+/// hold.
+fn record<C: hdrhistogram::Counter>(histogram: &mut Histogram<C>, micros: u64, many: u64) {
+    // A row's counters end at 4 billion, a day and a half of the fastest load there is.
+    let Some(many) = C::from_u64(many) else { return };
+    if histogram.record_n(micros, many).is_err() {
+        histogram.saturating_record_n(micros, many);
     }
 }
 
@@ -212,30 +248,27 @@ fn second(at: Duration) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::outcome::{Answer, Failure};
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
     }
 
-    fn outcome(due: u64, latency: u64, result: Result<(), Failure>) -> Outcome {
-        let answer = Answer { result, slot: None };
-        Outcome { due: ms(due), taken_up: ms(due + 1), done: ms(due + latency), answer }
+    fn ok(recorder: &mut Recorder, due: u64, latency: u64) {
+        recorder.taken_up(ms(due), ms(due + 1));
+        recorder.ok(ms(due), ms(due + latency), 1);
     }
 
     #[test]
     fn latency_counts_from_due_and_only_of_what_was_ok() {
         let mut recorder = Recorder::new(ms(1_000), ms(5_000));
-        recorder.finished(&outcome(500, 4_000, Ok(())));
-        recorder.finished(&outcome(1_000, 20, Ok(())));
-        recorder.finished(&outcome(1_100, 5_000, Err(Failure::Timeout)));
-        let busy = Failure::Status(StatusCode::SERVICE_UNAVAILABLE);
-        recorder.finished(&outcome(1_200, 1, Err(busy)));
-        recorder.dropped(ms(1_300));
+        ok(&mut recorder, 500, 4_000);
+        ok(&mut recorder, 1_000, 20);
+        recorder.failed(ms(1_100), ms(6_100), "timeout", false, 1);
+        recorder.failed(ms(1_200), ms(1_201), "status_503", true, 1);
+        recorder.dropped(ms(1_300), 1);
         let expected = Requests { due: 4, ok: 1, failed: 2, dropped: 1, rejected: 1 };
         assert_eq!(recorder.requests(), expected);
         assert_eq!(recorder.warm_up_requests(), Requests { due: 1, ok: 1, ..Requests::default() });
@@ -249,21 +282,31 @@ mod tests {
     fn late_is_what_was_ok_but_past_the_objective() {
         let mut recorder = Recorder::new(ms(1_000), ms(5_000));
         for (due, latency) in [(500, 900), (1_000, 249), (1_000, 250), (1_000, 252), (1_000, 900)] {
-            recorder.finished(&outcome(due, latency, Ok(())));
+            ok(&mut recorder, due, latency);
         }
-        recorder.finished(&outcome(1_000, 5_000, Err(Failure::Timeout)));
+        recorder.failed(ms(1_000), ms(6_000), "timeout", false, 1);
         assert_eq!(recorder.late(), 2);
     }
 
     #[test]
     fn a_second_knows_what_was_due_in_it_and_what_was_served_in_it() {
         let mut recorder = Recorder::new(ms(0), ms(5_000));
-        recorder.finished(&outcome(900, 1_500, Ok(())));
+        ok(&mut recorder, 900, 1_500);
         let rows = recorder.rows();
         let row = |second: usize| (rows[second].due, rows[second].ok, rows[second].served);
         assert_eq!([row(0), row(1), row(2)], [(1, 1, 0), (0, 0, 0), (0, 0, 1)]);
         assert!((rows[0].p99_ms.unwrap() - 1_500.0).abs() < 2.0);
         assert_eq!(rows[2].p99_ms, None);
+    }
+
+    #[test]
+    fn many_at_once_count_as_so_many() {
+        let mut recorder = Recorder::new(ms(0), ms(5_000)).without_rows();
+        recorder.ok(ms(0), ms(10), 90);
+        recorder.ok(ms(0), ms(400), 10);
+        assert_eq!(recorder.late(), 10);
+        assert!((recorder.latency().p50.unwrap() - 10.0).abs() < 0.1);
+        assert_eq!(recorder.rows(), []);
     }
 
     #[test]
@@ -279,9 +322,9 @@ mod tests {
             let mut recorder = Recorder::new(ms(10_000), ms(1_000));
             for (due, kind) in &kinds {
                 match kind {
-                    0 => recorder.dropped(ms(*due)),
-                    1 => recorder.finished(&outcome(*due, 1_000, Err(Failure::Timeout))),
-                    _ => recorder.finished(&outcome(*due, 5, Ok(()))),
+                    0 => recorder.dropped(ms(*due), 1),
+                    1 => recorder.failed(ms(*due), ms(*due + 1_000), "timeout", false, 1),
+                    _ => ok(&mut recorder, *due, 5),
                 }
             }
             let (a, b) = (recorder.requests(), recorder.warm_up_requests());

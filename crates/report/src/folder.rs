@@ -5,14 +5,23 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use policy::tick::Tick;
-use report::chart::ChartError;
-use report::{RunSeries, SecondRow, Summary};
+
+use crate::chart::ChartError;
+use crate::series::{RunSeries, SecondRow};
+use crate::summary::Summary;
 
 /// A folder whose name is that of a run, in the folder of all results.
 #[derive(Debug, Clone)]
-pub(crate) struct ResultsFolder {
+pub struct ResultsFolder {
     all: PathBuf,
     name: String,
+}
+
+/// A run's `ticks.jsonl` in the making.
+#[derive(Debug)]
+pub struct TickFile {
+    file: BufWriter<File>,
+    path: PathBuf,
 }
 
 /// Results could not be written.
@@ -48,8 +57,11 @@ pub enum ResultsError {
 }
 
 impl ResultsFolder {
-    /// Makes the folder `name` within `all`.
-    pub(crate) fn create(all: &Path, name: &str) -> Result<Self, ResultsError> {
+    /// Makes the folder `name` within `all`, which must not be there.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create(all: &Path, name: &str) -> Result<Self, ResultsError> {
         let folder = Self { all: all.to_owned(), name: name.to_owned() };
         let path = folder.path();
         fs::create_dir_all(all)
@@ -59,39 +71,69 @@ impl ResultsFolder {
     }
 
     /// The run's name.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
-    pub(crate) fn path(&self) -> PathBuf {
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
         self.all.join(&self.name)
     }
 
+    /// The folder `name` within `all`, made when it is not there. What is written replaces what is.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn reuse(all: &Path, name: &str) -> Result<Self, ResultsError> {
+        let folder = Self { all: all.to_owned(), name: name.to_owned() };
+        fs::create_dir_all(folder.path()).map_err(|source| written(&folder.path(), source))?;
+        Ok(folder)
+    }
+
     /// Writes everything, and lets `latest` point here.
-    pub(crate) fn write(
+    ///
+    /// # Errors
+    /// Something cannot be written.
+    pub fn write(
         &self,
         summary: &Summary,
         series: &RunSeries,
         ticks: &[Tick],
     ) -> Result<(), ResultsError> {
+        let mut file = self.ticks()?;
+        ticks.iter().try_for_each(|tick| file.add(tick))?;
+        file.close()?;
+        self.write_figures(summary, series)
+    }
+
+    /// Begins `ticks.jsonl`, for ticks that are written as they come.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn ticks(&self) -> Result<TickFile, ResultsError> {
+        let path = self.path().join("ticks.jsonl");
+        let file = File::create(&path).map_err(|source| written(&path, source))?;
+        Ok(TickFile { file: BufWriter::new(file), path })
+    }
+
+    /// Writes the summary, and the series and the chart where there is one, and lets `latest` point
+    /// here.
+    ///
+    /// # Errors
+    /// Something cannot be written.
+    pub fn write_figures(&self, summary: &Summary, series: &RunSeries) -> Result<(), ResultsError> {
         self.file("summary.json", |path, file| {
             let json = |source| ResultsError::Json { path: path.to_owned(), source };
             serde_json::to_writer_pretty(&mut *file, summary).map_err(json)?;
             writeln!(file).map_err(|source| written(path, source))
         })?;
-        self.file("ticks.jsonl", |path, file| {
-            for tick in ticks {
-                let json = |source| ResultsError::Json { path: path.to_owned(), source };
-                serde_json::to_writer(&mut *file, tick).map_err(json)?;
-                writeln!(file).map_err(|source| written(path, source))?;
-            }
-            Ok(())
-        })?;
-        self.file("series.csv", |path, file| rows(&series.rows, path, file))?;
-        let chart = report::chart::render(series)?;
-        self.file("chart.svg", |path, file| {
-            file.write_all(chart.as_bytes()).map_err(|source| written(path, source))
-        })?;
+        if !series.rows.is_empty() {
+            self.file("series.csv", |path, file| rows(&series.rows, path, file))?;
+            let chart = crate::chart::render(series)?;
+            self.file("chart.svg", |path, file| {
+                file.write_all(chart.as_bytes()).map_err(|source| written(path, source))
+            })?;
+        }
         self.point_latest_here()
     }
 
@@ -112,6 +154,26 @@ impl ResultsFolder {
         std::os::unix::fs::symlink(&self.name, &next)
             .and_then(|()| fs::rename(&next, &latest))
             .map_err(|source| written(&latest, source))
+    }
+}
+
+impl TickFile {
+    /// Adds a tick.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn add(&mut self, tick: &Tick) -> Result<(), ResultsError> {
+        let json = |source| ResultsError::Json { path: self.path.clone(), source };
+        serde_json::to_writer(&mut self.file, tick).map_err(json)?;
+        writeln!(self.file).map_err(|source| written(&self.path, source))
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// What is left of it cannot be written.
+    pub fn close(mut self) -> Result<(), ResultsError> {
+        self.file.flush().map_err(|source| written(&self.path, source))
     }
 }
 

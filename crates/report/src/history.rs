@@ -4,12 +4,13 @@ use policy::fleet::PhaseCounts;
 use policy::plan::ActionKind;
 use policy::tick::Tick;
 use policy::time::Timestamp;
-use report::summary::{Instances, Scaling};
-use report::{FleetStep, SecondRow};
+
+use crate::series::{FleetStep, SecondRow};
+use crate::summary::{Instances, Scaling};
 
 /// A service's fleet as a step function, and what the scaler did to it.
 #[derive(Debug)]
-pub(crate) struct FleetHistory {
+pub struct FleetHistory {
     start: Timestamp,
     steps: Vec<FleetStep>,
     out: u64,
@@ -19,14 +20,15 @@ pub(crate) struct FleetHistory {
 
 impl FleetHistory {
     /// A history whose times count from `start`, with the fleet as it was then.
-    pub(crate) fn new(start: Timestamp, phases: PhaseCounts, decided: Option<u32>) -> Self {
+    pub fn new(start: Timestamp, phases: PhaseCounts, decided: Option<u32>) -> Self {
         let first = step(0.0, phases, decided);
         Self { start, steps: vec![first], out: 0, r#in: 0, failed_actions: 0 }
     }
 
-    /// Takes in the next tick of the service.
-    pub(crate) fn tick(&mut self, tick: &Tick) {
-        let at_s = seconds_between(self.start, tick.at);
+    /// Takes in the next tick of the service, which was taken at `at`: the tick's own time, unless
+    /// that comes from a clock that was set meanwhile.
+    pub fn tick(&mut self, at: Timestamp, tick: &Tick) {
+        let at_s = seconds_between(self.start, at);
         self.steps.push(step(at_s, tick.observation.phases, tick.target()));
         for done in &tick.done {
             match (&done.error, done.kind) {
@@ -39,19 +41,19 @@ impl FleetHistory {
     }
 
     /// The steps, in order.
-    pub(crate) fn steps(&self) -> &[FleetStep] {
+    pub fn steps(&self) -> &[FleetStep] {
         &self.steps
     }
 
     /// Since when, in seconds after the start, the fleet has been at its lower bound with nothing
     /// left to do; nothing when it is not.
-    pub(crate) fn at_rest_since(&self, min: u32) -> Option<f64> {
+    pub fn at_rest_since(&self, min: u32) -> Option<f64> {
         let rests = |s: &&FleetStep| s.ready == min && s.starting + s.draining + s.failed == 0;
         self.steps.iter().rev().take_while(rests).last().map(|s| s.at_s)
     }
 
     /// How many instances there were until `end_s` seconds after the start.
-    pub(crate) fn instances(&self, end_s: f64) -> Instances {
+    pub fn instances(&self, end_s: f64) -> Instances {
         let ready = || self.steps.iter().filter(|s| s.at_s <= end_s).map(|s| s.ready);
         let ends = self.steps.iter().skip(1).map(|s| s.at_s).chain([end_s]);
         let seconds = self
@@ -67,7 +69,7 @@ impl FleetHistory {
     }
 
     /// What the scaler did; the times from plan to serving are another's.
-    pub(crate) fn scaling(&self) -> Scaling {
+    pub fn scaling(&self) -> Scaling {
         Scaling {
             out: Some(self.out),
             r#in: Some(self.r#in),
@@ -77,7 +79,7 @@ impl FleetHistory {
     }
 
     /// Writes the fleet into the rows of the run, as it was at the end of each second.
-    pub(crate) fn fill(&self, rows: &mut [SecondRow]) {
+    pub fn fill(&self, rows: &mut [SecondRow]) {
         for row in rows {
             let end = f64::from(row.second) + 1.0;
             let after = self.steps.partition_point(|s| s.at_s <= end);

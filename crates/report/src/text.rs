@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use report::summary::{Requests, Summary};
+use crate::summary::{Requests, Summary};
 
 /// The lines, each ended.
-pub(crate) fn summary(summary: &Summary) -> String {
+pub fn summary(summary: &Summary) -> String {
     let mut text = String::new();
     // Writing into a string cannot fail.
     let _ = lines(summary, &mut text);
@@ -39,9 +39,12 @@ fn lines(s: &Summary, out: &mut String) -> std::fmt::Result {
         )?;
     }
     let g = &s.generator;
-    let (p50, p99) = (known(g.lateness_ms.p50, " ms"), known(g.lateness_ms.p99, " ms"));
-    let cpu = known(g.cpu_percent, "% of a core");
-    writeln!(out, "generator  late by p50 {p50}, p99 {p99}; {cpu}")?;
+    // A simulated load has no generator.
+    if g.lateness_ms.p50.is_some() {
+        let (p50, p99) = (known(g.lateness_ms.p50, " ms"), known(g.lateness_ms.p99, " ms"));
+        let cpu = known(g.cpu_percent, "% of a core");
+        writeln!(out, "generator  late by p50 {p50}, p99 {p99}; {cpu}")?;
+    }
     if g.bottleneck {
         writeln!(
             out,
@@ -67,9 +70,7 @@ fn count(value: Option<u64>) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use report::summary::{
-        CountLimit, Generator, Instances, Latency, Limits, Percentiles, Scaling,
-    };
+    use crate::summary::{CountLimit, Generator, Instances, Latency, Limits, Percentiles, Scaling};
 
     use super::*;
 

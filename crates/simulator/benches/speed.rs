@@ -1,0 +1,81 @@
+//! How fast virtual time passes: `cargo bench -p simulator`.
+//!
+//! One service must take 100,000 turns/s on one core; exit code 1 when it does not. A fleet of
+//! 1,000 services with 10,000 instances shows how time and memory grow with the number of services.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use policy::spec::ServiceSpec;
+use report::Recorder;
+use simulator::{Detail, HostModel, Load, Simulation};
+use workload::{RateCurve, Segment, Shape};
+
+const MIN_TURNS_PER_SECOND: f64 = 100_000.0;
+const TICK: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    let amounts = one_service(Detail::Fluid, 200_000);
+    one_service(Detail::Requests, 20_000);
+    for services in [1, 10, 100, 1_000] {
+        fleet(services);
+    }
+    ExitCode::from(u8::from(amounts < MIN_TURNS_PER_SECOND))
+}
+
+/// Turns a second of one service of 1 to 10 instances under a wave of load.
+fn one_service(detail: Detail, turns: u32) -> f64 {
+    let mut recorder = Recorder::new(Duration::ZERO, Duration::from_secs(10)).without_rows();
+    let mut simulation = service(1, detail);
+    let start = Instant::now();
+    for _ in 0..turns {
+        simulation.turn(&mut recorder).unwrap();
+    }
+    let per_second = f64::from(turns) / start.elapsed().as_secs_f64();
+    let requests = recorder.requests().due;
+    println!(
+        "one service, {detail:?}: {per_second:.0} turns/s ({turns} turns, {requests} requests)"
+    );
+    per_second
+}
+
+/// Services side by side, ten instances each at the peak, one core.
+fn fleet(services: u32) {
+    let mut recorder = Recorder::new(Duration::ZERO, Duration::from_secs(10)).without_rows();
+    let mut all: Vec<_> = (0..services).map(|n| service(u64::from(n), Detail::Fluid)).collect();
+    let turns_each = (200_000 / services).clamp(1_000, 20_000);
+    let start = Instant::now();
+    let mut most = 0;
+    for _ in 0..turns_each {
+        let instances = all.iter_mut().map(|simulation| {
+            let phases = simulation.turn(&mut recorder).unwrap().observation.phases;
+            phases.ready + phases.starting + phases.draining
+        });
+        most = most.max(instances.sum::<u32>());
+    }
+    let per_second = f64::from(services * turns_each) / start.elapsed().as_secs_f64();
+    let memory = resident_kib().map_or_else(|| "?".to_owned(), |kib| format!("{}", kib / 1024));
+    println!(
+        "{services} services, up to {most} instances: {per_second:.0} turns/s, {memory} MiB resident"
+    );
+}
+
+fn service(seed: u64, detail: Detail) -> Simulation {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../services/object-store.toml");
+    let spec = ServiceSpec::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let period = Duration::from_secs(60);
+    let shape = Shape::Sine { mean: 210.0, amplitude: 200.0, period };
+    let curve = RateCurve::new([Segment::new(Duration::from_secs(86_400), shape)]);
+    let load = Load::of_curve("wave", seed, curve);
+    Simulation::new(spec, &load, HostModel::measured(), detail, TICK).unwrap()
+}
+
+/// Memory of this process.
+fn resident_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}

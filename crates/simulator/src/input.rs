@@ -1,0 +1,280 @@
+//! Finds and reads what a run is made of: scenario or trace, service, policy, host.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use policy::bounds::{Bounds, BoundsError};
+use policy::spec::ServiceSpec;
+use workload::{
+    InstanceCapacity, Scenario, ScenarioError, TimeFactor, Trace, TraceError, TraceKind,
+};
+
+use crate::load::Load;
+use crate::model::{HostModel, ModelError};
+use crate::policies::{self, PolicyError};
+use crate::run::Setup;
+use crate::simulation::Detail;
+
+/// A trace of two million lines with dates is half of this.
+const MAX_FILE_BYTES: u64 = 128 * 1024 * 1024;
+/// Instances' worth of load that a trace is scaled to.
+const DEFAULT_PEAK: f64 = 10.0;
+/// The most that a policy's busiest moment may ask for, in instances.
+const MAX_PEAK: f64 = 750.0;
+
+/// Where the project keeps its files.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    /// Scenarios, by name.
+    pub scenarios: PathBuf,
+    /// Traces that are compared.
+    pub traces: PathBuf,
+    /// The services' files.
+    pub services: PathBuf,
+}
+
+/// What load to simulate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A scenario: a file's path, or a name in the folder of scenarios.
+    Scenario(String),
+    /// A trace's file.
+    Trace(PathBuf),
+}
+
+/// How to simulate it; what is not said is chosen to suit the load.
+#[derive(Debug, Clone, Default)]
+pub struct Choices {
+    /// A policy's name, or a file that ends in `.toml`; otherwise the service's own.
+    pub policy: Option<String>,
+    /// The busiest moment of a trace in instances' worth of load.
+    pub peak: Option<f64>,
+    /// What durations are multiplied by.
+    pub time_factor: Option<f64>,
+    /// Takes the place of the scenario's seed.
+    pub seed: Option<u64>,
+    /// The host's file.
+    pub host: Option<PathBuf>,
+    /// The service that gets a trace's load.
+    pub service: Option<String>,
+    /// How closely to look.
+    pub detail: Option<Detail>,
+    /// Time between two turns, in milliseconds.
+    pub tick_ms: Option<u64>,
+}
+
+/// What was asked for cannot be simulated.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// A file cannot be read.
+    #[error("{path} cannot be read")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is too large.
+    #[error("{path} has {bytes} bytes: allowed is up to {MAX_FILE_BYTES}")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// There is no scenario of that name.
+    #[error("there is no scenario `{name}`: allowed is {known}, or the path of a file")]
+    UnknownScenario {
+        /// The name.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A figure of the command line is not allowed.
+    #[error("{key} = {value}: allowed is {allowed}")]
+    Value {
+        /// Which one.
+        key: &'static str,
+        /// What it is.
+        value: String,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// The scenario is not a good one.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// The trace is not a good one.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// The policy or the service is not a good one.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The host's file is not a good one.
+    #[error(transparent)]
+    Host(#[from] ModelError),
+    /// The service cannot have as many instances as the peak asks for.
+    #[error(transparent)]
+    Bounds(#[from] BoundsError),
+}
+
+impl Folders {
+    /// Reads all that `choices` name.
+    ///
+    /// # Errors
+    /// [`InputError`] names the file, the place, the value and what is allowed.
+    pub fn setup(&self, source: &Source, choices: &Choices) -> Result<Setup, InputError> {
+        let factor = factor(choices.time_factor)?;
+        let host = match &choices.host {
+            Some(path) => HostModel::parse(&path.display().to_string(), &read(path)?)?,
+            None => HostModel::measured(),
+        };
+        let (spec, mut load) = match source {
+            Source::Scenario(name) => self.scenario(name, factor, choices)?,
+            Source::Trace(path) => self.trace(path, factor, choices)?,
+        };
+        load.seed = choices.seed.unwrap_or(load.seed);
+        let mut setup = Setup::suited(spec, &policy_name(choices), load, host);
+        setup.detail = choices.detail.unwrap_or(setup.detail);
+        if let Some(ms) = choices.tick_ms {
+            check((20..=60_000).contains(&ms), "tick-ms", ms, "20 to 60000")?;
+            setup.tick = Duration::from_millis(ms);
+        }
+        Ok(setup)
+    }
+
+    /// Every scenario and every trace there is, in the order of their names.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub fn sources(&self) -> Result<Vec<Source>, InputError> {
+        let scenarios = files(&self.scenarios, "toml")?;
+        let stem = |path: &PathBuf| Some(path.file_stem()?.to_str()?.to_owned());
+        let scenarios = scenarios.iter().filter_map(stem).map(Source::Scenario);
+        let traces = files(&self.traces, "csv")?.into_iter().map(Source::Trace);
+        Ok(scenarios.chain(traces).collect())
+    }
+
+    fn scenario(
+        &self,
+        name: &str,
+        factor: TimeFactor,
+        choices: &Choices,
+    ) -> Result<(ServiceSpec, Load), InputError> {
+        for (key, given) in
+            [("peak", choices.peak.is_some()), ("service", choices.service.is_some())]
+        {
+            check(!given, key, "given", "with a trace only: a scenario has its own")?;
+        }
+        let path = self.find_scenario(name)?;
+        let scenario = Scenario::parse(&path.display().to_string(), &read(&path)?)?;
+        let scenario = scenario.shortened(factor);
+        let spec = self.service(&scenario.service, choices)?;
+        let curve = scenario.curve(InstanceCapacity::new(spec.capacity.requests_per_second))?;
+        Ok((spec, Load::of_scenario(&scenario, curve, factor)))
+    }
+
+    fn trace(
+        &self,
+        path: &Path,
+        factor: TimeFactor,
+        choices: &Choices,
+    ) -> Result<(ServiceSpec, Load), InputError> {
+        let trace = Trace::parse(&path.display().to_string(), &read(path)?)?;
+        let mut spec =
+            self.service(choices.service.as_deref().unwrap_or("object-store"), choices)?;
+        let peak = match (choices.peak, trace.kind()) {
+            (None, TraceKind::Rates) => None,
+            (peak, _) => Some(peak.unwrap_or(DEFAULT_PEAK)),
+        };
+        let trace = match peak {
+            None => trace,
+            Some(peak) => {
+                check(peak > 0.0 && peak <= MAX_PEAK, "peak", peak, "above 0 to 750 (instances)")?;
+                // A peak above the service's upper bound could only ever be missed.
+                let max = spec.bounds.max().max(ceil(peak));
+                spec.bounds = Bounds::new(spec.bounds.min(), max)?;
+                trace.scaled_to(peak * spec.capacity.requests_per_second)?
+            }
+        };
+        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("trace");
+        Ok((spec, Load::of_trace(name, &trace, factor)))
+    }
+
+    fn service(&self, name: &str, choices: &Choices) -> Result<ServiceSpec, InputError> {
+        let path = self.services.join(format!("{name}.toml"));
+        let (file, text) = (path.display().to_string(), read(&path)?);
+        let policy = choices.policy.as_deref().unwrap_or(policies::DEFAULT);
+        if !policy.ends_with(".toml") {
+            return Ok(policies::with_policy(&file, &text, policy)?);
+        }
+        let table = read(Path::new(policy))?;
+        Ok(policies::with_table(&file, &text, policy, &table)?)
+    }
+
+    fn find_scenario(&self, name: &str) -> Result<PathBuf, InputError> {
+        if name.ends_with(".toml") {
+            return Ok(PathBuf::from(name));
+        }
+        let all = files(&self.scenarios, "toml")?;
+        let stem = |path: &PathBuf| path.file_stem().and_then(|s| s.to_str()).map(str::to_owned);
+        if let Some(path) = all.iter().find(|path| stem(path).as_deref() == Some(name)) {
+            return Ok(path.clone());
+        }
+        let known = all.iter().filter_map(stem).collect::<Vec<_>>().join(", ");
+        Err(InputError::UnknownScenario { name: name.to_owned(), known })
+    }
+}
+
+/// What a policy is called in the results: a file's policy after the file.
+fn policy_name(choices: &Choices) -> String {
+    let policy = choices.policy.as_deref().unwrap_or(policies::DEFAULT);
+    let stem = Path::new(policy).file_stem().and_then(|stem| stem.to_str());
+    stem.unwrap_or(policy).to_owned()
+}
+
+fn factor(factor: Option<f64>) -> Result<TimeFactor, InputError> {
+    let factor = factor.unwrap_or(1.0);
+    TimeFactor::new(factor).ok_or_else(|| InputError::Value {
+        key: "time-factor",
+        value: factor.to_string(),
+        allowed: "above 0 to 1",
+    })
+}
+
+fn read(path: &Path) -> Result<String, InputError> {
+    let unread = |source| InputError::Read { path: path.to_owned(), source };
+    let bytes = std::fs::metadata(path).map_err(unread)?.len();
+    if bytes > MAX_FILE_BYTES {
+        return Err(InputError::TooLarge { path: path.to_owned(), bytes });
+    }
+    std::fs::read_to_string(path).map_err(unread)
+}
+
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, InputError> {
+    let unread = |source| InputError::Read { path: folder.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in folder.read_dir().map_err(unread)? {
+        let path = entry.map_err(unread)?.path();
+        if path.extension().is_some_and(|e| e == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn check(
+    holds: bool,
+    key: &'static str,
+    value: impl ToString,
+    allowed: &'static str,
+) -> Result<(), InputError> {
+    if holds { Ok(()) } else { Err(InputError::Value { key, value: value.to_string(), allowed }) }
+}
+
+/// The next whole number of instances.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 750")]
+fn ceil(instances: f64) -> u32 {
+    instances.ceil() as u32
+}

@@ -1,0 +1,221 @@
+//! The simulator's command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use report::{ResultsFolder, text};
+use simulator::input::{Choices, Folders, Source};
+use simulator::{Detail, Outcome, Setup, compare, policies, words};
+
+/// Simulates scaling in virtual time: the scaler's own decisions, on the generator's own load.
+///
+/// Every option of `run` can also be said as `name=value`.
+///
+/// Exit codes: 0 the scenario's limits held, 1 one did not or a rule was broken, 2 bad input.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Simulates a scenario, or a trace.
+    Run {
+        /// The scenario: a name such as `ramp`, or the path of a file.
+        #[arg(required_unless_present = "trace", conflicts_with = "trace")]
+        scenario: Option<String>,
+        #[command(flatten)]
+        options: RunOptions,
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Simulates every policy under every scenario and trace, and saves one table.
+    Compare {
+        #[command(flatten)]
+        places: Places,
+    },
+}
+
+#[derive(Args)]
+struct RunOptions {
+    /// A CSV file of counts per interval, or a pace file; see loadgen/traces/README.md.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// A policy's name, a file with its table, or `default`: the service's own.
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+    /// The busiest moment of a trace, in instances' worth of load [default: 10].
+    #[arg(long, value_name = "INSTANCES")]
+    peak: Option<f64>,
+    /// Ends with the summary as one line of JSON.
+    #[arg(long)]
+    json: bool,
+    /// Takes the place of the scenario's seed.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Multiplies the durations of the load, not its rates.
+    #[arg(long, value_name = "FACTOR")]
+    time_factor: Option<f64>,
+    /// A file that says what the host is like.
+    #[arg(long, value_name = "FILE")]
+    host: Option<PathBuf>,
+    /// The service that gets a trace's load [default: object-store].
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+    /// How closely to look at requests [default: one by one up to two million].
+    #[arg(long)]
+    detail: Option<DetailName>,
+    /// Time between two turns of the loop [default: 100, and 1000 for loads longer than a day].
+    #[arg(long, value_name = "MS")]
+    tick_ms: Option<u64>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DetailName {
+    /// One by one.
+    Requests,
+    /// As amounts.
+    Fluid,
+}
+
+#[derive(Args)]
+struct Places {
+    /// The folder in which the run gets its own.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    results: PathBuf,
+    /// The folder of scenarios.
+    #[arg(long, value_name = "DIR", default_value = "loadgen/scenarios")]
+    scenarios: PathBuf,
+    /// The folder of traces.
+    #[arg(long, value_name = "DIR", default_value = "loadgen/traces")]
+    traces: PathBuf,
+    /// The folder of the services' files.
+    #[arg(long, value_name = "DIR", default_value = "services")]
+    services: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments = match words::options(std::env::args()) {
+        Ok(arguments) => arguments,
+        Err(error) => return fail(&error.into(), 2),
+    };
+    match Cli::parse_from(arguments).command {
+        Command::Run { scenario, options, places } => run(scenario, options, places),
+        Command::Compare { places } => compare_all(places),
+    }
+}
+
+fn run(scenario: Option<String>, options: RunOptions, places: Places) -> ExitCode {
+    let source = match (scenario, options.trace) {
+        (_, Some(trace)) => Source::Trace(trace),
+        (scenario, None) => Source::Scenario(scenario.unwrap_or_default()),
+    };
+    let choices = Choices {
+        policy: options.policy,
+        peak: options.peak,
+        time_factor: options.time_factor,
+        seed: options.seed,
+        host: options.host,
+        service: options.service,
+        detail: options.detail.map(|detail| match detail {
+            DetailName::Requests => Detail::Requests,
+            DetailName::Fluid => Detail::Fluid,
+        }),
+        tick_ms: options.tick_ms,
+    };
+    let (results, folders) = places.split();
+    let setup = match folders.setup(&source, &choices) {
+        Ok(setup) => setup,
+        Err(error) => return fail(&error.into(), 2),
+    };
+    match record(&setup, &results) {
+        Ok(outcome) => show(&setup, &outcome, &results, options.json),
+        Err(error) => fail(&error, 1),
+    }
+}
+
+/// Runs it and writes its folder.
+fn record(setup: &Setup, results: &std::path::Path) -> anyhow::Result<Outcome> {
+    let folder = ResultsFolder::reuse(results, &setup.name())?;
+    let mut ticks = folder.ticks()?;
+    let outcome = setup.run(|tick| ticks.add(tick))?;
+    ticks.close()?;
+    folder.write_figures(&outcome.summary, &outcome.series)?;
+    Ok(outcome)
+}
+
+fn show(setup: &Setup, outcome: &Outcome, results: &std::path::Path, json: bool) -> ExitCode {
+    let summary = &outcome.summary;
+    print!("{}", text::summary(summary));
+    if let Some(percent) = summary.outside_objective_percent {
+        println!("objective  {percent:.3}% of the requests outside of it");
+    }
+    println!("results    {}", results.join(setup.name()).display());
+    if json {
+        match serde_json::to_string(summary) {
+            Ok(line) => println!("{line}"),
+            Err(error) => return fail(&error.into(), 1),
+        }
+    }
+    ExitCode::from(u8::from(!summary.limits.broken().is_empty()))
+}
+
+fn compare_all(places: Places) -> ExitCode {
+    let (results, folders) = places.split();
+    let setups = match setups(&folders) {
+        Ok(setups) => setups,
+        Err(error) => return fail(&error, 2),
+    };
+    let done = |row: &compare::Row| eprintln!("done: {} under {}", row.policy, row.load);
+    let saved = compare::compare(&setups, done).map_err(Into::into).and_then(|rows| {
+        let table = compare::table(&rows);
+        print!("{table}");
+        save(&results, &rows, &table)
+    });
+    match saved {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+/// Every policy under every load.
+fn setups(folders: &Folders) -> anyhow::Result<Vec<Setup>> {
+    let mut setups = Vec::new();
+    for source in folders.sources()? {
+        for name in [policies::DEFAULT].into_iter().chain(policies::names()) {
+            let choices = Choices { policy: Some(name.to_owned()), ..Choices::default() };
+            setups.push(folders.setup(&source, &choices)?);
+        }
+    }
+    Ok(setups)
+}
+
+fn save(results: &std::path::Path, rows: &[compare::Row], table: &str) -> anyhow::Result<()> {
+    let (markdown, csv) = (results.join("comparison.md"), results.join("comparison.csv"));
+    let unwritten = |path: &PathBuf| format!("{} cannot be written", path.display());
+    std::fs::create_dir_all(results).with_context(|| unwritten(&markdown))?;
+    std::fs::write(&markdown, table).with_context(|| unwritten(&markdown))?;
+    let mut writer = csv::Writer::from_path(&csv).with_context(|| unwritten(&csv))?;
+    for row in rows {
+        writer.serialize(row).with_context(|| unwritten(&csv))?;
+    }
+    writer.flush().with_context(|| unwritten(&csv))?;
+    println!("results    {} and {}", markdown.display(), csv.display());
+    Ok(())
+}
+
+impl Places {
+    fn split(self) -> (PathBuf, Folders) {
+        let Self { results, scenarios, traces, services } = self;
+        (results, Folders { scenarios, traces, services })
+    }
+}
+
+fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(code)
+}

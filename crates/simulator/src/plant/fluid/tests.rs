@@ -1,0 +1,82 @@
+//! The plant of amounts against the same queues as the plant of requests.
+
+use report::Recorder;
+use workload::{Segment, Shape};
+
+use super::*;
+use crate::model::InstanceLimits;
+use crate::spread::Spread;
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn slot(number: u32) -> Slot {
+    Slot::try_from(number).unwrap()
+}
+
+/// A plant under an even load, with instances in slots 1 to `instances`, run to its end.
+fn run(rate: f64, seconds: u64, instances: u32) -> (FluidPlant, Recorder) {
+    let limits = InstanceLimits {
+        concurrency: 8,
+        requests_per_second: 50.0,
+        burst: 10,
+        max_wait: ms(1_000),
+    };
+    let rules = Rules {
+        limits,
+        service: Spread::exactly(ms(1)).unwrap(),
+        queue_timeout: ms(10_000),
+        client_timeout: ms(10_000),
+        in_flight: 4_096,
+    };
+    let level = Shape::Line { from: rate, to: rate };
+    let curve = RateCurve::new([Segment::new(Duration::from_secs(seconds), level)]);
+    let mut plant = FluidPlant::new(rules, (Pacing::Even, curve), Moment::default(), 1);
+    let mut recorder = Recorder::new(Duration::ZERO, ms(10_000)).without_rows();
+    for number in 1..=instances {
+        plant.open(slot(number), Moment::default());
+    }
+    let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+    plant.advance(Moment::at(Duration::from_secs(seconds + 30)), &mut log);
+    (plant, recorder)
+}
+
+#[test]
+fn at_its_rate_an_instance_answers_at_once() {
+    let (_, recorder) = run(50.0, 20, 1);
+    assert_eq!(recorder.requests().ok, 1_000);
+    assert!((recorder.latency().max.unwrap() - 1.0).abs() < 0.01, "{:?}", recorder.latency());
+}
+
+#[test]
+fn overload_times_out_what_does_not_fit() {
+    let (_, recorder) = run(100.0, 60, 1);
+    let requests = recorder.requests();
+    assert_eq!(requests.due, 6_000);
+    // As for the plant of requests, to a step's worth of them.
+    assert!(requests.ok.abs_diff(10 + 50 * 70) <= 10, "{requests:?}");
+    assert_eq!(requests.failed, requests.due - requests.ok);
+    assert_eq!(recorder.failures().keys().collect::<Vec<_>>(), ["timeout"]);
+}
+
+#[test]
+fn above_its_rate_the_wait_grows_by_what_is_missing() {
+    let (_, recorder) = run(60.0, 5, 1);
+    let latency = recorder.latency();
+    assert_eq!(recorder.requests().ok, 300);
+    assert!((latency.max.unwrap() - 800.0).abs() < 110.0, "{latency:?}");
+}
+
+#[test]
+fn who_waits_when_the_last_instance_goes_is_refused() {
+    let (mut plant, mut recorder) = run(60.0, 1, 0);
+    assert_eq!(recorder.requests().rejected, 60);
+    plant.open(slot(1), plant.now);
+    plant.waiting.push_back(Batch { due: plant.now, many: 5 });
+    plant.waiting_total = 5;
+    let (now, mut log) =
+        (plant.now, Log { recorder: &mut recorder, load_start: Moment::default() });
+    plant.remove(slot(1), now, &mut log);
+    assert_eq!((recorder.requests().rejected, plant.figures().queued), (65, 0));
+}

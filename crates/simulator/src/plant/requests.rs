@@ -1,0 +1,276 @@
+//! The plant request by request: arrivals, timeouts and completions in the order of their moments.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use policy::names::Slot;
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+use workload::DueTimes;
+
+use super::server::Server;
+use super::{Counters, Failure, Figures, Log, Rules, narrow, place};
+use crate::moment::Moment;
+
+/// HAProxy in front of instances: `roundrobin` over those with a free place, and one queue for what
+/// finds none.
+#[derive(Debug)]
+pub(crate) struct RequestPlant {
+    rules: Rules,
+    rng: Xoshiro256PlusPlus,
+    due_times: DueTimes,
+    load_start: Moment,
+    next_due: Option<Moment>,
+    /// By slot.
+    servers: Vec<Server>,
+    /// Those in rotation, in the order in which they came; the next request goes to `turn`.
+    rotation: Vec<usize>,
+    turn: usize,
+    /// Free places of those in rotation.
+    free_places: u32,
+    /// When each waiting request was due, the oldest first.
+    queue: VecDeque<Moment>,
+    completions: BinaryHeap<Reverse<Completion>>,
+    assigned: u64,
+    in_flight: usize,
+    counters: Counters,
+}
+
+/// The end of a request in an instance; the earliest is the smallest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Completion {
+    at: Moment,
+    /// Of two at one moment the one assigned first is first.
+    order: u64,
+    server: usize,
+    generation: u32,
+    place: usize,
+    failure: Option<Failure>,
+}
+
+/// What happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Completion,
+    Timeout,
+    Arrival,
+}
+
+impl RequestPlant {
+    /// A plant without instances, whose load starts at `load_start`.
+    pub(crate) fn new(rules: Rules, due_times: DueTimes, load_start: Moment, seed: u64) -> Self {
+        let mut plant = Self {
+            rules,
+            rng: Xoshiro256PlusPlus::seed_from_u64(seed),
+            due_times,
+            load_start,
+            next_due: None,
+            servers: Vec::new(),
+            rotation: Vec::new(),
+            turn: 0,
+            free_places: 0,
+            queue: VecDeque::new(),
+            completions: BinaryHeap::new(),
+            assigned: 0,
+            in_flight: 0,
+            counters: Counters::default(),
+        };
+        plant.draw_next();
+        plant
+    }
+
+    pub(crate) fn advance(&mut self, to: Moment, log: &mut Log) {
+        while let Some((at, event)) = self.next_event().filter(|(at, _)| *at <= to) {
+            match event {
+                Event::Completion => self.complete(log),
+                Event::Timeout => self.give_up(at, log),
+                Event::Arrival => self.arrive(at, log),
+            }
+        }
+    }
+
+    pub(crate) fn open(&mut self, slot: Slot, now: Moment) {
+        let limits = self.rules.limits;
+        self.server(slot).renew(&limits);
+        self.reopen(slot, now);
+    }
+
+    pub(crate) fn reopen(&mut self, slot: Slot, now: Moment) {
+        let index = place(slot);
+        let server = self.server(slot);
+        if std::mem::replace(&mut server.in_rotation, true) {
+            return;
+        }
+        self.free_places += self.servers[index].free_places();
+        self.rotation.push(index);
+        self.let_in(now);
+    }
+
+    pub(crate) fn drain(&mut self, slot: Slot) {
+        let index = place(slot);
+        if !std::mem::replace(&mut self.server(slot).in_rotation, false) {
+            return;
+        }
+        self.free_places -= self.servers[index].free_places();
+        if let Some(position) = self.rotation.iter().position(|i| *i == index) {
+            self.rotation.remove(position);
+            self.turn -= usize::from(position < self.turn);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, slot: Slot, now: Moment, log: &mut Log) {
+        self.drain(slot);
+        let server = self.server(slot);
+        let dues = server.abandon();
+        server.generation = server.generation.wrapping_add(1);
+        self.in_flight -= dues.len();
+        if self.rotation.is_empty() {
+            for due in dues {
+                self.refuse(due, now, log);
+            }
+            return;
+        }
+        for due in dues.into_iter().rev() {
+            self.queue.push_front(due);
+        }
+        self.let_in(now);
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        Figures {
+            counters: self.counters,
+            queued: narrow(self.queue.len()),
+            in_flight: narrow(self.in_flight),
+        }
+    }
+
+    pub(crate) fn in_flight_of(&self, slot: Slot) -> u32 {
+        self.servers.get(place(slot)).map_or(0, Server::in_flight)
+    }
+
+    pub(crate) fn first_served(&self, slot: Slot) -> Option<Moment> {
+        self.servers.get(place(slot))?.first_served
+    }
+
+    /// The next event; of several at one moment completions come first and arrivals last, so that
+    /// a place that becomes free is free.
+    fn next_event(&self) -> Option<(Moment, Event)> {
+        let completion = self.completions.peek().map(|Reverse(c)| (c.at, Event::Completion));
+        let (patience, _) = self.rules.patience();
+        let timeout = self.queue.front().map(|due| (due.after(patience), Event::Timeout));
+        let arrival = self.next_due.map(|due| (due, Event::Arrival));
+        [completion, timeout, arrival].into_iter().flatten().min()
+    }
+
+    fn arrive(&mut self, due: Moment, log: &mut Log) {
+        self.draw_next();
+        if self.queue.len() + self.in_flight >= self.rules.in_flight {
+            return log.dropped(due);
+        }
+        self.counters.arrivals += 1;
+        if self.rotation.is_empty() {
+            return self.refuse(due, due, log);
+        }
+        self.queue.push_back(due);
+        self.let_in(due);
+    }
+
+    /// The request at the head of the queue has waited long enough.
+    fn give_up(&mut self, now: Moment, log: &mut Log) {
+        let (_, failure) = self.rules.patience();
+        if let Some(due) = self.queue.pop_front() {
+            // A client that hangs up is none that the load balancer refused.
+            self.counters.rejected += u64::from(failure == Failure::NoServer);
+            log.failed(due, now, failure, 1);
+        }
+    }
+
+    fn refuse(&mut self, due: Moment, now: Moment, log: &mut Log) {
+        self.counters.rejected += 1;
+        log.failed(due, now, Failure::NoServer, 1);
+    }
+
+    fn complete(&mut self, log: &mut Log) {
+        let Some(Reverse(completion)) = self.completions.pop() else { return };
+        let server = &mut self.servers[completion.server];
+        // The instance may be gone, and its request tried elsewhere.
+        if server.generation != completion.generation {
+            return;
+        }
+        let Some(due) = server.give_back(completion.place) else { return };
+        server.first_served.get_or_insert(completion.at);
+        let in_rotation = server.in_rotation;
+        self.in_flight -= 1;
+        self.free_places += u32::from(in_rotation);
+        self.counters.served += u64::from(completion.failure != Some(Failure::Timeout));
+        match completion.failure {
+            None => log.ok(due, completion.at, 1),
+            Some(failure) => log.failed(due, completion.at, failure, 1),
+        }
+        self.let_in(completion.at);
+    }
+
+    /// Gives waiting requests the places that are free.
+    fn let_in(&mut self, now: Moment) {
+        while self.free_places > 0 {
+            let Some(due) = self.queue.pop_front() else { return };
+            self.assign(due, now);
+        }
+    }
+
+    /// Gives a request to the next server in rotation that has a free place.
+    fn assign(&mut self, due: Moment, now: Moment) {
+        let count = self.rotation.len();
+        let free = |offset: &usize| {
+            self.servers[self.rotation[(self.turn + offset) % count]].free_places() > 0
+        };
+        let Some(offset) = (0..count).find(free) else { return };
+        let index = self.rotation[(self.turn + offset) % count];
+        self.turn = (self.turn + offset + 1) % count;
+        let Some(place) = self.servers[index].take(due) else { return };
+        let (at, failure) = self.course(index, due, now);
+        self.assigned += 1;
+        self.in_flight += 1;
+        self.free_places -= 1;
+        self.completions.push(Reverse(Completion {
+            at,
+            order: self.assigned,
+            server: index,
+            generation: self.servers[index].generation,
+            place,
+            failure,
+        }));
+    }
+
+    /// When and how a request ends that the server takes now. One whose client hangs up leaves at
+    /// that moment, and without a token while it still waits for one.
+    fn course(&mut self, index: usize, due: Moment, now: Moment) -> (Moment, Option<Failure>) {
+        let Rules { limits, service, client_timeout, .. } = self.rules;
+        let hung_up = due.after(client_timeout);
+        let refused = now.after(limits.max_wait);
+        match self.servers[index].pass(&limits, now, refused.min(hung_up)) {
+            Some(passed) => {
+                let done = passed.after(service.sample(&mut self.rng));
+                if done <= hung_up { (done, None) } else { (hung_up, Some(Failure::Timeout)) }
+            }
+            None if refused < hung_up => (refused, Some(Failure::Limited)),
+            None => (hung_up, Some(Failure::Timeout)),
+        }
+    }
+
+    fn draw_next(&mut self) {
+        self.next_due = self.due_times.next().map(|due| self.load_start.after(due));
+    }
+
+    /// The server of a slot; slots go from 1 to 1,000.
+    fn server(&mut self, slot: Slot) -> &mut Server {
+        let index = place(slot);
+        if self.servers.len() <= index {
+            self.servers.resize_with(index + 1, Server::default);
+        }
+        &mut self.servers[index]
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! The plant of requests against queues worked out by hand.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use report::Recorder;
+use report::summary::Requests;
+use workload::{Pacing, RateCurve, Segment, Shape};
+
+use super::*;
+use crate::model::InstanceLimits;
+use crate::spread::Spread;
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn slot(number: u32) -> Slot {
+    Slot::try_from(number).unwrap()
+}
+
+fn rules() -> Rules {
+    Rules {
+        limits: InstanceLimits {
+            concurrency: 8,
+            requests_per_second: 50.0,
+            burst: 10,
+            max_wait: ms(1_000),
+        },
+        service: Spread::exactly(ms(1)).unwrap(),
+        queue_timeout: ms(10_000),
+        client_timeout: ms(10_000),
+        in_flight: 4_096,
+    }
+}
+
+/// A plant under an even load, with instances in slots 1 to `instances`, run to its end.
+fn run(rules: Rules, rate: f64, seconds: u64, instances: u32) -> (RequestPlant, Recorder) {
+    let level = Shape::Line { from: rate, to: rate };
+    let curve = RateCurve::new([Segment::new(Duration::from_secs(seconds), level)]);
+    let due_times = DueTimes::new(Pacing::Even, 1, curve);
+    let mut plant = RequestPlant::new(rules, due_times, Moment::default(), 1);
+    let mut recorder = Recorder::new(Duration::ZERO, rules.client_timeout);
+    for number in 1..=instances {
+        plant.open(slot(number), Moment::default());
+    }
+    let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+    plant.advance(Moment::at(Duration::from_secs(seconds + 30)), &mut log);
+    (plant, recorder)
+}
+
+#[test]
+fn at_its_rate_an_instance_answers_at_once() {
+    let (_, recorder) = run(rules(), 50.0, 20, 1);
+    let requests = recorder.requests();
+    assert_eq!((requests.due, requests.ok), (1_000, 1_000));
+    assert!((recorder.latency().max.unwrap() - 1.0).abs() < 0.01, "{:?}", recorder.latency());
+}
+
+#[test]
+fn above_its_rate_the_wait_grows_by_what_is_missing() {
+    // 60 a second for 5 s are 300, the first due at 8.3 ms and the last at 4,991.7 ms. The first
+    // ten find a full bucket; the last one is let through 290 tokens of 20 ms after the first one,
+    // at 5,808.3 ms, and takes 1 ms.
+    let (_, recorder) = run(rules(), 60.0, 5, 1);
+    let (requests, latency) = (recorder.requests(), recorder.latency());
+    assert_eq!((requests.due, requests.ok), (300, 300));
+    assert!((latency.max.unwrap() - 817.7).abs() < 1.0, "{latency:?}");
+}
+
+#[test]
+fn overload_times_out_exactly_what_does_not_fit() {
+    // 97 a second for 60 s, and 50 a second are served. The wait reaches 10 s after some 20 s; from
+    // then on each token goes to one that is about to be given up on, and the others are. (At 100 a
+    // second each token would meet one that is given up on at that very moment.)
+    let (_, recorder) = run(rules(), 97.0, 60, 1);
+    let requests = recorder.requests();
+    assert_eq!(requests.due, 5_820);
+    // The bucket, and a token each 20 ms from the first request, due at 5 ms, to the moment at
+    // which the last one, due at 59.995 s, has waited 10 s. Who gets a token less than the 1 ms of
+    // service before it has waited 10 s is given up on all the same: one in ten, of those 50 s.
+    let tokens = 10 + (69_995 - 5) / 20;
+    assert!((tokens - 300..=tokens).contains(&requests.ok), "{requests:?}");
+    assert_eq!(requests.failed, requests.due - requests.ok);
+    assert_eq!(recorder.failures().keys().collect::<Vec<_>>(), ["timeout"]);
+    assert!(recorder.latency().max.unwrap() < 10_010.0, "{:?}", recorder.latency());
+}
+
+#[test]
+fn a_queue_of_shorter_patience_than_the_client_refuses() {
+    let impatient = Rules { queue_timeout: ms(2_000), ..rules() };
+    let (plant, recorder) = run(impatient, 100.0, 20, 1);
+    let requests = recorder.requests();
+    assert_eq!(recorder.failures().keys().collect::<Vec<_>>(), ["status_503"]);
+    assert_eq!(requests.failed, requests.rejected);
+    assert_eq!(plant.figures().counters.rejected, requests.rejected);
+}
+
+#[test]
+fn nothing_in_rotation_refuses_at_once() {
+    let (_, recorder) = run(rules(), 10.0, 10, 0);
+    assert_eq!(recorder.requests().rejected, 100);
+    assert_eq!(recorder.latency().max, None);
+}
+
+#[test]
+fn requests_go_round_by_turns() {
+    let slow = Rules { service: Spread::exactly(ms(60_000)).unwrap(), ..rules() };
+    let patient = Rules { client_timeout: ms(120_000), ..slow };
+    let (plant, _) = run(patient, 9.0, 1, 3);
+    let held: Vec<_> = plant.servers.iter().skip(1).map(Server::in_flight).collect();
+    assert_eq!(held, [3, 3, 3]);
+}
+
+#[test]
+fn a_crash_moves_the_requests_to_another_instance() {
+    let slow = Rules { service: Spread::exactly(ms(500)).unwrap(), ..rules() };
+    let level = Shape::Line { from: 8.0, to: 8.0 };
+    let curve = RateCurve::new([Segment::new(Duration::from_secs(1), level)]);
+    let due_times = DueTimes::new(Pacing::Even, 1, curve);
+    let mut plant = RequestPlant::new(slow, due_times, Moment::default(), 1);
+    let mut recorder = Recorder::new(Duration::ZERO, ms(10_000));
+    let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+    plant.open(slot(1), Moment::default());
+    plant.open(slot(2), Moment::default());
+    let crash = Moment::at(ms(600));
+    plant.advance(crash, &mut log);
+    assert_eq!((plant.in_flight_of(slot(1)), plant.in_flight_of(slot(2))), (2, 2));
+    plant.remove(slot(1), crash, &mut log);
+    assert_eq!((plant.in_flight_of(slot(1)), plant.in_flight_of(slot(2))), (0, 4));
+    plant.advance(Moment::at(ms(9_000)), &mut log);
+    assert_eq!(recorder.requests(), Requests { due: 8, ok: 8, ..Requests::default() });
+    // The one that was due at 312 ms began anew at 600 ms.
+    assert!((recorder.latency().max.unwrap() - 788.0).abs() < 2.0, "{:?}", recorder.latency());
+}
+
+#[test]
+fn what_is_beyond_the_generators_means_is_dropped() {
+    let (_, recorder) = run(Rules { in_flight: 20, ..rules() }, 200.0, 1, 1);
+    let requests = recorder.requests();
+    assert_eq!(requests.failed, 0);
+    // 200, less the bucket, the 50 of that second and the 20 that may be under way at its end.
+    assert!(requests.dropped.abs_diff(120) <= 3, "{requests:?}");
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Open(u32),
+    Drain(u32),
+    Remove(u32),
+}
+
+fn any_change() -> impl Strategy<Value = Change> {
+    (0..3, 1_u32..6).prop_map(|(kind, number)| match kind {
+        0 => Change::Open(number),
+        1 => Change::Drain(number),
+        _ => Change::Remove(number),
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_request_is_served_waits_or_has_failed_whatever_the_fleet_does(
+        changes in prop::collection::vec(any_change(), 1..60), rate in 1.0_f64..400.0, seed in 0_u64..9
+    ) {
+        let level = Shape::Line { from: rate, to: rate };
+        let curve = RateCurve::new([Segment::new(ms(20_000), level)]);
+        let due_times = DueTimes::new(Pacing::Poisson, seed, curve);
+        let mut plant = RequestPlant::new(rules(), due_times, Moment::default(), seed);
+        let mut recorder = Recorder::new(Duration::ZERO, ms(10_000));
+        for (i, change) in (1_u64..).zip(changes) {
+            let now = Moment::at(ms(i * 300));
+            let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+            plant.advance(now, &mut log);
+            match change {
+                Change::Open(number) if plant.in_flight_of(slot(number)) == 0 => {
+                    plant.drain(slot(number));
+                    plant.open(slot(number), now);
+                }
+                Change::Open(number) => plant.reopen(slot(number), now),
+                Change::Drain(number) => plant.drain(slot(number)),
+                Change::Remove(number) => plant.remove(slot(number), now, &mut log),
+            }
+            let Figures { counters, queued, in_flight } = plant.figures();
+            let Requests { ok, failed, dropped, due, .. } = recorder.requests();
+            prop_assert_eq!(due, ok + failed + dropped);
+            prop_assert_eq!(counters.arrivals, ok + failed + u64::from(queued + in_flight));
+            let held: u32 = plant.servers.iter().map(Server::in_flight).sum();
+            prop_assert_eq!(held, in_flight);
+            let free: u32 = plant.rotation.iter().map(|i| plant.servers[*i].free_places()).sum();
+            prop_assert_eq!(free, plant.free_places);
+            prop_assert!(queued == 0 || free == 0, "a place is free and someone waits");
+        }
+    }
+}

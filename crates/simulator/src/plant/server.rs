@@ -1,0 +1,145 @@
+//! One instance as the load balancer sees it: its places, and its token bucket.
+
+use std::time::Duration;
+
+use crate::model::InstanceLimits;
+use crate::moment::Moment;
+
+/// The server of a slot, in rotation or not.
+#[derive(Debug, Default)]
+pub(super) struct Server {
+    /// Tells the instances of a slot apart.
+    pub(super) generation: u32,
+    pub(super) in_rotation: bool,
+    pub(super) first_served: Option<Moment>,
+    /// When each request under way was due, by place.
+    places: Vec<Option<Moment>>,
+    in_flight: u32,
+    turnstile: Turnstile,
+}
+
+impl Server {
+    /// A new instance takes the slot.
+    pub(super) fn renew(&mut self, limits: &InstanceLimits) {
+        *self = Self {
+            generation: self.generation.wrapping_add(1),
+            places: vec![None; limits.concurrency as usize],
+            ..Self::default()
+        };
+    }
+
+    /// Takes a request that was due at `due`, in its first free place.
+    pub(super) fn take(&mut self, due: Moment) -> Option<usize> {
+        let free = self.places.iter().position(Option::is_none)?;
+        self.places[free] = Some(due);
+        self.in_flight += 1;
+        Some(free)
+    }
+
+    /// The request in `place` has ended; when it was due.
+    pub(super) fn give_back(&mut self, place: usize) -> Option<Moment> {
+        let due = self.places.get_mut(place)?.take()?;
+        self.in_flight -= 1;
+        Some(due)
+    }
+
+    /// The requests under way end here, the oldest first.
+    pub(super) fn abandon(&mut self) -> Vec<Moment> {
+        let mut dues: Vec<_> = self.places.iter_mut().filter_map(Option::take).collect();
+        dues.sort();
+        self.in_flight = 0;
+        dues
+    }
+
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    pub(super) fn free_places(&self) -> u32 {
+        u32::try_from(self.places.len()).unwrap_or(u32::MAX) - self.in_flight
+    }
+
+    /// When the rate limit lets through a request that comes now; `None` when that is later than
+    /// `until`, and the request leaves without a token.
+    pub(super) fn pass(
+        &mut self,
+        limits: &InstanceLimits,
+        now: Moment,
+        until: Moment,
+    ) -> Option<Moment> {
+        self.turnstile.pass(limits, now, until)
+    }
+}
+
+/// A token bucket in front of which requests wait in the order in which they came: when each will
+/// pass is known as it comes.
+#[derive(Debug, Default)]
+struct Turnstile {
+    /// When the bucket will be full again (the theoretical arrival time of GCRA).
+    full_at: Moment,
+    last_pass: Moment,
+}
+
+impl Turnstile {
+    fn pass(&mut self, limits: &InstanceLimits, now: Moment, until: Moment) -> Option<Moment> {
+        let token = Duration::from_secs_f64(1.0 / limits.requests_per_second);
+        // A bucket that lacks fewer than all of its tokens has one left.
+        let next_token = self.full_at.before(token * (limits.burst - 1));
+        let at = now.max(self.last_pass).max(next_token);
+        if at > until {
+            return None;
+        }
+        self.full_at = self.full_at.max(at).after(token);
+        self.last_pass = at;
+        Some(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIFTY: InstanceLimits = InstanceLimits {
+        concurrency: 8,
+        requests_per_second: 50.0,
+        burst: 10,
+        max_wait: Duration::from_secs(1),
+    };
+
+    fn ms(ms: u64) -> Moment {
+        Moment::at(Duration::from_millis(ms))
+    }
+
+    fn pass(turnstile: &mut Turnstile, now: Moment) -> Option<Moment> {
+        turnstile.pass(&FIFTY, now, now.after(FIFTY.max_wait))
+    }
+
+    #[test]
+    fn a_full_bucket_lets_its_burst_through_and_then_one_a_token() {
+        let mut turnstile = Turnstile::default();
+        let passes: Vec<_> = (0..13).map(|_| pass(&mut turnstile, ms(5_000)).unwrap()).collect();
+        assert!(passes[..10].iter().all(|at| *at == ms(5_000)));
+        assert_eq!(passes[10..], [ms(5_020), ms(5_040), ms(5_060)]);
+    }
+
+    #[test]
+    fn an_idle_bucket_fills_up_to_its_burst_and_no_further() {
+        let mut turnstile = Turnstile::default();
+        for _ in 0..10 {
+            pass(&mut turnstile, ms(0));
+        }
+        let passes: Vec<_> = (0..4).map(|_| pass(&mut turnstile, ms(60)).unwrap()).collect();
+        assert_eq!(passes, [ms(60), ms(60), ms(60), ms(80)]);
+        let later: Vec<_> = (0..11).map(|_| pass(&mut turnstile, ms(9_000)).unwrap()).collect();
+        assert_eq!(later[9..], [ms(9_000), ms(9_020)]);
+    }
+
+    #[test]
+    fn who_would_wait_longer_than_allowed_is_refused_and_takes_no_token() {
+        let mut turnstile = Turnstile::default();
+        let passed = (0..100).filter(|_| pass(&mut turnstile, ms(0)).is_some()).count();
+        // The burst, and what the bucket gains within the second of the longest wait.
+        assert_eq!(passed, 60);
+        assert_eq!(pass(&mut turnstile, ms(500)), Some(ms(1_020)));
+    }
+}

@@ -1,0 +1,283 @@
+//! A whole run in virtual time, from a load to its figures.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use policy::spec::ServiceSpec;
+use policy::tick::Tick;
+use report::summary::{
+    CountLimit, Generator, Instances, Limits, Percentiles, Requests, Scaling, Summary, TimeLimit,
+};
+use report::{FleetHistory, Recorder, ResultsError, RunSeries, SecondRow};
+
+use crate::load::Load;
+use crate::model::HostModel;
+use crate::simulation::{Detail, Simulation, SimulationError};
+
+/// Loads up to this long have a row for every second, and a chart.
+const LONGEST_WITH_ROWS: Duration = Duration::from_secs(6 * 3600);
+
+/// Loads up to this long are simulated at the scaler's own tick; longer ones, in which a second is
+/// as short as a pixel, at ten of them.
+const LONGEST_AT_SCALERS_TICK: Duration = Duration::from_secs(24 * 3600);
+const SCALERS_TICK: Duration = Duration::from_millis(100);
+const LONG_TICK: Duration = Duration::from_secs(1);
+
+/// Loads of more requests than this are simulated as amounts: one by one they take more than ten seconds.
+const MOST_SINGLE_REQUESTS: f64 = 2e6;
+
+/// Everything that makes a run.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The service, with its policy.
+    pub spec: ServiceSpec,
+    /// What the policy is called.
+    pub policy: String,
+    /// The load.
+    pub load: Load,
+    /// The host.
+    pub host: HostModel,
+    /// How closely to look at requests.
+    pub detail: Detail,
+    /// Time between two turns.
+    pub tick: Duration,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its figures.
+    pub summary: Summary,
+    /// Its course; without rows when it was too long for them.
+    pub series: RunSeries,
+    /// Turns that the loop took.
+    pub turns: u64,
+}
+
+/// A run that did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The simulation broke a rule.
+    #[error(transparent)]
+    Simulation(#[from] SimulationError),
+    /// Its ticks could not be written.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+}
+
+impl Setup {
+    /// A run whose detail and tick suit the load: what is long or dense is looked at less closely.
+    pub fn suited(spec: ServiceSpec, policy: &str, load: Load, host: HostModel) -> Self {
+        let few = load.curve.total() <= MOST_SINGLE_REQUESTS;
+        let short = load.curve.duration() <= LONGEST_AT_SCALERS_TICK;
+        Self {
+            spec,
+            policy: policy.to_owned(),
+            load,
+            host,
+            detail: if few { Detail::Requests } else { Detail::Fluid },
+            tick: if short { SCALERS_TICK } else { LONG_TICK },
+        }
+    }
+
+    /// The name of its folder: the same run has the same one.
+    pub fn name(&self) -> String {
+        format!("simulated-{}-{}", self.load.name, self.policy)
+    }
+
+    /// Whether it is too long for a row a second.
+    fn is_long(&self) -> bool {
+        self.load.curve.duration() > LONGEST_WITH_ROWS
+    }
+
+    /// Runs it. Each tick that is worth keeping goes to `keep`, as the scaler's record has it.
+    ///
+    /// # Errors
+    /// A rule was broken, or `keep` failed.
+    pub fn run(
+        &self,
+        mut keep: impl FnMut(&Tick) -> Result<(), ResultsError>,
+    ) -> Result<Outcome, RunError> {
+        let Self { spec, load, host, detail, tick, .. } = self;
+        let mut simulation = Simulation::new(spec.clone(), load, host.clone(), *detail, *tick)?;
+        let recorder = Recorder::new(load.warm_up, load.timeout);
+        let mut recorder = if self.is_long() { recorder.without_rows() } else { recorder };
+
+        let mut course = Course::default();
+        while course.is_on(&simulation, load) {
+            let tick = simulation.turn(&mut recorder)?;
+            if let Some(kept) = course.take(tick, &simulation) {
+                keep(kept)?;
+            }
+        }
+        let turns = course.turns;
+        let finished = Finished { setup: self, recorder: &recorder, course };
+        let (summary, series) = finished.figures(&mut simulation);
+        Ok(Outcome { summary, series, turns })
+    }
+}
+
+/// A run over time, as its ticks tell it.
+#[derive(Debug, Default)]
+struct Course {
+    turns: u64,
+    last_kept: Option<Tick>,
+    /// From the start of the load on.
+    history: Option<FleetHistory>,
+    sequence: u64,
+    /// From the end of the load to the end of the run, and to the lower bound.
+    settled: Duration,
+    back_to_min_s: Option<f64>,
+}
+
+impl Course {
+    /// Whether there is more to come: load, requests under way, or a fleet that has not settled.
+    fn is_on(&mut self, simulation: &Simulation, load: &Load) -> bool {
+        let (elapsed, whole) = (simulation.elapsed(), load.curve.duration());
+        if elapsed < whole || !simulation.is_idle() {
+            return true;
+        }
+        if load.settle == Duration::ZERO {
+            return false;
+        }
+        self.settled = elapsed - whole;
+        let min = simulation.bounds().min();
+        let at_rest = self.history.as_ref().and_then(|history| history.at_rest_since(min));
+        self.back_to_min_s = at_rest.map(|at_s| (at_s - whole.as_secs_f64()).max(0.0));
+        at_rest.is_none() && self.settled < load.settle
+    }
+
+    /// Takes the next tick in, and gives it back if it belongs in the record.
+    fn take(&mut self, mut tick: Tick, simulation: &Simulation) -> Option<&Tick> {
+        self.turns += 1;
+        if simulation.has_started() && self.history.is_none() {
+            let (phases, decided) = (tick.observation.phases, tick.target());
+            self.history = Some(FleetHistory::new(simulation.began(), phases, decided));
+        }
+        if !tick.is_worth_keeping(self.last_kept.as_ref()) {
+            return None;
+        }
+        if let Some(history) = &mut self.history {
+            self.sequence += 1;
+            tick.sequence = self.sequence;
+            history.tick(simulation.began().after(simulation.elapsed()), &tick);
+        }
+        let kept = self.last_kept.insert(tick);
+        self.history.is_some().then_some(kept)
+    }
+}
+
+/// All that is known when a run is over.
+struct Finished<'a> {
+    setup: &'a Setup,
+    recorder: &'a Recorder,
+    course: Course,
+}
+
+impl Finished<'_> {
+    fn figures(&self, simulation: &mut Simulation) -> (Summary, RunSeries) {
+        let load = &self.setup.load;
+        let offered = load.curve.duration();
+        let end_s = (offered + self.course.settled).as_secs_f64();
+        let requests = self.recorder.requests();
+        let warm_up = load.warm_up.min(offered);
+        let history = self.course.history.as_ref();
+        let summary = Summary {
+            scenario: load.name.clone(),
+            run: self.setup.name(),
+            started_at_ms: load.began.as_millis(),
+            seed: load.seed,
+            time_factor: load.time_factor,
+            duration_s: (offered - warm_up).as_secs_f64(),
+            warm_up_s: warm_up.as_secs_f64(),
+            settle_s: self.course.settled.as_secs_f64(),
+            interrupted: false,
+            conditions: self.conditions(),
+            requests,
+            outside_objective_percent: requests.outside_objective_percent(self.recorder.late()),
+            warm_up: self.recorder.warm_up_requests(),
+            latency_ms: self.recorder.latency(),
+            instances: history.map_or_else(Instances::default, |history| history.instances(end_s)),
+            scaling: self.scaling(simulation),
+            generator: Generator::default(),
+            failures: self.recorder.failures().clone(),
+            limits: self.limits(requests),
+        };
+        let series = self.series(&summary, end_s);
+        (summary, series)
+    }
+
+    fn series(&self, summary: &Summary, end_s: f64) -> RunSeries {
+        let Setup { load, policy, .. } = self.setup;
+        let mut rows = self.recorder.rows();
+        if !self.setup.is_long() {
+            // The run goes on after the last request: its seconds are rows as well.
+            let next = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+            let missing = (next..).take_while(|second| f64::from(*second) < end_s);
+            rows.extend(missing.map(|second| SecondRow { second, ..SecondRow::default() }));
+        }
+        if let Some(history) = &self.course.history {
+            history.fill(&mut rows);
+        }
+        let Requests { due, ok, failed, dropped, .. } = summary.requests;
+        let fleet = self.course.history.as_ref().map(FleetHistory::steps).unwrap_or_default();
+        RunSeries {
+            title: format!("{}, simulated", load.name),
+            subtitle: format!(
+                "{} · {policy} · seed {} · {due} due, {ok} ok, {failed} failed, {dropped} dropped",
+                self.setup.spec.name, load.seed
+            ),
+            warm_up_s: summary.warm_up_s,
+            load_end_s: load.curve.duration().as_secs_f64(),
+            rows,
+            fleet: fleet.to_vec(),
+        }
+    }
+
+    fn conditions(&self) -> BTreeMap<String, String> {
+        let Setup { spec, policy, detail, tick, .. } = self.setup;
+        let requests = match detail {
+            Detail::Requests => "one by one",
+            Detail::Fluid => "as amounts",
+        };
+        let condition = |key: &str, value: String| (key.to_owned(), value);
+        BTreeMap::from([
+            condition("service", spec.name.to_string()),
+            condition("policy", policy.clone()),
+            condition(
+                "bounds",
+                format!("{} to {} instances", spec.bounds.min(), spec.bounds.max()),
+            ),
+            condition(
+                "simulated",
+                format!("requests {requests}, a tick each {} ms", tick.as_millis()),
+            ),
+        ])
+    }
+
+    fn scaling(&self, simulation: &mut Simulation) -> Scaling {
+        let scaling = self.course.history.as_ref().map(FleetHistory::scaling).unwrap_or_default();
+        // Where requests are not told apart, nobody knows which was an instance's first.
+        if self.setup.detail == Detail::Fluid {
+            return scaling;
+        }
+        let (took, never_served) = simulation.serving();
+        let rank = |percent: usize| {
+            let place = (took.len() * percent).div_ceil(100).checked_sub(1)?;
+            took.get(place).map(|took| took.as_secs_f64() * 1e3)
+        };
+        let plan_to_serving_ms = Percentiles { p50: rank(50), p99: rank(99) };
+        Scaling { plan_to_serving_ms, never_served: Some(never_served), ..scaling }
+    }
+
+    fn limits(&self, requests: Requests) -> Limits {
+        let load = &self.setup.load;
+        let count = |max: Option<u64>, n| max.map(|max| CountLimit::judge(max, n));
+        let time = TimeLimit::judge(load.settle.as_secs_f64(), self.course.back_to_min_s);
+        Limits {
+            max_failed: count(load.limits.max_failed, requests.failed),
+            max_dropped: count(load.limits.max_dropped, requests.dropped),
+            back_to_min: load.limits.back_to_min.then_some(time),
+        }
+    }
+}

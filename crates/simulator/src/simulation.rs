@@ -1,0 +1,405 @@
+//! One service in virtual time: the scaler's turns, and what the plant and the host do in between.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use policy::backoff::Backoff;
+use policy::bounds::Bounds;
+use policy::check::{Violation, violations};
+use policy::controller::{Controller, Seen, Surroundings};
+use policy::load::Sample;
+use policy::names::{InstanceName, Slot};
+use policy::plan::{ActionKind, Plan, Situation};
+use policy::slots::{SlotsError, reserve};
+use policy::spec::ServiceSpec;
+use policy::tick::{Done, Tick};
+use policy::time::Timestamp;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+use report::Recorder;
+use workload::DueTimes;
+
+use crate::containers::{Containers, Ended};
+use crate::load::Load;
+use crate::model::{Faults, HostModel, InstanceLimits};
+use crate::moment::Moment;
+use crate::plant::{Figures, FluidPlant, Log, Plant, RequestPlant, Rules};
+
+/// Silence before the load, in which a policy gets to know its service as the scaler's did that ran
+/// before an experiment.
+pub const LEAD_IN: Duration = Duration::from_secs(60);
+
+/// Longest pause between two looks at a host that cannot be seen; as in the scaler.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How far a clock is set forth or back at a fault, in milliseconds.
+const CLOCK_JUMP_MS: i64 = 5_000;
+
+/// How closely the plant looks at requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// One by one: some hundred thousand a second.
+    Requests,
+    /// As amounts: the cost is one of time, not of requests.
+    Fluid,
+}
+
+/// The simulation cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulationError {
+    /// The service asks for more instances than a host has slots.
+    #[error(transparent)]
+    Slots(#[from] SlotsError),
+    /// A plan does what none may: a fault of the policy or the planner.
+    #[error("{seconds} s after the start of the load, a plan breaks a rule: {violation}")]
+    Violation {
+        /// When, in seconds.
+        seconds: f64,
+        /// Which rule.
+        violation: Violation,
+    },
+    /// A decision lies outside of the bounds.
+    #[error(
+        "{seconds} s after the start of the load, {ready} instances are decided on: allowed is {min} to {max}"
+    )]
+    OutOfBounds {
+        /// When, in seconds.
+        seconds: f64,
+        /// How many.
+        ready: u32,
+        /// The lower bound.
+        min: u32,
+        /// The upper bound.
+        max: u32,
+    },
+}
+
+/// One service, its load and its host.
+#[derive(Debug)]
+pub struct Simulation {
+    spec: ServiceSpec,
+    bounds: Bounds,
+    tick: Duration,
+    host: HostModel,
+    controller: Controller,
+    plant: Plant,
+    containers: Containers,
+    rng: Xoshiro256PlusPlus,
+    /// The slots of the service, in the order of use.
+    slots: Vec<Slot>,
+    load_start: Moment,
+    /// The time of day at the start of the load, and how far the clock has been set since.
+    began: Timestamp,
+    clock_set_ms: i64,
+    now: Moment,
+    next_turn: Moment,
+    last_look: Option<(Moment, Figures)>,
+    /// Looks in a row that failed.
+    missed: u32,
+    launches: Backoff,
+    /// When each clone that has not served yet was planned.
+    not_served: BTreeMap<InstanceName, Moment>,
+    plan_to_serving: Vec<Duration>,
+    never_served: u64,
+}
+
+impl Simulation {
+    /// A service with its lower bound of instances ready, [`LEAD_IN`] before its load starts. The
+    /// loop takes a turn each `tick`, and one whenever an action ends.
+    ///
+    /// # Errors
+    /// The service needs more slots than there are.
+    pub fn new(
+        spec: ServiceSpec,
+        load: &Load,
+        host: HostModel,
+        detail: Detail,
+        tick: Duration,
+    ) -> Result<Self, SimulationError> {
+        let load_start = Moment::at(LEAD_IN);
+        let rules = Rules {
+            limits: InstanceLimits::of(&spec),
+            service: host.service,
+            queue_timeout: host.queue_timeout,
+            client_timeout: load.timeout,
+            in_flight: load.in_flight,
+        };
+        // Each source of chance has its own stream, so that a fault leaves the arrivals as they are.
+        let [service_seed, host_seed, fault_seed] =
+            [b"service_", b"host____", b"faults__"].map(|tag| load.seed ^ u64::from_le_bytes(*tag));
+        let plant = match detail {
+            Detail::Requests => {
+                let due_times = DueTimes::new(load.pacing, load.seed, load.curve.clone());
+                let plant = RequestPlant::new(rules, due_times, load_start, service_seed);
+                Plant::Requests(Box::new(plant))
+            }
+            Detail::Fluid => {
+                let shape = (load.pacing, load.curve.clone());
+                Plant::Fluid(Box::new(FluidPlant::new(rules, shape, load_start, service_seed)))
+            }
+        };
+        let mut simulation = Self {
+            bounds: spec.bounds,
+            slots: slots(&spec, spec.bounds)?,
+            spec,
+            tick,
+            controller: Controller::default(),
+            plant,
+            containers: Containers::new(host.clone(), host_seed),
+            host,
+            rng: Xoshiro256PlusPlus::seed_from_u64(fault_seed),
+            load_start,
+            began: load.began,
+            clock_set_ms: 0,
+            now: Moment::default(),
+            next_turn: Moment::default(),
+            last_look: None,
+            missed: 0,
+            launches: Backoff::default(),
+            not_served: BTreeMap::new(),
+            plan_to_serving: Vec::new(),
+            never_served: 0,
+        };
+        let birth = simulation.clock();
+        for &slot in simulation.slots.iter().take(simulation.bounds.min() as usize) {
+            let name = InstanceName::new(&simulation.spec.name, slot, birth);
+            simulation.containers.add_ready(name, &mut simulation.plant);
+        }
+        Ok(simulation)
+    }
+
+    /// Goes on to the next turn and takes it.
+    ///
+    /// # Errors
+    /// The turn broke a rule that holds for every turn.
+    pub fn turn(&mut self, recorder: &mut Recorder) -> Result<Tick, SimulationError> {
+        let ended = self.advance(recorder);
+        self.set_clock();
+        let at = self.clock();
+        let done: Vec<_> = ended.into_iter().map(|ended| self.done(ended)).collect();
+        let seen = self.look(done);
+        let free: Vec<_> =
+            self.slots.iter().copied().filter(|slot| !self.containers.hold(*slot)).collect();
+        let launching = self.containers.launching();
+        let around = Surroundings {
+            spec: &self.spec,
+            bounds: self.bounds,
+            free_slots: &free,
+            launches_left: self.host.parallel_launches.saturating_sub(launching),
+            launch_timeout: self.host.launch_timeout,
+        };
+        let tick = self.controller.turn(&around, seen, at);
+        self.check(&around, &tick, at)?;
+        for action in &tick.plan {
+            self.note_plan(action.kind, &action.instance);
+            self.containers.start(action.clone(), self.now, &mut self.plant);
+        }
+        Ok(tick)
+    }
+
+    /// Time since the start of the load; zero before it.
+    pub fn elapsed(&self) -> Duration {
+        self.now.since(self.load_start)
+    }
+
+    /// Whether the load has started.
+    pub fn has_started(&self) -> bool {
+        self.now >= self.load_start
+    }
+
+    /// The time of day at the start of the load.
+    pub fn began(&self) -> Timestamp {
+        self.began
+    }
+
+    /// Whether no request waits or is worked on.
+    pub fn is_idle(&self) -> bool {
+        self.plant.is_idle()
+    }
+
+    /// The bounds in force.
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    /// Sets other bounds, as an operator does.
+    ///
+    /// # Errors
+    /// They need more slots than there are.
+    pub fn set_bounds(&mut self, bounds: Bounds) -> Result<(), SimulationError> {
+        self.slots = slots(&self.spec, bounds)?;
+        self.bounds = bounds;
+        Ok(())
+    }
+
+    /// From each plan of a clone to the end of its first response, and how many clones never
+    /// answered any.
+    pub fn serving(&mut self) -> (&[Duration], u64) {
+        self.note_served();
+        let waiting = self.not_served.len() as u64;
+        self.plan_to_serving.sort();
+        (&self.plan_to_serving, self.never_served + waiting)
+    }
+
+    /// Requests that wait or are worked on.
+    pub fn under_way(&self) -> u64 {
+        let Figures { queued, in_flight, .. } = self.plant.figures();
+        u64::from(queued) + u64::from(in_flight)
+    }
+
+    /// Lets everything happen until the next turn, which comes with the tick, or with the end of an
+    /// action.
+    fn advance(&mut self, recorder: &mut Recorder) -> Vec<Ended> {
+        let mut log = Log { recorder, load_start: self.load_start };
+        let turn = self.containers.next_end().map_or(self.next_turn, |end| end.min(self.next_turn));
+        while let Some(crash) = self.containers.next_crash().filter(|at| *at <= turn) {
+            self.plant.advance(crash, &mut log);
+            self.containers.crash(crash, &mut self.plant, &mut log);
+        }
+        self.plant.advance(turn, &mut log);
+        self.now = turn;
+        if turn == self.next_turn {
+            self.next_turn = turn.after(self.tick);
+        }
+        self.containers.end(turn, &mut self.plant, &mut log)
+    }
+
+    /// What the scaler would see now.
+    fn look(&mut self, done: Vec<Done>) -> Seen {
+        let Faults { missing_looks, stale_looks, .. } = self.host.faults;
+        if missing_looks > 0.0 && self.rng.random_bool(missing_looks) {
+            // The scaler waits for the next look ever longer, up to a second.
+            let pause = self.tick * 2_u32.pow(self.missed.min(10));
+            self.missed += 1;
+            self.next_turn = self.now.after(pause.min(LONGEST_PAUSE.max(self.tick)));
+            return Seen { done, ..Seen::default() };
+        }
+        self.missed = 0;
+        let fresh = self.plant.figures();
+        let stale = stale_looks > 0.0 && self.rng.random_bool(stale_looks);
+        let figures = match self.last_look {
+            Some((_, last)) if stale => last,
+            _ => fresh,
+        };
+        let last_look = self.last_look.replace((self.now, figures));
+        let sample = last_look.and_then(|(at, last)| sample(&last, &figures, self.now.since(at)));
+        let cpu_cores = sample.map(|sample| {
+            let served = f64::from(u32::try_from(sample.served).unwrap_or(u32::MAX));
+            served * self.host.cpu_s_per_request / sample.elapsed.as_secs_f64()
+        });
+        let sightings = Some(self.containers.sightings(&self.plant));
+        Seen { sample, cpu_cores, sightings, done }
+    }
+
+    /// Holds what was decided and planned to the rules, also in release builds.
+    fn check(
+        &self,
+        around: &Surroundings,
+        tick: &Tick,
+        at: Timestamp,
+    ) -> Result<(), SimulationError> {
+        let seconds = self.elapsed().as_secs_f64();
+        let (min, max) = (self.bounds.min(), self.bounds.max());
+        if let Some(ready) = tick.target().filter(|ready| !(min..=max).contains(ready)) {
+            return Err(SimulationError::OutOfBounds { seconds, ready, min, max });
+        }
+        if tick.plan.is_empty() {
+            return Ok(());
+        }
+        let situation = Situation {
+            service: &self.spec.name,
+            free_slots: around.free_slots,
+            launches_left: around.launches_left,
+            // Known from the same ends of actions as the controller's own.
+            launches_back_off: self.launches.is_waiting(at),
+            resting: &[],
+            drain_timeout: self.spec.scale_in.drain_timeout,
+        };
+        let plan = Plan { actions: tick.plan.clone(), blocked: tick.blocked.clone() };
+        let found = violations(self.controller.fleet(), &tick.decision, &plan, &situation);
+        match found.into_iter().next() {
+            None => Ok(()),
+            Some(violation) => Err(SimulationError::Violation { seconds, violation }),
+        }
+    }
+
+    fn done(&mut self, ended: Ended) -> Done {
+        let Ended { action, planned, error } = ended;
+        let finished_at = self.clock();
+        if action.kind == ActionKind::Clone {
+            self.launches.record(error.is_some(), finished_at);
+        }
+        Done {
+            kind: action.kind,
+            instance: action.instance,
+            slot: action.slot,
+            planned_at: finished_at.before(self.now.since(planned)),
+            finished_at,
+            error: error.map(str::to_owned),
+        }
+    }
+
+    fn note_plan(&mut self, kind: ActionKind, instance: &InstanceName) {
+        if !self.has_started() {
+            return;
+        }
+        match kind {
+            ActionKind::Clone => {
+                self.not_served.insert(instance.clone(), self.now);
+            }
+            ActionKind::Stop => {
+                self.note_served();
+                self.never_served += u64::from(self.not_served.remove(instance).is_some());
+            }
+            ActionKind::Admit | ActionKind::Drain => {}
+        }
+    }
+
+    /// Takes note of the clones that have served by now.
+    fn note_served(&mut self) {
+        let Self { plant, not_served, plan_to_serving, .. } = self;
+        not_served.retain(|instance, planned| {
+            let first = plant.first_served(instance.slot()).filter(|at| *at > *planned);
+            plan_to_serving.extend(first.map(|at| at.since(*planned)));
+            first.is_none()
+        });
+    }
+
+    fn set_clock(&mut self) {
+        let share = self.host.faults.clock_jumps;
+        if share > 0.0 && self.rng.random_bool(share) {
+            self.clock_set_ms += self.rng.random_range(-CLOCK_JUMP_MS..=CLOCK_JUMP_MS);
+        }
+    }
+
+    /// The time of day, as the scaler reads it.
+    fn clock(&self) -> Timestamp {
+        let lead = self.load_start.since(self.now);
+        let at = self.began.before(lead).after(self.now.since(self.load_start));
+        Timestamp::from_millis(at.as_millis().saturating_add_signed(self.clock_set_ms))
+    }
+}
+
+/// The slots of a service with these bounds, in the order of use.
+fn slots(spec: &ServiceSpec, bounds: Bounds) -> Result<Vec<Slot>, SlotsError> {
+    let max = bounds.max().max(spec.bounds.max());
+    let ranges = reserve(&BTreeMap::from([(spec.name.clone(), max)]), Slot::MAX)?;
+    let numbers = ranges.into_values().flatten();
+    Ok(numbers.filter_map(|number| Slot::try_from(u32::from(number)).ok()).collect())
+}
+
+/// What was counted between two looks.
+fn sample(last: &Figures, figures: &Figures, elapsed: Duration) -> Option<Sample> {
+    if elapsed == Duration::ZERO {
+        return None;
+    }
+    let (new, old) = (figures.counters, last.counters);
+    Some(Sample {
+        elapsed,
+        arrivals: new.arrivals - old.arrivals,
+        served: new.served - old.served,
+        rejected: new.rejected - old.rejected,
+        queued: figures.queued,
+        in_flight: figures.in_flight,
+    })
+}

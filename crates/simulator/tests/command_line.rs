@@ -1,0 +1,62 @@
+//! The program as a user calls it: its words, its last line, its exit codes.
+
+// Helpers of tests may panic as tests may.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn simulator(results: &Path, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_simulator"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        .arg("run")
+        .args(words)
+        .arg("--results")
+        .arg(results)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn the_last_line_is_the_summary_that_the_folder_has() {
+    let results = tempfile::tempdir().unwrap();
+    let output = simulator(results.path(), &["steps", "time-factor=0.2", "json=true"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let line: serde_json::Value =
+        serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap();
+    let folder = results.path().join("simulated-steps-default");
+    let file = std::fs::read_to_string(folder.join("summary.json")).unwrap();
+    assert_eq!(line, serde_json::from_str::<serde_json::Value>(&file).unwrap());
+    assert!(line["instances"]["seconds"].as_f64().unwrap() > 30.0);
+    assert!(line["outside_objective_percent"].is_number());
+    for name in ["ticks.jsonl", "series.csv", "chart.svg"] {
+        assert!(std::fs::metadata(folder.join(name)).unwrap().len() > 500, "{name}");
+    }
+}
+
+#[test]
+fn bad_input_is_exit_code_2_with_what_is_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("gap.csv");
+    std::fs::write(&trace, "second,requests\n0,1\n1,2\n5,2\n").unwrap();
+    let gap = format!("trace={}", trace.display());
+    let cases = [
+        (vec![gap.as_str()], "gap.csv, line 4: second is `5`: allowed is 1 s after"),
+        (vec!["rmap"], "there is no scenario `rmap`: allowed is burst-from-zero, ramp,"),
+        (vec!["ramp", "policy=magic"], "there is no policy `magic`: allowed is default,"),
+        (vec!["ramp", "polcy=x"], "`polcy=x`: allowed before `=` is trace, policy,"),
+        (vec!["ramp", "peak=2"], "peak = given: allowed is with a trace only"),
+        (vec!["ramp", "tick-ms=1"], "tick-ms = 1: allowed is 20 to 60000"),
+    ];
+    for (words, message) in cases {
+        let output = simulator(folder.path(), &words);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+        assert!(said.contains(message), "{words:?}: {said}");
+        assert_eq!(text(&output.stdout), "");
+    }
+}
