@@ -108,10 +108,10 @@ impl Cgroups {
         }
     }
 
-    /// Removes the container's groups. The kernel refuses while a process is left in one, so this
-    /// tries for up to half a second.
+    /// Removes the container's groups. The kernel refuses while a process is left in one, and one
+    /// that was killed takes its time to end on a busy host, so this tries for up to 2 s.
     pub async fn remove(&self, container: &str) {
-        for _ in 0..50 {
+        for _ in 0..200 {
             self.folders(container).for_each(|folder| remove_tree(&folder));
             if !self.exists(container) {
                 return;

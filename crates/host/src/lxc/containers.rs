@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::future::Future;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -185,14 +186,15 @@ impl<R: Runner> LxcContainers<R> {
     /// A network cable that outlived its instance would make the next launch in its slot fail.
     async fn remove_interface(&self, instance: &InstanceName) -> Result<(), ContainerError> {
         let interface = slots::interface(instance.slot());
-        if !Path::new("/sys/class/net").join(&interface).exists() {
+        let exists = || Path::new("/sys/class/net").join(&interface).exists();
+        if !exists() {
             return Ok(());
         }
         let command = CommandLine::new("ip").args(["link", "delete", "dev", &interface]);
         match self.runner.run(&command).await {
-            // LXC took it away in the meantime.
-            Err(error) if error.stderr().contains("Cannot find device") => Ok(()),
-            result => Ok(result.map(drop)?),
+            Err(error) if exists() => Err(error.into()),
+            // It is gone, or the kernel took it away in the meantime with its other end.
+            _ => Ok(()),
         }
     }
 
@@ -252,15 +254,11 @@ impl<R: Runner> Containers for LxcContainers<R> {
         if running {
             let command = self.lxc("lxc-stop", instance.as_str()).arg("-k");
             match self.runner.run(&command.deadline(STOP_DEADLINE)).await {
-                // It ended by itself in the meantime.
-                Err(CommandError::Failed { output, .. })
-                    if output.stderr.contains("is not running") => {}
-                // Its monitor is still busy with the start, and answers nobody.
-                Err(CommandError::Deadline { .. }) => return self.destroy(instance).await,
-                result => drop(result?),
-            }
-            if self.wait_until_removed(instance).await {
-                return Ok(());
+                Ok(_) if self.wait_until_removed(instance).await => return Ok(()),
+                Ok(_) => {}
+                // It ended by itself in the meantime, or its monitor is still busy with the start
+                // and answers nobody: what there is now decides, and not what was asked of it.
+                Err(error) => tracing::debug!(%instance, %error, "lxc-stop left it to us"),
             }
         }
         self.destroy(instance).await
@@ -276,8 +274,10 @@ impl<R: Runner> Containers for LxcContainers<R> {
                 tracing::debug!(%instance, %error, "lxc-destroy left it to us");
             }
         }
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(file_error("remove", &folder))?;
+        match fs::remove_dir_all(&folder) {
+            // LXC was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => result.map_err(file_error("remove", &folder))?,
         }
         let runs = |(_, state): &(_, ContainerState)| *state == ContainerState::Running;
         if !self.others_in_slot(instance)?.iter().any(runs) {
