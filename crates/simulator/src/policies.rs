@@ -1,13 +1,10 @@
 //! The policies that can be simulated by name, each with its default figures.
 
-use policy::spec::{ServiceSpec, SpecError};
+use policy::policies::Kind;
+use policy::spec::{PolicySpec, ServiceSpec, SpecError};
 
 /// The policy of the service's own file.
 pub const DEFAULT: &str = "default";
-
-/// The name of each policy, and its table as a service's file has it.
-const POLICIES: &[(&str, &str)] =
-    &[("target_tracking", "kind = \"target_tracking\"\ntarget_percent = 80")];
 
 /// Why a service with this policy cannot be simulated.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +40,7 @@ pub enum PolicyError {
 
 /// The names of all policies.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    POLICIES.iter().map(|(name, _)| *name)
+    Kind::ALL.iter().map(|kind| kind.name())
 }
 
 /// The service of this text; `file` is where it comes from.
@@ -62,11 +59,11 @@ pub fn with_policy(file: &str, text: &str, name: &str) -> Result<ServiceSpec, Po
     if name == DEFAULT {
         return service(file, text);
     }
-    let Some((_, table)) = POLICIES.iter().find(|(known, _)| *known == name) else {
+    let Ok(kind) = name.parse::<Kind>() else {
         let known = names().collect::<Vec<_>>().join(", ");
         return Err(PolicyError::Unknown { name: name.to_owned(), known });
     };
-    with_table(file, text, name, table)
+    Ok(ServiceSpec { policy: PolicySpec::from(kind), ..service(file, text)? })
 }
 
 /// The same service under the policy of a table, that is, of a file with what a service's file has
