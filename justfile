@@ -54,8 +54,8 @@ compare *ARGS: build
 report RUN="results/latest" *ARGS: build
     @{{ programs }}/report "$@"
 
-# Compare with the peers: object store with nginx, generator alone
-bench: setup
+# Bring the system up and measure it: launches, the scaler, the object store beside nginx, the generator
+bench: up
     cargo bench --locked
 
 # Format the code
