@@ -4,6 +4,7 @@ pub(crate) mod figures;
 mod policy;
 mod raw;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 pub use self::policy::PolicySpec;
@@ -92,7 +93,7 @@ pub enum SpecError {
     #[error("{key} is {value}: use {allowed}")]
     Value {
         /// The key, with its tables.
-        key: &'static str,
+        key: Cow<'static, str>,
         /// What the file says.
         value: String,
         /// What it may say.
@@ -100,19 +101,19 @@ pub enum SpecError {
     },
     /// Two figures that do not fit each other.
     #[error(
-        "{lower_key} is {lower}, {relation} {upper_key}, {upper}: lower one or raise the other"
+        "{lower_key} is {}, {relation} {upper_key}, {}: lower one or raise the other",
+        .values[0],
+        .values[1]
     )]
     Crossed {
         /// How they lie to each other.
         relation: &'static str,
         /// The key of the one that should be lower.
-        lower_key: &'static str,
-        /// What the file says there.
-        lower: String,
+        lower_key: Cow<'static, str>,
         /// The key of the one that should be higher.
-        upper_key: &'static str,
-        /// What the file says there.
-        upper: String,
+        upper_key: Cow<'static, str>,
+        /// What the file says of the two. In a box, for this error is part of many larger ones.
+        values: Box<[String; 2]>,
     },
     /// A name of the wrong form.
     #[error("{key}: {error}")]
@@ -142,5 +143,23 @@ impl ServiceSpec {
     /// [`SpecError`] names the key, the value and what is allowed; the caller knows the file.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
         raw::parse(text)
+    }
+}
+
+impl SpecError {
+    /// The same about the policy at `index` of a list.
+    fn of_policy(self, index: usize) -> Self {
+        let named = |key: Cow<'static, str>| match key.strip_prefix("policy.") {
+            Some(figure) => Cow::Owned(format!("policy[{index}].{figure}")),
+            None => key,
+        };
+        match self {
+            Self::Value { key, value, allowed } => Self::Value { key: named(key), value, allowed },
+            Self::Crossed { relation, lower_key, upper_key, values } => {
+                let (lower_key, upper_key) = (named(lower_key), named(upper_key));
+                Self::Crossed { relation, lower_key, upper_key, values }
+            }
+            other => other,
+        }
     }
 }

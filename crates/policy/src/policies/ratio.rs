@@ -79,7 +79,11 @@ impl Ratio {
         if let Some((key, _)) = keyed.iter().find(|(_, figure)| figure.is_none()) {
             let allowed =
                 "all of upper_percent, lower_percent, grow_ratio and shrink_ratio, or none";
-            return Err(SpecError::Value { key, value: "not set".to_owned(), allowed });
+            return Err(SpecError::Value {
+                key: (*key).into(),
+                value: "not set".to_owned(),
+                allowed,
+            });
         }
         let Some(set) = self.figures() else { return Ok(()) };
         let allowed = "1.01 to 100";

@@ -27,7 +27,11 @@ pub(crate) fn check(
     value: impl ToString,
     allowed: &'static str,
 ) -> Result<(), SpecError> {
-    if holds { Ok(()) } else { Err(SpecError::Value { key, value: value.to_string(), allowed }) }
+    if holds {
+        Ok(())
+    } else {
+        Err(SpecError::Value { key: key.into(), value: value.to_string(), allowed })
+    }
 }
 
 /// An error for a value out of its range, of which `allowed` is the text; not a number is in none.
@@ -71,11 +75,12 @@ fn crossed(
     relation: &'static str,
     [lower_key, upper_key]: [&'static str; 2],
     holds: bool,
-    [lower, upper]: [String; 2],
+    values: [String; 2],
 ) -> Result<(), SpecError> {
     if holds {
         Ok(())
     } else {
-        Err(SpecError::Crossed { relation, lower_key, lower, upper_key, upper })
+        let (lower_key, upper_key) = (lower_key.into(), upper_key.into());
+        Err(SpecError::Crossed { relation, lower_key, upper_key, values: Box::new(values) })
     }
 }

@@ -29,8 +29,39 @@ impl PolicySpec {
         let count = policies.len();
         let fits = (1..=MOST_POLICIES).contains(&count);
         check(fits, "policy", format!("a list of {count}"), "1 to 8 policies")?;
-        policies.iter().try_for_each(Policy::check)?;
+        for (index, policy) in policies.iter().enumerate() {
+            let named = |error: SpecError| if count > 1 { error.of_policy(index) } else { error };
+            policy.check().map_err(named)?;
+        }
         Ok(Self(policies))
+    }
+
+    /// Reads the text of a policy's own file: what a service's file has below `[policy]`, or its
+    /// `[[policy]]` tables.
+    ///
+    /// # Errors
+    /// [`SpecError`] names the key, the value and what is allowed; the caller knows the file.
+    pub fn parse(text: &str) -> Result<Self, SpecError> {
+        let syntax = |error: toml::de::Error| SpecError::Syntax(error.to_string());
+        let table: toml::Table = toml::from_str(text).map_err(syntax)?;
+        let raw = if table.contains_key("policy") {
+            toml::from_str::<PolicyFile>(text).map_err(syntax)?.policy
+        } else {
+            RawPolicies(vec![toml::from_str(text).map_err(syntax)?])
+        };
+        Self::try_from(raw)
+    }
+
+    /// The text that [`Self::parse`] reads back.
+    ///
+    /// # Errors
+    /// A figure has no form in TOML, whose integers end at 2^63. None that holds is as large.
+    pub fn to_toml(&self) -> Result<String, SpecError> {
+        let written = match self.0.as_slice() {
+            [one] => toml::to_string(one),
+            _ => toml::to_string(&PolicyFile { policy: self.clone().into() }),
+        };
+        written.map_err(|error| SpecError::Syntax(error.to_string()))
     }
 
     /// The policies, in the order of the file.
@@ -62,6 +93,13 @@ impl fmt::Display for PolicySpec {
         }
         Ok(())
     }
+}
+
+/// A file that names its tables.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyFile {
+    policy: RawPolicies,
 }
 
 /// Policies as they are written, not yet judged.
@@ -124,15 +162,13 @@ impl<'de> Visitor<'de> for OneOrMany {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
     use super::*;
 
-    #[derive(Debug, Deserialize)]
-    struct File {
-        policy: PolicySpec,
-    }
-
     fn file(text: &str) -> Result<PolicySpec, String> {
-        toml::from_str::<File>(text).map(|file| file.policy).map_err(|error| error.to_string())
+        PolicySpec::parse(text).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -148,14 +184,15 @@ mod tests {
     fn what_is_written_is_read_back_the_same() {
         for kind in Kind::ALL {
             let spec = PolicySpec::from(*kind);
-            let text = serde_json::to_string(&spec).unwrap();
-            assert_eq!(serde_json::from_str::<PolicySpec>(&text).unwrap(), spec, "{text}");
+            is_read_back(&spec);
             assert_eq!(kind.name().parse(), Ok(*kind));
+            let text = serde_json::to_string(&spec).unwrap();
             assert!(text.contains(&format!("\"kind\":\"{kind}\"")), "{text}");
         }
-        let two = PolicySpec::new(vec![Kind::Hpa.defaults(), Kind::Schedule.defaults()]).unwrap();
-        let text = serde_json::to_string(&two).unwrap();
-        assert_eq!(serde_json::from_str::<PolicySpec>(&text).unwrap(), two);
+        let entries = "[[policy.entries]]\nfrom = \"08:00\"\nto = \"24:00\"\nmin = 1\nmax = 3";
+        let text =
+            format!("[[policy]]\nkind = \"hpa\"\n[[policy]]\nkind = \"schedule\"\n{entries}");
+        is_read_back(&file(&text).unwrap());
     }
 
     #[test]
@@ -172,6 +209,80 @@ mod tests {
         );
         let error = file("policy = 5").unwrap_err();
         assert!(error.contains("expected a policy or a list of policies"), "{error}");
+        let error = file("[policy]\nkind = \"hpa\"\n[bounds]\nmin = 1").unwrap_err();
+        assert!(error.contains("unknown field `bounds`, expected `policy`"), "{error}");
+    }
+
+    #[test]
+    fn a_file_may_hold_the_keys_of_one_policy_alone() {
+        let alone = "kind = \"hpa\"\ntarget_percent = 70";
+        assert_eq!(file(alone), file(&format!("[policy]\n{alone}")));
+        for (text, told) in [
+            ("", "missing field `kind`"),
+            ("kind = \"magic\"", "unknown variant `magic`, expected one of `target_tracking`"),
+            ("kind = \"hpa\"\nsink_ms = 5", "unknown field `sink_ms`"),
+            ("kind = \"hpa\"\nin_percent = 101", "policy.in_percent is 101: use 0 to 100"),
+            ("kind =", "TOML parse error at line 1, column 7"),
+        ] {
+            let error = file(text).unwrap_err();
+            assert!(error.contains(told), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_figure_in_a_list_is_named_with_its_place() {
+        let second = |figures: &str| {
+            file(&format!("[[policy]]\nkind = \"hpa\"\n[[policy]]\n{figures}")).unwrap_err()
+        };
+        assert_eq!(
+            second("kind = \"target_tracking\"\ntarget_percent = 200"),
+            "policy[1].target_percent is 200: use 1 to 100 (percent of an instance's capacity)"
+        );
+        assert_eq!(
+            second("kind = \"threshold\"\nlower_percent = 80\nupper_percent = 70"),
+            "policy[1].lower_percent is 80, not below policy[1].upper_percent, 70: lower one or \
+             raise the other"
+        );
+    }
+
+    /// The policy with every number multiplied, to whole numbers and quarters: JSON and TOML say
+    /// these exactly.
+    fn scaled(kind: Kind, factors: &[f64]) -> Value {
+        let mut value = serde_json::to_value(kind.defaults()).unwrap();
+        let numbers = value.as_object_mut().unwrap().values_mut().filter(|v| v.is_number());
+        for (number, factor) in numbers.zip(factors.iter().cycle()) {
+            let product = number.as_f64().unwrap() * factor;
+            *number = if number.is_f64() {
+                json!((product * 4.0).round() / 4.0)
+            } else {
+                product.round().to_string().parse().unwrap()
+            };
+        }
+        value
+    }
+
+    fn is_read_back(spec: &PolicySpec) {
+        let (json, toml) = (serde_json::to_string(spec).unwrap(), spec.to_toml().unwrap());
+        assert_eq!(serde_json::from_str::<PolicySpec>(&json).unwrap(), *spec, "{json}");
+        assert_eq!(PolicySpec::parse(&toml).unwrap(), *spec, "{toml}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_figures_that_hold_are_read_back_the_same(
+            kinds in prop::collection::vec(prop::sample::select(Kind::ALL), 1..=8),
+            factors in prop::collection::vec(0.5..2.0, 16),
+        ) {
+            let written: Vec<Value> = kinds.iter().map(|kind| scaled(*kind, &factors)).collect();
+            for one in &written {
+                if let Ok(spec) = serde_json::from_value(one.clone()) {
+                    is_read_back(&spec);
+                }
+            }
+            if let Ok(spec) = serde_json::from_value(written.into()) {
+                is_read_back(&spec);
+            }
+        }
     }
 
     #[test]
