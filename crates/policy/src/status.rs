@@ -1,5 +1,6 @@
-//! What is known of a service right now, as the API says it and its clients read it.
+//! What is known of the host and its services right now, as the API says it and its clients read it.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounds::Bounds;
 use crate::fleet::{Phase, PhaseCounts};
 use crate::names::{InstanceName, ServiceName, Slot};
+use crate::spec::PolicySpec;
 use crate::tick::Tick;
 use crate::time::Timestamp;
 
@@ -35,14 +37,56 @@ pub struct ServiceStatus {
     pub route: String,
     /// The bounds in force.
     pub bounds: Bounds,
-    /// The name of the policy in force.
+    /// The name of the policy in force, of several joined by `+`.
     pub policy: String,
+    /// The policy in force with its figures.
+    pub policy_spec: PolicySpec,
+    /// Which of these an operator set.
+    pub set: ServiceOverrides,
     /// Instances by phase.
     pub phases: PhaseCounts,
     /// Its instances, in the order of their names.
     pub instances: Vec<InstanceStatus>,
     /// The last turn of the loop, kept or not; nothing before the first one.
     pub tick: Option<Tick>,
+}
+
+/// What an operator set for a service while it runs; nothing where its file's holds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServiceOverrides {
+    /// The bounds.
+    pub bounds: Option<Bounds>,
+    /// The policy.
+    pub policy: Option<PolicySpec>,
+}
+
+/// How a change of membership reaches the running load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Membership {
+    /// Commands on the admin socket; a reload only for what they cannot do.
+    Runtime,
+    /// Every change is a reload.
+    Reload,
+}
+
+impl fmt::Display for Membership {
+    /// The word that the settings and the API have for it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Runtime => "runtime",
+            Self::Reload => "reload",
+        })
+    }
+}
+
+/// The way of membership of the whole host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipStatus {
+    /// The one in force.
+    pub membership: Membership,
+    /// The one that an operator set; nothing where that of the host's settings holds.
+    pub set: Option<Membership>,
 }
 
 /// One instance.

@@ -1,5 +1,7 @@
-//! The HTTP API, version 1: what the loop sees and does, and the bounds that an operator sets.
+//! The HTTP API, version 1: what the loop sees and does, and what an operator sets:
+//! bounds, policies and the way of membership.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::Json;
@@ -11,7 +13,8 @@ use axum::routing::{get, put};
 use policy::bounds::Bounds;
 use policy::names::ServiceName;
 use policy::slots::SlotsError;
-use policy::status::{HostStatus, ServiceStatus, TickPage};
+use policy::spec::{PolicySpec, ServiceSpec};
+use policy::status::{HostStatus, Membership, MembershipStatus, ServiceStatus, TickPage};
 use serde::Deserialize;
 use service::problem::Problem;
 
@@ -21,8 +24,8 @@ use crate::services::Services;
 /// Ticks that one answer holds unless `limit` says otherwise, and at most: about 1 MB.
 const TICKS_MAX: usize = 1000;
 
-/// A body of bounds is some 30 bytes.
-const BODY_MAX_BYTES: usize = 4096;
+/// A body of bounds is some 30 bytes; a policy with a schedule of some hundred entries, 10 kB.
+const BODY_MAX_BYTES: usize = 65_536;
 
 /// What every handler works on.
 #[derive(Debug, Clone)]
@@ -37,6 +40,8 @@ pub(crate) fn routes(board: Arc<Board>, services: Arc<Services>) -> Router {
         .route("/v1/services", get(all_services))
         .route("/v1/services/{name}", get(one_service))
         .route("/v1/services/{name}/bounds", put(set_bounds).delete(clear_bounds))
+        .route("/v1/services/{name}/policy", put(set_policy).delete(clear_policy))
+        .route("/v1/membership", get(membership).put(set_membership).delete(clear_membership))
         .route("/v1/ticks", get(ticks))
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
@@ -61,12 +66,11 @@ async fn set_bounds(
     bounds: Result<Json<Bounds>, JsonRejection>,
 ) -> Result<Json<ServiceStatus>, Problem> {
     let Json(bounds) = bounds?;
-    let service = context.status(&name)?.name;
-    context.fits(&service, bounds).map_err(|error| {
+    let spec = context.spec(&name)?;
+    context.fits(&spec.name, bounds).map_err(|error| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_slots", error.to_string())
     })?;
-    context.board.set_bounds(&service, bounds).map_err(|error| Problem::internal(&error))?;
-    tracing::info!(%service, min = bounds.min(), max = bounds.max(), "bounds were set");
+    context.board.set_bounds(spec, Some(bounds)).map_err(not_written)?;
     context.status(&name).map(Json)
 }
 
@@ -74,13 +78,53 @@ async fn clear_bounds(
     State(context): State<Context>,
     Path(name): Path<String>,
 ) -> Result<Json<ServiceStatus>, Problem> {
-    let service = context.status(&name)?.name;
-    if let Some(deployed) = context.services.get(&service) {
-        let cleared = context.board.clear_bounds(&deployed.spec);
-        cleared.map_err(|error| Problem::internal(&error))?;
-        tracing::info!(%service, "bounds are the file's again");
-    }
+    context.board.set_bounds(context.spec(&name)?, None).map_err(not_written)?;
     context.status(&name).map(Json)
+}
+
+async fn set_policy(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    policy: Result<Json<PolicySpec>, JsonRejection>,
+) -> Result<Json<ServiceStatus>, Problem> {
+    let Json(policy) = policy?;
+    context.board.set_policy(context.spec(&name)?, Some(policy)).map_err(not_written)?;
+    context.status(&name).map(Json)
+}
+
+async fn clear_policy(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+) -> Result<Json<ServiceStatus>, Problem> {
+    context.board.set_policy(context.spec(&name)?, None).map_err(not_written)?;
+    context.status(&name).map(Json)
+}
+
+async fn membership(State(context): State<Context>) -> Json<MembershipStatus> {
+    Json(context.board.membership())
+}
+
+/// The body that sets the way of membership.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MembershipBody {
+    membership: Membership,
+}
+
+async fn set_membership(
+    State(context): State<Context>,
+    body: Result<Json<MembershipBody>, JsonRejection>,
+) -> Result<Json<MembershipStatus>, Problem> {
+    let Json(MembershipBody { membership }) = body?;
+    context.board.set_membership(Some(membership)).map_err(not_written)?;
+    Ok(Json(context.board.membership()))
+}
+
+async fn clear_membership(
+    State(context): State<Context>,
+) -> Result<Json<MembershipStatus>, Problem> {
+    context.board.set_membership(None).map_err(not_written)?;
+    Ok(Json(context.board.membership()))
 }
 
 /// Which ticks to give.
@@ -103,18 +147,31 @@ async fn ticks(
     Ok(Json(TickPage { ticks, next }))
 }
 
+fn no_such_service(name: &str) -> Problem {
+    let message = format!("There is no service {name:?}; GET /v1/services lists them.");
+    Problem::new(StatusCode::NOT_FOUND, "no_such_service", message)
+}
+
+/// What an operator set could not be kept.
+fn not_written(error: io::Error) -> Problem {
+    Problem::internal(&error)
+}
+
 impl Context {
     fn status(&self, name: &str) -> Result<ServiceStatus, Problem> {
         let known = name.parse().ok().and_then(|name| self.board.service_status(&name));
-        known.ok_or_else(|| {
-            let message = format!("There is no service {name:?}; GET /v1/services lists them.");
-            Problem::new(StatusCode::NOT_FOUND, "no_such_service", message)
-        })
+        known.ok_or_else(|| no_such_service(name))
+    }
+
+    /// A service as its file describes it.
+    fn spec(&self, name: &str) -> Result<&ServiceSpec, Problem> {
+        let deployed = name.parse().ok().and_then(|name| self.services.get(&name));
+        deployed.map(|deployed| &deployed.spec).ok_or_else(|| no_such_service(name))
     }
 
     /// Whether the host has slots for all services when this one has these bounds.
     fn fits(&self, service: &ServiceName, bounds: Bounds) -> Result<(), SlotsError> {
-        let in_force = |spec: &policy::spec::ServiceSpec| {
+        let in_force = |spec: &ServiceSpec| {
             if spec.name == *service { bounds } else { self.board.bounds(spec) }
         };
         self.services.slots(in_force).map(drop)

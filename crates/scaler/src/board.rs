@@ -1,19 +1,24 @@
 //! What the loop and the API share: the record of ticks, the latest state of each service, and
 //! what an operator set.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use policy::bounds::Bounds;
+use policy::fleet::PhaseCounts;
 use policy::names::ServiceName;
-use policy::spec::ServiceSpec;
-use policy::status::{HostStatus, ServiceStatus};
+use policy::spec::{PolicySpec, ServiceSpec};
+use policy::status::{
+    HostStatus, InstanceStatus, Membership, MembershipStatus, ServiceOverrides, ServiceStatus,
+};
 use policy::tick::Tick;
 
 use crate::journal::Journal;
-use crate::overrides::Overrides;
+use crate::overrides::{Overrides, OverridesFile};
+use crate::services::Services;
 
 /// The record of ticks, below the state directory.
 const JOURNAL: &str = "ticks.jsonl";
@@ -21,12 +26,14 @@ const JOURNAL: &str = "ticks.jsonl";
 /// What an operator set, below the state directory.
 const OVERRIDES: &str = "overrides.json";
 
-/// Written by the loop and read by the API; bounds go the other way.
+/// Written by the loop and read by the API; what an operator sets goes the other way.
 #[derive(Debug)]
 pub(crate) struct Board {
     journal: Mutex<Journal>,
-    overrides: Mutex<Overrides>,
+    overrides: Mutex<OverridesFile>,
     statuses: Mutex<BTreeMap<ServiceName, ServiceStatus>>,
+    /// The way of membership of the host's settings.
+    membership: Membership,
 }
 
 impl Board {
@@ -34,7 +41,7 @@ impl Board {
     ///
     /// # Errors
     /// A file there cannot be read.
-    pub(crate) fn open(state: &Path) -> io::Result<Self> {
+    pub(crate) fn open(state: &Path, membership: Membership) -> io::Result<Self> {
         let named = |file: &'static str| {
             move |error: io::Error| {
                 let path = state.join(file);
@@ -43,53 +50,116 @@ impl Board {
             }
         };
         let journal = Journal::open(&state.join(JOURNAL)).map_err(named(JOURNAL))?;
-        let overrides = Overrides::open(&state.join(OVERRIDES)).map_err(named(OVERRIDES))?;
+        let overrides = OverridesFile::open(&state.join(OVERRIDES)).map_err(named(OVERRIDES))?;
         Ok(Self {
             journal: Mutex::new(journal),
             overrides: Mutex::new(overrides),
             statuses: Mutex::default(),
+            membership,
         })
+    }
+
+    /// Says for which services something was set that is of no use, since they are not deployed.
+    pub(crate) fn report_unused(&self, services: &Services) {
+        for service in lock(&self.overrides).held().services() {
+            if services.get(service).is_none() {
+                tracing::info!(%service, "what was set for it waits: it is not deployed");
+            }
+        }
     }
 
     /// The bounds in force for a service: those that were set, or its file's.
     pub(crate) fn bounds(&self, spec: &ServiceSpec) -> Bounds {
-        lock(&self.overrides).bounds(&spec.name).unwrap_or(spec.bounds)
+        lock(&self.overrides).held().bounds.get(&spec.name).copied().unwrap_or(spec.bounds)
     }
 
-    /// Sets the bounds of a service. They hold from the next turn on, and after a restart.
-    ///
-    /// # Errors
-    /// They could not be written; those from before go on to hold.
-    pub(crate) fn set_bounds(&self, service: &ServiceName, bounds: Bounds) -> io::Result<()> {
-        lock(&self.overrides).set_bounds(service, bounds)?;
-        self.show_bounds(service, bounds);
-        Ok(())
-    }
-
-    /// Goes back to the bounds of a service's file.
-    ///
-    /// # Errors
-    /// It could not be written; those that were set go on to hold.
-    pub(crate) fn clear_bounds(&self, spec: &ServiceSpec) -> io::Result<()> {
-        lock(&self.overrides).clear_bounds(&spec.name)?;
-        self.show_bounds(&spec.name, spec.bounds);
-        Ok(())
-    }
-
-    fn show_bounds(&self, service: &ServiceName, bounds: Bounds) {
-        if let Some(status) = lock(&self.statuses).get_mut(service) {
-            status.bounds = bounds;
+    /// A service as it is now: what its file says, under what was set.
+    pub(crate) fn in_force<'a>(&self, spec: &'a ServiceSpec) -> Cow<'a, ServiceSpec> {
+        match self.set_for(&spec.name) {
+            ServiceOverrides { bounds: None, policy: None } => Cow::Borrowed(spec),
+            ServiceOverrides { bounds, policy } => Cow::Owned(ServiceSpec {
+                bounds: bounds.unwrap_or(spec.bounds),
+                policy: policy.unwrap_or_else(|| spec.policy.clone()),
+                ..spec.clone()
+            }),
         }
     }
 
+    /// How changes of membership reach the load balancer, and whether that was set.
+    pub(crate) fn membership(&self) -> MembershipStatus {
+        let set = lock(&self.overrides).held().membership;
+        MembershipStatus { membership: set.unwrap_or(self.membership), set }
+    }
+
+    /// Sets the bounds of a service, or goes back to its file's. They hold from the next turn on,
+    /// and after a restart.
+    ///
+    /// # Errors
+    /// They could not be written; those from before go on to hold.
+    pub(crate) fn set_bounds(&self, spec: &ServiceSpec, bounds: Option<Bounds>) -> io::Result<()> {
+        self.change(|set| assign(&mut set.bounds, &spec.name, bounds))?;
+        let (now, of_file) = (self.bounds(spec), bounds.is_none());
+        tracing::info!(service = %spec.name, min = now.min(), max = now.max(), of_file, "bounds");
+        self.refresh(spec);
+        Ok(())
+    }
+
+    /// Sets the policy of a service, or goes back to its file's. It decides from the next turn on,
+    /// and after a restart.
+    ///
+    /// # Errors
+    /// It could not be written; the one from before goes on to decide.
+    pub(crate) fn set_policy(
+        &self,
+        spec: &ServiceSpec,
+        policy: Option<PolicySpec>,
+    ) -> io::Result<()> {
+        let of_file = policy.is_none();
+        self.change(|set| assign(&mut set.policies, &spec.name, policy))?;
+        let now = self.in_force(spec);
+        tracing::info!(service = %spec.name, policy = %now.policy, of_file, "policy");
+        self.refresh(spec);
+        Ok(())
+    }
+
+    /// Sets how changes of membership reach the load balancer, or goes back to the settings'. It
+    /// holds from the next turn on, and after a restart.
+    ///
+    /// # Errors
+    /// It could not be written; the one from before goes on to hold.
+    pub(crate) fn set_membership(&self, membership: Option<Membership>) -> io::Result<()> {
+        self.change(|set| set.membership = membership)?;
+        let (now, of_file) = (self.membership().membership, membership.is_none());
+        tracing::info!(membership = %now, of_file, "membership");
+        Ok(())
+    }
+
     /// Shows the state of a service after a turn, and keeps the turn's tick if it is worth it.
-    pub(crate) fn show(&self, status: ServiceStatus) {
-        if let Some(tick) = &status.tick
+    pub(crate) fn show(
+        &self,
+        spec: &ServiceSpec,
+        phases: PhaseCounts,
+        instances: Vec<InstanceStatus>,
+        tick: Option<Tick>,
+    ) {
+        if let Some(tick) = &tick
             && let Err(error) = lock(&self.journal).offer(tick.clone())
         {
             tracing::error!(%error, "a tick is kept in memory only: check the state directory's disk");
         }
-        lock(&self.statuses).insert(status.name.clone(), status);
+        let now = self.in_force(spec);
+        let status = ServiceStatus {
+            name: spec.name.clone(),
+            route: spec.path_prefix.to_string(),
+            bounds: now.bounds,
+            policy: now.policy.to_string(),
+            policy_spec: now.policy.clone(),
+            set: self.set_for(&spec.name),
+            phases,
+            instances,
+            tick,
+        };
+        lock(&self.statuses).insert(spec.name.clone(), status);
     }
 
     /// All services.
@@ -106,6 +176,32 @@ impl Board {
     pub(crate) fn ticks(&self, since: u64, limit: usize) -> Vec<Tick> {
         lock(&self.journal).since(since, limit)
     }
+
+    fn set_for(&self, service: &ServiceName) -> ServiceOverrides {
+        lock(&self.overrides).held().of(service)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Overrides)) -> io::Result<()> {
+        lock(&self.overrides).change(change)
+    }
+
+    /// Shows what was set before the next turn does.
+    fn refresh(&self, spec: &ServiceSpec) {
+        let now = self.in_force(spec);
+        if let Some(status) = lock(&self.statuses).get_mut(&spec.name) {
+            status.bounds = now.bounds;
+            status.policy = now.policy.to_string();
+            status.policy_spec = now.policy.clone();
+            status.set = self.set_for(&spec.name);
+        }
+    }
+}
+
+fn assign<T>(by_service: &mut BTreeMap<ServiceName, T>, service: &ServiceName, value: Option<T>) {
+    match value {
+        Some(value) => by_service.insert(service.clone(), value),
+        None => by_service.remove(service),
+    };
 }
 
 /// What these locks guard is whole at any moment, so a panic elsewhere does not spoil it.

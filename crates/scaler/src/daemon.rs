@@ -13,7 +13,8 @@ use policy::controller::{Controller, Seen, Surroundings};
 use policy::fleet::Fleet;
 use policy::names::{InstanceName, ServiceName, Slot};
 use policy::plan::{Action, ActionKind};
-use policy::status::{InstanceStatus, ServiceStatus};
+use policy::slots::SlotsError;
+use policy::status::InstanceStatus;
 use policy::tick::{Done, Tick};
 use policy::time::Timestamp;
 use tokio::sync::mpsc;
@@ -56,6 +57,8 @@ pub(crate) struct Daemon<C, L, P> {
     strangers: BTreeMap<InstanceName, Instant>,
     last_stats: Option<Stats>,
     trouble: Trouble,
+    /// Whether the bounds in force need more slots than there are.
+    lacks_slots: bool,
     clock: Clock,
 }
 
@@ -84,6 +87,7 @@ where
             strangers: BTreeMap::new(),
             last_stats: None,
             trouble: Trouble::default(),
+            lacks_slots: false,
             clock: Clock::default(),
         };
         for deployed in daemon.services.iter() {
@@ -160,13 +164,9 @@ where
 
     /// Looks at the host and brings the load balancer to what is wanted where it differs.
     async fn look(&mut self) -> Result<Look, LookError> {
-        let slots = self.services.slots(|spec| self.board.bounds(spec)).or_else(|error| {
-            // Bounds set by the API leave no room for a service that was deployed later. All go on
-            // with the slots of their files, which fit: `bellows up` saw to that.
-            tracing::debug!(%error, "bounds that were set have no room");
-            self.services.slots(|spec| spec.bounds)
-        })?;
+        let slots = self.slots()?;
         self.actor.rotation().set_slots(slots);
+        self.actor.rotation().set_membership(self.board.membership().membership);
         let look = self.looker.look(&*self.actor).await?;
         let rotation = self.actor.rotation();
         if self.last_stats.is_none() {
@@ -180,6 +180,20 @@ where
         Ok(look)
     }
 
+    /// The slots of each service. Bounds that were set may leave no room for a service that was
+    /// deployed later: then all go on with the slots of their files, which fit, since `bellows up`
+    /// saw to that.
+    fn slots(&mut self) -> Result<BTreeMap<ServiceName, Vec<Slot>>, SlotsError> {
+        let in_force = self.services.slots(|spec| self.board.bounds(spec));
+        let lacked_slots = std::mem::replace(&mut self.lacks_slots, in_force.is_err());
+        in_force.or_else(|error| {
+            if !lacked_slots {
+                tracing::warn!(%error, "bounds that were set have no room: set lower ones");
+            }
+            self.services.slots(|spec| spec.bounds)
+        })
+    }
+
     /// One service's turn.
     fn serve(
         &mut self,
@@ -189,7 +203,7 @@ where
         free_slots: &[Slot],
         now: Timestamp,
     ) -> Tick {
-        let spec = &deployed.spec;
+        let spec = &self.board.in_force(&deployed.spec);
         let seen = match look {
             None => Seen { done, ..Seen::default() },
             Some(look) => {
@@ -208,7 +222,7 @@ where
         let launching = u32::try_from(launching).unwrap_or(u32::MAX);
         let around = Surroundings {
             spec,
-            bounds: self.board.bounds(spec),
+            bounds: spec.bounds,
             free_slots,
             launches_left: self.pace.parallel_launches.saturating_sub(launching),
             launch_timeout: self.pace.launch_timeout,
@@ -286,15 +300,8 @@ where
                 since: instance.since,
             })
         };
-        self.board.show(ServiceStatus {
-            name: spec.name.clone(),
-            route: spec.path_prefix.to_string(),
-            bounds: self.board.bounds(spec),
-            policy: spec.policy.to_string(),
-            phases: fleet.map(Fleet::counts).unwrap_or_default(),
-            instances: instances.filter_map(status).collect(),
-            tick,
-        });
+        let phases = fleet.map(Fleet::counts).unwrap_or_default();
+        self.board.show(spec, phases, instances.filter_map(status).collect(), tick);
     }
 }
 

@@ -66,7 +66,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let deployed = Records::new(&settings.paths.state).load()?;
     let services = Arc::new(Services::new(deployed, settings.network.subnet));
-    let board = Arc::new(Board::open(&settings.paths.state)?);
+    let board = Arc::new(Board::open(&settings.paths.state, settings.scaler.membership)?);
+    board.report_unused(&services);
     let haproxy = Haproxy::new(host::haproxy::Settings::of_host(&settings)?)?;
     let pace = Pace {
         tick: settings.scaler.tick,

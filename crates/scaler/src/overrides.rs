@@ -1,94 +1,148 @@
-//! What an operator set while the system runs, on top of the services' files: kept in a file, so
-//! that it survives a restart.
+//! What an operator set while the system runs, on top of the services' files and the host's
+//! settings: kept in a file, so that it survives a restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use policy::bounds::Bounds;
 use policy::names::ServiceName;
+use policy::spec::PolicySpec;
+use policy::status::{Membership, ServiceOverrides};
+use serde::{Deserialize, Serialize};
 
-/// The bounds that an operator set, by service.
-#[derive(Debug)]
+/// What was set. What was set for a service that is not deployed waits until it is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Overrides {
-    path: PathBuf,
-    bounds: BTreeMap<ServiceName, Bounds>,
+    /// Bounds, by service.
+    pub(crate) bounds: BTreeMap<ServiceName, Bounds>,
+    /// Policies, by service.
+    pub(crate) policies: BTreeMap<ServiceName, PolicySpec>,
+    /// The way of membership of the whole host.
+    pub(crate) membership: Option<Membership>,
 }
 
 impl Overrides {
-    /// Reads the file at `path`; none is none set.
+    /// What was set for one service.
+    pub(crate) fn of(&self, service: &ServiceName) -> ServiceOverrides {
+        ServiceOverrides {
+            bounds: self.bounds.get(service).copied(),
+            policy: self.policies.get(service).cloned(),
+        }
+    }
+
+    /// The services that something was set for.
+    pub(crate) fn services(&self) -> BTreeSet<&ServiceName> {
+        self.bounds.keys().chain(self.policies.keys()).collect()
+    }
+}
+
+/// What was set, and the file that holds it.
+#[derive(Debug)]
+pub(crate) struct OverridesFile {
+    path: PathBuf,
+    held: Overrides,
+}
+
+impl OverridesFile {
+    /// Reads the file at `path`; none is nothing set.
     ///
     /// # Errors
     /// The file cannot be read, or holds something else.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let bounds = match std::fs::read(path) {
-            Ok(text) => serde_json::from_slice(&text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+        let held = match std::fs::read(path) {
+            Ok(text) => parse(&text)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Overrides::default(),
             Err(error) => return Err(error),
         };
-        Ok(Self { path: path.to_owned(), bounds })
+        Ok(Self { path: path.to_owned(), held })
     }
 
-    /// The bounds set for `service`, if any were.
-    pub(crate) fn bounds(&self, service: &ServiceName) -> Option<Bounds> {
-        self.bounds.get(service).copied()
+    /// What is set.
+    pub(crate) const fn held(&self) -> &Overrides {
+        &self.held
     }
 
-    /// Sets the bounds of `service`, on disk first.
+    /// Changes what is set, on disk first.
     ///
     /// # Errors
-    /// They could not be written. Those from before go on to hold.
-    pub(crate) fn set_bounds(&mut self, service: &ServiceName, bounds: Bounds) -> io::Result<()> {
-        let mut changed = self.bounds.clone();
-        changed.insert(service.clone(), bounds);
-        self.store(changed)
-    }
-
-    /// Forgets the bounds that were set for `service`, on disk first.
-    ///
-    /// # Errors
-    /// It could not be written. They go on to hold.
-    pub(crate) fn clear_bounds(&mut self, service: &ServiceName) -> io::Result<()> {
-        let mut changed = self.bounds.clone();
-        changed.remove(service);
-        self.store(changed)
-    }
-
-    fn store(&mut self, changed: BTreeMap<ServiceName, Bounds>) -> io::Result<()> {
+    /// It could not be written. What was set before goes on to hold.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Overrides)) -> io::Result<()> {
+        let mut changed = self.held.clone();
+        change(&mut changed);
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         serde_json::to_writer_pretty(&mut file, &changed)?;
         file.flush()?;
         file.as_file().sync_all()?;
         file.persist(&self.path)?;
-        self.bounds = changed;
+        self.held = changed;
         Ok(())
     }
 }
 
+/// Reads the file's text. The first version held bounds by service and nothing else, which no file
+/// of this form can be taken for: its values are numbers two levels down.
+fn parse(text: &[u8]) -> serde_json::Result<Overrides> {
+    serde_json::from_slice(text).or_else(|error| match serde_json::from_slice(text) {
+        Ok(bounds) => Ok(Overrides { bounds, ..Overrides::default() }),
+        Err(_) => Err(error),
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use policy::policies::Kind;
+
     use super::*;
 
-    #[test]
-    fn bounds_that_were_set_outlive_the_process() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("overrides.json");
-        let (store, bounds) = ("store".parse().unwrap(), Bounds::new(2, 5).unwrap());
-        let mut overrides = Overrides::open(&path).unwrap();
-        assert_eq!(overrides.bounds(&store), None);
-        overrides.set_bounds(&store, bounds).unwrap();
-        let mut overrides = Overrides::open(&path).unwrap();
-        assert_eq!(overrides.bounds(&store), Some(bounds));
-        overrides.clear_bounds(&store).unwrap();
-        assert_eq!(Overrides::open(&path).unwrap().bounds(&store), None);
+    fn parsed(text: &str) -> Result<Overrides, String> {
+        parse(text.as_bytes()).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn a_file_that_was_spoilt_is_an_error_and_not_no_bounds() {
+    fn what_was_set_outlives_the_process() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("overrides.json");
-        std::fs::write(&path, r#"{"store":{"min":9,"max":1}}"#).unwrap();
-        assert!(Overrides::open(&path).is_err());
+        let store: ServiceName = "store".parse().unwrap();
+        let mut file = OverridesFile::open(&path).unwrap();
+        assert_eq!(*file.held(), Overrides::default());
+        file.change(|set| {
+            set.bounds.insert(store.clone(), Bounds::new(2, 5).unwrap());
+            set.policies.insert(store.clone(), Kind::Hpa.into());
+            set.membership = Some(Membership::Reload);
+        })
+        .unwrap();
+        let again = OverridesFile::open(&path).unwrap();
+        assert_eq!(again.held(), file.held());
+        assert_eq!(again.held().of(&store).policy, Some(Kind::Hpa.into()));
+    }
+
+    #[test]
+    fn bounds_as_the_first_version_kept_them_are_read() {
+        for service in ["store", "bounds", "policies", "membership"] {
+            let overrides = parsed(&format!(r#"{{"{service}":{{"min":2,"max":5}}}}"#)).unwrap();
+            let bounds = overrides.of(&service.parse().unwrap()).bounds;
+            assert_eq!(bounds, Some(Bounds::new(2, 5).unwrap()), "{service}");
+        }
+        assert_eq!(parsed("{}"), Ok(Overrides::default()));
+    }
+
+    #[test]
+    fn a_file_that_was_spoilt_is_an_error_that_names_what_is_wrong() {
+        for (text, told) in [
+            (r#"{"bounds":{"store":{"min":9,"max":1}}}"#, "bounds.min is 9, above bounds.max, 1"),
+            (r#"{"store":{"min":9,"max":1}}"#, "unknown field `store`, expected one of `bounds`"),
+            (
+                r#"{"policies":{"store":{"kind":"hpa","in_percent":101}}}"#,
+                "policy.in_percent is 101: use 0 to 100",
+            ),
+            (r#"{"membership":"both"}"#, "unknown variant `both`, expected `runtime` or `reload`"),
+            ("", "EOF"),
+        ] {
+            let error = parsed(text).unwrap_err();
+            assert!(error.contains(told), "{text}: {error}");
+        }
     }
 }

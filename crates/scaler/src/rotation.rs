@@ -7,6 +7,7 @@ use host::haproxy::{
     Applied, Backends, HaproxyError, LoadBalancer, ModelError, ServerState, ServerStatus, Stats,
 };
 use policy::names::{ServiceName, Slot};
+use policy::status::Membership;
 
 use crate::services::Services;
 
@@ -69,6 +70,11 @@ impl<L: LoadBalancer> Rotation<L> {
     /// Sets the slots that the load balancer names for each service.
     pub(crate) fn set_slots(&self, slots: BTreeMap<ServiceName, Vec<Slot>>) {
         *lock(&self.slots) = slots;
+    }
+
+    /// How changes reach the load balancer, from the next one on.
+    pub(crate) fn set_membership(&self, membership: Membership) {
+        self.load_balancer.set_membership(membership);
     }
 
     /// What is wanted of `slot` for `service`.

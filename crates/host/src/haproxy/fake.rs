@@ -11,6 +11,7 @@ use super::error::HaproxyError;
 use super::membership::{Applied, Way};
 use super::model::{Backends, ServerState};
 use super::stats::{Counters, ServerStats, ServerStatus, ServiceStats, Stats, StatsError, Worker};
+use crate::settings::Membership;
 
 /// A load balancer that holds what it is given, and says what a test has it say.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub struct FakeLoadBalancer {
 #[derive(Debug, Default)]
 struct State {
     held: Backends,
+    membership: Option<Membership>,
     changes: usize,
     readings: u64,
     services: BTreeMap<ServiceName, ServiceStats>,
@@ -39,6 +41,11 @@ impl FakeLoadBalancer {
     /// What it was given last.
     pub fn held(&self) -> Backends {
         self.state().held.clone()
+    }
+
+    /// The way that it was told last.
+    pub fn membership(&self) -> Option<Membership> {
+        self.state().membership
     }
 
     /// How many times it was given something other than what it held.
@@ -115,6 +122,10 @@ impl LoadBalancer for FakeLoadBalancer {
         };
         state.hold(desired);
         Ok(Applied { generation: 1, way })
+    }
+
+    fn set_membership(&self, membership: Membership) {
+        self.state().membership = Some(membership);
     }
 
     async fn scrape(&self) -> Result<Stats, StatsError> {

@@ -62,6 +62,7 @@ pub struct Haproxy {
     /// Held by the change under way: the last one that is in effect, and its number.
     turn: tokio::sync::Mutex<(u64, Option<Applied>)>,
     drains: Mutex<Drains>,
+    membership: Mutex<Membership>,
 }
 
 impl Haproxy {
@@ -76,6 +77,7 @@ impl Haproxy {
         Ok(Self {
             behind: WriteBehind::start(Arc::clone(&template), Arc::clone(&file)),
             scraper: Scraper::new(settings.statistics)?,
+            membership: Mutex::new(settings.membership),
             settings,
             template,
             file,
@@ -134,7 +136,7 @@ impl Haproxy {
         let commands = if same_shape { running.commands(desired) } else { None };
         match commands {
             Some(commands)
-                if commands.is_empty() || self.settings.membership == Membership::Runtime =>
+                if commands.is_empty() || *lock(&self.membership) == Membership::Runtime =>
             {
                 let (generation, backends) = (running.generation, desired.clone());
                 self.behind.put(Content { change, generation, backends });
@@ -224,6 +226,10 @@ impl LoadBalancer for Haproxy {
         let applied = self.carry_out(change, &desired).await?;
         *turn = (change, Some(applied));
         Ok(applied)
+    }
+
+    fn set_membership(&self, membership: Membership) {
+        *lock(&self.membership) = membership;
     }
 
     async fn scrape(&self) -> Result<Stats, StatsError> {

@@ -32,6 +32,8 @@ pub use model::{Backend, Backends, ModelError, Server, ServerState};
 pub use settings::{AccountName, PlainPath, Settings, SettingsError};
 pub use stats::{Counters, ServerStats, ServerStatus, ServiceStats, Stats, StatsError, Worker};
 
+use crate::settings::Membership;
+
 /// What the control loop needs of a load balancer.
 pub trait LoadBalancer: Send + Sync {
     /// Brings the running process to `desired`, and returns when it holds that or something wanted
@@ -44,6 +46,9 @@ pub trait LoadBalancer: Send + Sync {
         &self,
         desired: &Backends,
     ) -> impl Future<Output = Result<Applied, HaproxyError>> + Send;
+
+    /// How changes reach the running process, from the next one on.
+    fn set_membership(&self, membership: Membership);
 
     /// Reads the statistics, within 500 ms.
     ///

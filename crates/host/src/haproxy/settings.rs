@@ -98,7 +98,8 @@ pub struct Settings {
     pub template: Option<PathBuf>,
     /// The program, by path or by name.
     pub program: PathBuf,
-    /// How a change of membership reaches the running process.
+    /// How a change of membership reaches the running process, until
+    /// [`set_membership`](super::LoadBalancer::set_membership) says otherwise.
     pub membership: Membership,
 }
 

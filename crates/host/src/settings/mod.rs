@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Deserialize;
+pub use policy::status::Membership;
 
 use crate::slots::Subnet;
 
@@ -63,16 +63,6 @@ pub struct ScalerSettings {
     pub parallel_launches: usize,
     /// How long an instance may take to its first answer.
     pub launch_timeout: Duration,
-}
-
-/// How a change of membership reaches the running HAProxy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Membership {
-    /// Commands on the admin socket; a reload only for what they cannot do.
-    Runtime,
-    /// Every change is a reload.
-    Reload,
 }
 
 /// Where things are kept, all absolute.

@@ -52,6 +52,26 @@ async fn ten_changes_by_reload_lose_no_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_of_a_change_can_be_switched_while_it_runs_and_loses_no_request() {
+    let mut rig = Rig::start(Membership::Runtime, 8).await;
+    let mut instances = vec![rig.scale_out(1).await.0];
+    let load = Load::start(rig.url("/"));
+    for number in 2_u32..8 {
+        let membership = [Membership::Runtime, Membership::Reload][number as usize % 2];
+        rig.haproxy.set_membership(membership);
+        let (instance, applied) = rig.scale_out(number).await;
+        let reloads = matches!(applied.way, Way::Reload { .. });
+        assert_eq!(reloads, membership == Membership::Reload, "{applied:?}");
+        instances.push(instance);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        rig.scale_in(number - 1).await;
+        drop(instances.remove(0));
+    }
+    let sent = load.stop().await;
+    assert!(sent > 600, "only {sent} requests");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_that_dies_in_rotation_costs_no_request_that_may_be_repeated() {
     let mut rig = Rig::start(Membership::Runtime, 3).await;
     let mut instances = Vec::new();

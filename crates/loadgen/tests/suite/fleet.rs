@@ -60,7 +60,8 @@ impl Script {
         let ticks = self.ticks();
         let phases = ticks.last().map_or(phases(1, 0, 0), |t| t["observation"]["phases"].clone());
         json!({"name": "object-store", "route": "/", "bounds": {"min": 1, "max": 10},
-               "policy": "target_tracking", "phases": phases, "instances": [],
+               "policy": "target_tracking", "policy_spec": {"kind": "target_tracking"},
+               "set": {"bounds": null, "policy": null}, "phases": phases, "instances": [],
                "tick": ticks.last()})
     }
 }

@@ -1,0 +1,133 @@
+//! The HTTP API, route by route.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use policy::status::ServiceOverrides;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use policy::bounds::Bounds;
+
+use super::*;
+
+async fn ask(rig: &Rig, method: &str, path: &str, body: &'static str) -> (StatusCode, String) {
+    let routes = crate::api::routes(Arc::clone(&rig.board), Arc::clone(&rig.services));
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header("content-type", "application/json");
+    let response = routes.oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_ticks_and_bounds_can_be_asked_for_and_bounds_be_set_and_cleared() {
+    let mut rig = Rig::new();
+    rig.ticks(6, 1).await;
+    let path = "/v1/services/object-store";
+    let (_, all) = ask(&rig, "GET", "/v1/services", "").await;
+    let all: policy::status::HostStatus = serde_json::from_str(&all).unwrap();
+    assert_eq!(all.services, [rig.status()]);
+    let (_, page) = ask(&rig, "GET", "/v1/ticks?since=0&limit=2", "").await;
+    let page: policy::status::TickPage = serde_json::from_str(&page).unwrap();
+    assert_eq!((page.ticks.len(), page.next), (2, 2));
+    let bounds = format!("{path}/bounds");
+    let (status, text) = ask(&rig, "PUT", &bounds, r#"{"min":2,"max":4}"#).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    assert_eq!(rig.status().bounds, Bounds::new(2, 4).unwrap());
+    assert_eq!(ask(&rig, "DELETE", &bounds, "").await.0, StatusCode::OK);
+    assert_eq!(rig.status().bounds, Bounds::new(1, 10).unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_is_set_and_cleared_and_each_answer_tells_what_is_in_force() {
+    let mut rig = Rig::new();
+    rig.ticks(6, 1).await;
+    let path = "/v1/services/object-store/policy";
+    let hpa = r#"{"kind":"hpa","target_percent":70}"#;
+    let (status, text) = ask(&rig, "PUT", path, hpa).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(answer["policy"], "hpa");
+    assert_eq!(answer["policy_spec"]["target_percent"], 70.0);
+    assert_eq!(answer["set"]["bounds"], Value::Null);
+    assert_eq!(answer["set"]["policy"], answer["policy_spec"]);
+    let two = r#"[{"kind":"hpa"},{"kind":"concurrency"}]"#;
+    assert_eq!(ask(&rig, "PUT", path, two).await.0, StatusCode::OK);
+    assert_eq!(rig.status().policy, "hpa+concurrency");
+    let (status, text) = ask(&rig, "DELETE", path, "").await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(answer["set"], serde_json::json!({"bounds": null, "policy": null}));
+    assert_eq!(answer["policy"], "target_tracking");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_way_of_membership_is_asked_for_set_and_cleared() {
+    let rig = Rig::new();
+    let path = "/v1/membership";
+    let of_settings = r#"{"membership":"runtime","set":null}"#;
+    let set = r#"{"membership":"reload","set":"reload"}"#;
+    for (method, body, answer) in [
+        ("GET", "", of_settings),
+        ("PUT", r#"{"membership":"reload"}"#, set),
+        ("GET", "", set),
+        ("DELETE", "", of_settings),
+    ] {
+        assert_eq!(ask(&rig, method, path, body).await, (StatusCode::OK, answer.to_owned()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_kept_is_not_taken() {
+    let mut rig = Rig::new();
+    rig.ticks(6, 1).await;
+    std::fs::remove_dir_all(rig.state.path()).unwrap();
+    let path = "/v1/services/object-store/policy";
+    let (status, _) = ask(&rig, "PUT", path, r#"{"kind":"hpa"}"#).await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(rig.status().policy, "target_tracking");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_requests_are_refused_with_a_reason_and_change_nothing() {
+    let mut rig = Rig::new();
+    rig.ticks(6, 1).await;
+    let bounds = "/v1/services/object-store/bounds";
+    let policy = "/v1/services/object-store/policy";
+    let cases = [
+        ("GET", "/v1/services/nothing", "", 404, "no_such_service"),
+        ("PUT", bounds, r#"{"min":5,"max":4}"#, 422, "lower one or raise the other"),
+        ("PUT", bounds, r#"{"min":1}"#, 422, "missing field `max`"),
+        ("PUT", bounds, r#"{"min":1,"max":800}"#, 422, "use 750 or less"),
+        ("PUT", bounds, "{", 400, "bad_body"),
+        ("PUT", "/v1/services/nothing/policy", r#"{"kind":"hpa"}"#, 404, "no_such_service"),
+        ("DELETE", "/v1/services/nothing/policy", "", 404, "no_such_service"),
+        ("PUT", policy, r#"{"kind":"magic"}"#, 422, "unknown variant `magic`, expected one of"),
+        ("PUT", policy, r#"{"kind":"hpa","sink_ms":1}"#, 422, "unknown field `sink_ms`"),
+        ("PUT", policy, r#"{"kind":"hpa","in_percent":101}"#, 422, "in_percent is 101: use 0 to"),
+        (
+            "PUT",
+            policy,
+            r#"[{"kind":"hpa"},{"kind":"threshold","lower_percent":80,"upper_percent":70}]"#,
+            422,
+            "policy[1].lower_percent is 80, not below policy[1].upper_percent, 70",
+        ),
+        ("PUT", policy, "[]", 422, "policy is a list of 0: use 1 to 8 policies"),
+        ("PUT", policy, "\"hpa\"", 422, "expected a policy or a list of policies"),
+        ("PUT", "/v1/membership", r#"{"membership":"both"}"#, 422, "unknown variant `both`"),
+        ("PUT", "/v1/membership", r#"{"way":"reload"}"#, 422, "unknown field `way`"),
+        ("GET", "/v1/ticks?since=x", "", 400, "bad_query"),
+        ("GET", "/v1/ticks?sinse=1", "", 400, "unknown field"),
+        ("POST", "/v1/services", "", 405, "method_not_allowed"),
+        ("GET", "/v2", "", 404, "no_such_path"),
+    ];
+    for (method, path, body, status, told) in cases {
+        let (answered, text) = ask(&rig, method, path, body).await;
+        assert_eq!(answered.as_u16(), status, "{method} {path}: {text}");
+        assert!(text.contains(told), "{method} {path}: {text}");
+    }
+    assert_eq!(rig.status().set, ServiceOverrides::default());
+    assert_eq!(rig.board.membership().set, None);
+}

@@ -1,0 +1,120 @@
+//! What an operator sets holds from the next turn on and outlives the scaler.
+
+use policy::bounds::Bounds;
+use policy::decision::{Decision, Reason};
+use policy::plan::ActionKind;
+use policy::policies::Kind;
+use policy::spec::PolicySpec;
+
+use super::*;
+
+/// Holds the service at 4 to 6 instances at any hour.
+const SCHEDULE: &str = "[[policy]]\nkind = \"target_tracking\"\n[[policy]]\nkind = \"schedule\"\n\
+                        entries = [{ from = \"00:00\", to = \"24:00\", min = 4, max = 6 }]";
+
+fn schedule() -> Option<PolicySpec> {
+    Some(PolicySpec::parse(SCHEDULE).unwrap())
+}
+
+/// A service of another name and route, of at most 20 instances.
+fn later() -> Deployed {
+    let text = include_str!("../../../../services/object-store.toml")
+        .replacen("object-store", "later", 1)
+        .replace("path_prefix = \"/\"", "path_prefix = \"/later\"")
+        .replace("max = 10", "max = 20");
+    let spec = ServiceSpec::parse(&text).unwrap();
+    Deployed { spec, template: "bw-later-t00000001".parse().unwrap() }
+}
+
+fn bounds(min: u32, max: u32) -> Option<Bounds> {
+    Some(Bounds::new(min, max).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn bounds_hold_from_the_next_turn_and_after_a_restart() {
+    let mut rig = Rig::new();
+    rig.ticks(6, 1).await;
+    let spec = rig.deployed().spec;
+    rig.board.set_bounds(&spec, bounds(3, 20)).unwrap();
+    assert_eq!(rig.ticks(6, 1).await, ready(3));
+    assert_eq!(rig.balancer().held().servers().count(), 26, "20 and 30% spare");
+    rig.restart();
+    assert_eq!(rig.ticks(6, 1).await, ready(3));
+    assert_eq!(rig.status().set.bounds, bounds(3, 20));
+    rig.board.set_bounds(&spec, bounds(1, 2)).unwrap();
+    let tick = rig.tick(1).await;
+    let drains = tick.plan.iter().filter(|action| action.kind == ActionKind::Drain).count();
+    assert_eq!(drains, 1, "an upper bound below what runs holds at once: {tick:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bounds_that_have_no_room_beside_a_later_service_hold_up_nobody() {
+    let rig = Rig::new();
+    let first = rig.deployed();
+    rig.board.set_bounds(&first.spec, bounds(1, 750)).unwrap();
+    let mut rig = rig.redeploy(vec![first, later()]);
+    assert_eq!(rig.ticks(6, 1).await, ready(1));
+    assert_eq!(rig.board.service_status(&later().spec.name).unwrap().phases, ready(1));
+    assert_eq!(rig.status().bounds.max(), 750, "they are kept, and shown as they are");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_decides_from_the_next_turn_and_after_a_restart_and_the_files_does_again() {
+    let mut rig = Rig::new();
+    rig.ticks(6, 1).await;
+    let spec = rig.deployed().spec;
+    rig.board.set_policy(&spec, schedule()).unwrap();
+    let tick = rig.tick(1).await;
+    let reasons = vec![Reason::OfferedLoad, Reason::AtScheduledMin];
+    assert_eq!(tick.decision, Decision::Target { ready: 4, reasons });
+    assert_eq!(rig.ticks(6, 1).await, ready(4));
+    rig.restart();
+    assert_eq!(rig.ticks(200, 1).await, ready(4));
+    assert_eq!(rig.status().policy, "target_tracking+schedule");
+    rig.board.set_policy(&spec, None).unwrap();
+    assert_eq!(rig.ticks(130, 1).await, ready(1), "the patience of 10 s has passed");
+    assert_eq!((rig.status().policy_spec, rig.status().set.policy), (spec.policy, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_set_waits_while_the_service_is_withdrawn_or_its_file_changes() {
+    let rig = Rig::new();
+    let mut first = rig.deployed();
+    rig.board.set_policy(&first.spec, schedule()).unwrap();
+    let rig = rig.redeploy(vec![later()]);
+    rig.board.report_unused(&rig.services);
+    rig.board.set_membership(Some(Membership::Reload)).unwrap();
+    first.spec.policy = Kind::Hpa.into();
+    let mut rig = rig.redeploy(vec![first.clone(), later()]);
+    assert_eq!(rig.ticks(6, 1).await, ready(4));
+    assert_eq!(rig.status().set.policy, schedule());
+    rig.board.set_policy(&first.spec, None).unwrap();
+    assert_eq!(rig.status().policy, "hpa");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_way_of_membership_is_told_at_the_next_turn_and_after_a_restart() {
+    let mut rig = Rig::new();
+    rig.tick(1).await;
+    assert_eq!(rig.balancer().membership(), Some(Membership::Runtime));
+    rig.board.set_membership(Some(Membership::Reload)).unwrap();
+    rig.tick(1).await;
+    assert_eq!(rig.balancer().membership(), Some(Membership::Reload));
+    let deployed = rig.deployed();
+    let mut rig = rig.redeploy(vec![deployed]);
+    rig.tick(1).await;
+    assert_eq!(rig.balancer().membership(), Some(Membership::Reload));
+    rig.board.set_membership(None).unwrap();
+    rig.tick(1).await;
+    assert_eq!(rig.balancer().membership(), Some(Membership::Runtime));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spoilt_file_is_named_and_nothing_is_taken_for_set() {
+    let rig = Rig::new();
+    let path = rig.state.path().join("overrides.json");
+    std::fs::write(&path, r#"{"policies":{"object-store":{"kind":"hpa","sync_ms":-1}}}"#).unwrap();
+    let error = Board::open(rig.state.path(), Membership::Runtime).unwrap_err().to_string();
+    assert!(error.starts_with(&path.display().to_string()), "{error}");
+    assert!(error.contains("`-1`") && error.ends_with("mend it or move it away"), "{error}");
+}
