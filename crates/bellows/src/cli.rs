@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use policy::names::ServiceName;
 
 /// Exit codes, as `--help` shows them.
 const EXIT_CODES: &str = "\
@@ -47,6 +48,22 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show the policy of a service as TOML, or set it while it runs
+    Policy {
+        /// The service
+        service: ServiceName,
+        /// A policy's name, that of a file in loadgen/policies, any file that ends in .toml, or
+        /// `file` for what the service's own file says
+        policy: Option<String>,
+    },
+    /// Show the bounds of a service as TOML, or set them while it runs
+    Bounds {
+        /// The service
+        service: ServiceName,
+        /// The fewest and the most ready instances, or `file` for what the service's own file says
+        #[arg(value_names = ["MIN", "MAX"], num_args = 0..=2, allow_negative_numbers = true)]
+        bounds: Vec<String>,
+    },
     /// Keep a program running: used by `up` where there is no systemd
     #[command(hide = true)]
     Supervise {
@@ -84,6 +101,8 @@ mod tests {
           up      Bring the system up; run again, it changes only what is not as it should be
           down    Take the system down and remove what Bellows made; stored objects stay
           status  Show the programs, services and instances, and the last decisions
+          policy  Show the policy of a service as TOML, or set it while it runs
+          bounds  Show the bounds of a service as TOML, or set them while it runs
           help    Print this message or the help of the given subcommand(s)
 
         Options:

@@ -13,6 +13,8 @@ use host::network::NetworkError;
 use host::records::RecordError;
 use host::units::UnitError;
 
+use crate::api::ApiError;
+use crate::set::SetError;
 use crate::tree::TreeError;
 
 /// Exit code for bad input, as `--help` documents it.
@@ -45,6 +47,10 @@ pub(crate) enum Error {
     #[error("the status cannot be written as JSON")]
     Json(#[source] serde_json::Error),
     #[error(transparent)]
+    Api(#[from] ApiError),
+    #[error(transparent)]
+    Set(#[from] SetError),
+    #[error(transparent)]
     HaproxySettings(#[from] host::haproxy::SettingsError),
     #[error(transparent)]
     Haproxy(#[from] HaproxyError),
@@ -73,6 +79,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Input(_) | Self::HaproxySettings(_) => ExitCode::from(BAD_INPUT),
+            Self::Set(error) if error.is_bad_input() => ExitCode::from(BAD_INPUT),
             _ => ExitCode::FAILURE,
         }
     }

@@ -8,6 +8,7 @@ mod down;
 mod error;
 mod programs;
 mod progress;
+mod set;
 mod status;
 mod supervise;
 mod tree;
@@ -40,6 +41,12 @@ fn run(cli: Cli) -> Result<(), Error> {
         Command::Doctor => wait(doctor::run(&settings()?)),
         Command::Up => wait(up::run(place)),
         Command::Down => wait(down::run(&running()?)),
+        Command::Policy { service, policy } => wait(async {
+            Ok(set::policy(&place.tree, &running()?, &service, policy.as_deref()).await?)
+        }),
+        Command::Bounds { service, bounds } => {
+            wait(async { Ok(set::bounds(&running()?, &service, &bounds).await?) })
+        }
         Command::Status { json } => wait(status::run(&running()?, json)),
         // The supervisor sleeps for most of its life: it gets no runtime.
         Command::Supervise { run, name, command } => supervise::run(&run, &name, &command),

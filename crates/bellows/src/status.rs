@@ -6,19 +6,21 @@ mod view;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use host::lxc::{ContainerState, names};
-use host::records::Records;
+use host::records::{Deployed, Records};
 use host::settings::Settings;
 use host::units::UnitStatus;
+use policy::bounds::Bounds;
 use policy::decision::Decision;
 use policy::fleet::Phase;
 use policy::names::{InstanceName, Slot};
+use policy::spec::PolicySpec;
 use policy::status::{HostStatus, InstanceStatus, ServiceStatus};
 use policy::tick::Tick;
 
-use crate::api;
+use crate::api::Api;
 use crate::error::Error;
 use crate::programs::{self, Programs};
-use view::{Decided, Instance, Program, Service, Source, View};
+use view::{Decided, Instance, Program, Service, Set, Source, View};
 
 /// Prints the view on standard output.
 pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Error> {
@@ -38,17 +40,21 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Error> {
 async fn read(settings: &Settings) -> Result<View, Error> {
     let settings_file = Records::new(&settings.paths.state).settings_file();
     let programs = Programs::new(settings, &settings_file)?.list().await?.map(program);
-    let (source, services, instances) = match api::services(settings.listen.api).await {
+    let api = Api::new(settings.listen.api)?;
+    let (source, services, instances) = match api.services().await {
         Ok(HostStatus { services }) => {
             let instances = services.iter().flat_map(|service| &service.instances).map(instance);
             let instances = instances.collect();
-            (Source::Scaler, services.iter().map(service).collect(), instances)
+            let deployed = Records::new(&settings.paths.state).load().unwrap_or_default();
+            let services = services.iter().map(|status| service(status, &deployed)).collect();
+            (Source::Scaler, services, instances)
         }
         Err(_) => (Source::Host, Vec::new(), running(settings)?),
     };
+    let membership = api.membership().await.ok();
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let at_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
-    Ok(View { at_ms, source, programs, services, instances })
+    Ok(View { at_ms, source, programs, membership, services, instances })
 }
 
 fn program(running: programs::Running) -> Program {
@@ -61,8 +67,15 @@ fn program(running: programs::Running) -> Program {
     Program { name: running.name, state, pid: programs::pid(running.status) }
 }
 
-fn service(status: &ServiceStatus) -> Service {
+/// A service as the scaler tells, beside what its file says where an operator set something else.
+fn service(status: &ServiceStatus, deployed: &[Deployed]) -> Service {
+    let file = deployed.iter().map(|deployed| &deployed.spec).find(|s| s.name == status.name);
+    let policy_of_file = || Set { file_says: file.map(|file| policy_text(status, &file.policy)) };
+    let range = |bounds: Bounds| format!("{}..{}", bounds.min(), bounds.max());
+    let bounds_of_file = || Set { file_says: file.map(|file| range(file.bounds)) };
     Service {
+        policy_set: status.set.policy.is_some().then(policy_of_file),
+        bounds_set: status.set.bounds.is_some().then(bounds_of_file),
         name: status.name.to_string(),
         route: status.route.clone(),
         policy: status.policy.clone(),
@@ -70,6 +83,18 @@ fn service(status: &ServiceStatus) -> Service {
         max: status.bounds.max(),
         offered_rps: status.tick.as_ref().and_then(|tick| tick.observation.offered_rps),
         decision: status.tick.as_ref().map(decided),
+    }
+}
+
+/// The policy of a service's file, as people tell it from the one in force.
+fn policy_text(status: &ServiceStatus, of_file: &PolicySpec) -> String {
+    let name = of_file.to_string();
+    if *of_file == status.policy_spec {
+        "the same".to_owned()
+    } else if name == status.policy {
+        "other figures".to_owned()
+    } else {
+        name
     }
 }
 

@@ -96,7 +96,7 @@ impl Tree {
 }
 
 fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, Vec<TreeError>> {
-    let files = service_files(folder).map_err(|error| vec![error])?;
+    let files = toml_files(folder).map_err(|error| vec![error])?;
     if files.is_empty() {
         return Err(vec![TreeError::NoService { folder: folder.to_owned() }]);
     }
@@ -117,7 +117,7 @@ fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, Vec<
 }
 
 /// The files of a folder that end in `.toml`, in the order of their names.
-fn service_files(folder: &Path) -> Result<Vec<PathBuf>, TreeError> {
+pub(crate) fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, TreeError> {
     let wrap = |source| TreeError::Read { path: folder.to_owned(), source };
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(wrap)? {

@@ -22,7 +22,9 @@ use serde_json::Value;
 
 use client::Client;
 use machine::{Machine, command_lines, output};
-use system::{Down, bellows, expect_code, instances, just, program_pid, text, tree, within};
+use system::{
+    Down, bellows, expect_code, instances, just, program_pid, status, text, tree, within,
+};
 
 /// How long HAProxy and the scaler may be away after `kill -9`.
 const BACK_WITHIN: Duration = Duration::from_secs(1);
@@ -44,6 +46,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     the_readmes_examples_work_as_they_stand();
     bad_input_leaves_the_running_system_alone(&client);
     no_request_fails("ramp");
+    a_policy_that_is_set_outlives_the_scaler();
     killed_programs_are_back_within_a_second(&client);
     a_killed_instance_is_replaced(&client);
     switch_to_reloads();
@@ -182,6 +185,17 @@ fn killed_programs_are_back_within_a_second(client: &Client) {
     let settled = Duration::from_secs(5);
     within(settled, "the instances were adopted", || instances("ready") == ready);
     assert!(client.serves());
+}
+
+fn a_policy_that_is_set_outlives_the_scaler() {
+    let policy_in_force = || status()["services"][0]["policy"].clone();
+    let of_file = policy_in_force();
+    expect_code(&bellows(&["policy", "object-store", "magic"]), 2);
+    expect_code(&just(&["policy", "object-store", "concurrency"]), 0);
+    kill_hard(program_pid("scaler"));
+    within(BACK_WITHIN, "the policy that was set decides", || policy_in_force() == "concurrency");
+    expect_code(&bellows(&["policy", "object-store", "file"]), 0);
+    assert_eq!(policy_in_force(), of_file);
 }
 
 fn a_killed_instance_is_replaced(client: &Client) {

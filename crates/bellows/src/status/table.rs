@@ -2,13 +2,19 @@
 
 use std::fmt::Write;
 
-use super::view::{Decided, Instance, Program, Service, Source, View};
+use policy::status::MembershipStatus;
+
+use super::view::{Decided, Instance, Program, Service, Set, Source, View};
 
 /// Renders the view as tables.
 pub(crate) fn render(view: &View) -> String {
     let mut text = programs(&view.programs);
     if view.source == Source::Host {
         text.push_str("The scaler does not answer: this is what LXC runs.\n");
+    }
+    if let Some(MembershipStatus { set: Some(way), .. }) = view.membership {
+        let _ =
+            writeln!(text, "The way of membership was set to {way}, whatever bellows.toml says.");
     }
     if !view.services.is_empty() {
         text.push('\n');
@@ -36,13 +42,22 @@ fn services(services: &[Service], now_ms: u64) -> String {
         vec![
             service.name.clone(),
             service.route.clone(),
-            format!("{}..{}", service.min, service.max),
-            service.policy.clone(),
+            marked(format!("{}..{}", service.min, service.max), service.bounds_set.as_ref()),
+            marked(service.policy.clone(), service.policy_set.as_ref()),
             service.offered_rps.map_or_else(|| "-".to_owned(), |rps| format!("{rps:.1}/s")),
             service.decision.as_ref().map_or_else(|| "-".to_owned(), |d| decision(d, now_ms)),
         ]
     });
     columns(&["SERVICE", "ROUTE", "BOUNDS", "POLICY", "OFFERED", "LAST DECISION"], rows)
+}
+
+/// What is in force, with a mark where an operator set it.
+fn marked(value: String, set: Option<&Set>) -> String {
+    match set {
+        None => value,
+        Some(Set { file_says: None }) => format!("{value} (set)"),
+        Some(Set { file_says: Some(said) }) => format!("{value} (set; the file says {said})"),
+    }
 }
 
 fn decision(decision: &Decided, now_ms: u64) -> String {
@@ -107,6 +122,7 @@ mod tests {
 
     use policy::decision::Reason;
     use policy::names::Slot;
+    use policy::status::Membership;
 
     use super::*;
 
@@ -125,6 +141,7 @@ mod tests {
                 Program { name: "haproxy", state: "running", pid: Some(4321) },
                 Program { name: "scaler", state: "stopped", pid: None },
             ],
+            membership: None,
             services: Vec::new(),
             instances: vec![
                 instance(1, "ready", 999_988_000),
@@ -136,13 +153,17 @@ mod tests {
     #[test]
     fn services_show_their_bounds_load_and_last_decision() {
         let mut view = view(Source::Scaler);
+        let membership = Membership::Reload;
+        view.membership = Some(MembershipStatus { membership, set: Some(membership) });
         view.services = vec![
             Service {
                 name: "object-store".to_owned(),
                 route: "/".to_owned(),
-                policy: "target_tracking".to_owned(),
-                min: 1,
-                max: 10,
+                policy: "hpa".to_owned(),
+                min: 2,
+                max: 4,
+                policy_set: Some(Set { file_says: Some("target_tracking".to_owned()) }),
+                bounds_set: Some(Set { file_says: None }),
                 offered_rps: Some(123.44),
                 decision: Some(Decided {
                     at_ms: 999_997_000,
@@ -156,6 +177,8 @@ mod tests {
                 policy: "target_tracking".to_owned(),
                 min: 1,
                 max: 2,
+                policy_set: None,
+                bounds_set: None,
                 offered_rps: None,
                 decision: None,
             },
@@ -164,10 +187,11 @@ mod tests {
         PROGRAM  STATE    PROCESS
         haproxy  running  4321
         scaler   stopped  -
+        The way of membership was set to reload, whatever bellows.toml says.
 
-        SERVICE       ROUTE    BOUNDS  POLICY           OFFERED  LAST DECISION
-        object-store  /        1..10   target_tracking  123.4/s  3 ready (OfferedLoad, AtMax), 3 s ago
-        matmul        /matmul  1..2    target_tracking  -        -
+        SERVICE       ROUTE    BOUNDS      POLICY                                    OFFERED  LAST DECISION
+        object-store  /        2..4 (set)  hpa (set; the file says target_tracking)  123.4/s  3 ready (OfferedLoad, AtMax), 3 s ago
+        matmul        /matmul  1..2        target_tracking                           -        -
 
         INSTANCE                PHASE     SLOT  ADDRESS      AGE
         bw-object-store-1-m1x   ready     1     10.117.0.2   12 s

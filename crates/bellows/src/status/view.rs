@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use policy::decision::Reason;
 use policy::names::Slot;
+use policy::status::MembershipStatus;
 use serde::Serialize;
 
 /// The whole of what `status` knows.
@@ -15,6 +16,8 @@ pub(crate) struct View {
     pub(crate) source: Source,
     /// The long-running programs.
     pub(crate) programs: [Program; 2],
+    /// How changes of membership reach HAProxy, as the scaler tells.
+    pub(crate) membership: Option<MembershipStatus>,
     /// The services, as the scaler tells.
     pub(crate) services: Vec<Service>,
     /// The instances, in the order of service and slot.
@@ -50,9 +53,20 @@ pub(crate) struct Service {
     pub(crate) policy: String,
     pub(crate) min: u32,
     pub(crate) max: u32,
+    /// The policy of its file, where an operator set another one.
+    pub(crate) policy_set: Option<Set>,
+    /// The bounds of its file, where an operator set others.
+    pub(crate) bounds_set: Option<Set>,
     /// Requests per second that clients ask for; `None` when not known.
     pub(crate) offered_rps: Option<f64>,
     pub(crate) decision: Option<Decided>,
+}
+
+/// The mark of what an operator set while the service runs.
+#[derive(Debug, Serialize)]
+pub(crate) struct Set {
+    /// What would hold else, for people; `None` when the file cannot be read.
+    pub(crate) file_says: Option<String>,
 }
 
 /// What the scaler decided last for a service.
