@@ -4,17 +4,23 @@
 //! The types here are the format of a run's folder, for real and in virtual time: `summary.json` is
 //! a [`Summary`], a line of `series.csv` is a [`SecondRow`], a line of `ticks.jsonl` a
 //! [`policy::tick::Tick`], and [`chart::render`] draws `chart.svg`. [`Run::read`] reads a folder
-//! back, [`figures::measure`] judges it, and [`html::render`] writes the page.
+//! back, [`figures::measure`] judges it, [`html::render`] writes its page, and [`pdf::run`] what typst
+//! makes a PDF of. [`policies::PolicyTable`] is the same for a comparison of policies.
 
+pub mod agreement;
 pub mod capacity;
 pub mod chart;
 pub mod cost;
 pub mod elasticity;
 pub mod figures;
 pub mod folder;
+pub mod gathered;
 pub mod history;
 pub mod html;
+pub mod page;
 mod panels;
+pub mod pdf;
+pub mod policies;
 pub mod recorder;
 pub mod repetitions;
 pub mod run;
@@ -28,6 +34,8 @@ pub mod text;
 
 pub use folder::{ResultsError, ResultsFolder, TickFile};
 pub use history::FleetHistory;
+pub use page::{Comparison, Page};
+pub use policies::PolicyTable;
 pub use recorder::Recorder;
 pub use run::Run;
 pub use series::{FleetStep, RunSeries, SecondRow};

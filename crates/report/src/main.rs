@@ -1,26 +1,30 @@
-//! The page of a run, from its folder: `report RUN_DIR [--compare RUN_DIR]`.
+//! The report of a run, from its folder, or of a comparison: `report RUN [--compare RUN_DIR]`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
 use clap::Parser;
 use policy::spec::ServiceSpec;
-use report::Run;
 use report::capacity::{CapacityCurve, DEFAULT_SMOOTHING_S};
 use report::cost::PriceTable;
 use report::figures::{self, Assumptions};
-use report::html::{self, Comparison, Page};
+use report::gathered::Gathered;
+use report::{Comparison, Page, PolicyTable, Run, html, pdf};
 
-/// Writes the page of a run: charts, decisions and figures in one HTML file.
+/// The typst source of every report; what differs is its data.
+const TEMPLATE: &str = "crates/report/typst/report.typ";
+
+/// Writes the report of a run or of a comparison of policies: one HTML file, and a PDF.
 ///
-/// Exit codes: 0 the page is written, 1 it could not be written, 2 bad input.
+/// Exit codes: 0 both are written, 1 one could not be written, 2 bad input.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
-    /// The folder of the run; the page becomes its report.html
-    #[arg(value_name = "RUN_DIR", default_value = "results/latest")]
+    /// The folder of a run, or of several runs of an experiment, where the report becomes
+    /// report.html and report.pdf; or a comparison.csv, which gets both beside it
+    #[arg(value_name = "RUN", default_value = "results/latest")]
     run: PathBuf,
     /// The folder of another run: its figures beside this run's, and its curves behind them
     #[arg(long, value_name = "RUN_DIR")]
@@ -41,55 +45,77 @@ struct Cli {
     /// Seconds over whose median the load is smoothed before it becomes demand
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_SMOOTHING_S)]
     smoothing: usize,
-    /// A condition of the run that its folder does not tell, such as membership=reload; may be
-    /// given again
+    /// A condition of the run that its folder does not tell, such as kernel=6.18; may be given again
     #[arg(long, value_name = "NAME=VALUE", value_parser = note)]
     note: Vec<(String, String)>,
     /// Print the figures as one line of JSON
     #[arg(long)]
     json: bool,
+    /// Leave the PDF out
+    #[arg(long)]
+    html_only: bool,
+    /// The program that makes the PDF, called with a typst source, the PDF and data=@FILE
+    #[arg(long, value_name = "PROGRAM", default_value = "scripts/typst")]
+    typst: PathBuf,
+}
+
+/// What a report is about.
+enum Subject {
+    /// A run, and what is beside it.
+    Run(Box<Page>),
+    /// Every policy under every load.
+    Policies(PolicyTable),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let page = match page(&cli) {
-        Ok(page) => page,
+    let subject = match subject(&cli) {
+        Ok(subject) => subject,
         Err(error) => return fail(&error, 2),
     };
-    match write(&cli, &page) {
+    match write(&cli, &subject) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }
 }
 
-/// Reads everything that the page is made of.
+/// Reads everything that the report is made of.
+fn subject(cli: &Cli) -> anyhow::Result<Subject> {
+    if cli.run.extension().is_some_and(|e| e == "csv") {
+        return Ok(Subject::Policies(PolicyTable::read(&cli.run)?));
+    }
+    Ok(Subject::Run(Box::new(page(cli)?)))
+}
+
 fn page(cli: &Cli) -> anyhow::Result<Page> {
-    let run = Run::read(&cli.run)?;
+    let Gathered { run, repetitions: mut again, beside } = Gathered::read(&cli.run)?;
     let assumptions = Assumptions {
         capacity: capacity(cli, &run)?,
         smoothing_s: cli.smoothing.max(1),
         prices: cli.prices.as_deref().map(prices).transpose()?,
     };
-    let comparison = match &cli.compare {
-        Some(folder) => {
-            let run = Run::read(folder)?;
-            Some(Comparison { figures: figures::measure(&run, &assumptions), run })
-        }
-        None => None,
+    let beside = match &cli.compare {
+        Some(folder) => Some(Gathered::read(folder)?.run),
+        None => beside,
     };
-    let mut repetitions = Vec::new();
     for folder in &cli.repetition {
-        let again = Run::read(folder)?;
-        let (own, other) = (&run.summary.scenario, &again.summary.scenario);
+        let further = Run::read(folder)?;
+        let (own, other) = (&run.summary.scenario, &further.summary.scenario);
         anyhow::ensure!(
             own == other,
             "--repetition {}: scenario = {other}: allowed is {own}, that of {}",
             folder.display(),
             cli.run.display()
         );
-        repetitions.push(figures::measure(&again, &assumptions));
+        again.push(further);
     }
-    Ok(Page { run, assumptions, comparison, repetitions, notes: cli.note.clone() })
+    Ok(Page {
+        comparison: beside.map(|other| Comparison::of(&run, other, &assumptions)),
+        repetitions: again.iter().map(|run| figures::measure(run, &assumptions)).collect(),
+        run,
+        assumptions,
+        notes: cli.note.clone(),
+    })
 }
 
 /// The measured capacity, or that of the service's file; nothing when neither is there.
@@ -126,17 +152,57 @@ fn note(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn write(cli: &Cli, page: &Page) -> anyhow::Result<()> {
-    let path = cli.run.join("report.html");
-    fs::write(&path, html::render(page)?)
-        .with_context(|| format!("{} cannot be written", path.display()))?;
-    if cli.json {
+fn write(cli: &Cli, subject: &Subject) -> anyhow::Result<()> {
+    let (html, data) = match subject {
+        Subject::Run(page) => (html::render(page)?, pdf::run(page)?),
+        Subject::Policies(table) => (html::render_policies(table)?, pdf::policies(table)?),
+    };
+    let place = match subject {
+        Subject::Run(_) => cli.run.join("report"),
+        Subject::Policies(_) => cli.run.with_extension(""),
+    };
+    let written = save(&place.with_extension("html"), &html)?;
+    if !cli.json {
+        println!("{}", written.display());
+    }
+    save(&place.with_extension("json"), &data)?;
+    if !cli.html_only {
+        let pdf = typeset(cli, &place)?;
+        if !cli.json {
+            println!("{}", pdf.display());
+        }
+    }
+    if let (true, Subject::Run(page)) = (cli.json, subject) {
         let figures = figures::measure(&page.run, &page.assumptions);
         println!("{}", serde_json::to_string(&figures::by_key(&figures))?);
-    } else {
-        println!("{}", path.display());
     }
     Ok(())
+}
+
+fn save(path: &Path, text: &str) -> anyhow::Result<PathBuf> {
+    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(path.to_owned())
+}
+
+/// Has the data beside the HTML file made into a PDF. What goes wrong there the program says itself.
+fn typeset(cli: &Cli, place: &Path) -> anyhow::Result<PathBuf> {
+    let path = place.with_extension("pdf");
+    let data = format!("data=@{}", place.with_extension("json").display());
+    let status = Command::new(&cli.typst).arg(TEMPLATE).arg(&path).arg(data).status();
+    let status = status.with_context(|| {
+        format!(
+            "{} cannot be started: run this in the project's folder, or leave the PDF out \
+             (--html-only)",
+            cli.typst.display()
+        )
+    })?;
+    anyhow::ensure!(
+        status.success(),
+        "{} is not written; {} is",
+        path.display(),
+        place.with_extension("html").display()
+    );
+    Ok(path)
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {

@@ -42,6 +42,27 @@ pub enum RunFolderError {
         /// Why.
         source: serde_json::Error,
     },
+    /// There is no `series.csv`.
+    #[error(
+        "{path} is not there, so there is nothing to draw: a load of more than six hours is not kept \
+         second by second. Its figures are in summary.json"
+    )]
+    NoSeries {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A row of `series.csv` is not the next second.
+    #[error("{path}, line {line}: second = {second}: allowed is {allowed}, one row a second")]
+    Second {
+        /// The file.
+        path: PathBuf,
+        /// The line, the header being 1.
+        line: usize,
+        /// What it says.
+        second: u32,
+        /// What it must say.
+        allowed: usize,
+    },
     /// The same for `series.csv`; the error names the line.
     #[error("{path}: this is not what a run writes")]
     Csv {
@@ -71,11 +92,7 @@ impl Run {
             line: source.line() as u64,
             source,
         })?;
-        let (path, csv) = text("series.csv")?;
-        let rows = csv::Reader::from_reader(csv.as_bytes())
-            .deserialize()
-            .collect::<Result<_, _>>()
-            .map_err(|source| RunFolderError::Csv { path, source })?;
+        let rows = rows(&folder.join("series.csv"))?;
         let (path, jsonl) = text("ticks.jsonl")?;
         let tick = |(line, json): (u64, &str)| {
             let path = path.clone();
@@ -89,6 +106,11 @@ impl Run {
     pub fn service(&self) -> Option<&str> {
         let said = self.summary.conditions.get("service").map(String::as_str);
         said.or_else(|| self.ticks.first().map(|t| t.service.as_str()))
+    }
+
+    /// Whether it took place in virtual time.
+    pub fn is_simulated(&self) -> bool {
+        self.summary.conditions.contains_key("simulated")
     }
 
     /// When the load ended, in seconds since its start.
@@ -148,6 +170,28 @@ impl Run {
         let mut supply = StepFunction::constant(fleet.first()?.ready);
         fleet.iter().for_each(|step| supply.step(step.at_s, step.ready));
         Some(supply)
+    }
+}
+
+/// Reads `series.csv`. Charts and demand count its rows as seconds.
+fn rows(path: &Path) -> Result<Vec<SecondRow>, RunFolderError> {
+    let path = path.to_owned();
+    let csv = match fs::read_to_string(&path) {
+        Ok(csv) => csv,
+        Err(source) if source.kind() == io::ErrorKind::NotFound => {
+            return Err(RunFolderError::NoSeries { path });
+        }
+        Err(source) => return Err(RunFolderError::Read { path, source }),
+    };
+    let rows: Result<Vec<SecondRow>, _> =
+        csv::Reader::from_reader(csv.as_bytes()).deserialize().collect();
+    let rows = rows.map_err(|source| RunFolderError::Csv { path: path.clone(), source })?;
+    let wrong = rows.iter().enumerate().find(|(i, row)| row.second as usize != *i);
+    match wrong {
+        Some((i, row)) => {
+            Err(RunFolderError::Second { path, line: i + 2, second: row.second, allowed: i })
+        }
+        None => Ok(rows),
     }
 }
 

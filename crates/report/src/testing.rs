@@ -5,7 +5,8 @@ use policy::tick::Tick;
 
 use crate::capacity::CapacityCurve;
 use crate::cost::PriceTable;
-use crate::figures::Assumptions;
+use crate::figures::{self, Assumptions};
+use crate::page::{Comparison, Page};
 use crate::run::Run;
 use crate::series::SecondRow;
 use crate::summary::{Latency, Requests, Summary};
@@ -66,6 +67,26 @@ pub(crate) fn assumptions() -> Assumptions {
         prices: Some(PriceTable::parse(prices).unwrap()),
         ..Assumptions::default()
     }
+}
+
+/// The page of the run.
+pub(crate) fn page() -> Page {
+    Page {
+        run: run(),
+        assumptions: assumptions(),
+        comparison: None,
+        repetitions: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// The same beside another run, and with four repetitions.
+pub(crate) fn compared_page() -> Page {
+    let mut other = run();
+    other.summary.run = "the other".to_owned();
+    let figures = figures::measure(&other, &assumptions());
+    let comparison = Some(Comparison::of(&run(), other, &assumptions()));
+    Page { comparison, repetitions: vec![figures; 4], ..page() }
 }
 
 fn planned() -> Tick {

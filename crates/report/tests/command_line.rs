@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -24,14 +26,38 @@ fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// The program without a PDF, which the compiler of `scripts/typst` makes.
 fn report(run: &Path, more: &[&str]) -> Output {
+    report_with("--html-only".as_ref(), run, more)
+}
+
+fn report_with(typst: &OsStr, run: &Path, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_report"))
         .arg(run)
         .arg("--services")
         .arg(here("../../services"))
+        .arg(typst)
         .args(more)
         .output()
         .unwrap()
+}
+
+/// A program in place of `scripts/typst`, as the option that names it.
+fn typst(folder: &Path, script: &str) -> OsString {
+    let path = folder.join("typst");
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut option = OsString::from("--typst=");
+    option.push(path);
+    option
+}
+
+/// Copies a run to a folder beside it.
+fn copy(run: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for name in ["summary.json", "series.csv", "ticks.jsonl"] {
+        fs::copy(run.join(name), to.join(name)).unwrap();
+    }
 }
 
 /// What the program complains of; it ends with 2.
@@ -76,7 +102,7 @@ fn without_a_capacity_the_page_says_what_is_not_known() {
     let (kept, run) = run_folder();
     let nowhere = kept.path().display().to_string();
     let output = Command::new(env!("CARGO_BIN_EXE_report"))
-        .args([&run.display().to_string(), "--services", &nowhere])
+        .args([&run.display().to_string(), "--services", &nowhere, "--html-only"])
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -98,6 +124,13 @@ fn bad_input_is_named_with_its_place() {
     let ticks = fs::read_to_string(run.join("ticks.jsonl")).unwrap();
     fs::write(run.join("ticks.jsonl"), ticks.replacen("\"clone\"", "\"fly\"", 1)).unwrap();
     assert!(refusal(&run, &[]).contains("ticks.jsonl, line 1: this is not what a run writes"));
+    let series = fs::read_to_string(run.join("series.csv")).unwrap();
+    let (lines, ticks_again) = (series.lines().filter(|l| !l.starts_with("3,")), ticks);
+    fs::write(run.join("series.csv"), lines.collect::<Vec<_>>().join("\n")).unwrap();
+    fs::write(run.join("ticks.jsonl"), ticks_again).unwrap();
+    assert!(refusal(&run, &[]).contains("series.csv, line 5: second = 4: allowed is 3"));
+    fs::remove_file(run.join("series.csv")).unwrap();
+    assert!(refusal(&run, &[]).contains("a load of more than six hours"));
     fs::write(run.join("series.csv"), "second,due\n0,many\n").unwrap();
     assert!(refusal(&run, &[]).contains("series.csv: this is not what a run writes"));
 }
@@ -106,13 +139,83 @@ fn bad_input_is_named_with_its_place() {
 fn only_runs_of_the_same_scenario_are_repetitions() {
     let (kept, run) = run_folder();
     let other = kept.path().join("other");
-    fs::create_dir(&other).unwrap();
-    for name in ["series.csv", "ticks.jsonl"] {
-        fs::copy(run.join(name), other.join(name)).unwrap();
-    }
+    copy(&run, &other);
     let summary = fs::read_to_string(run.join("summary.json")).unwrap();
     let ramp = summary.replace("\"scenario\": \"spike\"", "\"scenario\": \"ramp\"");
     fs::write(other.join("summary.json"), ramp).unwrap();
     let error = refusal(&run, &["--repetition", &other.display().to_string()]);
     assert!(error.contains("scenario = ramp: allowed is spike"), "{error}");
+}
+
+#[test]
+fn the_pdf_is_made_of_the_data_beside_it() {
+    let (kept, run) = run_folder();
+    let typst = typst(kept.path(), "echo \"$1\" >\"$2\"; cat \"${3#data=@}\" >>\"$2\"");
+    let output = report_with(&typst, &run, &[]);
+    assert!(output.status.success(), "{output:?}");
+    let pdf = fs::read_to_string(run.join("report.pdf")).unwrap();
+    assert!(pdf.starts_with("crates/report/typst/report.typ\n{\"kind\":\"run\""), "{pdf}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("report.html\n") && said.contains("report.pdf\n"), "{said}");
+}
+
+#[test]
+fn without_a_compiler_the_page_is_there_and_the_exit_code_is_1() {
+    let (kept, run) = run_folder();
+    let broken = typst(kept.path(), "echo no network >&2; exit 1");
+    for (typst, said) in [
+        (broken.as_os_str(), "no network\nerror: "),
+        (OsStr::new("--typst=none/such"), "run this in the project's folder"),
+    ] {
+        let _ = fs::remove_file(run.join("report.html"));
+        let output = report_with(typst, &run, &[]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(said), "{error}");
+        assert!(run.join("report.html").exists() && !run.join("report.pdf").exists());
+    }
+}
+
+#[test]
+fn a_folder_of_repetitions_has_medians() {
+    let (kept, run) = run_folder();
+    let all = kept.path().join("all");
+    for n in ["1", "2", "3"] {
+        copy(&run, &all.join(n));
+    }
+    let output = report(&all, &[]);
+    assert!(output.status.success(), "{output:?}");
+    let page = fs::read_to_string(all.join("report.html")).unwrap();
+    assert!(page.contains("median of 3 runs"));
+}
+
+#[test]
+fn both_ways_of_membership_are_beside_each_other() {
+    let (kept, run) = run_folder();
+    let both = kept.path().join("both");
+    copy(&run, &both.join("runtime"));
+    assert!(refusal(&both, &[]).contains("name the folder of a finished run"));
+    copy(&run, &both.join("reload"));
+    let output = report(&both, &[]);
+    assert!(output.status.success(), "{output:?}");
+    let page = fs::read_to_string(both.join("report.html")).unwrap();
+    assert!(page.contains("How alike the two runs are"));
+}
+
+#[test]
+fn a_comparison_of_policies_is_ranked() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = folder.path().join("comparison.csv");
+    let rows = "load,policy,due,outside_objective_percent,failed,instance_seconds,launches\n\
+                ramp,hpa,9,12.5,0,80,3\nramp,default,9,0.0,0,100,4\n";
+    fs::write(&csv, rows).unwrap();
+    let output = report(&csv, &[]);
+    assert!(output.status.success(), "{output:?}");
+    let page = fs::read_to_string(folder.path().join("comparison.html")).unwrap();
+    let place = |name: &str| page.find(&format!("<th scope=\"row\">{name}</th>")).unwrap();
+    assert!(place("default") < place("hpa"));
+    fs::write(&csv, "load,policy\nramp,hpa\n").unwrap();
+    assert!(
+        refusal(&csv, &[]).contains("comparison.csv: this is not what `./just compare` writes")
+    );
 }

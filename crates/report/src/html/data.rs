@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::html::charts::{WIDTH, seconds};
-use crate::html::decisions::DecisionLog;
+use crate::page::charts::{Plane, seconds};
+use crate::page::decisions::DecisionLog;
 use crate::panels::{maxima, means, rows_per_point};
 use crate::run::Run;
 use crate::scale::Axis;
@@ -34,7 +34,8 @@ struct Data {
 /// The data as JSON that may stand within a `script` element: without `<`, `>` and `&`, which JSON
 /// needs nowhere but in strings.
 pub(crate) fn json(run: &Run, demand: Option<&StepFunction>, log: &DecisionLog) -> String {
-    let time = Axis::exactly(seconds(run), 0.0, WIDTH);
+    let width = Plane::SCREEN.width;
+    let time = Axis::exactly(seconds(run), 0.0, width);
     let per_point = rows_per_point(&run.rows, &time);
     let values = |points: Vec<(f64, Option<f64>)>| points.into_iter().map(|p| p.1).collect();
     let needed = demand.map(|d| {
@@ -43,7 +44,7 @@ pub(crate) fn json(run: &Run, demand: Option<&StepFunction>, log: &DecisionLog) 
     });
     let data = Data {
         end: seconds(run),
-        width: WIDTH,
+        width,
         row_seconds: per_point,
         offered: values(means(&run.rows, per_point, |r| r.due)),
         served: values(means(&run.rows, per_point, |r| r.served)),

@@ -3,22 +3,23 @@
 use serde::Serialize;
 
 use crate::figures::{Assumptions, Difference, Figure, Verdict, differences};
-use crate::html::Comparison;
-use crate::html::numbers::{number, signed, with_unit};
+use crate::page::Comparison;
+use crate::page::numbers::{number, signed, with_unit};
 use crate::repetitions::Interval;
 use crate::run::Run;
 
 /// The figures of a group, ready for the page.
 #[derive(Debug, Serialize)]
-pub(crate) struct GroupOnPage<'a> {
+pub(crate) struct GroupOnPage {
     title: &'static str,
-    figures: Vec<FigureOnPage<'a>>,
+    figures: Vec<FigureOnPage>,
 }
 
 #[derive(Debug, Serialize)]
-struct FigureOnPage<'a> {
-    name: &'a str,
-    explanation: &'a str,
+struct FigureOnPage {
+    key: String,
+    name: String,
+    explanation: String,
     value: String,
     other: String,
     change: String,
@@ -28,13 +29,13 @@ struct FigureOnPage<'a> {
 }
 
 /// The figures by group; beside each the other run's, and its median over all repetitions.
-pub(crate) fn groups<'a>(
-    figures: &'a [Figure],
+pub(crate) fn groups(
+    figures: &[Figure],
     comparison: Option<&Comparison>,
     repetitions: &[Vec<Figure>],
-) -> Vec<GroupOnPage<'a>> {
+) -> Vec<GroupOnPage> {
     let other = comparison.map_or(&[][..], |c| &c.figures);
-    let mut groups: Vec<GroupOnPage<'a>> = Vec::new();
+    let mut groups: Vec<GroupOnPage> = Vec::new();
     for difference in differences(figures, other) {
         let title = difference.figure.group.title();
         let figure = on_page(&difference, repetitions);
@@ -46,15 +47,16 @@ pub(crate) fn groups<'a>(
     groups
 }
 
-fn on_page<'a>(difference: &Difference<'a>, repetitions: &[Vec<Figure>]) -> FigureOnPage<'a> {
+fn on_page(difference: &Difference<'_>, repetitions: &[Vec<Figure>]) -> FigureOnPage {
     let figure = difference.figure;
     let change = change(difference);
     let again = repetitions.iter().flatten().filter(|f| f.key == figure.key);
     let values: Vec<f64> = again.chain([figure]).filter_map(|f| f.value).collect();
     let interval = Interval::of(&values);
     FigureOnPage {
-        name: &figure.name,
-        explanation: &figure.explanation,
+        key: figure.key.clone(),
+        name: figure.name.clone(),
+        explanation: figure.explanation.clone(),
         value: with_unit(figure.value, &figure.unit),
         other: with_unit(difference.other, &figure.unit),
         change,

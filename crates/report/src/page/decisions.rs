@@ -7,7 +7,7 @@ use policy::plan::{ActionKind, Blocked};
 use policy::tick::Tick;
 use serde::Serialize;
 
-use crate::html::numbers::number;
+use crate::page::numbers::number;
 use crate::run::Run;
 
 /// More ticks than this are no reading: the rest is in `ticks.jsonl`.
@@ -65,6 +65,25 @@ impl DecisionLog {
 
     pub(crate) fn lines(&self) -> &[Line] {
         &self.lines
+    }
+
+    /// The first `limit` of the lines that launched or drained an instance, or wanted to and could
+    /// not: what fits on paper.
+    pub(crate) fn shortened(mut self, limit: usize) -> Self {
+        let all = self.lines.len();
+        self.lines.retain(|line| line.direction != "same" || line.is_broken());
+        self.lines.truncate(limit);
+        self.left_out += all - self.lines.len();
+        let shown: BTreeSet<&String> =
+            self.lines.iter().flat_map(|l| l.reasons.iter().chain(&l.blocked)).collect();
+        self.reasons.retain(|meaning| shown.contains(&meaning.code));
+        self
+    }
+}
+
+impl Line {
+    fn is_broken(&self) -> bool {
+        !self.blocked.is_empty() || self.actions.iter().any(|a| a.class == "broken")
     }
 }
 
@@ -228,6 +247,16 @@ mod tests {
         run.ticks = vec![run.ticks[0].clone(); MAX_LINES + 7];
         let log = DecisionLog::of(&run);
         assert_eq!((log.lines.len(), log.left_out), (MAX_LINES, 7));
+    }
+
+    #[test]
+    fn on_paper_are_the_changes_alone_with_their_codes() {
+        let mut run = testing::run();
+        run.ticks.extend([run.ticks[0].clone(), run.ticks[1].clone()]);
+        let log = DecisionLog::of(&run).shortened(1);
+        assert_eq!((log.lines.len(), log.left_out), (1, 3));
+        assert_eq!(log.lines[0].direction, "out");
+        assert_eq!(log.reasons.len(), 2);
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! The page's charts. Their paths lie on a plane of 4,000 by 1,000 units that stretches with the
-//! page, and zoom is a part of that plane; marks and labels are placed in percent.
+//! The charts of a run. Their paths lie on a plane that stretches with the page, and zoom is a part
+//! of that plane; marks and labels are placed in percent.
 
 use serde::Serialize;
 
 use crate::chart::{Area, Panel, Stroke};
-use crate::html::Comparison;
+use crate::page::Comparison;
 use crate::panels::{self, Point, steps};
 use crate::run::Run;
 use crate::scale::{Axis, label};
@@ -12,9 +12,20 @@ use crate::series::RunSeries;
 use crate::steps::StepFunction;
 use crate::summary::OBJECTIVE_MS;
 
-/// The plane's width: what a chart of a long run is reduced to.
-pub(crate) const WIDTH: f64 = 4_000.0;
-const HEIGHT: f64 = 1_000.0;
+/// The plane that a chart's paths lie on. A chart of a long run is reduced to one point for each
+/// unit of the width.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Plane {
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+}
+
+impl Plane {
+    /// For a screen: wide enough to zoom in.
+    pub(crate) const SCREEN: Self = Self { width: 4_000.0, height: 1_000.0 };
+    /// For paper: tenths of a millimetre of a chart of 170 by 36 mm.
+    pub(crate) const PAPER: Self = Self { width: 1_700.0, height: 360.0 };
+}
 
 /// A chart, ready for the page.
 #[derive(Debug, Serialize)]
@@ -45,27 +56,34 @@ pub(crate) struct Charts {
     warm_up_end: Option<f64>,
     /// Where the load ends.
     load_end: Option<f64>,
-    width: f64,
-    height: f64,
+    plane: Plane,
 }
 
 impl Charts {
-    pub(crate) fn of(run: &Run, demand: Option<&StepFunction>, other: Option<&Comparison>) -> Self {
-        let time = Axis::exactly(seconds(run), 0.0, WIDTH);
+    pub(crate) fn of(
+        run: &Run,
+        demand: Option<&StepFunction>,
+        other: Option<&Comparison>,
+        plane: Plane,
+    ) -> Self {
+        let Plane { width, height } = plane;
+        let time = Axis::exactly(seconds(run), 0.0, width);
         let series = series(run);
         let charts = vec![
-            chart("requests", "Requests", "per second", requests(&series, &time)),
-            chart("instances", "Instances", "", instances(&series, demand, other, &time)),
-            chart("latency", "Latency", "ms, logarithmic", latency(&series, other, &time)),
+            ("requests", "Requests", "per second", requests(&series, &time, height)),
+            ("instances", "Instances", "", instances(&series, demand, other, &time, height)),
+            ("latency", "Latency", "ms, logarithmic", latency(&series, other, &time, height)),
         ];
         let place = |s: f64| time.place(s);
         Self {
-            charts,
-            time_marks: time.marks().into_iter().map(|m| mark(m, place(m), WIDTH)).collect(),
+            charts: charts
+                .into_iter()
+                .map(|(id, title, unit, panel)| chart(id, (title, unit), panel, height))
+                .collect(),
+            time_marks: time.marks().into_iter().map(|m| mark(m, place(m), width)).collect(),
             warm_up_end: (series.warm_up_s > 0.0).then(|| place(series.warm_up_s)),
             load_end: (series.load_end_s < seconds(run)).then(|| place(series.load_end_s)),
-            width: WIDTH,
-            height: HEIGHT,
+            plane,
         }
     }
 }
@@ -87,8 +105,8 @@ fn series(run: &Run) -> RunSeries {
 }
 
 /// A line of failures along the zero would look like one.
-fn requests(series: &RunSeries, time: &Axis) -> Panel {
-    let mut panel = panels::requests(series, time, HEIGHT, 0.0);
+fn requests(series: &RunSeries, time: &Axis, height: f64) -> Panel {
+    let mut panel = panels::requests(series, time, height, 0.0);
     if series.rows.iter().all(|r| r.failed + r.dropped == 0) {
         panel.strokes.retain(|s| s.name != "failed");
     }
@@ -100,12 +118,13 @@ fn instances(
     demand: Option<&StepFunction>,
     other: Option<&Comparison>,
     time: &Axis,
+    height: f64,
 ) -> Panel {
     let supply = other.and_then(|o| o.run.supply());
     let highest =
         |f: &StepFunction| f.steps().iter().map(|s| s.1).max().unwrap_or(0).max(f.at(0.0));
     let reach = [demand, supply.as_ref()].into_iter().flatten().map(highest).max().unwrap_or(0);
-    let mut panel = panels::instances(series, reach, time, HEIGHT, 0.0);
+    let mut panel = panels::instances(series, reach, time, height, 0.0);
     let curve = |name, class, f: &StepFunction| {
         let first = (0.0, Some(f64::from(f.at(0.0))));
         // Of a longer run there is nothing to see beyond the axis.
@@ -115,33 +134,39 @@ fn instances(
         Stroke { name, class, path: steps(&points, time, &panel.axis) }
     };
     let needed = demand.map(|d| curve("needed", "needed", d));
-    let compared = supply.map(|s| curve("ready, other run", "other", &s));
+    let names = other.map(|o| o.role.curves());
+    let compared = supply.zip(names).map(|(s, names)| curve(names.ready, "other", &s));
     panel.strokes.splice(0..0, needed.into_iter().chain(compared));
     panel
 }
 
-fn latency(series: &RunSeries, other: Option<&Comparison>, time: &Axis) -> Panel {
+fn latency(series: &RunSeries, other: Option<&Comparison>, time: &Axis, height: f64) -> Panel {
     let rows = other.map_or(&[][..], |o| &o.run.rows);
     let rows = &rows[..rows.len().min(series.rows.len())];
     let per_point = panels::rows_per_point(rows, time);
     let p99 = panels::maxima(rows, per_point, |r| r.p99_ms);
     let objective = OBJECTIVE_MS as f64;
     let reach = p99.iter().filter_map(|p| p.1).fold(objective, f64::max);
-    let mut panel = panels::latency(series, reach, time, HEIGHT, 0.0);
-    if other.is_some() {
+    let mut panel = panels::latency(series, reach, time, height, 0.0);
+    if let Some(other) = other {
         let path = steps(&p99, time, &panel.axis);
-        panel.strokes.insert(0, Stroke { name: "p99, other run", class: "other", path });
+        panel.strokes.insert(0, Stroke { name: other.role.curves().p99, class: "other", path });
     }
-    let path = format!("M0 {}H{WIDTH}", panel.axis.place(objective));
+    let path = format!("M0 {:.1}H{}", panel.axis.place(objective), time.end());
     panel.strokes.push(Stroke { name: "objective", class: "objective", path });
     panel
 }
 
-fn chart(id: &'static str, title: &'static str, unit: &'static str, panel: Panel) -> Chart {
+fn chart(
+    id: &'static str,
+    (title, unit): (&'static str, &'static str),
+    panel: Panel,
+    height: f64,
+) -> Chart {
     let axis = panel.axis;
     let marks = axis.marks().into_iter().map(|m| {
         let place = axis.place(m);
-        Mark { percent: 100.0 * (1.0 - place / HEIGHT), place, label: label(m) }
+        Mark { percent: 100.0 * (1.0 - place / height), place, label: label(m) }
     });
     Chart { id, title, unit, marks: marks.collect(), areas: panel.areas, strokes: panel.strokes }
 }

@@ -1,0 +1,243 @@
+//! What the page of a run says, for HTML and PDF alike.
+
+pub(crate) mod agreement;
+pub(crate) mod charts;
+pub(crate) mod decisions;
+pub(crate) mod numbers;
+mod tables;
+
+use serde::Serialize;
+
+use crate::figures::{self, Assumptions, Figure};
+use crate::run::Run;
+use crate::summary::Summary;
+
+use agreement::AgreementOnPage;
+use charts::{Charts, Plane};
+use decisions::DecisionLog;
+use numbers::{number, with_unit};
+use tables::GroupOnPage;
+
+/// The figures at the head of the page.
+const HEADLINES: [&str; 6] = [
+    "outside_objective_percent",
+    "latency_ms.p99",
+    "elasticity.under_timeshare_percent",
+    "elasticity.over_accuracy_percent",
+    "instances.seconds",
+    "scaling.out",
+];
+
+/// What a page is made of.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The run.
+    pub run: Run,
+    /// What its figures suppose.
+    pub assumptions: Assumptions,
+    /// The run to compare it with.
+    pub comparison: Option<Comparison>,
+    /// The figures of further runs of the same experiment.
+    pub repetitions: Vec<Vec<Figure>>,
+    /// Conditions that the run itself does not know, as names and values.
+    pub notes: Vec<(String, String)>,
+}
+
+/// Another run to compare with.
+#[derive(Debug, Clone)]
+pub struct Comparison {
+    /// The run.
+    pub run: Run,
+    /// Its figures.
+    pub figures: Vec<Figure>,
+    /// What it is beside the page's own run.
+    pub role: Role,
+}
+
+/// What a run is beside another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The simulation of a real run.
+    Simulated,
+    /// The real run beside a simulation.
+    Real,
+    /// Both are real, or both are simulated.
+    Other,
+}
+
+/// The names of another run's curves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Curves {
+    pub(crate) ready: &'static str,
+    pub(crate) p99: &'static str,
+}
+
+impl Comparison {
+    /// A run beside the page's own.
+    pub fn of(own: &Run, run: Run, assumptions: &Assumptions) -> Self {
+        let role = match (own.is_simulated(), run.is_simulated()) {
+            (false, true) => Role::Simulated,
+            (true, false) => Role::Real,
+            _ => Role::Other,
+        };
+        Self { figures: figures::measure(&run, assumptions), run, role }
+    }
+}
+
+impl Role {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Simulated => "simulated",
+            Self::Real => "real",
+            Self::Other => "other run",
+        }
+    }
+
+    pub(crate) const fn curves(self) -> Curves {
+        match self {
+            Self::Simulated => Curves { ready: "ready, simulated", p99: "p99, simulated" },
+            Self::Real => Curves { ready: "ready, real", p99: "p99, real" },
+            Self::Other => Curves { ready: "ready, other run", p99: "p99, other run" },
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Headline {
+    name: String,
+    value: String,
+    unit: String,
+}
+
+/// The run that a page compares with.
+#[derive(Debug, Serialize)]
+struct OtherRun {
+    run: String,
+    role: &'static str,
+}
+
+/// Everything that a page says, as text and paths.
+#[derive(Debug, Serialize)]
+pub(crate) struct Content {
+    title: String,
+    run: String,
+    verdict: String,
+    warnings: Vec<String>,
+    headlines: Vec<Headline>,
+    pub(crate) charts: Charts,
+    pub(crate) log: DecisionLog,
+    other: Option<OtherRun>,
+    agreement: Option<AgreementOnPage>,
+    /// How many runs the medians are of.
+    runs: usize,
+    groups: Vec<GroupOnPage>,
+    conditions: Vec<(String, String)>,
+}
+
+impl Content {
+    /// The content of a page whose charts lie on that plane.
+    pub(crate) fn of(page: &Page, plane: Plane) -> Self {
+        let Page { run, assumptions, comparison, repetitions, notes } = page;
+        let comparison = comparison.as_ref();
+        let figures = figures::measure(run, assumptions);
+        let demand = figures::demand(run, assumptions);
+        let other =
+            |c: &Comparison| OtherRun { run: c.run.summary.run.clone(), role: c.role.name() };
+        Self {
+            title: run.summary.scenario.clone(),
+            run: run.summary.run.clone(),
+            verdict: verdict(&run.summary),
+            warnings: warnings(&run.summary, comparison),
+            headlines: headlines(&figures),
+            charts: Charts::of(run, demand.as_ref(), comparison, plane),
+            log: DecisionLog::of(run),
+            other: comparison.map(other),
+            agreement: comparison.map(|c| AgreementOnPage::of(run, c)),
+            runs: repetitions.len() + 1,
+            groups: tables::groups(&figures, comparison, repetitions),
+            conditions: tables::conditions(run, assumptions, notes),
+        }
+    }
+}
+
+/// What happened, in a sentence.
+fn verdict(s: &Summary) -> String {
+    let bad = s.requests.failed + s.requests.dropped;
+    let mut text =
+        format!("{} requests in {} s", number(s.requests.due as f64), number(s.duration_s));
+    text += &match bad {
+        0 => ", none failed".to_owned(),
+        _ => format!(", {} failed or never sent", number(bad as f64)),
+    };
+    if let Some(p99) = s.latency_ms.p99 {
+        text += &format!("; 99% within {}", with_unit(Some(p99), "ms"));
+    }
+    if let (Some(min), Some(max)) = (s.instances.min, s.instances.max) {
+        text += &format!("; {min} to {max} instances");
+    }
+    text + "."
+}
+
+/// What a reader must know before trusting the figures.
+fn warnings(s: &Summary, comparison: Option<&Comparison>) -> Vec<String> {
+    let mut warnings = s.limits.broken();
+    if s.interrupted {
+        warnings.push("The run was interrupted: its load is not the whole scenario.".to_owned());
+    }
+    if s.generator.bottleneck {
+        let text = "The load generator was the bottleneck: the figures say more of it than of the \
+                    service.";
+        warnings.push(text.to_owned());
+    }
+    if comparison.is_some_and(|c| !c.run.summary.has_the_load_of(s)) {
+        let text = "The two runs had different loads (scenario, seed or length): a difference need \
+                    not be the scaler's.";
+        warnings.push(text.to_owned());
+    }
+    warnings
+}
+
+fn headlines(figures: &[Figure]) -> Vec<Headline> {
+    let headline = |key: &&str| {
+        let figure = figures.iter().find(|f| f.key == **key)?;
+        let value = figure.value.map_or_else(|| "–".to_owned(), number);
+        Some(Headline { name: figure.name.clone(), value, unit: figure.unit.clone() })
+    };
+    HEADLINES.iter().filter_map(headline).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn the_verdict_is_a_sentence() {
+        insta::assert_snapshot!(verdict(&testing::run().summary), @"700 requests in 10 s, 1 failed or never sent; 99% within 90 ms; 1 to 2 instances.");
+        assert_eq!(
+            warnings(&testing::run().summary, None),
+            ["limits.max_failed: 1 measured, 0 allowed"]
+        );
+    }
+
+    #[test]
+    fn a_comparison_of_different_loads_is_called_so() {
+        let mut page = testing::compared_page();
+        page.run.summary.seed += 1;
+        let warnings = warnings(&page.run.summary, page.comparison.as_ref());
+        assert!(warnings.iter().any(|w| w.contains("different loads")), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_simulation_is_told_from_a_run() {
+        let (real, mut simulated) = (testing::run(), testing::run());
+        simulated.summary.conditions.insert("simulated".to_owned(), "one by one".to_owned());
+        let role = |own: &Run, other: &Run| {
+            Comparison::of(own, other.clone(), &testing::assumptions()).role
+        };
+        assert_eq!(role(&real, &simulated), Role::Simulated);
+        assert_eq!(role(&simulated, &real), Role::Real);
+        assert_eq!(role(&real, &real), Role::Other);
+        assert_eq!(role(&simulated, &simulated), Role::Other);
+    }
+}
