@@ -58,9 +58,17 @@ simulate *ARGS: build
 compare *ARGS: build
     @{{ programs }}/simulator compare "$@"
 
-# Write the page of a run, report.html in its folder; --compare RUN_DIR beside another run
+# Write report.html and report.pdf of a run, or of results/comparison.csv; --compare RUN_DIR for two
 report RUN="results/latest" *ARGS: build
     @{{ programs }}/report "$@"
+
+# Run the experiments of the project's report that have no data yet: half an hour, after `just up`
+report-experiments *NAMES: build
+    @scripts/report-experiments "$@"
+
+# Write docs/report.pdf, the project's report, of docs/report/
+project-report:
+    @scripts/project-report
 
 # Bring the system up and measure it: launches, the scaler, the object store beside nginx, the generator
 bench: up

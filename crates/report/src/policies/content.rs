@@ -72,7 +72,9 @@ fn on_page(table: &PolicyTable, standing: &Standing) -> StandingOnPage {
     StandingOnPage {
         policy: standing.policy.clone(),
         is_reference: standing.policy == table.reference,
-        outside: with_unit(standing.outside_percent, "%"),
+        outside: standing
+            .outside_percent
+            .map_or_else(|| "not known".to_owned(), |p| share(p) + "%"),
         held: format!("{} of {}", standing.held, table.loads.len()),
         failed: count(Some(standing.failed)),
         price: with_unit(standing.price_percent.map(f64::round), "%"),
@@ -87,10 +89,12 @@ fn cell(row: Option<&PolicyRow>) -> Cell {
     let Some((row, outside)) = known else {
         return Cell { outside: "–".to_owned(), class: "unknown" };
     };
-    // Below a thousandth of a percent only the fact is worth its room.
-    let outside =
-        if outside > 0.0 && outside < 0.001 { "<0.001".to_owned() } else { number(outside) };
-    Cell { outside, class: if row.is_held() { "held" } else { "missed" } }
+    Cell { outside: share(outside), class: if row.is_held() { "held" } else { "missed" } }
+}
+
+/// Below a thousandth of a percent only the fact is worth its room.
+fn share(percent: f64) -> String {
+    if percent > 0.0 && percent < 0.001 { "<0.001".to_owned() } else { number(percent) }
 }
 
 #[cfg(test)]

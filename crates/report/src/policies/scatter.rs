@@ -84,6 +84,8 @@ impl Scatter {
                 leader: leader((x, y), of_name(name_x, name_y, k.0.chars().count() as f64)),
             });
         }
+        // The reference is drawn last: no other point covers it.
+        points.sort_by_key(|p| p.is_reference);
         let marks = |axis: &Axis| -> Vec<Mark> {
             let mark = |m| Mark { place: axis.place(m), label: label(m) };
             axis.marks().into_iter().map(mark).collect()
@@ -100,16 +102,13 @@ impl Scatter {
 /// the first place where there is none.
 fn free_place(x: f64, y: f64, letters: f64, taken: &[Taken]) -> (f64, f64) {
     let width = letters * LETTER;
-    let beside = |dx: f64, dy: f64| match dx {
-        _ if dx > 0.0 => (x + GAP, y + dy),
-        _ if dx < 0.0 => (x - GAP - width, y + dy),
-        _ => (x - width / 2.0, y + dy),
-    };
-    let mut places = vec![beside(1.0, 0.0), beside(-1.0, 0.0)];
-    for row in 1..=9 {
-        let away = LINE * f64::from(row);
-        for dy in [-away, away] {
-            places.extend([beside(0.0, dy), beside(1.0, dy), beside(-1.0, dy)]);
+    let (left, middle, right) = (x - GAP - width, x - width / 2.0, x + GAP);
+    let row = |dy: f64| (y + dy).clamp(LINE / 2.0, HEIGHT - LINE / 2.0);
+    let mut places = vec![(right, row(0.0)), (left, row(0.0))];
+    for n in 1..=9 {
+        let (above, below) = (row(-LINE * f64::from(n)), row(LINE * f64::from(n)));
+        for x in [right, left, middle] {
+            places.extend([(x, above), (x, below)]);
         }
     }
     let fits = |place: &(f64, f64)| {
