@@ -200,6 +200,15 @@ fn both_ways_of_membership_are_beside_each_other() {
     assert!(output.status.success(), "{output:?}");
     let page = fs::read_to_string(both.join("report.html")).unwrap();
     assert!(page.contains("How alike the two runs are"));
+
+    let several = kept.path().join("several");
+    for n in ["runtime/1", "runtime/2", "reload/1", "reload/2"] {
+        copy(&run, &several.join(n));
+    }
+    let output = report(&several, &[]);
+    assert!(output.status.success(), "{output:?}");
+    let page = fs::read_to_string(several.join("report.html")).unwrap();
+    assert!(page.contains("median of 2 runs") && page.contains("How alike the two runs are"));
 }
 
 #[test]
