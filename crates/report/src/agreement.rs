@@ -36,6 +36,16 @@ impl Agreement {
             instance_seconds_off_percent: off(seconds(run), seconds(reference)),
         }
     }
+
+    /// The figures by key, as they are written in JSON.
+    pub fn by_key(&self) -> [(&'static str, Option<f64>); 4] {
+        [
+            ("agreement.within_one_percent", self.within_one_percent),
+            ("agreement.same_percent", self.same_percent),
+            ("agreement.p95_off_percent", self.p95_off_percent),
+            ("agreement.instance_seconds_off_percent", self.instance_seconds_off_percent),
+        ]
+    }
 }
 
 /// The share of a span in which the fleets differ by `most` at most.

@@ -174,7 +174,9 @@ fn write(cli: &Cli, subject: &Subject) -> anyhow::Result<()> {
     }
     if let (true, Subject::Run(page)) = (cli.json, subject) {
         let figures = figures::measure(&page.run, &page.assumptions);
-        println!("{}", serde_json::to_string(&figures::by_key(&figures))?);
+        let mut by_key = figures::by_key(&figures);
+        by_key.extend(page.comparison.iter().flat_map(|c| c.agreement(&page.run).by_key()));
+        println!("{}", serde_json::to_string(&by_key)?);
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod tables;
 
 use serde::Serialize;
 
+use crate::agreement::Agreement;
 use crate::figures::{self, Assumptions, Figure};
 use crate::run::Run;
 use crate::summary::Summary;
@@ -81,6 +82,15 @@ impl Comparison {
             _ => Role::Other,
         };
         Self { figures: figures::measure(&run, assumptions), run, role }
+    }
+
+    /// How alike the two are. A simulation is held against the real run, whichever of them is the
+    /// page's own.
+    pub fn agreement(&self, own: &Run) -> Agreement {
+        match self.role {
+            Role::Simulated => Agreement::of(&self.run, own),
+            Role::Real | Role::Other => Agreement::of(own, &self.run),
+        }
     }
 }
 

@@ -200,6 +200,10 @@ fn both_ways_of_membership_are_beside_each_other() {
     assert!(output.status.success(), "{output:?}");
     let page = fs::read_to_string(both.join("report.html")).unwrap();
     assert!(page.contains("How alike the two runs are"));
+    let output = report(&both, &["--json"]);
+    let figures: BTreeMap<String, Option<f64>> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(figures["agreement.same_percent"], Some(100.0));
+    assert_eq!(figures["agreement.p95_off_percent"], Some(0.0));
 
     let several = kept.path().join("several");
     for n in ["runtime/1", "runtime/2", "reload/1", "reload/2"] {

@@ -26,12 +26,8 @@ struct Line {
 }
 
 impl AgreementOnPage {
-    /// A simulation is held against the real run, whichever of them the page is about.
     pub(crate) fn of(run: &Run, comparison: &Comparison) -> Self {
-        let agreement = match comparison.role {
-            Role::Simulated => Agreement::of(&comparison.run, run),
-            Role::Real | Role::Other => Agreement::of(run, &comparison.run),
-        };
+        let agreement = comparison.agreement(run);
         let is_judged = comparison.role != Role::Other;
         let title = if is_judged { "Real beside simulated" } else { "How alike the two runs are" };
         let within = |p: f64| p >= WITHIN_ONE_WANTED_PERCENT;
