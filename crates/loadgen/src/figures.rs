@@ -8,7 +8,7 @@ use report::summary::{
     CountLimit, Generator, Instances, Limits, Requests, Scaling, Summary, TimeLimit,
 };
 use report::{Recorder, RunSeries, SecondRow};
-use workload::Scenario;
+use workload::{Load, OfferedLoad, Scenario};
 
 use crate::follow::Followed;
 use crate::load::LoadEnd;
@@ -22,6 +22,7 @@ const BOTTLENECK_CPU_PERCENT: f64 = 90.0;
 pub(crate) struct Finished<'a> {
     pub(crate) name: &'a str,
     pub(crate) scenario: &'a Scenario,
+    pub(crate) load: &'a OfferedLoad,
     pub(crate) time_factor: f64,
     pub(crate) start: Timestamp,
     /// How long load was offered, the warm-up included.
@@ -68,10 +69,15 @@ impl Finished<'_> {
         }
     }
 
-    /// What the scaler said of the service when the load began.
+    /// What was offered to whom, and what the scaler said of the service when that began.
     fn conditions(&self) -> BTreeMap<String, String> {
-        let mut conditions =
-            BTreeMap::from([("service".to_owned(), self.scenario.service.clone())]);
+        let mut conditions = BTreeMap::from([
+            ("service".to_owned(), self.scenario.service.clone()),
+            ("load".to_owned(), self.load.to_string()),
+        ]);
+        if let Load::Trace(replay) = &self.scenario.load {
+            conditions.insert("trace".to_owned(), replay.to_string());
+        }
         if let Some(followed) = self.followed {
             let (min, max) = (followed.bounds.min(), followed.bounds.max());
             conditions.insert("policy".to_owned(), followed.policy.clone());

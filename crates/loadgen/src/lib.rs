@@ -1,8 +1,9 @@
-//! Offers load to a service in an open loop, checks every answer, and writes down what happened.
+//! Offers load to a service, checks every answer, and writes down what happened.
 //!
-//! *Open loop*: a request is due when the scenario says so, whether or not earlier ones have been
-//! answered, and its latency counts from that moment. A generator that waits for answers asks
-//! fewer questions of a slow service, and calls it fast.
+//! In an *open loop* a request is due when the scenario says so, whether or not earlier ones have
+//! been answered, and its latency counts from that moment. In a *closed loop*, which scenarios of
+//! stages ask for, a request is due when its thread has the answer to the one before it: such a
+//! generator asks fewer questions of a slow service, and calls it fast (coordinated omission).
 //!
 //! [`run`] is one run from the scenario's file to the folder of its results.
 
@@ -25,6 +26,7 @@ mod scenario_file;
 mod serving;
 mod session;
 mod target;
+mod threads;
 
 pub use interrupt::Interrupt;
 pub use load::LoadError;

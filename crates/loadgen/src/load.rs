@@ -1,27 +1,21 @@
-//! Offers a load: the pacing thread, the thread of the requests, and what they measure.
+//! Offers a load: the thread of the requests, the pacing thread of an open load, and what is measured.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use report::Recorder;
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use workload::{Arrival, Arrivals};
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use workload::{Arrival, Arrivals, OfferedLoad, Operation, Scenario};
 
 use crate::client::Client;
 use crate::outcome::Outcome;
 use crate::pacing::pace;
 use crate::serving::{ServingLog, WallMicros};
-
-/// What to offer, and within which bounds.
-pub(crate) struct Load {
-    pub(crate) arrivals: Arrivals,
-    pub(crate) in_flight: NonZeroUsize,
-    pub(crate) timeout: Duration,
-}
+use crate::threads;
 
 /// What the requests measure while they run.
 #[derive(Debug)]
@@ -32,7 +26,7 @@ pub(crate) struct Measurements {
 
 /// A load that is being offered.
 pub(crate) struct RunningLoad {
-    stop: Arc<AtomicBool>,
+    stop: watch::Sender<bool>,
     /// Sent once the last request has ended; dropped should the thread of the requests break down.
     ended: oneshot::Receiver<LoadEnd>,
 }
@@ -42,6 +36,8 @@ pub(crate) struct RunningLoad {
 pub(crate) struct LoadEnd {
     /// CPU time of this process in percent of one core; unknown when the system does not tell.
     pub(crate) cpu_percent: Option<f64>,
+    /// From the start of the load to the end of its last request.
+    pub(crate) lasted: Duration,
 }
 
 /// The generator could not run.
@@ -72,7 +68,7 @@ impl Measurements {
 impl RunningLoad {
     /// Offers nothing more; requests under way are still awaited.
     pub(crate) fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop.send_replace(true);
     }
 
     /// Waits until the last request has ended. It can be waited for again after a cancellation.
@@ -81,40 +77,42 @@ impl RunningLoad {
     }
 }
 
-/// Starts to offer a load; its first moment is `start`.
+/// Starts to offer the load of a scenario, `offered`; its first moment is `start`.
 ///
 /// All requests share one thread, apart from the one that runs the rest of the program: at 20 us a
 /// request it is good for 30,000 requests/s, and nothing else delays it.
 pub(crate) fn offer(
-    load: Load,
+    scenario: &Scenario,
+    offered: &OfferedLoad,
     start: Instant,
     client: Arc<Client>,
     measurements: Arc<Measurements>,
 ) -> Result<RunningLoad, LoadError> {
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, stopped) = watch::channel(false);
     let (sender, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(LoadError::Thread)?;
-    let (due, arrivals) = mpsc::channel(load.in_flight.get());
-    let pacer = Pacer { arrivals: load.arrivals, start, stop: Arc::clone(&stop), due };
-    let (in_flight, timeout) = (load.in_flight, load.timeout);
+    let (scenario, offered) = (scenario.clone(), offered.clone());
     let work = move || {
         let before = cpu_time();
-        let dropped = Arc::clone(&measurements);
-        let Ok(pacing) = std::thread::Builder::new()
-            .name("pacing".to_owned())
-            .spawn(move || pacer.run(&dropped))
-        else {
-            return;
+        let requests = Requests { client, measurements, start, timeout: scenario.timeout };
+        let whole = match offered {
+            OfferedLoad::Open(open) => {
+                let arrivals = Arrivals::new(&scenario, open);
+                requests.offer_open(&runtime, arrivals, scenario.in_flight, stopped)
+            }
+            OfferedLoad::Closed(stages) => {
+                runtime.block_on(threads::run(requests, &scenario, &stages, &stopped));
+                true
+            }
         };
-        let requests = Requests { client, measurements, start, timeout };
-        runtime.block_on(requests.drive(arrivals, in_flight));
-        if pacing.join().is_ok() {
-            let cpu_percent = cpu_percent(before, cpu_time(), start.elapsed());
+        if whole {
+            let lasted = start.elapsed();
+            let cpu_percent = cpu_percent(before, cpu_time(), lasted);
             // The receiver is gone only when the run has been given up.
-            let _ = sender.send(LoadEnd { cpu_percent });
+            let _ = sender.send(LoadEnd { cpu_percent, lasted });
         }
     };
     std::thread::Builder::new()
@@ -124,23 +122,8 @@ pub(crate) fn offer(
     Ok(RunningLoad { stop, ended })
 }
 
-/// The pacing thread's share.
-struct Pacer {
-    arrivals: Arrivals,
-    start: Instant,
-    stop: Arc<AtomicBool>,
-    due: mpsc::Sender<Arrival>,
-}
-
-impl Pacer {
-    fn run(self, measurements: &Measurements) {
-        let dropped = |arrival: Arrival| measurements.recorder().dropped(arrival.due, 1);
-        pace(self.arrivals, self.start, &self.stop, &self.due, dropped);
-    }
-}
-
 /// What every request needs.
-struct Requests {
+pub(crate) struct Requests {
     client: Arc<Client>,
     measurements: Arc<Measurements>,
     start: Instant,
@@ -148,20 +131,47 @@ struct Requests {
 }
 
 impl Requests {
+    /// When the load starts.
+    pub(crate) fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// Carries out arrivals as a thread of their own paces them; `false` when that broke down.
+    fn offer_open(
+        self,
+        runtime: &Runtime,
+        arrivals: Arrivals,
+        in_flight: NonZeroUsize,
+        stop: watch::Receiver<bool>,
+    ) -> bool {
+        let (due, paced) = mpsc::channel(in_flight.get());
+        let (start, measurements) = (self.start, Arc::clone(&self.measurements));
+        let work = move || {
+            let dropped = |arrival: Arrival| measurements.recorder().dropped(arrival.due, 1);
+            pace(arrivals, start, &stop, &due, dropped);
+        };
+        let Ok(pacing) = std::thread::Builder::new().name("pacing".to_owned()).spawn(work) else {
+            return false;
+        };
+        runtime.block_on(self.drive(paced, in_flight));
+        pacing.join().is_ok()
+    }
+
     /// Carries out arrivals as they come, until there are no more and the last one has ended.
     async fn drive(self, mut arrivals: mpsc::Receiver<Arrival>, in_flight: NonZeroUsize) {
         let shared = Arc::new(self);
         let permits = Arc::new(Semaphore::new(in_flight.get()));
-        while let Some(arrival) = arrivals.recv().await {
+        while let Some(Arrival { due, operation }) = arrivals.recv().await {
             match Arc::clone(&permits).try_acquire_owned() {
                 Ok(permit) => {
                     let requests = Arc::clone(&shared);
                     tokio::spawn(async move {
-                        requests.carry_out(arrival).await;
+                        let late = requests.start.elapsed().saturating_sub(due);
+                        requests.carry_out(operation, due, late).await;
                         drop(permit);
                     });
                 }
-                Err(_) => shared.measurements.recorder().dropped(arrival.due, 1),
+                Err(_) => shared.measurements.recorder().dropped(due, 1),
             }
         }
         let all = u32::try_from(in_flight.get()).unwrap_or(u32::MAX);
@@ -169,16 +179,15 @@ impl Requests {
         let _ = permits.acquire_many(all).await;
     }
 
-    async fn carry_out(&self, arrival: Arrival) {
-        let taken_up = self.start.elapsed();
-        let deadline = (self.start + arrival.due + self.timeout).into();
-        let answer = self.client.carry_out(arrival.operation, deadline).await;
+    /// Carries out a request that is due at `due` from the start, and taken up `late` by so much.
+    pub(crate) async fn carry_out(&self, operation: Operation, due: Duration, late: Duration) {
+        let deadline = (self.start + due + self.timeout).into();
+        let answer = self.client.carry_out(operation, deadline).await;
         let done = self.start.elapsed();
         if let Some(slot) = answer.slot {
             self.measurements.serving().served(slot, WallMicros::now());
         }
-        let outcome = Outcome { due: arrival.due, taken_up, done, answer };
-        outcome.record(&mut self.measurements.recorder());
+        Outcome { due, late, done, answer }.record(&mut self.measurements.recorder());
     }
 }
 

@@ -58,13 +58,13 @@ pub(crate) struct Answer {
     pub(crate) slot: Option<Slot>,
 }
 
-/// A request from due to done; times count from the start of the load.
+/// A request from due to done; moments count from the start of the load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outcome {
-    /// When it was due.
+    /// When it was due: what its latency counts from.
     pub(crate) due: Duration,
-    /// When the generator took it up.
-    pub(crate) taken_up: Duration,
+    /// How much later than it should have the generator took it up.
+    pub(crate) late: Duration,
     /// When its last byte was there, or it was given up.
     pub(crate) done: Duration,
     /// How it ended.
@@ -74,7 +74,7 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Enters it into the figures of the run.
     pub(crate) fn record(&self, recorder: &mut Recorder) {
-        recorder.taken_up(self.due, self.taken_up);
+        recorder.taken_up(self.due, self.due + self.late);
         match self.answer.result {
             Ok(()) => recorder.ok(self.due, self.done, 1),
             Err(failure) => {
@@ -95,7 +95,7 @@ mod tests {
         for failure in [Failure::Status(StatusCode::SERVICE_UNAVAILABLE), Failure::Timeout] {
             let (due, done) = (Duration::from_secs(1), Duration::from_secs(2));
             let answer = Answer { result: Err(failure), slot: None };
-            Outcome { due, taken_up: due, done, answer }.record(&mut recorder);
+            Outcome { due, late: Duration::ZERO, done, answer }.record(&mut recorder);
         }
         let requests = recorder.requests();
         assert_eq!((requests.due, requests.failed, requests.rejected), (2, 2, 1));

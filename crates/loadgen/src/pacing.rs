@@ -1,10 +1,10 @@
 //! The thread that knows when the next request is due, and hands it over at that moment.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::watch;
 use workload::Arrival;
 
 /// The stop flag is looked at this often in a pause without arrivals.
@@ -19,7 +19,7 @@ const LOOK_UP: Duration = Duration::from_millis(50);
 pub(crate) fn pace(
     arrivals: impl Iterator<Item = Arrival>,
     start: Instant,
-    stop: &AtomicBool,
+    stop: &watch::Receiver<bool>,
     due: &Sender<Arrival>,
     mut dropped: impl FnMut(Arrival),
 ) {
@@ -39,8 +39,8 @@ pub(crate) fn pace(
 }
 
 /// Sleeps until that moment; `false` when stopped before.
-fn sleep_until(moment: Instant, stop: &AtomicBool) -> bool {
-    while !stop.load(Ordering::Relaxed) {
+fn sleep_until(moment: Instant, stop: &watch::Receiver<bool>) -> bool {
+    while !*stop.borrow() {
         let left = moment.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return true;
@@ -67,7 +67,7 @@ mod tests {
     fn nothing_is_handed_over_before_it_is_due() {
         let (sender, mut receiver) = tokio::sync::mpsc::channel(100);
         let start = Instant::now() + Duration::from_millis(20);
-        let stop = AtomicBool::new(false);
+        let (_stopper, stop) = watch::channel(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let apart = Duration::from_millis(2);
@@ -87,7 +87,7 @@ mod tests {
     fn what_finds_no_room_is_dropped_and_said() {
         let (sender, _receiver) = tokio::sync::mpsc::channel(3);
         let mut dropped = 0;
-        let stop = AtomicBool::new(false);
+        let (_stopper, stop) = watch::channel(false);
         pace(arrivals(10, Duration::ZERO), Instant::now(), &stop, &sender, |_| dropped += 1);
         assert_eq!(dropped, 7);
     }
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_stop_ends_a_long_pause_at_once() {
         let (sender, _receiver) = tokio::sync::mpsc::channel(3);
-        let stop = AtomicBool::new(true);
+        let (_stopper, stop) = watch::channel(true);
         let start = Instant::now();
         pace(arrivals(1, Duration::ZERO), start + Duration::from_secs(60), &stop, &sender, |_| ());
         assert!(start.elapsed() < Duration::from_secs(1));

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use report::{Recorder, ResultsError, ResultsFolder, Summary, text};
 use workload::OperationSource;
@@ -13,7 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::load::{LoadError, Measurements};
 use crate::objects::{self, ObjectsError};
 use crate::open_files::{self, OpenFilesError};
-use crate::progress::Progress;
+use crate::progress::{Length, Progress};
 use crate::scaler::{Scaler, ScalerError};
 use crate::scenario_file::LoadedScenario;
 use crate::serving::WallMicros;
@@ -112,7 +111,7 @@ impl RunReport {
 /// removed, comes after the results have been written.
 pub async fn run(options: RunOptions, interrupt: Interrupt) -> Result<RunReport, RunError> {
     let RunOptions { scenario: loaded, target, scaler, results } = options;
-    let LoadedScenario { scenario, curve, .. } = &loaded;
+    let LoadedScenario { scenario, offered, .. } = &loaded;
     if scenario.limits.back_to_min && scaler.is_none() {
         return Err(RunError::NeedsScaler);
     }
@@ -127,8 +126,9 @@ pub async fn run(options: RunOptions, interrupt: Interrupt) -> Result<RunReport,
 
     let mut progress = Progress::new();
     let keys = scenario.keys.count;
-    let rate = curve.rate_at(Duration::ZERO);
-    progress.stage("storing", objects::expected(keys, rate));
+    // A rate that nobody knows is taken for the lowest.
+    let rate = offered.first_rps().unwrap_or(0.0);
+    progress.stage("storing", Length::Time(objects::expected(keys, rate)));
     if let Err(error) = objects::store(&client, keys, OperationSource::new(scenario), rate).await {
         // What was stored goes, if it can; the error is the reason to tell.
         let _ = objects::remove(&client, keys, rate).await;
@@ -144,7 +144,7 @@ pub async fn run(options: RunOptions, interrupt: Interrupt) -> Result<RunReport,
         progress,
     };
     let report = session.record(scaler, &folder).await;
-    session.progress.stage("removing", objects::expected(keys, rate));
+    session.progress.stage("removing", Length::Time(objects::expected(keys, rate)));
     let removed = objects::remove(&client, keys, rate).await;
     let report = report?;
     removed?;

@@ -1,16 +1,23 @@
-//! Finds a scenario's file, reads it, and turns it into a load.
+//! Finds the file of a scenario or a trace, reads it, and turns it into a load.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use policy::spec::{ServiceSpec, SpecError};
-use workload::{InstanceCapacity, RateCurve, RateUnit, Scenario, ScenarioError, TimeFactor};
+use workload::{
+    InstanceCapacity, Load, OfferedLoad, PeakInstances, RateUnit, Scenario, ScenarioError,
+    TimeFactor, Trace, TraceError,
+};
+
+/// A trace of two million lines with dates is half of this.
+const MAX_FILE_BYTES: u64 = 128 * 1024 * 1024;
 
 /// A scenario that is ready to run.
 #[derive(Debug, Clone)]
 pub struct LoadedScenario {
     pub(crate) scenario: Scenario,
-    pub(crate) curve: RateCurve,
+    pub(crate) offered: OfferedLoad,
     pub(crate) time_factor: f64,
 }
 
@@ -33,6 +40,18 @@ pub enum ScenarioFileError {
         /// Why.
         source: io::Error,
     },
+    /// A file is too large.
+    #[error("{path} is too large: allowed is up to {MAX_FILE_BYTES} bytes")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The trace is not a good one.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// The peak is not one.
+    #[error("peak = {0}: allowed is above 0 to {max} instances", max = PeakInstances::MAX)]
+    Peak(f64),
     /// The scenario is not a good one.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
@@ -82,28 +101,72 @@ impl LoadedScenario {
         time_factor: f64,
         seed: Option<u64>,
     ) -> Result<Self, ScenarioFileError> {
+        let scenario = Scenario::parse(&path.display().to_string(), &read(path)?)?;
+        let needs_capacity = match &scenario.load {
+            Load::Phases(phases) => phases.unit == RateUnit::Instances,
+            Load::Stages(_) => false,
+            Load::Trace(_) => true,
+        };
+        let capacity = if needs_capacity { capacity(services, &scenario.service)? } else { None };
+        Self::new(scenario, capacity, time_factor, seed)
+    }
+
+    /// Reads a trace or a pace file as the load of a service. Its busiest moment becomes `peak`
+    /// instances' worth of load; without a peak, counts are scaled to ten instances' worth and a
+    /// pace file keeps its rates. `services` is the folder of the services' files: the service's
+    /// says what one instance serves.
+    ///
+    /// # Errors
+    /// When a file, the peak or the time factor is not good; nothing has been sent then.
+    pub fn of_trace(
+        path: &Path,
+        peak: Option<f64>,
+        services: &Path,
+        service: &str,
+        time_factor: f64,
+        seed: Option<u64>,
+    ) -> Result<Self, ScenarioFileError> {
+        let peak = peak
+            .map(|peak| PeakInstances::new(peak).ok_or(ScenarioFileError::Peak(peak)))
+            .transpose()?;
+        let trace = Trace::parse(&path.display().to_string(), &read(path)?)?;
+        let scenario = Scenario::of_trace(path, service, trace, peak);
+        Self::new(scenario, capacity(services, service)?, time_factor, seed)
+    }
+
+    fn new(
+        mut scenario: Scenario,
+        capacity: Option<InstanceCapacity>,
+        time_factor: f64,
+        seed: Option<u64>,
+    ) -> Result<Self, ScenarioFileError> {
         let factor =
             TimeFactor::new(time_factor).ok_or(ScenarioFileError::TimeFactor(time_factor))?;
-        let mut scenario = Scenario::parse(&path.display().to_string(), &read(path)?)?;
         scenario.seed = seed.unwrap_or(scenario.seed);
         let scenario = scenario.shortened(factor);
-        let capacity = match scenario.unit {
-            RateUnit::RequestsPerSecond => None,
-            RateUnit::Instances => {
-                let path = services.join(format!("{}.toml", scenario.service));
-                let spec = ServiceSpec::parse(&read(&path)?)
-                    .map_err(|source| ScenarioFileError::Service { path, source })?;
-                InstanceCapacity::new(spec.capacity.requests_per_second)
-            }
-        };
-        let curve = scenario.curve(capacity)?;
-        Ok(Self { scenario, curve, time_factor })
+        let offered = scenario.offered(capacity)?;
+        Ok(Self { scenario, offered, time_factor })
     }
 }
 
+/// What one instance of a service serves, as the service's file says.
+fn capacity(services: &Path, service: &str) -> Result<Option<InstanceCapacity>, ScenarioFileError> {
+    let path = services.join(format!("{service}.toml"));
+    let spec = ServiceSpec::parse(&read(&path)?)
+        .map_err(|source| ScenarioFileError::Service { path, source })?;
+    Ok(InstanceCapacity::new(spec.capacity.requests_per_second))
+}
+
 fn read(path: &Path) -> Result<String, ScenarioFileError> {
-    std::fs::read_to_string(path)
-        .map_err(|source| ScenarioFileError::Read { path: path.to_owned(), source })
+    let unread = |source| ScenarioFileError::Read { path: path.to_owned(), source };
+    let mut text = String::new();
+    // Devices and pipes do not tell their size beforehand.
+    let file = File::open(path).map_err(unread)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(unread)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(ScenarioFileError::TooLarge { path: path.to_owned() });
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -121,11 +184,12 @@ mod tests {
         let folder = root().join("loadgen/scenarios");
         let path = LoadedScenario::find(&folder, "ramp").unwrap();
         let loaded = LoadedScenario::read(&path, &folder, 0.1, Some(9)).unwrap();
-        assert_eq!((loaded.scenario.seed, loaded.curve.duration()), (9, Duration::from_secs(18)));
+        assert_eq!(loaded.scenario.seed, 9);
+        assert_eq!(loaded.offered.duration(), Some(Duration::from_secs(18)));
         let error = LoadedScenario::find(&folder, "rmap").unwrap_err();
         insta::assert_snapshot!(
             error,
-            @"there is no scenario `rmap`: allowed is burst-from-zero, ramp, reload-vs-runtime, sine, soak, spike, staircase, steps, two-a-second"
+            @"there is no scenario `rmap`: allowed is burst-from-zero, ramp, reload-vs-runtime, seven-stages, sine, soak, spike, staircase, steps, two-a-second"
         );
     }
 
@@ -138,8 +202,72 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let loaded = LoadedScenario::read(&path, &root().join("services"), 1.0, None).unwrap();
         // An object store serves 50 requests/s.
-        assert!((loaded.curve.rate_at(Duration::ZERO) - 100.0).abs() < 1e-9);
+        assert!((loaded.offered.first_rps().unwrap() - 100.0).abs() < 1e-9);
         let error = LoadedScenario::read(&path, folder.path(), 1.0, None).unwrap_err();
         assert!(error.to_string().contains("object-store.toml cannot be read"), "{error}");
+    }
+
+    #[test]
+    fn a_trace_is_a_load_in_multiples_of_an_instance() {
+        let trace = root().join("loadgen/traces/azure_llm_2023_code_per_second.csv");
+        let of = |peak, service, factor| {
+            LoadedScenario::of_trace(&trace, peak, &root().join("services"), service, factor, None)
+        };
+        let loaded = of(Some(3.0), "object-store", 0.1).unwrap();
+        assert_eq!(loaded.scenario.name, "azure_llm_2023_code_per_second");
+        assert_eq!(loaded.offered.duration(), Some(Duration::from_millis(343_700)));
+        // Its first second has one request of the 67 of its busiest one; that asks for 150.
+        assert!((loaded.offered.first_rps().unwrap() - 150.0 / 67.0).abs() < 1e-9);
+        let refusal = |peak, service, factor| of(peak, service, factor).unwrap_err().to_string();
+        insta::assert_snapshot!(
+            refusal(Some(0.0), "object-store", 1.0),
+            @"peak = 0: allowed is above 0 to 750 instances"
+        );
+        insta::assert_snapshot!(
+            refusal(None, "object-store", 2.0),
+            @"--time-factor = 2: allowed is above 0 to 1"
+        );
+        assert!(refusal(None, "nothing", 1.0).ends_with("nothing.toml cannot be read"));
+    }
+
+    #[test]
+    fn a_trace_that_cannot_be_offered_is_refused_with_its_line_or_a_way_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let refusal = |text: &[u8]| {
+            let path = folder.path().join("t.csv");
+            std::fs::write(&path, text).unwrap();
+            let services = root().join("services");
+            let loaded =
+                LoadedScenario::of_trace(&path, None, &services, "object-store", 1.0, None);
+            let error = loaded.unwrap_err().to_string();
+            error.replace(&folder.path().display().to_string(), "")
+        };
+        let cases: [&[u8]; 5] = [
+            b"second,requests\n0,1\n1,2\n3,4\n",
+            b"second,requests\n0,1\n1,-2\n",
+            b"",
+            b"time,rate\n0,1\n172800,0\n",
+            b"second,requests\n0,1\n1,\xff\n",
+        ];
+        let messages = cases.map(refusal).join("\n");
+        insta::assert_snapshot!(messages, @r"
+        /t.csv, line 4: second is `3`: allowed is 1 s after the line before, like the first two, and it is 2 s: fill gaps with lines of 0
+        /t.csv, line 3: requests is `-2`: allowed is a number from 0 to 1000000000
+        /t.csv, line 1: the header is ``: allowed is a column of times first and `requests` last, or `time,rate`
+        t lasts 172800 s: allowed is up to 86400 s (a day): give a time factor of 0.5 or less
+        /t.csv cannot be read
+        ");
+        let endless = LoadedScenario::of_trace(
+            Path::new("/dev/zero"),
+            None,
+            &root().join("services"),
+            "object-store",
+            1.0,
+            None,
+        );
+        insta::assert_snapshot!(
+            endless.unwrap_err(),
+            @"/dev/zero is too large: allowed is up to 134217728 bytes"
+        );
     }
 }

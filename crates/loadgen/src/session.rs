@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use report::{ResultsError, ResultsFolder};
 use tokio::time::{Interval, MissedTickBehavior};
-use workload::Arrivals;
+use workload::OfferedLoad;
 
 use crate::client::Client;
 use crate::figures::Finished;
 use crate::follow::{self, Before, Followed, Follower};
 use crate::interrupt::Interrupt;
-use crate::load::{self, Load, LoadEnd, Measurements, RunningLoad};
-use crate::progress::Progress;
+use crate::load::{self, LoadEnd, Measurements, RunningLoad};
+use crate::progress::{Length, Progress};
 use crate::run::{Ending, RunError, RunReport};
 use crate::scaler::Scaler;
 use crate::scenario_file::LoadedScenario;
@@ -52,7 +52,7 @@ impl Session<'_> {
         scaler: Option<Scaler>,
         folder: &ResultsFolder,
     ) -> Result<RunReport, RunError> {
-        let LoadedScenario { scenario, curve, time_factor } = self.loaded;
+        let LoadedScenario { scenario, offered: load, time_factor } = self.loaded;
         let before = match scaler {
             Some(scaler) => Some(Before::look(scaler, &scenario.service).await?),
             None => None,
@@ -61,10 +61,8 @@ impl Session<'_> {
             (Instant::now() + LEAD, WallMicros::now().timestamp().after(LEAD));
         let mut follower =
             before.map(|before| Follower::new(before, started_at, Arc::clone(&self.measurements)));
-        let arrivals = Arrivals::new(scenario, curve.clone());
-        let load = Load { arrivals, in_flight: scenario.in_flight, timeout: scenario.timeout };
         let (client, shared) = (Arc::clone(&self.client), Arc::clone(&self.measurements));
-        let running = load::offer(load, start, client, shared)?;
+        let running = load::offer(scenario, load, start, client, shared)?;
         let offered = self.while_offered(running, start, follower.as_mut()).await?;
         let settled = match follower.as_mut() {
             Some(follower) => self.settle(start, offered.lasted, follower).await,
@@ -78,6 +76,7 @@ impl Session<'_> {
         let finished = Finished {
             name: folder.name(),
             scenario,
+            load,
             time_factor: *time_factor,
             start: started_at,
             offered: offered.lasted,
@@ -100,8 +99,14 @@ impl Session<'_> {
         start: Instant,
         mut follower: Option<&mut Follower>,
     ) -> Result<Offered, RunError> {
-        let whole = self.loaded.curve.duration();
-        self.progress.stage("load", whole);
+        let load = &self.loaded.offered;
+        self.progress.stage(
+            "load",
+            match load {
+                OfferedLoad::Open(open) => Length::Time(open.curve.duration()),
+                OfferedLoad::Closed(stages) => Length::Requests(stages.requests()),
+            },
+        );
         let mut turns = turns();
         let mut stopped = None;
         let end = loop {
@@ -115,6 +120,7 @@ impl Session<'_> {
                 _ = turns.tick() => self.look(start.elapsed(), follower.as_deref_mut()).await,
             }
         };
+        let whole = load.duration().unwrap_or(end.lasted);
         Ok(Offered { end, lasted: stopped.map_or(whole, |at| at.min(whole)) })
     }
 
@@ -127,7 +133,7 @@ impl Session<'_> {
     ) -> Settled {
         let allowed = self.loaded.scenario.settle;
         let load_over = start + offered;
-        self.progress.stage("settling", allowed);
+        self.progress.stage("settling", Length::Time(allowed));
         let mut turns = turns();
         let mut back_to_min_s = None;
         while load_over.elapsed() < allowed && !self.interrupt.is_requested() {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use policy::bounds::{Bounds, BoundsError};
 use policy::spec::ServiceSpec;
 use workload::{
-    InstanceCapacity, Scenario, ScenarioError, TimeFactor, Trace, TraceError, TraceKind,
+    InstanceCapacity, OfferedLoad, Scenario, ScenarioError, TimeFactor, Trace, TraceError,
+    TraceKind, trace_name,
 };
 
 use crate::load::Load;
@@ -136,6 +137,9 @@ impl Folders {
         load.seed = choices.seed.unwrap_or(load.seed);
         let mut setup = Setup::suited(spec, &policy_name(choices), load, host);
         setup.detail = choices.detail.unwrap_or(setup.detail);
+        let closed = matches!(setup.load.offered, OfferedLoad::Closed(_));
+        let allowed = "requests: the threads of a closed load wait for the answer to each";
+        check(!closed || setup.detail == Detail::Requests, "detail", "fluid", allowed)?;
         if let Some(ms) = choices.tick_ms {
             check((20..=60_000).contains(&ms), "tick-ms", ms, "20 to 60000")?;
             setup.tick = Duration::from_millis(ms);
@@ -170,8 +174,9 @@ impl Folders {
         let scenario = Scenario::parse(&path.display().to_string(), &read(&path)?)?;
         let scenario = scenario.shortened(factor);
         let spec = self.service(&scenario.service, choices)?;
-        let curve = scenario.curve(InstanceCapacity::new(spec.capacity.requests_per_second))?;
-        Ok((spec, Load::of_scenario(&scenario, curve, factor)))
+        let capacity = InstanceCapacity::new(spec.capacity.requests_per_second);
+        let offered = scenario.offered(capacity)?;
+        Ok((spec, Load::of_scenario(&scenario, offered, factor)))
     }
 
     fn trace(
@@ -197,8 +202,7 @@ impl Folders {
                 trace.scaled_to(peak * spec.capacity.requests_per_second)?
             }
         };
-        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("trace");
-        Ok((spec, Load::of_trace(name, &trace, factor)))
+        Ok((spec, Load::of_trace(&trace_name(path), &trace, factor)))
     }
 
     fn service(&self, name: &str, choices: &Choices) -> Result<ServiceSpec, InputError> {

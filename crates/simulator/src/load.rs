@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use policy::time::Timestamp;
-use workload::{Limits, Pacing, RateCurve, Scenario, TimeFactor, Trace};
+use workload::{Limits, OfferedLoad, OpenLoad, Pacing, RateCurve, Scenario, TimeFactor, Trace};
 
 /// A load, ready to be simulated.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,10 +12,8 @@ pub struct Load {
     pub name: String,
     /// Everything random follows from this number.
     pub seed: u64,
-    /// How arrivals are spread below the rate.
-    pub pacing: Pacing,
-    /// The offered rate over time.
-    pub curve: RateCurve,
+    /// When requests are due.
+    pub offered: OfferedLoad,
     /// What the durations were multiplied by.
     pub time_factor: f64,
     /// What is due before this moment is left out of every figure.
@@ -36,13 +34,12 @@ pub struct Load {
 const MONDAY: Timestamp = Timestamp::from_millis(1_767_571_200_000);
 
 impl Load {
-    /// The load of a scenario, whose phases have become `curve`.
-    pub fn of_scenario(scenario: &Scenario, curve: RateCurve, factor: TimeFactor) -> Self {
+    /// The load of a scenario, which has become `offered`.
+    pub fn of_scenario(scenario: &Scenario, offered: OfferedLoad, factor: TimeFactor) -> Self {
         Self {
             name: scenario.name.clone(),
             seed: scenario.seed,
-            pacing: scenario.pacing,
-            curve,
+            offered,
             time_factor: factor.get(),
             warm_up: scenario.warm_up,
             settle: scenario.settle,
@@ -58,8 +55,7 @@ impl Load {
         Self {
             name: name.to_owned(),
             seed,
-            pacing: Pacing::Poisson,
-            curve,
+            offered: OfferedLoad::Open(OpenLoad { pacing: Pacing::Poisson, curve }),
             time_factor: 1.0,
             warm_up: Duration::ZERO,
             settle: Duration::ZERO,

@@ -9,6 +9,7 @@ use report::summary::{
     CountLimit, Generator, Instances, Limits, Percentiles, Requests, Scaling, Summary, TimeLimit,
 };
 use report::{FleetHistory, Recorder, ResultsError, RunSeries, SecondRow};
+use workload::OfferedLoad;
 
 use crate::load::Load;
 use crate::model::HostModel;
@@ -68,8 +69,12 @@ pub enum RunError {
 impl Setup {
     /// A run whose detail and tick suit the load: what is long or dense is looked at less closely.
     pub fn suited(spec: ServiceSpec, policy: &str, load: Load, host: HostModel) -> Self {
-        let few = load.curve.total() <= MOST_SINGLE_REQUESTS;
-        let short = load.curve.duration() <= LONGEST_AT_SCALERS_TICK;
+        let few = match &load.offered {
+            OfferedLoad::Open(_) => load.offered.requests() <= MOST_SINGLE_REQUESTS,
+            // There is no other way to look at it.
+            OfferedLoad::Closed(_) => true,
+        };
+        let short = load.offered.duration().is_none_or(|d| d <= LONGEST_AT_SCALERS_TICK);
         Self {
             spec,
             policy: policy.to_owned(),
@@ -85,9 +90,9 @@ impl Setup {
         format!("simulated-{}-{}", self.load.name, self.policy)
     }
 
-    /// Whether it is too long for a row a second.
+    /// Whether it is too long for a row a second; a closed load lasts a day at most.
     fn is_long(&self) -> bool {
-        self.load.curve.duration() > LONGEST_WITH_ROWS
+        self.load.offered.duration().is_some_and(|d| d > LONGEST_WITH_ROWS)
     }
 
     /// Runs it. Each tick that is worth keeping goes to `keep`, as the scaler's record has it.
@@ -125,6 +130,8 @@ struct Course {
     /// From the start of the load on.
     history: Option<FleetHistory>,
     sequence: u64,
+    /// How long load was offered, once that is known.
+    offered: Duration,
     /// From the end of the load to the end of the run, and to the lower bound.
     settled: Duration,
     back_to_min_s: Option<f64>,
@@ -133,10 +140,10 @@ struct Course {
 impl Course {
     /// Whether there is more to come: load, requests under way, or a fleet that has not settled.
     fn is_on(&mut self, simulation: &Simulation, load: &Load) -> bool {
-        let (elapsed, whole) = (simulation.elapsed(), load.curve.duration());
-        if elapsed < whole || !simulation.is_idle() {
-            return true;
-        }
+        let elapsed = simulation.elapsed();
+        let over = simulation.load_end().filter(|end| elapsed >= *end && simulation.is_idle());
+        let Some(whole) = over else { return true };
+        self.offered = whole;
         if load.settle == Duration::ZERO {
             return false;
         }
@@ -177,7 +184,7 @@ struct Finished<'a> {
 impl Finished<'_> {
     fn figures(&self, simulation: &mut Simulation) -> (Summary, RunSeries) {
         let load = &self.setup.load;
-        let offered = load.curve.duration();
+        let offered = self.course.offered;
         let end_s = (offered + self.course.settled).as_secs_f64();
         let requests = self.recorder.requests();
         let warm_up = load.warm_up.min(offered);
@@ -228,14 +235,14 @@ impl Finished<'_> {
                 self.setup.spec.name, load.seed
             ),
             warm_up_s: summary.warm_up_s,
-            load_end_s: load.curve.duration().as_secs_f64(),
+            load_end_s: self.course.offered.as_secs_f64(),
             rows,
             fleet: fleet.to_vec(),
         }
     }
 
     fn conditions(&self) -> BTreeMap<String, String> {
-        let Setup { spec, policy, detail, tick, .. } = self.setup;
+        let Setup { spec, policy, load, detail, tick, .. } = self.setup;
         let requests = match detail {
             Detail::Requests => "one by one",
             Detail::Fluid => "as amounts",
@@ -244,6 +251,7 @@ impl Finished<'_> {
         BTreeMap::from([
             condition("service", spec.name.to_string()),
             condition("policy", policy.clone()),
+            condition("load", load.offered.to_string()),
             condition(
                 "bounds",
                 format!("{} to {} instances", spec.bounds.min(), spec.bounds.max()),

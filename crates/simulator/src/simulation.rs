@@ -17,13 +17,13 @@ use policy::time::Timestamp;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use report::Recorder;
-use workload::DueTimes;
+use workload::{DueTimes, OfferedLoad};
 
 use crate::containers::{Containers, Ended};
 use crate::load::Load;
 use crate::model::{Faults, HostModel, InstanceLimits};
 use crate::moment::Moment;
-use crate::plant::{Figures, FluidPlant, Log, Plant, RequestPlant, Rules};
+use crate::plant::{Clients, Figures, FluidPlant, Log, Plant, RequestPlant, Rules};
 
 /// Silence before the load, in which a policy gets to know its service as the scaler's did that ran
 /// before an experiment.
@@ -50,6 +50,9 @@ pub enum SimulationError {
     /// The service asks for more instances than a host has slots.
     #[error(transparent)]
     Slots(#[from] SlotsError),
+    /// Amounts have no threads that wait for answers.
+    #[error("a closed load is simulated request by request: take detail=requests")]
+    ClosedInAmounts,
     /// A plan does what none may: a fault of the policy or the planner.
     #[error("{seconds} s after the start of the load, a plan breaks a rule: {violation}")]
     Violation {
@@ -88,6 +91,8 @@ pub struct Simulation {
     /// The slots of the service, in the order of use.
     slots: Vec<Slot>,
     load_start: Moment,
+    /// How long the load lasts, where that does not depend on the answers.
+    duration: Option<Duration>,
     /// The time of day at the start of the load, and how far the clock has been set since.
     began: Timestamp,
     clock_set_ms: i64,
@@ -108,7 +113,8 @@ impl Simulation {
     /// loop takes a turn each `tick`, and one whenever an action ends.
     ///
     /// # Errors
-    /// The service needs more slots than there are.
+    /// The service needs more slots than there are, or the load is closed and `detail` has no
+    /// requests.
     pub fn new(
         spec: ServiceSpec,
         load: &Load,
@@ -127,15 +133,20 @@ impl Simulation {
         // Each source of chance has its own stream, so that a fault leaves the arrivals as they are.
         let [service_seed, host_seed, fault_seed] =
             [b"service_", b"host____", b"faults__"].map(|tag| load.seed ^ u64::from_le_bytes(*tag));
-        let plant = match detail {
-            Detail::Requests => {
-                let due_times = DueTimes::new(load.pacing, load.seed, load.curve.clone());
-                let plant = RequestPlant::new(rules, due_times, load_start, service_seed);
-                Plant::Requests(Box::new(plant))
+        let requests =
+            |clients| Plant::Requests(Box::new(RequestPlant::new(rules, clients, service_seed)));
+        let plant = match (load.offered.clone(), detail) {
+            (OfferedLoad::Open(open), Detail::Requests) => {
+                requests(Clients::open(DueTimes::new(load.seed, open), load_start))
             }
-            Detail::Fluid => {
-                let shape = (load.pacing, load.curve.clone());
-                Plant::Fluid(Box::new(FluidPlant::new(rules, shape, load_start, service_seed)))
+            (OfferedLoad::Closed(stages), Detail::Requests) => {
+                requests(Clients::closed(stages, load.seed, load_start))
+            }
+            (OfferedLoad::Open(open), Detail::Fluid) => {
+                Plant::Fluid(Box::new(FluidPlant::new(rules, open, load_start, service_seed)))
+            }
+            (OfferedLoad::Closed(_), Detail::Fluid) => {
+                return Err(SimulationError::ClosedInAmounts);
             }
         };
         let mut simulation = Self {
@@ -149,6 +160,7 @@ impl Simulation {
             host,
             rng: Xoshiro256PlusPlus::seed_from_u64(fault_seed),
             load_start,
+            duration: load.offered.duration(),
             began: load.began,
             clock_set_ms: 0,
             now: Moment::default(),
@@ -200,6 +212,12 @@ impl Simulation {
     /// Time since the start of the load; zero before it.
     pub fn elapsed(&self) -> Duration {
         self.now.since(self.load_start)
+    }
+
+    /// How long the load lasted, or will last; unknown of a closed one that is not over.
+    pub fn load_end(&self) -> Option<Duration> {
+        let closed = || Some(self.plant.over_at()?.since(self.load_start));
+        self.duration.or_else(closed)
     }
 
     /// Whether the load has started.

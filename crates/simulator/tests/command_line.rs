@@ -50,6 +50,7 @@ fn bad_input_is_exit_code_2_with_what_is_allowed() {
         (vec!["ramp", "policy=magic"], "there is no policy `magic`: allowed is default,"),
         (vec!["ramp", "polcy=x"], "`polcy=x`: allowed before `=` is trace, policy,"),
         (vec!["ramp", "peak=2"], "peak = given: allowed is with a trace only"),
+        (vec!["seven-stages", "detail=fluid"], "detail = fluid: allowed is requests: the threads"),
         (vec!["ramp", "tick-ms=1"], "tick-ms = 1: allowed is 20 to 60000"),
     ];
     for (words, message) in cases {

@@ -127,12 +127,43 @@ fn two_a_second_asks_for_nothing() {
 }
 
 #[test]
+fn a_closed_load_lasts_as_long_as_its_answers_make_it_last() {
+    let run = |choices| {
+        let setup = scenario("seven-stages", &choices);
+        assert_eq!(bytes(&setup), bytes(&setup));
+        setup.run(|_| Ok(())).unwrap()
+    };
+    let whole = run(Choices::default());
+    let summary = &whole.summary;
+    assert_eq!((summary.requests.due, summary.requests.ok), (7_670, 7_670));
+    // The mean delays of the stages' threads come to 216 s, their answers to some seconds more.
+    assert!((200.0..260.0).contains(&summary.duration_s), "{}", summary.duration_s);
+    assert!((whole.series.load_end_s - summary.duration_s).abs() < 1e-9);
+    assert!(summary.instances.max.is_some_and(|max| max >= 5), "{:?}", summary.instances);
+    assert_eq!(summary.conditions["load"], "closed, 10 threads at most");
+    let short = run(Choices { time_factor: Some(0.1), ..Choices::default() }).summary;
+    assert_eq!(short.requests.due, 7_670);
+    assert!(short.duration_s < summary.duration_s / 2.0, "{}", short.duration_s);
+}
+
+#[test]
+fn a_closed_load_is_not_simulated_in_amounts() {
+    let mut setup = scenario("seven-stages", &Choices::default());
+    setup.detail = Detail::Fluid;
+    let error = setup.run(|_| Ok(())).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a closed load is simulated request by request: take detail=requests"
+    );
+}
+
+#[test]
 fn a_trace_is_scaled_to_its_peak() {
     let path = root().join("loadgen/traces/azure_llm_2023_code_per_second.csv");
     let choices = Choices { peak: Some(3.0), ..Choices::default() };
     let setup = folders().setup(&Source::Trace(path), &choices).unwrap();
-    assert!((setup.load.curve.rate_at(Duration::ZERO) - 150.0 / 67.0).abs() < 1e-9);
-    assert_eq!(setup.load.curve.duration(), Duration::from_secs(3_437));
+    assert!((setup.load.offered.first_rps().unwrap() - 150.0 / 67.0).abs() < 1e-9);
+    assert_eq!(setup.load.offered.duration(), Some(Duration::from_secs(3_437)));
     let ticks = std::cell::Cell::new(0_u64);
     let count = |tick: &Tick| {
         ticks.set(ticks.get() + 1);
@@ -194,7 +225,8 @@ proptest! {
         let mut simulation = Simulation::new(store(), &load, host, detail, tick).unwrap();
         let mut recorder = Recorder::new(Duration::ZERO, load.timeout).without_rows();
         let mut turn = 0_usize;
-        while simulation.elapsed() < load.curve.duration() {
+        let whole = load.offered.duration().unwrap();
+        while simulation.elapsed() < whole {
             if simulation.has_started() && turn.is_multiple_of(50) {
                 let (min, max) = bounds[turn / 50 % bounds.len()];
                 simulation.set_bounds(Bounds::new(min, max).unwrap()).unwrap();
@@ -209,7 +241,7 @@ proptest! {
         // What came is served, waits, or has failed: nothing else is under way after its time.
         let waiting = simulation.under_way();
         let before = recorder.requests();
-        while simulation.elapsed() < load.curve.duration() + Duration::from_secs(25) {
+        while simulation.elapsed() < whole + Duration::from_secs(25) {
             simulation.turn(&mut recorder).unwrap();
         }
         prop_assert_eq!(simulation.under_way(), 0);

@@ -6,9 +6,11 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rand_distr::Exp1;
 
+use crate::offered::OpenLoad;
 use crate::operation::{Operation, OperationSource};
+use crate::phases::Pacing;
 use crate::rate::RateCurve;
-use crate::scenario::{Pacing, Scenario};
+use crate::scenario::Scenario;
 
 /// A request and when it is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +35,9 @@ pub struct DueTimes {
 }
 
 impl DueTimes {
-    /// The due times of a load of this shape.
-    pub fn new(pacing: Pacing, seed: u64, curve: RateCurve) -> Self {
+    /// The due times of an open load.
+    pub fn new(seed: u64, load: OpenLoad) -> Self {
+        let OpenLoad { pacing, curve } = load;
         // Even arrivals stand in the middle of their interval, so that the first is not at once.
         let count = match pacing {
             Pacing::Poisson => 0.0,
@@ -64,10 +67,10 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// The arrivals of `scenario`, whose load is `curve`.
-    pub fn new(scenario: &Scenario, curve: RateCurve) -> Self {
+    /// The arrivals of `scenario`, whose load has become `load`.
+    pub fn new(scenario: &Scenario, load: OpenLoad) -> Self {
         Self {
-            due_times: DueTimes::new(scenario.pacing, scenario.seed, curve),
+            due_times: DueTimes::new(scenario.seed, load),
             operations: OperationSource::new(scenario),
         }
     }
@@ -87,6 +90,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
+    use crate::offered::OfferedLoad;
 
     fn scenario(lines: &str) -> Scenario {
         let text = format!("name = \"t\"\nservice = \"object-store\"\nseed = 7\n{lines}");
@@ -94,7 +98,10 @@ mod tests {
     }
 
     fn arrivals(scenario: &Scenario) -> Vec<Arrival> {
-        Arrivals::new(scenario, scenario.curve(None).unwrap()).collect()
+        let OfferedLoad::Open(open) = scenario.offered(None).unwrap() else {
+            panic!("phases are an open load")
+        };
+        Arrivals::new(scenario, open).collect()
     }
 
     const CONSTANT: &str = "[[phases]]\nkind = \"constant\"\nduration_s = 100\nrate = 100\n";

@@ -1,20 +1,19 @@
 //! From a scenario file's raw values to a checked [`Scenario`], with the bounds of each.
 
+mod load;
+
 use std::fmt::Display;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::rate::Segment;
-use crate::raw::{RawKeys, RawLimits, RawMix, RawPacing, RawPhase, RawScenario, RawSize, RawUnit};
-use crate::scenario::{Keys, Limits, Mix, Pacing, Phase, RateUnit, Scenario, Sizes};
+use crate::raw::{RawKeys, RawLimits, RawMix, RawScenario, RawSize};
+use crate::scenario::{Keys, Limits, Mix, Scenario, Sizes, TimeFactor};
 
 /// Load is offered for a day at most.
 const MAX_DURATION_S: f64 = 86_400.0;
 /// No rate is above this many requests per second, about what one core can send.
 const MAX_RATE: f64 = 100_000.0;
-const MAX_INSTANCES: f64 = 1_000.0;
-const MAX_PHASES: usize = 1_000;
 const MAX_SETTLE_S: f64 = 3_600.0;
 const MAX_TIMEOUT_MS: f64 = 600_000.0;
 const MAX_IN_FLIGHT: f64 = 16_384.0;
@@ -64,6 +63,19 @@ pub enum ScenarioError {
         /// Its highest rate, in requests per second.
         rate: f64,
     },
+    /// A trace that a run would not come to the end of.
+    #[error(
+        "{scenario} lasts {seconds} s: allowed is up to {MAX_DURATION_S} s (a day): give a time \
+         factor of {factor} or less"
+    )]
+    TooLong {
+        /// The trace's name.
+        scenario: String,
+        /// How long it lasts, in seconds.
+        seconds: f64,
+        /// The largest factor that makes it short enough.
+        factor: f64,
+    },
 }
 
 /// Parses and checks the text of a scenario.
@@ -73,13 +85,32 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
     Check { file }.scenario(raw)
 }
 
-/// Refuses a load that an instance's capacity has made too fast.
-pub(crate) fn check_resolved(scenario: &str, segments: &[Segment]) -> Result<(), ScenarioError> {
-    let rate = segments.iter().map(Segment::peak).fold(0.0, f64::max);
+/// Refuses a load that an instance's capacity has made too fast, given its rates.
+pub(crate) fn check_rate(
+    scenario: &str,
+    rates: impl IntoIterator<Item = f64>,
+) -> Result<(), ScenarioError> {
+    let rate = rates.into_iter().fold(0.0, f64::max);
     if rate <= MAX_RATE {
         return Ok(());
     }
     Err(ScenarioError::TooFast { scenario: scenario.to_owned(), rate })
+}
+
+/// Refuses a load of that length when a factor leaves it too long.
+pub(crate) fn check_span(
+    scenario: &str,
+    whole: Duration,
+    factor: TimeFactor,
+) -> Result<(), ScenarioError> {
+    let whole_s = whole.as_secs_f64();
+    let seconds = whole_s * factor.get();
+    if seconds <= MAX_DURATION_S {
+        return Ok(());
+    }
+    // Rounded down to what a person types; the longest trace, ten years, needs 0.000273.
+    let factor = (MAX_DURATION_S / whole_s * 1e6).floor() / 1e6;
+    Err(ScenarioError::TooLong { scenario: scenario.to_owned(), seconds, factor })
 }
 
 /// Turns raw values into checked ones; it knows the file for its errors.
@@ -91,31 +122,16 @@ impl Check<'_> {
     fn scenario(&self, raw: RawScenario) -> Result<Scenario, ScenarioError> {
         self.name("name", &raw.name)?;
         self.name("service", &raw.service)?;
-        let unit = match raw.unit {
-            RawUnit::RequestsPerSecond => RateUnit::RequestsPerSecond,
-            RawUnit::Instances => RateUnit::Instances,
-        };
-        let phases = self.phases(unit, &raw.phases)?;
-        let duration: Duration = phases.iter().map(Phase::duration).sum();
-        let total_s = duration.as_secs_f64();
-        self.within("the sum of phases.duration_s", total_s, 0.0..=MAX_DURATION_S)?;
-        if raw.warm_up_s >= total_s {
-            return Err(self.refuse("warm_up_s", raw.warm_up_s, "less than all phases last"));
-        }
         self.within("in_flight", f64::from(raw.in_flight), 1.0..=MAX_IN_FLIGHT)?;
         self.within("timeout_ms", f64::from(raw.timeout_ms), 1.0..=MAX_TIMEOUT_MS)?;
         let limits = self.limits(&raw)?;
+        let load = self.load(&raw)?;
         Ok(Scenario {
             name: raw.name,
             description: raw.description,
             service: raw.service,
             seed: raw.seed,
-            pacing: match raw.pacing {
-                RawPacing::Poisson => Pacing::Poisson,
-                RawPacing::Even => Pacing::Even,
-            },
-            unit,
-            phases,
+            load,
             warm_up: self.seconds("warm_up_s", raw.warm_up_s, 0.0..=MAX_DURATION_S)?,
             settle: self.seconds("settle_s", raw.settle_s, 0.0..=MAX_SETTLE_S)?,
             timeout: Duration::from_millis(raw.timeout_ms.into()),
@@ -124,59 +140,6 @@ impl Check<'_> {
             keys: self.keys(&raw.keys)?,
             sizes: self.sizes(&raw.size)?,
             limits,
-        })
-    }
-
-    fn phases(&self, unit: RateUnit, raw: &[RawPhase]) -> Result<Vec<Phase>, ScenarioError> {
-        if raw.is_empty() || raw.len() > MAX_PHASES {
-            let allowed = format!("1 to {MAX_PHASES} of them");
-            return Err(self.refuse("the number of phases", raw.len(), &allowed));
-        }
-        let max_rate = match unit {
-            RateUnit::RequestsPerSecond => MAX_RATE,
-            RateUnit::Instances => MAX_INSTANCES,
-        };
-        raw.iter().enumerate().map(|(i, p)| self.phase(i, max_rate, p)).collect()
-    }
-
-    fn phase(&self, index: usize, max_rate: f64, raw: &RawPhase) -> Result<Phase, ScenarioError> {
-        let key = |name: &str| format!("phases[{index}].{name}");
-        let rate = |name: &str, value: f64| self.within(&key(name), value, 0.0..=max_rate);
-        let span = |name: &str, value: f64, max: f64| {
-            self.seconds(&key(name), value, 0.001..=max.max(0.001))
-        };
-        Ok(match *raw {
-            RawPhase::Constant { duration_s, rate: level } => Phase::Constant {
-                duration: span("duration_s", duration_s, MAX_DURATION_S)?,
-                rate: rate("rate", level)?,
-            },
-            RawPhase::Ramp { duration_s, from, to } => Phase::Ramp {
-                duration: span("duration_s", duration_s, MAX_DURATION_S)?,
-                from: rate("from", from)?,
-                to: rate("to", to)?,
-            },
-            RawPhase::Steps { duration_s, from, to, steps } => {
-                self.within(&key("steps"), f64::from(steps), 2.0..=1_000.0)?;
-                Phase::Steps {
-                    duration: span("duration_s", duration_s, MAX_DURATION_S)?,
-                    from: rate("from", from)?,
-                    to: rate("to", to)?,
-                    steps,
-                }
-            }
-            RawPhase::Spike { duration_s, base, peak, peak_start_s, peak_s } => Phase::Spike {
-                duration: span("duration_s", duration_s, MAX_DURATION_S)?,
-                base: rate("base", base)?,
-                peak: rate("peak", peak)?,
-                peak_start: self.seconds(&key("peak_start_s"), peak_start_s, 0.0..=duration_s)?,
-                peak_duration: span("peak_s", peak_s, duration_s - peak_start_s)?,
-            },
-            RawPhase::Sine { duration_s, mean, amplitude, period_s } => Phase::Sine {
-                duration: span("duration_s", duration_s, MAX_DURATION_S)?,
-                mean: rate("mean", mean)?,
-                amplitude: self.within(&key("amplitude"), amplitude, 0.0..=mean)?,
-                period: span("period_s", period_s, MAX_DURATION_S)?,
-            },
         })
     }
 

@@ -1,8 +1,9 @@
 //! What load to offer: the scenario's format, and the arrivals it unfolds into.
 //!
-//! Everything here is pure. A [`Scenario`] is parsed from text, its phases become a [`RateCurve`]
-//! in requests per second, and [`Arrivals`] streams the requests that are due, one at a time and
-//! the same ones for the same seed. A [`Trace`] of a real system becomes a [`RateCurve`] as well.
+//! Everything here is pure. A [`Scenario`] is parsed from text or made of a [`Trace`] of a real
+//! system. It becomes an [`OfferedLoad`]: an open one, a [`RateCurve`] in requests per second whose
+//! due requests [`Arrivals`] streams, or a closed one, [`Stages`] of threads that each wait for an
+//! answer before they ask again. The same seed gives the same requests.
 //!
 //! ```
 //! let text = r#"
@@ -16,25 +17,33 @@
 //!     rate = 50
 //! "#;
 //! let scenario = workload::Scenario::parse("tiny.toml", text)?;
-//! let curve = scenario.curve(None)?;
-//! let arrivals = workload::Arrivals::new(&scenario, curve);
+//! let workload::OfferedLoad::Open(open) = scenario.offered(None)? else {
+//!     panic!("phases are an open load")
+//! };
+//! let arrivals = workload::Arrivals::new(&scenario, open);
 //! assert!((60..140).contains(&arrivals.count()));
 //! # Ok::<(), workload::ScenarioError>(())
 //! ```
 
 mod arrivals;
 mod format;
+mod offered;
 mod operation;
+mod phases;
 mod rate;
 mod raw;
+mod replay;
 mod scenario;
+mod stages;
 mod trace;
 
 pub use arrivals::{Arrival, Arrivals, DueTimes};
 pub use format::ScenarioError;
+pub use offered::{OfferedLoad, OpenLoad};
 pub use operation::{KeyIndex, Operation, OperationSource};
+pub use phases::{Pacing, Phase, Phases, RateUnit};
 pub use rate::{RateCurve, Segment, Shape};
-pub use scenario::{
-    InstanceCapacity, Keys, Limits, Mix, Pacing, Phase, RateUnit, Scenario, Sizes, TimeFactor,
-};
+pub use replay::{PeakInstances, Replay, trace_name};
+pub use scenario::{InstanceCapacity, Keys, Limits, Load, Mix, Scenario, Sizes, TimeFactor};
+pub use stages::{Stage, Stages, ThreadDelays, ThreadRequests};
 pub use trace::{Trace, TraceError, TraceKind};

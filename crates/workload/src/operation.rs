@@ -47,9 +47,14 @@ impl OperationSource {
     /// The operations of a scenario. Their stream is apart from the arrivals' one, so that another
     /// mix leaves the due times as they are.
     pub fn new(scenario: &Scenario) -> Self {
+        Self::seeded(scenario, scenario.seed)
+    }
+
+    /// Other operations of the same scenario.
+    pub(crate) fn seeded(scenario: &Scenario, seed: u64) -> Self {
         let Keys { count, zipf_exponent } = scenario.keys;
         Self {
-            rng: Xoshiro256PlusPlus::seed_from_u64(scenario.seed ^ 0x6f70_6572_6174_696f),
+            rng: Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x6f70_6572_6174_696f),
             mix: scenario.mix,
             keys: count,
             // The format's bounds (count at least 1, exponent at least 0) are all that Zipf asks.

@@ -10,10 +10,8 @@ pub(crate) struct RawScenario {
     pub(crate) description: String,
     pub(crate) service: String,
     pub(crate) seed: u64,
-    #[serde(default)]
-    pub(crate) pacing: RawPacing,
-    #[serde(default)]
-    pub(crate) unit: RawUnit,
+    pub(crate) pacing: Option<RawPacing>,
+    pub(crate) unit: Option<RawUnit>,
     #[serde(default)]
     pub(crate) warm_up_s: f64,
     #[serde(default)]
@@ -22,7 +20,11 @@ pub(crate) struct RawScenario {
     pub(crate) timeout_ms: u32,
     #[serde(default = "default_in_flight")]
     pub(crate) in_flight: u32,
+    #[serde(default)]
     pub(crate) phases: Vec<RawPhase>,
+    pub(crate) delay_factor: Option<f64>,
+    #[serde(default)]
+    pub(crate) stages: Vec<RawStage>,
     #[serde(default)]
     pub(crate) mix: RawMix,
     #[serde(default)]
@@ -41,7 +43,7 @@ fn default_in_flight() -> u32 {
     4_096
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, Clone, Copy)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RawPacing {
     #[default]
@@ -49,7 +51,7 @@ pub(crate) enum RawPacing {
     Even,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, Clone, Copy)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RawUnit {
     #[default]
@@ -65,6 +67,14 @@ pub(crate) enum RawPhase {
     Steps { duration_s: f64, from: f64, to: f64, steps: u32 },
     Spike { duration_s: f64, base: f64, peak: f64, peak_start_s: f64, peak_s: f64 },
     Sine { duration_s: f64, mean: f64, amplitude: f64, period_s: f64 },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawStage {
+    pub(crate) threads: u32,
+    pub(crate) requests_per_thread: u32,
+    pub(crate) max_delay_ms: u32,
 }
 
 #[derive(Deserialize)]

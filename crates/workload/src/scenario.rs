@@ -1,10 +1,14 @@
-//! A validated scenario: what to offer, for how long, and what must hold afterwards.
+//! A validated scenario: what to offer, to whom, and what must hold afterwards.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::format::{self, ScenarioError};
-use crate::rate::{RateCurve, Segment, Shape};
+use crate::offered::{OfferedLoad, OpenLoad};
+use crate::phases::{Pacing, Phases, RateUnit};
+use crate::rate::{RateCurve, Segment};
+use crate::replay::Replay;
+use crate::stages::Stages;
 
 /// A scenario whose every value has been checked; see `loadgen/scenarios/` for the files.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,19 +21,15 @@ pub struct Scenario {
     pub service: String,
     /// Everything random follows from this number.
     pub seed: u64,
-    /// How arrivals are spread below the rate.
-    pub pacing: Pacing,
-    /// The unit of every rate in `phases`.
-    pub unit: RateUnit,
-    /// The load over time; phases follow one another.
-    pub phases: Vec<Phase>,
+    /// When requests are due.
+    pub load: Load,
     /// What is due before this moment is left out of every figure.
     pub warm_up: Duration,
     /// How long to go on recording after the load, at most.
     pub settle: Duration,
     /// A request not answered this long after it was due has failed.
     pub timeout: Duration,
-    /// Requests in flight at most; what is due beyond it is dropped.
+    /// Requests in flight at most; what is due beyond it is dropped. Stages have no more threads.
     pub in_flight: NonZeroUsize,
     /// How often each operation is chosen.
     pub mix: Mix,
@@ -41,22 +41,15 @@ pub struct Scenario {
     pub limits: Limits,
 }
 
-/// How arrivals are spread in time, given the rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pacing {
-    /// A Poisson process whose intensity is the rate: independent users.
-    Poisson,
-    /// Evenly spaced: no chance involved.
-    Even,
-}
-
-/// The unit of a scenario's rates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RateUnit {
-    /// Requests per second.
-    RequestsPerSecond,
-    /// Multiples of what one instance of the service serves.
-    Instances,
+/// What a scenario says of the moments at which requests are due.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Load {
+    /// So many a second, in phases.
+    Phases(Phases),
+    /// Each when the one before it has been answered, in stages of threads.
+    Stages(Stages),
+    /// So many a second as a real system saw them.
+    Trace(Replay),
 }
 
 /// What one instance serves, in requests per second: it turns [`RateUnit::Instances`] into rates.
@@ -88,62 +81,6 @@ impl TimeFactor {
     pub fn get(self) -> f64 {
         self.0
     }
-}
-
-/// One stretch of load. Rates are in the scenario's [`RateUnit`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Phase {
-    /// The same rate throughout.
-    Constant {
-        /// Length of the phase.
-        duration: Duration,
-        /// The rate.
-        rate: f64,
-    },
-    /// A straight line from one rate to another.
-    Ramp {
-        /// Length of the phase.
-        duration: Duration,
-        /// Rate at its start.
-        from: f64,
-        /// Rate at its end.
-        to: f64,
-    },
-    /// A staircase of equal steps; the first is `from`, the last is `to`.
-    Steps {
-        /// Length of the phase, shared equally by the steps.
-        duration: Duration,
-        /// Rate of the first step.
-        from: f64,
-        /// Rate of the last step.
-        to: f64,
-        /// Number of steps, at least 2.
-        steps: u32,
-    },
-    /// A base rate with one sudden plateau in it.
-    Spike {
-        /// Length of the phase.
-        duration: Duration,
-        /// Rate outside the plateau.
-        base: f64,
-        /// Rate of the plateau.
-        peak: f64,
-        /// When the plateau begins, from the start of the phase.
-        peak_start: Duration,
-        /// How long it lasts.
-        peak_duration: Duration,
-    },
-    /// A sine around a mean.
-    Sine {
-        /// Length of the phase.
-        duration: Duration,
-        /// The mean rate.
-        mean: f64,
-        /// Largest distance from the mean; at most the mean.
-        amplitude: f64,
-        /// Length of one wave.
-        period: Duration,
-    },
 }
 
 /// Relative weights of the operations; at least one is above 0.
@@ -224,95 +161,56 @@ impl Scenario {
         format::parse(file, text)
     }
 
-    /// How long load is offered, warm-up included.
-    pub fn duration(&self) -> Duration {
-        self.phases.iter().map(Phase::duration).sum()
-    }
-
-    /// The same scenario with its load squeezed in time: the rates stay, the phases and the warm-up
-    /// get shorter. The settle time and the time-out stay, for they measure the system.
+    /// The same scenario with its load squeezed in time: rates and counts stay, phases, intervals
+    /// of a trace, delays of threads and the warm-up get shorter. The settle time and the time-out
+    /// stay, for they measure the system.
     #[must_use]
     pub fn shortened(mut self, factor: TimeFactor) -> Self {
         let TimeFactor(f) = factor;
         self.warm_up = self.warm_up.mul_f64(f);
-        for phase in &mut self.phases {
-            phase.shorten(f);
+        match &mut self.load {
+            Load::Phases(phases) => phases.shorten(f),
+            Load::Stages(stages) => stages.delay_factor *= f,
+            Load::Trace(replay) => replay.factor = TimeFactor(replay.factor.0 * f),
         }
         self
     }
 
-    /// The load as requests per second over time. A scenario in multiples of an instance's
-    /// capacity needs to be told that capacity.
+    /// The load in requests and seconds. One in multiples of an instance's capacity needs to be
+    /// told that capacity.
     ///
     /// # Errors
-    /// When the capacity is missing, or makes the load faster than anything can offer it.
-    pub fn curve(&self, capacity: Option<InstanceCapacity>) -> Result<RateCurve, ScenarioError> {
-        let scale = match (self.unit, capacity) {
-            (RateUnit::RequestsPerSecond, _) => 1.0,
-            (RateUnit::Instances, Some(InstanceCapacity(rps))) => rps,
-            (RateUnit::Instances, None) => {
-                return Err(ScenarioError::CapacityUnknown { scenario: self.name.clone() });
+    /// When the capacity is missing, or makes the load faster than anything can offer it; when a
+    /// trace is too fast or too long.
+    pub fn offered(
+        &self,
+        capacity: Option<InstanceCapacity>,
+    ) -> Result<OfferedLoad, ScenarioError> {
+        let instance_rps = || match capacity {
+            Some(InstanceCapacity(rps)) => Ok(rps),
+            None => Err(ScenarioError::CapacityUnknown { scenario: self.name.clone() }),
+        };
+        let (pacing, curve) = match &self.load {
+            Load::Stages(stages) => return Ok(OfferedLoad::Closed(stages.clone())),
+            Load::Phases(phases) => {
+                let scale = match phases.unit {
+                    RateUnit::RequestsPerSecond => 1.0,
+                    RateUnit::Instances => instance_rps()?,
+                };
+                let segments = phases.segments(scale);
+                format::check_rate(&self.name, segments.iter().map(Segment::peak))?;
+                (phases.pacing, RateCurve::new(segments))
+            }
+            Load::Trace(replay) => {
+                let trace = match replay.peak_in_force() {
+                    None => replay.trace.clone(),
+                    Some(peak) => replay.trace.clone().with_peak(peak.get() * instance_rps()?),
+                };
+                format::check_rate(&self.name, [trace.peak_rps()])?;
+                format::check_span(&self.name, trace.duration(), replay.factor)?;
+                (Pacing::Poisson, trace.curve(replay.factor))
             }
         };
-        let segments: Vec<Segment> = self.phases.iter().flat_map(|p| p.segments(scale)).collect();
-        format::check_resolved(&self.name, &segments)?;
-        Ok(RateCurve::new(segments))
-    }
-}
-
-impl Phase {
-    /// Length of the phase.
-    pub fn duration(&self) -> Duration {
-        match *self {
-            Self::Constant { duration, .. }
-            | Self::Ramp { duration, .. }
-            | Self::Steps { duration, .. }
-            | Self::Spike { duration, .. }
-            | Self::Sine { duration, .. } => duration,
-        }
-    }
-
-    fn shorten(&mut self, factor: f64) {
-        match self {
-            Self::Constant { duration, .. }
-            | Self::Ramp { duration, .. }
-            | Self::Steps { duration, .. } => *duration = duration.mul_f64(factor),
-            Self::Spike { duration, peak_start, peak_duration, .. } => {
-                *duration = duration.mul_f64(factor);
-                *peak_start = peak_start.mul_f64(factor);
-                *peak_duration = peak_duration.mul_f64(factor);
-            }
-            Self::Sine { duration, period, .. } => {
-                *duration = duration.mul_f64(factor);
-                *period = period.mul_f64(factor);
-            }
-        }
-    }
-
-    /// The phase as stretches of one shape each, rates multiplied by `scale`.
-    fn segments(&self, scale: f64) -> Vec<Segment> {
-        let level = |duration: Duration, rate: f64| {
-            Segment::new(duration, Shape::Line { from: rate * scale, to: rate * scale })
-        };
-        match *self {
-            Self::Constant { duration, rate } => vec![level(duration, rate)],
-            Self::Ramp { duration, from, to } => {
-                vec![Segment::new(duration, Shape::Line { from: from * scale, to: to * scale })]
-            }
-            Self::Steps { duration, from, to, steps } => (0..steps)
-                .map(|i| {
-                    let share = f64::from(i) / f64::from(steps - 1);
-                    level(duration / steps, from + (to - from) * share)
-                })
-                .collect(),
-            Self::Spike { duration, base, peak, peak_start, peak_duration } => {
-                let rest = duration.saturating_sub(peak_start + peak_duration);
-                vec![level(peak_start, base), level(peak_duration, peak), level(rest, base)]
-            }
-            Self::Sine { duration, mean, amplitude, period } => vec![Segment::new(
-                duration,
-                Shape::Sine { mean: mean * scale, amplitude: amplitude * scale, period },
-            )],
-        }
+        Ok(OfferedLoad::Open(OpenLoad { pacing, curve }))
     }
 }

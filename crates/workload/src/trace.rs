@@ -126,17 +126,27 @@ impl Trace {
         self.levels.iter().map(|(_, rate)| *rate).fold(0.0, f64::max)
     }
 
+    /// How long it lasts.
+    pub fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.levels.iter().map(|(length_s, _)| length_s).sum())
+    }
+
     /// The same shape with its highest rate at `peak_rps`.
     ///
     /// # Errors
     /// The peak is not above 0, or absurd.
-    pub fn scaled_to(mut self, peak_rps: f64) -> Result<Self, TraceError> {
+    pub fn scaled_to(self, peak_rps: f64) -> Result<Self, TraceError> {
         if !(peak_rps > 0.0 && peak_rps <= 1e8) {
             return Err(TraceError::Peak(peak_rps));
         }
+        Ok(self.with_peak(peak_rps))
+    }
+
+    /// The same shape with its highest rate at `peak_rps`, a number above 0.
+    pub(crate) fn with_peak(mut self, peak_rps: f64) -> Self {
         let factor = peak_rps / self.peak_rps();
         self.levels.iter_mut().for_each(|(_, rate)| *rate *= factor);
-        Ok(self)
+        self
     }
 
     /// The load over time, squeezed by `factor`; the rates stay.

@@ -6,7 +6,10 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
-use workload::{Arrivals, InstanceCapacity, RateUnit, Scenario, ScenarioError, TimeFactor, Trace};
+use workload::{
+    Arrivals, InstanceCapacity, Load, OfferedLoad, OpenLoad, Scenario, ScenarioError, TimeFactor,
+    Trace,
+};
 
 const GOOD: &str = r#"
 name = "spike"
@@ -29,10 +32,40 @@ max_failed = 0
 back_to_min = true
 "#;
 
+const CLOSED: &str = r#"
+name = "threads"
+service = "object-store"
+seed = 3
+in_flight = 100
+timeout_ms = 1000
+delay_factor = 0.5
+
+[[stages]]
+threads = 2
+requests_per_thread = 500
+max_delay_ms = 5000
+
+[[stages]]
+threads = 5
+requests_per_thread = 300
+max_delay_ms = 3000
+"#;
+
+fn open(scenario: &Scenario, capacity: Option<f64>) -> OpenLoad {
+    match scenario.offered(capacity.and_then(InstanceCapacity::new)).expect("a good load") {
+        OfferedLoad::Open(open) => open,
+        OfferedLoad::Closed(stages) => panic!("{stages:?}"),
+    }
+}
+
 /// The error of [`GOOD`] with one line replaced, its causes included.
 fn refusal(line: &str, by: &str) -> String {
-    assert!(GOOD.contains(line), "{line} is not in the good scenario");
-    let parsed = Scenario::parse("spike.toml", &GOOD.replace(line, by));
+    refusal_of("spike.toml", GOOD, line, by)
+}
+
+fn refusal_of(file: &str, good: &str, line: &str, by: &str) -> String {
+    assert!(good.contains(line), "{line} is not in the good scenario");
+    let parsed = Scenario::parse(file, &good.replace(line, by));
     let error = parsed.expect_err("the line makes it a bad one");
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -46,7 +79,7 @@ fn refusal(line: &str, by: &str) -> String {
 #[test]
 fn a_spike_is_a_plateau_in_a_base_rate() {
     let scenario = Scenario::parse("spike.toml", GOOD).unwrap();
-    let curve = scenario.curve(InstanceCapacity::new(50.0)).unwrap();
+    let curve = open(&scenario, Some(50.0)).curve;
     let rates = [0, 4, 5, 14, 15, 19].map(|s| curve.rate_at(Duration::from_secs(s)));
     assert_eq!(rates, [25.0, 25.0, 250.0, 250.0, 25.0, 25.0]);
     assert_eq!(scenario.limits.max_dropped, None);
@@ -57,7 +90,7 @@ fn a_spike_is_a_plateau_in_a_base_rate() {
 fn steps_begin_and_end_at_the_rates_named() {
     let phases = "[[phases]]\nkind = \"steps\"\nduration_s = 30\nfrom = 10\nto = 30\nsteps = 3\n";
     let text = format!("name = \"s\"\nservice = \"o\"\nseed = 1\n{phases}");
-    let curve = Scenario::parse("s.toml", &text).unwrap().curve(None).unwrap();
+    let curve = open(&Scenario::parse("s.toml", &text).unwrap(), None).curve;
     let rates = [0, 9, 10, 19, 20, 29].map(|s| curve.rate_at(Duration::from_secs(s)));
     assert_eq!(rates, [10.0, 10.0, 20.0, 20.0, 30.0, 30.0]);
 }
@@ -65,10 +98,9 @@ fn steps_begin_and_end_at_the_rates_named() {
 #[test]
 fn rates_in_instances_need_the_capacity_of_one() {
     let scenario = Scenario::parse("spike.toml", GOOD).unwrap();
-    assert_eq!(scenario.unit, RateUnit::Instances);
-    let error = scenario.curve(None).unwrap_err();
+    let error = scenario.offered(None).unwrap_err();
     assert!(matches!(error, ScenarioError::CapacityUnknown { .. }));
-    let error = scenario.curve(InstanceCapacity::new(1e6)).unwrap_err();
+    let error = scenario.offered(InstanceCapacity::new(1e6)).unwrap_err();
     insta::assert_snapshot!(error, @"scenario spike comes to 5000000 requests/s: allowed is up to 100000");
 }
 
@@ -76,10 +108,10 @@ fn rates_in_instances_need_the_capacity_of_one() {
 fn shortening_keeps_the_rates_and_the_time_to_settle() {
     let scenario = Scenario::parse("spike.toml", GOOD).unwrap();
     let short = scenario.shortened(TimeFactor::new(0.1).unwrap());
-    assert_eq!(short.duration(), Duration::from_secs(2));
     assert_eq!(short.warm_up, Duration::from_millis(200));
     assert_eq!(short.settle, Duration::from_secs(30));
-    let curve = short.curve(InstanceCapacity::new(50.0)).unwrap();
+    let curve = open(&short, Some(50.0)).curve;
+    assert_eq!(curve.duration(), Duration::from_secs(2));
     assert_eq!([0.1, 1.0].map(|s| curve.rate_at(Duration::from_secs_f64(s))), [25.0, 250.0]);
     assert_eq!([0.0, 1.1, f64::NAN].map(TimeFactor::new), [None; 3]);
 }
@@ -125,13 +157,109 @@ fn a_refusal_names_the_file_the_key_the_value_and_what_is_allowed() {
 }
 
 #[test]
+fn stages_are_a_closed_load_whose_delays_a_factor_shortens() {
+    let scenario = Scenario::parse("threads.toml", CLOSED).unwrap();
+    let OfferedLoad::Closed(stages) = scenario.offered(None).unwrap() else { panic!("closed") };
+    assert_eq!((stages.threads(), stages.requests()), (5, 2_500));
+    let short = scenario.shortened(TimeFactor::new(0.1).unwrap());
+    let Load::Stages(short) = short.load else { panic!("stages") };
+    assert!((short.delay_factor - 0.05).abs() < 1e-12);
+    let load = OfferedLoad::Closed(short);
+    assert_eq!((load.duration(), load.first_rps()), (None, None));
+    assert_eq!(load.to_string(), "closed, 5 threads at most");
+}
+
+#[test]
+fn the_requests_of_a_thread_follow_from_seed_stage_and_thread() {
+    let text = format!("{CLOSED}[mix]\nget = 1\nput = 1\n");
+    let scenario = Scenario::parse("threads.toml", &text).unwrap();
+    let Load::Stages(stages) = &scenario.load else { panic!("stages") };
+    let all = |scenario: &Scenario, stage| -> Vec<Vec<_>> {
+        let threads = stages.thread_requests(scenario, stage);
+        threads.into_iter().map(Iterator::collect).collect()
+    };
+    assert_eq!(all(&scenario, 1), all(&scenario, 1));
+    assert_ne!(all(&scenario, 0)[0][..300], all(&scenario, 1)[0]);
+    let other = Scenario { seed: 4, ..scenario.clone() };
+    assert_ne!(all(&scenario, 1), all(&other, 1));
+    // Another mix leaves the delays as they are; the simulator, which knows no operations, has the
+    // same ones.
+    let reads = Scenario::parse("threads.toml", CLOSED).unwrap();
+    let delays = |scenario| -> Vec<Vec<Duration>> {
+        let threads = all(scenario, 1).into_iter();
+        threads.map(|thread| thread.into_iter().map(|(delay, _)| delay).collect()).collect()
+    };
+    assert_eq!(delays(&scenario), delays(&reads));
+    let simulated = stages.delays(scenario.seed, 1).into_iter();
+    assert_eq!(delays(&scenario), simulated.map(Iterator::collect).collect::<Vec<Vec<_>>>());
+}
+
+#[test]
+fn stages_are_refused_when_they_never_end_or_ask_for_too_much() {
+    let refusal = |line: &str, by: &str| refusal_of("threads.toml", CLOSED, line, by);
+    insta::assert_snapshot!(
+        refusal("threads = 5", "threads = 101"),
+        @"threads.toml: stages[1].threads = 101: allowed is 1 to 100, which is in_flight"
+    );
+    insta::assert_snapshot!(
+        refusal("threads = 2", "threads = 0"),
+        @"threads.toml: stages[0].threads = 0: allowed is 1 to 100, which is in_flight"
+    );
+    insta::assert_snapshot!(
+        refusal("requests_per_thread = 500", "requests_per_thread = 0"),
+        @"threads.toml: stages[0].requests_per_thread = 0: allowed is 1 to 1000000"
+    );
+    insta::assert_snapshot!(
+        refusal("max_delay_ms = 3000", "max_delay_ms = 3600001"),
+        @"threads.toml: stages[1].max_delay_ms = 3600001: allowed is 0 to 3600000"
+    );
+    insta::assert_snapshot!(
+        refusal("delay_factor = 0.5", "delay_factor = 1.5"),
+        @"threads.toml: delay_factor = 1.5: allowed is 0 to 1"
+    );
+    insta::assert_snapshot!(
+        refusal("requests_per_thread = 500", "requests_per_thread = 100000"),
+        @"threads.toml: the most seconds that stages last = 350750: allowed is up to 86400: take a lower requests_per_thread, max_delay_ms, delay_factor or timeout_ms"
+    );
+    insta::assert_snapshot!(
+        refusal("in_flight = 100", "in_flight = 100\nwarm_up_s = 5"),
+        @"threads.toml: warm_up_s = 5: allowed is 0 in a scenario with stages"
+    );
+    insta::assert_snapshot!(
+        refusal("in_flight = 100", "in_flight = 100\nunit = \"instances\""),
+        @"threads.toml: unit = given: allowed is with phases, in a scenario without stages"
+    );
+    let both = "[[phases]]\nkind = \"constant\"\nduration_s = 1\nrate = 1\n[[stages]]\nthreads = 2";
+    insta::assert_snapshot!(
+        refusal("[[stages]]\nthreads = 2", both),
+        @"threads.toml: phases = given: allowed is with phases, in a scenario without stages"
+    );
+    let many = CLOSED
+        .replace("in_flight = 100", "in_flight = 16384")
+        .replace("timeout_ms = 1000", "timeout_ms = 1");
+    insta::assert_snapshot!(
+        refusal_of("threads.toml", &many, "threads = 5\nrequests_per_thread = 300", "threads = 16384\nrequests_per_thread = 700"),
+        @"threads.toml: the sum of stages.threads x requests_per_thread = 11469800: allowed is up to 10000000"
+    );
+    let nothing = &CLOSED[..CLOSED.find("[[stages]]").unwrap()];
+    insta::assert_snapshot!(
+        refusal_of("threads.toml", nothing, "delay_factor = 0.5", ""),
+        @"threads.toml: the number of phases = 0: allowed is 1 to 1000 of them, or stages"
+    );
+    insta::assert_snapshot!(
+        refusal_of("threads.toml", nothing, "seed = 3", "seed = 4"),
+        @"threads.toml: delay_factor = given: allowed is with stages only"
+    );
+}
+
+#[test]
 fn unknown_keys_and_kinds_are_refused_with_their_place() {
     insta::assert_snapshot!(refusal("seed = 3", "sed = 3"), @r"
     spike.toml is not a scenario: TOML parse error at line 4, column 1
       |
     4 | sed = 3
       | ^^^
-    unknown field `sed`, expected one of `name`, `description`, `service`, `seed`, `pacing`, `unit`, `warm_up_s`, `settle_s`, `timeout_ms`, `in_flight`, `phases`, `mix`, `keys`, `size`, `limits`
+    unknown field `sed`, expected one of `name`, `description`, `service`, `seed`, `pacing`, `unit`, `warm_up_s`, `settle_s`, `timeout_ms`, `in_flight`, `phases`, `delay_factor`, `stages`, `mix`, `keys`, `size`, `limits`
     ");
     insta::assert_snapshot!(refusal(r#"kind = "spike""#, r#"kind = "bump""#), @r#"
     spike.toml is not a scenario: TOML parse error at line 10, column 8
@@ -152,7 +280,7 @@ fn unknown_keys_and_kinds_are_refused_with_their_place() {
 #[test]
 fn every_shipped_scenario_is_good_and_bears_its_files_name() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../loadgen/scenarios");
-    let mut seen = Vec::new();
+    let (mut seen, mut ramp) = (Vec::new(), None);
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "toml") {
@@ -163,10 +291,23 @@ fn every_shipped_scenario_is_good_and_bears_its_files_name() {
         let scenario = Scenario::parse(&path.display().to_string(), &text).unwrap();
         assert_eq!(scenario.name, stem);
         assert!(!scenario.description.is_empty(), "{stem} has no description");
-        let curve = scenario.curve(InstanceCapacity::new(50.0)).unwrap();
-        let expected = curve.total();
-        let many = f64::from(u32::try_from(Arrivals::new(&scenario, curve).count()).unwrap());
-        assert!((many - expected).abs() < 6.0 * expected.sqrt(), "{stem}: {many} of {expected}");
+        let offered = scenario.offered(InstanceCapacity::new(50.0)).unwrap();
+        let expected = offered.requests();
+        let (many, spread) = match offered {
+            OfferedLoad::Open(open) => {
+                (Arrivals::new(&scenario, open).count(), 6.0 * expected.sqrt())
+            }
+            OfferedLoad::Closed(stages) => {
+                let threads =
+                    (0..stages.stages.len()).flat_map(|i| stages.thread_requests(&scenario, i));
+                (threads.map(Iterator::count).sum(), 0.5)
+            }
+        };
+        let many = f64::from(u32::try_from(many).unwrap());
+        assert!((many - expected).abs() < spread, "{stem}: {many} of {expected}");
+        if stem == "ramp" {
+            ramp = Some(scenario);
+        }
         seen.push(stem);
     }
     seen.sort();
@@ -174,6 +315,7 @@ fn every_shipped_scenario_is_good_and_bears_its_files_name() {
         "burst-from-zero",
         "ramp",
         "reload-vs-runtime",
+        "seven-stages",
         "sine",
         "soak",
         "spike",
@@ -182,6 +324,11 @@ fn every_shipped_scenario_is_good_and_bears_its_files_name() {
         "two-a-second",
     ];
     assert_eq!(seen, shipped);
+    // A trace asks for what the scenarios ask for.
+    let (ramp, trace) = (ramp.unwrap(), Trace::parse("t.csv", "s,requests\n0,1\n1,1\n").unwrap());
+    let replayed = Scenario::of_trace(Path::new("t.csv"), &ramp.service, trace, None);
+    let asked = |s: &Scenario| (s.mix, s.keys, s.sizes, s.timeout, s.in_flight);
+    assert_eq!(asked(&replayed), asked(&ramp));
 }
 
 #[test]

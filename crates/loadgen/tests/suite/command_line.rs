@@ -49,17 +49,24 @@ fn bad_input_is_exit_code_2_and_names_what_is_wrong() {
     let bad = SCENARIO.replace("rate = 100", "rate = -1");
     let needs_scaler = SCENARIO.replace("[limits]", "[limits]\nback_to_min = true");
     let needs_scaler = needs_scaler.replace("seed = 1", "seed = 1\nsettle_s = 1");
-    for (name, text) in [("short", SCENARIO), ("bad", &bad), ("needs", &needs_scaler)] {
+    let crowd = "name = \"crowd\"\nservice = \"object-store\"\nseed = 1\n[[stages]]\n\
+        threads = 5000\nrequests_per_thread = 1\nmax_delay_ms = 1\n";
+    let files = [("short", SCENARIO), ("bad", &bad), ("needs", &needs_scaler), ("crowd", crowd)];
+    for (name, text) in files {
         std::fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
     }
     let target = "http://127.0.0.1:1";
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["run", "bad.toml", "--target", target], "bad.toml: phases[0].rate = -1"),
+        (
+            &["run", "crowd.toml", "--target", target],
+            "stages[0].threads = 5000: allowed is 1 to 4096",
+        ),
         (&["run", "none.toml", "--target", target], "none.toml cannot be read"),
         (&["run", "short.toml", "--target", "ftp://x"], "allowed is http://HOST:PORT"),
         (&["run", "short.toml", "--target", target, "--time-factor", "2"], "above 0 to 1"),
         (&["run", "needs.toml", "--target", target], "--api http://HOST:PORT"),
-        (&["experiment", "rmap", "--scenarios", "."], "allowed is bad, needs, short"),
+        (&["experiment", "rmap", "--scenarios", "."], "allowed is bad, crowd, needs, short"),
     ];
     for (arguments, message) in cases {
         let output = loadgen(folder.path(), arguments);

@@ -39,7 +39,7 @@ max_failed = 0
 max_dropped = 0
 "#;
 
-fn options(store: &Store, text: &str, folder: &Path) -> RunOptions {
+pub(crate) fn options(store: &Store, text: &str, folder: &Path) -> RunOptions {
     let file = folder.join("check.toml");
     std::fs::write(&file, text).unwrap();
     RunOptions {
@@ -51,7 +51,7 @@ fn options(store: &Store, text: &str, folder: &Path) -> RunOptions {
 }
 
 /// Runs a scenario against a store, and looks at what must hold of any run.
-fn run(store: &Store, text: &str) -> RunReport {
+pub(crate) fn run(store: &Store, text: &str) -> RunReport {
     let folder = tempfile::tempdir().unwrap();
     let (_sender, interrupt) = Interrupt::manual();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -66,7 +66,10 @@ fn run(store: &Store, text: &str) -> RunReport {
     report
 }
 
-fn every(nth: u64, conduct: Conduct) -> impl Fn(&Asked) -> Conduct + Send + Sync + 'static {
+pub(crate) fn every(
+    nth: u64,
+    conduct: Conduct,
+) -> impl Fn(&Asked) -> Conduct + Send + Sync + 'static {
     move |asked| {
         if asked.method == "GET" && asked.count % nth == 0 { conduct } else { Conduct::Good }
     }

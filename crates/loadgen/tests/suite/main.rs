@@ -4,6 +4,7 @@
 // A helper of tests may fail a test as the test itself may.
 #![allow(clippy::unwrap_used)]
 
+mod closed;
 mod command_line;
 mod fleet;
 mod judgement;

@@ -10,7 +10,7 @@ use policy::names::Slot;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand_distr::{Distribution, Poisson};
-use workload::{Pacing, RateCurve};
+use workload::{OpenLoad, Pacing, RateCurve};
 
 use super::{Counters, Failure, Figures, Log, Rules, narrow};
 use crate::moment::Moment;
@@ -47,12 +47,8 @@ struct Batch {
 
 impl FluidPlant {
     /// A plant without instances, whose load starts at `load_start`.
-    pub(crate) fn new(
-        rules: Rules,
-        (pacing, curve): (Pacing, RateCurve),
-        load_start: Moment,
-        seed: u64,
-    ) -> Self {
+    pub(crate) fn new(rules: Rules, load: OpenLoad, load_start: Moment, seed: u64) -> Self {
+        let OpenLoad { pacing, curve } = load;
         Self {
             rules,
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),

@@ -1,6 +1,7 @@
 //! The plant: the load balancer, and the instances as it sees them. It takes the load and says what
 //! the load balancer's statistics would.
 
+mod clients;
 mod fluid;
 mod requests;
 mod server;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use policy::names::Slot;
 use report::Recorder;
 
+pub(crate) use clients::Clients;
 pub(crate) use fluid::FluidPlant;
 pub(crate) use requests::RequestPlant;
 
@@ -155,6 +157,14 @@ impl Plant {
     /// Requests that the instance in `slot` works on.
     pub(crate) fn in_flight_of(&self, slot: Slot) -> u32 {
         each!(self, plant => plant.in_flight_of(slot))
+    }
+
+    /// When a closed load was over; unknown before, and of an open one.
+    pub(crate) fn over_at(&self) -> Option<Moment> {
+        match self {
+            Self::Requests(plant) => plant.over_at(),
+            Self::Fluid(_) => None,
+        }
     }
 
     /// When the instance in `slot` answered its first request; unknown where requests are not told

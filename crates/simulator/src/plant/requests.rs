@@ -6,8 +6,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use policy::names::Slot;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
-use workload::DueTimes;
 
+use super::clients::{Clients, Request};
 use super::server::Server;
 use super::{Counters, Failure, Figures, Log, Rules, narrow, place};
 use crate::moment::Moment;
@@ -18,9 +18,7 @@ use crate::moment::Moment;
 pub(crate) struct RequestPlant {
     rules: Rules,
     rng: Xoshiro256PlusPlus,
-    due_times: DueTimes,
-    load_start: Moment,
-    next_due: Option<Moment>,
+    clients: Clients,
     /// By slot.
     servers: Vec<Server>,
     /// Those in rotation, in the order in which they came; the next request goes to `turn`.
@@ -28,8 +26,8 @@ pub(crate) struct RequestPlant {
     turn: usize,
     /// Free places of those in rotation.
     free_places: u32,
-    /// When each waiting request was due, the oldest first.
-    queue: VecDeque<Moment>,
+    /// Waiting requests, the oldest first.
+    queue: VecDeque<Request>,
     completions: BinaryHeap<Reverse<Completion>>,
     assigned: u64,
     in_flight: usize,
@@ -57,14 +55,12 @@ enum Event {
 }
 
 impl RequestPlant {
-    /// A plant without instances, whose load starts at `load_start`.
-    pub(crate) fn new(rules: Rules, due_times: DueTimes, load_start: Moment, seed: u64) -> Self {
-        let mut plant = Self {
+    /// A plant without instances.
+    pub(crate) fn new(rules: Rules, clients: Clients, seed: u64) -> Self {
+        Self {
             rules,
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
-            due_times,
-            load_start,
-            next_due: None,
+            clients,
             servers: Vec::new(),
             rotation: Vec::new(),
             turn: 0,
@@ -74,9 +70,7 @@ impl RequestPlant {
             assigned: 0,
             in_flight: 0,
             counters: Counters::default(),
-        };
-        plant.draw_next();
-        plant
+        }
     }
 
     pub(crate) fn advance(&mut self, to: Moment, log: &mut Log) {
@@ -84,7 +78,7 @@ impl RequestPlant {
             match event {
                 Event::Completion => self.complete(log),
                 Event::Timeout => self.give_up(at, log),
-                Event::Arrival => self.arrive(at, log),
+                Event::Arrival => self.arrive(log),
             }
         }
     }
@@ -121,17 +115,17 @@ impl RequestPlant {
     pub(crate) fn remove(&mut self, slot: Slot, now: Moment, log: &mut Log) {
         self.drain(slot);
         let server = self.server(slot);
-        let dues = server.abandon();
+        let abandoned = server.abandon();
         server.generation = server.generation.wrapping_add(1);
-        self.in_flight -= dues.len();
+        self.in_flight -= abandoned.len();
         if self.rotation.is_empty() {
-            for due in dues {
-                self.refuse(due, now, log);
+            for request in abandoned {
+                self.refuse(request, now, log);
             }
             return;
         }
-        for due in dues.into_iter().rev() {
-            self.queue.push_front(due);
+        for request in abandoned.into_iter().rev() {
+            self.queue.push_front(request);
         }
         self.let_in(now);
     }
@@ -148,6 +142,11 @@ impl RequestPlant {
         self.servers.get(place(slot)).map_or(0, Server::in_flight)
     }
 
+    /// When a closed load was over; unknown before, and of an open one.
+    pub(crate) fn over_at(&self) -> Option<Moment> {
+        self.clients.over_at()
+    }
+
     pub(crate) fn first_served(&self, slot: Slot) -> Option<Moment> {
         self.servers.get(place(slot))?.first_served
     }
@@ -157,37 +156,41 @@ impl RequestPlant {
     fn next_event(&self) -> Option<(Moment, Event)> {
         let completion = self.completions.peek().map(|Reverse(c)| (c.at, Event::Completion));
         let (patience, _) = self.rules.patience();
-        let timeout = self.queue.front().map(|due| (due.after(patience), Event::Timeout));
-        let arrival = self.next_due.map(|due| (due, Event::Arrival));
+        let oldest = self.queue.front();
+        let timeout = oldest.map(|request| (request.due.after(patience), Event::Timeout));
+        let arrival = self.clients.next_due().map(|due| (due, Event::Arrival));
         [completion, timeout, arrival].into_iter().flatten().min()
     }
 
-    fn arrive(&mut self, due: Moment, log: &mut Log) {
-        self.draw_next();
+    fn arrive(&mut self, log: &mut Log) {
+        let Some(request) = self.clients.send() else { return };
         if self.queue.len() + self.in_flight >= self.rules.in_flight {
-            return log.dropped(due);
+            log.dropped(request.due);
+            return self.clients.ended(request, request.due);
         }
         self.counters.arrivals += 1;
         if self.rotation.is_empty() {
-            return self.refuse(due, due, log);
+            return self.refuse(request, request.due, log);
         }
-        self.queue.push_back(due);
-        self.let_in(due);
+        self.queue.push_back(request);
+        self.let_in(request.due);
     }
 
     /// The request at the head of the queue has waited long enough.
     fn give_up(&mut self, now: Moment, log: &mut Log) {
         let (_, failure) = self.rules.patience();
-        if let Some(due) = self.queue.pop_front() {
+        if let Some(request) = self.queue.pop_front() {
             // A client that hangs up is none that the load balancer refused.
             self.counters.rejected += u64::from(failure == Failure::NoServer);
-            log.failed(due, now, failure, 1);
+            log.failed(request.due, now, failure, 1);
+            self.clients.ended(request, now);
         }
     }
 
-    fn refuse(&mut self, due: Moment, now: Moment, log: &mut Log) {
+    fn refuse(&mut self, request: Request, now: Moment, log: &mut Log) {
         self.counters.rejected += 1;
-        log.failed(due, now, Failure::NoServer, 1);
+        log.failed(request.due, now, Failure::NoServer, 1);
+        self.clients.ended(request, now);
     }
 
     fn complete(&mut self, log: &mut Log) {
@@ -197,29 +200,30 @@ impl RequestPlant {
         if server.generation != completion.generation {
             return;
         }
-        let Some(due) = server.give_back(completion.place) else { return };
+        let Some(request) = server.give_back(completion.place) else { return };
         server.first_served.get_or_insert(completion.at);
         let in_rotation = server.in_rotation;
         self.in_flight -= 1;
         self.free_places += u32::from(in_rotation);
         self.counters.served += u64::from(completion.failure != Some(Failure::Timeout));
         match completion.failure {
-            None => log.ok(due, completion.at, 1),
-            Some(failure) => log.failed(due, completion.at, failure, 1),
+            None => log.ok(request.due, completion.at, 1),
+            Some(failure) => log.failed(request.due, completion.at, failure, 1),
         }
+        self.clients.ended(request, completion.at);
         self.let_in(completion.at);
     }
 
     /// Gives waiting requests the places that are free.
     fn let_in(&mut self, now: Moment) {
         while self.free_places > 0 {
-            let Some(due) = self.queue.pop_front() else { return };
-            self.assign(due, now);
+            let Some(request) = self.queue.pop_front() else { return };
+            self.assign(request, now);
         }
     }
 
     /// Gives a request to the next server in rotation that has a free place.
-    fn assign(&mut self, due: Moment, now: Moment) {
+    fn assign(&mut self, request: Request, now: Moment) {
         let count = self.rotation.len();
         let free = |offset: &usize| {
             self.servers[self.rotation[(self.turn + offset) % count]].free_places() > 0
@@ -227,8 +231,8 @@ impl RequestPlant {
         let Some(offset) = (0..count).find(free) else { return };
         let index = self.rotation[(self.turn + offset) % count];
         self.turn = (self.turn + offset + 1) % count;
-        let Some(place) = self.servers[index].take(due) else { return };
-        let (at, failure) = self.course(index, due, now);
+        let Some(place) = self.servers[index].take(request) else { return };
+        let (at, failure) = self.course(index, request.due, now);
         self.assigned += 1;
         self.in_flight += 1;
         self.free_places -= 1;
@@ -256,10 +260,6 @@ impl RequestPlant {
             None if refused < hung_up => (refused, Some(Failure::Limited)),
             None => (hung_up, Some(Failure::Timeout)),
         }
-    }
-
-    fn draw_next(&mut self) {
-        self.next_due = self.due_times.next().map(|due| self.load_start.after(due));
     }
 
     /// The server of a slot; slots go from 1 to 1,000.

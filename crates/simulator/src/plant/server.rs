@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::clients::Request;
 use crate::model::InstanceLimits;
 use crate::moment::Moment;
 
@@ -12,8 +13,8 @@ pub(super) struct Server {
     pub(super) generation: u32,
     pub(super) in_rotation: bool,
     pub(super) first_served: Option<Moment>,
-    /// When each request under way was due, by place.
-    places: Vec<Option<Moment>>,
+    /// The requests under way, by place.
+    places: Vec<Option<Request>>,
     in_flight: u32,
     turnstile: Turnstile,
 }
@@ -28,27 +29,27 @@ impl Server {
         };
     }
 
-    /// Takes a request that was due at `due`, in its first free place.
-    pub(super) fn take(&mut self, due: Moment) -> Option<usize> {
+    /// Takes a request in its first free place.
+    pub(super) fn take(&mut self, request: Request) -> Option<usize> {
         let free = self.places.iter().position(Option::is_none)?;
-        self.places[free] = Some(due);
+        self.places[free] = Some(request);
         self.in_flight += 1;
         Some(free)
     }
 
-    /// The request in `place` has ended; when it was due.
-    pub(super) fn give_back(&mut self, place: usize) -> Option<Moment> {
-        let due = self.places.get_mut(place)?.take()?;
+    /// The request in `place` has ended.
+    pub(super) fn give_back(&mut self, place: usize) -> Option<Request> {
+        let request = self.places.get_mut(place)?.take()?;
         self.in_flight -= 1;
-        Some(due)
+        Some(request)
     }
 
     /// The requests under way end here, the oldest first.
-    pub(super) fn abandon(&mut self) -> Vec<Moment> {
-        let mut dues: Vec<_> = self.places.iter_mut().filter_map(Option::take).collect();
-        dues.sort();
+    pub(super) fn abandon(&mut self) -> Vec<Request> {
+        let mut requests: Vec<_> = self.places.iter_mut().filter_map(Option::take).collect();
+        requests.sort();
         self.in_flight = 0;
-        dues
+        requests
     }
 
     pub(super) fn in_flight(&self) -> u32 {

@@ -32,7 +32,8 @@ fn run(rate: f64, seconds: u64, instances: u32) -> (FluidPlant, Recorder) {
     };
     let level = Shape::Line { from: rate, to: rate };
     let curve = RateCurve::new([Segment::new(Duration::from_secs(seconds), level)]);
-    let mut plant = FluidPlant::new(rules, (Pacing::Even, curve), Moment::default(), 1);
+    let load = OpenLoad { pacing: Pacing::Even, curve };
+    let mut plant = FluidPlant::new(rules, load, Moment::default(), 1);
     let mut recorder = Recorder::new(Duration::ZERO, ms(10_000)).without_rows();
     for number in 1..=instances {
         plant.open(slot(number), Moment::default());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use report::Recorder;
 use report::summary::Requests;
-use workload::{Pacing, RateCurve, Segment, Shape};
+use workload::{DueTimes, OpenLoad, Pacing, RateCurve, Segment, Shape, Stage, Stages};
 
 use super::*;
 use crate::model::InstanceLimits;
@@ -34,18 +34,43 @@ fn rules() -> Rules {
     }
 }
 
+/// Clients of a level load that starts at once.
+fn level(pacing: Pacing, rate: f64, length: Duration, seed: u64) -> Clients {
+    let curve = RateCurve::new([Segment::new(length, Shape::Line { from: rate, to: rate })]);
+    Clients::open(DueTimes::new(seed, OpenLoad { pacing, curve }), Moment::default())
+}
+
+/// Threads that start at once; each stage has threads, requests per thread and the largest delay.
+fn threads(stages: &[(u32, u32, Duration)], seed: u64) -> Clients {
+    let stages = stages.iter().map(|&(threads, requests_per_thread, max_delay)| Stage {
+        threads,
+        requests_per_thread,
+        max_delay,
+    });
+    let stages = Stages { delay_factor: 1.0, stages: stages.collect() };
+    Clients::closed(stages, seed, Moment::default())
+}
+
 /// A plant under an even load, with instances in slots 1 to `instances`, run to its end.
 fn run(rules: Rules, rate: f64, seconds: u64, instances: u32) -> (RequestPlant, Recorder) {
-    let level = Shape::Line { from: rate, to: rate };
-    let curve = RateCurve::new([Segment::new(Duration::from_secs(seconds), level)]);
-    let due_times = DueTimes::new(Pacing::Even, 1, curve);
-    let mut plant = RequestPlant::new(rules, due_times, Moment::default(), 1);
+    let clients = level(Pacing::Even, rate, Duration::from_secs(seconds), 1);
+    serve(rules, clients, Duration::from_secs(seconds + 30), instances)
+}
+
+/// What instances in slots 1 to `instances` make of the clients' requests until `end`.
+fn serve(
+    rules: Rules,
+    clients: Clients,
+    end: Duration,
+    instances: u32,
+) -> (RequestPlant, Recorder) {
+    let mut plant = RequestPlant::new(rules, clients, 1);
     let mut recorder = Recorder::new(Duration::ZERO, rules.client_timeout);
     for number in 1..=instances {
         plant.open(slot(number), Moment::default());
     }
     let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
-    plant.advance(Moment::at(Duration::from_secs(seconds + 30)), &mut log);
+    plant.advance(Moment::at(end), &mut log);
     (plant, recorder)
 }
 
@@ -115,10 +140,8 @@ fn requests_go_round_by_turns() {
 #[test]
 fn a_crash_moves_the_requests_to_another_instance() {
     let slow = Rules { service: Spread::exactly(ms(500)).unwrap(), ..rules() };
-    let level = Shape::Line { from: 8.0, to: 8.0 };
-    let curve = RateCurve::new([Segment::new(Duration::from_secs(1), level)]);
-    let due_times = DueTimes::new(Pacing::Even, 1, curve);
-    let mut plant = RequestPlant::new(slow, due_times, Moment::default(), 1);
+    let clients = level(Pacing::Even, 8.0, Duration::from_secs(1), 1);
+    let mut plant = RequestPlant::new(slow, clients, 1);
     let mut recorder = Recorder::new(Duration::ZERO, ms(10_000));
     let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
     plant.open(slot(1), Moment::default());
@@ -150,6 +173,20 @@ enum Change {
     Remove(u32),
 }
 
+impl Change {
+    fn apply(self, plant: &mut RequestPlant, now: Moment, log: &mut Log) {
+        match self {
+            Self::Open(number) if plant.in_flight_of(slot(number)) == 0 => {
+                plant.drain(slot(number));
+                plant.open(slot(number), now);
+            }
+            Self::Open(number) => plant.reopen(slot(number), now),
+            Self::Drain(number) => plant.drain(slot(number)),
+            Self::Remove(number) => plant.remove(slot(number), now, log),
+        }
+    }
+}
+
 fn any_change() -> impl Strategy<Value = Change> {
     (0..3, 1_u32..6).prop_map(|(kind, number)| match kind {
         0 => Change::Open(number),
@@ -158,29 +195,61 @@ fn any_change() -> impl Strategy<Value = Change> {
     })
 }
 
+#[test]
+fn a_thread_asks_once_it_has_its_answer() {
+    // The first ten requests find a full bucket and take 1 ms each. The eleventh is sent at 10 ms
+    // and let through by the token of 20 ms; each one after it is sent 1 ms after a token, and
+    // waits for the next: the twentieth is let through at 200 ms.
+    let clients = threads(&[(1, 20, Duration::ZERO)], 1);
+    let (plant, recorder) = serve(rules(), clients, ms(10_000), 1);
+    assert_eq!(recorder.requests().ok, 20);
+    assert_eq!(plant.over_at(), Some(Moment::at(ms(201))));
+    assert!((recorder.latency().max.unwrap() - 20.0).abs() < 0.1, "{:?}", recorder.latency());
+}
+
+#[test]
+fn a_stage_begins_when_all_threads_of_the_one_before_have_ended() {
+    // Nothing is in rotation: an answer, a refusal, comes at once, and only delays take time.
+    let stages = [(3, 50, ms(100)), (1, 1, ms(0)), (2, 40, ms(50))];
+    let lasts = |stages: &[_]| {
+        let (plant, recorder) = serve(rules(), threads(stages, 5), ms(100_000), 0);
+        (plant.over_at().unwrap(), recorder.requests().rejected)
+    };
+    let (whole, refused) = lasts(&stages);
+    assert_eq!(refused, 150 + 1 + 80);
+    let slowest = |stage: usize| {
+        let Clients::Closed(closed) = threads(&stages, 5) else { panic!("threads are closed") };
+        let threads = closed.stages().delays(5, stage).into_iter();
+        threads.map(Iterator::sum::<Duration>).max().unwrap()
+    };
+    assert_eq!(whole, Moment::at(slowest(0) + slowest(1) + slowest(2)));
+}
+
+#[test]
+fn threads_go_on_after_requests_that_fail() {
+    // One instance never answers in time: each of 16 threads gives up after 2 s, five times. Half of
+    // them wait for a place.
+    let stuck = Rules { service: Spread::exactly(ms(60_000)).unwrap(), ..rules() };
+    let impatient = Rules { client_timeout: ms(2_000), ..stuck };
+    let clients = threads(&[(16, 5, Duration::ZERO)], 1);
+    let (plant, recorder) = serve(impatient, clients, ms(60_000), 1);
+    assert_eq!((recorder.requests().due, recorder.requests().failed), (80, 80));
+    assert_eq!(plant.over_at(), Some(Moment::at(ms(10_000))));
+}
+
 proptest! {
     #[test]
     fn every_request_is_served_waits_or_has_failed_whatever_the_fleet_does(
         changes in prop::collection::vec(any_change(), 1..60), rate in 1.0_f64..400.0, seed in 0_u64..9
     ) {
-        let level = Shape::Line { from: rate, to: rate };
-        let curve = RateCurve::new([Segment::new(ms(20_000), level)]);
-        let due_times = DueTimes::new(Pacing::Poisson, seed, curve);
-        let mut plant = RequestPlant::new(rules(), due_times, Moment::default(), seed);
+        let clients = level(Pacing::Poisson, rate, ms(20_000), seed);
+        let mut plant = RequestPlant::new(rules(), clients, seed);
         let mut recorder = Recorder::new(Duration::ZERO, ms(10_000));
         for (i, change) in (1_u64..).zip(changes) {
             let now = Moment::at(ms(i * 300));
             let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
             plant.advance(now, &mut log);
-            match change {
-                Change::Open(number) if plant.in_flight_of(slot(number)) == 0 => {
-                    plant.drain(slot(number));
-                    plant.open(slot(number), now);
-                }
-                Change::Open(number) => plant.reopen(slot(number), now),
-                Change::Drain(number) => plant.drain(slot(number)),
-                Change::Remove(number) => plant.remove(slot(number), now, &mut log),
-            }
+            change.apply(&mut plant, now, &mut log);
             let Figures { counters, queued, in_flight } = plant.figures();
             let Requests { ok, failed, dropped, due, .. } = recorder.requests();
             prop_assert_eq!(due, ok + failed + dropped);
@@ -191,5 +260,32 @@ proptest! {
             prop_assert_eq!(free, plant.free_places);
             prop_assert!(queued == 0 || free == 0, "a place is free and someone waits");
         }
+    }
+
+    #[test]
+    fn no_request_of_a_thread_is_lost_and_a_thread_has_one_under_way(
+        seed: u64,
+        stages in prop::collection::vec((1_u32..20, 1_u32..20, 0_u64..500), 1..4),
+        changes in prop::collection::vec(any_change(), 0..20),
+    ) {
+        let stages: Vec<_> = stages.iter().map(|&(t, r, d)| (t, r, ms(d))).collect();
+        let mut plant = RequestPlant::new(rules(), threads(&stages, seed), seed);
+        let mut recorder = Recorder::new(Duration::ZERO, ms(10_000));
+        let most = stages.iter().map(|stage| stage.0).max().unwrap();
+        for (i, change) in (1_u64..).zip(changes) {
+            let now = Moment::at(ms(i * 300));
+            let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+            plant.advance(now, &mut log);
+            change.apply(&mut plant, now, &mut log);
+            let Figures { queued, in_flight, .. } = plant.figures();
+            prop_assert!(queued + in_flight <= most);
+        }
+        let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+        plant.advance(Moment::at(Duration::from_secs(10_000)), &mut log);
+        let all: u64 = stages.iter().map(|s| u64::from(s.0 * s.1)).sum();
+        let Requests { due, ok, failed, dropped, .. } = recorder.requests();
+        prop_assert_eq!((due, dropped), (all, 0));
+        prop_assert_eq!(ok + failed, due);
+        prop_assert!(plant.over_at().is_some());
     }
 }

@@ -1,0 +1,64 @@
+//! A closed load: threads that each send a request once they have the answer to the one before it.
+//!
+//! A request is due when its thread sends it, for before that nobody asked. So a service that stalls
+//! is asked less, and the time during which nobody could ask is in no latency. An open load shows it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use workload::{Scenario, Stages, ThreadRequests};
+
+use crate::load::Requests;
+
+/// Runs the stages one after the other. When `stop` is set no thread sends anything more, and the
+/// requests under way are awaited.
+pub(crate) async fn run(
+    requests: Requests,
+    scenario: &Scenario,
+    stages: &Stages,
+    stop: &watch::Receiver<bool>,
+) {
+    let requests = Arc::new(requests);
+    for stage in 0..stages.stages.len() {
+        let begin = requests.start().max(Instant::now());
+        let mut threads = JoinSet::new();
+        for own in stages.thread_requests(scenario, stage) {
+            threads.spawn(thread(Arc::clone(&requests), own, begin, stop.clone()));
+        }
+        while let Some(ended) = threads.join_next().await {
+            // Nobody cancels these tasks, so one that did not end has panicked.
+            ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        }
+        if *stop.borrow() {
+            return;
+        }
+    }
+}
+
+async fn thread(
+    requests: Arc<Requests>,
+    own: ThreadRequests,
+    begin: Instant,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut free_since = begin;
+    for (delay, operation) in own {
+        let planned = free_since + delay;
+        // The runtime's timer wakes up to 2 ms late. That lengthens the delay and no latency.
+        let waited = tokio::time::timeout_at(planned.into(), stopped(&mut stop)).await;
+        if waited.is_ok() {
+            return;
+        }
+        let now = Instant::now();
+        let (due, late) = (now - requests.start(), now.saturating_duration_since(planned));
+        requests.carry_out(operation, due, late).await;
+        free_since = Instant::now();
+    }
+}
+
+/// Returns when nothing more is to be sent, or nobody is left who could say so.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,163 @@
+//! The load of a scenario that says how many requests are due, whether or not any are answered.
+
+use std::time::Duration;
+
+use crate::rate::{Segment, Shape};
+
+/// Phases that follow one another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Phases {
+    /// How arrivals are spread below the rate.
+    pub pacing: Pacing,
+    /// The unit of every rate in `phases`.
+    pub unit: RateUnit,
+    /// The load over time.
+    pub phases: Vec<Phase>,
+}
+
+/// How arrivals are spread in time, given the rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pacing {
+    /// A Poisson process whose intensity is the rate: independent users.
+    Poisson,
+    /// Evenly spaced: no chance involved.
+    Even,
+}
+
+/// The unit of a scenario's rates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateUnit {
+    /// Requests per second.
+    RequestsPerSecond,
+    /// Multiples of what one instance of the service serves.
+    Instances,
+}
+
+/// One stretch of load. Rates are in the [`RateUnit`] of its [`Phases`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Phase {
+    /// The same rate throughout.
+    Constant {
+        /// Length of the phase.
+        duration: Duration,
+        /// The rate.
+        rate: f64,
+    },
+    /// A straight line from one rate to another.
+    Ramp {
+        /// Length of the phase.
+        duration: Duration,
+        /// Rate at its start.
+        from: f64,
+        /// Rate at its end.
+        to: f64,
+    },
+    /// A staircase of equal steps; the first is `from`, the last is `to`.
+    Steps {
+        /// Length of the phase, shared equally by the steps.
+        duration: Duration,
+        /// Rate of the first step.
+        from: f64,
+        /// Rate of the last step.
+        to: f64,
+        /// Number of steps, at least 2.
+        steps: u32,
+    },
+    /// A base rate with one sudden plateau in it.
+    Spike {
+        /// Length of the phase.
+        duration: Duration,
+        /// Rate outside the plateau.
+        base: f64,
+        /// Rate of the plateau.
+        peak: f64,
+        /// When the plateau begins, from the start of the phase.
+        peak_start: Duration,
+        /// How long it lasts.
+        peak_duration: Duration,
+    },
+    /// A sine around a mean.
+    Sine {
+        /// Length of the phase.
+        duration: Duration,
+        /// The mean rate.
+        mean: f64,
+        /// Largest distance from the mean; at most the mean.
+        amplitude: f64,
+        /// Length of one wave.
+        period: Duration,
+    },
+}
+
+impl Phases {
+    /// How long load is offered.
+    pub fn duration(&self) -> Duration {
+        self.phases.iter().map(Phase::duration).sum()
+    }
+
+    pub(crate) fn shorten(&mut self, factor: f64) {
+        self.phases.iter_mut().for_each(|phase| phase.shorten(factor));
+    }
+
+    /// The phases as stretches of one shape each, rates multiplied by `scale`.
+    pub(crate) fn segments(&self, scale: f64) -> Vec<Segment> {
+        self.phases.iter().flat_map(|phase| phase.segments(scale)).collect()
+    }
+}
+
+impl Phase {
+    /// Length of the phase.
+    pub fn duration(&self) -> Duration {
+        match *self {
+            Self::Constant { duration, .. }
+            | Self::Ramp { duration, .. }
+            | Self::Steps { duration, .. }
+            | Self::Spike { duration, .. }
+            | Self::Sine { duration, .. } => duration,
+        }
+    }
+
+    fn shorten(&mut self, factor: f64) {
+        match self {
+            Self::Constant { duration, .. }
+            | Self::Ramp { duration, .. }
+            | Self::Steps { duration, .. } => *duration = duration.mul_f64(factor),
+            Self::Spike { duration, peak_start, peak_duration, .. } => {
+                *duration = duration.mul_f64(factor);
+                *peak_start = peak_start.mul_f64(factor);
+                *peak_duration = peak_duration.mul_f64(factor);
+            }
+            Self::Sine { duration, period, .. } => {
+                *duration = duration.mul_f64(factor);
+                *period = period.mul_f64(factor);
+            }
+        }
+    }
+
+    /// The phase as stretches of one shape each, rates multiplied by `scale`.
+    fn segments(&self, scale: f64) -> Vec<Segment> {
+        let level = |duration: Duration, rate: f64| {
+            Segment::new(duration, Shape::Line { from: rate * scale, to: rate * scale })
+        };
+        match *self {
+            Self::Constant { duration, rate } => vec![level(duration, rate)],
+            Self::Ramp { duration, from, to } => {
+                vec![Segment::new(duration, Shape::Line { from: from * scale, to: to * scale })]
+            }
+            Self::Steps { duration, from, to, steps } => (0..steps)
+                .map(|i| {
+                    let share = f64::from(i) / f64::from(steps - 1);
+                    level(duration / steps, from + (to - from) * share)
+                })
+                .collect(),
+            Self::Spike { duration, base, peak, peak_start, peak_duration } => {
+                let rest = duration.saturating_sub(peak_start + peak_duration);
+                vec![level(peak_start, base), level(peak_duration, peak), level(rest, base)]
+            }
+            Self::Sine { duration, mean, amplitude, period } => vec![Segment::new(
+                duration,
+                Shape::Sine { mean: mean * scale, amplitude: amplitude * scale, period },
+            )],
+        }
+    }
+}
