@@ -7,6 +7,7 @@
 //!
 //! [`run`] is one run from the scenario's file to the folder of its results.
 
+mod alarms;
 mod client;
 mod content;
 mod figures;

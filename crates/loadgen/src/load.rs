@@ -1,4 +1,4 @@
-//! Offers a load: the thread of the requests, the pacing thread of an open load, and what is measured.
+//! Offers a load: the thread of the requests, the one that tells it the time, and what they measure.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use workload::{Arrival, Arrivals, OfferedLoad, Operation, Scenario};
 
+use crate::alarms::Alarms;
 use crate::client::Client;
 use crate::outcome::Outcome;
 use crate::pacing::pace;
@@ -103,10 +104,11 @@ pub(crate) fn offer(
                 let arrivals = Arrivals::new(&scenario, open);
                 requests.offer_open(&runtime, arrivals, scenario.in_flight, stopped)
             }
-            OfferedLoad::Closed(stages) => {
-                runtime.block_on(threads::run(requests, &scenario, &stages, &stopped));
+            OfferedLoad::Closed(stages) => Alarms::start().is_ok_and(|alarms| {
+                let threads = threads::run(requests, &scenario, &stages, &alarms, &stopped);
+                runtime.block_on(threads);
                 true
-            }
+            }),
         };
         if whole {
             let lasted = start.elapsed();

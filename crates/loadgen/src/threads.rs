@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use workload::{Scenario, Stages, ThreadRequests};
 
+use crate::alarms::Alarms;
 use crate::load::Requests;
 
 /// Runs the stages one after the other. When `stop` is set no thread sends anything more, and the
@@ -18,6 +19,7 @@ pub(crate) async fn run(
     requests: Requests,
     scenario: &Scenario,
     stages: &Stages,
+    alarms: &Alarms,
     stop: &watch::Receiver<bool>,
 ) {
     let requests = Arc::new(requests);
@@ -25,7 +27,8 @@ pub(crate) async fn run(
         let begin = requests.start().max(Instant::now());
         let mut threads = JoinSet::new();
         for own in stages.thread_requests(scenario, stage) {
-            threads.spawn(thread(Arc::clone(&requests), own, begin, stop.clone()));
+            let requests = Arc::clone(&requests);
+            threads.spawn(thread(requests, own, begin, alarms.clone(), stop.clone()));
         }
         while let Some(ended) = threads.join_next().await {
             // Nobody cancels these tasks, so one that did not end has panicked.
@@ -41,15 +44,16 @@ async fn thread(
     requests: Arc<Requests>,
     own: ThreadRequests,
     begin: Instant,
+    alarms: Alarms,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut free_since = begin;
     for (delay, operation) in own {
         let planned = free_since + delay;
-        // The runtime's timer wakes up to 2 ms late. That lengthens the delay and no latency.
-        let waited = tokio::time::timeout_at(planned.into(), stopped(&mut stop)).await;
-        if waited.is_ok() {
-            return;
+        tokio::select! {
+            biased;
+            () = stopped(&mut stop) => return,
+            () = alarms.wait_until(planned) => {}
         }
         let now = Instant::now();
         let (due, late) = (now - requests.start(), now.saturating_duration_since(planned));

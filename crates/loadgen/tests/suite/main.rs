@@ -8,4 +8,5 @@ mod closed;
 mod command_line;
 mod fleet;
 mod judgement;
+mod replay;
 mod support;
