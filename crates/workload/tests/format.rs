@@ -227,12 +227,12 @@ fn stages_are_refused_when_they_never_end_or_ask_for_too_much() {
     );
     insta::assert_snapshot!(
         refusal("in_flight = 100", "in_flight = 100\nunit = \"instances\""),
-        @"threads.toml: unit = given: allowed is with phases, in a scenario without stages"
+        @"threads.toml: unit = given: allowed is in a scenario without stages"
     );
     let both = "[[phases]]\nkind = \"constant\"\nduration_s = 1\nrate = 1\n[[stages]]\nthreads = 2";
     insta::assert_snapshot!(
         refusal("[[stages]]\nthreads = 2", both),
-        @"threads.toml: phases = given: allowed is with phases, in a scenario without stages"
+        @"threads.toml: phases = given: allowed is in a scenario without stages"
     );
     let many = CLOSED
         .replace("in_flight = 100", "in_flight = 16384")

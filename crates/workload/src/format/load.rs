@@ -29,7 +29,7 @@ impl Check<'_> {
             ("unit", raw.unit.is_some()),
         ] {
             if given {
-                return Err(self.refuse(key, "given", "with phases, in a scenario without stages"));
+                return Err(self.refuse(key, "given", "in a scenario without stages"));
             }
         }
         if raw.warm_up_s != 0.0 {
