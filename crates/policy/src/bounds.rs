@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The fewest and the most ready instances of a service, both included.
+/// The fewest and the most ready instances of a service, both included. With none at the least, the
+/// last one goes when nobody asks for the service, and the load balancer holds the request that
+/// starts the first one again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawBounds", into = "RawBounds")]
 pub struct Bounds {
@@ -21,9 +23,9 @@ pub enum BoundsError {
         /// The upper bound asked for.
         max: u32,
     },
-    /// Scale to zero needs someone who holds the first request.
-    #[error("bounds.min is 0: use 1 or more, since nothing would start the first instance again")]
-    Zero,
+    /// A service that could never serve.
+    #[error("bounds.max is 0: use 1 or more; with bounds.min = 0 an idle service has no instance")]
+    NoRoom,
     /// More instances than a host has addresses for.
     #[error("bounds.max is {0}: use {limit} or less", limit = Bounds::MAX_INSTANCES)]
     TooMany(u32),
@@ -34,7 +36,7 @@ impl Bounds {
     /// (see [`crate::slots`]) they still fit the host's 1,000 slots.
     pub const MAX_INSTANCES: u32 = 750;
 
-    /// Bounds from `min` to `max`, with `1 <= min <= max <= 750`.
+    /// Bounds from `min` to `max`, with `0 <= min <= max <= 750` and `1 <= max`.
     ///
     /// # Errors
     /// [`BoundsError`] says which of these does not hold.
@@ -42,8 +44,8 @@ impl Bounds {
         if min > max {
             return Err(BoundsError::Crossed { min, max });
         }
-        if min == 0 {
-            return Err(BoundsError::Zero);
+        if max == 0 {
+            return Err(BoundsError::NoRoom);
         }
         if max > Self::MAX_INSTANCES {
             return Err(BoundsError::TooMany(max));
@@ -91,7 +93,8 @@ mod tests {
     #[test]
     fn bounds_that_cannot_hold_are_refused() {
         assert_eq!(Bounds::new(3, 2), Err(BoundsError::Crossed { min: 3, max: 2 }));
-        assert_eq!(Bounds::new(0, 2), Err(BoundsError::Zero));
+        assert_eq!(Bounds::new(0, 0), Err(BoundsError::NoRoom));
+        assert!(Bounds::new(0, 1).is_ok());
         assert_eq!(Bounds::new(1, 751), Err(BoundsError::TooMany(751)));
         assert!(serde_json::from_str::<Bounds>(r#"{"min":2,"max":1}"#).is_err());
         assert!(serde_json::from_str::<Bounds>(r#"{"min":1,"max":2,"mid":1}"#).is_err());

@@ -58,6 +58,8 @@ pub enum Reason {
     Released,
     /// What was seen at this hour of earlier days asks for it.
     History,
+    /// Somebody asks for the service, which is allowed to have no instance: it has one.
+    Activation,
     /// The schedule alone decides, and what is lies within its bounds.
     Schedule,
     /// Fewer would do, but the schedule's lower bound forbids it.
@@ -113,6 +115,9 @@ impl Memory {
 /// Up at once, down with patience: the number falls only to the highest need of the last
 /// `scale_in.patience`, and never while that record has a break. `reading.current` is kept while
 /// nobody knows how long a lower need has held.
+///
+/// A service that may go to zero has an instance while it is asked for, whatever its policies say
+/// and however slowly they look: the load balancer holds a request for 10 s only.
 pub fn decide(spec: &ServiceSpec, memory: &mut Memory, reading: &Reading) -> Decision {
     if reading.offered.is_none() {
         memory.rules.interrupt();
@@ -120,9 +125,15 @@ pub fn decide(spec: &ServiceSpec, memory: &mut Memory, reading: &Reading) -> Dec
     }
     let (now, current) = (reading.now, reading.current);
     let mut reasons = Vec::with_capacity(4);
+    let floor = u32::from(reading.bounds.min() == 0 && reading.is_asked_for());
     let need = memory.advise(&spec.policy, reading).need(current, &mut reasons);
+    // Before the rules, so that the patience counts from the last request; and after them, so that
+    // none of them keeps the first instance waiting.
+    let need = raised(need, floor, &mut reasons);
     let (out, inward) = (spec.scale_out, spec.scale_in.rules);
     let allowed = memory.rules.apply(out, inward, (need, current), now, &mut reasons);
+
+    let allowed = raised(allowed, floor, &mut reasons);
 
     let bounds = reading.bounds;
     let ready = allowed.clamp(bounds.min(), bounds.max());
@@ -135,9 +146,18 @@ pub fn decide(spec: &ServiceSpec, memory: &mut Memory, reading: &Reading) -> Dec
     Decision::Target { ready, reasons }
 }
 
+/// The number, raised to `floor` with its reason.
+fn raised(number: u32, floor: u32, reasons: &mut Vec<Reason>) -> u32 {
+    if number < floor && !reasons.contains(&Reason::Activation) {
+        reasons.push(Reason::Activation);
+    }
+    number.max(floor)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bounds::Bounds;
     use crate::load::OfferedLoad;
     use crate::policies::hpa::Hpa;
     use crate::policies::target_tracking::TargetTracking;
@@ -192,6 +212,95 @@ mod tests {
         };
         assert_eq!(at(4), target(4, &[Reason::NotKnown]));
         assert_eq!(at(0), target(1, &[Reason::NotKnown, Reason::AtMin]));
+    }
+
+    /// The store, allowed to go to zero under `policy`.
+    fn to_zero(policy: &str) -> ServiceSpec {
+        let mut spec = store();
+        spec.policy = PolicySpec::new(vec![serde_json::from_str(policy).unwrap()]).unwrap();
+        spec.bounds = Bounds::new(0, 10).unwrap();
+        spec
+    }
+
+    /// What is decided at each second for these arrivals per second, from `current` on.
+    fn follow(spec: &ServiceSpec, mut current: u32, arrivals: &[f64]) -> Vec<u32> {
+        let mut memory = Memory::default();
+        let at = |(second, load)| {
+            let known = known(rps(load), current, second);
+            let reading = Reading { ready: current, bounds: spec.bounds, ..known };
+            if let Decision::Target { ready, .. } = decide(spec, &mut memory, &reading) {
+                current = ready;
+            }
+            current
+        };
+        (0..).zip(arrivals.iter().copied()).map(at).collect()
+    }
+
+    #[test]
+    fn an_idle_service_goes_to_zero_after_the_patience_and_one_request_brings_it_back() {
+        let spec = to_zero(r#"{"kind":"target_tracking"}"#);
+        let quiet = [0.0; 10];
+        let decided = follow(&spec, 1, &[&quiet[..], &[0.0, 1.0], &quiet[..], &[0.0]].concat());
+        assert_eq!(decided[..10], [1; 10], "patience");
+        assert_eq!(decided[10..12], [0, 1]);
+        assert_eq!(decided[12..21], [1; 9], "patience again");
+        assert_eq!(decided[22], 0);
+    }
+
+    #[test]
+    fn whatever_the_policy_and_its_rules_the_first_request_starts_an_instance() {
+        let slow = crate::rules::Rules {
+            patience: std::time::Duration::from_secs(60),
+            cooldown: std::time::Duration::from_secs(60),
+            ..Default::default()
+        };
+        for kind in crate::policies::Kind::ALL {
+            let mut spec = to_zero(&format!(r#"{{"kind":"{kind}"}}"#));
+            spec.scale_out = slow;
+            assert_eq!(follow(&spec, 0, &[0.0, 0.0, 1.0]), [0, 0, 1], "{kind}");
+            assert_eq!(follow(&spec, 1, &[1.0; 90])[89], 1, "{kind}");
+        }
+    }
+
+    #[test]
+    fn every_policy_lets_an_idle_service_go_to_zero_but_one_that_is_not_set() {
+        let mut kept = Vec::new();
+        for kind in crate::policies::Kind::ALL {
+            let spec = to_zero(&format!(r#"{{"kind":"{kind}"}}"#));
+            // The slowest, `reg`, first takes 60 readings of 30 s.
+            if follow(&spec, 2, &[0.0; 2000])[1999] > 0 {
+                kept.push(kind.to_string());
+            }
+        }
+        assert_eq!(kept, ["ratio", "schedule"]);
+    }
+
+    #[test]
+    fn a_request_that_takes_long_keeps_its_instance() {
+        let spec = to_zero(r#"{"kind":"target_tracking"}"#);
+        let mut memory = Memory::default();
+        let mut at = |second, in_flight| {
+            let known = known(rps(0.0), 1, second);
+            let reading = Reading { in_flight: Some(in_flight), bounds: spec.bounds, ..known };
+            decide(&spec, &mut memory, &reading)
+        };
+        let kept = target(1, &[Reason::OfferedLoad, Reason::Activation]);
+        assert_eq!([at(0, 1), at(30, 1)], [kept.clone(), kept]);
+        assert_eq!(at(40, 0), target(1, &[Reason::OfferedLoad, Reason::Patience]));
+        assert_eq!(at(50, 0), target(0, &[Reason::OfferedLoad]));
+    }
+
+    #[test]
+    fn missing_data_at_zero_holds_and_starts_nothing_until_it_is_back() {
+        let spec = to_zero(r#"{"kind":"target_tracking"}"#);
+        let mut memory = Memory::default();
+        let mut at = |second, load| {
+            let reading = Reading { ready: 0, bounds: spec.bounds, ..known(load, 0, second) };
+            decide(&spec, &mut memory, &reading)
+        };
+        assert_eq!(at(0, None), Decision::Hold { reasons: vec![Reason::NoData] });
+        assert_eq!(at(1, rps(0.0)), target(0, &[Reason::OfferedLoad]));
+        assert_eq!(at(2, rps(0.1)), target(1, &[Reason::OfferedLoad]));
     }
 
     #[test]

@@ -340,6 +340,14 @@ mod tests {
     }
 
     #[test]
+    fn to_none_every_instance_drains_and_an_outdated_one_is_not_replaced_first() {
+        let mut old = running(1, READY);
+        old.outdated = true;
+        assert_eq!(planned(vec![old, running(2, READY)], &target(0), 0).0, ["Drain 1", "Drain 2"]);
+        assert!(planned(vec![], &target(0), 0).0.is_empty());
+    }
+
+    #[test]
     fn a_decision_to_hold_changes_nothing() {
         let hold = Decision::Hold { reasons: vec![Reason::NoData] };
         let dead = sighting(1, Container::Stopped, Rotation::Out);

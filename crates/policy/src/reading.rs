@@ -51,6 +51,12 @@ impl Reading {
         known(self.offered().map(|load| load.total_rps()))
     }
 
+    /// Whether requests came within the last second, wait, or are being worked on.
+    pub fn is_asked_for(&self) -> bool {
+        let any = |figure: Option<f64>| figure.is_some_and(|figure| figure > 0.0);
+        any(self.offered_rps()) || any(self.backlog())
+    }
+
     /// Requests that wait or are being worked on.
     pub fn backlog(&self) -> Option<f64> {
         Some(f64::from(self.queued?) + f64::from(self.in_flight?))

@@ -27,6 +27,7 @@ struct Step {
     dies: Option<usize>,
     launches_fail: bool,
     clock_jump_ms: i64,
+    min: u32,
     max: u32,
 }
 
@@ -50,7 +51,7 @@ impl World {
             let name = self.containers.keys().nth(index).cloned();
             name.and_then(|name| self.containers.remove(&name));
         }
-        self.bounds = Bounds::new(1, step.max).unwrap();
+        self.bounds = Bounds::new(step.min, step.max).unwrap();
         let done = self.finish(step.launches_fail);
         let seen = self.look(step.arrivals, done);
         let free: Vec<_> = slots(1..=13).filter(|slot| !self.holds(*slot)).collect();
@@ -137,7 +138,14 @@ impl World {
 }
 
 fn calm(arrivals: u64) -> Step {
-    Step { arrivals: Some(arrivals), dies: None, launches_fail: false, clock_jump_ms: 0, max: 10 }
+    Step {
+        arrivals: Some(arrivals),
+        dies: None,
+        launches_fail: false,
+        clock_jump_ms: 0,
+        min: 1,
+        max: 10,
+    }
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -145,12 +153,13 @@ fn any_step() -> impl Strategy<Value = Step> {
         prop_oneof![8 => (0_u64..60).prop_map(Some), 1 => Just(None), 1 => Just(Some(900))];
     let dies = prop::option::weighted(0.05, 0_usize..10);
     let jump = prop_oneof![30 => Just(0_i64), 1 => -5000..5000_i64];
-    (arrivals, dies, prop::bool::weighted(0.1), jump, 1_u32..=10).prop_map(
-        |(arrivals, dies, launches_fail, clock_jump_ms, max)| Step {
+    (arrivals, dies, prop::bool::weighted(0.1), jump, 0_u32..=1, 1_u32..=10).prop_map(
+        |(arrivals, dies, launches_fail, clock_jump_ms, min, max)| Step {
             arrivals,
             dies,
             launches_fail,
             clock_jump_ms,
+            min,
             max,
         },
     )
@@ -175,6 +184,40 @@ fn a_service_starts_at_its_lower_bound_and_follows_the_load_out_and_in() {
         world.step(&calm(2));
     }
     assert_eq!(world.ready(), 1);
+}
+
+#[test]
+fn a_service_that_may_have_no_instance_goes_from_zero_to_one_and_back_to_zero() {
+    let mut world = World::new();
+    let idle = |arrivals| Step { min: 0, ..calm(arrivals) };
+    for _ in 0..20 {
+        assert_eq!(world.step(&idle(0)).target(), Some(0));
+    }
+    assert_eq!(world.step(&idle(1)).target(), Some(1));
+    for _ in 0..100 {
+        assert_eq!(world.step(&idle(0)).target(), Some(1), "patience");
+    }
+    assert_eq!(world.ready(), 1);
+    for _ in 0..20 {
+        world.step(&idle(0));
+    }
+    assert_eq!((world.ready(), world.containers.len()), (0, 0));
+}
+
+#[test]
+fn the_last_instance_is_taken_back_while_it_drains_when_it_is_asked_for() {
+    let mut world = World::new();
+    let idle = |arrivals| Step { min: 0, ..calm(arrivals) };
+    world.step(&idle(1));
+    let drains = |tick: &Tick| tick.plan.iter().any(|action| action.kind == ActionKind::Drain);
+    while !drains(&world.step(&idle(0))) {}
+    let tick = world.step(&Step { launches_fail: true, ..idle(1) });
+    let kinds: Vec<_> = tick.plan.iter().map(|action| action.kind).collect();
+    // Its drain had come to an end already, or it goes back into rotation.
+    assert!(
+        kinds == [ActionKind::Stop, ActionKind::Clone] || kinds == [ActionKind::Admit],
+        "{kinds:?}"
+    );
 }
 
 #[test]
@@ -246,8 +289,8 @@ proptest! {
             let kind = if i < steps.len() / 2 { first } else { second };
             world.spec.policy = PolicySpec::from(kind);
             let tick = world.step(step);
-            let target = tick.target().unwrap_or(1);
-            prop_assert!((1..=step.max).contains(&target), "{target} by {kind}");
+            let target = tick.target().unwrap_or(step.max);
+            prop_assert!((step.min..=step.max).contains(&target), "{target} by {kind}");
         }
         for _ in 0..400 {
             world.step(&calm(8));

@@ -1,8 +1,9 @@
 //! Concurrency: requests in flight per instance, over a stable and a panic window.
 //!
 //! As Knative defines it: `knative/serving`, `pkg/autoscaler/scaling/autoscaler.go` and the
-//! defaults of `pkg/autoscaler/config/config.go`. What it has and this has not: scale to zero,
-//! activation scale and the burst capacity of its activator.
+//! defaults of `pkg/autoscaler/config/config.go`. What it has and this has not: activation scale, the
+//! burst capacity of its activator, and the grace of 30 s before the last instance goes, which its
+//! activator needs to get into the path of the requests; here HAProxy always is.
 
 use std::time::Duration;
 

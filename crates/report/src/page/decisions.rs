@@ -184,6 +184,7 @@ fn meaning(code: &str) -> &'static str {
         "Patience" => "the need has fallen, but not for long enough yet",
         "Cooldown" => "the last change is too recent for the next one",
         "StepLimit" => "the change is cut to the largest one allowed at once",
+        "Activation" => "somebody asks for the service, so it has an instance",
         "AtMin" => "fewer would do, but the lower bound forbids it",
         "AtMax" => "more are needed, but the upper bound forbids it",
         "NotKnown" => "a figure that the policy needs is not known: it agrees to nothing",
