@@ -74,13 +74,18 @@ async fn wanted_ports(settings: &Settings) -> Vec<ports::Wanted> {
     let sockets = reading::listening();
     let ours = our_pids(settings).await;
     let listen = &settings.listen;
-    [("services", listen.services), ("statistics", listen.statistics), ("api", listen.api)]
-        .map(|(key, address)| {
-            let address = SocketAddr::V4(address);
-            let state = reading::port_state(&sockets, address, &ours);
-            ports::Wanted { key, address, state }
-        })
-        .into()
+    [
+        (Some("services"), listen.services),
+        (Some("statistics"), listen.statistics),
+        (Some("api"), listen.api),
+        (None, host::haproxy::HOLD),
+    ]
+    .map(|(key, address)| {
+        let address = SocketAddr::V4(address);
+        let state = reading::port_state(&sockets, address, &ours);
+        ports::Wanted { key, address, state }
+    })
+    .into()
 }
 
 /// The processes of the running Bellows; none where they cannot be told.

@@ -21,11 +21,11 @@ pub(super) struct Holder {
     pub(super) ours: bool,
 }
 
-/// A port that Bellows is to listen on, and who listens there now.
+/// A port that Bellows is to listen on, or that nobody may, and who listens there now.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    /// The key in `bellows.toml`.
-    pub(super) key: &'static str,
+    /// The key in `bellows.toml`; nothing where nobody may listen.
+    pub(super) key: Option<&'static str>,
     pub(super) address: SocketAddr,
     pub(super) state: PortState,
 }
@@ -45,17 +45,21 @@ pub(super) fn ports(wanted: &[Wanted]) -> Finding {
     let mut problems = Vec::new();
     let mut cures = Vec::new();
     for Wanted { key, address, state } in wanted {
+        let other = |whose: String| match key {
+            Some(key) => format!("{whose}change listen.{key} in bellows.toml"),
+            None => "end it: requests that wait for an instance are sent there".to_owned(),
+        };
         match state {
             PortState::Free => {}
             PortState::Held(holder) if holder.ours => {}
             PortState::Held(holder) => {
                 let Holder { pid, program, .. } = holder;
                 problems.push(format!("{address} is held by {program} (process {pid})"));
-                cures.push(format!("end process {pid}, or change listen.{key} in bellows.toml"));
+                cures.push(other(format!("end process {pid}, or ")));
             }
             PortState::HeldByUnknown => {
                 problems.push(format!("{address} is held by a process that cannot be seen"));
-                cures.push(format!("change listen.{key} in bellows.toml"));
+                cures.push(other(String::new()));
             }
         }
     }
@@ -160,7 +164,7 @@ mod tests {
     #[test]
     fn a_port_held_by_us_is_good_and_by_another_is_bad() {
         let held = |ours| Wanted {
-            key: "services",
+            key: Some("services"),
             address: address("127.0.0.1:8080"),
             state: PortState::Held(Holder { pid: 42, program: "nginx".to_owned(), ours }),
         };
@@ -168,6 +172,11 @@ mod tests {
         insta::assert_snapshot!(ports(&[held(false)]), @r"
         FAIL  ports            127.0.0.1:8080 is held by nginx (process 42)
                                cure: end process 42, or change listen.services in bellows.toml
+        ");
+        let nobodys = Wanted { key: None, address: address("127.0.0.1:1"), ..held(false) };
+        insta::assert_snapshot!(ports(&[nobodys]), @r"
+        FAIL  ports            127.0.0.1:1 is held by nginx (process 42)
+                               cure: end it: requests that wait for an instance are sent there
         ");
     }
 }

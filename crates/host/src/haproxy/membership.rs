@@ -14,7 +14,7 @@ use super::behind::{Content, WriteBehind};
 use super::drains::Drains;
 use super::error::HaproxyError;
 use super::file::ConfigFile;
-use super::model::Backends;
+use super::model::{Backends, ServerState};
 use super::reload::reload;
 use super::running::{Running, workers};
 use super::scrape::Scraper;
@@ -134,24 +134,30 @@ impl Haproxy {
         };
         let same_shape = running.shape == self.template.shape(desired);
         let commands = if same_shape { running.commands(desired) } else { None };
-        match commands {
-            Some(commands)
-                if commands.is_empty() || *lock(&self.membership) == Membership::Runtime =>
-            {
-                let (generation, backends) = (running.generation, desired.clone());
-                self.behind.put(Content { change, generation, backends });
-                for command in &commands {
-                    session.tell(command).await?;
-                }
-                let way = match commands.len() {
-                    0 => Way::Unchanged,
-                    count => Way::Commands(count),
-                };
-                self.note_drains(desired, way).await?;
-                Ok(Applied { generation, way })
-            }
-            _ => self.reload(change, desired, running.generation).await,
+        let Some(mut commands) = commands else {
+            return self.reload(change, desired, running.generation).await;
+        };
+        let all = commands.len();
+        if *lock(&self.membership) == Membership::Reload {
+            commands.retain(|command| is_first_or_last(&running, desired, &command.service));
         }
+        let suffice = commands.len() == all;
+        let (generation, backends) = (running.generation, desired.clone());
+        if suffice {
+            self.behind.put(Content { change, generation, backends });
+        }
+        for command in &commands {
+            session.tell(&command.text).await?;
+        }
+        if !suffice {
+            return self.reload(change, desired, generation).await;
+        }
+        let way = match all {
+            0 => Way::Unchanged,
+            count => Way::Commands(count),
+        };
+        self.note_drains(desired, way).await?;
+        Ok(Applied { generation, way })
     }
 
     async fn reload(
@@ -244,6 +250,15 @@ impl LoadBalancer for Haproxy {
         let old = workers(self.master()).await?.old.into_iter().collect();
         Ok(lock(&self.drains).drained(idle, &old))
     }
+}
+
+/// Whether no instance of the service takes requests before the change, or none after it. Such a change
+/// is by command also where every other is a reload: requests may be held, and the worker that holds
+/// them must be the one that learns of the next instance, for an old one takes no commands.
+fn is_first_or_last(running: &Running, desired: &Backends, service: &ServiceName) -> bool {
+    let mut servers = desired.servers().filter(|(owner, _)| *owner == service);
+    let has_after = servers.any(|(_, server)| server.state == ServerState::Ready);
+    !(has_after && running.has_in_rotation(service))
 }
 
 /// What these locks guard is whole at any moment, so a panic elsewhere does not spoil it.

@@ -31,6 +31,7 @@ pub use membership::{Applied, Haproxy, Way};
 pub use model::{Backend, Backends, ModelError, Server, ServerState};
 pub use settings::{AccountName, PlainPath, Settings, SettingsError};
 pub use stats::{Counters, ServerStats, ServerStatus, ServiceStats, Stats, StatsError, Worker};
+pub use template::HOLD;
 
 use crate::settings::Membership;
 

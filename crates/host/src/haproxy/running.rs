@@ -6,6 +6,7 @@ use std::net::SocketAddrV4;
 use std::path::Path;
 use std::time::Duration;
 
+use policy::names::ServiceName;
 use tokio::time::{Instant, sleep};
 
 use super::admin::{Session, ask_once};
@@ -33,7 +34,20 @@ struct Held {
     state: ServerState,
     /// Rendered as draining, which is a weight of 0. The state `ready` alone does not raise it.
     weightless: bool,
+    /// Whether its checks fail.
+    down: bool,
 }
+
+/// A command on the admin socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Command {
+    /// The service whose server it changes.
+    pub(super) service: ServiceName,
+    pub(super) text: String,
+}
+
+/// The server of each backend that holds requests. It is no instance's.
+const HOLD_NAME: &str = "hold";
 
 const INFO: &str = "show info";
 const STATE: &str = "show servers state";
@@ -57,9 +71,13 @@ impl Running {
 
     /// The commands that bring the servers to their desired states, or `None` when commands cannot,
     /// because a server is not there or is elsewhere. Those that add capacity come first.
-    pub(super) fn commands(&self, desired: &Backends) -> Option<Vec<String>> {
+    pub(super) fn commands(&self, desired: &Backends) -> Option<Vec<Command>> {
         let mut commands = Vec::new();
         for (service, server) in desired.servers() {
+            let mut command = |text| {
+                let state = server.state;
+                commands.push((state, Command { service: service.clone(), text }));
+            };
             let name = slots::server(server.slot);
             let path = format!("{service}/{name}");
             let held = self.servers.get(&(service.to_string(), name))?;
@@ -68,7 +86,7 @@ impl Running {
             }
             let raise = server.state == ServerState::Ready && held.weightless;
             if raise {
-                commands.push((server.state, format!("set server {path} weight 1")));
+                command(format!("set server {path} weight 1"));
             }
             if held.state != server.state {
                 let word = match server.state {
@@ -76,11 +94,21 @@ impl Running {
                     ServerState::Drain => "drain",
                     ServerState::Maint => "maint",
                 };
-                commands.push((server.state, format!("set server {path} state {word}")));
+                command(format!("set server {path} state {word}"));
             }
         }
         commands.sort_by_key(|(state, _)| *state);
         Some(commands.into_iter().map(|(_, command)| command).collect())
+    }
+
+    /// Whether some server of the service takes requests.
+    pub(super) fn has_in_rotation(&self, service: &ServiceName) -> bool {
+        self.servers.iter().any(|((owner, name), held)| {
+            owner.as_str() == service.as_str()
+                && name != HOLD_NAME
+                && held.state == ServerState::Ready
+                && !held.down
+        })
     }
 }
 
@@ -114,6 +142,7 @@ fn servers(text: &str) -> Result<BTreeMap<(String, String), Held>, HaproxyError>
         let number = |name| field(name)?.parse::<u32>().map_err(|_| malformed(name));
         let address = format!("{}:{}", field("srv_addr")?, field("srv_port")?);
         let weightless = number("srv_uweight")? == 0;
+        let down = number("srv_op_state")? == 0;
         let admin = number("srv_admin_state")?;
         let state = if admin & MAINT_BITS != 0 {
             ServerState::Maint
@@ -123,7 +152,7 @@ fn servers(text: &str) -> Result<BTreeMap<(String, String), Held>, HaproxyError>
             ServerState::Ready
         };
         let name = (field("be_name")?.to_owned(), field("srv_name")?.to_owned());
-        servers.insert(name, Held { address: address.parse().ok(), state, weightless });
+        servers.insert(name, Held { address: address.parse().ok(), state, weightless, down });
     }
     Ok(servers)
 }
@@ -189,6 +218,12 @@ mod tests {
         Backends::new(vec![backend("store", "/", 1, states)]).unwrap()
     }
 
+    /// The commands from what was captured to these states.
+    fn commands(states: &[ServerState]) -> Vec<String> {
+        let commands = running(CAPTURED).commands(&desired(states)).unwrap();
+        commands.into_iter().map(|command| command.text).collect()
+    }
+
     #[test]
     fn states_are_what_was_commanded_whatever_the_checks_say() {
         let held: Vec<_> = running(CAPTURED).servers.into_values().map(|held| held.state).collect();
@@ -197,13 +232,11 @@ mod tests {
 
     #[test]
     fn nothing_is_commanded_when_all_is_as_desired() {
-        let commands = running(CAPTURED).commands(&desired(&[Ready, Drain, Maint, Drain, Ready]));
-        assert_eq!(commands, Some(vec![]));
+        assert_eq!(commands(&[Ready, Drain, Maint, Drain, Ready]), Vec::<String>::new());
     }
 
     #[test]
     fn capacity_is_added_before_it_is_taken_and_weight_before_state() {
-        let commands = running(CAPTURED).commands(&desired(&[Maint, Ready, Ready, Drain, Drain]));
         let expected = [
             "set server store/s2 weight 1",
             "set server store/s2 state ready",
@@ -211,7 +244,21 @@ mod tests {
             "set server store/s5 state drain",
             "set server store/s1 state maint",
         ];
-        assert_eq!(commands, Some(expected.map(str::to_owned).into()));
+        assert_eq!(commands(&[Maint, Ready, Ready, Drain, Drain]), expected);
+    }
+
+    #[test]
+    fn a_server_that_is_down_and_the_one_that_holds_requests_are_no_instances_in_rotation() {
+        let lines: Vec<_> = CAPTURED.lines().take(3).collect();
+        assert!(lines[2].contains(" s1 "), "{lines:?}");
+        let only = |name: &str| lines.join("\n").replace(" s1 ", &format!(" {name} "));
+        let (store, other) = ("store".parse().unwrap(), "stor".parse().unwrap());
+        assert!(running(&only("s1")).has_in_rotation(&store));
+        assert!(!running(&only("s1")).has_in_rotation(&other));
+        assert!(!running(&only("hold")).has_in_rotation(&store));
+        let up = "127.0.1.1 2 ";
+        assert!(lines[2].contains(up));
+        assert!(!running(&only("s1").replace(up, "127.0.1.1 0 ")).has_in_rotation(&store));
     }
 
     #[test]

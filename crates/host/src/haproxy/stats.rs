@@ -75,8 +75,8 @@ pub struct Stats {
 /// One service. What HAProxy leaves blank is `None`: not known, and not 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServiceStats {
-    /// Requests that wait: in the backend's queue, and in those of its servers, which the
-    /// backend's own figure leaves out.
+    /// Requests that wait: in the backend's queue, in those of its servers, which the backend's own
+    /// figure leaves out, and those that are held until a server takes requests again.
     pub queued: Option<u64>,
     /// Requests in the backend, both those that wait and those that are served.
     pub in_flight: Option<u64>,

@@ -18,6 +18,10 @@ const STATISTICS: &str = "bellows.statistics";
 const GENERATION_PREFIX: &str = "bellows.generation.";
 
 impl ServerStatus {
+    fn takes_requests(self) -> bool {
+        matches!(self, Self::Up | Self::Nolb | Self::NoCheck)
+    }
+
     /// HAProxy adds detail behind the word: `DOWN 1/2`, `MAINT (via b/s)`.
     fn parse(text: &str) -> Option<Self> {
         Some(match text.split([' ', '(']).next()? {
@@ -74,13 +78,28 @@ impl Stats {
         let (generation, age_s) = worker.ok_or_else(|| missing(GENERATION_PREFIX))?;
         for (service, (queued, in_flight, counters)) in totals {
             let stats = services.entry(service).or_default();
-            let queues = stats.servers.values().map(|server| server.queued);
-            stats.queued = queues.fold(queued, |sum, queue| Some(sum? + queue?));
+            stats.queued = waiting(&stats.servers, queued, in_flight);
             stats.in_flight = in_flight;
             stats.counters = counters;
         }
         Ok(Self { asked_at, worker: Worker { generation, age_s, readings }, services })
     }
+}
+
+/// The requests that wait, where `queued` are in the backend's own queue and `in_flight` in all of
+/// the backend. While no server takes requests, those that no server is ending are held: they are on
+/// no server and in no queue while they wait for their next try.
+fn waiting(
+    servers: &BTreeMap<Slot, ServerStats>,
+    queued: Option<u64>,
+    in_flight: Option<u64>,
+) -> Option<u64> {
+    if servers.values().any(|server| server.status.takes_requests()) {
+        let queues = servers.values().map(|server| server.queued);
+        return queues.fold(queued, |sum, queue| Some(sum? + queue?));
+    }
+    let ending = servers.values().map(|server| server.in_flight);
+    ending.fold(in_flight, |rest, ending| Some(rest?.saturating_sub(ending?)))
 }
 
 /// The slot of a server that is named for one. Others are a changed template's own.
@@ -228,6 +247,19 @@ mod tests {
         assert_eq!(statuses, [Up, Drain, Maint, Down, Down]);
         assert_eq!(server(&stats, 2).last_session, None);
         assert_eq!(server(&stats, 3).check, None);
+    }
+
+    #[test]
+    fn what_is_held_while_no_server_takes_requests_waits() {
+        let none_up = CAPTURED.replace(",UP,1,", ",MAINT,1,");
+        let of_1 = "store,s1,0,0,1,";
+        assert!(none_up.contains(of_1));
+        // One is being ended by the first server, and two of the three are on none.
+        assert_eq!(store(&parse(&none_up).unwrap()).queued, Some(2));
+        let idle = none_up.replace(of_1, "store,s1,0,0,0,");
+        assert_eq!(store(&parse(&idle).unwrap()).queued, Some(3));
+        let unknown = none_up.replace(of_1, "store,s1,0,0,,");
+        assert_eq!(store(&parse(&unknown).unwrap()).queued, None);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Renders HAProxy's whole configuration from its template, the settings and the backends.
 
 use std::cmp::Reverse;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
-use policy::names::ServiceName;
+use policy::names::{ServiceName, Slot};
 use policy::paths::PathPrefix;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -16,6 +17,13 @@ use super::settings::Settings;
 /// The template built in, as its path reads in the repository.
 const BUILT_IN_NAME: &str = "haproxy/haproxy.cfg.tera";
 const BUILT_IN: &str = include_str!("../../../../haproxy/haproxy.cfg.tera");
+
+/// Where requests are sent while no instance takes any, to be refused and tried again. Only root
+/// could listen there, and nothing is known to. An address that fails at once, like one without a
+/// route, would not do: HAProxy then tries again without a pause.
+pub const HOLD: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1);
+/// Its server's id, beside those of the slots.
+const HOLD_ID: u16 = Slot::MAX + 1;
 
 /// A digest of all that the runtime API cannot change: everything but the states of servers. Two
 /// configurations of one shape differ by commands, others by a reload.
@@ -51,6 +59,8 @@ struct View<'a> {
     chroot: String,
     user: &'a super::settings::AccountName,
     group: &'a super::settings::AccountName,
+    hold: SocketAddrV4,
+    hold_id: u16,
     backends: &'a Backends,
     routes: Vec<Route<'a>>,
 }
@@ -85,7 +95,7 @@ impl Template {
     pub(super) fn shape(&self, backends: &Backends) -> Shape {
         let mut digest = Sha256::new();
         // Lengths and separators are part of Debug's text, so no two inputs run into one another.
-        digest.update(format!("{:?}", (&self.text, self.listens())));
+        digest.update(format!("{:?}", (&self.text, self.listens(), HOLD)));
         for Backend { service, path_prefix, health_path, concurrency, servers } in backends.iter() {
             let places = servers.iter().map(|server| (server.slot, server.address));
             let places: Vec<_> = places.collect();
@@ -122,6 +132,8 @@ impl Template {
             chroot: self.settings.chroot.to_string(),
             user: &self.settings.user,
             group: &self.settings.group,
+            hold: HOLD,
+            hold_id: HOLD_ID,
             backends,
             routes,
         };
@@ -203,12 +215,24 @@ mod tests {
             option httpchk GET /healthz
             # A request sent again may run twice, which only the methods that are idempotent allow.
             http-request disable-l7-retry if { method POST PATCH }
+            # HAProxy does not pause between the tries of a request that began on a connection used before, and
+            # 1% of those failed when the only instance crashed. So it is left with none such to that instance.
+            http-request set-header connection close if { nbsrv lt 2 } !{ req.hdr(upgrade) -m found }
+            # Nobody listens on this port. A request that finds no instance is refused here and tried again:
+            # it waits for the first instance of a service that has none, or the next of one that lost all.
+            server hold 127.0.0.1:1 id 1001 backup
             default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down maxconn 8
 
         backend deep
             option httpchk GET /healthz
             # A request sent again may run twice, which only the methods that are idempotent allow.
             http-request disable-l7-retry if { method POST PATCH }
+            # HAProxy does not pause between the tries of a request that began on a connection used before, and
+            # 1% of those failed when the only instance crashed. So it is left with none such to that instance.
+            http-request set-header connection close if { nbsrv lt 2 } !{ req.hdr(upgrade) -m found }
+            # Nobody listens on this port. A request that finds no instance is refused here and tried again:
+            # it waits for the first instance of a service that has none, or the next of one that lost all.
+            server hold 127.0.0.1:1 id 1001 backup
             default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down maxconn 8
             server s11 127.0.1.1:9011 id 11
 
@@ -216,6 +240,12 @@ mod tests {
             option httpchk GET /healthz
             # A request sent again may run twice, which only the methods that are idempotent allow.
             http-request disable-l7-retry if { method POST PATCH }
+            # HAProxy does not pause between the tries of a request that began on a connection used before, and
+            # 1% of those failed when the only instance crashed. So it is left with none such to that instance.
+            http-request set-header connection close if { nbsrv lt 2 } !{ req.hdr(upgrade) -m found }
+            # Nobody listens on this port. A request that finds no instance is refused here and tried again:
+            # it waits for the first instance of a service that has none, or the next of one that lost all.
+            server hold 127.0.0.1:1 id 1001 backup
             default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down maxconn 8
             server s1 127.0.1.1:9001 id 1
             server s2 127.0.1.1:9002 id 2 weight 0
