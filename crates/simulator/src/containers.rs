@@ -12,7 +12,7 @@ use rand_distr::Exp1;
 
 use crate::model::HostModel;
 use crate::moment::Moment;
-use crate::plant::{Log, Plant};
+use crate::plant::Plant;
 use crate::spread::Spread;
 
 /// Every container of a service, and what is being done with it.
@@ -139,24 +139,24 @@ impl Containers {
     }
 
     /// Ends the actions whose time has come.
-    pub(crate) fn end(&mut self, now: Moment, plant: &mut Plant, log: &mut Log) -> Vec<Ended> {
+    pub(crate) fn end(&mut self, now: Moment, plant: &mut Plant) -> Vec<Ended> {
         let mut ended = Vec::new();
         while let Some(first) = self.ends.first_entry().filter(|first| first.key().0 <= now) {
             let UnderWay { action, planned, fails } = first.remove();
-            let error = self.carry_out(&action, fails, now, plant, log);
+            let error = self.carry_out(&action, fails, now, plant);
             ended.push(Ended { action, planned, error });
         }
         ended
     }
 
     /// Crashes the instances whose time has come.
-    pub(crate) fn crash(&mut self, now: Moment, plant: &mut Plant, log: &mut Log) {
+    pub(crate) fn crash(&mut self, now: Moment, plant: &mut Plant) {
         let due = |entry: &Entry| entry.crashes_at.is_some_and(|at| at <= now);
         for entry in self.all.iter_mut().filter(|entry| due(entry)) {
             entry.crashes_at = None;
             entry.container = Container::Absent;
             entry.rotation = Rotation::Out;
-            plant.remove(entry.name.slot(), now, log);
+            plant.remove(entry.name.slot(), now);
         }
         // LXC removes what is left of an instance whose init died; an action on it is still to end.
         self.all.retain(|entry| entry.container != Container::Absent || entry.under_way.is_some());
@@ -182,7 +182,6 @@ impl Containers {
         fails: bool,
         now: Moment,
         plant: &mut Plant,
-        log: &mut Log,
     ) -> Option<&'static str> {
         let index = self.all.iter().position(|entry| entry.name == action.instance)?;
         let crashes_at = self.draw_crash(now);
@@ -207,7 +206,7 @@ impl Containers {
             }
             ActionKind::Stop => {
                 self.all.swap_remove(index);
-                plant.remove(action.slot, now, log);
+                plant.remove(action.slot, now);
             }
             ActionKind::Admit | ActionKind::Drain if gone => {
                 self.all.swap_remove(index);

@@ -272,14 +272,14 @@ impl Simulation {
         let turn = self.containers.next_end().map_or(self.next_turn, |end| end.min(self.next_turn));
         while let Some(crash) = self.containers.next_crash().filter(|at| *at <= turn) {
             self.plant.advance(crash, &mut log);
-            self.containers.crash(crash, &mut self.plant, &mut log);
+            self.containers.crash(crash, &mut self.plant);
         }
         self.plant.advance(turn, &mut log);
         self.now = turn;
         if turn == self.next_turn {
             self.next_turn = turn.after(self.tick);
         }
-        self.containers.end(turn, &mut self.plant, &mut log)
+        self.containers.end(turn, &mut self.plant)
     }
 
     /// What the scaler would see now.

@@ -92,11 +92,8 @@ impl FluidPlant {
         }
     }
 
-    pub(crate) fn remove(&mut self, slot: Slot, now: Moment, log: &mut Log) {
+    pub(crate) fn remove(&mut self, slot: Slot) {
         self.drain(slot);
-        if self.rotation.is_empty() {
-            self.refuse_all(now, log);
-        }
     }
 
     pub(crate) fn figures(&self) -> Figures {
@@ -167,10 +164,7 @@ impl FluidPlant {
             log.recorder.dropped(due.since(self.load_start), many - taken);
         }
         self.counters.arrivals += taken;
-        if self.rotation.is_empty() {
-            self.counters.rejected += taken;
-            log.failed(due, due, Failure::NoServer, taken);
-        } else if taken > 0 {
+        if taken > 0 {
             self.waiting.push_back(Batch { due, many: taken });
             self.waiting_total += taken;
         }
@@ -188,14 +182,6 @@ impl FluidPlant {
             self.waiting_total -= batch.many;
             self.counters.rejected += if failure == Failure::NoServer { batch.many } else { 0 };
             log.failed(batch.due, until, failure, batch.many);
-        }
-    }
-
-    fn refuse_all(&mut self, now: Moment, log: &mut Log) {
-        self.counters.rejected += self.waiting_total;
-        self.waiting_total = 0;
-        for batch in self.waiting.drain(..) {
-            log.failed(batch.due, now, Failure::NoServer, batch.many);
         }
     }
 

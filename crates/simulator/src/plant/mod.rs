@@ -35,7 +35,7 @@ pub(crate) struct Rules {
     pub(crate) limits: InstanceLimits,
     /// A request's time in an instance that nothing holds up.
     pub(crate) service: Spread,
-    /// How long a request waits in the load balancer.
+    /// How long a request waits in the load balancer, be it for a place or for the first instance.
     pub(crate) queue_timeout: Duration,
     /// How long the client waits in all.
     pub(crate) client_timeout: Duration,
@@ -98,7 +98,7 @@ enum Failure {
     Timeout,
     /// The instance had no token for it in time.
     Limited,
-    /// No instance was in rotation, or the load balancer's queue held it too long.
+    /// The load balancer held it too long, for want of an instance or of a place in one.
     NoServer,
 }
 
@@ -145,8 +145,11 @@ impl Plant {
     }
 
     /// The instance in `slot` is gone. The load balancer tries its requests again elsewhere.
-    pub(crate) fn remove(&mut self, slot: Slot, now: Moment, log: &mut Log) {
-        each!(self, plant => plant.remove(slot, now, log));
+    pub(crate) fn remove(&mut self, slot: Slot, now: Moment) {
+        match self {
+            Self::Requests(plant) => plant.remove(slot, now),
+            Self::Fluid(plant) => plant.remove(slot),
+        }
     }
 
     /// The load balancer's statistics.

@@ -13,7 +13,7 @@ use super::{Counters, Failure, Figures, Log, Rules, narrow, place};
 use crate::moment::Moment;
 
 /// HAProxy in front of instances: `roundrobin` over those with a free place, and one queue for what
-/// finds none.
+/// finds none, also while there is no instance at all. (The real one then tries again every 100 ms.)
 #[derive(Debug)]
 pub(crate) struct RequestPlant {
     rules: Rules,
@@ -112,18 +112,12 @@ impl RequestPlant {
         }
     }
 
-    pub(crate) fn remove(&mut self, slot: Slot, now: Moment, log: &mut Log) {
+    pub(crate) fn remove(&mut self, slot: Slot, now: Moment) {
         self.drain(slot);
         let server = self.server(slot);
         let abandoned = server.abandon();
         server.generation = server.generation.wrapping_add(1);
         self.in_flight -= abandoned.len();
-        if self.rotation.is_empty() {
-            for request in abandoned {
-                self.refuse(request, now, log);
-            }
-            return;
-        }
         for request in abandoned.into_iter().rev() {
             self.queue.push_front(request);
         }
@@ -169,9 +163,6 @@ impl RequestPlant {
             return self.clients.ended(request, request.due);
         }
         self.counters.arrivals += 1;
-        if self.rotation.is_empty() {
-            return self.refuse(request, request.due, log);
-        }
         self.queue.push_back(request);
         self.let_in(request.due);
     }
@@ -185,12 +176,6 @@ impl RequestPlant {
             log.failed(request.due, now, failure, 1);
             self.clients.ended(request, now);
         }
-    }
-
-    fn refuse(&mut self, request: Request, now: Moment, log: &mut Log) {
-        self.counters.rejected += 1;
-        log.failed(request.due, now, Failure::NoServer, 1);
-        self.clients.ended(request, now);
     }
 
     fn complete(&mut self, log: &mut Log) {

@@ -15,8 +15,8 @@ fn slot(number: u32) -> Slot {
     Slot::try_from(number).unwrap()
 }
 
-/// A plant under an even load, with instances in slots 1 to `instances`, run to its end.
-fn run(rate: f64, seconds: u64, instances: u32) -> (FluidPlant, Recorder) {
+/// A plant under an even load, without instances.
+fn plant_of(rate: f64, seconds: u64) -> FluidPlant {
     let limits = InstanceLimits {
         concurrency: 8,
         requests_per_second: 50.0,
@@ -33,7 +33,12 @@ fn run(rate: f64, seconds: u64, instances: u32) -> (FluidPlant, Recorder) {
     let level = Shape::Line { from: rate, to: rate };
     let curve = RateCurve::new([Segment::new(Duration::from_secs(seconds), level)]);
     let load = OpenLoad { pacing: Pacing::Even, curve };
-    let mut plant = FluidPlant::new(rules, load, Moment::default(), 1);
+    FluidPlant::new(rules, load, Moment::default(), 1)
+}
+
+/// The same with instances in slots 1 to `instances`, run to its end.
+fn run(rate: f64, seconds: u64, instances: u32) -> (FluidPlant, Recorder) {
+    let mut plant = plant_of(rate, seconds);
     let mut recorder = Recorder::new(Duration::ZERO, ms(10_000)).without_rows();
     for number in 1..=instances {
         plant.open(slot(number), Moment::default());
@@ -70,14 +75,15 @@ fn above_its_rate_the_wait_grows_by_what_is_missing() {
 }
 
 #[test]
-fn who_waits_when_the_last_instance_goes_is_refused() {
-    let (mut plant, mut recorder) = run(60.0, 1, 0);
-    assert_eq!(recorder.requests().rejected, 60);
+fn without_an_instance_requests_wait_for_the_next_one() {
+    let mut recorder = Recorder::new(Duration::ZERO, ms(10_000));
+    let mut plant = plant_of(40.0, 1);
+    let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+    plant.advance(Moment::at(ms(1_000)), &mut log);
+    assert_eq!((plant.figures().queued, plant.figures().in_flight), (40, 0));
     plant.open(slot(1), plant.now);
-    plant.waiting.push_back(Batch { due: plant.now, many: 5 });
-    plant.waiting_total = 5;
-    let (now, mut log) =
-        (plant.now, Log { recorder: &mut recorder, load_start: Moment::default() });
-    plant.remove(slot(1), now, &mut log);
-    assert_eq!((recorder.requests().rejected, plant.figures().queued), (65, 0));
+    plant.remove(slot(1));
+    plant.open(slot(2), plant.now);
+    plant.advance(Moment::at(ms(5_000)), &mut log);
+    assert_eq!((recorder.requests().ok, recorder.requests().failed), (40, 0));
 }

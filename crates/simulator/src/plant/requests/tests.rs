@@ -122,10 +122,25 @@ fn a_queue_of_shorter_patience_than_the_client_refuses() {
 }
 
 #[test]
-fn nothing_in_rotation_refuses_at_once() {
-    let (_, recorder) = run(rules(), 10.0, 10, 0);
-    assert_eq!(recorder.requests().rejected, 100);
+fn with_nothing_in_rotation_requests_wait_as_long_as_the_queue_allows() {
+    let impatient = Rules { queue_timeout: ms(3_000), ..rules() };
+    let (_, recorder) = run(impatient, 10.0, 1, 0);
+    assert_eq!(recorder.requests().rejected, 10);
     assert_eq!(recorder.latency().max, None);
+}
+
+#[test]
+fn the_first_instance_takes_what_waited_for_it() {
+    let clients = level(Pacing::Even, 8.0, Duration::from_secs(1), 1);
+    let mut plant = RequestPlant::new(rules(), clients, 1);
+    let mut recorder = Recorder::new(Duration::ZERO, ms(10_000));
+    let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+    let first = Moment::at(ms(1_500));
+    plant.advance(first, &mut log);
+    assert_eq!((plant.figures().queued, plant.figures().in_flight), (8, 0));
+    plant.open(slot(1), first);
+    plant.advance(Moment::at(ms(9_000)), &mut log);
+    assert_eq!(recorder.requests(), Requests { due: 8, ok: 8, ..Requests::default() });
 }
 
 #[test]
@@ -149,7 +164,7 @@ fn a_crash_moves_the_requests_to_another_instance() {
     let crash = Moment::at(ms(600));
     plant.advance(crash, &mut log);
     assert_eq!((plant.in_flight_of(slot(1)), plant.in_flight_of(slot(2))), (2, 2));
-    plant.remove(slot(1), crash, &mut log);
+    plant.remove(slot(1), crash);
     assert_eq!((plant.in_flight_of(slot(1)), plant.in_flight_of(slot(2))), (0, 4));
     plant.advance(Moment::at(ms(9_000)), &mut log);
     assert_eq!(recorder.requests(), Requests { due: 8, ok: 8, ..Requests::default() });
@@ -174,7 +189,7 @@ enum Change {
 }
 
 impl Change {
-    fn apply(self, plant: &mut RequestPlant, now: Moment, log: &mut Log) {
+    fn apply(self, plant: &mut RequestPlant, now: Moment) {
         match self {
             Self::Open(number) if plant.in_flight_of(slot(number)) == 0 => {
                 plant.drain(slot(number));
@@ -182,7 +197,7 @@ impl Change {
             }
             Self::Open(number) => plant.reopen(slot(number), now),
             Self::Drain(number) => plant.drain(slot(number)),
-            Self::Remove(number) => plant.remove(slot(number), now, log),
+            Self::Remove(number) => plant.remove(slot(number), now),
         }
     }
 }
@@ -249,7 +264,7 @@ proptest! {
             let now = Moment::at(ms(i * 300));
             let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
             plant.advance(now, &mut log);
-            change.apply(&mut plant, now, &mut log);
+            change.apply(&mut plant, now);
             let Figures { counters, queued, in_flight } = plant.figures();
             let Requests { ok, failed, dropped, due, .. } = recorder.requests();
             prop_assert_eq!(due, ok + failed + dropped);
@@ -276,7 +291,7 @@ proptest! {
             let now = Moment::at(ms(i * 300));
             let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
             plant.advance(now, &mut log);
-            change.apply(&mut plant, now, &mut log);
+            change.apply(&mut plant, now);
             let Figures { queued, in_flight, .. } = plant.figures();
             prop_assert!(queued + in_flight <= most);
         }
