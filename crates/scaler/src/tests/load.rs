@@ -1,5 +1,7 @@
 //! Instances follow the load.
 
+use policy::bounds::Bounds;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -37,4 +39,30 @@ async fn a_clock_that_is_set_neither_cuts_a_drain_short_nor_the_patience() {
         rig.now = rig.now.after(jump);
         assert_eq!(rig.ticks(200, 1).await.draining, 4, "the requests under way go on");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_service_goes_to_none_and_the_first_request_brings_an_instance() {
+    let mut rig = Rig::new();
+    let bounds = Bounds::new(0, 3).unwrap();
+    rig.board.set_bounds(&rig.deployed().spec, Some(bounds)).unwrap();
+    assert_eq!(rig.ticks(20, 0).await, ready(0), "nobody has asked for it yet");
+    assert_eq!(rig.launches(), 0);
+    // Its one arrival was counted, and it waits in the load balancer.
+    let hold = |rig: &Rig, held| {
+        rig.balancer().set_figures(|services| {
+            let figures = services.get_mut(&store()).unwrap();
+            (figures.queued, figures.in_flight) = (Some(held), Some(held));
+        });
+    };
+    hold(&rig, 1);
+    assert_eq!(rig.tick(1).await.target(), Some(1));
+    assert_eq!(rig.ticks(3, 0).await, ready(1));
+    hold(&rig, 0);
+    assert_eq!(rig.ticks(100, 0).await, ready(1), "patience");
+    assert_eq!(rig.ticks(20, 0).await, ready(0));
+    assert!(rig.status().instances.is_empty());
+    rig.restart();
+    assert_eq!(rig.ticks(20, 0).await, ready(0));
+    assert_eq!(rig.launches(), 1);
 }
