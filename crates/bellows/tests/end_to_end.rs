@@ -49,6 +49,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     a_policy_that_is_set_outlives_the_scaler();
     killed_programs_are_back_within_a_second(&client);
     a_killed_instance_is_replaced(&client);
+    an_idle_service_has_no_instance_and_answers(&client);
     switch_to_reloads();
     no_request_fails("spike");
 
@@ -208,6 +209,28 @@ fn a_killed_instance_is_replaced(client: &Client) {
         now.len() == ready.len() && !now.contains(victim)
     });
     assert!(client.serves());
+}
+
+fn an_idle_service_has_no_instance_and_answers(client: &Client) {
+    let bounds = "http://127.0.0.1:8090/v1/services/object-store/bounds";
+    let api = |arguments: &[&str]| {
+        output(
+            "curl",
+            &[&["--fail-with-body", "--silent", "--show-error", bounds], arguments].concat(),
+        )
+    };
+    let json = ["--header", "content-type: application/json", "--data", r#"{"min":0,"max":3}"#];
+    api(&[&["--request", "PUT"], json.as_slice()].concat());
+    within(Duration::from_secs(30), "the last instance went", || {
+        status()["instances"].as_array().is_some_and(Vec::is_empty)
+    });
+    let body = vec![b'x'; 300_000];
+    let put = client.send(Method::PUT, "/objs/from-zero", |r| r.body(body));
+    assert_eq!(put.status, StatusCode::CREATED);
+    assert_eq!(instances("ready").len(), 1);
+    let gone = client.send(Method::DELETE, "/objs/from-zero", |r| r);
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    api(&["--request", "DELETE"]);
 }
 
 fn kill_hard(pid: i32) {

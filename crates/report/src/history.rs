@@ -150,6 +150,10 @@ mod tests {
         history.steps.push(step(31.0, phases(1, 0, 0), None));
         history.steps.push(step(33.0, phases(1, 0, 0), Some(1)));
         assert_eq!(history.at_rest_since(1), Some(31.0));
+        history.steps.push(step(40.0, phases(0, 0, 1), Some(0)));
+        assert_eq!(history.at_rest_since(0), None);
+        history.steps.push(step(40.2, phases(0, 0, 0), Some(0)));
+        assert_eq!(history.at_rest_since(0), Some(40.2));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! As documented in "Horizontal Pod Autoscaling" (kubernetes.io) and written in
 //! `kubernetes/kubernetes`, `pkg/controller/podautoscaler`: desired = ceil(current x measure /
 //! target), a tolerance, stabilisation windows over recommendations, and rates per period, of
-//! which the one that changes most is taken.
+//! which the one that changes most is taken. Where `bounds.min` is 0 the formula leads to none, as
+//! Kubernetes' does with the gate `HPAScaleToZero`; the first instance is not for it to ask for.
 
 use std::collections::VecDeque;
 use std::time::Duration;
