@@ -21,8 +21,10 @@ pub(crate) fn render(view: &View) -> String {
         text.push_str(&services(&view.services, view.at_ms));
     }
     text.push('\n');
-    if view.instances.is_empty() {
+    if view.instances.is_empty() && view.source == Source::Host {
         text.push_str("No instances. `./just up` brings the system up.\n");
+    } else if view.instances.is_empty() {
+        text.push_str("No instances.\n");
     } else {
         text.push_str(&instances(&view.instances, view.at_ms));
     }
@@ -215,9 +217,13 @@ mod tests {
 
     #[test]
     fn nothing_running_is_said_in_words() {
-        let mut view = view(Source::Host);
-        view.instances.clear();
-        assert!(render(&view).contains("No instances."));
+        let last = |source| {
+            let mut view = view(source);
+            view.instances.clear();
+            render(&view).lines().last().unwrap().to_owned()
+        };
+        assert_eq!(last(Source::Host), "No instances. `./just up` brings the system up.");
+        assert_eq!(last(Source::Scaler), "No instances.", "an idle service may have none");
     }
 
     #[test]
