@@ -4,8 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use command_line::policies::{self, Choice, PolicyError};
 use policy::bounds::{Bounds, BoundsError};
-use policy::spec::ServiceSpec;
+use policy::spec::{ServiceSpec, SpecError};
 use workload::{
     InstanceCapacity, OfferedLoad, Scenario, ScenarioError, TimeFactor, Trace, TraceError,
     TraceKind, trace_name,
@@ -13,7 +14,6 @@ use workload::{
 
 use crate::load::Load;
 use crate::model::{HostModel, ModelError};
-use crate::policies::{self, PolicyError};
 use crate::run::Setup;
 use crate::simulation::Detail;
 
@@ -31,6 +31,8 @@ pub struct Folders {
     pub scenarios: PathBuf,
     /// Traces that are compared.
     pub traces: PathBuf,
+    /// Policies, by name.
+    pub policies: PathBuf,
     /// The services' files.
     pub services: PathBuf,
 }
@@ -47,7 +49,7 @@ pub enum Source {
 /// How to simulate it; what is not said is chosen to suit the load.
 #[derive(Debug, Clone, Default)]
 pub struct Choices {
-    /// A policy's name, or a file that ends in `.toml`; otherwise the service's own.
+    /// What [`Choice::find`] takes; otherwise the service's own.
     pub policy: Option<String>,
     /// The busiest moment of a trace in instances' worth of load.
     pub peak: Option<f64>,
@@ -108,7 +110,15 @@ pub enum InputError {
     /// The trace is not a good one.
     #[error(transparent)]
     Trace(#[from] TraceError),
-    /// The policy or the service is not a good one.
+    /// The service's file is not a good one.
+    #[error("{path} describes no service")]
+    Service {
+        /// The file.
+        path: PathBuf,
+        /// Which key, and what is allowed.
+        source: Box<SpecError>,
+    },
+    /// The policy is not a good one.
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// The host's file is not a good one.
@@ -207,13 +217,13 @@ impl Folders {
 
     fn service(&self, name: &str, choices: &Choices) -> Result<ServiceSpec, InputError> {
         let path = self.services.join(format!("{name}.toml"));
-        let (file, text) = (path.display().to_string(), read(&path)?);
-        let policy = choices.policy.as_deref().unwrap_or(policies::DEFAULT);
-        if !policy.ends_with(".toml") {
-            return Ok(policies::with_policy(&file, &text, policy)?);
-        }
-        let table = read(Path::new(policy))?;
-        Ok(policies::with_table(&file, &text, policy, &table)?)
+        let spec = ServiceSpec::parse(&read(&path)?)
+            .map_err(|e| InputError::Service { path, source: Box::new(e) })?;
+        let word = choices.policy.as_deref().unwrap_or(policies::DEFAULT);
+        Ok(match Choice::find(word, &self.policies)? {
+            Choice::OfService => spec,
+            Choice::Other { spec: policy, .. } => ServiceSpec { policy, ..spec },
+        })
     }
 
     fn find_scenario(&self, name: &str) -> Result<PathBuf, InputError> {

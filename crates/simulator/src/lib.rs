@@ -11,11 +11,9 @@ pub mod load;
 pub mod model;
 mod moment;
 mod plant;
-pub mod policies;
 pub mod run;
 pub mod simulation;
 mod spread;
-pub mod words;
 
 pub use load::Load;
 pub use model::HostModel;

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use command_line::{policies, words};
+use policy::policies::Kind;
 use report::{ResultsFolder, text};
 use simulator::input::{Choices, Folders, Source};
-use simulator::{Detail, Outcome, Setup, compare, policies, words};
+use simulator::{Detail, Outcome, Setup, compare};
 
 /// Simulates scaling in virtual time: the scaler's own decisions, on the generator's own load.
 ///
@@ -45,7 +47,8 @@ struct RunOptions {
     /// A CSV file of counts per interval, or a pace file; see loadgen/traces/README.md.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// A policy's name, a file with its table, or `default`: the service's own.
+    /// `default` (the service's own), a kind of policy, a file in the folder of policies, or a path
+    /// that ends in .toml.
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
     /// The busiest moment of a trace, in instances' worth of load [default: 10].
@@ -93,13 +96,16 @@ struct Places {
     /// The folder of traces.
     #[arg(long, value_name = "DIR", default_value = "loadgen/traces")]
     traces: PathBuf,
+    /// The folder of policies.
+    #[arg(long, value_name = "DIR", default_value = "loadgen/policies")]
+    policies: PathBuf,
     /// The folder of the services' files.
     #[arg(long, value_name = "DIR", default_value = "services")]
     services: PathBuf,
 }
 
 fn main() -> ExitCode {
-    let arguments = match words::options(std::env::args()) {
+    let arguments = match words::options(&Cli::command(), std::env::args()) {
         Ok(arguments) => arguments,
         Err(error) => return fail(&error.into(), 2),
     };
@@ -186,7 +192,8 @@ fn compare_all(places: Places) -> ExitCode {
 fn setups(folders: &Folders) -> anyhow::Result<Vec<Setup>> {
     let mut setups = Vec::new();
     for source in folders.sources()? {
-        for name in [policies::DEFAULT].into_iter().chain(policies::names()) {
+        for name in [policies::DEFAULT].into_iter().chain(Kind::ALL.iter().map(|kind| kind.name()))
+        {
             let choices = Choices { policy: Some(name.to_owned()), ..Choices::default() };
             setups.push(folders.setup(&source, &choices)?);
         }
@@ -210,8 +217,8 @@ fn save(results: &std::path::Path, rows: &[compare::Row], table: &str) -> anyhow
 
 impl Places {
     fn split(self) -> (PathBuf, Folders) {
-        let Self { results, scenarios, traces, services } = self;
-        (results, Folders { scenarios, traces, services })
+        let Self { results, scenarios, traces, policies, services } = self;
+        (results, Folders { scenarios, traces, policies, services })
     }
 }
 

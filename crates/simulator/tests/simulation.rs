@@ -25,6 +25,7 @@ fn folders() -> Folders {
     Folders {
         scenarios: root().join("loadgen/scenarios"),
         traces: root().join("loadgen/traces"),
+        policies: root().join("loadgen/policies"),
         services: root().join("services"),
     }
 }

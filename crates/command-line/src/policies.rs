@@ -1,0 +1,176 @@
+//! What `policy=WORD` means: the service's own policy, a kind of policy with its default figures, a
+//! file among the project's policies, or any other file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use policy::policies::Kind;
+use policy::spec::{PolicySpec, SpecError};
+
+/// The word for the policy of the service's own file.
+pub const DEFAULT: &str = "default";
+
+/// The policy that a word means.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Choice {
+    /// That of the service's own file.
+    OfService,
+    /// Another one.
+    Other {
+        /// What it is called in results: the kind, or the file without folder and `.toml`.
+        name: String,
+        /// The policy.
+        spec: PolicySpec,
+    },
+}
+
+/// A word that means no policy.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// There is none of that name.
+    #[error(
+        "there is no policy `{name}`: allowed is {DEFAULT}, {known}, or a file whose name ends in \
+         .toml"
+    )]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A file or folder cannot be read.
+    #[error("{path} cannot be read")]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is not what a service's file has below `[policy]`, or its figures do not hold.
+    #[error("{path} holds no policy")]
+    Spec {
+        /// The file.
+        path: PathBuf,
+        /// Which key, and what is allowed.
+        source: Box<SpecError>,
+    },
+}
+
+impl Choice {
+    /// The policy that `word` means; `folder` holds the project's policies, and need not be there.
+    ///
+    /// # Errors
+    /// [`PolicyError`] says what is wrong, and what is allowed.
+    pub fn find(word: &str, folder: &Path) -> Result<Self, PolicyError> {
+        if word == DEFAULT {
+            return Ok(Self::OfService);
+        }
+        if word.ends_with(".toml") {
+            return Self::read(Path::new(word));
+        }
+        if let Ok(kind) = word.parse::<Kind>() {
+            return Ok(Self::Other { name: word.to_owned(), spec: kind.into() });
+        }
+        let files = files(folder)?;
+        match files.iter().find(|path| stem(path) == word) {
+            Some(path) => Self::read(path),
+            None => {
+                let kinds = Kind::ALL.iter().map(|kind| kind.name());
+                let known: Vec<&str> = kinds.chain(files.iter().map(|path| stem(path))).collect();
+                Err(PolicyError::Unknown { name: word.to_owned(), known: known.join(", ") })
+            }
+        }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::OfService => DEFAULT,
+            Self::Other { name, .. } => name,
+        }
+    }
+
+    /// The policy itself, unless it is the service's own.
+    pub fn spec(&self) -> Option<&PolicySpec> {
+        match self {
+            Self::OfService => None,
+            Self::Other { spec, .. } => Some(spec),
+        }
+    }
+
+    fn read(path: &Path) -> Result<Self, PolicyError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| PolicyError::Read { path: path.to_owned(), source })?;
+        let spec = PolicySpec::parse(&text)
+            .map_err(|e| PolicyError::Spec { path: path.to_owned(), source: Box::new(e) })?;
+        Ok(Self::Other { name: stem(path).to_owned(), spec })
+    }
+}
+
+/// The project's policies: the `.toml` files of the folder, in the order of their names.
+///
+/// # Errors
+/// The folder is there and cannot be read.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>, PolicyError> {
+    let unread = |source| PolicyError::Read { path: folder.to_owned(), source };
+    let entries = match folder.read_dir() {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unread(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(unread)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn stem(path: &Path) -> &str {
+    path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(word: &str, folder: &Path) -> Result<(String, Option<String>), String> {
+        let choice = Choice::find(word, folder).map_err(|error| error.to_string())?;
+        Ok((choice.name().to_owned(), choice.spec().map(ToString::to_string)))
+    }
+
+    #[test]
+    fn a_word_is_a_kind_a_file_of_the_folder_or_a_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("patient.toml");
+        std::fs::write(&path, "kind = \"hpa\"\nsync_ms = 30000\n").unwrap();
+        let hpa = |name: &str| Ok((name.to_owned(), Some("hpa".to_owned())));
+        assert_eq!(find("hpa", folder.path()), hpa("hpa"));
+        assert_eq!(find("patient", folder.path()), hpa("patient"));
+        assert_eq!(find(path.to_str().unwrap(), Path::new("/nowhere")), hpa("patient"));
+        assert_eq!(find("default", folder.path()), Ok(("default".to_owned(), None)));
+        for kind in Kind::ALL {
+            let spec = Choice::find(kind.name(), folder.path()).unwrap();
+            assert_eq!(spec.spec(), Some(&PolicySpec::from(*kind)));
+        }
+    }
+
+    #[test]
+    fn a_wrong_word_is_named_with_what_is_allowed() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("mine.toml"), "kind = \"hpa\"\nin_percent = 101")
+            .unwrap();
+        let error = find("magic", folder.path()).unwrap_err();
+        assert!(error.starts_with("there is no policy `magic`: allowed is default, target_tr"));
+        assert!(error.ends_with("conpaas, mine, or a file whose name ends in .toml"), "{error}");
+        let Err(PolicyError::Spec { source, .. }) = Choice::find("mine", folder.path()) else {
+            panic!("101% are refused");
+        };
+        assert!(source.to_string().contains("in_percent is 101: use 0 to 100"), "{source}");
+        let error = find("none.toml", folder.path()).unwrap_err();
+        assert_eq!(error, "none.toml cannot be read");
+    }
+}

@@ -1,0 +1,99 @@
+//! The short form of a command line: `simulate trace=FILE policy=NAME json=true`.
+
+use clap::{Arg, Command};
+
+/// A word that is none.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WordError {
+    /// Not the name of an option before the `=`.
+    #[error("`{word}`: allowed before `=` is {known}")]
+    Unknown {
+        /// The word.
+        word: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A switch with another value.
+    #[error("`{word}`: allowed is {name}=true or {name}=false")]
+    Switch {
+        /// The word.
+        word: String,
+        /// The switch.
+        name: String,
+    },
+}
+
+/// The arguments, the program's name first, with each `name=value` as `--name=value`, and
+/// `name=true` of a switch as `--name`. The names are those of the options of the subcommand.
+///
+/// # Errors
+/// A word with a `=` that does not begin with the name of an option.
+pub fn options(
+    program: &Command,
+    arguments: impl IntoIterator<Item = String>,
+) -> Result<Vec<String>, WordError> {
+    let mut arguments = arguments.into_iter();
+    let mut options: Vec<String> = arguments.next().into_iter().collect();
+    let mut command = program;
+    for word in arguments {
+        command = command.find_subcommand(&word).unwrap_or(command);
+        match word.split_once('=') {
+            Some((name, value)) if !name.starts_with('-') && !name.contains(['/', '.']) => {
+                options.extend(option(command, &word, name, value)?);
+            }
+            _ => options.push(word),
+        }
+    }
+    Ok(options)
+}
+
+fn option(
+    command: &Command,
+    word: &str,
+    name: &str,
+    value: &str,
+) -> Result<Option<String>, WordError> {
+    let Some(option) = command.get_arguments().find(|arg| arg.get_long() == Some(name)) else {
+        let known: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
+        return Err(WordError::Unknown { word: word.to_owned(), known: known.join(", ") });
+    };
+    match value {
+        _ if option.get_action().takes_values() => Ok(Some(format!("--{word}"))),
+        "true" => Ok(Some(format!("--{name}"))),
+        "false" => Ok(None),
+        _ => Err(WordError::Switch { word: word.to_owned(), name: name.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::ArgAction;
+
+    fn of(words: &[&str]) -> Result<Vec<String>, WordError> {
+        let json = Arg::new("json").long("json").action(ArgAction::SetTrue);
+        let run = Command::new("run")
+            .arg(Arg::new("load"))
+            .arg(Arg::new("policy").long("policy"))
+            .arg(Arg::new("time_factor").long("time-factor"))
+            .arg(json);
+        let program = Command::new("simulator").subcommand(run);
+        options(&program, words.iter().map(|word| (*word).to_owned()))
+    }
+
+    #[test]
+    fn words_become_options_and_everything_else_stays() {
+        let words =
+            ["sim", "run", "ramp", "policy=hpa", "json=true", "--peak=3", "./a=b", "json=false"];
+        let expected = ["sim", "run", "ramp", "--policy=hpa", "--json", "--peak=3", "./a=b"];
+        assert_eq!(of(&words).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_wrong_word_is_named_with_those_that_are_allowed() {
+        let error = of(&["sim", "run", "polcy=hpa"]).unwrap_err();
+        insta::assert_snapshot!(error, @"`polcy=hpa`: allowed before `=` is policy, time-factor, json");
+        let error = of(&["sim", "run", "json=yes"]).unwrap_err();
+        insta::assert_snapshot!(error, @"`json=yes`: allowed is json=true or json=false");
+    }
+}
