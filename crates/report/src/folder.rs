@@ -57,14 +57,15 @@ pub enum ResultsError {
 }
 
 impl ResultsFolder {
-    /// Makes the folder `name` within `all`, which must not be there.
+    /// Makes the folder `name` within `all`, which must not be there; one such as `ramp/2` is made
+    /// with those that it lies in.
     ///
     /// # Errors
     /// It cannot be made.
     pub fn create(all: &Path, name: &str) -> Result<Self, ResultsError> {
         let folder = Self { all: all.to_owned(), name: name.to_owned() };
         let path = folder.path();
-        fs::create_dir_all(all)
+        fs::create_dir_all(path.parent().unwrap_or(all))
             .and_then(|()| fs::create_dir(&path))
             .map_err(|source| ResultsError::Write { path, source })?;
         Ok(folder)
@@ -134,7 +135,7 @@ impl ResultsFolder {
                 file.write_all(chart.as_bytes()).map_err(|source| written(path, source))
             })?;
         }
-        self.point_latest_here()
+        self.become_latest()
     }
 
     fn file(
@@ -148,8 +149,12 @@ impl ResultsFolder {
         file.flush().map_err(|source| written(&path, source))
     }
 
-    /// The link is replaced by a rename, so that it always points to a run.
-    fn point_latest_here(&self) -> Result<(), ResultsError> {
+    /// Lets `latest` point here. The link is replaced by a rename, so that it always points to a
+    /// folder of results.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn become_latest(&self) -> Result<(), ResultsError> {
         let (latest, next) = (self.all.join("latest"), self.path().join(".latest"));
         std::os::unix::fs::symlink(&self.name, &next)
             .and_then(|()| fs::rename(&next, &latest))

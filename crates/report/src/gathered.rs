@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::repetitions::Repetitions;
 use crate::run::{Run, RunFolderError};
 
 /// The runs of a folder.
@@ -27,7 +28,11 @@ impl Gathered {
             return Ok(alone(Run::read(folder)?));
         }
         let numbered = (1..).map(|n: u32| folder.join(n.to_string()));
-        let several: Vec<PathBuf> = numbered.take_while(|path| is_run(path)).collect();
+        let several: Vec<PathBuf> = match Repetitions::read(folder)? {
+            // It leaves out runs that were interrupted.
+            Some(repetitions) => repetitions.folders(folder),
+            None => numbered.take_while(|path| is_run(path)).collect(),
+        };
         if let [first, further @ ..] = several.as_slice() {
             let repetitions = further.iter().map(|f| Run::read(f)).collect::<Result<_, _>>()?;
             return Ok(Self { run: Run::read(first)?, repetitions, beside: None });

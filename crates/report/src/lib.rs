@@ -37,6 +37,6 @@ pub use history::FleetHistory;
 pub use page::{Comparison, Page};
 pub use policies::PolicyTable;
 pub use recorder::Recorder;
-pub use run::Run;
+pub use run::{Run, RunFolderError};
 pub use series::{FleetStep, RunSeries, SecondRow};
 pub use summary::Summary;

@@ -1,10 +1,16 @@
 //! What several runs of the same experiment say together: a median, and how sure it is.
 
+mod file;
+
+use serde::{Deserialize, Serialize};
+
+pub use file::{FigureOfRuns, Repetition, Repetitions};
+
 /// The level that an interval aims for, in percent.
 const LEVEL_PERCENT: f64 = 95.0;
 
 /// A median with an interval that holds the true one.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The median of the runs.
     pub median: f64,

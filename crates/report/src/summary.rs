@@ -159,7 +159,8 @@ pub struct Generator {
     pub bottleneck: bool,
 }
 
-/// The scenario's limits; `null` for one that it does not set.
+/// The scenario's limits; `null` for one that it does not set, or that an interrupted run cannot
+/// judge.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// Failed requests.

@@ -1,8 +1,12 @@
 //! A run's figures as a few lines for people.
 
+mod tables;
+
 use std::fmt::Write as _;
 
 use crate::summary::{Requests, Summary};
+
+pub use tables::{differences, repetitions};
 
 /// The lines, each ended.
 pub fn summary(summary: &Summary) -> String {

@@ -148,6 +148,21 @@ fn only_runs_of_the_same_scenario_are_repetitions() {
 }
 
 #[test]
+fn an_interrupted_run_is_no_repetition() {
+    let (_kept, run) = run_folder();
+    let all = run.with_file_name("all");
+    for name in ["1", "2", "3"] {
+        copy(&run, &all.join(name));
+    }
+    let runs = r#"[{"folder": "1", "seed": 1}, {"folder": "2", "seed": 2}]"#;
+    let json = format!(r#"{{"scenario": "spike", "runs": {runs}, "figures": {{}}}}"#);
+    fs::write(all.join("repetitions.json"), json).unwrap();
+    assert!(report(&all, &[]).status.success());
+    let data = fs::read_to_string(all.join("report.json")).unwrap();
+    assert!(data.contains("\"runs\":2"), "{data}");
+}
+
+#[test]
 fn the_pdf_is_made_of_the_data_beside_it() {
     let (kept, run) = run_folder();
     let typst = typst(kept.path(), "echo \"$1\" >\"$2\"; cat \"${3#data=@}\" >>\"$2\"");
