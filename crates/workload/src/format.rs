@@ -140,6 +140,7 @@ impl Check<'_> {
             keys: self.keys(&raw.keys)?,
             sizes: self.sizes(&raw.size)?,
             limits,
+            each_membership: raw.each_membership,
         })
     }
 

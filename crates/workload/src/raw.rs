@@ -33,6 +33,8 @@ pub(crate) struct RawScenario {
     pub(crate) size: RawSize,
     #[serde(default)]
     pub(crate) limits: RawLimits,
+    #[serde(default)]
+    pub(crate) each_membership: bool,
 }
 
 fn default_timeout_ms() -> u32 {

@@ -92,6 +92,7 @@ impl Scenario {
             keys: Keys { count: 200, zipf_exponent: 0.9 },
             sizes: Sizes::Lognormal { median: 4_096, sigma: 1.0, min: 64, max: 65_536 },
             limits: Limits { max_failed: None, max_dropped: None, back_to_min: false },
+            each_membership: false,
         }
     }
 }

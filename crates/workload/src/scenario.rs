@@ -39,6 +39,8 @@ pub struct Scenario {
     pub sizes: Sizes,
     /// What must hold for a run to be good.
     pub limits: Limits,
+    /// An experiment runs it once with each way in which the load balancer learns of members.
+    pub each_membership: bool,
 }
 
 /// What a scenario says of the moments at which requests are due.

@@ -259,7 +259,7 @@ fn unknown_keys_and_kinds_are_refused_with_their_place() {
       |
     4 | sed = 3
       | ^^^
-    unknown field `sed`, expected one of `name`, `description`, `service`, `seed`, `pacing`, `unit`, `warm_up_s`, `settle_s`, `timeout_ms`, `in_flight`, `phases`, `delay_factor`, `stages`, `mix`, `keys`, `size`, `limits`
+    unknown field `sed`, expected one of `name`, `description`, `service`, `seed`, `pacing`, `unit`, `warm_up_s`, `settle_s`, `timeout_ms`, `in_flight`, `phases`, `delay_factor`, `stages`, `mix`, `keys`, `size`, `limits`, `each_membership`
     ");
     insta::assert_snapshot!(refusal(r#"kind = "spike""#, r#"kind = "bump""#), @r#"
     spike.toml is not a scenario: TOML parse error at line 10, column 8
@@ -290,6 +290,7 @@ fn every_shipped_scenario_is_good_and_bears_its_files_name() {
         let text = std::fs::read_to_string(&path).unwrap();
         let scenario = Scenario::parse(&path.display().to_string(), &text).unwrap();
         assert_eq!(scenario.name, stem);
+        assert_eq!(scenario.each_membership, stem == "reload-vs-runtime");
         assert!(!scenario.description.is_empty(), "{stem} has no description");
         let offered = scenario.offered(InstanceCapacity::new(50.0)).unwrap();
         let expected = offered.requests();
