@@ -46,8 +46,8 @@ bounds SERVICE *ARGS: build
 doctor *ARGS: build
     @{{ bellows }} doctor "$@"
 
-# Run a scenario of loadgen/scenarios against the running system; results in results/latest
-experiment NAME *ARGS: build
+# Run a scenario, or trace=FILE, against the running system, with policy=NAME, n=RUNS, membership=WAY
+experiment *ARGS: build
     @{{ programs }}/loadgen experiment "$@"
 
 # Simulate a scenario, or trace=FILE, with policy=NAME, peak=INSTANCES, seed=N, json=true

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use policy::policies::Policy;
+use policy::spec::PolicySpec;
 use policy::time::Timestamp;
 use report::summary::{
     CountLimit, Generator, Instances, Limits, Requests, Scaling, Summary, TimeLimit,
 };
 use report::{Recorder, RunSeries, SecondRow};
+use serde_json::json;
 use workload::{Load, OfferedLoad, Scenario};
 
 use crate::follow::Followed;
@@ -35,6 +38,8 @@ pub(crate) struct Finished<'a> {
     pub(crate) load_end: LoadEnd,
     pub(crate) connections: u64,
     pub(crate) resent: u64,
+    /// The machine that serves the load; unknown when it is another than the generator's.
+    pub(crate) machine: Option<String>,
     pub(crate) followed: Option<&'a Followed>,
 }
 
@@ -71,17 +76,21 @@ impl Finished<'_> {
 
     /// What was offered to whom, and what the scaler said of the service when that began.
     fn conditions(&self) -> BTreeMap<String, String> {
-        let mut conditions = BTreeMap::from([
-            ("service".to_owned(), self.scenario.service.clone()),
-            ("load".to_owned(), self.load.to_string()),
-        ]);
+        let mut conditions = BTreeMap::new();
+        let mut add = |name: &str, value: String| conditions.insert(name.to_owned(), value);
+        add("service", self.scenario.service.clone());
+        add("load", self.load.to_string());
         if let Load::Trace(replay) = &self.scenario.load {
-            conditions.insert("trace".to_owned(), replay.to_string());
+            add("trace", replay.to_string());
+        }
+        if let Some(machine) = &self.machine {
+            add("machine", machine.clone());
         }
         if let Some(followed) = self.followed {
             let (min, max) = (followed.bounds.min(), followed.bounds.max());
-            conditions.insert("policy".to_owned(), followed.policy.clone());
-            conditions.insert("bounds".to_owned(), format!("{min} to {max} instances"));
+            add("policy", with_figures(&followed.policy));
+            add("bounds", format!("{min} to {max} instances"));
+            add("membership", followed.membership.to_string());
         }
         conditions
     }
@@ -130,9 +139,39 @@ impl Finished<'_> {
         Limits {
             max_failed: limits.max_failed.map(|max| CountLimit::judge(max, requests.failed)),
             max_dropped: limits.max_dropped.map(|max| CountLimit::judge(max, requests.dropped)),
-            back_to_min: limits
-                .back_to_min
+            // The settling of an interrupted run is cut short: nobody knows how long it would take.
+            back_to_min: (limits.back_to_min && !self.interrupted)
                 .then(|| TimeLimit::judge(self.scenario.settle.as_secs_f64(), self.back_to_min_s)),
         }
+    }
+}
+
+/// A policy for people: its kind, and those of its figures that are not the kind's default.
+fn with_figures(spec: &PolicySpec) -> String {
+    spec.policies().iter().map(one_with_figures).collect::<Vec<_>>().join(" + ")
+}
+
+fn one_with_figures(policy: &Policy) -> String {
+    let kind = policy.kind();
+    let (own, default) = (json!(policy), json!(kind.defaults()));
+    let of_default = |key: &str| default.get(key);
+    let figures = own.as_object().into_iter().flatten();
+    let others: Vec<String> = figures
+        .filter(|(key, value)| of_default(key) != Some(value))
+        .map(|(key, value)| format!("{key} {value}"))
+        .collect();
+    if others.is_empty() { kind.to_string() } else { format!("{kind} ({})", others.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_told_with_the_figures_that_are_its_own() {
+        let spec = |text| with_figures(&PolicySpec::parse(text).unwrap());
+        assert_eq!(spec("kind = \"hpa\""), "hpa");
+        let two = "[[policy]]\nkind = \"hpa\"\nsync_ms = 5000\n[[policy]]\nkind = \"predictive\"";
+        assert_eq!(spec(two), "hpa (sync_ms 5000) + predictive");
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use policy::bounds::Bounds;
 use policy::names::ServiceName;
-use policy::status::ServiceStatus;
+use policy::spec::PolicySpec;
+use policy::status::{Membership, ServiceStatus};
 use policy::tick::Tick;
 use policy::time::Timestamp;
 use report::FleetHistory;
@@ -22,8 +23,9 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) struct Follower {
     scaler: Scaler,
     service: ServiceName,
-    policy: String,
+    policy: PolicySpec,
     bounds: Bounds,
+    membership: Membership,
     start: Timestamp,
     since: u64,
     measurements: Arc<Measurements>,
@@ -40,16 +42,19 @@ pub(crate) struct Followed {
     pub(crate) history: FleetHistory,
     /// What the scaler did.
     pub(crate) scaling: Scaling,
-    /// The name of the policy in force when the load began.
-    pub(crate) policy: String,
+    /// The policy in force when the load began.
+    pub(crate) policy: PolicySpec,
     /// The bounds in force then.
     pub(crate) bounds: Bounds,
+    /// How HAProxy learnt of members then.
+    pub(crate) membership: Membership,
 }
 
 /// A service right before a load.
 pub(crate) struct Before {
     scaler: Scaler,
     status: ServiceStatus,
+    membership: Membership,
     last_sequence: u64,
 }
 
@@ -57,22 +62,24 @@ impl Before {
     /// Asks for it.
     pub(crate) async fn look(scaler: Scaler, service: &str) -> Result<Self, ScalerError> {
         let status = scaler.service(service).await?;
+        let membership = scaler.membership().await?.membership;
         // The status has the last turn, which need not be a kept one with a sequence number.
         let last_sequence = scaler.ticks_since(0).await?.last().map_or(0, |tick| tick.sequence);
-        Ok(Self { scaler, status, last_sequence })
+        Ok(Self { scaler, status, membership, last_sequence })
     }
 }
 
 impl Follower {
     /// Follows a service from `start` on, the first moment of the load.
     pub(crate) fn new(before: Before, start: Timestamp, measurements: Arc<Measurements>) -> Self {
-        let Before { scaler, status, last_sequence } = before;
+        let Before { scaler, status, membership, last_sequence } = before;
         let decided = status.tick.as_ref().and_then(Tick::target);
         Self {
             scaler,
             service: status.name,
-            policy: status.policy,
+            policy: status.policy_spec,
             bounds: status.bounds,
+            membership,
             start,
             since: last_sequence,
             measurements,
@@ -116,7 +123,7 @@ impl Follower {
         let mut scaling = self.history.scaling();
         scaling.plan_to_serving_ms = self.planned.plan_to_serving_ms();
         scaling.never_served = Some(self.planned.never_served());
-        let Self { ticks, history, policy, bounds, .. } = self;
-        Followed { ticks, history, scaling, policy, bounds }
+        let Self { ticks, history, policy, bounds, membership, .. } = self;
+        Followed { ticks, history, scaling, policy, bounds, membership }
     }
 }

@@ -5,15 +5,18 @@
 //! stages ask for, a request is due when its thread has the answer to the one before it: such a
 //! generator asks fewer questions of a slow service, and calls it fast (coordinated omission).
 //!
-//! [`run`] is one run from the scenario's file to the folder of its results.
+//! [`run`] is one run from the scenario's file to the folder of its results, and [`experiment()`]
+//! one or more of them under settings that are put back afterwards.
 
 mod alarms;
 mod client;
 mod content;
+mod experiment;
 mod figures;
 mod follow;
 mod interrupt;
 mod load;
+mod machine;
 mod model;
 mod objects;
 mod open_files;
@@ -26,9 +29,14 @@ mod scaler;
 mod scenario_file;
 mod serving;
 mod session;
+mod settings;
 mod target;
 mod threads;
 
+pub use experiment::{
+    Experiment, ExperimentError, ExperimentReport, MAX_REPETITIONS, Memberships, RestError,
+    experiment,
+};
 pub use interrupt::Interrupt;
 pub use load::LoadError;
 pub use objects::ObjectsError;
@@ -37,4 +45,5 @@ pub use report::ResultsError;
 pub use run::{Ending, RunError, RunOptions, RunReport, run};
 pub use scaler::{Scaler, ScalerError};
 pub use scenario_file::{LoadedScenario, ScenarioFileError};
+pub use settings::RestoreError;
 pub use target::{Target, TargetError};

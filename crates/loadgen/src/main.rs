@@ -1,13 +1,28 @@
 //! The load generator's command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
-use loadgen::{Interrupt, LoadedScenario, RunError, RunOptions, RunReport, Scaler, Target};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use command_line::policies::Choice;
+use command_line::words;
+use loadgen::{
+    Experiment, ExperimentError, Interrupt, LoadedScenario, MAX_REPETITIONS, Memberships, RunError,
+    RunOptions, RunReport, Scaler, Target,
+};
+use policy::spec::ServiceSpec;
+use policy::status::Membership;
+use report::capacity::CapacityCurve;
+use report::figures::Assumptions;
+
+/// A service under `hpa` needs five minutes of little load before it scales in, and then some.
+const REST_LIMIT: Duration = Duration::from_secs(600);
 
 /// Offers load in an open loop, checks every answer and writes down what happened.
+///
+/// Every option can also be said as `name=value`.
 ///
 /// Exit codes: 0 the scenario's limits held, 1 one did not or the run failed, 2 bad input,
 /// 130 interrupted.
@@ -33,84 +48,216 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// Runs a shipped scenario by its name against the running system.
+    /// Runs a shipped scenario by its name, or a trace, against the running system.
     Experiment {
         /// The scenario's name, such as `ramp`.
-        name: String,
-        /// The folder of scenarios.
-        #[arg(long, value_name = "DIR", default_value = "loadgen/scenarios")]
-        scenarios: PathBuf,
-        /// The load balancer.
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-        target: String,
-        /// The scaler's API.
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8090")]
-        api: String,
+        #[arg(required_unless_present = "trace")]
+        name: Option<String>,
+        #[command(flatten)]
+        trace: TraceChoices,
+        #[command(flatten)]
+        choices: Choices,
         #[command(flatten)]
         common: Common,
+        #[command(flatten)]
+        places: Places,
     },
 }
 
 #[derive(Args)]
+struct TraceChoices {
+    /// A CSV file of counts per interval, or a pace file, instead of a scenario; see
+    /// loadgen/traces/README.md.
+    #[arg(long, value_name = "FILE", conflicts_with = "name")]
+    trace: Option<PathBuf>,
+    /// The busiest moment of a trace, in instances' worth of load [default: 10; a pace file keeps its
+    /// rates].
+    #[arg(long, value_name = "INSTANCES", conflicts_with = "name")]
+    peak: Option<f64>,
+    /// The service that gets a trace's load [default: object-store].
+    #[arg(long, value_name = "NAME", conflicts_with = "name")]
+    service: Option<String>,
+}
+
+#[derive(Args)]
+struct Choices {
+    /// The policy that decides meanwhile: `default` (the service's own), a kind of policy, a file in
+    /// the folder of policies, or a path that ends in .toml [default: the one in force].
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+    /// How many runs, each with a seed one higher; more than one gives medians with intervals.
+    #[arg(long, value_name = "RUNS", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_REPETITIONS)))]
+    n: u32,
+    /// How HAProxy learns of members meanwhile [default: what the scenario says, or as it is].
+    #[arg(long, value_name = "WAY")]
+    membership: Option<MembershipWord>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum MembershipWord {
+    /// Commands on the admin socket.
+    Runtime,
+    /// A reload for every change.
+    Reload,
+    /// A run with each, and their differences.
+    Both,
+}
+
+#[derive(Args)]
 struct Common {
-    /// The folder in which the run gets its own.
-    #[arg(long, value_name = "DIR", default_value = "results")]
-    results: PathBuf,
-    /// The folder of the services' files: they say what one instance serves.
-    #[arg(long, value_name = "DIR", default_value = "services")]
-    services: PathBuf,
     /// Multiplies the durations of the load, not its rates: 0.2 makes a run five times as short.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     time_factor: f64,
     /// Takes the place of the scenario's seed.
     #[arg(long)]
     seed: Option<u64>,
+    /// The folder in which the run gets its own.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    results: PathBuf,
+    /// The folder of the services' files: they say what one instance serves.
+    #[arg(long, value_name = "DIR", default_value = "services")]
+    services: PathBuf,
+}
+
+#[derive(Args)]
+struct Places {
+    /// The folder of scenarios.
+    #[arg(long, value_name = "DIR", default_value = "loadgen/scenarios")]
+    scenarios: PathBuf,
+    /// The folder of policies.
+    #[arg(long, value_name = "DIR", default_value = "loadgen/policies")]
+    policies: PathBuf,
+    /// The load balancer.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    target: String,
+    /// The scaler's API.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8090")]
+    api: String,
+}
+
+/// What to do, read and checked.
+enum Work {
+    Run(RunOptions),
+    Experiment(Experiment),
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let options = match options(cli.command) {
-        Ok(options) => options,
+    let arguments = match words::options(&Cli::command(), std::env::args()) {
+        Ok(arguments) => arguments,
+        Err(error) => return fail(&error.into(), 2),
+    };
+    let work = match work(Cli::parse_from(arguments).command) {
+        Ok(work) => work,
         Err(error) => return fail(&error, 2),
     };
-    match execute(options) {
-        Ok(report) => {
-            println!("{}results    {}", report.text(), report.folder.display());
-            ExitCode::from(report.exit_code())
-        }
-        Err(error) => {
-            let bad_input = error.downcast_ref().is_some_and(RunError::is_bad_input);
-            fail(&error, if bad_input { 2 } else { 1 })
-        }
+    match execute(work) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => fail(&error, if is_bad_input(&error) { 2 } else { 1 }),
     }
 }
 
 /// Everything that can be wrong in what the user says is found here.
-fn options(command: Command) -> anyhow::Result<RunOptions> {
-    let (path, target, api, common) = match command {
-        Command::Run { scenario, target, api, common } => (scenario, target, api, common),
-        Command::Experiment { name, scenarios, target, api, common } => {
-            (LoadedScenario::find(&scenarios, &name)?, target, Some(api), common)
+fn work(command: Command) -> anyhow::Result<Work> {
+    match command {
+        Command::Run { scenario, target, api, common } => Ok(Work::Run(RunOptions {
+            scenario: common.scenario(&scenario)?,
+            target: target.parse::<Target>()?,
+            scaler: api.as_deref().map(Scaler::new).transpose()?,
+            results: common.results,
+        })),
+        Command::Experiment { name, trace, choices, common, places } => {
+            let scenario = match name {
+                Some(name) => common.scenario(&LoadedScenario::find(&places.scenarios, &name)?)?,
+                None => common.trace(&trace)?,
+            };
+            let find = |word: String| Choice::find(&word, &places.policies);
+            Ok(Work::Experiment(Experiment {
+                target: places.target.parse::<Target>()?,
+                scaler: Scaler::new(&places.api)?,
+                policy: choices.policy.map(find).transpose()?,
+                memberships: memberships(choices.membership, &scenario),
+                repetitions: choices.n,
+                assumptions: assumptions(&common.services, scenario.service())?,
+                rest_limit: REST_LIMIT,
+                results: common.results,
+                scenario,
+            }))
         }
-    };
-    let Common { results, services, time_factor, seed } = common;
-    Ok(RunOptions {
-        scenario: LoadedScenario::read(&path, &services, time_factor, seed)?,
-        target: target.parse::<Target>()?,
-        scaler: api.as_deref().map(Scaler::new).transpose()?,
-        results,
-    })
+    }
 }
 
-fn execute(options: RunOptions) -> anyhow::Result<RunReport> {
+impl Common {
+    fn scenario(&self, path: &Path) -> anyhow::Result<LoadedScenario> {
+        Ok(LoadedScenario::read(path, &self.services, self.time_factor, self.seed)?)
+    }
+
+    fn trace(&self, choices: &TraceChoices) -> anyhow::Result<LoadedScenario> {
+        let Self { services, time_factor, seed, .. } = self;
+        let TraceChoices { trace, peak, service } = choices;
+        let path = trace.as_deref().context("name a scenario, or trace=FILE")?;
+        let service = service.as_deref().unwrap_or("object-store");
+        Ok(LoadedScenario::of_trace(path, *peak, services, service, *time_factor, *seed)?)
+    }
+}
+
+fn memberships(word: Option<MembershipWord>, scenario: &LoadedScenario) -> Memberships {
+    match word {
+        Some(MembershipWord::Runtime) => Memberships::Only(Membership::Runtime),
+        Some(MembershipWord::Reload) => Memberships::Only(Membership::Reload),
+        Some(MembershipWord::Both) => Memberships::Each,
+        None if scenario.asks_for_each_membership() => Memberships::Each,
+        None => Memberships::InForce,
+    }
+}
+
+/// What the figures over several runs suppose: the capacity that the service's file tells.
+fn assumptions(services: &Path, service: &str) -> anyhow::Result<Assumptions> {
+    let path = services.join(format!("{service}.toml"));
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    let spec = ServiceSpec::parse(&text).with_context(|| path.display().to_string())?;
+    let capacity = CapacityCurve::linear(spec.capacity.requests_per_second)?;
+    Ok(Assumptions { capacity: Some(capacity), ..Assumptions::default() })
+}
+
+/// Does it, and gives the exit code.
+fn execute(work: Work) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
     runtime.block_on(async {
         let interrupt = Interrupt::listen().context("signals cannot be handled")?;
-        Ok(loadgen::run(options, interrupt).await?)
+        match work {
+            Work::Run(options) => {
+                let report = loadgen::run(options, interrupt).await?;
+                show(&report);
+                Ok(report.exit_code())
+            }
+            Work::Experiment(experiment) => {
+                let report = loadgen::experiment(experiment, interrupt, show).await?;
+                print!("{}", report.tables);
+                match &report.folder {
+                    Some(folder) if !report.tables.is_empty() => {
+                        println!("\nresults    {}", folder.display());
+                    }
+                    Some(_) => {}
+                    None => eprintln!("interrupted before the first run"),
+                }
+                Ok(report.exit_code())
+            }
+        }
     })
+}
+
+fn show(report: &RunReport) {
+    println!("{}results    {}", report.text(), report.folder.display());
+}
+
+fn is_bad_input(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(RunError::is_bad_input)
+        || error.downcast_ref().is_some_and(ExperimentError::is_bad_input)
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {

@@ -95,12 +95,25 @@ impl RunReport {
 
     /// The exit code that says how it ended.
     pub fn exit_code(&self) -> u8 {
-        match self.ending {
-            Ending::Held => 0,
-            Ending::NotHeld => 1,
-            Ending::Interrupted => crate::interrupt::EXIT_CODE,
+        self.ending.exit_code()
+    }
+}
+
+impl Ending {
+    /// The exit code that says it.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Held => 0,
+            Self::NotHeld => 1,
+            Self::Interrupted => crate::interrupt::EXIT_CODE,
         }
     }
+}
+
+/// The name of a run of this scenario that begins now.
+pub(crate) fn name(loaded: &LoadedScenario) -> String {
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    format!("{}-{now}", loaded.scenario.name)
 }
 
 /// Runs a scenario: stores its objects, offers its load, records until the fleet has settled,
@@ -110,6 +123,15 @@ impl RunReport {
 /// A [`RunError`]. One that comes after the load, when the scaler is gone or the objects cannot be
 /// removed, comes after the results have been written.
 pub async fn run(options: RunOptions, interrupt: Interrupt) -> Result<RunReport, RunError> {
+    run_as(&name(&options.scenario), options, interrupt).await
+}
+
+/// The same with a folder of that name.
+pub(crate) async fn run_as(
+    name: &str,
+    options: RunOptions,
+    interrupt: Interrupt,
+) -> Result<RunReport, RunError> {
     let RunOptions { scenario: loaded, target, scaler, results } = options;
     let LoadedScenario { scenario, offered, .. } = &loaded;
     if scenario.limits.back_to_min && scaler.is_none() {
@@ -119,10 +141,9 @@ pub async fn run(options: RunOptions, interrupt: Interrupt) -> Result<RunReport,
     if let Some(scaler) = &scaler {
         scaler.service(&scenario.service).await?;
     }
-    let name = format!("{}-{}", scenario.name, jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
-    let folder = ResultsFolder::create(&results, &name)?;
+    let folder = ResultsFolder::create(&results, name)?;
     let identity = RunIdentity::new(scenario.seed, WallMicros::now());
-    let client = Arc::new(Client::new(target, &name, identity));
+    let client = Arc::new(Client::new(target, name, identity));
 
     let mut progress = Progress::new();
     let keys = scenario.keys.count;

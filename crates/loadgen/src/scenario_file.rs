@@ -61,7 +61,7 @@ pub enum ScenarioFileError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: SpecError,
+        source: Box<SpecError>,
     },
     /// The time factor is not one.
     #[error("--time-factor = {0}: allowed is above 0 to 1")]
@@ -147,13 +147,30 @@ impl LoadedScenario {
         let offered = scenario.offered(capacity)?;
         Ok(Self { scenario, offered, time_factor })
     }
+
+    /// Whether the scenario asks for a run with each way of membership.
+    pub fn asks_for_each_membership(&self) -> bool {
+        self.scenario.each_membership
+    }
+
+    /// The name of the service that gets the load.
+    pub fn service(&self) -> &str {
+        &self.scenario.service
+    }
+
+    /// The same load by chance: as many seeds further on.
+    pub(crate) fn with_seed_raised_by(&self, by: u32) -> Self {
+        let mut other = self.clone();
+        other.scenario.seed = self.scenario.seed.wrapping_add(by.into());
+        other
+    }
 }
 
 /// What one instance of a service serves, as the service's file says.
 fn capacity(services: &Path, service: &str) -> Result<Option<InstanceCapacity>, ScenarioFileError> {
     let path = services.join(format!("{service}.toml"));
     let spec = ServiceSpec::parse(&read(&path)?)
-        .map_err(|source| ScenarioFileError::Service { path, source })?;
+        .map_err(|e| ScenarioFileError::Service { path, source: Box::new(e) })?;
     Ok(InstanceCapacity::new(spec.capacity.requests_per_second))
 }
 

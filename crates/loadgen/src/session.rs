@@ -12,6 +12,7 @@ use crate::figures::Finished;
 use crate::follow::{self, Before, Followed, Follower};
 use crate::interrupt::Interrupt;
 use crate::load::{self, LoadEnd, Measurements, RunningLoad};
+use crate::machine;
 use crate::progress::{Length, Progress};
 use crate::run::{Ending, RunError, RunReport};
 use crate::scaler::Scaler;
@@ -86,6 +87,7 @@ impl Session<'_> {
             load_end: offered.end,
             connections: self.client.pool().opened(),
             resent: self.client.pool().resent(),
+            machine: self.client.pool().target().is_here().then(machine::describe),
             followed: followed.as_ref(),
         };
         let report = self.write(&finished, folder, followed.as_ref())?;

@@ -28,6 +28,13 @@ pub enum TargetError {
     },
 }
 
+impl Target {
+    /// Whether it is on this machine.
+    pub(crate) fn is_here(&self) -> bool {
+        self.address.ip().is_loopback()
+    }
+}
+
 impl FromStr for Target {
     type Err = TargetError;
 
@@ -59,6 +66,7 @@ mod tests {
         let target: Target = "http://127.0.0.1:8080".parse().unwrap();
         assert_eq!(target.address, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(target.host, "127.0.0.1:8080");
+        assert!(target.is_here());
         let target: Target = "http://[::1]/".parse().unwrap();
         assert_eq!(target.address, "[::1]:80".parse().unwrap());
     }

@@ -56,7 +56,11 @@ fn bad_input_is_exit_code_2_and_names_what_is_wrong() {
         std::fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
     }
     let target = "http://127.0.0.1:1";
-    let cases: [(&[&str], &str); 7] = [
+    let wrong_policy = "kind = \"hpa\"\nin_percent = 101";
+    std::fs::write(folder.path().join("wrong.toml"), wrong_policy).unwrap();
+    let experiment = ["experiment", "short", "--scenarios", "."];
+    let with = |word: &'static str| [&experiment[..], &[word]].concat();
+    let cases: [(&[&str], &str); 15] = [
         (&["run", "bad.toml", "--target", target], "bad.toml: phases[0].rate = -1"),
         (
             &["run", "crowd.toml", "--target", target],
@@ -66,7 +70,15 @@ fn bad_input_is_exit_code_2_and_names_what_is_wrong() {
         (&["run", "short.toml", "--target", "ftp://x"], "allowed is http://HOST:PORT"),
         (&["run", "short.toml", "--target", target, "--time-factor", "2"], "above 0 to 1"),
         (&["run", "needs.toml", "--target", target], "--api http://HOST:PORT"),
-        (&["experiment", "rmap", "--scenarios", "."], "allowed is bad, crowd, needs, short"),
+        (&["experiment", "rmap", "--scenarios", "."], "allowed is bad, crowd, needs, short, wrong"),
+        (&with("polcy=hpa"), "`polcy=hpa`: allowed before `=` is trace, peak, service, policy, n,"),
+        (&with("policy=magic"), "there is no policy `magic`: allowed is default, target_tracking,"),
+        (&with("policy=./wrong.toml"), "wrong.toml holds no policy: policy.in_percent is 101: use"),
+        (&with("peak=2"), "cannot be used with"),
+        (&["experiment", "trace=none.csv"], "none.csv cannot be read"),
+        (&with("n=0"), "0 is not in 1..=100"),
+        (&with("n=101"), "101 is not in 1..=100"),
+        (&with("membership=none"), "possible values: runtime, reload, both"),
     ];
     for (arguments, message) in cases {
         let output = loadgen(folder.path(), arguments);

@@ -97,6 +97,10 @@ async fn service(State(script): State<Arc<Script>>) -> Json<Value> {
     Json(script.view())
 }
 
+async fn membership() -> Json<Value> {
+    Json(json!({"membership": "runtime", "set": null}))
+}
+
 /// The address of a scaler that plays these steps.
 fn scaler(steps: Vec<Step>) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -105,6 +109,7 @@ fn scaler(steps: Vec<Step>) -> String {
     let router = Router::new()
         .route("/v1/services/object-store", get(service))
         .route("/v1/ticks", get(ticks))
+        .route("/v1/membership", get(membership))
         .with_state(Arc::new(Script {
             asked: AtomicBool::new(false),
             began: OnceLock::new(),
@@ -168,6 +173,8 @@ fn a_run_knows_the_fleet_and_sees_it_come_back() {
     let seconds = summary.instances.seconds.unwrap();
     let expected = 2.0 + summary.settle_s + 0.6 + 2.1;
     assert!((seconds - expected).abs() < 0.3, "{seconds} {expected}");
+    let conditions = |name: &str| summary.conditions[name].as_str();
+    assert_eq!((conditions("policy"), conditions("membership")), ("target_tracking", "runtime"));
     let scaling = summary.scaling;
     assert_eq!((scaling.out, scaling.r#in, scaling.failed_actions), (Some(1), Some(1), Some(1)));
     assert_eq!(scaling.never_served, Some(1));

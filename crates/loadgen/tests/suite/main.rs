@@ -6,6 +6,7 @@
 
 mod closed;
 mod command_line;
+mod experiment;
 mod fleet;
 mod judgement;
 mod replay;

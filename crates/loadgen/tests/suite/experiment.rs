@@ -1,0 +1,344 @@
+//! Experiments against a scaler that plays along: settings are changed and put back, whatever
+//! happens, and several runs are one result.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Path as UrlPath, State};
+use axum::http::{Method, StatusCode};
+use axum::routing::{any, get};
+use axum::{Json, Router};
+use command_line::policies::Choice;
+use loadgen::{
+    Ending, Experiment, ExperimentError, ExperimentReport, Interrupt, LoadedScenario, Memberships,
+    Scaler,
+};
+use policy::status::Membership;
+use report::figures::Assumptions;
+use report::repetitions::Repetitions;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use crate::support::{Conduct, Store};
+
+const SCENARIO: &str = r#"
+name = "short"
+service = "object-store"
+seed = 5
+
+[[phases]]
+kind = "constant"
+duration_s = 0.5
+rate = 100
+
+[keys]
+count = 3
+"#;
+
+/// A scaler that takes every setting. It answers until it is told to end.
+struct Fake {
+    url: String,
+    state: Arc<Mutex<Settings>>,
+    end: Option<oneshot::Sender<()>>,
+}
+
+struct Settings {
+    bounds: Value,
+    policy: Value,
+    membership: Value,
+    ready: u32,
+    /// Every change, in order.
+    log: Vec<String>,
+}
+
+type Shared = State<Arc<Mutex<Settings>>>;
+
+impl Fake {
+    fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new(Settings {
+            bounds: json!({"min": 1, "max": 4}),
+            policy: Value::Null,
+            membership: Value::Null,
+            ready: 1,
+            log: Vec::new(),
+        }));
+        let router = Router::new()
+            .route("/v1/services/object-store", get(service))
+            .route("/v1/services/object-store/{setting}", any(of_service))
+            .route("/v1/membership", any(membership))
+            .route("/v1/ticks", get(|| async { Json(json!({"ticks": [], "next": 0})) }))
+            .with_state(Arc::clone(&state));
+        let (end, ended) = oneshot::channel::<()>();
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                tokio::select! {
+                    served = axum::serve(listener, router) => served.unwrap(),
+                    _ = ended => {}
+                }
+            });
+        });
+        Self { url, state, end: Some(end) }
+    }
+
+    fn log(&self) -> Vec<String> {
+        self.state.lock().unwrap().log.clone()
+    }
+
+    fn set(&self) -> [Value; 3] {
+        let settings = self.state.lock().unwrap();
+        [settings.bounds.clone(), settings.policy.clone(), settings.membership.clone()]
+    }
+}
+
+fn status(settings: &Settings) -> Value {
+    let own = json!({"kind": "target_tracking", "target_percent": 80});
+    let policy = if settings.policy.is_null() { &own } else { &settings.policy };
+    let bounds =
+        if settings.bounds.is_null() { &json!({"min": 1, "max": 10}) } else { &settings.bounds };
+    json!({"name": "object-store", "route": "/", "bounds": bounds, "policy": policy["kind"],
+           "policy_spec": policy, "set": {"bounds": settings.bounds, "policy": settings.policy},
+           "phases": {"starting": 0, "ready": settings.ready, "warm": 0, "draining": 0, "failed": 0},
+           "instances": [], "tick": null})
+}
+
+async fn service(State(state): Shared) -> Json<Value> {
+    Json(status(&state.lock().unwrap()))
+}
+
+async fn of_service(
+    State(state): Shared,
+    UrlPath(setting): UrlPath<String>,
+    method: Method,
+    body: Bytes,
+) -> (StatusCode, Json<Value>) {
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let mut settings = state.lock().unwrap();
+    settings.log.push(format!("{method} {setting}"));
+    if body["kind"] == "queue_depth" {
+        let error = json!({"error": {"code": "bad_policy", "message": "It does not fit."}});
+        return (StatusCode::UNPROCESSABLE_ENTITY, Json(error));
+    }
+    match setting.as_str() {
+        "policy" => settings.policy = body,
+        "bounds" => settings.bounds = body,
+        _ => return (StatusCode::NOT_FOUND, Json(Value::Null)),
+    }
+    (StatusCode::OK, Json(status(&settings)))
+}
+
+async fn membership(State(state): Shared, method: Method, body: Bytes) -> Json<Value> {
+    let mut settings = state.lock().unwrap();
+    if method != Method::GET {
+        settings.log.push(format!("{method} membership"));
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        settings.membership = body["membership"].clone();
+    }
+    let set = settings.membership.clone();
+    let in_force = if set.is_null() { json!("runtime") } else { set.clone() };
+    Json(json!({"membership": in_force, "set": set}))
+}
+
+fn experiment(store: &Store, scaler: &Fake, folder: &Path, policy: &str) -> Experiment {
+    let file = folder.join("short.toml");
+    std::fs::write(&file, SCENARIO).unwrap();
+    Experiment {
+        scenario: LoadedScenario::read(&file, folder, 1.0, None).unwrap(),
+        target: store.url().parse().unwrap(),
+        scaler: Scaler::new(&scaler.url).unwrap().with_patience(Duration::from_millis(600)),
+        results: folder.join("results"),
+        policy: Some(Choice::find(policy, folder).unwrap()),
+        memberships: Memberships::Only(Membership::Reload),
+        repetitions: 1,
+        assumptions: Assumptions::default(),
+        rest_limit: Duration::from_secs(60),
+    }
+}
+
+fn run(experiment: Experiment) -> Result<(ExperimentReport, Vec<PathBuf>), ExperimentError> {
+    let (_sender, interrupt) = Interrupt::manual();
+    run_until(experiment, interrupt)
+}
+
+fn run_until(
+    experiment: Experiment,
+    interrupt: Interrupt,
+) -> Result<(ExperimentReport, Vec<PathBuf>), ExperimentError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut folders = Vec::new();
+    let finished = |report: &loadgen::RunReport| folders.push(report.folder.clone());
+    let report = runtime.block_on(loadgen::experiment(experiment, interrupt, finished))?;
+    Ok((report, folders))
+}
+
+fn json_of(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn a_run_has_its_settings_and_what_it_finds_is_put_back() {
+    let (scaler, folder) = (Fake::start(), folder());
+    let before = scaler.set();
+    // Somebody changes the bounds while the load lasts.
+    let meanwhile = Arc::clone(&scaler.state);
+    let store = Store::start(move |asked| {
+        if asked.method == "GET" {
+            meanwhile.lock().unwrap().bounds = json!({"min": 1, "max": 9});
+        }
+        Conduct::Good
+    });
+    let (report, folders) = run(experiment(&store, &scaler, folder.path(), "hpa")).unwrap();
+    assert_eq!((report.ending, report.tables.as_str()), (Ending::Held, ""));
+    assert_eq!(report.folder.as_ref(), folders.first());
+    assert_eq!(scaler.set(), before);
+    let expected =
+        ["PUT policy", "PUT membership", "DELETE policy", "PUT bounds", "DELETE membership"];
+    assert_eq!(scaler.log(), expected);
+    let summary = json_of(&folders[0].join("summary.json"));
+    assert_eq!(summary["conditions"]["policy"], "hpa");
+    assert_eq!(summary["conditions"]["membership"], "reload");
+    assert_eq!(summary["conditions"]["bounds"], "1 to 4 instances");
+}
+
+#[test]
+fn repetitions_have_other_seeds_and_say_their_medians() {
+    let (store, scaler, folder) = (Store::start(|_| Conduct::Good), Fake::start(), folder());
+    let mut twice = experiment(&store, &scaler, folder.path(), "default");
+    twice.repetitions = 2;
+    let (report, folders) = run(twice).unwrap();
+    let all = report.folder.unwrap();
+    assert_eq!(folders, [all.join("1"), all.join("2")]);
+    let repetitions = Repetitions::read(&all).unwrap().unwrap();
+    assert_eq!(repetitions.runs.iter().map(|run| run.seed).collect::<Vec<_>>(), [5, 6]);
+    let due = [0, 1]
+        .map(|i| json_of(&folders[i].join("summary.json"))["requests"]["due"].as_f64().unwrap());
+    let median = repetitions.interval("requests.due").unwrap().median;
+    assert!((median - due.iter().sum::<f64>() / 2.0).abs() < 1e-9);
+    assert!(report.tables.contains("2 runs of short, reload: medians"), "{}", report.tables);
+    let latest = folder.path().join("results/latest");
+    assert_eq!(latest.canonicalize().unwrap(), all.canonicalize().unwrap());
+    assert_eq!(store.objects(), 0);
+}
+
+#[test]
+fn each_way_of_membership_has_a_run_and_the_two_are_compared() {
+    let (store, scaler, folder) = (Store::start(|_| Conduct::Good), Fake::start(), folder());
+    let mut both = experiment(&store, &scaler, folder.path(), "default");
+    both.memberships = Memberships::Each;
+    let (report, folders) = run(both).unwrap();
+    let all = report.folder.unwrap();
+    assert_eq!(folders, [all.join("runtime"), all.join("reload")]);
+    for folder in &folders {
+        let summary = json_of(&folder.join("summary.json"));
+        assert_eq!(
+            summary["conditions"]["membership"],
+            folder.file_name().unwrap().to_str().unwrap()
+        );
+        assert_eq!(summary["seed"], 5);
+    }
+    assert!(report.tables.contains("runtime         reload difference"), "{}", report.tables);
+    assert_eq!(scaler.set()[2], Value::Null);
+}
+
+#[test]
+fn an_interrupt_keeps_what_was_measured_and_puts_everything_back() {
+    let (store, scaler, folder) =
+        (Arc::new(Store::start(|_| Conduct::Good)), Fake::start(), folder());
+    let before = scaler.set();
+    let mut long = experiment(&store, &scaler, folder.path(), "hpa");
+    let text = SCENARIO.replace("duration_s = 0.5", "duration_s = 600");
+    let text =
+        text.replace("seed = 5", "seed = 5\nsettle_s = 9") + "[limits]\nback_to_min = true\n";
+    let file = folder.path().join("long.toml");
+    std::fs::write(&file, text).unwrap();
+    long.scenario = LoadedScenario::read(&file, folder.path(), 1.0, None).unwrap();
+    long.repetitions = 3;
+    let (sender, interrupt) = Interrupt::manual();
+    let watched = Arc::clone(&store);
+    let user = std::thread::spawn(move || {
+        while watched.count("GET") < 5 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        sender.send(true).unwrap();
+        sender
+    });
+    let (report, folders) = run_until(long, interrupt).unwrap();
+    drop(user.join());
+    assert_eq!((report.exit_code(), folders.len()), (130, 1));
+    let summary = json_of(&folders[0].join("summary.json"));
+    assert_eq!(summary["interrupted"], true);
+    assert!(summary["requests"]["ok"].as_u64().unwrap() >= 5);
+    // Nobody waited for it, so nobody says that it took too long.
+    assert_eq!(summary["limits"]["back_to_min"], Value::Null);
+    assert_eq!(scaler.set(), before);
+    assert_eq!(store.objects(), 0);
+}
+
+#[test]
+fn a_service_that_does_not_rest_gets_no_load() {
+    let (store, scaler, folder) = (Store::start(|_| Conduct::Good), Fake::start(), folder());
+    scaler.state.lock().unwrap().ready = 3;
+    let mut restless = experiment(&store, &scaler, folder.path(), "hpa");
+    restless.rest_limit = Duration::from_secs(1);
+    let error = run(restless.clone()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "object-store did not come to rest within 1 s, so no load was offered: 3 ready, 0 starting, \
+         0 draining under hpa, with a lower bound of 1. End other load, or choose bounds and a \
+         policy under which it comes back"
+    );
+    assert_eq!((store.count("PUT"), scaler.set()[1].clone()), (0, Value::Null));
+    // The same, and the user does not wait.
+    let (sender, interrupt) = Interrupt::manual();
+    sender.send(true).unwrap();
+    let (report, _) = run_until(restless, interrupt).unwrap();
+    assert_eq!((report.exit_code(), report.folder), (130, None));
+    assert_eq!((store.count("PUT"), scaler.set()[1].clone()), (0, Value::Null));
+}
+
+#[test]
+fn a_policy_that_the_scaler_refuses_is_bad_input() {
+    let (store, scaler, folder) = (Store::start(|_| Conduct::Good), Fake::start(), folder());
+    let error = run(experiment(&store, &scaler, folder.path(), "queue_depth")).unwrap_err();
+    assert!(error.is_bad_input());
+    assert!(error.to_string().ends_with("/v1/services/object-store/policy: It does not fit."));
+    assert_eq!((store.count("PUT"), scaler.set()[2].clone()), (0, Value::Null));
+}
+
+#[test]
+fn without_a_scaler_the_error_says_how_to_put_the_settings_back() {
+    let (mut scaler, folder) = (Fake::start(), folder());
+    let url = scaler.url.clone();
+    let end = Mutex::new(scaler.end.take());
+    let store = Store::start(move |asked| {
+        let end = end.lock().unwrap().take_if(|_| asked.method == "GET");
+        if let Some(end) = end {
+            let _ = end.send(());
+        }
+        Conduct::Good
+    });
+    let error = run(experiment(&store, &scaler, folder.path(), "hpa")).unwrap_err();
+    let text = error.to_string();
+    for command in [
+        format!("curl -X DELETE {url}/v1/services/object-store/policy"),
+        format!("--data '{{\"max\":4,\"min\":1}}' {url}/v1/services/object-store/bounds"),
+        format!("curl -X DELETE {url}/v1/membership"),
+    ] {
+        assert!(text.contains(&command), "{command}: {text}");
+    }
+    assert!(!error.is_bad_input());
+    let summary = json_of(&folder.path().join("results/latest/summary.json"));
+    assert!(summary["requests"]["ok"].as_u64().unwrap() > 0);
+    assert_eq!(store.objects(), 0);
+}
