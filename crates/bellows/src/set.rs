@@ -1,20 +1,16 @@
 //! `bellows policy` and `bellows bounds`: what an operator sets of a service while it runs.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use command_line::policies::{Choice, PolicyError};
 use host::settings::Settings;
 use policy::bounds::{Bounds, BoundsError};
 use policy::names::ServiceName;
-use policy::policies::Kind;
 use policy::spec::{PolicySpec, SpecError};
 use policy::status::ServiceStatus;
 use serde::Serialize;
 
 use crate::api::{Api, ApiError};
-use crate::tree::toml_files;
 
 /// The folder of policies that have a name, in the tree.
 const POLICIES: &str = "loadgen/policies";
@@ -22,21 +18,11 @@ const POLICIES: &str = "loadgen/policies";
 /// The word for what the service's own file says.
 const FILE: &str = "file";
 
-/// The same word on the command lines of experiments and simulations.
-const DEFAULT: &str = "default";
-
 /// Why nothing was set or shown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SetError {
-    #[error(
-        "there is no policy `{given}`: use {known}, a file that ends in .toml, or `{FILE}` for what \
-         the service's own file says"
-    )]
-    UnknownPolicy { given: String, known: String },
-    #[error("{} cannot be read", file.display())]
-    Read { file: PathBuf, source: io::Error },
-    #[error("{}: {error}", file.display())]
-    Policy { file: PathBuf, error: SpecError },
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     #[error(
         "the bounds are `{given}`: use MIN MAX, such as 1 10, or `{FILE}` for what the service's own file says"
     )]
@@ -55,9 +41,7 @@ impl SetError {
     /// Whether the input was bad, and nothing was tried.
     pub(crate) fn is_bad_input(&self) -> bool {
         match self {
-            Self::UnknownPolicy { .. }
-            | Self::Read { .. }
-            | Self::Policy { .. }
+            Self::Policy(_)
             | Self::BoundsForm { .. }
             | Self::Bounds(_)
             | Self::UnknownService { .. } => true,
@@ -132,35 +116,16 @@ async fn carry_out<T: Serialize>(
     })
 }
 
-/// The policy that a word stands for: a kind with its default figures, a file of the tree's
-/// policies, or any file.
+/// The policy that a word stands for, as on the command lines of experiments and simulations.
 fn policy_wish(tree: &Path, word: Option<&str>) -> Result<Wish<PolicySpec>, SetError> {
     let Some(word) = word else { return Ok(Wish::Show) };
-    if word == FILE || word == DEFAULT {
+    if word == FILE {
         return Ok(Wish::FileAgain);
     }
-    if let Ok(kind) = word.parse::<Kind>() {
-        return Ok(Wish::Set(kind.into()));
-    }
-    let mut named = named(tree);
-    let file = if word.ends_with(".toml") { Some(word.into()) } else { named.remove(word) };
-    let Some(file) = file else {
-        let kinds = Kind::ALL.iter().map(|kind| kind.name().to_owned());
-        let known: Vec<String> = kinds.chain(named.into_keys()).collect();
-        let (given, known) = (word.to_owned(), known.join(", "));
-        return Err(SetError::UnknownPolicy { given, known });
-    };
-    let text = fs::read_to_string(&file)
-        .map_err(|source| SetError::Read { file: file.clone(), source })?;
-    let policy = PolicySpec::parse(&text).map_err(|error| SetError::Policy { file, error })?;
-    Ok(Wish::Set(policy))
-}
-
-/// The files of the tree's policies by name; none where there is no such folder.
-fn named(tree: &Path) -> BTreeMap<String, PathBuf> {
-    let files = toml_files(&tree.join(POLICIES)).unwrap_or_default();
-    let name = |file: &PathBuf| Some(file.file_stem()?.to_str()?.to_owned());
-    files.into_iter().filter_map(|file| Some((name(&file)?, file))).collect()
+    Ok(match Choice::find(word, &tree.join(POLICIES))? {
+        Choice::OfService => Wish::FileAgain,
+        Choice::Other { spec, .. } => Wish::Set(spec),
+    })
 }
 
 fn bounds_wish(words: &[String]) -> Result<Wish<Bounds>, SetError> {
@@ -178,8 +143,10 @@ fn bounds_wish(words: &[String]) -> Result<Wish<Bounds>, SetError> {
 
 #[cfg(test)]
 mod tests {
-    use policy::policies::Policy;
+    use std::fs;
+
     use policy::policies::hpa::Hpa;
+    use policy::policies::{Kind, Policy};
 
     use super::*;
 
@@ -212,15 +179,22 @@ mod tests {
     fn a_policy_that_cannot_be_used_is_bad_input_and_says_what_can() {
         let tree = tree(&[("bad.toml", "kind = \"hpa\"\nin_percent = 101")]);
         for (word, told) in [
-            ("magic", "there is no policy `magic`: use target_tracking, threshold, ratio,"),
-            ("magic", "reg, conpaas, bad, a file that ends in .toml, or `file` for what"),
+            (
+                "magic",
+                "there is no policy `magic`: allowed is default, target_tracking, threshold,",
+            ),
+            ("magic", "reg, conpaas, bad, or a file whose name ends in .toml"),
             ("../policies/bad", "there is no policy"),
-            ("bad", "loadgen/policies/bad.toml: policy.in_percent is 101: use 0 to 100"),
+            (
+                "bad",
+                "loadgen/policies/bad.toml holds no policy: policy.in_percent is 101: use 0 to 100",
+            ),
             ("nowhere.toml", "nowhere.toml cannot be read"),
         ] {
             let error = policy_wish(tree.path(), Some(word)).unwrap_err();
-            assert!(error.to_string().contains(told), "{word}: {error}");
             assert!(error.is_bad_input(), "{word}");
+            let error = format!("{:#}", anyhow::Error::from(error));
+            assert!(error.contains(told), "{word}: {error}");
         }
     }
 

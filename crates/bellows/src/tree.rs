@@ -117,7 +117,7 @@ fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, Vec<
 }
 
 /// The files of a folder that end in `.toml`, in the order of their names.
-pub(crate) fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, TreeError> {
+fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, TreeError> {
     let wrap = |source| TreeError::Read { path: folder.to_owned(), source };
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(wrap)? {

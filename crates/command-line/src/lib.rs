@@ -1,4 +1,4 @@
-//! What the command lines of the laboratory share: words such as `policy=hpa`, and the policy that
+//! What the command lines share: words such as `policy=hpa` of the laboratory, and the policy that
 //! such a word means.
 
 pub mod policies;
