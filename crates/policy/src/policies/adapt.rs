@@ -5,7 +5,7 @@
 //! (`ahmedaley/Autoscalers`, `AKTE.py`). With C instances, a load of L instances and n the mean of
 //! all C so far, the controller repairs R = C (L - C) / n instances an interval, a quarter of that
 //! where it is negative, and adds up the parts of whole ones. Beyond that, a load above C is met
-//! at once, with some headroom.
+//! at once, with some headroom. The paper itself was not at hand.
 
 use std::time::Duration;
 

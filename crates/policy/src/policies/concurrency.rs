@@ -1,9 +1,12 @@
 //! Concurrency: requests in flight per instance, over a stable and a panic window.
 //!
 //! As Knative defines it: `knative/serving`, `pkg/autoscaler/scaling/autoscaler.go` and the
-//! defaults of `pkg/autoscaler/config/config.go`. What it has and this has not: activation scale, the
-//! burst capacity of its activator, and the grace of 30 s before the last instance goes, which its
-//! activator needs to get into the path of the requests; here HAProxy always is.
+//! defaults of `pkg/autoscaler/config/config.go`. The target is that of a revision that says how
+//! many requests it takes at once, 70% of them; the 100 of one that does not say are no figure for
+//! an instance that takes 8. What it has and this has not: activation scale, a delay of scale-in
+//! (none by default), the burst capacity of its activator, and the grace of 30 s before the last
+//! instance goes, which its activator needs to get into the path of the requests; here HAProxy
+//! always is.
 
 use std::time::Duration;
 

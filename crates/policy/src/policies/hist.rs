@@ -5,7 +5,8 @@
 //! the load, of which a high percentile is provided for; added to it the mean of the recent
 //! under-estimates, max(0, seen - predicted); and a reactive part for what was not foreseen. The
 //! figures (730 entries an hour, the 90th percentile, 5 errors, 5% headroom) are those of
-//! A. Ali-Eldin's implementation (`ahmedaley/Autoscalers`, `Histogram.py`). Hours are of UTC.
+//! A. Ali-Eldin's implementation (`ahmedaley/Autoscalers`, `Histogram.py`), in which over-estimates
+//! count too and lower the next prediction. Hours are of UTC. The paper itself was not at hand.
 
 use std::collections::VecDeque;
 use std::time::Duration;

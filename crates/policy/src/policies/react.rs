@@ -5,7 +5,8 @@
 //! share, fewer when some idle. They count sessions per instance; here, as in A. Ali-Eldin's
 //! implementation (`ahmedaley/Autoscalers`, `Reactive.py`), which later comparisons ran, the load
 //! in instances stands for them, with that file's headroom and slack. It could ask for more on the
-//! way in (9 instances' load of 10 became 10.8); here it asks for what is at most.
+//! way in (9 instances' load of 10 became 10.8); here it asks for what is at most. The paper itself
+//! was not at hand.
 
 use std::time::Duration;
 

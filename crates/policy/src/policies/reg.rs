@@ -5,7 +5,8 @@
 //! 2011: a load above the fleet is met at once; below it, a polynomial of the second degree
 //! through the needs of late says how many instances the next interval needs. The figures (60
 //! readings, 5% out, 20% in) are those of A. Ali-Eldin's implementation
-//! (`ahmedaley/Autoscalers`, `Regression.py`).
+//! (`ahmedaley/Autoscalers`, `Regression.py`), which takes the polynomial's value at the present
+//! reading; here it is that of the next one. The paper itself was not at hand.
 
 use std::collections::VecDeque;
 use std::time::Duration;
