@@ -132,43 +132,66 @@ pub fn launches(lives: &[Life]) -> usize {
 }
 
 /// The lives of all instances from the start of the load, at `started_at_ms`, to `end_s` seconds
-/// after it. `before` is how many existed at the start. An instance that breaks and that no stop is
-/// recorded of counts to the end; a launch that failed does not count.
+/// after it, see [`Lives`].
 pub fn lives(ticks: &[Tick], started_at_ms: u64, before: u32, end_s: f64) -> Vec<Life> {
-    let at = |ms: u64| (ms as f64 - started_at_ms as f64) / 1_000.0;
-    let mut running: Vec<(&InstanceName, f64)> = Vec::new();
-    let (mut ended, mut stopped_before) = (Vec::new(), 0_u32);
-    for tick in ticks {
+    let mut lives = Lives::new(started_at_ms);
+    ticks.iter().for_each(|tick| lives.take(tick));
+    lives.until(before, end_s)
+}
+
+/// Lives in the making, tick by tick: a fortnight's ticks need not be kept for them.
+#[derive(Debug, Clone)]
+pub struct Lives {
+    started_at_ms: u64,
+    /// Since when, in seconds.
+    running: Vec<(InstanceName, f64)>,
+    ended: Vec<Life>,
+    stopped_before: u32,
+}
+
+impl Lives {
+    /// None yet; the load starts at `started_at_ms`.
+    pub const fn new(started_at_ms: u64) -> Self {
+        Self { started_at_ms, running: Vec::new(), ended: Vec::new(), stopped_before: 0 }
+    }
+
+    /// Takes in the next tick.
+    pub fn take(&mut self, tick: &Tick) {
+        let started_at_ms = self.started_at_ms as f64;
+        let at = |ms: u64| (ms as f64 - started_at_ms) / 1_000.0;
         for action in tick.plan.iter().filter(|a| a.kind == ActionKind::Clone) {
-            running.push((&action.instance, at(tick.at.as_millis())));
+            self.running.push((action.instance.clone(), at(tick.at.as_millis())));
         }
         for done in &tick.done {
             let to_s = at(done.finished_at.as_millis());
-            let place = running.iter().position(|(name, _)| **name == done.instance);
+            let place = self.running.iter().position(|(name, _)| *name == done.instance);
             match (done.kind, &done.error, place) {
                 (ActionKind::Clone, Some(_), Some(place)) => {
-                    running.swap_remove(place);
+                    self.running.swap_remove(place);
                 }
                 (ActionKind::Stop, None, Some(place)) => {
-                    let (_, from_s) = running.swap_remove(place);
-                    ended.push(Life { from_s, to_s, launched: true });
+                    let (_, from_s) = self.running.swap_remove(place);
+                    self.ended.push(Life { from_s, to_s, launched: true });
                 }
                 (ActionKind::Stop, None, None) => {
-                    stopped_before += 1;
-                    ended.push(Life { from_s: 0.0, to_s, launched: false });
+                    self.stopped_before += 1;
+                    self.ended.push(Life { from_s: 0.0, to_s, launched: false });
                 }
                 _ => {}
             }
         }
     }
-    let kept = before.saturating_sub(stopped_before);
-    ended.extend((0..kept).map(|_| Life { from_s: 0.0, to_s: end_s, launched: false }));
-    ended.extend(running.iter().map(|(_, from_s)| Life {
-        from_s: *from_s,
-        to_s: end_s,
-        launched: true,
-    }));
-    ended
+
+    /// All of them, where `before` instances existed at the start. An instance that breaks and that
+    /// no stop is recorded of counts to the end; a launch that failed does not count.
+    pub fn until(self, before: u32, end_s: f64) -> Vec<Life> {
+        let mut lives = self.ended;
+        let kept = before.saturating_sub(self.stopped_before);
+        lives.extend((0..kept).map(|_| Life { from_s: 0.0, to_s: end_s, launched: false }));
+        let running = self.running.iter();
+        lives.extend(running.map(|&(_, from_s)| Life { from_s, to_s: end_s, launched: true }));
+        lives
+    }
 }
 
 #[cfg(test)]
