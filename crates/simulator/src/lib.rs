@@ -6,6 +6,7 @@
 
 pub mod compare;
 mod containers;
+pub mod figures;
 pub mod input;
 pub mod load;
 pub mod model;
@@ -15,6 +16,7 @@ pub mod run;
 pub mod simulation;
 mod spread;
 
+pub use figures::Figures;
 pub use load::Load;
 pub use model::HostModel;
 pub use run::{Outcome, RunError, Setup};

@@ -162,7 +162,7 @@ fn show(setup: &Setup, outcome: &Outcome, results: &std::path::Path, json: bool)
     }
     println!("results    {}", results.join(setup.name()).display());
     if json {
-        match serde_json::to_string(summary) {
+        match outcome.figures.beside(summary) {
             Ok(line) => println!("{line}"),
             Err(error) => return fail(&error.into(), 1),
         }

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use policy::spec::ServiceSpec;
 use policy::tick::Tick;
+use report::capacity::CapacityCurve;
+use report::cost::Lives;
 use report::summary::{
     CountLimit, Generator, Instances, Limits, Percentiles, Requests, Scaling, Summary, TimeLimit,
 };
 use report::{FleetHistory, Recorder, ResultsError, RunSeries, SecondRow};
 use workload::OfferedLoad;
 
+use crate::figures::Figures;
 use crate::load::Load;
 use crate::model::HostModel;
 use crate::simulation::{Detail, Simulation, SimulationError};
@@ -18,9 +21,10 @@ use crate::simulation::{Detail, Simulation, SimulationError};
 /// Loads up to this long have a row for every second, and a chart.
 const LONGEST_WITH_ROWS: Duration = Duration::from_secs(6 * 3600);
 
-/// Loads up to this long are simulated at the scaler's own tick; longer ones, in which a second is
-/// as short as a pixel, at ten of them.
-const LONGEST_AT_SCALERS_TICK: Duration = Duration::from_secs(24 * 3600);
+/// Loads up to this long are simulated at the scaler's own tick: a fortnight takes some 10 s. At a
+/// longer one a policy that looks at each tick loses up to a second at every rise, and one that
+/// looks each 15 s nothing. A year is simulated at ten of them all the same.
+const LONGEST_AT_SCALERS_TICK: Duration = Duration::from_secs(31 * 24 * 3600);
 const SCALERS_TICK: Duration = Duration::from_millis(100);
 const LONG_TICK: Duration = Duration::from_secs(1);
 
@@ -42,6 +46,8 @@ pub struct Setup {
     pub detail: Detail,
     /// Time between two turns.
     pub tick: Duration,
+    /// How many instances a load needs, for the figures of elasticity.
+    pub capacity: Option<CapacityCurve>,
 }
 
 /// What came of a run.
@@ -49,6 +55,8 @@ pub struct Setup {
 pub struct Outcome {
     /// Its figures.
     pub summary: Summary,
+    /// How the fleet followed the load, and what it took.
+    pub figures: Figures,
     /// Its course; without rows when it was too long for them.
     pub series: RunSeries,
     /// Turns that the loop took.
@@ -76,6 +84,7 @@ impl Setup {
         };
         let short = load.offered.duration().is_none_or(|d| d <= LONGEST_AT_SCALERS_TICK);
         Self {
+            capacity: CapacityCurve::linear(spec.capacity.requests_per_second).ok(),
             spec,
             policy: policy.to_owned(),
             load,
@@ -108,7 +117,7 @@ impl Setup {
         let recorder = Recorder::new(load.warm_up, load.timeout);
         let mut recorder = if self.is_long() { recorder.without_rows() } else { recorder };
 
-        let mut course = Course::default();
+        let mut course = Course::of(load);
         while course.is_on(&simulation, load) {
             let tick = simulation.turn(&mut recorder)?;
             if let Some(kept) = course.take(tick, &simulation) {
@@ -117,18 +126,18 @@ impl Setup {
         }
         let turns = course.turns;
         let finished = Finished { setup: self, recorder: &recorder, course };
-        let (summary, series) = finished.figures(&mut simulation);
-        Ok(Outcome { summary, series, turns })
+        Ok(finished.outcome(&mut simulation, turns))
     }
 }
 
 /// A run over time, as its ticks tell it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Course {
     turns: u64,
     last_kept: Option<Tick>,
     /// From the start of the load on.
     history: Option<FleetHistory>,
+    lives: Lives,
     sequence: u64,
     /// How long load was offered, once that is known.
     offered: Duration,
@@ -138,6 +147,19 @@ struct Course {
 }
 
 impl Course {
+    fn of(load: &Load) -> Self {
+        Self {
+            turns: 0,
+            last_kept: None,
+            history: None,
+            lives: Lives::new(load.began.as_millis()),
+            sequence: 0,
+            offered: Duration::ZERO,
+            settled: Duration::ZERO,
+            back_to_min_s: None,
+        }
+    }
+
     /// Whether there is more to come: load, requests under way, or a fleet that has not settled.
     fn is_on(&mut self, simulation: &Simulation, load: &Load) -> bool {
         let elapsed = simulation.elapsed();
@@ -168,6 +190,7 @@ impl Course {
             self.sequence += 1;
             tick.sequence = self.sequence;
             history.tick(simulation.began().after(simulation.elapsed()), &tick);
+            self.lives.take(&tick);
         }
         let kept = self.last_kept.insert(tick);
         self.history.is_some().then_some(kept)
@@ -182,14 +205,21 @@ struct Finished<'a> {
 }
 
 impl Finished<'_> {
-    fn figures(&self, simulation: &mut Simulation) -> (Summary, RunSeries) {
+    fn outcome(self, simulation: &mut Simulation, turns: u64) -> Outcome {
+        let summary = self.summary(simulation);
+        let series = self.series(&summary);
+        let figures = Figures::measure(self.setup, &summary, &series, self.course.lives);
+        Outcome { summary, figures, series, turns }
+    }
+
+    fn summary(&self, simulation: &mut Simulation) -> Summary {
         let load = &self.setup.load;
         let offered = self.course.offered;
         let end_s = (offered + self.course.settled).as_secs_f64();
         let requests = self.recorder.requests();
         let warm_up = load.warm_up.min(offered);
         let history = self.course.history.as_ref();
-        let summary = Summary {
+        Summary {
             scenario: load.name.clone(),
             run: self.setup.name(),
             started_at_ms: load.began.as_millis(),
@@ -209,13 +239,12 @@ impl Finished<'_> {
             generator: Generator::default(),
             failures: self.recorder.failures().clone(),
             limits: self.limits(requests),
-        };
-        let series = self.series(&summary, end_s);
-        (summary, series)
+        }
     }
 
-    fn series(&self, summary: &Summary, end_s: f64) -> RunSeries {
+    fn series(&self, summary: &Summary) -> RunSeries {
         let Setup { load, policy, .. } = self.setup;
+        let end_s = summary.warm_up_s + summary.duration_s + summary.settle_s;
         let mut rows = self.recorder.rows();
         if !self.setup.is_long() {
             // The run goes on after the last request: its seconds are rows as well.
@@ -242,13 +271,14 @@ impl Finished<'_> {
     }
 
     fn conditions(&self) -> BTreeMap<String, String> {
-        let Setup { spec, policy, load, detail, tick, .. } = self.setup;
+        let Setup { spec, policy, load, detail, tick, capacity, .. } = self.setup;
         let requests = match detail {
             Detail::Requests => "one by one",
             Detail::Fluid => "as amounts",
         };
         let condition = |key: &str, value: String| (key.to_owned(), value);
-        BTreeMap::from([
+        let capacity = capacity.as_ref().map(|curve| condition("capacity", curve.to_string()));
+        let known = [
             condition("service", spec.name.to_string()),
             condition("policy", policy.clone()),
             condition("load", load.offered.to_string()),
@@ -260,7 +290,8 @@ impl Finished<'_> {
                 "simulated",
                 format!("requests {requests}, a tick each {} ms", tick.as_millis()),
             ),
-        ])
+        ];
+        known.into_iter().chain(capacity).collect()
     }
 
     fn scaling(&self, simulation: &mut Simulation) -> Scaling {

@@ -6,6 +6,10 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use report::Run;
+use report::capacity::CapacityCurve;
+use report::figures::{self, Assumptions};
+
 fn simulator(results: &Path, words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_simulator"))
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
@@ -22,12 +26,14 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn the_last_line_is_the_summary_that_the_folder_has() {
+fn the_last_line_is_the_summary_of_the_folder_and_the_figures_of_its_report() {
     let results = tempfile::tempdir().unwrap();
     let output = simulator(results.path(), &["steps", "time-factor=0.2", "json=true"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let line: serde_json::Value =
+    let mut line: serde_json::Value =
         serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap();
+    let [elasticity, cost] =
+        ["elasticity", "cost"].map(|key| line.as_object_mut().unwrap().remove(key).unwrap());
     let folder = results.path().join("simulated-steps-default");
     let file = std::fs::read_to_string(folder.join("summary.json")).unwrap();
     assert_eq!(line, serde_json::from_str::<serde_json::Value>(&file).unwrap());
@@ -36,6 +42,21 @@ fn the_last_line_is_the_summary_that_the_folder_has() {
     for name in ["ticks.jsonl", "series.csv", "chart.svg"] {
         assert!(std::fs::metadata(folder.join(name)).unwrap().len() > 500, "{name}");
     }
+    let capacity = Some(CapacityCurve::linear(50.0).unwrap());
+    let assumptions = Assumptions { capacity, ..Assumptions::default() };
+    let figures = figures::measure(&Run::read(&folder).unwrap(), &assumptions);
+    let mut compared = 0;
+    for (key, value) in figures::by_key(&figures) {
+        let own = match key.split_once('.') {
+            Some(("elasticity", key)) => &elasticity[key],
+            Some(("cost", key)) => &cost[key],
+            _ => continue,
+        };
+        let (own, value) = (own.as_f64().unwrap(), value.unwrap());
+        assert!((own - value).abs() <= 1e-6 * value.abs().max(1.0), "{key}: {own}, not {value}");
+        compared += 1;
+    }
+    assert_eq!(compared, 9);
 }
 
 #[test]

@@ -1,0 +1,121 @@
+//! How the fleet of a simulated run followed its load, and what it took: the figures that `report`
+//! measures of a run's folder, also of a load that is too long for a row a second.
+
+use std::time::Duration;
+
+use report::capacity::{CapacityCurve, DEFAULT_SMOOTHING_S};
+use report::cost::{self, Lives};
+use report::elasticity::{Elasticity, fixed_fleet};
+use report::steps::{Span, StepFunction};
+use report::{FleetStep, RunSeries, Summary};
+use serde_json::{Value, json};
+use workload::{OfferedLoad, RateCurve};
+
+use crate::run::Setup;
+
+/// The figures of one run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figures {
+    /// How supply followed demand; nothing where the capacity of an instance is not known, or the
+    /// load is a closed one that is too long for rows.
+    pub elasticity: Option<Elasticity>,
+    /// How many times better that is than a fixed fleet of the mean demand.
+    pub speedup: Option<f64>,
+    /// Existence of all instances, in hours.
+    pub accounted_hours: Option<f64>,
+    /// The same with every instance rounded up to started hours.
+    pub charged_hours: Option<f64>,
+}
+
+impl Figures {
+    /// Those of a run that is over.
+    pub(crate) fn measure(
+        setup: &Setup,
+        summary: &Summary,
+        series: &RunSeries,
+        lives: Lives,
+    ) -> Self {
+        let span = Span { from_s: series.warm_up_s, to_s: series.load_end_s };
+        let demand = setup.capacity.as_ref().and_then(|capacity| {
+            match (series.rows.as_slice(), &setup.load.offered) {
+                ([], OfferedLoad::Open(open)) => Some(demand_of_curve(capacity, &open.curve)),
+                ([], OfferedLoad::Closed(_)) => None,
+                (rows, _) => Some(capacity.demand(rows, DEFAULT_SMOOTHING_S)),
+            }
+        });
+        let curves = demand.zip(supply(&series.fleet));
+        let against = |supply: &StepFunction, demand| Elasticity::measure(demand, supply, span);
+        let elasticity = curves.as_ref().and_then(|(d, s)| against(s, d));
+        let unscaled = curves.as_ref().and_then(|(d, _)| against(&fixed_fleet(d, span), d));
+        let end_s = series.load_end_s + summary.settle_s;
+        let lives = series.fleet.first().map(|step| {
+            let before = step.ready + step.warm + step.starting + step.draining;
+            lives.until(before, end_s)
+        });
+        Self {
+            elasticity,
+            speedup: elasticity.zip(unscaled).map(|(own, unscaled)| own.speedup_over(&unscaled)),
+            accounted_hours: summary.instances.seconds.map(|seconds| seconds / 3_600.0),
+            charged_hours: lives.as_deref().map(cost::charged_hours),
+        }
+    }
+
+    /// The summary and these figures as one object, by the keys of `summary.json` and of `report`;
+    /// what is not known is null.
+    ///
+    /// # Errors
+    /// The summary does not become JSON.
+    pub fn beside(&self, summary: &Summary) -> serde_json::Result<Value> {
+        let of = |pick: fn(Elasticity) -> f64| self.elasticity.map(pick);
+        let mut line = serde_json::to_value(summary)?;
+        line["elasticity"] = json!({
+            "under_accuracy_percent": of(|e| e.under_accuracy_percent),
+            "over_accuracy_percent": of(|e| e.over_accuracy_percent),
+            "under_timeshare_percent": of(|e| e.under_timeshare_percent),
+            "over_timeshare_percent": of(|e| e.over_timeshare_percent),
+            "instability_percent": of(|e| e.instability_percent),
+            "jitter_per_minute": of(|e| e.jitter_per_minute),
+            "speedup": self.speedup,
+        });
+        line["cost"] = json!({
+            "accounted_hours": self.accounted_hours,
+            "charged_hours": self.charged_hours,
+        });
+        Ok(line)
+    }
+}
+
+/// The instances that a load's own rate needs, second by second. It is an expectation, so that
+/// nothing is to be smoothed.
+fn demand_of_curve(capacity: &CapacityCurve, curve: &RateCurve) -> StepFunction {
+    let need = |second| capacity.needed(curve.rate_at(Duration::from_secs(second)));
+    let mut demand = StepFunction::constant(need(0));
+    for second in 1..curve.duration().as_secs() {
+        demand.step(Duration::from_secs(second).as_secs_f64(), need(second));
+    }
+    demand
+}
+
+/// Ready instances over time; nothing without a record of the fleet.
+fn supply(fleet: &[FleetStep]) -> Option<StepFunction> {
+    let mut supply = StepFunction::constant(fleet.first()?.ready);
+    fleet.iter().for_each(|step| supply.step(step.at_s, step.ready));
+    Some(supply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use workload::{Segment, Shape};
+
+    #[test]
+    fn a_long_load_asks_for_what_its_curve_does() {
+        let level = |seconds, rate| {
+            Segment::new(Duration::from_secs(seconds), Shape::Line { from: rate, to: rate })
+        };
+        let curve = RateCurve::new([level(60, 40.0), level(60, 90.0), level(60, 0.0)]);
+        let demand = demand_of_curve(&CapacityCurve::linear(50.0).unwrap(), &curve);
+        assert_eq!(demand.steps(), [(60.0, 2), (120.0, 0)]);
+        assert_eq!(demand.at(0.0), 1);
+    }
+}
