@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use command_line::policies::{self, Choice, PolicyError};
 use policy::bounds::{Bounds, BoundsError};
+use policy::policies::Kind;
 use policy::spec::{ServiceSpec, SpecError};
 use workload::{
     InstanceCapacity, OfferedLoad, Scenario, ScenarioError, TimeFactor, Trace, TraceError,
@@ -167,6 +168,18 @@ impl Folders {
         let scenarios = scenarios.iter().filter_map(stem).map(Source::Scenario);
         let traces = files(&self.traces, "csv")?.into_iter().map(Source::Trace);
         Ok(scenarios.chain(traces).collect())
+    }
+
+    /// Every policy there is, as words for [`Choices::policy`]: the service's own, each kind with
+    /// its default figures, and each file of the folder of policies.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn policies(&self) -> Result<Vec<String>, InputError> {
+        let files = policies::files(&self.policies)?;
+        let kinds = Kind::ALL.iter().map(|kind| kind.name());
+        let kinds = [policies::DEFAULT].into_iter().chain(kinds).map(str::to_owned);
+        Ok(kinds.chain(files.iter().map(|path| path.display().to_string())).collect())
     }
 
     fn scenario(

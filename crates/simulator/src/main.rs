@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use command_line::{policies, words};
-use policy::policies::Kind;
+use command_line::words;
 use report::{ResultsFolder, text};
 use simulator::input::{Choices, Folders, Source};
 use simulator::{Detail, Outcome, Setup, compare};
@@ -35,8 +34,13 @@ enum Command {
         #[command(flatten)]
         places: Places,
     },
-    /// Simulates every policy under every scenario and trace, and saves one table.
+    /// Simulates every policy under every scenario and trace, prints the ranking and saves the table.
     Compare {
+        /// Runs of each policy under each load, with seeds that follow one another; the figures
+        /// are their medians.
+        #[arg(long, value_name = "N", default_value_t = 1,
+              value_parser = clap::value_parser!(u32).range(1..=100))]
+        seeds: u32,
         #[command(flatten)]
         places: Places,
     },
@@ -111,7 +115,7 @@ fn main() -> ExitCode {
     };
     match Cli::parse_from(arguments).command {
         Command::Run { scenario, options, places } => run(scenario, options, places),
-        Command::Compare { places } => compare_all(places),
+        Command::Compare { seeds, places } => compare_all(seeds, places),
     }
 }
 
@@ -170,18 +174,19 @@ fn show(setup: &Setup, outcome: &Outcome, results: &std::path::Path, json: bool)
     ExitCode::from(u8::from(!summary.limits.broken().is_empty()))
 }
 
-fn compare_all(places: Places) -> ExitCode {
+fn compare_all(seeds: u32, places: Places) -> ExitCode {
     let (results, folders) = places.split();
     let setups = match setups(&folders) {
         Ok(setups) => setups,
         Err(error) => return fail(&error, 2),
     };
-    let done = |row: &compare::Row| eprintln!("done: {} under {}", row.policy, row.load);
-    let saved = compare::compare(&setups, done).map_err(Into::into).and_then(|rows| {
-        let table = compare::table(&rows);
-        print!("{table}");
-        save(&results, &rows, &table)
-    });
+    let done = |setup: &Setup| {
+        let Setup { load, policy, .. } = setup;
+        eprintln!("done: {policy} under {}, seed {}", load.name, load.seed);
+    };
+    let saved = compare::compare(&setups, seeds, done)
+        .map_err(Into::into)
+        .and_then(|rows| save(&results, &rows));
     match saved {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
@@ -190,22 +195,26 @@ fn compare_all(places: Places) -> ExitCode {
 
 /// Every policy under every load.
 fn setups(folders: &Folders) -> anyhow::Result<Vec<Setup>> {
+    let policies = folders.policies()?;
     let mut setups = Vec::new();
     for source in folders.sources()? {
-        for name in [policies::DEFAULT].into_iter().chain(Kind::ALL.iter().map(|kind| kind.name()))
-        {
-            let choices = Choices { policy: Some(name.to_owned()), ..Choices::default() };
+        for word in &policies {
+            let choices = Choices { policy: Some(word.clone()), ..Choices::default() };
             setups.push(folders.setup(&source, &choices)?);
         }
     }
     Ok(setups)
 }
 
-fn save(results: &std::path::Path, rows: &[compare::Row], table: &str) -> anyhow::Result<()> {
+/// Prints the ranking, and saves it with every row below it.
+fn save(results: &std::path::Path, rows: &[compare::Row]) -> anyhow::Result<()> {
+    let ranking = compare::of_ranking(&compare::ranking(rows), compare::loads(rows));
+    print!("{ranking}");
     let (markdown, csv) = (results.join("comparison.md"), results.join("comparison.csv"));
     let unwritten = |path: &PathBuf| format!("{} cannot be written", path.display());
     std::fs::create_dir_all(results).with_context(|| unwritten(&markdown))?;
-    std::fs::write(&markdown, table).with_context(|| unwritten(&markdown))?;
+    let text = format!("{ranking}\n{}", compare::by_load(rows));
+    std::fs::write(&markdown, text).with_context(|| unwritten(&markdown))?;
     let mut writer = csv::Writer::from_path(&csv).with_context(|| unwritten(&csv))?;
     for row in rows {
         writer.serialize(row).with_context(|| unwritten(&csv))?;

@@ -1,0 +1,198 @@
+//! The comparison as tables in Markdown.
+
+use super::{Row, Standing};
+
+/// The ranking over `loads` loads, below it what its columns say, and which rows say nothing.
+pub fn of_ranking(standings: &[Standing], loads: usize) -> String {
+    let head = [
+        "policy",
+        "outside %",
+        "failed",
+        "cost x",
+        "launches",
+        "under %",
+        "over %",
+        "unstable %",
+        "jitter",
+        "outside <",
+        "cost <",
+    ];
+    let cells = |s: &Standing| {
+        vec![
+            s.policy.clone(),
+            figure(Some(s.outside_objective_percent), 4),
+            s.failed.to_string(),
+            figure(s.seconds_of_default, 2),
+            s.launches.to_string(),
+            figure(s.under_accuracy_percent, 2),
+            figure(s.over_accuracy_percent, 1),
+            figure(s.instability_percent, 1),
+            figure(s.jitter_per_minute, 2),
+            s.fewer_outside.to_string(),
+            s.fewer_seconds.to_string(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = standings.iter().map(cells).collect();
+    let table = markdown(&head, &rows, 1);
+    format!("{table}\n{}{}", legend(loads), silent(standings))
+}
+
+fn legend(loads: usize) -> String {
+    format!(
+        "Loads: {loads}, each counting alike. outside: requests slower than 250 ms, failed or \
+         never sent.\ncost x: instance-seconds as a multiple of default's, the geometric mean. \
+         under, over: instances that\nlacked or were too many, in percent of the demand. unstable, \
+         jitter (a minute): docs/operations/report.md.\noutside <, cost <: on how many of the \
+         loads it has fewer requests outside, or fewer instance-seconds,\nthan default.\n"
+    )
+}
+
+/// Policies that never launched anything were not tried by these loads: their figures are those of
+/// a fleet that does not change.
+fn silent(standings: &[Standing]) -> String {
+    let names: Vec<&str> =
+        standings.iter().filter(|s| s.launches == 0).map(|s| s.policy.as_str()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nWithout a launch under any load, so that the row is that of a fleet that never changes \
+         and says\nnothing of the rule (no load asks for more, what it measures does not move here, \
+         or its figures are\nnot set): {}.\n",
+        names.join(", ")
+    )
+}
+
+/// Every row with every figure.
+pub fn by_load(rows: &[Row]) -> String {
+    let head = [
+        "load",
+        "policy",
+        "outside, %",
+        "failed",
+        "p95, ms",
+        "p99, ms",
+        "inst-s",
+        "launches",
+        "hours charged",
+        "under, %",
+        "over, %",
+        "time under, %",
+        "time over, %",
+        "unstable, %",
+        "jitter, /min",
+    ];
+    let cells = |row: &Row| {
+        vec![
+            row.load.clone(),
+            row.policy.clone(),
+            figure(row.outside_objective_percent, 4),
+            row.failed.to_string(),
+            figure(row.p95_ms, 1),
+            figure(row.p99_ms, 1),
+            figure(row.instance_seconds, 0),
+            row.launches.map_or_else(unknown, |count| count.to_string()),
+            figure(row.charged_hours, 0),
+            figure(row.under_accuracy_percent, 2),
+            figure(row.over_accuracy_percent, 1),
+            figure(row.under_timeshare_percent, 2),
+            figure(row.over_timeshare_percent, 1),
+            figure(row.instability_percent, 1),
+            figure(row.jitter_per_minute, 2),
+        ]
+    };
+    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    markdown(&head, &rows, 2)
+}
+
+fn figure(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(unknown, |value| format!("{value:.digits$}"))
+}
+
+fn unknown() -> String {
+    "-".to_owned()
+}
+
+/// A table whose first `names` columns are flush left and whose others are flush right, each as
+/// wide as its widest cell.
+fn markdown(head: &[&str], rows: &[Vec<String>], names: usize) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(String::len);
+        cells.chain([head[column].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut line = String::from("|");
+        for (column, (cell, width)) in cells.zip(&widths).enumerate() {
+            line += &if column < names {
+                format!(" {cell:width$} |")
+            } else {
+                format!(" {cell:>width$} |")
+            };
+        }
+        line + "\n"
+    };
+    let rule = widths.iter().enumerate().map(|(column, width)| {
+        let end = if column < names { "-" } else { ":" };
+        format!(" {}{end} |", "-".repeat(width.saturating_sub(1)))
+    });
+    let rule = format!("|{}\n", rule.collect::<String>());
+    let body = rows.iter().map(|row| line(&mut row.iter().map(String::as_str)));
+    format!("{}{rule}{}", line(&mut head.iter().copied()), body.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::ranking;
+
+    fn row(policy: &str, outside: f64, seconds: f64, launches: u64) -> Row {
+        Row {
+            load: "ramp".to_owned(),
+            policy: policy.to_owned(),
+            outside_objective_percent: Some(outside),
+            failed: 12,
+            p95_ms: Some(1.75),
+            instance_seconds: Some(seconds),
+            launches: Some(launches),
+            under_accuracy_percent: Some(0.125),
+            jitter_per_minute: Some(-1.5),
+            charged_hours: Some(10.0),
+            ..Row::default()
+        }
+    }
+
+    fn rows() -> [Row; 3] {
+        [row("default", 0.5, 100.0, 9), row("hpa", 2.0, 80.0, 4), row("threshold", 99.0, 10.0, 0)]
+    }
+
+    #[test]
+    fn the_ranking_names_the_rows_that_say_nothing() {
+        insta::assert_snapshot!(of_ranking(&ranking(&rows()), 1), @r"
+        | policy    | outside % | failed | cost x | launches | under % | over % | unstable % | jitter | outside < | cost < |
+        | --------- | --------: | -----: | -----: | -------: | ------: | -----: | ---------: | -----: | --------: | -----: |
+        | default   |    0.5000 |     12 |   1.00 |        9 |    0.12 |      - |          - |  -1.50 |         0 |      0 |
+        | hpa       |    2.0000 |     12 |   0.80 |        4 |    0.12 |      - |          - |  -1.50 |         0 |      1 |
+        | threshold |   99.0000 |     12 |   0.10 |        0 |    0.12 |      - |          - |  -1.50 |         0 |      1 |
+
+        Loads: 1, each counting alike. outside: requests slower than 250 ms, failed or never sent.
+        cost x: instance-seconds as a multiple of default's, the geometric mean. under, over: instances that
+        lacked or were too many, in percent of the demand. unstable, jitter (a minute): docs/operations/report.md.
+        outside <, cost <: on how many of the loads it has fewer requests outside, or fewer instance-seconds,
+        than default.
+
+        Without a launch under any load, so that the row is that of a fleet that never changes and says
+        nothing of the rule (no load asks for more, what it measures does not move here, or its figures are
+        not set): threshold.
+        ");
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_dash() {
+        insta::assert_snapshot!(by_load(&rows()[..1]), @r"
+        | load | policy  | outside, % | failed | p95, ms | p99, ms | inst-s | launches | hours charged | under, % | over, % | time under, % | time over, % | unstable, % | jitter, /min |
+        | ---- | ------- | ---------: | -----: | ------: | ------: | -----: | -------: | ------------: | -------: | ------: | ------------: | -----------: | ----------: | -----------: |
+        | ramp | default |     0.5000 |     12 |     1.8 |       - |    100 |        9 |            10 |     0.12 |       - |             - |            - |           - |        -1.50 |
+        ");
+    }
+}

@@ -1,0 +1,123 @@
+//! The comparison of policies: what it runs, what it saves, and that the default wins it.
+
+// Helpers of tests may panic as tests may.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use command_line::policies::DEFAULT;
+use policy::policies::Kind;
+use policy::spec::ServiceSpec;
+use simulator::compare::{Row, compare};
+use simulator::input::{Choices, Folders, Source};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn folders() -> Folders {
+    Folders {
+        scenarios: root().join("loadgen/scenarios"),
+        traces: root().join("loadgen/traces"),
+        policies: root().join("loadgen/policies"),
+        services: root().join("services"),
+    }
+}
+
+/// A named policy, by its file.
+fn file(policy: &str) -> String {
+    Path::new(policy).file_stem().unwrap().to_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_policy_suits_the_shipped_service_and_has_a_name_of_its_own() {
+    let words = folders().policies().unwrap();
+    let named: Vec<String> =
+        words.iter().filter(|word| word.ends_with(".toml")).map(|word| file(word)).collect();
+    assert!(named.len() >= 12, "{named:?}");
+    assert_eq!(words.len(), 1 + Kind::ALL.len() + named.len());
+    for name in &named {
+        assert!(name.parse::<Kind>().is_err() && name != DEFAULT, "{name} is taken");
+    }
+    let page = std::fs::read_to_string(root().join("docs/operations/policies.md")).unwrap();
+    let undocumented = |name: &&String| !page.contains(&format!("`{name}`"));
+    assert_eq!(named.iter().find(undocumented), None);
+    for word in words {
+        let choices = Choices { policy: Some(word), ..Choices::default() };
+        folders().setup(&Source::Scenario("spike".to_owned()), &choices).unwrap();
+    }
+}
+
+#[test]
+fn a_new_service_has_the_policy_that_is_compared_as_the_default() {
+    let text = std::fs::read_to_string(root().join("services/object-store.toml")).unwrap();
+    let store = ServiceSpec::parse(&text).unwrap();
+    let mut table: toml::Table = text.parse().unwrap();
+    for key in ["policy", "scale_in", "scale_out"] {
+        table.remove(key);
+    }
+    let new = ServiceSpec::parse(&table.to_string()).unwrap();
+    assert_eq!(new.policy, store.policy);
+    assert_eq!((new.scale_in, new.scale_out), (store.scale_in, store.scale_out));
+}
+
+/// What the default is to have fewer requests outside the objective than.
+const RIVALS: [&str; 7] = ["hpa", "concurrency", "react", "adapt", "hist", "reg", "conpaas"];
+
+/// The rows of the default and its rivals under one load, the default's first.
+fn rows(load: &str, seeds: u32) -> Vec<Row> {
+    let setup = |policy: &str| {
+        let choices = Choices { policy: Some(policy.to_owned()), ..Choices::default() };
+        folders().setup(&Source::Scenario(load.to_owned()), &choices).unwrap()
+    };
+    let setups: Vec<_> = [DEFAULT].into_iter().chain(RIVALS).map(setup).collect();
+    compare(&setups, seeds, |_| {}).unwrap()
+}
+
+#[test]
+fn the_default_wins_at_no_more_instance_seconds_than_concurrency() {
+    for load in ["spike", "staircase", "reload-vs-runtime"] {
+        let rows = rows(load, 1);
+        let outside = |row: &Row| row.outside_objective_percent.unwrap();
+        let (default, rivals) = rows.split_first().unwrap();
+        assert!(outside(default) <= 0.01 && default.failed == 0, "{default:?}");
+        for rival in rivals {
+            assert!(outside(default) < outside(rival), "{default:?}\n{rival:?}");
+        }
+        let concurrency = rivals.iter().find(|row| row.policy == "concurrency").unwrap();
+        assert!(default.instance_seconds <= concurrency.instance_seconds, "{default:?}");
+    }
+}
+
+#[test]
+fn the_comparison_prints_its_ranking_and_saves_every_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let [scenarios, traces, results] =
+        ["scenarios", "traces", "results"].map(|name| folder.path().join(name));
+    std::fs::create_dir(&scenarios).unwrap();
+    std::fs::create_dir(&traces).unwrap();
+    let load = "two-a-second.toml";
+    std::fs::copy(root().join("loadgen/scenarios").join(load), scenarios.join(load)).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_simulator"))
+        .current_dir(root())
+        .args(["compare", "--seeds=2"])
+        .args([Path::new("--results"), &results, Path::new("--traces"), &traces])
+        .args([Path::new("--scenarios"), &scenarios])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let policies = folders().policies().unwrap().len();
+    assert!(said.starts_with("| policy "), "{said}");
+    assert!(said.contains("Loads: 1, "), "{said}");
+    let mut rows = said.lines().filter(|line| line.starts_with('|'));
+    assert!(rows.all(|line| line.len() <= 125), "{said}");
+    let csv = std::fs::read_to_string(results.join("comparison.csv")).unwrap();
+    let rows: Vec<Row> =
+        csv::Reader::from_reader(csv.as_bytes()).deserialize().collect::<Result<_, _>>().unwrap();
+    assert_eq!(rows.len(), policies);
+    assert!(rows.iter().all(|row| row.due > 300 && row.over_accuracy_percent.is_some()));
+    let markdown = std::fs::read_to_string(results.join("comparison.md")).unwrap();
+    assert!(markdown.contains("| two-a-second | office-hours"), "{markdown}");
+}
