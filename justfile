@@ -54,7 +54,7 @@ experiment *ARGS: build
 simulate *ARGS: build
     @{{ programs }}/simulator run "$@"
 
-# Simulate every policy under every scenario and trace, and save one table
+# Simulate every policy under every scenario and trace, rank them and save the table; seeds=N
 compare *ARGS: build
     @{{ programs }}/simulator compare "$@"
 

@@ -43,7 +43,7 @@ fn every_policy_suits_the_shipped_service_and_has_a_name_of_its_own() {
     let page = std::fs::read_to_string(root().join("docs/operations/policies.md")).unwrap();
     let undocumented = |name: &&String| !page.contains(&format!("`{name}`"));
     assert_eq!(named.iter().find(undocumented), None);
-    for word in words {
+    for word in words.into_iter().chain(named) {
         let choices = Choices { policy: Some(word), ..Choices::default() };
         folders().setup(&Source::Scenario("spike".to_owned()), &choices).unwrap();
     }
@@ -101,7 +101,7 @@ fn the_comparison_prints_its_ranking_and_saves_every_row() {
     std::fs::copy(root().join("loadgen/scenarios").join(load), scenarios.join(load)).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_simulator"))
         .current_dir(root())
-        .args(["compare", "--seeds=2"])
+        .args(["compare", "seeds=2"])
         .args([Path::new("--results"), &results, Path::new("--traces"), &traces])
         .args([Path::new("--scenarios"), &scenarios])
         .output()
