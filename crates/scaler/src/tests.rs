@@ -55,7 +55,8 @@ fn store() -> ServiceName {
 impl Rig {
     fn new() -> Self {
         let text = include_str!("../../../services/object-store.toml");
-        let spec = ServiceSpec::parse(text).unwrap();
+        let mut spec = ServiceSpec::parse(text).unwrap();
+        spec.scale_in.rules.patience = Duration::from_secs(10);
         let template = "bw-object-store-t00000001".parse().unwrap();
         Self::with(vec![Deployed { spec, template }], FakeContainers::default())
     }

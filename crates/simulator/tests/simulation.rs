@@ -79,9 +79,12 @@ fn faults_leave_the_arrivals_as_they_are() {
 
 #[test]
 fn a_calm_spike_comes_out_as_it_did_on_containers() {
-    // Measured on two idle cores with the same seed: 12,477 requests, p95 2.0 ms, p99 128 ms, 1 to
-    // 10 instances, 516.8 instance-seconds, back at the lower bound after 10.2 s.
-    let summary = scenario("spike", &Choices::default()).run(|_| Ok(())).unwrap().summary;
+    // Measured on two idle cores with the same seed and a patience of 10 s: 12,477 requests, p95
+    // 2.0 ms, p99 128 ms, 1 to 10 instances, 516.8 instance-seconds, back at the lower bound after
+    // 10.2 s.
+    let mut spike = scenario("spike", &Choices::default());
+    spike.spec.scale_in.rules.patience = Duration::from_secs(10);
+    let summary = spike.run(|_| Ok(())).unwrap().summary;
     let Summary { requests, latency_ms, instances, limits, .. } = summary;
     assert_eq!((requests.due, requests.ok), (12_477, 12_477));
     assert!((1.5..2.5).contains(&latency_ms.p95.unwrap()), "{latency_ms:?}");
@@ -117,7 +120,7 @@ fn every_shipped_scenario_is_simulated_and_its_fleet_comes_back() {
         let Summary { requests, limits, .. } = outcome.summary;
         assert_eq!(requests.ok, requests.due, "{name}");
         assert!(limits.back_to_min.is_some_and(|limit| limit.held), "{name}: {limits:?}");
-        assert!(outcome.series.rows.len() > 100, "{name}");
+        assert!(outcome.series.rows.len() > 90, "{name}");
     }
 }
 

@@ -100,7 +100,7 @@ struct RawScaleIn {
 impl Default for RawScaleIn {
     fn default() -> Self {
         Self {
-            patience_ms: 10_000,
+            patience_ms: 4_000,
             cooldown_ms: 0,
             max_step: None,
             max_step_percent: None,
@@ -291,7 +291,7 @@ mod tests {
         let spec = parse(GOOD).unwrap();
         assert_eq!(spec.bounds.max(), 10);
         assert_eq!(spec.policy.to_string(), "target_tracking");
-        assert_eq!(spec.scale_in.rules.patience, Duration::from_secs(10));
+        assert_eq!(spec.scale_in.rules.patience, Duration::from_secs(4));
         assert_eq!(spec.scale_out, Rules::default());
         assert_eq!(spec.application["listen"].as_str(), Some("0.0.0.0:8000"));
     }
