@@ -20,7 +20,7 @@ use report::figures::Assumptions;
 /// A service under `hpa` needs five minutes of little load before it scales in, and then some.
 const REST_LIMIT: Duration = Duration::from_secs(600);
 
-/// Offers load in an open loop, checks every answer and writes down what happened.
+/// Offers load, checks every answer and writes down what happened.
 ///
 /// Every option can also be said as `name=value`.
 ///
