@@ -224,10 +224,11 @@ fn a_thread_asks_once_it_has_its_answer() {
 
 #[test]
 fn a_stage_begins_when_all_threads_of_the_one_before_have_ended() {
-    // Nothing is in rotation: an answer, a refusal, comes at once, and only delays take time.
+    // Nothing is in rotation and nothing waits: a refusal comes at once, and only delays take time.
+    let impatient = Rules { queue_timeout: Duration::ZERO, ..rules() };
     let stages = [(3, 50, ms(100)), (1, 1, ms(0)), (2, 40, ms(50))];
     let lasts = |stages: &[_]| {
-        let (plant, recorder) = serve(rules(), threads(stages, 5), ms(100_000), 0);
+        let (plant, recorder) = serve(impatient, threads(stages, 5), ms(100_000), 0);
         (plant.over_at().unwrap(), recorder.requests().rejected)
     };
     let (whole, refused) = lasts(&stages);
