@@ -1,7 +1,11 @@
 //! From offered load to demand: how many instances a load needs at the objective.
 
 use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
+use crate::calibration::{CAPACITY_FILE, Calibration, CalibrationError};
 use crate::series::SecondRow;
 use crate::steps::StepFunction;
 
@@ -11,7 +15,11 @@ pub const DEFAULT_SMOOTHING_S: usize = 5;
 /// For 1, 2, ... n instances, the highest rate that meets the objective. The demand is read from it
 /// as BUNGEE does (Herbst et al., SEAMS 2015): measured, not assumed, where it was measured.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CapacityCurve(Shape);
+pub struct CapacityCurve {
+    shape: Shape,
+    /// Where it comes from, for people.
+    source: Option<String>,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 enum Shape {
@@ -44,6 +52,30 @@ pub enum CapacityError {
     Empty,
 }
 
+/// A file with a capacity curve that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CapacityFileError {
+    /// The file system says no.
+    #[error("{path} cannot be read")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It holds no curve.
+    #[error("{path} is no capacity curve")]
+    Curve {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: CapacityError,
+    },
+    /// The calibration that it belongs to cannot be read.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
+}
+
 impl CapacityCurve {
     /// Every instance serves this rate, in requests per second.
     ///
@@ -51,7 +83,7 @@ impl CapacityCurve {
     /// When the rate is not above 0.
     pub fn linear(requests_per_second: f64) -> Result<Self, CapacityError> {
         if requests_per_second.is_finite() && requests_per_second > 0.0 {
-            Ok(Self(Shape::Linear(requests_per_second)))
+            Ok(Self { shape: Shape::Linear(requests_per_second), source: None })
         } else {
             Err(CapacityError::Rate(requests_per_second))
         }
@@ -78,7 +110,33 @@ impl CapacityCurve {
             }
             rates.push(rate);
         }
-        if rates.is_empty() { Err(CapacityError::Empty) } else { Ok(Self(Shape::Measured(rates))) }
+        if rates.is_empty() {
+            return Err(CapacityError::Empty);
+        }
+        Ok(Self { shape: Shape::Measured(rates), source: None })
+    }
+
+    /// Reads measured rates from a file, whose name the curve says of itself from then on.
+    ///
+    /// # Errors
+    /// Names the file, and its line where that is at fault.
+    pub fn read(path: &Path) -> Result<Self, CapacityFileError> {
+        let csv = fs::read_to_string(path)
+            .map_err(|source| CapacityFileError::Read { path: path.to_owned(), source })?;
+        let curve = Self::parse(&csv)
+            .map_err(|source| CapacityFileError::Curve { path: path.to_owned(), source })?;
+        Ok(Self { source: Some(path.display().to_string()), ..curve })
+    }
+
+    /// The curve that the calibration in `folder` measured; nothing when there is none, or it is
+    /// that of another service.
+    ///
+    /// # Errors
+    /// It is there and cannot be used.
+    pub fn calibrated(folder: &Path, service: &str) -> Result<Option<Self>, CapacityFileError> {
+        let calibration = Calibration::read(folder)?;
+        let of_service = calibration.is_some_and(|calibration| calibration.service == service);
+        of_service.then(|| Self::read(&folder.join(CAPACITY_FILE))).transpose()
     }
 
     /// How many instances a rate needs: none for none, and beyond what was measured as many as the
@@ -87,7 +145,7 @@ impl CapacityCurve {
         if requests_per_second <= 0.0 {
             return 0;
         }
-        match &self.0 {
+        match &self.shape {
             Shape::Linear(each) => ceil(requests_per_second / each),
             Shape::Measured(rates) => {
                 let enough = rates.partition_point(|rate| *rate < requests_per_second);
@@ -124,11 +182,14 @@ impl CapacityCurve {
 
 impl fmt::Display for CapacityCurve {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.shape {
             Shape::Linear(each) => write!(f, "{each} requests/s an instance"),
             Shape::Measured(rates) => {
                 let rates: Vec<String> = rates.iter().map(f64::to_string).collect();
-                write!(f, "measured, {} requests/s with 1, 2, ... instances", rates.join(", "))
+                let source = self.source.iter().map(|source| format!(" ({source})"));
+                let source: String = source.collect();
+                let rates = rates.join(", ");
+                write!(f, "measured{source}, {rates} requests/s with 1, 2, ... instances")
             }
         }
     }
@@ -143,6 +204,8 @@ fn ceil(instances: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calibration::LimitedBy;
+    use crate::testing::{calibration_of, point};
 
     fn rows(due: &[u64]) -> Vec<SecondRow> {
         let row =
@@ -165,6 +228,22 @@ mod tests {
             CapacityCurve::parse("instances,requests_per_second\n1,50\n2,90\n3,120\n").unwrap();
         let rates = [0.0, 50.0, 51.0, 90.0, 120.0, 121.0, 161.0];
         assert_eq!(rates.map(|r| curve.needed(r)), [0, 1, 2, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_calibrated_curve_says_its_file_and_is_none_of_another_service() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let of = |service| CapacityCurve::calibrated(folder, service);
+        assert_eq!(of("object-store").unwrap(), None);
+        let points = vec![point(1, 45.0, LimitedBy::Service), point(2, 95.0, LimitedBy::Service)];
+        calibration_of(points).write(folder).unwrap();
+        assert_eq!(of("matmul").unwrap(), None);
+        let said = of("object-store").unwrap().unwrap().to_string();
+        let said = said.replace(&folder.display().to_string(), "FOLDER");
+        insta::assert_snapshot!(said, @"measured (FOLDER/capacity.csv), 45, 95 requests/s with 1, 2, ... instances");
+        fs::write(folder.join(CAPACITY_FILE), "h\n1,x\n").unwrap();
+        assert!(matches!(of("object-store"), Err(CapacityFileError::Curve { .. })));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! makes a PDF of. [`policies::PolicyTable`] is the same for a comparison of policies.
 
 pub mod agreement;
+pub mod calibration;
 pub mod capacity;
 pub mod chart;
 pub mod cost;
@@ -32,6 +33,7 @@ pub mod summary;
 mod testing;
 pub mod text;
 
+pub use calibration::Calibration;
 pub use folder::{ResultsError, ResultsFolder, TickFile};
 pub use history::FleetHistory;
 pub use page::{Comparison, Page};

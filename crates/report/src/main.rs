@@ -33,9 +33,13 @@ struct Cli {
     #[arg(long, value_name = "RUN_DIR")]
     repetition: Vec<PathBuf>,
     /// Measured capacity: CSV with a header, then `instances,requests_per_second` for 1, 2, ...
-    /// instances; default: the service's capacity.requests_per_second times the instances
+    /// instances; default: that of the calibration, or, where the service has not been calibrated,
+    /// its capacity.requests_per_second times the instances
     #[arg(long, value_name = "FILE")]
     capacity: Option<PathBuf>,
+    /// The folder of the calibration
+    #[arg(long, value_name = "DIR", default_value = "results/calibration")]
+    calibration: PathBuf,
     /// The folder of the services' files
     #[arg(long, value_name = "DIR", default_value = "services")]
     services: PathBuf,
@@ -118,13 +122,15 @@ fn page(cli: &Cli) -> anyhow::Result<Page> {
     })
 }
 
-/// The measured capacity, or that of the service's file; nothing when neither is there.
+/// The measured capacity, or that of the service's file; nothing when none of them is there.
 fn capacity(cli: &Cli, run: &Run) -> anyhow::Result<Option<CapacityCurve>> {
     if let Some(path) = &cli.capacity {
-        let curve = CapacityCurve::parse(&read(path)?);
-        return Ok(Some(curve.with_context(|| path.display().to_string())?));
+        return Ok(Some(CapacityCurve::read(path)?));
     }
     let Some(service) = run.service() else { return Ok(None) };
+    if let Some(curve) = CapacityCurve::calibrated(&cli.calibration, service)? {
+        return Ok(Some(curve));
+    }
     let path = cli.services.join(service).with_extension("toml");
     if !path.exists() {
         eprintln!(

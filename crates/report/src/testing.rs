@@ -1,15 +1,18 @@
 //! A small run for tests: ten seconds of load, 40 requests a second and 90 from second 4 on, on one
 //! instance and, from 4.5 s on, two.
 
+use std::collections::BTreeMap;
+
 use policy::tick::Tick;
 
+use crate::calibration::{Calibration, HostFigures, LimitedBy, Point, Times};
 use crate::capacity::CapacityCurve;
 use crate::cost::PriceTable;
 use crate::figures::{self, Assumptions};
 use crate::page::{Comparison, Page};
 use crate::run::Run;
 use crate::series::SecondRow;
-use crate::summary::{Latency, Requests, Summary};
+use crate::summary::{Latency, Percentiles, Requests, Summary};
 
 /// The start of the load.
 const START_MS: u64 = 1_700_000_000_000;
@@ -118,4 +121,31 @@ fn tick(sequence: u64, at_ms: u64, (ready, starting): (u32, u32), plan: &str, do
         "plan":[{plan}],"blocked":[],"done":[{done}]}}"#
     );
     serde_json::from_str(&json).unwrap()
+}
+
+pub(crate) fn point(instances: u32, met_rps: f64, limited_by: LimitedBy) -> Point {
+    Point { instances, met_rps: Some(met_rps), missed_rps: Some(met_rps * 1.02), limited_by }
+}
+
+/// A calibration of the object store with these capacities.
+pub(crate) fn calibration_of(points: Vec<Point>) -> Calibration {
+    let times = |p50, p99| Times { count: 35, ms: Percentiles { p50, p99 } };
+    let host = HostFigures {
+        clone: times(Some(41.0), Some(97.0)),
+        drain: times(Some(0.0), Some(4.0)),
+        service: times(Some(0.61), Some(3.25)),
+        cpu_ms_per_request: Some(0.21),
+        ..HostFigures::default()
+    };
+    Calibration {
+        service: "object-store".to_owned(),
+        started_at_ms: START_MS,
+        finished_at_ms: START_MS + 500_000,
+        complete: true,
+        instances: 3,
+        conditions: BTreeMap::from([("requests".to_owned(), "as in ramp".to_owned())]),
+        points,
+        host,
+        trials: Vec::new(),
+    }
 }
