@@ -8,13 +8,15 @@ use command_line::policies::{self, Choice, PolicyError};
 use policy::bounds::{Bounds, BoundsError};
 use policy::policies::Kind;
 use policy::spec::{ServiceSpec, SpecError};
+use report::calibration;
+use report::capacity::{CapacityCurve, CapacityFileError};
 use workload::{
     InstanceCapacity, OfferedLoad, Scenario, ScenarioError, TimeFactor, Trace, TraceError,
     TraceKind, trace_name,
 };
 
 use crate::load::Load;
-use crate::model::{HostModel, ModelError};
+use crate::model::{self, HostModel, ModelError};
 use crate::run::Setup;
 use crate::simulation::Detail;
 
@@ -36,6 +38,8 @@ pub struct Folders {
     pub policies: PathBuf,
     /// The services' files.
     pub services: PathBuf,
+    /// What was calibrated, if anything was.
+    pub calibration: PathBuf,
 }
 
 /// What load to simulate.
@@ -58,7 +62,8 @@ pub struct Choices {
     pub time_factor: Option<f64>,
     /// Takes the place of the scenario's seed.
     pub seed: Option<u64>,
-    /// The host's file.
+    /// The host's file, or [`model::MEASURED`] for the figures that are built in; otherwise the
+    /// calibration's where there is one.
     pub host: Option<PathBuf>,
     /// The service that gets a trace's load.
     pub service: Option<String>,
@@ -125,6 +130,9 @@ pub enum InputError {
     /// The host's file is not a good one.
     #[error(transparent)]
     Host(#[from] ModelError),
+    /// What was calibrated cannot be read.
+    #[error(transparent)]
+    Capacity(#[from] CapacityFileError),
     /// The service cannot have as many instances as the peak asks for.
     #[error(transparent)]
     Bounds(#[from] BoundsError),
@@ -137,16 +145,15 @@ impl Folders {
     /// [`InputError`] names the file, the place, the value and what is allowed.
     pub fn setup(&self, source: &Source, choices: &Choices) -> Result<Setup, InputError> {
         let factor = factor(choices.time_factor)?;
-        let host = match &choices.host {
-            Some(path) => HostModel::parse(&path.display().to_string(), &read(path)?)?,
-            None => HostModel::measured(),
-        };
+        let host = self.host(choices.host.as_deref())?;
         let (spec, mut load) = match source {
             Source::Scenario(name) => self.scenario(name, factor, choices)?,
             Source::Trace(path) => self.trace(path, factor, choices)?,
         };
         load.seed = choices.seed.unwrap_or(load.seed);
         let mut setup = Setup::suited(spec, &policy_name(choices), load, host);
+        let calibrated = CapacityCurve::calibrated(&self.calibration, setup.spec.name.as_str())?;
+        setup.capacity = calibrated.or(setup.capacity);
         setup.detail = choices.detail.unwrap_or(setup.detail);
         let closed = matches!(setup.load.offered, OfferedLoad::Closed(_));
         let allowed = "requests: the threads of a closed load wait for the answer to each";
@@ -180,6 +187,19 @@ impl Folders {
         let kinds = Kind::ALL.iter().map(|kind| kind.name());
         let kinds = [policies::DEFAULT].into_iter().chain(kinds).map(str::to_owned);
         Ok(kinds.chain(files.iter().map(|path| path.display().to_string())).collect())
+    }
+
+    fn host(&self, chosen: Option<&Path>) -> Result<HostModel, InputError> {
+        let calibrated = self.calibration.join(calibration::HOST_FILE);
+        let path = match chosen {
+            Some(path) => path,
+            None if calibrated.exists() => &calibrated,
+            None => Path::new(model::MEASURED),
+        };
+        if path == Path::new(model::MEASURED) {
+            return Ok(HostModel::measured());
+        }
+        Ok(HostModel::parse(&path.display().to_string(), &read(path)?)?)
     }
 
     fn scenario(

@@ -67,7 +67,8 @@ struct RunOptions {
     /// Multiplies the durations of the load, not its rates.
     #[arg(long, value_name = "FACTOR")]
     time_factor: Option<f64>,
-    /// A file that says what the host is like.
+    /// A file that says what the host is like, or `measured` for the built-in figures [default:
+    /// the calibration's, where there is one].
     #[arg(long, value_name = "FILE")]
     host: Option<PathBuf>,
     /// The service that gets a trace's load [default: object-store].
@@ -164,6 +165,7 @@ fn show(setup: &Setup, outcome: &Outcome, results: &std::path::Path, json: bool)
     if let Some(percent) = summary.outside_objective_percent {
         println!("objective  {percent:.3}% of the requests outside of it");
     }
+    println!("host       {}", setup.host.source);
     println!("results    {}", results.join(setup.name()).display());
     if json {
         match outcome.figures.beside(summary) {
@@ -188,7 +190,12 @@ fn compare_all(seeds: u32, places: Places) -> ExitCode {
         .map_err(Into::into)
         .and_then(|rows| save(&results, &rows));
     match saved {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            if let Some(setup) = setups.first() {
+                println!("host       {}", setup.host.source);
+            }
+            ExitCode::SUCCESS
+        }
         Err(error) => fail(&error, 1),
     }
 }
@@ -227,7 +234,8 @@ fn save(results: &std::path::Path, rows: &[compare::Row]) -> anyhow::Result<()> 
 impl Places {
     fn split(self) -> (PathBuf, Folders) {
         let Self { results, scenarios, traces, policies, services } = self;
-        (results, Folders { scenarios, traces, policies, services })
+        let calibration = results.join(report::calibration::FOLDER);
+        (results, Folders { scenarios, traces, policies, services, calibration })
     }
 }
 

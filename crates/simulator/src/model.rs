@@ -7,9 +7,14 @@ use serde::Deserialize;
 
 use crate::spread::{RawSpread, Spread};
 
+/// The name of the host whose figures are built in.
+pub const MEASURED: &str = "measured";
+
 /// The host as a file describes it; each key may be left out, and has been measured then.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostModel {
+    /// Where the figures come from: the file's name, or [`MEASURED`].
+    pub source: String,
     /// From the plan of a clone until it is in rotation.
     pub clone: Spread,
     /// From the plan to admit an instance that runs until it is in rotation.
@@ -101,7 +106,7 @@ impl HostModel {
     /// # Panics
     /// Never: a test reads the same values.
     pub fn measured() -> Self {
-        Self::parse("the measured host", "").expect("the defaults are good values")
+        Self::parse(MEASURED, "").expect("the defaults are good values")
     }
 }
 
@@ -196,6 +201,7 @@ impl Check<'_> {
             self.hold((1..=64).contains(&launches), "parallel_launches", launches, "1 to 64");
         cpu.and(parallel)?;
         Ok(HostModel {
+            source: self.file.to_owned(),
             clone: self.spread("clone", raw.clone)?,
             admit: self.spread("admit", raw.admit)?,
             drain: self.spread("drain", raw.drain)?,
@@ -268,7 +274,9 @@ mod tests {
         let host = HostModel::parse("h.toml", "clone = { median_ms = 300, p99_ms = 900 }").unwrap();
         let measured = HostModel::measured();
         assert_eq!(host.clone, Spread::new(300.0, 900.0).unwrap());
-        assert_eq!(HostModel { clone: measured.clone, ..host }, measured);
+        assert_eq!(host.source, "h.toml");
+        let (clone, source) = (measured.clone, measured.source.clone());
+        assert_eq!(HostModel { clone, source, ..host }, measured);
     }
 
     #[test]

@@ -271,7 +271,7 @@ impl Finished<'_> {
     }
 
     fn conditions(&self) -> BTreeMap<String, String> {
-        let Setup { spec, policy, load, detail, tick, capacity, .. } = self.setup;
+        let Setup { spec, policy, load, host, detail, tick, capacity, .. } = self.setup;
         let requests = match detail {
             Detail::Requests => "one by one",
             Detail::Fluid => "as amounts",
@@ -282,6 +282,7 @@ impl Finished<'_> {
             condition("service", spec.name.to_string()),
             condition("policy", policy.clone()),
             condition("load", load.offered.to_string()),
+            condition("host", host.source.clone()),
             condition(
                 "bounds",
                 format!("{} to {} instances", spec.bounds.min(), spec.bounds.max()),

@@ -4,6 +4,7 @@
 // Helpers of tests may panic as tests may.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,10 +12,12 @@ use policy::bounds::Bounds;
 use policy::spec::ServiceSpec;
 use policy::tick::Tick;
 use proptest::prelude::*;
-use report::{Recorder, Summary};
+use report::calibration::{HOST_FILE, HostFigures, LimitedBy, Point, Times};
+use report::summary::Percentiles;
+use report::{Calibration, Recorder, Summary};
 use simulator::input::{Choices, Folders, Source};
 use simulator::model::Faults;
-use simulator::{Detail, HostModel, Load, Setup, Simulation};
+use simulator::{Detail, HostModel, Load, Setup, Simulation, Spread};
 use workload::{RateCurve, Segment, Shape};
 
 fn root() -> PathBuf {
@@ -27,6 +30,7 @@ fn folders() -> Folders {
         traces: root().join("loadgen/traces"),
         policies: root().join("loadgen/policies"),
         services: root().join("services"),
+        calibration: PathBuf::from("there is none"),
     }
 }
 
@@ -55,6 +59,52 @@ fn levels(seed: u64, rates: &[f64]) -> Load {
     let level =
         |rate: &f64| Segment::new(Duration::from_secs(10), Shape::Line { from: *rate, to: *rate });
     Load::of_curve("levels", seed, RateCurve::new(rates.iter().map(level)))
+}
+
+#[test]
+fn the_calibrated_host_is_the_one_to_simulate_unless_another_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let calibration = folder.path().to_owned();
+    let path = calibration.join(HOST_FILE);
+    let host = |host: Option<&str>| {
+        let folders = Folders { calibration: calibration.clone(), ..folders() };
+        let choices = Choices { host: host.map(PathBuf::from), ..Choices::default() };
+        folders.setup(&Source::Scenario("ramp".to_owned()), &choices).map(|setup| setup.host)
+    };
+    assert_eq!(host(None).unwrap(), HostModel::measured());
+    let ms = Percentiles { p50: Some(300.0), p99: Some(900.0) };
+    let times = Times { count: 35, ms };
+    let figures = HostFigures { clone: times, cpu_ms_per_request: Some(0.2), ..Default::default() };
+    calibration_of(figures).write(&calibration).unwrap();
+    let calibrated = host(None).unwrap();
+    assert_eq!(calibrated.source, path.display().to_string());
+    assert_eq!(calibrated.clone, Spread::new(300.0, 900.0).unwrap());
+    assert!((calibrated.cpu_s_per_request - 0.000_2).abs() < 1e-9);
+    assert_eq!(calibrated.stop, HostModel::measured().stop);
+    assert_eq!(host(Some("measured")).unwrap(), HostModel::measured());
+    std::fs::write(&path, "clone = 1").unwrap();
+    assert!(host(None).unwrap_err().to_string().starts_with(&path.display().to_string()));
+    assert!(host(Some("measured")).is_ok());
+}
+
+/// A calibration that measured this of the host.
+fn calibration_of(host: HostFigures) -> Calibration {
+    Calibration {
+        service: "object-store".to_owned(),
+        started_at_ms: 1_763_800_000_000,
+        finished_at_ms: 1_763_800_500_000,
+        complete: true,
+        instances: 1,
+        conditions: BTreeMap::default(),
+        points: vec![Point {
+            instances: 1,
+            met_rps: Some(45.0),
+            missed_rps: Some(46.0),
+            limited_by: LimitedBy::Service,
+        }],
+        host,
+        trials: Vec::new(),
+    }
 }
 
 #[test]
