@@ -68,7 +68,7 @@ impl Finished<'_> {
                 .followed
                 .map_or_else(Instances::default, |f| f.history.instances(end_s)),
             scaling: self.followed.map_or_else(Scaling::default, |f| f.scaling),
-            generator: self.generator(recorder),
+            generator: generator(recorder, self.load_end, self.connections, self.resent),
             failures: recorder.failures().clone(),
             limits: self.limits(requests),
         }
@@ -121,19 +121,6 @@ impl Finished<'_> {
         }
     }
 
-    fn generator(&self, recorder: &Recorder) -> Generator {
-        let lateness_ms = recorder.lateness();
-        let late = lateness_ms.p99.is_some_and(|ms| ms > BOTTLENECK_LATENESS_MS);
-        let busy = self.load_end.cpu_percent.is_some_and(|p| p > BOTTLENECK_CPU_PERCENT);
-        Generator {
-            lateness_ms,
-            cpu_percent: self.load_end.cpu_percent,
-            connections: self.connections,
-            resent: self.resent,
-            bottleneck: late || busy,
-        }
-    }
-
     fn limits(&self, requests: Requests) -> Limits {
         let limits = self.scenario.limits;
         Limits {
@@ -143,6 +130,25 @@ impl Finished<'_> {
             back_to_min: (limits.back_to_min && !self.interrupted)
                 .then(|| TimeLimit::judge(self.scenario.settle.as_secs_f64(), self.back_to_min_s)),
         }
+    }
+}
+
+/// How well the generator kept its times, and whether it was what limited the load.
+pub(crate) fn generator(
+    recorder: &Recorder,
+    end: LoadEnd,
+    connections: u64,
+    resent: u64,
+) -> Generator {
+    let lateness_ms = recorder.lateness();
+    let late = lateness_ms.p99.is_some_and(|ms| ms > BOTTLENECK_LATENESS_MS);
+    let busy = end.cpu_percent.is_some_and(|p| p > BOTTLENECK_CPU_PERCENT);
+    Generator {
+        lateness_ms,
+        cpu_percent: end.cpu_percent,
+        connections,
+        resent,
+        bottleneck: late || busy,
     }
 }
 

@@ -5,10 +5,12 @@
 //! stages ask for, a request is due when its thread has the answer to the one before it: such a
 //! generator asks fewer questions of a slow service, and calls it fast (coordinated omission).
 //!
-//! [`run`] is one run from the scenario's file to the folder of its results, and [`experiment()`]
-//! one or more of them under settings that are put back afterwards.
+//! [`run`] is one run from the scenario's file to the folder of its results, [`experiment()`] one or
+//! more of them under settings that are put back afterwards, and [`calibrate()`] finds out by many
+//! short loads how much a service serves.
 
 mod alarms;
+mod calibrate;
 mod client;
 mod content;
 mod experiment;
@@ -33,6 +35,7 @@ mod settings;
 mod target;
 mod threads;
 
+pub use calibrate::{CalibrateError, CalibrateOptions, CalibrationReport, calibrate};
 pub use experiment::{
     Experiment, ExperimentError, ExperimentReport, MAX_REPETITIONS, Memberships, RestError,
     experiment,

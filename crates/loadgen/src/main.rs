@@ -9,8 +9,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use command_line::policies::Choice;
 use command_line::words;
 use loadgen::{
-    Experiment, ExperimentError, Interrupt, LoadedScenario, MAX_REPETITIONS, Memberships, RunError,
-    RunOptions, RunReport, Scaler, Target,
+    CalibrateError, CalibrateOptions, Experiment, ExperimentError, Interrupt, LoadedScenario,
+    MAX_REPETITIONS, Memberships, RunError, RunOptions, RunReport, Scaler, Target,
 };
 use policy::spec::ServiceSpec;
 use policy::status::Membership;
@@ -59,6 +59,20 @@ enum Command {
         choices: Choices,
         #[command(flatten)]
         common: Common,
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Finds the highest rate that fleets of 1, 2, ... instances serve within the objective, and
+    /// times what the host does.
+    Calibrate {
+        /// The largest fleet to measure [default: the service's upper bound].
+        #[arg(long, value_name = "N")]
+        instances: Option<u32>,
+        /// The scenario whose service is calibrated, with requests like its own.
+        #[arg(long, value_name = "NAME", default_value = "ramp")]
+        scenario: String,
+        #[command(flatten)]
+        folders: Folders,
         #[command(flatten)]
         places: Places,
     },
@@ -112,7 +126,13 @@ struct Common {
     /// Takes the place of the scenario's seed.
     #[arg(long)]
     seed: Option<u64>,
-    /// The folder in which the run gets its own.
+    #[command(flatten)]
+    folders: Folders,
+}
+
+#[derive(Args)]
+struct Folders {
+    /// The folder in which the results get their own.
     #[arg(long, value_name = "DIR", default_value = "results")]
     results: PathBuf,
     /// The folder of the services' files: they say what one instance serves.
@@ -140,6 +160,7 @@ struct Places {
 enum Work {
     Run(RunOptions),
     Experiment(Experiment),
+    Calibrate(CalibrateOptions),
 }
 
 fn main() -> ExitCode {
@@ -164,7 +185,7 @@ fn work(command: Command) -> anyhow::Result<Work> {
             scenario: common.scenario(&scenario)?,
             target: target.parse::<Target>()?,
             scaler: api.as_deref().map(Scaler::new).transpose()?,
-            results: common.results,
+            results: common.folders.results,
         })),
         Command::Experiment { name, trace, choices, common, places } => {
             let scenario = match name {
@@ -178,22 +199,30 @@ fn work(command: Command) -> anyhow::Result<Work> {
                 policy: choices.policy.map(find).transpose()?,
                 memberships: memberships(choices.membership, &scenario),
                 repetitions: choices.n,
-                assumptions: assumptions(&common.services, scenario.service())?,
+                assumptions: assumptions(&common.folders, scenario.service())?,
                 rest_limit: REST_LIMIT,
-                results: common.results,
+                results: common.folders.results,
                 scenario,
             }))
+        }
+        Command::Calibrate { instances, scenario, folders, places } => {
+            let path = LoadedScenario::find(&places.scenarios, &scenario)?;
+            let Folders { results, services } = folders;
+            let scenario = LoadedScenario::read(&path, &services, 1.0, None)?;
+            let place = (places.target.parse::<Target>()?, Scaler::new(&places.api)?);
+            let options = CalibrateOptions::new(scenario, &services, instances, place, results);
+            Ok(Work::Calibrate(options?))
         }
     }
 }
 
 impl Common {
     fn scenario(&self, path: &Path) -> anyhow::Result<LoadedScenario> {
-        Ok(LoadedScenario::read(path, &self.services, self.time_factor, self.seed)?)
+        Ok(LoadedScenario::read(path, &self.folders.services, self.time_factor, self.seed)?)
     }
 
     fn trace(&self, choices: &TraceChoices) -> anyhow::Result<LoadedScenario> {
-        let Self { services, time_factor, seed, .. } = self;
+        let Self { folders: Folders { services, .. }, time_factor, seed } = self;
         let TraceChoices { trace, peak, service } = choices;
         let path = trace.as_deref().context("name a scenario, or trace=FILE")?;
         let service = service.as_deref().unwrap_or("object-store");
@@ -211,9 +240,15 @@ fn memberships(word: Option<MembershipWord>, scenario: &LoadedScenario) -> Membe
     }
 }
 
-/// What the figures over several runs suppose: the capacity that the service's file tells.
-fn assumptions(services: &Path, service: &str) -> anyhow::Result<Assumptions> {
-    let path = services.join(format!("{service}.toml"));
+/// What the figures over several runs suppose: the capacity that was calibrated, or that of the
+/// service's file.
+fn assumptions(folders: &Folders, service: &str) -> anyhow::Result<Assumptions> {
+    let calibration = folders.results.join(report::calibration::FOLDER);
+    let calibrated = CapacityCurve::calibrated(&calibration, service)?;
+    if calibrated.is_some() {
+        return Ok(Assumptions { capacity: calibrated, ..Assumptions::default() });
+    }
+    let path = folders.services.join(format!("{service}.toml"));
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("{} cannot be read", path.display()))?;
     let spec = ServiceSpec::parse(&text).with_context(|| path.display().to_string())?;
@@ -247,6 +282,12 @@ fn execute(work: Work) -> anyhow::Result<u8> {
                 }
                 Ok(report.exit_code())
             }
+            Work::Calibrate(options) => {
+                let report = loadgen::calibrate(options, interrupt).await?;
+                println!("{}results    {}", report.text(), report.folder.display());
+                let code = report.exit_code();
+                report.failure.map_or(Ok(code), |error| Err(error.into()))
+            }
         }
     })
 }
@@ -258,6 +299,7 @@ fn show(report: &RunReport) {
 fn is_bad_input(error: &anyhow::Error) -> bool {
     error.downcast_ref().is_some_and(RunError::is_bad_input)
         || error.downcast_ref().is_some_and(ExperimentError::is_bad_input)
+        || error.downcast_ref().is_some_and(CalibrateError::is_bad_input)
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {

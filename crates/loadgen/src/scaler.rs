@@ -1,4 +1,4 @@
-//! The scaler's API, as far as an experiment needs it.
+//! The scaler's API, as far as experiments and calibrations need it.
 
 use std::time::{Duration, Instant};
 

@@ -168,10 +168,15 @@ impl LoadedScenario {
 
 /// What one instance of a service serves, as the service's file says.
 fn capacity(services: &Path, service: &str) -> Result<Option<InstanceCapacity>, ScenarioFileError> {
-    let path = services.join(format!("{service}.toml"));
-    let spec = ServiceSpec::parse(&read(&path)?)
-        .map_err(|e| ScenarioFileError::Service { path, source: Box::new(e) })?;
+    let spec = read_service(services, service)?;
     Ok(InstanceCapacity::new(spec.capacity.requests_per_second))
+}
+
+/// Reads a service's file from the folder of all of them.
+pub(crate) fn read_service(folder: &Path, name: &str) -> Result<ServiceSpec, ScenarioFileError> {
+    let path = folder.join(format!("{name}.toml"));
+    ServiceSpec::parse(&read(&path)?)
+        .map_err(|e| ScenarioFileError::Service { path, source: Box::new(e) })
 }
 
 fn read(path: &Path) -> Result<String, ScenarioFileError> {

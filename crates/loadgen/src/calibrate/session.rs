@@ -1,0 +1,274 @@
+//! One calibration under way: its stages, in order, and what they have measured so far.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use policy::spec::ServiceSpec;
+use report::Calibration;
+use report::calibration::{
+    HostFigures, LimitedBy, OBJECTIVE_OUTSIDE_PERCENT, Point, Times, Verdict,
+};
+use report::summary::{OBJECTIVE_MS, Percentiles};
+use workload::{OperationSource, Scenario};
+
+use super::error::{CalibrateError, Halt};
+use super::fleet::Fleet;
+use super::search::{Search, Step};
+use super::trial::{self, Bench};
+use super::{CalibrateOptions, text};
+use crate::client::Client;
+use crate::content::RunIdentity;
+use crate::interrupt::Interrupt;
+use crate::objects;
+use crate::open_files;
+use crate::serving::WallMicros;
+
+/// Of the rate of one instance: little enough that no request waits for another.
+const IDLE_SHARE: f64 = 0.2;
+/// The first search begins at what the service's file says, and the strides suit a rough guess.
+pub(super) const FIRST_STRIDE: f64 = 0.08;
+/// The others begin at what the fleet before them showed.
+pub(super) const NEXT_STRIDE: f64 = 0.03;
+/// Launches to time at least: enough for a median, and a tail that is not one accident alone.
+const LAUNCHES: u32 = 35;
+/// Launches double from 1 at a time within a round, as a fleet grows under a rising load; more than
+/// this many instances add nothing new, for a host launches 4 at a time.
+const LARGEST_ROUND: u32 = 8;
+
+/// A calibration under way.
+pub(super) struct Session {
+    spec: ServiceSpec,
+    fleet: Fleet,
+    bench: Bench,
+    calibration: Calibration,
+    /// A request that finds an idle service.
+    service: Times,
+    /// Objects may have been stored.
+    has_objects: bool,
+}
+
+impl Session {
+    /// Gets everything ready; nothing is changed yet.
+    pub(super) async fn begin(
+        options: CalibrateOptions,
+        interrupt: Interrupt,
+    ) -> Result<Self, CalibrateError> {
+        let CalibrateOptions { scenario, spec, instances, target, scaler, .. } = options;
+        let requests = scenario.scenario;
+        open_files::make_room(requests.in_flight.get())?;
+        let service = spec.name.as_str();
+        let fleet = Fleet::find(scaler.clone(), service, interrupt.clone()).await?;
+        let started = WallMicros::now();
+        let name = format!("calibration-{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
+        let identity = RunIdentity::new(requests.seed, started);
+        let calibration = Calibration {
+            service: spec.name.to_string(),
+            started_at_ms: started.timestamp().as_millis(),
+            finished_at_ms: 0,
+            complete: false,
+            instances,
+            conditions: conditions(&requests),
+            points: Vec::new(),
+            host: HostFigures::default(),
+            trials: Vec::new(),
+        };
+        let bench = Bench {
+            client: Arc::new(Client::new(target, &name, identity)),
+            burst: burst(&spec),
+            requests,
+            scaler,
+            interrupt,
+            cpu: trial::CpuTime::default(),
+            count: 0,
+        };
+        Ok(Self { spec, fleet, bench, calibration, service: Times::default(), has_objects: false })
+    }
+
+    /// All of it.
+    pub(super) async fn measure(&mut self) -> Result<(), Halt> {
+        let sizes = sizes(self.calibration.instances);
+        eprintln!("{}", text::announcement(&self.calibration.service, &sizes));
+        // A host without slots for the largest fleet says so now, not minutes later.
+        self.fleet.allow(self.calibration.instances).await?;
+        self.fleet.hold(1).await?;
+        self.store().await?;
+        self.idle_service().await?;
+        for instances in sizes {
+            self.fleet.hold(instances).await?;
+            self.capacity(instances).await?;
+        }
+        self.launches().await
+    }
+
+    /// Gives the service its bounds back and removes the objects, also after a failure.
+    pub(super) async fn clean_up(&mut self) -> Result<(), CalibrateError> {
+        let restored = self.fleet.restore().await;
+        if self.has_objects {
+            let keys = self.bench.requests.keys.count;
+            let removed = objects::remove(&self.bench.client, keys, self.rate_of_one()).await;
+            return restored.and(removed.map_err(Into::into));
+        }
+        restored
+    }
+
+    /// What was measured. It is complete when `all` of it was, and the curve begins at 1.
+    pub(super) fn finish(self, all: bool) -> Calibration {
+        let mut calibration = self.calibration;
+        calibration.finished_at_ms = WallMicros::now().timestamp().as_millis();
+        calibration.host = HostFigures {
+            service: self.service,
+            cpu_ms_per_request: self.bench.cpu.ms_per_request(),
+            ..self.fleet.times().figures()
+        };
+        calibration.complete = all && calibration.rates().is_some();
+        calibration
+    }
+
+    async fn store(&mut self) -> Result<(), Halt> {
+        self.has_objects = true;
+        let (keys, sizes) =
+            (self.bench.requests.keys.count, OperationSource::new(&self.bench.requests));
+        let rate = self.rate_of_one();
+        tokio::select! {
+            stored = objects::store(&self.bench.client, keys, sizes, rate) => Ok(stored?),
+            () = self.bench.interrupt.requested() => Err(Halt::Interrupted),
+        }
+    }
+
+    /// How long a request takes that waits for no other.
+    async fn idle_service(&mut self) -> Result<(), Halt> {
+        let trial = self.bench.trial(1, IDLE_SHARE * self.rate_of_one()).await?;
+        eprintln!("{}", text::trial(&trial));
+        if trial.verdict == Verdict::Met {
+            let ms = Percentiles { p50: trial.latency_ms.p50, p99: trial.latency_ms.p99 };
+            self.service = Times { count: trial.requests.ok, ms };
+        }
+        self.calibration.trials.push(trial);
+        Ok(())
+    }
+
+    /// Searches the highest rate of a fleet that is there.
+    async fn capacity(&mut self, instances: u32) -> Result<(), Halt> {
+        let last = self.calibration.points.last();
+        let each = last.and_then(|point| Some(point.met_rps? / f64::from(point.instances)));
+        let (each, stride) = each.map_or((self.rate_of_one(), FIRST_STRIDE), |e| (e, NEXT_STRIDE));
+        let mut search = Search::new(each * f64::from(instances), stride);
+        let found = loop {
+            match search.next() {
+                Step::Found(found) => break found,
+                Step::Try(rate_rps) => {
+                    let trial = self.bench.trial(instances, rate_rps).await?;
+                    eprintln!("{}", text::trial(&trial));
+                    search.heard(trial.verdict);
+                    self.calibration.trials.push(trial);
+                }
+            }
+        };
+        let point = Point {
+            instances,
+            met_rps: found.met,
+            missed_rps: found.missed,
+            limited_by: found.limited_by,
+        };
+        eprintln!("{}", text::point(&point));
+        self.calibration.points.push(point);
+        // Without the rate of one instance there is no curve, whatever the other fleets serve.
+        match found.limited_by {
+            LimitedBy::Generator if instances == 1 => Err(CalibrateError::Generator.into()),
+            LimitedBy::Trials if instances == 1 => {
+                Err(CalibrateError::NotFound(self.rate_of_one()).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets the fleet grow from 1 and shrink again, for the times of the actions.
+    async fn launches(&mut self) -> Result<(), Halt> {
+        let fleets = round(self.spec.bounds.max());
+        let in_a_round = fleets.last().map_or(1, |largest| largest - 1);
+        eprintln!("launching {} instances and stopping them", rounds(in_a_round) * in_a_round);
+        self.fleet.hold(1).await?;
+        for _ in 0..rounds(in_a_round) {
+            for instances in &fleets {
+                self.fleet.hold(*instances).await?;
+            }
+            self.fleet.hold(1).await?;
+        }
+        Ok(())
+    }
+
+    fn rate_of_one(&self) -> f64 {
+        self.spec.capacity.requests_per_second
+    }
+}
+
+/// The fleets to measure, up to the largest: each about 1.4 times as large as the one before. What
+/// lies between is as good as a straight line.
+fn sizes(largest: u32) -> Vec<u32> {
+    let next = |size: &u32| Some((size + 1).max((size * 14).div_ceil(10)));
+    let mut sizes: Vec<u32> =
+        std::iter::successors(Some(1), next).take_while(|size| *size < largest).collect();
+    sizes.push(largest);
+    sizes
+}
+
+/// The fleets of a round of launches, from one instance on.
+fn round(largest: u32) -> Vec<u32> {
+    let largest = largest.clamp(2, LARGEST_ROUND);
+    std::iter::successors(Some(2), |size| Some(size * 2)).take_while(|s| *s <= largest).collect()
+}
+
+const fn rounds(in_a_round: u32) -> u32 {
+    LAUNCHES.div_ceil(in_a_round)
+}
+
+/// The burst of the service's rate limit, where it has one.
+fn burst(spec: &ServiceSpec) -> f64 {
+    let limit = spec.application.get("rate_limit").and_then(toml::Value::as_table);
+    let burst = limit.and_then(|limit| limit.get("burst")?.as_integer());
+    burst.and_then(|burst| u32::try_from(burst).ok()).map_or(0.0, f64::from)
+}
+
+fn conditions(requests: &Scenario) -> BTreeMap<String, String> {
+    let condition = |key: &str, value: String| (key.to_owned(), value);
+    let share = 100.0 - OBJECTIVE_OUTSIDE_PERCENT;
+    let mut conditions = BTreeMap::from([
+        condition("objective", format!("{share}% within {OBJECTIVE_MS} ms, none failed")),
+        condition("requests", format!("those of the scenario {}", requests.name)),
+    ]);
+    if let Ok(cores) = std::thread::available_parallelism() {
+        conditions.extend([condition("cores", cores.to_string())]);
+    }
+    conditions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fleets_grow_by_two_fifths_up_to_the_largest() {
+        assert_eq!(sizes(10), [1, 2, 3, 5, 7, 10]);
+        assert_eq!(sizes(1), [1]);
+        assert_eq!(sizes(2), [1, 2]);
+        assert_eq!(sizes(9), [1, 2, 3, 5, 7, 9]);
+        assert!(sizes(750).is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn rounds_launch_one_two_and_four_at_a_time() {
+        assert_eq!(round(10), [2, 4, 8]);
+        assert_eq!(round(5), [2, 4]);
+        assert_eq!(round(1), [2]);
+        assert_eq!([7, 3, 1].map(rounds), [5, 12, 35]);
+    }
+
+    #[test]
+    fn the_burst_is_that_of_the_services_rate_limit() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../services/object-store.toml");
+        let mut spec = ServiceSpec::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+        assert!((burst(&spec) - 10.0).abs() < 1e-9);
+        spec.application.remove("rate_limit");
+        assert!(burst(&spec).abs() < 1e-9);
+    }
+}
