@@ -50,6 +50,10 @@ doctor *ARGS: build
 experiment *ARGS: build
     @{{ programs }}/loadgen experiment "$@"
 
+# Measure what 1, 2, ... instances serve within the objective, and the times of the host; instances=N
+calibrate *ARGS: build
+    @{{ programs }}/loadgen calibrate "$@"
+
 # Simulate a scenario, or trace=FILE, with policy=NAME, peak=INSTANCES, seed=N, json=true
 simulate *ARGS: build
     @{{ programs }}/simulator run "$@"
