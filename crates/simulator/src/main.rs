@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use command_line::words;
-use report::{ResultsFolder, text};
+use report::policies::PolicyRow;
+use report::{PolicyTable, ResultsFolder, text};
 use simulator::input::{Choices, Folders, Source};
 use simulator::{Detail, Outcome, Setup, compare};
 
@@ -188,7 +189,7 @@ fn compare_all(seeds: u32, places: Places) -> ExitCode {
     };
     let saved = compare::compare(&setups, seeds, done)
         .map_err(Into::into)
-        .and_then(|rows| save(&results, &rows));
+        .and_then(|rows| save(&results, rows));
     match saved {
         Ok(()) => {
             if let Some(setup) = setups.first() {
@@ -214,16 +215,17 @@ fn setups(folders: &Folders) -> anyhow::Result<Vec<Setup>> {
 }
 
 /// Prints the ranking, and saves it with every row below it.
-fn save(results: &std::path::Path, rows: &[compare::Row]) -> anyhow::Result<()> {
-    let ranking = compare::of_ranking(&compare::ranking(rows), compare::loads(rows));
+fn save(results: &std::path::Path, rows: Vec<PolicyRow>) -> anyhow::Result<()> {
+    let policies = PolicyTable::of(rows).context("there is nothing to compare")?;
+    let ranking = compare::of_ranking(&policies);
     print!("{ranking}");
     let (markdown, csv) = (results.join("comparison.md"), results.join("comparison.csv"));
     let unwritten = |path: &PathBuf| format!("{} cannot be written", path.display());
     std::fs::create_dir_all(results).with_context(|| unwritten(&markdown))?;
-    let text = format!("{ranking}\n{}", compare::by_load(rows));
+    let text = format!("{ranking}\n{}", compare::by_load(policies.rows()));
     std::fs::write(&markdown, text).with_context(|| unwritten(&markdown))?;
     let mut writer = csv::Writer::from_path(&csv).with_context(|| unwritten(&csv))?;
-    for row in rows {
+    for row in policies.rows() {
         writer.serialize(row).with_context(|| unwritten(&csv))?;
     }
     writer.flush().with_context(|| unwritten(&csv))?;

@@ -9,7 +9,9 @@ use std::process::Command;
 use command_line::policies::DEFAULT;
 use policy::policies::Kind;
 use policy::spec::ServiceSpec;
-use simulator::compare::{Row, compare, ranking};
+use report::PolicyTable;
+use report::policies::PolicyRow;
+use simulator::compare::compare;
 use simulator::input::{Choices, Folders, Source};
 
 fn root() -> PathBuf {
@@ -79,7 +81,7 @@ fn the_default_wins_at_no_more_instance_seconds_than_concurrency() {
     let setups: Vec<_> =
         LOADS.iter().flat_map(|load| policies().map(|policy| setup(load, policy))).collect();
     let rows = compare(&setups, 1, |_| {}).unwrap();
-    let outside = |row: &Row| row.outside_objective_percent.unwrap();
+    let outside = |row: &PolicyRow| row.outside_objective_percent.unwrap();
     for rows in rows.chunks(1 + RIVALS.len()) {
         let (default, rivals) = rows.split_first().unwrap();
         assert!(outside(default) <= 0.01 && default.failed == 0, "{default:?}");
@@ -89,10 +91,10 @@ fn the_default_wins_at_no_more_instance_seconds_than_concurrency() {
         let concurrency = rivals.iter().find(|row| row.policy == "concurrency").unwrap();
         assert!(default.instance_seconds <= concurrency.instance_seconds, "{default:?}");
     }
-    let standings = ranking(&rows);
-    assert_eq!(standings[0].policy, DEFAULT);
-    let second = &standings[1];
-    assert!(second.outside_objective_percent > 1.0, "{second:?}");
+    let policies = PolicyTable::of(rows).unwrap();
+    assert_eq!(policies.standings()[0].policy, DEFAULT);
+    let second = &policies.standings()[1];
+    assert!(second.outside_percent.unwrap() > 1.0, "{second:?}");
 }
 
 #[test]
@@ -119,7 +121,7 @@ fn the_comparison_prints_its_ranking_and_saves_every_row() {
     let mut rows = said.lines().filter(|line| line.starts_with('|'));
     assert!(rows.all(|line| line.len() <= 125), "{said}");
     let csv = std::fs::read_to_string(results.join("comparison.csv")).unwrap();
-    let rows: Vec<Row> =
+    let rows: Vec<PolicyRow> =
         csv::Reader::from_reader(csv.as_bytes()).deserialize().collect::<Result<_, _>>().unwrap();
     assert_eq!(rows.len(), policies);
     assert!(rows.iter().all(|row| row.due > 300 && row.over_accuracy_percent.is_some()));

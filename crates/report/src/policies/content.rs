@@ -24,7 +24,7 @@ struct StandingOnPage {
     outside: String,
     held: String,
     failed: String,
-    price: String,
+    cost: String,
     instance_seconds: String,
     launches: String,
     /// One for each load, in their order.
@@ -77,7 +77,7 @@ fn on_page(table: &PolicyTable, standing: &Standing) -> StandingOnPage {
             .map_or_else(|| "not known".to_owned(), |p| share(p) + "%"),
         held: format!("{} of {}", standing.held, table.loads.len()),
         failed: count(Some(standing.failed)),
-        price: with_unit(standing.price_percent.map(f64::round), "%"),
+        cost: with_unit(standing.cost_ratio.map(|ratio| (100.0 * ratio).round()), "%"),
         instance_seconds: with_unit(standing.instance_seconds.map(f64::round), "s"),
         launches: count(standing.launches),
         cells: rows.map(cell).collect(),
@@ -107,7 +107,7 @@ mod tests {
         let row = |s: &super::StandingOnPage| {
             let cells: Vec<String> =
                 s.cells.iter().map(|c| format!("{} {}", c.outside, c.class)).collect();
-            format!("{}: {}, {}, {}; {}", s.policy, s.outside, s.held, s.price, cells.join(", "))
+            format!("{}: {}, {}, {}; {}", s.policy, s.outside, s.held, s.cost, cells.join(", "))
         };
         let rows: Vec<String> = content.standings.iter().map(row).collect();
         insta::assert_snapshot!(format!("{}\n{}", content.verdict, rows.join("\n")), @r"

@@ -21,7 +21,7 @@ const LEAST_PERCENT: f64 = 0.001;
 pub(crate) struct Scatter {
     width: f64,
     height: f64,
-    /// Marks of the price, in percent of the reference's.
+    /// Marks of the cost in instance-seconds, in percent of the reference's.
     x_marks: Vec<Mark>,
     /// Marks of the share outside the objective, in percent.
     y_marks: Vec<Mark>,
@@ -62,7 +62,7 @@ impl Scatter {
         let known: Vec<(&str, f64, f64)> = table
             .standings()
             .iter()
-            .filter_map(|s| Some((s.policy.as_str(), s.price_percent?, s.outside_percent?)))
+            .filter_map(|s| Some((s.policy.as_str(), 100.0 * s.cost_ratio?, s.outside_percent?)))
             .collect();
         let dearest = known.iter().map(|k| k.1).fold(100.0, f64::max);
         let x_axis = Axis::from_zero(dearest, false, 0.0, WIDTH);
@@ -157,9 +157,8 @@ mod tests {
             load: "ramp".to_owned(),
             policy: format!("policy-{n}"),
             outside_objective_percent: Some(20.0 + f64::from(n % 4)),
-            failed: 0,
             instance_seconds: Some(100.0 + f64::from(n % 3)),
-            launches: None,
+            ..PolicyRow::default()
         };
         (0..count).map(row).collect()
     }

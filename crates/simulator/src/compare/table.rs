@@ -1,9 +1,10 @@
 //! The comparison as tables in Markdown.
 
-use super::{Row, Standing};
+use report::PolicyTable;
+use report::policies::{PolicyRow, Standing};
 
-/// The ranking over `loads` loads, below it what its columns say, and which rows say nothing.
-pub fn of_ranking(standings: &[Standing], loads: usize) -> String {
+/// The ranking over all loads, below it what its columns say, and which rows say nothing.
+pub fn of_ranking(policies: &PolicyTable) -> String {
     let head = [
         "policy",
         "outside %",
@@ -20,10 +21,10 @@ pub fn of_ranking(standings: &[Standing], loads: usize) -> String {
     let cells = |s: &Standing| {
         vec![
             s.policy.clone(),
-            figure(Some(s.outside_objective_percent), 4),
+            figure(s.outside_percent, 4),
             s.failed.to_string(),
-            figure(s.seconds_of_default, 2),
-            s.launches.to_string(),
+            figure(s.cost_ratio, 2),
+            count(s.launches),
             figure(s.under_accuracy_percent, 2),
             figure(s.over_accuracy_percent, 1),
             figure(s.instability_percent, 1),
@@ -32,18 +33,19 @@ pub fn of_ranking(standings: &[Standing], loads: usize) -> String {
             s.fewer_seconds.to_string(),
         ]
     };
-    let rows: Vec<Vec<String>> = standings.iter().map(cells).collect();
+    let rows: Vec<Vec<String>> = policies.standings().iter().map(cells).collect();
     let table = markdown(&head, &rows, 1);
-    format!("{table}\n{}{}", legend(loads), silent(standings))
+    let legend = legend(policies.loads().len(), policies.reference());
+    format!("{table}\n{legend}{}", silent(policies.standings()))
 }
 
-fn legend(loads: usize) -> String {
+fn legend(loads: usize, reference: &str) -> String {
     format!(
         "Loads: {loads}, each counting alike. outside: requests slower than 250 ms, failed or \
-         never sent.\ncost x: instance-seconds as a multiple of default's, the geometric mean. \
+         never sent.\ncost x: instance-seconds as a multiple of {reference}'s, the geometric mean. \
          under, over: instances that\nlacked or were too many, in percent of the demand. unstable, \
          jitter (a minute): docs/operations/report.md.\noutside <, cost <: on how many of the \
-         loads it has fewer requests outside, or fewer instance-seconds,\nthan default.\n"
+         loads it has fewer requests outside, or fewer instance-seconds,\nthan {reference}.\n"
     )
 }
 
@@ -51,7 +53,7 @@ fn legend(loads: usize) -> String {
 /// a fleet that does not change.
 fn silent(standings: &[Standing]) -> String {
     let names: Vec<&str> =
-        standings.iter().filter(|s| s.launches == 0).map(|s| s.policy.as_str()).collect();
+        standings.iter().filter(|s| s.launches == Some(0)).map(|s| s.policy.as_str()).collect();
     if names.is_empty() {
         return String::new();
     }
@@ -64,7 +66,7 @@ fn silent(standings: &[Standing]) -> String {
 }
 
 /// Every row with every figure.
-pub fn by_load(rows: &[Row]) -> String {
+pub fn by_load(rows: &[PolicyRow]) -> String {
     let head = [
         "load",
         "policy",
@@ -82,7 +84,7 @@ pub fn by_load(rows: &[Row]) -> String {
         "unstable, %",
         "jitter, /min",
     ];
-    let cells = |row: &Row| {
+    let cells = |row: &PolicyRow| {
         vec![
             row.load.clone(),
             row.policy.clone(),
@@ -91,7 +93,7 @@ pub fn by_load(rows: &[Row]) -> String {
             figure(row.p95_ms, 1),
             figure(row.p99_ms, 1),
             figure(row.instance_seconds, 0),
-            row.launches.map_or_else(unknown, |count| count.to_string()),
+            count(row.launches),
             figure(row.charged_hours, 0),
             figure(row.under_accuracy_percent, 2),
             figure(row.over_accuracy_percent, 1),
@@ -107,6 +109,10 @@ pub fn by_load(rows: &[Row]) -> String {
 
 fn figure(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(unknown, |value| format!("{value:.digits$}"))
+}
+
+fn count(value: Option<u64>) -> String {
+    value.map_or_else(unknown, |value| value.to_string())
 }
 
 fn unknown() -> String {
@@ -144,10 +150,9 @@ fn markdown(head: &[&str], rows: &[Vec<String>], names: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::ranking;
 
-    fn row(policy: &str, outside: f64, seconds: f64, launches: u64) -> Row {
-        Row {
+    fn row(policy: &str, outside: f64, seconds: f64, launches: u64) -> PolicyRow {
+        PolicyRow {
             load: "ramp".to_owned(),
             policy: policy.to_owned(),
             outside_objective_percent: Some(outside),
@@ -158,17 +163,21 @@ mod tests {
             under_accuracy_percent: Some(0.125),
             jitter_per_minute: Some(-1.5),
             charged_hours: Some(10.0),
-            ..Row::default()
+            ..PolicyRow::default()
         }
     }
 
-    fn rows() -> [Row; 3] {
-        [row("default", 0.5, 100.0, 9), row("hpa", 2.0, 80.0, 4), row("threshold", 99.0, 10.0, 0)]
+    fn rows() -> Vec<PolicyRow> {
+        vec![
+            row("default", 0.5, 100.0, 9),
+            row("hpa", 2.0, 80.0, 4),
+            row("threshold", 99.0, 10.0, 0),
+        ]
     }
 
     #[test]
     fn the_ranking_names_the_rows_that_say_nothing() {
-        insta::assert_snapshot!(of_ranking(&ranking(&rows()), 1), @r"
+        insta::assert_snapshot!(of_ranking(&PolicyTable::of(rows()).unwrap()), @r"
         | policy    | outside % | failed | cost x | launches | under % | over % | unstable % | jitter | outside < | cost < |
         | --------- | --------: | -----: | -----: | -------: | ------: | -----: | ---------: | -----: | --------: | -----: |
         | default   |    0.5000 |     12 |   1.00 |        9 |    0.12 |      - |          - |  -1.50 |         0 |      0 |
