@@ -35,8 +35,14 @@ pub fn options(
     let mut arguments = arguments.into_iter();
     let mut options: Vec<String> = arguments.next().into_iter().collect();
     let mut command = program;
+    let mut is_value = false;
     for word in arguments {
+        if std::mem::take(&mut is_value) {
+            options.push(word);
+            continue;
+        }
         command = command.find_subcommand(&word).unwrap_or(command);
+        is_value = wants_value(command, &word);
         match word.split_once('=') {
             Some((name, value)) if !name.starts_with('-') && !name.contains(['/', '.']) => {
                 options.extend(option(command, &word, name, value)?);
@@ -45,6 +51,14 @@ pub fn options(
         }
     }
     Ok(options)
+}
+
+/// Whether the word after this one is the value of an option, and says what it likes.
+fn wants_value(command: &Command, word: &str) -> bool {
+    word.strip_prefix("--").is_some_and(|name| {
+        let mut options = command.get_arguments();
+        options.any(|arg| arg.get_long() == Some(name) && arg.get_action().takes_values())
+    })
 }
 
 fn option(
@@ -87,6 +101,12 @@ mod tests {
             ["sim", "run", "ramp", "policy=hpa", "json=true", "--peak=3", "./a=b", "json=false"];
         let expected = ["sim", "run", "ramp", "--policy=hpa", "--json", "--peak=3", "./a=b"];
         assert_eq!(of(&words).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_value_of_an_option_is_no_word() {
+        let words = ["sim", "run", "--policy", "a=b", "json=true"];
+        assert_eq!(of(&words).unwrap(), ["sim", "run", "--policy", "a=b", "--json"]);
     }
 
     #[test]

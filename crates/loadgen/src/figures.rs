@@ -47,7 +47,9 @@ impl Finished<'_> {
     /// The run's figures.
     pub(crate) fn summary(&self, recorder: &Recorder) -> Summary {
         let warm_up = self.scenario.warm_up.min(self.offered);
-        let end_s = (self.offered + self.settled).as_secs_f64();
+        let is_at_rest = self.back_to_min_s.is_some();
+        let settled = if is_at_rest { self.scenario.settle } else { self.settled };
+        let counted_s = (self.offered + settled).as_secs_f64();
         let requests = recorder.requests();
         Summary {
             scenario: self.scenario.name.clone(),
@@ -66,7 +68,7 @@ impl Finished<'_> {
             latency_ms: recorder.latency(),
             instances: self
                 .followed
-                .map_or_else(Instances::default, |f| f.history.instances(end_s)),
+                .map_or_else(Instances::default, |f| f.history.instances(counted_s)),
             scaling: self.followed.map_or_else(Scaling::default, |f| f.scaling),
             generator: generator(recorder, self.load_end, self.connections, self.resent),
             failures: recorder.failures().clone(),

@@ -52,7 +52,8 @@ impl FleetHistory {
         self.steps.iter().rev().take_while(rests).last().map(|s| s.at_s)
     }
 
-    /// How many instances there were until `end_s` seconds after the start.
+    /// How many instances there were until `end_s` seconds after the start; the last step holds to
+    /// the end, also beyond the record.
     pub fn instances(&self, end_s: f64) -> Instances {
         let ready = || self.steps.iter().filter(|s| s.at_s <= end_s).map(|s| s.ready);
         let ends = self.steps.iter().skip(1).map(|s| s.at_s).chain([end_s]);
@@ -65,7 +66,12 @@ impl FleetHistory {
                 f64::from(all) * (end.min(end_s) - step.at_s).max(0.0)
             })
             .sum();
-        Instances { min: ready().min(), max: ready().max(), seconds: Some(seconds) }
+        Instances {
+            min: ready().min(),
+            max: ready().max(),
+            seconds: Some(seconds),
+            over_s: Some(end_s),
+        }
     }
 
     /// What the scaler did; the times from plan to serving are another's.

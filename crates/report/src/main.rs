@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
+use command_line::words;
 use policy::spec::ServiceSpec;
 use report::capacity::{CapacityCurve, DEFAULT_SMOOTHING_S};
 use report::cost::PriceTable;
@@ -17,6 +18,8 @@ use report::{Comparison, Page, PolicyTable, Run, html, pdf};
 const TEMPLATE: &str = "crates/report/typst/report.typ";
 
 /// Writes the report of a run or of a comparison of policies: one HTML file, and a PDF.
+///
+/// Every option can also be said as `name=value`.
 ///
 /// Exit codes: 0 both are written, 1 one could not be written, 2 bad input.
 #[derive(Debug, Parser)]
@@ -72,7 +75,10 @@ enum Subject {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match words::options(&Cli::command(), std::env::args()) {
+        Ok(arguments) => Cli::parse_from(arguments),
+        Err(error) => return fail(&error.into(), 2),
+    };
     let subject = match subject(&cli) {
         Ok(subject) => subject,
         Err(error) => return fail(&error, 2),

@@ -78,9 +78,13 @@ impl Requests {
 }
 
 impl Summary {
-    /// Whether both runs were offered the very same requests.
+    /// Whether both runs were offered the very same requests. Replays of one trace differ in their
+    /// number where they differ in height.
     pub fn has_the_load_of(&self, other: &Self) -> bool {
-        let load = |s: &Self| (s.scenario.clone(), s.seed, s.time_factor.to_bits(), s.interrupted);
+        let load = |s: &Self| {
+            let Self { scenario, seed, time_factor, interrupted, requests, .. } = s;
+            (scenario.clone(), *seed, time_factor.to_bits(), *interrupted, requests.due)
+        };
         load(self) == load(other)
     }
 
@@ -116,7 +120,9 @@ pub struct Percentiles {
     pub p99: Option<f64>,
 }
 
-/// Instances over the load and the settling after it.
+/// Instances over the load and the time that the scenario allows for settling after it. A fleet that
+/// came to rest early counts as it rests, so that a policy that is slow to give instances back pays
+/// for them as long as any other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Instances {
     /// Fewest ready ones.
@@ -125,6 +131,9 @@ pub struct Instances {
     pub max: Option<u32>,
     /// Seconds of existence of all instances, starting and draining ones included, added up.
     pub seconds: Option<f64>,
+    /// The time that this is over, in seconds from the start of the load.
+    #[serde(default)]
+    pub over_s: Option<f64>,
 }
 
 /// Actions of the scaler in that time.

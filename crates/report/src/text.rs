@@ -99,7 +99,12 @@ mod tests {
                 p99: Some(40.0),
                 max: Some(91.5),
             },
-            instances: Instances { min: Some(1), max: Some(10), seconds: Some(1034.04) },
+            instances: Instances {
+                min: Some(1),
+                max: Some(10),
+                seconds: Some(1034.04),
+                over_s: Some(180.0),
+            },
             scaling: Scaling {
                 out: Some(9),
                 r#in: Some(9),

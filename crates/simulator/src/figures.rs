@@ -47,8 +47,7 @@ impl Figures {
         let against = |supply: &StepFunction, demand| Elasticity::measure(demand, supply, span);
         let elasticity = curves.as_ref().and_then(|(d, s)| against(s, d));
         let unscaled = curves.as_ref().and_then(|(d, _)| against(&fixed_fleet(d, span), d));
-        let end_s = series.load_end_s + summary.settle_s;
-        let lives = series.fleet.first().map(|step| {
+        let lives = series.fleet.first().zip(summary.instances.over_s).map(|(step, end_s)| {
             let before = step.ready + step.warm + step.starting + step.draining;
             lives.until(before, end_s)
         });

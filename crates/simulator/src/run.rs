@@ -215,7 +215,9 @@ impl Finished<'_> {
     fn summary(&self, simulation: &mut Simulation) -> Summary {
         let load = &self.setup.load;
         let offered = self.course.offered;
-        let end_s = (offered + self.course.settled).as_secs_f64();
+        let is_at_rest = self.course.back_to_min_s.is_some();
+        let settled = if is_at_rest { load.settle } else { self.course.settled };
+        let counted_s = (offered + settled).as_secs_f64();
         let requests = self.recorder.requests();
         let warm_up = load.warm_up.min(offered);
         let history = self.course.history.as_ref();
@@ -234,7 +236,8 @@ impl Finished<'_> {
             outside_objective_percent: requests.outside_objective_percent(self.recorder.late()),
             warm_up: self.recorder.warm_up_requests(),
             latency_ms: self.recorder.latency(),
-            instances: history.map_or_else(Instances::default, |history| history.instances(end_s)),
+            instances: history
+                .map_or_else(Instances::default, |history| history.instances(counted_s)),
             scaling: self.scaling(simulation),
             generator: Generator::default(),
             failures: self.recorder.failures().clone(),

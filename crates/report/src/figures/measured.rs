@@ -175,11 +175,12 @@ fn elasticity(run: &Run, assumptions: &Assumptions) -> Vec<Figure> {
     ]
 }
 
-/// The lives of a run's instances, over its load and the settling after it.
+/// The lives of a run's instances, over the time that its instance-seconds are over.
 fn lives(run: &Run) -> Option<Vec<Life>> {
     let first = run.fleet().first().copied()?;
     let before = first.ready + first.warm + first.starting + first.draining;
-    Some(cost::lives(&run.ticks, run.summary.started_at_ms, before, run.end_s()))
+    let end_s = run.summary.instances.over_s.unwrap_or_else(|| run.end_s());
+    Some(cost::lives(&run.ticks, run.summary.started_at_ms, before, end_s))
         .filter(|_| run.summary.instances.seconds.is_some())
 }
 
@@ -195,7 +196,7 @@ fn cost(run: &Run, assumptions: &Assumptions) -> Vec<Figure> {
             "Instance-seconds",
             (seconds, "s"),
             "Existence of all instances added up, starting and draining ones too, over the load and \
-             the settling after it.",
+             the time allowed for settling after it.",
         ),
         of(
             "cost.accounted_hours",
