@@ -100,7 +100,7 @@ struct RawScaleIn {
 impl Default for RawScaleIn {
     fn default() -> Self {
         Self {
-            patience_ms: 4_000,
+            patience_ms: 3_000,
             cooldown_ms: 0,
             max_step: None,
             max_step_percent: None,
