@@ -154,7 +154,10 @@ fn no_such_service(name: &str) -> Problem {
 
 /// What an operator set could not be kept.
 fn not_written(error: io::Error) -> Problem {
-    Problem::internal(&error)
+    tracing::error!(%error, "what was set could not be written");
+    let message =
+        "It could not be written below paths.state, and nothing was changed: check the disk.";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "not_written", message)
 }
 
 impl Context {

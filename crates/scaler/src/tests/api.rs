@@ -84,10 +84,19 @@ async fn what_cannot_be_kept_is_not_taken() {
     let mut rig = Rig::new();
     rig.ticks(6, 1).await;
     std::fs::remove_dir_all(rig.state.path()).unwrap();
-    let path = "/v1/services/object-store/policy";
-    let (status, _) = ask(&rig, "PUT", path, r#"{"kind":"hpa"}"#).await;
-    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(rig.status().policy, "target_tracking");
+    let service = "/v1/services/object-store";
+    for (method, path, body) in [
+        ("PUT", format!("{service}/policy"), r#"{"kind":"hpa"}"#),
+        ("PUT", format!("{service}/bounds"), r#"{"min":2,"max":4}"#),
+        ("DELETE", format!("{service}/bounds"), ""),
+        ("PUT", "/v1/membership".to_owned(), r#"{"membership":"reload"}"#),
+    ] {
+        let (status, text) = ask(&rig, method, &path, body).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{method} {path}");
+        assert!(text.contains("not_written") && text.contains("check the disk"), "{text}");
+    }
+    assert_eq!(rig.status().set, ServiceOverrides::default());
+    assert_eq!(rig.board.membership().set, None);
 }
 
 #[tokio::test(start_paused = true)]
