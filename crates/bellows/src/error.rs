@@ -12,8 +12,8 @@ use host::lxc::{ContainerError, FileError, ImageError, TemplateError};
 use host::network::NetworkError;
 use host::records::RecordError;
 use host::units::UnitError;
+use scaler_client::ScalerError;
 
-use crate::api::ApiError;
 use crate::set::SetError;
 use crate::tree::TreeError;
 
@@ -47,7 +47,7 @@ pub(crate) enum Error {
     #[error("the status cannot be written as JSON")]
     Json(#[source] serde_json::Error),
     #[error(transparent)]
-    Api(#[from] ApiError),
+    Scaler(#[from] ScalerError),
     #[error(transparent)]
     Set(#[from] SetError),
     #[error(transparent)]

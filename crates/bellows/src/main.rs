@@ -1,6 +1,5 @@
 //! `bellows`: the operator's command line.
 
-mod api;
 mod cli;
 mod deployed;
 mod doctor;

@@ -6,11 +6,9 @@ use command_line::policies::{Choice, PolicyError};
 use host::settings::Settings;
 use policy::bounds::{Bounds, BoundsError};
 use policy::names::ServiceName;
-use policy::spec::{PolicySpec, SpecError};
+use policy::spec::SpecError;
 use policy::status::ServiceStatus;
-use serde::Serialize;
-
-use crate::api::{Api, ApiError};
+use scaler_client::{Scaler, ScalerError, Setting};
 
 /// The folder of policies that have a name, in the tree.
 const POLICIES: &str = "loadgen/policies";
@@ -34,53 +32,45 @@ pub(crate) enum SetError {
     #[error("the policy cannot be written as TOML; the scaler's API shows it as JSON")]
     Toml(#[from] SpecError),
     #[error(transparent)]
-    Api(#[from] ApiError),
+    Scaler(#[from] ScalerError),
 }
 
 impl SetError {
-    /// Whether the input was bad, and nothing was tried.
+    /// Whether the input was bad, and nothing was changed.
     pub(crate) fn is_bad_input(&self) -> bool {
         match self {
             Self::Policy(_)
             | Self::BoundsForm { .. }
             | Self::Bounds(_)
             | Self::UnknownService { .. } => true,
-            Self::Api(ApiError::Refused { status, .. }) => status.is_client_error(),
-            Self::Api(ApiError::Away { .. }) | Self::Toml(_) => false,
+            Self::Scaler(error) => error.is_bad_input(),
+            Self::Toml(_) => false,
         }
     }
 }
 
-/// What is wanted of a setting.
-#[derive(Debug, PartialEq)]
-enum Wish<T> {
-    Show,
-    FileAgain,
-    Set(T),
-}
-
-/// Shows the policy of a service, once what is wished of it is done.
+/// Shows the policy of a service, once it is what the word says.
 pub(crate) async fn policy(
     tree: &Path,
     settings: &Settings,
     service: &ServiceName,
     word: Option<&str>,
 ) -> Result<(), SetError> {
-    let wish = policy_wish(tree, word)?;
-    let status = carry_out(settings, service, "policy", wish).await?;
+    let setting = word.map(|word| policy_setting(tree, word)).transpose()?;
+    let status = carry_out(settings, service, setting).await?;
     let origin = origin(service, "policy", status.set.policy.is_some());
     print!("{origin}{}", status.policy_spec.to_toml()?);
     Ok(())
 }
 
-/// Shows the bounds of a service, once what is wished of them is done.
+/// Shows the bounds of a service, once they are what the words say.
 pub(crate) async fn bounds(
     settings: &Settings,
     service: &ServiceName,
     words: &[String],
 ) -> Result<(), SetError> {
-    let wish = bounds_wish(words)?;
-    let status = carry_out(settings, service, "bounds", wish).await?;
+    let setting = bounds_setting(words)?;
+    let status = carry_out(settings, service, setting).await?;
     let origin = origin(service, "bounds", status.set.bounds.is_some());
     print!("{origin}min = {}\nmax = {}\n", status.bounds.min(), status.bounds.max());
     Ok(())
@@ -95,50 +85,46 @@ fn origin(service: &ServiceName, what: &str, set: bool) -> String {
     }
 }
 
-async fn carry_out<T: Serialize>(
+async fn carry_out(
     settings: &Settings,
     service: &ServiceName,
-    what: &str,
-    wish: Wish<T>,
+    setting: Option<Setting>,
 ) -> Result<ServiceStatus, SetError> {
-    let api = Api::new(settings.listen.api)?;
-    let services = api.services().await?.services;
-    let Some(status) = services.iter().find(|status| status.name == *service) else {
+    let scaler = Scaler::new(&format!("http://{}", settings.listen.api))?;
+    let services = scaler.services().await?.services;
+    if !services.iter().any(|status| status.name == *service) {
         let known: Vec<&str> = services.iter().map(|status| status.name.as_str()).collect();
         let (given, known) = (service.clone(), known.join(", "));
         return Err(SetError::UnknownService { given, known });
-    };
-    let path = format!("/v1/services/{service}/{what}");
-    Ok(match wish {
-        Wish::Show => status.clone(),
-        Wish::FileAgain => api.clear(&path).await?,
-        Wish::Set(value) => api.set(&path, &value).await?,
-    })
+    }
+    if let Some(setting) = setting {
+        scaler.set(service.as_str(), &setting).await?;
+    }
+    Ok(scaler.service(service.as_str()).await?)
 }
 
 /// The policy that a word stands for, as on the command lines of experiments and simulations.
-fn policy_wish(tree: &Path, word: Option<&str>) -> Result<Wish<PolicySpec>, SetError> {
-    let Some(word) = word else { return Ok(Wish::Show) };
+fn policy_setting(tree: &Path, word: &str) -> Result<Setting, PolicyError> {
     if word == FILE {
-        return Ok(Wish::FileAgain);
+        return Ok(Setting::Policy(None));
     }
-    Ok(match Choice::find(word, &tree.join(POLICIES))? {
-        Choice::OfService => Wish::FileAgain,
-        Choice::Other { spec, .. } => Wish::Set(spec),
-    })
+    let choice = Choice::find(word, &tree.join(POLICIES))?;
+    Ok(Setting::Policy(choice.spec().cloned()))
 }
 
-fn bounds_wish(words: &[String]) -> Result<Wish<Bounds>, SetError> {
+/// The bounds that the words stand for; nothing without words.
+fn bounds_setting(words: &[String]) -> Result<Option<Setting>, SetError> {
     let form = || SetError::BoundsForm { given: words.join(" ") };
-    match words {
-        [] => Ok(Wish::Show),
-        [word] if word == FILE => Ok(Wish::FileAgain),
+    let bounds = match words {
+        [] => return Ok(None),
+        [word] if word == FILE => None,
         [min, max] => {
             let number = |word: &String| word.parse::<u32>().map_err(|_| form());
-            Ok(Wish::Set(Bounds::new(number(min)?, number(max)?)?))
+            Some(Bounds::new(number(min)?, number(max)?)?)
         }
-        _ => Err(form()),
-    }
+        _ => return Err(form()),
+    };
+    Ok(Some(Setting::Bounds(bounds)))
 }
 
 #[cfg(test)]
@@ -147,6 +133,7 @@ mod tests {
 
     use policy::policies::hpa::Hpa;
     use policy::policies::{Kind, Policy};
+    use policy::spec::PolicySpec;
 
     use super::*;
 
@@ -166,13 +153,12 @@ mod tests {
         let quick = Policy::Hpa(Hpa { sync_ms: 100, ..Hpa::default() });
         let quick = PolicySpec::new(vec![quick]).unwrap();
         let path = tree.path().join(POLICIES).join("quick.toml");
-        let wish = |word: Option<&str>| policy_wish(tree.path(), word).unwrap();
-        assert_eq!(wish(None), Wish::Show);
-        assert_eq!(wish(Some("file")), Wish::FileAgain);
-        assert_eq!(wish(Some("default")), Wish::FileAgain);
-        assert_eq!(wish(Some("concurrency")), Wish::Set(Kind::Concurrency.into()));
-        assert_eq!(wish(Some("quick")), Wish::Set(quick.clone()));
-        assert_eq!(wish(path.to_str()), Wish::Set(quick));
+        let setting = |word: &str| policy_setting(tree.path(), word).unwrap();
+        assert_eq!(setting("file"), Setting::Policy(None));
+        assert_eq!(setting("default"), Setting::Policy(None));
+        assert_eq!(setting("concurrency"), Setting::Policy(Some(Kind::Concurrency.into())));
+        assert_eq!(setting("quick"), Setting::Policy(Some(quick.clone())));
+        assert_eq!(setting(path.to_str().unwrap()), Setting::Policy(Some(quick)));
     }
 
     #[test]
@@ -191,7 +177,7 @@ mod tests {
             ),
             ("nowhere.toml", "nowhere.toml cannot be read"),
         ] {
-            let error = policy_wish(tree.path(), Some(word)).unwrap_err();
+            let error = SetError::from(policy_setting(tree.path(), word).unwrap_err());
             assert!(error.is_bad_input(), "{word}");
             let error = format!("{:#}", anyhow::Error::from(error));
             assert!(error.contains(told), "{word}: {error}");
@@ -200,17 +186,18 @@ mod tests {
 
     #[test]
     fn bounds_are_two_numbers_or_the_files() {
-        let wish = |words: &[&str]| {
+        let setting = |words: &[&str]| {
             let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-            bounds_wish(&words).map_err(|error| error.to_string())
+            bounds_setting(&words).map_err(|error| error.to_string())
         };
-        assert_eq!(wish(&[]), Ok(Wish::Show));
-        assert_eq!(wish(&["file"]), Ok(Wish::FileAgain));
-        assert_eq!(wish(&["2", "4"]), Ok(Wish::Set(Bounds::new(2, 4).unwrap())));
+        let bounds = Bounds::new(2, 4).unwrap();
+        assert_eq!(setting(&[]), Ok(None));
+        assert_eq!(setting(&["file"]), Ok(Some(Setting::Bounds(None))));
+        assert_eq!(setting(&["2", "4"]), Ok(Some(Setting::Bounds(Some(bounds)))));
         for words in [&["2"][..], &["a", "4"], &["-1", "4"]] {
             let told = format!("the bounds are `{}`: use MIN MAX", words.join(" "));
-            assert!(wish(words).unwrap_err().contains(&told), "{words:?}");
+            assert!(setting(words).unwrap_err().contains(&told), "{words:?}");
         }
-        assert!(wish(&["5", "4"]).unwrap_err().contains("bounds.min is 5, above bounds.max, 4"));
+        assert!(setting(&["5", "4"]).unwrap_err().contains("bounds.min is 5, above bounds.max, 4"));
     }
 }

@@ -14,10 +14,10 @@ use policy::decision::Decision;
 use policy::fleet::Phase;
 use policy::names::{InstanceName, Slot};
 use policy::spec::PolicySpec;
-use policy::status::{HostStatus, InstanceStatus, ServiceStatus};
+use policy::status::{HostStatus, InstanceStatus, MembershipStatus, ServiceStatus};
 use policy::tick::Tick;
+use scaler_client::{Scaler, ScalerError};
 
-use crate::api::Api;
 use crate::error::Error;
 use crate::programs::{self, Programs};
 use view::{Decided, Instance, Program, Service, Set, Source, View};
@@ -40,21 +40,38 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Error> {
 async fn read(settings: &Settings) -> Result<View, Error> {
     let settings_file = Records::new(&settings.paths.state).settings_file();
     let programs = Programs::new(settings, &settings_file)?.list().await?.map(program);
-    let api = Api::new(settings.listen.api)?;
-    let (source, services, instances) = match api.services().await {
-        Ok(HostStatus { services }) => {
-            let instances = services.iter().flat_map(|service| &service.instances).map(instance);
-            let instances = instances.collect();
-            let deployed = Records::new(&settings.paths.state).load().unwrap_or_default();
-            let services = services.iter().map(|status| service(status, &deployed)).collect();
-            (Source::Scaler, services, instances)
-        }
-        Err(_) => (Source::Host, Vec::new(), running(settings)?),
-    };
-    let membership = api.membership().await.ok();
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let at_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
-    Ok(View { at_ms, source, programs, membership, services, instances })
+    Ok(match ask(settings).await {
+        Ok((HostStatus { services }, membership)) => {
+            let deployed = Records::new(&settings.paths.state).load().unwrap_or_default();
+            let instances = services.iter().flat_map(|service| &service.instances).map(instance);
+            View {
+                at_ms,
+                source: Source::Scaler,
+                scaler_error: None,
+                programs,
+                membership: Some(membership),
+                instances: instances.collect(),
+                services: services.iter().map(|status| service(status, &deployed)).collect(),
+            }
+        }
+        Err(error) => View {
+            at_ms,
+            source: Source::Host,
+            scaler_error: Some(error.to_string()),
+            programs,
+            membership: None,
+            services: Vec::new(),
+            instances: running(settings)?,
+        },
+    })
+}
+
+/// What the scaler tells.
+async fn ask(settings: &Settings) -> Result<(HostStatus, MembershipStatus), ScalerError> {
+    let scaler = Scaler::new(&format!("http://{}", settings.listen.api))?;
+    Ok((scaler.services().await?, scaler.membership().await?))
 }
 
 fn program(running: programs::Running) -> Program {

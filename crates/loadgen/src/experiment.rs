@@ -11,11 +11,11 @@ use command_line::policies::Choice;
 use policy::status::Membership;
 use report::figures::Assumptions;
 use report::{ResultsError, RunFolderError};
+use scaler_client::{Scaler, ScalerError};
 
 use crate::interrupt::Interrupt;
 use crate::open_files::{self, OpenFilesError};
 use crate::run::{self, Ending, RunError, RunOptions, RunReport};
-use crate::scaler::{Scaler, ScalerError};
 use crate::scenario_file::LoadedScenario;
 use crate::settings::{RestoreError, Settings};
 use crate::target::Target;

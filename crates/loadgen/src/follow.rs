@@ -11,9 +11,9 @@ use policy::tick::Tick;
 use policy::time::Timestamp;
 use report::FleetHistory;
 use report::summary::Scaling;
+use scaler_client::{Scaler, ScalerError};
 
 use crate::load::Measurements;
-use crate::scaler::{Scaler, ScalerError};
 use crate::serving::PlannedInstances;
 
 /// How often the scaler is asked: far from anything that it would notice.

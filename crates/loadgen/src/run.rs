@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use report::{Recorder, ResultsError, ResultsFolder, Summary, text};
+use scaler_client::{Scaler, ScalerError};
 use workload::OperationSource;
 
 use crate::client::Client;
@@ -13,7 +14,6 @@ use crate::load::{LoadError, Measurements};
 use crate::objects::{self, ObjectsError};
 use crate::open_files::{self, OpenFilesError};
 use crate::progress::{Length, Progress};
-use crate::scaler::{Scaler, ScalerError};
 use crate::scenario_file::LoadedScenario;
 use crate::serving::WallMicros;
 use crate::session::Session;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use report::{ResultsError, ResultsFolder};
+use scaler_client::Scaler;
 use tokio::time::{Interval, MissedTickBehavior};
 use workload::OfferedLoad;
 
@@ -15,7 +16,6 @@ use crate::load::{self, LoadEnd, Measurements, RunningLoad};
 use crate::machine;
 use crate::progress::{Length, Progress};
 use crate::run::{Ending, RunError, RunReport};
-use crate::scaler::Scaler;
 use crate::scenario_file::LoadedScenario;
 use crate::serving::WallMicros;
 

@@ -2,23 +2,8 @@
 
 use std::fmt::Write as _;
 
-use policy::bounds::Bounds;
-use policy::spec::PolicySpec;
 use policy::status::{Membership, ServiceOverrides};
-use serde_json::json;
-
-use crate::scaler::{Scaler, ScalerError};
-
-/// One of them; nothing where the file's holds.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Setting {
-    /// The service's policy.
-    Policy(Option<PolicySpec>),
-    /// The service's bounds.
-    Bounds(Option<Bounds>),
-    /// How HAProxy learns of members, for the whole host.
-    Membership(Option<Membership>),
-}
+use scaler_client::{Scaler, ScalerError, Setting};
 
 /// All of them, for one service.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,27 +23,6 @@ pub(crate) struct Settings {
 pub struct RestoreError {
     commands: String,
     source: Box<ScalerError>,
-}
-
-impl Setting {
-    /// Where the API has it.
-    pub(crate) fn path(&self, service: &str) -> String {
-        match self {
-            Self::Policy(_) => format!("/v1/services/{service}/policy"),
-            Self::Bounds(_) => format!("/v1/services/{service}/bounds"),
-            Self::Membership(_) => "/v1/membership".to_owned(),
-        }
-    }
-
-    /// What the API is told, as JSON; nothing takes it back.
-    pub(crate) fn body(&self) -> Option<String> {
-        let body = match self {
-            Self::Policy(policy) => policy.as_ref().map(|policy| json!(policy)),
-            Self::Bounds(bounds) => bounds.as_ref().map(|bounds| json!(bounds)),
-            Self::Membership(way) => way.map(|way| json!({ "membership": way })),
-        };
-        body.map(|body| body.to_string())
-    }
 }
 
 impl Settings {
@@ -100,24 +64,5 @@ impl Settings {
             Setting::Bounds(*bounds),
             Setting::Membership(self.membership),
         ]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_set_is_told_and_what_was_not_is_taken_back() {
-        let scaler = Scaler::new("http://127.0.0.1:8090").unwrap();
-        let bounds = Some(Bounds::new(1, 4).unwrap());
-        let service = ServiceOverrides { bounds, policy: None };
-        let settings = Settings { service, membership: Some(Membership::Reload) };
-        let commands = settings.all().map(|setting| scaler.command("store", &setting));
-        insta::assert_snapshot!(commands.join("\n"), @r#"
-        curl -X DELETE http://127.0.0.1:8090/v1/services/store/policy
-        curl -X PUT -H 'content-type: application/json' --data '{"max":4,"min":1}' http://127.0.0.1:8090/v1/services/store/bounds
-        curl -X PUT -H 'content-type: application/json' --data '{"membership":"reload"}' http://127.0.0.1:8090/v1/membership
-        "#);
     }
 }

@@ -9,8 +9,9 @@ use super::view::{Decided, Instance, Program, Service, Set, Source, View};
 /// Renders the view as tables.
 pub(crate) fn render(view: &View) -> String {
     let mut text = programs(&view.programs);
-    if view.source == Source::Host {
-        text.push_str("The scaler does not answer: this is what LXC runs.\n");
+    if let Some(error) = &view.scaler_error {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "This is what LXC runs, since {error}.");
     }
     if let Some(MembershipStatus { set: Some(way), .. }) = view.membership {
         let _ =
@@ -139,6 +140,7 @@ mod tests {
         View {
             at_ms: 1_000_000_000,
             source,
+            scaler_error: (source == Source::Host).then(|| "the scaler gives no answer".to_owned()),
             programs: [
                 Program { name: "haproxy", state: "running", pid: Some(4321) },
                 Program { name: "scaler", state: "stopped", pid: None },
@@ -207,7 +209,7 @@ mod tests {
         PROGRAM  STATE    PROCESS
         haproxy  running  4321
         scaler   stopped  -
-        The scaler does not answer: this is what LXC runs.
+        This is what LXC runs, since the scaler gives no answer.
 
         INSTANCE                PHASE     SLOT  ADDRESS      AGE
         bw-object-store-1-m1x   ready     1     10.117.0.2   12 s

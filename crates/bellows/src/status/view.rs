@@ -14,6 +14,8 @@ pub(crate) struct View {
     pub(crate) at_ms: u64,
     /// Who told: without the scaler, services and phases are not known.
     pub(crate) source: Source,
+    /// Why the scaler did not tell; nothing when it did.
+    pub(crate) scaler_error: Option<String>,
     /// The long-running programs.
     pub(crate) programs: [Program; 2],
     /// How changes of membership reach HAProxy, as the scaler tells.
@@ -30,7 +32,7 @@ pub(crate) struct View {
 pub(crate) enum Source {
     /// The scaler's API answered.
     Scaler,
-    /// The scaler is away: the list is what LXC runs.
+    /// The scaler did not tell: the list is what LXC runs.
     Host,
 }
 

@@ -2,11 +2,11 @@
 
 use policy::bounds::{Bounds, BoundsError};
 use report::ResultsError;
+use scaler_client::ScalerError;
 
 use crate::load::LoadError;
 use crate::objects::ObjectsError;
 use crate::open_files::OpenFilesError;
-use crate::scaler::ScalerError;
 use crate::scenario_file::ScenarioFileError;
 
 /// Why there is no calibration, or not all of it.

@@ -8,12 +8,11 @@ use policy::plan::ActionKind;
 use policy::status::ServiceStatus;
 use policy::tick::Tick;
 use report::calibration::{HostFigures, Times};
+use scaler_client::{Scaler, ScalerError, Setting};
 use tokio::time::Instant;
 
 use super::error::{CalibrateError, Halt};
 use crate::interrupt::Interrupt;
-use crate::scaler::{Scaler, ScalerError};
-use crate::settings::Setting;
 
 /// How often the scaler is asked whether the fleet is there.
 const LOOK: Duration = Duration::from_millis(100);

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use policy::bounds::Bounds;
 use policy::spec::ServiceSpec;
 use report::Calibration;
+use scaler_client::Scaler;
 
 pub use error::CalibrateError;
 
 use crate::interrupt::{self, Interrupt};
-use crate::scaler::Scaler;
 use crate::scenario_file::{LoadedScenario, read_service};
 use crate::target::Target;
 use error::Halt;

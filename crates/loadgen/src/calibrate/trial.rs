@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use report::Recorder;
 use report::calibration::{OBJECTIVE_OUTSIDE_PERCENT, Trial, Verdict};
+use scaler_client::Scaler;
 use tokio::time::MissedTickBehavior;
 use workload::{OfferedLoad, OpenLoad, Pacing, RateCurve, Scenario, Segment, Shape};
 
@@ -13,7 +14,6 @@ use crate::client::Client;
 use crate::figures;
 use crate::interrupt::Interrupt;
 use crate::load::{self, LoadEnd, Measurements, RunningLoad};
-use crate::scaler::Scaler;
 
 /// Before the part that counts: connections are made, and the instances' burst is used up.
 pub(super) const WARM_UP: Duration = Duration::from_secs(2);

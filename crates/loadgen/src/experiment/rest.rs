@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use policy::status::{ServiceOverrides, ServiceStatus};
+use scaler_client::{Scaler, ScalerError};
 
 use crate::interrupt::Interrupt;
-use crate::scaler::{Scaler, ScalerError};
 
 /// The scaler is asked this often.
 const INTERVAL: Duration = Duration::from_millis(500);

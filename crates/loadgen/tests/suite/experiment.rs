@@ -312,7 +312,7 @@ fn a_policy_that_the_scaler_refuses_is_bad_input() {
     let (store, scaler, folder) = (Store::start(|_| Conduct::Good), Fake::start(), folder());
     let error = run(experiment(&store, &scaler, folder.path(), "queue_depth")).unwrap_err();
     assert!(error.is_bad_input());
-    assert!(error.to_string().ends_with("/v1/services/object-store/policy: It does not fit."));
+    assert_eq!(error.to_string(), "the scaler did not do it: It does not fit.");
     assert_eq!((store.count("PUT"), scaler.set()[2].clone()), (0, Value::Null));
 }
 

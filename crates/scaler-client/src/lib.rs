@@ -1,0 +1,264 @@
+//! The scaler's API as its clients see it: what it tells, and what an operator sets by it.
+
+mod error;
+mod setting;
+
+use std::time::{Duration, Instant};
+
+use policy::status::{HostStatus, MembershipStatus, ServiceStatus, TickPage};
+use policy::tick::Tick;
+use reqwest::{Client, RequestBuilder, Url};
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+pub use error::ScalerError;
+pub use setting::Setting;
+
+use error::Problem;
+
+/// The scaler answers from memory: what takes longer than this is not coming.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Ticks asked for at once.
+const PAGE: usize = 1_000;
+/// A scaler that was killed is back within a second or two; a machine under load takes longer.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long to wait before a scaler that did not answer is asked again.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// The scaler's API.
+#[derive(Debug, Clone)]
+pub struct Scaler {
+    http: Client,
+    base: Url,
+    patience: Duration,
+}
+
+impl Scaler {
+    /// The API at that address, such as `http://127.0.0.1:8090`, which is not asked yet.
+    ///
+    /// # Errors
+    /// [`ScalerError::Url`] when the address is none.
+    pub fn new(base: &str) -> Result<Self, ScalerError> {
+        let unusable = || ScalerError::Url(base.to_owned());
+        let url: Url = base.parse().map_err(|_| unusable())?;
+        if url.scheme() != "http" {
+            return Err(unusable());
+        }
+        let http = Client::builder().timeout(TIMEOUT).no_proxy().build();
+        let http = http.map_err(ScalerError::Client)?;
+        Ok(Self { http, base: url, patience: PATIENCE })
+    }
+
+    /// The same, with another time for which [`Self::patiently`] asks.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// All services.
+    ///
+    /// # Errors
+    /// No answer, or none that tells it.
+    pub async fn services(&self) -> Result<HostStatus, ScalerError> {
+        self.get("/v1/services", &[]).await
+    }
+
+    /// One service.
+    ///
+    /// # Errors
+    /// No answer, or none that tells it.
+    pub async fn service(&self, name: &str) -> Result<ServiceStatus, ScalerError> {
+        self.get(&format!("/v1/services/{name}"), &[]).await
+    }
+
+    /// All kept ticks of the host with a sequence above `since`.
+    ///
+    /// # Errors
+    /// No answer, or none that tells it.
+    pub async fn ticks_since(&self, mut since: u64) -> Result<Vec<Tick>, ScalerError> {
+        let mut all: Vec<Tick> = Vec::new();
+        loop {
+            let query = [("since", since.to_string()), ("limit", PAGE.to_string())];
+            let page: TickPage = self.get("/v1/ticks", &query).await?;
+            let Some(last) = page.ticks.last() else { return Ok(all) };
+            since = last.sequence;
+            all.extend(page.ticks);
+        }
+    }
+
+    /// How HAProxy learns of members.
+    ///
+    /// # Errors
+    /// No answer, or none that tells it.
+    pub async fn membership(&self) -> Result<MembershipStatus, ScalerError> {
+        self.get("/v1/membership", &[]).await
+    }
+
+    /// Changes a setting; `service` is of no account to one of the whole host.
+    ///
+    /// # Errors
+    /// No answer, or the scaler did not do it.
+    pub async fn set(&self, service: &str, setting: &Setting) -> Result<(), ScalerError> {
+        let url = self.url(&setting.path(service));
+        let request = match setting.body() {
+            Some(body) => self.http.put(url).json(&body),
+            None => self.http.delete(url),
+        };
+        let _status: IgnoredAny = self.answer(request).await?;
+        Ok(())
+    }
+
+    /// The command with which a person makes that change without a program of this project.
+    pub fn command(&self, service: &str, setting: &Setting) -> String {
+        let url = self.url(&setting.path(service));
+        match setting.body() {
+            Some(body) => {
+                format!("curl -X PUT -H 'content-type: application/json' --data '{body}' {url}")
+            }
+            None => format!("curl -X DELETE {url}"),
+        }
+    }
+
+    /// Asks again while the scaler does not answer, for it may be starting again.
+    ///
+    /// # Errors
+    /// That of the last time.
+    pub async fn patiently<T>(
+        &self,
+        ask: impl AsyncFn(&Self) -> Result<T, ScalerError>,
+    ) -> Result<T, ScalerError> {
+        let began = Instant::now();
+        loop {
+            match ask(self).await {
+                Err(ScalerError::Away { .. }) if began.elapsed() < self.patience => {
+                    tokio::time::sleep(RETRY_AFTER).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T, ScalerError> {
+        let mut url = self.url(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.answer(self.http.get(url)).await
+    }
+
+    /// Sends a request and reads what comes back.
+    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ScalerError> {
+        let address = || self.base.authority().to_owned();
+        let away = |source| ScalerError::Away { address: address(), source };
+        let strange = |source| ScalerError::Strange { address: address(), source };
+        let response = request.send().await.map_err(away)?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(away)?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(strange);
+        }
+        let Problem { error } = serde_json::from_slice(&body).map_err(strange)?;
+        Err(ScalerError::Refused { status, message: error.message })
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::IntoFuture as _;
+
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    use policy::bounds::Bounds;
+    use policy::status::Membership;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A client of a server that answers every request so.
+    async fn scaler(status: StatusCode, body: &'static str) -> Scaler {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = Router::new().fallback(move || async move { (status, body) });
+        tokio::spawn(axum::serve(listener, routes).into_future());
+        Scaler::new(&format!("http://{address}")).unwrap()
+    }
+
+    /// How `GET /v1/services` fails, with the address as a word.
+    async fn failure(scaler: &Scaler) -> String {
+        let error = scaler.services().await.unwrap_err().to_string();
+        error.replace(scaler.base.authority(), "ADDRESS")
+    }
+
+    #[tokio::test]
+    async fn a_scaler_that_is_away_is_told_from_one_of_another_version_and_from_another_server() {
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let away = Scaler::new(&format!("http://{free}")).unwrap();
+        let told = "the scaler gives no answer at ADDRESS; `./just up` brings it up";
+        assert_eq!(failure(&away).await, told);
+        for (status, body) in [
+            (StatusCode::OK, r#"{"services":[{"name":"store"}]}"#),
+            (StatusCode::NOT_FOUND, "<html>"),
+        ] {
+            let told = "what answers at ADDRESS is no scaler of this version; `./just up` starts \
+                        this one";
+            assert_eq!(failure(&scaler(status, body).await).await, told, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_scaler_does_not_do_is_told_in_its_own_words() {
+        let problem = r#"{"error":{"code":"not_written","message":"Check the disk."}}"#;
+        for (status, is_bad_input) in
+            [(StatusCode::INTERNAL_SERVER_ERROR, false), (StatusCode::UNPROCESSABLE_ENTITY, true)]
+        {
+            let scaler = scaler(status, problem).await;
+            let error = scaler.set("store", &Setting::Bounds(None)).await.unwrap_err();
+            assert_eq!(error.to_string(), "the scaler did not do it: Check the disk.");
+            assert_eq!(error.is_bad_input(), is_bad_input, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_asked_for_again_until_the_scaler_is_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let scaler = Scaler::new(&format!("http://{address}")).unwrap();
+        let asked = scaler.patiently(async |scaler| scaler.membership().await);
+        let comes = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let listener = TcpListener::bind(address).await.unwrap();
+            let body = r#"{"membership":"runtime","set":null}"#;
+            let routes = Router::new().route("/v1/membership", get(move || async move { body }));
+            tokio::spawn(axum::serve(listener, routes).into_future());
+        };
+        let (answer, ()) = tokio::join!(asked, comes);
+        assert_eq!(answer.unwrap().membership, Membership::Runtime);
+    }
+
+    #[test]
+    fn a_change_can_be_made_by_hand() {
+        let scaler = Scaler::new("http://127.0.0.1:8090").unwrap();
+        let commands = [
+            Setting::Policy(None),
+            Setting::Bounds(Some(Bounds::new(1, 4).unwrap())),
+            Setting::Membership(Some(Membership::Reload)),
+        ]
+        .map(|setting| scaler.command("store", &setting));
+        insta::assert_snapshot!(commands.join("\n"), @r#"
+        curl -X DELETE http://127.0.0.1:8090/v1/services/store/policy
+        curl -X PUT -H 'content-type: application/json' --data '{"max":4,"min":1}' http://127.0.0.1:8090/v1/services/store/bounds
+        curl -X PUT -H 'content-type: application/json' --data '{"membership":"reload"}' http://127.0.0.1:8090/v1/membership
+        "#);
+    }
+}
