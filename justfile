@@ -34,13 +34,17 @@ down *ARGS: build
 status *ARGS: build
     @{{ bellows }} status "$@"
 
-# Show a service's policy, or set it while it runs: by name, from FILE.toml, or `file` for its file's
+# Show a service's policy, or set it while it runs: by name, from FILE.toml, or `default` for its file's
 policy SERVICE *ARGS: build
     @{{ bellows }} policy "$@"
 
-# Show a service's bounds, or set them while it runs: MIN MAX, or `file` for its file's
+# Show a service's bounds, or set them while it runs: MIN MAX, or `default` for its file's
 bounds SERVICE *ARGS: build
     @{{ bellows }} bounds "$@"
+
+# Show how HAProxy learns of instances, or set it while the system runs: runtime, reload or default
+membership *ARGS: build
+    @{{ bellows }} membership "$@"
 
 # Say whether this machine can run Bellows, and the cure for what is wrong
 doctor *ARGS: build

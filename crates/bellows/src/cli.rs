@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use policy::names::ServiceName;
+use policy::status::Membership;
 
 /// Exit codes, as `--help` shows them.
 const EXIT_CODES: &str = "\
@@ -53,16 +54,22 @@ pub(crate) enum Command {
         /// The service
         service: ServiceName,
         /// A policy's name, that of a file in loadgen/policies, any file that ends in .toml, or
-        /// `file` for what the service's own file says
+        /// `default` for what the service's own file says
         policy: Option<String>,
     },
     /// Show the bounds of a service as TOML, or set them while it runs
     Bounds {
         /// The service
         service: ServiceName,
-        /// The fewest and the most ready instances, or `file` for what the service's own file says
+        /// The fewest and the most ready instances, or `default` for what the service's own file
+        /// says
         #[arg(value_names = ["MIN", "MAX"], num_args = 0..=2, allow_negative_numbers = true)]
         bounds: Vec<String>,
+    },
+    /// Show how HAProxy learns of instances, or set it while the system runs
+    Membership {
+        /// The way
+        way: Option<Way>,
     },
     /// Keep a program running: used by `up` where there is no systemd
     #[command(hide = true)]
@@ -76,6 +83,28 @@ pub(crate) enum Command {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
+}
+
+/// How HAProxy learns of instances.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Way {
+    /// Commands on its admin socket
+    Runtime,
+    /// A reload for every change
+    Reload,
+    /// What bellows.toml says
+    Default,
+}
+
+impl Way {
+    /// What is set; nothing for what the settings say.
+    pub(crate) const fn membership(self) -> Option<Membership> {
+        match self {
+            Self::Runtime => Some(Membership::Runtime),
+            Self::Reload => Some(Membership::Reload),
+            Self::Default => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -97,13 +126,14 @@ mod tests {
         Usage: bellows [OPTIONS] <COMMAND>
 
         Commands:
-          doctor  Say whether this machine can run Bellows: every problem at once, each with its cure
-          up      Bring the system up; run again, it changes only what is not as it should be
-          down    Take the system down and remove what Bellows made; stored objects stay
-          status  Show the programs, services and instances, and the last decisions
-          policy  Show the policy of a service as TOML, or set it while it runs
-          bounds  Show the bounds of a service as TOML, or set them while it runs
-          help    Print this message or the help of the given subcommand(s)
+          doctor      Say whether this machine can run Bellows: every problem at once, each with its cure
+          up          Bring the system up; run again, it changes only what is not as it should be
+          down        Take the system down and remove what Bellows made; stored objects stay
+          status      Show the programs, services and instances, and the last decisions
+          policy      Show the policy of a service as TOML, or set it while it runs
+          bounds      Show the bounds of a service as TOML, or set them while it runs
+          membership  Show how HAProxy learns of instances, or set it while the system runs
+          help        Print this message or the help of the given subcommand(s)
 
         Options:
               --tree <DIR>       The folder that holds bellows.toml, services/ and rootfs/ [default: .]

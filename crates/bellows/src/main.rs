@@ -46,6 +46,7 @@ fn run(cli: Cli) -> Result<(), Error> {
         Command::Bounds { service, bounds } => {
             wait(async { Ok(set::bounds(&running()?, &service, &bounds).await?) })
         }
+        Command::Membership { way } => wait(async { Ok(set::membership(&running()?, way).await?) }),
         Command::Status { json } => wait(status::run(&running()?, json)),
         // The supervisor sleeps for most of its life: it gets no runtime.
         Command::Supervise { run, name, command } => supervise::run(&run, &name, &command),

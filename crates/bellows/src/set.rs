@@ -1,20 +1,20 @@
-//! `bellows policy` and `bellows bounds`: what an operator sets of a service while it runs.
+//! `bellows policy`, `bellows bounds` and `bellows membership`: what an operator sets while the
+//! system runs.
 
 use std::path::Path;
 
-use command_line::policies::{Choice, PolicyError};
+use command_line::policies::{Choice, DEFAULT, PolicyError};
 use host::settings::Settings;
 use policy::bounds::{Bounds, BoundsError};
 use policy::names::ServiceName;
 use policy::spec::SpecError;
-use policy::status::ServiceStatus;
+use policy::status::{MembershipStatus, ServiceStatus};
 use scaler_client::{Scaler, ScalerError, Setting};
+
+use crate::cli::Way;
 
 /// The folder of policies that have a name, in the tree.
 const POLICIES: &str = "loadgen/policies";
-
-/// The word for what the service's own file says.
-const FILE: &str = "file";
 
 /// Why nothing was set or shown.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,8 @@ pub(crate) enum SetError {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error(
-        "the bounds are `{given}`: use MIN MAX, such as 1 10, or `{FILE}` for what the service's own file says"
+        "the bounds are `{given}`: use MIN MAX, such as 1 10, or `{DEFAULT}` for what the \
+         service's own file says"
     )]
     BoundsForm { given: String },
     #[error(transparent)]
@@ -56,9 +57,10 @@ pub(crate) async fn policy(
     service: &ServiceName,
     word: Option<&str>,
 ) -> Result<(), SetError> {
-    let setting = word.map(|word| policy_setting(tree, word)).transpose()?;
+    let setting = word.map(|word| policy_setting(tree, service, word)).transpose()?;
     let status = carry_out(settings, service, setting).await?;
-    let origin = origin(service, "policy", status.set.policy.is_some());
+    let command = format!("policy {service}");
+    let origin = origin(&command, &file_of(service), status.set.policy.is_some());
     print!("{origin}{}", status.policy_spec.to_toml()?);
     Ok(())
 }
@@ -69,28 +71,49 @@ pub(crate) async fn bounds(
     service: &ServiceName,
     words: &[String],
 ) -> Result<(), SetError> {
-    let setting = bounds_setting(words)?;
+    let setting = bounds_setting(service, words)?;
     let status = carry_out(settings, service, setting).await?;
-    let origin = origin(service, "bounds", status.set.bounds.is_some());
+    let command = format!("bounds {service}");
+    let origin = origin(&command, &file_of(service), status.set.bounds.is_some());
     print!("{origin}min = {}\nmax = {}\n", status.bounds.min(), status.bounds.max());
     Ok(())
 }
 
-/// A line of TOML above what is in force.
-fn origin(service: &ServiceName, what: &str, set: bool) -> String {
-    if set {
-        format!("# set while it runs; `bellows {what} {service} {FILE}` goes back to its file's\n")
-    } else {
-        format!("# as the file of {service} says\n")
+/// Shows how HAProxy learns of members, once it is what the word says.
+pub(crate) async fn membership(settings: &Settings, way: Option<Way>) -> Result<(), SetError> {
+    let scaler = client(settings)?;
+    if let Some(way) = way {
+        scaler.set(&Setting::Membership(way.membership())).await?;
     }
+    let MembershipStatus { membership, set } = scaler.membership().await?;
+    let origin = origin("membership", "bellows.toml", set.is_some());
+    println!("{origin}membership = \"{membership}\"");
+    Ok(())
+}
+
+/// A line of TOML above what is in force; `command` is the one that sets it.
+fn origin(command: &str, file: &str, set: bool) -> String {
+    if set {
+        format!("# set while it runs; `./just {command} {DEFAULT}` goes back to what {file} says\n")
+    } else {
+        format!("# as {file} says\n")
+    }
+}
+
+fn file_of(service: &ServiceName) -> String {
+    format!("the file of {service}")
+}
+
+fn client(settings: &Settings) -> Result<Scaler, ScalerError> {
+    Scaler::new(&format!("http://{}", settings.listen.api))
 }
 
 async fn carry_out(
     settings: &Settings,
     service: &ServiceName,
-    setting: Option<Setting>,
+    setting: Option<Setting<'_>>,
 ) -> Result<ServiceStatus, SetError> {
-    let scaler = Scaler::new(&format!("http://{}", settings.listen.api))?;
+    let scaler = client(settings)?;
     let services = scaler.services().await?.services;
     if !services.iter().any(|status| status.name == *service) {
         let known: Vec<&str> = services.iter().map(|status| status.name.as_str()).collect();
@@ -98,33 +121,37 @@ async fn carry_out(
         return Err(SetError::UnknownService { given, known });
     }
     if let Some(setting) = setting {
-        scaler.set(service.as_str(), &setting).await?;
+        scaler.set(&setting).await?;
     }
     Ok(scaler.service(service.as_str()).await?)
 }
 
 /// The policy that a word stands for, as on the command lines of experiments and simulations.
-fn policy_setting(tree: &Path, word: &str) -> Result<Setting, PolicyError> {
-    if word == FILE {
-        return Ok(Setting::Policy(None));
-    }
+fn policy_setting<'a>(
+    tree: &Path,
+    service: &'a ServiceName,
+    word: &str,
+) -> Result<Setting<'a>, PolicyError> {
     let choice = Choice::find(word, &tree.join(POLICIES))?;
-    Ok(Setting::Policy(choice.spec().cloned()))
+    Ok(Setting::Policy(service.as_str(), choice.spec().cloned()))
 }
 
 /// The bounds that the words stand for; nothing without words.
-fn bounds_setting(words: &[String]) -> Result<Option<Setting>, SetError> {
+fn bounds_setting<'a>(
+    service: &'a ServiceName,
+    words: &[String],
+) -> Result<Option<Setting<'a>>, SetError> {
     let form = || SetError::BoundsForm { given: words.join(" ") };
     let bounds = match words {
         [] => return Ok(None),
-        [word] if word == FILE => None,
+        [word] if word == DEFAULT => None,
         [min, max] => {
             let number = |word: &String| word.parse::<u32>().map_err(|_| form());
             Some(Bounds::new(number(min)?, number(max)?)?)
         }
         _ => return Err(form()),
     };
-    Ok(Some(Setting::Bounds(bounds)))
+    Ok(Some(Setting::Bounds(service.as_str(), bounds)))
 }
 
 #[cfg(test)]
@@ -136,6 +163,10 @@ mod tests {
     use policy::spec::PolicySpec;
 
     use super::*;
+
+    fn store() -> ServiceName {
+        "store".parse().unwrap()
+    }
 
     fn tree(policies: &[(&str, &str)]) -> tempfile::TempDir {
         let tree = tempfile::tempdir().unwrap();
@@ -153,12 +184,13 @@ mod tests {
         let quick = Policy::Hpa(Hpa { sync_ms: 100, ..Hpa::default() });
         let quick = PolicySpec::new(vec![quick]).unwrap();
         let path = tree.path().join(POLICIES).join("quick.toml");
-        let setting = |word: &str| policy_setting(tree.path(), word).unwrap();
-        assert_eq!(setting("file"), Setting::Policy(None));
-        assert_eq!(setting("default"), Setting::Policy(None));
-        assert_eq!(setting("concurrency"), Setting::Policy(Some(Kind::Concurrency.into())));
-        assert_eq!(setting("quick"), Setting::Policy(Some(quick.clone())));
-        assert_eq!(setting(path.to_str().unwrap()), Setting::Policy(Some(quick)));
+        let store = store();
+        let setting = |word: &str| policy_setting(tree.path(), &store, word).unwrap();
+        let policy = |policy| Setting::Policy("store", policy);
+        assert_eq!(setting("default"), policy(None));
+        assert_eq!(setting("concurrency"), policy(Some(Kind::Concurrency.into())));
+        assert_eq!(setting("quick"), policy(Some(quick.clone())));
+        assert_eq!(setting(path.to_str().unwrap()), policy(Some(quick)));
     }
 
     #[test]
@@ -177,7 +209,7 @@ mod tests {
             ),
             ("nowhere.toml", "nowhere.toml cannot be read"),
         ] {
-            let error = SetError::from(policy_setting(tree.path(), word).unwrap_err());
+            let error = SetError::from(policy_setting(tree.path(), &store(), word).unwrap_err());
             assert!(error.is_bad_input(), "{word}");
             let error = format!("{:#}", anyhow::Error::from(error));
             assert!(error.contains(told), "{word}: {error}");
@@ -185,16 +217,26 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_two_numbers_or_the_files() {
+    fn what_was_set_names_the_way_back() {
+        let told = origin("policy store", &file_of(&store()), true);
+        let back = "# set while it runs; `./just policy store default` goes back to what the file of \
+                    store says\n";
+        assert_eq!(told, back);
+        assert_eq!(origin("membership", "bellows.toml", false), "# as bellows.toml says\n");
+    }
+
+    #[test]
+    fn bounds_are_two_numbers_or_those_of_the_file() {
+        let store = store();
         let setting = |words: &[&str]| {
             let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-            bounds_setting(&words).map_err(|error| error.to_string())
+            bounds_setting(&store, &words).map_err(|error| error.to_string())
         };
         let bounds = Bounds::new(2, 4).unwrap();
         assert_eq!(setting(&[]), Ok(None));
-        assert_eq!(setting(&["file"]), Ok(Some(Setting::Bounds(None))));
-        assert_eq!(setting(&["2", "4"]), Ok(Some(Setting::Bounds(Some(bounds)))));
-        for words in [&["2"][..], &["a", "4"], &["-1", "4"]] {
+        assert_eq!(setting(&["default"]), Ok(Some(Setting::Bounds("store", None))));
+        assert_eq!(setting(&["2", "4"]), Ok(Some(Setting::Bounds("store", Some(bounds)))));
+        for words in [&["2"][..], &["file"], &["a", "4"], &["-1", "4"]] {
             let told = format!("the bounds are `{}`: use MIN MAX", words.join(" "));
             assert!(setting(words).unwrap_err().contains(&told), "{words:?}");
         }

@@ -195,7 +195,7 @@ fn a_policy_that_is_set_outlives_the_scaler() {
     expect_code(&just(&["policy", "object-store", "concurrency"]), 0);
     kill_hard(program_pid("scaler"));
     within(BACK_WITHIN, "the policy that was set decides", || policy_in_force() == "concurrency");
-    expect_code(&bellows(&["policy", "object-store", "file"]), 0);
+    expect_code(&bellows(&["policy", "object-store", "default"]), 0);
     assert_eq!(policy_in_force(), of_file);
 }
 

@@ -39,8 +39,9 @@ impl Settings {
         service: &str,
     ) -> Result<(), ScalerError> {
         let now = scaler.patiently(async |scaler| Self::read(scaler, service).await).await?;
-        for setting in self.all().iter().zip(&now.all()).filter(|(own, now)| own != now) {
-            scaler.patiently(async |scaler| scaler.set(service, setting.0).await).await?;
+        let settings = self.all(service).into_iter().zip(now.all(service));
+        for (setting, _) in settings.filter(|(own, now)| own != now) {
+            scaler.patiently(async |scaler| scaler.set(&setting).await).await?;
         }
         Ok(())
     }
@@ -49,19 +50,19 @@ impl Settings {
     pub(crate) async fn restore(&self, scaler: &Scaler, service: &str) -> Result<(), RestoreError> {
         self.establish(scaler, service).await.map_err(|error| {
             let mut commands = String::new();
-            for setting in self.all() {
+            for setting in self.all(service) {
                 // Writing into a string cannot fail.
-                let _ = write!(commands, "\n  {}", scaler.command(service, &setting));
+                let _ = write!(commands, "\n  {}", scaler.command(&setting));
             }
             RestoreError { commands, source: Box::new(error) }
         })
     }
 
-    fn all(&self) -> [Setting; 3] {
+    fn all<'a>(&self, service: &'a str) -> [Setting<'a>; 3] {
         let ServiceOverrides { bounds, policy } = &self.service;
         [
-            Setting::Policy(policy.clone()),
-            Setting::Bounds(*bounds),
+            Setting::Policy(service, policy.clone()),
+            Setting::Bounds(service, *bounds),
             Setting::Membership(self.membership),
         ]
     }

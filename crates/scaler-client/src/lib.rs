@@ -93,12 +93,12 @@ impl Scaler {
         self.get("/v1/membership", &[]).await
     }
 
-    /// Changes a setting; `service` is of no account to one of the whole host.
+    /// Changes a setting.
     ///
     /// # Errors
     /// No answer, or the scaler did not do it.
-    pub async fn set(&self, service: &str, setting: &Setting) -> Result<(), ScalerError> {
-        let url = self.url(&setting.path(service));
+    pub async fn set(&self, setting: &Setting<'_>) -> Result<(), ScalerError> {
+        let url = self.url(&setting.path());
         let request = match setting.body() {
             Some(body) => self.http.put(url).json(&body),
             None => self.http.delete(url),
@@ -108,8 +108,8 @@ impl Scaler {
     }
 
     /// The command with which a person makes that change without a program of this project.
-    pub fn command(&self, service: &str, setting: &Setting) -> String {
-        let url = self.url(&setting.path(service));
+    pub fn command(&self, setting: &Setting<'_>) -> String {
+        let url = self.url(&setting.path());
         match setting.body() {
             Some(body) => {
                 format!("curl -X PUT -H 'content-type: application/json' --data '{body}' {url}")
@@ -222,7 +222,7 @@ mod tests {
             [(StatusCode::INTERNAL_SERVER_ERROR, false), (StatusCode::UNPROCESSABLE_ENTITY, true)]
         {
             let scaler = scaler(status, problem).await;
-            let error = scaler.set("store", &Setting::Bounds(None)).await.unwrap_err();
+            let error = scaler.set(&Setting::Bounds("store", None)).await.unwrap_err();
             assert_eq!(error.to_string(), "the scaler did not do it: Check the disk.");
             assert_eq!(error.is_bad_input(), is_bad_input, "{status}");
         }
@@ -250,11 +250,11 @@ mod tests {
     fn a_change_can_be_made_by_hand() {
         let scaler = Scaler::new("http://127.0.0.1:8090").unwrap();
         let commands = [
-            Setting::Policy(None),
-            Setting::Bounds(Some(Bounds::new(1, 4).unwrap())),
+            Setting::Policy("store", None),
+            Setting::Bounds("store", Some(Bounds::new(1, 4).unwrap())),
             Setting::Membership(Some(Membership::Reload)),
         ]
-        .map(|setting| scaler.command("store", &setting));
+        .map(|setting| scaler.command(&setting));
         insta::assert_snapshot!(commands.join("\n"), @r#"
         curl -X DELETE http://127.0.0.1:8090/v1/services/store/policy
         curl -X PUT -H 'content-type: application/json' --data '{"max":4,"min":1}' http://127.0.0.1:8090/v1/services/store/bounds

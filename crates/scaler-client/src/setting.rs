@@ -7,21 +7,21 @@ use serde_json::{Value, json};
 
 /// One of the settings; nothing goes back to what the service's file or the host's settings say.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Setting {
-    /// The service's policy.
-    Policy(Option<PolicySpec>),
-    /// The service's bounds.
-    Bounds(Option<Bounds>),
+pub enum Setting<'a> {
+    /// The policy of the service of that name.
+    Policy(&'a str, Option<PolicySpec>),
+    /// The bounds of the service of that name.
+    Bounds(&'a str, Option<Bounds>),
     /// How HAProxy learns of members, for the whole host.
     Membership(Option<Membership>),
 }
 
-impl Setting {
+impl Setting<'_> {
     /// Where the API has it.
-    pub(crate) fn path(&self, service: &str) -> String {
+    pub(crate) fn path(&self) -> String {
         match self {
-            Self::Policy(_) => format!("/v1/services/{service}/policy"),
-            Self::Bounds(_) => format!("/v1/services/{service}/bounds"),
+            Self::Policy(service, _) => format!("/v1/services/{service}/policy"),
+            Self::Bounds(service, _) => format!("/v1/services/{service}/bounds"),
             Self::Membership(_) => "/v1/membership".to_owned(),
         }
     }
@@ -29,8 +29,8 @@ impl Setting {
     /// What the API is told, as JSON; nothing takes it back.
     pub(crate) fn body(&self) -> Option<Value> {
         match self {
-            Self::Policy(policy) => policy.as_ref().map(|policy| json!(policy)),
-            Self::Bounds(bounds) => bounds.map(|bounds| json!(bounds)),
+            Self::Policy(_, policy) => policy.as_ref().map(|policy| json!(policy)),
+            Self::Bounds(_, bounds) => bounds.map(|bounds| json!(bounds)),
             Self::Membership(way) => way.map(|way| json!({ "membership": way })),
         }
     }

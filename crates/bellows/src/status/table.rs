@@ -14,8 +14,11 @@ pub(crate) fn render(view: &View) -> String {
         let _ = writeln!(text, "This is what LXC runs, since {error}.");
     }
     if let Some(MembershipStatus { set: Some(way), .. }) = view.membership {
-        let _ =
-            writeln!(text, "The way of membership was set to {way}, whatever bellows.toml says.");
+        let _ = writeln!(
+            text,
+            "The way of membership was set to {way}; `./just membership default` goes back to what \
+             bellows.toml says."
+        );
     }
     if !view.services.is_empty() {
         text.push('\n');
@@ -191,7 +194,7 @@ mod tests {
         PROGRAM  STATE    PROCESS
         haproxy  running  4321
         scaler   stopped  -
-        The way of membership was set to reload, whatever bellows.toml says.
+        The way of membership was set to reload; `./just membership default` goes back to what bellows.toml says.
 
         SERVICE       ROUTE    BOUNDS      POLICY                                    OFFERED  LAST DECISION
         object-store  /        2..4 (set)  hpa (set; the file says target_tracking)  123.4/s  3 ready (OfferedLoad, AtMax), 3 s ago

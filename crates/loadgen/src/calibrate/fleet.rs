@@ -91,15 +91,14 @@ impl Fleet {
     /// Gives the service its bounds back.
     pub(super) async fn restore(&self) -> Result<(), CalibrateError> {
         self.set(self.before).await.map_err(|source| CalibrateError::Restore {
-            command: self.scaler.command(self.service.as_str(), &Setting::Bounds(self.before)),
+            command: self.scaler.command(&Setting::Bounds(self.service.as_str(), self.before)),
             source: Box::new(source),
         })
     }
 
     async fn set(&self, bounds: Option<Bounds>) -> Result<(), ScalerError> {
-        let setting = Setting::Bounds(bounds);
-        let service = self.service.as_str();
-        self.scaler.patiently(async |scaler| scaler.set(service, &setting).await).await
+        let setting = Setting::Bounds(self.service.as_str(), bounds);
+        self.scaler.patiently(async |scaler| scaler.set(&setting).await).await
     }
 
     /// What was timed so far.
