@@ -9,11 +9,9 @@ use host::lxc::{ContainerState, names};
 use host::records::{Deployed, Records};
 use host::settings::Settings;
 use host::units::UnitStatus;
-use policy::bounds::Bounds;
 use policy::decision::Decision;
 use policy::fleet::Phase;
 use policy::names::{InstanceName, Slot};
-use policy::spec::PolicySpec;
 use policy::status::{HostStatus, InstanceStatus, MembershipStatus, ServiceStatus};
 use policy::tick::Tick;
 use scaler_client::{Scaler, ScalerError};
@@ -87,31 +85,19 @@ fn program(running: programs::Running) -> Program {
 /// A service as the scaler tells, beside what its file says where an operator set something else.
 fn service(status: &ServiceStatus, deployed: &[Deployed]) -> Service {
     let file = deployed.iter().map(|deployed| &deployed.spec).find(|s| s.name == status.name);
-    let policy_of_file = || Set { file_says: file.map(|file| policy_text(status, &file.policy)) };
-    let range = |bounds: Bounds| format!("{}..{}", bounds.min(), bounds.max());
-    let bounds_of_file = || Set { file_says: file.map(|file| range(file.bounds)) };
+    let policy_of_file = || Set { file_says: file.map(|file| file.policy.clone()) };
+    let bounds_of_file = || Set { file_says: file.map(|file| file.bounds) };
     Service {
         policy_set: status.set.policy.is_some().then(policy_of_file),
         bounds_set: status.set.bounds.is_some().then(bounds_of_file),
         name: status.name.to_string(),
         route: status.route.clone(),
         policy: status.policy.clone(),
+        policy_spec: status.policy_spec.clone(),
         min: status.bounds.min(),
         max: status.bounds.max(),
         offered_rps: status.tick.as_ref().and_then(|tick| tick.observation.offered_rps),
         decision: status.tick.as_ref().map(decided),
-    }
-}
-
-/// The policy of a service's file, as people tell it from the one in force.
-fn policy_text(status: &ServiceStatus, of_file: &PolicySpec) -> String {
-    let name = of_file.to_string();
-    if *of_file == status.policy_spec {
-        "the same".to_owned()
-    } else if name == status.policy {
-        "other figures".to_owned()
-    } else {
-        name
     }
 }
 

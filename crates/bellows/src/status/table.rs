@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use policy::bounds::Bounds;
+use policy::spec::PolicySpec;
 use policy::status::MembershipStatus;
 
 use super::view::{Decided, Instance, Program, Service, Set, Source, View};
@@ -48,8 +50,10 @@ fn services(services: &[Service], now_ms: u64) -> String {
         vec![
             service.name.clone(),
             service.route.clone(),
-            marked(format!("{}..{}", service.min, service.max), service.bounds_set.as_ref()),
-            marked(service.policy.clone(), service.policy_set.as_ref()),
+            marked(format!("{}..{}", service.min, service.max), service.bounds_set.as_ref(), range),
+            marked(service.policy.clone(), service.policy_set.as_ref(), |said| {
+                policy_said(service, said)
+            }),
             service.offered_rps.map_or_else(|| "-".to_owned(), |rps| format!("{rps:.1}/s")),
             service.decision.as_ref().map_or_else(|| "-".to_owned(), |d| decision(d, now_ms)),
         ]
@@ -58,11 +62,29 @@ fn services(services: &[Service], now_ms: u64) -> String {
 }
 
 /// What is in force, with a mark where an operator set it.
-fn marked(value: String, set: Option<&Set>) -> String {
+fn marked<T>(value: String, set: Option<&Set<T>>, text: impl Fn(&T) -> String) -> String {
     match set {
         None => value,
         Some(Set { file_says: None }) => format!("{value} (set)"),
-        Some(Set { file_says: Some(said) }) => format!("{value} (set; the file says {said})"),
+        Some(Set { file_says: Some(said) }) => {
+            format!("{value} (set; the file says {})", text(said))
+        }
+    }
+}
+
+fn range(bounds: &Bounds) -> String {
+    format!("{}..{}", bounds.min(), bounds.max())
+}
+
+/// The policy of a service's file, as people tell it from the one in force.
+fn policy_said(service: &Service, said: &PolicySpec) -> String {
+    let name = said.to_string();
+    if *said == service.policy_spec {
+        "the same".to_owned()
+    } else if name == service.policy {
+        "other figures".to_owned()
+    } else {
+        name
     }
 }
 
@@ -128,6 +150,8 @@ mod tests {
 
     use policy::decision::Reason;
     use policy::names::Slot;
+    use policy::policies::hpa::Hpa;
+    use policy::policies::{Kind, Policy};
     use policy::status::Membership;
 
     use super::*;
@@ -157,6 +181,22 @@ mod tests {
         }
     }
 
+    /// A service as it is when nothing was set and nothing happened.
+    fn service(name: &str, policy: Kind) -> Service {
+        Service {
+            name: name.to_owned(),
+            route: "/".to_owned(),
+            policy: policy.name().to_owned(),
+            policy_spec: policy.into(),
+            min: 1,
+            max: 2,
+            policy_set: None,
+            bounds_set: None,
+            offered_rps: None,
+            decision: None,
+        }
+    }
+
     #[test]
     fn services_show_their_bounds_load_and_last_decision() {
         let mut view = view(Source::Scaler);
@@ -164,31 +204,19 @@ mod tests {
         view.membership = Some(MembershipStatus { membership, set: Some(membership) });
         view.services = vec![
             Service {
-                name: "object-store".to_owned(),
-                route: "/".to_owned(),
-                policy: "hpa".to_owned(),
                 min: 2,
                 max: 4,
-                policy_set: Some(Set { file_says: Some("target_tracking".to_owned()) }),
-                bounds_set: Some(Set { file_says: None }),
+                policy_set: Some(Set { file_says: Some(Kind::TargetTracking.into()) }),
+                bounds_set: Some(Set { file_says: Some(Bounds::new(1, 10).unwrap()) }),
                 offered_rps: Some(123.44),
                 decision: Some(Decided {
                     at_ms: 999_997_000,
                     ready: Some(3),
                     reasons: vec![Reason::OfferedLoad, Reason::AtMax],
                 }),
+                ..service("object-store", Kind::Hpa)
             },
-            Service {
-                name: "matmul".to_owned(),
-                route: "/matmul".to_owned(),
-                policy: "target_tracking".to_owned(),
-                min: 1,
-                max: 2,
-                policy_set: None,
-                bounds_set: None,
-                offered_rps: None,
-                decision: None,
-            },
+            Service { route: "/matmul".to_owned(), ..service("matmul", Kind::TargetTracking) },
         ];
         insta::assert_snapshot!(render(&view), @r"
         PROGRAM  STATE    PROCESS
@@ -196,14 +224,28 @@ mod tests {
         scaler   stopped  -
         The way of membership was set to reload; `./just membership default` goes back to what bellows.toml says.
 
-        SERVICE       ROUTE    BOUNDS      POLICY                                    OFFERED  LAST DECISION
-        object-store  /        2..4 (set)  hpa (set; the file says target_tracking)  123.4/s  3 ready (OfferedLoad, AtMax), 3 s ago
-        matmul        /matmul  1..2        target_tracking                           -        -
+        SERVICE       ROUTE    BOUNDS                           POLICY                                    OFFERED  LAST DECISION
+        object-store  /        2..4 (set; the file says 1..10)  hpa (set; the file says target_tracking)  123.4/s  3 ready (OfferedLoad, AtMax), 3 s ago
+        matmul        /matmul  1..2                             target_tracking                           -        -
 
         INSTANCE                PHASE     SLOT  ADDRESS      AGE
         bw-object-store-1-m1x   ready     1     10.117.0.2   12 s
         bw-object-store-17-m1x  starting  17    10.117.0.18  1 h 6 min
         ");
+    }
+
+    #[test]
+    fn the_policy_of_the_file_is_told_from_the_one_that_was_set() {
+        let quick = PolicySpec::new(vec![Policy::Hpa(Hpa { sync_ms: 100, ..Hpa::default() })]);
+        let mut service = service("store", Kind::Hpa);
+        let mut cell = |file_says| {
+            service.policy_set = Some(Set { file_says });
+            services(std::slice::from_ref(&service), 0)
+        };
+        assert!(cell(Some(Kind::Hpa.into())).contains("hpa (set; the file says the same)"));
+        assert!(cell(quick.ok()).contains("hpa (set; the file says other figures)"));
+        assert!(cell(Some(Kind::React.into())).contains("hpa (set; the file says react)"));
+        assert!(cell(None).contains("hpa (set)"));
     }
 
     #[test]

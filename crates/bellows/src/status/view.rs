@@ -2,8 +2,10 @@
 
 use std::net::Ipv4Addr;
 
+use policy::bounds::Bounds;
 use policy::decision::Reason;
 use policy::names::Slot;
+use policy::spec::PolicySpec;
 use policy::status::MembershipStatus;
 use serde::Serialize;
 
@@ -52,13 +54,16 @@ pub(crate) struct Program {
 pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) route: String,
+    /// The policy's name.
     pub(crate) policy: String,
+    /// The policy with its figures.
+    pub(crate) policy_spec: PolicySpec,
     pub(crate) min: u32,
     pub(crate) max: u32,
     /// The policy of its file, where an operator set another one.
-    pub(crate) policy_set: Option<Set>,
+    pub(crate) policy_set: Option<Set<PolicySpec>>,
     /// The bounds of its file, where an operator set others.
-    pub(crate) bounds_set: Option<Set>,
+    pub(crate) bounds_set: Option<Set<Bounds>>,
     /// Requests per second that clients ask for; `None` when not known.
     pub(crate) offered_rps: Option<f64>,
     pub(crate) decision: Option<Decided>,
@@ -66,9 +71,9 @@ pub(crate) struct Service {
 
 /// The mark of what an operator set while the service runs.
 #[derive(Debug, Serialize)]
-pub(crate) struct Set {
-    /// What would hold else, for people; `None` when the file cannot be read.
-    pub(crate) file_says: Option<String>,
+pub(crate) struct Set<T> {
+    /// What would hold else; `None` when the file cannot be read.
+    pub(crate) file_says: Option<T>,
 }
 
 /// What the scaler decided last for a service.
