@@ -1,5 +1,6 @@
-//! What the command lines share: words such as `policy=hpa` of the laboratory, and the policy that
-//! such a word means.
+//! What the command lines share: words such as `policy=hpa` of the laboratory, the policy that such a
+//! word means, and how results and progress are told.
 
 pub mod policies;
+pub mod terminal;
 pub mod words;

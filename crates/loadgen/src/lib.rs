@@ -9,6 +9,9 @@
 //! more of them under settings that are put back afterwards, and [`calibrate()`] finds out by many
 //! short loads how much a service serves.
 
+// They panic where nobody reads, before settings are put back: see `command_line::terminal`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod alarms;
 mod calibrate;
 mod client;

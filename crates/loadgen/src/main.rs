@@ -1,5 +1,7 @@
 //! The load generator's command line.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use command_line::policies::Choice;
-use command_line::words;
+use command_line::{terminal, words};
 use loadgen::{
     CalibrateError, CalibrateOptions, Experiment, ExperimentError, Interrupt, LoadedScenario,
     MAX_REPETITIONS, Memberships, RunError, RunOptions, RunReport, Scaler, Target,
@@ -272,19 +274,19 @@ fn execute(work: Work) -> anyhow::Result<u8> {
             }
             Work::Experiment(experiment) => {
                 let report = loadgen::experiment(experiment, interrupt, show).await?;
-                print!("{}", report.tables);
+                terminal::print(&report.tables);
                 match &report.folder {
                     Some(folder) if !report.tables.is_empty() => {
-                        println!("\nresults    {}", folder.display());
+                        terminal::print(format_args!("\nresults    {}\n", folder.display()));
                     }
                     Some(_) => {}
-                    None => eprintln!("interrupted before the first run"),
+                    None => terminal::note("interrupted before the first run"),
                 }
                 Ok(report.exit_code())
             }
             Work::Calibrate(options) => {
                 let report = loadgen::calibrate(options, interrupt).await?;
-                println!("{}results    {}", report.text(), report.folder.display());
+                results(&report.text(), &report.folder);
                 let code = report.exit_code();
                 report.failure.map_or(Ok(code), |error| Err(error.into()))
             }
@@ -293,7 +295,12 @@ fn execute(work: Work) -> anyhow::Result<u8> {
 }
 
 fn show(report: &RunReport) {
-    println!("{}results    {}", report.text(), report.folder.display());
+    results(&report.text(), &report.folder);
+}
+
+/// Figures, and where they and more are.
+fn results(text: &str, folder: &Path) {
+    terminal::print(format_args!("{text}results    {}\n", folder.display()));
 }
 
 fn is_bad_input(error: &anyhow::Error) -> bool {
@@ -303,6 +310,6 @@ fn is_bad_input(error: &anyhow::Error) -> bool {
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
-    eprintln!("error: {error:#}");
+    terminal::note(format_args!("error: {error:#}"));
     ExitCode::from(code)
 }

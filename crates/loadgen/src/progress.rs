@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use command_line::terminal;
 use indicatif::{ProgressBar, ProgressStyle};
 use report::summary::Requests;
 
@@ -53,9 +54,12 @@ impl Progress {
         } else {
             match length {
                 Length::Time(time) => {
-                    eprintln!("{stage}: up to {:.0} s", time.as_secs_f64().ceil());
+                    let seconds = time.as_secs_f64().ceil();
+                    terminal::note(format_args!("{stage}: up to {seconds:.0} s"));
                 }
-                Length::Requests(requests) => eprintln!("{stage}: {requests} requests"),
+                Length::Requests(requests) => {
+                    terminal::note(format_args!("{stage}: {requests} requests"));
+                }
             }
             self.next_line += LINE_INTERVAL;
         }
@@ -74,15 +78,17 @@ impl Progress {
             bar.set_message(message);
         } else if Instant::now() >= self.next_line {
             self.next_line += LINE_INTERVAL;
-            eprintln!("{} {:>4} s: {message}", self.stage, elapsed.as_secs());
+            let (stage, seconds) = (self.stage, elapsed.as_secs());
+            terminal::note(format_args!("{stage} {seconds:>4} s: {message}"));
         }
     }
 
     /// Something that the person should know, above the bar.
     pub(crate) fn warn(&self, text: &str) {
+        let warn = || terminal::note(format_args!("warning: {text}"));
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("warning: {text}")),
-            None => eprintln!("warning: {text}"),
+            Some(bar) => bar.suspend(warn),
+            None => warn(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod trial;
 
 use std::path::{Path, PathBuf};
 
+use command_line::terminal;
 use policy::bounds::Bounds;
 use policy::spec::ServiceSpec;
 use report::Calibration;
@@ -110,7 +111,7 @@ pub async fn calibrate(
     let cleaned = session.clean_up().await;
     if let (Err(_), Err(error)) = (&measured, &cleaned) {
         // What came first is the reason to tell, but this is left to be done.
-        eprintln!("warning: {error}");
+        terminal::note(format_args!("warning: {error}"));
     }
     let calibration = session.finish(measured.is_ok());
     if calibration.trials.is_empty()

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use command_line::terminal;
 use policy::spec::ServiceSpec;
 use report::Calibration;
 use report::calibration::{
@@ -87,7 +88,7 @@ impl Session {
     /// All of it.
     pub(super) async fn measure(&mut self) -> Result<(), Halt> {
         let sizes = sizes(self.calibration.instances);
-        eprintln!("{}", text::announcement(&self.calibration.service, &sizes));
+        terminal::note(text::announcement(&self.calibration.service, &sizes));
         // A host without slots for the largest fleet says so now, not minutes later.
         self.fleet.allow(self.calibration.instances).await?;
         self.fleet.hold(1).await?;
@@ -138,7 +139,7 @@ impl Session {
     /// How long a request takes that waits for no other.
     async fn idle_service(&mut self) -> Result<(), Halt> {
         let trial = self.bench.trial(1, IDLE_SHARE * self.rate_of_one()).await?;
-        eprintln!("{}", text::trial(&trial));
+        terminal::note(text::trial(&trial));
         if trial.verdict == Verdict::Met {
             let ms = Percentiles { p50: trial.latency_ms.p50, p99: trial.latency_ms.p99 };
             self.service = Times { count: trial.requests.ok, ms };
@@ -158,7 +159,7 @@ impl Session {
                 Step::Found(found) => break found,
                 Step::Try(rate_rps) => {
                     let trial = self.bench.trial(instances, rate_rps).await?;
-                    eprintln!("{}", text::trial(&trial));
+                    terminal::note(text::trial(&trial));
                     search.heard(trial.verdict);
                     self.calibration.trials.push(trial);
                 }
@@ -170,7 +171,7 @@ impl Session {
             missed_rps: found.missed,
             limited_by: found.limited_by,
         };
-        eprintln!("{}", text::point(&point));
+        terminal::note(text::point(&point));
         self.calibration.points.push(point);
         // Without the rate of one instance there is no curve, whatever the other fleets serve.
         match found.limited_by {
@@ -186,7 +187,8 @@ impl Session {
     async fn launches(&mut self) -> Result<(), Halt> {
         let fleets = round(self.spec.bounds.max());
         let in_a_round = fleets.last().map_or(1, |largest| largest - 1);
-        eprintln!("launching {} instances and stopping them", rounds(in_a_round) * in_a_round);
+        let launches = rounds(in_a_round) * in_a_round;
+        terminal::note(format_args!("launching {launches} instances and stopping them"));
         self.fleet.hold(1).await?;
         for _ in 0..rounds(in_a_round) {
             for instances in &fleets {

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use command_line::terminal;
 use policy::status::{ServiceOverrides, ServiceStatus};
 use scaler_client::{Scaler, ScalerError};
 
@@ -58,7 +59,8 @@ pub(crate) async fn wait(
             }
             if Instant::now() >= next_line {
                 next_line = Instant::now() + LINE_INTERVAL;
-                eprintln!("waiting until {service} is at rest: {}", seen(&status, settings));
+                let seen = seen(&status, settings);
+                terminal::note(format_args!("waiting until {service} is at rest: {seen}"));
             }
         } else if at_rest_since.get_or_insert_with(Instant::now).elapsed() >= RESTED_FOR {
             return Ok(true);

@@ -2,10 +2,6 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Duration;
-
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use crate::support::{Conduct, Store};
 
@@ -86,24 +82,4 @@ fn bad_input_is_exit_code_2_and_names_what_is_wrong() {
         assert!(said(&output).contains(message), "{arguments:?}: {}", said(&output));
         assert!(!folder.path().join("results").exists());
     }
-}
-
-#[test]
-fn ctrl_c_ends_a_run_in_order() {
-    let (store, folder) = (Store::start(|_| Conduct::Good), tempfile::tempdir().unwrap());
-    let long = SCENARIO.replace("duration_s = 5", "duration_s = 600");
-    std::fs::write(folder.path().join("short.toml"), long).unwrap();
-    let program = Command::new(env!("CARGO_BIN_EXE_loadgen"))
-        .args(["run", "short.toml", "--target", &store.url()])
-        .current_dir(folder.path())
-        .spawn();
-    let mut program = program.unwrap();
-    while store.count("GET") < 20 {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    kill(Pid::from_raw(program.id().try_into().unwrap()), Signal::SIGINT).unwrap();
-    assert_eq!(program.wait().unwrap().code(), Some(130));
-    let summary = std::fs::read_to_string(folder.path().join("results/latest/summary.json"));
-    assert!(summary.unwrap().contains("\"interrupted\": true"));
-    assert_eq!(store.objects(), 0);
 }

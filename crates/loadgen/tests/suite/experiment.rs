@@ -5,11 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::{Path as UrlPath, State};
-use axum::http::{Method, StatusCode};
-use axum::routing::{any, get};
-use axum::{Json, Router};
 use command_line::policies::Choice;
 use loadgen::{
     Ending, Experiment, ExperimentError, ExperimentReport, Interrupt, LoadedScenario, Memberships,
@@ -19,8 +14,8 @@ use policy::status::Membership;
 use report::figures::Assumptions;
 use report::repetitions::Repetitions;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
+use crate::fake_scaler::Fake;
 use crate::support::{Conduct, Store};
 
 const SCENARIO: &str = r#"
@@ -36,115 +31,6 @@ rate = 100
 [keys]
 count = 3
 "#;
-
-/// A scaler that takes every setting. It answers until it is told to end.
-struct Fake {
-    url: String,
-    state: Arc<Mutex<Settings>>,
-    end: Option<oneshot::Sender<()>>,
-}
-
-struct Settings {
-    bounds: Value,
-    policy: Value,
-    membership: Value,
-    ready: u32,
-    /// Every change, in order.
-    log: Vec<String>,
-}
-
-type Shared = State<Arc<Mutex<Settings>>>;
-
-impl Fake {
-    fn start() -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(Settings {
-            bounds: json!({"min": 1, "max": 4}),
-            policy: Value::Null,
-            membership: Value::Null,
-            ready: 1,
-            log: Vec::new(),
-        }));
-        let router = Router::new()
-            .route("/v1/services/object-store", get(service))
-            .route("/v1/services/object-store/{setting}", any(of_service))
-            .route("/v1/membership", any(membership))
-            .route("/v1/ticks", get(|| async { Json(json!({"ticks": [], "next": 0})) }))
-            .with_state(Arc::clone(&state));
-        let (end, ended) = oneshot::channel::<()>();
-        std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                tokio::select! {
-                    served = axum::serve(listener, router) => served.unwrap(),
-                    _ = ended => {}
-                }
-            });
-        });
-        Self { url, state, end: Some(end) }
-    }
-
-    fn log(&self) -> Vec<String> {
-        self.state.lock().unwrap().log.clone()
-    }
-
-    fn set(&self) -> [Value; 3] {
-        let settings = self.state.lock().unwrap();
-        [settings.bounds.clone(), settings.policy.clone(), settings.membership.clone()]
-    }
-}
-
-fn status(settings: &Settings) -> Value {
-    let own = json!({"kind": "target_tracking", "target_percent": 80});
-    let policy = if settings.policy.is_null() { &own } else { &settings.policy };
-    let bounds =
-        if settings.bounds.is_null() { &json!({"min": 1, "max": 10}) } else { &settings.bounds };
-    json!({"name": "object-store", "route": "/", "bounds": bounds, "policy": policy["kind"],
-           "policy_spec": policy, "set": {"bounds": settings.bounds, "policy": settings.policy},
-           "phases": {"starting": 0, "ready": settings.ready, "warm": 0, "draining": 0, "failed": 0},
-           "instances": [], "tick": null})
-}
-
-async fn service(State(state): Shared) -> Json<Value> {
-    Json(status(&state.lock().unwrap()))
-}
-
-async fn of_service(
-    State(state): Shared,
-    UrlPath(setting): UrlPath<String>,
-    method: Method,
-    body: Bytes,
-) -> (StatusCode, Json<Value>) {
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let mut settings = state.lock().unwrap();
-    settings.log.push(format!("{method} {setting}"));
-    if body["kind"] == "queue_depth" {
-        let error = json!({"error": {"code": "bad_policy", "message": "It does not fit."}});
-        return (StatusCode::UNPROCESSABLE_ENTITY, Json(error));
-    }
-    match setting.as_str() {
-        "policy" => settings.policy = body,
-        "bounds" => settings.bounds = body,
-        _ => return (StatusCode::NOT_FOUND, Json(Value::Null)),
-    }
-    (StatusCode::OK, Json(status(&settings)))
-}
-
-async fn membership(State(state): Shared, method: Method, body: Bytes) -> Json<Value> {
-    let mut settings = state.lock().unwrap();
-    if method != Method::GET {
-        settings.log.push(format!("{method} membership"));
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        settings.membership = body["membership"].clone();
-    }
-    let set = settings.membership.clone();
-    let in_force = if set.is_null() { json!("runtime") } else { set.clone() };
-    Json(json!({"membership": in_force, "set": set}))
-}
 
 fn experiment(store: &Store, scaler: &Fake, folder: &Path, policy: &str) -> Experiment {
     let file = folder.join("short.toml");
