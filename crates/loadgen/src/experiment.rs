@@ -225,7 +225,10 @@ impl Course<'_> {
             results: results.clone(),
         };
         let name = self.experiment.folder(base, way, Some(number));
-        Ok(Some(run::run_as(&name, options, self.interrupt.clone()).await?))
+        match run::run_as(&name, options, self.interrupt.clone()).await {
+            Err(RunError::Interrupted) => Ok(None),
+            report => Ok(Some(report?)),
+        }
     }
 }
 

@@ -1,8 +1,10 @@
-//! Ctrl-C and SIGTERM: the first one ends a run in order, the second one at once.
+//! Ctrl-C, SIGTERM and the end of the terminal: the first one ends a run in order, a second Ctrl-C or
+//! SIGTERM at once.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
-use tokio::signal::unix::{SignalKind, signal};
+use command_line::terminal;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// The exit code of a program that was interrupted, by convention 128 and the number of SIGINT.
@@ -15,21 +17,27 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Listens for Ctrl-C and SIGTERM.
+    /// Listens for Ctrl-C, SIGTERM and SIGHUP.
     ///
     /// # Errors
     /// When the system does not let the process handle signals.
     pub fn listen() -> io::Result<Self> {
         let (mut ctrl_c, mut term) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut hang_up =
+            if outlives_terminal() { None } else { Some(signal(SignalKind::hangup())?) };
         let (sender, requested) = watch::channel(false);
         tokio::spawn(async move {
             loop {
-                tokio::select! {
-                    _ = ctrl_c.recv() => {}
-                    _ = term.recv() => {}
-                }
-                if sender.send_replace(true) {
+                // A terminal that ends may say so twice, itself and through the shell.
+                let is_person = tokio::select! {
+                    _ = ctrl_c.recv() => true,
+                    _ = term.recv() => true,
+                    () = next(&mut hang_up) => false,
+                };
+                if !sender.send_replace(true) {
+                    announce();
+                } else if is_person {
                     std::process::exit(EXIT_CODE.into());
                 }
             }
@@ -55,4 +63,32 @@ impl Interrupt {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// Waits for the next signal, where it is listened for.
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the program was started to go on without its terminal, as by `nohup`: SIGHUP, the first
+/// of all signals, is among those that it ignores.
+fn outlives_terminal() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 == 1)
+}
+
+fn announce() {
+    // The terminal shows ^C, or a bar, where the cursor is.
+    let start = if io::stderr().is_terminal() { "\n" } else { "" };
+    terminal::note(format_args!(
+        "{start}interrupted: ending in order; once more ends at once and leaves policy and bounds as \
+         they are"
+    ));
 }

@@ -11,8 +11,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use command_line::policies::Choice;
 use command_line::{terminal, words};
 use loadgen::{
-    CalibrateError, CalibrateOptions, Experiment, ExperimentError, Interrupt, LoadedScenario,
-    MAX_REPETITIONS, Memberships, RunError, RunOptions, RunReport, Scaler, Target,
+    CalibrateError, CalibrateOptions, Ending, Experiment, ExperimentError, Interrupt,
+    LoadedScenario, MAX_REPETITIONS, Memberships, RunError, RunOptions, RunReport, Scaler, Target,
 };
 use policy::spec::ServiceSpec;
 use policy::status::Membership;
@@ -176,7 +176,7 @@ fn main() -> ExitCode {
     };
     match execute(work) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => fail(&error, if is_bad_input(&error) { 2 } else { 1 }),
+        Err(error) => fail(&error, exit_code(&error)),
     }
 }
 
@@ -303,10 +303,14 @@ fn results(text: &str, folder: &Path) {
     terminal::print(format_args!("{text}results    {}\n", folder.display()));
 }
 
-fn is_bad_input(error: &anyhow::Error) -> bool {
-    error.downcast_ref().is_some_and(RunError::is_bad_input)
+fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(RunError::Interrupted) = error.downcast_ref() {
+        return Ending::Interrupted.exit_code();
+    }
+    let is_bad_input = error.downcast_ref().is_some_and(RunError::is_bad_input)
         || error.downcast_ref().is_some_and(ExperimentError::is_bad_input)
-        || error.downcast_ref().is_some_and(CalibrateError::is_bad_input)
+        || error.downcast_ref().is_some_and(CalibrateError::is_bad_input);
+    if is_bad_input { 2 } else { 1 }
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {

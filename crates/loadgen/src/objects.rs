@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
-use workload::{KeyIndex, Operation, OperationSource};
+use workload::{KeyIndex, Operation, OperationSource, Scenario};
 
 use crate::client::Client;
+use crate::interrupt::Interrupt;
 use crate::outcome::Failure;
 
 /// So many of these requests are in flight at most.
@@ -35,48 +36,63 @@ pub struct ObjectsError {
     failure: Failure,
 }
 
-/// How long storing or removing so many takes when nothing is tried twice.
-pub(crate) fn expected(keys: u32, load_rps: f64) -> Duration {
-    apart(load_rps) * keys
-}
-
-/// Stores an object under every key, at a share of `load_rps`, the rate with which the load begins:
+/// The objects of one run, stored and removed at a share of the rate with which its load begins:
 /// the fleet is left as small as the beginning of the load needs it.
-pub(crate) async fn store(
-    client: &Arc<Client>,
-    keys: u32,
-    mut sizes: OperationSource,
-    load_rps: f64,
-) -> Result<(), ObjectsError> {
-    let puts = (0..keys).map(|k| Operation::Put { key: KeyIndex(k), bytes: sizes.size() });
-    each(client, puts, load_rps).await.map_err(|(key, failure)| ObjectsError {
-        key: key.0,
-        done: "stored",
-        failure,
-    })
+#[derive(Debug)]
+pub(crate) struct Objects {
+    /// So many keys, from the first one on, may have an object.
+    stored: u32,
+    /// The time from one request to the next.
+    apart: Duration,
 }
 
-/// Removes what the run stored.
-pub(crate) async fn remove(
-    client: &Arc<Client>,
-    keys: u32,
-    load_rps: f64,
-) -> Result<(), ObjectsError> {
-    let deletes = (0..keys).map(|k| Operation::Delete(KeyIndex(k)));
-    each(client, deletes, load_rps).await.map_err(|(key, failure)| ObjectsError {
-        key: key.0,
-        done: "removed",
-        failure,
-    })
+impl Objects {
+    /// None yet, for a load that begins with so many requests per second.
+    pub(crate) fn new(load_rps: f64) -> Self {
+        let rate = (SHARE * load_rps).clamp(*RATE.start(), *RATE.end());
+        Self { stored: 0, apart: Duration::from_secs_f64(1.0 / rate) }
+    }
+
+    /// How long storing or removing so many takes when nothing is tried twice.
+    pub(crate) fn expected(&self, keys: u32) -> Duration {
+        self.apart * keys
+    }
+
+    /// Stores an object under every key of the scenario. False when an interrupt came first: some
+    /// are there, and are to be removed.
+    pub(crate) async fn store(
+        &mut self,
+        client: &Arc<Client>,
+        scenario: &Scenario,
+        interrupt: &mut Interrupt,
+    ) -> Result<bool, ObjectsError> {
+        let Self { stored, apart } = self;
+        let mut sizes = OperationSource::new(scenario);
+        let puts = (0..scenario.keys.count).map(|k| {
+            *stored = k + 1;
+            Operation::Put { key: KeyIndex(k), bytes: sizes.size() }
+        });
+        let all = tokio::select! {
+            all = each(client, puts, *apart) => all,
+            () = interrupt.requested() => return Ok(false),
+        };
+        all.map(|()| true).map_err(|failed| failed.error("stored"))
+    }
+
+    /// Removes those that were stored.
+    pub(crate) async fn remove(&self, client: &Arc<Client>) -> Result<(), ObjectsError> {
+        let deletes = (0..self.stored).map(|k| Operation::Delete(KeyIndex(k)));
+        each(client, deletes, self.apart).await.map_err(|failed| failed.error("removed"))
+    }
 }
 
 /// Carries out operations at a bounded rate; the first that fails for good ends it.
 async fn each(
     client: &Arc<Client>,
     operations: impl Iterator<Item = Operation>,
-    load_rps: f64,
-) -> Result<(), (KeyIndex, Failure)> {
-    let mut turns = tokio::time::interval(apart(load_rps));
+    apart: Duration,
+) -> Tried {
+    let mut turns = tokio::time::interval(apart);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut tasks = JoinSet::new();
     for operation in operations {
@@ -92,7 +108,19 @@ async fn each(
     Ok(())
 }
 
-type Tried = Result<(), (KeyIndex, Failure)>;
+type Tried = Result<(), Failed>;
+
+/// An operation that was tried often enough.
+struct Failed {
+    key: KeyIndex,
+    failure: Failure,
+}
+
+impl Failed {
+    fn error(self, done: &'static str) -> ObjectsError {
+        ObjectsError { key: self.key.0, done, failure: self.failure }
+    }
+}
 
 fn ended(task: Option<Result<Tried, tokio::task::JoinError>>) -> Tried {
     // Nobody cancels these tasks, so one that did not end has panicked.
@@ -107,15 +135,10 @@ async fn persist(client: Arc<Client>, operation: Operation) -> Tried {
     for attempt in 1.. {
         match client.carry_out(operation, Instant::now() + TIMEOUT).await.result {
             Ok(()) => break,
-            Err(failure) if attempt == ATTEMPTS => return Err((key, failure)),
+            Err(failure) if attempt == ATTEMPTS => return Err(Failed { key, failure }),
             Err(_) => tokio::time::sleep(pause).await,
         }
         pause *= 2;
     }
     Ok(())
-}
-
-fn apart(load_rps: f64) -> Duration {
-    let rate = SHARE * load_rps;
-    Duration::from_secs_f64(1.0 / rate.clamp(*RATE.start(), *RATE.end()))
 }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use report::{Recorder, ResultsError, ResultsFolder, Summary, text};
 use scaler_client::{Scaler, ScalerError};
-use workload::OperationSource;
 
 use crate::client::Client;
 use crate::content::RunIdentity;
 use crate::interrupt::Interrupt;
 use crate::load::{LoadError, Measurements};
-use crate::objects::{self, ObjectsError};
+use crate::objects::{Objects, ObjectsError};
 use crate::open_files::{self, OpenFilesError};
 use crate::progress::{Length, Progress};
 use crate::scenario_file::LoadedScenario;
@@ -69,6 +68,9 @@ pub enum RunError {
     /// The scaler is not there.
     #[error(transparent)]
     Scaler(#[from] ScalerError),
+    /// The user ended it before its load.
+    #[error("interrupted before the load: the objects stored so far are removed")]
+    Interrupted,
     /// The objects could not be stored or removed.
     #[error(transparent)]
     Objects(#[from] ObjectsError),
@@ -120,8 +122,8 @@ pub(crate) fn name(loaded: &LoadedScenario) -> String {
 /// writes the results and removes the objects.
 ///
 /// # Errors
-/// A [`RunError`]. One that comes after the load, when the scaler is gone or the objects cannot be
-/// removed, comes after the results have been written.
+/// A [`RunError`]; an interrupt before the load is one. One that comes after the load, when the scaler
+/// is gone or the objects cannot be removed, comes after the results have been written.
 pub async fn run(options: RunOptions, interrupt: Interrupt) -> Result<RunReport, RunError> {
     run_as(&name(&options.scenario), options, interrupt).await
 }
@@ -130,7 +132,7 @@ pub async fn run(options: RunOptions, interrupt: Interrupt) -> Result<RunReport,
 pub(crate) async fn run_as(
     name: &str,
     options: RunOptions,
-    interrupt: Interrupt,
+    mut interrupt: Interrupt,
 ) -> Result<RunReport, RunError> {
     let RunOptions { scenario: loaded, target, scaler, results } = options;
     let LoadedScenario { scenario, offered, .. } = &loaded;
@@ -148,12 +150,16 @@ pub(crate) async fn run_as(
     let mut progress = Progress::new();
     let keys = scenario.keys.count;
     // A rate that nobody knows is taken for the lowest.
-    let rate = offered.first_rps().unwrap_or(0.0);
-    progress.stage("storing", Length::Time(objects::expected(keys, rate)));
-    if let Err(error) = objects::store(&client, keys, OperationSource::new(scenario), rate).await {
-        // What was stored goes, if it can; the error is the reason to tell.
-        let _ = objects::remove(&client, keys, rate).await;
-        return Err(error.into());
+    let mut objects = Objects::new(offered.first_rps().unwrap_or(0.0));
+    progress.stage("storing", Length::Time(objects.expected(keys)));
+    let stored = objects.store(&client, scenario, &mut interrupt).await;
+    if !matches!(stored, Ok(true)) {
+        folder.discard();
+        let removed = objects.remove(&client).await;
+        // Where they could not be stored, that is the reason to tell.
+        stored?;
+        removed?;
+        return Err(RunError::Interrupted);
     }
     let measurements = Measurements::new(Recorder::new(scenario.warm_up, scenario.timeout));
     let mut session = Session {
@@ -165,8 +171,8 @@ pub(crate) async fn run_as(
         progress,
     };
     let report = session.record(scaler, &folder).await;
-    session.progress.stage("removing", Length::Time(objects::expected(keys, rate)));
-    let removed = objects::remove(&client, keys, rate).await;
+    session.progress.stage("removing", Length::Time(objects.expected(keys)));
+    let removed = objects.remove(&client).await;
     let report = report?;
     removed?;
     Ok(report)

@@ -91,6 +91,15 @@ impl ResultsFolder {
         Ok(folder)
     }
 
+    /// Takes the folder of a run that did not begin away again, with those that it was made in;
+    /// what holds something stays.
+    pub fn discard(self) {
+        let own = self.path();
+        let folders = own.ancestors().take_while(|folder| *folder != self.all);
+        // The first that cannot be removed is not empty, and neither are those around it.
+        let _ = folders.map(fs::remove_dir).take_while(Result::is_ok).count();
+    }
+
     /// Writes everything, and lets `latest` point here.
     ///
     /// # Errors

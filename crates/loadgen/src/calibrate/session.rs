@@ -10,7 +10,7 @@ use report::calibration::{
     HostFigures, LimitedBy, OBJECTIVE_OUTSIDE_PERCENT, Point, Times, Verdict,
 };
 use report::summary::{OBJECTIVE_MS, Percentiles};
-use workload::{OperationSource, Scenario};
+use workload::Scenario;
 
 use super::error::{CalibrateError, Halt};
 use super::fleet::Fleet;
@@ -20,7 +20,7 @@ use super::{CalibrateOptions, text};
 use crate::client::Client;
 use crate::content::RunIdentity;
 use crate::interrupt::Interrupt;
-use crate::objects;
+use crate::objects::Objects;
 use crate::open_files;
 use crate::serving::WallMicros;
 
@@ -44,8 +44,7 @@ pub(super) struct Session {
     calibration: Calibration,
     /// A request that finds an idle service.
     service: Times,
-    /// Objects may have been stored.
-    has_objects: bool,
+    objects: Objects,
 }
 
 impl Session {
@@ -82,7 +81,8 @@ impl Session {
             cpu: trial::CpuTime::default(),
             count: 0,
         };
-        Ok(Self { spec, fleet, bench, calibration, service: Times::default(), has_objects: false })
+        let objects = Objects::new(spec.capacity.requests_per_second);
+        Ok(Self { spec, fleet, bench, calibration, service: Times::default(), objects })
     }
 
     /// All of it.
@@ -104,12 +104,8 @@ impl Session {
     /// Gives the service its bounds back and removes the objects, also after a failure.
     pub(super) async fn clean_up(&mut self) -> Result<(), CalibrateError> {
         let restored = self.fleet.restore().await;
-        if self.has_objects {
-            let keys = self.bench.requests.keys.count;
-            let removed = objects::remove(&self.bench.client, keys, self.rate_of_one()).await;
-            return restored.and(removed.map_err(Into::into));
-        }
-        restored
+        let removed = self.objects.remove(&self.bench.client).await;
+        restored.and(removed.map_err(Into::into))
     }
 
     /// What was measured. It is complete when `all` of it was, and the curve begins at 1.
@@ -126,14 +122,9 @@ impl Session {
     }
 
     async fn store(&mut self) -> Result<(), Halt> {
-        self.has_objects = true;
-        let (keys, sizes) =
-            (self.bench.requests.keys.count, OperationSource::new(&self.bench.requests));
-        let rate = self.rate_of_one();
-        tokio::select! {
-            stored = objects::store(&self.bench.client, keys, sizes, rate) => Ok(stored?),
-            () = self.bench.interrupt.requested() => Err(Halt::Interrupted),
-        }
+        let Bench { client, requests, interrupt, .. } = &mut self.bench;
+        let stored = self.objects.store(client, requests, interrupt).await?;
+        if stored { Ok(()) } else { Err(Halt::Interrupted) }
     }
 
     /// How long a request takes that waits for no other.

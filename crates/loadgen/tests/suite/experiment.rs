@@ -172,6 +172,32 @@ fn an_interrupt_keeps_what_was_measured_and_puts_everything_back() {
 }
 
 #[test]
+fn an_interrupt_while_objects_are_stored_keeps_the_runs_before_it() {
+    let (sender, interrupt) = Interrupt::manual();
+    // The second run stores its first object after the first one's load.
+    let store = Store::start(move |asked| {
+        if (asked.method.as_str(), asked.count) == ("PUT", 60) {
+            sender.send_replace(true);
+        }
+        Conduct::Good
+    });
+    let (scaler, folder) = (Fake::start(), folder());
+    let before = scaler.set();
+    let mut twice = experiment(&store, &scaler, folder.path(), "hpa");
+    let text =
+        SCENARIO.replace("count = 3", "count = 50") + "[mix]\nget = 100\nput = 0\ndelete = 0\n";
+    let file = folder.path().join("read.toml");
+    std::fs::write(&file, text).unwrap();
+    twice.scenario = LoadedScenario::read(&file, folder.path(), 1.0, None).unwrap();
+    twice.repetitions = 2;
+    let (report, folders) = run_until(twice, interrupt).unwrap();
+    let all = report.folder.as_ref().unwrap();
+    assert_eq!((report.exit_code(), folders), (130, vec![all.join("1")]));
+    assert!(!all.join("2").exists());
+    assert_eq!((store.objects(), scaler.set()), (0, before));
+}
+
+#[test]
 fn a_service_that_does_not_rest_gets_no_load() {
     let (store, scaler, folder) = (Store::start(|_| Conduct::Good), Fake::start(), folder());
     scaler.state.lock().unwrap().ready = 3;

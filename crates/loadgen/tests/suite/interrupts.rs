@@ -12,6 +12,7 @@ use crate::support::{Conduct, Store};
 
 const SCENARIO: &str = "name = \"long\"\nservice = \"object-store\"\nseed = 1\n\
     [[phases]]\nkind = \"constant\"\nduration_s = 600\nrate = 100\n[keys]\ncount = 3\n";
+const DEFAULT: &str = "--default-signal=HUP";
 const SERVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../services");
 
 /// Starts the program within `folder`, which gets the scenario `long.toml`. `env`, which the program
@@ -53,7 +54,7 @@ fn settings_are_put_back_where_nobody_reads_what_is_said() {
     let arguments = ["experiment", "long", "--scenarios", ".", "--services", SERVICES];
     let places = ["--policy", "hpa", "--target", &store.url(), "--api", &scaler.url];
     let arguments = [&arguments[..], &places].concat();
-    let mut program = start(folder.path(), "--default-signal=HUP", &arguments);
+    let mut program = start(folder.path(), DEFAULT, &arguments);
     drop((program.stdout.take(), program.stderr.take()));
     let status = ended_by(Signal::SIGINT, program, &store);
     assert_eq!((status.code(), scaler.set()), (Some(130), before));
@@ -62,12 +63,46 @@ fn settings_are_put_back_where_nobody_reads_what_is_said() {
 }
 
 #[test]
-fn ctrl_c_ends_a_run_in_order() {
+fn ctrl_c_and_the_end_of_the_terminal_end_a_run_in_order() {
+    for signal in [Signal::SIGINT, Signal::SIGHUP] {
+        let (store, folder) = (Store::start(|_| Conduct::Good), tempfile::tempdir().unwrap());
+        let arguments = ["run", "long.toml", "--target", &store.url()];
+        let mut program = start(folder.path(), DEFAULT, &arguments);
+        let said = program.stderr.take().unwrap();
+        assert_eq!(ended_by(signal, program, &store).code(), Some(130));
+        let said = std::io::read_to_string(said).unwrap();
+        assert!(said.contains("interrupted: ending in order; once more ends at once"), "{said}");
+        let summary = std::fs::read_to_string(folder.path().join("results/latest/summary.json"));
+        assert!(summary.unwrap().contains("\"interrupted\": true"));
+        assert_eq!(store.objects(), 0);
+    }
+}
+
+#[test]
+fn a_run_that_ignores_the_end_of_its_terminal_goes_on() {
     let (store, folder) = (Store::start(|_| Conduct::Good), tempfile::tempdir().unwrap());
-    let arguments = ["run", "long.toml", "--target", &store.url()];
-    let program = start(folder.path(), "--default-signal=HUP", &arguments);
-    assert_eq!(ended_by(Signal::SIGINT, program, &store).code(), Some(130));
-    let summary = std::fs::read_to_string(folder.path().join("results/latest/summary.json"));
-    assert!(summary.unwrap().contains("\"interrupted\": true"));
-    assert_eq!(store.objects(), 0);
+    let url = store.url();
+    // 600 s made 2 s.
+    let arguments = ["run", "long.toml", "--target", &url, "--time-factor", "0.00334"];
+    let program = start(folder.path(), "--ignore-signal=HUP", &arguments);
+    assert_eq!(ended_by(Signal::SIGHUP, program, &store).code(), Some(0));
+}
+
+#[test]
+fn an_interrupt_before_the_load_removes_what_was_stored_and_leaves_no_results() {
+    let (store, folder) = (Store::start(|_| Conduct::Good), tempfile::tempdir().unwrap());
+    // 50 a second are stored: a minute's worth.
+    let many = SCENARIO.replace("count = 3", "count = 3000");
+    let arguments = ["run", "many.toml", "--target", &store.url()];
+    std::fs::write(folder.path().join("many.toml"), many).unwrap();
+    let program = start(folder.path(), DEFAULT, &arguments);
+    wait_for(|| store.objects() >= 10);
+    send(&program, Signal::SIGINT);
+    let output = program.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("interrupted before the load"), "{said}");
+    assert_eq!((store.objects(), store.count("GET")), (0, 0));
+    assert!(store.count("DELETE") <= store.count("PUT") + 1);
+    assert_eq!(std::fs::read_dir(folder.path().join("results")).unwrap().count(), 0);
 }
