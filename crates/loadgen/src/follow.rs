@@ -110,12 +110,12 @@ impl Follower {
         Ok(())
     }
 
-    /// Since when, in seconds after the start, the service has been back at its lower bound.
+    /// Since when, in seconds after the start, the service has been at rest.
     pub(crate) async fn at_rest_since(&mut self) -> Result<Option<f64>, ScalerError> {
-        // The bound may have been changed while the run lasted.
+        // The bound may have been changed while the run lasted, or a schedule may have.
         let status = self.scaler.service(self.service.as_str()).await?;
         self.catch_up().await?;
-        Ok(self.history.at_rest_since(status.bounds.min()))
+        Ok(self.history.at_rest_since(status.rests_at()))
     }
 
     /// Ends it.

@@ -51,6 +51,13 @@ pub struct ServiceStatus {
     pub tick: Option<Tick>,
 }
 
+impl ServiceStatus {
+    /// The ready instances that the service has at rest: its lower bound, or that of a schedule.
+    pub fn rests_at(&self) -> u32 {
+        self.tick.as_ref().map_or(self.bounds.min(), |tick| tick.rests_at(self.bounds))
+    }
+}
+
 /// What an operator set for a service while it runs; nothing where its file's holds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceOverrides {

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::Bounds;
 use crate::decision::{Decision, Reason};
 use crate::fleet::PhaseCounts;
 use crate::names::{InstanceName, ServiceName, Slot};
@@ -92,11 +93,53 @@ impl Tick {
         }
     }
 
+    /// The ready instances that a service without load comes down to, as far as this turn shows:
+    /// the lower bound of a schedule in force, where that is above the service's own.
+    pub fn rests_at(&self, bounds: Bounds) -> u32 {
+        let Decision::Target { ready, reasons } = &self.decision else { return bounds.min() };
+        let is = |any: &[Reason]| reasons.iter().any(|reason| any.contains(reason));
+        let is_scheduled = is(&[Reason::Schedule, Reason::AtScheduledMin]);
+        // These stand for more instances than what the schedule asks for.
+        let is_held = is(&[Reason::Patience, Reason::Cooldown, Reason::StepLimit]);
+        if is_scheduled && !is_held { *ready } else { bounds.min() }
+    }
+
     /// The reasons that kept the decision from following the need.
     fn clamps(&self) -> Vec<Reason> {
         let (Decision::Target { reasons, .. } | Decision::Hold { reasons }) = &self.decision;
         let is_clamp =
             |reason: &Reason| matches!(reason, Reason::AtMax | Reason::NotKnown | Reason::NoData);
         reasons.iter().copied().filter(is_clamp).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_rests_at_its_lower_bound_or_where_a_schedule_holds_it() {
+        use Reason::{AtMax, AtScheduledMin, OfferedLoad, Patience, Schedule};
+        let rests = |decision: &str| {
+            let json = format!(
+                r#"{{"sequence":1,"at_ms":1,"service":"o","observation":{{"offered_rps":0,
+                    "served_rps":null,"rejected_rps":null,"queued":null,"in_flight":null,
+                    "cpu_cores":null,"phases":{{"starting":0,"ready":5,"warm":0,"draining":0,
+                    "failed":0}}}},"decision":{decision},"plan":[],"blocked":[],"done":[]}}"#
+            );
+            let tick: Tick = serde_json::from_str(&json).unwrap();
+            tick.rests_at(Bounds::new(1, 10).unwrap())
+        };
+        let target = |reasons: &[Reason]| {
+            let reasons = serde_json::to_string(reasons).unwrap();
+            rests(&format!(r#"{{"kind":"target","ready":5,"reasons":{reasons}}}"#))
+        };
+        assert_eq!(target(&[OfferedLoad]), 1);
+        assert_eq!(target(&[OfferedLoad, AtScheduledMin]), 5);
+        assert_eq!(target(&[OfferedLoad, AtScheduledMin, AtMax]), 5);
+        assert_eq!(target(&[Schedule]), 5);
+        // More than the schedule asks for, until the patience is over.
+        assert_eq!(target(&[OfferedLoad, AtScheduledMin, Patience]), 1);
+        assert_eq!(rests(r#"{"kind":"hold","reasons":["NoData"]}"#), 1);
     }
 }

@@ -1,5 +1,5 @@
 //! Waits until a service is at rest: under the settings asked for, with as many ready instances as
-//! its lower bound, and nothing that starts or drains.
+//! its lower bound or that of a schedule, and nothing that starts or drains.
 
 use std::time::{Duration, Instant};
 
@@ -74,7 +74,7 @@ pub(crate) async fn wait(
 
 fn is_at_rest(status: &ServiceStatus, settings: &ServiceOverrides) -> bool {
     let phases = status.phases;
-    let is_small = phases.ready == status.bounds.min() && phases.starting + phases.draining == 0;
+    let is_small = phases.ready == status.rests_at() && phases.starting + phases.draining == 0;
     let in_force = settings.policy.as_ref().is_none_or(|policy| *policy == status.policy_spec);
     is_small && in_force && status.set == *settings
 }
@@ -92,6 +92,6 @@ fn seen(status: &ServiceStatus, settings: &ServiceOverrides) -> String {
         phases.starting,
         phases.draining,
         status.policy,
-        status.bounds.min()
+        status.rests_at()
     )
 }

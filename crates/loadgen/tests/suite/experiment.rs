@@ -220,6 +220,31 @@ fn a_service_that_does_not_rest_gets_no_load() {
 }
 
 #[test]
+fn a_service_that_a_schedule_holds_rests_there() {
+    let (store, scaler, folder) = (Store::start(|_| Conduct::Good), Fake::start(), folder());
+    let phases = json!({"starting": 0, "ready": 3, "warm": 0, "draining": 0, "failed": 0});
+    {
+        let mut settings = scaler.state.lock().unwrap();
+        settings.ready = 3;
+        settings.tick = json!({"sequence": 1, "at_ms": 1, "service": "object-store",
+            "observation": {"offered_rps": 0.0, "served_rps": null, "rejected_rps": null,
+                            "queued": null, "in_flight": null, "cpu_cores": null, "phases": phases},
+            "decision": {"kind": "target", "ready": 3, "reasons": ["OfferedLoad", "AtScheduledMin"]},
+            "plan": [], "blocked": [], "done": []});
+    }
+    let mut held = experiment(&store, &scaler, folder.path(), "default");
+    let text = SCENARIO.replace("seed = 5", "seed = 5\nsettle_s = 9");
+    let file = folder.path().join("held.toml");
+    std::fs::write(&file, text + "[limits]\nback_to_min = true\n").unwrap();
+    held.scenario = LoadedScenario::read(&file, folder.path(), 1.0, None).unwrap();
+    held.rest_limit = Duration::from_secs(3);
+    let (report, folders) = run(held).unwrap();
+    assert_eq!(report.ending, Ending::Held);
+    let summary = json_of(&folders[0].join("summary.json"));
+    assert_eq!(summary["limits"]["back_to_min"]["held"], true);
+}
+
+#[test]
 fn a_policy_that_the_scaler_refuses_is_bad_input() {
     let (store, scaler, folder) = (Store::start(|_| Conduct::Good), Fake::start(), folder());
     let error = run(experiment(&store, &scaler, folder.path(), "queue_depth")).unwrap_err();

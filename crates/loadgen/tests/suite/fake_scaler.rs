@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) policy: Value,
     pub(crate) membership: Value,
     pub(crate) ready: u32,
+    /// The last turn of its loop.
+    pub(crate) tick: Value,
     /// Every change, in order.
     pub(crate) log: Vec<String>,
 }
@@ -38,6 +40,7 @@ impl Fake {
             policy: Value::Null,
             membership: Value::Null,
             ready: 1,
+            tick: Value::Null,
             log: Vec::new(),
         }));
         let router = Router::new()
@@ -79,7 +82,7 @@ fn status(settings: &Settings) -> Value {
     json!({"name": "object-store", "route": "/", "bounds": bounds, "policy": policy["kind"],
            "policy_spec": policy, "set": {"bounds": settings.bounds, "policy": settings.policy},
            "phases": {"starting": 0, "ready": settings.ready, "warm": 0, "draining": 0, "failed": 0},
-           "instances": [], "tick": null})
+           "instances": [], "tick": settings.tick})
 }
 
 async fn service(State(state): Shared) -> Json<Value> {
