@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use command_line::policies::Choice;
+use command_line::terminal;
+use policy::bounds::Bounds;
 use policy::status::Membership;
 use report::figures::Assumptions;
 use report::{ResultsError, RunFolderError};
@@ -148,8 +150,9 @@ pub async fn experiment(
     open_files::make_room(experiment.scenario.scenario.in_flight.get())?;
     let (scaler, service) = (&experiment.scaler, &experiment.scenario.scenario.service);
     let before = Settings::read(scaler, service).await?;
-    let mut course =
-        Course { experiment: &experiment, before: &before, interrupt, parts: Vec::new() };
+    let bounds = scaler.service(service).await?.bounds;
+    let common = experiment.common_settings(&before, bounds);
+    let mut course = Course { experiment: &experiment, common, interrupt, parts: Vec::new() };
     let outcome = course.run(finished).await;
     let restored = before.restore(scaler, service).await;
     let Course { interrupt, parts, .. } = course;
@@ -178,7 +181,8 @@ fn ending(interrupt: &Interrupt, parts: &[Part]) -> Ending {
 /// The runs of an experiment, one after another.
 struct Course<'a> {
     experiment: &'a Experiment,
-    before: &'a Settings,
+    /// What all runs have in common.
+    common: Settings,
     interrupt: Interrupt,
     parts: Vec<Part>,
 }
@@ -211,7 +215,8 @@ impl Course<'_> {
     ) -> Result<Option<RunReport>, ExperimentError> {
         let Experiment { scenario, scaler, target, results, .. } = self.experiment;
         let service = &scenario.scenario.service;
-        let settings = self.experiment.settings(self.before, way);
+        let membership = way.or(self.common.membership);
+        let settings = Settings { membership, ..self.common.clone() };
         settings.establish(scaler, service).await?;
         let limit = self.experiment.rest_limit;
         let rested = rest::wait(scaler, service, &settings.service, limit, &mut self.interrupt);
@@ -241,13 +246,21 @@ impl Experiment {
         }
     }
 
-    /// The settings of a run, given those from before the experiment.
-    fn settings(&self, before: &Settings, way: Option<Membership>) -> Settings {
+    /// The settings of all runs, given those from before the experiment and the bounds in force.
+    fn common_settings(&self, before: &Settings, bounds: Bounds) -> Settings {
         let mut settings = before.clone();
         if let Some(choice) = &self.policy {
             settings.service.policy = choice.spec().cloned();
         }
-        settings.membership = way.or(before.membership);
+        // A peak above the upper bound could only ever be missed.
+        let peak = self.scenario.peak_instances().filter(|peak| *peak > bounds.max());
+        if let Some(Ok(raised)) = peak.map(|peak| Bounds::new(bounds.min(), peak)) {
+            let (min, max) = (raised.min(), raised.max());
+            terminal::note(format_args!(
+                "bounds are {min} to {max} meanwhile, as the peak asks for"
+            ));
+            settings.service.bounds = Some(raised);
+        }
         settings
     }
 

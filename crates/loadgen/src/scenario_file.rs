@@ -158,6 +158,12 @@ impl LoadedScenario {
         &self.scenario.service
     }
 
+    /// The instances that the busiest moment of a trace is scaled to.
+    pub(crate) fn peak_instances(&self) -> Option<u32> {
+        let Load::Trace(replay) = &self.scenario.load else { return None };
+        replay.peak_in_force().map(PeakInstances::whole)
+    }
+
     /// The same load by chance: as many seeds further on.
     pub(crate) fn with_seed_raised_by(&self, by: u32) -> Self {
         let mut other = self.clone();

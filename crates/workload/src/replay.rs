@@ -42,11 +42,17 @@ impl PeakInstances {
     pub fn get(self) -> f64 {
         self.0
     }
+
+    /// The fewest whole instances that serve it.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 750")]
+    pub fn whole(self) -> u32 {
+        self.0.ceil() as u32
+    }
 }
 
 impl Replay {
     /// The peak to scale to, if the trace is to be scaled at all.
-    pub(crate) fn peak_in_force(&self) -> Option<PeakInstances> {
+    pub fn peak_in_force(&self) -> Option<PeakInstances> {
         let default = match self.trace.kind() {
             TraceKind::Counts => Some(PeakInstances::DEFAULT),
             TraceKind::Rates => None,

@@ -245,6 +245,34 @@ fn a_service_that_a_schedule_holds_rests_there() {
 }
 
 #[test]
+fn a_trace_gets_the_bounds_that_its_peak_asks_for_if_there_is_room() {
+    let (store, scaler, folder) = (Store::start(|_| Conduct::Good), Fake::start(), folder());
+    let before = scaler.set();
+    let trace = folder.path().join("t.csv");
+    std::fs::write(&trace, "second,requests\n0,1\n1,2\n").unwrap();
+    let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../services");
+    let of = |peak| {
+        let peak = Some(peak);
+        LoadedScenario::of_trace(&trace, peak, &services, "object-store", 0.5, None).unwrap()
+    };
+    let mut replay = experiment(&store, &scaler, folder.path(), "default");
+    replay.scenario = of(20.5);
+    let error = run(replay.clone()).unwrap_err();
+    assert!(error.is_bad_input() && error.to_string().ends_with(": No slots."), "{error}");
+    assert_eq!((store.count("PUT"), scaler.set()), (0, before.clone()));
+
+    replay.scenario = of(5.5);
+    let (_, folders) = run(replay.clone()).unwrap();
+    let conditions = |folder: &Path| json_of(&folder.join("summary.json"))["conditions"].clone();
+    assert_eq!(conditions(&folders[0])["bounds"], "1 to 6 instances");
+    assert_eq!(scaler.set(), before);
+
+    replay.scenario = of(3.5);
+    let (_, folders) = run(replay).unwrap();
+    assert_eq!(conditions(&folders[0])["bounds"], "1 to 4 instances");
+}
+
+#[test]
 fn a_policy_that_the_scaler_refuses_is_bad_input() {
     let (store, scaler, folder) = (Store::start(|_| Conduct::Good), Fake::start(), folder());
     let error = run(experiment(&store, &scaler, folder.path(), "queue_depth")).unwrap_err();

@@ -10,7 +10,10 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-/// A scaler that takes every setting. It answers until it is told to end.
+/// There is no room for a larger fleet.
+const SLOTS: u64 = 20;
+
+/// A scaler that takes every setting it has room for. It answers until it is told to end.
 pub(crate) struct Fake {
     pub(crate) url: String,
     pub(crate) state: Arc<Mutex<Settings>>,
@@ -100,6 +103,10 @@ async fn of_service(
     settings.log.push(format!("{method} {setting}"));
     if body["kind"] == "queue_depth" {
         let error = json!({"error": {"code": "bad_policy", "message": "It does not fit."}});
+        return (StatusCode::UNPROCESSABLE_ENTITY, Json(error));
+    }
+    if body["max"].as_u64() > Some(SLOTS) {
+        let error = json!({"error": {"code": "too_many_slots", "message": "No slots."}});
         return (StatusCode::UNPROCESSABLE_ENTITY, Json(error));
     }
     match setting.as_str() {
