@@ -6,8 +6,8 @@ use crate::figures::{Difference, Figure, Group, Verdict};
 use crate::page::numbers;
 use crate::repetitions::Repetitions;
 
-/// Medians and intervals of the figures that are known; `name` says which runs these are, where
-/// there are others. `figures` are those of one of the runs.
+/// Medians and intervals of the figures that are known, each with its own coverage where fewer runs
+/// know it; `name` says which runs these are, where there are others. `figures` are those of one of the runs.
 pub fn repetitions(name: &str, figures: &[Figure], all: &Repetitions) -> String {
     let shown: Vec<&Figure> = figures.iter().filter(|f| is_shown(f)).collect();
     let coverage = |figure: &&Figure| all.interval(&figure.key).map(|i| i.coverage_percent);
@@ -22,7 +22,11 @@ pub fn repetitions(name: &str, figures: &[Figure], all: &Repetitions) -> String 
     for figure in shown {
         let Some(interval) = all.interval(&figure.key) else { continue };
         let range = format!("{} to {}", number(interval.low), number(interval.high));
-        row(&mut text, figure, [&number(interval.median), &range, ""]);
+        let own = match interval.coverage_percent {
+            own if own < coverage => format!("in {}%", number(own)),
+            _ => String::new(),
+        };
+        row(&mut text, figure, [&number(interval.median), &range, &own]);
     }
     text
 }
@@ -104,6 +108,23 @@ mod tests {
         Latency, 95th percentile, ms                        20       20 to 20
         Latency, 99th percentile, ms                        65       40 to 90
         Latency, largest, ms                               240     240 to 240
+        ");
+    }
+
+    #[test]
+    fn a_figure_that_fewer_runs_know_has_its_own_coverage() {
+        let run = |folder: &str, p99: Option<f64>| {
+            let mut figures = figures(90.0);
+            figures.iter_mut().find(|f| f.key == "latency_ms.p99").unwrap().value = p99;
+            (Repetition { folder: folder.to_owned(), seed: 7 }, figures)
+        };
+        let all = [run("1", Some(90.0)), run("2", Some(40.0)), run("3", None)];
+        let text = repetitions("", &figures(90.0), &Repetitions::of("small", &all));
+        let lines = text.lines().filter(|l| l.contains("runs") || l.starts_with("Latency, 9"));
+        insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r"
+        3 runs of small: medians, and intervals that hold the true one in 75% of cases
+        Latency, 95th percentile, ms                        20       20 to 20
+        Latency, 99th percentile, ms                        65       40 to 90 in 50%
         ");
     }
 
