@@ -52,7 +52,7 @@ enum Command {
     },
     /// Runs a shipped scenario by its name, or a trace, against the running system.
     Experiment {
-        /// The scenario's name, such as `ramp`.
+        /// The scenario's name, such as `ramp`, or a path that ends in .toml.
         #[arg(required_unless_present = "trace")]
         name: Option<String>,
         #[command(flatten)]
@@ -70,7 +70,8 @@ enum Command {
         /// The largest fleet to measure [default: the service's upper bound].
         #[arg(long, value_name = "N")]
         instances: Option<u32>,
-        /// The scenario whose service is calibrated, with requests like its own.
+        /// The scenario whose service is calibrated, with requests like its own: a name, or a path
+        /// that ends in .toml.
         #[arg(long, value_name = "NAME", default_value = "ramp")]
         scenario: String,
         #[command(flatten)]

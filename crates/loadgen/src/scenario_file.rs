@@ -69,11 +69,14 @@ pub enum ScenarioFileError {
 }
 
 impl LoadedScenario {
-    /// Finds the scenario of that name in a folder of scenarios.
+    /// Finds the scenario of that name in a folder of scenarios; a name that ends in `.toml` is a path.
     ///
     /// # Errors
     /// [`ScenarioFileError::Unknown`] lists the names there are.
     pub fn find(folder: &Path, name: &str) -> Result<PathBuf, ScenarioFileError> {
+        if name.ends_with(".toml") {
+            return Ok(PathBuf::from(name));
+        }
         let read = |source| ScenarioFileError::Read { path: folder.to_owned(), source };
         let mut known = Vec::new();
         for entry in folder.read_dir().map_err(read)? {
@@ -211,6 +214,10 @@ mod tests {
     fn a_scenario_is_found_by_its_name_and_an_unknown_name_lists_the_others() {
         let folder = root().join("loadgen/scenarios");
         let path = LoadedScenario::find(&folder, "ramp").unwrap();
+        assert_eq!(
+            LoadedScenario::find(Path::new("none"), "my/own.toml").unwrap(),
+            Path::new("my/own.toml")
+        );
         let loaded = LoadedScenario::read(&path, &folder, 0.1, Some(9)).unwrap();
         assert_eq!(loaded.scenario.seed, 9);
         assert_eq!(loaded.offered.duration(), Some(Duration::from_secs(18)));
