@@ -109,6 +109,9 @@ struct Choices {
     /// How HAProxy learns of members meanwhile [default: what the scenario says, or as it is].
     #[arg(long, value_name = "WAY")]
     membership: Option<MembershipWord>,
+    /// The folder of policies.
+    #[arg(long, value_name = "DIR", default_value = "loadgen/policies")]
+    policies: PathBuf,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -148,9 +151,6 @@ struct Places {
     /// The folder of scenarios.
     #[arg(long, value_name = "DIR", default_value = "loadgen/scenarios")]
     scenarios: PathBuf,
-    /// The folder of policies.
-    #[arg(long, value_name = "DIR", default_value = "loadgen/policies")]
-    policies: PathBuf,
     /// The load balancer.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     target: String,
@@ -195,7 +195,7 @@ fn work(command: Command) -> anyhow::Result<Work> {
                 Some(name) => common.scenario(&LoadedScenario::find(&places.scenarios, &name)?)?,
                 None => common.trace(&trace)?,
             };
-            let find = |word: String| Choice::find(&word, &places.policies);
+            let find = |word: String| Choice::find(&word, &choices.policies);
             Ok(Work::Experiment(Experiment {
                 target: places.target.parse::<Target>()?,
                 scaler: Scaler::new(&places.api)?,

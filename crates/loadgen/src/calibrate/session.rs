@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use command_line::terminal;
+use policy::bounds::Bounds;
 use policy::spec::ServiceSpec;
 use report::Calibration;
 use report::calibration::{
@@ -90,7 +91,7 @@ impl Session {
         let sizes = sizes(self.calibration.instances);
         terminal::note(text::announcement(&self.calibration.service, &sizes));
         // A host without slots for the largest fleet says so now, not minutes later.
-        self.fleet.allow(self.calibration.instances).await?;
+        self.fleet.allow(self.largest()).await?;
         self.fleet.hold(1).await?;
         self.store().await?;
         self.idle_service().await?;
@@ -176,8 +177,9 @@ impl Session {
 
     /// Lets the fleet grow from 1 and shrink again, for the times of the actions.
     async fn launches(&mut self) -> Result<(), Halt> {
-        let fleets = round(self.spec.bounds.max());
-        let in_a_round = fleets.last().map_or(1, |largest| largest - 1);
+        let fleets = round(self.largest());
+        let Some(largest) = fleets.last() else { return Ok(()) };
+        let in_a_round = largest - 1;
         let launches = rounds(in_a_round) * in_a_round;
         terminal::note(format_args!("launching {launches} instances and stopping them"));
         self.fleet.hold(1).await?;
@@ -188,6 +190,11 @@ impl Session {
             self.fleet.hold(1).await?;
         }
         Ok(())
+    }
+
+    /// The largest fleet there will be.
+    fn largest(&self) -> u32 {
+        largest(self.calibration.instances, self.spec.bounds)
     }
 
     fn rate_of_one(&self) -> f64 {
@@ -205,9 +212,15 @@ fn sizes(largest: u32) -> Vec<u32> {
     sizes
 }
 
-/// The fleets of a round of launches, from one instance on.
+/// The largest fleet of a calibration up to `instances`: of two at least where the service may have as
+/// many, for a second one is what can be launched and stopped.
+fn largest(instances: u32, bounds: Bounds) -> u32 {
+    instances.max(bounds.max().min(2))
+}
+
+/// The fleets of a round of launches, from one instance on; none where one is the most.
 fn round(largest: u32) -> Vec<u32> {
-    let largest = largest.clamp(2, LARGEST_ROUND);
+    let largest = largest.min(LARGEST_ROUND);
     std::iter::successors(Some(2), |size| Some(size * 2)).take_while(|s| *s <= largest).collect()
 }
 
@@ -252,8 +265,18 @@ mod tests {
     fn rounds_launch_one_two_and_four_at_a_time() {
         assert_eq!(round(10), [2, 4, 8]);
         assert_eq!(round(5), [2, 4]);
-        assert_eq!(round(1), [2]);
+        assert_eq!(round(3), [2]);
+        assert!(round(1).is_empty());
         assert_eq!([7, 3, 1].map(rounds), [5, 12, 35]);
+    }
+
+    #[test]
+    fn a_second_instance_is_launched_only_where_the_service_may_have_it() {
+        let [one, ten] = [1, 10].map(|max| Bounds::new(1, max).unwrap());
+        assert_eq!(
+            [largest(1, one), largest(1, ten), largest(3, ten), largest(3, one)],
+            [1, 2, 3, 3]
+        );
     }
 
     #[test]
