@@ -169,9 +169,10 @@ fn a_run_knows_the_fleet_and_sees_it_come_back() {
     assert_eq!(report.ending, Ending::Held, "{}", report.text());
     let summary = &report.summary;
     assert_eq!((summary.instances.min, summary.instances.max), (Some(1), Some(2)));
-    // One instance throughout, two more for 0.3 s, and then one more for 2.1 s.
+    // One instance for the load and the 3 s allowed after it, two more for 0.3 s, and then one more for
+    // 2.1 s.
     let seconds = summary.instances.seconds.unwrap();
-    let expected = 2.0 + summary.settle_s + 0.6 + 2.1;
+    let expected = 2.0 + 3.0 + 0.6 + 2.1;
     assert!((seconds - expected).abs() < 0.3, "{seconds} {expected}");
     let conditions = |name: &str| summary.conditions[name].as_str();
     assert_eq!((conditions("policy"), conditions("membership")), ("target_tracking", "runtime"));
