@@ -139,6 +139,8 @@ struct Course {
     history: Option<FleetHistory>,
     lives: Lives,
     sequence: u64,
+    /// The ready instances that the service comes down to, as of the last turn.
+    rests_at: u32,
     /// How long load was offered, once that is known.
     offered: Duration,
     /// From the end of the load to the end of the run, and to the lower bound.
@@ -154,6 +156,7 @@ impl Course {
             history: None,
             lives: Lives::new(load.began.as_millis()),
             sequence: 0,
+            rests_at: 0,
             offered: Duration::ZERO,
             settled: Duration::ZERO,
             back_to_min_s: None,
@@ -170,8 +173,8 @@ impl Course {
             return false;
         }
         self.settled = elapsed - whole;
-        let min = simulation.bounds().min();
-        let at_rest = self.history.as_ref().and_then(|history| history.at_rest_since(min));
+        let rests_at = self.rests_at;
+        let at_rest = self.history.as_ref().and_then(|history| history.at_rest_since(rests_at));
         self.back_to_min_s = at_rest.map(|at_s| (at_s - whole.as_secs_f64()).max(0.0));
         at_rest.is_none() && self.settled < load.settle
     }
@@ -179,6 +182,7 @@ impl Course {
     /// Takes the next tick in, and gives it back if it belongs in the record.
     fn take(&mut self, mut tick: Tick, simulation: &Simulation) -> Option<&Tick> {
         self.turns += 1;
+        self.rests_at = tick.rests_at(simulation.bounds());
         if simulation.has_started() && self.history.is_none() {
             let (phases, decided) = (tick.observation.phases, tick.target());
             self.history = Some(FleetHistory::new(simulation.began(), phases, decided));
