@@ -205,7 +205,7 @@ mod tests {
             ("../policies/bad", "there is no policy"),
             (
                 "bad",
-                "loadgen/policies/bad.toml holds no policy: policy.in_percent is 101: use 0 to 100",
+                "loadgen/policies/bad.toml holds no policy: line 2: policy.in_percent is 101: use 0 to 100",
             ),
             ("nowhere.toml", "nowhere.toml cannot be read"),
         ] {

@@ -186,7 +186,7 @@ mod tests {
             ("store.toml", good),
             ("twin.toml", service_text("twin", "/", 10)),
         ]), @r#"
-        services/a.toml: instance.memory_mib is 1: use 4 to 1048576 (MiB)
+        services/a.toml: line 8: instance.memory_mib is 1: use 4 to 1048576 (MiB)
         services/b.toml: TOML parse error at line 11, column 1
            |
         11 | colour = "red"

@@ -134,24 +134,33 @@ pub enum SpecError {
     /// Bounds that cannot hold.
     #[error(transparent)]
     Bounds(#[from] BoundsError),
+    /// One of the others, in a text whose line is known.
+    #[error("line {line}: {error}")]
+    InLine {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong there.
+        error: Box<Self>,
+    },
 }
 
 impl ServiceSpec {
     /// Reads the text of a service's file.
     ///
     /// # Errors
-    /// [`SpecError`] names the key, the value and what is allowed; the caller knows the file.
+    /// [`SpecError`] names the line, the key, the value and what is allowed; the caller knows the
+    /// file.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
         raw::parse(text)
     }
 }
 
 impl SpecError {
-    /// The same about the policy at `index` of a list.
-    fn of_policy(self, index: usize) -> Self {
-        let named = |key: Cow<'static, str>| match key.strip_prefix("policy.") {
-            Some(figure) => Cow::Owned(format!("policy[{index}].{figure}")),
-            None => key,
+    /// The same about the item at `index` of a list.
+    pub(crate) fn of_item(self, list: &str, index: usize) -> Self {
+        let named = |key: Cow<'static, str>| {
+            let figure = key.strip_prefix(list).and_then(|rest| rest.strip_prefix('.'));
+            figure.map(|figure| format!("{list}[{index}].{figure}").into()).unwrap_or(key)
         };
         match self {
             Self::Value { key, value, allowed } => Self::Value { key: named(key), value, allowed },
@@ -160,6 +169,23 @@ impl SpecError {
                 Self::Crossed { relation, lower_key, upper_key, values }
             }
             other => other,
+        }
+    }
+
+    /// The same with the line that it is about, where `text` has one.
+    fn in_line_of(self, text: &str) -> Self {
+        let key = match &self {
+            Self::Value { key, .. } | Self::Crossed { lower_key: key, .. } => key.as_ref(),
+            Self::Name { key, .. } | Self::Path { key, .. } => key,
+            Self::Bounds(BoundsError::Crossed { .. }) => "bounds.min",
+            Self::Bounds(_) => "bounds.max",
+            Self::Syntax(_) | Self::InLine { .. } => return self,
+        };
+        // A policy's own file may have its keys at the top level.
+        let alone = || toml_place::line_of(text, key.strip_prefix("policy.")?);
+        match toml_place::line_of(text, key).or_else(alone) {
+            Some(line) => Self::InLine { line, error: Box::new(self) },
+            None => self,
         }
     }
 }

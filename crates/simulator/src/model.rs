@@ -77,10 +77,10 @@ pub enum ModelError {
         source: Box<toml::de::Error>,
     },
     /// A value that is not allowed.
-    #[error("{file}: {key} = {value}: allowed is {allowed}")]
+    #[error("{place}: {key} = {value}: allowed is {allowed}")]
     Value {
-        /// The file.
-        file: String,
+        /// The file, and the line where there is one.
+        place: String,
         /// The key, with the table it stands in.
         key: String,
         /// What the file says.
@@ -98,7 +98,7 @@ impl HostModel {
     pub fn parse(file: &str, text: &str) -> Result<Self, ModelError> {
         let raw: RawHost = toml::from_str(text)
             .map_err(|e| ModelError::Syntax { file: file.to_owned(), source: Box::new(e) })?;
-        Check { file }.host(&raw)
+        Check { file, text }.host(&raw)
     }
 
     /// The host on which the design was measured, without faults: two cores, LXC 5.0, HAProxy 2.6.
@@ -186,9 +186,10 @@ impl Default for RawHost {
     }
 }
 
-/// Turns raw values into checked ones; it knows the file for its errors.
+/// Turns raw values into checked ones; it knows the file and its text for its errors.
 struct Check<'a> {
     file: &'a str,
+    text: &'a str,
 }
 
 impl Check<'_> {
@@ -231,12 +232,9 @@ impl Check<'_> {
 
     fn spread(&self, key: &str, raw: RawSpread) -> Result<Spread, ModelError> {
         let RawSpread { median_ms, p99_ms } = raw;
-        Spread::new(median_ms, p99_ms).ok_or_else(|| ModelError::Value {
-            file: self.file.to_owned(),
-            key: key.to_owned(),
-            value: format!("{{ median_ms = {median_ms}, p99_ms = {p99_ms} }}"),
-            allowed: "0.001 to 600000 each, the median not above the 99th percentile",
-        })
+        let value = || format!("{{ median_ms = {median_ms}, p99_ms = {p99_ms} }}");
+        let allowed = "0.001 to 600000 each, the median not above the 99th percentile";
+        Spread::new(median_ms, p99_ms).ok_or_else(|| self.refuse(key, value(), allowed))
     }
 
     fn millis(&self, key: &str, ms: f64) -> Result<Duration, ModelError> {
@@ -257,11 +255,12 @@ impl Check<'_> {
         value: impl ToString,
         allowed: &'static str,
     ) -> Result<(), ModelError> {
-        if holds {
-            return Ok(());
-        }
-        let (file, key) = (self.file.to_owned(), key.to_owned());
-        Err(ModelError::Value { file, key, value: value.to_string(), allowed })
+        if holds { Ok(()) } else { Err(self.refuse(key, value.to_string(), allowed)) }
+    }
+
+    fn refuse(&self, key: &str, value: String, allowed: &'static str) -> ModelError {
+        let place = toml_place::place_of(self.file, self.text, key);
+        ModelError::Value { place, key: key.to_owned(), value, allowed }
     }
 }
 
@@ -287,16 +286,16 @@ mod tests {
             "cpu_ms_per_request = -1",
             "queue_timeout_ms = nan",
             "faults = { crash_mean_s = 0 }",
-            "faults = { failed_launches_percent = 101 }",
+            "parallel_launches = 4\n[faults]\nfailed_launches_percent = 101",
         ];
         let refusals = texts.map(|text| HostModel::parse("h.toml", text).unwrap_err().to_string());
         insta::assert_snapshot!(refusals.join("\n"), @r"
-        h.toml: clone = { median_ms = 300, p99_ms = 200 }: allowed is 0.001 to 600000 each, the median not above the 99th percentile
-        h.toml: parallel_launches = 0: allowed is 1 to 64
-        h.toml: cpu_ms_per_request = -1: allowed is 0 to 1000000
-        h.toml: queue_timeout_ms = NaN: allowed is 1 to 600000
-        h.toml: faults.crash_mean_s = 0: allowed is 1 to 1000000000
-        h.toml: faults.failed_launches_percent = 101: allowed is 0 to 100
+        h.toml, line 1: clone = { median_ms = 300, p99_ms = 200 }: allowed is 0.001 to 600000 each, the median not above the 99th percentile
+        h.toml, line 1: parallel_launches = 0: allowed is 1 to 64
+        h.toml, line 1: cpu_ms_per_request = -1: allowed is 0 to 1000000
+        h.toml, line 1: queue_timeout_ms = NaN: allowed is 1 to 600000
+        h.toml, line 1: faults.crash_mean_s = 0: allowed is 1 to 1000000000
+        h.toml, line 3: faults.failed_launches_percent = 101: allowed is 0 to 100
         ");
         let unknown = HostModel::parse("h.toml", "cluster = 1").unwrap_err();
         assert!(matches!(unknown, ModelError::Syntax { .. }), "{unknown:?}");

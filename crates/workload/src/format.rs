@@ -35,10 +35,10 @@ pub enum ScenarioError {
         source: Box<toml::de::Error>,
     },
     /// A value that is not allowed.
-    #[error("{file}: {key} = {value}: allowed is {allowed}")]
+    #[error("{place}: {key} = {value}: allowed is {allowed}")]
     Value {
-        /// The file.
-        file: String,
+        /// The file, and the line where there is one.
+        place: String,
         /// The key, with the table it stands in.
         key: String,
         /// What the file says.
@@ -82,7 +82,7 @@ pub enum ScenarioError {
 pub(crate) fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
     let raw: RawScenario = toml::from_str(text)
         .map_err(|e| ScenarioError::Syntax { file: file.to_owned(), source: Box::new(e) })?;
-    Check { file }.scenario(raw)
+    Check { file, text }.scenario(raw)
 }
 
 /// Refuses a load that an instance's capacity has made too fast, given its rates.
@@ -113,9 +113,10 @@ pub(crate) fn check_span(
     Err(ScenarioError::TooLong { scenario: scenario.to_owned(), seconds, factor })
 }
 
-/// Turns raw values into checked ones; it knows the file for its errors.
+/// Turns raw values into checked ones; it knows the file and its text for its errors.
 struct Check<'a> {
     file: &'a str,
+    text: &'a str,
 }
 
 impl Check<'_> {
@@ -231,7 +232,7 @@ impl Check<'_> {
 
     fn refuse(&self, key: &str, value: impl Display, allowed: &str) -> ScenarioError {
         ScenarioError::Value {
-            file: self.file.to_owned(),
+            place: toml_place::place_of(self.file, self.text, key),
             key: key.to_owned(),
             value: value.to_string(),
             allowed: allowed.to_owned(),

@@ -120,31 +120,31 @@ fn shortening_keeps_the_rates_and_the_time_to_settle() {
 fn a_refusal_names_the_file_the_key_the_value_and_what_is_allowed() {
     insta::assert_snapshot!(
         refusal("peak = 5\n", "peak = 5000\n"),
-        @"spike.toml: phases[0].peak = 5000: allowed is 0 to 1000"
+        @"spike.toml, line 13: phases[0].peak = 5000: allowed is 0 to 1000"
     );
     insta::assert_snapshot!(
         refusal("peak_s = 10", "peak_s = 16"),
-        @"spike.toml: phases[0].peak_s = 16: allowed is 0.001 to 15"
+        @"spike.toml, line 15: phases[0].peak_s = 16: allowed is 0.001 to 15"
     );
     insta::assert_snapshot!(
         refusal("warm_up_s = 2", "warm_up_s = 20"),
-        @"spike.toml: warm_up_s = 20: allowed is less than all phases last"
+        @"spike.toml, line 6: warm_up_s = 20: allowed is less than all phases last"
     );
     insta::assert_snapshot!(
         refusal("settle_s = 30", "settle_s = 0"),
-        @"spike.toml: limits.back_to_min = true: allowed is true only with a settle_s above 0, the time it may take"
+        @"spike.toml, line 19: limits.back_to_min = true: allowed is true only with a settle_s above 0, the time it may take"
     );
     insta::assert_snapshot!(
         refusal(r#"name = "spike""#, r#"name = "../x""#),
-        @r#"spike.toml: name = "../x": allowed is up to 40 of a-z, 0-9 and `-`, a letter first and no `-` last"#
+        @r#"spike.toml, line 2: name = "../x": allowed is up to 40 of a-z, 0-9 and `-`, a letter first and no `-` last"#
     );
     insta::assert_snapshot!(
         refusal("duration_s = 20", "duration_s = nan"),
-        @"spike.toml: phases[0].duration_s = NaN: allowed is 0.001 to 86400"
+        @"spike.toml, line 11: phases[0].duration_s = NaN: allowed is 0.001 to 86400"
     );
     insta::assert_snapshot!(
         refusal("seed = 3", "seed = 3\nin_flight = 0"),
-        @"spike.toml: in_flight = 0: allowed is 1 to 16384"
+        @"spike.toml, line 5: in_flight = 0: allowed is 1 to 16384"
     );
     insta::assert_snapshot!(
         refusal("[limits]", "[mix]\nget = 0\n[limits]"),
@@ -152,7 +152,7 @@ fn a_refusal_names_the_file_the_key_the_value_and_what_is_allowed() {
     );
     insta::assert_snapshot!(
         refusal("[limits]", "[size]\nkind = \"fixed\"\nbytes = 15\n[limits]"),
-        @"spike.toml: size.bytes = 15: allowed is 16 to 67108864"
+        @"spike.toml, line 19: size.bytes = 15: allowed is 16 to 67108864"
     );
 }
 
@@ -199,23 +199,23 @@ fn stages_are_refused_when_they_never_end_or_ask_for_too_much() {
     let refusal = |line: &str, by: &str| refusal_of("threads.toml", CLOSED, line, by);
     insta::assert_snapshot!(
         refusal("threads = 5", "threads = 101"),
-        @"threads.toml: stages[1].threads = 101: allowed is 1 to 100, which is in_flight"
+        @"threads.toml, line 15: stages[1].threads = 101: allowed is 1 to 100, which is in_flight"
     );
     insta::assert_snapshot!(
         refusal("threads = 2", "threads = 0"),
-        @"threads.toml: stages[0].threads = 0: allowed is 1 to 100, which is in_flight"
+        @"threads.toml, line 10: stages[0].threads = 0: allowed is 1 to 100, which is in_flight"
     );
     insta::assert_snapshot!(
         refusal("requests_per_thread = 500", "requests_per_thread = 0"),
-        @"threads.toml: stages[0].requests_per_thread = 0: allowed is 1 to 1000000"
+        @"threads.toml, line 11: stages[0].requests_per_thread = 0: allowed is 1 to 1000000"
     );
     insta::assert_snapshot!(
         refusal("max_delay_ms = 3000", "max_delay_ms = 3600001"),
-        @"threads.toml: stages[1].max_delay_ms = 3600001: allowed is 0 to 3600000"
+        @"threads.toml, line 17: stages[1].max_delay_ms = 3600001: allowed is 0 to 3600000"
     );
     insta::assert_snapshot!(
         refusal("delay_factor = 0.5", "delay_factor = 1.5"),
-        @"threads.toml: delay_factor = 1.5: allowed is 0 to 1"
+        @"threads.toml, line 7: delay_factor = 1.5: allowed is 0 to 1"
     );
     insta::assert_snapshot!(
         refusal("requests_per_thread = 500", "requests_per_thread = 100000"),
@@ -223,16 +223,16 @@ fn stages_are_refused_when_they_never_end_or_ask_for_too_much() {
     );
     insta::assert_snapshot!(
         refusal("in_flight = 100", "in_flight = 100\nwarm_up_s = 5"),
-        @"threads.toml: warm_up_s = 5: allowed is 0 in a scenario with stages"
+        @"threads.toml, line 6: warm_up_s = 5: allowed is 0 in a scenario with stages"
     );
     insta::assert_snapshot!(
         refusal("in_flight = 100", "in_flight = 100\nunit = \"instances\""),
-        @"threads.toml: unit = given: allowed is in a scenario without stages"
+        @"threads.toml, line 6: unit = given: allowed is in a scenario without stages"
     );
     let both = "[[phases]]\nkind = \"constant\"\nduration_s = 1\nrate = 1\n[[stages]]\nthreads = 2";
     insta::assert_snapshot!(
         refusal("[[stages]]\nthreads = 2", both),
-        @"threads.toml: phases = given: allowed is in a scenario without stages"
+        @"threads.toml, line 9: phases = given: allowed is in a scenario without stages"
     );
     let many = CLOSED
         .replace("in_flight = 100", "in_flight = 16384")
@@ -248,7 +248,7 @@ fn stages_are_refused_when_they_never_end_or_ask_for_too_much() {
     );
     insta::assert_snapshot!(
         refusal_of("threads.toml", nothing, "seed = 3", "seed = 4"),
-        @"threads.toml: delay_factor = given: allowed is with stages only"
+        @"threads.toml, line 7: delay_factor = given: allowed is with stages only"
     );
 }
 

@@ -140,10 +140,10 @@ pub enum SettingsError {
         message: String,
     },
     /// A value is out of its bounds.
-    #[error("{}: {key} = {value} is not allowed; use {allowed}", file.display())]
+    #[error("{place}: {key} = {value} is not allowed; use {allowed}")]
     Value {
-        /// The settings file.
-        file: PathBuf,
+        /// The settings file, and the line where there is one.
+        place: String,
         /// The key with its table.
         key: &'static str,
         /// The value as written.
@@ -207,7 +207,7 @@ impl Settings {
                 message: error.to_string().trim_end().to_owned(),
             })?;
         raw.validate().map_err(|raw::Refused { key, value, allowed }| SettingsError::Value {
-            file: file.to_owned(),
+            place: toml_place::place_of(file.display(), text, key),
             key,
             value,
             allowed,
@@ -268,10 +268,10 @@ mod tests {
 
     #[test]
     fn a_value_out_of_bounds_is_refused_with_the_bounds() {
-        insta::assert_snapshot!(error("[scaler]\ntick_ms = 5"), @"b.toml: scaler.tick_ms = 5 is not allowed; use 20 to 10000");
-        insta::assert_snapshot!(error("[network]\nsubnet = \"8.8.8.0/24\""), @r#"b.toml: network.subnet = "8.8.8.0/24" is not allowed; use a private IPv4 network (10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16) of /16 to /28 whose host bits are 0, such as 10.117.0.0/22"#);
-        insta::assert_snapshot!(error("[paths]\nrun = \"/run/b ad\""), @r#"b.toml: paths.run = "/run/b ad" is not allowed; use an absolute path below a folder such as /run, of letters, digits, `-`, `_`, `.` and `/`, without `..`"#);
-        insta::assert_snapshot!(error("[id_map]\nfirst = 0"), @"b.toml: id_map.first = 0 is not allowed; use 100000 to 4000000000");
+        insta::assert_snapshot!(error("[scaler]\ntick_ms = 5"), @"b.toml, line 2: scaler.tick_ms = 5 is not allowed; use 20 to 10000");
+        insta::assert_snapshot!(error("[network]\nsubnet = \"8.8.8.0/24\""), @r#"b.toml, line 2: network.subnet = "8.8.8.0/24" is not allowed; use a private IPv4 network (10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16) of /16 to /28 whose host bits are 0, such as 10.117.0.0/22"#);
+        insta::assert_snapshot!(error("[paths]\nrun = \"/run/b ad\""), @r#"b.toml, line 2: paths.run = "/run/b ad" is not allowed; use an absolute path below a folder such as /run, of letters, digits, `-`, `_`, `.` and `/`, without `..`"#);
+        insta::assert_snapshot!(error("[id_map]\nfirst = 0"), @"b.toml, line 2: id_map.first = 0 is not allowed; use 100000 to 4000000000");
     }
 
     #[test]
@@ -282,14 +282,14 @@ mod tests {
                 "{run}"
             );
         }
-        insta::assert_snapshot!(error("[paths]\nrun = \"/var/lib/bellows\""), @r#"b.toml: paths.run = "/var/lib/bellows" is not allowed; use a folder that holds none of the other [paths], nor lies in one"#);
+        insta::assert_snapshot!(error("[paths]\nrun = \"/var/lib/bellows\""), @r#"b.toml, line 2: paths.run = "/var/lib/bellows" is not allowed; use a folder that holds none of the other [paths], nor lies in one"#);
         assert!(error("[paths]\nrun = \"/var/lib\"").contains("holds none of the other"));
         assert!(error("[paths]\nstate = \"/var/lib/lxc/state\"").contains("nor lies in one"));
     }
 
     #[test]
     fn two_listeners_on_one_port_are_refused() {
-        insta::assert_snapshot!(error("[listen]\napi = \"127.0.0.1:8080\""), @r#"b.toml: listen.api = "127.0.0.1:8080" is not allowed; use a port from 1 to 65535 that no other key of [listen] has"#);
+        insta::assert_snapshot!(error("[listen]\napi = \"127.0.0.1:8080\""), @r#"b.toml, line 2: listen.api = "127.0.0.1:8080" is not allowed; use a port from 1 to 65535 that no other key of [listen] has"#);
     }
 
     #[test]

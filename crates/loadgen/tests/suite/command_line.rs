@@ -57,7 +57,7 @@ fn bad_input_is_exit_code_2_and_names_what_is_wrong() {
     let experiment = ["experiment", "short", "--scenarios", "."];
     let with = |word: &'static str| [&experiment[..], &[word]].concat();
     let cases: [(&[&str], &str); 15] = [
-        (&["run", "bad.toml", "--target", target], "bad.toml: phases[0].rate = -1"),
+        (&["run", "bad.toml", "--target", target], "bad.toml, line 7: phases[0].rate = -1"),
         (
             &["run", "crowd.toml", "--target", target],
             "stages[0].threads = 5000: allowed is 1 to 4096",
@@ -69,7 +69,10 @@ fn bad_input_is_exit_code_2_and_names_what_is_wrong() {
         (&["experiment", "rmap", "--scenarios", "."], "allowed is bad, crowd, needs, short, wrong"),
         (&with("polcy=hpa"), "`polcy=hpa`: allowed before `=` is trace, peak, service, policy, n,"),
         (&with("policy=magic"), "there is no policy `magic`: allowed is default, target_tracking,"),
-        (&with("policy=./wrong.toml"), "wrong.toml holds no policy: policy.in_percent is 101: use"),
+        (
+            &with("policy=./wrong.toml"),
+            "wrong.toml holds no policy: line 2: policy.in_percent is 101: use",
+        ),
         (&with("peak=2"), "cannot be used with"),
         (&["experiment", "trace=none.csv"], "none.csv cannot be read"),
         (&with("n=0"), "0 is not in 1..=100"),

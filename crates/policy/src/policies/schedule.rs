@@ -88,7 +88,9 @@ impl Schedule {
         let allowed = "a name of the IANA time zone database, such as Europe/Berlin";
         let zone = self.zone();
         figures::check(zone.is_some(), "policy.time_zone", &self.time_zone, allowed)?;
-        self.entries.iter().try_for_each(Entry::check)
+        self.entries.iter().enumerate().try_for_each(|(index, entry)| {
+            entry.check().map_err(|error| error.of_item("policy.entries", index))
+        })
     }
 
     fn zone(&self) -> Option<TimeZone> {
@@ -217,12 +219,19 @@ mod tests {
         let nowhere = Schedule { time_zone: "Europe/Atlantis".to_owned(), entries: vec![] };
         assert!(message(nowhere).starts_with("policy.time_zone is Europe/Atlantis: use a name"));
         let of = |from, to, min, max| message(berlin(vec![entry(&[], from, to, min, max)]));
-        assert!(of("8:00", "18:00", 1, 2).starts_with("policy.entries.from is 8:00: use a time"));
-        assert!(of("08:00", "24:01", 1, 2).starts_with("policy.entries.to is 24:01: use a time"));
-        assert!(of("08:00", "08:00", 1, 2).starts_with("policy.entries.to is 08:00: use a time"));
+        assert!(
+            of("8:00", "18:00", 1, 2).starts_with("policy.entries[0].from is 8:00: use a time")
+        );
+        assert!(
+            of("08:00", "24:01", 1, 2).starts_with("policy.entries[0].to is 24:01: use a time")
+        );
+        assert!(
+            of("08:00", "08:00", 1, 2).starts_with("policy.entries[0].to is 08:00: use a time")
+        );
         assert_eq!(
             of("08:00", "18:00", 3, 2),
-            "policy.entries.min is 3, above policy.entries.max, 2: lower one or raise the other"
+            "policy.entries[0].min is 3, above policy.entries[0].max, 2: lower one or raise the \
+             other"
         );
     }
 }

@@ -118,13 +118,15 @@ fn check_steps([list, past, by]: [&'static str; 3], steps: &[Step]) -> Result<()
     let count = format!("{} steps", steps.len());
     figures::check((1..=20).contains(&steps.len()), list, count, "1 to 20 steps")?;
     let mut before = f64::NEG_INFINITY;
-    for step in steps {
+    for (index, step) in steps.iter().enumerate() {
         let allowed =
             "0 to 10000 (percentage points past the bound), each more than the one before";
         let rises = (0.0..=10_000.0).contains(&step.past) && step.past > before;
-        figures::check(rises, past, step.past, allowed)?;
         before = step.past;
-        figures::within(by, step.by, 0..=1000, "0 to 1000 (instances, or percent of the fleet)")?;
+        let good = figures::check(rises, past, step.past, allowed);
+        let allowed = "0 to 1000 (instances, or percent of the fleet)";
+        good.and_then(|()| figures::within(by, step.by, 0..=1000, allowed))
+            .map_err(|error| error.of_item(list, index))?;
     }
     Ok(())
 }
@@ -181,7 +183,7 @@ mod tests {
         let mut policy = example();
         policy.out.swap(0, 1);
         let error = policy.check().unwrap_err().to_string();
-        assert!(error.contains("policy.out.past is 0: use 0 to 10000"), "{error}");
+        assert!(error.contains("policy.out[1].past is 0: use 0 to 10000"), "{error}");
         policy.out.clear();
         let error = policy.check().unwrap_err().to_string();
         assert!(error.contains("policy.out is 0 steps: use 1 to 20 steps"), "{error}");

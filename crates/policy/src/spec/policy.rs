@@ -30,7 +30,8 @@ impl PolicySpec {
         let fits = (1..=MOST_POLICIES).contains(&count);
         check(fits, "policy", format!("a list of {count}"), "1 to 8 policies")?;
         for (index, policy) in policies.iter().enumerate() {
-            let named = |error: SpecError| if count > 1 { error.of_policy(index) } else { error };
+            let named =
+                |error: SpecError| if count > 1 { error.of_item("policy", index) } else { error };
             policy.check().map_err(named)?;
         }
         Ok(Self(policies))
@@ -40,7 +41,8 @@ impl PolicySpec {
     /// `[[policy]]` tables.
     ///
     /// # Errors
-    /// [`SpecError`] names the key, the value and what is allowed; the caller knows the file.
+    /// [`SpecError`] names the line, the key, the value and what is allowed; the caller knows the
+    /// file.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
         let syntax = |error: toml::de::Error| SpecError::Syntax(error.to_string());
         let table: toml::Table = toml::from_str(text).map_err(syntax)?;
@@ -49,7 +51,7 @@ impl PolicySpec {
         } else {
             RawPolicies(vec![toml::from_str(text).map_err(syntax)?])
         };
-        Self::try_from(raw)
+        Self::try_from(raw).map_err(|error| error.in_line_of(text))
     }
 
     /// The text that [`Self::parse`] reads back.
@@ -221,7 +223,7 @@ mod tests {
             ("", "missing field `kind`"),
             ("kind = \"magic\"", "unknown variant `magic`, expected one of `target_tracking`"),
             ("kind = \"hpa\"\nsink_ms = 5", "unknown field `sink_ms`"),
-            ("kind = \"hpa\"\nin_percent = 101", "policy.in_percent is 101: use 0 to 100"),
+            ("kind = \"hpa\"\nin_percent = 101", "line 2: policy.in_percent is 101: use 0 to 100"),
             ("kind =", "TOML parse error at line 1, column 7"),
         ] {
             let error = file(text).unwrap_err();
@@ -236,12 +238,18 @@ mod tests {
         };
         assert_eq!(
             second("kind = \"target_tracking\"\ntarget_percent = 200"),
-            "policy[1].target_percent is 200: use 1 to 100 (percent of an instance's capacity)"
+            "line 5: policy[1].target_percent is 200: use 1 to 100 (percent of an instance's capacity)"
         );
         assert_eq!(
             second("kind = \"threshold\"\nlower_percent = 80\nupper_percent = 70"),
-            "policy[1].lower_percent is 80, not below policy[1].upper_percent, 70: lower one or \
-             raise the other"
+            "line 5: policy[1].lower_percent is 80, not below policy[1].upper_percent, 70: lower \
+             one or raise the other"
+        );
+        let entries = "entries = [{ from = \"08:00\", to = \"24:00\", min = 1, max = 3 },\n\
+             { from = \"8:00\", to = \"24:00\", min = 1, max = 3 }]";
+        assert_eq!(
+            second(&format!("kind = \"schedule\"\n{entries}")),
+            "line 6: policy[1].entries[1].from is 8:00: use a time of day from 00:00 to 23:59"
         );
     }
 

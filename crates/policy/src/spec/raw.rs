@@ -17,7 +17,7 @@ use crate::rules::{Rules, Step};
 pub(super) fn parse(text: &str) -> Result<ServiceSpec, SpecError> {
     let raw: RawService =
         toml::from_str(text).map_err(|error| SpecError::Syntax(error.to_string()))?;
-    raw.judge()
+    raw.judge().map_err(|error| error.in_line_of(text))
 }
 
 #[derive(Deserialize)]
@@ -152,13 +152,17 @@ impl RawInstance {
             self.processes,
             "1 to 4194304",
         )?;
+        let mounts = self.mounts.into_iter().enumerate();
+        let mounts = mounts.map(|(index, mount)| {
+            mount.judge().map_err(|error| error.of_item("instance.mounts", index))
+        });
         Ok(InstanceSpec {
             port: self.port,
             health_path: path("instance.health_path", &self.health_path)?,
             memory_mib: self.memory_mib,
             cpus: self.cpus,
             processes: self.processes,
-            mounts: self.mounts.into_iter().map(RawMount::judge).collect::<Result<_, _>>()?,
+            mounts: mounts.collect::<Result<_, _>>()?,
         })
     }
 }
@@ -299,7 +303,7 @@ mod tests {
     #[test]
     fn each_wrong_value_is_named_with_its_key_and_what_is_allowed() {
         let cases = [
-            ("port = 8000", "port = 0", "instance.port is 0: use 1 to 65535"),
+            ("port = 8000", "port = 0", "line 7: instance.port is 0: use 1 to 65535"),
             (
                 "memory_mib = 64",
                 "memory_mib = 1",
@@ -309,7 +313,7 @@ mod tests {
             (
                 "min = 1",
                 "min = 11",
-                "bounds.min is 11, above bounds.max, 10: lower one or raise the other",
+                "line 17: bounds.min is 11, above bounds.max, 10: lower one or raise the other",
             ),
             ("min = 1", "min = -1", "invalid value: integer `-1`, expected u32"),
             (
@@ -317,7 +321,11 @@ mod tests {
                 "second = -5",
                 "capacity.requests_per_second is -5: use 0.001 to 1000000",
             ),
-            ("\"/healthz\"", "\"/a b\"", "instance.health_path: `/a b` is not a health path"),
+            (
+                "\"/healthz\"",
+                "\"/a b\"",
+                "line 8: instance.health_path: `/a b` is not a health path",
+            ),
             (
                 "\"/healthz\"",
                 "\"/a\\n  bind :1\"",
@@ -326,16 +334,24 @@ mod tests {
             (
                 "\"objects\"",
                 "\"../etc\"",
-                "instance.mounts.source is ../etc: use the name of a folder",
+                "instance.mounts[0].source is ../etc: use the name of a folder",
             ),
-            ("\"objects\"", "\"services\"", "instance.mounts.source is services: use another name"),
+            (
+                "\"objects\"",
+                "\"services\"",
+                "instance.mounts[0].source is services: use another name",
+            ),
             (
                 "\"/objects\"",
                 "\"/a/../b\"",
-                "instance.mounts.target is /a/../b: use an absolute path",
+                "instance.mounts[0].target is /a/../b: use an absolute path",
             ),
             ("port = 8000", "prot = 8000", "unknown field `prot`, expected one of `port`"),
-            ("name = \"store\"", "name = \"Store\"", "name: `Store` is not a name: use 1 to 31 of"),
+            (
+                "name = \"store\"",
+                "name = \"Store\"",
+                "line 2: name: `Store` is not a name: use 1 to 31 of",
+            ),
         ];
         for (from, to, message) in cases {
             let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
