@@ -18,7 +18,8 @@ pub struct Gathered {
 
 impl Gathered {
     /// Reads `FOLDER`; or `FOLDER/1`, `FOLDER/2`, ..., which are repetitions; or `FOLDER/runtime` and
-    /// `FOLDER/reload`, each of which is one or the other.
+    /// `FOLDER/reload`, each of which is one or the other. An experiment that was interrupted before
+    /// the second of these has the first alone.
     ///
     /// # Errors
     /// Names the file that is not what a run writes.
@@ -38,8 +39,9 @@ impl Gathered {
             return Ok(Self { run: Run::read(first)?, repetitions, beside: None });
         }
         let (runtime, reload) = (folder.join("runtime"), folder.join("reload"));
-        if runtime.is_dir() && reload.is_dir() {
-            let beside = Some(Self::read(&reload)?.run);
+        if runtime.is_dir() {
+            let beside = reload.is_dir().then(|| Self::read(&reload)).transpose()?;
+            let beside = beside.map(|reload| reload.run);
             return Ok(Self { beside, ..Self::read(&runtime)? });
         }
         // The error says what is missing.
