@@ -10,6 +10,10 @@ use crate::chart::ChartError;
 use crate::series::{RunSeries, SecondRow};
 use crate::summary::Summary;
 
+/// What a run writes, and what is made of it. Its ticks come first.
+const OF_A_RUN: [&str; 6] =
+    ["summary.json", "series.csv", "chart.svg", "report.html", "report.json", "report.pdf"];
+
 /// A folder whose name is that of a run, in the folder of all results.
 #[derive(Debug, Clone)]
 pub struct ResultsFolder {
@@ -81,7 +85,7 @@ impl ResultsFolder {
         self.all.join(&self.name)
     }
 
-    /// The folder `name` within `all`, made when it is not there. What is written replaces what is.
+    /// The folder `name` within `all`, made when it is not there.
     ///
     /// # Errors
     /// It cannot be made.
@@ -116,11 +120,21 @@ impl ResultsFolder {
         self.write_figures(summary, series)
     }
 
-    /// Begins `ticks.jsonl`, for ticks that are written as they come.
+    /// Begins a run with its `ticks.jsonl`, for ticks that are written as they come. What an earlier
+    /// run has left in the folder is removed, so that no two runs are taken for one.
     ///
     /// # Errors
-    /// The file cannot be made.
+    /// The file cannot be made, or one of the earlier run cannot be removed.
     pub fn ticks(&self) -> Result<TickFile, ResultsError> {
+        for name in OF_A_RUN {
+            let path = self.path().join(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(written(&path, error));
+                }
+                _ => {}
+            }
+        }
         let path = self.path().join("ticks.jsonl");
         let file = File::create(&path).map_err(|source| written(&path, source))?;
         Ok(TickFile { file: BufWriter::new(file), path })
@@ -201,4 +215,40 @@ fn rows(rows: &[SecondRow], path: &Path, file: &mut BufWriter<File>) -> Result<(
 
 fn written(path: &Path, source: io::Error) -> ResultsError {
     ResultsError::Write { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn a_folder_that_is_used_again_holds_the_last_run_alone() {
+        let all = tempfile::tempdir().unwrap();
+        let folder = ResultsFolder::reuse(all.path(), "r").unwrap();
+        let crate::Run { summary, rows, ticks } = testing::run();
+        let names = || {
+            let entries = fs::read_dir(folder.path()).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let long = RunSeries {
+            title: String::new(),
+            subtitle: String::new(),
+            warm_up_s: 0.0,
+            load_end_s: 10.0,
+            rows: Vec::new(),
+            fleet: Vec::new(),
+        };
+        let series = RunSeries { rows, ..long.clone() };
+        folder.write(&summary, &series, &ticks).unwrap();
+        fs::write(folder.path().join("report.html"), "").unwrap();
+        fs::write(folder.path().join("notes.txt"), "an operator's own").unwrap();
+        folder.write(&summary, &long, &[]).unwrap();
+        assert_eq!(names(), ["notes.txt", "summary.json", "ticks.jsonl"]);
+        // A run that is broken off is no run.
+        folder.ticks().unwrap();
+        assert_eq!(names(), ["notes.txt", "ticks.jsonl"]);
+    }
 }
