@@ -86,6 +86,14 @@ bench: up
 fmt:
     cargo fmt --all
 
+# Hold the scaler to its rules through random histories in virtual time, in which anything may fail
+histories CASES="100000": setup
+    PROPTEST_CASES="$1" cargo test --release --locked -p simulator --test simulation whatever_fails
+
+# Compile the templates of the PDFs; the first use installs the compiler below target/
+test-report: setup
+    cargo test --locked -p report --test command_line -- --ignored
+
 # Everything that CI checks
 test: ci
 

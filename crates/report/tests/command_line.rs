@@ -11,6 +11,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+const COMPARISON: &str = "load,policy,due,outside_objective_percent,failed,instance_seconds,\
+    launches\nramp,hpa,9,12.5,0,80,3\nramp,default,9,0.0,0,100,4\n";
+
 /// A copy of the run's folder, which the program writes into.
 fn run_folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -239,9 +242,7 @@ fn both_ways_of_membership_are_beside_each_other() {
 fn a_comparison_of_policies_is_ranked() {
     let folder = tempfile::tempdir().unwrap();
     let csv = folder.path().join("comparison.csv");
-    let rows = "load,policy,due,outside_objective_percent,failed,instance_seconds,launches\n\
-                ramp,hpa,9,12.5,0,80,3\nramp,default,9,0.0,0,100,4\n";
-    fs::write(&csv, rows).unwrap();
+    fs::write(&csv, COMPARISON).unwrap();
     let output = report(&csv, &[]);
     assert!(output.status.success(), "{output:?}");
     let page = fs::read_to_string(folder.path().join("comparison.html")).unwrap();
@@ -251,4 +252,58 @@ fn a_comparison_of_policies_is_ranked() {
     assert!(
         refusal(&csv, &[]).contains("comparison.csv: this is not what `./just compare` writes")
     );
+}
+
+/// The program with the compiler of `scripts/typst`, and what it made.
+fn typeset(subject: &Path, pdf: &Path, more: &[&str]) {
+    let output = Command::new(env!("CARGO_BIN_EXE_report"))
+        .current_dir(here("../.."))
+        .arg(subject)
+        .args(more)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(fs::read(pdf).unwrap().starts_with(b"%PDF"));
+}
+
+#[test]
+#[ignore = "needs the compiler of scripts/typst: ./just test-report"]
+fn the_templates_make_a_pdf_of_a_run_and_of_a_comparison() {
+    let (kept, run) = run_folder();
+    typeset(&run, &run.join("report.pdf"), &[]);
+    let other = run.display().to_string();
+    let several = ["--repetition", &other, "--repetition", &other];
+    typeset(&run, &run.join("report.pdf"), &several);
+    typeset(
+        &run,
+        &run.join("report.pdf"),
+        &[&["--compare", other.as_str()], &several[..]].concat(),
+    );
+    let csv = kept.path().join("comparison.csv");
+    fs::write(&csv, COMPARISON).unwrap();
+    typeset(&csv, &kept.path().join("comparison.pdf"), &[]);
+}
+
+#[test]
+#[ignore = "needs the compiler of scripts/typst: ./just test-report"]
+fn the_projects_report_becomes_a_pdf_with_the_data_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let pdf = folder.path().join("report.pdf");
+    let root = here("../..");
+    let names: Vec<String> = match fs::read_dir(root.join("docs/report/experiments")) {
+        Ok(files) => {
+            let name = |file: fs::DirEntry| file.path().file_stem().unwrap().to_owned();
+            files.map(|file| name(file.unwrap()).into_string().unwrap()).collect()
+        }
+        Err(_) => Vec::new(),
+    };
+    let output = Command::new(root.join("scripts/typst"))
+        .current_dir(&root)
+        .arg("docs/report/report.typ")
+        .arg(&pdf)
+        .arg(format!("have={}", names.join(" ")))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(fs::read(pdf).unwrap().starts_with(b"%PDF"));
 }
