@@ -246,16 +246,12 @@ fn memberships(word: Option<MembershipWord>, scenario: &LoadedScenario) -> Membe
 /// What the figures over several runs suppose: the capacity that was calibrated, or that of the
 /// service's file.
 fn assumptions(folders: &Folders, service: &str) -> anyhow::Result<Assumptions> {
-    let calibration = folders.results.join(report::calibration::FOLDER);
-    let calibrated = CapacityCurve::calibrated(&calibration, service)?;
-    if calibrated.is_some() {
-        return Ok(Assumptions { capacity: calibrated, ..Assumptions::default() });
-    }
     let path = folders.services.join(format!("{service}.toml"));
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("{} cannot be read", path.display()))?;
     let spec = ServiceSpec::parse(&text).with_context(|| path.display().to_string())?;
-    let capacity = CapacityCurve::linear(spec.capacity.requests_per_second)?;
+    let calibration = folders.results.join(report::calibration::FOLDER);
+    let capacity = CapacityCurve::of_service(&calibration, &spec)?;
     Ok(Assumptions { capacity: Some(capacity), ..Assumptions::default() })
 }
 

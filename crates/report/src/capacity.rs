@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use policy::spec::ServiceSpec;
+
 use crate::calibration::{CAPACITY_FILE, Calibration, CalibrationError};
 use crate::series::SecondRow;
 use crate::steps::StepFunction;
@@ -139,6 +141,18 @@ impl CapacityCurve {
         of_service.then(|| Self::read(&folder.join(CAPACITY_FILE))).transpose()
     }
 
+    /// The curve that the calibration in `folder` measured of a service; where there is none, each
+    /// instance serves what the service's file says.
+    ///
+    /// # Errors
+    /// The calibration is there and cannot be used.
+    pub fn of_service(folder: &Path, service: &ServiceSpec) -> Result<Self, CapacityFileError> {
+        // What a service's file says is above 0.
+        let rate = Shape::Linear(service.capacity.requests_per_second);
+        let calibrated = Self::calibrated(folder, service.name.as_str())?;
+        Ok(calibrated.unwrap_or(Self { shape: rate, source: None }))
+    }
+
     /// How many instances a rate needs: none for none, and beyond what was measured as many as the
     /// mean of the largest measured fleet asks for.
     pub fn needed(&self, requests_per_second: f64) -> u32 {
@@ -231,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_calibrated_curve_says_its_file_and_is_none_of_another_service() {
+    fn a_calibrated_curve_says_its_file_and_is_that_of_its_service_alone() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let of = |service| CapacityCurve::calibrated(folder, service);
@@ -239,6 +253,12 @@ mod tests {
         let points = vec![point(1, 45.0, LimitedBy::Service), point(2, 95.0, LimitedBy::Service)];
         calibration_of(points).write(folder).unwrap();
         assert_eq!(of("matmul").unwrap(), None);
+        let service = ServiceSpec::parse(include_str!("../../../services/object-store.toml"));
+        let service = service.unwrap();
+        let of_service = |folder| CapacityCurve::of_service(folder, &service).unwrap();
+        assert_eq!(Some(of_service(folder)), of("object-store").unwrap());
+        let rate = service.capacity.requests_per_second;
+        assert_eq!(of_service(Path::new("/nowhere")), CapacityCurve::linear(rate).unwrap());
         let said = of("object-store").unwrap().unwrap().to_string();
         let said = said.replace(&folder.display().to_string(), "FOLDER");
         insta::assert_snapshot!(said, @"measured (FOLDER/capacity.csv), 45, 95 requests/s with 1, 2, ... instances");

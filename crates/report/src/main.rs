@@ -134,21 +134,21 @@ fn capacity(cli: &Cli, run: &Run) -> anyhow::Result<Option<CapacityCurve>> {
         return Ok(Some(CapacityCurve::read(path)?));
     }
     let Some(service) = run.service() else { return Ok(None) };
-    if let Some(curve) = CapacityCurve::calibrated(&cli.calibration, service)? {
-        return Ok(Some(curve));
-    }
     let path = cli.services.join(service).with_extension("toml");
-    if !path.exists() {
+    if path.exists() {
+        let spec = ServiceSpec::parse(&read(&path)?).with_context(|| path.display().to_string())?;
+        return Ok(Some(CapacityCurve::of_service(&cli.calibration, &spec)?));
+    }
+    let calibrated = CapacityCurve::calibrated(&cli.calibration, service)?;
+    if calibrated.is_none() {
         eprintln!(
             "warning: {} is not there, so nobody knows how many instances the load needed: the \
              figures of elasticity stay empty. Name the folder (--services DIR) or a measurement \
              (--capacity FILE)",
             path.display()
         );
-        return Ok(None);
     }
-    let spec = ServiceSpec::parse(&read(&path)?).with_context(|| path.display().to_string())?;
-    Ok(Some(CapacityCurve::linear(spec.capacity.requests_per_second)?))
+    Ok(calibrated)
 }
 
 fn prices(path: &Path) -> anyhow::Result<PriceTable> {

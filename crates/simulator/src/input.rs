@@ -152,8 +152,7 @@ impl Folders {
         };
         load.seed = choices.seed.unwrap_or(load.seed);
         let mut setup = Setup::suited(spec, &policy_name(choices), load, host);
-        let calibrated = CapacityCurve::calibrated(&self.calibration, setup.spec.name.as_str())?;
-        setup.capacity = calibrated.or(setup.capacity);
+        setup.capacity = Some(CapacityCurve::of_service(&self.calibration, &setup.spec)?);
         setup.detail = choices.detail.unwrap_or(setup.detail);
         let closed = matches!(setup.load.offered, OfferedLoad::Closed(_));
         let allowed = "requests: the threads of a closed load wait for the answer to each";
