@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use policy::policies::Kind;
 use policy::spec::{PolicySpec, SpecError};
 
+use crate::files::{self, FileError, stem};
+
 /// The word for the policy of the service's own file.
 pub const DEFAULT: &str = "default";
 
@@ -39,13 +41,8 @@ pub enum PolicyError {
         known: String,
     },
     /// A file or folder cannot be read.
-    #[error("{path} cannot be read")]
-    Read {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file is not what a service's file has below `[policy]`, or its figures do not hold.
     #[error("{path} holds no policy")]
     Spec {
@@ -71,7 +68,7 @@ impl Choice {
         if let Ok(kind) = word.parse::<Kind>() {
             return Ok(Self::Other { name: word.to_owned(), spec: kind.into() });
         }
-        let files = files(folder)?;
+        let files = all(folder)?;
         match files.iter().find(|path| stem(path) == word) {
             Some(path) => Self::read(path),
             None => {
@@ -99,9 +96,7 @@ impl Choice {
     }
 
     fn read(path: &Path) -> Result<Self, PolicyError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| PolicyError::Read { path: path.to_owned(), source })?;
-        let spec = PolicySpec::parse(&text)
+        let spec = PolicySpec::parse(&files::read(path)?)
             .map_err(|e| PolicyError::Spec { path: path.to_owned(), source: Box::new(e) })?;
         Ok(Self::Other { name: stem(path).to_owned(), spec })
     }
@@ -111,26 +106,13 @@ impl Choice {
 ///
 /// # Errors
 /// The folder is there and cannot be read.
-pub fn files(folder: &Path) -> Result<Vec<PathBuf>, PolicyError> {
-    let unread = |source| PolicyError::Read { path: folder.to_owned(), source };
-    let entries = match folder.read_dir() {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unread(error)),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(unread)?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            files.push(path);
+pub fn all(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+    match files::with_extension(folder, "toml") {
+        Err(FileError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(Vec::new())
         }
+        files => files,
     }
-    files.sort();
-    Ok(files)
-}
-
-fn stem(path: &Path) -> &str {
-    path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
 }
 
 #[cfg(test)]

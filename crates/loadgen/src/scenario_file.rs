@@ -1,17 +1,13 @@
 //! Finds the file of a scenario or a trace, reads it, and turns it into a load.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use command_line::files::{self, FileError};
 use policy::spec::{ServiceSpec, SpecError};
 use workload::{
     InstanceCapacity, Load, OfferedLoad, PeakInstances, RateUnit, Scenario, ScenarioError,
     TimeFactor, Trace, TraceError,
 };
-
-/// A trace of two million lines with dates is half of this.
-const MAX_FILE_BYTES: u64 = 128 * 1024 * 1024;
 
 /// A scenario that is ready to run.
 #[derive(Debug, Clone)]
@@ -24,28 +20,9 @@ pub struct LoadedScenario {
 /// A scenario that cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioFileError {
-    /// There is none of that name.
-    #[error("there is no scenario `{name}`: allowed is {known}")]
-    Unknown {
-        /// The name.
-        name: String,
-        /// The names there are.
-        known: String,
-    },
-    /// A file cannot be read.
-    #[error("{path} cannot be read")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file is too large.
-    #[error("{path} is too large: allowed is up to {MAX_FILE_BYTES} bytes")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
+    /// A file is not there or cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The trace is not a good one.
     #[error(transparent)]
     Trace(#[from] TraceError),
@@ -69,28 +46,13 @@ pub enum ScenarioFileError {
 }
 
 impl LoadedScenario {
-    /// Finds the scenario of that name in a folder of scenarios; a name that ends in `.toml` is a path.
+    /// The file of the scenario that a word means: a path that ends in `.toml`, or a name in the
+    /// folder of scenarios.
     ///
     /// # Errors
-    /// [`ScenarioFileError::Unknown`] lists the names there are.
+    /// [`FileError::UnknownScenario`] lists the names there are.
     pub fn find(folder: &Path, name: &str) -> Result<PathBuf, ScenarioFileError> {
-        if name.ends_with(".toml") {
-            return Ok(PathBuf::from(name));
-        }
-        let read = |source| ScenarioFileError::Read { path: folder.to_owned(), source };
-        let mut known = Vec::new();
-        for entry in folder.read_dir().map_err(read)? {
-            let path = entry.map_err(read)?.path();
-            let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
-            if path.extension().is_some_and(|e| e == "toml") {
-                if stem == name {
-                    return Ok(path);
-                }
-                known.push(stem.to_owned());
-            }
-        }
-        known.sort();
-        Err(ScenarioFileError::Unknown { name: name.to_owned(), known: known.join(", ") })
+        Ok(files::of_scenario(name, folder)?)
     }
 
     /// Reads a scenario. `services` is the folder of the services' files: one is read when the
@@ -104,7 +66,7 @@ impl LoadedScenario {
         time_factor: f64,
         seed: Option<u64>,
     ) -> Result<Self, ScenarioFileError> {
-        let scenario = Scenario::parse(&path.display().to_string(), &read(path)?)?;
+        let scenario = Scenario::parse(&path.display().to_string(), &files::read(path)?)?;
         let needs_capacity = match &scenario.load {
             Load::Phases(phases) => phases.unit == RateUnit::Instances,
             Load::Stages(_) => false,
@@ -132,7 +94,7 @@ impl LoadedScenario {
         let peak = peak
             .map(|peak| PeakInstances::new(peak).ok_or(ScenarioFileError::Peak(peak)))
             .transpose()?;
-        let trace = Trace::parse(&path.display().to_string(), &read(path)?)?;
+        let trace = Trace::parse(&path.display().to_string(), &files::read(path)?)?;
         let scenario = Scenario::of_trace(path, service, trace, peak);
         Self::new(scenario, capacity(services, service)?, time_factor, seed)
     }
@@ -184,20 +146,8 @@ fn capacity(services: &Path, service: &str) -> Result<Option<InstanceCapacity>, 
 /// Reads a service's file from the folder of all of them.
 pub(crate) fn read_service(folder: &Path, name: &str) -> Result<ServiceSpec, ScenarioFileError> {
     let path = folder.join(format!("{name}.toml"));
-    ServiceSpec::parse(&read(&path)?)
+    ServiceSpec::parse(&files::read(&path)?)
         .map_err(|e| ScenarioFileError::Service { path, source: Box::new(e) })
-}
-
-fn read(path: &Path) -> Result<String, ScenarioFileError> {
-    let unread = |source| ScenarioFileError::Read { path: path.to_owned(), source };
-    let mut text = String::new();
-    // Devices and pipes do not tell their size beforehand.
-    let file = File::open(path).map_err(unread)?;
-    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(unread)?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(ScenarioFileError::TooLarge { path: path.to_owned() });
-    }
-    Ok(text)
 }
 
 #[cfg(test)]
@@ -224,7 +174,7 @@ mod tests {
         let error = LoadedScenario::find(&folder, "rmap").unwrap_err();
         insta::assert_snapshot!(
             error,
-            @"there is no scenario `rmap`: allowed is burst-from-zero, ramp, reload-vs-runtime, seven-stages, sine, soak, spike, staircase, steps, two-a-second"
+            @"there is no scenario `rmap`: allowed is burst-from-zero, ramp, reload-vs-runtime, seven-stages, sine, soak, spike, staircase, steps, two-a-second, or a file whose name ends in .toml"
         );
     }
 
@@ -292,17 +242,5 @@ mod tests {
         t lasts 172800 s: allowed is up to 86400 s (a day): give a time factor of 0.5 or less
         /t.csv cannot be read
         ");
-        let endless = LoadedScenario::of_trace(
-            Path::new("/dev/zero"),
-            None,
-            &root().join("services"),
-            "object-store",
-            1.0,
-            None,
-        );
-        insta::assert_snapshot!(
-            endless.unwrap_err(),
-            @"/dev/zero is too large: allowed is up to 134217728 bytes"
-        );
     }
 }

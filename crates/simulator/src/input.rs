@@ -1,9 +1,9 @@
 //! Finds and reads what a run is made of: scenario or trace, service, policy, host.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use command_line::files::{self, FileError};
 use command_line::policies::{self, Choice, PolicyError};
 use policy::bounds::{Bounds, BoundsError};
 use policy::policies::Kind;
@@ -11,21 +11,14 @@ use policy::spec::{ServiceSpec, SpecError};
 use report::calibration;
 use report::capacity::{CapacityCurve, CapacityFileError};
 use workload::{
-    InstanceCapacity, OfferedLoad, Scenario, ScenarioError, TimeFactor, Trace, TraceError,
-    TraceKind, trace_name,
+    InstanceCapacity, OfferedLoad, PeakInstances, Scenario, ScenarioError, TimeFactor, Trace,
+    TraceError, TraceKind, trace_name,
 };
 
 use crate::load::Load;
 use crate::model::{self, HostModel, ModelError};
 use crate::run::Setup;
 use crate::simulation::Detail;
-
-/// A trace of two million lines with dates is half of this.
-const MAX_FILE_BYTES: u64 = 128 * 1024 * 1024;
-/// Instances' worth of load that a trace is scaled to.
-const DEFAULT_PEAK: f64 = 10.0;
-/// The most that a policy's busiest moment may ask for, in instances.
-const MAX_PEAK: f64 = 750.0;
 
 /// Where the project keeps its files.
 #[derive(Debug, Clone)]
@@ -76,30 +69,9 @@ pub struct Choices {
 /// What was asked for cannot be simulated.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// A file cannot be read.
-    #[error("{path} cannot be read")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file is too large.
-    #[error("{path} has {bytes} bytes: allowed is up to {MAX_FILE_BYTES}")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-    },
-    /// There is no scenario of that name.
-    #[error("there is no scenario `{name}`: allowed is {known}, or the path of a file")]
-    UnknownScenario {
-        /// The name.
-        name: String,
-        /// The names there are.
-        known: String,
-    },
+    /// A file is not there or cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A figure of the command line is not allowed.
     #[error("{key} = {value}: allowed is {allowed}")]
     Value {
@@ -169,10 +141,10 @@ impl Folders {
     /// # Errors
     /// A folder cannot be read.
     pub fn sources(&self) -> Result<Vec<Source>, InputError> {
-        let scenarios = files(&self.scenarios, "toml")?;
-        let stem = |path: &PathBuf| Some(path.file_stem()?.to_str()?.to_owned());
-        let scenarios = scenarios.iter().filter_map(stem).map(Source::Scenario);
-        let traces = files(&self.traces, "csv")?.into_iter().map(Source::Trace);
+        let scenarios = files::with_extension(&self.scenarios, "toml")?;
+        let name = |path: &PathBuf| Source::Scenario(files::stem(path).to_owned());
+        let scenarios = scenarios.iter().map(name);
+        let traces = files::with_extension(&self.traces, "csv")?.into_iter().map(Source::Trace);
         Ok(scenarios.chain(traces).collect())
     }
 
@@ -182,7 +154,7 @@ impl Folders {
     /// # Errors
     /// The folder cannot be read.
     pub fn policies(&self) -> Result<Vec<String>, InputError> {
-        let files = policies::files(&self.policies)?;
+        let files = policies::all(&self.policies)?;
         let kinds = Kind::ALL.iter().map(|kind| kind.name());
         let kinds = [policies::DEFAULT].into_iter().chain(kinds).map(str::to_owned);
         Ok(kinds.chain(files.iter().map(|path| path.display().to_string())).collect())
@@ -198,7 +170,7 @@ impl Folders {
         if path == Path::new(model::MEASURED) {
             return Ok(HostModel::measured());
         }
-        Ok(HostModel::parse(&path.display().to_string(), &read(path)?)?)
+        Ok(HostModel::parse(&path.display().to_string(), &files::read(path)?)?)
     }
 
     fn scenario(
@@ -212,8 +184,8 @@ impl Folders {
         {
             check(!given, key, "given", "with a trace only: a scenario has its own")?;
         }
-        let path = self.find_scenario(name)?;
-        let scenario = Scenario::parse(&path.display().to_string(), &read(&path)?)?;
+        let path = files::of_scenario(name, &self.scenarios)?;
+        let scenario = Scenario::parse(&path.display().to_string(), &files::read(&path)?)?;
         let scenario = scenario.shortened(factor);
         let spec = self.service(&scenario.service, choices)?;
         let capacity = InstanceCapacity::new(spec.capacity.requests_per_second);
@@ -227,17 +199,21 @@ impl Folders {
         factor: TimeFactor,
         choices: &Choices,
     ) -> Result<(ServiceSpec, Load), InputError> {
-        let trace = Trace::parse(&path.display().to_string(), &read(path)?)?;
+        let trace = Trace::parse(&path.display().to_string(), &files::read(path)?)?;
         let mut spec =
             self.service(choices.service.as_deref().unwrap_or("object-store"), choices)?;
         let peak = match (choices.peak, trace.kind()) {
             (None, TraceKind::Rates) => None,
-            (peak, _) => Some(peak.unwrap_or(DEFAULT_PEAK)),
+            (None, TraceKind::Counts) => Some(PeakInstances::DEFAULT),
+            (Some(peak), _) => Some(PeakInstances::new(peak).ok_or_else(|| InputError::Value {
+                key: "peak",
+                value: peak.to_string(),
+                allowed: "above 0 to 750 (instances)",
+            })?),
         };
-        let trace = match peak {
+        let trace = match peak.map(PeakInstances::get) {
             None => trace,
             Some(peak) => {
-                check(peak > 0.0 && peak <= MAX_PEAK, "peak", peak, "above 0 to 750 (instances)")?;
                 // A peak above the service's upper bound could only ever be missed.
                 let max = spec.bounds.max().max(ceil(peak));
                 spec.bounds = Bounds::new(spec.bounds.min(), max)?;
@@ -249,26 +225,13 @@ impl Folders {
 
     fn service(&self, name: &str, choices: &Choices) -> Result<ServiceSpec, InputError> {
         let path = self.services.join(format!("{name}.toml"));
-        let spec = ServiceSpec::parse(&read(&path)?)
+        let spec = ServiceSpec::parse(&files::read(&path)?)
             .map_err(|e| InputError::Service { path, source: Box::new(e) })?;
         let word = choices.policy.as_deref().unwrap_or(policies::DEFAULT);
         Ok(match Choice::find(word, &self.policies)? {
             Choice::OfService => spec,
             Choice::Other { spec: policy, .. } => ServiceSpec { policy, ..spec },
         })
-    }
-
-    fn find_scenario(&self, name: &str) -> Result<PathBuf, InputError> {
-        if name.ends_with(".toml") {
-            return Ok(PathBuf::from(name));
-        }
-        let all = files(&self.scenarios, "toml")?;
-        let stem = |path: &PathBuf| path.file_stem().and_then(|s| s.to_str()).map(str::to_owned);
-        if let Some(path) = all.iter().find(|path| stem(path).as_deref() == Some(name)) {
-            return Ok(path.clone());
-        }
-        let known = all.iter().filter_map(stem).collect::<Vec<_>>().join(", ");
-        Err(InputError::UnknownScenario { name: name.to_owned(), known })
     }
 }
 
@@ -286,28 +249,6 @@ fn factor(factor: Option<f64>) -> Result<TimeFactor, InputError> {
         value: factor.to_string(),
         allowed: "above 0 to 1",
     })
-}
-
-fn read(path: &Path) -> Result<String, InputError> {
-    let unread = |source| InputError::Read { path: path.to_owned(), source };
-    let bytes = std::fs::metadata(path).map_err(unread)?.len();
-    if bytes > MAX_FILE_BYTES {
-        return Err(InputError::TooLarge { path: path.to_owned(), bytes });
-    }
-    std::fs::read_to_string(path).map_err(unread)
-}
-
-fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, InputError> {
-    let unread = |source| InputError::Read { path: folder.to_owned(), source };
-    let mut found = Vec::new();
-    for entry in folder.read_dir().map_err(unread)? {
-        let path = entry.map_err(unread)?.path();
-        if path.extension().is_some_and(|e| e == extension) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 fn check(
