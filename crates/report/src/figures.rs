@@ -121,9 +121,10 @@ pub struct Difference<'a> {
     pub verdict: Verdict,
 }
 
-/// The instances that a run's load needed, over time; nothing when the capacity is not known.
+/// The instances that a run's load needed, over time; nothing when the capacity is not known, or
+/// what was due in each second.
 pub fn demand(run: &Run, assumptions: &Assumptions) -> Option<StepFunction> {
-    let curve = assumptions.capacity.as_ref()?;
+    let curve = assumptions.capacity.as_ref().filter(|_| !run.rows.is_empty())?;
     Some(curve.demand(&run.rows, assumptions.smoothing_s))
 }
 

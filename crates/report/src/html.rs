@@ -29,9 +29,11 @@ pub struct PageError(#[from] tera::Error);
 /// None that a run can cause: the error is the template's.
 pub fn render(page: &Page) -> Result<String, PageError> {
     let content = Content::of(page, Plane::SCREEN);
-    let demand = figures::demand(&page.run, &page.assumptions);
     let mut context = Context::from_serialize(&content)?;
-    context.insert("data", &data::json(&page.run, demand.as_ref(), &content.log));
+    if content.charts.is_some() {
+        let demand = figures::demand(&page.run, &page.assumptions);
+        context.insert("data", &data::json(&page.run, demand.as_ref(), &content.log));
+    }
     context.insert("style", STYLE);
     context.insert("script", SCRIPT);
     Ok(Tera::one_off(TEMPLATE, &context, true)?)
@@ -103,11 +105,26 @@ mod tests {
     #[test]
     fn the_smallest_runs_have_a_page() {
         let mut page = testing::page();
-        page.run.rows.clear();
+        page.run.rows.truncate(1);
         page.run.ticks.clear();
         page.assumptions = Assumptions::default();
         let html = render(&page).unwrap();
         assert!(html.contains("not known") && !html.contains("NaN"));
+    }
+
+    #[test]
+    fn a_run_without_seconds_has_a_page_without_charts() {
+        let mut page = testing::compared_page();
+        page.run.rows.clear();
+        let html = render(&page).unwrap();
+        assert!(html.contains("there are no charts") && html.contains("launch s2"));
+        assert!(!html.contains("<script") && !html.contains("NaN"));
+        let figures = figures::by_key(&figures::measure(&page.run, &page.assumptions))
+            .into_iter()
+            .filter_map(|(key, value)| value.map(|_| key.to_owned()))
+            .collect::<Vec<_>>();
+        assert!(figures.iter().any(|key| key == "cost.charged_hours"), "{figures:?}");
+        assert!(!figures.iter().any(|key| key.starts_with("elasticity")), "{figures:?}");
     }
 
     #[test]

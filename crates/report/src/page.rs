@@ -134,7 +134,8 @@ pub(crate) struct Content {
     verdict: String,
     warnings: Vec<String>,
     headlines: Vec<Headline>,
-    pub(crate) charts: Charts,
+    /// None of a run that was not kept second by second.
+    pub(crate) charts: Option<Charts>,
     pub(crate) log: DecisionLog,
     other: Option<OtherRun>,
     agreement: Option<AgreementOnPage>,
@@ -159,7 +160,8 @@ impl Content {
             verdict: verdict(&run.summary),
             warnings: warnings(&run.summary, comparison),
             headlines: headlines(&figures),
-            charts: Charts::of(run, demand.as_ref(), comparison, plane),
+            charts: (!run.rows.is_empty())
+                .then(|| Charts::of(run, demand.as_ref(), comparison, plane)),
             log: DecisionLog::of(run),
             other: comparison.map(other),
             agreement: comparison.map(|c| AgreementOnPage::of(run, c)),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use policy::tick::Tick;
 
-use crate::series::{FleetStep, SecondRow};
+use crate::series::{FleetStep, LONGEST_WITH_ROWS, SecondRow};
 use crate::steps::{Span, StepFunction};
 use crate::summary::Summary;
 
@@ -15,7 +15,7 @@ use crate::summary::Summary;
 pub struct Run {
     /// `summary.json`.
     pub summary: Summary,
-    /// `series.csv`: one row a second, in order.
+    /// `series.csv`: one row a second, in order; none of a load longer than [`LONGEST_WITH_ROWS`].
     pub rows: Vec<SecondRow>,
     /// `ticks.jsonl`: the kept ticks of the service, in order; none when no scaler was asked.
     pub ticks: Vec<Tick>,
@@ -41,15 +41,6 @@ pub enum RunFolderError {
         line: u64,
         /// Why.
         source: serde_json::Error,
-    },
-    /// There is no `series.csv`.
-    #[error(
-        "{path} is not there, so there is nothing to draw: a load of more than six hours is not kept \
-         second by second. Its figures are in summary.json"
-    )]
-    NoSeries {
-        /// The file.
-        path: PathBuf,
     },
     /// A row of `series.csv` is not the next second.
     #[error("{path}, line {line}: second = {second}: allowed is {allowed}, one row a second")]
@@ -92,7 +83,8 @@ impl Run {
             line: source.line() as u64,
             source,
         })?;
-        let rows = rows(&folder.join("series.csv"))?;
+        let series = folder.join("series.csv");
+        let rows = if is_long(&summary) && !series.exists() { Vec::new() } else { rows(&series)? };
         let (path, jsonl) = text("ticks.jsonl")?;
         let tick = |(line, json): (u64, &str)| {
             let path = path.clone();
@@ -173,16 +165,16 @@ impl Run {
     }
 }
 
+/// Whether a run's load is too long to be kept second by second.
+fn is_long(summary: &Summary) -> bool {
+    summary.warm_up_s + summary.duration_s > LONGEST_WITH_ROWS.as_secs_f64()
+}
+
 /// Reads `series.csv`. Charts and demand count its rows as seconds.
 fn rows(path: &Path) -> Result<Vec<SecondRow>, RunFolderError> {
     let path = path.to_owned();
-    let csv = match fs::read_to_string(&path) {
-        Ok(csv) => csv,
-        Err(source) if source.kind() == io::ErrorKind::NotFound => {
-            return Err(RunFolderError::NoSeries { path });
-        }
-        Err(source) => return Err(RunFolderError::Read { path, source }),
-    };
+    let csv = fs::read_to_string(&path)
+        .map_err(|source| RunFolderError::Read { path: path.clone(), source })?;
     let rows: Result<Vec<SecondRow>, _> =
         csv::Reader::from_reader(csv.as_bytes()).deserialize().collect();
     let rows = rows.map_err(|source| RunFolderError::Csv { path: path.clone(), source })?;

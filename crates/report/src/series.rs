@@ -1,6 +1,11 @@
 //! A run over time: one row a second, and the fleet as a step function.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+/// Loads up to this long have a row for every second, and charts.
+pub const LONGEST_WITH_ROWS: Duration = Duration::from_secs(6 * 3600);
 
 /// One second of a run. Requests are counted in the second in which they were due, so that
 /// `ok + failed + dropped = due` holds in every row.

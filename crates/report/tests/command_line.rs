@@ -63,6 +63,15 @@ fn copy(run: &Path, to: &Path) {
     }
 }
 
+/// Makes it the folder of a load that is too long for a row a second.
+fn make_long(run: &Path) {
+    let path = run.join("summary.json");
+    let mut summary: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    summary["duration_s"] = 30_000.0.into();
+    fs::write(&path, summary.to_string()).unwrap();
+    fs::remove_file(run.join("series.csv")).unwrap();
+}
+
 /// What the program complains of; it ends with 2.
 fn refusal(run: &Path, more: &[&str]) -> String {
     let output = report(run, more);
@@ -133,9 +142,18 @@ fn bad_input_is_named_with_its_place() {
     fs::write(run.join("ticks.jsonl"), ticks_again).unwrap();
     assert!(refusal(&run, &[]).contains("series.csv, line 5: second = 4: allowed is 3"));
     fs::remove_file(run.join("series.csv")).unwrap();
-    assert!(refusal(&run, &[]).contains("a load of more than six hours"));
+    assert!(refusal(&run, &[]).contains("series.csv cannot be read"));
     fs::write(run.join("series.csv"), "second,due\n0,many\n").unwrap();
     assert!(refusal(&run, &[]).contains("series.csv: this is not what a run writes"));
+}
+
+#[test]
+fn a_load_of_more_than_six_hours_has_a_page_without_charts() {
+    let (_kept, run) = run_folder();
+    make_long(&run);
+    assert!(report(&run, &[]).status.success());
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("there are no charts") && page.contains("12\u{202f}477 requests"));
 }
 
 #[test]
@@ -279,6 +297,8 @@ fn the_templates_make_a_pdf_of_a_run_and_of_a_comparison() {
         &run.join("report.pdf"),
         &[&["--compare", other.as_str()], &several[..]].concat(),
     );
+    make_long(&run);
+    typeset(&run, &run.join("report.pdf"), &[]);
     let csv = kept.path().join("comparison.csv");
     fs::write(&csv, COMPARISON).unwrap();
     typeset(&csv, &kept.path().join("comparison.pdf"), &[]);

@@ -7,6 +7,7 @@ use policy::spec::ServiceSpec;
 use policy::tick::Tick;
 use report::capacity::CapacityCurve;
 use report::cost::Lives;
+use report::series::LONGEST_WITH_ROWS;
 use report::summary::{
     CountLimit, Generator, Instances, Limits, Percentiles, Requests, Scaling, Summary, TimeLimit,
 };
@@ -17,9 +18,6 @@ use crate::figures::Figures;
 use crate::load::Load;
 use crate::model::HostModel;
 use crate::simulation::{Detail, Simulation, SimulationError};
-
-/// Loads up to this long have a row for every second, and a chart.
-const LONGEST_WITH_ROWS: Duration = Duration::from_secs(6 * 3600);
 
 /// Loads up to this long are simulated at the scaler's own tick: a fortnight takes some 10 s. At a
 /// longer one a policy that looks at each tick loses up to a second at every rise, and one that
