@@ -295,7 +295,7 @@ mod tests {
         let spec = parse(GOOD).unwrap();
         assert_eq!(spec.bounds.max(), 10);
         assert_eq!(spec.policy.to_string(), "target_tracking");
-        assert_eq!(spec.scale_in.rules.patience, Duration::from_secs(4));
+        assert_eq!(spec.scale_in.rules.patience, Duration::from_secs(3));
         assert_eq!(spec.scale_out, Rules::default());
         assert_eq!(spec.application["listen"].as_str(), Some("0.0.0.0:8000"));
     }
