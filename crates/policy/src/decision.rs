@@ -263,6 +263,14 @@ mod tests {
     }
 
     #[test]
+    fn whatever_the_policy_a_service_at_zero_that_nobody_asks_for_stays_there() {
+        for kind in crate::policies::Kind::ALL {
+            let spec = to_zero(&format!(r#"{{"kind":"{kind}"}}"#));
+            assert_eq!(follow(&spec, 0, &[0.0; 1000]), [0; 1000], "{kind}");
+        }
+    }
+
+    #[test]
     fn an_idle_service_goes_to_zero_unless_its_policy_has_nothing_to_say() {
         let mut kept = Vec::new();
         for kind in crate::policies::Kind::ALL {

@@ -58,9 +58,10 @@ impl QueueDepth {
         // A clock that was set back must not lengthen the wait.
         let busy_at = if load > 0.0 { now } else { memory.busy_at.unwrap_or(now).min(now) };
         memory.busy_at = Some(busy_at);
-        let is_idle = now.since(busy_at) >= Duration::from_millis(self.idle_ms);
-        let ready = rounding::ceil(load);
-        Advice::ready(if is_idle { ready } else { ready.max(1) }, Reason::Backlog)
+        // Where there is none, none is kept: a memory that has just begun must not launch one.
+        let keeps_last =
+            reading.current > 0 && now.since(busy_at) < Duration::from_millis(self.idle_ms);
+        Advice::ready(rounding::ceil(load).max(u32::from(keeps_last)), Reason::Backlog)
     }
 }
 
@@ -86,6 +87,13 @@ mod tests {
         assert!(!ready(11, 1, 0));
         assert!(!ready(20, 0, 0));
         assert!(ready(21, 0, 0));
+    }
+
+    #[test]
+    fn a_service_without_an_instance_that_nobody_asks_for_is_given_none() {
+        let silent = Reading { current: 0, queued: Some(0), in_flight: Some(0), ..reading() };
+        let advice = QueueDepth::default().advise(&mut Memory::default(), &silent);
+        assert_eq!(advice, Advice::ready(0, Reason::Backlog));
     }
 
     #[test]
