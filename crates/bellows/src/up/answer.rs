@@ -16,8 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Time between two requests.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long one request may take; HAProxy holds it that long when no instance is ready.
-const DEADLINE: Duration = Duration::from_secs(5);
+/// How long one request may take. Where no instance is ready HAProxy holds it for 10 s, and its answer
+/// tells more than that there was none.
+const DEADLINE: Duration = Duration::from_secs(12);
 
 /// The header that names the instance's server: an answer without it is HAProxy's own.
 const SERVER: &str = "x-bellows-server";
