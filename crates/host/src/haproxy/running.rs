@@ -46,9 +46,6 @@ pub(super) struct Command {
     pub(super) text: String,
 }
 
-/// The server of each backend that holds requests. It is no instance's.
-const HOLD_NAME: &str = "hold";
-
 const INFO: &str = "show info";
 const STATE: &str = "show servers state";
 const PROCESSES: &str = "show proc";
@@ -101,11 +98,11 @@ impl Running {
         Some(commands.into_iter().map(|(_, command)| command).collect())
     }
 
-    /// Whether some server of the service takes requests.
+    /// Whether some instance of the service takes requests.
     pub(super) fn has_in_rotation(&self, service: &ServiceName) -> bool {
         self.servers.iter().any(|((owner, name), held)| {
             owner.as_str() == service.as_str()
-                && name != HOLD_NAME
+                && slots::of_server(name).is_some()
                 && held.state == ServerState::Ready
                 && !held.down
         })

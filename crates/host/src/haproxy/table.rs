@@ -9,6 +9,7 @@ use policy::names::{ServiceName, Slot};
 use tokio::time::Instant;
 
 use super::stats::{Counters, ServerStats, ServerStatus, ServiceStats, Stats, StatsError, Worker};
+use crate::slots;
 
 /// Proxies whose name starts with this are the load balancer's own. A service's name has no dot.
 const OWN_PREFIX: &str = "bellows.";
@@ -67,7 +68,7 @@ impl Stats {
             } else if let Ok(service) = proxy.parse::<ServiceName>() {
                 if server == "BACKEND" {
                     totals.insert(service, row.totals()?);
-                } else if let Some(slot) = slot_of(server) {
+                } else if let Some(slot) = slots::of_server(server) {
                     let servers = &mut services.entry(service).or_default().servers;
                     servers.insert(slot, row.server()?);
                 }
@@ -100,11 +101,6 @@ fn waiting(
     }
     let ending = servers.values().map(|server| server.in_flight);
     ending.fold(in_flight, |rest, ending| Some(rest?.saturating_sub(ending?)))
-}
-
-/// The slot of a server that is named for one. Others are a changed template's own.
-fn slot_of(server: &str) -> Option<Slot> {
-    Slot::try_from(server.strip_prefix('s')?.parse::<u32>().ok()?).ok()
 }
 
 /// The place of each column, in whatever order and with whatever additions they come.
