@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::backoff::Backoff;
-use crate::bounds::Bounds;
 use crate::decision::{self, Decision, decide};
 use crate::fleet::{Fleet, Sighting};
 use crate::load::{LoadHistory, Sample};
@@ -19,11 +18,10 @@ use crate::time::Timestamp;
 /// What holds for a service at this turn, whatever is seen of it.
 #[derive(Debug, Clone)]
 pub struct Surroundings<'a> {
-    /// The service's description. Another policy in it takes over at once, without a memory; what
-    /// was decided last stays until it decides.
+    /// The service's description with the bounds and the policy in force: its file's, or those that
+    /// an operator set. Another policy takes over at once, without a memory; what was decided last
+    /// stays until it decides.
     pub spec: &'a ServiceSpec,
-    /// The bounds in force: the file's, or those that an operator set.
-    pub bounds: Bounds,
     /// Slots that no instance of any service holds, in the order of use.
     pub free_slots: &'a [Slot],
     /// How many more launches the host takes now.
@@ -137,7 +135,7 @@ impl Controller {
             capacity: around.spec.capacity,
             cpus: around.spec.instance.cpus,
             start_up: self.start_up,
-            bounds: around.bounds,
+            bounds: around.spec.bounds,
         };
         let decision = decide(around.spec, &mut self.memory, &reading);
         if let Decision::Target { ready, .. } = decision {

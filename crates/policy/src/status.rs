@@ -73,7 +73,8 @@ pub struct ServiceOverrides {
 pub enum Membership {
     /// Commands on the admin socket; a reload only for what they cannot do.
     Runtime,
-    /// Every change is a reload.
+    /// Every change is a reload, but for the first and the last instance of a service: requests may
+    /// wait in the running process, and one that a reload replaced takes no more commands.
     Reload,
 }
 

@@ -222,7 +222,6 @@ where
         let launching = u32::try_from(launching).unwrap_or(u32::MAX);
         let around = Surroundings {
             spec,
-            bounds: spec.bounds,
             free_slots,
             launches_left: self.pace.parallel_launches.saturating_sub(launching),
             launch_timeout: self.pace.launch_timeout,

@@ -8,7 +8,7 @@ use policy::bounds::Bounds;
 use policy::check::{Violation, violations};
 use policy::controller::{Controller, Seen, Surroundings};
 use policy::load::Sample;
-use policy::names::{InstanceName, Slot};
+use policy::names::{InstanceName, ServiceName, Slot};
 use policy::plan::{ActionKind, Plan, Situation};
 use policy::slots::{SlotsError, reserve};
 use policy::spec::ServiceSpec;
@@ -81,7 +81,6 @@ pub enum SimulationError {
 #[derive(Debug)]
 pub struct Simulation {
     spec: ServiceSpec,
-    bounds: Bounds,
     tick: Duration,
     host: HostModel,
     controller: Controller,
@@ -150,8 +149,7 @@ impl Simulation {
             }
         };
         let mut simulation = Self {
-            bounds: spec.bounds,
-            slots: slots(&spec, spec.bounds)?,
+            slots: slots(&spec.name, spec.bounds)?,
             spec,
             tick,
             controller: Controller::default(),
@@ -173,7 +171,7 @@ impl Simulation {
             never_served: 0,
         };
         let birth = simulation.clock();
-        for &slot in simulation.slots.iter().take(simulation.bounds.min() as usize) {
+        for &slot in simulation.slots.iter().take(simulation.spec.bounds.min() as usize) {
             let name = InstanceName::new(&simulation.spec.name, slot, birth);
             simulation.containers.add_ready(name, &mut simulation.plant);
         }
@@ -195,7 +193,6 @@ impl Simulation {
         let launching = self.containers.launching();
         let around = Surroundings {
             spec: &self.spec,
-            bounds: self.bounds,
             free_slots: &free,
             launches_left: self.host.parallel_launches.saturating_sub(launching),
             launch_timeout: self.host.launch_timeout,
@@ -237,7 +234,7 @@ impl Simulation {
 
     /// The bounds in force.
     pub fn bounds(&self) -> Bounds {
-        self.bounds
+        self.spec.bounds
     }
 
     /// Sets other bounds, as an operator does.
@@ -245,8 +242,12 @@ impl Simulation {
     /// # Errors
     /// They need more slots than there are.
     pub fn set_bounds(&mut self, bounds: Bounds) -> Result<(), SimulationError> {
-        self.slots = slots(&self.spec, bounds)?;
-        self.bounds = bounds;
+        let slots = slots(&self.spec.name, bounds)?;
+        self.spec.bounds = bounds;
+        // Slots that the load balancer has named stay, for an instance may hold them.
+        if slots.len() > self.slots.len() {
+            self.slots = slots;
+        }
         Ok(())
     }
 
@@ -317,7 +318,7 @@ impl Simulation {
         at: Timestamp,
     ) -> Result<(), SimulationError> {
         let seconds = self.elapsed().as_secs_f64();
-        let (min, max) = (self.bounds.min(), self.bounds.max());
+        let (min, max) = (self.spec.bounds.min(), self.spec.bounds.max());
         if let Some(ready) = tick.target().filter(|ready| !(min..=max).contains(ready)) {
             return Err(SimulationError::OutOfBounds { seconds, ready, min, max });
         }
@@ -399,9 +400,8 @@ impl Simulation {
 }
 
 /// The slots of a service with these bounds, in the order of use.
-fn slots(spec: &ServiceSpec, bounds: Bounds) -> Result<Vec<Slot>, SlotsError> {
-    let max = bounds.max().max(spec.bounds.max());
-    let ranges = reserve(&BTreeMap::from([(spec.name.clone(), max)]), Slot::MAX)?;
+fn slots(service: &ServiceName, bounds: Bounds) -> Result<Vec<Slot>, SlotsError> {
+    let ranges = reserve(&BTreeMap::from([(service.clone(), bounds.max())]), Slot::MAX)?;
     let numbers = ranges.into_values().flatten();
     Ok(numbers.filter_map(|number| Slot::try_from(u32::from(number)).ok()).collect())
 }
