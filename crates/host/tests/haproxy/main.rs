@@ -13,6 +13,7 @@ use host::haproxy::{
 use host::settings::Membership;
 use nix::sys::signal::Signal;
 use rig::{Instance, Load, Rig, ask, kill, slot, store};
+use tokio::task::JoinHandle;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thirty_changes_by_command_lose_no_request() {
@@ -89,37 +90,70 @@ async fn an_instance_that_dies_in_rotation_costs_no_request_that_may_be_repeated
     load.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_without_an_instance_wait_for_the_first_one_in_either_way_of_membership() {
-    for membership in [Membership::Runtime, Membership::Reload] {
-        let mut rig = Rig::start(membership, 3).await;
+/// 20 requests that wait for an instance.
+struct Held(Vec<JoinHandle<String>>);
+
+impl Held {
+    /// Sends them, and returns when all of them wait.
+    async fn start(rig: &Rig) -> Self {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let held: Vec<_> = (0..20)
-            .map(|number| {
-                // More than HAProxy's buffer: a request is not sent before it has an instance.
-                let post = client.post(rig.url("/")).body(vec![b'x'; 200_000]);
-                let get = client.get(rig.url("/"));
-                let request = if number % 2 == 0 { get } else { post };
-                tokio::spawn(async { request.send().await.unwrap().text().await.unwrap() })
-            })
-            .collect();
-        let waiting = async |rig: &Rig| {
+        let send = |number| {
+            // More than HAProxy's buffer: a request is not sent before it has an instance.
+            let post = client.post(rig.url("/")).body(vec![b'x'; 200_000]);
+            let get = client.get(rig.url("/"));
+            let request = if number % 2 == 0 { get } else { post };
+            tokio::spawn(async { request.send().await.unwrap().text().await.unwrap() })
+        };
+        let held = Self((0..20).map(send).collect());
+        let waiting = async || {
             let stats = rig.stats().await;
             let store = &stats.services[&store()];
             (store.queued.unwrap(), store.in_flight.unwrap(), store.counters.sessions.unwrap())
         };
         let deadline = Instant::now() + Duration::from_secs(5);
-        while waiting(&rig).await != (20, 20, 20) {
-            assert!(Instant::now() < deadline, "{:?} of 20 are held", waiting(&rig).await);
+        while waiting().await != (20, 20, 20) {
+            assert!(Instant::now() < deadline, "{:?} of 20 are held", waiting().await);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let (_instance, applied) = rig.scale_out(2).await;
-        assert_eq!(applied.way, Way::Commands(1), "a worker that is replaced would keep them");
-        for (number, answer) in (0..).zip(held) {
+        held
+    }
+
+    /// Has each of them answered by an instance.
+    async fn are_answered(self) {
+        for (number, answer) in (0..).zip(self.0) {
             let size = if number % 2 == 0 { "0 " } else { "200000 " };
-            assert!(answer.await.unwrap().starts_with(size));
+            let answer = answer.await.unwrap();
+            assert!(answer.starts_with(size), "{answer}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_without_an_instance_wait_for_the_first_one_in_either_way_of_membership() {
+    for membership in [Membership::Runtime, Membership::Reload] {
+        let mut rig = Rig::start(membership, 3).await;
+        let held = Held::start(&rig).await;
+        let (_instance, applied) = rig.scale_out(2).await;
+        assert_eq!(applied.way, Way::Commands(1), "a worker that is replaced would keep them");
+        held.are_answered().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_also_reloads_tells_the_worker_that_holds_requests_first() {
+    let mut rig = Rig::new(Membership::Reload, 4);
+    rig.others = rig.servers.split_off(2);
+    rig.others[0].state = ServerState::Ready;
+    rig.prepare_and_start().await;
+    let _others = [0, 1].map(|index| Instance::start(rig.others[index].address));
+    assert_eq!(reqwest::get(rig.url("/other")).await.unwrap().status(), 200);
+    let held = Held::start(&rig).await;
+    rig.others[1].state = ServerState::Ready;
+    let (_instance, applied) = rig.scale_out(1).await;
+    assert_eq!(applied.way, Way::Reload { asks: 1 });
+    held.are_answered().await;
+    assert_eq!(reqwest::get(rig.url("/")).await.unwrap().status(), 200);
+    assert_eq!(rig.haproxy.apply(&rig.backends()).await.unwrap().way, Way::Unchanged);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -267,13 +301,7 @@ async fn what_commands_cannot_change_is_a_reload_in_either_way_of_membership() {
     let mut rig = Rig::start(Membership::Runtime, 2).await;
     let _instance = rig.scale_out(1).await;
     let limited = host::haproxy::Backend { concurrency: 3.try_into().unwrap(), ..rig.backend() };
-    let other = host::haproxy::Backend {
-        service: "other".parse().unwrap(),
-        path_prefix: "/other".parse().unwrap(),
-        servers: vec![],
-        ..rig.backend()
-    };
-    let desired = host::haproxy::Backends::new(vec![limited, other]).unwrap();
+    let desired = host::haproxy::Backends::new(vec![limited, rig.other()]).unwrap();
     let applied = rig.haproxy.apply(&desired).await.unwrap();
     assert!(matches!(applied.way, Way::Reload { .. }), "{applied:?}");
     assert_eq!(rig.haproxy.apply(&desired).await.unwrap().way, Way::Unchanged);

@@ -77,6 +77,8 @@ pub(crate) struct Rig {
     pub(crate) settings: Settings,
     pub(crate) haproxy: Arc<Haproxy>,
     pub(crate) servers: Vec<Server>,
+    /// Servers of a second service, which is there once it has some.
+    pub(crate) others: Vec<Server>,
     process: Option<Child>,
 }
 
@@ -101,6 +103,7 @@ impl Rig {
             haproxy: Arc::new(Haproxy::new(settings.clone()).unwrap()),
             settings,
             servers: (1..=slots).map(server).collect(),
+            others: vec![],
             process: None,
         }
     }
@@ -108,9 +111,14 @@ impl Rig {
     /// The same with HAProxy running.
     pub(crate) async fn start(membership: Membership, slots: u32) -> Self {
         let mut rig = Self::new(membership, slots);
-        rig.haproxy.prepare(&rig.backends()).await.unwrap();
-        rig.start_haproxy().await;
+        rig.prepare_and_start().await;
         rig
+    }
+
+    /// Puts the file in place and starts HAProxy.
+    pub(crate) async fn prepare_and_start(&mut self) {
+        self.haproxy.prepare(&self.backends()).await.unwrap();
+        self.start_haproxy().await;
     }
 
     /// Starts HAProxy from the file in place, as a supervisor would.
@@ -145,8 +153,19 @@ impl Rig {
         }
     }
 
+    /// The backend of a second service, below `/other`.
+    pub(crate) fn other(&self) -> Backend {
+        Backend {
+            service: "other".parse().unwrap(),
+            path_prefix: "/other".parse().unwrap(),
+            servers: self.others.clone(),
+            ..self.backend()
+        }
+    }
+
     pub(crate) fn backends(&self) -> Backends {
-        Backends::new(vec![self.backend()]).unwrap()
+        let other = (!self.others.is_empty()).then(|| self.other());
+        Backends::new([self.backend()].into_iter().chain(other).collect()).unwrap()
     }
 
     pub(crate) async fn apply(&self) -> Applied {
