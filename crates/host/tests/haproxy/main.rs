@@ -156,6 +156,42 @@ async fn a_change_that_also_reloads_tells_the_worker_that_holds_requests_first()
     assert_eq!(rig.haproxy.apply(&rig.backends()).await.unwrap().way, Way::Unchanged);
 }
 
+/// With a hundredth of the connections that the template allows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_without_an_instance_leaves_half_of_the_connections_to_the_others() {
+    let mut rig = Rig::new(Membership::Runtime, 4);
+    rig.others = rig.servers.split_off(2);
+    rig.others[0].state = ServerState::Ready;
+    let mut text = include_str!("../../../../haproxy/haproxy.cfg.tera").to_owned();
+    for (whole, hundredth) in [("maxconn 4000", "maxconn 40"), ("be_conn gt 2000", "be_conn gt 20")]
+    {
+        assert_eq!(text.matches(whole).count(), 1, "{whole}");
+        text = text.replace(whole, hundredth);
+    }
+    let template = rig.folder.path().join("hundredth.tera");
+    std::fs::write(&template, text).unwrap();
+    rig.settings.template = Some(template);
+    rig.haproxy = Haproxy::new(rig.settings.clone()).unwrap().into();
+    rig.prepare_and_start().await;
+    let _other = Instance::start(rig.others[0].address);
+
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let request = client.get(rig.url("/")).send();
+        asked.spawn(async { request.await.unwrap().status().as_u16() });
+    }
+    for _ in 0..80 {
+        let refused = tokio::time::timeout(Duration::from_secs(5), asked.join_next()).await;
+        assert_eq!(refused.expect("too many are held").unwrap().unwrap(), 503);
+    }
+    let start = Instant::now();
+    assert_eq!(reqwest::get(rig.url("/other")).await.unwrap().status(), 200);
+    assert!(start.elapsed() < Duration::from_secs(1), "took {:?}", start.elapsed());
+    let _instance = rig.scale_out(1).await;
+    assert_eq!(asked.join_all().await, [200; 20]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_crash_of_the_only_instance_costs_no_request_that_may_be_repeated() {
     for membership in [Membership::Runtime, Membership::Reload] {
@@ -377,6 +413,7 @@ async fn clients_learn_the_server_and_cannot_forge_where_they_come_from() {
     let held = start.elapsed().as_secs_f64();
     assert!((9.0..15.0).contains(&held), "held for {held} s, of about 10");
     assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(refused.headers()["connection"], "close", "it leaves its place to others");
     let problem: serde_json::Value = refused.json().await.unwrap();
     assert_eq!(problem["error"]["code"], "no_instance");
     let _instance = rig.scale_out(2).await;
