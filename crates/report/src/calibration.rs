@@ -118,7 +118,7 @@ pub struct HostFigures {
     pub drain: Times,
     /// From the plan of a stop until nothing is left of the instance.
     pub stop: Times,
-    /// A request that finds an idle service, from due to answered.
+    /// A request to a fleet that is loaded as usual, from due to answered.
     pub service: Times,
     /// CPU time of the instances for each request, in milliseconds.
     pub cpu_ms_per_request: Option<f64>,
@@ -243,7 +243,7 @@ impl Calibration {
             ("clone", clone, "from the plan until it is in rotation"),
             ("drain", drain, "from the plan until no new request goes to it"),
             ("stop", stop, "from the plan until nothing is left of it"),
-            ("service", service, "a request that finds an idle service"),
+            ("service", service, "a request to a fleet that is loaded as usual"),
         ];
         for (key, times, meaning) in spreads {
             let Percentiles { p50: Some(median), p99: Some(p99) } = times.ms else { continue };
@@ -348,7 +348,7 @@ mod tests {
         # from the plan until no new request goes to it; 35 of them
         drain = { median_ms = 0.1, p99_ms = 4 }
 
-        # a request that finds an idle service; 35 of them
+        # a request to a fleet that is loaded as usual; 35 of them
         service = { median_ms = 0.61, p99_ms = 3.25 }
 
         # CPU time of the instances

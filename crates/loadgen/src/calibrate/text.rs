@@ -12,7 +12,7 @@ const FIRST_TRIAL_S: usize = 18;
 /// The same of the other fleets.
 const TRIALS: usize = 5;
 const TRIAL_S: usize = 12;
-/// Launches, storing, removing and the trial of an idle service, in seconds.
+/// Launches, storing, removing and the trial of a usual load, in seconds.
 const BESIDE_S: usize = 90;
 
 /// What is about to be done, and for about how long.
