@@ -12,12 +12,12 @@ use anyhow::{Context as _, bail};
 use host::lxc::{Containers, LxcContainers};
 use host::records::{Deployed, Records};
 use host::settings::Settings;
+use model::action::ActionKind;
+use model::names::{InstanceName, Slot};
+use model::status::{ServiceStatus, TickPage};
+use model::time::Timestamp;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use policy::names::{InstanceName, Slot};
-use policy::plan::ActionKind;
-use policy::status::{ServiceStatus, TickPage};
-use policy::time::Timestamp;
 
 /// Pairs of launches, bare and planned in turn.
 const LAUNCHES: usize = 20;
@@ -167,7 +167,7 @@ impl System {
     }
 
     async fn set_bounds(&self, min: u32, max: u32) -> anyhow::Result<()> {
-        let bounds = policy::bounds::Bounds::new(min, max)?;
+        let bounds = model::bounds::Bounds::new(min, max)?;
         self.client.put(self.bounds_url()).json(&bounds).send().await?.error_for_status()?;
         Ok(())
     }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use policy::names::ServiceName;
-use policy::status::Membership;
+use model::names::ServiceName;
+use model::status::Membership;
 
 /// Exit codes, as `--help` shows them.
 const EXIT_CODES: &str = "\

@@ -12,7 +12,7 @@ use host::lxc::{
 use host::network::Network;
 use host::records::Records;
 use host::settings::Settings;
-use policy::names::{CONTAINER_PREFIX, InstanceName};
+use model::names::{CONTAINER_PREFIX, InstanceName};
 
 use crate::error::Error;
 use crate::programs::Programs;

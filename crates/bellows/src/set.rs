@@ -5,10 +5,10 @@ use std::path::Path;
 
 use command_line::policies::{Choice, DEFAULT, PolicyError};
 use host::settings::Settings;
-use policy::bounds::{Bounds, BoundsError};
-use policy::names::ServiceName;
-use policy::spec::SpecError;
-use policy::status::{MembershipStatus, ServiceStatus};
+use model::bounds::Bounds;
+use model::names::ServiceName;
+use model::status::{MembershipStatus, ServiceStatus};
+use model::value::Invalid;
 use scaler_client::{Scaler, ScalerError, Setting};
 
 use crate::cli::Way;
@@ -27,11 +27,11 @@ pub(crate) enum SetError {
     )]
     BoundsForm { given: String },
     #[error(transparent)]
-    Bounds(#[from] BoundsError),
+    Bounds(#[from] Invalid),
     #[error("there is no service {given}: use {known}")]
     UnknownService { given: ServiceName, known: String },
     #[error("the policy cannot be written as TOML; the scaler's API shows it as JSON")]
-    Toml(#[from] SpecError),
+    Toml(#[from] toml::ser::Error),
     #[error(transparent)]
     Scaler(#[from] ScalerError),
 }
@@ -158,9 +158,9 @@ fn bounds_setting<'a>(
 mod tests {
     use std::fs;
 
-    use policy::policies::hpa::Hpa;
-    use policy::policies::{Kind, Policy};
-    use policy::spec::PolicySpec;
+    use model::policies::Hpa;
+    use model::policies::PolicySpec;
+    use model::policies::{Policy, PolicyKind};
 
     use super::*;
 
@@ -188,7 +188,7 @@ mod tests {
         let setting = |word: &str| policy_setting(tree.path(), &store, word).unwrap();
         let policy = |policy| Setting::Policy("store", policy);
         assert_eq!(setting("default"), policy(None));
-        assert_eq!(setting("concurrency"), policy(Some(Kind::Concurrency.into())));
+        assert_eq!(setting("concurrency"), policy(Some(PolicyKind::Concurrency.into())));
         assert_eq!(setting("quick"), policy(Some(quick.clone())));
         assert_eq!(setting(path.to_str().unwrap()), policy(Some(quick)));
     }
@@ -203,10 +203,7 @@ mod tests {
             ),
             ("magic", "reg, conpaas, bad, or a file whose name ends in .toml"),
             ("../policies/bad", "there is no policy"),
-            (
-                "bad",
-                "loadgen/policies/bad.toml holds no policy: line 2: policy.in_percent is 101: use 0 to 100",
-            ),
+            ("bad", "loadgen/policies/bad.toml, line 2: in_percent is 101: use 0 to 100"),
             ("nowhere.toml", "nowhere.toml cannot be read"),
         ] {
             let error = SetError::from(policy_setting(tree.path(), &store(), word).unwrap_err());

@@ -9,11 +9,12 @@ use host::lxc::{ContainerState, names};
 use host::records::{Deployed, Records};
 use host::settings::Settings;
 use host::units::UnitStatus;
-use policy::decision::Decision;
-use policy::fleet::Phase;
-use policy::names::{InstanceName, Slot};
-use policy::status::{HostStatus, InstanceStatus, MembershipStatus, ServiceStatus};
-use policy::tick::Tick;
+use model::decision::Decision;
+use model::instance::InstanceStatus;
+use model::instance::Phase;
+use model::names::{InstanceName, Slot};
+use model::status::{HostStatus, MembershipStatus, ServiceStatus};
+use model::tick::Tick;
 use scaler_client::{Scaler, ScalerError};
 
 use crate::error::Error;
@@ -110,7 +111,6 @@ fn instance(status: &InstanceStatus) -> Instance {
     let phase = match status.phase {
         Phase::Starting => "starting",
         Phase::Ready => "ready",
-        Phase::Warm => "warm",
         Phase::Draining => "draining",
         Phase::Failed => "failed",
     };

@@ -5,11 +5,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use config_file::ConfigError;
 use host::lxc::ImageError;
 use host::settings::{DEFAULT_FILE, Settings, SettingsError};
-use policy::names::ServiceName;
-use policy::slots::{self, SlotsError};
-use policy::spec::{ServiceSpec, SpecError};
+use model::names::ServiceName;
+use model::service::ServiceSpec;
+use policy::slots;
+use policy::slots::SlotsError;
 
 use crate::cli::Place;
 
@@ -43,8 +45,8 @@ pub(crate) enum TreeError {
     Settings(#[from] SettingsError),
     #[error("{} cannot be read; name the project's folder with --tree", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("{}: {error}", file.display())]
-    Service { file: PathBuf, error: SpecError },
+    #[error(transparent)]
+    Service(#[from] ConfigError),
     #[error("{}: name is `{name}`: name the file {name}.toml, or the service after its file", file.display())]
     FileName { file: PathBuf, name: ServiceName },
     #[error("{}: route.path_prefix is {prefix}, which is also the route of {other}: give each its own", file.display())]
@@ -132,8 +134,7 @@ fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, TreeError> {
 
 fn service(file: &Path, others: &[ServiceFile]) -> Result<ServiceFile, TreeError> {
     let text = read(file)?;
-    let spec = ServiceSpec::parse(&text)
-        .map_err(|error| TreeError::Service { file: file.to_owned(), error })?;
+    let spec: ServiceSpec = config_file::from_toml(file.display(), &text)?;
     if file.file_stem().is_none_or(|stem| stem != spec.name.as_str()) {
         return Err(TreeError::FileName { file: file.to_owned(), name: spec.name });
     }
@@ -186,13 +187,12 @@ mod tests {
             ("store.toml", good),
             ("twin.toml", service_text("twin", "/", 10)),
         ]), @r#"
-        services/a.toml: line 8: instance.memory_mib is 1: use 4 to 1048576 (MiB)
+        services/a.toml, line 8: instance.memory_mib is 1: use 4 to 1048576 (MiB)
         services/b.toml: TOML parse error at line 11, column 1
            |
         11 | colour = "red"
            | ^^^^^^
         unknown field `colour`, expected one of `port`, `health_path`, `memory_mib`, `cpus`, `processes`, `mounts`
-
         services/c.toml: name is `other`: name the file other.toml, or the service after its file
         services/twin.toml: route.path_prefix is /, which is also the route of store: give each its own
         "#);

@@ -4,10 +4,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use policy::policies::Kind;
-use policy::spec::{PolicySpec, SpecError};
+use config_file::ConfigError;
+use model::policies::{PolicyFile, PolicyKind, PolicySpec};
 
-use crate::files::{self, FileError, stem};
+use crate::files::{self, stem};
 
 /// The word for the policy of the service's own file.
 pub const DEFAULT: &str = "default";
@@ -40,17 +40,9 @@ pub enum PolicyError {
         /// The names there are.
         known: String,
     },
-    /// A file or folder cannot be read.
+    /// A file or folder cannot be read, or a file holds no policy.
     #[error(transparent)]
-    File(#[from] FileError),
-    /// A file is not what a service's file has below `[policy]`, or its figures do not hold.
-    #[error("{path} holds no policy")]
-    Spec {
-        /// The file.
-        path: PathBuf,
-        /// Which key, and what is allowed.
-        source: Box<SpecError>,
-    },
+    Config(#[from] ConfigError),
 }
 
 impl Choice {
@@ -65,15 +57,15 @@ impl Choice {
         if word.ends_with(".toml") {
             return Self::read(Path::new(word));
         }
-        if let Ok(kind) = word.parse::<Kind>() {
+        if let Ok(kind) = word.parse::<PolicyKind>() {
             return Ok(Self::Other { name: word.to_owned(), spec: kind.into() });
         }
         let files = all(folder)?;
         match files.iter().find(|path| stem(path) == word) {
             Some(path) => Self::read(path),
             None => {
-                let kinds = Kind::ALL.iter().map(|kind| kind.name());
-                let known: Vec<&str> = kinds.chain(files.iter().map(|path| stem(path))).collect();
+                let mut known: Vec<&str> = PolicyKind::all().map(PolicyKind::name).collect();
+                known.extend(files.iter().map(|path| stem(path)));
                 Err(PolicyError::Unknown { name: word.to_owned(), known: known.join(", ") })
             }
         }
@@ -96,8 +88,12 @@ impl Choice {
     }
 
     fn read(path: &Path) -> Result<Self, PolicyError> {
-        let spec = PolicySpec::parse(&files::read(path)?)
-            .map_err(|e| PolicyError::Spec { path: path.to_owned(), source: Box::new(e) })?;
+        let text = config_file::read_text(path)?;
+        let spec = if config_file::has_key(&text, "policy") {
+            config_file::from_toml::<PolicyFile>(path.display(), &text)?.policy
+        } else {
+            config_file::from_toml(path.display(), &text)?
+        };
         Ok(Self::Other { name: stem(path).to_owned(), spec })
     }
 }
@@ -106,9 +102,9 @@ impl Choice {
 ///
 /// # Errors
 /// The folder is there and cannot be read.
-pub fn all(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+pub fn all(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     match files::with_extension(folder, "toml") {
-        Err(FileError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+        Err(ConfigError::Read { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
             Ok(Vec::new())
         }
         files => files,
@@ -134,9 +130,9 @@ mod tests {
         assert_eq!(find("patient", folder.path()), hpa("patient"));
         assert_eq!(find(path.to_str().unwrap(), Path::new("/nowhere")), hpa("patient"));
         assert_eq!(find("default", folder.path()), Ok(("default".to_owned(), None)));
-        for kind in Kind::ALL {
+        for kind in PolicyKind::all() {
             let spec = Choice::find(kind.name(), folder.path()).unwrap();
-            assert_eq!(spec.spec(), Some(&PolicySpec::from(*kind)));
+            assert_eq!(spec.spec(), Some(&PolicySpec::from(kind)));
         }
     }
 
@@ -148,11 +144,17 @@ mod tests {
         let error = find("magic", folder.path()).unwrap_err();
         assert!(error.starts_with("there is no policy `magic`: allowed is default, target_tr"));
         assert!(error.ends_with("conpaas, mine, or a file whose name ends in .toml"), "{error}");
-        let Err(PolicyError::Spec { source, .. }) = Choice::find("mine", folder.path()) else {
-            panic!("101% are refused");
-        };
-        assert!(source.to_string().contains("in_percent is 101: use 0 to 100"), "{source}");
+        let error = find("mine", folder.path()).unwrap_err();
+        assert!(
+            error.ends_with(
+                "mine.toml, line 2: in_percent is 101: use 0 to 100 (percent of the fleet)"
+            ),
+            "{error}"
+        );
         let error = find("none.toml", folder.path()).unwrap_err();
-        assert_eq!(error, "none.toml cannot be read");
+        assert!(
+            error.starts_with("none.toml cannot be read: No such file or directory"),
+            "{error}"
+        );
     }
 }

@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use model::names::CONTAINER_PREFIX;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use policy::names::CONTAINER_PREFIX;
 
 use crate::lxc::{FileError, file_error};
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use policy::names::{InstanceName, TemplateName};
+use model::names::{InstanceName, TemplateName};
 
 use crate::cgroups::Usage;
 use crate::command::{CommandError, Output};

@@ -6,8 +6,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use policy::names::{NameError, ServiceName, TemplateName};
-use policy::spec::{ServiceSpec, SpecError};
+use config_file::ConfigError;
+use model::names::{NameError, ServiceName, TemplateName};
+use model::service::ServiceSpec;
 
 use crate::settings::DEFAULT_FILE;
 
@@ -34,12 +35,10 @@ pub enum RecordError {
         source: io::Error,
     },
     /// The service's file in the record was spoilt.
-    #[error("{} is not as `bellows up` wrote it; run `bellows up` again", path.display())]
+    #[error("{config}; run `bellows up` again")]
     Service {
-        /// The file.
-        path: PathBuf,
         /// What is wrong with it.
-        source: SpecError,
+        config: ConfigError,
     },
     /// The template's name in the record was spoilt.
     #[error("{} is not as `bellows up` wrote it; run `bellows up` again", path.display())]
@@ -203,8 +202,7 @@ fn read(folder: &Path) -> Result<Option<Deployed>, RecordError> {
     let template =
         template.trim_end().parse().map_err(|source| RecordError::Template { path, source })?;
     let path = folder.join(SERVICE);
-    let text = fs::read_to_string(&path).map_err(RecordError::new(&path, "read"))?;
-    let spec = ServiceSpec::parse(&text).map_err(|source| RecordError::Service { path, source })?;
+    let spec = config_file::read(&path).map_err(|config| RecordError::Service { config })?;
     Ok(Some(Deployed { spec, template }))
 }
 

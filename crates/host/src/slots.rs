@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-use policy::names::Slot;
+use model::names::Slot;
 
 /// An IPv4 network that holds the bridge and all instances. The bridge has the first address, and
 /// a slot's address is that of the network plus 1 plus the slot.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use host::command::{CommandLine, HostRunner, Runner};
 use host::lxc::{Container, ContainerState, Containers, TemplateStore};
-use policy::names::InstanceName;
+use model::names::InstanceName;
 use world::{LXC, World, run};
 
 /// The pid on the host of an instance's init.

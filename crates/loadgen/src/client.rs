@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use policy::names::Slot;
+use model::names::Slot;
 use tokio::time::Instant;
 use workload::{KeyIndex, Operation};
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use command_line::policies::Choice;
 use command_line::terminal;
-use policy::bounds::Bounds;
-use policy::status::Membership;
+use model::bounds::Bounds;
+use model::status::Membership;
 use report::figures::Assumptions;
 use report::{ResultsError, RunFolderError};
 use scaler_client::{Scaler, ScalerError};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use policy::policies::Policy;
-use policy::spec::PolicySpec;
-use policy::time::Timestamp;
+use model::policies::Policy;
+use model::policies::PolicySpec;
+use model::time::Timestamp;
 use report::summary::{
     CountLimit, Generator, Instances, Limits, Requests, Scaling, Summary, TimeLimit,
 };
@@ -177,9 +177,9 @@ mod tests {
 
     #[test]
     fn a_policy_is_told_with_the_figures_that_are_its_own() {
-        let spec = |text| with_figures(&PolicySpec::parse(text).unwrap());
-        assert_eq!(spec("kind = \"hpa\""), "hpa");
-        let two = "[[policy]]\nkind = \"hpa\"\nsync_ms = 5000\n[[policy]]\nkind = \"predictive\"";
+        let spec = |json| with_figures(&serde_json::from_str::<PolicySpec>(json).unwrap());
+        assert_eq!(spec(r#"{"kind": "hpa"}"#), "hpa");
+        let two = r#"[{"kind": "hpa", "sync_ms": 5000}, {"kind": "predictive"}]"#;
         assert_eq!(spec(two), "hpa (sync_ms 5000) + predictive");
     }
 }

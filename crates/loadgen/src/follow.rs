@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::bounds::Bounds;
-use policy::names::ServiceName;
-use policy::spec::PolicySpec;
-use policy::status::{Membership, ServiceStatus};
-use policy::tick::Tick;
-use policy::time::Timestamp;
+use model::bounds::Bounds;
+use model::names::ServiceName;
+use model::policies::PolicySpec;
+use model::status::{Membership, ServiceStatus};
+use model::tick::Tick;
+use model::time::Timestamp;
 use report::FleetHistory;
 use report::summary::Scaling;
 use scaler_client::{Scaler, ScalerError};

@@ -14,8 +14,8 @@ use loadgen::{
     CalibrateError, CalibrateOptions, Ending, Experiment, ExperimentError, Interrupt,
     LoadedScenario, MAX_REPETITIONS, Memberships, RunError, RunOptions, RunReport, Scaler, Target,
 };
-use policy::spec::ServiceSpec;
-use policy::status::Membership;
+use model::service::ServiceSpec;
+use model::status::Membership;
 use report::capacity::CapacityCurve;
 use report::figures::Assumptions;
 
@@ -247,9 +247,7 @@ fn memberships(word: Option<MembershipWord>, scenario: &LoadedScenario) -> Membe
 /// service's file.
 fn assumptions(folders: &Folders, service: &str) -> anyhow::Result<Assumptions> {
     let path = folders.services.join(format!("{service}.toml"));
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("{} cannot be read", path.display()))?;
-    let spec = ServiceSpec::parse(&text).with_context(|| path.display().to_string())?;
+    let spec: ServiceSpec = config_file::read(&path)?;
     let calibration = folders.results.join(report::calibration::FOLDER);
     let capacity = CapacityCurve::of_service(&calibration, &spec)?;
     Ok(Assumptions { capacity: Some(capacity), ..Assumptions::default() })

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
-use policy::names::Slot;
+use model::names::Slot;
 use report::Recorder;
 
 /// Why a request counts as failed.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use command_line::files::{self, FileError};
-use policy::spec::{ServiceSpec, SpecError};
+use config_file::ConfigError;
+use model::service::ServiceSpec;
 use workload::{
     InstanceCapacity, Load, OfferedLoad, PeakInstances, RateUnit, Scenario, ScenarioError,
     TimeFactor, Trace, TraceError,
@@ -20,9 +21,12 @@ pub struct LoadedScenario {
 /// A scenario that cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioFileError {
-    /// A file is not there or cannot be read.
+    /// There is no scenario of that name.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A file cannot be read, or holds what it may not.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The trace is not a good one.
     #[error(transparent)]
     Trace(#[from] TraceError),
@@ -32,14 +36,6 @@ pub enum ScenarioFileError {
     /// The scenario is not a good one.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
-    /// The service's file, which says what one instance serves, is not a good one.
-    #[error("{path} does not say what one instance serves")]
-    Service {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: Box<SpecError>,
-    },
     /// The time factor is not one.
     #[error("--time-factor = {0}: allowed is above 0 to 1")]
     TimeFactor(f64),
@@ -66,7 +62,8 @@ impl LoadedScenario {
         time_factor: f64,
         seed: Option<u64>,
     ) -> Result<Self, ScenarioFileError> {
-        let scenario = Scenario::parse(&path.display().to_string(), &files::read(path)?)?;
+        let scenario =
+            Scenario::parse(&path.display().to_string(), &config_file::read_text(path)?)?;
         let needs_capacity = match &scenario.load {
             Load::Phases(phases) => phases.unit == RateUnit::Instances,
             Load::Stages(_) => false,
@@ -94,7 +91,7 @@ impl LoadedScenario {
         let peak = peak
             .map(|peak| PeakInstances::new(peak).ok_or(ScenarioFileError::Peak(peak)))
             .transpose()?;
-        let trace = Trace::parse(&path.display().to_string(), &files::read(path)?)?;
+        let trace = Trace::parse(&path.display().to_string(), &config_file::read_text(path)?)?;
         let scenario = Scenario::of_trace(path, service, trace, peak);
         Self::new(scenario, capacity(services, service)?, time_factor, seed)
     }
@@ -146,8 +143,7 @@ fn capacity(services: &Path, service: &str) -> Result<Option<InstanceCapacity>, 
 /// Reads a service's file from the folder of all of them.
 pub(crate) fn read_service(folder: &Path, name: &str) -> Result<ServiceSpec, ScenarioFileError> {
     let path = folder.join(format!("{name}.toml"));
-    ServiceSpec::parse(&files::read(&path)?)
-        .map_err(|e| ScenarioFileError::Service { path, source: Box::new(e) })
+    Ok(config_file::read(&path)?)
 }
 
 #[cfg(test)]
@@ -212,7 +208,9 @@ mod tests {
             refusal(None, "object-store", 2.0),
             @"--time-factor = 2: allowed is above 0 to 1"
         );
-        assert!(refusal(None, "nothing", 1.0).ends_with("nothing.toml cannot be read"));
+        assert!(
+            refusal(None, "nothing", 1.0).contains("nothing.toml cannot be read: No such file")
+        );
     }
 
     #[test]
@@ -240,7 +238,7 @@ mod tests {
         /t.csv, line 3: requests is `-2`: allowed is a number from 0 to 1000000000
         /t.csv, line 1: the header is ``: allowed is a column of times first and `requests` last, or `time,rate`
         t lasts 172800 s: allowed is up to 86400 s (a day): give a time factor of 0.5 or less
-        /t.csv cannot be read
+        /t.csv cannot be read: stream did not contain valid UTF-8
         ");
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use policy::names::{InstanceName, Slot};
-use policy::plan::ActionKind;
-use policy::tick::Tick;
-use policy::time::Timestamp;
+use model::action::ActionKind;
+use model::names::{InstanceName, Slot};
+use model::tick::Tick;
+use model::time::Timestamp;
 use report::summary::Percentiles;
 
 /// Responses older than this are forgotten. The ticks arrive every half second, so each clone has
@@ -149,7 +149,7 @@ mod tests {
             r#"{{"sequence":1,"at_ms":{at},"service":"o",
                 "observation":{{"offered_rps":null,"served_rps":null,"rejected_rps":null,
                   "queued":null,"in_flight":null,"cpu_cores":null,
-                  "phases":{{"starting":0,"ready":1,"warm":0,"draining":0,"failed":0}}}},
+                  "phases":{{"starting":0,"ready":1,"draining":0,"failed":0}}}},
                 "decision":{{"kind":"target","ready":2,"reasons":["OfferedLoad"]}},
                 "plan":[{{"action":"{action}","instance":"{instance}","slot":{slot}}}],
                 "blocked":[],"done":[]}}"#

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use policy::status::{Membership, ServiceOverrides};
+use model::status::{Membership, ServiceOverrides};
 use scaler_client::{Scaler, ScalerError, Setting};
 
 /// All of them, for one service.

@@ -1,6 +1,6 @@
 //! What one policy says at one turn, and what several say together.
 
-use crate::decision::Reason;
+use model::decision::Reason;
 
 /// What one policy says. It knows no bounds: those come after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(crate) struct Combined {
 
 impl Combined {
     /// Takes one more policy's advice in. Of equal numbers, the reason heard first stays.
-    pub(crate) fn hear(&mut self, advice: Advice) {
+    pub(crate) fn add(&mut self, advice: Advice) {
         match advice {
             Advice::Ready { ready, reason } => {
                 if self.highest.is_none_or(|(highest, _)| ready > highest) {
@@ -98,7 +98,7 @@ mod tests {
     fn together(advice: &[Advice]) -> (u32, Vec<Reason>) {
         let (mut combined, mut reasons) = (Combined::default(), Vec::new());
         for one in advice {
-            combined.hear(*one);
+            combined.add(*one);
         }
         (combined.need(5, &mut reasons), reasons)
     }

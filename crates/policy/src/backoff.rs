@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::time::Timestamp;
+use model::time::Timestamp;
 
 /// Wait after the first failure.
 const FIRST_WAIT: Duration = Duration::from_millis(500);

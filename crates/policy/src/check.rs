@@ -3,10 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::decision::Decision;
-use crate::fleet::{Fleet, Instance, Phase};
-use crate::names::{InstanceName, Slot};
-use crate::plan::{Action, ActionKind, Plan, Situation};
+use model::action::{Action, ActionKind};
+use model::decision::Decision;
+use model::instance::Phase;
+use model::names::{InstanceName, Slot};
+
+use crate::fleet::{Fleet, Instance};
+use crate::plan::{Plan, PlanContext};
 
 /// Something that a plan does and must not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +58,7 @@ pub fn violations(
     fleet: &Fleet,
     decision: &Decision,
     plan: &Plan,
-    around: &Situation,
+    context: &PlanContext,
 ) -> Vec<Violation> {
     let Decision::Target { ready: target, .. } = *decision else {
         return if plan.actions.is_empty() { vec![] } else { vec![Violation::ActsOnHold] };
@@ -68,12 +71,12 @@ pub fn violations(
         }
         let instance = fleet.instances().iter().find(|i| i.name == action.instance);
         found.extend(misfit(action, instance));
-        let free = around.free_slots.contains(&action.slot) && slots.insert(action.slot);
+        let free = context.free_slots.contains(&action.slot) && slots.insert(action.slot);
         if action.kind == ActionKind::Clone && !free {
             found.push(Violation::SlotTaken(action.slot));
         }
     }
-    found.extend(amounts(fleet, target, plan, around));
+    found.extend(amounts(fleet, target, plan, context));
     found
 }
 
@@ -99,7 +102,7 @@ fn misfit(action: &Action, instance: Option<&Instance>) -> Option<Violation> {
 }
 
 /// What is wrong with the plan's numbers.
-fn amounts(fleet: &Fleet, target: u32, plan: &Plan, around: &Situation) -> Vec<Violation> {
+fn amounts(fleet: &Fleet, target: u32, plan: &Plan, context: &PlanContext) -> Vec<Violation> {
     let of_kind = |kind| plan.actions.iter().filter(move |action| action.kind == kind).count();
     let (clones, drains) = (of_kind(ActionKind::Clone), of_kind(ActionKind::Drain));
     let mut found = Vec::new();
@@ -112,7 +115,7 @@ fn amounts(fleet: &Fleet, target: u32, plan: &Plan, around: &Situation) -> Vec<V
     if clones > 0 && capacity > target as usize + 1 {
         found.push(Violation::LaunchesAboveTarget { capacity, target });
     }
-    if clones > around.launches_left as usize || (clones > 0 && around.launches_back_off) {
+    if clones > context.launches_left as usize || (clones > 0 && context.launches_back_off) {
         found.push(Violation::TooManyLaunches(clones));
     }
     found
@@ -123,35 +126,37 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::decision::Reason;
-    use crate::fleet::{Container, Rotation};
-    use crate::testing::{seconds, sighting, slots, store_name};
+    use crate::fleet::{ContainerPresence, RotationState};
+    use crate::testing::{observation, seconds, slots, store_name};
+    use model::decision::Reason;
 
     /// What is found in a plan of these actions for a fleet of two ready instances, in slots 1
     /// and 2, with a target of two.
     fn found(kinds: &[(ActionKind, u32)]) -> Vec<Violation> {
-        let ready = |slot| sighting(slot, Container::Running, Rotation::In { healthy: true });
+        let ready = |slot| {
+            observation(slot, ContainerPresence::Running, RotationState::In { healthy: true })
+        };
         let seen = vec![ready(1), ready(2)];
         let fleet = Fleet::seen(&Fleet::default(), seen, Duration::from_secs(9), seconds(0));
         let (service, free) = (store_name(), slots(3..=5).collect::<Vec<_>>());
-        let around = Situation {
+        let context = PlanContext {
             service: &service,
             free_slots: &free,
             launches_left: 1,
             launches_back_off: false,
-            resting: &[],
+            backing_off: &[],
             drain_timeout: Duration::from_secs(30),
         };
         let act = |(kind, slot): &(ActionKind, u32)| Action::new(*kind, ready(*slot).name);
         let plan = Plan { actions: kinds.iter().map(act).collect(), blocked: vec![] };
         let decision = Decision::Target { ready: 2, reasons: vec![Reason::OfferedLoad] };
-        violations(&fleet, &decision, &plan, &around)
+        violations(&fleet, &decision, &plan, &context)
     }
 
     #[test]
     fn each_forbidden_plan_is_told_apart() {
         use ActionKind::{Clone, Drain, Stop};
-        let name = |slot| sighting(slot, Container::Running, Rotation::Out).name;
+        let name = |slot| observation(slot, ContainerPresence::Running, RotationState::Out).name;
         assert_eq!(found(&[(Clone, 3)]), []);
         assert_eq!(found(&[(Stop, 1)]), [Violation::StoppedWithoutDrain(name(1))]);
         assert_eq!(found(&[(Drain, 1)]), [Violation::DrainsBelowTarget { left: 1, target: 2 }]);

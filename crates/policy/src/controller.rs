@@ -4,20 +4,24 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use model::action::ActionKind;
+use model::action::Done;
+use model::decision::Decision;
+use model::names::{InstanceName, Slot};
+use model::service::ServiceSpec;
+use model::tick::{Observation, Tick};
+use model::time::Timestamp;
+
 use crate::backoff::Backoff;
-use crate::decision::{self, Decision, decide};
-use crate::fleet::{Fleet, Sighting};
-use crate::load::{LoadHistory, Sample};
-use crate::names::{InstanceName, Slot};
-use crate::plan::{ActionKind, Plan, Situation, plan};
-use crate::reading::Reading;
-use crate::spec::ServiceSpec;
-use crate::tick::{Done, Observation, Tick};
-use crate::time::Timestamp;
+use crate::decide::{DecisionState, decide};
+use crate::fleet::{Fleet, InstanceObservation};
+use crate::input::PolicyInput;
+use crate::load::{LoadHistory, LoadObservation};
+use crate::plan::{Plan, PlanContext, plan};
 
 /// What holds for a service at this turn, whatever is seen of it.
 #[derive(Debug, Clone)]
-pub struct Surroundings<'a> {
+pub struct TurnContext<'a> {
     /// The service's description with the bounds and the policy in force: its file's, or those that
     /// an operator set. Another policy takes over at once, without a memory; what was decided last
     /// stays until it decides.
@@ -32,14 +36,14 @@ pub struct Surroundings<'a> {
 
 /// What was seen of a service at this turn.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub struct ServiceObservation {
     /// What the load balancer counted since the turn before; nothing when it could not be asked.
-    pub sample: Option<Sample>,
+    pub load: Option<LoadObservation>,
     /// CPU time that the instances use together, in cores; nothing when it is not known.
     pub cpu_cores: Option<f64>,
     /// Every instance that exists or is being made; nothing when the host or the load balancer
     /// could not be asked. Then the fleet stays as it was seen last, and nothing is done to it.
-    pub sightings: Option<Vec<Sighting>>,
+    pub instances: Option<Vec<InstanceObservation>>,
     /// Actions that came to their end since the turn before.
     pub done: Vec<Done>,
 }
@@ -49,7 +53,7 @@ pub struct Seen {
 #[derive(Debug, Clone, Default)]
 pub struct Controller {
     load: LoadHistory,
-    memory: decision::Memory,
+    state: DecisionState,
     fleet: Fleet,
     decided: Option<u32>,
     start_up: Option<Duration>,
@@ -61,20 +65,25 @@ impl Controller {
     /// Takes one turn: observes, decides and plans.
     ///
     /// The tick's `sequence` is 0 until it is kept.
-    pub fn turn(&mut self, around: &Surroundings, seen: Seen, now: Timestamp) -> Tick {
+    pub fn turn(
+        &mut self,
+        context: &TurnContext,
+        seen: ServiceObservation,
+        now: Timestamp,
+    ) -> Tick {
         // Counts without a fleet lead to no decision that could be planned for.
-        let sample = seen.sample.filter(|_| seen.sightings.is_some());
-        self.take_note(sample, &seen.done, now);
-        if let Some(sightings) = seen.sightings {
-            self.fleet = Fleet::seen(&self.fleet, sightings, around.launch_timeout, now);
+        let load = seen.load.filter(|_| seen.instances.is_some());
+        self.take_note(load, &seen.done, now);
+        if let Some(instances) = seen.instances {
+            self.fleet = Fleet::seen(&self.fleet, instances, context.launch_timeout, now);
         }
-        let decision = self.decide(around, sample, seen.cpu_cores, now);
-        let plan = self.plan(around, &decision, now);
+        let decision = self.decide(context, load, seen.cpu_cores, now);
+        let plan = self.plan(context, &decision, now);
         Tick {
             sequence: 0,
             at: now,
-            service: around.spec.name.clone(),
-            observation: self.observation(sample, seen.cpu_cores),
+            service: context.spec.name.clone(),
+            observation: self.observation(load, seen.cpu_cores),
             decision,
             plan: plan.actions,
             blocked: plan.blocked,
@@ -88,9 +97,9 @@ impl Controller {
     }
 
     /// Learns from the counts and from how actions ended.
-    fn take_note(&mut self, sample: Option<Sample>, done: &[Done], now: Timestamp) {
-        match sample {
-            Some(sample) => self.load.push(now, sample),
+    fn take_note(&mut self, load: Option<LoadObservation>, done: &[Done], now: Timestamp) {
+        match load {
+            Some(load) => self.load.push(now, load),
             None => self.load.clear(),
         }
         for done in done {
@@ -116,45 +125,45 @@ impl Controller {
 
     fn decide(
         &mut self,
-        around: &Surroundings,
-        sample: Option<Sample>,
+        context: &TurnContext,
+        load: Option<LoadObservation>,
         cpu_cores: Option<f64>,
         now: Timestamp,
     ) -> Decision {
         let counts = self.fleet.counts();
-        let reading = Reading {
+        let input = PolicyInput {
             now,
             offered: self.load.offered(),
             served_rps: self.load.answered().map(|(served, _)| served),
-            in_flight: sample.map(|sample| sample.in_flight),
-            queued: sample.map(|sample| sample.queued),
+            in_flight: load.map(|load| load.in_flight),
+            queued: load.map(|load| load.queued),
             cpu_cores,
             ready: counts.ready,
             starting: counts.starting,
             current: self.decided.unwrap_or_else(|| self.fleet.capacity()),
-            capacity: around.spec.capacity,
-            cpus: around.spec.instance.cpus,
+            capacity: context.spec.capacity,
+            cpus: context.spec.instance.cpus,
             start_up: self.start_up,
-            bounds: around.spec.bounds,
+            bounds: context.spec.bounds,
         };
-        let decision = decide(around.spec, &mut self.memory, &reading);
+        let decision = decide(context.spec, &mut self.state, &input);
         if let Decision::Target { ready, .. } = decision {
             self.decided = Some(ready);
         }
         decision
     }
 
-    fn plan(&self, around: &Surroundings, decision: &Decision, now: Timestamp) -> Plan {
+    fn plan(&self, context: &TurnContext, decision: &Decision, now: Timestamp) -> Plan {
         let waits = |(_, backoff): &(_, &Backoff)| backoff.is_waiting(now);
-        let resting: Vec<_> =
+        let backing_off: Vec<_> =
             self.failures.iter().filter(waits).map(|(name, _)| name.clone()).collect();
-        let situation = Situation {
-            service: &around.spec.name,
-            free_slots: around.free_slots,
-            launches_left: around.launches_left,
+        let situation = PlanContext {
+            service: &context.spec.name,
+            free_slots: context.free_slots,
+            launches_left: context.launches_left,
             launches_back_off: self.launches.is_waiting(now),
-            resting: &resting,
-            drain_timeout: around.spec.scale_in.drain_timeout,
+            backing_off: &backing_off,
+            drain_timeout: context.spec.scale_in.drain_timeout,
         };
         let plan = plan(&self.fleet, decision, &situation, now);
         debug_assert_eq!(
@@ -166,14 +175,14 @@ impl Controller {
         plan
     }
 
-    fn observation(&self, sample: Option<Sample>, cpu_cores: Option<f64>) -> Observation {
+    fn observation(&self, load: Option<LoadObservation>, cpu_cores: Option<f64>) -> Observation {
         let answered = self.load.answered();
         Observation {
             offered_rps: self.load.offered().map(|load| load.total_rps()),
             served_rps: answered.map(|(served, _)| served),
             rejected_rps: answered.map(|(_, rejected)| rejected),
-            queued: sample.map(|sample| sample.queued),
-            in_flight: sample.map(|sample| sample.in_flight),
+            queued: load.map(|load| load.queued),
+            in_flight: load.map(|load| load.in_flight),
             cpu_cores,
             phases: self.fleet.counts(),
         }

@@ -3,35 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use crate::names::{InstanceName, Slot};
-use crate::plan::ActionKind;
-use crate::time::Timestamp;
+use model::action::ActionKind;
+use model::instance::{Phase, PhaseCounts};
+use model::names::{InstanceName, Slot};
+use model::time::Timestamp;
 
 /// How long an instance in rotation may fail its health checks before it is to be replaced. A
 /// single refused connection marks a server down for the 200 ms to its next check.
 const UNHEALTHY_GRACE: Duration = Duration::from_secs(2);
 
-/// What an instance is doing. An instance that is gone is not in the fleet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// Cloned or booting, or running and not in rotation yet.
-    Starting,
-    /// In rotation.
-    Ready,
-    /// Booted and frozen, out of rotation.
-    Warm,
-    /// Finishing its requests, given no new ones.
-    Draining,
-    /// Dead, hung, or never came up: to be removed.
-    Failed,
-}
-
 /// What the host says of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Container {
+pub enum ContainerPresence {
     /// There is none: it is still being cloned, or it is gone.
     Absent,
     /// It exists and does not run.
@@ -42,7 +25,7 @@ pub enum Container {
 
 /// What the load balancer does with an instance's slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rotation {
+pub enum RotationState {
     /// Out of rotation.
     Out,
     /// In rotation, and its health checks say this.
@@ -56,13 +39,13 @@ pub enum Rotation {
 
 /// Everything that was seen of one instance at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sighting {
+pub struct InstanceObservation {
     /// The instance.
     pub name: InstanceName,
     /// What the host says.
-    pub container: Container,
+    pub container: ContainerPresence,
     /// What the load balancer does.
-    pub rotation: Rotation,
+    pub rotation: RotationState,
     /// Requests given to it and not answered yet; unknown without statistics.
     pub in_flight: Option<u32>,
     /// Whether it drains and has nothing left to do, nor will anyone send it more.
@@ -120,34 +103,19 @@ pub struct Fleet {
     instances: Vec<Instance>,
 }
 
-/// How many instances are in each phase.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PhaseCounts {
-    /// In [`Phase::Starting`].
-    pub starting: u32,
-    /// In [`Phase::Ready`].
-    pub ready: u32,
-    /// In [`Phase::Warm`].
-    pub warm: u32,
-    /// In [`Phase::Draining`].
-    pub draining: u32,
-    /// In [`Phase::Failed`].
-    pub failed: u32,
-}
-
 impl Fleet {
     /// The fleet that these sightings show. The fleet seen before tells since when each instance
     /// has been in its phase; one that starts for longer than `launch_timeout` has failed.
     #[must_use]
     pub fn seen(
         before: &Self,
-        sightings: Vec<Sighting>,
+        instances: Vec<InstanceObservation>,
         launch_timeout: Duration,
         now: Timestamp,
     ) -> Self {
         let earlier: BTreeMap<&InstanceName, &Instance> =
             before.instances.iter().map(|instance| (&instance.name, instance)).collect();
-        let mut instances: Vec<Instance> = sightings
+        let mut instances: Vec<Instance> = instances
             .into_iter()
             .map(|seen| {
                 let known = earlier.get(&seen.name).copied();
@@ -182,7 +150,6 @@ impl Fleet {
             let count = match instance.phase {
                 Phase::Starting => &mut counts.starting,
                 Phase::Ready => &mut counts.ready,
-                Phase::Warm => &mut counts.warm,
                 Phase::Draining => &mut counts.draining,
                 Phase::Failed => &mut counts.failed,
             };
@@ -195,12 +162,12 @@ impl Fleet {
 /// One instance, from what was known and what is seen.
 fn instance(
     known: Option<&Instance>,
-    seen: Sighting,
+    seen: InstanceObservation,
     launch_timeout: Duration,
     now: Timestamp,
 ) -> Instance {
     let unhealthy_since = match seen.rotation {
-        Rotation::In { healthy: false } => {
+        RotationState::In { healthy: false } => {
             Some(known.and_then(|known| known.unhealthy_since).unwrap_or(now))
         }
         _ => None,
@@ -232,29 +199,31 @@ fn instance(
 }
 
 /// The phase that one look shows, without the past.
-fn visible_phase(seen: &Sighting) -> Phase {
+fn visible_phase(seen: &InstanceObservation) -> Phase {
     match (seen.under_way, seen.container, seen.rotation) {
         // `lxc-copy` makes the container before it starts it, so a stopped one is no failure yet.
         (Some(ActionKind::Clone), _, _) => Phase::Starting,
         // An action under way counts as done: the next plan must neither repeat nor double it.
-        (Some(ActionKind::Stop), _, Rotation::Out) => Phase::Draining,
-        (Some(ActionKind::Drain), Container::Running, _) => Phase::Draining,
-        (Some(ActionKind::Admit), Container::Running, Rotation::Drain) => Phase::Starting,
-        (_, Container::Absent | Container::Stopped, _) => Phase::Failed,
-        (_, Container::Running, Rotation::Out) => Phase::Starting,
-        (_, Container::Running, Rotation::In { .. }) => Phase::Ready,
-        (_, Container::Running, Rotation::Drain) => Phase::Draining,
+        (Some(ActionKind::Stop), _, RotationState::Out) => Phase::Draining,
+        (Some(ActionKind::Drain), ContainerPresence::Running, _) => Phase::Draining,
+        (Some(ActionKind::Admit), ContainerPresence::Running, RotationState::Drain) => {
+            Phase::Starting
+        }
+        (_, ContainerPresence::Absent | ContainerPresence::Stopped, _) => Phase::Failed,
+        (_, ContainerPresence::Running, RotationState::Out) => Phase::Starting,
+        (_, ContainerPresence::Running, RotationState::In { .. }) => Phase::Ready,
+        (_, ContainerPresence::Running, RotationState::Drain) => Phase::Draining,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{seconds, sighting};
+    use crate::testing::{observation, seconds};
 
     const TIMEOUT: Duration = Duration::from_secs(10);
 
-    fn phase_of(before: &Fleet, seen: Sighting, at: u64) -> (Fleet, Phase) {
+    fn phase_of(before: &Fleet, seen: InstanceObservation, at: u64) -> (Fleet, Phase) {
         let fleet = Fleet::seen(before, vec![seen], TIMEOUT, seconds(at));
         let phase = fleet.instances[0].phase;
         (fleet, phase)
@@ -262,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_container_being_cloned_is_starting_although_it_does_not_run() {
-        let mut seen = sighting(1, Container::Stopped, Rotation::Out);
+        let mut seen = observation(1, ContainerPresence::Stopped, RotationState::Out);
         assert_eq!(phase_of(&Fleet::default(), seen.clone(), 0).1, Phase::Failed);
         seen.under_way = Some(ActionKind::Clone);
         assert_eq!(phase_of(&Fleet::default(), seen, 0).1, Phase::Starting);
@@ -270,7 +239,7 @@ mod tests {
 
     #[test]
     fn an_instance_that_never_comes_up_fails_after_the_launch_timeout_and_stays_failed() {
-        let seen = sighting(1, Container::Running, Rotation::Out);
+        let seen = observation(1, ContainerPresence::Running, RotationState::Out);
         let (fleet, phase) = phase_of(&Fleet::default(), seen.clone(), 0);
         assert_eq!(phase, Phase::Starting);
         let (fleet, phase) = phase_of(&fleet, seen.clone(), 10);
@@ -280,8 +249,8 @@ mod tests {
 
     #[test]
     fn a_server_is_unhealthy_once_it_has_been_down_for_longer_than_a_moment() {
-        let down = sighting(1, Container::Running, Rotation::In { healthy: false });
-        let up = sighting(1, Container::Running, Rotation::In { healthy: true });
+        let down = observation(1, ContainerPresence::Running, RotationState::In { healthy: false });
+        let up = observation(1, ContainerPresence::Running, RotationState::In { healthy: true });
         let mut fleet = Fleet::default();
         let mut unhealthy = Vec::new();
         for (second, seen) in (0..).zip([&down, &up, &down, &down, &down, &up]) {
@@ -295,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_phase_is_dated_from_its_first_sighting() {
-        let ready = sighting(1, Container::Running, Rotation::In { healthy: true });
+        let ready = observation(1, ContainerPresence::Running, RotationState::In { healthy: true });
         let (fleet, _) = phase_of(&Fleet::default(), ready.clone(), 3);
         let (fleet, _) = phase_of(&fleet, ready, 7);
         assert_eq!(fleet.instances[0].since, seconds(3));

@@ -6,11 +6,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::time::Timestamp;
+use model::time::Timestamp;
 
 /// What the load balancer counted between two looks at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample {
+pub struct LoadObservation {
     /// Time that the counts cover. Never zero.
     pub elapsed: Duration,
     /// Requests that came for the service, whether served, queued or refused.
@@ -33,13 +33,13 @@ pub struct OfferedLoad {
     /// The rate that a shorter window makes certain, see [`LoadHistory::offered`].
     pub burst_rps: f64,
     /// The rate that clears the queue within a second.
-    pub backlog_rps: f64,
+    pub queue_rps: f64,
 }
 
 impl OfferedLoad {
     /// All of it together, in requests per second.
     pub fn total_rps(&self) -> f64 {
-        self.mean_rps.max(self.burst_rps) + self.backlog_rps
+        self.mean_rps.max(self.burst_rps) + self.queue_rps
     }
 }
 
@@ -59,17 +59,17 @@ const BURST_DEVIATIONS: f64 = 3.0;
 /// Samples of the last second, newest last.
 #[derive(Debug, Clone, Default)]
 pub struct LoadHistory {
-    samples: VecDeque<(Timestamp, Sample)>,
+    samples: VecDeque<(Timestamp, LoadObservation)>,
 }
 
 impl LoadHistory {
     /// Adds the sample taken at `now` and forgets what no window reaches any more.
-    pub fn push(&mut self, now: Timestamp, sample: Sample) {
+    pub fn push(&mut self, now: Timestamp, load: LoadObservation) {
         let reach = now.before(MEAN_WINDOW);
         while self.samples.front().is_some_and(|(at, _)| *at <= reach || *at > now) {
             self.samples.pop_front();
         }
-        self.samples.push_back((now, sample));
+        self.samples.push_back((now, load));
     }
 
     /// Forgets everything: the samples before a gap say nothing of the load after it.
@@ -91,29 +91,29 @@ impl LoadHistory {
         Some(OfferedLoad {
             mean_rps: arrivals / seconds,
             burst_rps: BURST_WINDOWS.into_iter().map(burst).fold(0.0, f64::max),
-            backlog_rps: f64::from(newest.queued) / MEAN_WINDOW.as_secs_f64(),
+            queue_rps: f64::from(newest.queued) / MEAN_WINDOW.as_secs_f64(),
         })
     }
 
     /// Requests per second over the last second: served, rejected.
     pub fn answered(&self) -> Option<(f64, f64)> {
         self.samples.back()?;
-        let (served, seconds) = self.sum_within(MEAN_WINDOW, |sample| sample.served);
-        let (rejected, _) = self.sum_within(MEAN_WINDOW, |sample| sample.rejected);
+        let (served, seconds) = self.sum_within(MEAN_WINDOW, |load| load.served);
+        let (rejected, _) = self.sum_within(MEAN_WINDOW, |load| load.rejected);
         Some((served / seconds, rejected / seconds))
     }
 
     fn arrivals_within(&self, window: Duration) -> (f64, f64) {
-        self.sum_within(window, |sample| sample.arrivals)
+        self.sum_within(window, |load| load.arrivals)
     }
 
     /// The sum of a count over the newest samples that together cover `window`, and the seconds
     /// that they cover: a little more than the window where samples do not end with it.
-    fn sum_within(&self, window: Duration, count: impl Fn(&Sample) -> u64) -> (f64, f64) {
+    fn sum_within(&self, window: Duration, count: impl Fn(&LoadObservation) -> u64) -> (f64, f64) {
         let (mut sum, mut covered) = (0_u64, Duration::ZERO);
-        for (_, sample) in self.samples.iter().rev() {
-            sum = sum.saturating_add(count(sample));
-            covered += sample.elapsed;
+        for (_, load) in self.samples.iter().rev() {
+            sum = sum.saturating_add(count(load));
+            covered += load.elapsed;
             if covered >= window {
                 break;
             }
@@ -132,15 +132,15 @@ const fn as_f64(count: u64) -> f64 {
 mod tests {
     use super::*;
 
-    fn sample(arrivals: u64, queued: u32) -> Sample {
+    fn load(arrivals: u64, queued: u32) -> LoadObservation {
         let elapsed = Duration::from_millis(100);
-        Sample { elapsed, arrivals, served: arrivals, rejected: 0, queued, in_flight: 0 }
+        LoadObservation { elapsed, arrivals, served: arrivals, rejected: 0, queued, in_flight: 0 }
     }
 
     fn history(arrivals: impl IntoIterator<Item = u64>) -> LoadHistory {
         let mut history = LoadHistory::default();
         for (i, n) in (1_u64..).zip(arrivals) {
-            history.push(Timestamp::from_millis(i * 100), sample(n, 0));
+            history.push(Timestamp::from_millis(i * 100), load(n, 0));
         }
         history
     }
@@ -171,14 +171,14 @@ mod tests {
     #[test]
     fn what_waits_is_to_be_cleared_within_a_second() {
         let mut history = history([4; 10]);
-        history.push(Timestamp::from_millis(1100), sample(4, 60));
+        history.push(Timestamp::from_millis(1100), load(4, 60));
         assert!((history.offered().unwrap().total_rps() - 100.0).abs() < 1e-9);
     }
 
     #[test]
     fn a_clock_set_back_drops_the_samples_of_the_future() {
         let mut history = history([100; 10]);
-        history.push(Timestamp::from_millis(50), sample(1, 0));
+        history.push(Timestamp::from_millis(50), load(1, 0));
         assert!((history.offered().unwrap().mean_rps - 10.0).abs() < 1e-9);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::time::Timestamp;
+use model::time::Timestamp;
 
 /// The highest need of a sliding window, in amortised constant time: entries that a later and
 /// higher one outlives can never be the maximum again and are dropped at once.

@@ -4,59 +4,13 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use model::action::{Action, ActionKind, Blocked};
+use model::decision::Decision;
+use model::instance::Phase;
+use model::names::{InstanceName, ServiceName, Slot};
+use model::time::Timestamp;
 
-use crate::decision::Decision;
-use crate::fleet::{Fleet, Instance, Phase};
-use crate::names::{InstanceName, ServiceName, Slot};
-use crate::time::Timestamp;
-
-/// What can be done with an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ActionKind {
-    /// Clone it from the template, wait until it is healthy, put it in rotation.
-    Clone,
-    /// It runs already: wait until it is healthy, put it in rotation.
-    Admit,
-    /// Give it no new requests.
-    Drain,
-    /// Take it out of rotation, stop it and remove what is left of it.
-    Stop,
-}
-
-/// One step of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Action {
-    /// What to do.
-    #[serde(rename = "action")]
-    pub kind: ActionKind,
-    /// With which instance.
-    pub instance: InstanceName,
-    /// The instance's slot.
-    pub slot: Slot,
-}
-
-impl Action {
-    /// Doing `kind` with `instance`.
-    pub fn new(kind: ActionKind, instance: InstanceName) -> Self {
-        let slot = instance.slot();
-        Self { kind, instance, slot }
-    }
-}
-
-/// Why something that is wanted is not in the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Blocked {
-    /// Launches failed of late; the next attempt waits.
-    LaunchBackoff,
-    /// As many launches are under way as the host takes at once.
-    LaunchLimit,
-    /// Every slot of the service is taken.
-    NoFreeSlot,
-    /// The last action on the instance failed a moment ago; the next attempt waits.
-    ActionBackoff,
-}
+use crate::fleet::{Fleet, Instance};
 
 /// The steps to take now, all of which may run side by side, and what had to be left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,7 +24,7 @@ pub struct Plan {
 
 /// What a plan must know beside the fleet and the decision.
 #[derive(Debug, Clone)]
-pub struct Situation<'a> {
+pub struct PlanContext<'a> {
     /// The service.
     pub service: &'a ServiceName,
     /// Slots that no instance of any service holds, in the order of use.
@@ -80,7 +34,7 @@ pub struct Situation<'a> {
     /// Whether launches failed of late and the next attempt has to wait.
     pub launches_back_off: bool,
     /// Instances whose last action failed a moment ago.
-    pub resting: &'a [InstanceName],
+    pub backing_off: &'a [InstanceName],
     /// How long a draining instance may take to finish its requests.
     pub drain_timeout: Duration,
 }
@@ -90,11 +44,11 @@ pub struct Situation<'a> {
 /// Clones under way count as capacity and draining instances are not compensated. While an
 /// outdated or unhealthy instance serves, one more than decided is launched, and such ones are
 /// the first to go: a new template replaces its predecessors one by one, without a gap.
-pub fn plan(fleet: &Fleet, decision: &Decision, around: &Situation, now: Timestamp) -> Plan {
+pub fn plan(fleet: &Fleet, decision: &Decision, context: &PlanContext, now: Timestamp) -> Plan {
     let Decision::Target { ready: target, .. } = *decision else {
         return Plan::default();
     };
-    let mut draft = Draft { around, plan: Plan::default() };
+    let mut draft = Draft { context, plan: Plan::default() };
     draft.clean_up(fleet, now);
     let replace = |i: &Instance| i.counts_as_capacity() && i.should_be_replaced();
     let wanted = target + u32::from(fleet.instances().iter().any(replace));
@@ -107,7 +61,7 @@ pub fn plan(fleet: &Fleet, decision: &Decision, around: &Situation, now: Timesta
 
 /// A plan in the making.
 struct Draft<'a> {
-    around: &'a Situation<'a>,
+    context: &'a PlanContext<'a>,
     plan: Plan,
 }
 
@@ -115,11 +69,11 @@ impl Draft<'_> {
     /// Stops what has failed and what has drained.
     fn clean_up(&mut self, fleet: &Fleet, now: Timestamp) {
         for instance in fleet.instances() {
-            let overdue = now.since(instance.since) >= self.around.drain_timeout;
+            let overdue = now.since(instance.since) >= self.context.drain_timeout;
             let done = match instance.phase {
                 Phase::Failed => true,
                 Phase::Draining => instance.drained || overdue,
-                Phase::Starting | Phase::Ready | Phase::Warm => false,
+                Phase::Starting | Phase::Ready => false,
             };
             if done {
                 self.act(ActionKind::Stop, instance);
@@ -151,18 +105,18 @@ impl Draft<'_> {
         if missing == 0 {
             return;
         }
-        if self.around.launches_back_off {
+        if self.context.launches_back_off {
             return self.block(Blocked::LaunchBackoff);
         }
-        let free = self.around.free_slots;
-        let count = missing.min(self.around.launches_left) as usize;
+        let free = self.context.free_slots;
+        let count = missing.min(self.context.launches_left) as usize;
         for &slot in free.iter().take(count) {
-            let instance = InstanceName::new(self.around.service, slot, now);
+            let instance = InstanceName::new(self.context.service, slot, now);
             self.plan.actions.push(Action::new(ActionKind::Clone, instance));
         }
         if free.len() < count {
             self.block(Blocked::NoFreeSlot);
-        } else if missing > self.around.launches_left {
+        } else if missing > self.context.launches_left {
             self.block(Blocked::LaunchLimit);
         }
     }
@@ -184,7 +138,7 @@ impl Draft<'_> {
         if instance.under_way.is_some() {
             return false;
         }
-        if self.around.resting.contains(&instance.name) {
+        if self.context.backing_off.contains(&instance.name) {
             self.block(Blocked::ActionBackoff);
             return false;
         }
@@ -212,18 +166,18 @@ fn eagerness_to_leave(instance: &Instance) -> (bool, u32, Reverse<Slot>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::Reason;
-    use crate::fleet::{Container, Rotation, Sighting};
-    use crate::testing::{seconds, sighting, slots, store_name};
+    use crate::fleet::{ContainerPresence, InstanceObservation, RotationState};
+    use crate::testing::{observation, seconds, slots, store_name};
+    use model::decision::Reason;
 
-    const READY: Rotation = Rotation::In { healthy: true };
+    const READY: RotationState = RotationState::In { healthy: true };
 
-    fn running(slot: u32, rotation: Rotation) -> Sighting {
-        sighting(slot, Container::Running, rotation)
+    fn running(slot: u32, rotation: RotationState) -> InstanceObservation {
+        observation(slot, ContainerPresence::Running, rotation)
     }
 
-    fn fleet(sightings: Vec<Sighting>) -> Fleet {
-        Fleet::seen(&Fleet::default(), sightings, Duration::from_secs(10), seconds(0))
+    fn fleet(instances: Vec<InstanceObservation>) -> Fleet {
+        Fleet::seen(&Fleet::default(), instances, Duration::from_secs(10), seconds(0))
     }
 
     fn target(ready: u32) -> Decision {
@@ -231,24 +185,28 @@ mod tests {
     }
 
     /// Nothing in the way, and four launches at once.
-    fn situation<'a>(service: &'a ServiceName, free_slots: &'a [Slot]) -> Situation<'a> {
-        Situation {
+    fn context<'a>(service: &'a ServiceName, free_slots: &'a [Slot]) -> PlanContext<'a> {
+        PlanContext {
             service,
             free_slots,
             launches_left: 4,
             launches_back_off: false,
-            resting: &[],
+            backing_off: &[],
             drain_timeout: Duration::from_secs(30),
         }
     }
 
     /// What is planned, as `kind slot`, with four launches at once and slots 1 to 13.
-    fn planned(sightings: Vec<Sighting>, decision: &Decision, at: u64) -> (Vec<String>, Plan) {
-        let taken: Vec<_> = sightings.iter().map(|seen| seen.name.slot()).collect();
+    fn planned(
+        instances: Vec<InstanceObservation>,
+        decision: &Decision,
+        at: u64,
+    ) -> (Vec<String>, Plan) {
+        let taken: Vec<_> = instances.iter().map(|seen| seen.name.slot()).collect();
         let free: Vec<_> = slots(1..=13).filter(|slot| !taken.contains(slot)).collect();
         let service = store_name();
-        let around = situation(&service, &free);
-        let plan = plan(&fleet(sightings), decision, &around, seconds(at));
+        let context = context(&service, &free);
+        let plan = plan(&fleet(instances), decision, &context, seconds(at));
         let text = |action: &Action| format!("{:?} {}", action.kind, action.slot);
         (plan.actions.iter().map(text).collect(), plan)
     }
@@ -268,9 +226,9 @@ mod tests {
 
     #[test]
     fn clones_under_way_count_and_draining_instances_are_not_compensated() {
-        let mut clone = sighting(1, Container::Absent, Rotation::Out);
+        let mut clone = observation(1, ContainerPresence::Absent, RotationState::Out);
         clone.under_way = Some(ActionKind::Clone);
-        let draining = running(3, Rotation::Drain);
+        let draining = running(3, RotationState::Drain);
         let (actions, _) = planned(vec![clone, running(2, READY), draining], &target(2), 0);
         assert!(actions.is_empty(), "{actions:?}");
     }
@@ -285,8 +243,8 @@ mod tests {
 
     #[test]
     fn a_drained_instance_is_stopped_and_a_busy_one_at_its_deadline() {
-        let busy = running(1, Rotation::Drain);
-        let mut idle = running(2, Rotation::Drain);
+        let busy = running(1, RotationState::Drain);
+        let mut idle = running(2, RotationState::Drain);
         idle.drained = true;
         let all = vec![busy, idle, running(3, READY)];
         assert_eq!(planned(all.clone(), &target(1), 29).0, ["Stop 2"]);
@@ -295,15 +253,15 @@ mod tests {
 
     #[test]
     fn a_rising_need_takes_draining_instances_back() {
-        let draining = running(2, Rotation::Drain);
+        let draining = running(2, RotationState::Drain);
         let (actions, _) = planned(vec![running(1, READY), draining], &target(2), 0);
         assert_eq!(actions, ["Admit 2"]);
     }
 
     #[test]
     fn instances_found_after_a_restart_are_put_in_rotation_and_leftovers_removed() {
-        let leftover = sighting(2, Container::Stopped, Rotation::Out);
-        let (actions, _) = planned(vec![running(1, Rotation::Out), leftover], &target(1), 0);
+        let leftover = observation(2, ContainerPresence::Stopped, RotationState::Out);
+        let (actions, _) = planned(vec![running(1, RotationState::Out), leftover], &target(1), 0);
         assert_eq!(actions, ["Stop 2", "Admit 1"]);
     }
 
@@ -322,15 +280,15 @@ mod tests {
 
     #[test]
     fn instances_that_are_unhealthy_together_are_replaced_one_by_one_and_never_stopped_at_once() {
-        let down = |slot| running(slot, Rotation::In { healthy: false });
+        let down = |slot| running(slot, RotationState::In { healthy: false });
         let (service, free) = (store_name(), slots(4..=9).collect::<Vec<_>>());
-        let around = situation(&service, &free);
+        let context = context(&service, &free);
         let all = vec![down(1), down(2), down(3)];
         let timeout = Duration::from_secs(10);
         let before = Fleet::seen(&Fleet::default(), all.clone(), timeout, seconds(0));
         let sick = Fleet::seen(&before, all.clone(), timeout, seconds(5));
         let kinds = |fleet: &Fleet| -> Vec<_> {
-            let plan = plan(fleet, &target(3), &around, seconds(5));
+            let plan = plan(fleet, &target(3), &context, seconds(5));
             plan.actions.iter().map(|action| (action.kind, action.slot.get())).collect()
         };
         assert_eq!(kinds(&sick), [(ActionKind::Clone, 4)]);
@@ -350,7 +308,7 @@ mod tests {
     #[test]
     fn a_decision_to_hold_changes_nothing() {
         let hold = Decision::Hold { reasons: vec![Reason::NoData] };
-        let dead = sighting(1, Container::Stopped, Rotation::Out);
+        let dead = observation(1, ContainerPresence::Stopped, RotationState::Out);
         assert_eq!(planned(vec![dead], &hold, 0).1, Plan::default());
     }
 }

@@ -3,45 +3,15 @@
 
 use std::time::Duration;
 
-use crate::decision::Reason;
+use model::decision::Reason;
+use model::service::Rules;
+use model::time::Timestamp;
+
 use crate::patience::NeedHistory;
-use crate::time::Timestamp;
-
-/// The rules of one direction, out or in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Rules {
-    /// How long the need must have stayed beyond the number that is decided, without a break. The
-    /// least of what was asked for in that time is done.
-    pub patience: Duration,
-    /// Out: the least time from one rise to the next. In: from any change to a fall, so that
-    /// nothing is taken away that was just given.
-    pub cooldown: Duration,
-    /// The largest change at once; nothing for any.
-    pub largest_step: Option<Step>,
-}
-
-/// The largest change at once. Where both are given, the larger one counts; it is one instance at
-/// least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
-    /// Instances.
-    pub count: Option<u32>,
-    /// Percent of the number decided before, rounded up.
-    pub percent: Option<u32>,
-}
-
-impl Step {
-    /// The largest change from `current`, in instances.
-    pub fn from(self, current: u32) -> u32 {
-        let share = |percent| u32::saturating_mul(current, percent).div_ceil(100);
-        let count = self.count.unwrap_or(0);
-        count.max(self.percent.map_or(0, share)).max(1)
-    }
-}
 
 /// What the rules remember from turn to turn.
 #[derive(Debug, Clone, Default)]
-pub struct Memory {
+pub struct RuleState {
     /// Needs, for the highest of late.
     needs: NeedHistory,
     /// The distance of each need to the highest number there is, for the lowest of late.
@@ -50,7 +20,7 @@ pub struct Memory {
     last_change: Option<Timestamp>,
 }
 
-impl Memory {
+impl RuleState {
     /// Nothing is known of the need at this turn: patience starts anew.
     pub fn interrupt(&mut self) {
         self.needs.interrupt();
@@ -122,6 +92,8 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use model::service::LargestStep;
+
     use super::*;
     use crate::testing::seconds;
 
@@ -130,13 +102,13 @@ mod tests {
 
     /// Follows needs, one a second, from `current` on.
     fn follow(out: Rules, inward: Rules, current: u32, needs: &[u32]) -> Vec<u32> {
-        let (mut memory, mut current) = (Memory::default(), current);
+        let (mut state, mut current) = (RuleState::default(), current);
         let mut decided = Vec::new();
         for (second, need) in (0..).zip(needs) {
             let (now, mut reasons) = (seconds(second), Vec::new());
-            let next = memory.apply(out, inward, (*need, current), now, &mut reasons);
+            let next = state.apply(out, inward, (*need, current), now, &mut reasons);
             assert_eq!(next == *need, reasons.is_empty(), "{reasons:?}");
-            memory.note(current, next, now);
+            state.note(current, next, now);
             current = next;
             decided.push(current);
         }
@@ -166,15 +138,15 @@ mod tests {
     #[test]
     fn a_clock_set_back_lengthens_no_cooldown() {
         let three = Rules { cooldown: Duration::from_secs(3), ..NONE };
-        let (mut memory, mut reasons) = (Memory::default(), Vec::new());
-        memory.note(1, 2, seconds(1000));
-        let mut at = |second| memory.apply(three, NONE, (9, 2), seconds(second), &mut reasons);
+        let (mut state, mut reasons) = (RuleState::default(), Vec::new());
+        state.note(1, 2, seconds(1000));
+        let mut at = |second| state.apply(three, NONE, (9, 2), seconds(second), &mut reasons);
         assert_eq!((at(0), at(2), at(3)), (2, 2, 9));
     }
 
     #[test]
     fn the_largest_step_is_the_larger_of_count_and_percent_and_one_at_least() {
-        let step = |count, percent| Step { count, percent };
+        let step = |count, percent| LargestStep { count, percent };
         assert_eq!(step(Some(4), Some(100)).from(3), 4);
         assert_eq!(step(Some(4), Some(100)).from(6), 6);
         assert_eq!(step(None, Some(10)).from(0), 1);

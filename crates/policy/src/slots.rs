@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use crate::names::ServiceName;
+use model::names::ServiceName;
 
 /// Slots beside the upper bound for each service, at least: a replacement starts before the
 /// instance it replaces has drained, and a drain may take as long as the longest request.
@@ -66,8 +66,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::bounds::Bounds;
-    use crate::names::Slot;
+    use model::bounds::Bounds;
+    use model::names::Slot;
 
     fn services(sizes: &[u32]) -> BTreeMap<ServiceName, u32> {
         let name = |i: usize| format!("s{i:03}").parse().unwrap();

@@ -1,11 +1,12 @@
 //! What the tests of this crate share.
 
-use crate::fleet::{Container, Rotation, Sighting};
+use model::names::{InstanceName, ServiceName, Slot};
+use model::service::{Capacity, ServiceSpec};
+use model::time::Timestamp;
+
+use crate::fleet::{ContainerPresence, InstanceObservation, RotationState};
+use crate::input::PolicyInput;
 use crate::load::OfferedLoad;
-use crate::names::{InstanceName, ServiceName, Slot};
-use crate::reading::Reading;
-use crate::spec::{Capacity, ServiceSpec};
-use crate::time::Timestamp;
 
 /// A service like the object store: 50 requests/s an instance, target 80%, 1 to 10 instances,
 /// patience of 10 s.
@@ -20,7 +21,7 @@ pub(crate) fn store() -> ServiceSpec {
         policy = { kind = "target_tracking", target_percent = 80 }
         scale_in = { patience_ms = 10_000, drain_timeout_ms = 30_000 }
     "#;
-    ServiceSpec::parse(text).unwrap()
+    config_file::from_toml("store.toml", text).unwrap()
 }
 
 /// The moment `n` seconds after a fixed start.
@@ -39,8 +40,12 @@ pub(crate) fn slots(numbers: std::ops::RangeInclusive<u32>) -> impl Iterator<Ite
 }
 
 /// An idle, up-to-date instance of the store in `slot`, with nothing under way.
-pub(crate) fn sighting(slot: u32, container: Container, rotation: Rotation) -> Sighting {
-    Sighting {
+pub(crate) fn observation(
+    slot: u32,
+    container: ContainerPresence,
+    rotation: RotationState,
+) -> InstanceObservation {
+    InstanceObservation {
         name: InstanceName::new(&store_name(), Slot::try_from(slot).unwrap(), seconds(0)),
         container,
         rotation,
@@ -52,8 +57,8 @@ pub(crate) fn sighting(slot: u32, container: Container, rotation: Rotation) -> S
 }
 
 /// What is known of an idle [`store`] with one ready instance, at the start.
-pub(crate) fn reading() -> Reading {
-    Reading {
+pub(crate) fn input() -> PolicyInput {
+    PolicyInput {
         now: seconds(0),
         offered: Some(OfferedLoad::default()),
         served_rps: Some(0.0),
@@ -71,7 +76,7 @@ pub(crate) fn reading() -> Reading {
 }
 
 /// The same, at this mean rate of arrivals.
-pub(crate) fn offered(mean_rps: f64) -> Reading {
-    let load = OfferedLoad { mean_rps, burst_rps: 0.0, backlog_rps: 0.0 };
-    Reading { offered: Some(load), ..reading() }
+pub(crate) fn offered(mean_rps: f64) -> PolicyInput {
+    let load = OfferedLoad { mean_rps, burst_rps: 0.0, queue_rps: 0.0 };
+    PolicyInput { offered: Some(load), ..input() }
 }

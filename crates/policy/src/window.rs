@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::time::Timestamp;
+use model::time::Timestamp;
 
 /// A figure stands for the time since the one before it, but for no more than this: of a longer
 /// gap nobody knows how it was.

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use policy::spec::ServiceSpec;
+use model::service::ServiceSpec;
 
 use crate::calibration::{CAPACITY_FILE, Calibration, CalibrationError};
 use crate::series::SecondRow;
@@ -253,7 +253,10 @@ mod tests {
         let points = vec![point(1, 45.0, LimitedBy::Service), point(2, 95.0, LimitedBy::Service)];
         calibration_of(points).write(folder).unwrap();
         assert_eq!(of("matmul").unwrap(), None);
-        let service = ServiceSpec::parse(include_str!("../../../services/object-store.toml"));
+        let service = config_file::from_toml::<ServiceSpec>(
+            "object-store.toml",
+            include_str!("../../../services/object-store.toml"),
+        );
         let service = service.unwrap();
         let of_service = |folder| CapacityCurve::of_service(folder, &service).unwrap();
         assert_eq!(Some(of_service(folder)), of("object-store").unwrap());

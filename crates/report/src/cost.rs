@@ -4,9 +4,9 @@
 //! instance rounded up to started hours), with the launches: a policy that flaps is cheap by the
 //! first and dear by the second.
 
-use policy::names::InstanceName;
-use policy::plan::ActionKind;
-use policy::tick::Tick;
+use model::action::ActionKind;
+use model::names::InstanceName;
+use model::tick::Tick;
 use serde::Deserialize;
 
 /// An hour, in seconds.
@@ -245,7 +245,7 @@ mod tests {
         let json = format!(
             r#"{{"sequence":1,"at_ms":{at_ms},"service":"a","observation":{{"offered_rps":null,
             "served_rps":null,"rejected_rps":null,"queued":null,"in_flight":null,"cpu_cores":null,
-            "phases":{{"starting":0,"ready":1,"warm":0,"draining":0,"failed":0}}}},
+            "phases":{{"starting":0,"ready":1,"draining":0,"failed":0}}}},
             "decision":{{"kind":"hold","reasons":["NoData"]}},"plan":[{plan}],"blocked":[],
             "done":[{done}]}}"#
         );

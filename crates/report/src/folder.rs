@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use policy::tick::Tick;
+use model::tick::Tick;
 
 use crate::chart::ChartError;
 use crate::series::{RunSeries, SecondRow};

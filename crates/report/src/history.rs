@@ -1,9 +1,9 @@
 //! The fleet during a run, from the scaler's ticks.
 
-use policy::fleet::PhaseCounts;
-use policy::plan::ActionKind;
-use policy::tick::Tick;
-use policy::time::Timestamp;
+use model::action::ActionKind;
+use model::instance::PhaseCounts;
+use model::tick::Tick;
+use model::time::Timestamp;
 
 use crate::series::{FleetStep, SecondRow};
 use crate::summary::{Instances, Scaling};
@@ -62,7 +62,7 @@ impl FleetHistory {
             .iter()
             .zip(ends)
             .map(|(step, end)| {
-                let all = step.ready + step.starting + step.warm + step.draining;
+                let all = step.ready + step.starting + step.draining;
                 f64::from(all) * (end.min(end_s) - step.at_s).max(0.0)
             })
             .sum();
@@ -92,7 +92,6 @@ impl FleetHistory {
             let Some(step) = after.checked_sub(1).map(|i| self.steps[i]) else { continue };
             row.ready = Some(step.ready);
             row.starting = Some(step.starting);
-            row.warm = Some(step.warm);
             row.draining = Some(step.draining);
             row.failed_instances = Some(step.failed);
             row.decided = step.decided;
@@ -106,8 +105,8 @@ fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
 }
 
 fn step(at_s: f64, phases: PhaseCounts, decided: Option<u32>) -> FleetStep {
-    let PhaseCounts { starting, ready, warm, draining, failed } = phases;
-    FleetStep { at_s, ready, starting, warm, draining, failed, decided }
+    let PhaseCounts { starting, ready, draining, failed } = phases;
+    FleetStep { at_s, ready, starting, draining, failed, decided }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //!
 //! The types here are the format of a run's folder, for real and in virtual time: `summary.json` is
 //! a [`Summary`], a line of `series.csv` is a [`SecondRow`], a line of `ticks.jsonl` a
-//! [`policy::tick::Tick`], and [`chart::render`] draws `chart.svg`. [`Run::read`] reads a folder
+//! [`model::tick::Tick`], and [`chart::render`] draws `chart.svg`. [`Run::read`] reads a folder
 //! back, [`figures::measure`] judges it, [`html::render`] writes its page, and [`pdf::run`] what typst
 //! makes a PDF of. [`policies::PolicyTable`] is the same for a comparison of policies.
 

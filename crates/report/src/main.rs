@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser};
 use command_line::words;
-use policy::spec::ServiceSpec;
+use model::service::ServiceSpec;
 use report::capacity::{CapacityCurve, DEFAULT_SMOOTHING_S};
 use report::cost::PriceTable;
 use report::figures::{self, Assumptions};
@@ -136,7 +136,7 @@ fn capacity(cli: &Cli, run: &Run) -> anyhow::Result<Option<CapacityCurve>> {
     let Some(service) = run.service() else { return Ok(None) };
     let path = cli.services.join(service).with_extension("toml");
     if path.exists() {
-        let spec = ServiceSpec::parse(&read(&path)?).with_context(|| path.display().to_string())?;
+        let spec = config_file::read::<ServiceSpec>(&path)?;
         return Ok(Some(CapacityCurve::of_service(&cli.calibration, &spec)?));
     }
     let calibrated = CapacityCurve::calibrated(&cli.calibration, service)?;

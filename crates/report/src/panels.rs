@@ -35,10 +35,9 @@ pub(crate) fn requests(run: &RunSeries, time: &Axis, bottom: f64, top: f64) -> P
 /// least.
 pub(crate) fn instances(run: &RunSeries, reach: u32, time: &Axis, bottom: f64, top: f64) -> Panel {
     type Pick = fn(&FleetStep) -> u32;
-    let phases: [(&str, &str, Pick); 5] = [
+    let phases: [(&str, &str, Pick); 4] = [
         ("ready", "ready", |s| s.ready),
         ("starting", "starting", |s| s.starting),
-        ("warm", "warm", |s| s.warm),
         ("draining", "draining", |s| s.draining),
         ("failed", "failed-instances", |s| s.failed),
     ];

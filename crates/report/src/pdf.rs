@@ -93,7 +93,7 @@ mod tests {
         }
         for tick in &mut page.run.ticks {
             let phases = &mut tick.observation.phases;
-            (phases.starting, phases.warm, phases.draining, phases.failed) = (1, 1, 1, 1);
+            (phases.starting, phases.draining, phases.failed) = (1, 1, 1);
         }
         let data: Value = serde_json::from_str(&run(&page).unwrap()).unwrap();
         let charts = data["charts"]["charts"].as_array().unwrap();

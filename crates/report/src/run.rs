@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use policy::tick::Tick;
+use model::tick::Tick;
 
 use crate::series::{FleetStep, LONGEST_WITH_ROWS, SecondRow};
 use crate::steps::{Span, StepFunction};
@@ -140,7 +140,6 @@ impl Run {
                 at_s: self.seconds_of(tick),
                 ready: p.ready,
                 starting: p.starting,
-                warm: p.warm,
                 draining: p.draining,
                 failed: p.failed,
                 decided: tick.target(),
@@ -192,7 +191,6 @@ fn of_row(row: &SecondRow) -> Option<FleetStep> {
         at_s: f64::from(row.second),
         ready: row.ready?,
         starting: row.starting?,
-        warm: row.warm?,
         draining: row.draining?,
         failed: row.failed_instances?,
         decided: row.decided,

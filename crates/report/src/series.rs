@@ -35,8 +35,6 @@ pub struct SecondRow {
     pub ready: Option<u32>,
     /// Instances starting then.
     pub starting: Option<u32>,
-    /// Instances warm then.
-    pub warm: Option<u32>,
     /// Instances draining then.
     pub draining: Option<u32>,
     /// Instances failed then.
@@ -54,8 +52,6 @@ pub struct FleetStep {
     pub ready: u32,
     /// Instances starting.
     pub starting: u32,
-    /// Instances warm: booted, frozen, out of rotation.
-    pub warm: u32,
     /// Instances draining.
     pub draining: u32,
     /// Instances failed.

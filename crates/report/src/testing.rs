@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use policy::tick::Tick;
+use model::tick::Tick;
 
 use crate::calibration::{Calibration, HostFigures, LimitedBy, Point, Times};
 use crate::capacity::CapacityCurve;
@@ -51,7 +51,6 @@ pub(crate) fn run() -> Run {
             p99_ms: latency.p99.filter(|_| due > 0),
             ready: Some(1 + u32::from(second >= 4)),
             starting: Some(0),
-            warm: Some(0),
             draining: Some(0),
             failed_instances: Some(0),
             decided: Some(1 + u32::from(second >= 4)),
@@ -116,7 +115,7 @@ fn tick(sequence: u64, at_ms: u64, (ready, starting): (u32, u32), plan: &str, do
     let json = format!(
         r#"{{"sequence":{sequence},"at_ms":{at_ms},"service":"store","observation":{{
         "offered_rps":88.5,"served_rps":50.0,"rejected_rps":0.0,"queued":3,"in_flight":8,
-        "cpu_cores":0.2,"phases":{{"starting":{starting},"ready":{ready},"warm":0,"draining":0,
+        "cpu_cores":0.2,"phases":{{"starting":{starting},"ready":{ready},"draining":0,
         "failed":0}}}},"decision":{{"kind":"target","ready":2,"reasons":["Burst","Patience"]}},
         "plan":[{plan}],"blocked":[],"done":[{done}]}}"#
     );

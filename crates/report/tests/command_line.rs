@@ -104,7 +104,7 @@ fn the_page_lies_in_the_folder_of_the_run() {
     let output = report(&run, &["--compare", &other, "--note", "membership=runtime"]);
     assert!(output.status.success(), "{output:?}");
     let page = fs::read_to_string(run.join("report.html")).unwrap();
-    for text in ["12\u{202f}477 requests", "Backlog", "membership", "other run"] {
+    for text in ["12\u{202f}477 requests", "Queue", "membership", "other run"] {
         assert!(page.contains(text), "{text} is missing");
     }
 }

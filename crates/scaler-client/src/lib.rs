@@ -5,8 +5,8 @@ mod setting;
 
 use std::time::{Duration, Instant};
 
-use policy::status::{HostStatus, MembershipStatus, ServiceStatus, TickPage};
-use policy::tick::Tick;
+use model::status::{HostStatus, MembershipStatus, ServiceStatus, TickPage};
+use model::tick::Tick;
 use reqwest::{Client, RequestBuilder, Url};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -178,8 +178,8 @@ mod tests {
     use axum::Router;
     use axum::http::StatusCode;
     use axum::routing::get;
-    use policy::bounds::Bounds;
-    use policy::status::Membership;
+    use model::bounds::Bounds;
+    use model::status::Membership;
     use tokio::net::TcpListener;
 
     use super::*;

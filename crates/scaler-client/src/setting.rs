@@ -1,8 +1,8 @@
 //! What an operator sets while the system runs.
 
-use policy::bounds::Bounds;
-use policy::spec::PolicySpec;
-use policy::status::Membership;
+use model::bounds::Bounds;
+use model::policies::PolicySpec;
+use model::status::Membership;
 use serde_json::{Value, json};
 
 /// One of the settings; nothing goes back to what the service's file or the host's settings say.

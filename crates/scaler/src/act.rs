@@ -7,8 +7,8 @@ use host::haproxy::{LoadBalancer, ServerState};
 use host::lxc::{ContainerError, Containers};
 use host::probe::{Probe, ProbeError};
 use host::records::Deployed;
-use policy::names::InstanceName;
-use policy::plan::{Action, ActionKind};
+use model::action::{Action, ActionKind};
+use model::names::InstanceName;
 use tokio::sync::Semaphore;
 
 use crate::rotation::{Rotation, RotationError};

@@ -10,16 +10,17 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
-use policy::bounds::Bounds;
-use policy::names::ServiceName;
+use model::bounds::Bounds;
+use model::names::ServiceName;
+use model::policies::PolicySpec;
+use model::service::ServiceSpec;
+use model::status::{HostStatus, Membership, MembershipStatus, ServiceStatus, TickPage};
 use policy::slots::SlotsError;
-use policy::spec::{PolicySpec, ServiceSpec};
-use policy::status::{HostStatus, Membership, MembershipStatus, ServiceStatus, TickPage};
 use serde::Deserialize;
 use service::problem::Problem;
 
-use crate::board::Board;
 use crate::services::Services;
+use crate::shared_state::SharedState;
 
 /// Ticks that one answer holds unless `limit` says otherwise, and at most: about 1 MB.
 const TICKS_MAX: usize = 1000;
@@ -30,12 +31,12 @@ const BODY_MAX_BYTES: usize = 65_536;
 /// What every handler works on.
 #[derive(Debug, Clone)]
 struct Context {
-    board: Arc<Board>,
+    shared: Arc<SharedState>,
     services: Arc<Services>,
 }
 
 /// The whole API.
-pub(crate) fn routes(board: Arc<Board>, services: Arc<Services>) -> Router {
+pub(crate) fn routes(shared: Arc<SharedState>, services: Arc<Services>) -> Router {
     let api = Router::new()
         .route("/v1/services", get(all_services))
         .route("/v1/services/{name}", get(one_service))
@@ -45,12 +46,12 @@ pub(crate) fn routes(board: Arc<Board>, services: Arc<Services>) -> Router {
         .route("/v1/ticks", get(ticks))
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
-        .with_state(Context { board, services });
+        .with_state(Context { shared, services });
     service::problem::guard(api)
 }
 
 async fn all_services(State(context): State<Context>) -> Json<HostStatus> {
-    Json(context.board.host_status())
+    Json(context.shared.host_status())
 }
 
 async fn one_service(
@@ -70,7 +71,7 @@ async fn set_bounds(
     context.fits(&spec.name, bounds).map_err(|error| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_slots", error.to_string())
     })?;
-    context.board.set_bounds(spec, Some(bounds)).map_err(not_written)?;
+    context.shared.set_bounds(spec, Some(bounds)).map_err(not_written)?;
     context.status(&name).map(Json)
 }
 
@@ -78,7 +79,7 @@ async fn clear_bounds(
     State(context): State<Context>,
     Path(name): Path<String>,
 ) -> Result<Json<ServiceStatus>, Problem> {
-    context.board.set_bounds(context.spec(&name)?, None).map_err(not_written)?;
+    context.shared.set_bounds(context.spec(&name)?, None).map_err(not_written)?;
     context.status(&name).map(Json)
 }
 
@@ -88,7 +89,7 @@ async fn set_policy(
     policy: Result<Json<PolicySpec>, JsonRejection>,
 ) -> Result<Json<ServiceStatus>, Problem> {
     let Json(policy) = policy?;
-    context.board.set_policy(context.spec(&name)?, Some(policy)).map_err(not_written)?;
+    context.shared.set_policy(context.spec(&name)?, Some(policy)).map_err(not_written)?;
     context.status(&name).map(Json)
 }
 
@@ -96,12 +97,12 @@ async fn clear_policy(
     State(context): State<Context>,
     Path(name): Path<String>,
 ) -> Result<Json<ServiceStatus>, Problem> {
-    context.board.set_policy(context.spec(&name)?, None).map_err(not_written)?;
+    context.shared.set_policy(context.spec(&name)?, None).map_err(not_written)?;
     context.status(&name).map(Json)
 }
 
 async fn membership(State(context): State<Context>) -> Json<MembershipStatus> {
-    Json(context.board.membership())
+    Json(context.shared.membership())
 }
 
 /// The body that sets the way of membership.
@@ -116,15 +117,15 @@ async fn set_membership(
     body: Result<Json<MembershipBody>, JsonRejection>,
 ) -> Result<Json<MembershipStatus>, Problem> {
     let Json(MembershipBody { membership }) = body?;
-    context.board.set_membership(Some(membership)).map_err(not_written)?;
-    Ok(Json(context.board.membership()))
+    context.shared.set_membership(Some(membership)).map_err(not_written)?;
+    Ok(Json(context.shared.membership()))
 }
 
 async fn clear_membership(
     State(context): State<Context>,
 ) -> Result<Json<MembershipStatus>, Problem> {
-    context.board.set_membership(None).map_err(not_written)?;
-    Ok(Json(context.board.membership()))
+    context.shared.set_membership(None).map_err(not_written)?;
+    Ok(Json(context.shared.membership()))
 }
 
 /// Which ticks to give.
@@ -142,7 +143,7 @@ async fn ticks(
 ) -> Result<Json<TickPage>, Problem> {
     let Query(TicksQuery { since, limit }) = query?;
     let limit = limit.unwrap_or(TICKS_MAX).min(TICKS_MAX);
-    let ticks = context.board.ticks(since, limit);
+    let ticks = context.shared.ticks(since, limit);
     let next = ticks.last().map_or(since, |tick| tick.sequence);
     Ok(Json(TickPage { ticks, next }))
 }
@@ -162,7 +163,7 @@ fn not_written(error: io::Error) -> Problem {
 
 impl Context {
     fn status(&self, name: &str) -> Result<ServiceStatus, Problem> {
-        let known = name.parse().ok().and_then(|name| self.board.service_status(&name));
+        let known = name.parse().ok().and_then(|name| self.shared.service_status(&name));
         known.ok_or_else(|| no_such_service(name))
     }
 
@@ -175,7 +176,7 @@ impl Context {
     /// Whether the host has slots for all services when this one has these bounds.
     fn fits(&self, service: &ServiceName, bounds: Bounds) -> Result<(), SlotsError> {
         let in_force = |spec: &ServiceSpec| {
-            if spec.name == *service { bounds } else { self.board.bounds(spec) }
+            if spec.name == *service { bounds } else { self.shared.bounds(spec) }
         };
         self.services.slots(in_force).map(drop)
     }

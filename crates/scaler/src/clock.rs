@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use policy::time::Timestamp;
+use model::time::Timestamp;
 use tokio::time::Instant;
 
 /// A clock that is slewed gains or loses 0.5 ms a second; more than this between two turns is a

@@ -9,23 +9,24 @@ use host::haproxy::{LoadBalancer, Stats, increase};
 use host::lxc::{ContainerState, Containers};
 use host::probe::Probe;
 use host::records::Deployed;
-use policy::controller::{Controller, Seen, Surroundings};
+use model::action::Done;
+use model::action::{Action, ActionKind};
+use model::instance::InstanceStatus;
+use model::names::{InstanceName, ServiceName, Slot};
+use model::tick::Tick;
+use model::time::Timestamp;
+use policy::controller::{Controller, ServiceObservation, TurnContext};
 use policy::fleet::Fleet;
-use policy::names::{InstanceName, ServiceName, Slot};
-use policy::plan::{Action, ActionKind};
 use policy::slots::SlotsError;
-use policy::status::InstanceStatus;
-use policy::tick::{Done, Tick};
-use policy::time::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::act::Actor;
-use crate::board::Board;
 use crate::clock::{Clock, now};
-use crate::look::{Look, LookError, Looker};
+use crate::observe::{HostObservation, HostObserver, ObserveError};
+use crate::outage::Outage;
 use crate::services::Services;
-use crate::trouble::Trouble;
+use crate::shared_state::SharedState;
 
 /// How the loop works.
 #[derive(Debug, Clone, Copy)]
@@ -47,16 +48,16 @@ const WITHDRAWN_DRAIN: Duration = Duration::from_secs(30);
 pub(crate) struct Daemon<C, L, P> {
     actor: Arc<Actor<C, L, P>>,
     services: Arc<Services>,
-    board: Arc<Board>,
+    shared: Arc<SharedState>,
     pace: Pace,
-    looker: Looker,
+    observer: HostObserver,
     controllers: BTreeMap<ServiceName, Controller>,
     under_way: BTreeMap<InstanceName, ActionKind>,
     finished: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
     /// When the instances of services that are no longer deployed are to be stopped.
-    strangers: BTreeMap<InstanceName, Instant>,
+    withdrawn: BTreeMap<InstanceName, Instant>,
     last_stats: Option<Stats>,
-    trouble: Trouble,
+    outage: Outage,
     /// Whether the bounds in force need more slots than there are.
     lacks_slots: bool,
     clock: Clock,
@@ -68,25 +69,25 @@ where
     L: LoadBalancer + 'static,
     P: Probe + 'static,
 {
-    /// A loop that has seen nothing yet. The board shows every service from here on.
+    /// A loop that has seen nothing yet. The shared state shows every service from here on.
     pub(crate) fn new(
         actor: Arc<Actor<C, L, P>>,
         services: Arc<Services>,
-        board: Arc<Board>,
+        shared: Arc<SharedState>,
         pace: Pace,
     ) -> Self {
         let daemon = Self {
             actor,
             services,
-            board,
+            shared,
             pace,
-            looker: Looker::default(),
+            observer: HostObserver::default(),
             controllers: BTreeMap::new(),
             under_way: BTreeMap::new(),
             finished: mpsc::unbounded_channel(),
-            strangers: BTreeMap::new(),
+            withdrawn: BTreeMap::new(),
             last_stats: None,
-            trouble: Trouble::default(),
+            outage: Outage::default(),
             lacks_slots: false,
             clock: Clock::default(),
         };
@@ -114,7 +115,7 @@ where
                 done.push(more);
             }
             self.turn(done, now()).await;
-            if let Some(pause) = self.trouble.pause(self.pace.tick) {
+            if let Some(pause) = self.outage.pause(self.pace.tick) {
                 timer.reset_after(pause);
             }
         }
@@ -141,50 +142,50 @@ where
             tracing::warn!("the clock was set");
             self.controllers.clear();
         }
-        let look = self.look().await;
-        self.trouble.note(look.as_ref().err());
-        let look = look.ok();
-        let slots = self.free_slots(look.as_ref());
+        let observed = self.observe().await;
+        self.outage.note(observed.as_ref().err());
+        let observed = observed.ok();
+        let slots = self.free_slots(observed.as_ref());
         let mut done_by_service = group(done);
         for deployed in Arc::clone(&self.services).iter() {
             let name = &deployed.spec.name;
             let done = done_by_service.remove(name).unwrap_or_default();
             let free = slots.get(name).map(Vec::as_slice).unwrap_or_default();
-            let tick = self.serve(deployed, look.as_ref(), done, free, now);
+            let tick = self.serve(deployed, observed.as_ref(), done, free, now);
             for action in tick.plan.clone() {
                 self.start(action, now);
             }
             self.show(deployed, Some(tick));
         }
-        if let Some(look) = look {
-            self.remove_strangers(&look, now);
-            self.last_stats = Some(look.stats);
+        if let Some(observed) = observed {
+            self.remove_withdrawn(&observed, now);
+            self.last_stats = Some(observed.stats);
         }
     }
 
     /// Looks at the host and brings the load balancer to what is wanted where it differs.
-    async fn look(&mut self) -> Result<Look, LookError> {
+    async fn observe(&mut self) -> Result<HostObservation, ObserveError> {
         let slots = self.slots()?;
         self.actor.rotation().set_slots(slots);
-        self.actor.rotation().set_membership(self.board.membership().membership);
-        let look = self.looker.look(&*self.actor).await?;
+        self.actor.rotation().set_membership(self.shared.membership().membership);
+        let observed = self.observer.observe(&*self.actor).await?;
         let rotation = self.actor.rotation();
         if self.last_stats.is_none() {
-            rotation.adopt(&look.stats).await?;
+            rotation.adopt(&observed.stats).await?;
         }
         let busy: BTreeSet<_> = self.under_way.keys().map(InstanceName::slot).collect();
-        let present = look.containers.keys().map(InstanceName::slot).collect();
-        if rotation.mend(&look.stats, &present, &busy).await? {
+        let present = observed.containers.keys().map(InstanceName::slot).collect();
+        if rotation.mend(&observed.stats, &present, &busy).await? {
             tracing::info!("the load balancer was brought to what is wanted");
         }
-        Ok(look)
+        Ok(observed)
     }
 
     /// The slots of each service. Bounds that were set may leave no room for a service that was
     /// deployed later: then all go on with the slots of their files, which fit, since `bellows up`
     /// saw to that.
     fn slots(&mut self) -> Result<BTreeMap<ServiceName, Vec<Slot>>, SlotsError> {
-        let in_force = self.services.slots(|spec| self.board.bounds(spec));
+        let in_force = self.services.slots(|spec| self.shared.bounds(spec));
         let lacked_slots = std::mem::replace(&mut self.lacks_slots, in_force.is_err());
         in_force.or_else(|error| {
             if !lacked_slots {
@@ -198,40 +199,39 @@ where
     fn serve(
         &mut self,
         deployed: &Deployed,
-        look: Option<&Look>,
+        observed: Option<&HostObservation>,
         done: Vec<Done>,
         free_slots: &[Slot],
         now: Timestamp,
     ) -> Tick {
-        let spec = &self.board.in_force(&deployed.spec);
-        let seen = match look {
-            None => Seen { done, ..Seen::default() },
-            Some(look) => {
-                let increase = self.last_stats.as_ref().map(|last| increase(last, &look.stats));
+        let spec = &self.shared.in_force(&deployed.spec);
+        let observation = match observed {
+            None => ServiceObservation { done, ..ServiceObservation::default() },
+            Some(observed) => {
+                let increase = self.last_stats.as_ref().map(|last| increase(last, &observed.stats));
                 let wanted = |slot| self.actor.rotation().wanted(&spec.name, slot);
-                let sightings = look.sightings(deployed, &self.under_way, wanted);
-                Seen {
-                    sample: increase.and_then(|i| look.sample(&spec.name, &i)),
-                    cpu_cores: look.cpu_cores.get(&spec.name).copied(),
-                    sightings: Some(sightings),
+                ServiceObservation {
+                    load: increase.and_then(|i| observed.load(&spec.name, &i)),
+                    cpu_cores: observed.cpu_cores.get(&spec.name).copied(),
+                    instances: Some(observed.instances(deployed, &self.under_way, wanted)),
                     done,
                 }
             }
         };
         let launching = self.under_way.values().filter(|kind| **kind == ActionKind::Clone).count();
         let launching = u32::try_from(launching).unwrap_or(u32::MAX);
-        let around = Surroundings {
+        let context = TurnContext {
             spec,
             free_slots,
             launches_left: self.pace.parallel_launches.saturating_sub(launching),
             launch_timeout: self.pace.launch_timeout,
         };
-        self.controllers.entry(spec.name.clone()).or_default().turn(&around, seen, now)
+        self.controllers.entry(spec.name.clone()).or_default().turn(&context, observation, now)
     }
 
     /// The slots for new instances of each service that no container and no action holds.
-    fn free_slots(&self, look: Option<&Look>) -> BTreeMap<ServiceName, Vec<Slot>> {
-        let seen = look.into_iter().flat_map(|look| look.containers.keys());
+    fn free_slots(&self, observed: Option<&HostObservation>) -> BTreeMap<ServiceName, Vec<Slot>> {
+        let seen = observed.into_iter().flat_map(|observed| observed.containers.keys());
         let taken: BTreeSet<_> =
             seen.chain(self.under_way.keys()).map(InstanceName::slot).collect();
         let mut slots = self.actor.rotation().slots();
@@ -263,10 +263,10 @@ where
 
     /// Stops instances whose service is no longer deployed. The load balancer has no backend for
     /// them any more, so they get no new requests.
-    fn remove_strangers(&mut self, look: &Look, now: Timestamp) {
+    fn remove_withdrawn(&mut self, observed: &HostObservation, now: Timestamp) {
         let moment = Instant::now();
-        let due_before = std::mem::take(&mut self.strangers);
-        for (name, container) in &look.containers {
+        let due_before = std::mem::take(&mut self.withdrawn);
+        for (name, container) in &observed.containers {
             if self.services.get(name.service()).is_some() {
                 continue;
             }
@@ -281,11 +281,11 @@ where
                 // Should it fail, it is tried again after as long a time.
                 due = moment + WITHDRAWN_DRAIN;
             }
-            self.strangers.insert(name.clone(), due);
+            self.withdrawn.insert(name.clone(), due);
         }
     }
 
-    /// Shows the state of a service on the board, after a turn or before the first one.
+    /// Shows the state of a service on the shared state, after a turn or before the first one.
     fn show(&self, deployed: &Deployed, tick: Option<Tick>) {
         let spec = &deployed.spec;
         let fleet = self.controllers.get(&spec.name).map(Controller::fleet);
@@ -300,7 +300,7 @@ where
             })
         };
         let phases = fleet.map(Fleet::counts).unwrap_or_default();
-        self.board.show(spec, phases, instances.filter_map(status).collect(), tick);
+        self.shared.show(spec, phases, instances.filter_map(status).collect(), tick);
     }
 }
 

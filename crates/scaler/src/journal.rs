@@ -6,8 +6,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use policy::names::ServiceName;
-use policy::tick::Tick;
+use model::names::ServiceName;
+use model::tick::Tick;
 
 /// Ticks in memory: some 10 MB, and more than an hour in which a service changes twice a second.
 const TICKS_IN_MEMORY: usize = 10_000;
@@ -134,9 +134,9 @@ fn push_bounded<T>(queue: &mut VecDeque<T>, newest: T) {
 
 #[cfg(test)]
 mod tests {
-    use policy::decision::{Decision, Reason};
-    use policy::tick::Observation;
-    use policy::time::Timestamp;
+    use model::decision::{Decision, Reason};
+    use model::tick::Observation;
+    use model::time::Timestamp;
 
     use super::*;
 

@@ -3,28 +3,27 @@
 
 mod act;
 mod api;
-mod board;
 mod clock;
 mod daemon;
 mod journal;
-mod look;
 mod observe;
+mod outage;
 mod overrides;
 mod rotation;
 mod services;
+mod shared_state;
 #[cfg(test)]
 mod tests;
-mod trouble;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::act::Actor;
-use crate::board::Board;
 use crate::daemon::{Daemon, Pace};
 use crate::rotation::Rotation;
 use crate::services::Services;
+use crate::shared_state::SharedState;
 use anyhow::Context as _;
 use clap::Parser;
 use host::haproxy::{Haproxy, SettingsError as HaproxySettingsError};
@@ -66,8 +65,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let deployed = Records::new(&settings.paths.state).load()?;
     let services = Arc::new(Services::new(deployed, settings.network.subnet));
-    let board = Arc::new(Board::open(&settings.paths.state, settings.scaler.membership)?);
-    board.report_unused(&services);
+    let shared = Arc::new(SharedState::open(&settings.paths.state, settings.scaler.membership)?);
+    shared.report_unused(&services);
     let haproxy = Haproxy::new(host::haproxy::Settings::of_host(&settings)?)?;
     let pace = Pace {
         tick: settings.scaler.tick,
@@ -86,14 +85,14 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(api).await.with_context(|| {
         format!("cannot listen on {api}: end what listens there, or change listen.api")
     })?;
-    let routes = api::routes(Arc::clone(&board), Arc::clone(&services));
+    let routes = api::routes(Arc::clone(&shared), Arc::clone(&services));
     let (ended, api_ended) = tokio::sync::oneshot::channel::<()>();
     let api = tokio::spawn(serve(listener, routes, Limits::default(), async {
         let _ = api_ended.await;
     }));
 
     tracing::info!(services = services.iter().count(), "the loop begins");
-    Daemon::new(Arc::new(actor), services, board, pace).run(stop).await;
+    Daemon::new(Arc::new(actor), services, shared, pace).run(stop).await;
     drop(ended);
     let _ = api.await?;
     Ok(())

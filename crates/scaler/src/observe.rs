@@ -1,100 +1,194 @@
-//! From what the host and the load balancer say to what the policy sees.
+//! What is observed of the host at one turn: containers, statistics, CPU time. Nothing is decided on
+//! half an observation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use host::haproxy::{Counters, Increase, ServerState, ServerStatus, ServiceStats, Stats};
-use host::lxc::ContainerState;
-use policy::fleet::{Container, Rotation, Sighting};
-use policy::load::Sample;
-use policy::names::{InstanceName, ServiceName, Slot, TemplateName};
-use policy::plan::ActionKind;
+use host::haproxy::{
+    Counters, HaproxyError, Increase, LoadBalancer, ServerState, ServerStatus, Stats, StatsError,
+};
+use host::lxc::{Container, ContainerError, ContainerState, Containers};
+use host::probe::Probe;
+use host::records::Deployed;
+use model::action::ActionKind;
+use model::names::{InstanceName, ServiceName, Slot, TemplateName};
+use policy::fleet::{ContainerPresence, InstanceObservation, RotationState};
+use policy::load::LoadObservation;
+use policy::slots::SlotsError;
+use tokio::time::Instant;
 
-/// What was seen of a service's slots, and what is wanted and being done there.
-#[derive(Debug)]
-pub(crate) struct View<'a> {
-    /// Every instance on the host.
-    pub(crate) containers: &'a BTreeMap<InstanceName, host::lxc::Container>,
-    /// Actions that have been started and not finished.
-    pub(crate) under_way: &'a BTreeMap<InstanceName, ActionKind>,
-    /// The load balancer's figures.
-    pub(crate) stats: &'a Stats,
-    /// Slots that have drained.
-    pub(crate) drained: &'a BTreeSet<(ServiceName, Slot)>,
+use crate::act::Actor;
+use crate::rotation::RotationError;
+
+/// Why the host cannot be observed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ObserveError {
+    /// The containers cannot be listed.
+    #[error(transparent)]
+    Containers(#[from] ContainerError),
+    /// The load balancer's statistics cannot be had, or not be trusted.
+    #[error(transparent)]
+    Stats(#[from] StatsError),
+    /// The load balancer cannot be asked which slots have drained.
+    #[error(transparent)]
+    Drained(#[from] HaproxyError),
+    /// The load balancer differs from what is wanted, and does not take it.
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
+    /// The services together ask for more slots than there are.
+    #[error(transparent)]
+    Slots(#[from] SlotsError),
 }
 
-impl View<'_> {
-    /// Every instance of `service`, those included that are being cloned and do not show yet.
+/// The host at one moment.
+#[derive(Debug)]
+pub(crate) struct HostObservation {
+    /// Every instance's container.
+    pub(crate) containers: BTreeMap<InstanceName, Container>,
+    /// The load balancer's figures.
+    pub(crate) stats: Stats,
+    /// Slots that have drained.
+    pub(crate) drained: BTreeSet<(ServiceName, Slot)>,
+    /// CPU time that each service's instances used since the observation before, in cores.
+    pub(crate) cpu_cores: BTreeMap<ServiceName, f64>,
+}
+
+impl HostObservation {
+    /// Every instance of a service, those included that are being cloned and do not show yet.
     /// `wanted` says what a slot whose server is down is there for.
-    pub(crate) fn sightings(
+    pub(crate) fn instances(
         &self,
-        service: &ServiceName,
-        template: &TemplateName,
+        deployed: &Deployed,
+        under_way: &BTreeMap<InstanceName, ActionKind>,
         wanted: impl Fn(Slot) -> ServerState,
-    ) -> Vec<Sighting> {
-        let names: BTreeSet<_> = self.containers.keys().chain(self.under_way.keys()).collect();
-        let own = names.into_iter().filter(|name| name.service() == service);
-        own.map(|name| self.sighting(name, template, wanted(name.slot()))).collect()
+    ) -> Vec<InstanceObservation> {
+        let names: BTreeSet<_> = self.containers.keys().chain(under_way.keys()).collect();
+        let own = names.into_iter().filter(|name| *name.service() == deployed.spec.name);
+        own.map(|name| InstanceObservation {
+            under_way: under_way.get(name).copied(),
+            ..self.instance(name, &deployed.template, wanted(name.slot()))
+        })
+        .collect()
     }
 
-    fn sighting(
+    fn instance(
         &self,
         name: &InstanceName,
         template: &TemplateName,
         wanted: ServerState,
-    ) -> Sighting {
+    ) -> InstanceObservation {
         let slot = name.slot();
-        let seen = self.containers.get(name);
-        let figures = self.stats.services.get(name.service()).and_then(|s| s.servers.get(&slot));
-        Sighting {
+        let container = self.containers.get(name);
+        let server = self.stats.services.get(name.service()).and_then(|s| s.servers.get(&slot));
+        InstanceObservation {
             name: name.clone(),
-            container: match seen {
-                None => Container::Absent,
-                Some(seen) if seen.state == ContainerState::Stopped => Container::Stopped,
-                Some(_) => Container::Running,
+            container: match container.map(|container| container.state) {
+                None => ContainerPresence::Absent,
+                Some(ContainerState::Stopped) => ContainerPresence::Stopped,
+                Some(ContainerState::Running) => ContainerPresence::Running,
             },
-            rotation: figures.map_or(Rotation::Out, |figures| rotation(figures.status, wanted)),
-            in_flight: figures.and_then(|figures| narrow(figures.in_flight? + figures.queued?)),
+            rotation: server.map_or(RotationState::Out, |server| rotation(server.status, wanted)),
+            in_flight: server.and_then(|server| narrow(server.in_flight? + server.queued?)),
             drained: self.drained.contains(&(name.service().clone(), slot)),
-            outdated: seen.and_then(|seen| seen.template.as_ref()).is_some_and(|t| t != template),
-            under_way: self.under_way.get(name).copied(),
+            outdated: container.and_then(|c| c.template.as_ref()).is_some_and(|t| t != template),
+            under_way: None,
         }
+    }
+
+    /// What the load balancer counted for `service`; `None` where a figure is missing or absurd.
+    pub(crate) fn load(
+        &self,
+        service: &ServiceName,
+        increase: &Increase,
+    ) -> Option<LoadObservation> {
+        let figures = self.stats.services.get(service)?;
+        let counted: &Counters = increase.services.get(service)?;
+        if increase.elapsed == Duration::ZERO {
+            return None;
+        }
+        let (queued, held) = (figures.queued?, figures.in_flight?);
+        let served = [counted.success?, counted.redirection?, counted.client_error?];
+        Some(LoadObservation {
+            elapsed: increase.elapsed,
+            arrivals: counted.sessions?,
+            served: served.iter().sum(),
+            rejected: counted.server_error?,
+            queued: narrow(queued)?,
+            in_flight: narrow(held.saturating_sub(queued))?,
+        })
     }
 }
 
 /// What a server's status says of its slot.
-fn rotation(status: ServerStatus, wanted: ServerState) -> Rotation {
+fn rotation(status: ServerStatus, wanted: ServerState) -> RotationState {
     match (status, wanted) {
-        (ServerStatus::Maint, _) => Rotation::Out,
-        (ServerStatus::Drain, _) | (ServerStatus::Down, ServerState::Drain) => Rotation::Drain,
-        (ServerStatus::Down, _) => Rotation::In { healthy: false },
+        (ServerStatus::Maint, _) => RotationState::Out,
+        (ServerStatus::Drain, _) | (ServerStatus::Down, ServerState::Drain) => RotationState::Drain,
+        (ServerStatus::Down, _) => RotationState::In { healthy: false },
         (ServerStatus::Up | ServerStatus::Nolb | ServerStatus::NoCheck, _) => {
-            Rotation::In { healthy: true }
+            RotationState::In { healthy: true }
         }
     }
 }
 
-/// What the load balancer counted for `service`; nothing where a figure is missing or absurd.
-pub(crate) fn sample(service: &ServiceName, stats: &Stats, increase: &Increase) -> Option<Sample> {
-    let figures: &ServiceStats = stats.services.get(service)?;
-    let counted: &Counters = increase.services.get(service)?;
-    if increase.elapsed == Duration::ZERO {
-        return None;
-    }
-    let (queued, held) = (figures.queued?, figures.in_flight?);
-    let served = [counted.success?, counted.redirection?, counted.client_error?];
-    Some(Sample {
-        elapsed: increase.elapsed,
-        arrivals: counted.sessions?,
-        served: served.iter().sum(),
-        rejected: counted.server_error?,
-        queued: narrow(queued)?,
-        in_flight: narrow(held.saturating_sub(queued))?,
-    })
-}
-
 fn narrow(figure: u64) -> Option<u32> {
     u32::try_from(figure).ok()
+}
+
+/// Observes again and again, and remembers the CPU time, which only grows.
+#[derive(Debug, Default)]
+pub(crate) struct HostObserver {
+    cpu_time: BTreeMap<InstanceName, Duration>,
+    cpu_read_at: Option<Instant>,
+}
+
+impl HostObserver {
+    /// Observes the host.
+    ///
+    /// # Errors
+    /// Part of it cannot be observed.
+    pub(crate) async fn observe<C, L, P>(
+        &mut self,
+        actor: &Actor<C, L, P>,
+    ) -> Result<HostObservation, ObserveError>
+    where
+        C: Containers,
+        L: LoadBalancer,
+        P: Probe,
+    {
+        let balancer = actor.rotation().load_balancer();
+        let stats = balancer.scrape().await?;
+        let drained = balancer.drained(&stats).await?;
+        let listed = actor.containers().list().await?;
+        let containers: BTreeMap<_, _> =
+            listed.into_iter().map(|container| (container.name.clone(), container)).collect();
+        let cpu_cores = self.cpu_cores(actor.containers(), containers.keys()).await;
+        Ok(HostObservation { containers, stats, drained, cpu_cores })
+    }
+
+    /// The CPU time that these instances used since the last call, by service.
+    async fn cpu_cores(
+        &mut self,
+        host: &impl Containers,
+        instances: impl Iterator<Item = &InstanceName>,
+    ) -> BTreeMap<ServiceName, f64> {
+        let now = Instant::now();
+        let elapsed = self.cpu_read_at.replace(now).map(|before| now - before);
+        let mut read = BTreeMap::new();
+        let mut used: BTreeMap<ServiceName, Duration> = BTreeMap::new();
+        for name in instances {
+            let Some(usage) = host.usage(name).await else { continue };
+            let time = Duration::from_micros(usage.cpu_us);
+            let before = self.cpu_time.get(name).copied().unwrap_or_default();
+            *used.entry(name.service().clone()).or_default() += time.saturating_sub(before);
+            read.insert(name.clone(), time);
+        }
+        self.cpu_time = read;
+        let Some(seconds) = elapsed.map(|e| e.as_secs_f64()).filter(|s| *s > 0.0) else {
+            return BTreeMap::new();
+        };
+        used.into_iter().map(|(name, time)| (name, time.as_secs_f64() / seconds)).collect()
+    }
 }
 
 #[cfg(test)]
@@ -104,8 +198,8 @@ mod tests {
     #[test]
     fn a_server_that_is_down_is_what_it_was_wanted_for() {
         let down = |wanted| rotation(ServerStatus::Down, wanted);
-        assert_eq!(down(ServerState::Ready), Rotation::In { healthy: false });
-        assert_eq!(down(ServerState::Drain), Rotation::Drain);
-        assert_eq!(rotation(ServerStatus::Maint, ServerState::Ready), Rotation::Out);
+        assert_eq!(down(ServerState::Ready), RotationState::In { healthy: false });
+        assert_eq!(down(ServerState::Drain), RotationState::Drain);
+        assert_eq!(rotation(ServerStatus::Maint, ServerState::Ready), RotationState::Out);
     }
 }

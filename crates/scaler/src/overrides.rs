@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use policy::bounds::Bounds;
-use policy::names::ServiceName;
-use policy::spec::PolicySpec;
-use policy::status::{Membership, ServiceOverrides};
+use model::bounds::Bounds;
+use model::names::ServiceName;
+use model::policies::PolicySpec;
+use model::status::{Membership, ServiceOverrides};
 use serde::{Deserialize, Serialize};
 
 /// What was set. What was set for a service that is not deployed waits until it is.
@@ -93,7 +93,7 @@ fn parse(text: &[u8]) -> serde_json::Result<Overrides> {
 
 #[cfg(test)]
 mod tests {
-    use policy::policies::Kind;
+    use model::policies::PolicyKind;
 
     use super::*;
 
@@ -110,13 +110,13 @@ mod tests {
         assert_eq!(*file.held(), Overrides::default());
         file.change(|set| {
             set.bounds.insert(store.clone(), Bounds::new(2, 5).unwrap());
-            set.policies.insert(store.clone(), Kind::Hpa.into());
+            set.policies.insert(store.clone(), PolicyKind::Hpa.into());
             set.membership = Some(Membership::Reload);
         })
         .unwrap();
         let again = OverridesFile::open(&path).unwrap();
         assert_eq!(again.held(), file.held());
-        assert_eq!(again.held().of(&store).policy, Some(Kind::Hpa.into()));
+        assert_eq!(again.held().of(&store).policy, Some(PolicyKind::Hpa.into()));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use host::haproxy::{
     Applied, Backends, HaproxyError, LoadBalancer, ModelError, ServerState, ServerStatus, Stats,
 };
-use policy::names::{ServiceName, Slot};
-use policy::status::Membership;
+use model::names::{ServiceName, Slot};
+use model::status::Membership;
 
 use crate::services::Services;
 

@@ -7,10 +7,10 @@ use std::num::NonZeroU32;
 use host::haproxy::{Backend, Backends, ModelError, Server, ServerState};
 use host::records::Deployed;
 use host::slots::Subnet;
-use policy::bounds::Bounds;
-use policy::names::{ServiceName, Slot};
+use model::bounds::Bounds;
+use model::names::{ServiceName, Slot};
+use model::service::ServiceSpec;
 use policy::slots::{SlotsError, reserve};
-use policy::spec::ServiceSpec;
 
 /// Every deployed service, on this host's network.
 #[derive(Debug, Clone)]

@@ -16,19 +16,19 @@ use host::haproxy::fake::FakeLoadBalancer;
 use host::probe::FakeProbe;
 use host::records::Deployed;
 use host::slots::Subnet;
-use policy::fleet::PhaseCounts;
-use policy::names::ServiceName;
-use policy::spec::ServiceSpec;
-use policy::status::{Membership, ServiceStatus};
-use policy::tick::Tick;
-use policy::time::Timestamp;
+use model::instance::PhaseCounts;
+use model::names::ServiceName;
+use model::service::ServiceSpec;
+use model::status::{Membership, ServiceStatus};
+use model::tick::Tick;
+use model::time::Timestamp;
 use tempfile::TempDir;
 
 use crate::act::Actor;
-use crate::board::Board;
 use crate::daemon::{Daemon, Pace};
 use crate::rotation::Rotation;
 use crate::services::Services;
+use crate::shared_state::SharedState;
 
 const PACE: Pace = Pace {
     tick: Duration::from_millis(100),
@@ -42,7 +42,7 @@ type FakeActor = Actor<FakeContainers, FakeLoadBalancer, FakeProbe>;
 struct Rig {
     actor: Arc<FakeActor>,
     services: Arc<Services>,
-    board: Arc<Board>,
+    shared: Arc<SharedState>,
     daemon: Daemon<FakeContainers, FakeLoadBalancer, FakeProbe>,
     now: Timestamp,
     state: TempDir,
@@ -55,7 +55,7 @@ fn store() -> ServiceName {
 impl Rig {
     fn new() -> Self {
         let text = include_str!("../../../services/object-store.toml");
-        let mut spec = ServiceSpec::parse(text).unwrap();
+        let mut spec = config_file::from_toml::<ServiceSpec>("object-store.toml", text).unwrap();
         spec.scale_in.rules.patience = Duration::from_secs(10);
         let template = "bw-object-store-t00000001".parse().unwrap();
         Self::with(vec![Deployed { spec, template }], FakeContainers::default())
@@ -72,29 +72,29 @@ impl Rig {
 
     fn on(state: TempDir, deployed: Vec<Deployed>, containers: FakeContainers) -> Self {
         let services = Arc::new(Services::new(deployed, Subnet::DEFAULT));
-        let board = Arc::new(Board::open(state.path(), Membership::Runtime).unwrap());
+        let shared = Arc::new(SharedState::open(state.path(), Membership::Runtime).unwrap());
         let rotation = Rotation::new(FakeLoadBalancer::default(), Services::clone(&services));
         let probe = FakeProbe::default();
         let timeout = PACE.launch_timeout;
         let own = Services::clone(&services);
         let actor = Arc::new(Actor::new(containers, rotation, probe, own, timeout));
-        let daemon = Self::daemon(&actor, &services, &board);
+        let daemon = Self::daemon(&actor, &services, &shared);
         let now = crate::clock::now();
-        Self { actor, services, board, daemon, now, state }
+        Self { actor, services, shared, daemon, now, state }
     }
 
     fn daemon(
         actor: &Arc<FakeActor>,
         services: &Arc<Services>,
-        board: &Arc<Board>,
+        shared: &Arc<SharedState>,
     ) -> Daemon<FakeContainers, FakeLoadBalancer, FakeProbe> {
-        Daemon::new(Arc::clone(actor), Arc::clone(services), Arc::clone(board), PACE)
+        Daemon::new(Arc::clone(actor), Arc::clone(services), Arc::clone(shared), PACE)
     }
 
     /// The scaler is killed and started again; the host stays as it is.
     fn restart(&mut self) {
-        self.board = Arc::new(Board::open(self.state.path(), Membership::Runtime).unwrap());
-        self.daemon = Self::daemon(&self.actor, &self.services, &self.board);
+        self.shared = Arc::new(SharedState::open(self.state.path(), Membership::Runtime).unwrap());
+        self.daemon = Self::daemon(&self.actor, &self.services, &self.shared);
     }
 
     /// The service as it is deployed.
@@ -130,7 +130,7 @@ impl Rig {
     }
 
     fn status(&self) -> ServiceStatus {
-        self.board.service_status(&store()).unwrap()
+        self.shared.service_status(&store()).unwrap()
     }
 
     fn in_rotation(&self, state: ServerState) -> usize {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use policy::spec::ServiceSpec;
+use model::service::ServiceSpec;
 use report::Recorder;
 use simulator::{Detail, HostModel, Load, Simulation};
 use workload::{RateCurve, Segment, Shape};
@@ -65,7 +65,7 @@ fn fleet(services: u32) {
 
 fn service(seed: u64, detail: Detail) -> Simulation {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../services/object-store.toml");
-    let spec = ServiceSpec::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let spec = config_file::read::<ServiceSpec>(path.as_ref()).unwrap();
     let period = Duration::from_secs(60);
     let shape = Shape::Sine { mean: 210.0, amplitude: 200.0, period };
     let curve = RateCurve::new([Segment::new(Duration::from_secs(86_400), shape)]);

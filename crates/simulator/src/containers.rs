@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use policy::fleet::{Container, Rotation, Sighting};
-use policy::names::{InstanceName, Slot};
-use policy::plan::{Action, ActionKind};
+use model::action::{Action, ActionKind};
+use model::names::{InstanceName, Slot};
+use policy::fleet::{ContainerPresence, InstanceObservation, RotationState};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rand_distr::Exp1;
 
-use crate::model::HostModel;
+use crate::host_model::HostModel;
 use crate::moment::Moment;
 use crate::plant::Plant;
 use crate::spread::Spread;
@@ -29,8 +29,8 @@ pub(crate) struct Containers {
 #[derive(Debug)]
 struct Entry {
     name: InstanceName,
-    container: Container,
-    rotation: Rotation,
+    container: ContainerPresence,
+    rotation: RotationState,
     under_way: Option<ActionKind>,
     crashes_at: Option<Moment>,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Ended {
     pub(crate) error: Option<&'static str>,
 }
 
-const HEALTHY: Rotation = Rotation::In { healthy: true };
+const HEALTHY: RotationState = RotationState::In { healthy: true };
 
 impl Containers {
     /// A host without containers.
@@ -66,7 +66,7 @@ impl Containers {
         let crashes_at = self.draw_crash(Moment::default());
         self.all.push(Entry {
             name,
-            container: Container::Running,
+            container: ContainerPresence::Running,
             rotation: HEALTHY,
             under_way: None,
             crashes_at,
@@ -97,20 +97,20 @@ impl Containers {
     }
 
     /// What the host and the load balancer show of every instance.
-    pub(crate) fn sightings(&self, plant: &Plant) -> Vec<Sighting> {
-        let sighting = |entry: &Entry| {
+    pub(crate) fn observations(&self, plant: &Plant) -> Vec<InstanceObservation> {
+        let observation = |entry: &Entry| {
             let in_flight = plant.in_flight_of(entry.name.slot());
-            Sighting {
+            InstanceObservation {
                 name: entry.name.clone(),
                 container: entry.container,
                 rotation: entry.rotation,
                 in_flight: Some(in_flight),
-                drained: entry.rotation == Rotation::Drain && in_flight == 0,
+                drained: entry.rotation == RotationState::Drain && in_flight == 0,
                 outdated: false,
                 under_way: entry.under_way,
             }
         };
-        self.all.iter().map(sighting).collect()
+        self.all.iter().map(observation).collect()
     }
 
     /// Starts an action of a plan.
@@ -118,8 +118,8 @@ impl Containers {
         match action.kind {
             ActionKind::Clone => self.all.push(Entry {
                 name: action.instance.clone(),
-                container: Container::Absent,
-                rotation: Rotation::Out,
+                container: ContainerPresence::Absent,
+                rotation: RotationState::Out,
                 under_way: Some(ActionKind::Clone),
                 crashes_at: None,
             }),
@@ -129,7 +129,7 @@ impl Containers {
         if let Some(entry) = self.all.iter_mut().find(|entry| entry.name == action.instance) {
             entry.under_way = Some(action.kind);
             if action.kind == ActionKind::Stop {
-                entry.rotation = Rotation::Out;
+                entry.rotation = RotationState::Out;
             }
         }
         let (spread, fails) = self.course(action.kind);
@@ -154,12 +154,14 @@ impl Containers {
         let due = |entry: &Entry| entry.crashes_at.is_some_and(|at| at <= now);
         for entry in self.all.iter_mut().filter(|entry| due(entry)) {
             entry.crashes_at = None;
-            entry.container = Container::Absent;
-            entry.rotation = Rotation::Out;
+            entry.container = ContainerPresence::Absent;
+            entry.rotation = RotationState::Out;
             plant.remove(entry.name.slot(), now);
         }
         // LXC removes what is left of an instance whose init died; an action on it is still to end.
-        self.all.retain(|entry| entry.container != Container::Absent || entry.under_way.is_some());
+        self.all.retain(|entry| {
+            entry.container != ContainerPresence::Absent || entry.under_way.is_some()
+        });
     }
 
     /// How long an action takes, and whether it fails.
@@ -188,18 +190,18 @@ impl Containers {
         let leaves_something = fails && self.rng.random_bool(0.5);
         let entry = &mut self.all[index];
         entry.under_way = None;
-        let gone = entry.container != Container::Running;
+        let gone = entry.container != ContainerPresence::Running;
         match action.kind {
             ActionKind::Clone if fails => {
                 // A launch that fails late leaves a stopped container behind.
-                entry.container = Container::Stopped;
+                entry.container = ContainerPresence::Stopped;
                 if !leaves_something {
                     self.all.swap_remove(index);
                 }
                 return Some("the launch failed");
             }
             ActionKind::Clone => {
-                entry.container = Container::Running;
+                entry.container = ContainerPresence::Running;
                 entry.rotation = HEALTHY;
                 entry.crashes_at = crashes_at;
                 plant.open(action.slot, now);
@@ -217,7 +219,7 @@ impl Containers {
                 plant.reopen(action.slot, now);
             }
             ActionKind::Drain => {
-                entry.rotation = Rotation::Drain;
+                entry.rotation = RotationState::Drain;
                 plant.drain(action.slot);
             }
         }

@@ -48,7 +48,7 @@ impl Figures {
         let elasticity = curves.as_ref().and_then(|(d, s)| against(s, d));
         let unscaled = curves.as_ref().and_then(|(d, _)| against(&fixed_fleet(d, span), d));
         let lives = series.fleet.first().zip(summary.instances.over_s).map(|(step, end_s)| {
-            let before = step.ready + step.warm + step.starting + step.draining;
+            let before = step.ready + step.starting + step.draining;
             lives.until(before, end_s)
         });
         Self {

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use command_line::files::{self, FileError};
 use command_line::policies::{self, Choice, PolicyError};
-use policy::bounds::{Bounds, BoundsError};
-use policy::policies::Kind;
-use policy::spec::{ServiceSpec, SpecError};
+use config_file::ConfigError;
+use model::bounds::Bounds;
+use model::policies::PolicyKind;
+use model::service::ServiceSpec;
+use model::value::Invalid;
 use report::calibration;
 use report::capacity::{CapacityCurve, CapacityFileError};
 use workload::{
@@ -15,8 +17,8 @@ use workload::{
     TraceError, TraceKind, trace_name,
 };
 
+use crate::host_model::{self, HostModel, ModelError};
 use crate::load::Load;
-use crate::model::{self, HostModel, ModelError};
 use crate::run::Setup;
 use crate::simulation::Detail;
 
@@ -55,7 +57,7 @@ pub struct Choices {
     pub time_factor: Option<f64>,
     /// Takes the place of the scenario's seed.
     pub seed: Option<u64>,
-    /// The host's file, or [`model::MEASURED`] for the figures that are built in; otherwise the
+    /// The host's file, or [`host_model::MEASURED`] for the figures that are built in; otherwise the
     /// calibration's where there is one.
     pub host: Option<PathBuf>,
     /// The service that gets a trace's load.
@@ -69,9 +71,12 @@ pub struct Choices {
 /// What was asked for cannot be simulated.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// A file is not there or cannot be read.
+    /// There is no scenario of that name.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A file cannot be read, or holds what it may not.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A figure of the command line is not allowed.
     #[error("{key} = {value}: allowed is {allowed}")]
     Value {
@@ -88,14 +93,6 @@ pub enum InputError {
     /// The trace is not a good one.
     #[error(transparent)]
     Trace(#[from] TraceError),
-    /// The service's file is not a good one.
-    #[error("{path} describes no service")]
-    Service {
-        /// The file.
-        path: PathBuf,
-        /// Which key, and what is allowed.
-        source: Box<SpecError>,
-    },
     /// The policy is not a good one.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -107,7 +104,7 @@ pub enum InputError {
     Capacity(#[from] CapacityFileError),
     /// The service cannot have as many instances as the peak asks for.
     #[error(transparent)]
-    Bounds(#[from] BoundsError),
+    Bounds(#[from] Invalid),
 }
 
 impl Folders {
@@ -155,7 +152,7 @@ impl Folders {
     /// The folder cannot be read.
     pub fn policies(&self) -> Result<Vec<String>, InputError> {
         let files = policies::all(&self.policies)?;
-        let kinds = Kind::ALL.iter().map(|kind| kind.name());
+        let kinds = PolicyKind::all().map(PolicyKind::name);
         let kinds = [policies::DEFAULT].into_iter().chain(kinds).map(str::to_owned);
         Ok(kinds.chain(files.iter().map(|path| path.display().to_string())).collect())
     }
@@ -165,12 +162,12 @@ impl Folders {
         let path = match chosen {
             Some(path) => path,
             None if calibrated.exists() => &calibrated,
-            None => Path::new(model::MEASURED),
+            None => Path::new(host_model::MEASURED),
         };
-        if path == Path::new(model::MEASURED) {
+        if path == Path::new(host_model::MEASURED) {
             return Ok(HostModel::measured());
         }
-        Ok(HostModel::parse(&path.display().to_string(), &files::read(path)?)?)
+        Ok(HostModel::parse(&path.display().to_string(), &config_file::read_text(path)?)?)
     }
 
     fn scenario(
@@ -185,7 +182,8 @@ impl Folders {
             check(!given, key, "given", "with a trace only: a scenario has its own")?;
         }
         let path = files::of_scenario(name, &self.scenarios)?;
-        let scenario = Scenario::parse(&path.display().to_string(), &files::read(&path)?)?;
+        let scenario =
+            Scenario::parse(&path.display().to_string(), &config_file::read_text(&path)?)?;
         let scenario = scenario.shortened(factor);
         let spec = self.service(&scenario.service, choices)?;
         let capacity = InstanceCapacity::new(spec.capacity.requests_per_second);
@@ -199,7 +197,7 @@ impl Folders {
         factor: TimeFactor,
         choices: &Choices,
     ) -> Result<(ServiceSpec, Load), InputError> {
-        let trace = Trace::parse(&path.display().to_string(), &files::read(path)?)?;
+        let trace = Trace::parse(&path.display().to_string(), &config_file::read_text(path)?)?;
         let mut spec =
             self.service(choices.service.as_deref().unwrap_or("object-store"), choices)?;
         let peak = match (choices.peak, trace.kind()) {
@@ -225,8 +223,7 @@ impl Folders {
 
     fn service(&self, name: &str, choices: &Choices) -> Result<ServiceSpec, InputError> {
         let path = self.services.join(format!("{name}.toml"));
-        let spec = ServiceSpec::parse(&files::read(&path)?)
-            .map_err(|e| InputError::Service { path, source: Box::new(e) })?;
+        let spec: ServiceSpec = config_file::read(&path)?;
         let word = choices.policy.as_deref().unwrap_or(policies::DEFAULT);
         Ok(match Choice::find(word, &self.policies)? {
             Choice::OfService => spec,

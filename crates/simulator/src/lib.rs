@@ -7,9 +7,9 @@
 pub mod compare;
 mod containers;
 pub mod figures;
+pub mod host_model;
 pub mod input;
 pub mod load;
-pub mod model;
 mod moment;
 mod plant;
 pub mod run;
@@ -17,8 +17,8 @@ pub mod simulation;
 mod spread;
 
 pub use figures::Figures;
+pub use host_model::HostModel;
 pub use load::Load;
-pub use model::HostModel;
 pub use run::{Outcome, RunError, Setup};
 pub use simulation::{Detail, Simulation, SimulationError};
 pub use spread::Spread;

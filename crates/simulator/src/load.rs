@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::time::Timestamp;
+use model::time::Timestamp;
 use workload::{Limits, OfferedLoad, OpenLoad, Pacing, RateCurve, Scenario, TimeFactor, Trace};
 
 /// A load, ready to be simulated.

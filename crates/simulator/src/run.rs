@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use policy::spec::ServiceSpec;
-use policy::tick::Tick;
+use model::service::ServiceSpec;
+use model::tick::Tick;
 use report::capacity::CapacityCurve;
 use report::cost::Lives;
 use report::series::LONGEST_WITH_ROWS;
@@ -15,8 +15,8 @@ use report::{FleetHistory, Recorder, ResultsError, RunSeries, SecondRow};
 use workload::OfferedLoad;
 
 use crate::figures::Figures;
+use crate::host_model::HostModel;
 use crate::load::Load;
-use crate::model::HostModel;
 use crate::simulation::{Detail, Simulation, SimulationError};
 
 /// Loads up to this long are simulated at the scaler's own tick: a fortnight takes some 10 s. At a

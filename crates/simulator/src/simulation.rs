@@ -3,25 +3,27 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use model::action::ActionKind;
+use model::action::Done;
+use model::bounds::Bounds;
+use model::names::{InstanceName, ServiceName, Slot};
+use model::service::ServiceSpec;
+use model::tick::Tick;
+use model::time::Timestamp;
 use policy::backoff::Backoff;
-use policy::bounds::Bounds;
 use policy::check::{Violation, violations};
-use policy::controller::{Controller, Seen, Surroundings};
-use policy::load::Sample;
-use policy::names::{InstanceName, ServiceName, Slot};
-use policy::plan::{ActionKind, Plan, Situation};
+use policy::controller::{Controller, ServiceObservation, TurnContext};
+use policy::load::LoadObservation;
+use policy::plan::{Plan, PlanContext};
 use policy::slots::{SlotsError, reserve};
-use policy::spec::ServiceSpec;
-use policy::tick::{Done, Tick};
-use policy::time::Timestamp;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use report::Recorder;
 use workload::{DueTimes, OfferedLoad};
 
 use crate::containers::{Containers, Ended};
+use crate::host_model::{Faults, HostModel, InstanceLimits};
 use crate::load::Load;
-use crate::model::{Faults, HostModel, InstanceLimits};
 use crate::moment::Moment;
 use crate::plant::{Clients, Figures, FluidPlant, Log, Plant, RequestPlant, Rules};
 
@@ -187,11 +189,11 @@ impl Simulation {
         self.set_clock();
         let at = self.clock();
         let done: Vec<_> = ended.into_iter().map(|ended| self.done(ended)).collect();
-        let seen = self.look(done);
+        let seen = self.observe(done);
         let free: Vec<_> =
             self.slots.iter().copied().filter(|slot| !self.containers.hold(*slot)).collect();
         let launching = self.containers.launching();
-        let around = Surroundings {
+        let around = TurnContext {
             spec: &self.spec,
             free_slots: &free,
             launches_left: self.host.parallel_launches.saturating_sub(launching),
@@ -283,15 +285,15 @@ impl Simulation {
         self.containers.end(turn, &mut self.plant)
     }
 
-    /// What the scaler would see now.
-    fn look(&mut self, done: Vec<Done>) -> Seen {
+    /// What the scaler would observe now.
+    fn observe(&mut self, done: Vec<Done>) -> ServiceObservation {
         let Faults { missing_looks, stale_looks, .. } = self.host.faults;
         if missing_looks > 0.0 && self.rng.random_bool(missing_looks) {
             // The scaler waits for the next look ever longer, up to a second.
             let pause = self.tick * 2_u32.pow(self.missed.min(10));
             self.missed += 1;
             self.next_turn = self.now.after(pause.min(LONGEST_PAUSE.max(self.tick)));
-            return Seen { done, ..Seen::default() };
+            return ServiceObservation { done, ..ServiceObservation::default() };
         }
         self.missed = 0;
         let fresh = self.plant.figures();
@@ -301,19 +303,19 @@ impl Simulation {
             _ => fresh,
         };
         let last_look = self.last_look.replace((self.now, figures));
-        let sample = last_look.and_then(|(at, last)| sample(&last, &figures, self.now.since(at)));
-        let cpu_cores = sample.map(|sample| {
-            let served = f64::from(u32::try_from(sample.served).unwrap_or(u32::MAX));
-            served * self.host.cpu_s_per_request / sample.elapsed.as_secs_f64()
+        let load = last_look.and_then(|(at, last)| load(&last, &figures, self.now.since(at)));
+        let cpu_cores = load.map(|load| {
+            let served = f64::from(u32::try_from(load.served).unwrap_or(u32::MAX));
+            served * self.host.cpu_s_per_request / load.elapsed.as_secs_f64()
         });
-        let sightings = Some(self.containers.sightings(&self.plant));
-        Seen { sample, cpu_cores, sightings, done }
+        let instances = Some(self.containers.observations(&self.plant));
+        ServiceObservation { load, cpu_cores, instances, done }
     }
 
     /// Holds what was decided and planned to the rules, also in release builds.
     fn check(
         &self,
-        around: &Surroundings,
+        around: &TurnContext,
         tick: &Tick,
         at: Timestamp,
     ) -> Result<(), SimulationError> {
@@ -325,13 +327,13 @@ impl Simulation {
         if tick.plan.is_empty() {
             return Ok(());
         }
-        let situation = Situation {
+        let situation = PlanContext {
             service: &self.spec.name,
             free_slots: around.free_slots,
             launches_left: around.launches_left,
             // Known from the same ends of actions as the controller's own.
             launches_back_off: self.launches.is_waiting(at),
-            resting: &[],
+            backing_off: &[],
             drain_timeout: self.spec.scale_in.drain_timeout,
         };
         let plan = Plan { actions: tick.plan.clone(), blocked: tick.blocked.clone() };
@@ -407,12 +409,12 @@ fn slots(service: &ServiceName, bounds: Bounds) -> Result<Vec<Slot>, SlotsError>
 }
 
 /// What was counted between two looks.
-fn sample(last: &Figures, figures: &Figures, elapsed: Duration) -> Option<Sample> {
+fn load(last: &Figures, figures: &Figures, elapsed: Duration) -> Option<LoadObservation> {
     if elapsed == Duration::ZERO {
         return None;
     }
     let (new, old) = (figures.counters, last.counters);
-    Some(Sample {
+    Some(LoadObservation {
         elapsed,
         arrivals: new.arrivals - old.arrivals,
         served: new.served - old.served,

@@ -68,7 +68,7 @@ fn bad_input_is_exit_code_2_with_what_is_allowed() {
     let cases = [
         (vec![gap.as_str()], "gap.csv, line 4: second is `5`: allowed is 1 s after"),
         (vec!["rmap"], "there is no scenario `rmap`: allowed is burst-from-zero, ramp,"),
-        (vec!["trace=/dev/zero"], "/dev/zero is too large: allowed is up to 134217728 bytes"),
+        (vec!["trace=/dev/zero"], "/dev/zero is too large: use a file of up to 134217728 bytes"),
         (vec!["ramp", "policy=magic"], "there is no policy `magic`: allowed is default,"),
         (vec!["ramp", "polcy=x"], "`polcy=x`: allowed before `=` is trace, policy,"),
         (vec!["ramp", "peak=2"], "peak = given: allowed is with a trace only"),

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use command_line::policies::DEFAULT;
-use policy::policies::Kind;
-use policy::spec::ServiceSpec;
+use model::policies::PolicyKind;
+use model::service::ServiceSpec;
 use report::PolicyTable;
 use report::policies::PolicyRow;
 use simulator::compare::compare;
@@ -39,9 +39,9 @@ fn every_policy_suits_the_shipped_service_and_has_a_name_of_its_own() {
     let named: Vec<String> =
         words.iter().filter(|word| word.ends_with(".toml")).map(|word| file(word)).collect();
     assert!(named.len() >= 12, "{named:?}");
-    assert_eq!(words.len(), 1 + Kind::ALL.len() + named.len());
+    assert_eq!(words.len(), 1 + PolicyKind::all().count() + named.len());
     for name in &named {
-        assert!(name.parse::<Kind>().is_err() && name != DEFAULT, "{name} is taken");
+        assert!(name.parse::<PolicyKind>().is_err() && name != DEFAULT, "{name} is taken");
     }
     let page = std::fs::read_to_string(root().join("docs/operations/policies.md")).unwrap();
     let undocumented = |name: &&String| !page.contains(&format!("`{name}`"));
@@ -55,12 +55,12 @@ fn every_policy_suits_the_shipped_service_and_has_a_name_of_its_own() {
 #[test]
 fn a_new_service_has_the_policy_that_is_compared_as_the_default() {
     let text = std::fs::read_to_string(root().join("services/object-store.toml")).unwrap();
-    let store = ServiceSpec::parse(&text).unwrap();
+    let store = config_file::from_toml::<ServiceSpec>("service.toml", &text).unwrap();
     let mut table: toml::Table = text.parse().unwrap();
     for key in ["policy", "scale_in", "scale_out"] {
         table.remove(key);
     }
-    let new = ServiceSpec::parse(&table.to_string()).unwrap();
+    let new: ServiceSpec = config_file::from_toml("service.toml", &table.to_string()).unwrap();
     assert_eq!(new.policy, store.policy);
     assert_eq!((new.scale_in, new.scale_out), (store.scale_in, store.scale_out));
 }

@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use policy::bounds::Bounds;
-use policy::spec::ServiceSpec;
-use policy::tick::Tick;
+use model::bounds::Bounds;
+use model::service::ServiceSpec;
+use model::tick::Tick;
 use proptest::prelude::*;
 use report::calibration::{HOST_FILE, HostFigures, LimitedBy, Point, Times};
 use report::summary::Percentiles;
 use report::{Calibration, Recorder, Summary};
+use simulator::host_model::Faults;
 use simulator::input::{Choices, Folders, Source};
-use simulator::model::Faults;
 use simulator::{Detail, HostModel, Load, Setup, Simulation, Spread};
 use workload::{RateCurve, Segment, Shape};
 
@@ -40,7 +40,7 @@ fn scenario(name: &str, choices: &Choices) -> Setup {
 
 fn store() -> ServiceSpec {
     let text = std::fs::read_to_string(root().join("services/object-store.toml")).unwrap();
-    ServiceSpec::parse(&text).unwrap()
+    config_file::from_toml::<ServiceSpec>("service.toml", &text).unwrap()
 }
 
 /// What a run writes down, as bytes.

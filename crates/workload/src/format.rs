@@ -232,7 +232,7 @@ impl Check<'_> {
 
     fn refuse(&self, key: &str, value: impl Display, allowed: &str) -> ScenarioError {
         ScenarioError::Value {
-            place: toml_place::place_of(self.file, self.text, key),
+            place: config_file::place_of(self.file, self.text, key),
             key: key.to_owned(),
             value: value.to_string(),
             allowed: allowed.to_owned(),

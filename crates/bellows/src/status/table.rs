@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use policy::bounds::Bounds;
-use policy::spec::PolicySpec;
-use policy::status::MembershipStatus;
+use model::bounds::Bounds;
+use model::policies::PolicySpec;
+use model::status::MembershipStatus;
 
 use super::view::{Decided, Instance, Program, Service, Set, Source, View};
 
@@ -148,11 +148,11 @@ fn columns(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use policy::decision::Reason;
-    use policy::names::Slot;
-    use policy::policies::hpa::Hpa;
-    use policy::policies::{Kind, Policy};
-    use policy::status::Membership;
+    use model::decision::Reason;
+    use model::names::Slot;
+    use model::policies::Hpa;
+    use model::policies::{Policy, PolicyKind};
+    use model::status::Membership;
 
     use super::*;
 
@@ -182,7 +182,7 @@ mod tests {
     }
 
     /// A service as it is when nothing was set and nothing happened.
-    fn service(name: &str, policy: Kind) -> Service {
+    fn service(name: &str, policy: PolicyKind) -> Service {
         Service {
             name: name.to_owned(),
             route: "/".to_owned(),
@@ -206,7 +206,7 @@ mod tests {
             Service {
                 min: 2,
                 max: 4,
-                policy_set: Some(Set { file_says: Some(Kind::TargetTracking.into()) }),
+                policy_set: Some(Set { file_says: Some(PolicyKind::TargetTracking.into()) }),
                 bounds_set: Some(Set { file_says: Some(Bounds::new(1, 10).unwrap()) }),
                 offered_rps: Some(123.44),
                 decision: Some(Decided {
@@ -214,9 +214,12 @@ mod tests {
                     ready: Some(3),
                     reasons: vec![Reason::OfferedLoad, Reason::AtMax],
                 }),
-                ..service("object-store", Kind::Hpa)
+                ..service("object-store", PolicyKind::Hpa)
             },
-            Service { route: "/matmul".to_owned(), ..service("matmul", Kind::TargetTracking) },
+            Service {
+                route: "/matmul".to_owned(),
+                ..service("matmul", PolicyKind::TargetTracking)
+            },
         ];
         insta::assert_snapshot!(render(&view), @r"
         PROGRAM  STATE    PROCESS
@@ -237,14 +240,14 @@ mod tests {
     #[test]
     fn the_policy_of_the_file_is_told_from_the_one_that_was_set() {
         let quick = PolicySpec::new(vec![Policy::Hpa(Hpa { sync_ms: 100, ..Hpa::default() })]);
-        let mut service = service("store", Kind::Hpa);
+        let mut service = service("store", PolicyKind::Hpa);
         let mut cell = |file_says| {
             service.policy_set = Some(Set { file_says });
             services(std::slice::from_ref(&service), 0)
         };
-        assert!(cell(Some(Kind::Hpa.into())).contains("hpa (set; the file says the same)"));
+        assert!(cell(Some(PolicyKind::Hpa.into())).contains("hpa (set; the file says the same)"));
         assert!(cell(quick.ok()).contains("hpa (set; the file says other figures)"));
-        assert!(cell(Some(Kind::React.into())).contains("hpa (set; the file says react)"));
+        assert!(cell(Some(PolicyKind::React.into())).contains("hpa (set; the file says react)"));
         assert!(cell(None).contains("hpa (set)"));
     }
 

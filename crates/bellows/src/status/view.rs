@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 
-use policy::bounds::Bounds;
-use policy::decision::Reason;
-use policy::names::Slot;
-use policy::spec::PolicySpec;
-use policy::status::MembershipStatus;
+use model::bounds::Bounds;
+use model::decision::Reason;
+use model::names::Slot;
+use model::policies::PolicySpec;
+use model::status::MembershipStatus;
 use serde::Serialize;
 
 /// The whole of what `status` knows.

@@ -7,7 +7,7 @@ use host::lxc::{Recipe, TemplateStore, remove_other_images};
 use host::network::Network;
 use host::records::Records;
 use host::settings::Settings;
-use policy::names::{ServiceName, TemplateName};
+use model::names::{ServiceName, TemplateName};
 
 use crate::deployed;
 use crate::error::Error;

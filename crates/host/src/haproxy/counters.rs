@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use policy::names::ServiceName;
+use model::names::ServiceName;
 
 use super::stats::{Counters, Stats};
 

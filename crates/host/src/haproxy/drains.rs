@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy::names::{ServiceName, Slot};
+use model::names::{ServiceName, Slot};
 use tokio::time::Instant;
 
 use super::model::{Backends, ServerState};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use policy::names::{ServiceName, Slot};
+use model::names::{ServiceName, Slot};
 use tokio::time::Instant;
 
 use super::LoadBalancer;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use policy::names::{ServiceName, Slot};
+use model::names::{ServiceName, Slot};
 use tokio::time::Instant;
 
 use super::LoadBalancer;

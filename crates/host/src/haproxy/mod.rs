@@ -23,7 +23,7 @@ mod template;
 
 use std::collections::BTreeSet;
 
-use policy::names::{ServiceName, Slot};
+use ::model::names::{ServiceName, Slot};
 
 pub use counters::{Increase, increase};
 pub use error::HaproxyError;

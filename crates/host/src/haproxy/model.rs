@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
 use std::num::NonZeroU32;
 
-use policy::names::{ServiceName, Slot};
-use policy::paths::{HealthPath, PathPrefix};
+use model::names::{ServiceName, Slot};
+use model::paths::{HealthPath, PathPrefix};
 use serde::{Deserialize, Serialize};
 
 /// Something that the load balancer must not be given.

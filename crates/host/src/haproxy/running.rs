@@ -6,7 +6,7 @@ use std::net::SocketAddrV4;
 use std::path::Path;
 use std::time::Duration;
 
-use policy::names::ServiceName;
+use model::names::ServiceName;
 use tokio::time::{Instant, sleep};
 
 use super::admin::{Session, ask_once};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use policy::names::{ServiceName, Slot};
+use model::names::{ServiceName, Slot};
 use tokio::time::Instant;
 
 /// Statistics that cannot be had, or not be trusted. Whoever decides on them holds.

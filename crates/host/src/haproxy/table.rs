@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use csv::StringRecord;
-use policy::names::{ServiceName, Slot};
+use model::names::{ServiceName, Slot};
 use tokio::time::Instant;
 
 use super::stats::{Counters, ServerStats, ServerStatus, ServiceStats, Stats, StatsError, Worker};

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
-use policy::names::{ServiceName, Slot};
-use policy::paths::PathPrefix;
+use model::names::{ServiceName, Slot};
+use model::paths::PathPrefix;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tera::{Context, Tera};

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use policy::names::{InstanceName, TemplateName};
+use model::names::{InstanceName, TemplateName};
 use tokio::time::{Instant, sleep};
 
 use super::inventory::{Container, ContainerState, Inventory, is_active_anywhere, names};

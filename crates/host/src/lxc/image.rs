@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use policy::names::ImageName;
+use model::names::ImageName;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::{fs, io};
 
-use policy::names::{CONTAINER_PREFIX, InstanceName, TemplateName};
+use model::names::{CONTAINER_PREFIX, InstanceName, TemplateName};
 
 use super::{FileError, file_error};
 

@@ -5,8 +5,8 @@ use std::error::Error;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use policy::names::{Slot, TemplateName};
-use policy::spec::{InstanceSpec, Mount};
+use model::names::{Slot, TemplateName};
+use model::service::{InstanceSpec, Mount};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tera::{Context, Tera};

@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use policy::names::TemplateName;
-use policy::spec::{Mount, ServiceSpec};
+use model::names::TemplateName;
+use model::service::{Mount, ServiceSpec};
 use sha2::{Digest, Sha256};
 
 use super::apparmor::ensure_profile;
@@ -228,6 +228,10 @@ mod tests {
         listen = "0.0.0.0:8000"
     "#;
 
+    fn described(text: &str) -> ServiceSpec {
+        config_file::from_toml("service.toml", text).unwrap()
+    }
+
     struct Fixture {
         root: tempfile::TempDir,
         store: TemplateStore<HostRunner>,
@@ -249,7 +253,7 @@ mod tests {
     #[tokio::test]
     async fn a_template_is_made_whole_and_once() {
         let Fixture { root, store, image } = fixture();
-        let service = ServiceSpec::parse(SERVICE).unwrap();
+        let service = described(SERVICE);
         let name = store.ensure(&service, &image).await.unwrap();
         let folder = root.path().join("lxc").join(name.as_str());
         let given = fs::read_to_string(folder.join("rootfs/etc/bellows/service.toml")).unwrap();
@@ -268,7 +272,7 @@ mod tests {
     #[tokio::test]
     async fn each_input_makes_another_template() {
         let Fixture { root: _root, store, image } = fixture();
-        let service = ServiceSpec::parse(SERVICE).unwrap();
+        let service = described(SERVICE);
         let mut names = vec![store.ensure(&service, &image).await.unwrap()];
         for (from, to) in [
             ("memory_mib = 64", "memory_mib = 65"),
@@ -276,7 +280,7 @@ mod tests {
             ("processes = 64", "processes = 65"),
             ("0.0.0.0:8000", "0.0.0.0:8001"),
         ] {
-            let service = ServiceSpec::parse(&SERVICE.replace(from, to)).unwrap();
+            let service = described(&SERVICE.replace(from, to));
             names.push(store.ensure(&service, &image).await.unwrap());
         }
         let other = Image { digest: "2".to_owned(), ..image };
@@ -289,7 +293,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_crash_left_is_replaced_and_never_used() {
         let Fixture { root, store, image } = fixture();
-        let service = ServiceSpec::parse(SERVICE).unwrap();
+        let service = described(SERVICE);
         let name = store.ensure(&service, &image).await.unwrap();
         let lxc = root.path().join("lxc");
         fs::rename(lxc.join(name.as_str()), lxc.join(format!(".{name}-draft"))).unwrap();
@@ -301,7 +305,7 @@ mod tests {
     #[tokio::test]
     async fn a_template_with_an_instance_on_it_stays() {
         let Fixture { root, store, image } = fixture();
-        let service = ServiceSpec::parse(SERVICE).unwrap();
+        let service = described(SERVICE);
         let name = store.ensure(&service, &image).await.unwrap();
         let lxc = root.path().join("lxc");
         fs::create_dir(lxc.join("bw-store-1-a")).unwrap();

@@ -9,7 +9,7 @@ use std::path::Path;
 
 pub use conflicts::{Conflict, conflicts};
 pub use firewall::TABLE;
-use policy::names::Slot;
+use model::names::Slot;
 
 use crate::command::{CommandError, CommandLine, Runner};
 use crate::settings::NetworkSettings;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-pub use policy::status::Membership;
+pub use model::status::Membership;
 
 use crate::slots::Subnet;
 
@@ -207,7 +207,7 @@ impl Settings {
                 message: error.to_string().trim_end().to_owned(),
             })?;
         raw.validate().map_err(|raw::Refused { key, value, allowed }| SettingsError::Value {
-            place: toml_place::place_of(file.display(), text, key),
+            place: config_file::place_of(file.display(), text, key),
             key,
             value,
             allowed,

@@ -13,7 +13,7 @@ use host::haproxy::{
     Applied, Backend, Backends, Haproxy, LoadBalancer, Server, ServerState, Settings, Stats,
 };
 use host::settings::Membership;
-use policy::names::{ServiceName, Slot};
+use model::names::{ServiceName, Slot};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;

@@ -14,9 +14,9 @@ use host::lock::{Lock, LockError};
 use host::lxc::{Containers, Image, LxcContainers, TemplateStore};
 use host::network::Network;
 use host::settings::Settings;
-use policy::names::{InstanceName, ServiceName, Slot, TemplateName};
-use policy::spec::ServiceSpec;
-use policy::time::Timestamp;
+use model::names::{InstanceName, ServiceName, Slot, TemplateName};
+use model::service::ServiceSpec;
+use model::time::Timestamp;
 
 /// Every container of these tests is named `bw-test...`.
 const SERVICE: &str = r#"
@@ -75,7 +75,10 @@ impl World {
         ids.ensure().unwrap();
         Network::new(&settings.network, HostRunner).with_table(TABLE).ensure().await.unwrap();
         let template = TemplateStore::new(&settings, HostRunner)
-            .ensure(&ServiceSpec::parse(SERVICE).unwrap(), &image(folder.path()))
+            .ensure(
+                &config_file::from_toml::<ServiceSpec>("probe.toml", SERVICE).unwrap(),
+                &image(folder.path()),
+            )
             .await
             .unwrap();
         let containers = LxcContainers::new(&settings).unwrap();

@@ -1,6 +1,7 @@
 //! Why there is no calibration, or not all of it.
 
-use policy::bounds::{Bounds, BoundsError};
+use model::bounds::Bounds;
+use model::value::Invalid;
 use report::ResultsError;
 use scaler_client::ScalerError;
 
@@ -26,7 +27,7 @@ pub enum CalibrateError {
     Scaler(#[from] ScalerError),
     /// The bounds that a fleet needs.
     #[error(transparent)]
-    Bounds(#[from] BoundsError),
+    Bounds(#[from] Invalid),
     /// The fleet does not become what it was set to.
     #[error(
         "{ready} instances are ready a minute after {wanted} were asked for: see `./just status` \

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use policy::bounds::Bounds;
-use policy::names::ServiceName;
-use policy::plan::ActionKind;
-use policy::status::ServiceStatus;
-use policy::tick::Tick;
+use model::action::ActionKind;
+use model::bounds::Bounds;
+use model::names::ServiceName;
+use model::status::ServiceStatus;
+use model::tick::Tick;
 use report::calibration::{HostFigures, Times};
 use scaler_client::{Scaler, ScalerError, Setting};
 use tokio::time::Instant;
@@ -119,7 +119,7 @@ impl Fleet {
 
 fn is_settled(status: &ServiceStatus, instances: u32) -> bool {
     let phases = status.phases;
-    let others = phases.starting + phases.warm + phases.draining + phases.failed;
+    let others = phases.starting + phases.draining + phases.failed;
     phases.ready == instances && others == 0
 }
 
@@ -174,7 +174,7 @@ mod tests {
             r#"{{"sequence":1,"at_ms":2000,"service":"o",
                 "observation":{{"offered_rps":null,"served_rps":null,"rejected_rps":null,
                   "queued":null,"in_flight":null,"cpu_cores":null,
-                  "phases":{{"starting":0,"ready":1,"warm":0,"draining":0,"failed":0}}}},
+                  "phases":{{"starting":0,"ready":1,"draining":0,"failed":0}}}},
                 "decision":{{"kind":"target","ready":2,"reasons":["OfferedLoad"]}},
                 "plan":[],"blocked":[],"done":[{}]}}"#,
             done.join(",")

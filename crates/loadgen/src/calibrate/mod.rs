@@ -12,8 +12,8 @@ mod trial;
 use std::path::{Path, PathBuf};
 
 use command_line::terminal;
-use policy::bounds::Bounds;
-use policy::spec::ServiceSpec;
+use model::bounds::Bounds;
+use model::service::ServiceSpec;
 use report::Calibration;
 use scaler_client::Scaler;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use command_line::terminal;
-use policy::bounds::Bounds;
-use policy::spec::ServiceSpec;
+use model::bounds::Bounds;
+use model::service::ServiceSpec;
 use report::Calibration;
 use report::calibration::{
     HostFigures, LimitedBy, OBJECTIVE_OUTSIDE_PERCENT, Point, Times, Verdict,
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn the_burst_is_that_of_the_services_rate_limit() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../services/object-store.toml");
-        let mut spec = ServiceSpec::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let mut spec = config_file::read::<ServiceSpec>(path.as_ref()).unwrap();
         assert!((burst(&spec) - 10.0).abs() < 1e-9);
         spec.application.remove("rate_limit");
         assert!(burst(&spec).abs() < 1e-9);

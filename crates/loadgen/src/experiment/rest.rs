@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use command_line::terminal;
-use policy::status::{ServiceOverrides, ServiceStatus};
+use model::status::{ServiceOverrides, ServiceStatus};
 use scaler_client::{Scaler, ScalerError};
 
 use crate::interrupt::Interrupt;

@@ -35,7 +35,7 @@ fn status(set: &Value) -> Json<Value> {
         "policy_spec": {"kind": "target_tracking", "target_percent": 80},
         "set": {"bounds": set, "policy": null}, "instances": [], "tick": null,
         "phases":
-            {"starting": 0, "ready": bounds["min"], "warm": 0, "draining": 0, "failed": 0},
+            {"starting": 0, "ready": bounds["min"], "draining": 0, "failed": 0},
     }))
 }
 

@@ -69,10 +69,7 @@ fn bad_input_is_exit_code_2_and_names_what_is_wrong() {
         (&["experiment", "rmap", "--scenarios", "."], "allowed is bad, crowd, needs, short, wrong"),
         (&with("polcy=hpa"), "`polcy=hpa`: allowed before `=` is trace, peak, service, policy, n,"),
         (&with("policy=magic"), "there is no policy `magic`: allowed is default, target_tracking,"),
-        (
-            &with("policy=./wrong.toml"),
-            "wrong.toml holds no policy: line 2: policy.in_percent is 101: use",
-        ),
+        (&with("policy=./wrong.toml"), "wrong.toml, line 2: in_percent is 101: use"),
         (&with("peak=2"), "cannot be used with"),
         (&["experiment", "trace=none.csv"], "none.csv cannot be read"),
         (&with("n=0"), "0 is not in 1..=100"),

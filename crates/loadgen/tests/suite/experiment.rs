@@ -10,7 +10,7 @@ use loadgen::{
     Ending, Experiment, ExperimentError, ExperimentReport, Interrupt, LoadedScenario, Memberships,
     Scaler,
 };
-use policy::status::Membership;
+use model::status::Membership;
 use report::figures::Assumptions;
 use report::repetitions::Repetitions;
 use serde_json::{Value, json};
@@ -222,7 +222,7 @@ fn a_service_that_does_not_rest_gets_no_load() {
 #[test]
 fn a_service_that_a_schedule_holds_rests_there() {
     let (store, scaler, folder) = (Store::start(|_| Conduct::Good), Fake::start(), folder());
-    let phases = json!({"starting": 0, "ready": 3, "warm": 0, "draining": 0, "failed": 0});
+    let phases = json!({"starting": 0, "ready": 3, "draining": 0, "failed": 0});
     {
         let mut settings = scaler.state.lock().unwrap();
         settings.ready = 3;

@@ -67,7 +67,7 @@ impl Script {
 }
 
 fn phases(ready: u32, starting: u32, draining: u32) -> Value {
-    json!({"starting": starting, "ready": ready, "warm": 0, "draining": draining, "failed": 0})
+    json!({"starting": starting, "ready": ready, "draining": draining, "failed": 0})
 }
 
 fn tick(sequence: usize, began: u64, step: &Step) -> Value {

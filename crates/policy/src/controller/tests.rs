@@ -4,18 +4,20 @@
 
 use proptest::prelude::*;
 
+use model::bounds::Bounds;
+use model::instance::Phase;
+use model::policies::PolicyKind;
+use model::policies::PolicySpec;
+
 use super::*;
-use crate::bounds::Bounds;
-use crate::fleet::{Container, Phase, Rotation};
-use crate::policies::Kind;
-use crate::spec::PolicySpec;
+use crate::fleet::{ContainerPresence, RotationState};
 use crate::testing::{seconds, slots, store};
 
 /// A host with one service, moving in steps of 100 ms.
 struct World {
     now: Timestamp,
-    containers: BTreeMap<InstanceName, (Container, Rotation)>,
-    started: Vec<(Timestamp, crate::plan::Action)>,
+    containers: BTreeMap<InstanceName, (ContainerPresence, RotationState)>,
+    started: Vec<(Timestamp, model::action::Action)>,
     controller: Controller,
     spec: ServiceSpec,
     /// Whether requests keep draining instances from being drained.
@@ -56,13 +58,13 @@ impl World {
         let done = self.finish(step.launches_fail);
         let seen = self.look(step.arrivals, done);
         let free: Vec<_> = slots(1..=13).filter(|slot| !self.holds(*slot)).collect();
-        let around = Surroundings {
+        let context = TurnContext {
             spec: &self.spec,
             free_slots: &free,
             launches_left: 4,
             launch_timeout: Duration::from_secs(10),
         };
-        let tick = self.controller.turn(&around, seen, self.now);
+        let tick = self.controller.turn(&context, seen, self.now);
         self.started = tick.plan.iter().map(|action| (self.now, action.clone())).collect();
         tick
     }
@@ -78,21 +80,21 @@ impl World {
             let failed = launches_fail && action.kind == ActionKind::Clone;
             match action.kind {
                 ActionKind::Clone if failed => {
-                    let leftover = (Container::Stopped, Rotation::Out);
+                    let leftover = (ContainerPresence::Stopped, RotationState::Out);
                     self.containers.insert(action.instance.clone(), leftover);
                 }
                 ActionKind::Stop => {
                     self.containers.remove(&action.instance);
                 }
                 ActionKind::Clone => {
-                    let ready = (Container::Running, Rotation::In { healthy: true });
+                    let ready = (ContainerPresence::Running, RotationState::In { healthy: true });
                     self.containers.insert(action.instance.clone(), ready);
                 }
                 ActionKind::Admit | ActionKind::Drain => {
                     if let Some((_, rotation)) = self.containers.get_mut(&action.instance) {
                         let admitted = action.kind == ActionKind::Admit;
-                        let healthy = Rotation::In { healthy: true };
-                        *rotation = if admitted { healthy } else { Rotation::Drain };
+                        let healthy = RotationState::In { healthy: true };
+                        *rotation = if admitted { healthy } else { RotationState::Drain };
                     }
                 }
             }
@@ -108,8 +110,8 @@ impl World {
         done
     }
 
-    fn look(&self, arrivals: Option<u64>, done: Vec<Done>) -> Seen {
-        let sample = arrivals.map(|arrivals| Sample {
+    fn look(&self, arrivals: Option<u64>, done: Vec<Done>) -> ServiceObservation {
+        let load = arrivals.map(|arrivals| LoadObservation {
             elapsed: Duration::from_millis(100),
             arrivals,
             served: arrivals,
@@ -117,19 +119,20 @@ impl World {
             queued: 0,
             in_flight: 0,
         });
-        let sighting = |(name, (container, rotation)): (&InstanceName, &(_, _))| Sighting {
-            name: name.clone(),
-            container: *container,
-            rotation: *rotation,
-            in_flight: Some(0),
-            drained: *rotation == Rotation::Drain && !self.busy,
-            outdated: false,
-            under_way: None,
-        };
-        let sightings = self.containers.iter().map(sighting).collect();
+        let observation =
+            |(name, (container, rotation)): (&InstanceName, &(_, _))| InstanceObservation {
+                name: name.clone(),
+                container: *container,
+                rotation: *rotation,
+                in_flight: Some(0),
+                drained: *rotation == RotationState::Drain && !self.busy,
+                outdated: false,
+                under_way: None,
+            };
+        let instances = self.containers.iter().map(observation).collect();
         // Each request takes a fiftieth of a second of CPU time.
         let cpu_cores = arrivals.map(|arrivals| arrivals as f64 / 5.0);
-        Seen { sample, cpu_cores, sightings: Some(sightings), done }
+        ServiceObservation { load, cpu_cores, instances: Some(instances), done }
     }
 
     fn ready(&self) -> usize {
@@ -236,7 +239,7 @@ fn another_policy_keeps_what_was_decided_until_it_decides() {
     }
     assert_eq!(world.ready(), 5);
     // Its window of a minute is not covered yet.
-    world.spec.policy = PolicySpec::from(Kind::Threshold);
+    world.spec.policy = PolicySpec::from(PolicyKind::Threshold);
     for _ in 0..50 {
         assert_eq!(world.step(&calm(0)).target(), Some(5));
     }
@@ -280,8 +283,8 @@ proptest! {
     #[test]
     fn whatever_happens_under_any_policy_the_bounds_are_kept(
         steps in prop::collection::vec(any_step(), 2..100),
-        first in prop::sample::select(Kind::ALL),
-        second in prop::sample::select(Kind::ALL),
+        first in prop::sample::select(PolicyKind::all().collect::<Vec<_>>()),
+        second in prop::sample::select(PolicyKind::all().collect::<Vec<_>>()),
     ) {
         let mut world = World::new();
         for (i, step) in steps.iter().enumerate() {

@@ -9,40 +9,19 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use model::decision::Reason;
+use model::policies::{Adapt, Measure};
 
-use super::measure::Measure;
+use super::measure;
 use super::rounding;
 use super::timer::Paced;
 use crate::advice::Advice;
-use crate::decision::Reason;
-use crate::reading::Reading;
-use crate::spec::SpecError;
-use crate::spec::figures::{self, SOME_TIME};
+use crate::input::PolicyInput;
 use crate::window::MeanWindow;
-
-/// The controller's figures.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Adapt {
-    /// What is added to the load when it exceeds the fleet.
-    pub headroom_percent: f64,
-    /// The share of a negative repair rate that is followed.
-    pub release_percent: f64,
-    /// Time from one step of the controller to the next, and how far back the load's mean looks.
-    pub interval_ms: u64,
-}
-
-impl Default for Adapt {
-    /// 10% and 25%, every 30 s.
-    fn default() -> Self {
-        Self { headroom_percent: 10.0, release_percent: 25.0, interval_ms: 30_000 }
-    }
-}
 
 /// What it remembers.
 #[derive(Debug, Clone, Default)]
-pub struct Memory {
+pub struct State {
     load: MeanWindow,
     paced: Paced,
     controller: Controller,
@@ -58,49 +37,38 @@ struct Controller {
     repair: f64,
 }
 
-impl Adapt {
-    pub(super) fn check(&self) -> Result<(), SpecError> {
-        let headroom = self.headroom_percent;
-        let allowed = "0 to 1000 (percent)";
-        figures::within("policy.headroom_percent", headroom, 0.0..=1000.0, allowed)?;
-        let release = self.release_percent;
-        figures::within("policy.release_percent", release, 0.0..=100.0, "0 to 100 (percent)")?;
-        figures::within("policy.interval_ms", self.interval_ms, 1..=figures::DAY_MS, SOME_TIME)
-    }
+pub(super) fn advise(figures: &Adapt, state: &mut State, input: &PolicyInput) -> Advice {
+    let Some(load) = measure::load(Measure::Offered, input) else { return Advice::Unknown };
+    let interval = Duration::from_millis(figures.interval_ms);
+    state.load.push(input.now, load, interval);
+    let needed = rounding::ceil(state.load.mean().unwrap_or(load));
+    let controller = &mut state.controller;
+    let step = || step(figures, controller, needed, input.current);
+    state.paced.advise(interval, input.now, step)
+}
 
-    pub(super) fn advise(&self, memory: &mut Memory, reading: &Reading) -> Advice {
-        let Some(load) = Measure::Offered.load(reading) else { return Advice::Unknown };
-        let interval = Duration::from_millis(self.interval_ms);
-        memory.load.push(reading.now, load, interval);
-        let needed = rounding::ceil(memory.load.mean().unwrap_or(load));
-        let controller = &mut memory.controller;
-        let step = || self.step(controller, needed, reading.current);
-        memory.paced.advise(interval, reading.now, step)
-    }
+/// One step of the controller.
+fn step(figures: &Adapt, state: &mut Controller, needed: u32, current: u32) -> Advice {
+    let (load, fleet) = (f64::from(needed), f64::from(current));
+    state.alive += fleet;
+    state.intervals += 1.0;
+    let mean_fleet = (state.alive / state.intervals).max(1.0);
+    let rate = fleet * (load - fleet) / mean_fleet;
+    state.repair += if rate < 0.0 { rate * figures.release_percent / 100.0 } else { rate };
 
-    /// One step of the controller.
-    fn step(&self, state: &mut Controller, needed: u32, current: u32) -> Advice {
-        let (load, fleet) = (f64::from(needed), f64::from(current));
-        state.alive += fleet;
-        state.intervals += 1.0;
-        let mean_fleet = (state.alive / state.intervals).max(1.0);
-        let rate = fleet * (load - fleet) / mean_fleet;
-        state.repair += if rate < 0.0 { rate * self.release_percent / 100.0 } else { rate };
-
-        let whole = state.repair.trunc();
-        if state.repair < 0.0 {
-            state.repair -= whole;
-            let left = rounding::ceil(fleet + whole).max(needed);
-            let reason = if needed > current { Reason::OfferedLoad } else { Reason::Released };
-            return Advice::ready(left, reason);
-        }
+    let whole = state.repair.trunc();
+    if state.repair < 0.0 {
         state.repair -= whole;
-        if needed <= current {
-            return Advice::ready(current, Reason::InBand);
-        }
-        let enough = rounding::ceil(load * (100.0 + self.headroom_percent) / 100.0 + whole);
-        Advice::ready(enough, Reason::OfferedLoad)
+        let left = rounding::ceil(fleet + whole).max(needed);
+        let reason = if needed > current { Reason::OfferedLoad } else { Reason::Released };
+        return Advice::ready(left, reason);
     }
+    state.repair -= whole;
+    if needed <= current {
+        return Advice::ready(current, Reason::InBand);
+    }
+    let enough = rounding::ceil(load * (100.0 + figures.headroom_percent) / 100.0 + whole);
+    Advice::ready(enough, Reason::OfferedLoad)
 }
 
 #[cfg(test)]
@@ -111,7 +79,7 @@ mod tests {
     fn a_rise_is_met_with_headroom_and_the_repair() {
         let mut state = Controller::default();
         // n = 5, R = 5 (10 - 5) / 5 = 5; ceil(1.1 x 10) + 5.
-        let advice = Adapt::default().step(&mut state, 10, 5);
+        let advice = step(&Adapt::default(), &mut state, 10, 5);
         assert_eq!(advice, Advice::ready(16, Reason::OfferedLoad));
     }
 
@@ -119,19 +87,19 @@ mod tests {
     fn what_is_not_used_is_given_back_a_quarter_of_the_rate_at_a_time() {
         let (adapt, mut state) = (Adapt::default(), Controller::default());
         // n = 10, R = -5 / 4 = -1.25: one goes, 0.25 is kept in mind.
-        assert_eq!(adapt.step(&mut state, 5, 10), Advice::ready(9, Reason::Released));
+        assert_eq!(step(&adapt, &mut state, 5, 10), Advice::ready(9, Reason::Released));
         assert!((state.repair + 0.25).abs() < 1e-9);
         // n = 9.5, R = 9 (5 - 9) / 9.5 / 4 = -0.947: together -1.197.
-        assert_eq!(adapt.step(&mut state, 5, 9), Advice::ready(8, Reason::Released));
+        assert_eq!(step(&adapt, &mut state, 5, 9), Advice::ready(8, Reason::Released));
         assert!((state.repair + 0.197_368).abs() < 1e-5);
     }
 
     #[test]
     fn it_never_releases_below_the_load_and_starts_from_nothing() {
         let mut state = Controller { alive: 100.0, intervals: 10.0, repair: -7.5 };
-        let advice = Adapt::default().step(&mut state, 9, 10);
+        let advice = step(&Adapt::default(), &mut state, 9, 10);
         assert_eq!(advice, Advice::ready(9, Reason::Released));
-        let advice = Adapt::default().step(&mut Controller::default(), 3, 0);
+        let advice = step(&Adapt::default(), &mut Controller::default(), 3, 0);
         assert_eq!(advice, Advice::ready(4, Reason::OfferedLoad));
     }
 }

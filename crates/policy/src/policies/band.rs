@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
-use super::measure::Measure;
+use model::decision::Reason;
+use model::policies::Measure;
+use model::time::Timestamp;
+
+use super::measure;
 use crate::advice::Advice;
-use crate::decision::Reason;
-use crate::reading::Reading;
-use crate::time::Timestamp;
+use crate::input::PolicyInput;
 use crate::window::MeanWindow;
 
 /// The bounds, and how they are watched.
@@ -29,7 +31,7 @@ pub(super) enum Past {
 
 /// What a policy with a band remembers.
 #[derive(Debug, Clone, Default)]
-pub struct Memory {
+pub struct State {
     window: MeanWindow,
     /// What is asked for until the wait is over, and since when.
     asked: Option<(u32, Timestamp)>,
@@ -41,19 +43,19 @@ impl Band {
     /// again and again, as long as the mean lies there.
     pub(super) fn advise(
         self,
-        memory: &mut Memory,
-        reading: &Reading,
+        state: &mut State,
+        input: &PolicyInput,
         change: impl Fn(Past, u32) -> u32,
     ) -> Advice {
-        let (now, current) = (reading.now, reading.current);
-        let Some(percent) = self.measure.percent(reading) else { return Advice::Unknown };
-        memory.window.push(now, percent, self.window);
-        let Some(mean) = memory.window.mean_over(self.window, now) else {
+        let (now, current) = (input.now, input.current);
+        let Some(percent) = measure::percent(self.measure, input) else { return Advice::Unknown };
+        state.window.push(now, percent, self.window);
+        let Some(mean) = state.window.mean_over(self.window, now) else {
             return Advice::ready(current, Reason::WindowFilling);
         };
         // A clock that was set back must not lengthen the wait: the change counts as made now.
-        memory.asked = memory.asked.map(|(ready, at)| (ready, at.min(now)));
-        if let Some((ready, at)) = memory.asked
+        state.asked = state.asked.map(|(ready, at)| (ready, at.min(now)));
+        if let Some((ready, at)) = state.asked
             && now.since(at) < self.wait
         {
             return Advice::ready(ready, Reason::Cooldown);
@@ -65,7 +67,7 @@ impl Band {
         } else {
             (current, Reason::InBand)
         };
-        memory.asked = (ready != current).then_some((ready, now));
+        state.asked = (ready != current).then_some((ready, now));
         Advice::ready(ready, reason)
     }
 }

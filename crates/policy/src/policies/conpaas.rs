@@ -15,39 +15,20 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use model::decision::Reason;
+use model::policies::{Conpaas, Measure};
 
 use super::holt_winters::{Gains, HoltWinters};
-use super::measure::Measure;
+use super::measure;
 use super::rounding;
 use super::timer::Paced;
 use crate::advice::Advice;
-use crate::decision::Reason;
-use crate::reading::Reading;
-use crate::spec::SpecError;
-use crate::spec::figures::{self, SOME_TIME};
+use crate::input::PolicyInput;
 use crate::window::MeanWindow;
-
-/// The predictors' figures.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Conpaas {
-    /// How many readings the predictors look at. Until there are as many, the load decides.
-    pub readings: usize,
-    /// Time from one reading to the next, and how far back the mean of the load looks.
-    pub interval_ms: u64,
-}
-
-impl Default for Conpaas {
-    /// 20 readings, every 30 s.
-    fn default() -> Self {
-        Self { readings: 20, interval_ms: 30_000 }
-    }
-}
 
 /// What it remembers.
 #[derive(Debug, Clone, Default)]
-pub struct Memory {
+pub struct State {
     load: MeanWindow,
     paced: Paced,
     predictors: Predictors,
@@ -64,36 +45,29 @@ struct Predictors {
 /// How smoothing follows level and trend, as in `prediction_models.py`.
 const SMOOTHING: Gains = Gains { level: 0.2, trend: 0.1, season: 0.0 };
 
-impl Conpaas {
-    pub(super) fn check(&self) -> Result<(), SpecError> {
-        figures::within("policy.readings", self.readings, 3..=10_000, "3 to 10000")?;
-        figures::within("policy.interval_ms", self.interval_ms, 1..=figures::DAY_MS, SOME_TIME)
-    }
+pub(super) fn advise(figures: &Conpaas, state: &mut State, input: &PolicyInput) -> Advice {
+    let Some(load) = measure::load(Measure::Offered, input) else { return Advice::Unknown };
+    let interval = Duration::from_millis(figures.interval_ms);
+    state.load.push(input.now, load, interval);
+    let load = state.load.mean().unwrap_or(load);
+    let predictors = &mut state.predictors;
+    state.paced.advise(interval, input.now, || step(figures, predictors, load))
+}
 
-    pub(super) fn advise(&self, memory: &mut Memory, reading: &Reading) -> Advice {
-        let Some(load) = Measure::Offered.load(reading) else { return Advice::Unknown };
-        let interval = Duration::from_millis(self.interval_ms);
-        memory.load.push(reading.now, load, interval);
-        let load = memory.load.mean().unwrap_or(load);
-        let predictors = &mut memory.predictors;
-        memory.paced.advise(interval, reading.now, || self.step(predictors, load))
+fn step(figures: &Conpaas, predictors: &mut Predictors, load: f64) -> Advice {
+    let best = predictors.forecasts.map(|forecasts| nearest(forecasts, load));
+    predictors.loads.push_back(load);
+    while predictors.loads.len() > figures.readings {
+        predictors.loads.pop_front();
     }
-
-    fn step(&self, predictors: &mut Predictors, load: f64) -> Advice {
-        let best = predictors.forecasts.map(|forecasts| nearest(forecasts, load));
-        predictors.loads.push_back(load);
-        while predictors.loads.len() > self.readings {
-            predictors.loads.pop_front();
-        }
-        if predictors.loads.len() < self.readings {
-            return Advice::ready(rounding::ceil(load), Reason::OfferedLoad);
-        }
-        let loads = &predictors.loads;
-        let forecasts = [line(loads), autoregression(loads), smoothing(loads)];
-        predictors.forecasts = Some(forecasts);
-        let believed = forecasts[best.unwrap_or(0)];
-        Advice::ready(rounding::ceil(believed), Reason::Forecast)
+    if predictors.loads.len() < figures.readings {
+        return Advice::ready(rounding::ceil(load), Reason::OfferedLoad);
     }
+    let loads = &predictors.loads;
+    let forecasts = [line(loads), autoregression(loads), smoothing(loads)];
+    predictors.forecasts = Some(forecasts);
+    let believed = forecasts[best.unwrap_or(0)];
+    Advice::ready(rounding::ceil(believed), Reason::Forecast)
 }
 
 /// Which forecast came nearest; the first of equal ones.
@@ -169,10 +143,10 @@ mod tests {
     fn until_there_are_enough_readings_the_load_decides() {
         let (policy, mut predictors) = (Conpaas::default(), Predictors::default());
         for _ in 0..19 {
-            let advice = policy.step(&mut predictors, 2.5);
+            let advice = step(&policy, &mut predictors, 2.5);
             assert_eq!(advice, Advice::ready(3, Reason::OfferedLoad));
         }
-        assert_eq!(policy.step(&mut predictors, 2.5), Advice::ready(3, Reason::Forecast));
+        assert_eq!(step(&policy, &mut predictors, 2.5), Advice::ready(3, Reason::Forecast));
     }
 
     #[test]
@@ -180,11 +154,11 @@ mod tests {
         let policy = Conpaas { readings: 4, ..Conpaas::default() };
         let mut predictors = Predictors::default();
         for load in [3.0, 1.0, 3.0, 1.0] {
-            let _ = policy.step(&mut predictors, load);
+            let _ = step(&policy, &mut predictors, load);
         }
         // Autoregression said 2.75, the line 1, smoothing 2.24: seen was 3.
         assert_eq!(nearest(predictors.forecasts.unwrap(), 3.0), 1);
-        let advice = policy.step(&mut predictors, 3.0);
+        let advice = step(&policy, &mut predictors, 3.0);
         // Now of 1, 3, 1, 3: mean 2, factor -3 / 4, last deviation 1: 1.25.
         assert_eq!(advice, Advice::ready(2, Reason::Forecast));
     }

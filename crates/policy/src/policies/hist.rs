@@ -11,50 +11,19 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use model::decision::Reason;
+use model::policies::{Hist, Measure};
 
-use super::measure::Measure;
+use super::measure;
 use super::rounding;
 use super::timer::Paced;
 use crate::advice::Advice;
-use crate::decision::Reason;
-use crate::reading::Reading;
-use crate::spec::SpecError;
-use crate::spec::figures::{self, SOME_TIME};
+use crate::input::PolicyInput;
 use crate::window::MeanWindow;
-
-/// The predictor's figures.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Hist {
-    /// Which percentile of an hour's history is provided for.
-    pub percentile: u32,
-    /// How many entries of each hour are kept.
-    pub entries_per_hour: usize,
-    /// Over how many intervals the under-estimates are averaged.
-    pub errors: usize,
-    /// What is added to the load where it exceeds the prediction.
-    pub headroom_percent: f64,
-    /// Time from one entry to the next, and how far back the mean of the load looks.
-    pub interval_ms: u64,
-}
-
-impl Default for Hist {
-    /// The 90th percentile of 730 entries, 5 errors, 5%, every 30 s.
-    fn default() -> Self {
-        Self {
-            percentile: 90,
-            entries_per_hour: 730,
-            errors: 5,
-            headroom_percent: 5.0,
-            interval_ms: 30_000,
-        }
-    }
-}
 
 /// What it remembers: 35 KB at the default figures, once each hour is full.
 #[derive(Debug, Clone, Default)]
-pub struct Memory {
+pub struct State {
     load: MeanWindow,
     paced: Paced,
     history: History,
@@ -72,51 +41,38 @@ struct History {
 
 const HOUR_MS: u64 = 3_600_000;
 
-impl Hist {
-    pub(super) fn check(&self) -> Result<(), SpecError> {
-        figures::within("policy.percentile", self.percentile, 1..=100, "1 to 100")?;
-        let entries = self.entries_per_hour;
-        figures::within("policy.entries_per_hour", entries, 1..=100_000, "1 to 100000")?;
-        figures::within("policy.errors", self.errors, 1..=1000, "1 to 1000")?;
-        let headroom = self.headroom_percent;
-        let allowed = "0 to 1000 (percent)";
-        figures::within("policy.headroom_percent", headroom, 0.0..=1000.0, allowed)?;
-        figures::within("policy.interval_ms", self.interval_ms, 1..=figures::DAY_MS, SOME_TIME)
-    }
+pub(super) fn advise(figures: &Hist, state: &mut State, input: &PolicyInput) -> Advice {
+    let Some(load) = measure::load(Measure::Offered, input) else { return Advice::Unknown };
+    let interval = Duration::from_millis(figures.interval_ms);
+    state.load.push(input.now, load, interval);
+    let load = state.load.mean().unwrap_or(load);
+    let hour = usize::try_from(input.now.as_millis() / HOUR_MS % 24).unwrap_or(0);
+    let history = &mut state.history;
+    state.paced.advise(interval, input.now, || step(figures, history, load, hour))
+}
 
-    pub(super) fn advise(&self, memory: &mut Memory, reading: &Reading) -> Advice {
-        let Some(load) = Measure::Offered.load(reading) else { return Advice::Unknown };
-        let interval = Duration::from_millis(self.interval_ms);
-        memory.load.push(reading.now, load, interval);
-        let load = memory.load.mean().unwrap_or(load);
-        let hour = usize::try_from(reading.now.as_millis() / HOUR_MS % 24).unwrap_or(0);
-        let history = &mut memory.history;
-        memory.paced.advise(interval, reading.now, || self.step(history, load, hour))
-    }
-
-    /// Judges the last prediction, makes the next one, and takes the load into the history.
-    fn step(&self, history: &mut History, load: f64, hour: usize) -> Advice {
-        let needed = rounding::ceil(load);
-        if let Some(predicted) = history.predicted {
-            history.errors.push_back(needed.saturating_sub(predicted));
-            while history.errors.len() > self.errors {
-                history.errors.pop_front();
-            }
+/// Judges the last prediction, makes the next one, and takes the load into the history.
+fn step(figures: &Hist, history: &mut History, load: f64, hour: usize) -> Advice {
+    let needed = rounding::ceil(load);
+    if let Some(predicted) = history.predicted {
+        history.errors.push_back(needed.saturating_sub(predicted));
+        while history.errors.len() > figures.errors {
+            history.errors.pop_front();
         }
-        let percentile = percentile(&history.hours[hour], self.percentile);
-        history.predicted = percentile.map(|known| known.saturating_add(mean(&history.errors)));
+    }
+    let percentile = percentile(&history.hours[hour], figures.percentile);
+    history.predicted = percentile.map(|known| known.saturating_add(mean(&history.errors)));
 
-        let entries = &mut history.hours[hour];
-        entries.push_back(u16::try_from(needed).unwrap_or(u16::MAX));
-        while entries.len() > self.entries_per_hour {
-            entries.pop_front();
-        }
-        match history.predicted {
-            Some(predicted) if predicted >= needed => Advice::ready(predicted, Reason::History),
-            _ => {
-                let enough = rounding::ceil(load * (100.0 + self.headroom_percent) / 100.0);
-                Advice::ready(enough, Reason::OfferedLoad)
-            }
+    let entries = &mut history.hours[hour];
+    entries.push_back(u16::try_from(needed).unwrap_or(u16::MAX));
+    while entries.len() > figures.entries_per_hour {
+        entries.pop_front();
+    }
+    match history.predicted {
+        Some(predicted) if predicted >= needed => Advice::ready(predicted, Reason::History),
+        _ => {
+            let enough = rounding::ceil(load * (100.0 + figures.headroom_percent) / 100.0);
+            Advice::ready(enough, Reason::OfferedLoad)
         }
     }
 }
@@ -143,14 +99,14 @@ mod tests {
     #[test]
     fn the_first_day_is_met_as_it_comes_the_second_as_it_was() {
         let (hist, mut history) = (Hist::default(), History::default());
-        assert_eq!(hist.step(&mut history, 3.5, 9), Advice::ready(4, Reason::OfferedLoad));
+        assert_eq!(step(&hist, &mut history, 3.5, 9), Advice::ready(4, Reason::OfferedLoad));
         for load in [7.0, 2.0, 2.0, 2.0] {
-            let _ = hist.step(&mut history, load, 9);
+            let _ = step(&hist, &mut history, load, 9);
         }
         history.errors.clear();
         // Of 4, 7, 2, 2, 2 the 90th percentile is the 7.
-        assert_eq!(hist.step(&mut history, 2.0, 9), Advice::ready(7, Reason::History));
-        let other = hist.step(&mut history, 2.0, 10);
+        assert_eq!(step(&hist, &mut history, 2.0, 9), Advice::ready(7, Reason::History));
+        let other = step(&hist, &mut history, 2.0, 10);
         assert_eq!(other, Advice::ready(3, Reason::OfferedLoad), "an hour without a history");
     }
 
@@ -158,11 +114,11 @@ mod tests {
     fn what_was_not_foreseen_is_met_at_once_and_remembered_as_an_error() {
         let (hist, mut history) = (Hist::default(), History::default());
         for _ in 0..100 {
-            let _ = hist.step(&mut history, 2.0, 9);
+            let _ = step(&hist, &mut history, 2.0, 9);
         }
         // 12 were needed, 2 predicted: the error of 10 is a mean of 2 over 5 intervals.
-        assert_eq!(hist.step(&mut history, 12.0, 9), Advice::ready(13, Reason::OfferedLoad));
-        assert_eq!(hist.step(&mut history, 4.0, 9), Advice::ready(4, Reason::History));
+        assert_eq!(step(&hist, &mut history, 12.0, 9), Advice::ready(13, Reason::OfferedLoad));
+        assert_eq!(step(&hist, &mut history, 4.0, 9), Advice::ready(4, Reason::History));
         assert_eq!(mean(&history.errors), 2);
     }
 
@@ -171,7 +127,7 @@ mod tests {
         let hist = Hist { entries_per_hour: 3, errors: 2, ..Hist::default() };
         let mut history = History::default();
         for load in 0..10_u32 {
-            let _ = hist.step(&mut history, f64::from(load), 0);
+            let _ = step(&hist, &mut history, f64::from(load), 0);
         }
         assert_eq!(history.hours[0], [7, 8, 9]);
         assert_eq!(history.errors.len(), 2);

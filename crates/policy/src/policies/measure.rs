@@ -1,60 +1,43 @@
 //! What a policy measures, as a share of what instances have.
 
-use serde::{Deserialize, Serialize};
+use model::policies::Measure;
 
-use crate::reading::{Reading, known};
+use crate::input::{PolicyInput, known};
 
-/// A figure of the service, measured against what one instance is given or can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// CPU time, against `instance.cpus`.
-    Cpu,
-    /// Requests per second that are offered, against `capacity.requests_per_second`.
-    Offered,
-    /// Requests per second that are answered, against `capacity.requests_per_second`. It never
-    /// says how much more is wanted.
-    Served,
-    /// Requests in flight and waiting, against `capacity.concurrency`.
-    InFlight,
+/// The load in instances: 2.5 fills two and a half of them. Nothing where it is not known.
+pub(crate) fn load(measure: Measure, input: &PolicyInput) -> Option<f64> {
+    let (total, per_instance) = match measure {
+        Measure::Cpu => (input.cpu_cores, input.cpus),
+        Measure::Offered => (input.offered_rps(), input.capacity.requests_per_second),
+        Measure::Served => (input.served_rps, input.capacity.requests_per_second),
+        Measure::InFlight => (input.in_system(), f64::from(input.capacity.concurrency)),
+    };
+    known(total.map(|total| total / per_instance))
 }
 
-impl Measure {
-    /// The load in instances: 2.5 fills two and a half of them. Nothing where it is not known.
-    pub fn load(self, reading: &Reading) -> Option<f64> {
-        let (total, per_instance) = match self {
-            Self::Cpu => (reading.cpu_cores, reading.cpus),
-            Self::Offered => (reading.offered_rps(), reading.capacity.requests_per_second),
-            Self::Served => (reading.served_rps, reading.capacity.requests_per_second),
-            Self::InFlight => (reading.backlog(), f64::from(reading.capacity.concurrency)),
-        };
-        known(total.map(|total| total / per_instance))
-    }
-
-    /// How full the ready instances are, in percent. Nothing where that is not known, or where no
-    /// instance is ready.
-    pub fn percent(self, reading: &Reading) -> Option<f64> {
-        let load = self.load(reading)?;
-        known(Some(100.0 * load / f64::from(reading.ready)))
-    }
+/// How full the ready instances are, in percent. Nothing where that is not known, or where no
+/// instance is ready.
+pub(crate) fn percent(measure: Measure, input: &PolicyInput) -> Option<f64> {
+    let load = load(measure, input)?;
+    known(Some(100.0 * load / f64::from(input.ready)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::reading;
+    use crate::testing::input;
 
     #[test]
     fn each_figure_is_measured_against_what_an_instance_has() {
-        let reading = Reading {
+        let input = PolicyInput {
             cpu_cores: Some(1.0),
             served_rps: Some(100.0),
             in_flight: Some(12),
             queued: Some(4),
             ready: 4,
-            ..reading()
+            ..input()
         };
-        let percent = |measure: Measure| measure.percent(&reading);
+        let percent = |measure: Measure| super::percent(measure, &input);
         assert_eq!(percent(Measure::Cpu), Some(25.0));
         assert_eq!(percent(Measure::Served), Some(50.0));
         assert_eq!(percent(Measure::InFlight), Some(50.0));
@@ -62,11 +45,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_known_is_not_zero() {
-        let idle = Reading { ready: 0, cpu_cores: Some(0.0), ..reading() };
-        assert_eq!(Measure::Cpu.percent(&idle), None);
-        let absurd = Reading { cpu_cores: Some(f64::NAN), served_rps: Some(-1.0), ..reading() };
-        assert_eq!(Measure::Cpu.load(&absurd), None);
-        assert_eq!(Measure::Served.load(&absurd), None);
-        assert_eq!(Measure::InFlight.load(&Reading { queued: None, ..reading() }), None);
+        let idle = PolicyInput { ready: 0, cpu_cores: Some(0.0), ..input() };
+        assert_eq!(percent(Measure::Cpu, &idle), None);
+        let absurd = PolicyInput { cpu_cores: Some(f64::NAN), served_rps: Some(-1.0), ..input() };
+        assert_eq!(load(Measure::Cpu, &absurd), None);
+        assert_eq!(load(Measure::Served, &absurd), None);
+        assert_eq!(load(Measure::InFlight, &PolicyInput { queued: None, ..input() }), None);
     }
 }

@@ -11,93 +11,54 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use model::decision::Reason;
+use model::policies::{Measure, Reg};
 
-use super::measure::Measure;
+use super::measure;
 use super::rounding;
 use super::timer::Paced;
 use crate::advice::Advice;
-use crate::decision::Reason;
-use crate::reading::Reading;
-use crate::spec::SpecError;
-use crate::spec::figures::{self, SOME_TIME};
+use crate::input::PolicyInput;
 use crate::window::MeanWindow;
-
-/// The figures of both parts.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Reg {
-    /// How many readings the regression looks at.
-    pub readings: usize,
-    /// What is added to the load on the way out.
-    pub headroom_out_percent: f64,
-    /// What is added to the regression's result on the way in.
-    pub headroom_in_percent: f64,
-    /// Time from one reading to the next, and how far back the mean of the load looks.
-    pub interval_ms: u64,
-}
-
-impl Default for Reg {
-    /// 60 readings, 5% and 20%, every 30 s.
-    fn default() -> Self {
-        Self {
-            readings: 60,
-            headroom_out_percent: 5.0,
-            headroom_in_percent: 20.0,
-            interval_ms: 30_000,
-        }
-    }
-}
 
 /// What it remembers.
 #[derive(Debug, Clone, Default)]
-pub struct Memory {
+pub struct State {
     load: MeanWindow,
     paced: Paced,
     /// Instances needed, newest last.
     needs: VecDeque<f64>,
 }
 
-impl Reg {
-    pub(super) fn check(&self) -> Result<(), SpecError> {
-        figures::within("policy.readings", self.readings, 3..=10_000, "3 to 10000")?;
-        let allowed = "0 to 1000 (percent)";
-        let (out, inward) = (self.headroom_out_percent, self.headroom_in_percent);
-        figures::within("policy.headroom_out_percent", out, 0.0..=1000.0, allowed)?;
-        figures::within("policy.headroom_in_percent", inward, 0.0..=1000.0, allowed)?;
-        figures::within("policy.interval_ms", self.interval_ms, 1..=figures::DAY_MS, SOME_TIME)
-    }
+pub(super) fn advise(figures: &Reg, state: &mut State, input: &PolicyInput) -> Advice {
+    let Some(load) = measure::load(Measure::Offered, input) else { return Advice::Unknown };
+    let interval = Duration::from_millis(figures.interval_ms);
+    state.load.push(input.now, load, interval);
+    let load = state.load.mean().unwrap_or(load);
+    let needs = &mut state.needs;
+    let step = || step(figures, needs, load, input.current);
+    state.paced.advise(interval, input.now, step)
+}
 
-    pub(super) fn advise(&self, memory: &mut Memory, reading: &Reading) -> Advice {
-        let Some(load) = Measure::Offered.load(reading) else { return Advice::Unknown };
-        let interval = Duration::from_millis(self.interval_ms);
-        memory.load.push(reading.now, load, interval);
-        let load = memory.load.mean().unwrap_or(load);
-        let needs = &mut memory.needs;
-        let step = || self.step(needs, load, reading.current);
-        memory.paced.advise(interval, reading.now, step)
+fn step(figures: &Reg, needs: &mut VecDeque<f64>, load: f64, current: u32) -> Advice {
+    let needed = rounding::ceil(load);
+    needs.push_back(f64::from(needed));
+    while needs.len() > figures.readings {
+        needs.pop_front();
     }
-
-    fn step(&self, needs: &mut VecDeque<f64>, load: f64, current: u32) -> Advice {
-        let needed = rounding::ceil(load);
-        needs.push_back(f64::from(needed));
-        while needs.len() > self.readings {
-            needs.pop_front();
-        }
-        if needed > current {
-            let enough = rounding::ceil(load * (100.0 + self.headroom_out_percent) / 100.0);
-            return Advice::ready(enough, Reason::OfferedLoad);
-        }
-        let next = if needed < current { next_of_parabola(needs) } else { None };
-        let foreseen = next.map_or(0, rounding::ceil);
-        if foreseen == 0 {
-            // Too few readings, or a parabola that falls below zero: it says nothing usable.
-            return Advice::ready(current, Reason::InBand);
-        }
-        let share = (100.0 + self.headroom_in_percent) / 100.0;
-        let enough = rounding::ceil(f64::from(foreseen) * share).min(current);
-        Advice::ready(enough, Reason::Forecast)
+    if needed > current {
+        let enough = rounding::ceil(load * (100.0 + figures.headroom_out_percent) / 100.0);
+        return Advice::ready(enough, Reason::OfferedLoad);
     }
+    let next = if needed < current { next_of_parabola(needs) } else { None };
+    let foreseen = next.map_or(0, rounding::ceil);
+    if foreseen == 0 {
+        // Too few readings, or a parabola that falls below zero: it says nothing usable.
+        return Advice::ready(current, Reason::InBand);
+    }
+    let share = (100.0 + figures.headroom_in_percent) / 100.0;
+    let enough = rounding::ceil(f64::from(foreseen) * share).min(current);
+    Advice::ready(enough, Reason::Forecast)
 }
 
 /// The next value of the parabola that fits equidistant values best by least squares; nothing for
@@ -147,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_load_above_the_fleet_is_met_at_once() {
-        let advice = Reg::default().step(&mut VecDeque::new(), 9.8, 5);
+        let advice = step(&Reg::default(), &mut VecDeque::new(), 9.8, 5);
         assert_eq!(advice, Advice::ready(11, Reason::OfferedLoad), "ceil(9.8 x 1.05)");
     }
 
@@ -155,16 +116,16 @@ mod tests {
     fn below_it_the_parabola_decides_with_headroom_and_never_asks_for_more() {
         let mut needs: VecDeque<f64> = [10.0, 9.0, 8.0, 7.0].into();
         // The next of 10, 9, 8, 7, 6 is 5, and a fifth more 6.
-        let advice = Reg::default().step(&mut needs, 6.0, 10);
+        let advice = step(&Reg::default(), &mut needs, 6.0, 10);
         assert_eq!(advice, Advice::ready(6, Reason::Forecast));
         let mut rising: VecDeque<f64> = [2.0, 3.0, 4.0, 5.0].into();
-        let advice = Reg::default().step(&mut rising, 6.0, 7);
+        let advice = step(&Reg::default(), &mut rising, 6.0, 7);
         assert_eq!(advice, Advice::ready(7, Reason::Forecast));
     }
 
     #[test]
     fn too_few_readings_change_nothing() {
-        let advice = Reg::default().step(&mut VecDeque::new(), 1.0, 5);
+        let advice = step(&Reg::default(), &mut VecDeque::new(), 1.0, 5);
         assert_eq!(advice, Advice::ready(5, Reason::InBand));
     }
 }

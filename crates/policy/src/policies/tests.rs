@@ -2,14 +2,18 @@
 
 use proptest::prelude::*;
 
-use super::schedule::{Entry, Schedule};
+use model::bounds::Bounds;
+use model::decision::Decision;
+use model::policies::PolicySpec;
+use model::time::Timestamp;
+
+use model::policies::{PolicyKind, Schedule, ScheduleEntry};
+
 use super::*;
-use crate::bounds::Bounds;
-use crate::decision::{self, Decision, decide};
+use crate::decide::DecisionState;
+use crate::decide::decide;
 use crate::load::OfferedLoad;
-use crate::spec::PolicySpec;
-use crate::testing::{reading, seconds, store};
-use crate::time::Timestamp;
+use crate::testing::{input, seconds, store};
 
 /// Every policy with its default figures, and with figures that let it act at each turn.
 fn every_policy() -> Vec<Policy> {
@@ -29,10 +33,15 @@ fn every_policy() -> Vec<Policy> {
         {"kind": "conpaas", "interval_ms": 100, "readings": 4}
     ]"#;
     let quick: Vec<Policy> = serde_json::from_str(quick).unwrap();
-    let entry =
-        Entry { days: vec![], from: "00:00".to_owned(), to: "24:00".to_owned(), min: 0, max: 700 };
+    let entry = ScheduleEntry {
+        days: vec![],
+        from: "00:00".to_owned(),
+        to: "24:00".to_owned(),
+        min: 0,
+        max: 700,
+    };
     let schedule = Schedule { time_zone: "Asia/Kathmandu".to_owned(), entries: vec![entry] };
-    let all = Kind::ALL.iter().map(|kind| kind.defaults()).chain(quick);
+    let all = Policy::all().chain(quick);
     all.chain([Policy::Schedule(schedule)]).collect()
 }
 
@@ -46,8 +55,8 @@ fn figure() -> impl Strategy<Value = f64> {
 }
 
 fn load() -> impl Strategy<Value = Option<OfferedLoad>> {
-    let load = (figure(), figure(), figure()).prop_map(|(mean_rps, burst_rps, backlog_rps)| {
-        OfferedLoad { mean_rps, burst_rps, backlog_rps }
+    let load = (figure(), figure(), figure()).prop_map(|(mean_rps, burst_rps, queue_rps)| {
+        OfferedLoad { mean_rps, burst_rps, queue_rps }
     });
     prop::option::weighted(0.9, load)
 }
@@ -57,14 +66,15 @@ fn count() -> impl Strategy<Value = Option<u32>> {
 }
 
 /// Anything that could be read, at a moment that moves on by the first number of milliseconds.
-fn any_reading() -> impl Strategy<Value = (i64, Reading)> {
+fn any_input() -> impl Strategy<Value = (i64, PolicyInput)> {
     let step = prop_oneof![8 => 0_i64..400, 1 => -5000_i64..100_000];
     let optional = || prop::option::weighted(0.9, figure());
     let counts = (count(), count(), 0_u32..20, 0_u32..4);
     (step, load(), optional(), optional(), counts).prop_map(
         |(step, offered, served_rps, cpu_cores, (in_flight, queued, ready, starting))| {
-            let known = Reading { offered, served_rps, cpu_cores, in_flight, queued, ..reading() };
-            (step, Reading { ready, starting, ..known })
+            let known =
+                PolicyInput { offered, served_rps, cpu_cores, in_flight, queued, ..input() };
+            (step, PolicyInput { ready, starting, ..known })
         },
     )
 }
@@ -72,27 +82,27 @@ fn any_reading() -> impl Strategy<Value = (i64, Reading)> {
 #[test]
 fn every_policy_is_tried() {
     let tried = every_policy();
-    for kind in Kind::ALL {
-        assert!(tried.iter().filter(|policy| policy.kind() == *kind).count() >= 1, "{kind}");
+    for kind in PolicyKind::all() {
+        assert!(tried.iter().filter(|policy| policy.kind() == kind).count() >= 1, "{kind}");
     }
     assert!(tried.iter().all(|policy| policy.check().is_ok()));
 }
 
 #[test]
 fn who_knows_nothing_asks_for_nothing() {
-    let nothing = Reading {
+    let nothing = PolicyInput {
         offered: None,
         served_rps: None,
         in_flight: None,
         queued: None,
         cpu_cores: None,
-        ..reading()
+        ..input()
     };
     for policy in every_policy() {
-        let mut memory = policy.memory();
-        let _ = policy.advise(&mut memory, &reading());
-        let advice = policy.advise(&mut memory, &nothing);
-        let is_schedule = policy.kind() == Kind::Schedule;
+        let mut state = PolicyState::of(&policy);
+        let _ = advise(&policy, &mut state, &input());
+        let advice = advise(&policy, &mut state, &nothing);
+        let is_schedule = policy.kind() == PolicyKind::Schedule;
         let asks = matches!(advice, Advice::Ready { .. });
         assert!(!asks && (is_schedule || !matches!(advice, Advice::Within { .. })), "{policy:?}");
     }
@@ -100,13 +110,13 @@ fn who_knows_nothing_asks_for_nothing() {
 
 #[test]
 fn memory_of_another_policy_is_replaced() {
-    let mut memory = Kind::Hist.defaults().memory();
-    let _ = Kind::Hpa.defaults().advise(&mut memory, &reading());
-    assert!(matches!(memory, Memory::Hpa(_)));
+    let mut state = PolicyState::of(&PolicyKind::Hist.defaults());
+    let _ = advise(&PolicyKind::Hpa.defaults(), &mut state, &input());
+    assert!(matches!(state, PolicyState::Hpa(_)));
 }
 
 /// The lines of a policy's section in the operations' page.
-fn documented(kind: Kind) -> Vec<&'static str> {
+fn documented(kind: PolicyKind) -> Vec<&'static str> {
     let page = include_str!("../../../../docs/operations/policies.md");
     let head = format!("## {kind}");
     let of_section = page.lines().skip_while(|line| line.trim_start_matches('#') != &head[2..]);
@@ -115,8 +125,8 @@ fn documented(kind: Kind) -> Vec<&'static str> {
 
 #[test]
 fn every_figure_is_documented_with_its_default() {
-    for kind in Kind::ALL {
-        let lines = documented(*kind);
+    for kind in PolicyKind::all() {
+        let lines = documented(kind);
         let figures = serde_json::to_value(kind.defaults()).unwrap();
         for (key, default) in figures.as_object().unwrap() {
             if key == "kind" {
@@ -142,25 +152,25 @@ proptest! {
 
     #[test]
     fn whatever_is_read_the_decision_lies_within_the_bounds(
-        readings in prop::collection::vec(any_reading(), 1..60), min in 0_u32..5, more in 1_u32..20
+        readings in prop::collection::vec(any_input(), 1..60), min in 0_u32..5, more in 1_u32..20
     ) {
         let bounds = Bounds::new(min, min + more).unwrap();
         for policy in every_policy() {
             let mut spec = store();
             spec.policy = PolicySpec::new(vec![policy.clone()]).unwrap();
-            let (mut memory, mut current) = (decision::Memory::default(), 0);
+            let (mut state, mut current) = (DecisionState::default(), 0);
             let mut now = seconds(1000).as_millis();
-            for (step, reading) in &readings {
+            for (step, input) in &readings {
                 now = now.saturating_add_signed(*step);
-                let reading =
-                    Reading { now: Timestamp::from_millis(now), current, bounds, ..*reading };
-                match decide(&spec, &mut memory, &reading) {
+                let input =
+                    PolicyInput { now: Timestamp::from_millis(now), current, bounds, ..*input };
+                match decide(&spec, &mut state, &input) {
                     Decision::Target { ready, reasons } => {
                         let inside = (bounds.min()..=bounds.max()).contains(&ready);
                         prop_assert!(inside && !reasons.is_empty(), "{ready} by {policy:?}");
                         current = ready;
                     }
-                    Decision::Hold { .. } => prop_assert_eq!(reading.offered, None),
+                    Decision::Hold { .. } => prop_assert_eq!(input.offered, None),
                 }
             }
         }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use model::time::Timestamp;
+
 use crate::advice::Advice;
-use crate::time::Timestamp;
 
 /// Says when the next interval has come.
 #[derive(Debug, Clone, Copy, Default)]

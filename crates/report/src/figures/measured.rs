@@ -178,7 +178,7 @@ fn elasticity(run: &Run, assumptions: &Assumptions) -> Vec<Figure> {
 /// The lives of a run's instances, over the time that its instance-seconds are over.
 fn lives(run: &Run) -> Option<Vec<Life>> {
     let first = run.fleet().first().copied()?;
-    let before = first.ready + first.warm + first.starting + first.draining;
+    let before = first.ready + first.starting + first.draining;
     let end_s = run.summary.instances.over_s.unwrap_or_else(|| run.end_s());
     Some(cost::lives(&run.ticks, run.summary.started_at_ms, before, end_s))
         .filter(|_| run.summary.instances.seconds.is_some())

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use policy::decision::{Decision, Reason};
-use policy::plan::{ActionKind, Blocked};
-use policy::tick::Tick;
+use model::action::{ActionKind, Blocked};
+use model::decision::{Decision, Reason};
+use model::tick::Tick;
 use serde::Serialize;
 
 use crate::page::numbers::number;
@@ -180,7 +180,7 @@ fn meaning(code: &str) -> &'static str {
     match code {
         "OfferedLoad" => "the mean rate of arrivals asks for it",
         "Burst" => "arrivals of the last tenths of a second ask for more than their mean does",
-        "Backlog" => "requests that wait ask for more than the arrivals do",
+        "Queue" => "requests that wait ask for more than the arrivals do",
         "Patience" => "the need has fallen, but not for long enough yet",
         "Cooldown" => "the last change is too recent for the next one",
         "StepLimit" => "the change is cut to the largest one allowed at once",
@@ -262,8 +262,8 @@ mod tests {
 
     #[test]
     fn every_code_of_today_has_a_meaning() {
-        use Reason::{AtMax, AtMin, Backlog, Burst, NoData, OfferedLoad, Patience};
-        for reason in [AtMax, AtMin, Backlog, Burst, NoData, OfferedLoad, Patience] {
+        use Reason::{AtMax, AtMin, Burst, NoData, OfferedLoad, Patience, Queue};
+        for reason in [AtMax, AtMin, Queue, Burst, NoData, OfferedLoad, Patience] {
             assert!(!meaning(&format!("{reason:?}")).is_empty(), "{reason:?}");
         }
     }

@@ -3,16 +3,16 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
-use policy::status::ServiceOverrides;
+use model::status::ServiceOverrides;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use policy::bounds::Bounds;
+use model::bounds::Bounds;
 
 use super::*;
 
 async fn ask(rig: &Rig, method: &str, path: &str, body: &'static str) -> (StatusCode, String) {
-    let routes = crate::api::routes(Arc::clone(&rig.board), Arc::clone(&rig.services));
+    let routes = crate::api::routes(Arc::clone(&rig.shared), Arc::clone(&rig.services));
     let request = Request::builder().method(method).uri(path);
     let request = request.header("content-type", "application/json");
     let response = routes.oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
@@ -27,10 +27,10 @@ async fn services_ticks_and_bounds_can_be_asked_for_and_bounds_be_set_and_cleare
     rig.ticks(6, 1).await;
     let path = "/v1/services/object-store";
     let (_, all) = ask(&rig, "GET", "/v1/services", "").await;
-    let all: policy::status::HostStatus = serde_json::from_str(&all).unwrap();
+    let all: model::status::HostStatus = serde_json::from_str(&all).unwrap();
     assert_eq!(all.services, [rig.status()]);
     let (_, page) = ask(&rig, "GET", "/v1/ticks?since=0&limit=2", "").await;
-    let page: policy::status::TickPage = serde_json::from_str(&page).unwrap();
+    let page: model::status::TickPage = serde_json::from_str(&page).unwrap();
     assert_eq!((page.ticks.len(), page.next), (2, 2));
     let bounds = format!("{path}/bounds");
     let (status, text) = ask(&rig, "PUT", &bounds, r#"{"min":2,"max":4}"#).await;
@@ -96,7 +96,7 @@ async fn what_cannot_be_kept_is_not_taken() {
         assert!(text.contains("not_written") && text.contains("check the disk"), "{text}");
     }
     assert_eq!(rig.status().set, ServiceOverrides::default());
-    assert_eq!(rig.board.membership().set, None);
+    assert_eq!(rig.shared.membership().set, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,7 +109,7 @@ async fn bad_requests_are_refused_with_a_reason_and_change_nothing() {
         ("GET", "/v1/services/nothing", "", 404, "no_such_service"),
         ("PUT", bounds, r#"{"min":5,"max":4}"#, 422, "lower one or raise the other"),
         ("PUT", bounds, r#"{"min":1}"#, 422, "missing field `max`"),
-        ("PUT", bounds, r#"{"min":1,"max":800}"#, 422, "use 750 or less"),
+        ("PUT", bounds, r#"{"min":1,"max":800}"#, 422, "bounds.max is 800: use 1 to 750"),
         ("PUT", bounds, "{", 400, "bad_body"),
         ("PUT", "/v1/services/nothing/policy", r#"{"kind":"hpa"}"#, 404, "no_such_service"),
         ("DELETE", "/v1/services/nothing/policy", "", 404, "no_such_service"),
@@ -138,5 +138,5 @@ async fn bad_requests_are_refused_with_a_reason_and_change_nothing() {
         assert!(text.contains(told), "{method} {path}: {text}");
     }
     assert_eq!(rig.status().set, ServiceOverrides::default());
-    assert_eq!(rig.board.membership().set, None);
+    assert_eq!(rig.shared.membership().set, None);
 }

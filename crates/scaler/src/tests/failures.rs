@@ -2,9 +2,9 @@
 
 use host::fake::Fault;
 use host::haproxy::{LoadBalancer, ServerStatus, Stats, StatsError};
-use policy::decision::{Decision, Reason};
-use policy::names::InstanceName;
-use policy::plan::Blocked;
+use model::action::Blocked;
+use model::decision::{Decision, Reason};
+use model::names::InstanceName;
 
 use super::*;
 
@@ -53,7 +53,7 @@ async fn failing_launches_are_said_backed_off_and_made_up_for() {
     rig.ticks(60, 0).await;
     assert_eq!(rig.status().phases, ready(1));
     assert_eq!(rig.launches(), 4);
-    let kept = rig.board.ticks(0, 100);
+    let kept = rig.shared.ticks(0, 100);
     let failed = |tick: &Tick| {
         let told = |error: &String| error.contains("was not launched");
         tick.done.iter().any(|done| done.error.as_ref().is_some_and(told))
@@ -95,7 +95,7 @@ async fn stops_that_fail_are_tried_again_ever_more_slowly() {
         calls.iter().filter(|call| **call == Call::Stop(victim.clone())).count()
     };
     assert!((3..=6).contains(&stops(&rig)), "{} stops in 10 s", stops(&rig));
-    let kept = rig.board.ticks(0, 100);
+    let kept = rig.shared.ticks(0, 100);
     assert!(kept.iter().any(|tick| tick.blocked == [Blocked::ActionBackoff]));
     rig.actor.containers().set_stops_fail(false);
     assert_eq!(rig.ticks(300, 1).await, ready(1));

@@ -1,7 +1,7 @@
 //! What a scaler finds that starts on a host where things run already.
 
 use host::lxc::{Container, ContainerState};
-use policy::names::InstanceName;
+use model::names::InstanceName;
 
 use super::*;
 
@@ -13,7 +13,7 @@ async fn a_restarted_scaler_adopts_what_runs_and_touches_nothing() {
     rig.restart();
     assert_eq!(rig.ticks(3, 20).await, ready(5));
     assert_eq!(rig.actor.containers().calls().len(), calls);
-    assert!(rig.board.ticks(0, 100).windows(2).all(|w| w[0].sequence < w[1].sequence));
+    assert!(rig.shared.ticks(0, 100).windows(2).all(|w| w[0].sequence < w[1].sequence));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,10 @@
 //! What an operator sets holds from the next turn on and outlives the scaler.
 
-use policy::bounds::Bounds;
-use policy::decision::{Decision, Reason};
-use policy::plan::ActionKind;
-use policy::policies::Kind;
-use policy::spec::PolicySpec;
+use model::action::ActionKind;
+use model::bounds::Bounds;
+use model::decision::{Decision, Reason};
+use model::policies::PolicyKind;
+use model::policies::{PolicyFile, PolicySpec};
 
 use super::*;
 
@@ -13,7 +13,7 @@ const SCHEDULE: &str = "[[policy]]\nkind = \"target_tracking\"\n[[policy]]\nkind
                         entries = [{ from = \"00:00\", to = \"24:00\", min = 4, max = 6 }]";
 
 fn schedule() -> Option<PolicySpec> {
-    Some(PolicySpec::parse(SCHEDULE).unwrap())
+    Some(config_file::from_toml::<PolicyFile>("schedule.toml", SCHEDULE).unwrap().policy)
 }
 
 /// A service of another name and route, of at most 20 instances.
@@ -22,7 +22,7 @@ fn later() -> Deployed {
         .replacen("object-store", "later", 1)
         .replace("path_prefix = \"/\"", "path_prefix = \"/later\"")
         .replace("max = 10", "max = 20");
-    let spec = ServiceSpec::parse(&text).unwrap();
+    let spec = config_file::from_toml::<ServiceSpec>("later.toml", &text).unwrap();
     Deployed { spec, template: "bw-later-t00000001".parse().unwrap() }
 }
 
@@ -35,13 +35,13 @@ async fn bounds_hold_from_the_next_turn_and_after_a_restart() {
     let mut rig = Rig::new();
     rig.ticks(6, 1).await;
     let spec = rig.deployed().spec;
-    rig.board.set_bounds(&spec, bounds(3, 20)).unwrap();
+    rig.shared.set_bounds(&spec, bounds(3, 20)).unwrap();
     assert_eq!(rig.ticks(6, 1).await, ready(3));
     assert_eq!(rig.balancer().held().servers().count(), 26, "20 and 30% spare");
     rig.restart();
     assert_eq!(rig.ticks(6, 1).await, ready(3));
     assert_eq!(rig.status().set.bounds, bounds(3, 20));
-    rig.board.set_bounds(&spec, bounds(1, 2)).unwrap();
+    rig.shared.set_bounds(&spec, bounds(1, 2)).unwrap();
     let tick = rig.tick(1).await;
     let drains = tick.plan.iter().filter(|action| action.kind == ActionKind::Drain).count();
     assert_eq!(drains, 1, "an upper bound below what runs holds at once: {tick:?}");
@@ -51,10 +51,10 @@ async fn bounds_hold_from_the_next_turn_and_after_a_restart() {
 async fn bounds_that_have_no_room_beside_a_later_service_hold_up_nobody() {
     let rig = Rig::new();
     let first = rig.deployed();
-    rig.board.set_bounds(&first.spec, bounds(1, 750)).unwrap();
+    rig.shared.set_bounds(&first.spec, bounds(1, 750)).unwrap();
     let mut rig = rig.redeploy(vec![first, later()]);
     assert_eq!(rig.ticks(6, 1).await, ready(1));
-    assert_eq!(rig.board.service_status(&later().spec.name).unwrap().phases, ready(1));
+    assert_eq!(rig.shared.service_status(&later().spec.name).unwrap().phases, ready(1));
     assert_eq!(rig.status().bounds.max(), 750, "they are kept, and shown as they are");
 }
 
@@ -63,7 +63,7 @@ async fn a_policy_decides_from_the_next_turn_and_after_a_restart_and_the_files_d
     let mut rig = Rig::new();
     rig.ticks(6, 1).await;
     let spec = rig.deployed().spec;
-    rig.board.set_policy(&spec, schedule()).unwrap();
+    rig.shared.set_policy(&spec, schedule()).unwrap();
     let tick = rig.tick(1).await;
     let reasons = vec![Reason::OfferedLoad, Reason::AtScheduledMin];
     assert_eq!(tick.decision, Decision::Target { ready: 4, reasons });
@@ -71,7 +71,7 @@ async fn a_policy_decides_from_the_next_turn_and_after_a_restart_and_the_files_d
     rig.restart();
     assert_eq!(rig.ticks(200, 1).await, ready(4));
     assert_eq!(rig.status().policy, "target_tracking+schedule");
-    rig.board.set_policy(&spec, None).unwrap();
+    rig.shared.set_policy(&spec, None).unwrap();
     assert_eq!(rig.ticks(130, 1).await, ready(1), "the patience of 10 s has passed");
     assert_eq!((rig.status().policy_spec, rig.status().set.policy), (spec.policy, None));
 }
@@ -80,15 +80,15 @@ async fn a_policy_decides_from_the_next_turn_and_after_a_restart_and_the_files_d
 async fn what_was_set_waits_while_the_service_is_withdrawn_or_its_file_changes() {
     let rig = Rig::new();
     let mut first = rig.deployed();
-    rig.board.set_policy(&first.spec, schedule()).unwrap();
+    rig.shared.set_policy(&first.spec, schedule()).unwrap();
     let rig = rig.redeploy(vec![later()]);
-    rig.board.report_unused(&rig.services);
-    rig.board.set_membership(Some(Membership::Reload)).unwrap();
-    first.spec.policy = Kind::Hpa.into();
+    rig.shared.report_unused(&rig.services);
+    rig.shared.set_membership(Some(Membership::Reload)).unwrap();
+    first.spec.policy = PolicyKind::Hpa.into();
     let mut rig = rig.redeploy(vec![first.clone(), later()]);
     assert_eq!(rig.ticks(6, 1).await, ready(4));
     assert_eq!(rig.status().set.policy, schedule());
-    rig.board.set_policy(&first.spec, None).unwrap();
+    rig.shared.set_policy(&first.spec, None).unwrap();
     assert_eq!(rig.status().policy, "hpa");
 }
 
@@ -97,14 +97,14 @@ async fn the_way_of_membership_is_told_at_the_next_turn_and_after_a_restart() {
     let mut rig = Rig::new();
     rig.tick(1).await;
     assert_eq!(rig.balancer().membership(), Some(Membership::Runtime));
-    rig.board.set_membership(Some(Membership::Reload)).unwrap();
+    rig.shared.set_membership(Some(Membership::Reload)).unwrap();
     rig.tick(1).await;
     assert_eq!(rig.balancer().membership(), Some(Membership::Reload));
     let deployed = rig.deployed();
     let mut rig = rig.redeploy(vec![deployed]);
     rig.tick(1).await;
     assert_eq!(rig.balancer().membership(), Some(Membership::Reload));
-    rig.board.set_membership(None).unwrap();
+    rig.shared.set_membership(None).unwrap();
     rig.tick(1).await;
     assert_eq!(rig.balancer().membership(), Some(Membership::Runtime));
 }
@@ -114,7 +114,7 @@ async fn a_spoilt_file_is_named_and_nothing_is_taken_for_set() {
     let rig = Rig::new();
     let path = rig.state.path().join("overrides.json");
     std::fs::write(&path, r#"{"policies":{"object-store":{"kind":"hpa","sync_ms":-1}}}"#).unwrap();
-    let error = Board::open(rig.state.path(), Membership::Runtime).unwrap_err().to_string();
+    let error = SharedState::open(rig.state.path(), Membership::Runtime).unwrap_err().to_string();
     assert!(error.starts_with(&path.display().to_string()), "{error}");
     assert!(error.contains("`-1`") && error.ends_with("mend it or move it away"), "{error}");
 }

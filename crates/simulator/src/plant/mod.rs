@@ -8,14 +8,14 @@ mod server;
 
 use std::time::Duration;
 
-use policy::names::Slot;
+use model::names::Slot;
 use report::Recorder;
 
 pub(crate) use clients::Clients;
 pub(crate) use fluid::FluidPlant;
 pub(crate) use requests::RequestPlant;
 
-use crate::model::InstanceLimits;
+use crate::host_model::InstanceLimits;
 use crate::moment::Moment;
 use crate::spread::Spread;
 

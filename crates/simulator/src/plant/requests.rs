@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use policy::names::Slot;
+use model::names::Slot;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::clients::Request;
-use crate::model::InstanceLimits;
+use crate::host_model::InstanceLimits;
 use crate::moment::Moment;
 
 /// The server of a slot, in rotation or not.

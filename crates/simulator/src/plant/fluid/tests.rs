@@ -4,7 +4,7 @@ use report::Recorder;
 use workload::{Segment, Shape};
 
 use super::*;
-use crate::model::InstanceLimits;
+use crate::host_model::InstanceLimits;
 use crate::spread::Spread;
 
 fn ms(ms: u64) -> Duration {

@@ -8,7 +8,7 @@ use report::summary::Requests;
 use workload::{DueTimes, OpenLoad, Pacing, RateCurve, Segment, Shape, Stage, Stages};
 
 use super::*;
-use crate::model::InstanceLimits;
+use crate::host_model::InstanceLimits;
 use crate::spread::Spread;
 
 fn ms(ms: u64) -> Duration {

@@ -1,16 +1,14 @@
 //! What is known of the host and its services right now, as the API says it and its clients read it.
 
 use std::fmt;
-use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::Bounds;
-use crate::fleet::{Phase, PhaseCounts};
-use crate::names::{InstanceName, ServiceName, Slot};
-use crate::spec::PolicySpec;
+use crate::instance::{InstanceStatus, PhaseCounts};
+use crate::names::ServiceName;
+use crate::policies::PolicySpec;
 use crate::tick::Tick;
-use crate::time::Timestamp;
 
 /// All services of the host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -95,20 +93,4 @@ pub struct MembershipStatus {
     pub membership: Membership,
     /// The one that an operator set; nothing where that of the host's settings holds.
     pub set: Option<Membership>,
-}
-
-/// One instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InstanceStatus {
-    /// Its name.
-    pub name: InstanceName,
-    /// Its slot.
-    pub slot: Slot,
-    /// Its address on the bridge.
-    pub address: Ipv4Addr,
-    /// What it is doing.
-    pub phase: Phase,
-    /// Since when it has been doing that, as far as the scaler has seen.
-    #[serde(rename = "since_ms")]
-    pub since: Timestamp,
 }

@@ -7,14 +7,14 @@ use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use policy::bounds::Bounds;
-use policy::fleet::PhaseCounts;
-use policy::names::ServiceName;
-use policy::spec::{PolicySpec, ServiceSpec};
-use policy::status::{
-    HostStatus, InstanceStatus, Membership, MembershipStatus, ServiceOverrides, ServiceStatus,
-};
-use policy::tick::Tick;
+use model::bounds::Bounds;
+use model::instance::InstanceStatus;
+use model::instance::PhaseCounts;
+use model::names::ServiceName;
+use model::policies::PolicySpec;
+use model::service::ServiceSpec;
+use model::status::{HostStatus, Membership, MembershipStatus, ServiceOverrides, ServiceStatus};
+use model::tick::Tick;
 
 use crate::journal::Journal;
 use crate::overrides::{Overrides, OverridesFile};
@@ -28,7 +28,7 @@ const OVERRIDES: &str = "overrides.json";
 
 /// Written by the loop and read by the API; what an operator sets goes the other way.
 #[derive(Debug)]
-pub(crate) struct Board {
+pub(crate) struct SharedState {
     journal: Mutex<Journal>,
     overrides: Mutex<OverridesFile>,
     statuses: Mutex<BTreeMap<ServiceName, ServiceStatus>>,
@@ -36,7 +36,7 @@ pub(crate) struct Board {
     membership: Membership,
 }
 
-impl Board {
+impl SharedState {
     /// Opens what earlier processes left in the state directory.
     ///
     /// # Errors

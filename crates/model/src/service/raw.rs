@@ -1,28 +1,20 @@
 //! A service's file as it is written, and its way to a validated [`ServiceSpec`].
 
+use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::figures::{self, DAY_MS, SPAN, check};
-use super::policy::RawPolicies;
-use super::{Capacity, InstanceSpec, Mount, PolicySpec, ScaleIn, ServiceSpec, SpecError};
+use super::{Capacity, InstanceSpec, LargestStep, Mount, Rules, ScaleIn, ServiceSpec};
 use crate::bounds::Bounds;
-use crate::names::NameError;
-use crate::paths::PathError;
-use crate::rules::{Rules, Step};
+use crate::policies::{PolicySpec, RawPolicies};
+use crate::value::{DAY_MS, Invalid, SPAN, check, within};
 
-/// Reads and judges the text of a service's file.
-pub(super) fn parse(text: &str) -> Result<ServiceSpec, SpecError> {
-    let raw: RawService =
-        toml::from_str(text).map_err(|error| SpecError::Syntax(error.to_string()))?;
-    raw.judge().map_err(|error| error.in_line_of(text))
-}
-
+/// A service's file as it is written, before any value is checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawService {
+pub struct RawService {
     name: String,
     image: String,
     route: RawRoute,
@@ -114,25 +106,24 @@ impl Default for RawScaleIn {
 const OWN_FOLDERS: [&str; 2] = ["images", "services"];
 
 impl RawService {
-    fn judge(self) -> Result<ServiceSpec, SpecError> {
-        let name_error = |key| move |error: NameError| SpecError::Name { key, error };
+    pub(super) fn checked(self) -> Result<ServiceSpec, Invalid> {
         Ok(ServiceSpec {
-            name: self.name.parse().map_err(name_error("name"))?,
-            image: self.image.parse().map_err(name_error("image"))?,
-            path_prefix: path("route.path_prefix", &self.route.path_prefix)?,
-            instance: self.instance.judge()?,
-            capacity: self.capacity.judge()?,
+            name: text("name", &self.name)?,
+            image: text("image", &self.image)?,
+            path_prefix: text("route.path_prefix", &self.route.path_prefix)?,
+            instance: self.instance.checked()?,
+            capacity: self.capacity.checked()?,
             bounds: Bounds::new(self.bounds.min, self.bounds.max)?,
             policy: PolicySpec::try_from(self.policy)?,
-            scale_out: self.scale_out.judge()?,
-            scale_in: self.scale_in.judge()?,
+            scale_out: self.scale_out.checked()?,
+            scale_in: self.scale_in.checked()?,
             application: self.application,
         })
     }
 }
 
 impl RawInstance {
-    fn judge(self) -> Result<InstanceSpec, SpecError> {
+    fn checked(self) -> Result<InstanceSpec, Invalid> {
         check(self.port != 0, "instance.port", self.port, "1 to 65535")?;
         check(
             (4..=1_048_576).contains(&self.memory_mib),
@@ -154,11 +145,11 @@ impl RawInstance {
         )?;
         let mounts = self.mounts.into_iter().enumerate();
         let mounts = mounts.map(|(index, mount)| {
-            mount.judge().map_err(|error| error.of_item("instance.mounts", index))
+            mount.checked().map_err(|error| error.of_item("instance.mounts", index))
         });
         Ok(InstanceSpec {
             port: self.port,
-            health_path: path("instance.health_path", &self.health_path)?,
+            health_path: text("instance.health_path", &self.health_path)?,
             memory_mib: self.memory_mib,
             cpus: self.cpus,
             processes: self.processes,
@@ -168,7 +159,7 @@ impl RawInstance {
 }
 
 impl RawMount {
-    fn judge(self) -> Result<Mount, SpecError> {
+    fn checked(self) -> Result<Mount, Invalid> {
         let plain = |part: &str| {
             !part.is_empty()
                 && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
@@ -197,7 +188,7 @@ impl RawMount {
 }
 
 impl RawCapacity {
-    fn judge(self) -> Result<Capacity, SpecError> {
+    fn checked(self) -> Result<Capacity, Invalid> {
         check(
             (0.001..=1e6).contains(&self.requests_per_second),
             "capacity.requests_per_second",
@@ -218,10 +209,10 @@ impl RawCapacity {
 }
 
 impl RawScaleOut {
-    fn judge(self) -> Result<Rules, SpecError> {
+    fn checked(self) -> Result<Rules, Invalid> {
         let (patience, cooldown) = (self.patience_ms, self.cooldown_ms);
-        figures::within("scale_out.patience_ms", patience, 0..=DAY_MS, SPAN)?;
-        figures::within("scale_out.cooldown_ms", cooldown, 0..=DAY_MS, SPAN)?;
+        within("scale_out.patience_ms", patience, 0..=DAY_MS, SPAN)?;
+        within("scale_out.cooldown_ms", cooldown, 0..=DAY_MS, SPAN)?;
         let keys = ["scale_out.max_step", "scale_out.max_step_percent"];
         Ok(Rules {
             patience: Duration::from_millis(patience),
@@ -232,12 +223,12 @@ impl RawScaleOut {
 }
 
 impl RawScaleIn {
-    fn judge(self) -> Result<ScaleIn, SpecError> {
+    fn checked(self) -> Result<ScaleIn, Invalid> {
         let (patience, cooldown) = (self.patience_ms, self.cooldown_ms);
-        figures::within("scale_in.patience_ms", patience, 0..=DAY_MS, SPAN)?;
-        figures::within("scale_in.cooldown_ms", cooldown, 0..=DAY_MS, SPAN)?;
+        within("scale_in.patience_ms", patience, 0..=DAY_MS, SPAN)?;
+        within("scale_in.cooldown_ms", cooldown, 0..=DAY_MS, SPAN)?;
         let drain = self.drain_timeout_ms;
-        figures::within("scale_in.drain_timeout_ms", drain, 0..=DAY_MS, SPAN)?;
+        within("scale_in.drain_timeout_ms", drain, 0..=DAY_MS, SPAN)?;
         let keys = ["scale_in.max_step", "scale_in.max_step_percent"];
         let rules = Rules {
             patience: Duration::from_millis(patience),
@@ -252,21 +243,27 @@ fn largest_step(
     [count_key, percent_key]: [&'static str; 2],
     count: Option<u32>,
     percent: Option<u32>,
-) -> Result<Option<Step>, SpecError> {
+) -> Result<Option<LargestStep>, Invalid> {
     let (checked_count, checked_percent) = (count.unwrap_or(1), percent.unwrap_or(1));
-    figures::within(count_key, checked_count, 1..=1000, "1 to 1000 (instances)")?;
+    within(count_key, checked_count, 1..=1000, "1 to 1000 (instances)")?;
     let allowed = "1 to 10000 (percent of the instances)";
-    figures::within(percent_key, checked_percent, 1..=10_000, allowed)?;
-    Ok((count.is_some() || percent.is_some()).then_some(Step { count, percent }))
+    within(percent_key, checked_percent, 1..=10_000, allowed)?;
+    Ok((count.is_some() || percent.is_some()).then_some(LargestStep { count, percent }))
 }
 
-fn path<P: FromStr<Err = PathError>>(key: &'static str, text: &str) -> Result<P, SpecError> {
-    text.parse().map_err(|error| SpecError::Path { key, error })
+/// Parses the text below `key`.
+fn text<T: FromStr<Err: Display>>(key: &'static str, text: &str) -> Result<T, Invalid> {
+    text.parse().map_err(|error| Invalid::form(key, &error))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> Result<ServiceSpec, String> {
+        let raw: RawService = toml::from_str(text).map_err(|error| error.to_string())?;
+        raw.checked().map_err(|error| error.to_string())
+    }
 
     const GOOD: &str = r#"
         name = "store"
@@ -303,7 +300,7 @@ mod tests {
     #[test]
     fn each_wrong_value_is_named_with_its_key_and_what_is_allowed() {
         let cases = [
-            ("port = 8000", "port = 0", "line 7: instance.port is 0: use 1 to 65535"),
+            ("port = 8000", "port = 0", "instance.port is 0: use 1 to 65535"),
             (
                 "memory_mib = 64",
                 "memory_mib = 1",
@@ -313,7 +310,7 @@ mod tests {
             (
                 "min = 1",
                 "min = 11",
-                "line 17: bounds.min is 11, above bounds.max, 10: lower one or raise the other",
+                "bounds.min is 11, above bounds.max, 10: lower one or raise the other",
             ),
             ("min = 1", "min = -1", "invalid value: integer `-1`, expected u32"),
             (
@@ -321,11 +318,7 @@ mod tests {
                 "second = -5",
                 "capacity.requests_per_second is -5: use 0.001 to 1000000",
             ),
-            (
-                "\"/healthz\"",
-                "\"/a b\"",
-                "line 8: instance.health_path: `/a b` is not a health path",
-            ),
+            ("\"/healthz\"", "\"/a b\"", "instance.health_path: `/a b` is not a health path"),
             (
                 "\"/healthz\"",
                 "\"/a\\n  bind :1\"",
@@ -347,14 +340,10 @@ mod tests {
                 "instance.mounts[0].target is /a/../b: use an absolute path",
             ),
             ("port = 8000", "prot = 8000", "unknown field `prot`, expected one of `port`"),
-            (
-                "name = \"store\"",
-                "name = \"Store\"",
-                "line 2: name: `Store` is not a name: use 1 to 31 of",
-            ),
+            ("name = \"store\"", "name = \"Store\"", "name: `Store` is not a name: use 1 to 31 of"),
         ];
         for (from, to, message) in cases {
-            let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
+            let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(message), "{to}: {error}");
         }
     }
@@ -363,14 +352,14 @@ mod tests {
     fn an_unknown_policy_is_refused_with_the_known_ones() {
         let error = parse(&format!("{GOOD}\n[policy]\nkind = \"magic\"")).unwrap_err();
         let message = "unknown variant `magic`, expected one of `target_tracking`, `threshold`";
-        assert!(error.to_string().contains(message), "{error}");
+        assert!(error.contains(message), "{error}");
     }
 
     #[test]
     fn the_rules_of_each_direction_are_read_and_judged() {
         let text = "[scale_out]\nmax_step = 4\nmax_step_percent = 100\n[scale_in]\ncooldown_ms = 5";
         let spec = parse(&format!("{GOOD}\n{text}")).unwrap();
-        let step = Step { count: Some(4), percent: Some(100) };
+        let step = LargestStep { count: Some(4), percent: Some(100) };
         assert_eq!(spec.scale_out.largest_step, Some(step));
         assert_eq!(spec.scale_in.rules.cooldown, Duration::from_millis(5));
         let refused = [
@@ -379,7 +368,7 @@ mod tests {
             ("[policy]\nkind = \"hpa\"\nsync_ms = -1", "invalid value: integer `-1`"),
         ];
         for (text, message) in refused {
-            let error = parse(&format!("{GOOD}\n{text}")).unwrap_err().to_string();
+            let error = parse(&format!("{GOOD}\n{text}")).unwrap_err();
             assert!(error.contains(message), "{text}: {error}");
         }
     }

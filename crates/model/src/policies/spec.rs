@@ -7,10 +7,8 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::SpecError;
-use super::figures::check;
-use crate::policies::target_tracking::TargetTracking;
-use crate::policies::{Kind, Policy};
+use super::{Policy, PolicyKind, TargetTracking};
+use crate::value::{Checked, Invalid, check};
 
 /// One or more policies with figures that hold. The highest wins out, all must agree in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,45 +23,27 @@ impl PolicySpec {
     ///
     /// # Errors
     /// There are none or more than 8, or a figure of one of them does not hold.
-    pub fn new(policies: Vec<Policy>) -> Result<Self, SpecError> {
+    pub fn new(policies: Vec<Policy>) -> Result<Self, Invalid> {
         let count = policies.len();
         let fits = (1..=MOST_POLICIES).contains(&count);
         check(fits, "policy", format!("a list of {count}"), "1 to 8 policies")?;
         for (index, policy) in policies.iter().enumerate() {
             let named =
-                |error: SpecError| if count > 1 { error.of_item("policy", index) } else { error };
+                |error: Invalid| if count > 1 { error.of_item("policy", index) } else { error };
             policy.check().map_err(named)?;
         }
         Ok(Self(policies))
     }
 
-    /// Reads the text of a policy's own file: what a service's file has below `[policy]`, or its
-    /// `[[policy]]` tables.
-    ///
-    /// # Errors
-    /// [`SpecError`] names the line, the key, the value and what is allowed; the caller knows the
-    /// file.
-    pub fn parse(text: &str) -> Result<Self, SpecError> {
-        let syntax = |error: toml::de::Error| SpecError::Syntax(error.to_string());
-        let table: toml::Table = toml::from_str(text).map_err(syntax)?;
-        let raw = if table.contains_key("policy") {
-            toml::from_str::<PolicyFile>(text).map_err(syntax)?.policy
-        } else {
-            RawPolicies(vec![toml::from_str(text).map_err(syntax)?])
-        };
-        Self::try_from(raw).map_err(|error| error.in_line_of(text))
-    }
-
-    /// The text that [`Self::parse`] reads back.
+    /// The text of a policy's own file: one policy's keys alone, or a list of `[[policy]]` tables.
     ///
     /// # Errors
     /// A figure has no form in TOML, whose integers end at 2^63. None that holds is as large.
-    pub fn to_toml(&self) -> Result<String, SpecError> {
-        let written = match self.0.as_slice() {
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        match self.0.as_slice() {
             [one] => toml::to_string(one),
-            _ => toml::to_string(&PolicyFile { policy: self.clone().into() }),
-        };
-        written.map_err(|error| SpecError::Syntax(error.to_string()))
+            _ => toml::to_string(&PolicyFile { policy: self.clone() }),
+        }
     }
 
     /// The policies, in the order of the file.
@@ -79,9 +59,9 @@ impl Default for PolicySpec {
     }
 }
 
-impl From<Kind> for PolicySpec {
+impl From<PolicyKind> for PolicySpec {
     /// The policy alone, with its default figures, which hold.
-    fn from(kind: Kind) -> Self {
+    fn from(kind: PolicyKind) -> Self {
         Self(vec![kind.defaults()])
     }
 }
@@ -97,16 +77,41 @@ impl fmt::Display for PolicySpec {
     }
 }
 
-/// A file that names its tables.
-#[derive(Serialize, Deserialize)]
+impl Checked for PolicySpec {
+    type Raw = RawPolicies;
+
+    /// Checks the keys of one policy alone, which stand at the top level of their file.
+    fn from_raw(raw: RawPolicies) -> Result<Self, Invalid> {
+        let at_top_level = |key: &str| key.strip_prefix("policy.").unwrap_or(key).to_owned();
+        Self::try_from(raw).map_err(|error| error.with_keys(at_top_level))
+    }
+}
+
+/// A policy's own file with the tables of a service's file: `[policy]` or `[[policy]]`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PolicyFile {
+    /// What the file holds.
+    pub policy: PolicySpec,
+}
+
+/// [`PolicyFile`] as it is written.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PolicyFile {
+pub struct RawPolicyFile {
     policy: RawPolicies,
 }
 
-/// Policies as they are written, not yet judged.
+impl Checked for PolicyFile {
+    type Raw = RawPolicyFile;
+
+    fn from_raw(raw: RawPolicyFile) -> Result<Self, Invalid> {
+        Ok(Self { policy: raw.policy.try_into()? })
+    }
+}
+
+/// Policies as they are written, before their figures are checked.
 #[derive(Debug, Clone)]
-pub(super) struct RawPolicies(Vec<Policy>);
+pub struct RawPolicies(Vec<Policy>);
 
 impl Default for RawPolicies {
     fn default() -> Self {
@@ -115,9 +120,9 @@ impl Default for RawPolicies {
 }
 
 impl TryFrom<RawPolicies> for PolicySpec {
-    type Error = SpecError;
+    type Error = Invalid;
 
-    fn try_from(raw: RawPolicies) -> Result<Self, SpecError> {
+    fn try_from(raw: RawPolicies) -> Result<Self, Invalid> {
         Self::new(raw.0)
     }
 }
@@ -170,7 +175,13 @@ mod tests {
     use super::*;
 
     fn file(text: &str) -> Result<PolicySpec, String> {
-        PolicySpec::parse(text).map_err(|error| error.to_string())
+        let raw: RawPolicyFile = toml::from_str(text).map_err(|error| error.to_string())?;
+        PolicyFile::from_raw(raw).map(|file| file.policy).map_err(|error| error.to_string())
+    }
+
+    fn alone(text: &str) -> Result<PolicySpec, String> {
+        let raw: RawPolicies = toml::from_str(text).map_err(|error| error.to_string())?;
+        PolicySpec::from_raw(raw).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -184,10 +195,10 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back_the_same() {
-        for kind in Kind::ALL {
-            let spec = PolicySpec::from(*kind);
+        for kind in PolicyKind::all() {
+            let spec = PolicySpec::from(kind);
             is_read_back(&spec);
-            assert_eq!(kind.name().parse(), Ok(*kind));
+            assert_eq!(kind.name().parse(), Ok(kind));
             let text = serde_json::to_string(&spec).unwrap();
             assert!(text.contains(&format!("\"kind\":\"{kind}\"")), "{text}");
         }
@@ -217,16 +228,15 @@ mod tests {
 
     #[test]
     fn a_file_may_hold_the_keys_of_one_policy_alone() {
-        let alone = "kind = \"hpa\"\ntarget_percent = 70";
-        assert_eq!(file(alone), file(&format!("[policy]\n{alone}")));
+        let keys = "kind = \"hpa\"\ntarget_percent = 70";
+        assert_eq!(alone(keys), file(&format!("[policy]\n{keys}")));
         for (text, told) in [
             ("", "missing field `kind`"),
             ("kind = \"magic\"", "unknown variant `magic`, expected one of `target_tracking`"),
             ("kind = \"hpa\"\nsink_ms = 5", "unknown field `sink_ms`"),
-            ("kind = \"hpa\"\nin_percent = 101", "line 2: policy.in_percent is 101: use 0 to 100"),
-            ("kind =", "TOML parse error at line 1, column 7"),
+            ("kind = \"hpa\"\nin_percent = 101", "in_percent is 101: use 0 to 100"),
         ] {
-            let error = file(text).unwrap_err();
+            let error = alone(text).unwrap_err();
             assert!(error.contains(told), "{text}: {error}");
         }
     }
@@ -238,24 +248,24 @@ mod tests {
         };
         assert_eq!(
             second("kind = \"target_tracking\"\ntarget_percent = 200"),
-            "line 5: policy[1].target_percent is 200: use 1 to 100 (percent of an instance's capacity)"
+            "policy[1].target_percent is 200: use 1 to 100 (percent of an instance's capacity)"
         );
         assert_eq!(
             second("kind = \"threshold\"\nlower_percent = 80\nupper_percent = 70"),
-            "line 5: policy[1].lower_percent is 80, not below policy[1].upper_percent, 70: lower \
+            "policy[1].lower_percent is 80, not below policy[1].upper_percent, 70: lower \
              one or raise the other"
         );
         let entries = "entries = [{ from = \"08:00\", to = \"24:00\", min = 1, max = 3 },\n\
              { from = \"8:00\", to = \"24:00\", min = 1, max = 3 }]";
         assert_eq!(
             second(&format!("kind = \"schedule\"\n{entries}")),
-            "line 6: policy[1].entries[1].from is 8:00: use a time of day from 00:00 to 23:59"
+            "policy[1].entries[1].from is 8:00: use a time of day from 00:00 to 23:59"
         );
     }
 
     /// The policy with every number multiplied, to whole numbers and quarters: JSON and TOML say
     /// these exactly.
-    fn scaled(kind: Kind, factors: &[f64]) -> Value {
+    fn scaled(kind: PolicyKind, factors: &[f64]) -> Value {
         let mut value = serde_json::to_value(kind.defaults()).unwrap();
         let numbers = value.as_object_mut().unwrap().values_mut().filter(|v| v.is_number());
         for (number, factor) in numbers.zip(factors.iter().cycle()) {
@@ -272,13 +282,17 @@ mod tests {
     fn is_read_back(spec: &PolicySpec) {
         let (json, toml) = (serde_json::to_string(spec).unwrap(), spec.to_toml().unwrap());
         assert_eq!(serde_json::from_str::<PolicySpec>(&json).unwrap(), *spec, "{json}");
-        assert_eq!(PolicySpec::parse(&toml).unwrap(), *spec, "{toml}");
+        let read = match spec.policies() {
+            [_] => alone(&toml),
+            _ => file(&toml),
+        };
+        assert_eq!(read.unwrap(), *spec, "{toml}");
     }
 
     proptest! {
         #[test]
         fn any_figures_that_hold_are_read_back_the_same(
-            kinds in prop::collection::vec(prop::sample::select(Kind::ALL), 1..=8),
+            kinds in prop::collection::vec(prop::sample::select(PolicyKind::all().collect::<Vec<_>>()), 1..=8),
             factors in prop::collection::vec(0.5..2.0, 16),
         ) {
             let written: Vec<Value> = kinds.iter().map(|kind| scaled(*kind, &factors)).collect();
@@ -295,7 +309,7 @@ mod tests {
 
     #[test]
     fn the_default_figures_of_every_policy_hold() {
-        for kind in Kind::ALL {
+        for kind in PolicyKind::all() {
             assert_eq!(kind.defaults().check(), Ok(()), "{kind}");
         }
     }

@@ -3,11 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::{Action, Blocked, Done};
 use crate::bounds::Bounds;
 use crate::decision::{Decision, Reason};
-use crate::fleet::PhaseCounts;
-use crate::names::{InstanceName, ServiceName, Slot};
-use crate::plan::{Action, ActionKind, Blocked};
+use crate::instance::PhaseCounts;
+use crate::names::ServiceName;
 use crate::time::Timestamp;
 
 /// What is known of a service at one moment. "Not known" is a value of its own, never 0.
@@ -27,26 +27,6 @@ pub struct Observation {
     pub cpu_cores: Option<f64>,
     /// Instances by phase.
     pub phases: PhaseCounts,
-}
-
-/// An action that has come to its end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Done {
-    /// What was done.
-    #[serde(rename = "action")]
-    pub kind: ActionKind,
-    /// With which instance.
-    pub instance: InstanceName,
-    /// The instance's slot.
-    pub slot: Slot,
-    /// When it was planned.
-    #[serde(rename = "planned_at_ms")]
-    pub planned_at: Timestamp,
-    /// When it came to its end.
-    #[serde(rename = "finished_at_ms")]
-    pub finished_at: Timestamp,
-    /// Why it failed; nothing when it did not.
-    pub error: Option<String>,
 }
 
 /// One turn of the loop for one service: observed, decided, planned, done.
@@ -124,7 +104,7 @@ mod tests {
             let json = format!(
                 r#"{{"sequence":1,"at_ms":1,"service":"o","observation":{{"offered_rps":0,
                     "served_rps":null,"rejected_rps":null,"queued":null,"in_flight":null,
-                    "cpu_cores":null,"phases":{{"starting":0,"ready":5,"warm":0,"draining":0,
+                    "cpu_cores":null,"phases":{{"starting":0,"ready":5,"draining":0,
                     "failed":0}}}},"decision":{decision},"plan":[],"blocked":[],"done":[]}}"#
             );
             let tick: Tick = serde_json::from_str(&json).unwrap();

@@ -1,109 +1,35 @@
 //! How many ready instances a service should have, and why.
 
-use serde::{Deserialize, Serialize};
+use model::decision::{Decision, Reason};
+
+use model::policies::PolicySpec;
+use model::service::ServiceSpec;
 
 use crate::advice::Combined;
-use crate::policies::{self, Policy};
-use crate::reading::Reading;
+use crate::input::PolicyInput;
+use crate::policies::{self, PolicyState};
 use crate::rules;
-use crate::spec::{PolicySpec, ServiceSpec};
-
-/// What a service should have, always with the reasons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[must_use]
-pub enum Decision {
-    /// This many ready instances, outdated ones not counted twice.
-    Target {
-        /// The number, within the bounds.
-        ready: u32,
-        /// What led to it, the main reason first, then each clamp that changed it.
-        reasons: Vec<Reason>,
-    },
-    /// Change nothing.
-    Hold {
-        /// Why nothing may be changed.
-        reasons: Vec<Reason>,
-    },
-}
-
-/// A code for why a decision is what it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Reason {
-    /// The mean rate of arrivals asks for it.
-    OfferedLoad,
-    /// Arrivals of the last tenths of a second ask for more than their mean does.
-    Burst,
-    /// Requests that wait ask for more than the arrivals do.
-    Backlog,
-    /// The measure of the policy lies above its upper bound.
-    AboveUpper,
-    /// The measure of the policy lies below its lower bound.
-    BelowLower,
-    /// The measure lies between its bounds, or within the tolerance: what is, stays.
-    InBand,
-    /// The policy's window is not covered yet: what is, stays.
-    WindowFilling,
-    /// The measure's ratio to its target asks for it.
-    Utilisation,
-    /// The policy's own stabilisation window keeps what it recommended earlier.
-    Stabilised,
-    /// The mean of requests in flight over the stable window asks for it.
-    Concurrency,
-    /// The panic window asked for it, and panic never scales in.
-    Panic,
-    /// The forecast asks for more than the present load does.
-    Forecast,
-    /// The controller gives back, step by step, what the load does not use.
-    Released,
-    /// What was seen at this hour of earlier days asks for it.
-    History,
-    /// Somebody asks for the service, which is allowed to have no instance: it has one.
-    Activation,
-    /// The schedule alone decides, and what is lies within its bounds.
-    Schedule,
-    /// Fewer would do, but the schedule's lower bound forbids it.
-    AtScheduledMin,
-    /// More are needed, but the schedule's upper bound forbids it.
-    AtScheduledMax,
-    /// The need has changed, but not for long enough yet.
-    Patience,
-    /// The last change is too recent for the next one.
-    Cooldown,
-    /// The change is cut to the largest one allowed at once.
-    StepLimit,
-    /// Fewer would do, but the lower bound forbids it.
-    AtMin,
-    /// More are needed, but the upper bound forbids it.
-    AtMax,
-    /// A figure that a policy needs is not known: it agrees to nothing.
-    NotKnown,
-    /// The policy's figures are not set, or say nothing for this hour: what is, stays.
-    NotSet,
-    /// The load is not known.
-    NoData,
-}
 
 /// What deciding remembers from turn to turn.
 #[derive(Debug, Clone, Default)]
-pub struct Memory {
-    /// The policy that the memories belong to.
+pub struct DecisionState {
+    /// The policy that the policies belong to.
     policy: Option<PolicySpec>,
-    memories: Vec<policies::Memory>,
-    rules: rules::Memory,
+    states: Vec<PolicyState>,
+    rules: rules::RuleState,
 }
 
-impl Memory {
+impl DecisionState {
     /// What the policies of `spec` advise together. Where they are not the ones that advised
     /// before, they start without a memory.
-    fn advise(&mut self, spec: &PolicySpec, reading: &Reading) -> Combined {
+    fn advise(&mut self, spec: &PolicySpec, input: &PolicyInput) -> Combined {
         if self.policy.as_ref() != Some(spec) {
             self.policy = Some(spec.clone());
-            self.memories = spec.policies().iter().map(Policy::memory).collect();
+            self.states = spec.policies().iter().map(PolicyState::of).collect();
         }
         let mut combined = Combined::default();
-        for (policy, memory) in spec.policies().iter().zip(&mut self.memories) {
-            combined.hear(policy.advise(memory, reading));
+        for (policy, state) in spec.policies().iter().zip(&mut self.states) {
+            combined.add(policies::advise(policy, state, input));
         }
         combined
     }
@@ -113,36 +39,36 @@ impl Memory {
 /// bounds clamp.
 ///
 /// Up at once, down with patience: the number falls only to the highest need of the last
-/// `scale_in.patience`, and never while that record has a break. `reading.current` is kept while
+/// `scale_in.patience`, and never while that record has a break. `input.current` is kept while
 /// nobody knows how long a lower need has held.
 ///
 /// A service that may go to zero has an instance while it is asked for, whatever its policies say
 /// and however slowly they look: the load balancer holds a request for 10 s only.
-pub fn decide(spec: &ServiceSpec, memory: &mut Memory, reading: &Reading) -> Decision {
-    if reading.offered.is_none() {
-        memory.rules.interrupt();
+pub fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput) -> Decision {
+    if input.offered.is_none() {
+        state.rules.interrupt();
         return Decision::Hold { reasons: vec![Reason::NoData] };
     }
-    let (now, current) = (reading.now, reading.current);
+    let (now, current) = (input.now, input.current);
     let mut reasons = Vec::with_capacity(4);
-    let floor = u32::from(reading.bounds.min() == 0 && reading.is_asked_for());
-    let need = memory.advise(&spec.policy, reading).need(current, &mut reasons);
+    let floor = u32::from(input.bounds.min() == 0 && input.is_asked_for());
+    let need = state.advise(&spec.policy, input).need(current, &mut reasons);
     // Before the rules, so that the patience counts from the last request; and after them, so that
     // none of them keeps the first instance waiting.
     let need = raised(need, floor, &mut reasons);
     let (out, inward) = (spec.scale_out, spec.scale_in.rules);
-    let allowed = memory.rules.apply(out, inward, (need, current), now, &mut reasons);
+    let allowed = state.rules.apply(out, inward, (need, current), now, &mut reasons);
 
     let allowed = raised(allowed, floor, &mut reasons);
 
-    let bounds = reading.bounds;
+    let bounds = input.bounds;
     let ready = allowed.clamp(bounds.min(), bounds.max());
     if ready < allowed {
         reasons.push(Reason::AtMax);
     } else if ready > allowed {
         reasons.push(Reason::AtMin);
     }
-    memory.rules.note(current, ready, now);
+    state.rules.note(current, ready, now);
     Decision::Target { ready, reasons }
 }
 
@@ -156,19 +82,21 @@ fn raised(number: u32, floor: u32, reasons: &mut Vec<Reason>) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use model::policies::{Policy, PolicyKind};
+
     use super::*;
-    use crate::bounds::Bounds;
     use crate::load::OfferedLoad;
-    use crate::policies::hpa::Hpa;
-    use crate::policies::target_tracking::TargetTracking;
-    use crate::testing::{reading, seconds, store};
+    use crate::testing::{input, seconds, store};
+    use model::bounds::Bounds;
+    use model::policies::Hpa;
+    use model::policies::TargetTracking;
 
     fn rps(mean_rps: f64) -> Option<OfferedLoad> {
-        Some(OfferedLoad { mean_rps, burst_rps: 0.0, backlog_rps: 0.0 })
+        Some(OfferedLoad { mean_rps, burst_rps: 0.0, queue_rps: 0.0 })
     }
 
-    fn known(offered: Option<OfferedLoad>, current: u32, second: u64) -> Reading {
-        Reading { offered, current, now: seconds(second), ..reading() }
+    fn known(offered: Option<OfferedLoad>, current: u32, second: u64) -> PolicyInput {
+        PolicyInput { offered, current, now: seconds(second), ..input() }
     }
 
     fn target(ready: u32, reasons: &[Reason]) -> Decision {
@@ -177,9 +105,9 @@ mod tests {
 
     #[test]
     fn more_is_decided_at_once_and_fewer_after_the_patience() {
-        let (spec, mut memory) = (store(), Memory::default());
+        let (spec, mut state) = (store(), DecisionState::default());
         let mut at =
-            |second, load, current| decide(&spec, &mut memory, &known(rps(load), current, second));
+            |second, load, current| decide(&spec, &mut state, &known(rps(load), current, second));
         assert_eq!(at(0, 120.0, 1), target(3, &[Reason::OfferedLoad]));
         assert_eq!(at(1, 40.0, 3), target(3, &[Reason::OfferedLoad, Reason::Patience]));
         assert_eq!(at(10, 40.0, 3), target(3, &[Reason::OfferedLoad, Reason::Patience]));
@@ -188,8 +116,8 @@ mod tests {
 
     #[test]
     fn missing_data_holds_and_starts_the_patience_anew() {
-        let (spec, mut memory) = (store(), Memory::default());
-        let mut at = |second, load| decide(&spec, &mut memory, &known(load, 5, second));
+        let (spec, mut state) = (store(), DecisionState::default());
+        let mut at = |second, load| decide(&spec, &mut state, &known(load, 5, second));
         assert_eq!(at(0, rps(0.0)), target(5, &[Reason::OfferedLoad, Reason::Patience]));
         assert_eq!(at(9, None), Decision::Hold { reasons: vec![Reason::NoData] });
         assert_eq!(at(11, rps(0.0)), target(5, &[Reason::OfferedLoad, Reason::Patience]));
@@ -198,17 +126,17 @@ mod tests {
 
     #[test]
     fn the_bounds_clamp_and_say_so() {
-        let decision = decide(&store(), &mut Memory::default(), &known(rps(9e9), 1, 0));
+        let decision = decide(&store(), &mut DecisionState::default(), &known(rps(9e9), 1, 0));
         assert_eq!(decision, target(10, &[Reason::OfferedLoad, Reason::AtMax]));
     }
 
     #[test]
     fn a_policy_that_knows_too_little_keeps_what_is_within_the_bounds() {
-        let (mut spec, mut memory) = (store(), Memory::default());
+        let (mut spec, mut state) = (store(), DecisionState::default());
         spec.policy = PolicySpec::new(vec![Policy::Hpa(Hpa::default())]).unwrap();
         let mut at = |current| {
-            let blind = Reading { ready: 0, ..known(rps(1.0), current, 0) };
-            decide(&spec, &mut memory, &blind)
+            let blind = PolicyInput { ready: 0, ..known(rps(1.0), current, 0) };
+            decide(&spec, &mut state, &blind)
         };
         assert_eq!(at(4), target(4, &[Reason::NotKnown]));
         assert_eq!(at(0), target(1, &[Reason::NotKnown, Reason::AtMin]));
@@ -224,11 +152,11 @@ mod tests {
 
     /// What is decided at each second for these arrivals per second, from `current` on.
     fn follow(spec: &ServiceSpec, mut current: u32, arrivals: &[f64]) -> Vec<u32> {
-        let mut memory = Memory::default();
+        let mut state = DecisionState::default();
         let at = |(second, load)| {
             let known = known(rps(load), current, second);
-            let reading = Reading { ready: current, bounds: spec.bounds, ..known };
-            if let Decision::Target { ready, .. } = decide(spec, &mut memory, &reading) {
+            let input = PolicyInput { ready: current, bounds: spec.bounds, ..known };
+            if let Decision::Target { ready, .. } = decide(spec, &mut state, &input) {
                 current = ready;
             }
             current
@@ -249,12 +177,12 @@ mod tests {
 
     #[test]
     fn whatever_the_policy_and_its_rules_the_first_request_starts_an_instance() {
-        let slow = crate::rules::Rules {
+        let slow = model::service::Rules {
             patience: std::time::Duration::from_secs(60),
             cooldown: std::time::Duration::from_secs(60),
             ..Default::default()
         };
-        for kind in crate::policies::Kind::ALL {
+        for kind in PolicyKind::all() {
             let mut spec = to_zero(&format!(r#"{{"kind":"{kind}"}}"#));
             spec.scale_out = slow;
             assert_eq!(follow(&spec, 0, &[0.0, 0.0, 1.0]), [0, 0, 1], "{kind}");
@@ -264,7 +192,7 @@ mod tests {
 
     #[test]
     fn whatever_the_policy_a_service_at_zero_that_nobody_asks_for_stays_there() {
-        for kind in crate::policies::Kind::ALL {
+        for kind in PolicyKind::all() {
             let spec = to_zero(&format!(r#"{{"kind":"{kind}"}}"#));
             assert_eq!(follow(&spec, 0, &[0.0; 1000]), [0; 1000], "{kind}");
         }
@@ -273,7 +201,7 @@ mod tests {
     #[test]
     fn an_idle_service_goes_to_zero_unless_its_policy_has_nothing_to_say() {
         let mut kept = Vec::new();
-        for kind in crate::policies::Kind::ALL {
+        for kind in PolicyKind::all() {
             let spec = to_zero(&format!(r#"{{"kind":"{kind}"}}"#));
             if follow(&spec, 2, &[0.0; 1000])[999] > 0 {
                 kept.push(kind.to_string());
@@ -286,11 +214,11 @@ mod tests {
     #[test]
     fn a_request_that_takes_long_keeps_its_instance() {
         let spec = to_zero(r#"{"kind":"target_tracking"}"#);
-        let mut memory = Memory::default();
+        let mut state = DecisionState::default();
         let mut at = |second, in_flight| {
             let known = known(rps(0.0), 1, second);
-            let reading = Reading { in_flight: Some(in_flight), bounds: spec.bounds, ..known };
-            decide(&spec, &mut memory, &reading)
+            let input = PolicyInput { in_flight: Some(in_flight), bounds: spec.bounds, ..known };
+            decide(&spec, &mut state, &input)
         };
         let kept = target(1, &[Reason::OfferedLoad, Reason::Activation]);
         assert_eq!([at(0, 1), at(30, 1)], [kept.clone(), kept]);
@@ -301,10 +229,10 @@ mod tests {
     #[test]
     fn missing_data_at_zero_holds_and_starts_nothing_until_it_is_back() {
         let spec = to_zero(r#"{"kind":"target_tracking"}"#);
-        let mut memory = Memory::default();
+        let mut state = DecisionState::default();
         let mut at = |second, load| {
-            let reading = Reading { ready: 0, bounds: spec.bounds, ..known(load, 0, second) };
-            decide(&spec, &mut memory, &reading)
+            let input = PolicyInput { ready: 0, bounds: spec.bounds, ..known(load, 0, second) };
+            decide(&spec, &mut state, &input)
         };
         assert_eq!(at(0, None), Decision::Hold { reasons: vec![Reason::NoData] });
         assert_eq!(at(1, rps(0.0)), target(0, &[Reason::OfferedLoad]));
@@ -313,21 +241,21 @@ mod tests {
 
     #[test]
     fn another_policy_takes_over_at_the_next_turn_and_patience_goes_on() {
-        let (mut spec, mut memory) = (store(), Memory::default());
-        let at = |spec: &ServiceSpec, memory: &mut Memory, current, second| {
-            decide(spec, memory, &known(rps(160.0), current, second))
+        let (mut spec, mut state) = (store(), DecisionState::default());
+        let at = |spec: &ServiceSpec, state: &mut DecisionState, current, second| {
+            decide(spec, state, &known(rps(160.0), current, second))
         };
-        assert_eq!(at(&spec, &mut memory, 1, 0), target(4, &[Reason::OfferedLoad]));
+        assert_eq!(at(&spec, &mut state, 1, 0), target(4, &[Reason::OfferedLoad]));
         let tracking = |target_percent| {
             let policy = Policy::TargetTracking(TargetTracking { target_percent });
             PolicySpec::new(vec![policy]).unwrap()
         };
         spec.policy = tracking(40);
-        assert_eq!(at(&spec, &mut memory, 4, 1), target(8, &[Reason::OfferedLoad]));
+        assert_eq!(at(&spec, &mut state, 4, 1), target(8, &[Reason::OfferedLoad]));
         spec.policy = tracking(80);
         let patient = [Reason::OfferedLoad, Reason::Patience];
-        assert_eq!(at(&spec, &mut memory, 8, 2), target(8, &patient));
-        assert_eq!(at(&spec, &mut memory, 8, 11), target(8, &patient));
-        assert_eq!(at(&spec, &mut memory, 8, 12), target(4, &[Reason::OfferedLoad]));
+        assert_eq!(at(&spec, &mut state, 8, 2), target(8, &patient));
+        assert_eq!(at(&spec, &mut state, 8, 11), target(8, &patient));
+        assert_eq!(at(&spec, &mut state, 8, 12), target(4, &[Reason::OfferedLoad]));
     }
 }

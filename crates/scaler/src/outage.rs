@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::look::LookError;
+use crate::observe::ObserveError;
 
 /// Longest pause between two looks at a host that cannot be looked at. HAProxy is back within a
 /// second of its death, and the loop must be no slower to notice.
@@ -12,15 +12,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What keeps the loop from looking, said once when it begins and once when it ends.
 #[derive(Debug, Default)]
-pub(crate) struct Trouble {
+pub(crate) struct Outage {
     said: Option<String>,
     since: Option<Instant>,
     turns: u32,
 }
 
-impl Trouble {
+impl Outage {
     /// Takes note of how a look came out, and says what changed.
-    pub(crate) fn note(&mut self, error: Option<&LookError>) {
+    pub(crate) fn note(&mut self, error: Option<&ObserveError>) {
         match error {
             Some(error) => {
                 let text = service::exit::chain(error);

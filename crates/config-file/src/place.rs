@@ -1,5 +1,4 @@
-//! The place of a value in a TOML file, for errors about values that are judged after the file has
-//! been read.
+//! The place of a value in a TOML text, for errors about values that are checked after it was read.
 
 use std::fmt::Display;
 

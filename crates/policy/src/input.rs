@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use crate::bounds::Bounds;
+use model::bounds::Bounds;
+use model::service::Capacity;
+use model::time::Timestamp;
+
 use crate::load::OfferedLoad;
-use crate::spec::Capacity;
-use crate::time::Timestamp;
 
 /// Everything that the policies may base their advice on.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reading {
+pub struct PolicyInput {
     /// The moment of the turn.
     pub now: Timestamp,
     /// Load offered up to now.
@@ -38,11 +39,11 @@ pub struct Reading {
     pub bounds: Bounds,
 }
 
-impl Reading {
+impl PolicyInput {
     /// Load offered, where each part of it can be true.
     pub fn offered(&self) -> Option<OfferedLoad> {
         let load = self.offered?;
-        let parts = [load.mean_rps, load.burst_rps, load.backlog_rps];
+        let parts = [load.mean_rps, load.burst_rps, load.queue_rps];
         parts.iter().all(|part| known(Some(*part)).is_some()).then_some(load)
     }
 
@@ -54,11 +55,11 @@ impl Reading {
     /// Whether requests came within the last second, wait, or are being worked on.
     pub fn is_asked_for(&self) -> bool {
         let any = |figure: Option<f64>| figure.is_some_and(|figure| figure > 0.0);
-        any(self.offered_rps()) || any(self.backlog())
+        any(self.offered_rps()) || any(self.in_system())
     }
 
     /// Requests that wait or are being worked on.
-    pub fn backlog(&self) -> Option<f64> {
+    pub fn in_system(&self) -> Option<f64> {
         Some(f64::from(self.queued?) + f64::from(self.in_flight?))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::spec::ServiceSpec;
+use model::service::ServiceSpec;
 use serde::Deserialize;
 
 use crate::spread::{RawSpread, Spread};
@@ -259,7 +259,7 @@ impl Check<'_> {
     }
 
     fn refuse(&self, key: &str, value: String, allowed: &'static str) -> ModelError {
-        let place = toml_place::place_of(self.file, self.text, key);
+        let place = config_file::place_of(self.file, self.text, key);
         ModelError::Value { place, key: key.to_owned(), value, allowed }
     }
 }

@@ -1,0 +1,73 @@
+//! What is done with instances: the actions of a plan, what kept others out of it, and how each ended.
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::{InstanceName, Slot};
+use crate::time::Timestamp;
+
+/// What can be done with an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    /// Clone it from the template, wait until it is healthy, put it in rotation.
+    Clone,
+    /// It runs already: wait until it is healthy, put it in rotation.
+    Admit,
+    /// Give it no new requests.
+    Drain,
+    /// Take it out of rotation, stop it and remove what is left of it.
+    Stop,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Action {
+    /// What to do.
+    #[serde(rename = "action")]
+    pub kind: ActionKind,
+    /// With which instance.
+    pub instance: InstanceName,
+    /// The instance's slot.
+    pub slot: Slot,
+}
+
+impl Action {
+    /// Doing `kind` with `instance`.
+    pub fn new(kind: ActionKind, instance: InstanceName) -> Self {
+        let slot = instance.slot();
+        Self { kind, instance, slot }
+    }
+}
+
+/// Why something that is wanted is not in the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Blocked {
+    /// Launches failed of late; the next attempt waits.
+    LaunchBackoff,
+    /// As many launches are under way as the host takes at once.
+    LaunchLimit,
+    /// Every slot of the service is taken.
+    NoFreeSlot,
+    /// The last action on the instance failed a moment ago; the next attempt waits.
+    ActionBackoff,
+}
+
+/// An action that has come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// What was done.
+    #[serde(rename = "action")]
+    pub kind: ActionKind,
+    /// With which instance.
+    pub instance: InstanceName,
+    /// The instance's slot.
+    pub slot: Slot,
+    /// When it was planned.
+    #[serde(rename = "planned_at_ms")]
+    pub planned_at: Timestamp,
+    /// When it came to its end.
+    #[serde(rename = "finished_at_ms")]
+    pub finished_at: Timestamp,
+    /// Why it failed; nothing when it did not.
+    pub error: Option<String>,
+}

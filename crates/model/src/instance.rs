@@ -1,0 +1,51 @@
+//! The instances of a service: their phases, and what the API says of each.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::{InstanceName, Slot};
+use crate::time::Timestamp;
+
+/// What an instance is doing. An instance that is gone is not in the fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Cloned or booting, or running and not in rotation yet.
+    Starting,
+    /// In rotation.
+    Ready,
+    /// Finishing its requests, given no new ones.
+    Draining,
+    /// Dead, hung, or never came up: to be removed.
+    Failed,
+}
+
+/// How many instances are in each phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseCounts {
+    /// In [`Phase::Starting`].
+    pub starting: u32,
+    /// In [`Phase::Ready`].
+    pub ready: u32,
+    /// In [`Phase::Draining`].
+    pub draining: u32,
+    /// In [`Phase::Failed`].
+    pub failed: u32,
+}
+
+/// One instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// Its name.
+    pub name: InstanceName,
+    /// Its slot.
+    pub slot: Slot,
+    /// Its address on the bridge.
+    pub address: Ipv4Addr,
+    /// What it is doing.
+    pub phase: Phase,
+    /// Since when it has been doing that, as far as the scaler has seen.
+    #[serde(rename = "since_ms")]
+    pub since: Timestamp,
+}

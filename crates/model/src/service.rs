@@ -1,0 +1,91 @@
+//! A service's file: what an operator says of a service, validated.
+
+mod raw;
+mod rules;
+
+use std::time::Duration;
+
+pub use self::raw::RawService;
+pub use self::rules::{LargestStep, Rules};
+use crate::bounds::Bounds;
+use crate::names::{ImageName, ServiceName};
+use crate::paths::{HealthPath, PathPrefix};
+use crate::policies::PolicySpec;
+use crate::value::{Checked, Invalid};
+
+/// A service, as described by its file in `services/`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceSpec {
+    /// Its name, unique on the host.
+    pub name: ServiceName,
+    /// The recipe in `rootfs/` that makes its image.
+    pub image: ImageName,
+    /// Requests whose path starts with this go to the service; the longest match wins.
+    pub path_prefix: PathPrefix,
+    /// What an instance is given.
+    pub instance: InstanceSpec,
+    /// What an instance can do.
+    pub capacity: Capacity,
+    /// How many ready instances there may be, until an operator sets others.
+    pub bounds: Bounds,
+    /// How the number of ready instances is chosen.
+    pub policy: PolicySpec,
+    /// What holds back more instances.
+    pub scale_out: Rules,
+    /// How instances leave.
+    pub scale_in: ScaleIn,
+    /// The service's own configuration, handed to each instance as `/etc/bellows/service.toml`.
+    pub application: toml::Table,
+}
+
+/// What an instance of a service is given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstanceSpec {
+    /// TCP port that it serves HTTP on.
+    pub port: u16,
+    /// `GET` of this path answers 200 when the instance can serve.
+    pub health_path: HealthPath,
+    /// Memory limit in MiB.
+    pub memory_mib: u32,
+    /// Share of CPU time in cores.
+    pub cpus: f64,
+    /// Limit on processes and threads.
+    pub processes: u32,
+    /// Folders of the host that are mounted in it.
+    pub mounts: Vec<Mount>,
+}
+
+/// A folder below the state directory, mounted in every instance of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Name of the folder below the state directory.
+    pub source: String,
+    /// Absolute path in the instance.
+    pub target: String,
+}
+
+/// What one instance of a service can do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Capacity {
+    /// Requests per second that it serves within the objective.
+    pub requests_per_second: f64,
+    /// Requests that it is given at once; the load balancer queues the rest.
+    pub concurrency: u32,
+}
+
+/// How instances leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScaleIn {
+    /// What holds back fewer instances.
+    pub rules: Rules,
+    /// How long a draining instance may take to finish its requests before it is stopped.
+    pub drain_timeout: Duration,
+}
+
+impl Checked for ServiceSpec {
+    type Raw = RawService;
+
+    fn from_raw(raw: RawService) -> Result<Self, Invalid> {
+        raw.checked()
+    }
+}
