@@ -97,7 +97,7 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    /// What is set; nothing for what the settings say.
+    /// What is set; `None` for what the settings say.
     pub(crate) const fn membership(self) -> Option<Membership> {
         match self {
             Self::Runtime => Some(Membership::Runtime),

@@ -10,7 +10,7 @@ use host::settings::{DEFAULT_FILE, Settings};
 
 use crate::error::Error;
 
-/// The deployed settings, found in the folders that `edited` names; none where nothing is up.
+/// The deployed settings, found in the folders that `edited` names; `None` where nothing is up.
 ///
 /// They lie in the state folder, and the run folder links to them: an edit of one of the two paths
 /// does not hide them.

@@ -88,7 +88,7 @@ async fn wanted_ports(settings: &Settings) -> Vec<ports::Wanted> {
     .into()
 }
 
-/// The processes of the running Bellows; none where they cannot be told.
+/// The processes of the running Bellows; `None` where they cannot be told.
 async fn our_pids(settings: &Settings) -> Vec<u32> {
     let settings_file = Records::new(&settings.paths.state).settings_file();
     let Ok(programs) = Programs::new(settings, &settings_file) else {

@@ -136,7 +136,7 @@ fn policy_setting<'a>(
     Ok(Setting::Policy(service.as_str(), choice.spec().cloned()))
 }
 
-/// The bounds that the words stand for; nothing without words.
+/// The bounds that the words stand for; `None` without words.
 fn bounds_setting<'a>(
     service: &'a ServiceName,
     words: &[String],

@@ -1,4 +1,4 @@
-//! The operator's own files: settings and services, read and judged before anything is changed.
+//! The operator's own files: settings and services, read and checked before anything is changed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -84,7 +84,7 @@ pub(crate) fn settings(place: &Place) -> Result<(Settings, String), TreeError> {
 }
 
 impl Tree {
-    /// Reads and judges all files.
+    /// Reads and checks all files.
     ///
     /// # Errors
     /// Every problem of every file.

@@ -20,7 +20,7 @@ use steps::Steps;
 /// The image of the service that ships with Bellows: its examples are printed.
 const OBJECT_STORE: &str = "object-store";
 
-/// Reads and judges all input, then takes the steps, then waits for the first answer.
+/// Reads and checks all input, then takes the steps, then waits for the first answer.
 pub(crate) async fn run(place: &Place) -> Result<(), Error> {
     let tree = Tree::load(place).map_err(Error::Input)?;
     refuse_what_cannot_move(&tree.settings)?;

@@ -58,7 +58,7 @@ pub fn of_scenario(word: &str, folder: &Path) -> Result<PathBuf, FileError> {
     }
 }
 
-/// A file's name without folder and extension; nothing where it is not UTF-8.
+/// A file's name without folder and extension; `None` where it is not UTF-8.
 pub fn stem(path: &Path) -> &str {
     path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
 }

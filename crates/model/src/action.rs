@@ -68,6 +68,6 @@ pub struct Done {
     /// When it came to its end.
     #[serde(rename = "finished_at_ms")]
     pub finished_at: Timestamp,
-    /// Why it failed; nothing when it did not.
+    /// Why it failed; `None` when it did not.
     pub error: Option<String>,
 }

@@ -41,7 +41,7 @@ impl Bounds {
     }
 }
 
-/// Bounds as they are written, not yet judged.
+/// Bounds as they are written, not yet checked.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawBounds {

@@ -40,7 +40,7 @@ pub use self::steps::{Step, StepUnit, Steps};
 pub use self::target_tracking::TargetTracking;
 pub use self::threshold::Threshold;
 
-/// One policy with its figures, which [`Policy::check`] judges. Those in a [`PolicySpec`] hold.
+/// One policy with its figures, which [`Policy::check`] checks. Those in a [`PolicySpec`] hold.
 #[derive(
     Debug, Clone, PartialEq, Serialize, Deserialize, strum::EnumDiscriminants, strum::EnumIter,
 )]

@@ -45,7 +45,7 @@ pub struct ServiceStatus {
     pub phases: PhaseCounts,
     /// Its instances, in the order of their names.
     pub instances: Vec<InstanceStatus>,
-    /// The last turn of the loop, kept or not; nothing before the first one.
+    /// The last turn of the loop, kept or not; `None` before the first one.
     pub tick: Option<Tick>,
 }
 
@@ -56,7 +56,7 @@ impl ServiceStatus {
     }
 }
 
-/// What an operator set for a service while it runs; nothing where its file's holds.
+/// What an operator set for a service while it runs; `None` where its file's holds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceOverrides {
     /// The bounds.
@@ -91,6 +91,6 @@ impl fmt::Display for Membership {
 pub struct MembershipStatus {
     /// The one in force.
     pub membership: Membership,
-    /// The one that an operator set; nothing where that of the host's settings holds.
+    /// The one that an operator set; `None` where that of the host's settings holds.
     pub set: Option<Membership>,
 }

@@ -65,7 +65,7 @@ impl Tick {
             })
     }
 
-    /// The number of ready instances decided on; nothing for a decision to hold.
+    /// The number of ready instances decided on; `None` for a decision to hold.
     pub const fn target(&self) -> Option<u32> {
         match &self.decision {
             Decision::Target { ready, .. } => Some(*ready),

@@ -136,8 +136,9 @@ mod tests {
         let ready = |slot| {
             observation(slot, ContainerPresence::Running, RotationState::In { healthy: true })
         };
-        let seen = vec![ready(1), ready(2)];
-        let fleet = Fleet::seen(&Fleet::default(), seen, Duration::from_secs(9), seconds(0));
+        let observed = vec![ready(1), ready(2)];
+        let fleet =
+            Fleet::observed(&Fleet::default(), observed, Duration::from_secs(9), seconds(0));
         let (service, free) = (store_name(), slots(3..=5).collect::<Vec<_>>());
         let context = PlanContext {
             service: &service,

@@ -1,4 +1,4 @@
-//! One turn of the loop for one service: sightings and counts in, a tick out. The daemon and the
+//! One turn of the loop for one service: observations in, a tick out. The daemon and the
 //! simulator both call it.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::input::PolicyInput;
 use crate::load::{LoadHistory, LoadObservation};
 use crate::plan::{Plan, PlanContext, plan};
 
-/// What holds for a service at this turn, whatever is seen of it.
+/// What holds for a service at this turn, whatever is observed.
 #[derive(Debug, Clone)]
 pub struct TurnContext<'a> {
     /// The service's description with the bounds and the policy in force: its file's, or those that
@@ -34,15 +34,15 @@ pub struct TurnContext<'a> {
     pub launch_timeout: Duration,
 }
 
-/// What was seen of a service at this turn.
+/// What is observed of a service at one turn.
 #[derive(Debug, Clone, Default)]
 pub struct ServiceObservation {
-    /// What the load balancer counted since the turn before; nothing when it could not be asked.
+    /// What the load balancer counted since the turn before; `None` when it could not be asked.
     pub load: Option<LoadObservation>,
-    /// CPU time that the instances use together, in cores; nothing when it is not known.
+    /// CPU time that the instances use together, in cores; `None` when it is not known.
     pub cpu_cores: Option<f64>,
-    /// Every instance that exists or is being made; nothing when the host or the load balancer
-    /// could not be asked. Then the fleet stays as it was seen last, and nothing is done to it.
+    /// Every instance that exists or is being made; `None` when the host or the load balancer
+    /// could not be asked. Then the fleet stays as it was observed last, and nothing is done to it.
     pub instances: Option<Vec<InstanceObservation>>,
     /// Actions that came to their end since the turn before.
     pub done: Vec<Done>,
@@ -68,26 +68,26 @@ impl Controller {
     pub fn turn(
         &mut self,
         context: &TurnContext,
-        seen: ServiceObservation,
+        observed: ServiceObservation,
         now: Timestamp,
     ) -> Tick {
         // Counts without a fleet lead to no decision that could be planned for.
-        let load = seen.load.filter(|_| seen.instances.is_some());
-        self.take_note(load, &seen.done, now);
-        if let Some(instances) = seen.instances {
-            self.fleet = Fleet::seen(&self.fleet, instances, context.launch_timeout, now);
+        let load = observed.load.filter(|_| observed.instances.is_some());
+        self.take_note(load, &observed.done, now);
+        if let Some(instances) = observed.instances {
+            self.fleet = Fleet::observed(&self.fleet, instances, context.launch_timeout, now);
         }
-        let decision = self.decide(context, load, seen.cpu_cores, now);
+        let decision = self.decide(context, load, observed.cpu_cores, now);
         let plan = self.plan(context, &decision, now);
         Tick {
             sequence: 0,
             at: now,
             service: context.spec.name.clone(),
-            observation: self.observation(load, seen.cpu_cores),
+            observation: self.observation(load, observed.cpu_cores),
             decision,
             plan: plan.actions,
             blocked: plan.blocked,
-            done: seen.done,
+            done: observed.done,
         }
     }
 

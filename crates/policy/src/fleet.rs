@@ -37,7 +37,7 @@ pub enum RotationState {
     Drain,
 }
 
-/// Everything that was seen of one instance at one moment.
+/// What is observed of one instance at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceObservation {
     /// The instance.
@@ -48,7 +48,7 @@ pub struct InstanceObservation {
     pub rotation: RotationState,
     /// Requests given to it and not answered yet; unknown without statistics.
     pub in_flight: Option<u32>,
-    /// Whether it drains and has nothing left to do, nor will anyone send it more.
+    /// Whether it drains, has answered all its requests and will be sent no more.
     pub drained: bool,
     /// Whether it was cloned from an older template than the service has now.
     pub outdated: bool,
@@ -63,11 +63,11 @@ pub struct Instance {
     pub name: InstanceName,
     /// What it is doing.
     pub phase: Phase,
-    /// Since when it has been doing that, as far as this process has seen.
+    /// Since when it has been doing that, as far as this process has observed.
     pub since: Timestamp,
     /// Requests given to it and not answered yet; unknown without statistics.
     pub in_flight: Option<u32>,
-    /// Whether it drains and has nothing left to do, nor will anyone send it more.
+    /// Whether it drains, has answered all its requests and will be sent no more.
     pub drained: bool,
     /// Whether it was cloned from an older template than the service has now.
     pub outdated: bool,
@@ -104,10 +104,10 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// The fleet that these sightings show. The fleet seen before tells since when each instance
+    /// The fleet that these observations show. The fleet of the turn before tells since when each instance
     /// has been in its phase; one that starts for longer than `launch_timeout` has failed.
     #[must_use]
-    pub fn seen(
+    pub fn observed(
         before: &Self,
         instances: Vec<InstanceObservation>,
         launch_timeout: Duration,
@@ -117,9 +117,9 @@ impl Fleet {
             before.instances.iter().map(|instance| (&instance.name, instance)).collect();
         let mut instances: Vec<Instance> = instances
             .into_iter()
-            .map(|seen| {
-                let known = earlier.get(&seen.name).copied();
-                instance(known, seen, launch_timeout, now)
+            .map(|observed| {
+                let known = earlier.get(&observed.name).copied();
+                instance(known, observed, launch_timeout, now)
             })
             .collect();
         instances.sort_by(|a, b| a.name.cmp(&b.name));
@@ -159,48 +159,48 @@ impl Fleet {
     }
 }
 
-/// One instance, from what was known and what is seen.
+/// One instance, from what was known and what is observed.
 fn instance(
     known: Option<&Instance>,
-    seen: InstanceObservation,
+    observed: InstanceObservation,
     launch_timeout: Duration,
     now: Timestamp,
 ) -> Instance {
-    let unhealthy_since = match seen.rotation {
+    let unhealthy_since = match observed.rotation {
         RotationState::In { healthy: false } => {
             Some(known.and_then(|known| known.unhealthy_since).unwrap_or(now))
         }
         _ => None,
     };
-    let phase = match visible_phase(&seen) {
+    let phase = match visible_phase(&observed) {
         Phase::Starting => {
             let late = |known: &Instance| match known.phase {
                 Phase::Failed => true,
                 Phase::Starting => now.since(known.since) >= launch_timeout,
                 _ => false,
             };
-            let gave_up = seen.under_way.is_none() && known.is_some_and(late);
+            let gave_up = observed.under_way.is_none() && known.is_some_and(late);
             if gave_up { Phase::Failed } else { Phase::Starting }
         }
         phase => phase,
     };
     let since = known.filter(|known| known.phase == phase).map_or(now, |known| known.since);
     Instance {
-        name: seen.name,
+        name: observed.name,
         phase,
         since,
-        in_flight: seen.in_flight,
-        drained: seen.drained,
-        outdated: seen.outdated,
-        under_way: seen.under_way,
+        in_flight: observed.in_flight,
+        drained: observed.drained,
+        outdated: observed.outdated,
+        under_way: observed.under_way,
         unhealthy: unhealthy_since.is_some_and(|at| now.since(at) >= UNHEALTHY_GRACE),
         unhealthy_since,
     }
 }
 
-/// The phase that one look shows, without the past.
-fn visible_phase(seen: &InstanceObservation) -> Phase {
-    match (seen.under_way, seen.container, seen.rotation) {
+/// The phase that one observation shows, without the past.
+fn visible_phase(observed: &InstanceObservation) -> Phase {
+    match (observed.under_way, observed.container, observed.rotation) {
         // `lxc-copy` makes the container before it starts it, so a stopped one is no failure yet.
         (Some(ActionKind::Clone), _, _) => Phase::Starting,
         // An action under way counts as done: the next plan must neither repeat nor double it.
@@ -223,28 +223,28 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(10);
 
-    fn phase_of(before: &Fleet, seen: InstanceObservation, at: u64) -> (Fleet, Phase) {
-        let fleet = Fleet::seen(before, vec![seen], TIMEOUT, seconds(at));
+    fn phase_of(before: &Fleet, observed: InstanceObservation, at: u64) -> (Fleet, Phase) {
+        let fleet = Fleet::observed(before, vec![observed], TIMEOUT, seconds(at));
         let phase = fleet.instances[0].phase;
         (fleet, phase)
     }
 
     #[test]
     fn a_container_being_cloned_is_starting_although_it_does_not_run() {
-        let mut seen = observation(1, ContainerPresence::Stopped, RotationState::Out);
-        assert_eq!(phase_of(&Fleet::default(), seen.clone(), 0).1, Phase::Failed);
-        seen.under_way = Some(ActionKind::Clone);
-        assert_eq!(phase_of(&Fleet::default(), seen, 0).1, Phase::Starting);
+        let mut observed = observation(1, ContainerPresence::Stopped, RotationState::Out);
+        assert_eq!(phase_of(&Fleet::default(), observed.clone(), 0).1, Phase::Failed);
+        observed.under_way = Some(ActionKind::Clone);
+        assert_eq!(phase_of(&Fleet::default(), observed, 0).1, Phase::Starting);
     }
 
     #[test]
     fn an_instance_that_never_comes_up_fails_after_the_launch_timeout_and_stays_failed() {
-        let seen = observation(1, ContainerPresence::Running, RotationState::Out);
-        let (fleet, phase) = phase_of(&Fleet::default(), seen.clone(), 0);
+        let observed = observation(1, ContainerPresence::Running, RotationState::Out);
+        let (fleet, phase) = phase_of(&Fleet::default(), observed.clone(), 0);
         assert_eq!(phase, Phase::Starting);
-        let (fleet, phase) = phase_of(&fleet, seen.clone(), 10);
+        let (fleet, phase) = phase_of(&fleet, observed.clone(), 10);
         assert_eq!(phase, Phase::Failed);
-        assert_eq!(phase_of(&fleet, seen, 11).1, Phase::Failed);
+        assert_eq!(phase_of(&fleet, observed, 11).1, Phase::Failed);
     }
 
     #[test]
@@ -253,9 +253,9 @@ mod tests {
         let up = observation(1, ContainerPresence::Running, RotationState::In { healthy: true });
         let mut fleet = Fleet::default();
         let mut unhealthy = Vec::new();
-        for (second, seen) in (0..).zip([&down, &up, &down, &down, &down, &up]) {
+        for (second, observed) in (0..).zip([&down, &up, &down, &down, &down, &up]) {
             let phase;
-            (fleet, phase) = phase_of(&fleet, seen.clone(), second);
+            (fleet, phase) = phase_of(&fleet, observed.clone(), second);
             assert_eq!(phase, Phase::Ready);
             unhealthy.push(fleet.instances[0].unhealthy);
         }
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phase_is_dated_from_its_first_sighting() {
+    fn a_phase_is_dated_from_its_first_observation() {
         let ready = observation(1, ContainerPresence::Running, RotationState::In { healthy: true });
         let (fleet, _) = phase_of(&Fleet::default(), ready.clone(), 3);
         let (fleet, _) = phase_of(&fleet, ready, 7);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use model::time::Timestamp;
 
-/// What the load balancer counted between two looks at it.
+/// What the load balancer counted between two observations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadObservation {
     /// Time that the counts cover. Never zero.
@@ -56,33 +56,33 @@ const BURST_WINDOWS: [Duration; 3] =
 /// by chance once in about a million windows. At 3 a tenfold rise shows in the first window.
 const BURST_DEVIATIONS: f64 = 3.0;
 
-/// Samples of the last second, newest last.
+/// Observations of the last second, newest last.
 #[derive(Debug, Clone, Default)]
 pub struct LoadHistory {
-    samples: VecDeque<(Timestamp, LoadObservation)>,
+    observations: VecDeque<(Timestamp, LoadObservation)>,
 }
 
 impl LoadHistory {
-    /// Adds the sample taken at `now` and forgets what no window reaches any more.
+    /// Adds the observation made at `now` and forgets what no window reaches any more.
     pub fn push(&mut self, now: Timestamp, load: LoadObservation) {
         let reach = now.before(MEAN_WINDOW);
-        while self.samples.front().is_some_and(|(at, _)| *at <= reach || *at > now) {
-            self.samples.pop_front();
+        while self.observations.front().is_some_and(|(at, _)| *at <= reach || *at > now) {
+            self.observations.pop_front();
         }
-        self.samples.push_back((now, load));
+        self.observations.push_back((now, load));
     }
 
-    /// Forgets everything: the samples before a gap say nothing of the load after it.
+    /// Forgets everything: the observations before a gap say nothing of the load after it.
     pub fn clear(&mut self) {
-        self.samples.clear();
+        self.observations.clear();
     }
 
-    /// The load offered up to the newest sample; nothing without samples.
+    /// The load offered up to the newest observation; `None` without observations.
     ///
     /// A burst's rate is the one that its window makes certain: with n arrivals in w seconds,
     /// (n - 3 sqrt(n)) / w, since the count of a Poisson process deviates by sqrt(n).
     pub fn offered(&self) -> Option<OfferedLoad> {
-        let (_, newest) = self.samples.back()?;
+        let (_, newest) = self.observations.back()?;
         let burst = |window| {
             let (arrivals, seconds) = self.arrivals_within(window);
             (arrivals - BURST_DEVIATIONS * arrivals.sqrt()) / seconds
@@ -97,7 +97,7 @@ impl LoadHistory {
 
     /// Requests per second over the last second: served, rejected.
     pub fn answered(&self) -> Option<(f64, f64)> {
-        self.samples.back()?;
+        self.observations.back()?;
         let (served, seconds) = self.sum_within(MEAN_WINDOW, |load| load.served);
         let (rejected, _) = self.sum_within(MEAN_WINDOW, |load| load.rejected);
         Some((served / seconds, rejected / seconds))
@@ -107,11 +107,11 @@ impl LoadHistory {
         self.sum_within(window, |load| load.arrivals)
     }
 
-    /// The sum of a count over the newest samples that together cover `window`, and the seconds
-    /// that they cover: a little more than the window where samples do not end with it.
+    /// The sum of a count over the newest observations that together cover `window`, and the seconds
+    /// that they cover: a little more than the window where observations do not end with it.
     fn sum_within(&self, window: Duration, count: impl Fn(&LoadObservation) -> u64) -> (f64, f64) {
         let (mut sum, mut covered) = (0_u64, Duration::ZERO);
-        for (_, load) in self.samples.iter().rev() {
+        for (_, load) in self.observations.iter().rev() {
             sum = sum.saturating_add(count(load));
             covered += load.elapsed;
             if covered >= window {
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_known_before_the_first_sample() {
+    fn nothing_is_known_before_the_first_observation() {
         assert_eq!(LoadHistory::default().offered(), None);
     }
 
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_drops_the_samples_of_the_future() {
+    fn a_clock_set_back_drops_the_observations_of_the_future() {
         let mut history = history([100; 10]);
         history.push(Timestamp::from_millis(50), load(1, 0));
         assert!((history.offered().unwrap().mean_rps - 10.0).abs() < 1e-9);

@@ -39,7 +39,7 @@ impl NeedHistory {
         self.began = None;
     }
 
-    /// The highest need within the patience, or nothing where the record does not reach back that
+    /// The highest need within the patience, or `None` where the record does not reach back that
     /// far: then nobody knows that a lower need has held.
     pub fn highest_over(&self, patience: Duration, now: Timestamp) -> Option<u32> {
         let covered = self.began.is_some_and(|began| now.since(began) >= patience);

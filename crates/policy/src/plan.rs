@@ -1,4 +1,4 @@
-//! The actions that lead from the fleet to the decision. A plan leaves no choice to whoever
+//! The actions that lead from the fleet to the decision. A plan leaves no choice to what
 //! carries it out.
 
 use std::cmp::Reverse;
@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn fleet(instances: Vec<InstanceObservation>) -> Fleet {
-        Fleet::seen(&Fleet::default(), instances, Duration::from_secs(10), seconds(0))
+        Fleet::observed(&Fleet::default(), instances, Duration::from_secs(10), seconds(0))
     }
 
     fn target(ready: u32) -> Decision {
@@ -202,7 +202,7 @@ mod tests {
         decision: &Decision,
         at: u64,
     ) -> (Vec<String>, Plan) {
-        let taken: Vec<_> = instances.iter().map(|seen| seen.name.slot()).collect();
+        let taken: Vec<_> = instances.iter().map(|observed| observed.name.slot()).collect();
         let free: Vec<_> = slots(1..=13).filter(|slot| !taken.contains(slot)).collect();
         let service = store_name();
         let context = context(&service, &free);
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn outdated_instances_are_replaced_one_by_one_without_a_gap() {
         let mut old = [running(1, READY), running(2, READY)];
-        old.iter_mut().for_each(|seen| seen.outdated = true);
+        old.iter_mut().for_each(|observed| observed.outdated = true);
         let [one, two] = old;
         let (actions, _) = planned(vec![one.clone(), two.clone()], &target(2), 0);
         assert_eq!(actions, ["Clone 3"]);
@@ -285,15 +285,15 @@ mod tests {
         let context = context(&service, &free);
         let all = vec![down(1), down(2), down(3)];
         let timeout = Duration::from_secs(10);
-        let before = Fleet::seen(&Fleet::default(), all.clone(), timeout, seconds(0));
-        let sick = Fleet::seen(&before, all.clone(), timeout, seconds(5));
+        let before = Fleet::observed(&Fleet::default(), all.clone(), timeout, seconds(0));
+        let sick = Fleet::observed(&before, all.clone(), timeout, seconds(5));
         let kinds = |fleet: &Fleet| -> Vec<_> {
             let plan = plan(fleet, &target(3), &context, seconds(5));
             plan.actions.iter().map(|action| (action.kind, action.slot.get())).collect()
         };
         assert_eq!(kinds(&sick), [(ActionKind::Clone, 4)]);
         let with_new = [all, vec![running(4, READY)]].concat();
-        let replaced = Fleet::seen(&sick, with_new, timeout, seconds(5));
+        let replaced = Fleet::observed(&sick, with_new, timeout, seconds(5));
         assert_eq!(kinds(&replaced), [(ActionKind::Drain, 3)]);
     }
 

@@ -50,7 +50,7 @@ impl MeanWindow {
         *self = Self::default();
     }
 
-    /// The mean over what of the window is known; nothing before the first figure.
+    /// The mean over what of the window is known; `None` before the first figure.
     pub fn mean(&self) -> Option<f64> {
         let newest = self.entries.back()?;
         if self.seconds <= 0.0 {

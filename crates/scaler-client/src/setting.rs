@@ -5,7 +5,7 @@ use model::policies::PolicySpec;
 use model::status::Membership;
 use serde_json::{Value, json};
 
-/// One of the settings; nothing goes back to what the service's file or the host's settings say.
+/// One of the settings; `None` goes back to what the service's file or the host's settings say.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Setting<'a> {
     /// The policy of the service of that name.
@@ -26,7 +26,7 @@ impl Setting<'_> {
         }
     }
 
-    /// What the API is told, as JSON; nothing takes it back.
+    /// What the API is told, as JSON; `None` takes it back.
     pub(crate) fn body(&self) -> Option<Value> {
         match self {
             Self::Policy(_, policy) => policy.as_ref().map(|policy| json!(policy)),

@@ -1,4 +1,4 @@
-//! What keeps the loop from looking at the host: said once, and looked for ever more rarely.
+//! What keeps the loop from observing the host: logged once, and tried again ever more rarely.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 use crate::observe::ObserveError;
 
-/// Longest pause between two looks at a host that cannot be looked at. HAProxy is back within a
+/// Longest pause between two tries to observe a host that cannot be observed. HAProxy is back within a
 /// second of its death, and the loop must be no slower to notice.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// What keeps the loop from looking, said once when it begins and once when it ends.
+/// What keeps the loop from observing, logged once when it begins and once when it ends.
 #[derive(Debug, Default)]
 pub(crate) struct Outage {
     said: Option<String>,
@@ -19,7 +19,7 @@ pub(crate) struct Outage {
 }
 
 impl Outage {
-    /// Takes note of how a look came out, and says what changed.
+    /// Takes note of how an observation ended, and says what changed.
     pub(crate) fn note(&mut self, error: Option<&ObserveError>) {
         match error {
             Some(error) => {
@@ -43,7 +43,7 @@ impl Outage {
         }
     }
 
-    /// How long to wait for the next look: doubling from a tick to a second.
+    /// How long to wait for the next observation: doubling from a tick to a second.
     pub(crate) fn pause(&self, tick: Duration) -> Option<Duration> {
         let doublings = self.turns.checked_sub(1)?.min(10);
         Some((tick * 2_u32.pow(doublings)).min(LONGEST_PAUSE.max(tick)))

@@ -134,7 +134,7 @@ impl<L: LoadBalancer> Rotation<L> {
     }
 
     /// Of two changes at once, the later call must carry both. So it does: nothing is awaited
-    /// between the look at what is wanted and the load balancer's note of it, and the scaler has
+    /// between reading what is wanted and the load balancer's note of it, and the scaler has
     /// one thread.
     async fn apply(&self) -> Result<Applied, RotationError> {
         let backends = self.backends()?;

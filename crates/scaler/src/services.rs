@@ -36,7 +36,7 @@ impl Services {
         self.deployed.values()
     }
 
-    /// Where the instance of `service` in `slot` listens; nothing for a slot that the network has
+    /// Where the instance of `service` in `slot` listens; `None` for a slot that the network has
     /// no address for.
     pub(crate) fn address(&self, service: &ServiceSpec, slot: Slot) -> Option<SocketAddrV4> {
         Some(SocketAddrV4::new(self.subnet.address(slot)?, service.instance.port))

@@ -24,7 +24,7 @@ pub(super) struct Holder {
 /// A port that Bellows is to listen on, or that nobody may, and who listens there now.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    /// The key in `bellows.toml`; nothing where nobody may listen.
+    /// The key in `bellows.toml`; `None` where nobody may listen.
     pub(super) key: Option<&'static str>,
     pub(super) address: SocketAddr,
     pub(super) state: PortState,

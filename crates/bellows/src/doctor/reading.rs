@@ -1,4 +1,4 @@
-//! Reads from this machine what the checks judge.
+//! Reads from this machine what the checks need.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -54,7 +54,7 @@ pub(super) async fn network_devices() -> Result<(), String> {
     run(&trial).await
 }
 
-/// Has nftables judge a table without adding it.
+/// Has nftables check a table without adding it.
 pub(super) async fn firewall() -> Result<(), String> {
     let rules = "table inet bellows_doctor {\n\
                  chain input {\n type filter hook input priority 0\n ct state established accept\n }\n}\n";

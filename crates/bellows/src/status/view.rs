@@ -16,7 +16,7 @@ pub(crate) struct View {
     pub(crate) at_ms: u64,
     /// Who told: without the scaler, services and phases are not known.
     pub(crate) source: Source,
-    /// Why the scaler did not tell; nothing when it did.
+    /// Why the scaler did not tell; `None` when it did.
     pub(crate) scaler_error: Option<String>,
     /// The long-running programs.
     pub(crate) programs: [Program; 2],

@@ -51,7 +51,7 @@ impl<'a> Steps<'a> {
         &self.programs
     }
 
-    /// Has each service's own program judge the configuration that its instances will be given.
+    /// Has each service's own program check the configuration that its instances will be given.
     pub(super) async fn check_applications(&self) -> Result<(), Error> {
         let mut errors = Vec::new();
         for (ServiceFile { spec, .. }, recipe) in self.tree.services.iter().zip(&self.recipes) {

@@ -11,7 +11,7 @@ pub struct Rules {
     /// Out: the least time from one rise to the next. In: from any change to a fall, so that
     /// nothing is taken away that was just given.
     pub cooldown: Duration,
-    /// The largest change at once; nothing for any.
+    /// The largest change at once; `None` for any.
     pub largest_step: Option<LargestStep>,
 }
 

@@ -56,7 +56,7 @@ impl World {
         }
         self.spec.bounds = Bounds::new(step.min, step.max).unwrap();
         let done = self.finish(step.launches_fail);
-        let seen = self.look(step.arrivals, done);
+        let observed = self.look(step.arrivals, done);
         let free: Vec<_> = slots(1..=13).filter(|slot| !self.holds(*slot)).collect();
         let context = TurnContext {
             spec: &self.spec,
@@ -64,7 +64,7 @@ impl World {
             launches_left: 4,
             launch_timeout: Duration::from_secs(10),
         };
-        let tick = self.controller.turn(&context, seen, self.now);
+        let tick = self.controller.turn(&context, observed, self.now);
         self.started = tick.plan.iter().map(|action| (self.now, action.clone())).collect();
         tick
     }

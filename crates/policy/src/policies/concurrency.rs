@@ -72,7 +72,7 @@ fn scale(
     let asked_in_panic = rounding::ceil(panic);
 
     let share = 100.0 * f64::from(asked_in_panic) / fleet;
-    mode.look(share >= figures.panic_threshold_percent, figures.stable_window_ms, input.now);
+    mode.update(share >= figures.panic_threshold_percent, figures.stable_window_ms, input.now);
     match mode {
         Mode::Stable => Advice::ready(stable, Reason::Concurrency),
         Mode::Panic { most: advised, .. } => {
@@ -94,7 +94,7 @@ impl Mode {
     }
 
     /// Begins, prolongs and ends panic. A clock that was set back does not prolong it.
-    fn look(&mut self, is_over: bool, stable_window_ms: u64, now: Timestamp) {
+    fn update(&mut self, is_over: bool, stable_window_ms: u64, now: Timestamp) {
         let window = Duration::from_millis(stable_window_ms);
         *self = match *self {
             Self::Panic { most, .. } if is_over => Self::Panic { since: now, most },

@@ -77,7 +77,7 @@ fn step(figures: &Hist, history: &mut History, load: f64, hour: usize) -> Advice
     }
 }
 
-/// The value below which this share of the entries lies; nothing without entries.
+/// The value below which this share of the entries lies; `None` without entries.
 fn percentile(entries: &VecDeque<u16>, percent: u32) -> Option<u32> {
     let last = entries.len().checked_sub(1)?;
     let rank = (entries.len() * percent as usize / 100).min(last);

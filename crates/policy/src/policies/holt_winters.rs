@@ -55,7 +55,7 @@ impl HoltWinters {
         self.trend = 0.0;
     }
 
-    /// What the figure will be `steps` later, in `slot`; nothing before the first figure.
+    /// What the figure will be `steps` later, in `slot`; `None` before the first figure.
     pub(super) fn ahead(&self, steps: f64, slot: usize) -> Option<f64> {
         Some(self.level? + self.trend * steps + self.season.mean(slot))
     }

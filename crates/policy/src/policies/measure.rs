@@ -4,7 +4,7 @@ use model::policies::Measure;
 
 use crate::input::{PolicyInput, known};
 
-/// The load in instances: 2.5 fills two and a half of them. Nothing where it is not known.
+/// The load in instances: 2.5 fills two and a half of them. `None` where it is not known.
 pub(crate) fn load(measure: Measure, input: &PolicyInput) -> Option<f64> {
     let (total, per_instance) = match measure {
         Measure::Cpu => (input.cpu_cores, input.cpus),
@@ -15,7 +15,7 @@ pub(crate) fn load(measure: Measure, input: &PolicyInput) -> Option<f64> {
     known(total.map(|total| total / per_instance))
 }
 
-/// How full the ready instances are, in percent. Nothing where that is not known, or where no
+/// How full the ready instances are, in percent. `None` where that is not known, or where no
 /// instance is ready.
 pub(crate) fn percent(measure: Measure, input: &PolicyInput) -> Option<f64> {
     let load = load(measure, input)?;

@@ -61,7 +61,7 @@ fn step(figures: &Reg, needs: &mut VecDeque<f64>, load: f64, current: u32) -> Ad
     Advice::ready(enough, Reason::Forecast)
 }
 
-/// The next value of the parabola that fits equidistant values best by least squares; nothing for
+/// The next value of the parabola that fits equidistant values best by least squares; `None` for
 /// fewer than three.
 ///
 /// With the x counted from their middle, sums of odd powers vanish and the normal equations fall
