@@ -1,5 +1,6 @@
-//! The one reader of files and requests that people write: TOML or JSON into checked values. An
-//! error names the file, the line, the key, the value and what is allowed.
+//! The one reader of files that people write: TOML into checked values. An error names the file, the
+//! line, the key, the value and what is allowed. The bodies of requests are checked by the same
+//! [`Checked`], once their JSON is read.
 //!
 //! ```
 //! use config_file::{Checked, Invalid};
@@ -16,8 +17,7 @@
 //!     type Raw = RawWorkers;
 //!
 //!     fn from_raw(raw: RawWorkers) -> Result<Self, Invalid> {
-//!         config_file::within("workers", raw.workers, 1..=8, "1 to 8")?;
-//!         Ok(Self(raw.workers))
+//!         Ok(Self(config_file::in_range("workers", raw.workers, 1..=8)?))
 //!     }
 //! }
 //!
@@ -32,7 +32,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-pub use model::value::{Checked, Invalid, check, not_above, within};
+pub use model::value::{Checked, Invalid, check, in_range, not_above, within};
 use serde::de::DeserializeOwned;
 
 pub use self::place::{line_of, place_of};
@@ -40,7 +40,7 @@ pub use self::place::{line_of, place_of};
 /// The largest file that is read: 128 MiB. A trace of two million lines with dates is half of this.
 pub const MAX_BYTES: u64 = 128 * 1024 * 1024;
 
-/// Why a file or a request cannot be used. Each text says all that there is to say, its source included.
+/// Why a file cannot be used. Each text says all that there is to say, its source included.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file system refuses.
@@ -57,7 +57,7 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
-    /// Neither TOML nor JSON, an unknown or missing key, or a value of another type.
+    /// Not TOML, an unknown or missing key, or a value of another type.
     #[error("{file}: {reason}")]
     Syntax {
         /// The file.
@@ -111,19 +111,6 @@ pub fn from_toml<T: Checked>(file: impl Display, text: &str) -> Result<T, Config
     })
 }
 
-/// Reads a JSON text and checks what it holds; `file` names it in errors. Values have no line: JSON
-/// is written by programs, on one line as often as not.
-///
-/// # Errors
-/// [`ConfigError::Syntax`] or [`ConfigError::Invalid`].
-pub fn from_json<T: Checked>(file: impl Display, text: &[u8]) -> Result<T, ConfigError> {
-    let raw = serde_json::from_slice(text).map_err(|error| ConfigError::Syntax {
-        file: file.to_string(),
-        reason: error.to_string(),
-    })?;
-    T::from_raw(raw).map_err(|invalid| ConfigError::Invalid { place: file.to_string(), invalid })
-}
-
 /// Whether a TOML text has `key` at its top level.
 pub fn has_key(text: &str, key: &str) -> bool {
     toml::from_str::<toml::Table>(text).is_ok_and(|table| table.contains_key(key))
@@ -155,8 +142,7 @@ mod tests {
         type Raw = RawPool;
 
         fn from_raw(raw: RawPool) -> Result<Self, Invalid> {
-            within("workers", raw.workers, 1..=8, "1 to 8")?;
-            Ok(Self { workers: raw.workers })
+            Ok(Self { workers: in_range("workers", raw.workers, 1..=8)? })
         }
     }
 
@@ -170,7 +156,6 @@ mod tests {
         let path = folder.path().join("pool.toml");
         std::fs::write(&path, "workers = 3").unwrap();
         assert_eq!(read::<Pool>(&path).unwrap(), Pool { workers: 3 });
-        assert_eq!(from_json::<Pool>("", br#"{"workers": 3}"#).unwrap(), Pool { workers: 3 });
     }
 
     #[test]
@@ -178,8 +163,6 @@ mod tests {
         let told = "pool.toml, line 2: workers is 9: use 1 to 8";
         assert_eq!(refused("# ours\nworkers = 9"), told);
         assert_eq!(refused("# ours\r\nworkers = 9\r\n"), told);
-        let json = from_json::<Pool>("the body", br#"{"workers": 9}"#).unwrap_err();
-        assert_eq!(json.to_string(), "the body: workers is 9: use 1 to 8");
     }
 
     #[test]

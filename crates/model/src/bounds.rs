@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::{self, Invalid};
+use crate::value::{self, Checked, Invalid};
 
 /// The fewest and the most ready instances of a service, both included. With none at the least, the
 /// last one goes when nobody asks for the service, and the load balancer holds the request that
@@ -44,7 +44,7 @@ impl Bounds {
 /// Bounds as they are written, not yet checked.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawBounds {
+pub struct RawBounds {
     min: u32,
     max: u32,
 }
@@ -54,6 +54,14 @@ impl TryFrom<RawBounds> for Bounds {
 
     fn try_from(raw: RawBounds) -> Result<Self, Invalid> {
         Self::new(raw.min, raw.max)
+    }
+}
+
+impl Checked for Bounds {
+    type Raw = RawBounds;
+
+    fn from_raw(raw: RawBounds) -> Result<Self, Invalid> {
+        raw.try_into()
     }
 }
 

@@ -147,6 +147,21 @@ pub fn within<T: PartialOrd + Display>(
     check(range.contains(&value), key, value, allowed)
 }
 
+/// `value`, refused outside of `range`; the error says the range's ends.
+///
+/// # Errors
+/// [`Invalid::Value`].
+pub fn in_range<T: PartialOrd + Display>(
+    key: impl Into<Cow<'static, str>>,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<T, Invalid> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    Err(Invalid::new(key, value, format!("{} to {}", range.start(), range.end())))
+}
+
 /// Refuses two values of which the first lies above the second.
 ///
 /// # Errors

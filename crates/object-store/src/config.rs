@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use config_file::{Checked, Invalid, in_range};
 use serde::Deserialize;
-use service::config::{InvalidValue, within};
 
 /// The file as it is written. Every key has a default.
 #[derive(Debug, Deserialize)]
@@ -88,22 +88,22 @@ impl Default for RawRateLimit {
     }
 }
 
-impl TryFrom<RawConfig> for Config {
-    type Error = InvalidValue;
+impl Checked for Config {
+    type Raw = RawConfig;
 
-    fn try_from(raw: RawConfig) -> Result<Self, InvalidValue> {
+    fn from_raw(raw: RawConfig) -> Result<Self, Invalid> {
         let listen = raw.listen.parse().map_err(|_| {
-            InvalidValue::new("listen", &raw.listen, "an address and a port as in \"0.0.0.0:8000\"")
+            Invalid::new("listen", &raw.listen, "an address and a port as in \"0.0.0.0:8000\"")
         })?;
         if !raw.objects_dir.is_absolute() {
             let value = raw.objects_dir.display();
-            return Err(InvalidValue::new("objects_dir", value, "an absolute path"));
+            return Err(Invalid::new("objects_dir", value, "an absolute path"));
         }
         Ok(Self {
             listen,
             objects_dir: raw.objects_dir,
-            max_object_bytes: within("max_object_bytes", raw.max_object_bytes, 1..=1 << 40)?,
-            max_connections: within("max_connections", raw.max_connections, 1..=10_000)?,
+            max_object_bytes: in_range("max_object_bytes", raw.max_object_bytes, 1..=1 << 40)?,
+            max_connections: in_range("max_connections", raw.max_connections, 1..=10_000)?,
             body_timeout: millis("body_timeout_ms", raw.body_timeout_ms, 1, 3_600_000)?,
             drain_timeout: millis("drain_timeout_ms", raw.drain_timeout_ms, 0, 3_600_000)?,
             rate_limit: raw.rate_limit.checked()?,
@@ -112,22 +112,22 @@ impl TryFrom<RawConfig> for Config {
 }
 
 impl RawRateLimit {
-    /// The values are judged even where the limit is off: a typing error should not wait for the
+    /// The values are checked even where the limit is off: a typing error should not wait for the
     /// day on which somebody turns it on.
-    fn checked(self) -> Result<Option<RateLimit>, InvalidValue> {
+    fn checked(self) -> Result<Option<RateLimit>, Invalid> {
         let key = "rate_limit.requests_per_second";
         let limit = RateLimit {
-            requests_per_second: within(key, self.requests_per_second, 1..=1_000_000)?,
-            burst: within("rate_limit.burst", self.burst, 1..=1_000_000)?,
+            requests_per_second: in_range(key, self.requests_per_second, 1..=1_000_000)?,
+            burst: in_range("rate_limit.burst", self.burst, 1..=1_000_000)?,
             max_wait: millis("rate_limit.max_wait_ms", self.max_wait_ms, 0, 60_000)?,
-            max_queue: within("rate_limit.max_queue", self.max_queue, 0..=10_000)?,
+            max_queue: in_range("rate_limit.max_queue", self.max_queue, 0..=10_000)?,
         };
         Ok(self.enabled.then_some(limit))
     }
 }
 
-fn millis(key: &'static str, value: u64, least: u64, most: u64) -> Result<Duration, InvalidValue> {
-    within(key, value, least..=most).map(Duration::from_millis)
+fn millis(key: &'static str, value: u64, least: u64, most: u64) -> Result<Duration, Invalid> {
+    in_range(key, value, least..=most).map(Duration::from_millis)
 }
 
 #[cfg(test)]
@@ -135,8 +135,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {
-        let raw: RawConfig = toml::from_str(text).map_err(|error| error.message().to_owned())?;
-        Config::try_from(raw).map_err(|error| error.to_string())
+        config_file::from_toml("f", text).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -176,23 +175,28 @@ mod tests {
             "drain_timeout_ms = 3600001",
             "rate_limit = { burst = 0 }",
             "rate_limit = { enabled = false, requests_per_second = 0 }",
-            "rate_limit = { max_wait = 5 }",
-            "rate_limit = 'off'",
-            "colour = 1",
         ]
         .map(|text| parse(text).unwrap_err())
         .join("\n");
         insta::assert_snapshot!(refusals, @r#"
-        listen = here: allowed is an address and a port as in "0.0.0.0:8000"
-        objects_dir = objects: allowed is an absolute path
-        max_object_bytes = 0: allowed is 1 to 1099511627776
-        body_timeout_ms = 0: allowed is 1 to 3600000
-        drain_timeout_ms = 3600001: allowed is 0 to 3600000
-        rate_limit.burst = 0: allowed is 1 to 1000000
-        rate_limit.requests_per_second = 0: allowed is 1 to 1000000
-        unknown field `max_wait`, expected one of `enabled`, `requests_per_second`, `burst`, `max_wait_ms`, `max_queue`
-        invalid type: string "off", expected a table such as { enabled = false }
-        unknown field `colour`, expected one of `listen`, `objects_dir`, `max_object_bytes`, `max_connections`, `body_timeout_ms`, `drain_timeout_ms`, `rate_limit`
+        f, line 1: listen is here: use an address and a port as in "0.0.0.0:8000"
+        f, line 1: objects_dir is objects: use an absolute path
+        f, line 1: max_object_bytes is 0: use 1 to 1099511627776
+        f, line 1: body_timeout_ms is 0: use 1 to 3600000
+        f, line 1: drain_timeout_ms is 3600001: use 0 to 3600000
+        f, line 1: rate_limit.burst is 0: use 1 to 1000000
+        f, line 1: rate_limit.requests_per_second is 0: use 1 to 1000000
         "#);
+        for (text, told) in [
+            (
+                "rate_limit = { max_wait = 5 }",
+                "unknown field `max_wait`, expected one of `enabled`",
+            ),
+            ("rate_limit = 'off'", "expected a table such as { enabled = false }"),
+            ("colour = 1", "unknown field `colour`, expected one of `listen`, `objects_dir`"),
+        ] {
+            let refusal = parse(text).unwrap_err();
+            assert!(refusal.contains(told), "{refusal}");
+        }
     }
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use clap::Parser;
-use object_store::config::{Config, RawConfig};
+use object_store::config::Config;
 use object_store::http;
 use object_store::store::Store;
 use service::server::{self, Limits};
-use service::{config, exit, shutdown, telemetry};
+use service::{exit, shutdown, telemetry};
 use tokio::net::TcpListener;
 
 /// Threads that wait for the disk. More than the some 30 writers whose syncs a disk can join add
@@ -30,7 +30,7 @@ struct Arguments {
     /// The settings, in TOML.
     #[arg(long, value_name = "FILE", default_value = "/etc/bellows/service.toml")]
     config: PathBuf,
-    /// Judge the settings and end, with 2 when they cannot be used.
+    /// Check the settings and end, with 2 when they cannot be used.
     #[arg(long)]
     check: bool,
 }
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let config = config::load::<RawConfig, Config>(&arguments.config)?;
+    let config = config_file::read::<Config>(&arguments.config)?;
     if arguments.check {
         return Ok(());
     }

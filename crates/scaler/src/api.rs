@@ -17,6 +17,7 @@ use model::service::ServiceSpec;
 use model::status::{HostStatus, Membership, MembershipStatus, ServiceStatus, TickPage};
 use policy::slots::SlotsError;
 use serde::Deserialize;
+use service::json_body::JsonBody;
 use service::problem::Problem;
 
 use crate::services::Services;
@@ -64,9 +65,8 @@ async fn one_service(
 async fn set_bounds(
     State(context): State<Context>,
     Path(name): Path<String>,
-    bounds: Result<Json<Bounds>, JsonRejection>,
+    JsonBody(bounds): JsonBody<Bounds>,
 ) -> Result<Json<ServiceStatus>, Problem> {
-    let Json(bounds) = bounds?;
     let spec = context.spec(&name)?;
     context.fits(&spec.name, bounds).map_err(|error| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_slots", error.to_string())
@@ -86,9 +86,8 @@ async fn clear_bounds(
 async fn set_policy(
     State(context): State<Context>,
     Path(name): Path<String>,
-    policy: Result<Json<PolicySpec>, JsonRejection>,
+    JsonBody(policy): JsonBody<PolicySpec>,
 ) -> Result<Json<ServiceStatus>, Problem> {
-    let Json(policy) = policy?;
     context.shared.set_policy(context.spec(&name)?, Some(policy)).map_err(not_written)?;
     context.status(&name).map(Json)
 }

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use crate::config;
+use config_file::ConfigError;
+
 use crate::telemetry::TelemetryError;
 
 /// The exit code of a program that ran and failed.
@@ -33,17 +34,17 @@ pub fn chain(error: &dyn Error) -> String {
 
 fn code(error: &(dyn Error + 'static)) -> u8 {
     let bad_filter = matches!(error.downcast_ref(), Some(TelemetryError::Filter { .. }));
-    if bad_filter || config::is_bad_input(error) { BAD_INPUT } else { FAILED }
+    if bad_filter || error.is::<ConfigError>() { BAD_INPUT } else { FAILED }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::InvalidValue;
 
     #[test]
     fn bad_input_exits_with_two_and_all_else_with_one() {
-        assert_eq!(code(&InvalidValue::new("burst", 0, "1 to 10")), BAD_INPUT);
+        let unread = config_file::read_text("/nowhere".as_ref()).unwrap_err();
+        assert_eq!(code(&unread), BAD_INPUT);
         assert_eq!(code(&std::io::Error::other("the disk is gone")), FAILED);
     }
 }

@@ -1,9 +1,9 @@
-//! What every server of the project shares at start-up: its configuration file, its log, its
+//! What every server of the project shares at start-up: its log, its
 //! exit code, the accept loop that drains on a signal, and the HTTP basics (errors, probes,
 //! metrics). It knows no program.
 
-pub mod config;
 pub mod exit;
+pub mod json_body;
 mod linger;
 pub mod metrics;
 pub mod probes;

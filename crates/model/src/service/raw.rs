@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{Capacity, InstanceSpec, LargestStep, Mount, Rules, ScaleIn, ServiceSpec};
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, RawBounds};
 use crate::policies::{PolicySpec, RawPolicies};
 use crate::value::{DAY_MS, Invalid, SPAN, check, within};
 
@@ -63,13 +63,6 @@ struct RawCapacity {
     concurrency: u32,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawBounds {
-    min: u32,
-    max: u32,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawScaleOut {
@@ -113,7 +106,7 @@ impl RawService {
             path_prefix: text("route.path_prefix", &self.route.path_prefix)?,
             instance: self.instance.checked()?,
             capacity: self.capacity.checked()?,
-            bounds: Bounds::new(self.bounds.min, self.bounds.max)?,
+            bounds: Bounds::try_from(self.bounds)?,
             policy: PolicySpec::try_from(self.policy)?,
             scale_out: self.scale_out.checked()?,
             scale_in: self.scale_in.checked()?,

@@ -54,7 +54,7 @@ fn refused(objects: &str, settings: &str) -> (Option<i32>, String) {
 fn a_bad_configuration_exits_with_two_and_names_file_key_value_and_what_is_allowed() {
     let (code, text) = refused("/tmp", "rate_limit.burst = 0");
     assert_eq!(code, Some(2));
-    insta::assert_snapshot!(text, @"object-store: the configuration file DIR/service.toml holds a value that is not allowed: rate_limit.burst = 0: allowed is 1 to 1000000");
+    insta::assert_snapshot!(text, @"object-store: DIR/service.toml, line 3: rate_limit.burst is 0: use 1 to 1000000");
     let (code, text) = refused("/tmp", "rate_limits.burst = 5");
     assert_eq!(code, Some(2));
     assert!(text.contains("unknown field `rate_limits`, expected one of `listen`"), "{text}");
