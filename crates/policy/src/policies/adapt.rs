@@ -1,35 +1,30 @@
 //! Adapt: an adaptive hybrid controller, reactive out and gradual in.
 //!
-//! A. Ali-Eldin, J. Tordsson and E. Elmroth, "An Adaptive Hybrid Elasticity Controller for Cloud
+//! A. Ali-Eldin, J. Tordsson and E. Elmroth, "An Adaptive Hybrid Elasticity Repairs for Cloud
 //! Infrastructures", NOMS 2012; figures of the first author's implementation
 //! (`ahmedaley/Autoscalers`, `AKTE.py`). With C instances, a load of L instances and n the mean of
 //! all C so far, the controller repairs R = C (L - C) / n instances an interval, a quarter of that
 //! where it is negative, and adds up the parts of whole ones. Beyond that, a load above C is met
 //! at once, with some headroom. The paper itself was not at hand.
 
-use std::time::Duration;
-
 use model::decision::Reason;
-use model::policies::{Adapt, Measure};
+use model::policies::Adapt;
 
-use super::measure;
+use super::load_reader::LoadReader;
 use super::rounding;
-use super::timer::Paced;
 use crate::advice::Advice;
 use crate::input::PolicyInput;
-use crate::window::MeanWindow;
 
 /// What it remembers.
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    load: MeanWindow,
-    paced: Paced,
-    controller: Controller,
+    reader: LoadReader,
+    repairs: Repairs,
 }
 
-/// The state of the controller.
+/// How much is still to be repaired.
 #[derive(Debug, Clone, Copy, Default)]
-struct Controller {
+struct Repairs {
     /// Sum of the fleet's sizes, one an interval, and their number.
     alive: f64,
     intervals: f64,
@@ -38,17 +33,13 @@ struct Controller {
 }
 
 pub(super) fn advise(figures: &Adapt, state: &mut State, input: &PolicyInput) -> Advice {
-    let Some(load) = measure::load(Measure::Offered, input) else { return Advice::Unknown };
-    let interval = Duration::from_millis(figures.interval_ms);
-    state.load.push(input.now, load, interval);
-    let needed = rounding::ceil(state.load.mean().unwrap_or(load));
-    let controller = &mut state.controller;
-    let step = || step(figures, controller, needed, input.current);
-    state.paced.advise(interval, input.now, step)
+    let repairs = &mut state.repairs;
+    let step = |load| step(figures, repairs, rounding::ceil(load), input.current);
+    state.reader.advise(figures.interval_ms, input, step)
 }
 
 /// One step of the controller.
-fn step(figures: &Adapt, state: &mut Controller, needed: u32, current: u32) -> Advice {
+fn step(figures: &Adapt, state: &mut Repairs, needed: u32, current: u32) -> Advice {
     let (load, fleet) = (f64::from(needed), f64::from(current));
     state.alive += fleet;
     state.intervals += 1.0;
@@ -77,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_rise_is_met_with_headroom_and_the_repair() {
-        let mut state = Controller::default();
+        let mut state = Repairs::default();
         // n = 5, R = 5 (10 - 5) / 5 = 5; ceil(1.1 x 10) + 5.
         let advice = step(&Adapt::default(), &mut state, 10, 5);
         assert_eq!(advice, Advice::ready(16, Reason::OfferedLoad));
@@ -85,7 +76,7 @@ mod tests {
 
     #[test]
     fn what_is_not_used_is_given_back_a_quarter_of_the_rate_at_a_time() {
-        let (adapt, mut state) = (Adapt::default(), Controller::default());
+        let (adapt, mut state) = (Adapt::default(), Repairs::default());
         // n = 10, R = -5 / 4 = -1.25: one goes, 0.25 is kept in mind.
         assert_eq!(step(&adapt, &mut state, 5, 10), Advice::ready(9, Reason::Released));
         assert!((state.repair + 0.25).abs() < 1e-9);
@@ -96,10 +87,10 @@ mod tests {
 
     #[test]
     fn it_never_releases_below_the_load_and_starts_from_nothing() {
-        let mut state = Controller { alive: 100.0, intervals: 10.0, repair: -7.5 };
+        let mut state = Repairs { alive: 100.0, intervals: 10.0, repair: -7.5 };
         let advice = step(&Adapt::default(), &mut state, 9, 10);
         assert_eq!(advice, Advice::ready(9, Reason::Released));
-        let advice = step(&Adapt::default(), &mut Controller::default(), 3, 0);
+        let advice = step(&Adapt::default(), &mut Repairs::default(), 3, 0);
         assert_eq!(advice, Advice::ready(4, Reason::OfferedLoad));
     }
 }

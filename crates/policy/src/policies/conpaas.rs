@@ -13,24 +13,20 @@
 //! and lets 10 minutes pass between changes. The paper itself was not at hand.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use model::decision::Reason;
-use model::policies::{Conpaas, Measure};
+use model::policies::Conpaas;
 
 use super::holt_winters::{Gains, HoltWinters};
-use super::measure;
+use super::load_reader::LoadReader;
 use super::rounding;
-use super::timer::Paced;
 use crate::advice::Advice;
 use crate::input::PolicyInput;
-use crate::window::MeanWindow;
 
 /// What it remembers.
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    load: MeanWindow,
-    paced: Paced,
+    reader: LoadReader,
     predictors: Predictors,
 }
 
@@ -46,12 +42,8 @@ struct Predictors {
 const SMOOTHING: Gains = Gains { level: 0.2, trend: 0.1, season: 0.0 };
 
 pub(super) fn advise(figures: &Conpaas, state: &mut State, input: &PolicyInput) -> Advice {
-    let Some(load) = measure::load(Measure::Offered, input) else { return Advice::Unknown };
-    let interval = Duration::from_millis(figures.interval_ms);
-    state.load.push(input.now, load, interval);
-    let load = state.load.mean().unwrap_or(load);
     let predictors = &mut state.predictors;
-    state.paced.advise(interval, input.now, || step(figures, predictors, load))
+    state.reader.advise(figures.interval_ms, input, |load| step(figures, predictors, load))
 }
 
 fn step(figures: &Conpaas, predictors: &mut Predictors, load: f64) -> Advice {

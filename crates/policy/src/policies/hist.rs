@@ -9,23 +9,19 @@
 //! count too and lower the next prediction. Hours are of UTC. The paper itself was not at hand.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use model::decision::Reason;
-use model::policies::{Hist, Measure};
+use model::policies::Hist;
 
-use super::measure;
+use super::load_reader::LoadReader;
 use super::rounding;
-use super::timer::Paced;
 use crate::advice::Advice;
 use crate::input::PolicyInput;
-use crate::window::MeanWindow;
 
 /// What it remembers: 35 KB at the default figures, once each hour is full.
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    load: MeanWindow,
-    paced: Paced,
+    reader: LoadReader,
     history: History,
 }
 
@@ -42,13 +38,9 @@ struct History {
 const HOUR_MS: u64 = 3_600_000;
 
 pub(super) fn advise(figures: &Hist, state: &mut State, input: &PolicyInput) -> Advice {
-    let Some(load) = measure::load(Measure::Offered, input) else { return Advice::Unknown };
-    let interval = Duration::from_millis(figures.interval_ms);
-    state.load.push(input.now, load, interval);
-    let load = state.load.mean().unwrap_or(load);
     let hour = usize::try_from(input.now.as_millis() / HOUR_MS % 24).unwrap_or(0);
     let history = &mut state.history;
-    state.paced.advise(interval, input.now, || step(figures, history, load, hour))
+    state.reader.advise(figures.interval_ms, input, |load| step(figures, history, load, hour))
 }
 
 /// Judges the last prediction, makes the next one, and takes the load into the history.

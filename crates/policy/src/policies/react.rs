@@ -8,31 +8,22 @@
 //! way in (9 instances' load of 10 became 10.8); here it asks for what is at most. The paper itself
 //! was not at hand.
 
-use std::time::Duration;
-
 use model::decision::Reason;
-use model::policies::{Measure, React};
+use model::policies::React;
 
-use super::measure;
+use super::load_reader::LoadReader;
 use super::rounding;
-use super::timer::Paced;
 use crate::advice::Advice;
 use crate::input::PolicyInput;
-use crate::window::MeanWindow;
 
 /// What it remembers.
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    load: MeanWindow,
-    paced: Paced,
+    reader: LoadReader,
 }
 
 pub(super) fn advise(figures: &React, state: &mut State, input: &PolicyInput) -> Advice {
-    let Some(load) = measure::load(Measure::Offered, input) else { return Advice::Unknown };
-    let interval = Duration::from_millis(figures.interval_ms);
-    state.load.push(input.now, load, interval);
-    let load = state.load.mean().unwrap_or(load);
-    state.paced.advise(interval, input.now, || scale(figures, load, input.current))
+    state.reader.advise(figures.interval_ms, input, |load| scale(figures, load, input.current))
 }
 
 fn scale(figures: &React, load: f64, current: u32) -> Advice {

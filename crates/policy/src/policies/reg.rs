@@ -9,35 +9,27 @@
 //! reading; here it is that of the next one. The paper itself was not at hand.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use model::decision::Reason;
-use model::policies::{Measure, Reg};
+use model::policies::Reg;
 
-use super::measure;
+use super::load_reader::LoadReader;
 use super::rounding;
-use super::timer::Paced;
 use crate::advice::Advice;
 use crate::input::PolicyInput;
-use crate::window::MeanWindow;
 
 /// What it remembers.
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    load: MeanWindow,
-    paced: Paced,
+    reader: LoadReader,
     /// Instances needed, newest last.
     needs: VecDeque<f64>,
 }
 
 pub(super) fn advise(figures: &Reg, state: &mut State, input: &PolicyInput) -> Advice {
-    let Some(load) = measure::load(Measure::Offered, input) else { return Advice::Unknown };
-    let interval = Duration::from_millis(figures.interval_ms);
-    state.load.push(input.now, load, interval);
-    let load = state.load.mean().unwrap_or(load);
     let needs = &mut state.needs;
-    let step = || step(figures, needs, load, input.current);
-    state.paced.advise(interval, input.now, step)
+    let step = |load| step(figures, needs, load, input.current);
+    state.reader.advise(figures.interval_ms, input, step)
 }
 
 fn step(figures: &Reg, needs: &mut VecDeque<f64>, load: f64, current: u32) -> Advice {

@@ -1,0 +1,35 @@
+//! What the research baselines share: the offered load's mean over an interval, read once in it.
+
+use std::time::Duration;
+
+use model::policies::Measure;
+
+use super::measure;
+use super::timer::Paced;
+use crate::advice::Advice;
+use crate::input::PolicyInput;
+use crate::window::MeanWindow;
+
+/// Reads the mean of the offered load, in instances, once an interval.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LoadReader {
+    load: MeanWindow,
+    paced: Paced,
+}
+
+impl LoadReader {
+    /// The advice that `form` makes of the mean where an interval has begun, that of before
+    /// otherwise.
+    pub(super) fn advise(
+        &mut self,
+        interval_ms: u64,
+        input: &PolicyInput,
+        form: impl FnOnce(f64) -> Advice,
+    ) -> Advice {
+        let Some(load) = measure::load(Measure::Offered, input) else { return Advice::Unknown };
+        let interval = Duration::from_millis(interval_ms);
+        self.load.push(input.now, load, interval);
+        let mean = self.load.mean().unwrap_or(load);
+        self.paced.advise(interval, input.now, || form(mean))
+    }
+}
