@@ -10,4 +10,6 @@ pub mod probes;
 pub mod problem;
 pub mod server;
 pub mod shutdown;
+mod socket;
 pub mod telemetry;
+mod wellformed;

@@ -17,17 +17,18 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::runtime::Handle;
 
 /// How much of an unwanted body is read before the connection is closed on it.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// For how long it is read.
-const MOST_TIME: Duration = Duration::from_secs(5);
+pub(crate) const MOST_TIME: Duration = Duration::from_secs(5);
 
 /// Has what a handler leaves of the request's body thrown away.
-pub(crate) async fn discard_unread(request: Request) -> Request {
+pub(crate) fn discard_unread(request: Request) -> Request {
     if request.body().is_end_stream() {
         return request;
     }
-    // Who waits for `100 Continue` sends no body that is not asked for.
-    let awaited = request.headers().contains_key(EXPECT);
+    // Who waits for `100 Continue` sends no body that is not asked for: RFC 9110, 10.1.1.
+    let expected = request.headers().get(EXPECT);
+    let awaited = expected.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     request.map(|body| Body::new(Lingering { body, unread: !awaited }))
 }
 

@@ -46,6 +46,19 @@ impl Problem {
         Self::unexplained()
     }
 
+    /// A request that is not HTTP/1.1, whoever noticed it.
+    pub(crate) fn malformed() -> Self {
+        let message = "The request is not valid HTTP/1.1; characters that RFC 3986 does not allow in \
+                       a target are to be percent-encoded.";
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// A method that no server of the project has.
+    pub(crate) fn unknown_method(method: &Method) -> Self {
+        let message = format!("The method {method} is not known here.");
+        Self::new(StatusCode::NOT_IMPLEMENTED, "unknown_method", message)
+    }
+
     fn unexplained() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -61,6 +74,16 @@ impl Problem {
         self
     }
 
+    /// The body of the answer.
+    pub(crate) fn to_json(&self) -> String {
+        // Two strings cannot fail to be JSON.
+        serde_json::to_string(&self.body()).unwrap_or_default()
+    }
+
+    fn body(&self) -> Body<'_> {
+        Body { error: Detail { code: self.code, message: &self.message } }
+    }
+
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -69,8 +92,8 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = Body { error: Detail { code: self.code, message: &self.message } };
-        (self.status, AppendHeaders(self.headers), axum::Json(body)).into_response()
+        let json = axum::Json(self.body()).into_response();
+        (self.status, AppendHeaders(self.headers), json).into_response()
     }
 }
 
@@ -95,20 +118,27 @@ pub fn guard(routes: Router) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
 }
 
-async fn unknown_path(uri: Uri) -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "no_such_path",
-        format!("Nothing is served at {:?}.", uri.path()),
-    )
+async fn unknown_path(method: Method, uri: Uri) -> Result<StatusCode, Problem> {
+    // RFC 9110, 9.3.7: it asks whether the server is there.
+    if method == Method::OPTIONS && uri.path() == "*" {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let message = format!("Nothing is served at {:?}.", uri.path());
+    Err(Problem::new(StatusCode::NOT_FOUND, "no_such_path", message))
 }
 
-async fn wrong_method(method: Method) -> Problem {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        format!("{method} is not possible here; the header \"allow\" lists what is."),
-    )
+/// Axum adds the header `Allow` to what this answers: RFC 9110, 9.3.7 and 15.5.6.
+async fn wrong_method(method: Method) -> Result<StatusCode, Problem> {
+    match method.as_str() {
+        "OPTIONS" => Ok(StatusCode::NO_CONTENT),
+        "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "PATCH" | "TRACE" => {
+            let message =
+                format!("{method} is not possible here; the header \"allow\" lists what is.");
+            Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message))
+        }
+        // RFC 9110, 9.1.
+        _ => Err(Problem::unknown_method(&method)),
+    }
 }
 
 fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {

@@ -1,19 +1,23 @@
 //! The accept loop: HTTP/1 with bounds on connections, header size and header time, and a drain
 //! of bounded length. `axum::serve` sets no timer and has no such bounds.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::middleware::map_request;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::linger::discard_unread;
+use crate::problem::Problem;
+use crate::socket::Socket;
+use crate::wellformed;
 
 /// How long the loop rests after an accept failed for want of descriptors or memory.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
@@ -67,33 +71,65 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Drained {
     let places = Arc::new(Semaphore::new(limits.connections));
-    let open = GracefulShutdown::new();
+    let (draining, _) = watch::channel(());
     let http = http(limits);
-    let routes = routes.layer(map_request(discard_unread));
+    let routes = routes.layer(map_request(admit));
     tokio::pin!(stop);
     loop {
         let (stream, place) = tokio::select! {
             () = &mut stop => break,
             accepted = accept(&listener, &places) => accepted,
         };
-        let service = TowerToHyperService::new(routes.clone());
-        let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
+        let connection = serve_one(stream, http.clone(), routes.clone(), draining.subscribe());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                // A client that went away or sent nonsense: its fault, and too common to log.
-                tracing::debug!(error = crate::exit::chain(&error), "a connection broke off");
-            }
+            connection.await;
             drop(place);
         });
     }
     drop(listener);
-    drain(open, &places, limits).await
+    drain(draining, &places, limits).await
+}
+
+async fn admit(request: Request) -> Result<Request, Problem> {
+    let request = discard_unread(request);
+    wellformed::check(&request)?;
+    Ok(request)
+}
+
+/// Serves one connection to its end; from `draining` on, to the end of the request in flight.
+async fn serve_one(
+    stream: TcpStream,
+    http: http1::Builder,
+    routes: Router,
+    mut draining: watch::Receiver<()>,
+) {
+    let mut socket = Socket::new(stream);
+    let service = TowerToHyperService::new(routes);
+    let outcome = {
+        let mut connection = pin!(http.serve_connection(TokioIo::new(&mut socket), service));
+        tokio::select! {
+            outcome = connection.as_mut() => outcome,
+            _ = draining.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    };
+    if let Err(error) = &outcome {
+        // A client that went away or sent nonsense: its fault, and too common to log.
+        tracing::debug!(error = crate::exit::chain(error), "a connection broke off");
+    }
+    if let Err(error) = socket.end(&outcome).await {
+        tracing::debug!(%error, "a client left before it was told what was wrong");
+    }
 }
 
 fn http(limits: Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
+        // A client may end its side when it has sent its request, and still wait for the answer.
+        .half_close(true)
         .max_buf_size(limits.head_bytes);
     http
 }
@@ -122,8 +158,10 @@ async fn accept(
     }
 }
 
-async fn drain(open: GracefulShutdown, places: &Semaphore, limits: Limits) -> Drained {
-    let whole = tokio::time::timeout(limits.drain_timeout, open.shutdown()).await;
+async fn drain(draining: watch::Sender<()>, places: &Semaphore, limits: Limits) -> Drained {
+    // Without a connection there is nobody to tell.
+    let _ = draining.send(());
+    let whole = tokio::time::timeout(limits.drain_timeout, draining.closed()).await;
     let connections = limits.connections - places.available_permits();
     if whole.is_ok() || connections == 0 {
         return Drained::Whole;
@@ -136,13 +174,18 @@ async fn drain(open: GracefulShutdown, places: &Semaphore, limits: Limits) -> Dr
 mod tests {
     use std::net::SocketAddr;
 
+    use axum::body::Body;
+    use axum::http::header::CONTENT_LENGTH;
+    use axum::response::IntoResponse;
     use axum::routing::get;
+    use futures_util::{StreamExt, stream};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::oneshot;
     use tokio::task::JoinHandle;
     use tokio::time::Instant;
 
     use super::*;
+    use crate::problem::guard;
 
     struct Running {
         address: SocketAddr,
@@ -150,14 +193,28 @@ mod tests {
         server: JoinHandle<Drained>,
     }
 
+    /// The second is word for word what hyper answers to a malformed request.
+    const PARTS: [&str; 2] = ["first", "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"];
+
+    /// Each part is a write of its own.
+    async fn parts() -> impl IntoResponse {
+        let parts = stream::iter(PARTS).then(|part| async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok::<_, std::io::Error>(part)
+        });
+        ([(CONTENT_LENGTH, PARTS.concat().len())], Body::from_stream(parts))
+    }
+
     async fn start(limits: Limits) -> Running {
-        let routes = Router::new().route("/", get(|| async { "hello" })).route(
-            "/slow",
-            get(|| async {
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                "done"
-            }),
-        );
+        let slow = async || {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            "done"
+        };
+        let routes = Router::new()
+            .route("/", get(|| async { "hello" }))
+            .route("/slow", get(slow))
+            .route("/parts", get(parts));
+        let routes = guard(routes);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -215,12 +272,124 @@ mod tests {
         assert!(begun.elapsed() < Duration::from_secs(5));
     }
 
-    #[tokio::test]
-    async fn a_head_that_is_too_large_is_refused() {
+    /// The status and the code of the one answer to `request`.
+    async fn refusal(request: &str) -> String {
         let running = start(Limits::default()).await;
-        let head = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(20_000));
-        let answer = read(send(running.address, &head).await).await;
-        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        let answer = read(send(running.address, request).await).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("\r\ncontent-type: application/json\r\n"), "{answer}");
+        assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{answer}");
+        let json: serde_json::Value = serde_json::from_str(body).unwrap();
+        format!("{} {}", &head["HTTP/1.1 ".len()..][..3], json["error"]["code"].as_str().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_head_that_is_too_large_or_has_too_many_fields_is_refused_in_the_common_form() {
+        let long = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(20_000));
+        assert_eq!(refusal(&long).await, "431 head_too_large");
+        let many = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "x: y\r\n".repeat(100));
+        assert_eq!(refusal(&many).await, "431 head_too_large");
+        // Far more than the socket's buffers hold: what is left is read, or the answer were lost.
+        let huge = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(8_000_000));
+        assert_eq!(refusal(&huge).await, "431 head_too_large");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_http_is_refused_in_the_common_form() {
+        for head in [
+            "GET /",
+            "GET / HTTP/3.0\r\n",
+            "G ET / HTTP/1.1\r\nhost: x\r\n",
+            "GET / HTTP/1.1\r\nhost: x\r\na b: c\r\n",
+            "PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 1, 2\r\n",
+            "PUT / HTTP/1.0\r\nhost: x\r\ntransfer-encoding: chunked\r\n",
+        ] {
+            assert_eq!(refusal(&format!("{head}\r\n")).await, "400 bad_request", "{head}");
+        }
+    }
+
+    #[tokio::test]
+    async fn characters_that_no_target_has_are_refused_alike_whoever_notices_them() {
+        for character in "\"<>[\\]^`{|}\u{E9}".chars() {
+            for target in [format!("/{character}"), format!("/?{character}")] {
+                let request =
+                    format!("GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+                assert_eq!(refusal(&request).await, "400 bad_request", "{target}");
+            }
+        }
+    }
+
+    /// RFC 9112, 3.2.
+    #[tokio::test]
+    async fn a_request_needs_exactly_one_valid_host_which_http_1_0_may_leave_out() {
+        for hosts in ["", "host: a\r\nhost: a\r\n", "host: a b\r\n", "host: a/b\r\n"] {
+            let request = format!("GET / HTTP/1.1\r\nconnection: close\r\n{hosts}\r\n");
+            assert_eq!(refusal(&request).await, "400 bad_host", "{hosts}");
+        }
+        let running = start(Limits::default()).await;
+        for request in [
+            "GET / HTTP/1.0\r\n\r\n",
+            "GET / HTTP/1.1\r\nhost:\r\nconnection: close\r\n\r\n",
+            // RFC 9112, 3.2.2: a target in absolute form.
+            "GET http://a/ HTTP/1.1\r\nhost: b\r\nconnection: close\r\n\r\n",
+        ] {
+            let answer = read(send(running.address, request).await).await;
+            assert!(answer.ends_with("hello"), "{request}: {answer}");
+        }
+    }
+
+    /// RFC 9110, 9.1, and RFC 9112, 6.1.
+    #[tokio::test]
+    async fn what_is_not_implemented_is_answered_501() {
+        for head in ["CONNECT a:80 HTTP/1.1", "BREW / HTTP/1.1"] {
+            let request = format!("{head}\r\nhost: a:80\r\nconnection: close\r\n\r\n");
+            assert_eq!(refusal(&request).await, "501 unknown_method", "{head}");
+        }
+        for coding in ["gzip, chunked", "chunked, chunked", "gzip\r\ntransfer-encoding: chunked"] {
+            let request = format!(
+                "PUT / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: {coding}\r\n\r\n0\r\n\r\n"
+            );
+            assert_eq!(refusal(&request).await, "501 unknown_transfer_coding", "{coding}");
+        }
+    }
+
+    /// RFC 9110, 9.3.7.
+    #[tokio::test]
+    async fn options_says_what_is_allowed() {
+        let running = start(Limits::default()).await;
+        for (target, allowed) in [("/", "allow: GET,HEAD\r\n"), ("*", "")] {
+            let request =
+                format!("OPTIONS {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+            let answer = read(send(running.address, &request).await).await;
+            assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+            assert!(answer.contains(allowed), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_has_ended_its_side_after_the_request_gets_its_answer() {
+        let running = start(Limits::default()).await;
+        let mut stream = send(running.address, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        stream.shutdown().await.unwrap();
+        let answer = read(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.ends_with("done"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_looks_like_an_answer_of_hypers_is_sent_as_it_is() {
+        let running = start(Limits::default()).await;
+        for close in ["", "connection: close\r\n"] {
+            let request = format!("GET /parts HTTP/1.1\r\nhost: x\r\n{close}\r\n");
+            let mut stream = send(running.address, &request).await;
+            let mut answer = String::new();
+            while !answer.ends_with(&PARTS.concat()) {
+                let mut part = [0; 512];
+                let count = stream.read(&mut part).await.unwrap();
+                assert!(count > 0, "{answer}");
+                answer.push_str(std::str::from_utf8(&part[..count]).unwrap());
+            }
+        }
     }
 
     #[tokio::test]
