@@ -7,11 +7,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use governor::Quota;
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -23,10 +23,11 @@ use crate::config::RateLimit;
 
 /// Lets requests through at the rate of its limit, in the order in which they came.
 #[derive(Debug)]
-pub struct Turnstile {
-    limiter: RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Nanos>>,
+pub struct RateLimiter {
+    bucket: governor::RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Nanos>>,
     /// The head of the queue holds it; tokio's mutex is fair, so it is the queue.
     turn: Mutex<()>,
+    /// A permit for each place in the queue.
     places: Semaphore,
     limit: RateLimit,
     metrics: LimitMetrics,
@@ -59,8 +60,8 @@ impl Clock for TokioClock {
     }
 }
 
-impl Turnstile {
-    /// Makes a turnstile with a full burst, and enters its metrics into `registry`.
+impl RateLimiter {
+    /// Makes a limiter with a full burst, and enters its metrics into `registry`.
     pub fn new(limit: RateLimit, registry: &mut Registry) -> Self {
         let metrics = LimitMetrics::default();
         let (waiting, refused) = (metrics.waiting.clone(), metrics.refused.clone());
@@ -70,7 +71,7 @@ impl Turnstile {
             .allow_burst(at_least_one(limit.burst));
         let clock = TokioClock { start: Instant::now() };
         Self {
-            limiter: RateLimiter::direct_with_clock(quota, clock),
+            bucket: governor::RateLimiter::direct_with_clock(quota, clock),
             turn: Mutex::new(()),
             places: Semaphore::new(places(limit)),
             limit,
@@ -79,10 +80,10 @@ impl Turnstile {
     }
 
     /// Waits its turn. Dropping the future leaves the queue.
-    pub async fn pass(&self) -> Result<(), Refused> {
-        // Who finds no queue and a free turn needs no place.
+    pub async fn wait(&self) -> Result<(), Refused> {
+        // A request that finds no queue and a free turn needs no place.
         if let Ok(_turn) = self.turn.try_lock()
-            && self.limiter.check().is_ok()
+            && self.bucket.check().is_ok()
         {
             return Ok(());
         }
@@ -96,8 +97,8 @@ impl Turnstile {
 
     async fn wait_for_turn(&self) {
         let _turn = self.turn.lock().await;
-        while let Err(not_yet) = self.limiter.check() {
-            tokio::time::sleep(not_yet.wait_time_from(self.limiter.clock().now())).await;
+        while let Err(not_yet) = self.bucket.check() {
+            tokio::time::sleep(not_yet.wait_time_from(self.bucket.clock().now())).await;
         }
     }
 
@@ -110,8 +111,8 @@ impl Turnstile {
     }
 }
 
-/// As many places as are served within the longest wait: who would only wait to be refused is
-/// refused at once.
+/// As many places as are served within the longest wait: a request that would only wait to be
+/// refused is refused at once.
 fn places(limit: RateLimit) -> usize {
     let served = u128::from(limit.requests_per_second) * limit.max_wait.as_millis() / 1000;
     usize::try_from(served).unwrap_or(usize::MAX).min(limit.max_queue)
@@ -139,11 +140,11 @@ impl Drop for Waiting<'_> {
 
 /// The layer in front of the routes that the limit holds for.
 pub async fn layer(
-    State(turnstile): State<std::sync::Arc<Turnstile>>,
+    State(limiter): State<std::sync::Arc<RateLimiter>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    match turnstile.pass().await {
+    match limiter.wait().await {
         Ok(()) => Ok(next.run(request).await),
         Err(refused) => Err(too_many(refused)),
     }
@@ -171,17 +172,17 @@ mod tests {
         max_queue: 100,
     };
 
-    fn turnstile(limit: RateLimit) -> Arc<Turnstile> {
-        Arc::new(Turnstile::new(limit, &mut Registry::default()))
+    fn limiter(limit: RateLimit) -> Arc<RateLimiter> {
+        Arc::new(RateLimiter::new(limit, &mut Registry::default()))
     }
 
     /// Sends `count` requests at once: how long each waited, in order, and how many were refused.
-    async fn rush(turnstile: &Arc<Turnstile>, count: usize) -> (Vec<Duration>, usize) {
+    async fn rush(limiter: &Arc<RateLimiter>, count: usize) -> (Vec<Duration>, usize) {
         let begun = Instant::now();
         let requests: Vec<_> = (0..count)
             .map(|_| {
-                let turnstile = turnstile.clone();
-                tokio::spawn(async move { turnstile.pass().await.map(|()| begun.elapsed()) })
+                let limiter = limiter.clone();
+                tokio::spawn(async move { limiter.wait().await.map(|()| begun.elapsed()) })
             })
             .collect();
         let mut waits = Vec::new();
@@ -197,7 +198,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_passes_at_once_and_what_follows_waits_in_order_up_to_the_bound() {
-        let (waits, refused) = rush(&turnstile(LIMIT), 100).await;
+        let (waits, refused) = rush(&limiter(LIMIT), 100).await;
         // 10 at once, 50 within the second that they may wait, 40 never.
         assert_eq!((waits.len(), refused), (60, 40));
         assert!(waits[..10].iter().all(Duration::is_zero));
@@ -208,16 +209,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_queue_is_bounded_too() {
-        let (waits, refused) = rush(&turnstile(RateLimit { max_queue: 5, ..LIMIT }), 100).await;
+        let (waits, refused) = rush(&limiter(RateLimit { max_queue: 5, ..LIMIT }), 100).await;
         assert_eq!((waits.len(), refused), (15, 85));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_rate_holds_over_time() {
-        let turnstile = turnstile(RateLimit { max_queue: 10_000, ..LIMIT });
+        let limiter = limiter(RateLimit { max_queue: 10_000, ..LIMIT });
         let mut served = 0;
         for _ in 0..10 {
-            served += rush(&turnstile, 100).await.0.len();
+            served += rush(&limiter, 100).await.0.len();
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         // Ten rounds of about a second each, and the first burst.
@@ -225,24 +226,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_leaves_the_queue_frees_the_place() {
-        let turnstile = turnstile(RateLimit { max_queue: 1, ..LIMIT });
-        rush(&turnstile, 10).await;
-        let leaving = tokio::time::timeout(Duration::from_millis(1), turnstile.pass()).await;
+    async fn a_request_that_leaves_the_queue_frees_its_place() {
+        let limiter = limiter(RateLimit { max_queue: 1, ..LIMIT });
+        rush(&limiter, 10).await;
+        let leaving = tokio::time::timeout(Duration::from_millis(1), limiter.wait()).await;
         assert!(leaving.is_err());
-        assert_eq!(turnstile.metrics.waiting.get(), 0);
-        assert_eq!(turnstile.pass().await, Ok(()));
+        assert_eq!(limiter.metrics.waiting.get(), 0);
+        assert_eq!(limiter.wait().await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_says_when_to_come_again() {
-        let turnstile = turnstile(RateLimit { requests_per_second: 2, burst: 1, ..LIMIT });
-        rush(&turnstile, 1).await;
-        let waiting = turnstile.clone();
+        let limiter = limiter(RateLimit { requests_per_second: 2, burst: 1, ..LIMIT });
+        rush(&limiter, 1).await;
+        let waiting = limiter.clone();
         let queue = tokio::spawn(async move { rush(&waiting, 2).await });
         tokio::task::yield_now().await;
         tokio::task::yield_now().await;
-        let refused = turnstile.pass().await.unwrap_err();
+        let refused = limiter.wait().await.unwrap_err();
         assert_eq!(refused.retry_after, Duration::from_millis(1500));
         assert_eq!(queue.await.unwrap().1, 0);
     }

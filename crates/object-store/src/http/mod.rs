@@ -19,7 +19,7 @@ use service::metrics::HttpMetrics;
 use service::{probes, problem};
 
 use crate::config::Config;
-use crate::limit::{self, Turnstile};
+use crate::limit::{self, RateLimiter};
 use crate::store::{Store, StoreError};
 
 /// What the handlers know.
@@ -46,8 +46,8 @@ pub fn routes(store: Store, config: &Config) -> Router {
         .route("/objs/{*id}", object)
         .with_state(app);
     if let Some(limit) = config.rate_limit {
-        let turnstile = Arc::new(Turnstile::new(limit, &mut registry));
-        objects = objects.route_layer(from_fn_with_state(turnstile, limit::layer));
+        let limiter = Arc::new(RateLimiter::new(limit, &mut registry));
+        objects = objects.route_layer(from_fn_with_state(limiter, limit::layer));
     }
     problem::guard(metrics.observe(objects).merge(probes::routes(registry)))
 }
