@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
+use crate::escape::{EscapeError, decode};
 
 /// The longest id in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = 1024;
@@ -24,12 +24,9 @@ pub enum IdError {
     /// It has more than 1,024 bytes.
     #[error("The id is longer than 1,024 bytes of UTF-8.")]
     TooLong,
-    /// A percent sign is not followed by two hexadecimal digits.
-    #[error("The id holds a percent sign without two hexadecimal digits; write it as %25.")]
-    BadEscape,
-    /// The decoded bytes are not UTF-8.
-    #[error("The id is not UTF-8.")]
-    NotUtf8,
+    /// It cannot be decoded.
+    #[error("The id {0}")]
+    Escape(#[from] EscapeError),
     /// It has a NUL character.
     #[error("The id holds a NUL character.")]
     Nul,
@@ -39,7 +36,7 @@ pub enum IdError {
 }
 
 impl ObjectId {
-    /// Judges `text` as it stands.
+    /// Checks `text` as it stands.
     pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
         let text = text.into();
         if text.is_empty() {
@@ -57,7 +54,7 @@ impl ObjectId {
         Ok(Self(text))
     }
 
-    /// Decodes the rest of a URL's path, once, and judges what comes out.
+    /// Decodes the rest of a URL's path, once, and checks the result.
     ///
     /// ```
     /// use object_store::id::{IdError, ObjectId};
@@ -66,15 +63,7 @@ impl ObjectId {
     /// assert_eq!(ObjectId::from_url_path("%2e%2e%2fetc"), Err(IdError::DotSegment));
     /// ```
     pub fn from_url_path(raw: &str) -> Result<Self, IdError> {
-        // The decoder keeps what it does not understand; two spellings of one id would follow.
-        let well_formed = raw.split('%').skip(1).all(|rest| {
-            rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-        });
-        if !well_formed {
-            return Err(IdError::BadEscape);
-        }
-        let text = percent_decode_str(raw).decode_utf8().map_err(|_| IdError::NotUtf8)?;
-        Self::new(text)
+        Self::new(decode(raw)?)
     }
 
     /// The id as text.
@@ -108,11 +97,11 @@ mod tests {
             ("", IdError::Empty),
             (long.as_str(), IdError::TooLong),
             ("a%00b", IdError::Nul),
-            ("%ff", IdError::NotUtf8),
-            ("100%", IdError::BadEscape),
-            ("%2", IdError::BadEscape),
-            ("%zz", IdError::BadEscape),
-            ("%%32e", IdError::BadEscape),
+            ("%ff", IdError::Escape(EscapeError::NotUtf8)),
+            ("100%", IdError::Escape(EscapeError::Malformed)),
+            ("%2", IdError::Escape(EscapeError::Malformed)),
+            ("%zz", IdError::Escape(EscapeError::Malformed)),
+            ("%%32e", IdError::Escape(EscapeError::Malformed)),
             ("..", IdError::DotSegment),
             ("..%2f..%2fetc%2fpasswd", IdError::DotSegment),
             ("a/../b", IdError::DotSegment),

@@ -6,6 +6,7 @@
 
 pub mod condition;
 pub mod config;
+pub mod escape;
 pub mod http;
 pub mod id;
 pub mod limit;

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use service::problem::Problem;
 
+use super::query::QueryError;
 use crate::condition::{BadCondition, Unmet};
 use crate::id::IdError;
 use crate::store::StoreError;
@@ -48,6 +49,12 @@ impl From<IdError> for Failure {
 impl From<BadCondition> for Failure {
     fn from(error: BadCondition) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_condition", error.to_string())
+    }
+}
+
+impl From<QueryError> for Failure {
+    fn from(error: QueryError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_query", error.to_string())
     }
 }
 

@@ -4,6 +4,7 @@ mod body;
 mod collection;
 mod error;
 mod path;
+mod query;
 mod range;
 mod read;
 mod write;

@@ -139,7 +139,10 @@ async fn unknown_paths_methods_and_queries_are_refused() {
         ("PATCH /", "405", "method_not_allowed"),
         ("GET /?limit=0", "400", "bad_query"),
         ("GET /?limit=1001", "400", "bad_query"),
-        ("GET /?limit=x", "400", "bad_query"),
+        ("GET /?limit=abc", "400", "bad_query"),
+        ("GET /?prefix=%zz", "400", "bad_query"),
+        ("GET /?prefix=%", "400", "bad_query"),
+        ("GET /?after=%ff", "400", "bad_query"),
         ("GET /?sort=up", "400", "bad_query"),
         ("DELETE /?prefix=a", "400", "bad_query"),
     ] {
