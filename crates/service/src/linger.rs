@@ -1,4 +1,5 @@
-//! Bodies that a handler does not want to the end, because it has refused the request already.
+//! Lingering close (RFC 9112, 9.6) for bodies that a handler does not read to the end, because it
+//! has refused the request.
 //!
 //! To close the connection on them would reset it, and the reset takes the answer away from a
 //! client that is still sending: of a 507 or a 429 to a body of 200 kB, many clients report only
@@ -21,12 +22,12 @@ pub(crate) const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// For how long it is read.
 pub(crate) const MOST_TIME: Duration = Duration::from_secs(5);
 
-/// Has what a handler leaves of the request's body thrown away.
+/// Sees to it that what a handler leaves of the request's body is read and thrown away.
 pub(crate) fn discard_unread(request: Request) -> Request {
     if request.body().is_end_stream() {
         return request;
     }
-    // Who waits for `100 Continue` sends no body that is not asked for: RFC 9110, 10.1.1.
+    // A client that waits for `100 Continue` sends no body before that: RFC 9110, 10.1.1.
     let expected = request.headers().get(EXPECT);
     let awaited = expected.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     request.map(|body| Body::new(Lingering { body, unread: !awaited }))
@@ -35,7 +36,7 @@ pub(crate) fn discard_unread(request: Request) -> Request {
 /// A body that is read on in the background when it is dropped before its end.
 struct Lingering {
     body: Body,
-    /// Whether the client may be sending something that nobody has read.
+    /// Whether the client may be sending bytes that have not been read.
     unread: bool,
 }
 
@@ -63,7 +64,7 @@ impl HttpBody for Lingering {
 
 impl Drop for Lingering {
     fn drop(&mut self) {
-        // Without a runtime the server has ended, and nobody waits for an answer any more.
+        // Without a runtime the server has ended, and no client waits for an answer any more.
         if self.unread
             && !self.body.is_end_stream()
             && let Ok(runtime) = Handle::try_current()

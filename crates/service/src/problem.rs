@@ -46,7 +46,7 @@ impl Problem {
         Self::unexplained()
     }
 
-    /// A request that is not HTTP/1.1, whoever noticed it.
+    /// A request that is not valid HTTP/1.1, whether hyper or this crate found it out.
     pub(crate) fn malformed() -> Self {
         let message = "The request is not valid HTTP/1.1; characters that RFC 3986 does not allow in \
                        a target are to be percent-encoded.";
@@ -119,7 +119,7 @@ pub fn guard(routes: Router) -> Router {
 }
 
 async fn unknown_path(method: Method, uri: Uri) -> Result<StatusCode, Problem> {
-    // RFC 9110, 9.3.7: it asks whether the server is there.
+    // RFC 9110, 9.3.7: `OPTIONS *` asks about the server, not about a path.
     if method == Method::OPTIONS && uri.path() == "*" {
         return Ok(StatusCode::NO_CONTENT);
     }

@@ -25,7 +25,7 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// What a server allows its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time; further ones wait in the kernel's backlog.
+    /// Connections at a time; further ones wait in the kernel, not yet accepted.
     pub connections: usize,
     /// The time for a request's head to be complete, and the time a connection may idle between
     /// two requests. Above the 5 s for which `HAProxy` keeps an idle connection, so that it is
@@ -61,7 +61,7 @@ pub enum Drained {
     },
 }
 
-/// Serves `routes` to who connects to `listener` until `stop` completes. Then it accepts no more,
+/// Serves `routes` at `listener` until `stop` completes. Then it accepts no more,
 /// closes idle connections, answers the requests in flight with `connection: close`, and returns
 /// when that is done or [`Limits::drain_timeout`] is over.
 pub async fn serve(
@@ -72,7 +72,6 @@ pub async fn serve(
 ) -> Drained {
     let places = Arc::new(Semaphore::new(limits.connections));
     let (draining, _) = watch::channel(());
-    let http = http(limits);
     let routes = routes.layer(map_request(admit));
     tokio::pin!(stop);
     loop {
@@ -80,7 +79,7 @@ pub async fn serve(
             () = &mut stop => break,
             accepted = accept(&listener, &places) => accepted,
         };
-        let connection = serve_one(stream, http.clone(), routes.clone(), draining.subscribe());
+        let connection = serve_one(stream, limits, routes.clone(), draining.subscribe());
         tokio::spawn(async move {
             connection.await;
             drop(place);
@@ -99,14 +98,15 @@ async fn admit(request: Request) -> Result<Request, Problem> {
 /// Serves one connection to its end; from `draining` on, to the end of the request in flight.
 async fn serve_one(
     stream: TcpStream,
-    http: http1::Builder,
+    limits: Limits,
     routes: Router,
     mut draining: watch::Receiver<()>,
 ) {
     let mut socket = Socket::new(stream);
     let service = TowerToHyperService::new(routes);
     let outcome = {
-        let mut connection = pin!(http.serve_connection(TokioIo::new(&mut socket), service));
+        let mut connection =
+            pin!(http(limits).serve_connection(TokioIo::new(&mut socket), service));
         tokio::select! {
             outcome = connection.as_mut() => outcome,
             _ = draining.changed() => {
@@ -116,10 +116,10 @@ async fn serve_one(
         }
     };
     if let Err(error) = &outcome {
-        // A client that went away or sent nonsense: its fault, and too common to log.
+        // A client that went away or sent no HTTP: its fault, and too common for more than a debug log.
         tracing::debug!(error = crate::exit::chain(error), "a connection broke off");
     }
-    if let Err(error) = socket.end(&outcome).await {
+    if let Err(error) = socket.end(&outcome, limits.head_bytes).await {
         tracing::debug!(%error, "a client left before it was told what was wrong");
     }
 }
@@ -128,13 +128,14 @@ fn http(limits: Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
-        // A client may end its side when it has sent its request, and still wait for the answer.
+        // A client may end its side of the connection after the request and still wait for the answer.
+        // So a client that has left altogether is noticed only when the answer is written.
         .half_close(true)
         .max_buf_size(limits.head_bytes);
     http
 }
 
-/// Waits for a place, then for a client: what has no place stays in the kernel's backlog.
+/// Waits for a place, then for a client: without a place, connections stay in the kernel.
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
@@ -159,7 +160,7 @@ async fn accept(
 }
 
 async fn drain(draining: watch::Sender<()>, places: &Semaphore, limits: Limits) -> Drained {
-    // Without a connection there is nobody to tell.
+    // It fails when no connection is open, and then there is nothing to wait for.
     let _ = draining.send(());
     let whole = tokio::time::timeout(limits.drain_timeout, draining.closed()).await;
     let connections = limits.connections - places.available_permits();
@@ -289,7 +290,7 @@ mod tests {
         assert_eq!(refusal(&long).await, "431 head_too_large");
         let many = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "x: y\r\n".repeat(100));
         assert_eq!(refusal(&many).await, "431 head_too_large");
-        // Far more than the socket's buffers hold: what is left is read, or the answer were lost.
+        // Far more than the socket's buffers hold: if the rest were not read, the answer would be lost.
         let huge = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(8_000_000));
         assert_eq!(refusal(&huge).await, "431 head_too_large");
     }

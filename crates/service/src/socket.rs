@@ -19,13 +19,13 @@ use crate::problem::Problem;
 /// The field in an answer without a body, as hyper writes it.
 const NO_BODY: &str = "content-length: 0\r\n";
 
-/// A client's socket. Everything passes through it unchanged, but for a write that may be hyper's
-/// own answer: it waits for whatever hyper does next.
+/// A client's socket. Everything passes through it unchanged, except a write that may be an answer of
+/// hyper's own: it is kept back until hyper reads, writes again or ends the connection.
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
-    /// What may be hyper's own answer, or part of an object that looks like one. Only the outcome
-    /// of the connection tells them apart.
+    /// Either an answer of hyper's own, or a part of an object that looks like one. Only the outcome
+    /// of the connection tells which.
     kept: Vec<u8>,
 }
 
@@ -34,13 +34,17 @@ impl Socket {
         Self { stream, kept: Vec::new() }
     }
 
-    /// Ends the connection whose `outcome` hyper gave: an answer that was kept back is sent now.
-    pub(crate) async fn end(self, outcome: &hyper::Result<()>) -> io::Result<()> {
+    /// Ends the connection after hyper has, with this `outcome`, and sends what was kept back.
+    pub(crate) async fn end(
+        self,
+        outcome: &hyper::Result<()>,
+        head_bytes: usize,
+    ) -> io::Result<()> {
         if self.kept.is_empty() {
             return Ok(());
         }
         let malformed = outcome.as_ref().is_err_and(hyper::Error::is_parse);
-        let answer = if malformed { with_problem(&self.kept) } else { None };
+        let answer = if malformed { with_problem(&self.kept, head_bytes) } else { None };
         let answer = answer.unwrap_or(self.kept);
         tokio::time::timeout(MOST_TIME, finish(self.stream, &answer)).await?
     }
@@ -75,18 +79,21 @@ fn may_be_hypers(written: &[u8]) -> bool {
 
 /// Hyper's answer with the body that belongs to its status. The method is not known: a client that
 /// sent a malformed HEAD gets a body too, on a connection that is closed after it.
-fn with_problem(answer: &[u8]) -> Option<Vec<u8>> {
+fn with_problem(answer: &[u8], head_bytes: usize) -> Option<Vec<u8>> {
     let answer = std::str::from_utf8(answer).ok()?;
     let status = StatusCode::from_bytes(answer.get(9..12)?.as_bytes()).ok()?;
-    let body = problem(status).to_json();
+    let body = problem(status, head_bytes).to_json();
     let fields = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
     Some((answer.replacen(NO_BODY, &fields, 1) + &body).into_bytes())
 }
 
-fn problem(status: StatusCode) -> Problem {
+fn problem(status: StatusCode, head_bytes: usize) -> Problem {
     match status {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
-            let message = "The head of the request is too large, or has more than 100 fields.";
+            // 100 is hyper's own bound.
+            let message = format!(
+                "The head of the request has more than {head_bytes} bytes or more than 100 fields."
+            );
             Problem::new(status, "head_too_large", message)
         }
         StatusCode::URI_TOO_LONG => {
@@ -156,7 +163,7 @@ mod tests {
     fn an_answer_of_hypers_gets_the_body_of_its_status() {
         let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\ndate: now\r\n\r\n";
         assert!(may_be_hypers(answer));
-        let with_body = String::from_utf8(with_problem(answer).unwrap()).unwrap();
+        let with_body = String::from_utf8(with_problem(answer, 1).unwrap()).unwrap();
         insta::assert_snapshot!(with_body.replace('\r', ""), @r#"
         HTTP/1.1 400 Bad Request
         content-type: application/json

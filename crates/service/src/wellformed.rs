@@ -1,4 +1,4 @@
-//! What RFC 9112 has every server refuse in a request's head, and hyper lets through.
+//! The heads of requests that RFC 9112 requires every server to refuse, and that hyper accepts.
 
 use std::net::Ipv6Addr;
 
@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Version};
 
 use crate::problem::Problem;
 
-/// Refuses a request that no route should see.
+/// Refuses a request that must not reach the routes.
 pub(crate) fn check(request: &Request) -> Result<(), Problem> {
     if !has_valid_host(request.version(), request.headers()) {
         let message = "The request needs one header Host, as in \"Host: example.org:8080\".";
@@ -54,7 +54,8 @@ fn is_host(host: &str) -> bool {
 }
 
 /// RFC 9112, 3.2: a target in origin form has the characters of RFC 3986, 3.3 and 3.4, and others
-/// are to be refused, not guessed at. Hyper refuses some of the others, and takes the rest.
+/// are to be refused, not corrected. Hyper refuses some of the others, and accepts the rest. A
+/// fragment is not seen here: the `http` crate cuts it off; HAProxy refuses it with 400.
 fn is_target(method: &Method, target: &str) -> bool {
     let origin_form = target.starts_with('/')
         && target
@@ -64,7 +65,7 @@ fn is_target(method: &Method, target: &str) -> bool {
     origin_form || (target == "*" && method == Method::OPTIONS)
 }
 
-/// RFC 3986, 2: what is unreserved, a sub-delimiter or part of an escape.
+/// RFC 3986, 2: the unreserved characters, the sub-delimiters, and `%` of an escape.
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte)
 }
