@@ -11,3 +11,4 @@ pub mod http;
 pub mod id;
 pub mod limit;
 pub mod store;
+pub mod tag;

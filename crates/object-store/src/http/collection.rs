@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::error::Failure;
 use super::{App, blocking, query};
+use crate::condition::{Condition, Validators};
 use crate::store::Query;
 
 pub(super) async fn list(
@@ -32,12 +33,15 @@ fn next_page(asked: &Query, last: &str) -> String {
 pub(super) async fn clear(
     State(app): State<App>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Failure> {
     // A client that asks for `DELETE /?prefix=a` does not want to lose everything else.
     if query.is_some_and(|query| !query.is_empty()) {
         let message = "DELETE / deletes everything and takes no query.";
         return Err(Failure::new(StatusCode::BAD_REQUEST, "bad_query", message));
     }
+    // RFC 9110, 13.1: a condition holds for every method. The list has no tag and no date.
+    Condition::of(&Method::DELETE, &headers)?.check(Some(Validators::default()))?;
     let deleted = blocking(move || app.store.clear()).await?;
     tracing::info!(deleted, "all objects were deleted");
     Ok(StatusCode::NO_CONTENT)

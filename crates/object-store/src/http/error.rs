@@ -8,7 +8,7 @@ use service::problem::Problem;
 use super::query::QueryError;
 use crate::condition::{BadCondition, Unmet};
 use crate::id::IdError;
-use crate::store::StoreError;
+use crate::store::{FieldsError, StoreError};
 
 /// A problem that any of the handlers' errors turns into.
 #[derive(Debug)]
@@ -52,6 +52,12 @@ impl From<BadCondition> for Failure {
     }
 }
 
+impl From<FieldsError> for Failure {
+    fn from(error: FieldsError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_content_field", error.to_string())
+    }
+}
+
 impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_query", error.to_string())
@@ -84,7 +90,13 @@ impl From<Unmet> for Failure {
     fn from(unmet: Unmet) -> Self {
         let message = match unmet {
             Unmet::Match => "If-Match does not hold: the object is another one, or there is none.",
+            Unmet::UnmodifiedSince => {
+                "If-Unmodified-Since does not hold: the object was stored after that."
+            }
             Unmet::NoneMatch => "If-None-Match does not hold: there is such an object already.",
+            Unmet::ModifiedSince => {
+                "If-Modified-Since does not hold: the object was not stored after that."
+            }
         };
         Self::new(StatusCode::PRECONDITION_FAILED, "condition_not_met", message)
     }

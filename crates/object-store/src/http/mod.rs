@@ -53,7 +53,7 @@ pub fn routes(store: Store, config: &Config) -> Router {
     problem::guard(metrics.observe(objects).merge(probes::routes(registry)))
 }
 
-/// Runs what blocks where it may block.
+/// Runs `work`, which may block, on a thread that may block.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {

@@ -1,4 +1,4 @@
-//! The id in a request's path, decoded once and judged.
+//! The id in a request's path, decoded once and checked.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;

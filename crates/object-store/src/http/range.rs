@@ -1,12 +1,12 @@
-//! The header `Range`: one range of bytes.
+//! The header `Range`: one range of bytes. RFC 9110, 14.1 and 14.2.
 
 use std::ops::Range;
 
 /// Which part of a content to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// All of it: no range was asked for, several were, or what was is not understood. RFC 9110
-    /// lets a server ignore the last two.
+    /// All of it: no range was asked for, several were, or what was is not understood. RFC 9110,
+    /// 14.2, lets a server ignore the last two.
     Whole,
     /// These bytes: not empty, and within the content.
     Bytes(Range<u64>),
@@ -21,7 +21,11 @@ pub(super) fn parse(value: &str, length: u64) -> Part {
         return Part::Whole;
     };
     let range = match (first, last) {
-        ("", suffix) => number(suffix).map(|count| length.saturating_sub(count)..length),
+        // 14.1.2: of a content shorter than the suffix, all is sent; an empty one has no part.
+        ("", suffix) => match number(suffix) {
+            Some(1..) if length == 0 => None,
+            count => count.map(|count| length.saturating_sub(count)..length),
+        },
         (first, "") => number(first).map(|first| first..length),
         (first, last) => number(first)
             .zip(number(last))
@@ -60,6 +64,8 @@ mod tests {
             ("bytes=10-11", 10, Part::Unsatisfiable),
             ("bytes=-0", 10, Part::Unsatisfiable),
             ("bytes=0-", 0, Part::Unsatisfiable),
+            ("bytes=-5", 0, Part::Whole),
+            ("bytes=-0", 0, Part::Unsatisfiable),
             ("bytes=5-2", 10, Part::Whole),
             ("bytes=-", 10, Part::Whole),
             ("bytes=0-1,4-5", 10, Part::Whole),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -15,7 +15,7 @@ use super::path::InPath;
 use super::{App, blocking};
 use crate::condition::Condition;
 use crate::id::ObjectId;
-use crate::store::{ContentType, MAX_TYPE_BYTES, Store, StoreError, Stored, Upload};
+use crate::store::{Fields, Store, StoreError, Stored, Upload};
 
 /// A body is handed to the disk in parts of about this many bytes: of each connection, one is in
 /// memory, and a small body takes a single trip.
@@ -27,17 +27,20 @@ pub(super) async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let condition = Condition::of(&headers)?;
-    let content_type = content_type(&headers)?;
-    judge_length(&headers, &body, app.max_object_bytes)?;
+    let condition = Condition::of(&Method::PUT, &headers)?;
+    let fields = Fields::of(&headers)?;
+    refuse_part(&headers)?;
+    check_length(&headers, &body, app.max_object_bytes)?;
     if !condition.is_none() {
-        // Before the body is sent, where the client waits for that; the commit decides.
+        // RFC 9110, 10.1.1: a client that waits for `100 Continue` is told before it sends the body.
+        // Which of several writers wins is decided in `commit`.
         let (store, id, condition) = (app.store.clone(), id.clone(), condition.clone());
         blocking(move || store.check(&id, &condition)).await?;
     }
-    let mut receiver = Receiver::new(Target { store: app.store.clone(), id, content_type });
+    let mut receiver = Receiver::new(Target { store: app.store.clone(), id, fields });
     receiver.receive(&app, body).await?;
     let stored = receiver.commit(condition).await?;
+    // RFC 9110, 9.3.4.
     let status = if stored.created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
     let mut response = (status, [(header::ETAG, stored.hash.to_header())]).into_response();
     // Dropped with the response's head, when that is written: see `Claim`.
@@ -50,7 +53,7 @@ pub(super) async fn delete(
     InPath(id): InPath,
     headers: HeaderMap,
 ) -> Result<StatusCode, Failure> {
-    let condition = Condition::of(&headers)?;
+    let condition = Condition::of(&Method::DELETE, &headers)?;
     if blocking(move || app.store.delete(&id, &condition)).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
@@ -58,17 +61,19 @@ pub(super) async fn delete(
     }
 }
 
-fn content_type(headers: &HeaderMap) -> Result<ContentType, Failure> {
-    let bytes = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-    ContentType::new(bytes).ok_or_else(|| {
-        let message = format!("The content type is longer than {MAX_TYPE_BYTES} bytes.");
-        Failure::new(StatusCode::BAD_REQUEST, "bad_content_type", message)
-    })
+/// RFC 9110, 14.5: a PUT with `Content-Range` sends a part, which must not replace the whole object.
+fn refuse_part(headers: &HeaderMap) -> Result<(), Failure> {
+    if headers.contains_key(header::CONTENT_RANGE) {
+        let message = "An object is stored whole: send all of it, without Content-Range.";
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "content_range", message));
+    }
+    Ok(())
 }
 
-/// Refuses a body by its announced length. One without any, which HTTP/1.1 takes for empty, is
-/// more likely a mistake than an empty object. Of two lengths, hyper has left one.
-fn judge_length(headers: &HeaderMap, body: &Body, most: u64) -> Result<(), Failure> {
+/// Refuses a body by its announced length. RFC 9112, 6.3, takes a request without a length and
+/// without chunks for one with an empty body, and allows 411; here it is more likely a mistake than
+/// an empty object. Two different lengths never come here: hyper answers them with 400.
+fn check_length(headers: &HeaderMap, body: &Body, most: u64) -> Result<(), Failure> {
     let announced = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
     if !announced.iter().any(|name| headers.contains_key(name)) {
         let message = "Send a Content-Length, 0 for an empty object, or a chunked body.";
@@ -96,7 +101,7 @@ struct Receiver {
 struct Target {
     store: Store,
     id: ObjectId,
-    content_type: ContentType,
+    fields: Fields,
 }
 
 /// An upload that was begun. Should the client go away, a thread that may block removes it: to
@@ -142,13 +147,13 @@ impl Receiver {
 
     /// The work of writing what was received since the last time.
     fn writing(&mut self) -> impl FnOnce() -> Result<Upload, StoreError> + Send + use<> {
-        let Target { store, id, content_type } = self.target.clone();
+        let Target { store, id, fields } = self.target.clone();
         let begun = self.upload.0.take();
         let part = mem::take(&mut self.part);
         move || {
             let mut upload = match begun {
                 Some(upload) => upload,
-                None => store.begin(id, content_type)?,
+                None => store.begin(id, fields)?,
             };
             for bytes in part {
                 upload.write(&bytes)?;
@@ -159,15 +164,15 @@ impl Receiver {
 }
 
 /// The next bytes of a body, or `None` at its end.
-async fn next(body: &mut Body, patience: Duration) -> Result<Option<Bytes>, Failure> {
+async fn next(body: &mut Body, body_timeout: Duration) -> Result<Option<Bytes>, Failure> {
     loop {
-        let frame = tokio::time::timeout(patience, body.frame()).await.map_err(|_| {
+        let frame = tokio::time::timeout(body_timeout, body.frame()).await.map_err(|_| {
             let message = "The body stopped before its end; nothing was stored.";
             Failure::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message)
         })?;
         match frame {
             None => return Ok(None),
-            // What is not data is a trailer, which says nothing of the object.
+            // A frame that is not data has trailers, which are ignored: RFC 9110, 6.5.1.
             Some(Ok(frame)) => {
                 if let Ok(bytes) = frame.into_data() {
                     return Ok(Some(bytes));

@@ -10,6 +10,7 @@
 //! stripe, and syncs the folder: a reader has the old file or the new one, and what is
 //! acknowledged survives a power cut. Everything here blocks, except [`Store::get_cached`].
 
+mod fields;
 mod list;
 mod name;
 mod read;
@@ -28,9 +29,10 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
 use rustix::io::Errno;
 
+pub use fields::{Fields, FieldsError, MAX_FIELDS_BYTES};
 pub use list::{Page, Query};
 pub use read::{Content, ContentFile, Object};
-pub use record::{ContentType, Head, MAX_TYPE_BYTES, RecordError};
+pub use record::{Head, RecordError};
 pub use upload::{Claim, Stored, Upload};
 
 use crate::condition::Unmet;
@@ -54,7 +56,7 @@ pub enum StoreError {
     #[error("a condition of the request does not hold: {0:?}")]
     Unmet(Unmet),
     /// Another process held the lock of these names for too long.
-    #[error("another process kept the lock of these names for over {} s", stripes::PATIENCE.as_secs())]
+    #[error("another process kept the lock of these names for over {} s", stripes::LONGEST_WAIT.as_secs())]
     Busy,
     /// There is no space left, or no quota.
     #[error("no space is left for objects: delete some or enlarge the disk")]

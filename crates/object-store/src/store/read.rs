@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, openat, openat2};
@@ -12,6 +13,7 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use super::name::FileName;
 use super::record::{self, Head, MAX_HEAD_BYTES, RecordError};
 use super::{Store, StoreError, failed};
+use crate::condition::Validators;
 use crate::id::ObjectId;
 
 /// Objects whose file has up to this many bytes are read whole at once.
@@ -19,18 +21,22 @@ const WHOLE_BYTES: u64 = 64 * 1024;
 
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Whether to wait for the disk, or to give up with [`Errno::AGAIN`] where it would take that.
+/// Where a read may come from.
 #[derive(Clone, Copy)]
-enum Patience {
-    CachedOnly,
+enum Source {
+    /// The kernel's caches; without waiting, and with [`Errno::AGAIN`] when the data is not there.
+    Cache,
+    /// The disk, for which the thread may have to wait.
     Disk,
 }
 
 /// An object as it was when it was opened. Replacing or deleting it does not change it.
 #[derive(Debug)]
 pub struct Object {
-    /// What is known of it.
+    /// What its file says of it.
     pub head: Head,
+    /// When it was stored, in whole seconds.
+    pub modified: SystemTime,
     /// Its content.
     pub content: Content,
 }
@@ -52,24 +58,31 @@ pub struct ContentFile {
     start: u64,
 }
 
+impl Object {
+    /// What tells it from its other versions.
+    pub fn validators(&self) -> Validators {
+        Validators { hash: Some(self.head.hash), modified: Some(self.modified) }
+    }
+}
+
 impl Store {
     /// The object, if all that is needed is in the kernel's caches; returns without waiting.
-    /// `None` says nothing: ask [`get`](Self::get).
+    /// `None` does not mean that there is no object: ask [`get`](Self::get) then.
     pub fn get_cached(&self, id: &ObjectId) -> Option<Object> {
-        self.find(id, Patience::CachedOnly).ok()?
+        self.find(id, Source::Cache).ok()?
     }
 
     /// The object, or `None` if there is none of this id.
     pub fn get(&self, id: &ObjectId) -> Result<Option<Object>, StoreError> {
-        self.find(id, Patience::Disk)
+        self.find(id, Source::Disk)
     }
 
-    fn find(&self, id: &ObjectId, patience: Patience) -> Result<Option<Object>, StoreError> {
+    fn find(&self, id: &ObjectId, source: Source) -> Result<Option<Object>, StoreError> {
         let name = FileName::of(id);
-        let Some(file) = self.open_object(&name, patience)? else {
+        let Some(file) = self.open_object(&name, source)? else {
             return Ok(None);
         };
-        match read_object(file, patience).map_err(failed("read an object"))? {
+        match read_object(file, source).map_err(failed("read an object"))? {
             Ok(object) if object.head.id == *id => Ok(Some(object)),
             Ok(_) => Err(damaged(&name, RecordError::OtherId)),
             Err(error) => Err(damaged(&name, error)),
@@ -78,15 +91,15 @@ impl Store {
 
     /// The head of a file whose name does not tell its id.
     pub(super) fn head_in(&self, name: &FileName) -> Result<Option<Head>, StoreError> {
-        let Some(file) = self.open_object(name, Patience::Disk)? else {
+        let Some(file) = self.open_object(name, Source::Disk)? else {
             return Ok(None);
         };
-        let read = read_object(file, Patience::Disk).map_err(failed("read an object"))?;
+        let read = read_object(file, Source::Disk).map_err(failed("read an object"))?;
         read.map(|object| Some(object.head)).map_err(|error| damaged(name, error))
     }
 
-    fn open_object(&self, name: &FileName, patience: Patience) -> Result<Option<File>, StoreError> {
-        match open_file(&self.folders.objects, name.as_str(), patience) {
+    fn open_object(&self, name: &FileName, source: Source) -> Result<Option<File>, StoreError> {
+        match open_file(&self.folders.objects, name.as_str(), source) {
             Ok(file) => Ok(Some(file.into())),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(failed("open an object")(error)),
@@ -97,13 +110,13 @@ impl Store {
 impl ContentFile {
     /// Reads `length` bytes of the content from `offset`, if they are in the page cache.
     pub fn read_cached(&self, offset: u64, length: usize) -> Option<Bytes> {
-        let bytes = read_at(&self.file, self.start + offset, length, Patience::CachedOnly);
+        let bytes = read_at(&self.file, self.start + offset, length, Source::Cache);
         bytes.ok().map(Bytes::from)
     }
 
     /// Reads `length` bytes of the content from `offset`.
     pub fn read(&self, offset: u64, length: usize) -> io::Result<Bytes> {
-        let bytes = read_at(&self.file, self.start + offset, length, Patience::Disk)?;
+        let bytes = read_at(&self.file, self.start + offset, length, Source::Disk)?;
         Ok(bytes.into())
     }
 }
@@ -113,38 +126,43 @@ fn damaged(name: &FileName, source: RecordError) -> StoreError {
 }
 
 pub(super) fn open_waiting(folder: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
-    open_file(folder, name, Patience::Disk)
+    open_file(folder, name, Source::Disk)
 }
 
-fn open_file(folder: &OwnedFd, name: &str, patience: Patience) -> Result<OwnedFd, Errno> {
-    match patience {
-        Patience::CachedOnly => openat2(folder, name, FILE, Mode::empty(), ResolveFlags::CACHED),
-        Patience::Disk => openat(folder, name, FILE, Mode::empty()),
+fn open_file(folder: &OwnedFd, name: &str, source: Source) -> Result<OwnedFd, Errno> {
+    match source {
+        Source::Cache => openat2(folder, name, FILE, Mode::empty(), ResolveFlags::CACHED),
+        Source::Disk => openat(folder, name, FILE, Mode::empty()),
     }
 }
 
-fn read_object(file: File, patience: Patience) -> Result<Result<Object, RecordError>, Errno> {
-    let file_bytes = u64::try_from(fstat(&file)?.st_size).unwrap_or(0);
+fn read_object(file: File, source: Source) -> Result<Result<Object, RecordError>, Errno> {
+    let status = fstat(&file)?;
+    let file_bytes = u64::try_from(status.st_size).unwrap_or(0);
+    // When the file was written; nothing is written to it once it is in place.
+    let written = Duration::from_secs(u64::try_from(status.st_mtime).unwrap_or(0));
+    // RFC 9110, 8.8.2.1: never in the future, even if the clock was set back.
+    let modified = (SystemTime::UNIX_EPOCH + written).min(SystemTime::now());
     let wanted = if file_bytes <= WHOLE_BYTES { file_bytes } else { MAX_HEAD_BYTES as u64 };
     let wanted = usize::try_from(wanted).unwrap_or(MAX_HEAD_BYTES);
-    let bytes = Bytes::from(read_at(&file, 0, wanted, patience)?);
+    let bytes = Bytes::from(read_at(&file, 0, wanted, source)?);
     Ok(record::decode(&bytes, file_bytes).map(|head| {
-        let start = record::head_bytes(&head.id, &head.content_type);
+        let start = record::head_bytes(&head.id, &head.fields);
         let content = if bytes.len() as u64 == file_bytes {
             // The head ends within the bytes that it was read from.
             Content::Whole(bytes.slice(usize::try_from(start).unwrap_or(bytes.len())..))
         } else {
             Content::File(ContentFile { file, start })
         };
-        Object { head, content }
+        Object { head, modified, content }
     }))
 }
 
 /// Reads exactly `length` bytes. The file of an object never changes, so fewer are an error.
-fn read_at(file: &File, offset: u64, length: usize, patience: Patience) -> Result<Vec<u8>, Errno> {
-    let flags = match patience {
-        Patience::CachedOnly => ReadWriteFlags::NOWAIT,
-        Patience::Disk => ReadWriteFlags::empty(),
+fn read_at(file: &File, offset: u64, length: usize, source: Source) -> Result<Vec<u8>, Errno> {
+    let flags = match source {
+        Source::Cache => ReadWriteFlags::NOWAIT,
+        Source::Disk => ReadWriteFlags::empty(),
     };
     let mut bytes = vec![0; length];
     let mut done = 0;

@@ -16,7 +16,7 @@ impl Store {
         let name = FileName::of(id);
         let stripe = self.folders.stripes.lock(&name)?;
         self.check(id, condition)?;
-        let _last_use = self.hold(&name)?;
+        let _last_use = self.keep_open(&name)?;
         let existed = self.unlink(&name)?;
         drop(stripe);
         if existed {
@@ -55,7 +55,7 @@ impl Store {
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(error) => Err(failed("lock an object")(error)),
         };
-        // Before the file is closed: see `hold`.
+        // Before the file is closed: see `keep_open`.
         drop(stripe);
         deleted
     }
@@ -72,10 +72,10 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{ContentType, Stored};
+    use crate::store::{Fields, Stored};
 
     fn put(store: &Store, id: &ObjectId) -> Stored {
-        let mut upload = store.begin(id.clone(), ContentType::default()).unwrap();
+        let mut upload = store.begin(id.clone(), Fields::default()).unwrap();
         upload.write(b"content").unwrap();
         upload.commit(&Condition::default()).unwrap()
     }

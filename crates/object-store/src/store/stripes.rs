@@ -1,6 +1,6 @@
 //! Locks between processes, so that compare and rename are one step.
 //!
-//! A lock per object would leave a file per id for ever. A fixed number of stripes leaves 64, and
+//! A lock per object would leave a file for each id. A fixed number of stripes leaves 64, and
 //! two unrelated writers meet on one in 64 cases for the some 50 us of a rename.
 
 use std::os::fd::OwnedFd;
@@ -16,7 +16,7 @@ const STRIPES: u8 = 64;
 
 /// How long a lock is waited for. A process that is frozen while it holds one must not take the
 /// threads of all others with it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 const FIRST_REST: Duration = Duration::from_micros(50);
 const LONGEST_REST: Duration = Duration::from_millis(5);
@@ -54,7 +54,7 @@ impl Stripes {
             Mode::empty(),
         )
         .map_err(failed("open a lock file"))?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + LONGEST_WAIT;
         let mut rest = FIRST_REST;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {

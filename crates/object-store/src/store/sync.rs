@@ -12,8 +12,8 @@ use rustix::io::Errno;
 #[derive(Debug, Default)]
 pub(super) struct GroupSync {
     rounds: Mutex<Rounds>,
-    /// Those who wait for the running round and those who wait for the next one, by the round's
-    /// number: the end of a round wakes everyone in it, but of the next one only who leads it.
+    /// The writers that wait for the running round and those that wait for the next one, by the
+    /// round's number: the end of a round wakes every writer in it, and one of the next, to lead it.
     waiting: [Condvar; 2],
 }
 

@@ -10,11 +10,13 @@ use rustix::fs::{fdatasync, flock, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
+use super::fields::Fields;
 use super::name::FileName;
-use super::record::{self, ContentType, Head};
+use super::record::{self, Head};
 use super::{Store, StoreError, failed};
-use crate::condition::{Condition, ContentHash};
+use crate::condition::Condition;
 use crate::id::ObjectId;
+use crate::tag::ContentHash;
 
 /// An object on its way to the disk, invisible until [`commit`](Self::commit). Dropping it
 /// removes what was written.
@@ -22,7 +24,7 @@ use crate::id::ObjectId;
 pub struct Upload {
     incoming: Incoming,
     id: ObjectId,
-    content_type: ContentType,
+    fields: Fields,
     start: u64,
     length: u64,
     hasher: Sha256,
@@ -55,10 +57,10 @@ struct Incoming {
 
 impl Store {
     /// Begins to store an object.
-    pub fn begin(&self, id: ObjectId, content_type: ContentType) -> Result<Upload, StoreError> {
+    pub fn begin(&self, id: ObjectId, fields: Fields) -> Result<Upload, StoreError> {
         let incoming = Incoming::create(self.clone()).map_err(failed("create a file"))?;
-        let start = record::head_bytes(&id, &content_type);
-        Ok(Upload { incoming, id, content_type, start, length: 0, hasher: Sha256::new() })
+        let start = record::head_bytes(&id, &fields);
+        Ok(Upload { incoming, id, fields, start, length: 0, hasher: Sha256::new() })
     }
 
     /// Whether `condition` holds. Unless the stripe is locked, that may have changed when this
@@ -68,8 +70,8 @@ impl Store {
         if condition.is_none() {
             return Ok(());
         }
-        let hash = self.get(id)?.map(|object| object.head.hash);
-        condition.check(hash).map_err(StoreError::Unmet)
+        let current = self.get(id)?.map(|object| object.validators());
+        condition.check(current).map_err(StoreError::Unmet)
     }
 
     /// The file of an object, if there is one, to be dropped after the stripe.
@@ -77,7 +79,7 @@ impl Store {
     /// The kernel frees a file at the end of its last use. If that is a rename over it, the locks
     /// of both folders are held meanwhile, and no upload can begin: with `discard`, 4 ms for 4 KiB
     /// and 230 ms for 1 GiB, of which 0.1 ms remain if the file is in use until later.
-    pub(super) fn hold(&self, name: &FileName) -> Result<Option<OwnedFd>, StoreError> {
+    pub(super) fn keep_open(&self, name: &FileName) -> Result<Option<OwnedFd>, StoreError> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match openat(&self.folders.objects, name.as_str(), flags, Mode::empty()) {
             Ok(file) => Ok(Some(file)),
@@ -99,10 +101,10 @@ impl Upload {
 
     /// Puts the object in place if `condition` holds, and returns when it is on disk.
     pub fn commit(self, condition: &Condition) -> Result<Stored, StoreError> {
-        let Self { mut incoming, id, content_type, length, hasher, .. } = self;
+        let Self { mut incoming, id, fields, length, hasher, .. } = self;
         let hash = ContentHash::from_bytes(hasher.finalize().into());
         let name = FileName::of(&id);
-        let head = record::encode(&Head { id: id.clone(), content_type, hash, length });
+        let head = record::encode(&Head { id: id.clone(), fields, hash, length });
         incoming.file.write_all_at(&head, 0).map_err(failed("write an object"))?;
         fdatasync(&*incoming.file).map_err(failed("sync an object"))?;
 
@@ -110,7 +112,7 @@ impl Upload {
         let stripe = store.folders.stripes.lock(&name)?;
         store.check(&id, condition)?;
         // Dropped on return.
-        let replaced = store.hold(&name)?;
+        let replaced = store.keep_open(&name)?;
         incoming.place(&name).map_err(failed("put an object in place"))?;
         drop(stripe);
 

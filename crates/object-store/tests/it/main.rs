@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, to panic is to fail")]
 
+mod conditions;
 mod crash;
 mod disk;
+mod fields;
 mod harness;
 mod lifecycle;
 mod limits;
