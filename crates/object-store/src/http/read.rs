@@ -19,6 +19,10 @@ const MOST_HEADERS: usize = 12;
 
 const UNKNOWN_TYPE: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
+/// For an object without a `Cache-Control` of its own. By RFC 9111, 4.2.2, a cache could else guess
+/// from `Last-Modified` for how long the object will stay as it is, and miss its replacement.
+const ASK_EACH_TIME: HeaderValue = HeaderValue::from_static("no-cache");
+
 /// Answers `HEAD`, too: RFC 9110, 9.3.2. The body is read only when it is sent.
 pub(super) async fn get(
     State(app): State<App>,
@@ -99,6 +103,7 @@ fn answer(object: &Object) -> Response {
     let headers = response.headers_mut();
     headers.reserve(MOST_HEADERS);
     headers.insert(header::CONTENT_TYPE, UNKNOWN_TYPE);
+    headers.insert(header::CACHE_CONTROL, ASK_EACH_TIME);
     for (name, value) in object.head.fields.iter() {
         headers.insert(name, value);
     }
@@ -122,7 +127,7 @@ fn not_modified(head: &Head) -> Response {
     set(&mut response, header::ETAG, head.hash.to_header());
     // RFC 9110, 8.6: that of the 200. Without this line axum would say 0, from the empty body.
     set(&mut response, header::CONTENT_LENGTH, head.length);
-    let fields = head.fields.iter().filter(|(name, _)| *name == header::CACHE_CONTROL);
-    response.headers_mut().extend(fields);
+    let own = head.fields.iter().find(|(name, _)| *name == header::CACHE_CONTROL);
+    set(&mut response, header::CACHE_CONTROL, own.map_or(ASK_EACH_TIME, |(_, value)| value));
     response
 }

@@ -43,8 +43,21 @@ async fn what_a_client_says_of_a_content_comes_back_with_it() {
         assert_eq!(header(&same, "cache-control"), "max-age=60");
         assert_eq!(header(&same, "content-type"), "");
     }
-    server.put("/objs/a", "plain").await;
-    assert_eq!(header(&server.get("/objs/a").await, "content-encoding"), "");
+}
+
+/// RFC 9111, 4.2.2: without `Cache-Control`, a cache may guess for how long it need not ask.
+#[tokio::test]
+async fn an_object_of_which_nothing_is_said_is_asked_for_each_time() {
+    let (_objects, server) = start();
+    let request = server.request(Method::PUT, "/objs/a").header("content-encoding", "gzip");
+    request.body("packed").send().await.unwrap();
+    let tag = header(&server.put("/objs/a", "plain").await, "etag").to_owned();
+    let read = server.get("/objs/a").await;
+    assert_eq!(header(&read, "content-type"), "application/octet-stream");
+    assert_eq!(header(&read, "content-encoding"), "");
+    assert_eq!(header(&read, "cache-control"), "no-cache");
+    let same = server.request(Method::GET, "/objs/a").header("if-none-match", tag);
+    assert_eq!(header(&same.send().await.unwrap(), "cache-control"), "no-cache");
 }
 
 #[tokio::test]
