@@ -140,11 +140,17 @@ async fn ticks(
     State(context): State<Context>,
     query: Result<Query<TicksQuery>, QueryRejection>,
 ) -> Result<Json<TickPage>, Problem> {
-    let Query(TicksQuery { since, limit }) = query?;
+    let Query(TicksQuery { since, limit }) = query.map_err(|_| bad_ticks_query())?;
     let limit = limit.unwrap_or(TICKS_MAX).min(TICKS_MAX);
     let ticks = context.shared.ticks(since, limit);
     let next = ticks.last().map_or(since, |tick| tick.sequence);
     Ok(Json(TickPage { ticks, next }))
+}
+
+fn bad_ticks_query() -> Problem {
+    let message = "The query is not understood: since (a tick's sequence number) and limit are whole \
+                   numbers, each given once at most.";
+    Problem::new(StatusCode::BAD_REQUEST, "bad_query", message)
 }
 
 fn no_such_service(name: &str) -> Problem {

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::error::Error;
 
 use axum::Router;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde::Serialize;
@@ -94,12 +94,6 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let json = axum::Json(self.body()).into_response();
         (self.status, AppendHeaders(self.headers), json).into_response()
-    }
-}
-
-impl From<QueryRejection> for Problem {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::new(rejection.status(), "bad_query", rejection.body_text())
     }
 }
 

@@ -127,8 +127,15 @@ async fn bad_requests_are_refused_with_a_reason_and_change_nothing() {
         ("PUT", policy, "\"hpa\"", 422, "expected a policy or a list of policies"),
         ("PUT", "/v1/membership", r#"{"membership":"both"}"#, 422, "unknown variant `both`"),
         ("PUT", "/v1/membership", r#"{"way":"reload"}"#, 422, "unknown field `way`"),
-        ("GET", "/v1/ticks?since=x", "", 400, "bad_query"),
-        ("GET", "/v1/ticks?sinse=1", "", 400, "unknown field"),
+        (
+            "GET",
+            "/v1/ticks?since=x",
+            "",
+            400,
+            "since (a tick's sequence number) and limit are whole",
+        ),
+        ("GET", "/v1/ticks?sinse=1", "", 400, "bad_query"),
+        ("GET", "/v1/ticks?since=%zz", "", 400, "bad_query"),
         ("POST", "/v1/services", "", 405, "method_not_allowed"),
         ("GET", "/v2", "", 404, "no_such_path"),
     ];
