@@ -197,10 +197,7 @@ mod tests {
     fn a_policy_that_cannot_be_used_is_bad_input_and_says_what_can() {
         let tree = tree(&[("bad.toml", "kind = \"hpa\"\nin_percent = 101")]);
         for (word, told) in [
-            (
-                "magic",
-                "there is no policy `magic`: allowed is default, target_tracking, threshold,",
-            ),
+            ("magic", "there is no policy `magic`: use default, target_tracking, threshold,"),
             ("magic", "reg, conpaas, bad, or a file whose name ends in .toml"),
             ("../policies/bad", "there is no policy"),
             ("bad", "loadgen/policies/bad.toml, line 2: in_percent is 101: use 0 to 100"),

@@ -11,9 +11,7 @@ pub enum FileError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// There is no scenario of that name.
-    #[error(
-        "there is no scenario `{name}`: allowed is {known}, or a file whose name ends in .toml"
-    )]
+    #[error("there is no scenario `{name}`: use {known}, or a file whose name ends in .toml")]
     UnknownScenario {
         /// The name.
         name: String,
@@ -58,7 +56,7 @@ pub fn of_scenario(word: &str, folder: &Path) -> Result<PathBuf, FileError> {
     }
 }
 
-/// A file's name without folder and extension; `None` where it is not UTF-8.
+/// A file's name without folder and extension; empty when that is not UTF-8.
 pub fn stem(path: &Path) -> &str {
     path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
 }
@@ -78,7 +76,7 @@ mod tests {
         assert_eq!(of("./mine.toml").unwrap(), Path::new("./mine.toml"));
         insta::assert_snapshot!(
             of("rmap").unwrap_err(),
-            @"there is no scenario `rmap`: allowed is ramp, spike, or a file whose name ends in .toml"
+            @"there is no scenario `rmap`: use ramp, spike, or a file whose name ends in .toml"
         );
         let nowhere = of_scenario("ramp", Path::new("/nowhere")).unwrap_err();
         assert!(

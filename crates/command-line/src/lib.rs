@@ -1,5 +1,5 @@
-//! What the command lines share: words such as `policy=hpa` of the laboratory, the policy or the file
-//! that such a word means, and how results and progress are told.
+//! What the programs' command lines share: words such as `policy=hpa`, the policy or the file that
+//! such a word means, and how results and progress are printed.
 
 pub mod files;
 pub mod policies;

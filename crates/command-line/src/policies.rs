@@ -26,13 +26,12 @@ pub enum Choice {
     },
 }
 
-/// A word that means no policy.
+/// Why a word does not lead to a policy.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// There is none of that name.
     #[error(
-        "there is no policy `{name}`: allowed is {DEFAULT}, {known}, or a file whose name ends in \
-         .toml"
+        "there is no policy `{name}`: use {DEFAULT}, {known}, or a file whose name ends in .toml"
     )]
     Unknown {
         /// The name.
@@ -46,7 +45,8 @@ pub enum PolicyError {
 }
 
 impl Choice {
-    /// The policy that `word` means; `folder` holds the project's policies, and need not be there.
+    /// The policy that `word` means. `folder` holds the project's policies; without such a folder
+    /// there are none.
     ///
     /// # Errors
     /// [`PolicyError`] says what is wrong, and what is allowed.
@@ -142,7 +142,7 @@ mod tests {
         std::fs::write(folder.path().join("mine.toml"), "kind = \"hpa\"\nin_percent = 101")
             .unwrap();
         let error = find("magic", folder.path()).unwrap_err();
-        assert!(error.starts_with("there is no policy `magic`: allowed is default, target_tr"));
+        assert!(error.starts_with("there is no policy `magic`: use default, target_tr"));
         assert!(error.ends_with("conpaas, mine, or a file whose name ends in .toml"), "{error}");
         let error = find("mine", folder.path()).unwrap_err();
         assert!(

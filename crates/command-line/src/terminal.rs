@@ -1,8 +1,8 @@
-//! What a program says to the person who started it.
+//! What a program prints for the person who started it.
 //!
-//! `println!` and `eprintln!` panic where nobody reads any more, as in `experiment ramp 2>&1 | tee log`
-//! once Ctrl-C has ended `tee`: the program would be gone before it has put back what it changed. Here
-//! such text is lost, and nothing else.
+//! `println!` and `eprintln!` panic when nobody reads the output any more, as in
+//! `experiment ramp 2>&1 | tee log` once Ctrl-C has ended `tee`. The program would then end before it
+//! has put back what it changed. Here only the text is lost.
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
@@ -12,7 +12,7 @@ pub fn print(text: impl Display) {
     let _ = write!(io::stdout(), "{text}");
 }
 
-/// Writes a line about how it goes to the standard error.
+/// Writes a line about the progress to the standard error.
 pub fn note(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }

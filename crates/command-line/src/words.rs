@@ -2,19 +2,19 @@
 
 use clap::{Arg, Command};
 
-/// A word that is none.
+/// A word that the command line does not know.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WordError {
-    /// Not the name of an option before the `=`.
-    #[error("`{word}`: allowed before `=` is {known}")]
+    /// What stands before the `=` is not the name of an option.
+    #[error("`{word}`: use {known} before `=`")]
     Unknown {
         /// The word.
         word: String,
         /// The names there are.
         known: String,
     },
-    /// A switch with another value.
-    #[error("`{word}`: allowed is {name}=true or {name}=false")]
+    /// A switch has a value that is neither `true` nor `false`.
+    #[error("`{word}`: use {name}=true or {name}=false")]
     Switch {
         /// The word.
         word: String,
@@ -53,7 +53,7 @@ pub fn options(
     Ok(options)
 }
 
-/// Whether the word after this one is the value of an option, and says what it likes.
+/// Whether the word after this one is the value of an option: then it may hold a `=`.
 fn wants_value(command: &Command, word: &str) -> bool {
     word.strip_prefix("--").is_some_and(|name| {
         let mut options = command.get_arguments();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_value_of_an_option_is_no_word() {
+    fn the_value_of_an_option_stays_as_it_is() {
         let words = ["sim", "run", "--policy", "a=b", "json=true"];
         assert_eq!(of(&words).unwrap(), ["sim", "run", "--policy", "a=b", "--json"]);
     }
@@ -112,8 +112,8 @@ mod tests {
     #[test]
     fn a_wrong_word_is_named_with_those_that_are_allowed() {
         let error = of(&["sim", "run", "polcy=hpa"]).unwrap_err();
-        insta::assert_snapshot!(error, @"`polcy=hpa`: allowed before `=` is policy, time-factor, json");
+        insta::assert_snapshot!(error, @"`polcy=hpa`: use policy, time-factor, json before `=`");
         let error = of(&["sim", "run", "json=yes"]).unwrap_err();
-        insta::assert_snapshot!(error, @"`json=yes`: allowed is json=true or json=false");
+        insta::assert_snapshot!(error, @"`json=yes`: use json=true or json=false");
     }
 }

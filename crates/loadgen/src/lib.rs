@@ -49,6 +49,6 @@ pub use open_files::OpenFilesError;
 pub use report::ResultsError;
 pub use run::{Ending, RunError, RunOptions, RunReport, run};
 pub use scaler_client::{Scaler, ScalerError};
-pub use scenario_file::{LoadedScenario, ScenarioFileError};
+pub use scenario_file::{LoadedScenario, ScenarioFileError, TraceInput};
 pub use settings::RestoreError;
 pub use target::{Target, TargetError};

@@ -13,11 +13,13 @@ use command_line::{terminal, words};
 use loadgen::{
     CalibrateError, CalibrateOptions, Ending, Experiment, ExperimentError, Interrupt,
     LoadedScenario, MAX_REPETITIONS, Memberships, RunError, RunOptions, RunReport, Scaler, Target,
+    TraceInput,
 };
 use model::service::ServiceSpec;
 use model::status::Membership;
 use report::capacity::CapacityCurve;
 use report::figures::Assumptions;
+use workload::{Gaps, IntervalLength, IntervalOptions};
 
 /// A service under `hpa` needs five minutes of little load before it scales in, and then some.
 const REST_LIMIT: Duration = Duration::from_secs(600);
@@ -91,6 +93,14 @@ struct TraceChoices {
     /// rates].
     #[arg(long, value_name = "INSTANCES", conflicts_with = "name")]
     peak: Option<f64>,
+    /// What stands for the missing intervals of a trace: `zero` (no request) or `hold` (as many as in
+    /// the interval before) [default: a trace with holes is refused].
+    #[arg(long, value_name = "WORD", conflicts_with = "name")]
+    gaps: Option<Gaps>,
+    /// How long an interval of a trace is, such as `1h`, where its first column counts them (0, 1, 2,
+    /// ...) or no two lines are neighbours [default: the shortest time from a line to the next].
+    #[arg(long, value_name = "LENGTH", conflicts_with = "name")]
+    interval: Option<IntervalLength>,
     /// The service that gets a trace's load [default: object-store].
     #[arg(long, value_name = "NAME", conflicts_with = "name")]
     service: Option<String>,
@@ -226,10 +236,12 @@ impl Common {
 
     fn trace(&self, choices: &TraceChoices) -> anyhow::Result<LoadedScenario> {
         let Self { folders: Folders { services, .. }, time_factor, seed } = self;
-        let TraceChoices { trace, peak, service } = choices;
-        let path = trace.as_deref().context("name a scenario, or trace=FILE")?;
-        let service = service.as_deref().unwrap_or("object-store");
-        Ok(LoadedScenario::of_trace(path, *peak, services, service, *time_factor, *seed)?)
+        let file = choices.trace.as_deref().context("name a scenario, or trace=FILE")?;
+        let mut input = TraceInput::new(file);
+        input.peak = choices.peak;
+        input.intervals = IntervalOptions { length: choices.interval, gaps: choices.gaps };
+        input.service = choices.service.clone().unwrap_or(input.service);
+        Ok(LoadedScenario::of_trace(&input, services, *time_factor, *seed)?)
     }
 }
 

@@ -6,8 +6,8 @@ use command_line::files::{self, FileError};
 use config_file::ConfigError;
 use model::service::ServiceSpec;
 use workload::{
-    InstanceCapacity, Load, OfferedLoad, PeakInstances, RateUnit, Scenario, ScenarioError,
-    TimeFactor, Trace, TraceError,
+    InstanceCapacity, IntervalOptions, Load, OfferedLoad, PeakInstances, RateUnit, Scenario,
+    ScenarioError, TimeFactor, Trace, TraceError,
 };
 
 /// A scenario that is ready to run.
@@ -16,6 +16,32 @@ pub struct LoadedScenario {
     pub(crate) scenario: Scenario,
     pub(crate) offered: OfferedLoad,
     pub(crate) time_factor: f64,
+}
+
+/// A trace or a pace file that is to be replayed.
+#[derive(Debug, Clone)]
+pub struct TraceInput {
+    /// The file.
+    pub file: PathBuf,
+    /// The name of the service that gets the load.
+    pub service: String,
+    /// Its busiest moment in instances' worth of load. Without one, counts are scaled to ten
+    /// instances' worth, and a pace file keeps its rates.
+    pub peak: Option<f64>,
+    /// How long its intervals are, and what stands for missing ones.
+    pub intervals: IntervalOptions,
+}
+
+impl TraceInput {
+    /// That file for the object store, with the defaults for all else.
+    pub fn new(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            service: "object-store".to_owned(),
+            peak: None,
+            intervals: IntervalOptions::default(),
+        }
+    }
 }
 
 /// A scenario that cannot be run.
@@ -31,13 +57,13 @@ pub enum ScenarioFileError {
     #[error(transparent)]
     Trace(#[from] TraceError),
     /// The peak is not one.
-    #[error("peak = {0}: allowed is above 0 to {max} instances", max = PeakInstances::MAX)]
+    #[error("peak is {0}: use above 0 to {max} (instances)", max = PeakInstances::MAX)]
     Peak(f64),
     /// The scenario is not a good one.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
     /// The time factor is not one.
-    #[error("--time-factor = {0}: allowed is above 0 to 1")]
+    #[error("time-factor is {0}: use above 0 to 1")]
     TimeFactor(f64),
 }
 
@@ -73,26 +99,24 @@ impl LoadedScenario {
         Self::new(scenario, capacity, time_factor, seed)
     }
 
-    /// Reads a trace or a pace file as the load of a service. Its busiest moment becomes `peak`
-    /// instances' worth of load; without a peak, counts are scaled to ten instances' worth and a
-    /// pace file keeps its rates. `services` is the folder of the services' files: the service's
-    /// says what one instance serves.
+    /// Reads a trace or a pace file as the load of a service. `services` is the folder of the
+    /// services' files: the service's says what one instance serves.
     ///
     /// # Errors
     /// When a file, the peak or the time factor is not good; nothing has been sent then.
     pub fn of_trace(
-        path: &Path,
-        peak: Option<f64>,
+        input: &TraceInput,
         services: &Path,
-        service: &str,
         time_factor: f64,
         seed: Option<u64>,
     ) -> Result<Self, ScenarioFileError> {
+        let TraceInput { file, service, peak, intervals } = input;
         let peak = peak
             .map(|peak| PeakInstances::new(peak).ok_or(ScenarioFileError::Peak(peak)))
             .transpose()?;
-        let trace = Trace::parse(&path.display().to_string(), &config_file::read_text(path)?)?;
-        let scenario = Scenario::of_trace(path, service, trace, peak);
+        let text = config_file::read_text(file)?;
+        let trace = Trace::parse(&file.display().to_string(), &text, *intervals)?;
+        let scenario = Scenario::of_trace(file, service, trace, peak);
         Self::new(scenario, capacity(services, service)?, time_factor, seed)
     }
 
@@ -170,7 +194,7 @@ mod tests {
         let error = LoadedScenario::find(&folder, "rmap").unwrap_err();
         insta::assert_snapshot!(
             error,
-            @"there is no scenario `rmap`: allowed is burst-from-zero, ramp, reload-vs-runtime, seven-stages, sine, soak, spike, staircase, steps, two-a-second, or a file whose name ends in .toml"
+            @"there is no scenario `rmap`: use burst-from-zero, ramp, reload-vs-runtime, seven-stages, sine, soak, spike, staircase, steps, two-a-second, or a file whose name ends in .toml"
         );
     }
 
@@ -191,8 +215,10 @@ mod tests {
     #[test]
     fn a_trace_is_a_load_in_multiples_of_an_instance() {
         let trace = root().join("loadgen/traces/azure_llm_2023_code_per_second.csv");
-        let of = |peak, service, factor| {
-            LoadedScenario::of_trace(&trace, peak, &root().join("services"), service, factor, None)
+        let of = |peak, service: &str, factor| {
+            let service = service.to_owned();
+            let input = TraceInput { peak, service, ..TraceInput::new(&trace) };
+            LoadedScenario::of_trace(&input, &root().join("services"), factor, None)
         };
         let loaded = of(Some(3.0), "object-store", 0.1).unwrap();
         assert_eq!(loaded.scenario.name, "azure_llm_2023_code_per_second");
@@ -202,11 +228,11 @@ mod tests {
         let refusal = |peak, service, factor| of(peak, service, factor).unwrap_err().to_string();
         insta::assert_snapshot!(
             refusal(Some(0.0), "object-store", 1.0),
-            @"peak = 0: allowed is above 0 to 750 instances"
+            @"peak is 0: use above 0 to 750 (instances)"
         );
         insta::assert_snapshot!(
             refusal(None, "object-store", 2.0),
-            @"--time-factor = 2: allowed is above 0 to 1"
+            @"time-factor is 2: use above 0 to 1"
         );
         assert!(
             refusal(None, "nothing", 1.0).contains("nothing.toml cannot be read: No such file")
@@ -220,8 +246,7 @@ mod tests {
             let path = folder.path().join("t.csv");
             std::fs::write(&path, text).unwrap();
             let services = root().join("services");
-            let loaded =
-                LoadedScenario::of_trace(&path, None, &services, "object-store", 1.0, None);
+            let loaded = LoadedScenario::of_trace(&TraceInput::new(&path), &services, 1.0, None);
             let error = loaded.unwrap_err().to_string();
             error.replace(&folder.path().display().to_string(), "")
         };
@@ -234,9 +259,9 @@ mod tests {
         ];
         let messages = cases.map(refusal).join("\n");
         insta::assert_snapshot!(messages, @r"
-        /t.csv, line 4: second is `3`: allowed is 1 s after the line before, like the first two, and it is 2 s: fill gaps with lines of 0
-        /t.csv, line 3: requests is `-2`: allowed is a number from 0 to 1000000000
-        /t.csv, line 1: the header is ``: allowed is a column of times first and `requests` last, or `time,rate`
+        /t.csv, line 4: the time is 2s after that of the line before, and an interval is 1s, as from line 2 to line 3: put lines in between for the 1 missing, or fill such holes with gaps=zero or gaps=hold
+        /t.csv, line 3: requests is `-2`: use a number from 0 to 1000000000
+        /t.csv: the file is empty: use a header, a column of times first and `requests` last, or `time,rate` for a pace file, and lines below it
         t lasts 172800 s: allowed is up to 86400 s (a day): give a time factor of 0.5 or less
         /t.csv cannot be read: stream did not contain valid UTF-8
         ");

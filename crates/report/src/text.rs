@@ -27,6 +27,9 @@ fn lines(s: &Summary, out: &mut String) -> std::fmt::Result {
     for (cause, count) in &s.failures {
         writeln!(out, "           {count} x {cause}")?;
     }
+    if let Some(trace) = s.conditions.get("trace") {
+        writeln!(out, "trace      {trace}")?;
+    }
     let l = &s.latency_ms;
     let (p50, p95) = (known(l.p50, " ms"), known(l.p95, " ms"));
     let (p99, max) = (known(l.p99, " ms"), known(l.max, " ms"));

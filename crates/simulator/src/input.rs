@@ -13,8 +13,8 @@ use model::value::Invalid;
 use report::calibration;
 use report::capacity::{CapacityCurve, CapacityFileError};
 use workload::{
-    InstanceCapacity, OfferedLoad, PeakInstances, Scenario, ScenarioError, TimeFactor, Trace,
-    TraceError, TraceKind, trace_name,
+    InstanceCapacity, IntervalOptions, OfferedLoad, PeakInstances, Replay, Scenario, ScenarioError,
+    TimeFactor, Trace, TraceError, trace_name,
 };
 
 use crate::host_model::{self, HostModel, ModelError};
@@ -53,6 +53,8 @@ pub struct Choices {
     pub policy: Option<String>,
     /// The busiest moment of a trace in instances' worth of load.
     pub peak: Option<f64>,
+    /// How long the intervals of a trace are, and what stands for missing ones.
+    pub intervals: IntervalOptions,
     /// What durations are multiplied by.
     pub time_factor: Option<f64>,
     /// Takes the place of the scenario's seed.
@@ -78,7 +80,7 @@ pub enum InputError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A figure of the command line is not allowed.
-    #[error("{key} = {value}: allowed is {allowed}")]
+    #[error("{key} is {value}: use {allowed}")]
     Value {
         /// Which one.
         key: &'static str,
@@ -176,10 +178,13 @@ impl Folders {
         factor: TimeFactor,
         choices: &Choices,
     ) -> Result<(ServiceSpec, Load), InputError> {
-        for (key, given) in
-            [("peak", choices.peak.is_some()), ("service", choices.service.is_some())]
-        {
-            check(!given, key, "given", "with a trace only: a scenario has its own")?;
+        for (key, given) in [
+            ("peak", choices.peak.is_some()),
+            ("service", choices.service.is_some()),
+            ("gaps", choices.intervals.gaps.is_some()),
+            ("interval", choices.intervals.length.is_some()),
+        ] {
+            check(!given, key, "given", "it with a trace: a scenario says itself what to offer")?;
         }
         let path = files::of_scenario(name, &self.scenarios)?;
         let scenario =
@@ -197,28 +202,18 @@ impl Folders {
         factor: TimeFactor,
         choices: &Choices,
     ) -> Result<(ServiceSpec, Load), InputError> {
-        let trace = Trace::parse(&path.display().to_string(), &config_file::read_text(path)?)?;
+        let file = path.display().to_string();
+        let trace = Trace::parse(&file, &config_file::read_text(path)?, choices.intervals)?;
         let mut spec =
             self.service(choices.service.as_deref().unwrap_or("object-store"), choices)?;
-        let peak = match (choices.peak, trace.kind()) {
-            (None, TraceKind::Rates) => None,
-            (None, TraceKind::Counts) => Some(PeakInstances::DEFAULT),
-            (Some(peak), _) => Some(PeakInstances::new(peak).ok_or_else(|| InputError::Value {
-                key: "peak",
-                value: peak.to_string(),
-                allowed: "above 0 to 750 (instances)",
-            })?),
-        };
-        let trace = match peak.map(PeakInstances::get) {
-            None => trace,
-            Some(peak) => {
-                // A peak above the service's upper bound could only ever be missed.
-                let max = spec.bounds.max().max(ceil(peak));
-                spec.bounds = Bounds::new(spec.bounds.min(), max)?;
-                trace.scaled_to(peak * spec.capacity.requests_per_second)?
-            }
-        };
-        Ok((spec, Load::of_trace(&trace_name(path), &trace, factor)))
+        let replay = Replay { trace, peak: choices.peak.map(peak).transpose()?, factor };
+        if let Some(peak) = replay.peak_in_force() {
+            // A peak above the service's upper bound could only ever be missed.
+            let max = spec.bounds.max().max(peak.whole());
+            spec.bounds = Bounds::new(spec.bounds.min(), max)?;
+        }
+        let load = Load::of_trace(&trace_name(path), &replay, spec.capacity.requests_per_second);
+        Ok((spec, load))
     }
 
     fn service(&self, name: &str, choices: &Choices) -> Result<ServiceSpec, InputError> {
@@ -241,11 +236,16 @@ fn policy_name(choices: &Choices) -> String {
 
 fn factor(factor: Option<f64>) -> Result<TimeFactor, InputError> {
     let factor = factor.unwrap_or(1.0);
-    TimeFactor::new(factor).ok_or_else(|| InputError::Value {
-        key: "time-factor",
-        value: factor.to_string(),
-        allowed: "above 0 to 1",
-    })
+    TimeFactor::new(factor).ok_or_else(|| refuse("time-factor", factor, "above 0 to 1"))
+}
+
+fn peak(instances: f64) -> Result<PeakInstances, InputError> {
+    let allowed = "above 0 to 750 (instances)";
+    PeakInstances::new(instances).ok_or_else(|| refuse("peak", instances, allowed))
+}
+
+fn refuse(key: &'static str, value: impl ToString, allowed: &'static str) -> InputError {
+    InputError::Value { key, value: value.to_string(), allowed }
 }
 
 fn check(
@@ -254,11 +254,5 @@ fn check(
     value: impl ToString,
     allowed: &'static str,
 ) -> Result<(), InputError> {
-    if holds { Ok(()) } else { Err(InputError::Value { key, value: value.to_string(), allowed }) }
-}
-
-/// The next whole number of instances.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 750")]
-fn ceil(instances: f64) -> u32 {
-    instances.ceil() as u32
+    if holds { Ok(()) } else { Err(refuse(key, value, allowed)) }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::time::Timestamp;
-use workload::{Limits, OfferedLoad, OpenLoad, Pacing, RateCurve, Scenario, TimeFactor, Trace};
+use workload::{Limits, OfferedLoad, OpenLoad, Pacing, RateCurve, Replay, Scenario, TimeFactor};
 
 /// A load, ready to be simulated.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Load {
     pub seed: u64,
     /// When requests are due.
     pub offered: OfferedLoad,
+    /// How a trace is divided and scaled, for people; `None` for other loads.
+    pub trace: Option<String>,
     /// What the durations were multiplied by.
     pub time_factor: f64,
     /// What is due before this moment is left out of every figure.
@@ -40,6 +42,7 @@ impl Load {
             name: scenario.name.clone(),
             seed: scenario.seed,
             offered,
+            trace: None,
             time_factor: factor.get(),
             warm_up: scenario.warm_up,
             settle: scenario.settle,
@@ -56,6 +59,7 @@ impl Load {
             name: name.to_owned(),
             seed,
             offered: OfferedLoad::Open(OpenLoad { pacing: Pacing::Poisson, curve }),
+            trace: None,
             time_factor: 1.0,
             warm_up: Duration::ZERO,
             settle: Duration::ZERO,
@@ -66,13 +70,15 @@ impl Load {
         }
     }
 
-    /// The load of a trace.
-    pub fn of_trace(name: &str, trace: &Trace, factor: TimeFactor) -> Self {
-        let began = trace.began().and_then(|since| u64::try_from(since.as_millis()).ok());
+    /// The load of a trace, for a service of which one instance serves so many requests per second.
+    pub fn of_trace(name: &str, replay: &Replay, instance_rps: f64) -> Self {
+        let began = replay.trace.began().and_then(|since| u64::try_from(since.as_millis()).ok());
+        let curve = replay.scaled(instance_rps).curve(replay.factor);
         Self {
-            time_factor: factor.get(),
+            trace: Some(replay.to_string()),
+            time_factor: replay.factor.get(),
             began: began.map_or(MONDAY, Timestamp::from_millis),
-            ..Self::of_curve(name, 1, trace.curve(factor))
+            ..Self::of_curve(name, 1, curve)
         }
     }
 }

@@ -10,6 +10,7 @@ use report::policies::PolicyRow;
 use report::{PolicyTable, ResultsFolder, text};
 use simulator::input::{Choices, Folders, Source};
 use simulator::{Detail, Outcome, Setup, compare};
+use workload::{Gaps, IntervalLength, IntervalOptions};
 
 /// Simulates scaling in virtual time: the scaler's own decisions, on the generator's own load.
 ///
@@ -31,7 +32,7 @@ enum Command {
         #[arg(required_unless_present = "trace", conflicts_with = "trace")]
         scenario: Option<String>,
         #[command(flatten)]
-        options: RunOptions,
+        options: Box<RunOptions>,
         #[command(flatten)]
         places: Places,
     },
@@ -42,6 +43,10 @@ enum Command {
         #[arg(long, value_name = "N", default_value_t = 1,
               value_parser = clap::value_parser!(u32).range(1..=100))]
         seeds: u32,
+        /// What stands for the missing intervals of traces: `zero` (no request) or `hold` (as many as
+        /// in the interval before) [default: a trace with holes is refused].
+        #[arg(long, value_name = "WORD")]
+        gaps: Option<Gaps>,
         #[command(flatten)]
         places: Places,
     },
@@ -59,6 +64,14 @@ struct RunOptions {
     /// The busiest moment of a trace, in instances' worth of load [default: 10].
     #[arg(long, value_name = "INSTANCES")]
     peak: Option<f64>,
+    /// What stands for the missing intervals of a trace: `zero` (no request) or `hold` (as many as in
+    /// the interval before) [default: a trace with holes is refused].
+    #[arg(long, value_name = "WORD")]
+    gaps: Option<Gaps>,
+    /// How long an interval of a trace is, such as `1h`, where its first column counts them (0, 1, 2,
+    /// ...) or no two lines are neighbours [default: the shortest time from a line to the next].
+    #[arg(long, value_name = "LENGTH")]
+    interval: Option<IntervalLength>,
     /// Ends with the summary as one line of JSON.
     #[arg(long)]
     json: bool,
@@ -116,8 +129,8 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error.into(), 2),
     };
     match Cli::parse_from(arguments).command {
-        Command::Run { scenario, options, places } => run(scenario, options, places),
-        Command::Compare { seeds, places } => compare_all(seeds, places),
+        Command::Run { scenario, options, places } => run(scenario, *options, places),
+        Command::Compare { seeds, gaps, places } => compare_all(seeds, gaps, places),
     }
 }
 
@@ -129,6 +142,7 @@ fn run(scenario: Option<String>, options: RunOptions, places: Places) -> ExitCod
     let choices = Choices {
         policy: options.policy,
         peak: options.peak,
+        intervals: IntervalOptions { length: options.interval, gaps: options.gaps },
         time_factor: options.time_factor,
         seed: options.seed,
         host: options.host,
@@ -177,9 +191,9 @@ fn show(setup: &Setup, outcome: &Outcome, results: &std::path::Path, json: bool)
     ExitCode::from(u8::from(!summary.limits.broken().is_empty()))
 }
 
-fn compare_all(seeds: u32, places: Places) -> ExitCode {
+fn compare_all(seeds: u32, gaps: Option<Gaps>, places: Places) -> ExitCode {
     let (results, folders) = places.split();
-    let setups = match setups(&folders) {
+    let setups = match setups(&folders, gaps) {
         Ok(setups) => setups,
         Err(error) => return fail(&error, 2),
     };
@@ -202,12 +216,14 @@ fn compare_all(seeds: u32, places: Places) -> ExitCode {
 }
 
 /// Every policy under every load.
-fn setups(folders: &Folders) -> anyhow::Result<Vec<Setup>> {
+fn setups(folders: &Folders, gaps: Option<Gaps>) -> anyhow::Result<Vec<Setup>> {
     let policies = folders.policies()?;
     let mut setups = Vec::new();
     for source in folders.sources()? {
+        let gaps = gaps.filter(|_| matches!(source, Source::Trace(_)));
+        let intervals = IntervalOptions { gaps, ..IntervalOptions::default() };
         for word in &policies {
-            let choices = Choices { policy: Some(word.clone()), ..Choices::default() };
+            let choices = Choices { policy: Some(word.clone()), intervals, ..Choices::default() };
             setups.push(folders.setup(&source, &choices)?);
         }
     }

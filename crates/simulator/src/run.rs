@@ -283,6 +283,7 @@ impl Finished<'_> {
         };
         let condition = |key: &str, value: String| (key.to_owned(), value);
         let capacity = capacity.as_ref().map(|curve| condition("capacity", curve.to_string()));
+        let trace = load.trace.clone().map(|trace| condition("trace", trace));
         let known = [
             condition("service", spec.name.to_string()),
             condition("policy", policy.clone()),
@@ -297,7 +298,7 @@ impl Finished<'_> {
                 format!("requests {requests}, a tick each {} ms", tick.as_millis()),
             ),
         ];
-        known.into_iter().chain(capacity).collect()
+        known.into_iter().chain(capacity).chain(trace).collect()
     }
 
     fn scaling(&self, simulation: &mut Simulation) -> Scaling {

@@ -66,14 +66,18 @@ fn bad_input_is_exit_code_2_with_what_is_allowed() {
     std::fs::write(&trace, "second,requests\n0,1\n1,2\n5,2\n").unwrap();
     let gap = format!("trace={}", trace.display());
     let cases = [
-        (vec![gap.as_str()], "gap.csv, line 4: second is `5`: allowed is 1 s after"),
-        (vec!["rmap"], "there is no scenario `rmap`: allowed is burst-from-zero, ramp,"),
+        (vec![gap.as_str()], "gap.csv, line 4: the time is 4s after that of the line before"),
+        (vec!["rmap"], "there is no scenario `rmap`: use burst-from-zero, ramp,"),
         (vec!["trace=/dev/zero"], "/dev/zero is too large: use a file of up to 134217728 bytes"),
-        (vec!["ramp", "policy=magic"], "there is no policy `magic`: allowed is default,"),
-        (vec!["ramp", "polcy=x"], "`polcy=x`: allowed before `=` is trace, policy,"),
-        (vec!["ramp", "peak=2"], "peak = given: allowed is with a trace only"),
-        (vec!["seven-stages", "detail=fluid"], "detail = fluid: allowed is requests: the threads"),
-        (vec!["ramp", "tick-ms=1"], "tick-ms = 1: allowed is 20 to 60000"),
+        (vec!["ramp", "policy=magic"], "there is no policy `magic`: use default,"),
+        (vec!["ramp", "polcy=x"], "`polcy=x`: use trace, policy,"),
+        (vec!["ramp", "peak=2"], "peak is given: use it with a trace"),
+        (vec!["ramp", "gaps=zero"], "gaps is given: use it with a trace"),
+        (vec!["ramp", "interval=1h"], "interval is given: use it with a trace"),
+        (vec![&gap, "gaps=none"], "use zero (no request) or hold (as many as before)"),
+        (vec![&gap, "interval=1"], "use a length above 0 up to 366d, such as 10s, 1m, 1h or 1d"),
+        (vec!["seven-stages", "detail=fluid"], "detail is fluid: use requests: the threads"),
+        (vec!["ramp", "tick-ms=1"], "tick-ms is 1: use 20 to 60000"),
     ];
     for (words, message) in cases {
         let output = simulator(folder.path(), &words);
@@ -82,4 +86,19 @@ fn bad_input_is_exit_code_2_with_what_is_allowed() {
         assert!(said.contains(message), "{words:?}: {said}");
         assert_eq!(text(&output.stdout), "");
     }
+}
+
+#[test]
+fn filled_gaps_are_counted_in_the_last_lines_and_in_the_conditions() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("gap.csv");
+    std::fs::write(&trace, "minute,requests\n0,600\n1,1200\n5,1200\n").unwrap();
+    let trace = format!("trace={}", trace.display());
+    let output = simulator(folder.path(), &[&trace, "gaps=zero", "interval=1m", "peak=2"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let told = "6 intervals of 1m, 3 of them filled with 0, scaled to a peak of 2 instances' worth";
+    assert!(text(&output.stdout).contains(&format!("\ntrace      {told}\n")));
+    let run = Run::read(&folder.path().join("simulated-gap-default")).unwrap();
+    assert_eq!(run.summary.conditions["trace"], told);
+    assert!((run.summary.duration_s - 360.0).abs() < 1e-9);
 }

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use command_line::policies::DEFAULT;
 use model::policies::PolicyKind;
@@ -97,22 +97,51 @@ fn the_default_wins_at_no_more_instance_seconds_than_concurrency() {
     assert!(second.outside_percent.unwrap() > 1.0, "{second:?}");
 }
 
+/// The folders of a comparison: of scenarios and of traces, without any so far, and of results.
+fn empty_folders(folder: &Path) -> [PathBuf; 3] {
+    let folders = ["scenarios", "traces", "results"].map(|name| folder.join(name));
+    folders.iter().for_each(|folder| std::fs::create_dir(folder).unwrap());
+    folders
+}
+
+fn comparison(words: &[&str], [scenarios, traces, results]: &[PathBuf; 3]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_simulator"))
+        .current_dir(root())
+        .arg("compare")
+        .args(words)
+        .args([Path::new("--results"), results, Path::new("--traces"), traces])
+        .args([Path::new("--scenarios"), scenarios])
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_comparison_fills_the_gaps_of_its_traces_when_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let folders = empty_folders(folder.path());
+    let [_, traces, results] = &folders;
+    std::fs::write(traces.join("gap.csv"), "s,requests\n0,2\n1,3\n3,2\n").unwrap();
+    let refused = comparison(&[], &folders);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said.contains("gap.csv, line 4: ") && said.contains("gaps=zero or gaps=hold"),
+        "{said}"
+    );
+    let output = comparison(&["gaps=hold"], &folders);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let markdown = std::fs::read_to_string(results.join("comparison.md")).unwrap();
+    assert!(markdown.contains("| gap "), "{markdown}");
+}
+
 #[test]
 fn the_comparison_prints_its_ranking_and_saves_every_row() {
     let folder = tempfile::tempdir().unwrap();
-    let [scenarios, traces, results] =
-        ["scenarios", "traces", "results"].map(|name| folder.path().join(name));
-    std::fs::create_dir(&scenarios).unwrap();
-    std::fs::create_dir(&traces).unwrap();
+    let own_folders = empty_folders(folder.path());
+    let [scenarios, _, results] = &own_folders;
     let load = "two-a-second.toml";
     std::fs::copy(root().join("loadgen/scenarios").join(load), scenarios.join(load)).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_simulator"))
-        .current_dir(root())
-        .args(["compare", "seeds=2"])
-        .args([Path::new("--results"), &results, Path::new("--traces"), &traces])
-        .args([Path::new("--scenarios"), &scenarios])
-        .output()
-        .unwrap();
+    let output = comparison(&["seeds=2"], &own_folders);
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let policies = folders().policies().unwrap().len();

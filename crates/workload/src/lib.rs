@@ -46,4 +46,6 @@ pub use rate::{RateCurve, Segment, Shape};
 pub use replay::{PeakInstances, Replay, trace_name};
 pub use scenario::{InstanceCapacity, Keys, Limits, Load, Mix, Scenario, Sizes, TimeFactor};
 pub use stages::{Stage, Stages, ThreadDelays, ThreadRequests};
-pub use trace::{Trace, TraceError, TraceKind};
+pub use trace::{
+    Gaps, IntervalLength, IntervalOptionError, IntervalOptions, Intervals, Trace, TraceError,
+};

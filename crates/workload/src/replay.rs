@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::scenario::{Keys, Limits, Load, Mix, Scenario, Sizes, TimeFactor};
-use crate::trace::{Trace, TraceKind};
+use crate::trace::Trace;
 
 /// Longest name of a trace's load, in characters.
 const MAX_NAME: usize = 60;
@@ -53,17 +53,26 @@ impl PeakInstances {
 impl Replay {
     /// The peak to scale to, if the trace is to be scaled at all.
     pub fn peak_in_force(&self) -> Option<PeakInstances> {
-        let default = match self.trace.kind() {
-            TraceKind::Counts => Some(PeakInstances::DEFAULT),
-            TraceKind::Rates => None,
-        };
-        self.peak.or(default)
+        self.peak.or(self.trace.intervals().map(|_| PeakInstances::DEFAULT))
+    }
+
+    /// The trace with its busiest moment as high as it is to be, where one instance serves so many
+    /// requests per second.
+    pub fn scaled(&self, instance_rps: f64) -> Trace {
+        let trace = self.trace.clone();
+        match self.peak_in_force() {
+            None => trace,
+            Some(peak) => trace.with_peak(peak.get() * instance_rps),
+        }
     }
 }
 
 /// For the conditions of a run.
 impl fmt::Display for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(intervals) = self.trace.intervals() {
+            write!(f, "{intervals}, ")?;
+        }
         match self.peak_in_force() {
             None => f.write_str("as recorded"),
             Some(PeakInstances(peak)) => write!(f, "scaled to a peak of {peak} instances' worth"),
@@ -108,12 +117,13 @@ mod tests {
     use super::*;
     use crate::offered::OfferedLoad;
     use crate::scenario::InstanceCapacity;
+    use crate::trace::{Gaps, IntervalOptions};
 
     const COUNTS: &str = "s,requests\n0,60\n60,120\n120,30\n";
     const RATES: &str = "time,rate\n0,10\n60,30\n120,0\n";
 
     fn rates(text: &str, peak: Option<f64>, factor: f64) -> Vec<f64> {
-        let trace = Trace::parse("t.csv", text).unwrap();
+        let trace = Trace::parse("t.csv", text, IntervalOptions::default()).unwrap();
         let peak = peak.map(|peak| PeakInstances::new(peak).unwrap());
         let scenario = Scenario::of_trace(Path::new("t.csv"), "object-store", trace, peak);
         let short = scenario.shortened(TimeFactor::new(factor).unwrap());
@@ -132,6 +142,32 @@ mod tests {
     }
 
     #[test]
+    fn a_run_says_how_its_trace_was_divided_filled_and_scaled() {
+        let said = |text: &str, gaps, peak| {
+            let options = IntervalOptions { gaps, ..IntervalOptions::default() };
+            let trace = Trace::parse("t.csv", text, options).unwrap();
+            Replay { trace, peak, factor: TimeFactor::WHOLE }.to_string()
+        };
+        let two = PeakInstances::new(2.0);
+        assert_eq!(
+            said(COUNTS, None, None),
+            "3 intervals of 1m, scaled to a peak of 10 instances' worth"
+        );
+        let holes = "s,requests\n0,6\n60,6\n240,6\n";
+        assert_eq!(
+            said(holes, Some(Gaps::Zero), two),
+            "5 intervals of 1m, 2 of them filled with 0, scaled to a peak of 2 instances' worth"
+        );
+        assert_eq!(
+            said(holes, Some(Gaps::Hold), two),
+            "5 intervals of 1m, 2 of them filled with the count before, scaled to a peak of 2 \
+             instances' worth"
+        );
+        assert_eq!(said(RATES, None, None), "as recorded");
+        assert_eq!(said(RATES, None, two), "scaled to a peak of 2 instances' worth");
+    }
+
+    #[test]
     fn a_peak_is_above_0_and_bounded() {
         assert_eq!([0.0, -1.0, 751.0, f64::NAN].map(PeakInstances::new), [None; 4]);
         assert_eq!(PeakInstances::new(0.5).map(PeakInstances::get), Some(0.5));
@@ -140,7 +176,7 @@ mod tests {
     #[test]
     fn what_lasts_too_long_or_comes_too_fast_is_refused_with_a_way_out() {
         let offered = |text: &str, capacity: f64| {
-            let trace = Trace::parse("t.csv", text).unwrap();
+            let trace = Trace::parse("t.csv", text, IntervalOptions::default()).unwrap();
             Scenario::of_trace(Path::new("week.csv"), "object-store", trace, None)
                 .offered(InstanceCapacity::new(capacity))
                 .map(|_| ())

@@ -204,10 +204,7 @@ impl Scenario {
                 (phases.pacing, RateCurve::new(segments))
             }
             Load::Trace(replay) => {
-                let trace = match replay.peak_in_force() {
-                    None => replay.trace.clone(),
-                    Some(peak) => replay.trace.clone().with_peak(peak.get() * instance_rps()?),
-                };
+                let trace = replay.scaled(instance_rps()?);
                 format::check_rate(&self.name, [trace.peak_rps()])?;
                 format::check_span(&self.name, trace.duration(), replay.factor)?;
                 (Pacing::Poisson, trace.curve(replay.factor))

@@ -1,93 +1,45 @@
 //! Loads that were recorded: traces of counts per interval, and pace files of rates.
 
+mod error;
+mod intervals;
+mod options;
+mod table;
+mod time;
+
 use std::time::Duration;
 
-use csv::{ReaderBuilder, StringRecord};
+pub use error::TraceError;
+pub use intervals::Intervals;
+pub use options::{Gaps, IntervalLength, IntervalOptionError, IntervalOptions};
 
+use self::error::{Fault, Source};
+use self::table::Row;
+use self::time::Meaning;
 use crate::rate::{RateCurve, Segment, Shape};
 use crate::scenario::TimeFactor;
-
-/// A year of minutes is 525,600 lines.
-const MAX_LINES: usize = 2_000_000;
-/// More requests than this in an interval, or requests/s in a pace file, are a fault of the file.
-const MAX_FIGURE: f64 = 1e9;
-/// No load lasts longer than ten years, nor does a number of seconds name a later moment.
-const MAX_SPAN_S: f64 = 315_360_000.0;
-/// A count's unit, and so the name of a trace's last column.
-const COUNT_COLUMN: &str = "requests";
-
-/// Why a trace cannot be used.
-#[derive(Debug, PartialEq, thiserror::Error)]
-pub enum TraceError {
-    /// The header is not one of the two that are known.
-    #[error(
-        "{file}, line 1: the header is `{found}`: allowed is a column of times first and \
-         `requests` last, or `time,rate`"
-    )]
-    Header {
-        /// The file.
-        file: String,
-        /// What it says.
-        found: String,
-    },
-    /// Not enough lines to know an interval from.
-    #[error("{file}: the number of lines below the header is {lines}: allowed is 2 to {MAX_LINES}")]
-    Lines {
-        /// The file.
-        file: String,
-        /// How many there are, at least.
-        lines: usize,
-    },
-    /// A value that is not allowed.
-    #[error("{file}, line {line}: {column} is `{value}`: allowed is {allowed}")]
-    Value {
-        /// The file.
-        file: String,
-        /// The line, from 1.
-        line: u64,
-        /// The column's name.
-        column: String,
-        /// What the file says.
-        value: String,
-        /// What it may say.
-        allowed: String,
-    },
-    /// A line that is not one of a CSV file, or has too few or too many columns.
-    #[error("{file}, line {line}: {reason}")]
-    Line {
-        /// The file.
-        file: String,
-        /// The line, from 1.
-        line: u64,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Nothing to scale.
-    #[error("{file}: every figure is 0: allowed is a trace with at least one above 0")]
-    AllZero {
-        /// The file.
-        file: String,
-    },
-    /// The peak asked for is not one.
-    #[error("a peak of {0} requests/s: allowed is above 0 to 100000000")]
-    Peak(f64),
-}
 
 /// A recorded load: so many requests per second from each moment until the next.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trace {
-    /// The levels in order: how long each holds, in seconds, and its rate in requests/s.
-    levels: Vec<(f64, f64)>,
-    kind: TraceKind,
+    levels: Vec<Level>,
+    intervals: Option<Intervals>,
     began: Option<Duration>,
 }
 
-/// What a file of recorded load counts.
+/// A rate that holds for a while.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Level {
+    length: Duration,
+    /// In requests/s.
+    rate: f64,
+}
+
+/// What a file of recorded load holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TraceKind {
+enum TraceKind {
     /// Requests per interval, of a system of another size: its height means little.
     Counts,
-    /// Requests per second, as they are to be offered.
+    /// Requests per second, as they are to be offered: a pace file.
     Rates,
 }
 
@@ -95,193 +47,88 @@ impl Trace {
     /// Parses and checks the text of a trace or of a pace file; see `loadgen/traces/README.md`.
     ///
     /// # Errors
-    /// [`TraceError`] names the `file`, the line, the value and what is allowed.
-    pub fn parse(file: &str, text: &str) -> Result<Self, TraceError> {
-        let mut reader = ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-        let header = reader.headers().cloned().unwrap_or_default();
-        let kind = kind(&header).ok_or_else(|| TraceError::Header {
-            file: file.to_owned(),
-            found: header.iter().collect::<Vec<_>>().join(","),
-        })?;
-        let mut points = Points { file, header: &header, kind, points: Vec::new(), began: None };
-        for record in reader.records() {
-            points.take(record)?;
+    /// [`TraceError`] names the `file`, the line, the value and what to use instead.
+    pub fn parse(file: &str, text: &str, options: IntervalOptions) -> Result<Self, TraceError> {
+        let source = Source { file, text };
+        let table = table::read(source)?;
+        let first = table.first;
+        let (levels, intervals) = match table.kind {
+            TraceKind::Counts => {
+                let (levels, intervals) = intervals::levels(source, table, options)?;
+                (levels, Some(intervals))
+            }
+            TraceKind::Rates => {
+                refuse_for_rates(options).map_err(|fault| source.refuse(fault))?;
+                (pace(first.meaning, &table.rows), None)
+            }
+        };
+        if levels.iter().all(|level| level.rate <= 0.0) {
+            return Err(source.refuse(Fault::AllZero));
         }
-        points.finish()
+        let began = (first.meaning != Meaning::FromStart).then_some(first.clock);
+        Ok(Self { levels, intervals, began })
     }
 
-    /// What its figures count.
-    pub fn kind(&self) -> TraceKind {
-        self.kind
+    /// How a trace of counts is divided; `None` of a pace file, whose rates are to be offered as
+    /// they are.
+    pub fn intervals(&self) -> Option<Intervals> {
+        self.intervals
     }
 
-    /// When its first interval began, since 1970 in its own zone, or in UTC when it names none;
-    /// `None` where its times are plain seconds.
+    /// What clocks showed when it began, since 1970: those of its own zone, or of UTC when it names
+    /// none. `None` when its times count from the start.
     pub fn began(&self) -> Option<Duration> {
         self.began
     }
 
     /// The highest rate, in requests per second.
     pub fn peak_rps(&self) -> f64 {
-        self.levels.iter().map(|(_, rate)| *rate).fold(0.0, f64::max)
+        self.levels.iter().map(|level| level.rate).fold(0.0, f64::max)
     }
 
     /// How long it lasts.
     pub fn duration(&self) -> Duration {
-        Duration::from_secs_f64(self.levels.iter().map(|(length_s, _)| length_s).sum())
-    }
-
-    /// The same shape with its highest rate at `peak_rps`.
-    ///
-    /// # Errors
-    /// The peak is not above 0, or absurd.
-    pub fn scaled_to(self, peak_rps: f64) -> Result<Self, TraceError> {
-        if !(peak_rps > 0.0 && peak_rps <= 1e8) {
-            return Err(TraceError::Peak(peak_rps));
-        }
-        Ok(self.with_peak(peak_rps))
+        self.levels.iter().map(|level| level.length).sum()
     }
 
     /// The same shape with its highest rate at `peak_rps`, a number above 0.
-    pub(crate) fn with_peak(mut self, peak_rps: f64) -> Self {
+    #[must_use]
+    pub fn with_peak(mut self, peak_rps: f64) -> Self {
         let factor = peak_rps / self.peak_rps();
-        self.levels.iter_mut().for_each(|(_, rate)| *rate *= factor);
+        self.levels.iter_mut().for_each(|level| level.rate *= factor);
         self
     }
 
     /// The load over time, squeezed by `factor`; the rates stay.
     pub fn curve(&self, factor: TimeFactor) -> RateCurve {
-        RateCurve::new(self.levels.iter().map(|&(length_s, rate)| {
-            let length = Duration::from_secs_f64(length_s * factor.get());
-            Segment::new(length, Shape::Line { from: rate, to: rate })
+        RateCurve::new(self.levels.iter().map(|&Level { length, rate }| {
+            Segment::new(length.mul_f64(factor.get()), Shape::Line { from: rate, to: rate })
         }))
     }
 }
 
-/// What a file with this header holds.
-fn kind(header: &StringRecord) -> Option<TraceKind> {
-    let last = header.len().checked_sub(1)?;
-    if header.len() == 2 && &header[0] == "time" && &header[1] == "rate" {
-        return Some(TraceKind::Rates);
-    }
-    (last > 0 && &header[last] == COUNT_COLUMN).then_some(TraceKind::Counts)
-}
-
-/// The lines of a file, judged one by one.
-struct Points<'a> {
-    file: &'a str,
-    header: &'a StringRecord,
-    kind: TraceKind,
-    /// Each moment, in seconds, and its figure.
-    points: Vec<(f64, f64)>,
-    began: Option<Duration>,
-}
-
-impl Points<'_> {
-    fn take(&mut self, record: Result<StringRecord, csv::Error>) -> Result<(), TraceError> {
-        let record = record.map_err(|error| TraceError::Line {
-            file: self.file.to_owned(),
-            line: error.position().map_or(0, csv::Position::line),
-            reason: line_fault(&error),
-        })?;
-        let line = record.position().map_or(0, csv::Position::line);
-        if self.points.len() == MAX_LINES {
-            return Err(TraceError::Lines { file: self.file.to_owned(), lines: MAX_LINES + 1 });
-        }
-        let (at, is_date) = moment(&record[0]).ok_or_else(|| {
-            let allowed = "seconds from 0 to 315360000, or a date and a time from 1970 on such as \
-                           1995-07-03 00:01:00";
-            self.refuse(line, 0, &record, allowed)
-        })?;
-        let last = record.len() - 1;
-        let figure = plain_number(&record[last], MAX_FIGURE)
-            .ok_or_else(|| self.refuse(line, last, &record, "a number from 0 to 1000000000"))?;
-        self.check_order(line, at, &record)?;
-        if is_date && self.points.is_empty() {
-            self.began = Some(Duration::from_secs_f64(at));
-        }
-        self.points.push((at, figure));
-        Ok(())
-    }
-
-    /// Times rise; those of a trace by the same interval each.
-    fn check_order(&self, line: u64, at: f64, record: &StringRecord) -> Result<(), TraceError> {
-        let (Some(&(first, _)), Some(&(before, _))) = (self.points.first(), self.points.last())
-        else {
-            return Ok(());
-        };
-        if at <= before {
-            return Err(self.refuse(line, 0, record, "a time after that of the line before"));
-        }
-        if at - first > MAX_SPAN_S {
-            return Err(self.refuse(line, 0, record, "up to ten years after the first line"));
-        }
-        let Some(&(second, _)) = self.points.get(1) else { return Ok(()) };
-        let (interval, step) = (second - first, at - before);
-        let even = (step - interval).abs() <= interval * 1e-6;
-        if self.kind == TraceKind::Counts && !even {
-            let allowed = format!(
-                "{interval} s after the line before, like the first two, and it is {step} s: fill \
-                 gaps with lines of 0"
-            );
-            return Err(self.refuse(line, 0, record, &allowed));
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Trace, TraceError> {
-        let Self { file, kind, points, began, .. } = self;
-        if points.len() < 2 {
-            return Err(TraceError::Lines { file: file.to_owned(), lines: points.len() });
-        }
-        let mut levels: Vec<_> =
-            points.windows(2).map(|pair| (pair[1].0 - pair[0].0, pair[0].1)).collect();
-        if let (TraceKind::Counts, Some(&(interval, _)), Some(&(_, count))) =
-            (kind, levels.first(), points.last())
-        {
-            levels.push((interval, count));
-            levels.iter_mut().for_each(|(length_s, figure)| *figure /= *length_s);
-        }
-        if levels.iter().all(|(_, rate)| *rate <= 0.0) {
-            return Err(TraceError::AllZero { file: file.to_owned() });
-        }
-        Ok(Trace { levels, kind, began })
-    }
-
-    fn refuse(&self, line: u64, column: usize, record: &StringRecord, allowed: &str) -> TraceError {
-        TraceError::Value {
-            file: self.file.to_owned(),
-            line,
-            column: self.header[column].to_owned(),
-            value: record[column].to_owned(),
-            allowed: allowed.to_owned(),
-        }
+/// A pace file has no intervals, so there is nothing to say about them.
+fn refuse_for_rates(options: IntervalOptions) -> Result<(), Fault> {
+    match options {
+        IntervalOptions { gaps: Some(gaps), .. } => Err(Fault::GapsOfRates(gaps)),
+        IntervalOptions { length: Some(length), .. } => Err(Fault::IntervalOfRates(length)),
+        IntervalOptions { length: None, gaps: None } => Ok(()),
     }
 }
 
-fn line_fault(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} columns: allowed is {expected_len}, as in the header")
-        }
-        _ => "not a line of a CSV file in UTF-8".to_owned(),
-    }
-}
-
-/// A moment in seconds, and whether it was a date: then the seconds count from 1970.
-fn moment(text: &str) -> Option<(f64, bool)> {
-    if let Some(seconds) = plain_number(text, MAX_SPAN_S) {
-        return Some((seconds, false));
-    }
-    let civil = text.parse::<jiff::civil::DateTime>().ok()?;
-    let since = civil.duration_since(jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0));
-    Duration::try_from(since).ok().map(|span| (span.as_secs_f64(), true))
-}
-
-/// A number of digits and at most one point: no sign, no exponent, no `inf`.
-fn plain_number(text: &str, max: f64) -> Option<f64> {
-    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    text.parse().ok().filter(|value| plain && *value <= max)
+/// The levels of a pace file: silence from its start to its first line, then each rate until the
+/// next line. Dates name no start, so such a file starts with its first line.
+fn pace(meaning: Meaning, rows: &[Row]) -> Vec<Level> {
+    let silence = match (meaning, rows) {
+        (Meaning::FromStart, [first, ..]) => Some(Level { length: first.at, rate: 0.0 }),
+        _ => None,
+    };
+    let rates = rows.windows(2).map(|pair| Level {
+        length: pair[1].at - pair[0].at,
+        // Only a count may be left empty.
+        rate: pair[0].figure.unwrap_or_default(),
+    });
+    silence.into_iter().chain(rates).collect()
 }
 
 #[cfg(test)]
@@ -290,8 +137,23 @@ mod tests {
 
     use super::*;
 
+    const PLAIN: IntervalOptions = IntervalOptions { length: None, gaps: None };
+
     fn parse(text: &str) -> Result<Trace, TraceError> {
-        Trace::parse("t.csv", text)
+        Trace::parse("t.csv", text, PLAIN)
+    }
+
+    fn with_gaps(text: &str, gaps: Gaps) -> Result<Trace, TraceError> {
+        Trace::parse("t.csv", text, IntervalOptions { gaps: Some(gaps), ..PLAIN })
+    }
+
+    fn with_interval(text: &str, length: &str) -> Result<Trace, TraceError> {
+        let length = Some(length.parse().unwrap());
+        Trace::parse("t.csv", text, IntervalOptions { length, ..PLAIN })
+    }
+
+    fn refusal(text: &str) -> String {
+        parse(text).unwrap_err().to_string()
     }
 
     fn rates(trace: &Trace, moments: &[u64]) -> Vec<f64> {
@@ -305,11 +167,13 @@ mod tests {
         assert_eq!(rates(&trace, &[0, 59, 60, 120, 179, 180]), [1.0, 1.0, 2.0, 0.0, 0.0, 0.0]);
         assert_eq!(trace.curve(TimeFactor::WHOLE).duration(), Duration::from_secs(180));
         assert_eq!(trace.began(), None);
+        let length = Duration::from_secs(60);
+        assert_eq!(trace.intervals(), Some(Intervals { count: 3, length, filled: None }));
     }
 
     #[test]
     fn a_peak_scales_the_height_and_a_factor_the_time() {
-        let trace = parse("s,requests\n0,1\n1,4\n").unwrap().scaled_to(500.0).unwrap();
+        let trace = parse("s,requests\n0,1\n1,4\n").unwrap().with_peak(500.0);
         assert_eq!(rates(&trace, &[0, 1]), [125.0, 500.0]);
         let half = trace.curve(TimeFactor::new(0.5).unwrap());
         assert_eq!(half.duration(), Duration::from_secs(1));
@@ -317,83 +181,290 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_read_in_the_usual_spellings() {
+    fn times_of_every_spelling_are_the_same_trace() {
         for [one, two] in [
             ["1995-07-03 00:00:00", "1995-07-03 00:01:00"],
             ["1995-07-03T00:00", "1995-07-03T00:01"],
             ["1995-07-03T00:00:00-04:00", "1995-07-03T00:01:00-04:00"],
+            ["1995-07-03T00:00:00Z", "1995-07-03T00:01:00Z"],
+            ["1995-07-03 00:00:00 UTC", "1995-07-03 00:01:00 UTC"],
+            ["804729600", "804729660"],
+            ["804729600.5", "804729660.5"],
+            ["804729600000", "804729660000"],
         ] {
             let trace = parse(&format!("timestamp,requests\n{one},60\n{two},0\n")).unwrap();
-            assert_eq!(trace.began(), Some(Duration::from_secs(804_729_600)));
-            assert_eq!(rates(&trace, &[0, 60]), [1.0, 0.0]);
+            assert_eq!(trace.began().unwrap().as_secs(), 804_729_600, "{one}");
+            assert_eq!(rates(&trace, &[0, 60]), [1.0, 0.0], "{one}");
+            assert_eq!(trace.duration(), Duration::from_secs(120), "{one}");
         }
+    }
+
+    #[test]
+    fn the_same_instant_with_another_offset_is_refused() {
+        let text = "time,requests\n2024-01-01T12:00:00+00:00,1\n2024-01-01T13:00:00+01:00,1\n\
+                    2024-01-01T14:00:00+01:00,1\n";
+        insta::assert_snapshot!(
+            refusal(text),
+            @"t.csv, line 3: time is `2024-01-01T13:00:00+01:00`: use a time after that of the line before"
+        );
+    }
+
+    #[test]
+    fn the_end_of_summer_time_is_one_hour_after_another_when_times_have_offsets() {
+        let hours = ["02:00:00+02:00,1", "02:00:00+01:00,2", "03:00:00+01:00,3"];
+        let lines = hours.map(|hour| format!("2024-10-27T{hour}\n")).concat();
+        let trace = parse(&format!("time,requests\n{lines}")).unwrap();
+        assert_eq!(trace.duration(), Duration::from_secs(3 * 3_600));
+        let half = "time,requests\n2024-10-27T02:30+02:00,1\n2024-10-27T02:00+01:00,1\n";
+        assert_eq!(parse(half).unwrap().duration(), Duration::from_secs(3_600));
+        let without = "time,requests\n2024-10-27 02:00,1\n2024-10-27 02:00,1\n";
+        insta::assert_snapshot!(
+            refusal(without),
+            @"t.csv, line 3: time is `2024-10-27 02:00`: use a time after that of the line before; where clocks were set back, times need an offset such as +02:00"
+        );
+    }
+
+    #[test]
+    fn an_error_names_the_line_that_an_editor_shows() {
+        let line = |text: &str| refusal(text).split(": ").next().unwrap().to_owned();
+        assert_eq!(line("s,requests\r\n0,1\r\n1,-2\r\n"), "t.csv, line 3");
+        assert_eq!(line("s,requests\n0,1\n\n\n1,-2\n"), "t.csv, line 5");
+        assert_eq!(line("\r\n\r\ns,requests\r\n\r\n0,1\r\n1,2,3\r\n"), "t.csv, line 6");
+        assert_eq!(line("\n\ns,count\n0,1\n"), "t.csv, line 3");
+        assert_eq!(
+            line("s,note,requests\n0,\"two\nlines\",1\n1,\"two\nlines\",x\n"),
+            "t.csv, line 4"
+        );
+        assert_eq!(line("\u{feff}s,requests\n0,1\nx,1\n"), "t.csv, line 3");
+        assert_eq!(line("s,requests\r\n0,1\r\n1,1\r\n\r\n4,1\r\n"), "t.csv, line 5");
+        assert_eq!(line("s,requests\r0,1\r1,-2\r"), "t.csv, line 3");
     }
 
     #[test]
     fn a_pace_file_holds_each_rate_until_the_next_line() {
         let trace = parse("time,rate\n0,10\n5,30\n8,0\n").unwrap();
         assert_eq!(rates(&trace, &[0, 4, 5, 7, 8]), [10.0, 10.0, 30.0, 30.0, 0.0]);
-        assert_eq!(trace.kind(), TraceKind::Rates);
+        assert_eq!((trace.intervals(), trace.began()), (None, None));
     }
 
     #[test]
-    fn what_is_broken_is_named_with_its_line_and_what_is_allowed() {
+    fn a_pace_file_is_silent_until_its_first_line() {
+        let trace = parse("time,rate\n10,50\n20,0\n").unwrap();
+        assert_eq!(rates(&trace, &[0, 9, 10, 19, 20]), [0.0, 0.0, 50.0, 50.0, 0.0]);
+        assert_eq!(trace.duration(), Duration::from_secs(20));
+        // A date is no distance from a start.
+        let dated = parse("time,rate\n2024-01-01T00:00Z,50\n2024-01-01T00:01Z,0\n").unwrap();
+        assert_eq!(dated.duration(), Duration::from_secs(60));
+    }
+
+    const HOLES: &str = "s,requests\n0,60\n60,120\n240,30\n300,60\n";
+
+    #[test]
+    fn a_trace_with_holes_is_refused_with_both_ways_to_fill_them() {
+        insta::assert_snapshot!(
+            refusal(HOLES),
+            @"t.csv, line 4: the time is 3m after that of the line before, and an interval is 1m, as from line 2 to line 3: put lines in between for the 2 missing, or fill such holes with gaps=zero or gaps=hold"
+        );
+        insta::assert_snapshot!(
+            refusal("s,requests\n0,60\n60,\n120,30\n"),
+            @"t.csv, line 3: the count is empty: use a number from 0 to 1000000000, or fill such holes with gaps=zero or gaps=hold"
+        );
+        insta::assert_snapshot!(
+            refusal("s,requests\n0,60\n60,1\n150,30\n"),
+            @"t.csv, line 4: the time is 1m 30s after that of the line before, and an interval is 1m, as from line 2 to line 3: use whole intervals"
+        );
+    }
+
+    #[test]
+    fn holes_are_filled_with_zero_or_with_the_count_before() {
+        let moments = [0, 60, 120, 239, 240, 300];
+        let zero = with_gaps(HOLES, Gaps::Zero).unwrap();
+        assert_eq!(rates(&zero, &moments), [1.0, 2.0, 0.0, 0.0, 0.5, 1.0]);
+        let hold = with_gaps(HOLES, Gaps::Hold).unwrap();
+        assert_eq!(rates(&hold, &moments), [1.0, 2.0, 2.0, 2.0, 0.5, 1.0]);
+        for (trace, gaps) in [(zero, Gaps::Zero), (hold, Gaps::Hold)] {
+            let length = Duration::from_secs(60);
+            let filled = Some((gaps, 2));
+            assert_eq!(trace.intervals(), Some(Intervals { count: 6, length, filled }));
+            assert_eq!(trace.duration(), Duration::from_secs(360));
+        }
+    }
+
+    #[test]
+    fn an_empty_count_is_a_hole_wherever_it_stands() {
+        let text = "s,requests\n0,\n60,120\n120,\n240,30\n300,\n";
+        let moments = [0, 60, 120, 180, 240, 300];
+        let zero = with_gaps(text, Gaps::Zero).unwrap();
+        assert_eq!(rates(&zero, &moments), [0.0, 2.0, 0.0, 0.0, 0.5, 0.0]);
+        let hold = with_gaps(text, Gaps::Hold).unwrap();
+        // Before the first count there is none to hold.
+        assert_eq!(rates(&hold, &moments), [0.0, 2.0, 2.0, 2.0, 0.5, 0.5]);
+        assert_eq!(hold.intervals().unwrap().filled, Some((Gaps::Hold, 4)));
+    }
+
+    #[test]
+    fn a_trace_without_holes_has_none_filled() {
+        let trace = with_gaps("s,requests\n0,1\n60,2\n", Gaps::Zero).unwrap();
+        assert_eq!(trace.intervals().unwrap().filled, Some((Gaps::Zero, 0)));
+    }
+
+    #[test]
+    fn an_interval_says_what_a_line_is_where_lines_count_intervals() {
+        let hours = "hour,requests\n0,3600\n1,7200\n2,0\n";
+        let trace = with_interval(hours, "1h").unwrap();
+        assert_eq!(rates(&trace, &[0, 3_599, 3_600, 7_200]), [1.0, 1.0, 2.0, 0.0]);
+        assert_eq!(trace.duration(), Duration::from_secs(3 * 3_600));
+        let missing = with_interval("hour,requests\n1,1\n2,1\n4,1\n", "1h").unwrap_err();
+        insta::assert_snapshot!(
+            missing,
+            @"t.csv, line 4: the time is 2h after that of the line before, and an interval is 1h, as interval= says: put lines in between for the 1 missing, or fill such holes with gaps=zero or gaps=hold"
+        );
+        let half = with_interval("hour,requests\n0,1\n0.5,1\n", "1h").unwrap_err();
+        insta::assert_snapshot!(
+            half,
+            @"t.csv, line 3: the time is 0.5: use whole numbers with interval=, which count intervals"
+        );
+    }
+
+    #[test]
+    fn an_interval_says_how_long_lines_last_of_which_no_two_are_neighbours() {
+        let text = "time,requests\n2024-01-01T00:00Z,60\n2024-01-01T00:03Z,60\n\
+                    2024-01-01T00:06Z,60\n";
+        let options =
+            IntervalOptions { length: Some("1m".parse().unwrap()), gaps: Some(Gaps::Zero) };
+        let trace = Trace::parse("t.csv", text, options).unwrap();
+        assert_eq!(rates(&trace, &[0, 60, 179, 180, 360, 419]), [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+        assert_eq!(trace.intervals().unwrap().filled, Some((Gaps::Zero, 4)));
+        insta::assert_snapshot!(
+            with_interval(text, "2m").unwrap_err(),
+            @"t.csv, line 3: the time is 3m after that of the line before, and an interval is 2m, as interval= says: use whole intervals"
+        );
+    }
+
+    #[test]
+    fn a_pace_file_has_neither_gaps_nor_intervals() {
+        let text = "time,rate\n0,10\n5,0\n";
+        insta::assert_snapshot!(
+            with_gaps(text, Gaps::Zero).unwrap_err(),
+            @"t.csv: gaps is zero: use it with a trace of counts; in a pace file nothing is missing"
+        );
+        insta::assert_snapshot!(
+            with_interval(text, "1h").unwrap_err(),
+            @"t.csv: interval is 1h: use it with a trace of counts; in a pace file a rate holds until the next line"
+        );
+    }
+
+    #[test]
+    fn usual_exports_are_read() {
+        for text in [
+            "\u{feff}time,requests\n0,60\n60,120\n",
+            "\"time\",\"requests\"\n\"0\",\"60\"\n\"60\",\"120\"\n",
+            "Time, Requests\n0, 60\n60, 120\n",
+            "time,requests\r\n0,60\r\n60,120\r\n\r\n",
+            "time,requests\n0,60.0\n60.0,120.00",
+            "time,requests\n2024-01-01 00:00:00.000,60\n2024-01-01 00:01:00.000,120\n",
+            "time,requests\n1704067200000,60\n1704067260000,120\n",
+            "time,status,requests\n0,,60\n60,,120\n",
+            // Rounded by less than a thousandth of an interval.
+            "time,requests\n0,60\n60.01,120\n120,0\n",
+        ] {
+            let trace = parse(text).unwrap();
+            let rates = rates(&trace, &[0, 61]);
+            assert!((rates[0] - 1.0).abs() < 1e-3 && (rates[1] - 2.0).abs() < 1e-3, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_broken_is_named_with_its_line_and_what_to_use() {
         let cases = [
             "",
+            " \r\n\n",
             "second,requests\n",
             "second,requests\n0,1\n",
             "second,count\n0,1\n1,1\n",
             "requests\n1\n2\n",
-            "second,requests\n0,1\n1,2\n3,4\n",
+            "0,12\n1,14\n",
+            "2024-01-01 00:00:00,12\n2024-01-01 00:01:00,14\n",
+            "time;requests\n0;1\n1;2\n",
+            "time\trequests\n0\t1\n1\t2\n",
             "second,requests\n0,1\n1,2\n1,4\n",
+            "second,requests\n0,1\n2,2\n1,4\n",
             "second,requests\n0,1\n1,-2\n",
             "second,requests\n0,1\n1,many\n",
-            "second,requests\n0,1\n1,\n",
+            "second,requests\n0,1\n1,\"1,204\"\n",
             "second,requests\n0,1\n1,1e300\n",
             "second,requests\n0,1\n1,9999999999\n",
+            "time,rate\n0,1\n1,\n",
             "second,requests\ninf,1\n1,1\n",
             "second,requests\nyesterday,1\n1,1\n",
+            "second,requests\n0,1\n2024-01-01 00:00:00,1\n",
+            "second,requests\n2024-01-01T00:00Z,1\n2034-01-01T00:00Z,1\n",
             "second,requests\n0,1\n1,2,3\n",
+            "second,requests\n0,1\n1\n",
             "second,requests\n0,0\n1,0\n",
         ];
-        let messages: Vec<_> = cases.map(|text| parse(text).unwrap_err().to_string()).into();
-        insta::assert_snapshot!(messages.join("\n"), @r"
-        t.csv, line 1: the header is ``: allowed is a column of times first and `requests` last, or `time,rate`
-        t.csv: the number of lines below the header is 0: allowed is 2 to 2000000
-        t.csv: the number of lines below the header is 1: allowed is 2 to 2000000
-        t.csv, line 1: the header is `second,count`: allowed is a column of times first and `requests` last, or `time,rate`
-        t.csv, line 1: the header is `requests`: allowed is a column of times first and `requests` last, or `time,rate`
-        t.csv, line 4: second is `3`: allowed is 1 s after the line before, like the first two, and it is 2 s: fill gaps with lines of 0
-        t.csv, line 4: second is `1`: allowed is a time after that of the line before
-        t.csv, line 3: requests is `-2`: allowed is a number from 0 to 1000000000
-        t.csv, line 3: requests is `many`: allowed is a number from 0 to 1000000000
-        t.csv, line 3: requests is ``: allowed is a number from 0 to 1000000000
-        t.csv, line 3: requests is `1e300`: allowed is a number from 0 to 1000000000
-        t.csv, line 3: requests is `9999999999`: allowed is a number from 0 to 1000000000
-        t.csv, line 2: second is `inf`: allowed is seconds from 0 to 315360000, or a date and a time from 1970 on such as 1995-07-03 00:01:00
-        t.csv, line 2: second is `yesterday`: allowed is seconds from 0 to 315360000, or a date and a time from 1970 on such as 1995-07-03 00:01:00
-        t.csv, line 3: 3 columns: allowed is 2, as in the header
-        t.csv: every figure is 0: allowed is a trace with at least one above 0
+        insta::assert_snapshot!(cases.map(refusal).join("\n"), @r"
+        t.csv: the file is empty: use a header, a column of times first and `requests` last, or `time,rate` for a pace file, and lines below it
+        t.csv: the file is empty: use a header, a column of times first and `requests` last, or `time,rate` for a pace file, and lines below it
+        t.csv: the number of lines below the header is 0: use 2 to 2000000
+        t.csv: the number of lines below the header is 1: use 2 to 2000000
+        t.csv, line 1: the header is `second,count`: use a column of times first and `requests` last, or `time,rate` for a pace file
+        t.csv, line 1: the header is `requests`: use a column of times first and `requests` last, or `time,rate` for a pace file
+        t.csv, line 1: the first line is `0,12`: use a header above it, a column of times first and `requests` last, or `time,rate` for a pace file
+        t.csv, line 1: the first line is `2024-01-01 00:00:00,12`: use a header above it, a column of times first and `requests` last, or `time,rate` for a pace file
+        t.csv, line 1: the header is `time;requests`: use a comma between columns, and a point in decimals
+        t.csv, line 1: the header is `time	requests`: use a comma between columns, and a point in decimals
+        t.csv, line 4: second is `1`: use a time after that of the line before
+        t.csv, line 4: second is `1`: use a time after that of the line before
+        t.csv, line 3: requests is `-2`: use a number from 0 to 1000000000
+        t.csv, line 3: requests is `many`: use a number from 0 to 1000000000
+        t.csv, line 3: requests is `1,204`: use a number from 0 to 1000000000
+        t.csv, line 3: requests is `1e300`: use a number from 0 to 1000000000
+        t.csv, line 3: requests is `9999999999`: use a number from 0 to 1000000000
+        t.csv, line 3: rate is ``: use a number from 0 to 1000000000
+        t.csv, line 2: second is `inf`: use seconds from the start, seconds or milliseconds since 1970, or a date and time such as 1995-07-03 00:01:00 or 1995-07-03T00:01:00Z
+        t.csv, line 2: second is `yesterday`: use seconds from the start, seconds or milliseconds since 1970, or a date and time such as 1995-07-03 00:01:00 or 1995-07-03T00:01:00Z
+        t.csv, line 3: second is `2024-01-01 00:00:00`: use a time written like that of the first line
+        t.csv, line 3: second is `2034-01-01T00:00Z`: use a time up to ten years after that of the first line
+        t.csv, line 3: the number of columns is 3: use 2, as in the header
+        t.csv, line 3: the number of columns is 1: use 2, as in the header
+        t.csv: every figure is 0: use a file with at least one above 0
         ");
-        let zero = parse("s,requests\n0,1\n1,1\n").unwrap().scaled_to(0.0).unwrap_err();
-        insta::assert_snapshot!(zero, @"a peak of 0 requests/s: allowed is above 0 to 100000000");
+    }
+
+    #[test]
+    fn an_error_shows_no_more_than_the_start_of_a_long_value() {
+        let names = "minute,".repeat(100_000);
+        assert!(refusal(&format!("{names}total\n")).len() < 300);
+        let open_quote = format!("s,requests\n0,1\n1,\"{}", "2,3\n".repeat(100_000));
+        assert!(refusal(&open_quote).len() < 300);
     }
 
     proptest! {
         #[test]
-        fn any_text_is_judged_without_a_panic(text in "(second,requests|time,rate|a,b)\n([0-9.,:T \n-]{0,60})") {
-            let _ = parse(&text);
+        fn any_text_is_judged_without_a_panic(
+            text in "(second,requests|time,rate|a,b)[\n\r]{1,2}([0-9.,:TZ \"\r\n-]{0,60})",
+            gaps in prop::option::of(Just(Gaps::Hold)), hourly: bool,
+        ) {
+            let length = hourly.then(|| "1h".parse().unwrap());
+            let _ = Trace::parse("t.csv", &text, IntervalOptions { length, gaps });
         }
 
         #[test]
         fn every_request_of_a_trace_is_offered(
-            counts in prop::collection::vec(0_u32..10_000, 2..50), interval in 1_u32..4_000
+            counts in prop::collection::vec(prop::option::weighted(0.8, 0_u32..10_000), 2..50),
+            interval in 1_u32..4_000,
         ) {
-            prop_assume!(counts.iter().any(|n| *n > 0));
-            let line = |(i, n): (u32, &u32)| format!("{},{n}\n", i * interval);
-            let text: String = (0..).zip(&counts).map(line).collect();
-            let trace = parse(&format!("s,requests\n{text}")).unwrap();
-            let total: f64 = counts.iter().copied().map(f64::from).sum();
+            let known: Vec<u32> = counts.iter().flatten().copied().collect();
+            prop_assume!(known.len() > 1 && known.iter().any(|n| *n > 0));
+            let line = |(i, n): (u32, &Option<u32>)| n.map(|n| format!("{i},{n}\n"));
+            let text: String = (0..).zip(&counts).filter_map(line).collect();
+            let options = IntervalOptions {
+                length: Some(format!("{interval}s").parse().unwrap()),
+                gaps: Some(Gaps::Zero),
+            };
+            let trace = Trace::parse("t.csv", &format!("s,requests\n{text}"), options).unwrap();
+            let total: f64 = known.iter().copied().map(f64::from).sum();
             prop_assert!((trace.curve(TimeFactor::WHOLE).total() - total).abs() < 1e-6 * total);
         }
     }

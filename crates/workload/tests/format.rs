@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use workload::{
-    Arrivals, InstanceCapacity, Load, OfferedLoad, OpenLoad, Scenario, ScenarioError, TimeFactor,
-    Trace,
+    Arrivals, InstanceCapacity, IntervalOptions, Load, OfferedLoad, OpenLoad, Scenario,
+    ScenarioError, TimeFactor, Trace,
 };
 
 const GOOD: &str = r#"
@@ -326,7 +326,8 @@ fn every_shipped_scenario_is_good_and_bears_its_files_name() {
     ];
     assert_eq!(seen, shipped);
     // A trace asks for what the scenarios ask for.
-    let (ramp, trace) = (ramp.unwrap(), Trace::parse("t.csv", "s,requests\n0,1\n1,1\n").unwrap());
+    let trace = Trace::parse("t.csv", "s,requests\n0,1\n1,1\n", IntervalOptions::default());
+    let (ramp, trace) = (ramp.unwrap(), trace.unwrap());
     let replayed = Scenario::of_trace(Path::new("t.csv"), &ramp.service, trace, None);
     let asked = |s: &Scenario| (s.mix, s.keys, s.sizes, s.timeout, s.in_flight);
     assert_eq!(asked(&replayed), asked(&ramp));
@@ -340,8 +341,9 @@ fn every_shipped_trace_is_good() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "csv") {
             let text = std::fs::read_to_string(&path).unwrap();
-            let trace = Trace::parse(&path.display().to_string(), &text).unwrap();
-            let peak = trace.scaled_to(500.0).unwrap().peak_rps();
+            let options = IntervalOptions::default();
+            let trace = Trace::parse(&path.display().to_string(), &text, options).unwrap();
+            let peak = trace.with_peak(500.0).peak_rps();
             assert!((peak - 500.0).abs() < 1e-6, "{}: {peak}", path.display());
             seen += 1;
         }

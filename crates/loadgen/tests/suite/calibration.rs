@@ -161,7 +161,7 @@ fn bad_input_is_exit_code_2_and_nothing_is_changed() {
     let cases: [(&[&str], &str); 5] = [
         (&["--instances", "0", "--api", &api], "instances = 0: allowed is 1 to 750"),
         (&["--instances", "751", "--api", &api], "instances = 751: allowed is 1 to 750"),
-        (&["policies=x"], "`policies=x`: allowed before `=` is instances, scenario, results,"),
+        (&["policies=x"], "`policies=x`: use instances, scenario, results,"),
         (&["--api", "ftp://x"], "allowed is http://HOST:PORT"),
         (&["--services", ".", "--api", &api], "object-store.toml cannot be read"),
     ];

@@ -54,9 +54,11 @@ fn bad_input_is_exit_code_2_and_names_what_is_wrong() {
     let target = "http://127.0.0.1:1";
     let wrong_policy = "kind = \"hpa\"\nin_percent = 101";
     std::fs::write(folder.path().join("wrong.toml"), wrong_policy).unwrap();
+    std::fs::write(folder.path().join("t.csv"), "s,requests\n0,1\n1,2\n3,4\n").unwrap();
+    std::fs::write(folder.path().join("pace.csv"), "time,rate\n0,1\n1,2\n").unwrap();
     let experiment = ["experiment", "short", "--scenarios", "."];
     let with = |word: &'static str| [&experiment[..], &[word]].concat();
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 21] = [
         (&["run", "bad.toml", "--target", target], "bad.toml, line 7: phases[0].rate = -1"),
         (
             &["run", "crowd.toml", "--target", target],
@@ -66,11 +68,20 @@ fn bad_input_is_exit_code_2_and_names_what_is_wrong() {
         (&["run", "short.toml", "--target", "ftp://x"], "allowed is http://HOST:PORT"),
         (&["run", "short.toml", "--target", target, "--time-factor", "2"], "above 0 to 1"),
         (&["run", "needs.toml", "--target", target], "--api http://HOST:PORT"),
-        (&["experiment", "rmap", "--scenarios", "."], "allowed is bad, crowd, needs, short, wrong"),
-        (&with("polcy=hpa"), "`polcy=hpa`: allowed before `=` is trace, peak, service, policy, n,"),
-        (&with("policy=magic"), "there is no policy `magic`: allowed is default, target_tracking,"),
+        (&["experiment", "rmap", "--scenarios", "."], "use bad, crowd, needs, short, wrong, or"),
+        (&with("polcy=hpa"), "`polcy=hpa`: use trace, peak, gaps, interval, service, policy, n,"),
+        (&with("policy=magic"), "there is no policy `magic`: use default, target_tracking,"),
         (&with("policy=./wrong.toml"), "wrong.toml, line 2: in_percent is 101: use"),
-        (&with("peak=2"), "cannot be used with"),
+        (&with("peak=2"), "'[NAME]' cannot be used with '--peak <INSTANCES>'"),
+        (&with("gaps=zero"), "'[NAME]' cannot be used with '--gaps <WORD>'"),
+        (&with("interval=1h"), "'[NAME]' cannot be used with '--interval <LENGTH>'"),
+        (&["experiment", "trace=t.csv", "gaps=fill"], "use zero (no request) or hold (as many as"),
+        (&["experiment", "trace=t.csv", "interval=1"], "use a length above 0 up to 366d, such as"),
+        (&["experiment", "trace=t.csv", "--services", "."], "fill such holes with gaps=zero or"),
+        (
+            &["experiment", "trace=pace.csv", "gaps=hold", "--services", "."],
+            "pace.csv: gaps is hold: use it with a trace of counts; in a pace file nothing is missing",
+        ),
         (&["experiment", "trace=none.csv"], "none.csv cannot be read"),
         (&with("n=0"), "0 is not in 1..=100"),
         (&with("n=101"), "101 is not in 1..=100"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use command_line::policies::Choice;
 use loadgen::{
     Ending, Experiment, ExperimentError, ExperimentReport, Interrupt, LoadedScenario, Memberships,
-    Scaler,
+    Scaler, TraceInput,
 };
 use model::status::Membership;
 use report::figures::Assumptions;
@@ -253,7 +253,8 @@ fn a_trace_gets_the_bounds_that_its_peak_asks_for_if_there_is_room() {
     let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../services");
     let of = |peak| {
         let peak = Some(peak);
-        LoadedScenario::of_trace(&trace, peak, &services, "object-store", 0.5, None).unwrap()
+        let input = TraceInput { peak, ..TraceInput::new(&trace) };
+        LoadedScenario::of_trace(&input, &services, 0.5, None).unwrap()
     };
     let mut replay = experiment(&store, &scaler, folder.path(), "default");
     replay.scenario = of(20.5);
