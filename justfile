@@ -50,7 +50,7 @@ membership *ARGS: build
 doctor *ARGS: build
     @{{ bellows }} doctor "$@"
 
-# Run a scenario, or trace=FILE, against the running system, with policy=NAME, n=RUNS, membership=WAY
+# Run a scenario, or trace=FILE (gaps=zero, interval=1h), against the running system, with policy=NAME, n=RUNS, membership=WAY
 experiment *ARGS: build
     @{{ programs }}/loadgen experiment "$@"
 
@@ -58,11 +58,11 @@ experiment *ARGS: build
 calibrate *ARGS: build
     @{{ programs }}/loadgen calibrate "$@"
 
-# Simulate a scenario, or trace=FILE, with policy=NAME, peak=INSTANCES, seed=N, json=true
+# Simulate a scenario, or trace=FILE (gaps=zero, interval=1h), with policy=NAME, peak=INSTANCES, seed=N, json=true
 simulate *ARGS: build
     @{{ programs }}/simulator run "$@"
 
-# Simulate every policy under every scenario and trace, rank them and save the table; seeds=N
+# Simulate every policy under every scenario and trace, rank them and save the table; seeds=N, gaps=zero
 compare *ARGS: build
     @{{ programs }}/simulator compare "$@"
 
