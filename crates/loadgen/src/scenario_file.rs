@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use command_line::files::{self, FileError};
-use config_file::ConfigError;
+use config_file::{ConfigError, Invalid};
 use model::service::ServiceSpec;
 use workload::{
     InstanceCapacity, IntervalOptions, Load, OfferedLoad, PeakInstances, RateUnit, Scenario,
@@ -56,15 +56,12 @@ pub enum ScenarioFileError {
     /// The trace is not a good one.
     #[error(transparent)]
     Trace(#[from] TraceError),
-    /// The peak is not one.
-    #[error("peak is {0}: use above 0 to {max} (instances)", max = PeakInstances::MAX)]
-    Peak(f64),
+    /// The peak or the time factor is not allowed.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
     /// The scenario is not a good one.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
-    /// The time factor is not one.
-    #[error("time-factor is {0}: use above 0 to 1")]
-    TimeFactor(f64),
 }
 
 impl LoadedScenario {
@@ -111,9 +108,10 @@ impl LoadedScenario {
         seed: Option<u64>,
     ) -> Result<Self, ScenarioFileError> {
         let TraceInput { file, service, peak, intervals } = input;
-        let peak = peak
-            .map(|peak| PeakInstances::new(peak).ok_or(ScenarioFileError::Peak(peak)))
-            .transpose()?;
+        let allowed = "above 0 to 750 (instances)";
+        let refuse = |peak| Invalid::new("peak", peak, allowed);
+        let peak =
+            peak.map(|peak| PeakInstances::new(peak).ok_or_else(|| refuse(peak))).transpose()?;
         let text = config_file::read_text(file)?;
         let trace = Trace::parse(&file.display().to_string(), &text, *intervals)?;
         let scenario = Scenario::of_trace(file, service, trace, peak);
@@ -126,8 +124,8 @@ impl LoadedScenario {
         time_factor: f64,
         seed: Option<u64>,
     ) -> Result<Self, ScenarioFileError> {
-        let factor =
-            TimeFactor::new(time_factor).ok_or(ScenarioFileError::TimeFactor(time_factor))?;
+        let factor = TimeFactor::new(time_factor)
+            .ok_or_else(|| Invalid::new("time-factor", time_factor, "above 0 to 1"))?;
         scenario.seed = seed.unwrap_or(scenario.seed);
         let scenario = scenario.shortened(factor);
         let offered = scenario.offered(capacity)?;

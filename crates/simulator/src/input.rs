@@ -9,7 +9,7 @@ use config_file::ConfigError;
 use model::bounds::Bounds;
 use model::policies::PolicyKind;
 use model::service::ServiceSpec;
-use model::value::Invalid;
+use model::value::{Invalid, check, in_range};
 use report::calibration;
 use report::capacity::{CapacityCurve, CapacityFileError};
 use workload::{
@@ -79,16 +79,10 @@ pub enum InputError {
     /// A file cannot be read, or holds what it may not.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A figure of the command line is not allowed.
-    #[error("{key} is {value}: use {allowed}")]
-    Value {
-        /// Which one.
-        key: &'static str,
-        /// What it is.
-        value: String,
-        /// What it may be.
-        allowed: &'static str,
-    },
+    /// A word of the command line has a value that is not allowed, or the service cannot have as many
+    /// instances as the peak asks for.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
     /// The scenario is not a good one.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
@@ -104,9 +98,6 @@ pub enum InputError {
     /// What was calibrated cannot be read.
     #[error(transparent)]
     Capacity(#[from] CapacityFileError),
-    /// The service cannot have as many instances as the peak asks for.
-    #[error(transparent)]
-    Bounds(#[from] Invalid),
 }
 
 impl Folders {
@@ -129,8 +120,7 @@ impl Folders {
         let allowed = "requests: the threads of a closed load wait for the answer to each";
         check(!closed || setup.detail == Detail::Requests, "detail", "fluid", allowed)?;
         if let Some(ms) = choices.tick_ms {
-            check((20..=60_000).contains(&ms), "tick-ms", ms, "20 to 60000")?;
-            setup.tick = Duration::from_millis(ms);
+            setup.tick = Duration::from_millis(in_range("tick-ms", ms, 20..=60_000)?);
         }
         Ok(setup)
     }
@@ -234,25 +224,12 @@ fn policy_name(choices: &Choices) -> String {
     stem.unwrap_or(policy).to_owned()
 }
 
-fn factor(factor: Option<f64>) -> Result<TimeFactor, InputError> {
+fn factor(factor: Option<f64>) -> Result<TimeFactor, Invalid> {
     let factor = factor.unwrap_or(1.0);
-    TimeFactor::new(factor).ok_or_else(|| refuse("time-factor", factor, "above 0 to 1"))
+    TimeFactor::new(factor).ok_or_else(|| Invalid::new("time-factor", factor, "above 0 to 1"))
 }
 
-fn peak(instances: f64) -> Result<PeakInstances, InputError> {
+fn peak(instances: f64) -> Result<PeakInstances, Invalid> {
     let allowed = "above 0 to 750 (instances)";
-    PeakInstances::new(instances).ok_or_else(|| refuse("peak", instances, allowed))
-}
-
-fn refuse(key: &'static str, value: impl ToString, allowed: &'static str) -> InputError {
-    InputError::Value { key, value: value.to_string(), allowed }
-}
-
-fn check(
-    holds: bool,
-    key: &'static str,
-    value: impl ToString,
-    allowed: &'static str,
-) -> Result<(), InputError> {
-    if holds { Ok(()) } else { Err(refuse(key, value, allowed)) }
+    PeakInstances::new(instances).ok_or_else(|| Invalid::new("peak", instances, allowed))
 }

@@ -1,5 +1,6 @@
 //! What can be wrong with a trace, and where.
 
+use config_file::Invalid;
 use csv::StringRecord;
 
 use super::options::{Gaps, IntervalLength};
@@ -29,8 +30,8 @@ pub(super) enum Fault {
     Columns { found: usize, allowed: usize },
     #[error("the number of lines below the header is {0}: use 2 to {MAX_LINES}")]
     Lines(usize),
-    #[error("{column} is `{value}`: use {allowed}")]
-    Value { column: String, value: String, allowed: &'static str },
+    #[error(transparent)]
+    Value(Invalid),
     #[error(
         "the count is empty: use a number from 0 to {MAX_COUNT}, or fill such holes with \
          gaps=zero or gaps=hold"

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use config_file::Invalid;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::TraceKind;
@@ -134,7 +135,7 @@ impl Lines<'_> {
     }
 
     fn value(&self, record: &StringRecord, column: usize, allowed: &'static str) -> Fault {
-        let (column, value) = (shown(&self.header[column]), shown(&record[column]));
-        Fault::Value { column, value, allowed }
+        let value = format!("`{}`", shown(&record[column]));
+        Fault::Value(Invalid::new(shown(&self.header[column]), value, allowed))
     }
 }
