@@ -24,8 +24,9 @@ pub struct Arrival {
 /// Streams the moments at which requests are due, in order; a day at 100,000 requests/s needs no
 /// more memory than a second.
 ///
-/// Poisson arrivals come by inversion: a Poisson process of rate 1 is stretched by the curve's
-/// cumulative count, which makes its intensity follow the curve exactly.
+/// Poisson arrivals are those of a Poisson process of rate 1. Each of its times is taken for a count
+/// of requests, and the request is due when the curve reaches that count: so the process has exactly
+/// the rate of the curve at each moment.
 #[derive(Debug, Clone)]
 pub struct DueTimes {
     curve: RateCurve,
@@ -38,7 +39,7 @@ impl DueTimes {
     /// The due times of an open load.
     pub fn new(seed: u64, load: OpenLoad) -> Self {
         let OpenLoad { pacing, curve } = load;
-        // Even arrivals stand in the middle of their interval, so that the first is not at once.
+        // Even arrivals are due in the middle of their interval: the first is not due at once.
         let count = match pacing {
             Pacing::Poisson => 0.0,
             Pacing::Even => -0.5,

@@ -1,9 +1,10 @@
 //! What load to offer: the scenario's format, and the arrivals it unfolds into.
 //!
-//! Everything here is pure. A [`Scenario`] is parsed from text or made of a [`Trace`] of a real
-//! system. It becomes an [`OfferedLoad`]: an open one, a [`RateCurve`] in requests per second whose
-//! due requests [`Arrivals`] streams, or a closed one, [`Stages`] of threads that each wait for an
-//! answer before they ask again. The same seed gives the same requests.
+//! Nothing here reads a file or a clock. A [`Scenario`] is parsed from text, or made of a [`Trace`]
+//! of a real system, and becomes an [`OfferedLoad`]. An open load is a [`RateCurve`] in requests per
+//! second; [`Arrivals`] streams its requests, each with the moment at which it is due. A closed load
+//! is [`Stages`] of threads, each of which waits for an answer before it asks again. The same seed
+//! gives the same requests.
 //!
 //! ```
 //! let text = r#"

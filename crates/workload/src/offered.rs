@@ -1,4 +1,4 @@
-//! A load with nothing left to look up: what a generator offers, and a simulator takes in.
+//! A load in requests and seconds, as a generator offers it and a simulator takes it in.
 
 use std::fmt;
 use std::time::Duration;

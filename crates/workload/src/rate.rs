@@ -70,8 +70,8 @@ impl Segment {
     fn time_of(&self, count: f64) -> f64 {
         match self.shape {
             Shape::Line { from, to } => {
-                // The textbook root divides by the slope, which is 0 on a level line; this form of
-                // it divides by a sum of rates instead, and is exact for level lines too.
+                // The usual solution of the quadratic equation divides by the slope, which is 0 on a
+                // level line. This form divides by a sum of rates, and is exact for level lines too.
                 let slope = (to - from) / self.length_s;
                 let root = (from * from + 2.0 * slope * count).max(0.0).sqrt();
                 if from + root > 0.0 { 2.0 * count / (from + root) } else { 0.0 }

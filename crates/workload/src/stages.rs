@@ -37,7 +37,7 @@ pub struct ThreadDelays {
 }
 
 /// The requests of one thread, each with the delay before it. They follow from the scenario's seed,
-/// the stage and the thread alone: whatever is answered when, the same ones are made.
+/// the stage and the thread alone. When answers come, and what they are, changes nothing.
 #[derive(Debug, Clone)]
 pub struct ThreadRequests {
     delays: ThreadDelays,
@@ -65,13 +65,12 @@ impl Stages {
         Duration::from_secs_f64(self.stages.iter().map(stage_s).sum())
     }
 
-    /// The delays of each thread of the stage with that index; of none when there is no such stage.
+    /// The delays of each thread of the stage with that index; empty when there is no such stage.
     pub fn delays(&self, seed: u64, stage: usize) -> Vec<ThreadDelays> {
         self.streams(seed, stage).map(|(delays, _)| delays).collect()
     }
 
-    /// The requests of each thread of the stage with that index; of none when there is no such
-    /// stage.
+    /// The requests of each thread of the stage with that index; empty when there is no such stage.
     pub fn thread_requests(&self, scenario: &Scenario, stage: usize) -> Vec<ThreadRequests> {
         self.streams(scenario.seed, stage)
             .map(|(delays, seed)| ThreadRequests {
@@ -88,7 +87,8 @@ impl Stages {
         let max_delay =
             stage.map_or(Duration::ZERO, |stage| stage.max_delay.mul_f64(self.delay_factor));
         let left = stage.map_or(0, |stage| stage.requests_per_thread);
-        // Drawn, so that the threads of seed 1 are not those of seed 2 in another order.
+        // The base is random: with the seed itself for a base, the threads of seed 2 would be those
+        // of seed 1, shifted by one.
         let base: u64 = Xoshiro256PlusPlus::seed_from_u64(seed).random();
         (0..threads).map(move |thread| {
             let own = base.wrapping_add(((index as u64) << 32) | u64::from(thread));
