@@ -57,10 +57,10 @@ impl Trace {
                 let (levels, intervals) = intervals::levels(source, table, options)?;
                 (levels, Some(intervals))
             }
-            TraceKind::Rates => {
-                refuse_for_rates(options).map_err(|fault| source.refuse(fault))?;
-                (pace(first.meaning, &table.rows), None)
+            TraceKind::Rates if options != IntervalOptions::default() => {
+                return Err(source.refuse(Fault::NoIntervals));
             }
+            TraceKind::Rates => (pace(first.meaning, &table.rows), None),
         };
         if levels.iter().all(|level| level.rate <= 0.0) {
             return Err(source.refuse(Fault::AllZero));
@@ -104,15 +104,6 @@ impl Trace {
         RateCurve::new(self.levels.iter().map(|&Level { length, rate }| {
             Segment::new(length.mul_f64(factor.get()), Shape::Line { from: rate, to: rate })
         }))
-    }
-}
-
-/// A pace file has no intervals, so there is nothing to say about them.
-fn refuse_for_rates(options: IntervalOptions) -> Result<(), Fault> {
-    match options {
-        IntervalOptions { gaps: Some(gaps), .. } => Err(Fault::GapsOfRates(gaps)),
-        IntervalOptions { length: Some(length), .. } => Err(Fault::IntervalOfRates(length)),
-        IntervalOptions { length: None, gaps: None } => Ok(()),
     }
 }
 
@@ -344,14 +335,10 @@ mod tests {
     #[test]
     fn a_pace_file_has_neither_gaps_nor_intervals() {
         let text = "time,rate\n0,10\n5,0\n";
-        insta::assert_snapshot!(
-            with_gaps(text, Gaps::Zero).unwrap_err(),
-            @"t.csv: gaps is zero: use it with a trace of counts; in a pace file nothing is missing"
-        );
-        insta::assert_snapshot!(
-            with_interval(text, "1h").unwrap_err(),
-            @"t.csv: interval is 1h: use it with a trace of counts; in a pace file a rate holds until the next line"
-        );
+        let told = "t.csv: this is a pace file, in which a rate holds until the next line: use gaps= \
+                    and interval= with a trace of counts";
+        assert_eq!(with_gaps(text, Gaps::Zero).unwrap_err().to_string(), told);
+        assert_eq!(with_interval(text, "1h").unwrap_err().to_string(), told);
     }
 
     #[test]

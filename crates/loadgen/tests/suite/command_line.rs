@@ -80,7 +80,7 @@ fn bad_input_is_exit_code_2_and_names_what_is_wrong() {
         (&["experiment", "trace=t.csv", "--services", "."], "fill such holes with gaps=zero or"),
         (
             &["experiment", "trace=pace.csv", "gaps=hold", "--services", "."],
-            "pace.csv: gaps is hold: use it with a trace of counts; in a pace file nothing is missing",
+            "pace.csv: this is a pace file, in which a rate holds until the next line: use gaps=",
         ),
         (&["experiment", "trace=none.csv"], "none.csv cannot be read"),
         (&with("n=0"), "0 is not in 1..=100"),

@@ -3,7 +3,6 @@
 use config_file::Invalid;
 use csv::StringRecord;
 
-use super::options::{Gaps, IntervalLength};
 use super::table::{HEADERS, MAX_COUNT, MAX_LINES};
 
 /// Why a trace cannot be used: the file, the line where there is one, what is wrong, and what to
@@ -49,13 +48,11 @@ pub(super) enum Fault {
     Uneven { step: String, interval: String },
     #[error("the time is {0}: use whole numbers with interval=, which count intervals")]
     NoIntervalNumber(f64),
-    #[error("gaps is {0}: use it with a trace of counts; in a pace file nothing is missing")]
-    GapsOfRates(Gaps),
     #[error(
-        "interval is {0}: use it with a trace of counts; in a pace file a rate holds until the \
-         next line"
+        "this is a pace file, in which a rate holds until the next line: use gaps= and interval= \
+         with a trace of counts"
     )]
-    IntervalOfRates(IntervalLength),
+    NoIntervals,
     #[error("every figure is 0: use a file with at least one above 0")]
     AllZero,
     #[error("{0}")]

@@ -97,12 +97,10 @@ struct Grid<'a> {
 
 impl<'a> Grid<'a> {
     fn of(source: Source<'a>, rows: &'a [Row], options: IntervalOptions) -> Self {
-        let shortest = match options.length {
-            Some(_) => None,
-            None => rows.windows(2).min_by_key(|pair| pair[1].at - pair[0].at),
-        };
-        let said = options.length.map(IntervalLength::get).unwrap_or_default();
-        let interval = shortest.map_or(said, |pair| pair[1].at - pair[0].at);
+        let step = |pair: &[Row]| pair[1].at - pair[0].at;
+        let said = options.length.map(IntervalLength::get);
+        let shortest = rows.windows(2).min_by_key(|pair| step(pair)).filter(|_| said.is_none());
+        let interval = said.or(shortest.map(step)).unwrap_or_default();
         Self { source, interval, shortest, are_gaps_filled: options.gaps.is_some() }
     }
 

@@ -1,12 +1,9 @@
 //! What can be said about a trace beside its file: `interval=` and `gaps=`.
 
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
-
-use super::time;
 
 /// The longest interval: a leap year.
 const MAX_LENGTH: Duration = Duration::from_secs(366 * 86_400);
@@ -58,12 +55,6 @@ impl FromStr for IntervalLength {
     }
 }
 
-impl fmt::Display for IntervalLength {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&time::length(self.0))
-    }
-}
-
 impl FromStr for Gaps {
     type Err = IntervalOptionError;
 
@@ -73,15 +64,6 @@ impl FromStr for Gaps {
             "hold" => Ok(Self::Hold),
             _ => Err(IntervalOptionError("zero (no request) or hold (as many as before)")),
         }
-    }
-}
-
-impl fmt::Display for Gaps {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Zero => "zero",
-            Self::Hold => "hold",
-        })
     }
 }
 
@@ -108,9 +90,7 @@ mod tests {
 
     #[test]
     fn gaps_are_filled_in_one_of_two_ways() {
-        for gaps in [Gaps::Zero, Gaps::Hold] {
-            assert_eq!(gaps.to_string().parse(), Ok(gaps));
-        }
+        assert_eq!(["zero", "hold"].map(str::parse), [Ok(Gaps::Zero), Ok(Gaps::Hold)]);
         let error = "none".parse::<Gaps>().unwrap_err();
         assert_eq!(error.to_string(), "use zero (no request) or hold (as many as before)");
     }
