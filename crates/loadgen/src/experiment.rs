@@ -7,12 +7,12 @@ mod results;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::run::figures::Assumptions;
+use ::run::{ResultsError, RunFolderError};
 use command_line::policies::Choice;
 use command_line::terminal;
 use model::bounds::Bounds;
 use model::status::Membership;
-use report::figures::Assumptions;
-use report::{ResultsError, RunFolderError};
 use scaler_client::{Scaler, ScalerError};
 
 use crate::interrupt::Interrupt;

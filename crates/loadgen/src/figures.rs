@@ -6,10 +6,10 @@ use std::time::Duration;
 use model::policies::Policy;
 use model::policies::PolicySpec;
 use model::time::Timestamp;
-use report::summary::{
+use run::summary::{
     CountLimit, Generator, Instances, Limits, Requests, Scaling, Summary, TimeLimit,
 };
-use report::{Recorder, RunSeries, SecondRow};
+use run::{Recorder, RunSeries, SecondRow};
 use serde_json::json;
 use workload::{Load, OfferedLoad, Scenario};
 

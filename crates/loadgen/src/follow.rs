@@ -9,8 +9,8 @@ use model::policies::PolicySpec;
 use model::status::{Membership, ServiceStatus};
 use model::tick::Tick;
 use model::time::Timestamp;
-use report::FleetHistory;
-use report::summary::Scaling;
+use run::FleetHistory;
+use run::summary::Scaling;
 use scaler_client::{Scaler, ScalerError};
 
 use crate::load::Measurements;

@@ -37,6 +37,7 @@ mod settings;
 mod target;
 mod threads;
 
+pub use ::run::ResultsError;
 pub use calibrate::{CalibrateError, CalibrateOptions, CalibrationReport, calibrate};
 pub use experiment::{
     Experiment, ExperimentError, ExperimentReport, MAX_REPETITIONS, Memberships, RestError,
@@ -46,7 +47,6 @@ pub use interrupt::Interrupt;
 pub use load::LoadError;
 pub use objects::ObjectsError;
 pub use open_files::OpenFilesError;
-pub use report::ResultsError;
 pub use run::{Ending, RunError, RunOptions, RunReport, run};
 pub use scaler_client::{Scaler, ScalerError};
 pub use scenario_file::{LoadedScenario, ScenarioFileError, TraceInput};

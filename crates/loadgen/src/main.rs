@@ -17,8 +17,8 @@ use loadgen::{
 };
 use model::service::ServiceSpec;
 use model::status::Membership;
-use report::capacity::CapacityCurve;
-use report::figures::Assumptions;
+use run::capacity::CapacityCurve;
+use run::figures::Assumptions;
 use workload::{Gaps, IntervalLength, IntervalOptions};
 
 /// A service under `hpa` needs five minutes of little load before it scales in, and then some.
@@ -260,7 +260,7 @@ fn memberships(word: Option<MembershipWord>, scenario: &LoadedScenario) -> Membe
 fn assumptions(folders: &Folders, service: &str) -> anyhow::Result<Assumptions> {
     let path = folders.services.join(format!("{service}.toml"));
     let spec: ServiceSpec = config_file::read(&path)?;
-    let calibration = folders.results.join(report::calibration::FOLDER);
+    let calibration = folders.results.join(run::calibration::FOLDER);
     let capacity = CapacityCurve::of_service(&calibration, &spec)?;
     Ok(Assumptions { capacity: Some(capacity), ..Assumptions::default() })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use model::names::Slot;
-use report::Recorder;
+use run::Recorder;
 
 /// Why a request counts as failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

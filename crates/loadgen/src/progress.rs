@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use command_line::terminal;
 use indicatif::{ProgressBar, ProgressStyle};
-use report::summary::Requests;
+use run::summary::Requests;
 
 /// Without a terminal, as in a log file, a line comes this often.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use report::{Recorder, ResultsError, ResultsFolder, Summary, text};
+use run::{Recorder, ResultsError, ResultsFolder, Summary, text};
 use scaler_client::{Scaler, ScalerError};
 
 use crate::client::Client;

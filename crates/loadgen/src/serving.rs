@@ -7,7 +7,7 @@ use model::action::ActionKind;
 use model::names::{InstanceName, Slot};
 use model::tick::Tick;
 use model::time::Timestamp;
-use report::summary::Percentiles;
+use run::summary::Percentiles;
 
 /// Responses older than this are forgotten. The ticks arrive every half second, so each clone has
 /// been looked up a hundred times by then.

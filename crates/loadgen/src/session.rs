@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use report::{ResultsError, ResultsFolder};
+use run::{ResultsError, ResultsFolder};
 use scaler_client::Scaler;
 use tokio::time::{Interval, MissedTickBehavior};
 use workload::OfferedLoad;

@@ -1,31 +1,31 @@
 //! How alike two runs of the same load are: a real one and its simulation, above all.
 
-use crate::run::Run;
-use crate::steps::{Span, pieces};
+use run::Run;
+use run::step_function::{Span, pieces};
 
 /// A simulation is believable when the fleets are within one instance of each other for this share
 /// of the time, in percent.
-pub const WITHIN_ONE_WANTED_PERCENT: f64 = 95.0;
+pub(crate) const WITHIN_ONE_WANTED_PERCENT: f64 = 95.0;
 /// And when its 95th percentile of latency differs from the real one by no more than this.
-pub const P95_WANTED_PERCENT: f64 = 25.0;
+pub(crate) const P95_WANTED_PERCENT: f64 = 25.0;
 
 /// A run beside the one that it is held against.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Agreement {
+pub(crate) struct Agreement {
     /// Share of the time of the load in which the numbers of ready instances differ by one at most;
     /// unknown where no scaler was asked.
-    pub within_one_percent: Option<f64>,
+    pub(crate) within_one_percent: Option<f64>,
     /// The same for numbers that do not differ.
-    pub same_percent: Option<f64>,
+    pub(crate) same_percent: Option<f64>,
     /// The 95th percentile of latency less that of the reference, in percent of the reference's.
     pub p95_off_percent: Option<f64>,
     /// The same for instance-seconds.
-    pub instance_seconds_off_percent: Option<f64>,
+    pub(crate) instance_seconds_off_percent: Option<f64>,
 }
 
 impl Agreement {
     /// Holds a run against a reference, over the load that both had, warm-ups included.
-    pub fn of(run: &Run, reference: &Run) -> Self {
+    pub(crate) fn of(run: &Run, reference: &Run) -> Self {
         let span = Span { from_s: 0.0, to_s: run.load_end_s().min(reference.load_end_s()) };
         let latency = |r: &Run| r.summary.latency_ms.p95;
         let seconds = |r: &Run| r.summary.instances.seconds;
@@ -38,7 +38,7 @@ impl Agreement {
     }
 
     /// The figures by key, as they are written in JSON.
-    pub fn by_key(&self) -> [(&'static str, Option<f64>); 4] {
+    pub(crate) fn by_key(&self) -> [(&'static str, Option<f64>); 4] {
         [
             ("agreement.within_one_percent", self.within_one_percent),
             ("agreement.same_percent", self.same_percent),

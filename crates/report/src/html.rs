@@ -6,12 +6,13 @@
 
 mod data;
 
+use run::PolicyTable;
+use run::figures;
 use tera::{Context, Tera};
 
-use crate::figures;
 use crate::page::charts::Plane;
 use crate::page::{Content, Page};
-use crate::policies::PolicyTable;
+use crate::policy_page::PolicyPage;
 
 const TEMPLATE: &str = include_str!("html/page.html.tera");
 const POLICIES_TEMPLATE: &str = include_str!("html/policies.html.tera");
@@ -21,13 +22,13 @@ const SCRIPT: &str = include_str!("html/page.js");
 /// The page could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("the page cannot be written")]
-pub struct PageError(#[from] tera::Error);
+pub(crate) struct PageError(#[from] tera::Error);
 
 /// The page as an HTML document.
 ///
 /// # Errors
 /// None that a run can cause: the error is the template's.
-pub fn render(page: &Page) -> Result<String, PageError> {
+pub(crate) fn render(page: &Page) -> Result<String, PageError> {
     let content = Content::of(page, Plane::SCREEN);
     let mut context = Context::from_serialize(&content)?;
     if content.charts.is_some() {
@@ -43,8 +44,8 @@ pub fn render(page: &Page) -> Result<String, PageError> {
 ///
 /// # Errors
 /// None that a comparison can cause: the error is the template's.
-pub fn render_policies(table: &PolicyTable) -> Result<String, PageError> {
-    let mut context = Context::from_serialize(table.content())?;
+pub(crate) fn render_policies(table: &PolicyTable) -> Result<String, PageError> {
+    let mut context = Context::from_serialize(PolicyPage::of(table))?;
     context.insert("style", STYLE);
     Ok(Tera::one_off(POLICIES_TEMPLATE, &context, true)?)
 }
@@ -52,8 +53,8 @@ pub fn render_policies(table: &PolicyTable) -> Result<String, PageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::Assumptions;
     use crate::testing;
+    use run::figures::Assumptions;
 
     #[test]
     fn the_page_needs_nothing_but_itself() {
@@ -132,7 +133,7 @@ mod tests {
         let mut page = testing::page();
         let row = page.run.rows[5].clone();
         page.run.rows =
-            (0..86_400).map(|second| crate::SecondRow { second, ..row.clone() }).collect();
+            (0..86_400).map(|second| run::SecondRow { second, ..row.clone() }).collect();
         page.run.summary.duration_s = 86_400.0;
         let html = render(&page).unwrap();
         assert!(html.len() < 1_500_000, "{} bytes", html.len());

@@ -1,5 +1,14 @@
 //! The report of a run, from its folder, or of a comparison: `report RUN [--compare RUN_DIR]`.
 
+mod agreement;
+mod experiment_folder;
+mod html;
+mod page;
+mod pdf;
+mod policy_page;
+#[cfg(test)]
+mod testing;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -8,11 +17,13 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser};
 use command_line::words;
 use model::service::ServiceSpec;
-use report::capacity::{CapacityCurve, DEFAULT_SMOOTHING_S};
-use report::cost::PriceTable;
-use report::figures::{self, Assumptions};
-use report::gathered::Gathered;
-use report::{Comparison, Page, PolicyTable, Run, html, pdf};
+use run::capacity::{CapacityCurve, DEFAULT_SMOOTHING_S};
+use run::cost::PriceTable;
+use run::figures::{self, Assumptions};
+use run::{PolicyTable, Run};
+
+use experiment_folder::ExperimentFolder;
+use page::{Comparison, Page};
 
 /// The typst source of every report; what differs is its data.
 const TEMPLATE: &str = "crates/report/typst/report.typ";
@@ -98,14 +109,15 @@ fn subject(cli: &Cli) -> anyhow::Result<Subject> {
 }
 
 fn page(cli: &Cli) -> anyhow::Result<Page> {
-    let Gathered { run, repetitions: mut again, beside } = Gathered::read(&cli.run)?;
+    let ExperimentFolder { run, repetitions: mut again, beside } =
+        ExperimentFolder::read(&cli.run)?;
     let assumptions = Assumptions {
         capacity: capacity(cli, &run)?,
         smoothing_s: cli.smoothing.max(1),
         prices: cli.prices.as_deref().map(prices).transpose()?,
     };
     let beside = match &cli.compare {
-        Some(folder) => Some(Gathered::read(folder)?.run),
+        Some(folder) => Some(ExperimentFolder::read(folder)?.run),
         None => beside,
     };
     for folder in &cli.repetition {

@@ -3,20 +3,20 @@
 pub(crate) mod agreement;
 pub(crate) mod charts;
 pub(crate) mod decisions;
-pub(crate) mod numbers;
 mod tables;
 
+use run::Run;
+use run::figures::{self, Assumptions, Figure};
+use run::numbers::{number, with_unit};
+use run::summary::Summary;
 use serde::Serialize;
 
 use crate::agreement::Agreement;
-use crate::figures::{self, Assumptions, Figure};
-use crate::run::Run;
-use crate::summary::Summary;
 
 use agreement::AgreementOnPage;
 use charts::{Charts, Plane};
 use decisions::DecisionLog;
-use numbers::{number, with_unit};
+
 use tables::GroupOnPage;
 
 /// The figures at the head of the page.
@@ -31,33 +31,33 @@ const HEADLINES: [&str; 6] = [
 
 /// What a page is made of.
 #[derive(Debug, Clone)]
-pub struct Page {
+pub(crate) struct Page {
     /// The run.
-    pub run: Run,
+    pub(crate) run: Run,
     /// What its figures suppose.
-    pub assumptions: Assumptions,
+    pub(crate) assumptions: Assumptions,
     /// The run to compare it with.
-    pub comparison: Option<Comparison>,
+    pub(crate) comparison: Option<Comparison>,
     /// The figures of further runs of the same experiment.
-    pub repetitions: Vec<Vec<Figure>>,
+    pub(crate) repetitions: Vec<Vec<Figure>>,
     /// Conditions that the run itself does not know, as names and values.
-    pub notes: Vec<(String, String)>,
+    pub(crate) notes: Vec<(String, String)>,
 }
 
 /// Another run to compare with.
 #[derive(Debug, Clone)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// The run.
-    pub run: Run,
+    pub(crate) run: Run,
     /// Its figures.
-    pub figures: Vec<Figure>,
+    pub(crate) figures: Vec<Figure>,
     /// What it is beside the page's own run.
-    pub role: Role,
+    pub(crate) role: Role,
 }
 
 /// What a run is beside another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// The simulation of a real run.
     Simulated,
     /// The real run beside a simulation.
@@ -75,7 +75,7 @@ pub(crate) struct Curves {
 
 impl Comparison {
     /// A run beside the page's own.
-    pub fn of(own: &Run, run: Run, assumptions: &Assumptions) -> Self {
+    pub(crate) fn of(own: &Run, run: Run, assumptions: &Assumptions) -> Self {
         let role = match (own.is_simulated(), run.is_simulated()) {
             (false, true) => Role::Simulated,
             (true, false) => Role::Real,
@@ -86,7 +86,7 @@ impl Comparison {
 
     /// How alike the two are. A simulation is held against the real run, whichever of them is the
     /// page's own.
-    pub fn agreement(&self, own: &Run) -> Agreement {
+    pub(crate) fn agreement(&self, own: &Run) -> Agreement {
         match self.role {
             Role::Simulated => Agreement::of(&self.run, own),
             Role::Real | Role::Other => Agreement::of(own, &self.run),

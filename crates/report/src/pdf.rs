@@ -3,11 +3,12 @@
 //! All text is in the data and none in the source, so that no name and no message of a run can be
 //! taken for markup.
 
+use run::PolicyTable;
 use serde::Serialize;
 
 use crate::page::charts::Plane;
 use crate::page::{Content, Page};
-use crate::policies::PolicyTable;
+use crate::policy_page::PolicyPage;
 
 /// Lines of the decision log on paper: two pages of them.
 const LOG_LINES: usize = 60;
@@ -26,7 +27,7 @@ enum Document<T> {
 ///
 /// # Errors
 /// None that a run can cause.
-pub fn run(page: &Page) -> Result<String, serde_json::Error> {
+pub(crate) fn run(page: &Page) -> Result<String, serde_json::Error> {
     let mut content = Content::of(page, Plane::PAPER);
     content.log = content.log.shortened(LOG_LINES);
     serde_json::to_string(&Document::Run(content))
@@ -36,8 +37,8 @@ pub fn run(page: &Page) -> Result<String, serde_json::Error> {
 ///
 /// # Errors
 /// None that a comparison can cause.
-pub fn policies(table: &PolicyTable) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Document::Policies(table.content()))
+pub(crate) fn policies(table: &PolicyTable) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Document::Policies(PolicyPage::of(table)))
 }
 
 #[cfg(test)]
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn the_data_of_a_comparison() {
-        let data = policies(&crate::policies::tests::table()).unwrap();
+        let data = policies(&testing::policies()).unwrap();
         let data: Value = serde_json::from_str(&data).unwrap();
         insta::assert_snapshot!(serde_json::to_string_pretty(&data).unwrap());
     }

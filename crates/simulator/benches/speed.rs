@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use model::service::ServiceSpec;
-use report::Recorder;
+use run::Recorder;
 use simulator::{Detail, HostModel, Load, Simulation};
 use workload::{RateCurve, Segment, Shape};
 

@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use report::policies::PolicyRow;
+use run::policy_comparison::PolicyRow;
 
 pub use self::table::{by_load, of_ranking};
 

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use report::capacity::{CapacityCurve, DEFAULT_SMOOTHING_S};
-use report::cost::{self, Lives};
-use report::elasticity::{Elasticity, fixed_fleet};
-use report::steps::{Span, StepFunction};
-use report::{FleetStep, RunSeries, Summary};
+use run::capacity::{CapacityCurve, DEFAULT_SMOOTHING_S};
+use run::cost::{self, Lives};
+use run::elasticity::{Elasticity, fixed_fleet};
+use run::step_function::{Span, StepFunction};
+use run::{FleetStep, RunSeries, Summary};
 use serde_json::{Value, json};
 use workload::{OfferedLoad, RateCurve};
 

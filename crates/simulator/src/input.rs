@@ -10,8 +10,8 @@ use model::bounds::Bounds;
 use model::policies::PolicyKind;
 use model::service::ServiceSpec;
 use model::value::{Invalid, check, in_range};
-use report::calibration;
-use report::capacity::{CapacityCurve, CapacityFileError};
+use run::calibration;
+use run::capacity::{CapacityCurve, CapacityFileError};
 use workload::{
     InstanceCapacity, IntervalOptions, OfferedLoad, PeakInstances, Replay, Scenario, ScenarioError,
     TimeFactor, Trace, TraceError, trace_name,

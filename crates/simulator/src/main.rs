@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use command_line::words;
-use report::policies::PolicyRow;
-use report::{PolicyTable, ResultsFolder, text};
+use run::policy_comparison::PolicyRow;
+use run::{PolicyTable, ResultsFolder, text};
 use simulator::input::{Choices, Folders, Source};
 use simulator::{Detail, Outcome, Setup, compare};
 use workload::{Gaps, IntervalLength, IntervalOptions};
@@ -252,7 +252,7 @@ fn save(results: &std::path::Path, rows: Vec<PolicyRow>) -> anyhow::Result<()> {
 impl Places {
     fn split(self) -> (PathBuf, Folders) {
         let Self { results, scenarios, traces, policies, services } = self;
-        let calibration = results.join(report::calibration::FOLDER);
+        let calibration = results.join(run::calibration::FOLDER);
         (results, Folders { scenarios, traces, policies, services, calibration })
     }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use model::service::ServiceSpec;
 use model::tick::Tick;
-use report::capacity::CapacityCurve;
-use report::cost::Lives;
-use report::series::LONGEST_WITH_ROWS;
-use report::summary::{
+use run::capacity::CapacityCurve;
+use run::cost::Lives;
+use run::series::LONGEST_WITH_ROWS;
+use run::summary::{
     CountLimit, Generator, Instances, Limits, Percentiles, Requests, Scaling, Summary, TimeLimit,
 };
-use report::{FleetHistory, Recorder, ResultsError, RunSeries, SecondRow};
+use run::{FleetHistory, Recorder, ResultsError, RunSeries, SecondRow};
 use workload::OfferedLoad;
 
 use crate::figures::Figures;

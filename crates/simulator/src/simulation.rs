@@ -18,7 +18,7 @@ use policy::plan::{Plan, PlanContext};
 use policy::slots::{SlotsError, reserve};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use report::Recorder;
+use run::Recorder;
 use workload::{DueTimes, OfferedLoad};
 
 use crate::containers::{Containers, Ended};

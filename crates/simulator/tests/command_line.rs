@@ -6,9 +6,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use report::Run;
-use report::capacity::CapacityCurve;
-use report::figures::{self, Assumptions};
+use run::Run;
+use run::capacity::CapacityCurve;
+use run::figures::{self, Assumptions};
 
 fn simulator(results: &Path, words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_simulator"))

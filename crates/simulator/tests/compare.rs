@@ -9,8 +9,8 @@ use std::process::{Command, Output};
 use command_line::policies::DEFAULT;
 use model::policies::PolicyKind;
 use model::service::ServiceSpec;
-use report::PolicyTable;
-use report::policies::PolicyRow;
+use run::PolicyTable;
+use run::policy_comparison::PolicyRow;
 use simulator::compare::compare;
 use simulator::input::{Choices, Folders, Source};
 

@@ -2,7 +2,7 @@
 
 use model::bounds::Bounds;
 use model::value::Invalid;
-use report::ResultsError;
+use run::ResultsError;
 use scaler_client::ScalerError;
 
 use crate::load::LoadError;

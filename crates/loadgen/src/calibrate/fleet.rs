@@ -7,7 +7,7 @@ use model::bounds::Bounds;
 use model::names::ServiceName;
 use model::status::ServiceStatus;
 use model::tick::Tick;
-use report::calibration::{HostFigures, Times};
+use run::calibration::{HostFigures, Times};
 use scaler_client::{Scaler, ScalerError, Setting};
 use tokio::time::Instant;
 

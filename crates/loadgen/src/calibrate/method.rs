@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use report::Recorder;
-use report::calibration::{OBJECTIVE_OUTSIDE_PERCENT, Verdict};
-use report::summary::OBJECTIVE_MS;
+use run::Recorder;
+use run::calibration::{OBJECTIVE_OUTSIDE_PERCENT, Verdict};
+use run::summary::OBJECTIVE_MS;
 use workload::{DueTimes, OpenLoad, Pacing, RateCurve, Segment, Shape};
 
 use super::search::{Search, Step};

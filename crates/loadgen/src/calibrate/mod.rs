@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use command_line::terminal;
 use model::bounds::Bounds;
 use model::service::ServiceSpec;
-use report::Calibration;
+use run::Calibration;
 use scaler_client::Scaler;
 
 pub use error::CalibrateError;
@@ -121,10 +121,10 @@ pub async fn calibrate(
     }
 
     let name = match calibration.complete {
-        true => report::calibration::FOLDER.to_owned(),
+        true => run::calibration::FOLDER.to_owned(),
         false => {
             let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-            format!("{}-partial-{now}", report::calibration::FOLDER)
+            format!("{}-partial-{now}", run::calibration::FOLDER)
         }
     };
     let folder = results.join(name);

@@ -1,6 +1,6 @@
 //! The search for the highest rate that meets the objective, as a state machine without I/O.
 
-use report::calibration::{LimitedBy, Verdict};
+use run::calibration::{LimitedBy, Verdict};
 
 /// The search is over when the lowest rate missed is at most this much above the highest one met.
 const PRECISION: f64 = 1.03;

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use command_line::terminal;
 use model::bounds::Bounds;
 use model::service::ServiceSpec;
-use report::Calibration;
-use report::calibration::{
-    HostFigures, LimitedBy, OBJECTIVE_OUTSIDE_PERCENT, Point, Times, Verdict,
-};
-use report::summary::{OBJECTIVE_MS, Percentiles};
+use run::Calibration;
+use run::calibration::{HostFigures, LimitedBy, OBJECTIVE_OUTSIDE_PERCENT, Point, Times, Verdict};
+use run::summary::{OBJECTIVE_MS, Percentiles};
 use workload::Scenario;
 
 use super::error::{CalibrateError, Halt};

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use report::Calibration;
-use report::calibration::{LimitedBy, Point, Times, Trial, Verdict};
+use run::Calibration;
+use run::calibration::{LimitedBy, Point, Times, Trial, Verdict};
 
 /// Trials that one instance takes, whose rate is only guessed, and what one takes with its warm-up,
 /// in seconds, when some end early.
@@ -108,8 +108,8 @@ fn number(value: Option<f64>, digits: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use report::calibration::LimitedBy::{Generator, Service};
-    use report::summary::{Latency, Requests};
+    use run::calibration::LimitedBy::{Generator, Service};
+    use run::summary::{Latency, Requests};
 
     use super::*;
 
@@ -123,7 +123,7 @@ mod tests {
             requests: Requests { due: 100, ok: 99, failed: 1, ..Requests::default() },
             outside_objective_percent: Some(12.47),
             latency_ms: Latency { p99: Some(297.21), ..Latency::default() },
-            generator: report::summary::Generator::default(),
+            generator: run::summary::Generator::default(),
             verdict: Verdict::Missed,
         };
         let found = |instances, met_rps, limited_by| {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use report::Recorder;
-use report::calibration::{OBJECTIVE_OUTSIDE_PERCENT, Trial, Verdict};
+use run::Recorder;
+use run::calibration::{OBJECTIVE_OUTSIDE_PERCENT, Trial, Verdict};
 use scaler_client::Scaler;
 use tokio::time::MissedTickBehavior;
 use workload::{OfferedLoad, OpenLoad, Pacing, RateCurve, Scenario, Segment, Shape};
@@ -194,7 +194,7 @@ fn verdict(trial: &Trial) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use report::summary::{Generator, Latency, Requests};
+    use run::summary::{Generator, Latency, Requests};
 
     use super::*;
 

@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-use report::figures::{self, Figure};
-use report::repetitions::{Repetition, Repetitions};
-use report::{ResultsFolder, Run, text};
+use run::figures::{self, Figure};
+use run::repetitions::{Repetition, Repetitions};
+use run::{ResultsFolder, Run, text};
 
 use super::{Ending, Experiment, ExperimentError, Part};
 

@@ -12,7 +12,7 @@ use axum::routing::{get, put};
 use axum::{Json, Router};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use report::Calibration;
+use run::Calibration;
 use serde_json::{Value, json};
 
 use crate::support::{Conduct, Store};

@@ -11,8 +11,8 @@ use loadgen::{
     Scaler, TraceInput,
 };
 use model::status::Membership;
-use report::figures::Assumptions;
-use report::repetitions::Repetitions;
+use run::figures::Assumptions;
+use run::repetitions::Repetitions;
 use serde_json::{Value, json};
 
 use crate::fake_scaler::Fake;

@@ -10,7 +10,7 @@ use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use loadgen::{Ending, Interrupt, LoadedScenario, RunError, RunOptions, RunReport, Scaler};
-use report::SecondRow;
+use run::SecondRow;
 use serde_json::{Value, json};
 
 const SCENARIO: &str = r#"

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Asked, Conduct, Store, within};
 use loadgen::{Ending, Interrupt, LoadedScenario, RunOptions, RunReport};
-use report::SecondRow;
-use report::summary::Requests;
+use run::SecondRow;
+use run::summary::Requests;
 
 /// A second and a half of even load; a test adds lines or replaces these.
 const SCENARIO: &str = r#"

@@ -1,14 +1,14 @@
 //! What the page's script reads: the series behind the charts, as JSON within the page.
 
+use run::Run;
+use run::chart::axis::Axis;
+use run::chart::panels::{maxima, means, rows_per_point};
+use run::series::FleetStep;
+use run::step_function::StepFunction;
 use serde::Serialize;
 
 use crate::page::charts::{Plane, seconds};
 use crate::page::decisions::DecisionLog;
-use crate::panels::{maxima, means, rows_per_point};
-use crate::run::Run;
-use crate::scale::Axis;
-use crate::series::FleetStep;
-use crate::steps::StepFunction;
 
 /// The data of a run's charts.
 #[derive(Debug, Serialize)]

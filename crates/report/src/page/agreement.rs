@@ -1,11 +1,11 @@
 //! How alike the run and the one beside it are, in words.
 
+use run::Run;
+use run::numbers::{number, signed, with_unit};
 use serde::Serialize;
 
 use crate::agreement::{Agreement, P95_WANTED_PERCENT, WITHIN_ONE_WANTED_PERCENT};
-use crate::page::numbers::{number, signed, with_unit};
 use crate::page::{Comparison, Role};
-use crate::run::Run;
 
 /// The section of the page.
 #[derive(Debug, Serialize)]

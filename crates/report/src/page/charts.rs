@@ -1,16 +1,16 @@
 //! The charts of a run. Their paths lie on a plane that stretches with the page, and zoom is a part
 //! of that plane; marks and labels are placed in percent.
 
+use run::Run;
+use run::chart::axis::{Axis, label};
+use run::chart::panels::{self, Point, steps};
+use run::chart::panels::{Area, Panel, Stroke};
+use run::series::RunSeries;
+use run::step_function::StepFunction;
+use run::summary::OBJECTIVE_MS;
 use serde::Serialize;
 
-use crate::chart::{Area, Panel, Stroke};
 use crate::page::Comparison;
-use crate::panels::{self, Point, steps};
-use crate::run::Run;
-use crate::scale::{Axis, label};
-use crate::series::RunSeries;
-use crate::steps::StepFunction;
-use crate::summary::OBJECTIVE_MS;
 
 /// The plane that a chart's paths lie on. A chart of a long run is reduced to one point for each
 /// unit of the width.

@@ -7,8 +7,8 @@ use model::decision::{Decision, Reason};
 use model::tick::Tick;
 use serde::Serialize;
 
-use crate::page::numbers::number;
-use crate::run::Run;
+use run::Run;
+use run::numbers::number;
 
 /// More ticks than this are no reading: the rest is in `ticks.jsonl`.
 const MAX_LINES: usize = 3_000;

@@ -1,12 +1,12 @@
 //! The page's tables: the figures, and the conditions of the run.
 
+use run::Run;
+use run::figures::{Assumptions, Difference, Figure, Verdict, differences};
+use run::numbers::{number, signed, with_unit};
+use run::repetitions::Interval;
 use serde::Serialize;
 
-use crate::figures::{Assumptions, Difference, Figure, Verdict, differences};
 use crate::page::Comparison;
-use crate::page::numbers::{number, signed, with_unit};
-use crate::repetitions::Interval;
-use crate::run::Run;
 
 /// The figures of a group, ready for the page.
 #[derive(Debug, Serialize)]

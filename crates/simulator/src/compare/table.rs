@@ -1,7 +1,7 @@
 //! The comparison as tables in Markdown.
 
-use report::PolicyTable;
-use report::policies::{PolicyRow, Standing};
+use run::PolicyTable;
+use run::policy_comparison::{PolicyRow, Standing};
 
 /// The ranking over all loads, below it what its columns say, and which rows say nothing.
 pub fn of_ranking(policies: &PolicyTable) -> String {

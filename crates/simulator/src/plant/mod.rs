@@ -9,7 +9,7 @@ mod server;
 use std::time::Duration;
 
 use model::names::Slot;
-use report::Recorder;
+use run::Recorder;
 
 pub(crate) use clients::Clients;
 pub(crate) use fluid::FluidPlant;

@@ -1,6 +1,6 @@
 //! The plant of amounts against the same queues as the plant of requests.
 
-use report::Recorder;
+use run::Recorder;
 use workload::{Segment, Shape};
 
 use super::*;

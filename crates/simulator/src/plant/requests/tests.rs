@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use report::Recorder;
-use report::summary::Requests;
+use run::Recorder;
+use run::summary::Requests;
 use workload::{DueTimes, OpenLoad, Pacing, RateCurve, Segment, Shape, Stage, Stages};
 
 use super::*;

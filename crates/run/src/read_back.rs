@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use model::tick::Tick;
 
 use crate::series::{FleetStep, LONGEST_WITH_ROWS, SecondRow};
-use crate::steps::{Span, StepFunction};
+use crate::step_function::{Span, StepFunction};
 use crate::summary::Summary;
 
 /// A finished run: what its folder holds.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::capacity::{CapacityCurve, DEFAULT_SMOOTHING_S};
 use crate::cost::PriceTable;
-use crate::run::Run;
-use crate::steps::StepFunction;
+use crate::read_back::Run;
+use crate::step_function::StepFunction;
 
 pub use measured::measure;
 

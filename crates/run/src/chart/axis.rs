@@ -12,7 +12,7 @@ enum Spread {
 
 /// An axis: values from `low` to `high` lie between two places on the page.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Axis {
+pub struct Axis {
     spread: Spread,
     low: f64,
     high: f64,
@@ -23,20 +23,20 @@ pub(crate) struct Axis {
 impl Axis {
     /// A linear axis from 0 to the first mark that reaches `max`; `whole` allows only marks at
     /// whole numbers.
-    pub(crate) fn from_zero(max: f64, whole: bool, from: f64, to: f64) -> Self {
+    pub fn from_zero(max: f64, whole: bool, from: f64, to: f64) -> Self {
         let step = round_step(max, whole);
         let high = (max / step).ceil().max(1.0) * step;
         Self { spread: Spread::Linear { step }, low: 0.0, high, from, to }
     }
 
     /// A linear axis of exactly that length, starting at 0.
-    pub(crate) fn exactly(length: f64, from: f64, to: f64) -> Self {
+    pub fn exactly(length: f64, from: f64, to: f64) -> Self {
         let high = if length > 0.0 { length } else { 1.0 };
         Self { spread: Spread::Linear { step: round_step(high, false) }, low: 0.0, high, from, to }
     }
 
     /// A logarithmic axis over whole decades that hold all of `min` to `max`, both above 0.
-    pub(crate) fn decades(min: f64, max: f64, from: f64, to: f64) -> Self {
+    pub fn decades(min: f64, max: f64, from: f64, to: f64) -> Self {
         let low = min.log10().floor();
         let high = max.log10().ceil().max(low + 1.0);
         let (low, high) = (10_f64.powf(low), 10_f64.powf(high));
@@ -44,7 +44,7 @@ impl Axis {
     }
 
     /// Where a value lies; values beyond the axis lie at its end.
-    pub(crate) fn place(&self, value: f64) -> f64 {
+    pub fn place(&self, value: f64) -> f64 {
         let value = value.clamp(self.low, self.high);
         let share = match self.spread {
             Spread::Linear { .. } => (value - self.low) / (self.high - self.low),
@@ -54,23 +54,23 @@ impl Axis {
     }
 
     /// The largest value that has a place of its own.
-    pub(crate) const fn high(&self) -> f64 {
+    pub const fn high(&self) -> f64 {
         self.high
     }
 
     /// The place where the axis ends.
-    pub(crate) const fn end(&self) -> f64 {
+    pub const fn end(&self) -> f64 {
         self.to
     }
 
     /// How many whole pixels the axis is long.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A page is a few thousand.
-    pub(crate) fn pixels(&self) -> usize {
+    pub fn pixels(&self) -> usize {
         (self.to - self.from).abs().max(1.0) as usize
     }
 
     /// The values to mark.
-    pub(crate) fn marks(&self) -> Vec<f64> {
+    pub fn marks(&self) -> Vec<f64> {
         let mut marks = Vec::new();
         match self.spread {
             Spread::Linear { step } => {
@@ -105,7 +105,7 @@ fn round_step(max: f64, whole: bool) -> f64 {
 }
 
 /// A mark's label: no more digits than it takes.
-pub(crate) fn label(value: f64) -> String {
+pub fn label(value: f64) -> String {
     if value >= 1.0 || value == 0.0 { format!("{value:.0}") } else { format!("{value}") }
 }
 

@@ -1,8 +1,6 @@
 //! A comparison of policies, as `comparison.csv` has it: which one served best, and at what cost.
 
-mod content;
 mod row;
-mod scatter;
 mod standing;
 
 use std::io;
@@ -10,8 +8,6 @@ use std::path::{Path, PathBuf};
 
 pub use row::PolicyRow;
 pub use standing::Standing;
-
-pub(crate) use content::PolicyContent;
 
 /// The policy that costs are relative to, where it was compared: the service's own.
 const REFERENCE: &str = "default";
@@ -101,12 +97,8 @@ impl PolicyTable {
         &self.standings
     }
 
-    /// What its page says.
-    pub(crate) fn content(&self) -> PolicyContent {
-        PolicyContent::of(self)
-    }
-
-    fn row(&self, policy: &str, load: &str) -> Option<&PolicyRow> {
+    /// One policy under one load, where that was compared.
+    pub fn row(&self, policy: &str, load: &str) -> Option<&PolicyRow> {
         self.rows.iter().find(|r| r.policy == policy && r.load == load)
     }
 }
@@ -123,39 +115,15 @@ fn in_order<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    fn row(load: &str, policy: &str, outside: Option<f64>, seconds: f64) -> PolicyRow {
-        PolicyRow {
-            load: load.to_owned(),
-            policy: policy.to_owned(),
-            outside_objective_percent: outside,
-            failed: u64::from(outside.is_some_and(|p| p > 20.0)),
-            instance_seconds: Some(seconds),
-            launches: Some(3),
-            ..PolicyRow::default()
-        }
-    }
-
-    /// Three policies under two loads.
-    pub(crate) fn table() -> PolicyTable {
-        let rows = vec![
-            row("ramp", "hpa", Some(12.0), 80.0),
-            row("ramp", "default", Some(0.0), 100.0),
-            row("ramp", "cpu", Some(90.0), 20.0),
-            row("spike", "hpa", Some(24.0), 62.5),
-            row("spike", "default", Some(0.5), 50.0),
-            row("spike", "cpu", None, 10.0),
-        ];
-        PolicyTable::of(rows).unwrap()
-    }
 
     #[test]
     fn a_policy_that_is_called_default_is_the_measure_of_costs() {
-        assert_eq!(table().reference, "default");
-        let rows = vec![row("ramp", "hpa", None, 1.0)];
-        assert_eq!(PolicyTable::of(rows).unwrap().reference, "hpa");
-        assert_eq!(PolicyTable::of(Vec::new()), None);
+        let row = |policy: &str| PolicyRow { policy: policy.to_owned(), ..PolicyRow::default() };
+        let of = |policies: &[&str]| PolicyTable::of(policies.iter().map(|p| row(p)).collect());
+        assert_eq!(of(&["hpa", "default"]).unwrap().reference(), "default");
+        assert_eq!(of(&["hpa", "cpu"]).unwrap().reference(), "hpa");
+        assert_eq!(of(&[]), None);
     }
 }

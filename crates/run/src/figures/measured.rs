@@ -3,7 +3,7 @@
 use crate::cost::{self, Life};
 use crate::elasticity::{Elasticity, fixed_fleet};
 use crate::figures::{Assumptions, Better, Figure, Group, demand};
-use crate::run::Run;
+use crate::read_back::Run;
 
 /// All figures of a run, by group.
 pub fn measure(run: &Run, assumptions: &Assumptions) -> Vec<Figure> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::figures::{Difference, Figure, Group, Verdict};
-use crate::page::numbers;
+use crate::numbers;
 use crate::repetitions::Repetitions;
 
 /// Medians and intervals of the figures that are known, each with its own coverage where fewer runs

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Interval;
 use crate::figures::{Figure, by_key};
-use crate::folder::ResultsError;
-use crate::run::RunFolderError;
+use crate::read_back::RunFolderError;
+use crate::results_folder::ResultsError;
 
 const NAME: &str = "repetitions.json";
 

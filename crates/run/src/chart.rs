@@ -1,11 +1,15 @@
 //! The chart of a run: requests, instances and latency over one time axis, as an SVG.
 
+pub mod axis;
+pub mod panels;
+
 use serde::Serialize;
 use tera::{Context, Tera};
 
-use crate::panels;
-use crate::scale::{Axis, label};
 use crate::series::RunSeries;
+
+use axis::{Axis, label};
+use panels::{Area, Panel, Stroke};
 
 /// The page, in pixels.
 const LEFT: f64 = 64.0;
@@ -16,37 +20,12 @@ const PANEL_HEAD: f64 = 30.0;
 /// A panel's plot, and the room below it.
 const PLOT: f64 = 168.0;
 const PANEL_GAP: f64 = 24.0;
-const TEMPLATE: &str = include_str!("chart.svg.tera");
+const TEMPLATE: &str = include_str!("chart/chart.svg.tera");
 
 /// The chart could not be drawn.
 #[derive(Debug, thiserror::Error)]
 #[error("the chart cannot be drawn")]
 pub struct ChartError(#[from] tera::Error);
-
-/// A line over time, ready for the page.
-#[derive(Debug, Serialize)]
-pub(crate) struct Stroke {
-    pub(crate) name: &'static str,
-    pub(crate) class: &'static str,
-    pub(crate) path: String,
-}
-
-/// A filled area over time, ready for the page.
-#[derive(Debug, Serialize)]
-pub(crate) struct Area {
-    pub(crate) name: &'static str,
-    pub(crate) class: &'static str,
-    pub(crate) path: String,
-}
-
-/// One of the pictures that share the time axis.
-#[derive(Debug)]
-pub(crate) struct Panel {
-    pub(crate) title: &'static str,
-    pub(crate) axis: Axis,
-    pub(crate) areas: Vec<Area>,
-    pub(crate) strokes: Vec<Stroke>,
-}
 
 #[derive(Serialize)]
 struct PanelOnPage {

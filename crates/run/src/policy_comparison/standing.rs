@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::policies::PolicyRow;
+use crate::policy_comparison::PolicyRow;
 
 /// One policy over all loads, each of which counts alike: the longest trace has a thousand times
 /// the requests of the shortest scenario.

@@ -2,15 +2,51 @@
 
 use std::fmt::Write as _;
 
-use crate::chart::{Area, Panel, Stroke};
-use crate::scale::Axis;
+use serde::Serialize;
+
+use crate::chart::axis::Axis;
 use crate::series::{FleetStep, RunSeries, SecondRow};
 
 /// A moment, in seconds, and a value at it.
-pub(crate) type Point = (f64, Option<f64>);
+pub type Point = (f64, Option<f64>);
+
+/// A line over time, ready for the page.
+#[derive(Debug, Serialize)]
+pub struct Stroke {
+    /// Its name in the legend.
+    pub name: &'static str,
+    /// Its class in the style sheet.
+    pub class: &'static str,
+    /// Its path, as SVG has it.
+    pub path: String,
+}
+
+/// A filled area over time, ready for the page.
+#[derive(Debug, Serialize)]
+pub struct Area {
+    /// Its name in the legend.
+    pub name: &'static str,
+    /// Its class in the style sheet.
+    pub class: &'static str,
+    /// Its path, as SVG has it.
+    pub path: String,
+}
+
+/// One of the pictures that share the time axis.
+#[derive(Debug)]
+pub struct Panel {
+    /// What it shows, and the unit.
+    pub title: &'static str,
+    /// Its vertical axis.
+    pub axis: Axis,
+    /// What lies below the lines.
+    pub areas: Vec<Area>,
+    /// The lines, the last on top.
+    pub strokes: Vec<Stroke>,
+}
 
 /// Requests per second: offered, served and failed.
-pub(crate) fn requests(run: &RunSeries, time: &Axis, bottom: f64, top: f64) -> Panel {
+pub fn requests(run: &RunSeries, time: &Axis, bottom: f64, top: f64) -> Panel {
     let per_point = rows_per_point(&run.rows, time);
     let offered = means(&run.rows, per_point, |r| r.due);
     let served = means(&run.rows, per_point, |r| r.served);
@@ -33,7 +69,7 @@ pub(crate) fn requests(run: &RunSeries, time: &Axis, bottom: f64, top: f64) -> P
 
 /// Instances by phase, stacked, and the number decided for, on an axis that goes up to `reach` at
 /// least.
-pub(crate) fn instances(run: &RunSeries, reach: u32, time: &Axis, bottom: f64, top: f64) -> Panel {
+pub fn instances(run: &RunSeries, reach: u32, time: &Axis, bottom: f64, top: f64) -> Panel {
     type Pick = fn(&FleetStep) -> u32;
     let phases: [(&str, &str, Pick); 4] = [
         ("ready", "ready", |s| s.ready),
@@ -64,7 +100,7 @@ pub(crate) fn instances(run: &RunSeries, reach: u32, time: &Axis, bottom: f64, t
 
 /// Percentiles of latency, on an axis that goes up to `reach` ms at least; logarithmic, for a queue
 /// that forms is a hundred times the usual.
-pub(crate) fn latency(run: &RunSeries, reach: f64, time: &Axis, bottom: f64, top: f64) -> Panel {
+pub fn latency(run: &RunSeries, reach: f64, time: &Axis, bottom: f64, top: f64) -> Panel {
     let per_point = rows_per_point(&run.rows, time);
     let p50 = maxima(&run.rows, per_point, |r| r.p50_ms);
     let p95 = maxima(&run.rows, per_point, |r| r.p95_ms);
@@ -87,16 +123,12 @@ pub(crate) fn latency(run: &RunSeries, reach: f64, time: &Axis, bottom: f64, top
 }
 
 /// How many rows share a point, so that there is no more than one point to a pixel of the axis.
-pub(crate) fn rows_per_point(rows: &[SecondRow], time: &Axis) -> usize {
+pub fn rows_per_point(rows: &[SecondRow], time: &Axis) -> usize {
     rows.len().div_ceil(time.pixels()).max(1)
 }
 
 /// Means over as many rows as share a pixel, each from the start of its time.
-pub(crate) fn means(
-    rows: &[SecondRow],
-    per_point: usize,
-    pick: impl Fn(&SecondRow) -> u64,
-) -> Vec<Point> {
+pub fn means(rows: &[SecondRow], per_point: usize, pick: impl Fn(&SecondRow) -> u64) -> Vec<Point> {
     let each = |rows: &[SecondRow]| {
         let sum = rows.iter().map(&pick).sum::<u64>();
         (start(rows), Some(sum as f64 / rows.len() as f64))
@@ -105,7 +137,7 @@ pub(crate) fn means(
 }
 
 /// The same with maxima, which is what a latency must not lose.
-pub(crate) fn maxima(
+pub fn maxima(
     rows: &[SecondRow],
     per_point: usize,
     pick: impl Fn(&SecondRow) -> Option<f64>,
@@ -131,7 +163,7 @@ fn below(line: &str, bottom: f64) -> String {
 }
 
 /// Level lines from each point to the next one's moment; the last goes on to the end.
-pub(crate) fn steps(points: &[Point], time: &Axis, axis: &Axis) -> String {
+pub fn steps(points: &[Point], time: &Axis, axis: &Axis) -> String {
     let mut path = String::new();
     let mut pen_is_down = false;
     for (i, (at, value)) in points.iter().enumerate() {

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::policies::PolicyTable;
-use crate::scale::{Axis, label};
+use run::PolicyTable;
+use run::chart::axis::{Axis, label};
 
 /// The plane, in units that the page stretches evenly. A letter of a name is as wide as
 /// [`LETTER`] of them.
@@ -76,7 +76,7 @@ impl Scatter {
             taken.push(of_name(name_x, name_y, k.0.chars().count() as f64));
             points.push(Point {
                 policy: k.0.to_owned(),
-                is_reference: k.0 == table.reference,
+                is_reference: k.0 == table.reference(),
                 x,
                 y,
                 name_x,
@@ -150,7 +150,7 @@ fn of_name(x: f64, y: f64, letters: f64) -> Taken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policies::{PolicyRow, PolicyTable};
+    use run::policy_comparison::{PolicyRow, PolicyTable};
 
     fn rows(count: u32) -> Vec<PolicyRow> {
         let row = |n: u32| PolicyRow {

@@ -9,7 +9,7 @@ use model::service::ServiceSpec;
 
 use crate::calibration::{CAPACITY_FILE, Calibration, CalibrationError};
 use crate::series::SecondRow;
-use crate::steps::StepFunction;
+use crate::step_function::StepFunction;
 
 /// Rows that a second's rate is the median of, see [`CapacityCurve::demand`].
 pub const DEFAULT_SMOOTHING_S: usize = 5;

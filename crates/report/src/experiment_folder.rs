@@ -2,28 +2,28 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::repetitions::Repetitions;
-use crate::run::{Run, RunFolderError};
+use run::repetitions::Repetitions;
+use run::{Run, RunFolderError};
 
 /// The runs of a folder.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Gathered {
+pub(crate) struct ExperimentFolder {
     /// The run, or the first of several.
-    pub run: Run,
+    pub(crate) run: Run,
     /// The further ones of the same experiment.
-    pub repetitions: Vec<Run>,
+    pub(crate) repetitions: Vec<Run>,
     /// The first run of the same load with `membership = "reload"`, beside one with `runtime`.
-    pub beside: Option<Run>,
+    pub(crate) beside: Option<Run>,
 }
 
-impl Gathered {
+impl ExperimentFolder {
     /// Reads `FOLDER`; or `FOLDER/1`, `FOLDER/2`, ..., which are repetitions; or `FOLDER/runtime` and
     /// `FOLDER/reload`, each of which is one or the other. An experiment that was interrupted before
     /// the second of these has the first alone.
     ///
     /// # Errors
     /// Names the file that is not what a run writes.
-    pub fn read(folder: &Path) -> Result<Self, RunFolderError> {
+    pub(crate) fn read(folder: &Path) -> Result<Self, RunFolderError> {
         let alone = |run: Run| Self { run, repetitions: Vec::new(), beside: None };
         if is_run(folder) {
             return Ok(alone(Run::read(folder)?));

@@ -26,10 +26,13 @@ pub struct StepFunction {
 
 /// A piece of time in which two step functions keep their values.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Piece {
-    pub(crate) seconds: f64,
-    pub(crate) demand: u32,
-    pub(crate) supply: u32,
+pub struct Piece {
+    /// How long it is.
+    pub seconds: f64,
+    /// The value of the first function.
+    pub demand: u32,
+    /// The value of the second one.
+    pub supply: u32,
 }
 
 impl StepFunction {
@@ -87,7 +90,7 @@ impl StepFunction {
 }
 
 /// A span cut wherever one of the two changes.
-pub(crate) fn pieces(demand: &StepFunction, supply: &StepFunction, span: Span) -> Vec<Piece> {
+pub fn pieces(demand: &StepFunction, supply: &StepFunction, span: Span) -> Vec<Piece> {
     let within = |s: &&(f64, u32)| s.0 > span.from_s && s.0 < span.to_s;
     let mut cuts: Vec<f64> =
         demand.steps.iter().chain(&supply.steps).filter(within).map(|s| s.0).collect();

@@ -2,7 +2,7 @@
 
 /// A number with as many digits as it deserves: three significant ones, all those of a whole
 /// number, and thousands apart.
-pub(crate) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let size = value.abs();
     let digits = match size {
         _ if (value - value.round()).abs() < 1e-9 || size >= 100.0 => 0,
@@ -18,13 +18,13 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 /// The same with a sign in any case.
-pub(crate) fn signed(value: f64) -> String {
+pub fn signed(value: f64) -> String {
     let number = number(value);
     if value > 0.0 { format!("+{number}") } else { number }
 }
 
 /// A number and its unit.
-pub(crate) fn with_unit(value: Option<f64>, unit: &str) -> String {
+pub fn with_unit(value: Option<f64>, unit: &str) -> String {
     let Some(value) = value else { return "not known".to_owned() };
     let is_close = unit.is_empty() || unit.starts_with(['%', '×', '/']);
     let space = if is_close { "" } else { "\u{a0}" };

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::folder::ResultsError;
+use crate::results_folder::ResultsError;
 use crate::summary::{Generator, Latency, Percentiles, Requests};
 
 /// Share of the requests, in percent, that may lie outside the objective of a rate that is met.

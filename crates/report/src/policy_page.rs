@@ -1,14 +1,16 @@
 //! What the page of a comparison says, for HTML and PDF alike.
 
+mod scatter;
+
+use run::numbers::{number, with_unit};
+use run::policy_comparison::{PolicyRow, PolicyTable, Standing};
 use serde::Serialize;
 
-use crate::page::numbers::{number, with_unit};
-use crate::policies::scatter::Scatter;
-use crate::policies::{PolicyRow, PolicyTable, Standing};
+use scatter::Scatter;
 
 /// Everything that the page says.
 #[derive(Debug, Serialize)]
-pub(crate) struct PolicyContent {
+pub(crate) struct PolicyPage {
     verdict: String,
     /// The policy whose instance-seconds are 100%.
     reference: String,
@@ -38,23 +40,23 @@ struct Cell {
     class: &'static str,
 }
 
-impl PolicyContent {
+impl PolicyPage {
     pub(crate) fn of(table: &PolicyTable) -> Self {
         Self {
             verdict: verdict(table),
-            reference: table.reference.clone(),
-            loads: table.loads.clone(),
+            reference: table.reference().to_owned(),
+            loads: table.loads().to_vec(),
             scatter: Scatter::of(table),
-            standings: table.standings.iter().map(|s| on_page(table, s)).collect(),
+            standings: table.standings().iter().map(|s| on_page(table, s)).collect(),
         }
     }
 }
 
 fn verdict(table: &PolicyTable) -> String {
-    let best = &table.standings[0];
-    let (policies, loads) = (table.standings.len(), table.loads.len());
+    let best = &table.standings()[0];
+    let (policies, loads) = (table.standings().len(), table.loads().len());
     let held: Vec<&str> =
-        table.standings.iter().filter(|s| s.held == loads).map(|s| s.policy.as_str()).collect();
+        table.standings().iter().filter(|s| s.held == loads).map(|s| s.policy.as_str()).collect();
     let everywhere = match held.as_slice() {
         [] => "No policy meets the objective under every load".to_owned(),
         held => format!("The objective is met under every load by {}", held.join(", ")),
@@ -67,15 +69,15 @@ fn verdict(table: &PolicyTable) -> String {
 }
 
 fn on_page(table: &PolicyTable, standing: &Standing) -> StandingOnPage {
-    let rows = table.loads.iter().map(|load| table.row(&standing.policy, load));
+    let rows = table.loads().iter().map(|load| table.row(&standing.policy, load));
     let count = |n: Option<u64>| with_unit(n.map(|n| n as f64), "");
     StandingOnPage {
         policy: standing.policy.clone(),
-        is_reference: standing.policy == table.reference,
+        is_reference: standing.policy == table.reference(),
         outside: standing
             .outside_percent
             .map_or_else(|| "not known".to_owned(), |p| share(p) + "%"),
-        held: format!("{} of {}", standing.held, table.loads.len()),
+        held: format!("{} of {}", standing.held, table.loads().len()),
         failed: count(Some(standing.failed)),
         cost: with_unit(standing.cost_ratio.map(|ratio| (100.0 * ratio).round()), "%"),
         instance_seconds: with_unit(standing.instance_seconds.map(f64::round), "s"),
@@ -99,12 +101,13 @@ fn share(percent: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::policies::tests::table;
+    use super::*;
+    use crate::testing;
 
     #[test]
     fn the_page_says_who_won_and_under_which_load_the_others_lost() {
-        let content = table().content();
-        let row = |s: &super::StandingOnPage| {
+        let content = PolicyPage::of(&testing::policies());
+        let row = |s: &StandingOnPage| {
             let cells: Vec<String> =
                 s.cells.iter().map(|c| format!("{} {}", c.outside, c.class)).collect();
             format!("{}: {}, {}, {}; {}", s.policy, s.outside, s.held, s.cost, cells.join(", "))

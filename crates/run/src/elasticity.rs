@@ -14,7 +14,7 @@
 //! - **TSE 2019**: A. V. Papadopoulos et al., "Methodological Principles for Reproducible
 //!   Performance Evaluation in Cloud Computing": report them side by side, over repetitions.
 
-use crate::steps::{Piece, Span, StepFunction, pieces};
+use crate::step_function::{Piece, Span, StepFunction, pieces};
 
 /// How often the curves are looked at for [`Elasticity::instability_percent`]. The papers leave
 /// the interval open; a second is that of a run's rows.
