@@ -7,7 +7,8 @@ use model::policies::Policy;
 use model::policies::PolicySpec;
 use model::time::Timestamp;
 use run::summary::{
-    CountLimit, Generator, Instances, Limits, Requests, Scaling, Summary, TimeLimit,
+    CountLimit, Generator, Instances, Limits, OBJECTIVE, Requests, Scaling, Summary, TimeLimit,
+    millis,
 };
 use run::{Recorder, RunSeries, SecondRow};
 use serde_json::json;
@@ -63,7 +64,8 @@ impl Finished<'_> {
             interrupted: self.interrupted,
             conditions: self.conditions(),
             requests,
-            outside_objective_percent: requests.outside_objective_percent(recorder.late()),
+            objective_ms: millis(OBJECTIVE),
+            outside_objective_percent: requests.outside_objective_percent(recorder.late(OBJECTIVE)),
             warm_up: recorder.warm_up_requests(),
             latency_ms: recorder.latency(),
             instances: self

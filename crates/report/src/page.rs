@@ -206,6 +206,15 @@ fn warnings(s: &Summary, comparison: Option<&Comparison>) -> Vec<String> {
                     not be the scaler's.";
         warnings.push(text.to_owned());
     }
+    if let Some(other) = comparison.map(|c| c.run.summary.objective_ms) {
+        let own = s.objective_ms;
+        if own != other {
+            warnings.push(format!(
+                "The two runs had different objectives ({own} and {other} ms): what is outside of \
+                 them does not compare."
+            ));
+        }
+    }
     warnings
 }
 
@@ -238,6 +247,15 @@ mod tests {
         page.run.summary.seed += 1;
         let warnings = warnings(&page.run.summary, page.comparison.as_ref());
         assert!(warnings.iter().any(|w| w.contains("different loads")), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_comparison_of_different_objectives_is_called_so() {
+        let mut page = testing::compared_page();
+        assert!(warnings(&page.run.summary, page.comparison.as_ref()).len() < 2);
+        page.run.summary.objective_ms = 400;
+        let warnings = warnings(&page.run.summary, page.comparison.as_ref());
+        assert!(warnings.iter().any(|w| w.contains("(400 and 250 ms)")), "{warnings:?}");
     }
 
     #[test]

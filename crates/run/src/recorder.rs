@@ -7,7 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::series::SecondRow;
-use crate::summary::{Latency, OBJECTIVE_MS, Percentiles, Requests};
+use crate::summary::{Latency, Percentiles, Requests};
 
 /// Latencies are kept to three significant digits, in microseconds.
 const DIGITS: u8 = 3;
@@ -112,10 +112,9 @@ impl Recorder {
         self.count(due, Fate::Dropped, many);
     }
 
-    /// Measured ok requests that took longer than the objective allows.
-    pub fn late(&self) -> u64 {
-        let objective = micros(Duration::from_millis(OBJECTIVE_MS));
-        self.latency.len() - self.latency.count_between(0, objective)
+    /// Measured ok requests that took longer than `objective`.
+    pub fn late(&self, objective: Duration) -> u64 {
+        self.latency.len() - self.latency.count_between(0, micros(objective))
     }
 
     /// Counts of the measured requests so far.
@@ -285,7 +284,7 @@ mod tests {
             ok(&mut recorder, due, latency);
         }
         recorder.failed(ms(1_000), ms(6_000), "timeout", false, 1);
-        assert_eq!(recorder.late(), 2);
+        assert_eq!([250, 500, 900].map(|objective| recorder.late(ms(objective))), [2, 1, 0]);
     }
 
     #[test]
@@ -304,7 +303,7 @@ mod tests {
         let mut recorder = Recorder::new(ms(0), ms(5_000)).without_rows();
         recorder.ok(ms(0), ms(10), 90);
         recorder.ok(ms(0), ms(400), 10);
-        assert_eq!(recorder.late(), 10);
+        assert_eq!(recorder.late(ms(250)), 10);
         assert!((recorder.latency().p50.unwrap() - 10.0).abs() < 0.1);
         assert_eq!(recorder.rows(), []);
     }

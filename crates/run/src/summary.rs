@@ -1,11 +1,12 @@
 //! The figures of one run. What is not known is `null`, never 0.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The objective of a request: the expected answer within this time of the moment it was due.
-pub const OBJECTIVE_MS: u64 = 250;
+/// The objective of a run that does not say its own: those from before it was kept had this one.
+pub const OBJECTIVE: Duration = Duration::from_millis(250);
 
 /// `summary.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,8 +37,11 @@ pub struct Summary {
     pub requests: Requests,
     /// Requests of the warm-up, which no other figure counts.
     pub warm_up: Requests,
-    /// Share of the due requests that took longer than [`OBJECTIVE_MS`], failed or were dropped;
-    /// unknown without a request, and in runs from before it was kept.
+    /// The objective of a request: the expected answer within this time of the moment it was due.
+    #[serde(default = "objective_of_old_runs_ms")]
+    pub objective_ms: u64,
+    /// Share of the due requests that took longer than that, failed or were dropped; unknown
+    /// without a request, and in runs from before it was kept.
     #[serde(default)]
     pub outside_objective_percent: Option<f64>,
     /// Latency of the ok requests, from the moment each was due.
@@ -92,10 +96,19 @@ impl Summary {
     /// not count it, as it follows from the largest latency where that lies within the objective.
     pub fn outside_objective(&self) -> Option<f64> {
         self.outside_objective_percent.or_else(|| {
-            let all_in_time = self.latency_ms.max.is_some_and(|ms| ms <= OBJECTIVE_MS as f64);
+            let all_in_time = self.latency_ms.max.is_some_and(|ms| ms <= self.objective_ms as f64);
             self.requests.outside_objective_percent(0).filter(|_| all_in_time)
         })
     }
+}
+
+fn objective_of_old_runs_ms() -> u64 {
+    millis(OBJECTIVE)
+}
+
+/// A span in whole milliseconds, as a run's files have it.
+pub fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Percentiles of a latency, in milliseconds.
@@ -259,6 +272,18 @@ mod tests {
         limits.back_to_min: not back at the lower bound within 90 s
         ");
         assert_eq!(Limits::default().broken(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_run_that_does_not_say_its_objective_had_250_ms() {
+        let json = serde_json::to_value(crate::testing::run().summary).unwrap();
+        let read = |json: serde_json::Value| serde_json::from_value::<Summary>(json).unwrap();
+        let mut old = json.clone();
+        assert!(old.as_object_mut().unwrap().remove("objective_ms").is_some());
+        assert_eq!(read(old).objective_ms, 250);
+        let mut own = json;
+        own["objective_ms"] = 400.into();
+        assert_eq!(read(own).objective_ms, 400);
     }
 
     #[test]

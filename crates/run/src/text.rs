@@ -95,6 +95,7 @@ mod tests {
             requests: Requests { due: 100, ok: 97, failed: 2, dropped: 1, rejected: 1 },
             warm_up: Requests::default(),
             conditions: BTreeMap::new(),
+            objective_ms: 250,
             outside_objective_percent: Some(3.0),
             latency_ms: Latency {
                 p50: Some(4.21),

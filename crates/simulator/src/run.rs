@@ -9,7 +9,8 @@ use run::capacity::CapacityCurve;
 use run::cost::Lives;
 use run::series::LONGEST_WITH_ROWS;
 use run::summary::{
-    CountLimit, Generator, Instances, Limits, Percentiles, Requests, Scaling, Summary, TimeLimit,
+    CountLimit, Generator, Instances, Limits, OBJECTIVE, Percentiles, Requests, Scaling, Summary,
+    TimeLimit, millis,
 };
 use run::{FleetHistory, Recorder, ResultsError, RunSeries, SecondRow};
 use workload::OfferedLoad;
@@ -235,7 +236,9 @@ impl Finished<'_> {
             interrupted: false,
             conditions: self.conditions(),
             requests,
-            outside_objective_percent: requests.outside_objective_percent(self.recorder.late()),
+            objective_ms: millis(OBJECTIVE),
+            outside_objective_percent: requests
+                .outside_objective_percent(self.recorder.late(OBJECTIVE)),
             warm_up: self.recorder.warm_up_requests(),
             latency_ms: self.recorder.latency(),
             instances: history

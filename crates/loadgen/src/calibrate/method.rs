@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use run::Recorder;
 use run::calibration::{OBJECTIVE_OUTSIDE_PERCENT, Verdict};
-use run::summary::OBJECTIVE_MS;
+use run::summary::OBJECTIVE;
 use workload::{DueTimes, OpenLoad, Pacing, RateCurve, Segment, Shape};
 
 use super::search::{Search, Step};
@@ -39,7 +39,7 @@ fn trial(instances: u32, rate: f64, seed: u64) -> Verdict {
     for (due, wait) in waits(instances as usize, offer.load(), seed) {
         recorder.ok(due, due + wait, 1);
     }
-    let outside = recorder.requests().outside_objective_percent(recorder.late()).unwrap();
+    let outside = recorder.requests().outside_objective_percent(recorder.late(OBJECTIVE)).unwrap();
     let met = outside <= OBJECTIVE_OUTSIDE_PERCENT;
     // A trial that is cut short must not have been a good one.
     assert!(!met || !offer.is_hopeless(&recorder));
@@ -48,7 +48,6 @@ fn trial(instances: u32, rate: f64, seed: u64) -> Verdict {
 
 /// The highest rate at which 1% of a very long load waits for too long.
 fn in_the_long_run(instances: u32) -> f64 {
-    let objective = Duration::from_millis(OBJECTIVE_MS);
     let (mut low, mut high) = (0.7, 1.0);
     for seed in 0..9 {
         let share = f64::midpoint(low, high);
@@ -57,7 +56,7 @@ fn in_the_long_run(instances: u32) -> f64 {
         let curve = RateCurve::new([Segment::new(length, Shape::Line { from: rate, to: rate })]);
         let load = OpenLoad { pacing: Pacing::Poisson, curve };
         let late: Vec<bool> =
-            waits(instances as usize, load, seed).map(|(_, wait)| wait > objective).collect();
+            waits(instances as usize, load, seed).map(|(_, wait)| wait > OBJECTIVE).collect();
         let outside = late.iter().filter(|late| **late).count() * 100 > late.len();
         if outside { high = share } else { low = share }
     }

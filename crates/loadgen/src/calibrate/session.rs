@@ -8,7 +8,7 @@ use model::bounds::Bounds;
 use model::service::ServiceSpec;
 use run::Calibration;
 use run::calibration::{HostFigures, LimitedBy, OBJECTIVE_OUTSIDE_PERCENT, Point, Times, Verdict};
-use run::summary::{OBJECTIVE_MS, Percentiles};
+use run::summary::{OBJECTIVE, Percentiles, millis};
 use workload::Scenario;
 
 use super::error::{CalibrateError, Halt};
@@ -243,7 +243,7 @@ fn conditions(requests: &Scenario) -> BTreeMap<String, String> {
     let condition = |key: &str, value: String| (key.to_owned(), value);
     let share = 100.0 - OBJECTIVE_OUTSIDE_PERCENT;
     let mut conditions = BTreeMap::from([
-        condition("objective", format!("{share}% within {OBJECTIVE_MS} ms, none failed")),
+        condition("objective", format!("{share}% within {} ms, none failed", millis(OBJECTIVE))),
         condition("requests", format!("those of the scenario {}", requests.name)),
     ]);
     if let Ok(cores) = std::thread::available_parallelism() {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use run::Recorder;
 use run::calibration::{OBJECTIVE_OUTSIDE_PERCENT, Trial, Verdict};
+use run::summary::OBJECTIVE;
 use scaler_client::Scaler;
 use tokio::time::MissedTickBehavior;
 use workload::{OfferedLoad, OpenLoad, Pacing, RateCurve, Scenario, Segment, Shape};
@@ -92,7 +93,7 @@ impl Offer {
         let lost = recorder.requests().failed + recorder.requests().dropped;
         let allowed =
             OBJECTIVE_OUTSIDE_PERCENT / 100.0 * self.rate_rps * self.duration.as_secs_f64();
-        lost > 0 || recorder.late() as f64 > HOPELESS * allowed
+        lost > 0 || recorder.late(OBJECTIVE) as f64 > HOPELESS * allowed
     }
 }
 
@@ -121,7 +122,7 @@ impl Bench {
             requests: recorder.requests(),
             outside_objective_percent: recorder
                 .requests()
-                .outside_objective_percent(recorder.late()),
+                .outside_objective_percent(recorder.late(OBJECTIVE)),
             latency_ms: recorder.latency(),
             generator: figures::generator(&recorder, end, opened, resent),
             verdict: Verdict::Missed,

@@ -7,7 +7,6 @@ use run::chart::panels::{self, Point, steps};
 use run::chart::panels::{Area, Panel, Stroke};
 use run::series::RunSeries;
 use run::step_function::StepFunction;
-use run::summary::OBJECTIVE_MS;
 use serde::Serialize;
 
 use crate::page::Comparison;
@@ -69,10 +68,16 @@ impl Charts {
         let Plane { width, height } = plane;
         let time = Axis::exactly(seconds(run), 0.0, width);
         let series = series(run);
+        let objective_ms = run.summary.objective_ms as f64;
         let charts = vec![
             ("requests", "Requests", "per second", requests(&series, &time, height)),
             ("instances", "Instances", "", instances(&series, demand, other, &time, height)),
-            ("latency", "Latency", "ms, logarithmic", latency(&series, other, &time, height)),
+            (
+                "latency",
+                "Latency",
+                "ms, logarithmic",
+                latency(&series, objective_ms, other, &time, height),
+            ),
         ];
         let place = |s: f64| time.place(s);
         Self {
@@ -140,12 +145,17 @@ fn instances(
     panel
 }
 
-fn latency(series: &RunSeries, other: Option<&Comparison>, time: &Axis, height: f64) -> Panel {
+fn latency(
+    series: &RunSeries,
+    objective: f64,
+    other: Option<&Comparison>,
+    time: &Axis,
+    height: f64,
+) -> Panel {
     let rows = other.map_or(&[][..], |o| &o.run.rows);
     let rows = &rows[..rows.len().min(series.rows.len())];
     let per_point = panels::rows_per_point(rows, time);
     let p99 = panels::maxima(rows, per_point, |r| r.p99_ms);
-    let objective = OBJECTIVE_MS as f64;
     let reach = p99.iter().filter_map(|p| p.1).fold(objective, f64::max);
     let mut panel = panels::latency(series, reach, time, height, 0.0);
     if let Some(other) = other {

@@ -105,6 +105,7 @@ pub(crate) fn conditions(
     add("seed", s.seed.to_string());
     let seconds = |s: f64| with_unit(Some(s), "s");
     add("load", format!("{} after {} of warm-up", seconds(s.duration_s), seconds(s.warm_up_s)));
+    add("objective", format!("99% within {} ms, none failed", s.objective_ms));
     add("settling", seconds((s.settle_s * 10.0).round() / 10.0));
     if (s.time_factor - 1.0).abs() > 1e-9 {
         add("durations multiplied by", number(s.time_factor));
@@ -152,6 +153,7 @@ mod tests {
         started: 2023-11-14 22:13:20 UTC
         seed: 7
         load: 10 s after 0 s of warm-up
+        objective: 99% within 250 ms, none failed
         settling: 2 s
         service: store
         capacity: 50 requests/s an instance

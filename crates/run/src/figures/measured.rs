@@ -55,8 +55,11 @@ fn service(run: &Run) -> Vec<Figure> {
             "Outside the objective",
             (s.outside_objective(), "%"),
             Less,
-            "Slower than 250 ms from the moment they were due, failed, or never sent. The objective \
-             allows 1% to be slow and none to fail.",
+            &format!(
+                "Slower than {} ms from the moment they were due, failed, or never sent. The \
+                 objective allows 1% to be slow and none to fail.",
+                s.objective_ms
+            ),
         ),
         of(
             "requests.failed",

@@ -47,7 +47,7 @@ pub struct PolicyRow {
 }
 
 impl PolicyRow {
-    /// Whether the objective was met: 99% of the requests within 250 ms, and none failed.
+    /// Whether the objective was met: 99% of the requests within its time, and none failed.
     pub fn is_held(&self) -> bool {
         let outside = self.outside_objective_percent;
         self.failed == 0 && outside.is_some_and(|p| p <= ALLOWED_OUTSIDE_PERCENT)

@@ -41,8 +41,8 @@ pub fn of_ranking(policies: &PolicyTable) -> String {
 
 fn legend(loads: usize, reference: &str) -> String {
     format!(
-        "Loads: {loads}, each counting alike. outside: requests slower than 250 ms, failed or \
-         never sent.\ncost x: instance-seconds as a multiple of {reference}'s, the geometric mean. \
+        "Loads: {loads}, each counting alike. outside: requests slower than the service's \
+         objective, failed or never sent.\ncost x: instance-seconds as a multiple of {reference}'s, the geometric mean. \
          under, over: instances that\nlacked or were too many, in percent of the demand. unstable, \
          jitter (a minute): docs/operations/report.md.\noutside <, cost <: on how many of the \
          loads it has fewer requests outside, or fewer instance-seconds,\nthan {reference}.\n"
@@ -184,7 +184,7 @@ mod tests {
         | hpa       |    2.0000 |     12 |   0.80 |        4 |    0.12 |      - |          - |  -1.50 |         0 |      1 |
         | threshold |   99.0000 |     12 |   0.10 |        0 |    0.12 |      - |          - |  -1.50 |         0 |      1 |
 
-        Loads: 1, each counting alike. outside: requests slower than 250 ms, failed or never sent.
+        Loads: 1, each counting alike. outside: requests slower than the service's objective, failed or never sent.
         cost x: instance-seconds as a multiple of default's, the geometric mean. under, over: instances that
         lacked or were too many, in percent of the demand. unstable, jitter (a minute): docs/operations/report.md.
         outside <, cost <: on how many of the loads it has fewer requests outside, or fewer instance-seconds,
