@@ -17,7 +17,7 @@ mod calibrate;
 mod client;
 mod content;
 mod experiment;
-mod figures;
+mod finished;
 mod follow;
 mod interrupt;
 mod load;

@@ -9,7 +9,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use workload::OfferedLoad;
 
 use crate::client::Client;
-use crate::figures::Finished;
+use crate::finished::Finished;
 use crate::follow::{self, Before, Followed, Follower};
 use crate::interrupt::Interrupt;
 use crate::load::{self, LoadEnd, Measurements, RunningLoad};

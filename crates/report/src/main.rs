@@ -1,6 +1,7 @@
 //! The report of a run, from its folder, or of a comparison: `report RUN [--compare RUN_DIR]`.
 
 mod agreement;
+mod compared_run;
 mod experiment_folder;
 mod html;
 mod page;
@@ -22,8 +23,9 @@ use run::cost::PriceTable;
 use run::figures::{self, Assumptions};
 use run::{PolicyTable, Run};
 
+use compared_run::ComparedRun;
 use experiment_folder::ExperimentFolder;
-use page::{Comparison, Page};
+use page::Page;
 
 /// The typst source of every report; what differs is its data.
 const TEMPLATE: &str = "crates/report/typst/report.typ";
@@ -132,7 +134,7 @@ fn page(cli: &Cli) -> anyhow::Result<Page> {
         again.push(further);
     }
     Ok(Page {
-        comparison: beside.map(|other| Comparison::of(&run, other, &assumptions)),
+        comparison: beside.map(|other| ComparedRun::of(&run, other, &assumptions)),
         repetitions: again.iter().map(|run| figures::measure(run, &assumptions)).collect(),
         run,
         assumptions,
@@ -140,7 +142,7 @@ fn page(cli: &Cli) -> anyhow::Result<Page> {
     })
 }
 
-/// The measured capacity, or that of the service's file; nothing when none of them is there.
+/// The measured capacity, or that of the service's file; `None` when none of them is there.
 fn capacity(cli: &Cli, run: &Run) -> anyhow::Result<Option<CapacityCurve>> {
     if let Some(path) = &cli.capacity {
         return Ok(Some(CapacityCurve::read(path)?));

@@ -11,7 +11,7 @@ use run::numbers::{number, with_unit};
 use run::summary::Summary;
 use serde::Serialize;
 
-use crate::agreement::Agreement;
+use crate::compared_run::ComparedRun;
 
 use agreement::AgreementOnPage;
 use charts::{Charts, Plane};
@@ -37,79 +37,11 @@ pub(crate) struct Page {
     /// What its figures suppose.
     pub(crate) assumptions: Assumptions,
     /// The run to compare it with.
-    pub(crate) comparison: Option<Comparison>,
+    pub(crate) comparison: Option<ComparedRun>,
     /// The figures of further runs of the same experiment.
     pub(crate) repetitions: Vec<Vec<Figure>>,
     /// Conditions that the run itself does not know, as names and values.
     pub(crate) notes: Vec<(String, String)>,
-}
-
-/// Another run to compare with.
-#[derive(Debug, Clone)]
-pub(crate) struct Comparison {
-    /// The run.
-    pub(crate) run: Run,
-    /// Its figures.
-    pub(crate) figures: Vec<Figure>,
-    /// What it is beside the page's own run.
-    pub(crate) role: Role,
-}
-
-/// What a run is beside another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// The simulation of a real run.
-    Simulated,
-    /// The real run beside a simulation.
-    Real,
-    /// Both are real, or both are simulated.
-    Other,
-}
-
-/// The names of another run's curves.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Curves {
-    pub(crate) ready: &'static str,
-    pub(crate) p99: &'static str,
-}
-
-impl Comparison {
-    /// A run beside the page's own.
-    pub(crate) fn of(own: &Run, run: Run, assumptions: &Assumptions) -> Self {
-        let role = match (own.is_simulated(), run.is_simulated()) {
-            (false, true) => Role::Simulated,
-            (true, false) => Role::Real,
-            _ => Role::Other,
-        };
-        Self { figures: figures::measure(&run, assumptions), run, role }
-    }
-
-    /// How alike the two are. A simulation is held against the real run, whichever of them is the
-    /// page's own.
-    pub(crate) fn agreement(&self, own: &Run) -> Agreement {
-        match self.role {
-            Role::Simulated => Agreement::of(&self.run, own),
-            Role::Real | Role::Other => Agreement::of(own, &self.run),
-        }
-    }
-}
-
-impl Role {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Simulated => "simulated",
-            Self::Real => "real",
-            Self::Other => "other run",
-        }
-    }
-
-    pub(crate) const fn curves(self) -> Curves {
-        match self {
-            Self::Simulated => Curves { ready: "ready, simulated", p99: "p99, simulated" },
-            Self::Real => Curves { ready: "ready, real", p99: "p99, real" },
-            Self::Other => Curves { ready: "ready, other run", p99: "p99, other run" },
-        }
-    }
 }
 
 #[derive(Debug, Serialize)]
@@ -153,7 +85,7 @@ impl Content {
         let figures = figures::measure(run, assumptions);
         let demand = figures::demand(run, assumptions);
         let other =
-            |c: &Comparison| OtherRun { run: c.run.summary.run.clone(), role: c.role.name() };
+            |c: &ComparedRun| OtherRun { run: c.run.summary.run.clone(), role: c.role.name() };
         Self {
             title: run.summary.scenario.clone(),
             run: run.summary.run.clone(),
@@ -191,7 +123,7 @@ fn verdict(s: &Summary) -> String {
 }
 
 /// What a reader must know before trusting the figures.
-fn warnings(s: &Summary, comparison: Option<&Comparison>) -> Vec<String> {
+fn warnings(s: &Summary, comparison: Option<&ComparedRun>) -> Vec<String> {
     let mut warnings = s.limits.broken();
     if s.interrupted {
         warnings.push("The run was interrupted: its load is not the whole scenario.".to_owned());
@@ -256,18 +188,5 @@ mod tests {
         page.run.summary.objective_ms = 400;
         let warnings = warnings(&page.run.summary, page.comparison.as_ref());
         assert!(warnings.iter().any(|w| w.contains("(400 and 250 ms)")), "{warnings:?}");
-    }
-
-    #[test]
-    fn a_simulation_is_told_from_a_run() {
-        let (real, mut simulated) = (testing::run(), testing::run());
-        simulated.summary.conditions.insert("simulated".to_owned(), "one by one".to_owned());
-        let role = |own: &Run, other: &Run| {
-            Comparison::of(own, other.clone(), &testing::assumptions()).role
-        };
-        assert_eq!(role(&real, &simulated), Role::Simulated);
-        assert_eq!(role(&simulated, &real), Role::Real);
-        assert_eq!(role(&real, &real), Role::Other);
-        assert_eq!(role(&simulated, &simulated), Role::Other);
     }
 }

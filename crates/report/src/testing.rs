@@ -8,7 +8,8 @@ use run::cost::PriceTable;
 use run::figures::{self, Assumptions};
 use run::{PolicyTable, Run};
 
-use crate::page::{Comparison, Page};
+use crate::compared_run::ComparedRun;
+use crate::page::Page;
 
 pub(crate) fn run() -> Run {
     Run::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../run/tests/small"))).unwrap()
@@ -41,7 +42,7 @@ pub(crate) fn compared_page() -> Page {
     let mut other = run();
     other.summary.run = "the other".to_owned();
     let figures = figures::measure(&other, &assumptions());
-    let comparison = Some(Comparison::of(&run(), other, &assumptions()));
+    let comparison = Some(ComparedRun::of(&run(), other, &assumptions()));
     Page { comparison, repetitions: vec![figures; 4], ..page() }
 }
 

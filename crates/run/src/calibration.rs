@@ -169,7 +169,7 @@ impl Times {
 }
 
 impl Calibration {
-    /// The last calibration that is in `folder`; nothing when there is none.
+    /// The last calibration that is in `folder`; `None` when there is none.
     ///
     /// # Errors
     /// It is there and cannot be read.

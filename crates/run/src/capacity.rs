@@ -130,7 +130,7 @@ impl CapacityCurve {
         Ok(Self { source: Some(path.display().to_string()), ..curve })
     }
 
-    /// The curve that the calibration in `folder` measured; nothing when there is none, or it is
+    /// The curve that the calibration in `folder` measured; `None` when there is none, or it is
     /// that of another service.
     ///
     /// # Errors

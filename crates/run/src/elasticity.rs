@@ -52,7 +52,7 @@ pub struct Elasticity {
 }
 
 impl Elasticity {
-    /// The figures over a span; nothing when it has no length.
+    /// The figures over a span; `None` when it has no length.
     pub fn measure(demand: &StepFunction, supply: &StepFunction, span: Span) -> Option<Self> {
         let total = span.seconds();
         if total <= 0.0 {

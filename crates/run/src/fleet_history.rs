@@ -46,7 +46,7 @@ impl FleetHistory {
     }
 
     /// Since when, in seconds after the start, the fleet has been at its lower bound with nothing
-    /// left to do; nothing when it is not.
+    /// left to do; `None` when it is not.
     pub fn at_rest_since(&self, min: u32) -> Option<f64> {
         let rests = |s: &&FleetStep| s.ready == min && s.starting + s.draining + s.failed == 0;
         self.steps.iter().rev().take_while(rests).last().map(|s| s.at_s)
@@ -61,10 +61,7 @@ impl FleetHistory {
             .steps
             .iter()
             .zip(ends)
-            .map(|(step, end)| {
-                let all = step.ready + step.starting + step.draining;
-                f64::from(all) * (end.min(end_s) - step.at_s).max(0.0)
-            })
+            .map(|(step, end)| f64::from(step.running()) * (end.min(end_s) - step.at_s).max(0.0))
             .sum();
         Instances {
             min: ready().min(),

@@ -68,7 +68,7 @@ impl PolicyTable {
         }
     }
 
-    /// Ranks the policies of some rows; nothing without rows.
+    /// Ranks the policies of some rows; `None` without rows.
     pub fn of(rows: Vec<PolicyRow>) -> Option<Self> {
         let loads = in_order(rows.iter().map(|r| &r.load));
         let compared = rows.iter().any(|row| row.policy == REFERENCE);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use model::tick::Tick;
 
-use crate::series::{FleetStep, LONGEST_WITH_ROWS, SecondRow};
+use crate::series::{self, FleetStep, LONGEST_WITH_ROWS, SecondRow};
 use crate::step_function::{Span, StepFunction};
 use crate::summary::Summary;
 
@@ -155,12 +155,9 @@ impl Run {
         fleet
     }
 
-    /// Ready instances over time; nothing when no scaler was asked.
+    /// Ready instances over time; `None` when no scaler was asked.
     pub fn supply(&self) -> Option<StepFunction> {
-        let fleet = self.fleet();
-        let mut supply = StepFunction::constant(fleet.first()?.ready);
-        fleet.iter().for_each(|step| supply.step(step.at_s, step.ready));
-        Some(supply)
+        series::supply(&self.fleet())
     }
 }
 

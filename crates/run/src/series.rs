@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::step_function::StepFunction;
+
 /// Loads up to this long have a row for every second, and charts.
 pub const LONGEST_WITH_ROWS: Duration = Duration::from_secs(6 * 3600);
 
@@ -58,6 +60,20 @@ pub struct FleetStep {
     pub failed: u32,
     /// Ready instances that the scaler decided for; unknown while it holds.
     pub decided: Option<u32>,
+}
+
+impl FleetStep {
+    /// Instances that there are, which is what they cost: all but failed ones.
+    pub const fn running(&self) -> u32 {
+        self.ready + self.starting + self.draining
+    }
+}
+
+/// Ready instances over time; `None` without a record of the fleet.
+pub fn supply(fleet: &[FleetStep]) -> Option<StepFunction> {
+    let mut supply = StepFunction::constant(fleet.first()?.ready);
+    fleet.iter().for_each(|step| supply.step(step.at_s, step.ready));
+    Some(supply)
 }
 
 /// Everything that the chart of a run shows.

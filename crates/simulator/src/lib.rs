@@ -6,7 +6,7 @@
 
 pub mod compare;
 mod containers;
-pub mod figures;
+pub mod fleet_figures;
 pub mod host_model;
 pub mod input;
 pub mod load;
@@ -16,7 +16,7 @@ pub mod run;
 pub mod simulation;
 mod spread;
 
-pub use figures::Figures;
+pub use fleet_figures::FleetFigures;
 pub use host_model::HostModel;
 pub use load::Load;
 pub use run::{Outcome, RunError, Setup};

@@ -15,7 +15,7 @@ use run::summary::{
 use run::{FleetHistory, Recorder, ResultsError, RunSeries, SecondRow};
 use workload::OfferedLoad;
 
-use crate::figures::Figures;
+use crate::fleet_figures::FleetFigures;
 use crate::host_model::HostModel;
 use crate::load::Load;
 use crate::simulation::{Detail, Simulation, SimulationError};
@@ -55,7 +55,7 @@ pub struct Outcome {
     /// Its figures.
     pub summary: Summary,
     /// How the fleet followed the load, and what it took.
-    pub figures: Figures,
+    pub figures: FleetFigures,
     /// Its course; without rows when it was too long for them.
     pub series: RunSeries,
     /// Turns that the loop took.
@@ -211,7 +211,14 @@ impl Finished<'_> {
     fn outcome(self, simulation: &mut Simulation, turns: u64) -> Outcome {
         let summary = self.summary(simulation);
         let series = self.series(&summary);
-        let figures = Figures::measure(self.setup, &summary, &series, self.course.lives);
+        let Setup { capacity, load, .. } = self.setup;
+        let figures = FleetFigures::measure(
+            capacity.as_ref(),
+            &load.offered,
+            &summary,
+            &series,
+            self.course.lives,
+        );
         Outcome { summary, figures, series, turns }
     }
 

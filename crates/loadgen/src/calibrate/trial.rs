@@ -12,7 +12,7 @@ use workload::{OfferedLoad, OpenLoad, Pacing, RateCurve, Scenario, Segment, Shap
 
 use super::error::Halt;
 use crate::client::Client;
-use crate::figures;
+use crate::finished;
 use crate::interrupt::Interrupt;
 use crate::load::{self, LoadEnd, Measurements, RunningLoad};
 
@@ -124,7 +124,7 @@ impl Bench {
                 .requests()
                 .outside_objective_percent(recorder.late(OBJECTIVE)),
             latency_ms: recorder.latency(),
-            generator: figures::generator(&recorder, end, opened, resent),
+            generator: finished::generator(&recorder, end, opened, resent),
             verdict: Verdict::Missed,
         };
         trial.verdict = verdict(&trial);

@@ -5,7 +5,7 @@ use run::numbers::{number, signed, with_unit};
 use serde::Serialize;
 
 use crate::agreement::{Agreement, P95_WANTED_PERCENT, WITHIN_ONE_WANTED_PERCENT};
-use crate::page::{Comparison, Role};
+use crate::compared_run::{ComparedRun, Role};
 
 /// The section of the page.
 #[derive(Debug, Serialize)]
@@ -26,7 +26,7 @@ struct Line {
 }
 
 impl AgreementOnPage {
-    pub(crate) fn of(run: &Run, comparison: &Comparison) -> Self {
+    pub(crate) fn of(run: &Run, comparison: &ComparedRun) -> Self {
         let agreement = comparison.agreement(run);
         let is_judged = comparison.role != Role::Other;
         let title = if is_judged { "Real beside simulated" } else { "How alike the two runs are" };
@@ -104,8 +104,8 @@ mod tests {
         simulated.summary.conditions.insert("simulated".to_owned(), "one by one".to_owned());
         simulated.summary.latency_ms.p95 = Some(28.0);
         let assumptions = testing::assumptions();
-        let forth = Comparison::of(&real, simulated.clone(), &assumptions);
-        let back = Comparison::of(&simulated, real.clone(), &assumptions);
+        let forth = ComparedRun::of(&real, simulated.clone(), &assumptions);
+        let back = ComparedRun::of(&simulated, real.clone(), &assumptions);
         let forth = text(&AgreementOnPage::of(&real, &forth));
         assert_eq!(forth, text(&AgreementOnPage::of(&simulated, &back)));
         insta::assert_snapshot!(forth, @r"
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn two_real_runs_are_not_judged() {
         let run = testing::run();
-        let other = Comparison::of(&run, run.clone(), &testing::assumptions());
+        let other = ComparedRun::of(&run, run.clone(), &testing::assumptions());
         assert!(AgreementOnPage::of(&run, &other).lines.iter().all(|l| l.verdict == "open"));
     }
 }

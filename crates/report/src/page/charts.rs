@@ -9,7 +9,7 @@ use run::series::RunSeries;
 use run::step_function::StepFunction;
 use serde::Serialize;
 
-use crate::page::Comparison;
+use crate::compared_run::ComparedRun;
 
 /// The plane that a chart's paths lie on. A chart of a long run is reduced to one point for each
 /// unit of the width.
@@ -62,7 +62,7 @@ impl Charts {
     pub(crate) fn of(
         run: &Run,
         demand: Option<&StepFunction>,
-        other: Option<&Comparison>,
+        other: Option<&ComparedRun>,
         plane: Plane,
     ) -> Self {
         let Plane { width, height } = plane;
@@ -121,7 +121,7 @@ fn requests(series: &RunSeries, time: &Axis, height: f64) -> Panel {
 fn instances(
     series: &RunSeries,
     demand: Option<&StepFunction>,
-    other: Option<&Comparison>,
+    other: Option<&ComparedRun>,
     time: &Axis,
     height: f64,
 ) -> Panel {
@@ -148,7 +148,7 @@ fn instances(
 fn latency(
     series: &RunSeries,
     objective: f64,
-    other: Option<&Comparison>,
+    other: Option<&ComparedRun>,
     time: &Axis,
     height: f64,
 ) -> Panel {

@@ -6,7 +6,7 @@ use run::numbers::{number, signed, with_unit};
 use run::repetitions::Interval;
 use serde::Serialize;
 
-use crate::page::Comparison;
+use crate::compared_run::ComparedRun;
 
 /// The figures of a group, ready for the page.
 #[derive(Debug, Serialize)]
@@ -31,7 +31,7 @@ struct FigureOnPage {
 /// The figures by group; beside each the other run's, and its median over all repetitions.
 pub(crate) fn groups(
     figures: &[Figure],
-    comparison: Option<&Comparison>,
+    comparison: Option<&ComparedRun>,
     repetitions: &[Vec<Figure>],
 ) -> Vec<GroupOnPage> {
     let other = comparison.map_or(&[][..], |c| &c.figures);

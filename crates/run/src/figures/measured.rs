@@ -1,8 +1,9 @@
 //! Each figure of a run: its value, and the sentence that says what it is.
 
+use super::assumptions::{Assumptions, demand};
+use super::figure::{Better, Figure, Group};
 use crate::cost::{self, Life};
 use crate::elasticity::{Elasticity, fixed_fleet};
-use crate::figures::{Assumptions, Better, Figure, Group, demand};
 use crate::read_back::Run;
 
 /// All figures of a run, by group.
@@ -181,9 +182,8 @@ fn elasticity(run: &Run, assumptions: &Assumptions) -> Vec<Figure> {
 /// The lives of a run's instances, over the time that its instance-seconds are over.
 fn lives(run: &Run) -> Option<Vec<Life>> {
     let first = run.fleet().first().copied()?;
-    let before = first.ready + first.starting + first.draining;
     let end_s = run.summary.instances.over_s.unwrap_or_else(|| run.end_s());
-    Some(cost::lives(&run.ticks, run.summary.started_at_ms, before, end_s))
+    Some(cost::lives(&run.ticks, run.summary.started_at_ms, first.running(), end_s))
         .filter(|_| run.summary.instances.seconds.is_some())
 }
 

@@ -53,7 +53,7 @@ impl PolicyRow {
         self.failed == 0 && outside.is_some_and(|p| p <= ALLOWED_OUTSIDE_PERCENT)
     }
 
-    /// The medians of one policy under one load with several seeds; nothing without runs.
+    /// The medians of one policy under one load with several seeds; `None` without runs.
     pub fn median(runs: &[Self]) -> Option<Self> {
         let of = |pick: fn(&Self) -> Option<f64>| {
             let values: Vec<f64> = runs.iter().filter_map(pick).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::policy_comparison::PolicyRow;
+use super::row::PolicyRow;
 
 /// One policy over all loads, each of which counts alike: the longest trace has a thousand times
 /// the requests of the shortest scenario.
@@ -19,9 +19,9 @@ pub struct Standing {
     /// Its instance-seconds as a multiple of the reference's: the geometric mean over the loads,
     /// for the mean of ratios says that of two policies either is dearer than the other.
     pub cost_ratio: Option<f64>,
-    /// Instance-seconds over all loads; nothing where one of them is not known.
+    /// Instance-seconds over all loads; `None` where one of them is not known.
     pub instance_seconds: Option<f64>,
-    /// Instances launched; nothing where a load's are not known.
+    /// Instances launched; `None` where a load's are not known.
     pub launches: Option<u64>,
     /// Means over the loads of the figures of elasticity, as in [`PolicyRow`].
     pub under_accuracy_percent: Option<f64>,
@@ -92,7 +92,7 @@ fn of(policy: &str, rows: &[&PolicyRow], reference: &BTreeMap<&str, &PolicyRow>)
     }
 }
 
-/// The mean; nothing without values.
+/// The mean; `None` without values.
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), value| (sum + value, count + 1));
     (count > 0).then(|| sum / f64::from(count))

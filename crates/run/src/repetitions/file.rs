@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Interval;
+use super::interval::Interval;
 use crate::figures::{Figure, by_key};
 use crate::read_back::RunFolderError;
 use crate::results_folder::ResultsError;
@@ -38,7 +38,7 @@ pub struct Repetition {
 /// A figure over the runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FigureOfRuns {
-    /// Its median and the interval; nothing when no run knew the figure.
+    /// Its median and the interval; `None` when no run knew the figure.
     pub interval: Option<Interval>,
     /// What each run measured, in the order of the runs.
     pub values: Vec<Option<f64>>,
@@ -98,7 +98,7 @@ impl Repetitions {
         fs::write(&path, json).map_err(|source| ResultsError::Write { path, source })
     }
 
-    /// Reads the file of `folder`; nothing when it has none, as the folder of a single run.
+    /// Reads the file of `folder`; `None` when it has none, as the folder of a single run.
     ///
     /// # Errors
     /// The file is there and cannot be read, or is none of these.

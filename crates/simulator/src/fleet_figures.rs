@@ -1,22 +1,21 @@
-//! How the fleet of a simulated run followed its load, and what it took: the figures that `report`
-//! measures of a run's folder, also of a load that is too long for a row a second.
+//! How the fleet of a simulated run followed its load, and what it took: the figures that are
+//! measured of a run's folder, also of a load that is too long for a row a second.
 
 use std::time::Duration;
 
 use run::capacity::{CapacityCurve, DEFAULT_SMOOTHING_S};
 use run::cost::{self, Lives};
 use run::elasticity::{Elasticity, fixed_fleet};
+use run::series;
 use run::step_function::{Span, StepFunction};
-use run::{FleetStep, RunSeries, Summary};
+use run::{RunSeries, Summary};
 use serde_json::{Value, json};
 use workload::{OfferedLoad, RateCurve};
 
-use crate::run::Setup;
-
 /// The figures of one run.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Figures {
-    /// How supply followed demand; nothing where the capacity of an instance is not known, or the
+pub struct FleetFigures {
+    /// How supply followed demand; `None` where the capacity of an instance is not known, or the
     /// load is a closed one that is too long for rows.
     pub elasticity: Option<Elasticity>,
     /// How many times better that is than a fixed fleet of the mean demand.
@@ -27,30 +26,30 @@ pub struct Figures {
     pub charged_hours: Option<f64>,
 }
 
-impl Figures {
-    /// Those of a run that is over.
+impl FleetFigures {
+    /// Those of a run that is over, of a load that was offered.
     pub(crate) fn measure(
-        setup: &Setup,
+        capacity: Option<&CapacityCurve>,
+        offered: &OfferedLoad,
         summary: &Summary,
         series: &RunSeries,
         lives: Lives,
     ) -> Self {
         let span = Span { from_s: series.warm_up_s, to_s: series.load_end_s };
-        let demand = setup.capacity.as_ref().and_then(|capacity| {
-            match (series.rows.as_slice(), &setup.load.offered) {
-                ([], OfferedLoad::Open(open)) => Some(demand_of_curve(capacity, &open.curve)),
-                ([], OfferedLoad::Closed(_)) => None,
-                (rows, _) => Some(capacity.demand(rows, DEFAULT_SMOOTHING_S)),
-            }
+        let demand = capacity.and_then(|capacity| match (series.rows.as_slice(), offered) {
+            ([], OfferedLoad::Open(open)) => Some(demand_of_curve(capacity, &open.curve)),
+            ([], OfferedLoad::Closed(_)) => None,
+            (rows, _) => Some(capacity.demand(rows, DEFAULT_SMOOTHING_S)),
         });
-        let curves = demand.zip(supply(&series.fleet));
+        let curves = demand.zip(series::supply(&series.fleet));
         let against = |supply: &StepFunction, demand| Elasticity::measure(demand, supply, span);
         let elasticity = curves.as_ref().and_then(|(d, s)| against(s, d));
         let unscaled = curves.as_ref().and_then(|(d, _)| against(&fixed_fleet(d, span), d));
-        let lives = series.fleet.first().zip(summary.instances.over_s).map(|(step, end_s)| {
-            let before = step.ready + step.starting + step.draining;
-            lives.until(before, end_s)
-        });
+        let lives = series
+            .fleet
+            .first()
+            .zip(summary.instances.over_s)
+            .map(|(step, end_s)| lives.until(step.running(), end_s));
         Self {
             elasticity,
             speedup: elasticity.zip(unscaled).map(|(own, unscaled)| own.speedup_over(&unscaled)),
@@ -59,7 +58,7 @@ impl Figures {
         }
     }
 
-    /// The summary and these figures as one object, by the keys of `summary.json` and of `report`;
+    /// The summary and these figures as one object, by the keys of `summary.json` and of the report;
     /// what is not known is null.
     ///
     /// # Errors
@@ -93,13 +92,6 @@ fn demand_of_curve(capacity: &CapacityCurve, curve: &RateCurve) -> StepFunction 
         demand.step(Duration::from_secs(second).as_secs_f64(), need(second));
     }
     demand
-}
-
-/// Ready instances over time; nothing without a record of the fleet.
-fn supply(fleet: &[FleetStep]) -> Option<StepFunction> {
-    let mut supply = StepFunction::constant(fleet.first()?.ready);
-    fleet.iter().for_each(|step| supply.step(step.at_s, step.ready));
-    Some(supply)
 }
 
 #[cfg(test)]

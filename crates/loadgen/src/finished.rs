@@ -1,4 +1,4 @@
-//! From what was measured to what is written down.
+//! A run whose load is over: from what was measured to its summary and its series.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
