@@ -2,25 +2,22 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use ipnet::Ipv4Net;
 use model::names::Slot;
 
-/// An IPv4 network that holds the bridge and all instances. The bridge has the first address, and
-/// a slot's address is that of the network plus 1 plus the slot.
+/// The IPv4 network that holds the bridge and all instances. The bridge has the first address after
+/// the network's own, and the instance in slot `n` the `n`-th after the bridge's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Subnet {
-    base: Ipv4Addr,
-    prefix: u8,
-}
+pub struct Subnet(Ipv4Net);
 
-/// Shortest prefix: 65,536 addresses are far more than slots.
-const PREFIX_MIN: u8 = 16;
+/// The lengths of prefix, in bits, that a subnet can have: a /16 has 65,536 addresses, far more than
+/// there are slots, and a /28 has room for the bridge and 13 instances.
+const PREFIX_BITS: RangeInclusive<u8> = 16..=28;
 
-/// Longest prefix: 13 slots and the bridge.
-const PREFIX_MAX: u8 = 28;
-
-/// A text that is not a network for instances.
+/// A text that is not a network for instances. Says what is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a private IPv4 network (10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16) of /16 to /28 whose host \
@@ -30,74 +27,55 @@ pub struct SubnetError;
 
 impl Subnet {
     /// 10.117.0.0/22, which has room for every slot.
-    pub const DEFAULT: Self = Self { base: Ipv4Addr::new(10, 117, 0, 0), prefix: 22 };
+    pub const DEFAULT: Self = Self(Ipv4Net::new_assert(Ipv4Addr::new(10, 117, 0, 0), 22));
+
+    /// The network itself.
+    pub fn network(self) -> Ipv4Net {
+        self.0
+    }
 
     /// The bridge's own address, which is also the only one that instances can answer to.
     pub fn gateway(self) -> Ipv4Addr {
         self.host(1)
     }
 
-    /// The length of the network's prefix in bits.
-    pub fn prefix(self) -> u8 {
-        self.prefix
-    }
-
-    /// The network's first address.
-    pub fn base(self) -> Ipv4Addr {
-        self.base
-    }
-
-    /// The network's last address.
-    pub fn broadcast(self) -> Ipv4Addr {
-        Ipv4Addr::from(u32::from(self.base) | !mask(self.prefix))
-    }
-
     /// The highest slot that has an address here: 1,000 in a /22, 253 in a /24.
     pub fn last_slot(self) -> u16 {
-        let addresses = 1_u32 << (32 - u32::from(self.prefix));
-        // The network itself, the bridge and the broadcast address are no instance's.
+        let addresses = 1_u32 << (self.0.max_prefix_len() - self.0.prefix_len());
+        // Three addresses are no instance's: the network's own, the bridge's and the broadcast.
         u16::try_from(addresses - 3).map_or(Slot::MAX, |fit| fit.min(Slot::MAX))
     }
 
-    /// The address of a slot's instance, or none when the network is too small for the slot.
+    /// The address of the instance in a slot; `None` when the network is too small for the slot.
     pub fn address(self, slot: Slot) -> Option<Ipv4Addr> {
         (slot.get() <= self.last_slot()).then(|| self.host(1 + u32::from(slot.get())))
     }
 
-    /// Whether two networks share an address.
-    pub fn overlaps(self, base: Ipv4Addr, prefix: u8) -> bool {
-        let mask = mask(self.prefix.min(prefix));
-        u32::from(self.base) & mask == u32::from(base) & mask
+    /// Whether the two networks share an address. Of two networks that do, one holds the other.
+    pub fn overlaps(self, other: Ipv4Net) -> bool {
+        self.0.contains(&other) || other.contains(&self.0)
     }
 
     fn host(self, number: u32) -> Ipv4Addr {
-        Ipv4Addr::from(u32::from(self.base) + number)
+        Ipv4Addr::from(u32::from(self.0.network()) + number)
     }
-}
-
-fn mask(prefix: u8) -> u32 {
-    u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0)
 }
 
 impl FromStr for Subnet {
     type Err = SubnetError;
 
     fn from_str(text: &str) -> Result<Self, SubnetError> {
-        let (base, prefix) = text.split_once('/').ok_or(SubnetError)?;
-        let base: Ipv4Addr = base.parse().map_err(|_| SubnetError)?;
-        let prefix: u8 = prefix.parse().map_err(|_| SubnetError)?;
-        let sized = (PREFIX_MIN..=PREFIX_MAX).contains(&prefix);
-        if sized && base.is_private() && u32::from(base) & !mask(prefix) == 0 {
-            Ok(Self { base, prefix })
-        } else {
-            Err(SubnetError)
-        }
+        let network: Ipv4Net = text.parse().map_err(|_| SubnetError)?;
+        let is_allowed = PREFIX_BITS.contains(&network.prefix_len())
+            && network.addr().is_private()
+            && network.addr() == network.network();
+        if is_allowed { Ok(Self(network)) } else { Err(SubnetError) }
     }
 }
 
 impl fmt::Display for Subnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.base, self.prefix)
+        self.0.fmt(f)
     }
 }
 
@@ -176,9 +154,11 @@ mod tests {
     #[test]
     fn networks_overlap_when_one_holds_the_other() {
         let subnet: Subnet = "10.117.0.0/22".parse().unwrap();
-        assert!(subnet.overlaps(Ipv4Addr::new(10, 0, 0, 0), 8));
-        assert!(subnet.overlaps(Ipv4Addr::new(10, 117, 3, 9), 32));
-        assert!(!subnet.overlaps(Ipv4Addr::new(10, 117, 4, 0), 24));
+        for (other, overlaps) in
+            [("10.0.0.0/8", true), ("10.117.3.9/32", true), ("10.117.4.0/24", false)]
+        {
+            assert_eq!(subnet.overlaps(other.parse().unwrap()), overlaps, "{other}");
+        }
     }
 
     proptest! {

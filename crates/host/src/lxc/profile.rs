@@ -168,8 +168,8 @@ impl Profile {
             interface: slots::interface(slot),
             mac: slots::mac(slot),
             address,
-            prefix: subnet.prefix(),
-            broadcast: subnet.broadcast(),
+            prefix: subnet.network().prefix_len(),
+            broadcast: subnet.network().broadcast(),
         };
         render(LAUNCH_TEMPLATE, &values)
     }

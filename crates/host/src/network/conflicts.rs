@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 
+use ipnet::Ipv4Net;
 use serde::Deserialize;
 
 use super::NetworkError;
@@ -72,11 +74,11 @@ fn routes_in_conflict(
     let bridge = settings.bridge.as_str();
     let conflicts = routes.into_iter().filter_map(|route| {
         let destination = route.dst?;
-        let (base, prefix) = network(&destination)?;
+        let network = parse_destination(&destination)?;
         let kind = route.kind.unwrap_or_default();
         let ours = route.dev.as_deref() == Some(bridge)
             || (kind == "unreachable" && destination == settings.subnet.to_string());
-        (!ours && settings.subnet.overlaps(base, prefix))
+        (!ours && settings.subnet.overlaps(network))
             .then(|| Conflict { destination, interface: route.dev.unwrap_or(kind) })
     });
     Ok(conflicts.collect())
@@ -91,9 +93,10 @@ fn addresses_in_conflict(
     for interface in interfaces.iter().filter(|it| it.ifname != settings.bridge.as_str()) {
         for address in &interface.addr_info {
             let Some(local) = address.local else { continue };
-            if settings.subnet.overlaps(local, address.prefixlen) {
+            let Ok(network) = Ipv4Net::new(local, address.prefixlen) else { continue };
+            if settings.subnet.overlaps(network) {
                 conflicts.push(Conflict {
-                    destination: format!("{local}/{}", address.prefixlen),
+                    destination: network.to_string(),
                     interface: interface.ifname.clone(),
                 });
             }
@@ -102,12 +105,10 @@ fn addresses_in_conflict(
     Ok(conflicts)
 }
 
-/// A destination as `ip` prints it; `default` covers everything and collides with nothing.
-fn network(destination: &str) -> Option<(Ipv4Addr, u8)> {
-    match destination.split_once('/') {
-        Some((base, prefix)) => Some((base.parse().ok()?, prefix.parse().ok()?)),
-        None => Some((destination.parse().ok()?, 32)),
-    }
+/// A destination as `ip` prints it: a network, or one address. `None` for `default`, which covers
+/// everything and so is no conflict.
+fn parse_destination(text: &str) -> Option<Ipv4Net> {
+    text.parse().ok().or_else(|| Some(Ipv4Addr::from_str(text).ok()?.into()))
 }
 
 fn parse<T: for<'a> Deserialize<'a>>(json: &str, command: &'static str) -> Result<T, NetworkError> {

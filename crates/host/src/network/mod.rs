@@ -145,7 +145,7 @@ impl<R: Runner> Network<R> {
              address replace {}/{} dev {bridge}\n\
              link set {bridge} up\n",
             subnet.gateway(),
-            subnet.prefix()
+            subnet.network().prefix_len()
         );
         for (slot, address) in addresses(subnet) {
             let mac = slots::mac(slot);
