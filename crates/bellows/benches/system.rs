@@ -5,7 +5,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
@@ -203,23 +202,19 @@ impl System {
 
     /// User and system time of the scaler and of the children that it waited for.
     fn scaler_cpu_seconds(&self) -> anyhow::Result<f64> {
-        let text = self.scaler_file("stat")?;
-        let (_, fields) = text.rsplit_once(") ").context("/proc/PID/stat")?;
-        let ticks: f64 = fields.split(' ').skip(11).take(4).flat_map(str::parse::<f64>).sum();
-        // The kernel counts these in hundredths of a second on every Linux of today.
-        Ok(ticks / 100.0)
+        let stat = self.scaler_process()?.stat()?;
+        let waited_for = u64::try_from(stat.cutime + stat.cstime)?;
+        let ticks = stat.utime + stat.stime + waited_for;
+        Ok(ticks as f64 / procfs::ticks_per_second() as f64)
     }
 
     fn scaler_memory_mb(&self) -> anyhow::Result<f64> {
-        let text = self.scaler_file("status")?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024.0 / 1e6)
+        let resident_kib = self.scaler_process()?.status()?.vmrss.context("VmRSS")?;
+        Ok(resident_kib as f64 * 1024.0 / 1e6)
     }
 
-    fn scaler_file(&self, name: &str) -> anyhow::Result<String> {
-        let path = Path::new("/proc").join(self.scaler.to_string()).join(name);
-        std::fs::read_to_string(path).context("the scaler is gone")
+    fn scaler_process(&self) -> anyhow::Result<procfs::process::Process> {
+        procfs::process::Process::new(self.scaler.as_raw()).context("the scaler is gone")
     }
 }
 

@@ -71,7 +71,7 @@ async fn examine(settings: &Settings) -> Findings {
 }
 
 async fn wanted_ports(settings: &Settings) -> Vec<ports::Wanted> {
-    let sockets = reading::listening();
+    let sockets = reading::tcp_sockets();
     let ours = our_pids(settings).await;
     let listen = &settings.listen;
     [
@@ -88,14 +88,14 @@ async fn wanted_ports(settings: &Settings) -> Vec<ports::Wanted> {
     .into()
 }
 
-/// The processes of the running Bellows; `None` where they cannot be told.
-async fn our_pids(settings: &Settings) -> Vec<u32> {
+/// The processes of the running Bellows; empty where they cannot be told.
+async fn our_pids(settings: &Settings) -> Vec<i32> {
     let settings_file = Records::new(&settings.paths.state).settings_file();
     let Ok(programs) = Programs::new(settings, &settings_file) else {
         return Vec::new();
     };
     let running = programs.list().await.into_iter().flatten();
-    running.filter_map(|program| programs::pid(program.status)?.try_into().ok()).collect()
+    running.filter_map(|program| programs::pid(program.status)).collect()
 }
 
 /// Whether instances can be given ids of their own; `up` adds the range where nobody has it.

@@ -78,10 +78,8 @@ async fn next(signal: &mut Option<Signal>) {
 /// Whether the program was started to go on without its terminal, as by `nohup`: SIGHUP, the first
 /// of all signals, is among those that it ignores.
 fn outlives_terminal() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    ignored.is_some_and(|mask| mask & 1 == 1)
+    let status = procfs::process::Process::myself().and_then(|process| process.status());
+    status.is_ok_and(|status| status.sigign & 1 == 1)
 }
 
 fn announce() {

@@ -1,21 +1,15 @@
 //! The check that the ports Bellows listens on are free, or held by the running Bellows itself.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+
+use procfs::net::{TcpNetEntry, TcpState};
 
 use super::finding::{Check, Finding};
-
-/// A TCP socket that listens, as the kernel lists it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Listening {
-    pub(super) address: SocketAddr,
-    /// The socket's inode number, by which the process that holds it is found.
-    pub(super) inode: u64,
-}
 
 /// A process that holds a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Holder {
-    pub(super) pid: u32,
+    pub(super) pid: i32,
     pub(super) program: String,
     /// Whether it is part of the running Bellows.
     pub(super) ours: bool,
@@ -70,62 +64,22 @@ pub(super) fn ports(wanted: &[Wanted]) -> Finding {
     Finding::bad(Check::Ports, problems.join("; "), cures.join("; "))
 }
 
-/// The sockets that listen where `address` is wanted.
-pub(super) fn in_the_way(listening: &[Listening], address: SocketAddr) -> Option<Listening> {
+/// A socket that listens where `address` is wanted.
+pub(super) fn in_the_way(sockets: &[TcpNetEntry], address: SocketAddr) -> Option<&TcpNetEntry> {
     let overlaps = |held: IpAddr| {
         held == address.ip() || held.is_unspecified() || address.ip().is_unspecified()
     };
+    let listening = sockets.iter().filter(|socket| socket.state == TcpState::Listen);
     listening
-        .iter()
-        .find(|socket| socket.address.port() == address.port() && overlaps(socket.address.ip()))
-        .copied()
-}
-
-/// The listening sockets in the text of `/proc/net/tcp` or `/proc/net/tcp6`. Lines that do not
-/// read like sockets are passed over.
-pub(super) fn listening(table: &str) -> Vec<Listening> {
-    table.lines().skip(1).filter_map(listening_line).collect()
-}
-
-fn listening_line(line: &str) -> Option<Listening> {
-    /// `TCP_LISTEN` of the kernel.
-    const LISTEN: &str = "0A";
-    let mut fields = line.split_whitespace();
-    let local = fields.nth(1)?;
-    if fields.nth(1)? != LISTEN {
-        return None;
-    }
-    let inode = fields.nth(5)?.parse().ok()?;
-    let (ip, port) = local.split_once(':')?;
-    let address = SocketAddr::new(kernel_ip(ip)?, u16::from_str_radix(port, 16).ok()?);
-    Some(Listening { address, inode })
-}
-
-/// An address as the kernel prints it: 32-bit words in the machine's byte order, in hex.
-fn kernel_ip(hex: &str) -> Option<IpAddr> {
-    let words: Option<Vec<[u8; 4]>> = hex
-        .as_bytes()
-        .chunks(8)
-        .map(|word| {
-            let word = std::str::from_utf8(word).ok()?;
-            u32::from_str_radix(word, 16).ok().map(u32::to_ne_bytes)
-        })
-        .collect();
-    match words?.as_slice() {
-        [v4] => Some(Ipv4Addr::from(*v4).into()),
-        [a, b, c, d] => {
-            let mut bytes = [0; 16];
-            for (place, word) in bytes.chunks_exact_mut(4).zip([a, b, c, d]) {
-                place.copy_from_slice(word);
-            }
-            Some(Ipv6Addr::from(bytes).into())
-        }
-        _ => None,
-    }
+        .filter(|socket| socket.local_address.port() == address.port())
+        .find(|socket| overlaps(socket.local_address.ip()))
 }
 
 #[cfg(test)]
 mod tests {
+    use procfs::net::TcpNetEntries;
+    use procfs::prelude::*;
+
     use super::*;
 
     const TCP: &str = "\
@@ -143,22 +97,22 @@ mod tests {
     }
 
     #[test]
-    fn only_listening_sockets_are_read() {
-        let expected = Listening { address: address("127.0.0.1:8080"), inode: 1582 };
-        assert_eq!(listening(TCP), [expected]);
-        assert_eq!(listening(TCP6), [Listening { address: address("[::]:8090"), inode: 77 }]);
-        assert_eq!(listening(""), []);
-        assert_eq!(listening("head\nnot a socket\n"), []);
-    }
-
-    #[test]
-    fn a_socket_on_all_addresses_is_in_the_way_and_one_on_another_is_not() {
-        let sockets = [listening(TCP), listening(TCP6)].concat();
-        assert!(in_the_way(&sockets, address("127.0.0.1:8080")).is_some());
-        assert!(in_the_way(&sockets, address("127.0.0.2:8080")).is_none());
-        assert!(in_the_way(&sockets, address("0.0.0.0:8080")).is_some());
-        assert!(in_the_way(&sockets, address("127.0.0.1:8090")).is_some());
-        assert!(in_the_way(&sockets, address("127.0.0.1:8404")).is_none());
+    fn a_socket_on_all_addresses_is_in_the_way_and_one_on_another_or_a_closed_one_is_not() {
+        let read = |table: &str| {
+            TcpNetEntries::from_buf_read(table.as_bytes(), procfs::current_system_info()).unwrap().0
+        };
+        let sockets = [read(TCP), read(TCP6)].concat();
+        for (wanted, inode) in [
+            ("127.0.0.1:8080", Some(1582)),
+            ("127.0.0.2:8080", None),
+            ("0.0.0.0:8080", Some(1582)),
+            ("127.0.0.1:8090", Some(77)),
+            ("127.0.0.1:8404", None),
+            ("192.0.2.2:35382", None),
+        ] {
+            let found = in_the_way(&sockets, address(wanted)).map(|socket| socket.inode);
+            assert_eq!(found, inode, "{wanted}");
+        }
     }
 
     #[test]

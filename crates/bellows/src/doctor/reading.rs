@@ -2,16 +2,18 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use host::command::{CommandLine, HostRunner, Runner};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statvfs::statvfs;
+use procfs::net::TcpNetEntry;
+use procfs::process::{FDTarget, Process, Stat, all_processes};
 
 use super::disk::Room;
 use super::kernel::OverlayTrial;
-use super::ports::{self, Holder, Listening, PortState};
+use super::ports::{self, Holder, PortState};
 use super::software::{LXC_DEBIAN_MINIMUM, Lxc};
 
 /// The text of a file of the kernel's, if it is there.
@@ -109,61 +111,43 @@ pub(super) fn nearest_existing(folder: &Path) -> &Path {
     folder.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"))
 }
 
-/// All TCP sockets that listen in this network namespace.
-pub(super) fn listening() -> Vec<Listening> {
-    ["/proc/net/tcp", "/proc/net/tcp6"]
-        .into_iter()
-        .filter_map(text)
-        .flat_map(|table| ports::listening(&table))
-        .collect()
+/// All TCP sockets of this network namespace.
+pub(super) fn tcp_sockets() -> Vec<TcpNetEntry> {
+    [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten().collect()
 }
 
 /// Who holds `address`; `our_pids` are the processes of the running Bellows.
 pub(super) fn port_state(
-    sockets: &[Listening],
+    sockets: &[TcpNetEntry],
     address: SocketAddr,
-    our_pids: &[u32],
+    our_pids: &[i32],
 ) -> PortState {
     let Some(socket) = ports::in_the_way(sockets, address) else {
         return PortState::Free;
     };
-    let Some(pid) = holder_of(socket.inode) else {
+    let Some(Stat { pid, comm: program, .. }) = holder_of(socket.inode) else {
         return PortState::HeldByUnknown;
     };
-    let program = text(&format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned();
     PortState::Held(Holder { pid, program, ours: descends_from(pid, our_pids) })
 }
 
 /// The process that has the socket with this inode open.
-fn holder_of(inode: u64) -> Option<u32> {
-    let link = PathBuf::from(format!("socket:[{inode}]"));
-    let pids = fs::read_dir("/proc")
-        .ok()?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    pids.into_iter().find(|pid| {
-        let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
-        files.filter_map(|file| fs::read_link(file.ok()?.path()).ok()).any(|target| target == link)
-    })
+fn holder_of(inode: u64) -> Option<Stat> {
+    let has_it = |process: &Process| {
+        let mut files = process.fd().into_iter().flatten().flatten();
+        files.any(|file| file.target == FDTarget::Socket(inode))
+    };
+    all_processes().ok()?.flatten().find(has_it)?.stat().ok()
 }
 
 /// Whether the process is one of `ancestors` or was started by one: HAProxy's worker holds the
 /// ports, and its master is the program that we started.
-fn descends_from(mut pid: u32, ancestors: &[u32]) -> bool {
-    while pid > 1 {
-        if ancestors.contains(&pid) {
-            return true;
-        }
-        let Some(parent) = parent_of(pid) else {
-            return false;
-        };
-        pid = parent;
-    }
-    false
+fn descends_from(pid: i32, ancestors: &[i32]) -> bool {
+    std::iter::successors(Some(pid), |pid| parent_of(*pid)).any(|pid| ancestors.contains(&pid))
 }
 
-fn parent_of(pid: u32) -> Option<u32> {
-    let status = text(&format!("/proc/{pid}/status"))?;
-    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+fn parent_of(pid: i32) -> Option<i32> {
+    Some(Process::new(pid).ok()?.stat().ok()?.ppid)
 }
 
 #[cfg(test)]
@@ -176,8 +160,8 @@ mod tests {
     fn a_port_held_by_this_process_is_found_with_its_holder() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let own = std::process::id();
-        let state = |ours: &[u32]| port_state(&listening(), address, ours);
+        let own = i32::try_from(std::process::id()).unwrap();
+        let state = |ours: &[i32]| port_state(&tcp_sockets(), address, ours);
         assert!(
             matches!(state(&[]), PortState::Held(Holder { pid, ours: false, .. }) if pid == own)
         );

@@ -1,10 +1,11 @@
 //! Finds processes by a mark in their environment, which the kernel keeps for as long as they live
 //! and their children inherit. A file with a process id would go stale; this cannot.
 
-use std::fs;
+use std::ffi::{OsStr, OsString};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use procfs::process::{Stat, all_processes};
 
 /// Marks a supervisor with its unit.
 pub(super) const SUPERVISOR_MARK: &str = "BELLOWS_SUPERVISOR";
@@ -20,20 +21,22 @@ pub(super) const COMMAND_MARK: &str = "BELLOWS_COMMAND";
 pub(super) struct Process {
     pub(super) pid: i32,
     parent: i32,
-    /// When it started, in the kernel's ticks since boot. With the id it names one process only.
+    /// When it started, in the kernel's clock ticks since boot. Ids of processes are used again:
+    /// with this one names one process only.
     started: u64,
-    command: Option<String>,
+    command: Option<OsString>,
 }
 
 impl Process {
     /// Whether this very process, and no later one of the same id, is alive.
     pub(super) fn is_alive(&self) -> bool {
-        read_stat(self.pid).is_some_and(|stat| stat.started == self.started)
+        let stat = procfs::process::Process::new(self.pid).and_then(|process| process.stat());
+        stat.is_ok_and(|stat| stat.starttime == self.started && is_alive(&stat))
     }
 
     /// Whether it was started for a command with this digest.
     pub(super) fn runs(&self, digest: &str) -> bool {
-        self.command.as_deref() == Some(digest)
+        self.command.as_deref() == Some(digest.as_ref())
     }
 
     /// Sends a signal to this very process.
@@ -45,11 +48,12 @@ impl Process {
     }
 }
 
-/// All processes with `mark=value` in their environment, in the order of their ids.
+/// All processes that are alive and have `mark=value` in their environment, in the order of their
+/// ids. Those that end while they are read are left out.
 pub(super) fn marked(mark: &str, value: &str) -> Vec<Process> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let mut found: Vec<Process> = pids.filter_map(|pid| read(pid, mark, value)).collect();
+    let processes = all_processes().into_iter().flatten().flatten();
+    let mut found: Vec<_> =
+        processes.filter_map(|process| read(&process, mark.as_ref(), value.as_ref())).collect();
     found.sort_by_key(|process| process.pid);
     found
 }
@@ -59,41 +63,23 @@ pub(super) fn leaders(processes: &[Process]) -> impl Iterator<Item = &Process> {
     processes.iter().filter(|process| !processes.iter().any(|other| other.pid == process.parent))
 }
 
-fn read(pid: i32, mark: &str, value: &str) -> Option<Process> {
-    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let get = |key: &str| {
-        environment.split(|byte| *byte == 0).find_map(|pair| {
-            let pair = std::str::from_utf8(pair).ok()?;
-            pair.strip_prefix(key)?.strip_prefix('=').map(str::to_owned)
-        })
-    };
-    if get(mark)? != value {
+fn read(process: &procfs::process::Process, mark: &OsStr, value: &OsStr) -> Option<Process> {
+    let mut environment = process.environ().ok()?;
+    if environment.get(mark)? != value {
         return None;
     }
-    let stat = read_stat(pid)?;
-    Some(Process { pid, parent: stat.parent, started: stat.started, command: get(COMMAND_MARK) })
+    let stat = process.stat().ok().filter(is_alive)?;
+    Some(Process {
+        pid: stat.pid,
+        parent: stat.ppid,
+        started: stat.starttime,
+        command: environment.remove(OsStr::new(COMMAND_MARK)),
+    })
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct Stat {
-    parent: i32,
-    started: u64,
-}
-
-fn read_stat(pid: i32) -> Option<Stat> {
-    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// The parent and the start of a process that is alive. A dead one that nobody has waited for is
-/// gone for every purpose here.
-fn parse_stat(text: &str) -> Option<Stat> {
-    // The program's name is in brackets and may hold brackets and blanks itself.
-    let (_, fields) = text.rsplit_once(')')?;
-    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-    if matches!(*fields.first()?, "Z" | "X") {
-        return None;
-    }
-    Some(Stat { parent: fields.get(1)?.parse().ok()?, started: fields.get(19)?.parse().ok()? })
+/// A zombie, which is dead and which nobody has waited for, holds no port and no file.
+fn is_alive(stat: &Stat) -> bool {
+    !matches!(stat.state, 'Z' | 'X')
 }
 
 #[cfg(test)]
@@ -101,14 +87,6 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-
-    #[test]
-    fn a_name_with_brackets_and_blanks_is_no_trap() {
-        let text = "42 (a) b (c) S 7 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 98765 0 0";
-        assert_eq!(parse_stat(text), Some(Stat { parent: 7, started: 98765 }));
-        assert_eq!(parse_stat(&text.replace(") S ", ") Z ")), None);
-        assert_eq!(parse_stat("42 (a"), None);
-    }
 
     #[test]
     fn processes_are_found_by_their_mark_with_their_children() {
@@ -134,6 +112,14 @@ mod tests {
         assert!(leader.runs("abc") && !leader.runs("abd"));
         leader.signal(Signal::SIGKILL);
         found[1].signal(Signal::SIGKILL);
+        // Dead already, though nobody has waited for it.
+        for _ in 0..200 {
+            if !leader.is_alive() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert!(!leader.is_alive());
         child.wait().unwrap();
         assert!(!leader.is_alive());
     }
