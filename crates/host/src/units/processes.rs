@@ -84,6 +84,7 @@ fn is_alive(stat: &Stat) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -122,5 +123,17 @@ mod tests {
         assert!(!leader.is_alive());
         child.wait().unwrap();
         assert!(!leader.is_alive());
+    }
+    #[test]
+    fn a_program_whose_name_is_not_utf_8_is_found_as_any_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join(OsStr::from_bytes(b"sl\xff"));
+        std::fs::copy("/usr/bin/sleep", &program).unwrap();
+        let value = format!("odd-{}", std::process::id());
+        let mut child = Command::new(program).arg("5").env("TEST_MARK", &value).spawn().unwrap();
+        let found = marked("TEST_MARK", &value);
+        assert!(found.iter().any(Process::is_alive), "{found:?}");
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }
