@@ -8,8 +8,8 @@ use std::net::{SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
+use host::deployments::{DeployedService, Deployments};
 use host::lxc::{Containers, LxcContainers};
-use host::records::{Deployed, Records};
 use host::settings::Settings;
 use model::action::ActionKind;
 use model::names::{InstanceName, Slot};
@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let settings = Settings::load(None)?;
-    let deployed = Records::new(&settings.paths.state).load()?;
+    let deployed = Deployments::new(&settings.paths.state).load()?;
     let deployed = deployed.into_iter().find(|d| d.spec.name.as_str() == "object-store");
     let deployed = deployed.context("no object store is deployed: run `./just up` first")?;
     let system = System::find(settings, deployed)?;
@@ -46,13 +46,13 @@ async fn main() -> anyhow::Result<()> {
 /// The running system.
 struct System {
     settings: Settings,
-    deployed: Deployed,
+    deployed: DeployedService,
     client: reqwest::Client,
     scaler: Pid,
 }
 
 impl System {
-    fn find(settings: Settings, deployed: Deployed) -> anyhow::Result<Self> {
+    fn find(settings: Settings, deployed: DeployedService) -> anyhow::Result<Self> {
         let lock = settings.paths.run.join("scaler.lock");
         let holder = std::fs::read_to_string(&lock).context("no scaler runs: `./just up`")?;
         let scaler = Pid::from_raw(holder.trim().parse().context("the scaler's process id")?);

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use host::records::Records;
+use host::deployments::Deployments;
 use host::settings::{DEFAULT_FILE, Settings};
 
 use crate::error::Error;
@@ -15,14 +15,15 @@ use crate::error::Error;
 /// They lie in the state folder, and the run folder links to them: an edit of one of the two paths
 /// does not hide them.
 pub(crate) fn settings(edited: &Settings) -> Option<Settings> {
-    let deployed = Records::new(&edited.paths.state).settings_file();
+    let deployed = Deployments::new(&edited.paths.state).settings_file();
     let files = [link_in(edited), deployed];
     files.iter().find_map(|file| Settings::load(Some(file)).ok())
 }
 
 /// Makes the link in the run folder.
 pub(crate) fn link(settings: &Settings) -> Result<(), Error> {
-    let (link, target) = (link_in(settings), Records::new(&settings.paths.state).settings_file());
+    let (link, target) =
+        (link_in(settings), Deployments::new(&settings.paths.state).settings_file());
     if fs::read_link(&link).is_ok_and(|held| held == target) {
         return Ok(());
     }
@@ -53,7 +54,7 @@ mod tests {
             "[paths]\nstate = {:?}\nrun = {:?}\n",
             deployed.paths.state, deployed.paths.run
         );
-        Records::new(&deployed.paths.state).deploy_settings(&text).unwrap();
+        Deployments::new(&deployed.paths.state).deploy_settings(&text).unwrap();
         link(&deployed).unwrap();
         link(&deployed).unwrap();
         for path in ["state", "run"] {

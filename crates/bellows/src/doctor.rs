@@ -12,9 +12,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use host::command::HostRunner;
+use host::deployments::Deployments;
 use host::id_map::{Grant, IdMap};
 use host::network::conflicts;
-use host::records::Records;
 use host::settings::Settings;
 
 use crate::error::Error;
@@ -90,7 +90,7 @@ async fn wanted_ports(settings: &Settings) -> Vec<ports::Wanted> {
 
 /// The processes of the running Bellows; empty where they cannot be told.
 async fn our_pids(settings: &Settings) -> Vec<i32> {
-    let settings_file = Records::new(&settings.paths.state).settings_file();
+    let settings_file = Deployments::new(&settings.paths.state).settings_file();
     let Ok(programs) = Programs::new(settings, &settings_file) else {
         return Vec::new();
     };

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt, stream};
 use host::command::HostRunner;
+use host::deployments::Deployments;
 use host::id_map::{Grant, IdMap};
 use host::lxc::{
-    Containers, LxcContainers, TemplateStore, names, remove_profiles, remove_shared_folder,
+    Containers, LxcContainers, TemplateStore, container_states, remove_profiles,
+    remove_shared_folder, shared_folders_below,
 };
 use host::network::Network;
-use host::records::Records;
 use host::settings::Settings;
 use model::names::{CONTAINER_PREFIX, InstanceName};
 
@@ -28,7 +29,8 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
         return Err(Error::NotRoot);
     }
     let _lock = operator_lock(settings)?;
-    let programs = Programs::new(settings, &Records::new(&settings.paths.state).settings_file())?;
+    let programs =
+        Programs::new(settings, &Deployments::new(&settings.paths.state).settings_file())?;
     let mut progress = Progress::default();
     progress.step("scaler", programs.stop_scaler()).await?;
     progress.step("haproxy", programs.drain_and_stop_haproxy()).await?;
@@ -80,7 +82,7 @@ fn instances_on_host(
     settings: &Settings,
     containers: &LxcContainers,
 ) -> Result<Vec<InstanceName>, Error> {
-    let listed = names(&settings.paths.lxc)?;
+    let listed = container_states(&settings.paths.lxc)?;
     let mut ours: Vec<_> = listed.iter().filter_map(|(name, _)| name.parse().ok()).collect();
     ours.extend(containers.remnants()?);
     Ok(ours)
@@ -129,28 +131,15 @@ async fn network(settings: &Settings) -> Result<Outcome, Error> {
 
 /// Undoes the mounts of shared folders; what is in the folders stays.
 async fn mounts(settings: &Settings) -> Result<Outcome, Error> {
-    let table = fs::read_to_string("/proc/self/mountinfo")
-        .map_err(|source| Error::Folder { path: "/proc/self/mountinfo".into(), source })?;
-    let folders = mounts_below(&table, &settings.paths.state);
+    let folders = shared_folders_below(&settings.paths.state)?;
     for folder in &folders {
         remove_shared_folder(&HostRunner, folder).await?;
     }
     Ok(Outcome::changed_if(!folders.is_empty(), format!("{} undone", folders.len())))
 }
 
-/// The mount points below a folder, from the text of `/proc/self/mountinfo`, innermost first.
-fn mounts_below(table: &str, folder: &Path) -> Vec<PathBuf> {
-    let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
-    let mut below: Vec<PathBuf> =
-        points.filter(|point| point != folder && point.starts_with(folder)).collect();
-    below.sort();
-    below.dedup();
-    below.reverse();
-    below
-}
-
 fn records(settings: &Settings) -> Result<Outcome, Error> {
-    let removed = Records::new(&settings.paths.state).remove_all()?;
+    let removed = Deployments::new(&settings.paths.state).remove_all()?;
     Ok(Outcome::changed_if(removed, "withdrawn"))
 }
 
@@ -167,22 +156,6 @@ fn id_range(settings: &Settings) -> Result<Outcome, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_mounts_below_the_state_folder_are_undone_and_inner_ones_first() {
-        let table = "\
-22 1 254:0 / / rw - ext4 /dev/vda rw
-90 22 254:0 /var/lib/bellows/objects /var/lib/bellows/objects rw,nosuid - ext4 /dev/vda rw
-91 90 0:40 / /var/lib/bellows/objects/inner rw - tmpfs tmpfs rw
-92 22 254:1 / /var/lib/bellows rw - ext4 /dev/vdb rw
-93 22 254:0 / /var/lib/bellows-other/objects rw - ext4 /dev/vda rw
-94 22 254:0 /var/lib/bellows/objects /var/lib/bellows/objects rw,nosuid - ext4 /dev/vda rw
-";
-        let found = mounts_below(table, Path::new("/var/lib/bellows"));
-        let expected =
-            ["/var/lib/bellows/objects/inner", "/var/lib/bellows/objects"].map(PathBuf::from);
-        assert_eq!(found, expected);
-    }
 
     #[test]
     fn half_made_templates_are_found_and_other_hidden_folders_are_not() {

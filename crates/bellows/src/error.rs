@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use host::deployments::DeploymentError;
+use host::files::FileError;
 use host::haproxy::HaproxyError;
 use host::id_map::IdMapError;
 use host::lock::LockError;
-use host::lxc::{ContainerError, FileError, ImageError, TemplateError};
+use host::lxc::{ContainerError, ImageError, TemplateError};
 use host::network::NetworkError;
-use host::records::RecordError;
 use host::units::UnitError;
 use scaler_client::ScalerError;
 
@@ -69,7 +70,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Network(#[from] NetworkError),
     #[error(transparent)]
-    Record(#[from] RecordError),
+    Deployment(#[from] DeploymentError),
     #[error(transparent)]
     Unit(#[from] UnitError),
 }

@@ -5,8 +5,8 @@ mod view;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use host::lxc::{ContainerState, names};
-use host::records::{Deployed, Records};
+use host::deployments::{DeployedService, Deployments};
+use host::lxc::{ContainerState, container_states};
 use host::settings::Settings;
 use host::units::UnitStatus;
 use model::decision::Decision;
@@ -37,13 +37,13 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Error> {
 }
 
 async fn read(settings: &Settings) -> Result<View, Error> {
-    let settings_file = Records::new(&settings.paths.state).settings_file();
+    let settings_file = Deployments::new(&settings.paths.state).settings_file();
     let programs = Programs::new(settings, &settings_file)?.list().await?.map(program);
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let at_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
     Ok(match ask(settings).await {
         Ok((HostStatus { services }, membership)) => {
-            let deployed = Records::new(&settings.paths.state).load().unwrap_or_default();
+            let deployed = Deployments::new(&settings.paths.state).load().unwrap_or_default();
             let instances = services.iter().flat_map(|service| &service.instances).map(instance);
             View {
                 at_ms,
@@ -84,7 +84,7 @@ fn program(running: programs::Running) -> Program {
 }
 
 /// A service as the scaler tells, beside what its file says where an operator set something else.
-fn service(status: &ServiceStatus, deployed: &[Deployed]) -> Service {
+fn service(status: &ServiceStatus, deployed: &[DeployedService]) -> Service {
     let file = deployed.iter().map(|deployed| &deployed.spec).find(|s| s.name == status.name);
     let policy_of_file = || Set { file_says: file.map(|file| file.policy.clone()) };
     let bounds_of_file = || Set { file_says: file.map(|file| file.bounds) };
@@ -128,7 +128,7 @@ fn running(settings: &Settings) -> Result<Vec<Instance>, Error> {
     if !settings.paths.lxc.exists() {
         return Ok(Vec::new());
     }
-    let containers = names(&settings.paths.lxc)?;
+    let containers = container_states(&settings.paths.lxc)?;
     let instance = |(name, state): (String, ContainerState)| {
         let name: InstanceName = name.parse().ok()?;
         let slot: Slot = name.slot();

@@ -10,7 +10,7 @@ use model::names::CONTAINER_PREFIX;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::lxc::{FileError, file_error};
+use crate::files::{FileError, file_error};
 
 /// What an instance has used since it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +42,11 @@ impl Cgroups {
     /// # Errors
     /// When the kernel's tables cannot be read.
     pub fn of_host() -> Result<Self, FileError> {
-        let read =
-            |path: &str| fs::read_to_string(path).map_err(file_error("read", Path::new(path)));
+        // Any user who may mount by FUSE chooses a name in the table of mounts, UTF-8 or not.
+        let read = |path: &str| {
+            let content = fs::read(path).map_err(file_error("read", Path::new(path)))?;
+            Ok(String::from_utf8_lossy(&content).into_owned())
+        };
         Ok(Self::parse(&read("/proc/self/mounts")?, &read("/proc/1/cgroup")?))
     }
 

@@ -3,9 +3,9 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::files::replace_file;
 use crate::settings::IdRange;
 
 /// Remembers, in the state folder, the lines that were added.
@@ -73,7 +73,7 @@ impl IdMap {
     pub fn check(&self) -> Result<Grant, IdMapError> {
         let mut all = Grant::Present;
         for table in &self.tables {
-            if judge(table, &read(table)?, self.range)? == Grant::Absent {
+            if check_table(table, &read(table)?, self.range)? == Grant::Absent {
                 all = Grant::Absent;
             }
         }
@@ -95,7 +95,7 @@ impl IdMap {
         let mut edits = Vec::new();
         for table in &self.tables {
             let text = read(table)?;
-            if judge(table, &text, self.range)? == Grant::Absent {
+            if check_table(table, &text, self.range)? == Grant::Absent {
                 record.push_str(&format!("{}\n", table.display()));
                 let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
                 edits.push((table, format!("{text}{gap}{line}\n")));
@@ -143,12 +143,12 @@ impl IdMap {
     }
 }
 
-/// Judges one table's text.
-fn judge(table: &Path, text: &str, range: IdRange) -> Result<Grant, IdMapError> {
+/// Whether root has the range in one table, of which this is the text.
+fn check_table(table: &Path, text: &str, range: IdRange) -> Result<Grant, IdMapError> {
     let (first, end) = (u64::from(range.first), u64::from(range.first) + u64::from(range.count));
     let mut grant = Grant::Absent;
     for line in text.lines() {
-        let Some((owner, other_first, other_end)) = parse(line) else { continue };
+        let Some((owner, other_first, other_end)) = parse_line(line) else { continue };
         if matches!(owner, "root" | "0") && other_first <= first && end <= other_end {
             grant = Grant::Present;
         } else if other_first < end && first < other_end {
@@ -164,7 +164,7 @@ fn judge(table: &Path, text: &str, range: IdRange) -> Result<Grant, IdMapError> 
 }
 
 /// Owner, first id and the id after the last. Lines that read otherwise grant nothing.
-fn parse(line: &str) -> Option<(&str, u64, u64)> {
+fn parse_line(line: &str) -> Option<(&str, u64, u64)> {
     let mut fields = line.trim().split(':');
     let owner = fields.next()?;
     let first: u64 = fields.next()?.parse().ok()?;
@@ -180,19 +180,11 @@ fn read(file: &Path) -> Result<String, IdMapError> {
     }
 }
 
-/// Writes a new file beside the old one and renames it, so that no reader sees half a table. The
-/// mode stays as it was.
+/// A table that is missing is made readable for all, as the ones that `adduser` makes: rootless
+/// container programs read it as their users.
 fn replace(file: &Path, text: &str) -> Result<(), IdMapError> {
-    let draft = file.with_extension("bellows-draft");
-    let write = || {
-        let mode = fs::metadata(file).map_or(0o644, |old| old.mode());
-        let open = fs::File::create(&draft)?;
-        io::Write::write_all(&mut &open, text.as_bytes())?;
-        open.set_permissions(fs::Permissions::from_mode(mode))?;
-        open.sync_all()?;
-        fs::rename(&draft, file)
-    };
-    write().map_err(|source| IdMapError::File { file: file.to_owned(), source })
+    replace_file(file, text, 0o644)
+        .map_err(|source| IdMapError::File { file: file.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -3,14 +3,15 @@
 
 pub mod cgroups;
 pub mod command;
-pub mod fake;
+pub mod deployments;
+pub mod files;
 pub mod haproxy;
 pub mod id_map;
 pub mod lock;
 pub mod lxc;
 pub mod network;
 pub mod probe;
-pub mod records;
+pub mod render;
 pub mod settings;
 pub mod slots;
 pub mod units;

@@ -3,10 +3,10 @@
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
+use host::deployments::DeployedService;
 use host::haproxy::{LoadBalancer, ServerState};
 use host::lxc::{ContainerError, Containers};
 use host::probe::{Probe, ProbeError};
-use host::records::Deployed;
 use model::action::{Action, ActionKind};
 use model::names::InstanceName;
 use tokio::sync::Semaphore;
@@ -114,7 +114,7 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
     }
 
     /// The service of an instance, and the instance's address.
-    fn home(&self, instance: &InstanceName) -> Result<(&Deployed, SocketAddrV4), ActError> {
+    fn home(&self, instance: &InstanceName) -> Result<(&DeployedService, SocketAddrV4), ActError> {
         let home = || {
             let deployed = self.services.get(instance.service())?;
             let address = self.services.address(&deployed.spec, instance.slot())?;

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use host::deployments::DeployedService;
 use host::haproxy::{LoadBalancer, Stats, increase};
 use host::lxc::{ContainerState, Containers};
 use host::probe::Probe;
-use host::records::Deployed;
 use model::action::Done;
 use model::action::{Action, ActionKind};
 use model::instance::InstanceStatus;
@@ -198,7 +198,7 @@ where
     /// One service's turn.
     fn serve(
         &mut self,
-        deployed: &Deployed,
+        deployed: &DeployedService,
         observed: Option<&HostObservation>,
         done: Vec<Done>,
         free_slots: &[Slot],
@@ -286,7 +286,7 @@ where
     }
 
     /// Shows the state of a service on the shared state, after a turn or before the first one.
-    fn show(&self, deployed: &Deployed, tick: Option<Tick>) {
+    fn show(&self, deployed: &DeployedService, tick: Option<Tick>) {
         let spec = &deployed.spec;
         let fleet = self.controllers.get(&spec.name).map(Controller::fleet);
         let instances = fleet.into_iter().flat_map(|fleet| fleet.instances());

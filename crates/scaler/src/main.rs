@@ -26,11 +26,11 @@ use crate::services::Services;
 use crate::shared_state::SharedState;
 use anyhow::Context as _;
 use clap::Parser;
+use host::deployments::Deployments;
 use host::haproxy::{Haproxy, SettingsError as HaproxySettingsError};
 use host::lock::Lock;
 use host::lxc::LxcContainers;
 use host::probe::HttpProbe;
-use host::records::Records;
 use host::settings::{Settings, SettingsError};
 use service::server::{Limits, serve};
 
@@ -63,7 +63,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let _lock = Lock::acquire(&settings.paths.run.join("scaler.lock"))?;
     let stop = service::shutdown::on_signal().context("handlers for signals")?;
 
-    let deployed = Records::new(&settings.paths.state).load()?;
+    let deployed = Deployments::new(&settings.paths.state).load()?;
     let services = Arc::new(Services::new(deployed, settings.network.subnet));
     let shared = Arc::new(SharedState::open(&settings.paths.state, settings.scaler.membership)?);
     shared.report_unused(&services);

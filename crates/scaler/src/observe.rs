@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use host::deployments::DeployedService;
 use host::haproxy::{
     Counters, HaproxyError, Increase, LoadBalancer, ServerState, ServerStatus, Stats, StatsError,
 };
 use host::lxc::{Container, ContainerError, ContainerState, Containers};
 use host::probe::Probe;
-use host::records::Deployed;
 use model::action::ActionKind;
 use model::names::{InstanceName, ServiceName, Slot, TemplateName};
 use policy::fleet::{ContainerPresence, InstanceObservation, RotationState};
@@ -58,7 +58,7 @@ impl HostObservation {
     /// `wanted` says what a slot whose server is down is there for.
     pub(crate) fn instances(
         &self,
-        deployed: &Deployed,
+        deployed: &DeployedService,
         under_way: &BTreeMap<InstanceName, ActionKind>,
         wanted: impl Fn(Slot) -> ServerState,
     ) -> Vec<InstanceObservation> {

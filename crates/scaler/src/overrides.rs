@@ -2,9 +2,10 @@
 //! settings: kept in a file, so that it survives a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use host::files::replace_file;
 use model::bounds::Bounds;
 use model::names::ServiceName;
 use model::policies::PolicySpec;
@@ -71,12 +72,7 @@ impl OverridesFile {
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut Overrides)) -> io::Result<()> {
         let mut changed = self.held.clone();
         change(&mut changed);
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, &changed)?;
-        file.flush()?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path)?;
+        replace_file(&self.path, serde_json::to_vec_pretty(&changed)?, 0o600)?;
         self.held = changed;
         Ok(())
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::num::NonZeroU32;
 
+use host::deployments::DeployedService;
 use host::haproxy::{Backend, Backends, ModelError, Server, ServerState};
-use host::records::Deployed;
 use host::slots::Subnet;
 use model::bounds::Bounds;
 use model::names::{ServiceName, Slot};
@@ -15,24 +15,24 @@ use policy::slots::{SlotsError, reserve};
 /// Every deployed service, on this host's network.
 #[derive(Debug, Clone)]
 pub(crate) struct Services {
-    deployed: BTreeMap<ServiceName, Deployed>,
+    deployed: BTreeMap<ServiceName, DeployedService>,
     subnet: Subnet,
 }
 
 impl Services {
     /// These services on that network.
-    pub(crate) fn new(deployed: impl IntoIterator<Item = Deployed>, subnet: Subnet) -> Self {
-        let named = |service: Deployed| (service.spec.name.clone(), service);
+    pub(crate) fn new(deployed: impl IntoIterator<Item = DeployedService>, subnet: Subnet) -> Self {
+        let named = |service: DeployedService| (service.spec.name.clone(), service);
         Self { deployed: deployed.into_iter().map(named).collect(), subnet }
     }
 
     /// One service by its name.
-    pub(crate) fn get(&self, name: &ServiceName) -> Option<&Deployed> {
+    pub(crate) fn get(&self, name: &ServiceName) -> Option<&DeployedService> {
         self.deployed.get(name)
     }
 
     /// All services, in the order of their names.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Deployed> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &DeployedService> {
         self.deployed.values()
     }
 
@@ -71,7 +71,7 @@ impl Services {
         slots: &BTreeMap<ServiceName, Vec<Slot>>,
         rotation: &BTreeMap<Slot, (ServiceName, ServerState)>,
     ) -> Result<Backends, ModelError> {
-        let backend = |deployed: &Deployed| {
+        let backend = |deployed: &DeployedService| {
             let spec = &deployed.spec;
             let mut states: BTreeMap<Slot, ServerState> = BTreeMap::new();
             let own = slots.get(&spec.name).into_iter().flatten();

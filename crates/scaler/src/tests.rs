@@ -10,11 +10,11 @@ mod set;
 use std::sync::Arc;
 use std::time::Duration;
 
-use host::fake::{Call, FakeContainers};
+use host::deployments::DeployedService;
 use host::haproxy::ServerState;
 use host::haproxy::fake::FakeLoadBalancer;
+use host::lxc::fake::{Call, FakeContainers};
 use host::probe::FakeProbe;
-use host::records::Deployed;
 use host::slots::Subnet;
 use model::instance::PhaseCounts;
 use model::names::ServiceName;
@@ -58,19 +58,19 @@ impl Rig {
         let mut spec = config_file::from_toml::<ServiceSpec>("object-store.toml", text).unwrap();
         spec.scale_in.rules.patience = Duration::from_secs(10);
         let template = "bw-object-store-t00000001".parse().unwrap();
-        Self::with(vec![Deployed { spec, template }], FakeContainers::default())
+        Self::with(vec![DeployedService { spec, template }], FakeContainers::default())
     }
 
-    fn with(deployed: Vec<Deployed>, containers: FakeContainers) -> Self {
+    fn with(deployed: Vec<DeployedService>, containers: FakeContainers) -> Self {
         Self::on(tempfile::tempdir().unwrap(), deployed, containers)
     }
 
     /// Another installation of these services, with what this one's scaler kept.
-    fn redeploy(self, deployed: Vec<Deployed>) -> Self {
+    fn redeploy(self, deployed: Vec<DeployedService>) -> Self {
         Self::on(self.state, deployed, FakeContainers::default())
     }
 
-    fn on(state: TempDir, deployed: Vec<Deployed>, containers: FakeContainers) -> Self {
+    fn on(state: TempDir, deployed: Vec<DeployedService>, containers: FakeContainers) -> Self {
         let services = Arc::new(Services::new(deployed, Subnet::DEFAULT));
         let shared = Arc::new(SharedState::open(state.path(), Membership::Runtime).unwrap());
         let rotation = Rotation::new(FakeLoadBalancer::default(), Services::clone(&services));
@@ -98,7 +98,7 @@ impl Rig {
     }
 
     /// The service as it is deployed.
-    fn deployed(&self) -> Deployed {
+    fn deployed(&self) -> DeployedService {
         self.services.get(&store()).unwrap().clone()
     }
 

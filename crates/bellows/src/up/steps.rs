@@ -1,11 +1,11 @@
 //! The steps of `up`, in their order. Each makes sure of one thing and says whether it had to.
 
 use host::command::HostRunner;
+use host::deployments::Deployments;
 use host::haproxy::{Backends, Haproxy};
 use host::id_map::IdMap;
 use host::lxc::{Recipe, TemplateStore, remove_other_images};
 use host::network::Network;
-use host::records::Records;
 use host::settings::Settings;
 use model::names::{ServiceName, TemplateName};
 
@@ -27,7 +27,7 @@ pub(super) struct Steps<'a> {
     /// How the image of each service is made, in the services' order.
     recipes: Vec<Recipe>,
     settings: &'a Settings,
-    records: Records,
+    records: Deployments,
     templates: TemplateStore<HostRunner>,
     programs: Programs,
 }
@@ -35,7 +35,7 @@ pub(super) struct Steps<'a> {
 impl<'a> Steps<'a> {
     pub(super) fn new(tree: &'a Tree) -> Result<Self, Error> {
         let settings = &tree.settings;
-        let records = Records::new(&settings.paths.state);
+        let records = Deployments::new(&settings.paths.state);
         Ok(Self {
             tree,
             recipes: recipes(tree)?,

@@ -10,10 +10,14 @@ use std::time::Duration;
 use model::names::{InstanceName, TemplateName};
 use tokio::time::{Instant, sleep};
 
-use super::inventory::{Container, ContainerState, Inventory, is_active_anywhere, names};
-use super::{FileError, Profile, ProfileError, file_error};
+use super::error::ContainerError;
+use super::inventory::{
+    Container, ContainerState, Inventory, container_states, is_active_anywhere,
+};
+use super::profile::Profile;
 use crate::cgroups::{Cgroups, Usage};
-use crate::command::{CommandError, CommandLine, HostRunner, Runner};
+use crate::command::{CommandLine, HostRunner, Runner};
+use crate::files::{FileError, file_error};
 use crate::settings::Settings;
 use crate::slots;
 
@@ -22,46 +26,6 @@ const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long LXC may take after the stop to remove an instance's folder. It takes milliseconds.
 const REMOVAL_WAIT: Duration = Duration::from_secs(2);
-
-/// An instance that could not be launched, stopped or removed.
-#[derive(Debug, thiserror::Error)]
-pub enum ContainerError {
-    /// LXC did not launch it.
-    #[error("{instance} was not launched{log}")]
-    Launch {
-        /// The instance.
-        instance: String,
-        /// What LXC's own log said, behind a colon, or nothing.
-        log: String,
-        /// How the command ended.
-        source: CommandError,
-    },
-    /// Another container is in its slot: one that an earlier scaler was launching when it died.
-    #[error("{instance} was not launched: {holder} is in its slot")]
-    SlotHeld {
-        /// The instance.
-        instance: String,
-        /// The container in its slot.
-        holder: String,
-    },
-    /// Its configuration could not be made.
-    #[error(transparent)]
-    Profile(#[from] ProfileError),
-    /// A command failed.
-    #[error(transparent)]
-    Command(#[from] CommandError),
-    /// A file operation failed.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// Something of it is still there.
-    #[error("{instance} left {left} behind; remove it by hand")]
-    Left {
-        /// The instance.
-        instance: String,
-        /// What is left.
-        left: String,
-    },
-}
 
 /// The instances of this host. Each operation has a deadline of its own.
 pub trait Containers: Send + Sync {
@@ -203,7 +167,7 @@ impl<R: Runner> LxcContainers<R> {
         &self,
         instance: &InstanceName,
     ) -> Result<Vec<(InstanceName, ContainerState)>, FileError> {
-        let instances = names(&self.lxc)?
+        let instances = container_states(&self.lxc)?
             .into_iter()
             .filter_map(|(name, state)| Some((name.parse::<InstanceName>().ok()?, state)));
         let in_slot =
@@ -248,7 +212,7 @@ impl<R: Runner> Containers for LxcContainers<R> {
     }
 
     async fn stop(&self, instance: &InstanceName) -> Result<(), ContainerError> {
-        let running = names(&self.lxc)?
+        let running = container_states(&self.lxc)?
             .iter()
             .any(|(name, state)| name == instance.as_str() && *state == ContainerState::Running);
         if running {

@@ -8,8 +8,8 @@ use model::names::ImageName;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{FileError, file_error, sync};
 use crate::command::{CommandError, CommandLine, Runner};
+use crate::files::{FileError, file_error, sync_file_system};
 
 /// How long a recipe may take. Debian's userland took 41 s on two cores.
 const BUILD_DEADLINE: Duration = Duration::from_secs(1800);
@@ -170,7 +170,7 @@ impl Recipe {
             .run(&command)
             .await
             .map_err(|source| ImageError::Build { image: self.name.as_str().to_owned(), source })?;
-        sync(&draft)?;
+        sync_file_system(&draft)?;
         fs::rename(&draft, &folder).map_err(file_error("rename", &draft))?;
         Ok(image)
     }

@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use model::names::{CONTAINER_PREFIX, InstanceName, TemplateName};
 
-use super::{FileError, file_error};
+use crate::files::{FileError, file_error};
 
 /// Where the kernel lists its Unix sockets.
 const SOCKETS: &str = "/proc/net/unix";
@@ -38,7 +38,7 @@ pub enum ContainerState {
 ///
 /// # Errors
 /// When LXC's folder or the kernel's list of sockets cannot be read.
-pub fn names(lxc: &Path) -> Result<Vec<(String, ContainerState)>, FileError> {
+pub fn container_states(lxc: &Path) -> Result<Vec<(String, ContainerState)>, FileError> {
     let folders = match fs::read_dir(lxc) {
         Ok(folders) => folders,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -63,7 +63,9 @@ pub fn names(lxc: &Path) -> Result<Vec<(String, ContainerState)>, FileError> {
 }
 
 /// The names of the containers whose monitor listens, from the text of `/proc/net/unix`. This is
-/// what `lxc-ls --active` itself reads.
+/// what `lxc-ls --active` itself reads. Any user chooses names of sockets in it, with line breaks
+/// and bytes that are not UTF-8, so what does not read like a line of ours is passed over: readers
+/// that refuse the whole table would let a user stop the scaler.
 fn parse_active(text: &str, lxc: &Path) -> BTreeSet<String> {
     let folder = format!("@{}/", lxc.display());
     text.lines()
@@ -95,7 +97,7 @@ fn parse_template(config: &str, lxc: &Path) -> Option<TemplateName> {
 /// Remembers the template of each instance: it never changes, and reading 50 configurations every
 /// 100 ms would cost more than the rest of the list.
 #[derive(Debug, Default)]
-pub struct Inventory {
+pub(super) struct Inventory {
     templates: Mutex<HashMap<InstanceName, TemplateName>>,
 }
 
@@ -104,11 +106,11 @@ impl Inventory {
     ///
     /// # Errors
     /// When LXC's folder or the kernel's list of sockets cannot be read.
-    pub fn list(&self, lxc: &Path) -> Result<Vec<Container>, FileError> {
+    pub(super) fn list(&self, lxc: &Path) -> Result<Vec<Container>, FileError> {
         let mut known = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
         let mut seen = HashMap::new();
         let mut containers = Vec::new();
-        for (name, state) in names(lxc)? {
+        for (name, state) in container_states(lxc)? {
             let Ok(name) = name.parse::<InstanceName>() else {
                 continue;
             };
@@ -170,6 +172,6 @@ Num       RefCount Protocol Flags    Type St Inode Path
 
     #[test]
     fn a_missing_lxc_folder_holds_nothing() {
-        assert_eq!(names(Path::new("/does/not/exist")).unwrap(), []);
+        assert_eq!(container_states(Path::new("/does/not/exist")).unwrap(), []);
     }
 }

@@ -5,8 +5,9 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::Path;
 
-use super::{ContainerError, FileError, file_error};
+use super::error::ContainerError;
 use crate::command::{CommandLine, Runner};
+use crate::files::{FileError, file_error};
 use crate::settings::IdRange;
 
 /// Copies `image` to `rootfs`, which must not exist.

@@ -1,17 +1,15 @@
 //! How an instance is confined: renders the LXC configuration of templates and of launches.
 
-use std::collections::BTreeMap;
-use std::error::Error;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use model::names::{Slot, TemplateName};
 use model::service::{InstanceSpec, Mount};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
-use tera::{Context, Tera};
 
-use super::apparmor::{self, AppArmorProfile};
+use super::apparmor::AppArmorProfile;
+use super::error::ContainerError;
+use crate::render::{RenderError, render};
 use crate::settings::{IdRange, NetworkSettings, Settings};
 use crate::slots;
 
@@ -24,47 +22,18 @@ const CPU_QUOTA_MIN_US: f64 = 1_000.0;
 /// The system calls that an instance may make, in LXC's format. Others answer `ENOSYS`, with which
 /// programs fall back to older calls. Found by trial, it also holds what LXC itself calls between
 /// loading it and starting the init.
-const SECCOMP: &str = include_str!("../../../../lxc/seccomp");
+pub(super) const SECCOMP: &str = include_str!("../../../../lxc/seccomp");
 
-const INSTANCE_TEMPLATE: (&str, &str) =
-    ("lxc/instance.conf.tera", include_str!("../../../../lxc/instance.conf.tera"));
+const INSTANCE_TEMPLATE: &str = include_str!("../../../../lxc/instance.conf.tera");
 
-const APPARMOR_TEMPLATE: (&str, &str) =
-    ("lxc/apparmor.tera", include_str!("../../../../lxc/apparmor.tera"));
-
-const LAUNCH_TEMPLATE: (&str, &str) =
-    ("lxc/launch.conf.tera", include_str!("../../../../lxc/launch.conf.tera"));
-
-/// A configuration that cannot be rendered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProfileError {
-    /// The template is wrong.
-    #[error("{file}: {message}")]
-    Template {
-        /// The template's file.
-        file: &'static str,
-        /// What is wrong and where.
-        message: String,
-    },
-    /// The slot has no address.
-    #[error(
-        "slot {slot} has no address in the subnet {subnet}; choose a larger [network] subnet or \
-         lower the services' bounds.max"
-    )]
-    NoAddress {
-        /// The slot.
-        slot: Slot,
-        /// The subnet that is too small for it.
-        subnet: String,
-    },
-}
+const LAUNCH_TEMPLATE: &str = include_str!("../../../../lxc/launch.conf.tera");
 
 /// The profile with the host's settings that it depends on.
 #[derive(Debug, Clone)]
-pub struct Profile {
+pub(super) struct Profile {
     network: NetworkSettings,
     id_map: IdRange,
-    state: std::path::PathBuf,
+    state: PathBuf,
 }
 
 #[derive(Serialize)]
@@ -101,7 +70,7 @@ struct LaunchValues<'a> {
 
 impl Profile {
     /// The profile on a host with these settings.
-    pub fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         Self {
             network: settings.network.clone(),
             id_map: settings.id_map,
@@ -109,40 +78,22 @@ impl Profile {
         }
     }
 
-    /// The seccomp allow-list, as a file for LXC.
-    pub fn seccomp(&self) -> &'static str {
-        SECCOMP
-    }
-
-    /// The AppArmor profile that all instances share.
-    ///
-    /// # Errors
-    /// [`ProfileError::Template`] when `lxc/apparmor.tera` is wrong.
-    pub fn apparmor(&self) -> Result<AppArmorProfile, ProfileError> {
-        let render = |name: &str| render(APPARMOR_TEMPLATE, &BTreeMap::from([("name", name)]));
-        let digest = Sha256::digest(render("")?);
-        let digest: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        let name = apparmor::profile_name(&digest);
-        let text = render(&name)?;
-        Ok(AppArmorProfile { name, text })
-    }
-
     /// The configuration of a template whose container is the folder `folder`.
     ///
     /// # Errors
-    /// [`ProfileError::Template`] when `lxc/instance.conf.tera` is wrong.
-    pub fn template_config(
+    /// When `lxc/instance.conf.tera` or `lxc/apparmor.tera` is wrong.
+    pub(super) fn template_config(
         &self,
         name: &TemplateName,
         folder: &Path,
         init: &str,
         instance: &InstanceSpec,
-    ) -> Result<String, ProfileError> {
+    ) -> Result<String, RenderError> {
         let values = InstanceValues {
             name: name.as_str(),
             folder: folder.display().to_string(),
             init,
-            apparmor: self.apparmor()?.name,
+            apparmor: AppArmorProfile::render()?.name,
             first_id: self.id_map.first,
             id_count: self.id_map.count,
             memory_bytes: u64::from(instance.memory_mib) * 1024 * 1024,
@@ -151,18 +102,17 @@ impl Profile {
             processes: instance.processes,
             mounts: instance.mounts.iter().map(|mount| self.mount(mount)).collect(),
         };
-        render(INSTANCE_TEMPLATE, &values)
+        render("lxc/instance.conf.tera", INSTANCE_TEMPLATE, &values)
     }
 
     /// What is added to the template's configuration for the instance in a slot.
     ///
     /// # Errors
     /// When the slot has no address, or `lxc/launch.conf.tera` is wrong.
-    pub fn launch_config(&self, slot: Slot) -> Result<String, ProfileError> {
+    pub(super) fn launch_config(&self, slot: Slot) -> Result<String, ContainerError> {
         let subnet = self.network.subnet;
-        let address = subnet
-            .address(slot)
-            .ok_or_else(|| ProfileError::NoAddress { slot, subnet: subnet.to_string() })?;
+        let address =
+            subnet.address(slot).ok_or_else(|| ContainerError::NoAddress { slot, subnet })?;
         let values = LaunchValues {
             bridge: self.network.bridge.as_str(),
             interface: slots::interface(slot),
@@ -171,7 +121,7 @@ impl Profile {
             prefix: subnet.network().prefix_len(),
             broadcast: subnet.network().broadcast(),
         };
-        render(LAUNCH_TEMPLATE, &values)
+        Ok(render("lxc/launch.conf.tera", LAUNCH_TEMPLATE, &values)?)
     }
 
     fn mount(&self, mount: &Mount) -> MountValues {
@@ -189,27 +139,6 @@ fn cpu_quota_us(cpus: f64) -> u64 {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let quota = quota as u64;
     quota
-}
-
-fn render(template: (&'static str, &str), values: &impl Serialize) -> Result<String, ProfileError> {
-    let (file, text) = template;
-    let render = || {
-        let mut tera = Tera::default();
-        tera.add_raw_template(file, text)?;
-        tera.render(file, &Context::from_serialize(values)?)
-    };
-    render().map_err(|error| ProfileError::Template { file, message: chain(&error) })
-}
-
-/// Tera says the place in the outer error and the reason in the inner ones.
-fn chain(error: &dyn Error) -> String {
-    let mut message = error.to_string();
-    let mut next = error.source();
-    while let Some(inner) = next {
-        message = format!("{message}: {inner}");
-        next = inner.source();
-    }
-    message
 }
 
 #[cfg(test)]
@@ -233,7 +162,8 @@ mod tests {
         let name = "bw-store-tdeadbeef".parse().unwrap();
         let folder = Path::new("/var/lib/lxc/bw-store-tdeadbeef");
         let config = profile.template_config(&name, folder, "/bin/store", &instance()).unwrap();
-        let config = config.replace(&profile.apparmor().unwrap().name, "bellows-instance-DIGEST");
+        let config =
+            config.replace(&AppArmorProfile::render().unwrap().name, "bellows-instance-DIGEST");
         insta::assert_snapshot!(config, @"
         # The LXC configuration of a template, which its instances inherit whole.
 
@@ -289,14 +219,6 @@ mod tests {
     }
 
     #[test]
-    fn the_apparmor_profile_carries_a_digest_of_its_rules() {
-        let AppArmorProfile { name, text } = Profile::new(&Settings::default()).apparmor().unwrap();
-        assert_eq!(name.len(), "bellows-instance-".len() + 8);
-        assert!(text.contains(&format!("\nprofile {name} flags=")), "{text}");
-        assert!(text.contains(&format!("signal peer={name},")), "{text}");
-    }
-
-    #[test]
     fn a_launch_adds_what_derives_from_the_slot() {
         let profile = Profile::new(&Settings::default());
         let config = profile.launch_config(Slot::try_from(300).unwrap()).unwrap();
@@ -321,14 +243,6 @@ mod tests {
         settings.network.subnet = "10.117.8.0/24".parse().unwrap();
         let error = Profile::new(&settings).launch_config(Slot::try_from(300).unwrap());
         insta::assert_snapshot!(error.unwrap_err(), @"slot 300 has no address in the subnet 10.117.8.0/24; choose a larger [network] subnet or lower the services' bounds.max");
-    }
-
-    #[test]
-    fn a_wrong_template_is_named_with_file_and_place() {
-        let error =
-            render(("lxc/x.tera", "a\n{{ nothing }}"), &BTreeMap::from([("a", 1)])).unwrap_err();
-        assert!(error.to_string().starts_with("lxc/x.tera: "), "{error}");
-        assert!(error.to_string().contains("nothing"), "{error}");
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{ContainerError, file_error};
+use super::error::ContainerError;
 use crate::command::{CommandLine, Runner};
+use crate::files::{FileError, file_error};
 
 /// What nobody can do in a shared folder, on the host or in an instance.
 const OPTIONS: &str = "nosuid,nodev,noexec";
@@ -55,9 +56,62 @@ pub async fn remove_shared_folder(
     Ok(())
 }
 
-fn is_mounted(folder: &Path) -> Result<bool, ContainerError> {
+/// The shared folders that are mounted below `state`, innermost first.
+///
+/// # Errors
+/// When the kernel's table of mounts cannot be read.
+pub fn shared_folders_below(state: &Path) -> Result<Vec<PathBuf>, FileError> {
+    Ok(below(state, mount_points()?))
+}
+
+fn below(state: &Path, mut points: Vec<PathBuf>) -> Vec<PathBuf> {
+    points.retain(|point| point != state && point.starts_with(state));
+    points.sort();
+    points.dedup();
+    points.reverse();
+    points
+}
+
+fn is_mounted(folder: &Path) -> Result<bool, FileError> {
+    Ok(mount_points()?.iter().any(|point| point == folder))
+}
+
+fn mount_points() -> Result<Vec<PathBuf>, FileError> {
     let table = Path::new("/proc/self/mountinfo");
-    let text = fs::read_to_string(table).map_err(file_error("read", table))?;
-    let place = folder.display().to_string();
-    Ok(text.lines().any(|line| line.split(' ').nth(4) == Some(&place)))
+    Ok(parse(&fs::read(table).map_err(file_error("read", table))?))
+}
+
+/// The mount points in the kernel's table. Any user who may mount by FUSE chooses a name in it, so
+/// a name that is not UTF-8 must not make the whole table unreadable.
+fn parse(table: &[u8]) -> Vec<PathBuf> {
+    let text = String::from_utf8_lossy(table);
+    text.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_mounts_below_the_state_folder_are_undone_and_inner_ones_first() {
+        let table = b"\
+22 1 254:0 / / rw - ext4 /dev/vda rw
+90 22 254:0 /var/lib/bellows/objects /var/lib/bellows/objects rw,nosuid - ext4 /dev/vda rw
+91 90 0:40 / /var/lib/bellows/objects/inner rw - tmpfs tmpfs rw
+92 22 254:1 / /var/lib/bellows rw - ext4 /dev/vdb rw
+93 22 254:0 / /var/lib/bellows-other/objects rw - ext4 /dev/vda rw
+94 22 254:0 /var/lib/bellows/objects /var/lib/bellows/objects rw,nosuid - ext4 /dev/vda rw
+";
+        let found = below(Path::new("/var/lib/bellows"), parse(table));
+        let expected =
+            ["/var/lib/bellows/objects/inner", "/var/lib/bellows/objects"].map(PathBuf::from);
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_mount_point_that_is_not_utf_8_hides_no_other() {
+        let table = b"90 60 0:5 / /home/u/\xff rw - fuse.x x rw\n\
+            91 60 0:6 / /var/lib/bellows/objects rw,nosuid - ext4 /dev/sda1 rw\n";
+        assert_eq!(parse(table)[1], Path::new("/var/lib/bellows/objects"));
+    }
 }

@@ -9,13 +9,16 @@ use model::names::TemplateName;
 use model::service::{Mount, ServiceSpec};
 use sha2::{Digest, Sha256};
 
-use super::apparmor::ensure_profile;
-use super::inventory::{Inventory, names};
+use super::apparmor::{AppArmorProfile, ensure_profile};
+use super::error::ContainerError;
+use super::image::Image;
+use super::inventory::{Inventory, container_states};
 use super::ownership::copy_image;
-use super::{
-    ContainerError, FileError, Image, Profile, ProfileError, ensure_shared_folder, file_error, sync,
-};
+use super::profile::{Profile, SECCOMP};
+use super::shared_folder::ensure_shared_folder;
 use crate::command::Runner;
+use crate::files::{FileError, file_error, sync_file_system};
+use crate::render::RenderError;
 use crate::settings::{IdRange, Settings};
 
 /// Where an instance reads its configuration.
@@ -29,7 +32,7 @@ pub enum TemplateError {
     Container(#[from] ContainerError),
     /// Its configuration could not be rendered.
     #[error(transparent)]
-    Profile(#[from] ProfileError),
+    Render(#[from] RenderError),
     /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
@@ -91,7 +94,7 @@ impl<R: Runner> TemplateStore<R> {
             let folder = self.state.join(source);
             ensure_shared_folder(&self.runner, &folder, self.ids.first).await?;
         }
-        ensure_profile(&self.runner, &self.profile.apparmor()?).await?;
+        ensure_profile(&self.runner, &AppArmorProfile::render()?).await?;
         let application = toml::to_string(&service.application).map_err(|source| {
             TemplateError::Application { service: service.name.to_string(), source }
         })?;
@@ -105,9 +108,9 @@ impl<R: Runner> TemplateStore<R> {
         fs::create_dir_all(&draft).map_err(file_error("make", &draft))?;
         self.fill(&draft, image, &application).await?;
         let config = self.config(&name, service, image)?;
-        write(&draft.join("seccomp"), self.profile.seccomp())?;
+        write(&draft.join("seccomp"), SECCOMP)?;
         write(&draft.join("config"), &config)?;
-        sync(&draft)?;
+        sync_file_system(&draft)?;
         fs::rename(&draft, &folder).map_err(file_error("rename", &draft))?;
         Ok(name)
     }
@@ -117,7 +120,7 @@ impl<R: Runner> TemplateStore<R> {
     /// # Errors
     /// When LXC's folder cannot be read.
     pub fn list(&self) -> Result<Vec<TemplateName>, TemplateError> {
-        let names = names(&self.lxc)?;
+        let names = container_states(&self.lxc)?;
         Ok(names.into_iter().filter_map(|(name, _)| name.parse().ok()).collect())
     }
 
@@ -149,11 +152,11 @@ impl<R: Runner> TemplateStore<R> {
         service: &ServiceSpec,
         image: &Image,
         application: &str,
-    ) -> Result<TemplateName, ProfileError> {
+    ) -> Result<TemplateName, RenderError> {
         let nameless = TemplateName::new(&service.name, 0);
         let config = self.config(&nameless, service, image)?;
         let mut hash = Sha256::new();
-        for part in [image.digest.as_str(), &config, self.profile.seccomp(), application] {
+        for part in [image.digest.as_str(), &config, SECCOMP, application] {
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(part.as_bytes());
         }
@@ -167,7 +170,7 @@ impl<R: Runner> TemplateStore<R> {
         name: &TemplateName,
         service: &ServiceSpec,
         image: &Image,
-    ) -> Result<String, ProfileError> {
+    ) -> Result<String, RenderError> {
         let folder = self.lxc.join(name.as_str());
         self.profile.template_config(name, &folder, &image.init, &service.instance)
     }

@@ -2,10 +2,10 @@
 
 use nix::unistd::User;
 use serde::Serialize;
-use tera::{Context, Tera};
 
 use super::NetworkError;
 use crate::command::{CommandLine, Runner};
+use crate::render::{RenderError, render};
 
 /// The name of our tables in nftables.
 pub const TABLE: &str = "bellows";
@@ -30,7 +30,7 @@ pub(super) async fn apply(
 ) -> Result<(), NetworkError> {
     let user = User::from_name(LOAD_BALANCER_USER).ok().flatten();
     let user = user.ok_or_else(|| NetworkError::NoUser(LOAD_BALANCER_USER.to_owned()))?;
-    let rules = render(&Values { table, bridge, allowed_users: [0, user.uid.as_raw()] })?;
+    let rules = rules(&Values { table, bridge, allowed_users: [0, user.uid.as_raw()] })?;
     runner.run(&CommandLine::new("nft").args(["-f", "-"]).input(rules)).await?;
     Ok(())
 }
@@ -44,12 +44,8 @@ pub(super) async fn remove(runner: &impl Runner, table: &str) -> Result<(), Netw
     Ok(())
 }
 
-fn render(values: &Values<'_>) -> Result<String, NetworkError> {
-    let render = || Tera::one_off(TEMPLATE, &Context::from_serialize(values)?, false);
-    render().map_err(|error: tera::Error| {
-        let source = std::error::Error::source(&error).map(ToString::to_string);
-        NetworkError::Template(source.unwrap_or_else(|| error.to_string()))
-    })
+fn rules(values: &Values<'_>) -> Result<String, RenderError> {
+    render("lxc/firewall.nft.tera", TEMPLATE, values)
 }
 
 #[cfg(test)]
@@ -59,7 +55,7 @@ mod tests {
 
     #[tokio::test]
     async fn nft_itself_takes_the_rules() {
-        let rules = render(&Values { table: "bellows", bridge: "br9", allowed_users: [0, 102] });
+        let rules = rules(&Values { table: "bellows", bridge: "br9", allowed_users: [0, 102] });
         let rules = rules.unwrap();
         assert!(rules.contains("meta skuid { 0, 102 } accept"), "{rules}");
         let check = CommandLine::new("nft").args(["--check", "-f", "-"]).input(rules);

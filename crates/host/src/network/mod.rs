@@ -12,6 +12,7 @@ pub use firewall::TABLE;
 use model::names::Slot;
 
 use crate::command::{CommandError, CommandLine, Runner};
+use crate::render::RenderError;
 use crate::settings::NetworkSettings;
 use crate::slots::{self, BRIDGE_MAC};
 
@@ -32,9 +33,9 @@ pub enum NetworkError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
-    /// The firewall's template is wrong.
-    #[error("lxc/firewall.nft.tera: {0}")]
-    Template(String),
+    /// The firewall's rules could not be rendered.
+    #[error(transparent)]
+    Render(#[from] RenderError),
     /// The load balancer's user does not exist.
     #[error("there is no user `{0}`; install haproxy")]
     NoUser(String),

@@ -1,9 +1,9 @@
 //! Long-running programs, kept running by systemd where it is the host's init, and by a small
 //! supervisor of our own elsewhere.
 
-mod own;
 mod processes;
 mod supervise;
+mod supervisors;
 mod systemd;
 
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::command::{CommandError, HostRunner};
+use crate::files::FileError;
 use crate::lock::LockError;
-use crate::lxc::FileError;
 
 /// How long a program may take to start or, once asked, to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -122,7 +122,7 @@ pub struct Units {
 #[derive(Debug)]
 enum Manager {
     Systemd(systemd::Systemd<HostRunner>),
-    Own(own::Own),
+    Supervisors(supervisors::Supervisors),
 }
 
 impl Units {
@@ -138,7 +138,7 @@ impl Units {
 
     /// Units that our own supervisor keeps running, whatever the host's init is.
     pub fn with_own_supervisor(run: &Path, supervisor: Vec<String>) -> Self {
-        Self { manager: Manager::Own(own::Own::new(run, supervisor)) }
+        Self { manager: Manager::Supervisors(supervisors::Supervisors::new(run, supervisor)) }
     }
 
     /// Starts the unit unless it runs with this very command.
@@ -148,7 +148,7 @@ impl Units {
     pub async fn ensure_running(&self, unit: &Unit) -> Result<Change, UnitError> {
         match &self.manager {
             Manager::Systemd(systemd) => systemd.ensure_running(unit).await,
-            Manager::Own(own) => own.ensure_running(unit).await,
+            Manager::Supervisors(supervisors) => supervisors.ensure_running(unit).await,
         }
     }
 
@@ -169,7 +169,7 @@ impl Units {
     pub async fn stop(&self, name: &str) -> Result<(), UnitError> {
         match &self.manager {
             Manager::Systemd(systemd) => systemd.stop(name).await,
-            Manager::Own(own) => own.stop(name).await,
+            Manager::Supervisors(supervisors) => supervisors.stop(name).await,
         }
     }
 
@@ -180,7 +180,7 @@ impl Units {
     pub async fn status(&self, name: &str) -> Result<UnitStatus, UnitError> {
         match &self.manager {
             Manager::Systemd(systemd) => systemd.status(name).await,
-            Manager::Own(own) => Ok(own.status(name)),
+            Manager::Supervisors(supervisors) => Ok(supervisors.status(name)),
         }
     }
 
@@ -188,7 +188,7 @@ impl Units {
     pub fn log(&self, name: &str) -> String {
         match &self.manager {
             Manager::Systemd(_) => format!("journalctl -u bellows-{name}"),
-            Manager::Own(own) => own.log(name).display().to_string(),
+            Manager::Supervisors(supervisors) => supervisors.log(name).display().to_string(),
         }
     }
 }

@@ -12,8 +12,8 @@ use nix::sys::signal::Signal;
 
 use super::processes::{COMMAND_MARK, PROGRAM_MARK, SUPERVISOR_MARK, leaders, marked};
 use super::{UnitError, UnitFiles, digest};
+use crate::files::{FileError, file_error};
 use crate::lock::Lock;
-use crate::lxc::{FileError, file_error};
 
 /// How often to look whether the program is alive.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);

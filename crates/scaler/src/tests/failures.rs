@@ -1,7 +1,7 @@
 //! What fails is said, tried again, and holds up nothing else.
 
-use host::fake::Fault;
 use host::haproxy::{LoadBalancer, ServerStatus, Stats, StatsError};
+use host::lxc::fake::Fault;
 use model::action::Blocked;
 use model::decision::{Decision, Reason};
 use model::names::InstanceName;

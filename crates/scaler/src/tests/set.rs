@@ -17,13 +17,13 @@ fn schedule() -> Option<PolicySpec> {
 }
 
 /// A service of another name and route, of at most 20 instances.
-fn later() -> Deployed {
+fn later() -> DeployedService {
     let text = include_str!("../../../../services/object-store.toml")
         .replacen("object-store", "later", 1)
         .replace("path_prefix = \"/\"", "path_prefix = \"/later\"")
         .replace("max = 10", "max = 20");
     let spec = config_file::from_toml::<ServiceSpec>("later.toml", &text).unwrap();
-    Deployed { spec, template: "bw-later-t00000001".parse().unwrap() }
+    DeployedService { spec, template: "bw-later-t00000001".parse().unwrap() }
 }
 
 fn bounds(min: u32, max: u32) -> Option<Bounds> {

@@ -1,15 +1,16 @@
-//! The deployed records: what `up` writes and the scaler reads, and nothing else does it read. Each
-//! file is written beside its place and renamed into it, so a restart at any moment finds whole
-//! files.
+//! What is deployed: the settings and, for each service, its file and the name of its template, in
+//! files below the state folder. `up` writes them, `down` removes them, and the scaler reads them
+//! and no other file of the operator's.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use config_file::ConfigError;
 use model::names::{NameError, ServiceName, TemplateName};
 use model::service::ServiceSpec;
 
+use crate::files::replace_file;
 use crate::settings::DEFAULT_FILE;
 
 /// The folder of the services' records, below the state directory.
@@ -23,7 +24,7 @@ const SERVICE: &str = "service.toml";
 
 /// A record that could not be read or written, or does not hold what it should.
 #[derive(Debug, thiserror::Error)]
-pub enum RecordError {
+pub enum DeploymentError {
     /// The file system did not do it.
     #[error("{} could not be {action}; check that its file system has room and is writable", path.display())]
     File {
@@ -50,7 +51,7 @@ pub enum RecordError {
     },
 }
 
-impl RecordError {
+impl DeploymentError {
     fn new(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { path, action, source }
@@ -59,7 +60,7 @@ impl RecordError {
 
 /// A deployed service.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Deployed {
+pub struct DeployedService {
     /// What its file says.
     pub spec: ServiceSpec,
     /// The template that its instances are cloned from.
@@ -68,11 +69,11 @@ pub struct Deployed {
 
 /// The deployed records below one state directory.
 #[derive(Debug)]
-pub struct Records {
+pub struct Deployments {
     state: PathBuf,
 }
 
-impl Records {
+impl Deployments {
     /// The records in this state directory.
     pub fn new(state: &Path) -> Self {
         Self { state: state.to_owned() }
@@ -87,7 +88,7 @@ impl Records {
     ///
     /// # Errors
     /// The file could not be written.
-    pub fn deploy_settings(&self, text: &str) -> Result<bool, RecordError> {
+    pub fn deploy_settings(&self, text: &str) -> Result<bool, DeploymentError> {
         make_folder(&self.state)?;
         replace(&self.settings_file(), text)
     }
@@ -100,7 +101,7 @@ impl Records {
         &self,
         settings: &str,
         services: &[(&ServiceName, &str, &TemplateName)],
-    ) -> Result<bool, RecordError> {
+    ) -> Result<bool, DeploymentError> {
         let mut wanted: Vec<_> = services.iter().map(|(name, ..)| name.as_str()).collect();
         wanted.sort_unstable();
         let all_hold = services.iter().all(|(name, text, template)| {
@@ -119,7 +120,7 @@ impl Records {
         service: &ServiceName,
         text: &str,
         template: &TemplateName,
-    ) -> Result<bool, RecordError> {
+    ) -> Result<bool, DeploymentError> {
         let folder = self.folder().join(service.as_str());
         make_folder(&folder)?;
         // The template's name comes last: it is what makes the record count.
@@ -131,7 +132,7 @@ impl Records {
     ///
     /// # Errors
     /// A record could not be removed.
-    pub fn withdraw_others(&self, wanted: &[&ServiceName]) -> Result<Vec<String>, RecordError> {
+    pub fn withdraw_others(&self, wanted: &[&ServiceName]) -> Result<Vec<String>, DeploymentError> {
         let mut withdrawn = Vec::new();
         for name in self.names()? {
             if wanted.iter().any(|service| service.as_str() == name) {
@@ -139,7 +140,7 @@ impl Records {
             }
             let folder = self.folder().join(&name);
             remove_if_there(&folder.join(TEMPLATE))?;
-            fs::remove_dir_all(&folder).map_err(RecordError::new(&folder, "removed"))?;
+            fs::remove_dir_all(&folder).map_err(DeploymentError::new(&folder, "removed"))?;
             withdrawn.push(name);
         }
         Ok(withdrawn)
@@ -150,12 +151,12 @@ impl Records {
     ///
     /// # Errors
     /// A record could not be removed.
-    pub fn remove_all(&self) -> Result<bool, RecordError> {
+    pub fn remove_all(&self) -> Result<bool, DeploymentError> {
         let withdrawn = self.withdraw_others(&[])?;
         let folder = self.folder();
         match fs::remove_dir(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(RecordError::new(&folder, "removed")(error));
+                return Err(DeploymentError::new(&folder, "removed")(error));
             }
             _ => {}
         }
@@ -166,7 +167,7 @@ impl Records {
     ///
     /// # Errors
     /// One cannot be read, or was spoilt.
-    pub fn load(&self) -> Result<Vec<Deployed>, RecordError> {
+    pub fn load(&self) -> Result<Vec<DeployedService>, DeploymentError> {
         let folders = self.names()?.into_iter().map(|name| self.folder().join(name));
         folders.filter_map(|folder| read(&folder).transpose()).collect()
     }
@@ -176,15 +177,15 @@ impl Records {
     }
 
     /// The folders of the records, half-made ones too.
-    fn names(&self) -> Result<Vec<String>, RecordError> {
+    fn names(&self) -> Result<Vec<String>, DeploymentError> {
         let folder = self.folder();
         let entries = match fs::read_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(RecordError::new(&folder, "read"))?,
+            entries => entries.map_err(DeploymentError::new(&folder, "read"))?,
         };
         let mut names = Vec::new();
         for entry in entries {
-            let entry = entry.map_err(RecordError::new(&folder, "read"))?;
+            let entry = entry.map_err(DeploymentError::new(&folder, "read"))?;
             names.push(entry.file_name().to_string_lossy().into_owned());
         }
         names.sort();
@@ -193,21 +194,21 @@ impl Records {
 }
 
 /// Reads one record; none where it has no template yet.
-fn read(folder: &Path) -> Result<Option<Deployed>, RecordError> {
+fn read(folder: &Path) -> Result<Option<DeployedService>, DeploymentError> {
     let path = folder.join(TEMPLATE);
     let template = match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(RecordError::new(&path, "read"))?,
+        text => text.map_err(DeploymentError::new(&path, "read"))?,
     };
     let template =
-        template.trim_end().parse().map_err(|source| RecordError::Template { path, source })?;
+        template.trim_end().parse().map_err(|source| DeploymentError::Template { path, source })?;
     let path = folder.join(SERVICE);
-    let spec = config_file::read(&path).map_err(|config| RecordError::Service { config })?;
-    Ok(Some(Deployed { spec, template }))
+    let spec = config_file::read(&path).map_err(|config| DeploymentError::Service { config })?;
+    Ok(Some(DeployedService { spec, template }))
 }
 
-fn make_folder(folder: &Path) -> Result<(), RecordError> {
-    fs::create_dir_all(folder).map_err(RecordError::new(folder, "made"))
+fn make_folder(folder: &Path) -> Result<(), DeploymentError> {
+    fs::create_dir_all(folder).map_err(DeploymentError::new(folder, "made"))
 }
 
 /// The content of the file that names a template.
@@ -220,27 +221,20 @@ fn holds(file: &Path, text: &str) -> bool {
 }
 
 /// Makes the file read like `text`, whole or not at all. Says whether it did not.
-fn replace(file: &Path, text: &str) -> Result<bool, RecordError> {
+fn replace(file: &Path, text: &str) -> Result<bool, DeploymentError> {
     if holds(file, text) {
         return Ok(false);
     }
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    let write = || {
-        let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-        beside.write_all(text.as_bytes())?;
-        beside.as_file().sync_all()?;
-        beside.persist(file)?;
-        fs::File::open(folder)?.sync_all()
-    };
-    write().map_err(RecordError::new(file, "written"))?;
+    // For root alone, as an application's settings may hold what is nobody else's business.
+    replace_file(file, text, 0o600).map_err(DeploymentError::new(file, "written"))?;
     Ok(true)
 }
 
-fn remove_if_there(file: &Path) -> Result<bool, RecordError> {
+fn remove_if_there(file: &Path) -> Result<bool, DeploymentError> {
     match fs::remove_file(file) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(RecordError::new(file, "removed")(error)),
+        Err(error) => Err(DeploymentError::new(file, "removed")(error)),
     }
 }
 
@@ -252,7 +246,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn deploy(records: &Records, service: &str, text: &str, digest: u32) -> bool {
+    fn deploy(records: &Deployments, service: &str, text: &str, digest: u32) -> bool {
         let template = TemplateName::new(&name(service), digest);
         records.deploy(&name(service), text, &template).unwrap()
     }
@@ -260,7 +254,7 @@ mod tests {
     #[test]
     fn a_record_is_written_once_and_again_only_when_it_changed() {
         let state = tempfile::tempdir().unwrap();
-        let records = Records::new(state.path());
+        let records = Deployments::new(state.path());
         assert!(deploy(&records, "store", "a = 1", 1));
         assert!(!deploy(&records, "store", "a = 1", 1));
         assert!(deploy(&records, "store", "a = 2", 1));
@@ -275,7 +269,7 @@ mod tests {
     #[test]
     fn what_was_deployed_is_loaded_and_a_half_made_record_is_not() {
         let state = tempfile::tempdir().unwrap();
-        let records = Records::new(state.path());
+        let records = Deployments::new(state.path());
         assert_eq!(records.load().unwrap(), []);
         let text = include_str!("../../../services/object-store.toml");
         deploy(&records, "object-store", text, 7);
@@ -292,7 +286,7 @@ mod tests {
     #[test]
     fn records_are_compared_without_a_change() {
         let state = tempfile::tempdir().unwrap();
-        let records = Records::new(state.path());
+        let records = Deployments::new(state.path());
         let (store, template) = (name("store"), TemplateName::new(&name("store"), 1));
         let are = |text: &str| records.are("x = 1", &[(&store, text, &template)]).unwrap();
         assert!(!are("a = 1"));
@@ -307,7 +301,7 @@ mod tests {
     #[test]
     fn a_service_whose_file_vanished_is_withdrawn() {
         let state = tempfile::tempdir().unwrap();
-        let records = Records::new(state.path());
+        let records = Deployments::new(state.path());
         deploy(&records, "gone", "", 1);
         deploy(&records, "store", "", 1);
         assert_eq!(records.withdraw_others(&[&name("store")]).unwrap(), ["gone"]);
@@ -319,7 +313,7 @@ mod tests {
     #[test]
     fn removing_all_keeps_what_is_not_a_record() {
         let state = tempfile::tempdir().unwrap();
-        let records = Records::new(state.path());
+        let records = Deployments::new(state.path());
         fs::create_dir(state.path().join("objects")).unwrap();
         assert!(!records.remove_all().unwrap());
         deploy(&records, "store", "", 1);

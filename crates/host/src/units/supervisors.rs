@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::processes::{COMMAND_MARK, PROGRAM_MARK, Process, SUPERVISOR_MARK, leaders, marked};
 use super::{Change, PATIENCE, Unit, UnitError, UnitFiles, UnitStatus};
-use crate::lxc::file_error;
+use crate::files::file_error;
 
 /// How often to look whether something has started or ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -19,12 +19,12 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 const TAIL_LINES: usize = 5;
 
 #[derive(Debug)]
-pub(super) struct Own {
+pub(super) struct Supervisors {
     run: PathBuf,
     supervisor: Vec<String>,
 }
 
-impl Own {
+impl Supervisors {
     pub(super) fn new(run: &Path, supervisor: Vec<String>) -> Self {
         Self { run: run.to_owned(), supervisor }
     }

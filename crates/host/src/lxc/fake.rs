@@ -7,9 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::names::{InstanceName, TemplateName};
 
+use super::containers::Containers;
+use super::error::ContainerError;
+use super::inventory::{Container, ContainerState};
 use crate::cgroups::Usage;
 use crate::command::{CommandError, Output};
-use crate::lxc::{Container, ContainerError, ContainerState, Containers};
 
 /// What goes wrong with a launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

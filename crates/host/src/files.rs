@@ -1,0 +1,97 @@
+//! Files of this machine: errors that name the path, and writes that a crash cannot leave half done.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// A file operation that failed, with the path it failed on.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action} {}; check the disk and that this runs as root", path.display())]
+pub struct FileError {
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Turns an I/O error into a [`FileError`]: `action` is a verb in the infinitive, such as `read`.
+pub(crate) fn file_error<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> FileError + 'a {
+    move |source| FileError { action, path: path.to_owned(), source }
+}
+
+/// Replaces the content of a file, or makes the file. Readers see the old content or the new one,
+/// never a part, and after `Ok` the new content survives a loss of power: it is written to a file
+/// beside the old one, flushed to the disk and renamed, and then the folder is flushed.
+///
+/// A file that exists keeps its mode. A new one gets exactly `mode`: the umask of whoever called us
+/// must not decide who can read it.
+///
+/// # Errors
+/// When the folder is missing, not writable or full. The old content is still there then, and
+/// nothing beside it.
+pub fn replace_file(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let permissions = fs::metadata(path).map(|old| old.permissions());
+    let mut beside = NamedTempFile::new_in(folder)?;
+    beside.write_all(content.as_ref())?;
+    let file = beside.as_file();
+    file.set_permissions(permissions.unwrap_or(fs::Permissions::from_mode(mode)))?;
+    file.sync_all()?;
+    beside.persist(path)?;
+    fs::File::open(folder)?.sync_all()
+}
+
+/// Flushes the whole file system that holds `folder`. Done before a folder is renamed into place:
+/// otherwise the new name may reach the disk before the content does.
+pub(crate) fn sync_file_system(folder: &Path) -> Result<(), FileError> {
+    let open = fs::File::open(folder).map_err(file_error("open", folder))?;
+    nix::unistd::syncfs(open).map_err(|error| file_error("sync", folder)(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_new_file_has_the_mode_it_is_given_whatever_the_umask() {
+        let folder = tempfile::tempdir().unwrap();
+        // The usual umask, 022, would leave 0644 of the first.
+        for (name, wanted) in [("open", 0o666), ("private", 0o600)] {
+            let path = folder.path().join(name);
+            replace_file(&path, "text", wanted).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+            assert_eq!(mode(&path), wanted);
+        }
+    }
+
+    #[test]
+    fn a_file_that_exists_keeps_its_mode_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "old and longer").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        replace_file(&path, "new", 0o600).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(mode(&path), 0o640);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_the_old_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("taken");
+        fs::create_dir(&path).unwrap();
+        assert!(replace_file(&path, "new", 0o600).is_err());
+        assert!(path.is_dir());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

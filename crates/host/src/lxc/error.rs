@@ -1,0 +1,59 @@
+//! Why an instance could not be launched, stopped or removed.
+
+use model::names::Slot;
+
+use crate::command::CommandError;
+use crate::files::FileError;
+use crate::render::RenderError;
+use crate::slots::Subnet;
+
+/// An instance that could not be launched, stopped or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    /// LXC did not launch it.
+    #[error("{instance} was not launched{log}")]
+    Launch {
+        /// The instance.
+        instance: String,
+        /// What LXC's own log said, behind a colon, or nothing.
+        log: String,
+        /// How the command ended.
+        source: CommandError,
+    },
+    /// Another container is in its slot: one that an earlier scaler was launching when it died.
+    #[error("{instance} was not launched: {holder} is in its slot")]
+    SlotHeld {
+        /// The instance.
+        instance: String,
+        /// The container in its slot.
+        holder: String,
+    },
+    /// Its slot has no address.
+    #[error(
+        "slot {slot} has no address in the subnet {subnet}; choose a larger [network] subnet or \
+         lower the services' bounds.max"
+    )]
+    NoAddress {
+        /// The slot.
+        slot: Slot,
+        /// The subnet that is too small for it.
+        subnet: Subnet,
+    },
+    /// Its configuration could not be rendered.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// A command failed.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Something of it is still there.
+    #[error("{instance} left {left} behind; remove it by hand")]
+    Left {
+        /// The instance.
+        instance: String,
+        /// What is left.
+        left: String,
+    },
+}
