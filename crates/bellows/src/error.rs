@@ -88,17 +88,11 @@ impl Error {
 
 /// A line for each problem, with what caused it.
 fn lines(errors: &[TreeError]) -> String {
-    let chain = |error: &TreeError| {
-        let mut text = error.to_string().trim_end().to_owned();
-        let mut cause = std::error::Error::source(error);
-        while let Some(inner) = cause {
-            text.push_str(&format!(": {inner}"));
-            cause = inner.source();
-        }
-        text
+    let line = |error: &TreeError| {
+        let texts: Vec<_> = anyhow::Chain::new(error).map(ToString::to_string).collect();
+        texts.join(": ")
     };
-    let lines: Vec<String> = errors.iter().map(chain).collect();
-    lines.join("\n")
+    errors.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 impl From<TreeError> for Error {

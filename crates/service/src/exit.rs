@@ -1,7 +1,6 @@
 //! How a program ends: the exit codes of the project, and the one place that prints an error.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use config_file::ConfigError;
@@ -20,16 +19,11 @@ pub fn report(program: &str, error: &(dyn Error + 'static)) -> ExitCode {
     ExitCode::from(code(error))
 }
 
-/// `error` and its causes, outermost first, joined by colons.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        // Writing to a String cannot fail.
-        let _ = write!(text, ": {cause}");
-        next = cause.source();
-    }
-    text
+/// `error` and its causes, outermost first, joined by colons: what anyhow's `{:#}` says, for an error
+/// that is only borrowed.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let texts: Vec<_> = anyhow::Chain::new(error).map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 fn code(error: &(dyn Error + 'static)) -> u8 {

@@ -41,7 +41,7 @@ impl Problem {
 
     /// A failure of the server itself. The causes go to the log, here and only here; the client
     /// learns nothing of them.
-    pub fn internal(error: &dyn Error) -> Self {
+    pub fn internal(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error = chain(error), "a request failed");
         Self::unexplained()
     }
