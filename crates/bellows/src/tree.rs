@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use config_file::ConfigError;
 use host::lxc::ImageError;
-use host::settings::{DEFAULT_FILE, Settings, SettingsError};
+use host::settings::{DEFAULT_FILE, Settings};
 use model::names::ServiceName;
 use model::service::ServiceSpec;
 use policy::slots;
@@ -41,12 +41,10 @@ pub(crate) struct ServiceFile {
 /// A file of the operator's that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TreeError {
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
     #[error("{} cannot be read; name the project's folder with --tree", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error(transparent)]
-    Service(#[from] ConfigError),
+    Config(#[from] ConfigError),
     #[error("{}: name is `{name}`: name the file {name}.toml, or the service after its file", file.display())]
     FileName { file: PathBuf, name: ServiceName },
     #[error("{}: route.path_prefix is {prefix}, which is also the route of {other}: give each its own", file.display())]
@@ -80,7 +78,7 @@ pub(crate) fn settings(place: &Place) -> Result<(Settings, String), TreeError> {
         None => return Ok((Settings::default(), String::new())),
     };
     let text = read(file)?;
-    Ok((Settings::parse(file, &text)?, text))
+    Ok((config_file::from_toml(file.display(), &text)?, text))
 }
 
 impl Tree {

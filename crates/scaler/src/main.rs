@@ -31,7 +31,7 @@ use host::haproxy::{Haproxy, SettingsError as HaproxySettingsError};
 use host::lock::Lock;
 use host::lxc::LxcContainers;
 use host::probe::HttpProbe;
-use host::settings::{Settings, SettingsError};
+use host::settings::Settings;
 use service::server::{Limits, serve};
 
 /// Scales the services that `bellows up` deployed
@@ -49,8 +49,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = service::exit::report("scaler", error.as_ref());
-            let bad_settings = error.is::<SettingsError>() || error.is::<HaproxySettingsError>();
-            if bad_settings { ExitCode::from(service::exit::BAD_INPUT) } else { code }
+            if error.is::<HaproxySettingsError>() {
+                ExitCode::from(service::exit::BAD_INPUT)
+            } else {
+                code
+            }
         }
     }
 }

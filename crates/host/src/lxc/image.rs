@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use config_file::{Checked, ConfigError, Invalid};
 use model::names::ImageName;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -17,13 +18,20 @@ const BUILD_DEADLINE: Duration = Duration::from_secs(1800);
 /// An image that could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    /// The recipe's own file is wrong.
-    #[error("{}: {message}", file.display())]
-    Recipe {
+    /// The file `recipe.toml` cannot be used.
+    #[error(transparent)]
+    Recipe(#[from] ConfigError),
+    /// A file that the recipe needs is missing.
+    #[error(
+        "{}: {} is not there; build the project, or mend the name in binaries",
+        recipe.display(),
+        missing.display()
+    )]
+    Missing {
         /// The file `recipe.toml`.
-        file: PathBuf,
-        /// What is wrong and what is allowed.
-        message: String,
+        recipe: PathBuf,
+        /// Its script, or one of its binaries.
+        missing: PathBuf,
     },
     /// The recipe failed.
     #[error("the recipe of image {image} failed")]
@@ -56,14 +64,41 @@ pub struct Recipe {
     init: String,
 }
 
+/// The file `recipe.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawRecipe {
+struct RecipeFile {
     #[serde(default)]
     binaries: Vec<String>,
     #[serde(default)]
     check: Vec<String>,
     init: String,
+}
+
+impl Checked for RecipeFile {
+    type Raw = Self;
+
+    fn from_raw(raw: Self) -> Result<Self, Invalid> {
+        config_file::check(
+            raw.init.starts_with('/') && !raw.init.contains(|c: char| c.is_control()),
+            "init",
+            format!("{:?}", raw.init),
+            "one line that starts with the absolute path of a program in the image",
+        )?;
+        config_file::check(
+            !raw.binaries.iter().any(|name| name.contains('/')),
+            "binaries",
+            format!("{:?}", raw.binaries),
+            "names of this project's programs",
+        )?;
+        config_file::check(
+            !raw.binaries.is_empty() || raw.check.is_empty(),
+            "check",
+            format!("{:?}", raw.check),
+            "it with binaries, the first of which is called with it",
+        )?;
+        Ok(raw)
+    }
 }
 
 /// A finished image.
@@ -86,30 +121,14 @@ impl Recipe {
     pub fn load(name: &ImageName, recipes: &Path, binaries: &Path) -> Result<Self, ImageError> {
         let folder = recipes.join(name.as_str());
         let file = folder.join("recipe.toml");
-        let text = fs::read_to_string(&file).map_err(file_error("read", &file))?;
-        let wrong = |message: String| ImageError::Recipe { file: file.clone(), message };
-        let raw: RawRecipe = toml::from_str(&text)
-            .map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
-        if !raw.init.starts_with('/') || raw.init.contains(|c: char| c.is_control()) {
-            let allowed =
-                "use one line that starts with the absolute path of a program in the image";
-            return Err(wrong(format!("init = {:?} is not allowed; {allowed}", raw.init)));
-        }
-        if let Some(binary) = raw.binaries.iter().find(|name| name.contains('/')) {
-            let allowed = "use names of this project's programs";
-            return Err(wrong(format!("binaries: {binary:?} is not allowed; {allowed}")));
-        }
-        if raw.binaries.is_empty() && !raw.check.is_empty() {
-            let allowed = "use it with binaries, the first of which is called with it";
-            return Err(wrong(format!("check = {:?} is not allowed; {allowed}", raw.check)));
-        }
+        let RecipeFile { binaries: names, check, init } = config_file::read(&file)?;
         let script = folder.join("build");
-        let binaries: Vec<_> = raw.binaries.iter().map(|binary| binaries.join(binary)).collect();
-        if let Some(missing) = [&script].into_iter().chain(&binaries).find(|file| !file.is_file()) {
-            let cure = "build the project, or mend the name in binaries";
-            return Err(wrong(format!("{} is not there; {cure}", missing.display())));
+        let binaries: Vec<_> = names.iter().map(|name| binaries.join(name)).collect();
+        let missing = [&script].into_iter().chain(&binaries).find(|file| !file.is_file());
+        if let Some(missing) = missing {
+            return Err(ImageError::Missing { recipe: file, missing: missing.clone() });
         }
-        Ok(Self { name: name.clone(), script, binaries, check: raw.check, init: raw.init })
+        Ok(Self { name: name.clone(), script, binaries, check, init })
     }
 
     /// The digest of the script, the init and the binaries, in hex.
@@ -288,12 +307,15 @@ mod tests {
             let error =
                 Recipe::load(&"tiny".parse().unwrap(), &root.path().join("rootfs"), root.path());
             let error = error.unwrap_err().to_string();
-            assert!(error.contains("rootfs/tiny/recipe.toml: "), "{error}");
+            assert!(error.contains("rootfs/tiny/recipe.toml"), "{error}");
             assert!(error.contains(expected), "{error}");
         };
-        refused("init = \"tool\"", "init = \"tool\" is not allowed; use one line");
-        refused("init = \"/a\\nlxc.cap.keep = sys_admin\"", "is not allowed");
-        refused("init = \"/a\"\nbinaries = [\"../x\"]", "\"../x\" is not allowed");
+        refused("init = \"tool\"", "line 1: init is \"tool\": use one line");
+        refused("init = \"/a\\nlxc.cap.keep = sys_admin\"", "use one line");
+        refused(
+            "init = \"/a\"\nbinaries = [\"../x\"]",
+            "line 2: binaries is [\"../x\"]: use names",
+        );
         refused("init = \"/a\"\nbinaries = [\"typo\"]", "/typo is not there; build the project");
         refused("init = \"/a\"\ncheck = [\"--check\"]", "use it with binaries");
         refused("inti = \"/a\"", "unknown field `inti`");

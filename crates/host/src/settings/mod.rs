@@ -1,15 +1,14 @@
-//! The host's settings: `bellows.toml`, read raw and then validated. An error names the file, the
-//! key, the value and what is allowed.
+//! The host's settings: `bellows.toml`, read raw and then checked.
 
 mod raw;
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use config_file::ConfigError;
 pub use model::status::Membership;
 
 use crate::slots::Subnet;
@@ -120,39 +119,6 @@ impl fmt::Display for BridgeName {
     }
 }
 
-/// Settings that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// The file cannot be read.
-    #[error("{} cannot be read; name a readable file, or none to use the defaults", file.display())]
-    Read {
-        /// The settings file.
-        file: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The file is no TOML, or has a key or a type that is not known.
-    #[error("{}: {message}", file.display())]
-    Syntax {
-        /// The settings file.
-        file: PathBuf,
-        /// The place, the key and what is expected there.
-        message: String,
-    },
-    /// A value is out of its bounds.
-    #[error("{place}: {key} = {value} is not allowed; use {allowed}")]
-    Value {
-        /// The settings file, and the line where there is one.
-        place: String,
-        /// The key with its table.
-        key: &'static str,
-        /// The value as written.
-        value: String,
-        /// What is allowed.
-        allowed: String,
-    },
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -188,30 +154,15 @@ fn loopback(port: u16) -> SocketAddrV4 {
 impl Settings {
     /// Reads the file that was named. Without a name, reads `bellows.toml` in the current folder
     /// if it exists, and else gives the defaults.
-    pub fn load(named: Option<&Path>) -> Result<Self, SettingsError> {
-        let file = named.unwrap_or(Path::new(DEFAULT_FILE));
-        match std::fs::read_to_string(file) {
-            Ok(text) => Self::parse(file, &text),
-            Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
-                Ok(Self::default())
-            }
-            Err(source) => Err(SettingsError::Read { file: file.to_owned(), source }),
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds a key or a value that is not allowed.
+    pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
+        match named {
+            Some(file) => config_file::read(file),
+            None if Path::new(DEFAULT_FILE).exists() => config_file::read(Path::new(DEFAULT_FILE)),
+            None => Ok(Self::default()),
         }
-    }
-
-    /// Reads settings from a text; `file` is named in errors.
-    pub fn parse(file: &Path, text: &str) -> Result<Self, SettingsError> {
-        let raw: raw::RawSettings =
-            toml::from_str(text).map_err(|error| SettingsError::Syntax {
-                file: file.to_owned(),
-                message: error.to_string().trim_end().to_owned(),
-            })?;
-        raw.validate().map_err(|raw::Refused { key, value, allowed }| SettingsError::Value {
-            place: config_file::place_of(file.display(), text, key),
-            key,
-            value,
-            allowed,
-        })
     }
 }
 
@@ -220,13 +171,13 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        Settings::parse(Path::new("b.toml"), text).unwrap_err().to_string()
+        config_file::from_toml::<Settings>("b.toml", text).unwrap_err().to_string()
     }
 
     #[test]
     fn the_shipped_file_equals_the_defaults() {
         let shipped = include_str!("../../../../bellows.toml");
-        let settings = Settings::parse(Path::new("bellows.toml"), shipped).unwrap();
+        let settings: Settings = config_file::from_toml("bellows.toml", shipped).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
         assert_eq!(shipped.matches(" = ").count(), 14);
@@ -234,7 +185,8 @@ mod tests {
 
     #[test]
     fn an_empty_file_gives_the_defaults() {
-        assert_eq!(Settings::parse(Path::new("b.toml"), "").unwrap(), Settings::default());
+        let settings: Settings = config_file::from_toml("b.toml", "").unwrap();
+        assert_eq!(settings, Settings::default());
     }
 
     #[test]
@@ -268,28 +220,28 @@ mod tests {
 
     #[test]
     fn a_value_out_of_bounds_is_refused_with_the_bounds() {
-        insta::assert_snapshot!(error("[scaler]\ntick_ms = 5"), @"b.toml, line 2: scaler.tick_ms = 5 is not allowed; use 20 to 10000");
-        insta::assert_snapshot!(error("[network]\nsubnet = \"8.8.8.0/24\""), @r#"b.toml, line 2: network.subnet = "8.8.8.0/24" is not allowed; use a private IPv4 network (10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16) of /16 to /28 whose host bits are 0, such as 10.117.0.0/22"#);
-        insta::assert_snapshot!(error("[paths]\nrun = \"/run/b ad\""), @r#"b.toml, line 2: paths.run = "/run/b ad" is not allowed; use an absolute path below a folder such as /run, of letters, digits, `-`, `_`, `.` and `/`, without `..`"#);
-        insta::assert_snapshot!(error("[id_map]\nfirst = 0"), @"b.toml, line 2: id_map.first = 0 is not allowed; use 100000 to 4000000000");
+        insta::assert_snapshot!(error("[scaler]\ntick_ms = 5"), @"b.toml, line 2: scaler.tick_ms is 5: use 20 to 10000");
+        insta::assert_snapshot!(error("[network]\nsubnet = \"8.8.8.0/24\""), @r#"b.toml, line 2: network.subnet is "8.8.8.0/24": use a private IPv4 network (10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16) of /16 to /28 whose host bits are 0, such as 10.117.0.0/22"#);
+        insta::assert_snapshot!(error("[paths]\nrun = \"/run/b ad\""), @r#"b.toml, line 2: paths.run is "/run/b ad": use an absolute path below a folder such as /run, of letters, digits, `-`, `_`, `.` and `/`, without `..`"#);
+        insta::assert_snapshot!(error("[id_map]\nfirst = 0"), @"b.toml, line 2: id_map.first is 0: use 100000 to 4000000000");
     }
 
     #[test]
     fn folders_that_down_would_remove_with_others_in_them_are_refused() {
         for run in ["/", "/run", "//run/"] {
             assert!(
-                error(&format!("[paths]\nrun = \"{run}\"")).contains("is not allowed"),
+                error(&format!("[paths]\nrun = \"{run}\"")).contains("an absolute path below"),
                 "{run}"
             );
         }
-        insta::assert_snapshot!(error("[paths]\nrun = \"/var/lib/bellows\""), @r#"b.toml, line 2: paths.run = "/var/lib/bellows" is not allowed; use a folder that holds none of the other [paths], nor lies in one"#);
+        insta::assert_snapshot!(error("[paths]\nrun = \"/var/lib/bellows\""), @r#"b.toml, line 2: paths.run is "/var/lib/bellows": use a folder that holds none of the other [paths], nor lies in one"#);
         assert!(error("[paths]\nrun = \"/var/lib\"").contains("holds none of the other"));
         assert!(error("[paths]\nstate = \"/var/lib/lxc/state\"").contains("nor lies in one"));
     }
 
     #[test]
     fn two_listeners_on_one_port_are_refused() {
-        insta::assert_snapshot!(error("[listen]\napi = \"127.0.0.1:8080\""), @r#"b.toml, line 2: listen.api = "127.0.0.1:8080" is not allowed; use a port from 1 to 65535 that no other key of [listen] has"#);
+        insta::assert_snapshot!(error("[listen]\napi = \"127.0.0.1:8080\""), @r#"b.toml, line 2: listen.api is "127.0.0.1:8080": use a port from 1 to 65535 that no other key of [listen] has"#);
     }
 
     #[test]

@@ -1,18 +1,24 @@
-//! `bellows.toml` as it is written, and its way to validated [`Settings`].
+//! `bellows.toml` as it is written, and its way to checked [`Settings`].
 
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use config_file::{Checked, Invalid};
 use serde::Deserialize;
 
 use super::{
     IdRange, ListenSettings, Membership, NetworkSettings, PathSettings, ScalerSettings, Settings,
 };
+use crate::slots::SubnetError;
 
+/// The file as it is written.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct RawSettings {
+pub struct RawSettings {
     network: RawNetwork,
     listen: RawListen,
     scaler: RawScaler,
@@ -40,7 +46,7 @@ struct RawListen {
 struct RawScaler {
     tick_ms: Option<u64>,
     membership: Option<Membership>,
-    parallel_launches: Option<u64>,
+    parallel_launches: Option<usize>,
     launch_timeout_ms: Option<u64>,
 }
 
@@ -59,42 +65,37 @@ struct RawIdMap {
     count: Option<u64>,
 }
 
-/// A value out of its bounds, before the file's name is known.
-pub(super) struct Refused {
-    pub(super) key: &'static str,
-    pub(super) value: String,
-    pub(super) allowed: String,
-}
+impl Checked for Settings {
+    type Raw = RawSettings;
 
-impl RawSettings {
-    pub(super) fn validate(self) -> Result<Settings, Refused> {
-        let default = Settings::default();
+    fn from_raw(raw: RawSettings) -> Result<Self, Invalid> {
+        let default = Self::default();
         let network = NetworkSettings {
             bridge: text(
                 "network.bridge",
-                self.network.bridge,
+                raw.network.bridge,
                 default.network.bridge,
                 "1 to 15 of a-z, 0-9 and `-`, starting with a letter and not `bw` with a number",
             )?,
             subnet: text(
                 "network.subnet",
-                self.network.subnet,
+                raw.network.subnet,
                 default.network.subnet,
-                &crate::slots::SubnetError.to_string(),
+                SubnetError.to_string(),
             )?,
         };
-        Ok(Settings {
+        Ok(Self {
             network,
-            listen: self.listen.validate(default.listen)?,
-            scaler: self.scaler.validate(default.scaler)?,
-            paths: self.paths.validate(default.paths)?,
-            id_map: self.id_map.validate(default.id_map)?,
+            listen: raw.listen.check(default.listen)?,
+            scaler: raw.scaler.check(default.scaler)?,
+            paths: raw.paths.check(default.paths)?,
+            id_map: raw.id_map.check(default.id_map)?,
         })
     }
 }
 
 impl RawListen {
-    fn validate(self, default: ListenSettings) -> Result<ListenSettings, Refused> {
+    fn check(self, default: ListenSettings) -> Result<ListenSettings, Invalid> {
         let allowed = "an IPv4 address and a port, such as 127.0.0.1:8080";
         let listen = ListenSettings {
             services: text("listen.services", self.services, default.services, allowed)?,
@@ -110,7 +111,7 @@ impl RawListen {
             let taken = places[..n].iter().any(|(_, other)| other.port() == place.port());
             if taken || place.port() == 0 {
                 let allowed = "a port from 1 to 65535 that no other key of [listen] has";
-                return Err(refused(key, format!("{:?}", place.to_string()), allowed));
+                return Err(Invalid::new(*key, format!("\"{place}\""), allowed));
             }
         }
         Ok(listen)
@@ -118,7 +119,7 @@ impl RawListen {
 }
 
 impl RawScaler {
-    fn validate(self, default: ScalerSettings) -> Result<ScalerSettings, Refused> {
+    fn check(self, default: ScalerSettings) -> Result<ScalerSettings, Invalid> {
         let tick_ms = number("scaler.tick_ms", self.tick_ms, 20..=10_000)?;
         let launches = number("scaler.parallel_launches", self.parallel_launches, 1..=64)?;
         let timeout_ms =
@@ -126,9 +127,7 @@ impl RawScaler {
         Ok(ScalerSettings {
             tick: tick_ms.map_or(default.tick, Duration::from_millis),
             membership: self.membership.unwrap_or(default.membership),
-            parallel_launches: launches
-                .and_then(|n| usize::try_from(n).ok())
-                .unwrap_or(default.parallel_launches),
+            parallel_launches: launches.unwrap_or(default.parallel_launches),
             launch_timeout: timeout_ms.map_or(default.launch_timeout, Duration::from_millis),
         })
     }
@@ -136,7 +135,7 @@ impl RawScaler {
 
 impl RawPaths {
     /// `down` removes all of one folder and keeps what is in another: none may hold another.
-    fn validate(self, default: PathSettings) -> Result<PathSettings, Refused> {
+    fn check(self, default: PathSettings) -> Result<PathSettings, Invalid> {
         let paths = PathSettings {
             state: path("paths.state", self.state, default.state)?,
             run: path("paths.run", self.run, default.run)?,
@@ -149,7 +148,7 @@ impl RawPaths {
             if one.starts_with(other) || other.starts_with(one) {
                 let value = format!("{:?}", one.display().to_string());
                 let allowed = "a folder that holds none of the other [paths], nor lies in one";
-                return Err(refused(key, value, allowed));
+                return Err(Invalid::new(key, value, allowed));
             }
         }
         Ok(paths)
@@ -158,9 +157,10 @@ impl RawPaths {
 
 impl RawIdMap {
     /// Ids below 100,000 belong to the host's own users, and the last id is not usable.
-    fn validate(self, default: IdRange) -> Result<IdRange, Refused> {
+    fn check(self, default: IdRange) -> Result<IdRange, Invalid> {
         let first = number("id_map.first", self.first, 100_000..=4_000_000_000)?;
         let count = number("id_map.count", self.count, 65_536..=100_000_000)?;
+        // Both ranges end far below 2^32.
         let narrow = |n: Option<u64>| n.and_then(|n| u32::try_from(n).ok());
         Ok(IdRange {
             first: narrow(first).unwrap_or(default.first),
@@ -169,52 +169,38 @@ impl RawIdMap {
     }
 }
 
-fn refused(key: &'static str, value: String, allowed: &str) -> Refused {
-    Refused { key, value, allowed: allowed.to_owned() }
-}
-
 fn text<T: FromStr>(
     key: &'static str,
     value: Option<String>,
     default: T,
-    allowed: &str,
-) -> Result<T, Refused> {
-    match value {
-        None => Ok(default),
-        Some(value) => value.parse().map_err(|_| refused(key, format!("{value:?}"), allowed)),
-    }
+    allowed: impl Into<Cow<'static, str>>,
+) -> Result<T, Invalid> {
+    let Some(value) = value else { return Ok(default) };
+    value.parse().map_err(|_| Invalid::new(key, format!("{value:?}"), allowed))
 }
 
-fn number(
+fn number<N: PartialOrd + Display>(
     key: &'static str,
-    value: Option<u64>,
-    allowed: std::ops::RangeInclusive<u64>,
-) -> Result<Option<u64>, Refused> {
-    match value {
-        Some(n) if !allowed.contains(&n) => {
-            let allowed = format!("{} to {}", allowed.start(), allowed.end());
-            Err(refused(key, n.to_string(), &allowed))
-        }
-        value => Ok(value),
-    }
+    value: Option<N>,
+    allowed: RangeInclusive<N>,
+) -> Result<Option<N>, Invalid> {
+    value.map(|value| config_file::in_range(key, value, allowed)).transpose()
 }
 
 /// Paths are written into the configuration of LXC and HAProxy, where a blank or a line break
 /// would be a word of its own.
-fn path(key: &'static str, value: Option<PathBuf>, default: PathBuf) -> Result<PathBuf, Refused> {
+fn path(key: &'static str, value: Option<PathBuf>, default: PathBuf) -> Result<PathBuf, Invalid> {
     let Some(value) = value else { return Ok(default) };
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/-_.".contains(&b);
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.".contains(&b);
     let good = value.to_str().is_some_and(|text| {
         // `down` removes paths.run: a folder at the top, such as /run, is not Bellows' own.
         let parts = text.split('/').filter(|part| !part.is_empty()).count();
         let absolute = text.starts_with('/') && parts >= 2;
-        absolute && text.bytes().all(allowed) && !text.contains("/..")
+        absolute && text.bytes().all(is_plain) && !text.contains("/..")
     });
-    if good {
-        Ok(value)
-    } else {
-        let allowed = "an absolute path below a folder such as /run, of letters, digits, `-`, `_`, `.` and \
-                       `/`, without `..`";
-        Err(refused(key, format!("{:?}", value.display().to_string()), allowed))
-    }
+    let allowed = "an absolute path below a folder such as /run, of letters, digits, `-`, `_`, `.` and \
+                   `/`, without `..`";
+    let shown = format!("{:?}", value.display().to_string());
+    config_file::check(good, key, shown, allowed)?;
+    Ok(value)
 }
