@@ -1,5 +1,5 @@
 //! Instances on real LXC: what a launch costs beside `lxc-copy` alone, and what a list costs.
-//! Prints a table; it judges nothing.
+//! Prints a table and has no bound that it could fail.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on ends")]
 

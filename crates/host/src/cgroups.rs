@@ -1,5 +1,5 @@
-//! Control groups: what an instance has used, and the end of groups that outlived theirs. Version
-//! 1 and version 2 both exist on hosts, and some mount both.
+//! Control groups: what an instance has used, and the removal of groups that outlived their
+//! instance. Hosts have version 1, version 2, or both at once.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,8 +21,7 @@ pub struct Usage {
     pub memory_bytes: Option<u64>,
 }
 
-/// Where the host's control groups are mounted, with the part of each below which LXC makes an
-/// instance's.
+/// The host's control groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cgroups {
     /// Every mounted hierarchy.
@@ -31,8 +30,9 @@ pub struct Cgroups {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Hierarchy {
-    /// Empty for version 2.
+    /// The controllers of a hierarchy of version 1; empty for version 2.
     controllers: Vec<String>,
+    /// The folder in which LXC makes the groups of instances.
     base: PathBuf,
 }
 
@@ -67,7 +67,7 @@ impl Cgroups {
         Self { hierarchies: hierarchies.collect() }
     }
 
-    /// What the container has used, or none when it does not run.
+    /// What the container has used; `None` when it does not run.
     pub fn usage(&self, container: &str) -> Option<Usage> {
         let payload = format!("lxc.payload.{container}");
         let number = |controller: &str, file: &str| {

@@ -10,7 +10,7 @@ use config_file::ConfigError;
 use model::names::{NameError, ServiceName, TemplateName};
 use model::service::ServiceSpec;
 
-use crate::files::replace_file;
+use crate::files::{FileError, file_error, replace_file};
 use crate::settings::DEFAULT_FILE;
 
 /// The folder of the services' records, below the state directory.
@@ -25,16 +25,9 @@ const SERVICE: &str = "service.toml";
 /// A record that could not be read or written, or does not hold what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum DeploymentError {
-    /// The file system did not do it.
-    #[error("{} could not be {action}; check that its file system has room and is writable", path.display())]
-    File {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was to be done with it.
-        action: &'static str,
-        /// What the operating system said.
-        source: io::Error,
-    },
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The service's file in the record was spoilt.
     #[error("{config}; run `bellows up` again")]
     Service {
@@ -49,13 +42,6 @@ pub enum DeploymentError {
         /// What is wrong with it.
         source: NameError,
     },
-}
-
-impl DeploymentError {
-    fn new(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::File { path, action, source }
-    }
 }
 
 /// A deployed service.
@@ -90,14 +76,14 @@ impl Deployments {
     /// The file could not be written.
     pub fn deploy_settings(&self, text: &str) -> Result<bool, DeploymentError> {
         make_folder(&self.state)?;
-        replace(&self.settings_file(), text)
+        Ok(replace(&self.settings_file(), text)?)
     }
 
     /// Whether the records are these, and there are no others.
     ///
     /// # Errors
     /// The folder of records cannot be read.
-    pub fn are(
+    pub fn are_exactly(
         &self,
         settings: &str,
         services: &[(&ServiceName, &str, &TemplateName)],
@@ -140,7 +126,7 @@ impl Deployments {
             }
             let folder = self.folder().join(&name);
             remove_if_there(&folder.join(TEMPLATE))?;
-            fs::remove_dir_all(&folder).map_err(DeploymentError::new(&folder, "removed"))?;
+            fs::remove_dir_all(&folder).map_err(file_error("remove", &folder))?;
             withdrawn.push(name);
         }
         Ok(withdrawn)
@@ -156,7 +142,7 @@ impl Deployments {
         let folder = self.folder();
         match fs::remove_dir(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(DeploymentError::new(&folder, "removed")(error));
+                return Err(file_error("remove", &folder)(error).into());
             }
             _ => {}
         }
@@ -181,11 +167,11 @@ impl Deployments {
         let folder = self.folder();
         let entries = match fs::read_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(DeploymentError::new(&folder, "read"))?,
+            entries => entries.map_err(file_error("read", &folder))?,
         };
         let mut names = Vec::new();
         for entry in entries {
-            let entry = entry.map_err(DeploymentError::new(&folder, "read"))?;
+            let entry = entry.map_err(file_error("read", &folder))?;
             names.push(entry.file_name().to_string_lossy().into_owned());
         }
         names.sort();
@@ -193,12 +179,12 @@ impl Deployments {
     }
 }
 
-/// Reads one record; none where it has no template yet.
+/// Reads one record; `None` when it has no template yet.
 fn read(folder: &Path) -> Result<Option<DeployedService>, DeploymentError> {
     let path = folder.join(TEMPLATE);
     let template = match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(DeploymentError::new(&path, "read"))?,
+        text => text.map_err(file_error("read", &path))?,
     };
     let template =
         template.trim_end().parse().map_err(|source| DeploymentError::Template { path, source })?;
@@ -207,8 +193,8 @@ fn read(folder: &Path) -> Result<Option<DeployedService>, DeploymentError> {
     Ok(Some(DeployedService { spec, template }))
 }
 
-fn make_folder(folder: &Path) -> Result<(), DeploymentError> {
-    fs::create_dir_all(folder).map_err(DeploymentError::new(folder, "made"))
+fn make_folder(folder: &Path) -> Result<(), FileError> {
+    fs::create_dir_all(folder).map_err(file_error("make", folder))
 }
 
 /// The content of the file that names a template.
@@ -221,20 +207,20 @@ fn holds(file: &Path, text: &str) -> bool {
 }
 
 /// Makes the file read like `text`, whole or not at all. Says whether it did not.
-fn replace(file: &Path, text: &str) -> Result<bool, DeploymentError> {
+fn replace(file: &Path, text: &str) -> Result<bool, FileError> {
     if holds(file, text) {
         return Ok(false);
     }
     // For root alone, as an application's settings may hold what is nobody else's business.
-    replace_file(file, text, 0o600).map_err(DeploymentError::new(file, "written"))?;
+    replace_file(file, text, 0o600).map_err(file_error("write", file))?;
     Ok(true)
 }
 
-fn remove_if_there(file: &Path) -> Result<bool, DeploymentError> {
+fn remove_if_there(file: &Path) -> Result<bool, FileError> {
     match fs::remove_file(file) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(DeploymentError::new(file, "removed")(error)),
+        Err(error) => Err(file_error("remove", file)(error)),
     }
 }
 
@@ -288,7 +274,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let records = Deployments::new(state.path());
         let (store, template) = (name("store"), TemplateName::new(&name("store"), 1));
-        let are = |text: &str| records.are("x = 1", &[(&store, text, &template)]).unwrap();
+        let are = |text: &str| records.are_exactly("x = 1", &[(&store, text, &template)]).unwrap();
         assert!(!are("a = 1"));
         deploy(&records, "store", "a = 1", 1);
         assert!(!are("a = 1"), "the settings are missing");

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use crate::files::replace_file;
 use crate::settings::IdRange;
 
-/// Remembers, in the state folder, the lines that were added.
+/// The file in the state folder that remembers to which tables a line was added.
 const RECORD: &str = "id_map.added";
 
 /// A range that cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum IdMapError {
-    /// It belongs to someone else, at least in part.
+    /// Another user has it, or a part of it.
     #[error(
         "{}: ids {first} to {last} overlap `{line}`; choose another [id_map] first", file.display()
     )]
@@ -47,7 +47,7 @@ pub enum Grant {
     Absent,
 }
 
-/// The tables that grant ranges, and where we note what we added.
+/// The tables that grant ranges, and the file that remembers what was added to them.
 #[derive(Debug, Clone)]
 pub struct IdMap {
     tables: [PathBuf; 2],
@@ -56,7 +56,7 @@ pub struct IdMap {
 }
 
 impl IdMap {
-    /// The tables of this host. `state` is the folder for the note of what was added.
+    /// The tables of this host. `state` is the folder for the file that remembers what was added.
     pub fn of_host(state: &Path, range: IdRange) -> Self {
         Self::new(Path::new("/etc"), state, range)
     }
@@ -69,7 +69,7 @@ impl IdMap {
     /// Whether root has the range in both tables.
     ///
     /// # Errors
-    /// [`IdMapError::Taken`] when it is, in part or whole, someone else's.
+    /// [`IdMapError::Taken`] when another user has it or a part of it.
     pub fn check(&self) -> Result<Grant, IdMapError> {
         let mut all = Grant::Present;
         for table in &self.tables {
@@ -83,13 +83,13 @@ impl IdMap {
     /// Grants root the range where it does not have it. Returns whether anything changed.
     ///
     /// # Errors
-    /// When the range is someone else's or a table cannot be written; then nothing was changed.
+    /// When another user has a part of the range, or a table cannot be written.
     pub fn ensure(&self) -> Result<bool, IdMapError> {
         if self.check()? == Grant::Present {
             return Ok(false);
         }
-        // The note comes first: a crash in between leaves a note of a line that is not there,
-        // which `remove` passes over.
+        // What was added is written down first: after a crash in between, `remove` looks for a
+        // line that is not there and changes nothing.
         let line = self.line();
         let mut record = String::new();
         let mut edits = Vec::new();
@@ -163,7 +163,8 @@ fn check_table(table: &Path, text: &str, range: IdRange) -> Result<Grant, IdMapE
     Ok(grant)
 }
 
-/// Owner, first id and the id after the last. Lines that read otherwise grant nothing.
+/// Owner, first id and the id after the last. `None` for a line of another form, which LXC passes
+/// over too.
 fn parse_line(line: &str) -> Option<(&str, u64, u64)> {
     let mut fields = line.trim().split(':');
     let owner = fields.next()?;

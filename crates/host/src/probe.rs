@@ -1,4 +1,4 @@
-//! Asks an instance whether it can serve.
+//! Asks an instance whether it can serve: the health check before it gets requests.
 
 use std::future::Future;
 use std::net::SocketAddrV4;

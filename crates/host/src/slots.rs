@@ -1,4 +1,5 @@
-//! What derives from a slot: an instance's address, its MAC and the names of its network ends.
+//! What derives from a slot: an instance's address and MAC, its interface on the host, and its
+//! server in the load balancer.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -90,7 +91,7 @@ pub fn mac(slot: Slot) -> String {
 /// the lowest MAC of its ports, and changes it as instances come and go.
 pub const BRIDGE_MAC: &str = "02:62:77:00:00:00";
 
-/// The name of the host's end of a slot's network cable.
+/// The name of the host's end of a slot's veth pair.
 pub fn interface(slot: Slot) -> String {
     format!("bw{slot}")
 }
@@ -100,7 +101,8 @@ pub fn server(slot: Slot) -> String {
     format!("s{slot}")
 }
 
-/// The slot whose server in the load balancer has this name; none where the server is no instance's.
+/// The slot whose server in the load balancer has this name; `None` for a server that is no
+/// instance's.
 pub fn of_server(name: &str) -> Option<Slot> {
     Slot::try_from(name.strip_prefix('s')?.parse::<u32>().ok()?).ok()
 }

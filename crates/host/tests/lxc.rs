@@ -182,7 +182,7 @@ async fn an_instance_without_its_monitor_is_stopped_and_can_be_destroyed() {
 }
 
 #[tokio::test]
-async fn a_cable_that_was_left_over_does_not_stop_a_launch() {
+async fn an_interface_that_was_left_over_does_not_stop_a_launch() {
     let world = World::new().await;
     run("ip", &["link", "add", "bw247", "type", "veth", "peer", "name", "bwleft"]);
     let instance = world.launch(247).await;
@@ -213,7 +213,7 @@ async fn a_template_is_not_removed_under_its_instances() {
     assert!(!store.list().unwrap().contains(&world.template));
 }
 
-/// Ratio of a launch to the first answer, ours to that of `lxc-copy` alone, in turns.
+/// Kills LXC's monitor of an instance, as the kernel does when memory runs out.
 async fn kill_monitor(instance: &InstanceName) {
     let status = std::fs::read_to_string(format!("/proc/{}/status", init(instance))).unwrap();
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:\t")).unwrap();

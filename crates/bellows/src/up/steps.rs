@@ -27,7 +27,7 @@ pub(super) struct Steps<'a> {
     /// How the image of each service is made, in the services' order.
     recipes: Vec<Recipe>,
     settings: &'a Settings,
-    records: Deployments,
+    deployments: Deployments,
     templates: TemplateStore<HostRunner>,
     programs: Programs,
 }
@@ -35,14 +35,14 @@ pub(super) struct Steps<'a> {
 impl<'a> Steps<'a> {
     pub(super) fn new(tree: &'a Tree) -> Result<Self, Error> {
         let settings = &tree.settings;
-        let records = Deployments::new(&settings.paths.state);
+        let deployments = Deployments::new(&settings.paths.state);
         Ok(Self {
             tree,
             recipes: recipes(tree)?,
             settings,
             templates: TemplateStore::new(settings, HostRunner),
-            programs: Programs::new(settings, &records.settings_file())?,
-            records,
+            programs: Programs::new(settings, &deployments.settings_file())?,
+            deployments,
         })
     }
 
@@ -117,21 +117,21 @@ impl<'a> Steps<'a> {
             .map(|(service, template)| (&service.spec.name, service.text.as_str(), template))
             .collect();
         deployed::link(self.settings)?;
-        if self.records.are(&self.tree.settings_text, &wanted)? {
+        if self.deployments.are_exactly(&self.tree.settings_text, &wanted)? {
             return Ok(Outcome::Unchanged);
         }
         self.programs.stop_scaler().await?;
         let names: Vec<&ServiceName> = services().map(|service| &service.spec.name).collect();
         let mut changes = Vec::new();
-        if self.records.deploy_settings(&self.tree.settings_text)? {
+        if self.deployments.deploy_settings(&self.tree.settings_text)? {
             changes.push("settings".to_owned());
         }
         for (name, text, template) in wanted {
-            if self.records.deploy(name, text, template)? {
+            if self.deployments.deploy(name, text, template)? {
                 changes.push(name.to_string());
             }
         }
-        let withdrawn = self.records.withdraw_others(&names)?;
+        let withdrawn = self.deployments.withdraw_others(&names)?;
         changes.extend(withdrawn.iter().map(|name| format!("{name} withdrawn")));
         Ok(Outcome::Changed(format!("deployed: {}", changes.join(", "))))
     }

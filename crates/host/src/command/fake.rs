@@ -1,4 +1,4 @@
-//! A runner that runs nothing.
+//! A runner for tests, which starts no program.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -164,7 +164,7 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// What the program printed on its standard error, or nothing.
+    /// What the program printed on its standard error; empty when it was not started or lost.
     pub fn stderr(&self) -> &str {
         match self {
             Self::Failed { output, .. } | Self::Deadline { output, .. } => &output.stderr,

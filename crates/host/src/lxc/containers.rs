@@ -53,7 +53,7 @@ pub trait Containers: Send + Sync {
     /// All instances on the host, sorted by name.
     fn list(&self) -> impl Future<Output = Result<Vec<Container>, ContainerError>> + Send;
 
-    /// What an instance has used; none when it does not run.
+    /// What an instance has used; `None` when it does not run.
     fn usage(&self, instance: &InstanceName) -> impl Future<Output = Option<Usage>> + Send;
 }
 
@@ -96,9 +96,9 @@ impl<R: Runner> LxcContainers<R> {
         })
     }
 
-    /// Instances of which nothing is left but control groups: LXC leaves those of a start that
-    /// failed. No list shows them; [`Containers::destroy`] removes them. A container that runs from
-    /// another folder than ours is none.
+    /// Instances that have left only control groups, as LXC does after a start that failed. No list
+    /// shows them; [`Containers::destroy`] removes them. A container that runs from another folder
+    /// than ours is not among them.
     ///
     /// # Errors
     /// When the kernel's list of sockets cannot be read.
@@ -147,7 +147,8 @@ impl<R: Runner> LxcContainers<R> {
         })
     }
 
-    /// A network cable that outlived its instance would make the next launch in its slot fail.
+    /// Removes the host's end of the slot's veth pair. One that outlived its instance would make the
+    /// next launch in the slot fail.
     async fn remove_interface(&self, instance: &InstanceName) -> Result<(), ContainerError> {
         let interface = slots::interface(instance.slot());
         let exists = || Path::new("/sys/class/net").join(&interface).exists();
@@ -162,7 +163,7 @@ impl<R: Runner> LxcContainers<R> {
         }
     }
 
-    /// Other instances in the slot: the cable of one that runs is not to be touched.
+    /// The other instances in the slot. The veth pair of one that runs must stay.
     fn others_in_slot(
         &self,
         instance: &InstanceName,
@@ -291,7 +292,7 @@ impl Drop for LaunchFiles {
     }
 }
 
-/// The first error of LXC's log is the cause; those after it are its consequences.
+/// The first error of LXC's log, behind a colon: it is the cause, and those after it follow from it.
 fn cause(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let first = text.lines().find(|line| line.contains(" ERROR "));

@@ -15,7 +15,7 @@ pub enum ContainerError {
     Launch {
         /// The instance.
         instance: String,
-        /// What LXC's own log said, behind a colon, or nothing.
+        /// What LXC's own log said, behind a colon; empty when it said nothing.
         log: String,
         /// How the command ended.
         source: CommandError,

@@ -1,4 +1,4 @@
-//! Images: root file systems made by the recipes in `rootfs/`, kept by the digest of what went in.
+//! Images: root file systems made by the recipes in `rootfs/`, one for each digest of what went in.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ pub struct Recipe {
     script: PathBuf,
     /// The binaries that go in, in the order of the recipe.
     binaries: Vec<PathBuf>,
-    /// The arguments with which the first binary judges a service's configuration; none when it
+    /// The arguments with which the first binary checks a service's configuration; empty when it
     /// cannot.
     check: Vec<String>,
     /// What an instance runs first.
@@ -143,8 +143,8 @@ impl Recipe {
         Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// Has the image's own program judge the configuration that a service would hand it, where the
-    /// recipe says how.
+    /// Has the image's own program check the configuration that it would read in an instance, where
+    /// the recipe says how.
     ///
     /// # Errors
     /// [`ImageError::Application`] with what the program says.

@@ -18,7 +18,8 @@ const SOCKETS: &str = "/proc/net/unix";
 pub struct Container {
     /// Its name, which holds its service and its slot.
     pub name: InstanceName,
-    /// What it was cloned from; none while the clone is being made, or when it was left half-made.
+    /// What it was cloned from; `None` while the clone is being made, and for one that a crash left
+    /// half made.
     pub template: Option<TemplateName>,
     /// Whether it runs.
     pub state: ContainerState,
@@ -94,8 +95,8 @@ fn parse_template(config: &str, lxc: &Path) -> Option<TemplateName> {
     folder.to_str()?.parse().ok()
 }
 
-/// Remembers the template of each instance: it never changes, and reading 50 configurations every
-/// 100 ms would cost more than the rest of the list.
+/// Lists the instances, and remembers the template of each: it never changes, and reading 50
+/// configurations every 100 ms would cost more than the rest of the list.
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
     templates: Mutex<HashMap<InstanceName, TemplateName>>,

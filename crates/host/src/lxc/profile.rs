@@ -28,7 +28,7 @@ const INSTANCE_TEMPLATE: &str = include_str!("../../../../lxc/instance.conf.tera
 
 const LAUNCH_TEMPLATE: &str = include_str!("../../../../lxc/launch.conf.tera");
 
-/// The profile with the host's settings that it depends on.
+/// The LXC configuration of instances, with the host's settings that it depends on.
 #[derive(Debug, Clone)]
 pub(super) struct Profile {
     network: NetworkSettings,
@@ -174,7 +174,8 @@ mod tests {
         lxc.environment = PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
         lxc.environment = LANG=C.UTF-8
 
-        # Who it is: its root is nobody on the host, and can become nobody else.
+        # Users: the instance's root is an id without rights on the host. No capability is left to it, and no
+        # program that it starts can gain one.
         lxc.idmap = u 0 1000000 65536
         lxc.idmap = g 0 1000000 65536
         lxc.cap.keep = none
@@ -182,7 +183,8 @@ mod tests {
         lxc.seccomp.profile = /var/lib/lxc/bw-store-tdeadbeef/seccomp
         lxc.apparmor.profile = bellows-instance-DIGEST
 
-        # What it may use, for hosts with control groups of version 1 and of version 2.
+        # Limits of memory, CPU time and processes: the lines with `cgroup` are for hosts with control groups
+        # of version 1, those with `cgroup2` for version 2.
         lxc.cgroup.memory.limit_in_bytes = 67108864
         lxc.cgroup.cpu.cfs_period_us = 100000
         lxc.cgroup.cpu.cfs_quota_us = 150000
@@ -191,7 +193,8 @@ mod tests {
         lxc.cgroup2.cpu.max = 150000 100000
         lxc.cgroup2.pids.max = 64
 
-        # What it sees: null, zero, full, tty, random and urandom, and nothing to log in on.
+        # Devices: null (1:3), zero (1:5), full (1:7), random (1:8), urandom (1:9) and tty (5:0). There is no
+        # console and no terminal to log in on.
         lxc.autodev = 1
         lxc.pty.max = 0
         lxc.tty.max = 0
@@ -223,9 +226,9 @@ mod tests {
         let profile = Profile::new(&Settings::default());
         let config = profile.launch_config(Slot::try_from(300).unwrap()).unwrap();
         insta::assert_snapshot!(config, @"
-        # What one instance has of its own, all of it derived from its slot. A launch hands these lines to
-        # LXC behind the template's, so that LXC itself makes the interface with its final name and address
-        # and no hook has to run: the fastest hook took 6 ms of a launch of 17 ms.
+        # The network interface of one instance, which follows from its slot. A launch hands LXC these lines
+        # behind the template's, so that LXC itself makes the interface with its final name and address. A
+        # hook would do it too, and the fastest one took 6 ms of a launch of 17 ms.
 
         lxc.net.0.type = veth
         lxc.net.0.link = bellows0
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sliver_of_a_core_is_what_the_kernel_grants_at_least() {
+    fn a_quota_is_never_below_the_kernels_minimum() {
         assert_eq!(cpu_quota_us(0.001), 1_000);
         assert_eq!(cpu_quota_us(0.5), 50_000);
     }

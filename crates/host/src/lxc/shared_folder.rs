@@ -26,7 +26,7 @@ pub async fn ensure_shared_folder(
 ) -> Result<(), ContainerError> {
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent).map_err(file_error("make", parent))?;
-        // The instance's root walks through as a stranger when it mounts what is inside.
+        // LXC mounts what is inside as the instance's root, which needs the right to pass through.
         let passable = fs::Permissions::from_mode(0o711);
         fs::set_permissions(parent, passable).map_err(file_error("open", parent))?;
     }

@@ -191,7 +191,8 @@ impl<R: Runner> TemplateStore<R> {
     }
 }
 
-/// Readable for all: an instance's root is a stranger to what the host's root owns.
+/// Writes a file that everybody can read: to the host's kernel an instance's root is neither the
+/// owner of what the host's root owns nor in its group.
 fn write(file: &Path, text: &str) -> Result<(), FileError> {
     fs::write(file, text).map_err(file_error("write", file))?;
     let mode = fs::Permissions::from_mode(0o644);

@@ -112,7 +112,7 @@ fn parse_destination(text: &str) -> Option<Ipv4Net> {
 }
 
 fn parse<T: for<'a> Deserialize<'a>>(json: &str, command: &'static str) -> Result<T, NetworkError> {
-    // `ip` prints nothing at all where it has nothing to say.
+    // `ip` prints no JSON, not even an empty list, where there is no route or address.
     let json = if json.trim().is_empty() { "[]" } else { json };
     serde_json::from_str(json).map_err(|source| NetworkError::Output { command, source })
 }

@@ -1,4 +1,5 @@
-//! The instances' network: a bridge of its own, the way back for when it is away, and a firewall.
+//! The instances' network: a bridge, a route that holds its addresses while it is away, and a
+//! firewall.
 
 mod conflicts;
 mod firewall;
@@ -16,7 +17,7 @@ use crate::render::RenderError;
 use crate::settings::NetworkSettings;
 use crate::slots::{self, BRIDGE_MAC};
 
-/// The metric of the fallback route: any route of the bridge, at metric 0, is better.
+/// The metric of the fallback route. The bridge's own route has metric 0 and wins while it is there.
 const FALLBACK_METRIC: &str = "100000";
 
 /// A network that could not be made or removed.

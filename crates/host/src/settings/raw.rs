@@ -134,7 +134,7 @@ impl RawScaler {
 }
 
 impl RawPaths {
-    /// `down` removes all of one folder and keeps what is in another: none may hold another.
+    /// `down` removes all of one folder and keeps what is in another, so none may lie in another.
     fn check(self, default: PathSettings) -> Result<PathSettings, Invalid> {
         let paths = PathSettings {
             state: path("paths.state", self.state, default.state)?,
@@ -187,8 +187,8 @@ fn number<N: PartialOrd + Display>(
     value.map(|value| config_file::in_range(key, value, allowed)).transpose()
 }
 
-/// Paths are written into the configuration of LXC and HAProxy, where a blank or a line break
-/// would be a word of its own.
+/// Paths are written into the configuration of LXC and HAProxy, where a blank or a line break would
+/// end the value.
 fn path(key: &'static str, value: Option<PathBuf>, default: PathBuf) -> Result<PathBuf, Invalid> {
     let Some(value) = value else { return Ok(default) };
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.".contains(&b);

@@ -43,7 +43,7 @@ fn digest(command: &[String]) -> String {
     hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How a unit is.
+/// Whether a unit's program runs, and whether something would start it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnitStatus {
     /// The program runs, and something restarts it when it dies.
@@ -100,7 +100,7 @@ pub enum UnitError {
         name: &'static str,
         /// Where it writes.
         log: String,
-        /// The end of what it wrote, behind a colon, or nothing.
+        /// The end of what it wrote, behind a colon; empty when it wrote nothing.
         tail: String,
     },
     /// It does not go down.
@@ -173,7 +173,7 @@ impl Units {
         }
     }
 
-    /// How the unit is.
+    /// Whether the unit's program runs, and whether something would start it again.
     ///
     /// # Errors
     /// When systemd cannot be asked.

@@ -58,7 +58,7 @@ pub(super) fn marked(mark: &str, value: &str) -> Vec<Process> {
     found
 }
 
-/// Of some processes, those whose parent is none of them.
+/// Those of the processes whose parent is not among them.
 pub(super) fn leaders(processes: &[Process]) -> impl Iterator<Item = &Process> {
     processes.iter().filter(|process| !processes.iter().any(|other| other.pid == process.parent))
 }

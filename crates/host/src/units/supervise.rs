@@ -33,7 +33,8 @@ const LOG_MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// Keeps the program running for ever. One that already runs, because the supervisor before was
 /// killed, is watched first: a second one would find its ports taken.
 pub(super) fn supervise(files: &UnitFiles, command: &[String]) -> Result<Infallible, UnitError> {
-    // A leader of its own session is not ended with the terminal. It fails for one that is already.
+    // The leader of a session of its own does not get the terminal's SIGHUP. The call fails for a
+    // process that is a leader already.
     let _ = nix::unistd::setsid();
     let _lock = Lock::acquire(&files.lock())?;
     let mut pause = FIRST_PAUSE;
@@ -48,7 +49,7 @@ pub(super) fn supervise(files: &UnitFiles, command: &[String]) -> Result<Infalli
             Ok(mut child) => watch(files, || matches!(child.try_wait(), Ok(Some(_)) | Err(_))),
             Err(error) => note(files, &format!("the program could not be started: {error}")),
         }
-        // Children of the program that outlived it hold its ports.
+        // Children that outlived the program hold its ports.
         for left in marked(PROGRAM_MARK, &files.mark()) {
             left.signal(Signal::SIGTERM);
         }
@@ -106,7 +107,7 @@ fn note(files: &UnitFiles, line: &str) {
         OpenOptions::new().append(true).create(true).open(path)
     };
     if let Ok(mut log) = open(&files.log()) {
-        // A full disk is no reason to let the program lie.
+        // A full disk is no reason to stop watching the program.
         let _ = writeln!(log, "bellows supervise {}: {line}", files.name);
     }
 }

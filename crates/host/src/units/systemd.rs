@@ -55,7 +55,8 @@ fn service(name: &str) -> String {
     format!("bellows-{name}.service")
 }
 
-/// `mixed` ends the program by a signal of its own and kills what is left of its processes.
+/// The command that makes the unit. With `KillMode=mixed` a stop sends SIGTERM to the program alone,
+/// and SIGKILL to the processes that are left after it.
 fn start_command(unit: &Unit) -> CommandLine {
     CommandLine::new("systemd-run")
         .arg(format!("--unit={}", service(unit.name)))

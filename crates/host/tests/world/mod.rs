@@ -128,13 +128,13 @@ impl World {
         }
     }
 
-    /// Whether nothing is left of an instance: folder, cable, control groups, socket.
+    /// Whether an instance has left neither folder, interface, control group nor socket.
     pub(crate) fn is_gone(&self, instance: &InstanceName) -> bool {
         let groups = run("find", &["/sys/fs/cgroup", "-name", &format!("lxc.*.{instance}")]);
-        let cable = format!("/sys/class/net/bw{}", instance.slot());
+        let interface = format!("/sys/class/net/bw{}", instance.slot());
         let sockets = fs::read_to_string("/proc/net/unix").unwrap();
         groups.is_empty()
-            && !Path::new(&cable).exists()
+            && !Path::new(&interface).exists()
             && !Path::new(LXC).join(instance.as_str()).exists()
             && !sockets.contains(instance.as_str())
     }
