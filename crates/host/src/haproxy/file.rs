@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::error::HaproxyError;
 use super::settings::Settings;
 use crate::command::{CommandLine, HostRunner, Runner};
+use crate::files::replace_file;
 
 /// `haproxy -c` takes 0.1 s; a name that does not resolve could hold it up for longer.
 const CHECK_DEADLINE: Duration = Duration::from_secs(10);
@@ -55,7 +56,7 @@ impl ConfigFile {
         change: u64,
         text: &str,
     ) -> Result<(), HaproxyError> {
-        let candidate = self.beside("candidate");
+        let candidate = self.path.with_extension("cfg.candidate");
         std::fs::write(&candidate, text).map_err(|source| self.failed("written", source))?;
         let check = CommandLine::new(&self.program)
             .args(["-c", "-f"])
@@ -81,16 +82,9 @@ impl ConfigFile {
         if change < *holds {
             return Ok(());
         }
-        let fresh = self.beside("new");
-        std::fs::write(&fresh, text)
-            .and_then(|()| std::fs::rename(&fresh, &self.path))
-            .map_err(|source| self.failed("written", source))?;
+        replace_file(&self.path, text, 0o644).map_err(|source| self.failed("written", source))?;
         *holds = change;
         Ok(())
-    }
-
-    fn beside(&self, extension: &str) -> PathBuf {
-        self.path.with_extension(format!("cfg.{extension}"))
     }
 
     fn failed(&self, doing: &'static str, source: io::Error) -> HaproxyError {
