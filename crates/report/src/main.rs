@@ -19,7 +19,6 @@ use clap::{CommandFactory as _, Parser};
 use command_line::words;
 use model::service::ServiceSpec;
 use run::capacity::{CapacityCurve, DEFAULT_SMOOTHING_S};
-use run::cost::PriceTable;
 use run::figures::{self, Assumptions};
 use run::{PolicyTable, Run};
 
@@ -116,7 +115,7 @@ fn page(cli: &Cli) -> anyhow::Result<Page> {
     let assumptions = Assumptions {
         capacity: capacity(cli, &run)?,
         smoothing_s: cli.smoothing.max(1),
-        prices: cli.prices.as_deref().map(prices).transpose()?,
+        prices: cli.prices.as_deref().map(config_file::read).transpose()?,
     };
     let beside = match &cli.compare {
         Some(folder) => Some(ExperimentFolder::read(folder)?.run),
@@ -163,14 +162,6 @@ fn capacity(cli: &Cli, run: &Run) -> anyhow::Result<Option<CapacityCurve>> {
         );
     }
     Ok(calibrated)
-}
-
-fn prices(path: &Path) -> anyhow::Result<PriceTable> {
-    PriceTable::parse(&read(path)?).with_context(|| path.display().to_string())
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
 fn note(text: &str) -> Result<(String, String), String> {

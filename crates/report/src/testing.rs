@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use run::capacity::CapacityCurve;
-use run::cost::PriceTable;
 use run::figures::{self, Assumptions};
 use run::{PolicyTable, Run};
 
@@ -21,7 +20,7 @@ pub(crate) fn assumptions() -> Assumptions {
                   price_per_hour = 0.5\n";
     Assumptions {
         capacity: Some(CapacityCurve::linear(50.0).unwrap()),
-        prices: Some(PriceTable::parse(prices).unwrap()),
+        prices: Some(config_file::from_toml("prices.toml", prices).unwrap()),
         ..Assumptions::default()
     }
 }

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -285,10 +286,16 @@ fn moment(ms: u64) -> String {
 
 /// The file is written beside its place and renamed into it.
 fn replace(folder: &Path, name: &str, text: &str) -> Result<(), ResultsError> {
-    let (path, beside) = (folder.join(name), folder.join(format!(".{name}")));
-    fs::write(&beside, text)
-        .and_then(|()| fs::rename(&beside, &path))
-        .map_err(|source| ResultsError::Write { path, source })
+    let path = folder.join(name);
+    let readable_by_all = fs::Permissions::from_mode(0o644);
+    let written = tempfile::Builder::new().permissions(readable_by_all).tempfile_in(folder);
+    written
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            Ok(file.persist(&path)?)
+        })
+        .map_err(|source| ResultsError::Write { path, source })?;
+    Ok(())
 }
 
 #[cfg(test)]

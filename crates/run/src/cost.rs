@@ -7,6 +7,7 @@
 use model::action::ActionKind;
 use model::names::InstanceName;
 use model::tick::Tick;
+use model::value::{Checked, Invalid, check};
 use serde::Deserialize;
 
 /// An hour, in seconds.
@@ -62,42 +63,19 @@ pub struct PriceTable {
     pub types: Vec<InstanceType>,
 }
 
-/// A price table that is none.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum PriceError {
-    /// Not TOML, an unknown or missing key, or a value of the wrong type.
-    #[error("{0}")]
-    Syntax(String),
-    /// A price or a time out of its range.
-    #[error("types.{key} of `{name}` is {value}: use a number of at least 0")]
-    Value {
-        /// The type of instance.
-        name: String,
-        /// The key.
-        key: &'static str,
-        /// What the file says.
-        value: f64,
-    },
-}
+impl Checked for PriceTable {
+    type Raw = Self;
 
-impl PriceTable {
-    /// Reads a table.
-    ///
-    /// # Errors
-    /// Names the key and what it may be.
-    pub fn parse(text: &str) -> Result<Self, PriceError> {
-        let table: Self = toml::from_str(text)
-            .map_err(|e| PriceError::Syntax(e.to_string().trim().to_owned()))?;
-        for of in &table.types {
+    fn from_raw(table: Self) -> Result<Self, Invalid> {
+        for (index, of) in table.types.iter().enumerate() {
             let figures = [
                 ("price_per_hour", of.price_per_hour),
                 ("minimum_s", of.minimum_s),
                 ("price_per_launch", of.price_per_launch),
             ];
             for (key, value) in figures {
-                if !(value.is_finite() && value >= 0.0) {
-                    return Err(PriceError::Value { name: of.name.clone(), key, value });
-                }
+                let holds = value.is_finite() && value >= 0.0;
+                check(holds, format!("types[{index}].{key}"), value, "a number of at least 0")?;
             }
         }
         Ok(table)
@@ -222,7 +200,7 @@ mod tests {
         let lives = [life(0.0, 7_201.0), life(10.0, 20.0), life(30.0, 40.0)];
         assert!((charged_hours(&lives) - 5.0).abs() < 1e-12);
         assert_eq!(launches(&lives), 2);
-        let table = PriceTable::parse(TABLE).unwrap();
+        let table = config_file::from_toml::<PriceTable>("prices.toml", TABLE).unwrap();
         // 0.01 EUR for 1,000 s: 7,201 s and twice the least of 60 s.
         assert!((table.types[0].cost(&lives) - 0.073_21).abs() < 1e-9);
         assert!((table.types[1].cost(&lives) - (0.25 + 0.02)).abs() < 1e-9);
@@ -231,11 +209,12 @@ mod tests {
     #[test]
     fn an_impossible_price_is_named() {
         let error = |from: &str, to: &str| {
-            PriceTable::parse(&TABLE.replace(from, to)).unwrap_err().to_string()
+            let text = TABLE.replace(from, to);
+            config_file::from_toml::<PriceTable>("prices.toml", &text).unwrap_err().to_string()
         };
         assert_eq!(
             error("0.036", "-1"),
-            "types.price_per_hour of `by the second` is -1: use a number of at least 0"
+            "prices.toml, line 6: types[0].price_per_hour is -1: use a number of at least 0"
         );
         assert!(error("started_hour", "moon").contains("expected `second` or `started_hour`"));
         assert!(error("minimum_s", "least_s").contains("unknown field `least_s`"));

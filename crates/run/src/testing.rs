@@ -7,7 +7,6 @@ use std::path::Path;
 use crate::Run;
 use crate::calibration::{Calibration, HostFigures, LimitedBy, Point, Times};
 use crate::capacity::CapacityCurve;
-use crate::cost::PriceTable;
 use crate::figures::Assumptions;
 use crate::summary::Percentiles;
 
@@ -21,7 +20,7 @@ pub(crate) fn assumptions() -> Assumptions {
                   price_per_hour = 0.5\n";
     Assumptions {
         capacity: Some(CapacityCurve::linear(50.0).unwrap()),
-        prices: Some(PriceTable::parse(prices).unwrap()),
+        prices: Some(config_file::from_toml("prices.toml", prices).unwrap()),
         ..Assumptions::default()
     }
 }
