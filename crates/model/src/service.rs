@@ -71,6 +71,8 @@ pub struct Capacity {
     pub requests_per_second: f64,
     /// Requests that it is given at once; the load balancer queues the rest.
     pub concurrency: u32,
+    /// Requests that it serves at once beyond that rate after it was idle.
+    pub burst: u32,
 }
 
 /// How instances leave.

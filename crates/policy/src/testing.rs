@@ -68,7 +68,7 @@ pub(crate) fn input() -> PolicyInput {
         ready: 1,
         starting: 0,
         current: 1,
-        capacity: Capacity { requests_per_second: 50.0, concurrency: 8 },
+        capacity: Capacity { requests_per_second: 50.0, concurrency: 8, burst: 0 },
         cpus: 1.0,
         start_up: None,
         bounds: store().bounds,

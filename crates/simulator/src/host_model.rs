@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use model::service::ServiceSpec;
+use model::service::Capacity;
+use model::value::{Checked, Invalid, within};
 use serde::Deserialize;
 
 use crate::spread::{RawSpread, Spread};
@@ -33,6 +34,8 @@ pub struct HostModel {
     pub parallel_launches: u32,
     /// How long an instance may take to become healthy.
     pub launch_timeout: Duration,
+    /// How an instance holds requests up.
+    pub instance: InstanceModel,
     /// What goes wrong.
     pub faults: Faults,
 }
@@ -52,100 +55,57 @@ pub struct Faults {
     pub clock_jumps: f64,
 }
 
-/// What one instance takes on.
+/// How an instance holds requests up: a token bucket, in front of which requests wait for their turn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InstanceModel {
+    /// Tokens per second; `None` for what the service's file says that one instance serves.
+    pub requests_per_second: Option<f64>,
+    /// Tokens in a full bucket; `None` for the burst that the service's file says.
+    pub burst: Option<u32>,
+    /// A request that would wait longer than this for its token is refused with 429.
+    pub max_wait: Duration,
+}
+
+/// What one instance of a service takes on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InstanceLimits {
     /// Requests in flight at most; the load balancer queues the rest.
     pub concurrency: u32,
     /// Requests per second, of a token bucket.
     pub requests_per_second: f64,
-    /// Requests that an idle instance takes at once.
+    /// Requests that an idle instance takes at once, at least 1.
     pub burst: u32,
     /// How long a request waits for its token before it is refused.
     pub max_wait: Duration,
 }
 
-/// Why a host's file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ModelError {
-    /// Not TOML, or keys that it does not have.
-    #[error("{file} does not describe a host")]
-    Syntax {
-        /// The file.
-        file: String,
-        /// What is wrong, with line and key.
-        source: Box<toml::de::Error>,
-    },
-    /// A value that is not allowed.
-    #[error("{place}: {key} = {value}: allowed is {allowed}")]
-    Value {
-        /// The file, and the line where there is one.
-        place: String,
-        /// The key, with the table it stands in.
-        key: String,
-        /// What the file says.
-        value: String,
-        /// What it may say.
-        allowed: &'static str,
-    },
-}
-
 impl HostModel {
-    /// Parses and checks the text of a host's file.
-    ///
-    /// # Errors
-    /// [`ModelError`] names the `file`, the key, the value and what is allowed.
-    pub fn parse(file: &str, text: &str) -> Result<Self, ModelError> {
-        let raw: RawHost = toml::from_str(text)
-            .map_err(|e| ModelError::Syntax { file: file.to_owned(), source: Box::new(e) })?;
-        Check { file, text }.host(&raw)
-    }
-
     /// The host on which the design was measured, without faults: two cores, LXC 5.0, HAProxy 2.6.
     ///
     /// # Panics
     /// Never: a test reads the same values.
     pub fn measured() -> Self {
-        Self::parse(MEASURED, "").expect("the defaults are good values")
+        Self::from_raw(RawHost::default()).expect("the defaults are good values")
     }
 }
 
-impl InstanceLimits {
-    /// Those of an instance of `spec`: its `application.rate_limit`, and where it has none, its
-    /// capacity with the object store's burst and wait.
-    pub fn of(spec: &ServiceSpec) -> Self {
-        let limit = spec.application.get("rate_limit").and_then(toml::Value::as_table);
-        let figure = |key: &str| {
-            let value = limit?.get(key)?;
-            value.as_float().or_else(|| value.as_integer().map(as_f64)).filter(|v| *v > 0.0)
-        };
-        Self {
-            concurrency: spec.capacity.concurrency,
-            requests_per_second: figure("requests_per_second")
-                .unwrap_or(spec.capacity.requests_per_second),
-            burst: figure("burst").map_or(10, whole).max(1),
-            max_wait: Duration::from_secs_f64(figure("max_wait_ms").unwrap_or(1e3).min(6e4) / 1e3),
+impl InstanceModel {
+    /// The limits of an instance of a service that can do so much.
+    pub fn limits(&self, capacity: Capacity) -> InstanceLimits {
+        InstanceLimits {
+            concurrency: capacity.concurrency,
+            requests_per_second: self.requests_per_second.unwrap_or(capacity.requests_per_second),
+            // A bucket that holds no token lets no request through.
+            burst: self.burst.unwrap_or(capacity.burst).max(1),
+            max_wait: self.max_wait,
         }
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a file's figures are far below 2^53")]
-const fn as_f64(value: i64) -> f64 {
-    value as f64
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a float-to-integer cast saturates, which is what is wanted"
-)]
-const fn whole(value: f64) -> u32 {
-    value as u32
-}
-
+/// A host's file as it is written, before any value is checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct RawHost {
+pub struct RawHost {
     clone: RawSpread,
     admit: RawSpread,
     drain: RawSpread,
@@ -155,7 +115,16 @@ struct RawHost {
     queue_timeout_ms: f64,
     parallel_launches: u32,
     launch_timeout_ms: f64,
+    instance: RawInstance,
     faults: RawFaults,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawInstance {
+    requests_per_second: Option<f64>,
+    burst: Option<u32>,
+    max_wait_ms: f64,
 }
 
 #[derive(Deserialize, Default)]
@@ -181,101 +150,111 @@ impl Default for RawHost {
             queue_timeout_ms: 10_000.0,
             parallel_launches: 4,
             launch_timeout_ms: 10_000.0,
+            instance: RawInstance::default(),
             faults: RawFaults::default(),
         }
     }
 }
 
-/// Turns raw values into checked ones; it knows the file and its text for its errors.
-struct Check<'a> {
-    file: &'a str,
-    text: &'a str,
+impl Default for RawInstance {
+    fn default() -> Self {
+        Self { requests_per_second: None, burst: None, max_wait_ms: 1_000.0 }
+    }
 }
 
-impl Check<'_> {
-    fn host(&self, raw: &RawHost) -> Result<HostModel, ModelError> {
+impl Checked for HostModel {
+    type Raw = RawHost;
+
+    fn from_raw(raw: RawHost) -> Result<Self, Invalid> {
         let cpu_ms = raw.cpu_ms_per_request;
-        let cpu =
-            self.hold((0.0..=1e6).contains(&cpu_ms), "cpu_ms_per_request", cpu_ms, "0 to 1000000");
-        let launches = raw.parallel_launches;
-        let parallel =
-            self.hold((1..=64).contains(&launches), "parallel_launches", launches, "1 to 64");
-        cpu.and(parallel)?;
-        Ok(HostModel {
-            source: self.file.to_owned(),
-            clone: self.spread("clone", raw.clone)?,
-            admit: self.spread("admit", raw.admit)?,
-            drain: self.spread("drain", raw.drain)?,
-            stop: self.spread("stop", raw.stop)?,
-            service: self.spread("service", raw.service)?,
+        within("cpu_ms_per_request", cpu_ms, 0.0..=1e6, "0 to 1000000 (milliseconds)")?;
+        within("parallel_launches", raw.parallel_launches, 1..=64, "1 to 64")?;
+        Ok(Self {
+            source: MEASURED.to_owned(),
+            clone: raw.clone.checked("clone")?,
+            admit: raw.admit.checked("admit")?,
+            drain: raw.drain.checked("drain")?,
+            stop: raw.stop.checked("stop")?,
+            service: raw.service.checked("service")?,
             cpu_s_per_request: cpu_ms / 1e3,
-            queue_timeout: self.millis("queue_timeout_ms", raw.queue_timeout_ms)?,
-            parallel_launches: launches,
-            launch_timeout: self.millis("launch_timeout_ms", raw.launch_timeout_ms)?,
-            faults: self.faults(&raw.faults)?,
+            queue_timeout: millis("queue_timeout_ms", raw.queue_timeout_ms)?,
+            parallel_launches: raw.parallel_launches,
+            launch_timeout: millis("launch_timeout_ms", raw.launch_timeout_ms)?,
+            instance: raw.instance.checked()?,
+            faults: raw.faults.checked()?,
         })
     }
+}
 
-    fn faults(&self, raw: &RawFaults) -> Result<Faults, ModelError> {
-        let crash = |s: f64| {
-            self.hold((1.0..=1e9).contains(&s), "faults.crash_mean_s", s, "1 to 1000000000")?;
-            Ok(Duration::from_secs_f64(s))
-        };
+impl RawInstance {
+    fn checked(self) -> Result<InstanceModel, Invalid> {
+        let rate = self.requests_per_second.unwrap_or(1.0);
+        within("instance.requests_per_second", rate, 0.001..=1e6, "0.001 to 1000000")?;
+        within("instance.burst", self.burst.unwrap_or(1), 1..=100_000, "1 to 100000 (requests)")?;
+        Ok(InstanceModel {
+            requests_per_second: self.requests_per_second,
+            burst: self.burst,
+            max_wait: millis("instance.max_wait_ms", self.max_wait_ms)?,
+        })
+    }
+}
+
+impl RawFaults {
+    fn checked(self) -> Result<Faults, Invalid> {
+        let crash_s = self.crash_mean_s.unwrap_or(1.0);
+        within("faults.crash_mean_s", crash_s, 1.0..=1e9, "1 to 1000000000 (seconds)")?;
         Ok(Faults {
-            crash_mean: raw.crash_mean_s.map(crash).transpose()?,
-            failed_launches: self.share("failed_launches_percent", raw.failed_launches_percent)?,
-            missing_looks: self.share("missing_looks_percent", raw.missing_looks_percent)?,
-            stale_looks: self.share("stale_looks_percent", raw.stale_looks_percent)?,
-            clock_jumps: self.share("clock_jumps_percent", raw.clock_jumps_percent)?,
+            crash_mean: self.crash_mean_s.map(Duration::from_secs_f64),
+            failed_launches: share("faults.failed_launches_percent", self.failed_launches_percent)?,
+            missing_looks: share("faults.missing_looks_percent", self.missing_looks_percent)?,
+            stale_looks: share("faults.stale_looks_percent", self.stale_looks_percent)?,
+            clock_jumps: share("faults.clock_jumps_percent", self.clock_jumps_percent)?,
         })
     }
+}
 
-    fn spread(&self, key: &str, raw: RawSpread) -> Result<Spread, ModelError> {
-        let RawSpread { median_ms, p99_ms } = raw;
-        let value = || format!("{{ median_ms = {median_ms}, p99_ms = {p99_ms} }}");
-        let allowed = "0.001 to 600000 each, the median not above the 99th percentile";
-        Spread::new(median_ms, p99_ms).ok_or_else(|| self.refuse(key, value(), allowed))
-    }
+fn millis(key: &'static str, ms: f64) -> Result<Duration, Invalid> {
+    within(key, ms, 1.0..=600_000.0, "1 to 600000 (milliseconds)")?;
+    Ok(Duration::from_secs_f64(ms / 1e3))
+}
 
-    fn millis(&self, key: &str, ms: f64) -> Result<Duration, ModelError> {
-        self.hold((1.0..=600_000.0).contains(&ms), key, ms, "1 to 600000")?;
-        Ok(Duration::from_secs_f64(ms / 1e3))
-    }
-
-    fn share(&self, key: &str, percent: f64) -> Result<f64, ModelError> {
-        let key = format!("faults.{key}");
-        self.hold((0.0..=100.0).contains(&percent), &key, percent, "0 to 100")?;
-        Ok(percent / 100.0)
-    }
-
-    fn hold(
-        &self,
-        holds: bool,
-        key: &str,
-        value: impl ToString,
-        allowed: &'static str,
-    ) -> Result<(), ModelError> {
-        if holds { Ok(()) } else { Err(self.refuse(key, value.to_string(), allowed)) }
-    }
-
-    fn refuse(&self, key: &str, value: String, allowed: &'static str) -> ModelError {
-        let place = config_file::place_of(self.file, self.text, key);
-        ModelError::Value { place, key: key.to_owned(), value, allowed }
-    }
+fn share(key: &'static str, percent: f64) -> Result<f64, Invalid> {
+    within(key, percent, 0.0..=100.0, "0 to 100 (percent)")?;
+    Ok(percent / 100.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn host(text: &str) -> Result<HostModel, String> {
+        config_file::from_toml("h.toml", text).map_err(|error| error.to_string())
+    }
+
     #[test]
     fn a_file_changes_what_it_names_and_nothing_else() {
-        let host = HostModel::parse("h.toml", "clone = { median_ms = 300, p99_ms = 900 }").unwrap();
         let measured = HostModel::measured();
-        assert_eq!(host.clone, Spread::new(300.0, 900.0).unwrap());
-        assert_eq!(host.source, "h.toml");
-        let (clone, source) = (measured.clone, measured.source.clone());
-        assert_eq!(HostModel { clone, source, ..host }, measured);
+        let slow = host("clone = { median_ms = 300, p99_ms = 900 }").unwrap();
+        assert_eq!(slow.clone, Spread::new(300.0, 900.0).unwrap());
+        assert_eq!(HostModel { clone: measured.clone, ..slow }, measured);
+    }
+
+    #[test]
+    fn the_limits_of_an_instance_are_the_services_where_the_host_has_none() {
+        let capacity = Capacity { requests_per_second: 50.0, concurrency: 8, burst: 10 };
+        let limits = |text: &str| host(text).unwrap().instance.limits(capacity);
+        let measured = InstanceLimits {
+            concurrency: 8,
+            requests_per_second: 50.0,
+            burst: 10,
+            max_wait: Duration::from_secs(1),
+        };
+        assert_eq!(limits(""), measured);
+        let faster = limits("instance = { requests_per_second = 80, burst = 3 }");
+        assert_eq!(faster, InstanceLimits { requests_per_second: 80.0, burst: 3, ..measured });
+        let without_burst =
+            HostModel::measured().instance.limits(Capacity { burst: 0, ..capacity });
+        assert_eq!(without_burst.burst, 1);
     }
 
     #[test]
@@ -285,19 +264,19 @@ mod tests {
             "parallel_launches = 0",
             "cpu_ms_per_request = -1",
             "queue_timeout_ms = nan",
+            "instance = { burst = 0 }",
             "faults = { crash_mean_s = 0 }",
             "parallel_launches = 4\n[faults]\nfailed_launches_percent = 101",
         ];
-        let refusals = texts.map(|text| HostModel::parse("h.toml", text).unwrap_err().to_string());
-        insta::assert_snapshot!(refusals.join("\n"), @r"
-        h.toml, line 1: clone = { median_ms = 300, p99_ms = 200 }: allowed is 0.001 to 600000 each, the median not above the 99th percentile
-        h.toml, line 1: parallel_launches = 0: allowed is 1 to 64
-        h.toml, line 1: cpu_ms_per_request = -1: allowed is 0 to 1000000
-        h.toml, line 1: queue_timeout_ms = NaN: allowed is 1 to 600000
-        h.toml, line 1: faults.crash_mean_s = 0: allowed is 1 to 1000000000
-        h.toml, line 3: faults.failed_launches_percent = 101: allowed is 0 to 100
+        insta::assert_snapshot!(texts.map(|text| host(text).unwrap_err()).join("\n"), @r"
+        h.toml, line 1: clone is { median_ms = 300, p99_ms = 200 }: use 0.001 to 600000 (milliseconds) each, the median not above the 99th percentile
+        h.toml, line 1: parallel_launches is 0: use 1 to 64
+        h.toml, line 1: cpu_ms_per_request is -1: use 0 to 1000000 (milliseconds)
+        h.toml, line 1: queue_timeout_ms is NaN: use 1 to 600000 (milliseconds)
+        h.toml, line 1: instance.burst is 0: use 1 to 100000 (requests)
+        h.toml, line 1: faults.crash_mean_s is 0: use 1 to 1000000000 (seconds)
+        h.toml, line 3: faults.failed_launches_percent is 101: use 0 to 100 (percent)
         ");
-        let unknown = HostModel::parse("h.toml", "cluster = 1").unwrap_err();
-        assert!(matches!(unknown, ModelError::Syntax { .. }), "{unknown:?}");
+        assert!(host("cluster = 1").unwrap_err().contains("unknown field `cluster`"));
     }
 }

@@ -17,7 +17,7 @@ use workload::{
     TimeFactor, Trace, TraceError, trace_name,
 };
 
-use crate::host_model::{self, HostModel, ModelError};
+use crate::host_model::{self, HostModel};
 use crate::load::Load;
 use crate::run::Setup;
 use crate::simulation::Detail;
@@ -92,9 +92,6 @@ pub enum InputError {
     /// The policy is not a good one.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// The host's file is not a good one.
-    #[error(transparent)]
-    Host(#[from] ModelError),
     /// What was calibrated cannot be read.
     #[error(transparent)]
     Capacity(#[from] CapacityFileError),
@@ -159,7 +156,7 @@ impl Folders {
         if path == Path::new(host_model::MEASURED) {
             return Ok(HostModel::measured());
         }
-        Ok(HostModel::parse(&path.display().to_string(), &config_file::read_text(path)?)?)
+        Ok(HostModel { source: path.display().to_string(), ..config_file::read(path)? })
     }
 
     fn scenario(

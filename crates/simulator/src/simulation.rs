@@ -22,7 +22,7 @@ use run::Recorder;
 use workload::{DueTimes, OfferedLoad};
 
 use crate::containers::{Containers, Ended};
-use crate::host_model::{Faults, HostModel, InstanceLimits};
+use crate::host_model::{Faults, HostModel};
 use crate::load::Load;
 use crate::moment::Moment;
 use crate::plant::{Clients, Figures, FluidPlant, Log, Plant, RequestPlant, Rules};
@@ -125,7 +125,7 @@ impl Simulation {
     ) -> Result<Self, SimulationError> {
         let load_start = Moment::at(LEAD_IN);
         let rules = Rules {
-            limits: InstanceLimits::of(&spec),
+            limits: host.instance.limits(spec.capacity),
             service: host.service,
             queue_timeout: host.queue_timeout,
             client_timeout: load.timeout,

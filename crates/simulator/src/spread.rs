@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::value::Invalid;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand_distr::{Distribution, LogNormal};
 use serde::Deserialize;
@@ -23,6 +24,19 @@ pub struct Spread {
 pub(crate) struct RawSpread {
     pub(crate) median_ms: f64,
     pub(crate) p99_ms: f64,
+}
+
+impl RawSpread {
+    /// The durations below `key`.
+    pub(crate) fn checked(self, key: &'static str) -> Result<Spread, Invalid> {
+        let Self { median_ms, p99_ms } = self;
+        let allowed =
+            "0.001 to 600000 (milliseconds) each, the median not above the 99th percentile";
+        Spread::new(median_ms, p99_ms).ok_or_else(|| {
+            let value = format!("{{ median_ms = {median_ms}, p99_ms = {p99_ms} }}");
+            Invalid::new(key, value, allowed)
+        })
+    }
 }
 
 impl Spread {

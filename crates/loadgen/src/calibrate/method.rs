@@ -13,7 +13,7 @@ use super::session::{FIRST_STRIDE, NEXT_STRIDE};
 use super::trial::{Offer, WARM_UP};
 
 const RATE: f64 = 50.0;
-const BURST: f64 = 10.0;
+const BURST: u32 = 10;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What each request of `load` waits for its turn, after the moment it was due.
@@ -27,7 +27,7 @@ fn waits(
     DueTimes::new(seed, load).enumerate().map(move |(i, due)| {
         let spent = &mut spent[i % instances];
         let due_s = due.as_secs_f64();
-        let turn = due_s.max(*spent - (BURST - 1.0) / RATE);
+        let turn = due_s.max(*spent - f64::from(BURST - 1) / RATE);
         *spent = spent.max(turn) + 1.0 / RATE;
         (due, Duration::from_secs_f64(turn - due_s))
     })

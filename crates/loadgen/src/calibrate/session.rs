@@ -75,7 +75,7 @@ impl Session {
         };
         let bench = Bench {
             client: Arc::new(Client::new(target, &name, identity)),
-            burst: burst(&spec),
+            burst: spec.capacity.burst,
             requests,
             scaler,
             interrupt,
@@ -232,13 +232,6 @@ const fn rounds(in_a_round: u32) -> u32 {
     LAUNCHES.div_ceil(in_a_round)
 }
 
-/// The burst of the service's rate limit, where it has one.
-fn burst(spec: &ServiceSpec) -> f64 {
-    let limit = spec.application.get("rate_limit").and_then(toml::Value::as_table);
-    let burst = limit.and_then(|limit| limit.get("burst")?.as_integer());
-    burst.and_then(|burst| u32::try_from(burst).ok()).map_or(0.0, f64::from)
-}
-
 fn conditions(requests: &Scenario) -> BTreeMap<String, String> {
     let condition = |key: &str, value: String| (key.to_owned(), value);
     let share = 100.0 - OBJECTIVE_OUTSIDE_PERCENT;
@@ -281,14 +274,5 @@ mod tests {
             [largest(1, one), largest(1, ten), largest(3, ten), largest(3, one)],
             [1, 2, 3, 3]
         );
-    }
-
-    #[test]
-    fn the_burst_is_that_of_the_services_rate_limit() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../services/object-store.toml");
-        let mut spec = config_file::read::<ServiceSpec>(path.as_ref()).unwrap();
-        assert!((burst(&spec) - 10.0).abs() < 1e-9);
-        spec.application.remove("rate_limit");
-        assert!(burst(&spec).abs() < 1e-9);
     }
 }

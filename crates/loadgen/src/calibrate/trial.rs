@@ -43,7 +43,7 @@ pub(super) struct Bench {
     pub(super) scaler: Scaler,
     pub(super) interrupt: Interrupt,
     /// Requests that an idle instance serves at once, beyond its rate.
-    pub(super) burst: f64,
+    pub(super) burst: u32,
     pub(super) cpu: CpuTime,
     /// Trials so far: each has arrivals of its own.
     pub(super) count: u64,
@@ -71,10 +71,10 @@ impl Offer {
     /// The warm-up asks for the burst of every instance on top of the rate: a fleet that is given
     /// more than it serves then lives from its rate alone as soon as requests count. One that is
     /// given less has its burst back by then, as it would have in the long run.
-    pub(super) fn new(rate_rps: f64, instances: u32, burst: f64) -> Self {
+    pub(super) fn new(rate_rps: f64, instances: u32, burst: u32) -> Self {
         Self {
             rate_rps,
-            extra_rps: burst * f64::from(instances) / WARM_UP.as_secs_f64(),
+            extra_rps: f64::from(burst) * f64::from(instances) / WARM_UP.as_secs_f64(),
             duration: Duration::from_secs_f64((REQUESTS / rate_rps).clamp(SHORTEST_S, LONGEST_S)),
         }
     }
@@ -201,13 +201,13 @@ mod tests {
 
     #[test]
     fn a_trial_is_long_enough_to_notice_an_overload_and_short_enough_to_end() {
-        let seconds = |rate| Offer::new(rate, 1, 10.0).duration.as_secs_f64();
+        let seconds = |rate| Offer::new(rate, 1, 10).duration.as_secs_f64();
         assert_eq!([10.0, 50.0, 62.5, 500.0].map(seconds), [20.0, 20.0, 16.0, 12.0]);
     }
 
     #[test]
     fn the_warm_up_uses_up_the_burst_of_every_instance() {
-        let offer = Offer::new(100.0, 3, 10.0);
+        let offer = Offer::new(100.0, 3, 10);
         let curve = offer.load().curve;
         let in_warm_up = curve.rate_at(Duration::ZERO) * WARM_UP.as_secs_f64();
         assert!((in_warm_up - (200.0 + 30.0)).abs() < 1e-9);
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_trial_is_hopeless_once_a_request_failed_or_too_many_were_late() {
-        let offer = Offer::new(100.0, 2, 10.0);
+        let offer = Offer::new(100.0, 2, 10);
         let moment = Duration::from_secs(3);
         let late = |many| {
             let mut recorder = Recorder::new(WARM_UP, Duration::from_secs(10)).without_rows();

@@ -61,6 +61,8 @@ struct RawMount {
 struct RawCapacity {
     requests_per_second: f64,
     concurrency: u32,
+    #[serde(default)]
+    burst: u32,
 }
 
 #[derive(Default, Deserialize)]
@@ -194,9 +196,11 @@ impl RawCapacity {
             self.concurrency,
             "1 to 100000",
         )?;
+        within("capacity.burst", self.burst, 0..=100_000, "0 to 100000 (requests)")?;
         Ok(Capacity {
             requests_per_second: self.requests_per_second,
             concurrency: self.concurrency,
+            burst: self.burst,
         })
     }
 }

@@ -121,7 +121,7 @@ mod tests {
             in_flight: Some(in_flight),
             queued: Some(0),
             ready,
-            capacity: Capacity { requests_per_second: 50.0, concurrency: 10 },
+            capacity: Capacity { requests_per_second: 50.0, concurrency: 10, burst: 0 },
             ..input()
         };
         advise(&Concurrency::default(), state, &input)
@@ -165,7 +165,7 @@ mod tests {
             in_flight: Some(3),
             queued: Some(0),
             ready: 2,
-            capacity: Capacity { requests_per_second: 50.0, concurrency: 1 },
+            capacity: Capacity { requests_per_second: 50.0, concurrency: 1, burst: 0 },
             ..input()
         };
         let advice = advise(&policy, &mut State::default(), &input);

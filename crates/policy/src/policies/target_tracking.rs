@@ -44,7 +44,7 @@ mod tests {
     use super::*;
     use crate::testing::{input, offered};
 
-    const FIFTY: Capacity = Capacity { requests_per_second: 50.0, concurrency: 8 };
+    const FIFTY: Capacity = Capacity { requests_per_second: 50.0, concurrency: 8, burst: 0 };
     const AT_80: TargetTracking = TargetTracking { target_percent: 80 };
 
     #[test]
@@ -74,7 +74,7 @@ mod tests {
         fn what_is_needed_carries_the_load_and_one_less_does_not(
             offered in 0.0_f64..1e6, target_percent in 1_u32..=100, rps in 0.1_f64..1e4
         ) {
-            let capacity = Capacity { requests_per_second: rps, concurrency: 1 };
+            let capacity = Capacity { requests_per_second: rps, concurrency: 1, burst: 0 };
             let policy = TargetTracking { target_percent };
             let needed = needed(policy, offered, capacity);
             let carried = |n: u32| f64::from(n) * rps * f64::from(target_percent) / 100.0;

@@ -16,7 +16,7 @@ pub(super) struct Server {
     /// The requests under way, by place.
     places: Vec<Option<Request>>,
     in_flight: u32,
-    turnstile: Turnstile,
+    bucket: TokenBucket,
 }
 
 impl Server {
@@ -68,20 +68,20 @@ impl Server {
         now: Moment,
         until: Moment,
     ) -> Option<Moment> {
-        self.turnstile.pass(limits, now, until)
+        self.bucket.pass(limits, now, until)
     }
 }
 
 /// A token bucket in front of which requests wait in the order in which they came: when each will
 /// pass is known as it comes.
 #[derive(Debug, Default)]
-struct Turnstile {
+struct TokenBucket {
     /// When the bucket will be full again (the theoretical arrival time of GCRA).
     full_at: Moment,
     last_pass: Moment,
 }
 
-impl Turnstile {
+impl TokenBucket {
     fn pass(&mut self, limits: &InstanceLimits, now: Moment, until: Moment) -> Option<Moment> {
         let token = Duration::from_secs_f64(1.0 / limits.requests_per_second);
         // A bucket that lacks fewer than all of its tokens has one left.
@@ -111,36 +111,36 @@ mod tests {
         Moment::at(Duration::from_millis(ms))
     }
 
-    fn pass(turnstile: &mut Turnstile, now: Moment) -> Option<Moment> {
-        turnstile.pass(&FIFTY, now, now.after(FIFTY.max_wait))
+    fn pass(bucket: &mut TokenBucket, now: Moment) -> Option<Moment> {
+        bucket.pass(&FIFTY, now, now.after(FIFTY.max_wait))
     }
 
     #[test]
     fn a_full_bucket_lets_its_burst_through_and_then_one_a_token() {
-        let mut turnstile = Turnstile::default();
-        let passes: Vec<_> = (0..13).map(|_| pass(&mut turnstile, ms(5_000)).unwrap()).collect();
+        let mut bucket = TokenBucket::default();
+        let passes: Vec<_> = (0..13).map(|_| pass(&mut bucket, ms(5_000)).unwrap()).collect();
         assert!(passes[..10].iter().all(|at| *at == ms(5_000)));
         assert_eq!(passes[10..], [ms(5_020), ms(5_040), ms(5_060)]);
     }
 
     #[test]
     fn an_idle_bucket_fills_up_to_its_burst_and_no_further() {
-        let mut turnstile = Turnstile::default();
+        let mut bucket = TokenBucket::default();
         for _ in 0..10 {
-            pass(&mut turnstile, ms(0));
+            pass(&mut bucket, ms(0));
         }
-        let passes: Vec<_> = (0..4).map(|_| pass(&mut turnstile, ms(60)).unwrap()).collect();
+        let passes: Vec<_> = (0..4).map(|_| pass(&mut bucket, ms(60)).unwrap()).collect();
         assert_eq!(passes, [ms(60), ms(60), ms(60), ms(80)]);
-        let later: Vec<_> = (0..11).map(|_| pass(&mut turnstile, ms(9_000)).unwrap()).collect();
+        let later: Vec<_> = (0..11).map(|_| pass(&mut bucket, ms(9_000)).unwrap()).collect();
         assert_eq!(later[9..], [ms(9_000), ms(9_020)]);
     }
 
     #[test]
     fn who_would_wait_longer_than_allowed_is_refused_and_takes_no_token() {
-        let mut turnstile = Turnstile::default();
-        let passed = (0..100).filter(|_| pass(&mut turnstile, ms(0)).is_some()).count();
+        let mut bucket = TokenBucket::default();
+        let passed = (0..100).filter(|_| pass(&mut bucket, ms(0)).is_some()).count();
         // The burst, and what the bucket gains within the second of the longest wait.
         assert_eq!(passed, 60);
-        assert_eq!(pass(&mut turnstile, ms(500)), Some(ms(1_020)));
+        assert_eq!(pass(&mut bucket, ms(500)), Some(ms(1_020)));
     }
 }
