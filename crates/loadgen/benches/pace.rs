@@ -31,12 +31,9 @@ kind = "constant"
 duration_s = 11
 rate = 10000
 
-[keys]
+[objects]
 count = 100
-
-[size]
-kind = "fixed"
-bytes = 64
+size = { kind = "fixed", bytes = 64 }
 
 [limits]
 max_failed = 0

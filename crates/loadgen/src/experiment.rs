@@ -17,7 +17,8 @@ use scaler_client::{Scaler, ScalerError};
 
 use crate::interrupt::Interrupt;
 use crate::open_files::{self, OpenFilesError};
-use crate::run::{self, Ending, RunError, RunOptions, RunReport};
+use crate::run::{self, RunOptions};
+use crate::run_report::{Ending, RunError, RunReport};
 use crate::scenario_file::LoadedScenario;
 use crate::settings::{RestoreError, Settings};
 use crate::target::Target;

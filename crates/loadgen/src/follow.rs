@@ -13,7 +13,7 @@ use run::FleetHistory;
 use run::summary::Scaling;
 use scaler_client::{Scaler, ScalerError};
 
-use crate::load::Measurements;
+use crate::measurements::Measurements;
 use crate::serving::PlannedInstances;
 
 /// How often the scaler is asked: far from anything that it would notice.

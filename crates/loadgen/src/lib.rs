@@ -15,21 +15,22 @@
 mod alarms;
 mod calibrate;
 mod client;
-mod content;
+mod dispatcher;
+mod driver;
 mod experiment;
 mod finished;
 mod follow;
 mod interrupt;
 mod load;
 mod machine;
-mod model;
-mod objects;
+mod measurements;
 mod open_files;
 mod outcome;
 mod pacing;
 mod pool;
 mod progress;
 mod run;
+mod run_report;
 mod scenario_file;
 mod serving;
 mod session;
@@ -39,15 +40,16 @@ mod threads;
 
 pub use ::run::ResultsError;
 pub use calibrate::{CalibrateError, CalibrateOptions, CalibrationReport, calibrate};
+pub use driver::objects::ObjectsError;
 pub use experiment::{
     Experiment, ExperimentError, ExperimentReport, MAX_REPETITIONS, Memberships, RestError,
     experiment,
 };
 pub use interrupt::Interrupt;
 pub use load::LoadError;
-pub use objects::ObjectsError;
 pub use open_files::OpenFilesError;
-pub use run::{Ending, RunError, RunOptions, RunReport, run};
+pub use run::{RunOptions, run};
+pub use run_report::{Ending, RunError, RunReport};
 pub use scaler_client::{Scaler, ScalerError};
 pub use scenario_file::{LoadedScenario, ScenarioFileError, TraceInput};
 pub use settings::RestoreError;

@@ -1,29 +1,18 @@
-//! Offers a load: the thread of the requests, the one that tells it the time, and what they measure.
+//! Offers a load: the thread of the requests, and the one that tells it the time.
 
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
-use run::Recorder;
-use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use workload::{Arrival, Arrivals, OfferedLoad, Operation, Scenario};
+use tokio::sync::{oneshot, watch};
+use workload::{Arrivals, OfferedLoad, Scenario};
 
 use crate::alarms::Alarms;
 use crate::client::Client;
-use crate::outcome::Outcome;
-use crate::pacing::pace;
-use crate::serving::{ServingLog, WallMicros};
+use crate::dispatcher::Dispatcher;
+use crate::measurements::Measurements;
 use crate::threads;
-
-/// What the requests measure while they run.
-#[derive(Debug)]
-pub(crate) struct Measurements {
-    recorder: Mutex<Recorder>,
-    serving: Mutex<ServingLog>,
-}
 
 /// A load that is being offered.
 pub(crate) struct RunningLoad {
@@ -50,20 +39,6 @@ pub enum LoadError {
     /// It stopped half-way.
     #[error("the generator's thread broke down: its figures are lost")]
     BrokeDown,
-}
-
-impl Measurements {
-    pub(crate) fn new(recorder: Recorder) -> Self {
-        Self { recorder: Mutex::new(recorder), serving: Mutex::default() }
-    }
-
-    pub(crate) fn recorder(&self) -> MutexGuard<'_, Recorder> {
-        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn serving(&self) -> MutexGuard<'_, ServingLog> {
-        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl RunningLoad {
@@ -98,14 +73,14 @@ pub(crate) fn offer(
     let (scenario, offered) = (scenario.clone(), offered.clone());
     let work = move || {
         let before = cpu_time();
-        let requests = Requests { client, measurements, start, timeout: scenario.timeout };
+        let dispatcher = Dispatcher::new(client, measurements, start, scenario.timeout);
         let whole = match offered {
             OfferedLoad::Open(open) => {
-                let arrivals = Arrivals::new(&scenario, open);
-                requests.offer_open(&runtime, arrivals, scenario.in_flight, stopped)
+                let arrivals = Arrivals::new(&scenario.operations, scenario.seed, open);
+                dispatcher.offer_open(&runtime, arrivals, scenario.in_flight, stopped)
             }
             OfferedLoad::Closed(stages) => Alarms::start().is_ok_and(|alarms| {
-                let threads = threads::run(requests, &scenario, &stages, &alarms, &stopped);
+                let threads = threads::run(dispatcher, &scenario, &stages, &alarms, &stopped);
                 runtime.block_on(threads);
                 true
             }),
@@ -122,75 +97,6 @@ pub(crate) fn offer(
         .spawn(work)
         .map_err(LoadError::Thread)?;
     Ok(RunningLoad { stop, ended })
-}
-
-/// What every request needs.
-pub(crate) struct Requests {
-    client: Arc<Client>,
-    measurements: Arc<Measurements>,
-    start: Instant,
-    timeout: Duration,
-}
-
-impl Requests {
-    /// When the load starts.
-    pub(crate) fn start(&self) -> Instant {
-        self.start
-    }
-
-    /// Carries out arrivals as a thread of their own paces them; `false` when that broke down.
-    fn offer_open(
-        self,
-        runtime: &Runtime,
-        arrivals: Arrivals,
-        in_flight: NonZeroUsize,
-        stop: watch::Receiver<bool>,
-    ) -> bool {
-        let (due, paced) = mpsc::channel(in_flight.get());
-        let (start, measurements) = (self.start, Arc::clone(&self.measurements));
-        let work = move || {
-            let dropped = |arrival: Arrival| measurements.recorder().dropped(arrival.due, 1);
-            pace(arrivals, start, &stop, &due, dropped);
-        };
-        let Ok(pacing) = std::thread::Builder::new().name("pacing".to_owned()).spawn(work) else {
-            return false;
-        };
-        runtime.block_on(self.drive(paced, in_flight));
-        pacing.join().is_ok()
-    }
-
-    /// Carries out arrivals as they come, until there are no more and the last one has ended.
-    async fn drive(self, mut arrivals: mpsc::Receiver<Arrival>, in_flight: NonZeroUsize) {
-        let shared = Arc::new(self);
-        let permits = Arc::new(Semaphore::new(in_flight.get()));
-        while let Some(Arrival { due, operation }) = arrivals.recv().await {
-            match Arc::clone(&permits).try_acquire_owned() {
-                Ok(permit) => {
-                    let requests = Arc::clone(&shared);
-                    tokio::spawn(async move {
-                        let late = requests.start.elapsed().saturating_sub(due);
-                        requests.carry_out(operation, due, late).await;
-                        drop(permit);
-                    });
-                }
-                Err(_) => shared.measurements.recorder().dropped(due, 1),
-            }
-        }
-        let all = u32::try_from(in_flight.get()).unwrap_or(u32::MAX);
-        // It fails only when the semaphore is closed, which nobody does.
-        let _ = permits.acquire_many(all).await;
-    }
-
-    /// Carries out a request that is due at `due` from the start, and taken up `late` by so much.
-    pub(crate) async fn carry_out(&self, operation: Operation, due: Duration, late: Duration) {
-        let deadline = (self.start + due + self.timeout).into();
-        let answer = self.client.carry_out(operation, deadline).await;
-        let done = self.start.elapsed();
-        if let Some(slot) = answer.slot {
-            self.measurements.serving().served(slot, WallMicros::now());
-        }
-        Outcome { due, late, done, answer }.record(&mut self.measurements.recorder());
-    }
 }
 
 /// CPU time that this process has used; unknown when the system does not tell.

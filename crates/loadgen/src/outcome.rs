@@ -18,7 +18,8 @@ pub(crate) enum Failure {
     Timeout,
     /// A status that is not an expected one.
     Status(StatusCode),
-    /// A body that was never stored under this key, or a part of one.
+    /// A body without the text that is expected, or one that was never stored under this key, or a
+    /// part of one.
     WrongBody,
     /// A body that was stored under this key, and replaced before the read began.
     OutdatedBody,
@@ -56,6 +57,13 @@ pub(crate) struct Answer {
     pub(crate) result: Result<(), Failure>,
     /// The instance that the load balancer says answered.
     pub(crate) slot: Option<Slot>,
+}
+
+/// A request without a whole answer.
+impl From<Failure> for Answer {
+    fn from(failure: Failure) -> Self {
+        Self { result: Err(failure), slot: None }
+    }
 }
 
 /// A request from due to done; moments count from the start of the load.

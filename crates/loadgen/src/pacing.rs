@@ -52,14 +52,14 @@ fn sleep_until(moment: Instant, stop: &watch::Receiver<bool>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use workload::{KeyIndex, Operation};
+    use workload::{KeyIndex, ObjectOperation, Operation};
 
     use super::*;
 
     fn arrivals(count: u64, apart: Duration) -> impl Iterator<Item = Arrival> {
         (0..count).map(move |i| Arrival {
             due: apart * u32::try_from(i).unwrap(),
-            operation: Operation::Get(KeyIndex(0)),
+            operation: Operation::Object(ObjectOperation::Get(KeyIndex(0))),
         })
     }
 

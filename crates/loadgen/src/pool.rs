@@ -1,22 +1,33 @@
 //! Connections to the target, kept and reused by the generator itself.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use model::names::Slot;
 use tokio::net::TcpStream;
+use tokio::time::timeout_at;
 
-use crate::content::ContentBody;
-use crate::outcome::Failure;
+use crate::outcome::{Answer, Failure};
 use crate::target::Target;
+
+/// The load balancer names the server that answered, `s17` for slot 17.
+const SERVER_HEADER: &str = "x-bellows-server";
 
 /// A kept connection is not used again after this long. The load balancer closes idle ones after
 /// 2 s; half of that keeps clear of the moment at which both ends act at once.
 const IDLE_LIMIT: Duration = Duration::from_secs(1);
+
+/// The body of any request.
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Idle connections, the most recently used one first, and those who count them.
 #[derive(Debug)]
@@ -29,14 +40,23 @@ pub(crate) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<ContentBody>,
+    sender: SendRequest<RequestBody>,
     since: Instant,
 }
 
+/// A response read to its end.
+#[derive(Debug)]
+pub(crate) struct Reply<T> {
+    pub(crate) status: StatusCode,
+    /// What the reader made of the body.
+    pub(crate) body: T,
+    slot: Option<Slot>,
+}
+
 /// A response whose body has not been read, and the connection it comes over.
-pub(crate) struct Exchange {
-    pub(crate) response: Response<Incoming>,
-    sender: SendRequest<ContentBody>,
+struct Exchange {
+    response: Response<Incoming>,
+    sender: SendRequest<RequestBody>,
 }
 
 impl Pool {
@@ -59,16 +79,31 @@ impl Pool {
         self.resent.load(Ordering::Relaxed)
     }
 
+    /// Sends a request, and has `read` read the answer. What is not done by `deadline` has timed out.
+    pub(crate) async fn exchange<T>(
+        &self,
+        build: impl Fn() -> Request<RequestBody>,
+        read: impl AsyncFnOnce(StatusCode, Incoming) -> Result<T, Failure>,
+        deadline: tokio::time::Instant,
+    ) -> Result<Reply<T>, Failure> {
+        let whole = async {
+            let Exchange { response, sender } = self.send(build).await?;
+            let (head, body) = response.into_parts();
+            let body = read(head.status, body).await?;
+            Ok((Reply { status: head.status, body, slot: slot(&head.headers) }, sender))
+        };
+        let (reply, sender) = timeout_at(deadline, whole).await.unwrap_or(Err(Failure::Timeout))?;
+        self.give_back(sender).await;
+        Ok(reply)
+    }
+
     /// Sends a request over a kept connection, or over a new one where none is idle.
     ///
     /// A server may close a kept connection at any time, also while the next request is on its
     /// way. That is no failure of the server, and a client may send anew (RFC 9112, 9.3.1): here
     /// once, over a new connection, and only a request of which nothing was sent, or a GET to
     /// which not a byte was answered. A request on a new connection is never sent twice.
-    pub(crate) async fn send(
-        &self,
-        build: impl Fn() -> Request<ContentBody>,
-    ) -> Result<Exchange, Failure> {
+    async fn send(&self, build: impl Fn() -> Request<RequestBody>) -> Result<Exchange, Failure> {
         if let Some(mut sender) = self.take() {
             match sender.try_send_request(self.addressed(build())).await {
                 Ok(response) => return Ok(Exchange { response, sender }),
@@ -90,7 +125,7 @@ impl Pool {
     }
 
     /// Takes back the connection of an exchange whose body has been read to its end.
-    pub(crate) async fn give_back(&self, mut sender: SendRequest<ContentBody>) {
+    async fn give_back(&self, mut sender: SendRequest<RequestBody>) {
         // The connection is ready at once, or it is closing because the server asked for that.
         if sender.ready().await.is_ok() {
             self.lock().push(Idle { sender, since: Instant::now() });
@@ -98,7 +133,7 @@ impl Pool {
     }
 
     /// The connection used last is taken first, so that those in excess age and are dropped.
-    fn take(&self) -> Option<SendRequest<ContentBody>> {
+    fn take(&self) -> Option<SendRequest<RequestBody>> {
         let mut idle = self.lock();
         while let Some(Idle { sender, since }) = idle.pop() {
             if since.elapsed() > IDLE_LIMIT {
@@ -111,7 +146,7 @@ impl Pool {
         None
     }
 
-    async fn open(&self) -> Result<SendRequest<ContentBody>, Failure> {
+    async fn open(&self) -> Result<SendRequest<RequestBody>, Failure> {
         let stream = TcpStream::connect(self.target.address).await;
         let stream = stream.map_err(|_| Failure::Connect)?;
         stream.set_nodelay(true).map_err(|_| Failure::Connect)?;
@@ -123,7 +158,7 @@ impl Pool {
         Ok(sender)
     }
 
-    fn addressed(&self, mut request: Request<ContentBody>) -> Request<ContentBody> {
+    fn addressed(&self, mut request: Request<RequestBody>) -> Request<RequestBody> {
         request.headers_mut().insert(http::header::HOST, self.target.host.clone());
         request
     }
@@ -133,9 +168,25 @@ impl Pool {
     }
 }
 
-impl Exchange {
-    /// The response and the connection to give back once its body has been read.
-    pub(crate) fn into_parts(self) -> (Response<Incoming>, SendRequest<ContentBody>) {
-        (self.response, self.sender)
+impl<T> Reply<T> {
+    /// The answer, given the verdict on it.
+    pub(crate) fn judged(&self, result: Result<(), Failure>) -> Answer {
+        Answer { result, slot: self.slot }
     }
+}
+
+/// The next piece of a body; `None` at its end.
+pub(crate) async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Failure::ConnectionLost)?;
+        if let Ok(piece) = frame.into_data() {
+            return Ok(Some(piece));
+        }
+    }
+    Ok(None)
+}
+
+fn slot(headers: &HeaderMap) -> Option<Slot> {
+    let number = headers.get(SERVER_HEADER)?.to_str().ok()?.strip_prefix('s')?;
+    Slot::try_from(number.parse::<u32>().ok()?).ok()
 }

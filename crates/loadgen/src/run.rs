@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use run::{Recorder, ResultsError, ResultsFolder, Summary, text};
-use scaler_client::{Scaler, ScalerError};
+use run::{Recorder, ResultsFolder};
+use scaler_client::Scaler;
 
 use crate::client::Client;
-use crate::content::RunIdentity;
+use crate::driver::objects::{RunIdentity, StoredObjects};
 use crate::interrupt::Interrupt;
-use crate::load::{LoadError, Measurements};
-use crate::objects::{Objects, ObjectsError};
-use crate::open_files::{self, OpenFilesError};
+use crate::measurements::Measurements;
+use crate::open_files;
 use crate::progress::{Length, Progress};
+use crate::run_report::{RunError, RunReport};
 use crate::scenario_file::LoadedScenario;
 use crate::serving::WallMicros;
 use crate::session::Session;
@@ -31,95 +31,14 @@ pub struct RunOptions {
     pub results: PathBuf,
 }
 
-/// A run that came to its end.
-#[derive(Debug, Clone)]
-pub struct RunReport {
-    /// Its figures.
-    pub summary: Summary,
-    /// The folder of its results.
-    pub folder: PathBuf,
-    /// How it ended.
-    pub ending: Ending,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// All limits of the scenario held.
-    Held,
-    /// At least one did not.
-    NotHeld,
-    /// It was interrupted.
-    Interrupted,
-}
-
-/// Why there is no run, or not all of it.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// A limit that nobody could judge.
-    #[error(
-        "limits.back_to_min = true needs the scaler's API: name it (--api http://HOST:PORT), or \
-         set the limit to false"
-    )]
-    NeedsScaler,
-    /// Not enough open files.
-    #[error(transparent)]
-    OpenFiles(#[from] OpenFilesError),
-    /// The scaler is not there.
-    #[error(transparent)]
-    Scaler(#[from] ScalerError),
-    /// The user ended it before its load.
-    #[error("interrupted before the load: the objects stored so far are removed")]
-    Interrupted,
-    /// The objects could not be stored or removed.
-    #[error(transparent)]
-    Objects(#[from] ObjectsError),
-    /// The generator broke down.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The results could not be written.
-    #[error(transparent)]
-    Results(#[from] ResultsError),
-}
-
-impl RunError {
-    /// Whether the input is at fault, and nothing was sent.
-    pub fn is_bad_input(&self) -> bool {
-        matches!(self, Self::NeedsScaler | Self::OpenFiles(OpenFilesError::TooFew { .. }))
-    }
-}
-
-impl RunReport {
-    /// The figures as a few lines for people.
-    pub fn text(&self) -> String {
-        text::summary(&self.summary)
-    }
-
-    /// The exit code that says how it ended.
-    pub fn exit_code(&self) -> u8 {
-        self.ending.exit_code()
-    }
-}
-
-impl Ending {
-    /// The exit code that says it.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Held => 0,
-            Self::NotHeld => 1,
-            Self::Interrupted => crate::interrupt::EXIT_CODE,
-        }
-    }
-}
-
 /// The name of a run of this scenario that begins now.
 pub(crate) fn name(loaded: &LoadedScenario) -> String {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     format!("{}-{now}", loaded.scenario.name)
 }
 
-/// Runs a scenario: stores its objects, offers its load, records until the fleet has settled,
-/// writes the results and removes the objects.
+/// Runs a scenario: stores its objects where it has any, offers its load, records until the fleet has
+/// settled, writes the results and removes the objects.
 ///
 /// # Errors
 /// A [`RunError`]; an interrupt before the load is one. One that comes after the load, when the scaler
@@ -148,11 +67,13 @@ pub(crate) async fn run_as(
     let client = Arc::new(Client::new(target, name, identity));
 
     let mut progress = Progress::new();
-    let keys = scenario.keys.count;
     // A rate that nobody knows is taken for the lowest.
-    let mut objects = Objects::new(offered.first_rps().unwrap_or(0.0));
-    progress.stage("storing", Length::Time(objects.expected(keys)));
-    let stored = objects.store(&client, scenario, &mut interrupt).await;
+    let first_rps = offered.first_rps().unwrap_or(0.0);
+    let mut objects = StoredObjects::new(&scenario.operations, first_rps);
+    if let Some(expected) = objects.expected() {
+        progress.stage("storing", Length::Time(expected));
+    }
+    let stored = objects.store(&client, scenario.seed, &mut interrupt).await;
     if !matches!(stored, Ok(true)) {
         folder.discard();
         let removed = objects.remove(&client).await;
@@ -171,7 +92,9 @@ pub(crate) async fn run_as(
         progress,
     };
     let report = session.record(scaler, &folder).await;
-    session.progress.stage("removing", Length::Time(objects.expected(keys)));
+    if let Some(expected) = objects.expected() {
+        session.progress.stage("removing", Length::Time(expected));
+    }
     let removed = objects.remove(&client).await;
     let report = report?;
     removed?;

@@ -85,8 +85,7 @@ impl LoadedScenario {
         time_factor: f64,
         seed: Option<u64>,
     ) -> Result<Self, ScenarioFileError> {
-        let scenario =
-            Scenario::parse(&path.display().to_string(), &config_file::read_text(path)?)?;
+        let scenario: Scenario = config_file::read(path)?;
         let needs_capacity = match &scenario.load {
             Load::Phases(phases) => phases.unit == RateUnit::Instances,
             Load::Stages(_) => false,
@@ -192,7 +191,7 @@ mod tests {
         let error = LoadedScenario::find(&folder, "rmap").unwrap_err();
         insta::assert_snapshot!(
             error,
-            @"there is no scenario `rmap`: use burst-from-zero, ramp, reload-vs-runtime, seven-stages, sine, soak, spike, staircase, steps, two-a-second, or a file whose name ends in .toml"
+            @"there is no scenario `rmap`: use any-service, burst-from-zero, ramp, reload-vs-runtime, seven-stages, sine, soak, spike, staircase, steps, two-a-second, or a file whose name ends in .toml"
         );
     }
 
@@ -201,7 +200,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("two.toml");
         let text = "name = \"two\"\nservice = \"object-store\"\nseed = 1\n\
-            unit = \"instances\"\n[[phases]]\nkind = \"constant\"\nduration_s = 1\nrate = 2\n";
+            unit = \"instances\"\n[[phases]]\nkind = \"constant\"\nduration_s = 1\nrate = 2\n\
+            [objects]\n";
         std::fs::write(&path, text).unwrap();
         let loaded = LoadedScenario::read(&path, &root().join("services"), 1.0, None).unwrap();
         // An object store serves 50 requests/s.
@@ -260,7 +260,7 @@ mod tests {
         /t.csv, line 4: the time is 2s after that of the line before, and an interval is 1s, as from line 2 to line 3: put lines in between for the 1 missing, or fill such holes with gaps=zero or gaps=hold
         /t.csv, line 3: requests is `-2`: use a number from 0 to 1000000000
         /t.csv: the file is empty: use a header, a column of times first and `requests` last, or `time,rate` for a pace file, and lines below it
-        t lasts 172800 s: allowed is up to 86400 s (a day): give a time factor of 0.5 or less
+        t lasts 172800 s: use up to 86400 s (a day): give a time factor of 0.5 or less
         /t.csv cannot be read: stream did not contain valid UTF-8
         ");
     }

@@ -12,10 +12,11 @@ use crate::client::Client;
 use crate::finished::Finished;
 use crate::follow::{self, Before, Followed, Follower};
 use crate::interrupt::Interrupt;
-use crate::load::{self, LoadEnd, Measurements, RunningLoad};
+use crate::load::{self, LoadEnd, RunningLoad};
 use crate::machine;
+use crate::measurements::Measurements;
 use crate::progress::{Length, Progress};
-use crate::run::{Ending, RunError, RunReport};
+use crate::run_report::{Ending, RunError, RunReport};
 use crate::scenario_file::LoadedScenario;
 use crate::serving::WallMicros;
 

@@ -11,24 +11,24 @@ use tokio::task::JoinSet;
 use workload::{Scenario, Stages, ThreadRequests};
 
 use crate::alarms::Alarms;
-use crate::load::Requests;
+use crate::dispatcher::Dispatcher;
 
 /// Runs the stages one after the other. When `stop` is set no thread sends anything more, and the
 /// requests under way are awaited.
 pub(crate) async fn run(
-    requests: Requests,
+    dispatcher: Dispatcher,
     scenario: &Scenario,
     stages: &Stages,
     alarms: &Alarms,
     stop: &watch::Receiver<bool>,
 ) {
-    let requests = Arc::new(requests);
+    let dispatcher = Arc::new(dispatcher);
     for stage in 0..stages.stages.len() {
-        let begin = requests.start().max(Instant::now());
+        let begin = dispatcher.start().max(Instant::now());
         let mut threads = JoinSet::new();
-        for own in stages.thread_requests(scenario, stage) {
-            let requests = Arc::clone(&requests);
-            threads.spawn(thread(requests, own, begin, alarms.clone(), stop.clone()));
+        for own in stages.thread_requests(&scenario.operations, scenario.seed, stage) {
+            let dispatcher = Arc::clone(&dispatcher);
+            threads.spawn(thread(dispatcher, own, begin, alarms.clone(), stop.clone()));
         }
         while let Some(ended) = threads.join_next().await {
             // Nobody cancels these tasks, so one that did not end has panicked.
@@ -41,7 +41,7 @@ pub(crate) async fn run(
 }
 
 async fn thread(
-    requests: Arc<Requests>,
+    dispatcher: Arc<Dispatcher>,
     own: ThreadRequests,
     begin: Instant,
     alarms: Alarms,
@@ -56,8 +56,8 @@ async fn thread(
             () = alarms.wait_until(planned) => {}
         }
         let now = Instant::now();
-        let (due, late) = (now - requests.start(), now.saturating_duration_since(planned));
-        requests.carry_out(operation, due, late).await;
+        let (due, late) = (now - dispatcher.start(), now.saturating_duration_since(planned));
+        dispatcher.carry_out(&operation, due, late).await;
         free_since = Instant::now();
     }
 }

@@ -174,9 +174,7 @@ impl Folders {
             check(!given, key, "given", "it with a trace: a scenario says itself what to offer")?;
         }
         let path = files::of_scenario(name, &self.scenarios)?;
-        let scenario =
-            Scenario::parse(&path.display().to_string(), &config_file::read_text(&path)?)?;
-        let scenario = scenario.shortened(factor);
+        let scenario = config_file::read::<Scenario>(&path)?.shortened(factor);
         let spec = self.service(&scenario.service, choices)?;
         let capacity = InstanceCapacity::new(spec.capacity.requests_per_second);
         let offered = scenario.offered(capacity)?;

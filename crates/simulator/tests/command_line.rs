@@ -67,7 +67,7 @@ fn bad_input_is_exit_code_2_with_what_is_allowed() {
     let gap = format!("trace={}", trace.display());
     let cases = [
         (vec![gap.as_str()], "gap.csv, line 4: the time is 4s after that of the line before"),
-        (vec!["rmap"], "there is no scenario `rmap`: use burst-from-zero, ramp,"),
+        (vec!["rmap"], "there is no scenario `rmap`: use any-service, burst-from-zero,"),
         (vec!["trace=/dev/zero"], "/dev/zero is too large: use a file of up to 134217728 bytes"),
         (vec!["ramp", "policy=magic"], "there is no policy `magic`: use default,"),
         (vec!["ramp", "polcy=x"], "`polcy=x`: use trace, policy,"),

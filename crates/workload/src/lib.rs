@@ -1,9 +1,10 @@
 //! What load to offer: the scenario's format, and the arrivals it unfolds into.
 //!
-//! Nothing here reads a file or a clock. A [`Scenario`] is parsed from text, or made of a [`Trace`]
-//! of a real system, and becomes an [`OfferedLoad`]. An open load is a [`RateCurve`] in requests per
-//! second; [`Arrivals`] streams its requests, each with the moment at which it is due. A closed load
-//! is [`Stages`] of threads, each of which waits for an answer before it asks again. The same seed
+//! Nothing here reads a file or a clock. A [`Scenario`] is read from a file by its reader, or made of a
+//! [`Trace`] of a real system, and becomes an [`OfferedLoad`]. An open load is a [`RateCurve`] in
+//! requests per second; [`Arrivals`] streams its requests, each with the moment at which it is due. A
+//! closed load is [`Stages`] of threads, each of which waits for an answer before it asks again. What
+//! is asked for are [`Operations`]: on objects that are stored, or plain HTTP requests. The same seed
 //! gives the same requests.
 //!
 //! ```
@@ -16,18 +17,23 @@
 //!     kind = "constant"
 //!     duration_s = 2
 //!     rate = 50
+//!
+//!     [[requests]]
+//!     path = "/healthz"
 //! "#;
-//! let scenario = workload::Scenario::parse("tiny.toml", text)?;
+//! let scenario: workload::Scenario = config_file::from_toml("tiny.toml", text)?;
 //! let workload::OfferedLoad::Open(open) = scenario.offered(None)? else {
 //!     panic!("phases are an open load")
 //! };
-//! let arrivals = workload::Arrivals::new(&scenario, open);
+//! let arrivals = workload::Arrivals::new(&scenario.operations, scenario.seed, open);
 //! assert!((60..140).contains(&arrivals.count()));
-//! # Ok::<(), workload::ScenarioError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod arrivals;
 mod format;
+mod http_request;
+mod objects;
 mod offered;
 mod operation;
 mod phases;
@@ -36,17 +42,21 @@ mod raw;
 mod replay;
 mod scenario;
 mod stages;
+mod time_factor;
 mod trace;
 
 pub use arrivals::{Arrival, Arrivals, DueTimes};
-pub use format::ScenarioError;
-pub use offered::{OfferedLoad, OpenLoad};
-pub use operation::{KeyIndex, Operation, OperationSource};
+pub use http_request::{HttpRequest, HttpSource};
+pub use objects::{KeyIndex, Keys, Mix, ObjectOperation, ObjectSource, Objects, Sizes};
+pub use offered::{InstanceCapacity, OfferedLoad, OpenLoad, ScenarioError};
+pub use operation::{Operation, OperationSource, Operations};
 pub use phases::{Pacing, Phase, Phases, RateUnit};
 pub use rate::{RateCurve, Segment, Shape};
+pub use raw::RawScenario;
 pub use replay::{PeakInstances, Replay, trace_name};
-pub use scenario::{InstanceCapacity, Keys, Limits, Load, Mix, Scenario, Sizes, TimeFactor};
+pub use scenario::{Limits, Load, Scenario};
 pub use stages::{Stage, Stages, ThreadDelays, ThreadRequests};
+pub use time_factor::TimeFactor;
 pub use trace::{
     Gaps, IntervalLength, IntervalOptionError, IntervalOptions, Intervals, Trace, TraceError,
 };

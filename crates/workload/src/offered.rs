@@ -1,11 +1,19 @@
-//! A load in requests and seconds, as a generator offers it and a simulator takes it in.
+//! A load in requests and seconds, as a generator offers it and a simulator takes it in, and how a
+//! scenario becomes one.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::phases::Pacing;
-use crate::rate::RateCurve;
+use crate::phases::{Pacing, RateUnit};
+use crate::rate::{RateCurve, Segment};
+use crate::scenario::{Load, Scenario};
 use crate::stages::Stages;
+use crate::time_factor::TimeFactor;
+
+/// Load is offered for a day at most.
+pub(crate) const MAX_DURATION_S: f64 = 86_400.0;
+/// No rate is above this many requests per second, about what one core can send.
+pub(crate) const MAX_RATE: f64 = 100_000.0;
 
 /// A load that is ready to be offered.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,4 +71,109 @@ impl fmt::Display for OfferedLoad {
             Self::Closed(stages) => write!(f, "closed, {} threads at most", stages.threads()),
         }
     }
+}
+
+/// What one instance serves, in requests per second: it turns [`RateUnit::Instances`] into rates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InstanceCapacity(f64);
+
+impl InstanceCapacity {
+    /// A capacity; `None` unless it is above 0 and finite.
+    pub fn new(requests_per_second: f64) -> Option<Self> {
+        (requests_per_second > 0.0 && requests_per_second.is_finite())
+            .then_some(Self(requests_per_second))
+    }
+}
+
+/// Why the load of a scenario cannot be offered.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// Rates in multiples of an instance's capacity, and no capacity.
+    #[error(
+        "scenario {scenario} counts its rates in instances, and nothing says what one instance \
+         serves: give capacity.requests_per_second in the service's file"
+    )]
+    CapacityUnknown {
+        /// The scenario's name.
+        scenario: String,
+    },
+    /// The instance's capacity turns a rate into one that cannot be offered.
+    #[error("scenario {scenario} comes to {rate} requests/s: use up to {MAX_RATE}")]
+    TooFast {
+        /// The scenario's name.
+        scenario: String,
+        /// Its highest rate, in requests per second.
+        rate: f64,
+    },
+    /// A trace that a run would not come to the end of.
+    #[error(
+        "{scenario} lasts {seconds} s: use up to {MAX_DURATION_S} s (a day): give a time factor of {factor} or \
+         less"
+    )]
+    TooLong {
+        /// The trace's name.
+        scenario: String,
+        /// How long it lasts, in seconds.
+        seconds: f64,
+        /// The largest factor that makes it short enough.
+        factor: f64,
+    },
+}
+
+impl Scenario {
+    /// The load in requests and seconds. One in multiples of an instance's capacity needs to be
+    /// told that capacity.
+    ///
+    /// # Errors
+    /// When the capacity is missing, or makes the load faster than anything can offer it; when a
+    /// trace is too fast or too long.
+    pub fn offered(
+        &self,
+        capacity: Option<InstanceCapacity>,
+    ) -> Result<OfferedLoad, ScenarioError> {
+        let instance_rps = || match capacity {
+            Some(InstanceCapacity(rps)) => Ok(rps),
+            None => Err(ScenarioError::CapacityUnknown { scenario: self.name.clone() }),
+        };
+        let (pacing, curve) = match &self.load {
+            Load::Stages(stages) => return Ok(OfferedLoad::Closed(stages.clone())),
+            Load::Phases(phases) => {
+                let scale = match phases.unit {
+                    RateUnit::RequestsPerSecond => 1.0,
+                    RateUnit::Instances => instance_rps()?,
+                };
+                let segments = phases.segments(scale);
+                check_rate(&self.name, segments.iter().map(Segment::peak))?;
+                (phases.pacing, RateCurve::new(segments))
+            }
+            Load::Trace(replay) => {
+                let trace = replay.scaled(instance_rps()?);
+                check_rate(&self.name, [trace.peak_rps()])?;
+                check_span(&self.name, trace.duration(), replay.factor)?;
+                (Pacing::Poisson, trace.curve(replay.factor))
+            }
+        };
+        Ok(OfferedLoad::Open(OpenLoad { pacing, curve }))
+    }
+}
+
+/// Refuses a load that an instance's capacity has made too fast, given its rates.
+fn check_rate(scenario: &str, rates: impl IntoIterator<Item = f64>) -> Result<(), ScenarioError> {
+    let rate = rates.into_iter().fold(0.0, f64::max);
+    if rate <= MAX_RATE {
+        return Ok(());
+    }
+    Err(ScenarioError::TooFast { scenario: scenario.to_owned(), rate })
+}
+
+/// Refuses a load of that length when a factor leaves it too long.
+fn check_span(scenario: &str, whole: Duration, factor: TimeFactor) -> Result<(), ScenarioError> {
+    let whole_s = whole.as_secs_f64();
+    let seconds = whole_s * factor.get();
+    if seconds <= MAX_DURATION_S {
+        return Ok(());
+    }
+    // Rounded down to what a person types; the longest trace, ten years, needs 0.000273.
+    let factor = (MAX_DURATION_S / whole_s * 1e6).floor() / 1e6;
+    Err(ScenarioError::TooLong { scenario: scenario.to_owned(), seconds, factor })
 }

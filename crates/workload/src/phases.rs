@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::rate::{Segment, Shape};
 
 /// Phases that follow one another.
@@ -16,18 +18,22 @@ pub struct Phases {
 }
 
 /// How arrivals are spread in time, given the rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Pacing {
     /// A Poisson process whose intensity is the rate: independent users.
+    #[default]
     Poisson,
     /// Evenly spaced: no chance involved.
     Even,
 }
 
 /// The unit of a scenario's rates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RateUnit {
     /// Requests per second.
+    #[default]
     RequestsPerSecond,
     /// Multiples of what one instance of the service serves.
     Instances,

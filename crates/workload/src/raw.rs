@@ -1,17 +1,22 @@
 //! The scenario file as it stands, before any value is judged. Unknown keys are refused here.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
+use crate::phases::{Pacing, RateUnit};
+
+/// A scenario's file as it is written, before any value is checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawScenario {
+pub struct RawScenario {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) description: String,
     pub(crate) service: String,
     pub(crate) seed: u64,
-    pub(crate) pacing: Option<RawPacing>,
-    pub(crate) unit: Option<RawUnit>,
+    pub(crate) pacing: Option<Pacing>,
+    pub(crate) unit: Option<RateUnit>,
     #[serde(default)]
     pub(crate) warm_up_s: f64,
     #[serde(default)]
@@ -25,12 +30,9 @@ pub(crate) struct RawScenario {
     pub(crate) delay_factor: Option<f64>,
     #[serde(default)]
     pub(crate) stages: Vec<RawStage>,
+    pub(crate) objects: Option<RawObjects>,
     #[serde(default)]
-    pub(crate) mix: RawMix,
-    #[serde(default)]
-    pub(crate) keys: RawKeys,
-    #[serde(default)]
-    pub(crate) size: RawSize,
+    pub(crate) requests: Vec<RawHttpRequest>,
     #[serde(default)]
     pub(crate) limits: RawLimits,
     #[serde(default)]
@@ -43,22 +45,6 @@ fn default_timeout_ms() -> u32 {
 
 fn default_in_flight() -> u32 {
     4_096
-}
-
-#[derive(Deserialize, Default, Clone, Copy)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RawPacing {
-    #[default]
-    Poisson,
-    Even,
-}
-
-#[derive(Deserialize, Default, Clone, Copy)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RawUnit {
-    #[default]
-    RequestsPerSecond,
-    Instances,
 }
 
 #[derive(Deserialize)]
@@ -80,32 +66,20 @@ pub(crate) struct RawStage {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawMix {
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawObjects {
     pub(crate) get: u32,
-    #[serde(default)]
     pub(crate) put: u32,
-    #[serde(default)]
     pub(crate) delete: u32,
-}
-
-impl Default for RawMix {
-    fn default() -> Self {
-        Self { get: 1, put: 0, delete: 0 }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawKeys {
     pub(crate) count: u32,
-    #[serde(default)]
     pub(crate) zipf_exponent: f64,
+    pub(crate) size: RawSize,
 }
 
-impl Default for RawKeys {
+impl Default for RawObjects {
     fn default() -> Self {
-        Self { count: 100, zipf_exponent: 0.0 }
+        let size = RawSize::Fixed { bytes: 1_024 };
+        Self { get: 1, put: 0, delete: 0, count: 100, zipf_exponent: 0.0, size }
     }
 }
 
@@ -117,10 +91,18 @@ pub(crate) enum RawSize {
     Lognormal { median_bytes: u32, sigma: f64, min_bytes: u32, max_bytes: u32 },
 }
 
-impl Default for RawSize {
-    fn default() -> Self {
-        Self::Fixed { bytes: 1_024 }
-    }
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawHttpRequest {
+    pub(crate) weight: Option<u32>,
+    pub(crate) method: Option<String>,
+    pub(crate) path: String,
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) body: String,
+    pub(crate) expected_statuses: Option<Vec<u16>>,
+    pub(crate) expected_text: Option<String>,
 }
 
 #[derive(Deserialize, Default)]

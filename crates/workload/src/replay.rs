@@ -5,7 +5,10 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::scenario::{Keys, Limits, Load, Mix, Scenario, Sizes, TimeFactor};
+use crate::objects::{Keys, Mix, Objects, Sizes};
+use crate::operation::Operations;
+use crate::scenario::{Limits, Load, Scenario};
+use crate::time_factor::TimeFactor;
 use crate::trace::Trace;
 
 /// Longest name of a trace's load, in characters.
@@ -103,9 +106,11 @@ impl Scenario {
             settle: Duration::ZERO,
             timeout: Duration::from_secs(10),
             in_flight: NonZeroUsize::MIN.saturating_add(4_095),
-            mix: Mix { get: 90, put: 8, delete: 2 },
-            keys: Keys { count: 200, zipf_exponent: 0.9 },
-            sizes: Sizes::Lognormal { median: 4_096, sigma: 1.0, min: 64, max: 65_536 },
+            operations: Operations::Objects(Objects {
+                mix: Mix { get: 90, put: 8, delete: 2 },
+                keys: Keys { count: 200, zipf_exponent: 0.9 },
+                sizes: Sizes::Lognormal { median: 4_096, sigma: 1.0, min: 64, max: 65_536 },
+            }),
             limits: Limits { max_failed: None, max_dropped: None, back_to_min: false },
             each_membership: false,
         }
@@ -115,8 +120,7 @@ impl Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::offered::OfferedLoad;
-    use crate::scenario::InstanceCapacity;
+    use crate::offered::{InstanceCapacity, OfferedLoad};
     use crate::trace::{Gaps, IntervalOptions};
 
     const COUNTS: &str = "s,requests\n0,60\n60,120\n120,30\n";
@@ -185,12 +189,12 @@ mod tests {
         let week = "s,requests\n0,1\n604800,1\n";
         insta::assert_snapshot!(
             offered(week, 50.0).unwrap_err(),
-            @"week lasts 1209600 s: allowed is up to 86400 s (a day): give a time factor of 0.071428 or less"
+            @"week lasts 1209600 s: use up to 86400 s (a day): give a time factor of 0.071428 or less"
         );
         let fast = "time,rate\n0,200000\n1,0\n";
         insta::assert_snapshot!(
             offered(fast, 50.0).unwrap_err(),
-            @"scenario week comes to 200000 requests/s: allowed is up to 100000"
+            @"scenario week comes to 200000 requests/s: use up to 100000"
         );
         assert_eq!(offered(COUNTS, 50.0), Ok(()));
     }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-use crate::operation::{Operation, OperationSource};
-use crate::scenario::Scenario;
+use crate::operation::{Operation, OperationSource, Operations};
 
 /// Stages that follow one another; each ends when all its threads have.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,12 +69,18 @@ impl Stages {
         self.streams(seed, stage).map(|(delays, _)| delays).collect()
     }
 
-    /// The requests of each thread of the stage with that index; empty when there is no such stage.
-    pub fn thread_requests(&self, scenario: &Scenario, stage: usize) -> Vec<ThreadRequests> {
-        self.streams(scenario.seed, stage)
+    /// The requests of each thread of the stage with that index, chosen from `operations`; empty when
+    /// there is no such stage.
+    pub fn thread_requests(
+        &self,
+        operations: &Operations,
+        seed: u64,
+        stage: usize,
+    ) -> Vec<ThreadRequests> {
+        self.streams(seed, stage)
             .map(|(delays, seed)| ThreadRequests {
                 delays,
-                operations: OperationSource::seeded(scenario, seed),
+                operations: OperationSource::new(operations, seed),
             })
             .collect()
     }

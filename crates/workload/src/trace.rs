@@ -16,7 +16,7 @@ use self::error::{Fault, Source};
 use self::table::Row;
 use self::time::Meaning;
 use crate::rate::{RateCurve, Segment, Shape};
-use crate::scenario::TimeFactor;
+use crate::time_factor::TimeFactor;
 
 /// A recorded load: so many requests per second from each moment until the next.
 #[derive(Debug, Clone, PartialEq)]

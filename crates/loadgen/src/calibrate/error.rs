@@ -5,8 +5,8 @@ use model::value::Invalid;
 use run::ResultsError;
 use scaler_client::ScalerError;
 
+use crate::driver::objects::ObjectsError;
 use crate::load::LoadError;
-use crate::objects::ObjectsError;
 use crate::open_files::OpenFilesError;
 use crate::scenario_file::ScenarioFileError;
 

@@ -17,9 +17,8 @@ use super::search::{Search, Step};
 use super::trial::{self, Bench};
 use super::{CalibrateOptions, text};
 use crate::client::Client;
-use crate::content::RunIdentity;
+use crate::driver::objects::{RunIdentity, StoredObjects};
 use crate::interrupt::Interrupt;
-use crate::objects::Objects;
 use crate::open_files;
 use crate::serving::WallMicros;
 
@@ -45,7 +44,7 @@ pub(super) struct Session {
     calibration: Calibration,
     /// A request to a fleet that is loaded as usual.
     service: Times,
-    objects: Objects,
+    objects: StoredObjects,
 }
 
 impl Session {
@@ -73,6 +72,7 @@ impl Session {
             host: HostFigures::default(),
             trials: Vec::new(),
         };
+        let objects = StoredObjects::new(&requests.operations, spec.capacity.requests_per_second);
         let bench = Bench {
             client: Arc::new(Client::new(target, &name, identity)),
             burst: spec.capacity.burst,
@@ -82,7 +82,6 @@ impl Session {
             cpu: trial::CpuTime::default(),
             count: 0,
         };
-        let objects = Objects::new(spec.capacity.requests_per_second);
         Ok(Self { spec, fleet, bench, calibration, service: Times::default(), objects })
     }
 
@@ -124,7 +123,7 @@ impl Session {
 
     async fn store(&mut self) -> Result<(), Halt> {
         let Bench { client, requests, interrupt, .. } = &mut self.bench;
-        let stored = self.objects.store(client, requests, interrupt).await?;
+        let stored = self.objects.store(client, requests.seed, interrupt).await?;
         if stored { Ok(()) } else { Err(Halt::Interrupted) }
     }
 

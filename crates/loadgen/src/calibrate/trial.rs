@@ -14,7 +14,8 @@ use super::error::Halt;
 use crate::client::Client;
 use crate::finished;
 use crate::interrupt::Interrupt;
-use crate::load::{self, LoadEnd, Measurements, RunningLoad};
+use crate::load::{self, LoadEnd, RunningLoad};
+use crate::measurements::Measurements;
 
 /// Before the part that counts: connections are made, and the instances' burst is used up.
 pub(super) const WARM_UP: Duration = Duration::from_secs(2);

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::support::{Conduct, Store};
 
 const SCENARIO: &str = "name = \"short\"\nservice = \"object-store\"\nseed = 1\n\
-    [[phases]]\nkind = \"constant\"\nduration_s = 5\nrate = 100\n[keys]\ncount = 3\n";
+    [[phases]]\nkind = \"constant\"\nduration_s = 5\nrate = 100\n[objects]\ncount = 3\n";
 const SERVICE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../services/object-store.toml");
 
 /// The scaler's host has no room for a larger fleet.

@@ -25,11 +25,9 @@ threads = 6
 requests_per_thread = 10
 max_delay_ms = 20
 
-[mix]
+[objects]
 get = 8
 put = 2
-
-[keys]
 count = 10
 
 [limits]

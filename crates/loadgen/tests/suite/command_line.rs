@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use crate::support::{Conduct, Store};
 
 const SCENARIO: &str = "name = \"short\"\nservice = \"object-store\"\nseed = 1\n\
-    [[phases]]\nkind = \"constant\"\nduration_s = 5\nrate = 100\n[keys]\ncount = 3\n\
+    [[phases]]\nkind = \"constant\"\nduration_s = 5\nrate = 100\n[objects]\ncount = 3\n\
     [limits]\nmax_failed = 0\n";
 
 fn loadgen(folder: &Path, arguments: &[&str]) -> Output {
@@ -59,11 +59,8 @@ fn bad_input_is_exit_code_2_and_names_what_is_wrong() {
     let experiment = ["experiment", "short", "--scenarios", "."];
     let with = |word: &'static str| [&experiment[..], &[word]].concat();
     let cases: [(&[&str], &str); 21] = [
-        (&["run", "bad.toml", "--target", target], "bad.toml, line 7: phases[0].rate = -1"),
-        (
-            &["run", "crowd.toml", "--target", target],
-            "stages[0].threads = 5000: allowed is 1 to 4096",
-        ),
+        (&["run", "bad.toml", "--target", target], "bad.toml, line 7: phases[0].rate is -1"),
+        (&["run", "crowd.toml", "--target", target], "stages[0].threads is 5000: use 1 to 4096"),
         (&["run", "none.toml", "--target", target], "none.toml cannot be read"),
         (&["run", "short.toml", "--target", "ftp://x"], "allowed is http://HOST:PORT"),
         (&["run", "short.toml", "--target", target, "--time-factor", "2"], "above 0 to 1"),

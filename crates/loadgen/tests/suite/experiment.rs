@@ -28,7 +28,7 @@ kind = "constant"
 duration_s = 0.5
 rate = 100
 
-[keys]
+[objects]
 count = 3
 "#;
 
@@ -184,8 +184,7 @@ fn an_interrupt_while_objects_are_stored_keeps_the_runs_before_it() {
     let (scaler, folder) = (Fake::start(), folder());
     let before = scaler.set();
     let mut twice = experiment(&store, &scaler, folder.path(), "hpa");
-    let text =
-        SCENARIO.replace("count = 3", "count = 50") + "[mix]\nget = 100\nput = 0\ndelete = 0\n";
+    let text = SCENARIO.replace("count = 3", "count = 50");
     let file = folder.path().join("read.toml");
     std::fs::write(&file, text).unwrap();
     twice.scenario = LoadedScenario::read(&file, folder.path(), 1.0, None).unwrap();

@@ -25,7 +25,7 @@ kind = "constant"
 duration_s = 2
 rate = 100
 
-[keys]
+[objects]
 count = 3
 
 [limits]

@@ -11,7 +11,7 @@ use crate::fake_scaler::Fake;
 use crate::support::{Conduct, Store};
 
 const SCENARIO: &str = "name = \"long\"\nservice = \"object-store\"\nseed = 1\n\
-    [[phases]]\nkind = \"constant\"\nduration_s = 600\nrate = 100\n[keys]\ncount = 3\n";
+    [[phases]]\nkind = \"constant\"\nduration_s = 600\nrate = 100\n[objects]\ncount = 3\n";
 const DEFAULT: &str = "--default-signal=HUP";
 const SERVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../services");
 

@@ -23,13 +23,11 @@ kind = "constant"
 duration_s = 1.5
 rate = 200
 
-[mix]
+[objects]
 get = 1
-
-[keys]
 count = 10
 
-[size]
+[objects.size]
 kind = "uniform"
 min_bytes = 16
 max_bytes = 4096

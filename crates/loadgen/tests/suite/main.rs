@@ -12,5 +12,6 @@ mod fake_scaler;
 mod fleet;
 mod interrupts;
 mod judgement;
+mod plain_http;
 mod replay;
 mod support;

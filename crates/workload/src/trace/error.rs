@@ -1,7 +1,7 @@
 //! What can be wrong with a trace, and where.
 
-use config_file::Invalid;
 use csv::StringRecord;
+use model::value::Invalid;
 
 use super::table::{HEADERS, MAX_COUNT, MAX_LINES};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use config_file::Invalid;
 use csv::{ReaderBuilder, StringRecord, Trim};
+use model::value::Invalid;
 
 use super::TraceKind;
 use super::error::{Fault, Source, TraceError, shown, start_of};

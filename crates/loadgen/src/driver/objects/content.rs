@@ -83,25 +83,20 @@ fn scramble(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// The body of a request: a version's content, or nothing.
+/// The body of a PUT: a version's content.
 pub(crate) struct ContentBody {
-    content: Option<Content>,
+    content: Content,
     sent: u64,
 }
 
 impl ContentBody {
-    /// A body with nothing in it.
-    pub(crate) fn empty() -> Self {
-        Self { content: None, sent: 0 }
-    }
-
     /// The body of one version.
     pub(crate) fn new(run: RunIdentity, key: KeyIndex, version: Version) -> Self {
-        Self { content: Some(Content::new(run, key, version)), sent: 0 }
+        Self { content: Content::new(run, key, version), sent: 0 }
     }
 
     fn left(&self) -> u64 {
-        self.content.map_or(0, |c| u64::from(c.version.bytes) - self.sent)
+        u64::from(self.content.version.bytes) - self.sent
     }
 }
 
@@ -114,10 +109,10 @@ impl Body for ContentBody {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let length = self.left().min(PIECE_BYTES);
-        let Some(content) = self.content.filter(|_| length > 0) else {
+        if length == 0 {
             return Poll::Ready(None);
-        };
-        let piece: Bytes = content.bytes(self.sent, length).collect();
+        }
+        let piece: Bytes = self.content.bytes(self.sent, length).collect();
         self.sent += length;
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
-use workload::{KeyIndex, Operation, OperationSource, Scenario};
+use workload::{KeyIndex, ObjectOperation, ObjectSource, Objects, Operation, Operations};
 
 use crate::client::Client;
 use crate::interrupt::Interrupt;
@@ -39,38 +39,45 @@ pub struct ObjectsError {
 /// The objects of one run, stored and removed at a share of the rate with which its load begins:
 /// the fleet is left as small as the beginning of the load needs it.
 #[derive(Debug)]
-pub(crate) struct Objects {
+pub(crate) struct StoredObjects {
+    /// `None` where the operations are not about objects: then there is nothing to store.
+    objects: Option<Objects>,
     /// So many keys, from the first one on, may have an object.
     stored: u32,
     /// The time from one request to the next.
     apart: Duration,
 }
 
-impl Objects {
-    /// None yet, for a load that begins with so many requests per second.
-    pub(crate) fn new(load_rps: f64) -> Self {
+impl StoredObjects {
+    /// None yet, for operations of a load that begins with so many requests per second.
+    pub(crate) fn new(operations: &Operations, load_rps: f64) -> Self {
+        let objects = match operations {
+            Operations::Objects(objects) => Some(*objects),
+            Operations::Http(_) => None,
+        };
         let rate = (SHARE * load_rps).clamp(*RATE.start(), *RATE.end());
-        Self { stored: 0, apart: Duration::from_secs_f64(1.0 / rate) }
+        Self { objects, stored: 0, apart: Duration::from_secs_f64(1.0 / rate) }
     }
 
-    /// How long storing or removing so many takes when nothing is tried twice.
-    pub(crate) fn expected(&self, keys: u32) -> Duration {
-        self.apart * keys
+    /// How long storing or removing all of them takes when nothing is tried twice; `None` when there
+    /// is nothing to store.
+    pub(crate) fn expected(&self) -> Option<Duration> {
+        self.objects.map(|objects| self.apart * objects.keys.count)
     }
 
-    /// Stores an object under every key of the scenario. False when an interrupt came first: some
-    /// are there, and are to be removed.
+    /// Stores an object under every key, with sizes that follow from `seed`. False when an interrupt
+    /// came first: some are there, and are to be removed.
     pub(crate) async fn store(
         &mut self,
         client: &Arc<Client>,
-        scenario: &Scenario,
+        seed: u64,
         interrupt: &mut Interrupt,
     ) -> Result<bool, ObjectsError> {
-        let Self { stored, apart } = self;
-        let mut sizes = OperationSource::new(scenario);
-        let puts = (0..scenario.keys.count).map(|k| {
+        let Self { objects: Some(objects), stored, apart } = self else { return Ok(true) };
+        let mut sizes = ObjectSource::new(objects, seed);
+        let puts = (0..objects.keys.count).map(|k| {
             *stored = k + 1;
-            Operation::Put { key: KeyIndex(k), bytes: sizes.size() }
+            ObjectOperation::Put { key: KeyIndex(k), bytes: sizes.size() }
         });
         let all = tokio::select! {
             all = each(client, puts, *apart) => all,
@@ -81,7 +88,7 @@ impl Objects {
 
     /// Removes those that were stored.
     pub(crate) async fn remove(&self, client: &Arc<Client>) -> Result<(), ObjectsError> {
-        let deletes = (0..self.stored).map(|k| Operation::Delete(KeyIndex(k)));
+        let deletes = (0..self.stored).map(|k| ObjectOperation::Delete(KeyIndex(k)));
         each(client, deletes, self.apart).await.map_err(|failed| failed.error("removed"))
     }
 }
@@ -89,7 +96,7 @@ impl Objects {
 /// Carries out operations at a bounded rate; the first that fails for good ends it.
 async fn each(
     client: &Arc<Client>,
-    operations: impl Iterator<Item = Operation>,
+    operations: impl Iterator<Item = ObjectOperation>,
     apart: Duration,
 ) -> Tried {
     let mut turns = tokio::time::interval(apart);
@@ -129,13 +136,15 @@ fn ended(task: Option<Result<Tried, tokio::task::JoinError>>) -> Tried {
     })
 }
 
-async fn persist(client: Arc<Client>, operation: Operation) -> Tried {
-    let (Operation::Get(key) | Operation::Delete(key) | Operation::Put { key, .. }) = operation;
+async fn persist(client: Arc<Client>, operation: ObjectOperation) -> Tried {
+    let request = Operation::Object(operation);
     let mut pause = FIRST_PAUSE;
     for attempt in 1.. {
-        match client.carry_out(operation, Instant::now() + TIMEOUT).await.result {
+        match client.carry_out(&request, Instant::now() + TIMEOUT).await.result {
             Ok(()) => break,
-            Err(failure) if attempt == ATTEMPTS => return Err(Failed { key, failure }),
+            Err(failure) if attempt == ATTEMPTS => {
+                return Err(Failed { key: operation.key(), failure });
+            }
             Err(_) => tokio::time::sleep(pause).await,
         }
         pause *= 2;

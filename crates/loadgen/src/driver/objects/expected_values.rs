@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use workload::KeyIndex;
 
-use crate::content::Version;
+use super::content::Version;
 
 /// A write without an acknowledgement may still take effect, so it is remembered. Beyond this many
 /// of them for one key, a service is so broken that the key is no longer judged.
@@ -24,9 +24,9 @@ pub(crate) enum Value {
     Present(Version),
 }
 
-/// The objects of a run, by key.
+/// What the objects of a run may hold, by key.
 #[derive(Debug, Default)]
-pub(crate) struct Model {
+pub(crate) struct ExpectedValues {
     state: Mutex<State>,
 }
 
@@ -77,7 +77,7 @@ pub(crate) enum Verdict {
     Lost,
 }
 
-impl Model {
+impl ExpectedValues {
     /// A read begins. It ends with [`Self::end_read`].
     pub(crate) fn begin_read(&self, key: KeyIndex) -> Read {
         let mut state = self.lock();
@@ -174,81 +174,81 @@ mod tests {
 
     const KEY: KeyIndex = KeyIndex(0);
 
-    fn read(model: &Model, value: Value) -> Verdict {
-        let read = model.begin_read(KEY);
-        model.end_read(&read, Some(value))
+    fn read(values: &ExpectedValues, value: Value) -> Verdict {
+        let read = values.begin_read(KEY);
+        values.end_read(&read, Some(value))
     }
 
-    fn put(model: &Model) -> Value {
-        let (version, write) = model.begin_put(KEY, 64);
-        model.acknowledge(&write);
+    fn put(values: &ExpectedValues) -> Value {
+        let (version, write) = values.begin_put(KEY, 64);
+        values.acknowledge(&write);
         Value::Present(version)
     }
 
     #[test]
     fn an_acknowledged_put_is_the_only_value() {
-        let model = Model::default();
-        assert_eq!(read(&model, Value::Absent), Verdict::Expected);
-        let (old, new) = (put(&model), put(&model));
-        assert_eq!(read(&model, new), Verdict::Expected);
-        assert_eq!(read(&model, old), Verdict::Outdated);
-        assert_eq!(read(&model, Value::Absent), Verdict::Lost);
+        let values = ExpectedValues::default();
+        assert_eq!(read(&values, Value::Absent), Verdict::Expected);
+        let (old, new) = (put(&values), put(&values));
+        assert_eq!(read(&values, new), Verdict::Expected);
+        assert_eq!(read(&values, old), Verdict::Outdated);
+        assert_eq!(read(&values, Value::Absent), Verdict::Lost);
     }
 
     #[test]
     fn a_key_may_be_absent_only_after_its_delete_began() {
-        let model = Model::default();
-        let value = put(&model);
-        let delete = model.begin_delete(KEY);
-        assert_eq!(read(&model, Value::Absent), Verdict::Expected);
-        assert_eq!(read(&model, value), Verdict::Expected);
-        model.acknowledge(&delete);
-        assert_eq!(read(&model, Value::Absent), Verdict::Expected);
-        assert_eq!(read(&model, value), Verdict::Outdated);
+        let values = ExpectedValues::default();
+        let value = put(&values);
+        let delete = values.begin_delete(KEY);
+        assert_eq!(read(&values, Value::Absent), Verdict::Expected);
+        assert_eq!(read(&values, value), Verdict::Expected);
+        values.acknowledge(&delete);
+        assert_eq!(read(&values, Value::Absent), Verdict::Expected);
+        assert_eq!(read(&values, value), Verdict::Outdated);
     }
 
     #[test]
     fn of_two_puts_at_once_either_may_win() {
-        let model = Model::default();
-        let (one, first) = model.begin_put(KEY, 64);
-        let (two, second) = model.begin_put(KEY, 64);
-        model.acknowledge(&second);
-        model.acknowledge(&first);
-        assert_eq!(read(&model, Value::Present(one)), Verdict::Expected);
-        assert_eq!(read(&model, Value::Present(two)), Verdict::Expected);
-        let after = put(&model);
-        assert_eq!(read(&model, Value::Present(one)), Verdict::Outdated);
-        assert_eq!(read(&model, after), Verdict::Expected);
+        let values = ExpectedValues::default();
+        let (one, first) = values.begin_put(KEY, 64);
+        let (two, second) = values.begin_put(KEY, 64);
+        values.acknowledge(&second);
+        values.acknowledge(&first);
+        assert_eq!(read(&values, Value::Present(one)), Verdict::Expected);
+        assert_eq!(read(&values, Value::Present(two)), Verdict::Expected);
+        let after = put(&values);
+        assert_eq!(read(&values, Value::Present(one)), Verdict::Outdated);
+        assert_eq!(read(&values, after), Verdict::Expected);
     }
 
     #[test]
     fn a_read_may_return_what_was_current_at_any_time_while_it_ran() {
         for choice in 0..3 {
-            let model = Model::default();
-            let before = put(&model);
-            let read = model.begin_read(KEY);
-            let values = [before, put(&model), put(&model)];
-            assert_eq!(model.end_read(&read, Some(values[choice])), Verdict::Expected);
+            let values = ExpectedValues::default();
+            let before = put(&values);
+            let read = values.begin_read(KEY);
+            let returned = [before, put(&values), put(&values)];
+            assert_eq!(values.end_read(&read, Some(returned[choice])), Verdict::Expected);
         }
     }
 
     #[test]
     fn a_put_without_an_answer_may_take_effect_at_any_time() {
-        let model = Model::default();
-        let (late, _never_acknowledged) = model.begin_put(KEY, 64);
-        let current = put(&model);
-        assert_eq!(read(&model, current), Verdict::Expected);
-        assert_eq!(read(&model, Value::Present(late)), Verdict::Expected);
+        let values = ExpectedValues::default();
+        let (late, _never_acknowledged) = values.begin_put(KEY, 64);
+        let current = put(&values);
+        assert_eq!(read(&values, current), Verdict::Expected);
+        assert_eq!(read(&values, Value::Present(late)), Verdict::Expected);
     }
 
     #[test]
     fn a_key_with_too_many_uncertain_writes_is_no_longer_judged() {
-        let model = Model::default();
-        let old = put(&model);
+        let values = ExpectedValues::default();
+        let old = put(&values);
         for _ in 0..MAX_UNCERTAIN {
-            let _ = model.begin_put(KEY, 64);
+            let _ = values.begin_put(KEY, 64);
         }
-        assert_eq!(read(&model, old), Verdict::Expected);
+        assert_eq!(read(&values, old), Verdict::Expected);
     }
 
     /// An operation under way against a register that is as good as any.
@@ -258,15 +258,15 @@ mod tests {
     }
 
     impl UnderWay {
-        fn begin(model: &Model, kind: u8) -> Self {
+        fn begin(values: &ExpectedValues, kind: u8) -> Self {
             match kind {
-                0 => Self::Read { read: model.begin_read(KEY), seen: None },
+                0 => Self::Read { read: values.begin_read(KEY), seen: None },
                 1 => {
-                    let (version, write) = model.begin_put(KEY, 64);
+                    let (version, write) = values.begin_put(KEY, 64);
                     Self::Write { write, value: Value::Present(version), done: false }
                 }
                 _ => {
-                    let write = model.begin_delete(KEY);
+                    let write = values.begin_delete(KEY);
                     Self::Write { write, value: Value::Absent, done: false }
                 }
             }
@@ -286,12 +286,12 @@ mod tests {
             }
         }
 
-        fn end(mut self, model: &Model, register: &mut Value) -> Verdict {
+        fn end(mut self, values: &ExpectedValues, register: &mut Value) -> Verdict {
             self.take_effect(register);
             match self {
-                Self::Read { read, seen } => model.end_read(&read, seen),
+                Self::Read { read, seen } => values.end_read(&read, seen),
                 Self::Write { write, .. } => {
-                    model.acknowledge(&write);
+                    values.acknowledge(&write);
                     Verdict::Expected
                 }
             }
@@ -303,20 +303,20 @@ mod tests {
         fn a_store_without_fault_is_never_accused(
             script in prop::collection::vec((0_u8..3, 0_u8..3, 0_usize..6), 0..200),
         ) {
-            let (model, mut register) = (Model::default(), Value::Absent);
+            let (values, mut register) = (ExpectedValues::default(), Value::Absent);
             let mut open: BTreeMap<usize, UnderWay> = BTreeMap::new();
             for (kind, step, place) in script {
                 // Six clients: each begins an operation, lets it take effect early, or ends it.
                 match (open.remove(&place), step) {
                     (None, _) => {
-                        open.insert(place, UnderWay::begin(&model, kind));
+                        open.insert(place, UnderWay::begin(&values, kind));
                     }
                     (Some(mut operation), 0 | 1) => {
                         operation.take_effect(&mut register);
                         open.insert(place, operation);
                     }
                     (Some(operation), _) => {
-                        prop_assert_eq!(operation.end(&model, &mut register), Verdict::Expected);
+                        prop_assert_eq!(operation.end(&values, &mut register), Verdict::Expected);
                     }
                 }
             }
