@@ -52,6 +52,8 @@ impl Finished<'_> {
         let settled = if is_at_rest { self.scenario.settle } else { self.settled };
         let counted_s = (self.offered + settled).as_secs_f64();
         let requests = recorder.requests();
+        // Without a scaler nobody says what the service's own is.
+        let objective = self.followed.map_or(OBJECTIVE, |followed| followed.objective);
         Summary {
             scenario: self.scenario.name.clone(),
             run: self.name.to_owned(),
@@ -64,8 +66,8 @@ impl Finished<'_> {
             interrupted: self.interrupted,
             conditions: self.conditions(),
             requests,
-            objective_ms: millis(OBJECTIVE),
-            outside_objective_percent: requests.outside_objective_percent(recorder.late(OBJECTIVE)),
+            objective_ms: millis(objective),
+            outside_objective_percent: requests.outside_objective_percent(recorder.late(objective)),
             warm_up: recorder.warm_up_requests(),
             latency_ms: recorder.latency(),
             instances: self

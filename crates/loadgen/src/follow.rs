@@ -26,6 +26,7 @@ pub(crate) struct Follower {
     policy: PolicySpec,
     bounds: Bounds,
     membership: Membership,
+    objective: Duration,
     start: Timestamp,
     since: u64,
     measurements: Arc<Measurements>,
@@ -48,6 +49,8 @@ pub(crate) struct Followed {
     pub(crate) bounds: Bounds,
     /// How HAProxy learnt of members then.
     pub(crate) membership: Membership,
+    /// The service's objective then.
+    pub(crate) objective: Duration,
 }
 
 /// A service right before a load.
@@ -80,6 +83,7 @@ impl Follower {
             policy: status.policy_spec,
             bounds: status.bounds,
             membership,
+            objective: Duration::from_millis(status.objective_ms),
             start,
             since: last_sequence,
             measurements,
@@ -123,7 +127,7 @@ impl Follower {
         let mut scaling = self.history.scaling();
         scaling.plan_to_serving_ms = self.planned.plan_to_serving_ms();
         scaling.never_served = Some(self.planned.never_served());
-        let Self { ticks, history, policy, bounds, membership, .. } = self;
-        Followed { ticks, history, scaling, policy, bounds, membership }
+        let Self { ticks, history, policy, bounds, membership, objective, .. } = self;
+        Followed { ticks, history, scaling, policy, bounds, membership, objective }
     }
 }

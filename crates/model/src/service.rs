@@ -26,6 +26,8 @@ pub struct ServiceSpec {
     pub instance: InstanceSpec,
     /// What an instance can do.
     pub capacity: Capacity,
+    /// The objective of a request: the expected answer within this time of the moment it was due.
+    pub objective: Duration,
     /// How many ready instances there may be, until an operator sets others.
     pub bounds: Bounds,
     /// How the number of ready instances is chosen.

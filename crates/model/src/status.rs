@@ -39,6 +39,8 @@ pub struct ServiceStatus {
     pub policy: String,
     /// The policy in force with its figures.
     pub policy_spec: PolicySpec,
+    /// The objective of a request, in milliseconds.
+    pub objective_ms: u64,
     /// Which of these an operator set.
     pub set: ServiceOverrides,
     /// Instances by phase.

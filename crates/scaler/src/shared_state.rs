@@ -154,6 +154,7 @@ impl SharedState {
             bounds: now.bounds,
             policy: now.policy.to_string(),
             policy_spec: now.policy.clone(),
+            objective_ms: u64::try_from(spec.objective.as_millis()).unwrap_or(u64::MAX),
             set: self.set_for(&spec.name),
             phases,
             instances,

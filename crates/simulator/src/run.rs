@@ -9,8 +9,8 @@ use run::capacity::CapacityCurve;
 use run::cost::Lives;
 use run::series::LONGEST_WITH_ROWS;
 use run::summary::{
-    CountLimit, Generator, Instances, Limits, OBJECTIVE, Percentiles, Requests, Scaling, Summary,
-    TimeLimit, millis,
+    CountLimit, Generator, Instances, Limits, Percentiles, Requests, Scaling, Summary, TimeLimit,
+    millis,
 };
 use run::{FleetHistory, Recorder, ResultsError, RunSeries, SecondRow};
 use workload::OfferedLoad;
@@ -243,9 +243,9 @@ impl Finished<'_> {
             interrupted: false,
             conditions: self.conditions(),
             requests,
-            objective_ms: millis(OBJECTIVE),
+            objective_ms: millis(self.setup.spec.objective),
             outside_objective_percent: requests
-                .outside_objective_percent(self.recorder.late(OBJECTIVE)),
+                .outside_objective_percent(self.recorder.late(self.setup.spec.objective)),
             warm_up: self.recorder.warm_up_requests(),
             latency_ms: self.recorder.latency(),
             instances: history

@@ -146,6 +146,19 @@ fn a_calm_spike_comes_out_as_it_did_on_containers() {
 }
 
 #[test]
+fn requests_are_held_to_the_objective_of_the_services_file() {
+    let mut spike = scenario("spike", &Choices::default());
+    let at_250_ms = spike.run(|_| Ok(())).unwrap().summary;
+    spike.spec.objective = Duration::from_millis(2);
+    let at_2_ms = spike.run(|_| Ok(())).unwrap().summary;
+    assert_eq!((at_250_ms.objective_ms, at_2_ms.objective_ms), (250, 2));
+    assert_eq!(at_250_ms.latency_ms, at_2_ms.latency_ms);
+    // The 95th percentile of this load is about 2 ms.
+    let outside = at_2_ms.outside_objective_percent.unwrap();
+    assert!(at_250_ms.outside_objective_percent.unwrap() < 1.0 && outside > 2.0, "{outside}");
+}
+
+#[test]
 fn amounts_agree_with_single_requests() {
     let run = |detail| {
         let choices = Choices { detail: Some(detail), ..Choices::default() };

@@ -26,6 +26,8 @@ pub(super) struct Fleet {
     service: ServiceName,
     /// The bounds that an operator had set; nothing where those of the service's file held.
     before: Option<Bounds>,
+    /// The objective of the service's requests.
+    objective: Duration,
     interrupt: Interrupt,
     last_sequence: u64,
     times: ActionTimes,
@@ -47,16 +49,22 @@ impl Fleet {
         service: &str,
         interrupt: Interrupt,
     ) -> Result<Self, ScalerError> {
-        let ServiceStatus { name, set, .. } = scaler.service(service).await?;
+        let ServiceStatus { name, set, objective_ms, .. } = scaler.service(service).await?;
         let last_sequence = scaler.ticks_since(0).await?.last().map_or(0, |tick| tick.sequence);
         Ok(Self {
             scaler,
             service: name,
             before: set.bounds,
+            objective: Duration::from_millis(objective_ms),
             interrupt,
             last_sequence,
             times: ActionTimes::default(),
         })
+    }
+
+    /// The objective of the service's requests.
+    pub(super) fn objective(&self) -> Duration {
+        self.objective
     }
 
     /// Lets the fleet grow up to `instances`.

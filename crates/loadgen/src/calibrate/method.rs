@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use run::Recorder;
 use run::calibration::{OBJECTIVE_OUTSIDE_PERCENT, Verdict};
-use run::summary::OBJECTIVE;
 use workload::{DueTimes, OpenLoad, Pacing, RateCurve, Segment, Shape};
 
 use super::search::{Search, Step};
@@ -14,6 +13,7 @@ use super::trial::{Offer, WARM_UP};
 
 const RATE: f64 = 50.0;
 const BURST: u32 = 10;
+const OBJECTIVE: Duration = Duration::from_millis(250);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What each request of `load` waits for its turn, after the moment it was due.
@@ -34,7 +34,7 @@ fn waits(
 }
 
 fn trial(instances: u32, rate: f64, seed: u64) -> Verdict {
-    let offer = Offer::new(rate, instances, BURST);
+    let offer = Offer::new(rate, instances, BURST, OBJECTIVE);
     let mut recorder = Recorder::new(WARM_UP, TIMEOUT).without_rows();
     for (due, wait) in waits(instances as usize, offer.load(), seed) {
         recorder.ok(due, due + wait, 1);

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use command_line::terminal;
 use model::bounds::Bounds;
 use model::service::ServiceSpec;
 use run::Calibration;
 use run::calibration::{HostFigures, LimitedBy, OBJECTIVE_OUTSIDE_PERCENT, Point, Times, Verdict};
-use run::summary::{OBJECTIVE, Percentiles, millis};
+use run::summary::{Percentiles, millis};
 use workload::Scenario;
 
 use super::error::{CalibrateError, Halt};
@@ -67,7 +68,7 @@ impl Session {
             finished_at_ms: 0,
             complete: false,
             instances,
-            conditions: conditions(&requests),
+            conditions: conditions(&requests, fleet.objective()),
             points: Vec::new(),
             host: HostFigures::default(),
             trials: Vec::new(),
@@ -76,6 +77,7 @@ impl Session {
         let bench = Bench {
             client: Arc::new(Client::new(target, &name, identity)),
             burst: spec.capacity.burst,
+            objective: fleet.objective(),
             requests,
             scaler,
             interrupt,
@@ -231,11 +233,11 @@ const fn rounds(in_a_round: u32) -> u32 {
     LAUNCHES.div_ceil(in_a_round)
 }
 
-fn conditions(requests: &Scenario) -> BTreeMap<String, String> {
+fn conditions(requests: &Scenario, objective: Duration) -> BTreeMap<String, String> {
     let condition = |key: &str, value: String| (key.to_owned(), value);
     let share = 100.0 - OBJECTIVE_OUTSIDE_PERCENT;
     let mut conditions = BTreeMap::from([
-        condition("objective", format!("{share}% within {} ms, none failed", millis(OBJECTIVE))),
+        condition("objective", format!("{share}% within {} ms, none failed", millis(objective))),
         condition("requests", format!("those of the scenario {}", requests.name)),
     ]);
     if let Ok(cores) = std::thread::available_parallelism() {

@@ -32,7 +32,7 @@ fn status(set: &Value) -> Json<Value> {
     let bounds = if set.is_null() { &json!({"min": 1, "max": 10}) } else { set };
     Json(json!({
         "name": "object-store", "route": "/", "bounds": bounds, "policy": "target_tracking",
-        "policy_spec": {"kind": "target_tracking", "target_percent": 80},
+        "policy_spec": {"kind": "target_tracking", "target_percent": 80}, "objective_ms": 100,
         "set": {"bounds": set, "policy": null}, "instances": [], "tick": null,
         "phases":
             {"starting": 0, "ready": bounds["min"], "draining": 0, "failed": 0},
@@ -126,6 +126,7 @@ fn an_interrupt_gives_the_bounds_back_and_keeps_the_last_whole_calibration() {
     assert!(partial.to_str().unwrap().contains("calibration-partial-"), "{partial:?}");
     let calibration = Calibration::read(&partial).unwrap().unwrap();
     assert!(!calibration.complete && calibration.points.is_empty());
+    assert_eq!(calibration.conditions["objective"], "99% within 100 ms, none failed");
 }
 
 #[test]

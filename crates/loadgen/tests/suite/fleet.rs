@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::support::{Conduct, Store};
+use crate::support::{Conduct, Store, within};
 use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -60,7 +60,7 @@ impl Script {
         let ticks = self.ticks();
         let phases = ticks.last().map_or(phases(1, 0, 0), |t| t["observation"]["phases"].clone());
         json!({"name": "object-store", "route": "/", "bounds": {"min": 1, "max": 10},
-               "policy": "target_tracking", "policy_spec": {"kind": "target_tracking"},
+               "policy": "target_tracking", "policy_spec": {"kind": "target_tracking"}, "objective_ms": 40,
                "set": {"bounds": null, "policy": null}, "phases": phases, "instances": [],
                "tick": ticks.last()})
     }
@@ -192,6 +192,19 @@ fn a_run_knows_the_fleet_and_sees_it_come_back() {
     assert_eq!(ready, [Some(2), Some(2), Some(1)]);
     let chart = std::fs::read_to_string(report.folder.join("chart.svg")).unwrap();
     assert!(chart.contains("load ends") && chart.contains(">draining<"));
+}
+
+#[test]
+fn requests_are_held_to_the_objective_that_the_scaler_says() {
+    // Each answer takes 60 ms; the service's objective is 40.
+    let slow = Store::start(|asked| match asked.method.as_str() {
+        "GET" => Conduct::GoodAt(within(60)),
+        _ => Conduct::Good,
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let summary = run(&slow, &scaler(out_and_in()), folder.path()).unwrap().summary;
+    assert_eq!((summary.objective_ms, summary.requests.failed), (40, 0));
+    assert_eq!(summary.outside_objective_percent, Some(100.0));
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub struct RawService {
     route: RawRoute,
     instance: RawInstance,
     capacity: RawCapacity,
+    #[serde(default)]
+    objective: RawObjective,
     bounds: RawBounds,
     #[serde(default)]
     policy: RawPolicies,
@@ -65,6 +67,18 @@ struct RawCapacity {
     burst: u32,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawObjective {
+    latency_ms: u64,
+}
+
+impl Default for RawObjective {
+    fn default() -> Self {
+        Self { latency_ms: 250 }
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawScaleOut {
@@ -108,6 +122,7 @@ impl RawService {
             path_prefix: text("route.path_prefix", &self.route.path_prefix)?,
             instance: self.instance.checked()?,
             capacity: self.capacity.checked()?,
+            objective: self.objective.checked()?,
             bounds: Bounds::try_from(self.bounds)?,
             policy: PolicySpec::try_from(self.policy)?,
             scale_out: self.scale_out.checked()?,
@@ -205,6 +220,14 @@ impl RawCapacity {
     }
 }
 
+impl RawObjective {
+    fn checked(self) -> Result<Duration, Invalid> {
+        let allowed = "1 to 600000 (milliseconds)";
+        within("objective.latency_ms", self.latency_ms, 1..=600_000, allowed)?;
+        Ok(Duration::from_millis(self.latency_ms))
+    }
+}
+
 impl RawScaleOut {
     fn checked(self) -> Result<Rules, Invalid> {
         let (patience, cooldown) = (self.patience_ms, self.cooldown_ms);
@@ -291,6 +314,7 @@ mod tests {
         assert_eq!(spec.policy.to_string(), "target_tracking");
         assert_eq!(spec.scale_in.rules.patience, Duration::from_secs(3));
         assert_eq!(spec.scale_out, Rules::default());
+        assert_eq!(spec.objective, Duration::from_millis(250));
         assert_eq!(spec.application["listen"].as_str(), Some("0.0.0.0:8000"));
     }
 
@@ -342,6 +366,17 @@ mod tests {
         for (from, to, message) in cases {
             let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(message), "{to}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_service_may_have_an_objective_of_its_own() {
+        let with = |ms: u64| parse(&format!("{GOOD}\n[objective]\nlatency_ms = {ms}"));
+        assert_eq!(with(1).unwrap().objective, Duration::from_millis(1));
+        assert_eq!(with(600_000).unwrap().objective, Duration::from_secs(600));
+        for ms in [0, 600_001] {
+            let message = format!("objective.latency_ms is {ms}: use 1 to 600000 (milliseconds)");
+            assert_eq!(with(ms).unwrap_err(), message);
         }
     }
 

@@ -51,6 +51,7 @@ async fn a_policy_is_set_and_cleared_and_each_answer_tells_what_is_in_force() {
     let answer: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(answer["policy"], "hpa");
     assert_eq!(answer["policy_spec"]["target_percent"], 70.0);
+    assert_eq!(answer["objective_ms"], 250);
     assert_eq!(answer["set"]["bounds"], Value::Null);
     assert_eq!(answer["set"]["policy"], answer["policy_spec"]);
     let two = r#"[{"kind":"hpa"},{"kind":"concurrency"}]"#;
