@@ -52,7 +52,7 @@ fn keep(alarms: &Receiver<Alarm>) {
         while let Some(first) = waiting.first_entry()
             && first.key().0 <= now
         {
-            // Whoever waited may have stopped waiting.
+            // The task may have stopped waiting.
             let _ = first.remove().send(());
         }
         let set = match waiting.first_key_value() {

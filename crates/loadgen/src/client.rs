@@ -36,7 +36,8 @@ impl Client {
         &self.pool
     }
 
-    /// Does it, and judges the answer. What is not done by `deadline` has timed out.
+    /// Carries the operation out and compares the answer with what is expected. A request without its
+    /// whole answer by `deadline` has timed out.
     pub(crate) async fn carry_out(&self, operation: &Operation, deadline: Instant) -> Answer {
         match operation {
             Operation::Object(operation) => {

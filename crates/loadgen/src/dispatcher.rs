@@ -77,7 +77,7 @@ impl Dispatcher {
             }
         }
         let all = u32::try_from(in_flight.get()).unwrap_or(u32::MAX);
-        // It fails only when the semaphore is closed, which nobody does.
+        // It fails only when the semaphore is closed, and it never is.
         let _ = permits.acquire_many(all).await;
     }
 

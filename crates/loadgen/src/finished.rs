@@ -52,7 +52,7 @@ impl Finished<'_> {
         let settled = if is_at_rest { self.scenario.settle } else { self.settled };
         let counted_s = (self.offered + settled).as_secs_f64();
         let requests = recorder.requests();
-        // Without a scaler nobody says what the service's own is.
+        // Only the scaler says what the service's own objective is.
         let objective = self.followed.map_or(OBJECTIVE, |followed| followed.objective);
         Summary {
             scenario: self.scenario.name.clone(),
@@ -132,7 +132,7 @@ impl Finished<'_> {
         Limits {
             max_failed: limits.max_failed.map(|max| CountLimit::judge(max, requests.failed)),
             max_dropped: limits.max_dropped.map(|max| CountLimit::judge(max, requests.dropped)),
-            // The settling of an interrupted run is cut short: nobody knows how long it would take.
+            // The settling of an interrupted run is cut short: how long it would take is not known.
             back_to_min: (limits.back_to_min && !self.interrupted)
                 .then(|| TimeLimit::judge(self.scenario.settle.as_secs_f64(), self.back_to_min_s)),
         }

@@ -59,7 +59,7 @@ impl Interrupt {
     /// Waits until it comes.
     pub(crate) async fn requested(&mut self) {
         if self.requested.wait_for(|requested| *requested).await.is_err() {
-            // Nobody is left who could ask for it.
+            // The sender is gone: no interrupt can come any more.
             std::future::pending::<()>().await;
         }
     }

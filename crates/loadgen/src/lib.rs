@@ -9,7 +9,8 @@
 //! more of them under settings that are put back afterwards, and [`calibrate()`] finds out by many
 //! short loads how much a service serves.
 
-// They panic where nobody reads, before settings are put back: see `command_line::terminal`.
+// `println!` panics when its reader is gone, which would be before settings are put back: see
+// `command_line::terminal`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod alarms;
@@ -26,6 +27,7 @@ mod machine;
 mod measurements;
 mod open_files;
 mod outcome;
+mod overrides;
 mod pacing;
 mod pool;
 mod progress;
@@ -34,13 +36,12 @@ mod run_report;
 mod scenario_file;
 mod serving;
 mod session;
-mod settings;
+mod stored_objects;
 mod target;
 mod threads;
 
 pub use ::run::ResultsError;
 pub use calibrate::{CalibrateError, CalibrateOptions, CalibrationReport, calibrate};
-pub use driver::objects::ObjectsError;
 pub use experiment::{
     Experiment, ExperimentError, ExperimentReport, MAX_REPETITIONS, Memberships, RestError,
     experiment,
@@ -48,9 +49,10 @@ pub use experiment::{
 pub use interrupt::Interrupt;
 pub use load::LoadError;
 pub use open_files::OpenFilesError;
+pub use overrides::RestoreError;
 pub use run::{RunOptions, run};
 pub use run_report::{Ending, RunError, RunReport};
 pub use scaler_client::{Scaler, ScalerError};
 pub use scenario_file::{LoadedScenario, ScenarioFileError, TraceInput};
-pub use settings::RestoreError;
+pub use stored_objects::ObjectsError;
 pub use target::{Target, TargetError};

@@ -79,7 +79,8 @@ impl Pool {
         self.resent.load(Ordering::Relaxed)
     }
 
-    /// Sends a request, and has `read` read the answer. What is not done by `deadline` has timed out.
+    /// Sends a request, and has `read` read the answer. A request without its whole answer by
+    /// `deadline` has timed out.
     pub(crate) async fn exchange<T>(
         &self,
         build: impl Fn() -> Request<RequestBody>,
@@ -169,8 +170,8 @@ impl Pool {
 }
 
 impl<T> Reply<T> {
-    /// The answer, given the verdict on it.
-    pub(crate) fn judged(&self, result: Result<(), Failure>) -> Answer {
+    /// The answer, given whether it is the expected one.
+    pub(crate) fn answer(&self, result: Result<(), Failure>) -> Answer {
         Answer { result, slot: self.slot }
     }
 }

@@ -7,7 +7,7 @@ use run::{Recorder, ResultsFolder};
 use scaler_client::Scaler;
 
 use crate::client::Client;
-use crate::driver::objects::{RunIdentity, StoredObjects};
+use crate::driver::objects::RunIdentity;
 use crate::interrupt::Interrupt;
 use crate::measurements::Measurements;
 use crate::open_files;
@@ -16,6 +16,7 @@ use crate::run_report::{RunError, RunReport};
 use crate::scenario_file::LoadedScenario;
 use crate::serving::WallMicros;
 use crate::session::Session;
+use crate::stored_objects::StoredObjects;
 use crate::target::Target;
 
 /// What to run, where, and where to write.
@@ -67,7 +68,7 @@ pub(crate) async fn run_as(
     let client = Arc::new(Client::new(target, name, identity));
 
     let mut progress = Progress::new();
-    // A rate that nobody knows is taken for the lowest.
+    // The first rate of a closed load is not known: the lowest one is taken.
     let first_rps = offered.first_rps().unwrap_or(0.0);
     let mut objects = StoredObjects::new(&scenario.operations, first_rps);
     if let Some(expected) = objects.expected() {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use run::{ResultsError, Summary, text};
 use scaler_client::ScalerError;
 
-use crate::driver::objects::ObjectsError;
 use crate::load::LoadError;
 use crate::open_files::OpenFilesError;
+use crate::stored_objects::ObjectsError;
 
 /// A run that came to its end.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub enum Ending {
 /// Why there is no run, or not all of it.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A limit that nobody could judge.
+    /// A limit that cannot be checked without the scaler.
     #[error(
         "limits.back_to_min = true needs the scaler's API: name it (--api http://HOST:PORT), or \
          set the limit to false"

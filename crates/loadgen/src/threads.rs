@@ -1,7 +1,8 @@
 //! A closed load: threads that each send a request once they have the answer to the one before it.
 //!
-//! A request is due when its thread sends it, for before that nobody asked. So a service that stalls
-//! is asked less, and the time during which nobody could ask is in no latency. An open load shows it.
+//! A request is due when its thread sends it. So a service that stalls gets fewer requests, and the
+//! time for which its threads had to wait before they could send is in no latency. An open load shows
+//! that time.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -62,7 +63,7 @@ async fn thread(
     }
 }
 
-/// Returns when nothing more is to be sent, or nobody is left who could say so.
+/// Returns when the load is to end, also because its owner is gone.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }

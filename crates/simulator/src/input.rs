@@ -46,7 +46,7 @@ pub enum Source {
     Trace(PathBuf),
 }
 
-/// How to simulate it; what is not said is chosen to suit the load.
+/// How to simulate it; `None` lets the load decide.
 #[derive(Debug, Clone, Default)]
 pub struct Choices {
     /// What [`Choice::find`] takes; otherwise the service's own.

@@ -313,7 +313,7 @@ impl Finished<'_> {
 
     fn scaling(&self, simulation: &mut Simulation) -> Scaling {
         let scaling = self.course.history.as_ref().map(FleetHistory::scaling).unwrap_or_default();
-        // Where requests are not told apart, nobody knows which was an instance's first.
+        // Where requests are not told apart, the first one of an instance is not known.
         if self.setup.detail == Detail::Fluid {
             return scaling;
         }

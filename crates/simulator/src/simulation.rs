@@ -25,7 +25,7 @@ use crate::containers::{Containers, Ended};
 use crate::host_model::{Faults, HostModel};
 use crate::load::Load;
 use crate::moment::Moment;
-use crate::plant::{Clients, Figures, FluidPlant, Log, Plant, RequestPlant, Rules};
+use crate::plant::{Clients, FluidPlant, Log, Plant, RequestPlant, Rules, Statistics};
 
 /// Silence before the load, in which a policy gets to know its service as the scaler's did that ran
 /// before an experiment.
@@ -99,7 +99,7 @@ pub struct Simulation {
     clock_set_ms: i64,
     now: Moment,
     next_turn: Moment,
-    last_look: Option<(Moment, Figures)>,
+    last_look: Option<(Moment, Statistics)>,
     /// Looks in a row that failed.
     missed: u32,
     launches: Backoff,
@@ -264,7 +264,7 @@ impl Simulation {
 
     /// Requests that wait or are worked on.
     pub fn under_way(&self) -> u64 {
-        let Figures { queued, in_flight, .. } = self.plant.figures();
+        let Statistics { queued, in_flight, .. } = self.plant.statistics();
         u64::from(queued) + u64::from(in_flight)
     }
 
@@ -296,14 +296,14 @@ impl Simulation {
             return ServiceObservation { done, ..ServiceObservation::default() };
         }
         self.missed = 0;
-        let fresh = self.plant.figures();
+        let fresh = self.plant.statistics();
         let stale = stale_looks > 0.0 && self.rng.random_bool(stale_looks);
-        let figures = match self.last_look {
+        let statistics = match self.last_look {
             Some((_, last)) if stale => last,
             _ => fresh,
         };
-        let last_look = self.last_look.replace((self.now, figures));
-        let load = last_look.and_then(|(at, last)| load(&last, &figures, self.now.since(at)));
+        let last_look = self.last_look.replace((self.now, statistics));
+        let load = last_look.and_then(|(at, last)| load(&last, &statistics, self.now.since(at)));
         let cpu_cores = load.map(|load| {
             let served = f64::from(u32::try_from(load.served).unwrap_or(u32::MAX));
             served * self.host.cpu_s_per_request / load.elapsed.as_secs_f64()
@@ -409,17 +409,17 @@ fn slots(service: &ServiceName, bounds: Bounds) -> Result<Vec<Slot>, SlotsError>
 }
 
 /// What was counted between two looks.
-fn load(last: &Figures, figures: &Figures, elapsed: Duration) -> Option<LoadObservation> {
+fn load(last: &Statistics, now: &Statistics, elapsed: Duration) -> Option<LoadObservation> {
     if elapsed == Duration::ZERO {
         return None;
     }
-    let (new, old) = (figures.counters, last.counters);
+    let (new, old) = (now.counters, last.counters);
     Some(LoadObservation {
         elapsed,
         arrivals: new.arrivals - old.arrivals,
         served: new.served - old.served,
         rejected: new.rejected - old.rejected,
-        queued: figures.queued,
-        in_flight: figures.in_flight,
+        queued: now.queued,
+        in_flight: now.in_flight,
     })
 }

@@ -1,15 +1,15 @@
 //! From a scenario file's raw values to a checked [`Scenario`], with the bounds of each.
 
+mod bounds;
 mod load;
 mod operations;
 
-use std::fmt::Display;
 use std::num::NonZeroUsize;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use model::value::{Checked, Invalid, check};
 
+use self::bounds::{seconds, within};
 use crate::offered::MAX_DURATION_S;
 use crate::raw::{RawLimits, RawScenario};
 use crate::scenario::{Limits, Scenario};
@@ -59,24 +59,4 @@ fn name(key: &'static str, value: &str) -> Result<(), Invalid> {
         && value.chars().all(plain);
     let allowed = "up to 40 of a-z, 0-9 and `-`, a letter first and no `-` last";
     check(good, key, format!("{value:?}"), allowed)
-}
-
-fn seconds(
-    key: impl Into<String>,
-    value: f64,
-    range: RangeInclusive<f64>,
-) -> Result<Duration, Invalid> {
-    within(key, value, range)?;
-    Ok(Duration::from_secs_f64(value))
-}
-
-/// Refuses a value outside of `range`, and gives one inside back. Not-a-number is in no range.
-fn within<T: Copy + Display + Into<f64>>(
-    key: impl Into<String>,
-    value: T,
-    range: RangeInclusive<f64>,
-) -> Result<T, Invalid> {
-    let allowed = format!("{} to {}", range.start(), range.end());
-    check(range.contains(&value.into()), key.into(), value, allowed)?;
-    Ok(value)
 }

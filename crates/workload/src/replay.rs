@@ -1,13 +1,8 @@
-//! A trace as the load of a scenario, with what else a scenario has to say.
+//! A trace as the load of a scenario.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::path::Path;
-use std::time::Duration;
 
-use crate::objects::{Keys, Mix, Objects, Sizes};
-use crate::operation::Operations;
-use crate::scenario::{Limits, Load, Scenario};
 use crate::time_factor::TimeFactor;
 use crate::trace::Trace;
 
@@ -92,35 +87,13 @@ pub fn trace_name(file: &Path) -> String {
     if name.is_empty() { "trace".to_owned() } else { name }
 }
 
-impl Scenario {
-    /// The load of a trace for a service, with the operations and the objects of the shipped
-    /// scenarios. It sets no limits, has no warm-up and ends with its load, as in the simulator.
-    pub fn of_trace(file: &Path, service: &str, trace: Trace, peak: Option<PeakInstances>) -> Self {
-        Self {
-            name: trace_name(file),
-            description: String::new(),
-            service: service.to_owned(),
-            seed: 1,
-            load: Load::Trace(Replay { trace, peak, factor: TimeFactor::WHOLE }),
-            warm_up: Duration::ZERO,
-            settle: Duration::ZERO,
-            timeout: Duration::from_secs(10),
-            in_flight: NonZeroUsize::MIN.saturating_add(4_095),
-            operations: Operations::Objects(Objects {
-                mix: Mix { get: 90, put: 8, delete: 2 },
-                keys: Keys { count: 200, zipf_exponent: 0.9 },
-                sizes: Sizes::Lognormal { median: 4_096, sigma: 1.0, min: 64, max: 65_536 },
-            }),
-            limits: Limits { max_failed: None, max_dropped: None, back_to_min: false },
-            each_membership: false,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::offered::{InstanceCapacity, OfferedLoad};
+    use crate::scenario::Scenario;
     use crate::trace::{Gaps, IntervalOptions};
 
     const COUNTS: &str = "s,requests\n0,60\n60,120\n120,30\n";

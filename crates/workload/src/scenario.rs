@@ -1,13 +1,16 @@
 //! A validated scenario: what to offer, to whom, and what must hold afterwards.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::time::Duration;
 
+use crate::objects::{Keys, Mix, Objects, Sizes};
 use crate::operation::Operations;
 use crate::phases::Phases;
-use crate::replay::Replay;
+use crate::replay::{PeakInstances, Replay, trace_name};
 use crate::stages::Stages;
 use crate::time_factor::TimeFactor;
+use crate::trace::Trace;
 
 /// A scenario whose every value has been checked; see `loadgen/scenarios/` for the files.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,11 +44,11 @@ pub struct Scenario {
 /// What a scenario says of the moments at which requests are due.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Load {
-    /// So many a second, in phases.
+    /// Rates over time, in phases.
     Phases(Phases),
-    /// Each when the one before it has been answered, in stages of threads.
+    /// Each request when the one before it has been answered, in stages of threads.
     Stages(Stages),
-    /// So many a second as a real system saw them.
+    /// Rates over time, as a real system had them.
     Trace(Replay),
 }
 
@@ -61,6 +64,29 @@ pub struct Limits {
 }
 
 impl Scenario {
+    /// The load of a trace for a service, with the operations and the objects of the shipped
+    /// scenarios. It sets no limits, has no warm-up and ends with its load, as in the simulator.
+    pub fn of_trace(file: &Path, service: &str, trace: Trace, peak: Option<PeakInstances>) -> Self {
+        Self {
+            name: trace_name(file),
+            description: String::new(),
+            service: service.to_owned(),
+            seed: 1,
+            load: Load::Trace(Replay { trace, peak, factor: TimeFactor::WHOLE }),
+            warm_up: Duration::ZERO,
+            settle: Duration::ZERO,
+            timeout: Duration::from_secs(10),
+            in_flight: NonZeroUsize::MIN.saturating_add(4_095),
+            operations: Operations::Objects(Objects {
+                mix: Mix { get: 90, put: 8, delete: 2 },
+                keys: Keys { count: 200, zipf_exponent: 0.9 },
+                sizes: Sizes::Lognormal { median: 4_096, sigma: 1.0, min: 64, max: 65_536 },
+            }),
+            limits: Limits { max_failed: None, max_dropped: None, back_to_min: false },
+            each_membership: false,
+        }
+    }
+
     /// The same scenario with its load squeezed in time: rates and counts stay, phases, intervals
     /// of a trace, delays of threads and the warm-up get shorter. The settle time and the time-out
     /// stay, for they measure the system.

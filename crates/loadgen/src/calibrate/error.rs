@@ -5,10 +5,10 @@ use model::value::Invalid;
 use run::ResultsError;
 use scaler_client::ScalerError;
 
-use crate::driver::objects::ObjectsError;
 use crate::load::LoadError;
 use crate::open_files::OpenFilesError;
 use crate::scenario_file::ScenarioFileError;
+use crate::stored_objects::ObjectsError;
 
 /// Why there is no calibration, or not all of it.
 #[derive(Debug, thiserror::Error)]

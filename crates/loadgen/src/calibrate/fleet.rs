@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Fleet {
     scaler: Scaler,
     service: ServiceName,
-    /// The bounds that an operator had set; nothing where those of the service's file held.
+    /// The bounds that an operator had set; `None` where those of the service's file held.
     before: Option<Bounds>,
     /// The objective of the service's requests.
     objective: Duration,

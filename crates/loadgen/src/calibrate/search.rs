@@ -4,10 +4,10 @@ use run::calibration::{LimitedBy, Verdict};
 
 /// The search is over when the lowest rate missed is at most this much above the highest one met.
 const PRECISION: f64 = 1.03;
-/// A rate is met when so many trials in a row met it. Long queues are rare and long: most short loads
+/// How many trials in a row must meet a rate before it counts as met. Long queues are rare and long: most short loads
 /// have none, so that one trial alone, or two of three, flatter (by 5% with one instance).
 const TRIALS_TO_MEET: u32 = 2;
-/// After so many trials at a rate in which the generator was the bottleneck, the rate is beyond it.
+/// After this many trials in which the generator was the bottleneck, the rate is beyond the generator.
 const TRIALS_UNCLEAR: u32 = 3;
 /// From a guess wrong by a factor of two, 24 trials find the rate at most when each answers alike.
 const MAX_TRIALS: u32 = 30;

@@ -14,14 +14,16 @@ use workload::Scenario;
 
 use super::error::{CalibrateError, Halt};
 use super::fleet::Fleet;
+use super::options::CalibrateOptions;
 use super::search::{Search, Step};
+use super::text;
 use super::trial::{self, Bench};
-use super::{CalibrateOptions, text};
 use crate::client::Client;
-use crate::driver::objects::{RunIdentity, StoredObjects};
+use crate::driver::objects::RunIdentity;
 use crate::interrupt::Interrupt;
 use crate::open_files;
 use crate::serving::WallMicros;
+use crate::stored_objects::StoredObjects;
 
 /// Of the rate of the largest fleet, for the time of a request: a fleet that scales is loaded about
 /// so, and hardly any request waits. One that finds an idle service takes twice as long (1.05 ms

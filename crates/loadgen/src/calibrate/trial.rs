@@ -18,18 +18,18 @@ use crate::measurements::Measurements;
 
 /// Before the part that counts: connections are made, and the instances' burst is used up.
 pub(super) const WARM_UP: Duration = Duration::from_secs(2);
-/// The part that counts has about so many requests, 1% of which is ten ...
+/// The part that counts has about this many requests, 1% of which is ten ...
 const REQUESTS: f64 = 1_000.0;
 /// ... but is no shorter than this ...
 const SHORTEST_S: f64 = 12.0;
-/// ... nor than so many times the objective: when arrivals exceed what is served by a share e, the
-/// last one of t seconds waits for e x t, which nobody notices up to the objective. So many objectives
-/// notice 2.1% and more, which is less than the search's 3%; at 250 ms they are 12 s.
+/// ... nor than this many times the objective. When arrivals exceed what is served by a share e, the
+/// last request of t seconds waits for e x t, which counts only once it is longer than the objective.
+/// After 48 objectives that is an overload of 2.1%, less than the search's 3%; at 250 ms they are 12 s.
 const SHORTEST_OBJECTIVES: f64 = 48.0;
 /// And no longer than this, where it may, to come to an end: one instance of 50 requests/s has 1,000
 /// in this time.
 const LONGEST_S: f64 = 20.0;
-/// Once so many times the allowed share is outside the objective, the rest of the load cannot
+/// Once this many times the allowed share is outside the objective, the rest of the load cannot
 /// change the verdict; 1 would be too few, for the number of arrivals is random.
 const HOPELESS: f64 = 1.5;
 /// How often the load is looked at meanwhile.

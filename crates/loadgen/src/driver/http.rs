@@ -11,16 +11,17 @@ use workload::HttpRequest;
 use crate::outcome::{Answer, Failure};
 use crate::pool::{Pool, RequestBody, next_piece};
 
-/// Makes the request, and judges the answer. What is not done by `deadline` has timed out.
+/// Makes the request and compares the answer with what is expected. A request without its whole answer
+/// by `deadline` has timed out.
 pub(crate) async fn carry_out(pool: &Pool, request: &HttpRequest, deadline: Instant) -> Answer {
     let text = request.expected_text.as_deref().unwrap_or_default();
     let read = async |_: StatusCode, body: Incoming| contains(body, text.as_bytes()).await;
     match pool.exchange(|| built(request), read, deadline).await {
         Ok(reply) if !request.expected_statuses.contains(&reply.status) => {
-            reply.judged(Err(Failure::Status(reply.status)))
+            reply.answer(Err(Failure::Status(reply.status)))
         }
-        Ok(reply) if !reply.body => reply.judged(Err(Failure::WrongBody)),
-        Ok(reply) => reply.judged(Ok(())),
+        Ok(reply) if !reply.body => reply.answer(Err(Failure::WrongBody)),
+        Ok(reply) => reply.answer(Ok(())),
         Err(failure) => failure.into(),
     }
 }

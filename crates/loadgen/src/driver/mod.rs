@@ -1,5 +1,5 @@
-//! The drivers: one for each kind of request. A driver makes the requests of an operation, and judges
-//! what is answered.
+//! The drivers, one for each kind of request. A driver makes the request of an operation, and compares
+//! the answer with what is expected.
 
 pub(crate) mod http;
 pub(crate) mod objects;

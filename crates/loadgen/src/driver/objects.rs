@@ -3,7 +3,6 @@
 
 mod content;
 mod expected_values;
-mod stored;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -18,8 +17,6 @@ use crate::outcome::{Answer, Failure};
 use crate::pool::{Pool, RequestBody, next_piece};
 
 pub(crate) use self::content::RunIdentity;
-pub use self::stored::ObjectsError;
-pub(crate) use self::stored::StoredObjects;
 
 /// Of an answer that is not an object, no more than this is read.
 const MAX_OTHER_BODY: usize = 65_536;
@@ -38,7 +35,8 @@ impl ObjectDriver {
         Self { values: ExpectedValues::default(), identity, prefix: format!("/objs/{run}-") }
     }
 
-    /// Does it, and judges the answer. What is not done by `deadline` has timed out.
+    /// Carries the operation out and compares the answer with what is expected. A request without its
+    /// whole answer by `deadline` has timed out.
     pub(crate) async fn carry_out(
         &self,
         pool: &Pool,
@@ -67,7 +65,7 @@ impl ObjectDriver {
         let verdict = self.values.end_read(&read, found);
         match reply {
             Err(failure) => failure.into(),
-            Ok(reply) => reply.judged(match (reply.status, found, verdict) {
+            Ok(reply) => reply.answer(match (reply.status, found, verdict) {
                 (StatusCode::OK, None, _) => Err(Failure::WrongBody),
                 (status, None, _) => Err(Failure::Status(status)),
                 (_, Some(_), Verdict::Expected) => Ok(()),
@@ -83,7 +81,7 @@ impl ObjectDriver {
         let build = || self.request(Method::PUT, key, body());
         match pool.exchange(build, async |_, body| skip(body).await, deadline).await {
             Err(failure) => failure.into(),
-            Ok(reply) => reply.judged(match reply.status {
+            Ok(reply) => reply.answer(match reply.status {
                 // Both are good for either kind of object: a load balancer may repeat a PUT, and the
                 // repetition of a creation is a replacement.
                 StatusCode::CREATED | StatusCode::NO_CONTENT => {
@@ -100,7 +98,7 @@ impl ObjectDriver {
         let build = || self.request(Method::DELETE, key, empty());
         match pool.exchange(build, async |_, body| skip(body).await, deadline).await {
             Err(failure) => failure.into(),
-            Ok(reply) => reply.judged(match reply.status {
+            Ok(reply) => reply.answer(match reply.status {
                 // A repeated DELETE finds nothing more to remove: 404 means that the object is gone.
                 // An object that is gone and should not be is found by the GETs.
                 StatusCode::NO_CONTENT | StatusCode::NOT_FOUND => {

@@ -3,11 +3,23 @@
 
 use std::path::PathBuf;
 
+use model::status::Membership;
 use run::figures::{self, Figure};
 use run::repetitions::{Repetition, Repetitions};
 use run::{ResultsFolder, Run, text};
 
-use super::{Ending, Experiment, ExperimentError, Part};
+use super::error::ExperimentError;
+use super::options::Experiment;
+use crate::run_report::{Ending, RunReport};
+
+/// A finished run.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) way: Option<Membership>,
+    /// From 1.
+    pub(super) number: u32,
+    pub(super) report: RunReport,
+}
 
 /// The figures of the runs of one way of membership.
 struct Kind {

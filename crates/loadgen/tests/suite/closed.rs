@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use loadgen::{Ending, Interrupt};
 
-use crate::judgement::{every, options, run};
 use crate::support::{Conduct, Store, within};
+use crate::verified_objects::{every, options, run};
 
 /// Two stages of 40 and 60 requests.
 const SCENARIO: &str = r#"

@@ -11,7 +11,7 @@ mod experiment;
 mod fake_scaler;
 mod fleet;
 mod interrupts;
-mod judgement;
 mod plain_http;
 mod replay;
 mod support;
+mod verified_objects;

@@ -12,7 +12,9 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand_distr::{Distribution, Poisson};
 use workload::{OpenLoad, Pacing, RateCurve};
 
-use super::{Counters, Failure, Figures, Log, Rules, narrow};
+use super::outcomes::Log;
+use super::rules::{Failure, Rules};
+use super::statistics::{Counters, Statistics, narrow};
 use crate::moment::Moment;
 
 /// The longest step.
@@ -96,10 +98,10 @@ impl FluidPlant {
         self.drain(slot);
     }
 
-    pub(crate) fn figures(&self) -> Figures {
+    pub(crate) fn statistics(&self) -> Statistics {
         let held = self.waiting_total.min(self.places());
         let count = |many: u64| narrow(usize::try_from(many).unwrap_or(usize::MAX));
-        Figures {
+        Statistics {
             counters: self.counters,
             queued: count(self.waiting_total - held),
             in_flight: count(held),
@@ -109,7 +111,7 @@ impl FluidPlant {
     /// Requests in flight are shared alike.
     pub(crate) fn in_flight_of(&self, slot: Slot) -> u32 {
         let count = narrow(self.rotation.len()).max(1);
-        if self.rotation.contains(&slot) { self.figures().in_flight.div_ceil(count) } else { 0 }
+        if self.rotation.contains(&slot) { self.statistics().in_flight.div_ceil(count) } else { 0 }
     }
 
     fn step(&mut self, end: Moment, log: &mut Log) {

@@ -3,21 +3,22 @@
 
 mod clients;
 mod fluid;
+mod outcomes;
 mod requests;
+mod rules;
 mod server;
-
-use std::time::Duration;
+mod statistics;
 
 use model::names::Slot;
-use run::Recorder;
 
 pub(crate) use clients::Clients;
 pub(crate) use fluid::FluidPlant;
+pub(crate) use outcomes::Log;
 pub(crate) use requests::RequestPlant;
+pub(crate) use rules::Rules;
+pub(crate) use statistics::Statistics;
 
-use crate::host_model::InstanceLimits;
 use crate::moment::Moment;
-use crate::spread::Spread;
 
 /// A plant, by how closely it looks.
 #[derive(Debug)]
@@ -26,91 +27,6 @@ pub(crate) enum Plant {
     Requests(Box<RequestPlant>),
     /// Requests that come within a tenth of a second as one amount.
     Fluid(Box<FluidPlant>),
-}
-
-/// What holds for every request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
-    /// What an instance takes on.
-    pub(crate) limits: InstanceLimits,
-    /// A request's time in an instance that nothing holds up.
-    pub(crate) service: Spread,
-    /// How long a request waits in the load balancer, be it for a place or for the first instance.
-    pub(crate) queue_timeout: Duration,
-    /// How long the client waits in all.
-    pub(crate) client_timeout: Duration,
-    /// Requests under way at most; what is due beyond it is dropped.
-    pub(crate) in_flight: usize,
-}
-
-/// What the load balancer has counted since it started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counters {
-    /// Requests that came.
-    pub(crate) arrivals: u64,
-    /// Requests that an instance answered; a 429 of its own is an answer as well.
-    pub(crate) served: u64,
-    /// Requests that the load balancer answered 503.
-    pub(crate) rejected: u64,
-}
-
-/// What the load balancer's statistics say at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Figures {
-    pub(crate) counters: Counters,
-    /// Requests that wait.
-    pub(crate) queued: u32,
-    /// Requests that instances work on.
-    pub(crate) in_flight: u32,
-}
-
-/// Where the outcomes go; its times count from the start of the load.
-#[derive(Debug)]
-pub(crate) struct Log<'a> {
-    pub(crate) recorder: &'a mut Recorder,
-    pub(crate) load_start: Moment,
-}
-
-impl Log<'_> {
-    fn ok(&mut self, due: Moment, done: Moment, many: u64) {
-        self.recorder.ok(due.since(self.load_start), done.since(self.load_start), many);
-    }
-
-    fn failed(&mut self, due: Moment, done: Moment, failure: Failure, many: u64) {
-        let (cause, rejected) = match failure {
-            Failure::Timeout => ("timeout", false),
-            Failure::Limited => ("status_429", true),
-            Failure::NoServer => ("status_503", true),
-        };
-        let (due, done) = (due.since(self.load_start), done.since(self.load_start));
-        self.recorder.failed(due, done, cause, rejected, many);
-    }
-
-    fn dropped(&mut self, due: Moment) {
-        self.recorder.dropped(due.since(self.load_start), 1);
-    }
-}
-
-/// Why a request failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Failure {
-    /// The client had waited long enough.
-    Timeout,
-    /// The instance had no token for it in time.
-    Limited,
-    /// The load balancer held it too long, for want of an instance or of a place in one.
-    NoServer,
-}
-
-impl Rules {
-    /// How long a request that finds no place waits, and what it fails with then.
-    fn patience(&self) -> (Duration, Failure) {
-        if self.client_timeout <= self.queue_timeout {
-            (self.client_timeout, Failure::Timeout)
-        } else {
-            (self.queue_timeout, Failure::NoServer)
-        }
-    }
 }
 
 /// Calls the method of whichever plant it is.
@@ -153,8 +69,8 @@ impl Plant {
     }
 
     /// The load balancer's statistics.
-    pub(crate) fn figures(&self) -> Figures {
-        each!(self, plant => plant.figures())
+    pub(crate) fn statistics(&self) -> Statistics {
+        each!(self, plant => plant.statistics())
     }
 
     /// Requests that the instance in `slot` works on.
@@ -181,17 +97,7 @@ impl Plant {
 
     /// Whether no request waits or is worked on.
     pub(crate) fn is_idle(&self) -> bool {
-        let Figures { queued, in_flight, .. } = self.figures();
+        let Statistics { queued, in_flight, .. } = self.statistics();
         queued == 0 && in_flight == 0
     }
-}
-
-/// Where a slot's server stands among those of a plant.
-fn place(slot: Slot) -> usize {
-    usize::from(slot.get())
-}
-
-/// A count as the statistics have it.
-fn narrow(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -8,8 +8,10 @@ use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
 use super::clients::{Clients, Request};
+use super::outcomes::Log;
+use super::rules::{Failure, Rules};
 use super::server::Server;
-use super::{Counters, Failure, Figures, Log, Rules, narrow, place};
+use super::statistics::{Counters, Statistics, narrow};
 use crate::moment::Moment;
 
 /// HAProxy in front of instances: `roundrobin` over those with a free place, and one queue for what
@@ -124,8 +126,8 @@ impl RequestPlant {
         self.let_in(now);
     }
 
-    pub(crate) fn figures(&self) -> Figures {
-        Figures {
+    pub(crate) fn statistics(&self) -> Statistics {
+        Statistics {
             counters: self.counters,
             queued: narrow(self.queue.len()),
             in_flight: narrow(self.in_flight),
@@ -255,6 +257,11 @@ impl RequestPlant {
         }
         &mut self.servers[index]
     }
+}
+
+/// Where a slot's server stands among those of a plant.
+fn place(slot: Slot) -> usize {
+    usize::from(slot.get())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::value::{Invalid, check};
 
-use super::{seconds, within};
+use super::bounds::{seconds, within};
 use crate::offered::{MAX_DURATION_S, MAX_RATE};
 use crate::phases::{Phase, Phases, RateUnit};
 use crate::raw::{RawPhase, RawScenario, RawStage};

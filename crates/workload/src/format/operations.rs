@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use model::value::{Invalid, check};
 
-use super::within;
+use super::bounds::within;
 use crate::http_request::HttpRequest;
 use crate::objects::{Keys, Mix, Objects, Sizes};
 use crate::operation::Operations;

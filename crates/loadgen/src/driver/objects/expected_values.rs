@@ -102,7 +102,7 @@ impl ExpectedValues {
         }
     }
 
-    /// A PUT of so many bytes begins: the version to store, and the write to end.
+    /// A PUT of a body of this size begins. Returns the version to store, and the write to end.
     pub(crate) fn begin_put(&self, key: KeyIndex, bytes: u32) -> (Version, PendingWrite) {
         let mut state = self.lock();
         let began = state.tick();
@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(read(&values, old), Verdict::Expected);
     }
 
-    /// An operation under way against a register that is as good as any.
+    /// An operation under way against a store without fault.
     enum UnderWay {
         Read { read: Read, seen: Option<Value> },
         Write { write: PendingWrite, value: Value, done: bool },

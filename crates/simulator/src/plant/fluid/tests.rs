@@ -80,7 +80,7 @@ fn without_an_instance_requests_wait_for_the_next_one() {
     let mut plant = plant_of(40.0, 1);
     let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
     plant.advance(Moment::at(ms(1_000)), &mut log);
-    assert_eq!((plant.figures().queued, plant.figures().in_flight), (40, 0));
+    assert_eq!((plant.statistics().queued, plant.statistics().in_flight), (40, 0));
     plant.open(slot(1), plant.now);
     plant.remove(slot(1));
     plant.open(slot(2), plant.now);

@@ -118,7 +118,7 @@ fn a_queue_of_shorter_patience_than_the_client_refuses() {
     let requests = recorder.requests();
     assert_eq!(recorder.failures().keys().collect::<Vec<_>>(), ["status_503"]);
     assert_eq!(requests.failed, requests.rejected);
-    assert_eq!(plant.figures().counters.rejected, requests.rejected);
+    assert_eq!(plant.statistics().counters.rejected, requests.rejected);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn the_first_instance_takes_what_waited_for_it() {
     let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
     let first = Moment::at(ms(1_500));
     plant.advance(first, &mut log);
-    assert_eq!((plant.figures().queued, plant.figures().in_flight), (8, 0));
+    assert_eq!((plant.statistics().queued, plant.statistics().in_flight), (8, 0));
     plant.open(slot(1), first);
     plant.advance(Moment::at(ms(9_000)), &mut log);
     assert_eq!(recorder.requests(), Requests { due: 8, ok: 8, ..Requests::default() });
@@ -266,7 +266,7 @@ proptest! {
             let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
             plant.advance(now, &mut log);
             change.apply(&mut plant, now);
-            let Figures { counters, queued, in_flight } = plant.figures();
+            let Statistics { counters, queued, in_flight } = plant.statistics();
             let Requests { ok, failed, dropped, due, .. } = recorder.requests();
             prop_assert_eq!(due, ok + failed + dropped);
             prop_assert_eq!(counters.arrivals, ok + failed + u64::from(queued + in_flight));
@@ -293,7 +293,7 @@ proptest! {
             let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
             plant.advance(now, &mut log);
             change.apply(&mut plant, now);
-            let Figures { queued, in_flight, .. } = plant.figures();
+            let Statistics { queued, in_flight, .. } = plant.statistics();
             prop_assert!(queued + in_flight <= most);
         }
         let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };

@@ -11,9 +11,9 @@ use crate::client::Client;
 use crate::interrupt::Interrupt;
 use crate::outcome::Failure;
 
-/// So many of these requests are in flight at most.
+/// The most requests of these that are in flight at a time.
 const IN_FLIGHT: usize = 16;
-/// A request is tried so often, with a pause that doubles from 100 ms: for 13 s in all, within
+/// How often a request is tried, with a pause that doubles from 100 ms: for 13 s in all, within
 /// which a service that still starts is there.
 const ATTEMPTS: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -42,14 +42,14 @@ pub struct ObjectsError {
 pub(crate) struct StoredObjects {
     /// `None` where the operations are not about objects: then there is nothing to store.
     objects: Option<Objects>,
-    /// So many keys, from the first one on, may have an object.
+    /// The number of keys, counted from the first, that may have an object.
     stored: u32,
     /// The time from one request to the next.
     apart: Duration,
 }
 
 impl StoredObjects {
-    /// None yet, for operations of a load that begins with so many requests per second.
+    /// No object yet, for the operations of a load that begins with `load_rps` requests per second.
     pub(crate) fn new(operations: &Operations, load_rps: f64) -> Self {
         let objects = match operations {
             Operations::Objects(objects) => Some(*objects),

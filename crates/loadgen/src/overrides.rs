@@ -1,4 +1,5 @@
-//! What an operator sets while the system runs: read, changed, and put back.
+//! What an operator set while the system runs, in the place of what the files say: read, changed, and
+//! put back.
 
 use std::fmt::Write as _;
 
@@ -7,14 +8,14 @@ use scaler_client::{Scaler, ScalerError, Setting};
 
 /// All of them, for one service.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Settings {
+pub(crate) struct Overrides {
     /// The service's own.
     pub(crate) service: ServiceOverrides,
     /// The host's.
     pub(crate) membership: Option<Membership>,
 }
 
-/// Settings are not as they were.
+/// What was set is not what it was.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "what the experiment changed could not be set back. Once the scaler answers, these commands do \
@@ -25,7 +26,7 @@ pub struct RestoreError {
     source: Box<ScalerError>,
 }
 
-impl Settings {
+impl Overrides {
     /// Those that hold now.
     pub(crate) async fn read(scaler: &Scaler, service: &str) -> Result<Self, ScalerError> {
         let membership = scaler.membership().await?.set;
@@ -39,8 +40,8 @@ impl Settings {
         service: &str,
     ) -> Result<(), ScalerError> {
         let now = scaler.patiently(async |scaler| Self::read(scaler, service).await).await?;
-        let settings = self.all(service).into_iter().zip(now.all(service));
-        for (setting, _) in settings.filter(|(own, now)| own != now) {
+        let both = self.all(service).into_iter().zip(now.all(service));
+        for (setting, _) in both.filter(|(own, now)| own != now) {
             scaler.patiently(async |scaler| scaler.set(&setting).await).await?;
         }
         Ok(())

@@ -1,0 +1,43 @@
+//! What holds for every request, and the ways in which one fails.
+
+use std::time::Duration;
+
+use crate::host_model::InstanceLimits;
+use crate::spread::Spread;
+
+/// What holds for every request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// What an instance takes on.
+    pub(crate) limits: InstanceLimits,
+    /// A request's time in an instance that nothing holds up.
+    pub(crate) service: Spread,
+    /// How long a request waits in the load balancer, be it for a place or for the first instance.
+    pub(crate) queue_timeout: Duration,
+    /// How long the client waits in all.
+    pub(crate) client_timeout: Duration,
+    /// Requests under way at most; what is due beyond it is dropped.
+    pub(crate) in_flight: usize,
+}
+
+/// Why a request failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Failure {
+    /// The client had waited long enough.
+    Timeout,
+    /// The instance had no token for it in time.
+    Limited,
+    /// The load balancer held it too long, for want of an instance or of a place in one.
+    NoServer,
+}
+
+impl Rules {
+    /// How long a request that finds no place waits, and what it fails with then.
+    pub(super) fn patience(&self) -> (Duration, Failure) {
+        if self.client_timeout <= self.queue_timeout {
+            (self.client_timeout, Failure::Timeout)
+        } else {
+            (self.queue_timeout, Failure::NoServer)
+        }
+    }
+}
