@@ -189,22 +189,25 @@ mod tests {
     fn the_whole_configuration_of_three_services() {
         let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
         let text = template.render(17, &two_services(Drain)).unwrap();
-        let from = text.find("frontend bellows.services").unwrap();
+        let from = text.find("frontend bellows.first").unwrap();
         let directives = text[from..].lines().filter(|line| !line.trim().starts_with('#'));
         let rendered = directives.collect::<Vec<_>>().join("\n");
-        insta::assert_snapshot!(rendered, @r#"
-        frontend bellows.services
-            bind 127.0.0.1:8080
-            maxconn 4000
-            http-request del-header forwarded
-            http-request del-header x-forwarded- -m beg
-            option forwardfor
-            http-response set-header x-bellows-server %s
+        insta::assert_snapshot!(rendered, @"
+        frontend bellows.first from answers
+            bind unix@/run/bellows/haproxy-root/first.sock user haproxy mode 600
+            errorfile 502 /dev/null
             use_backend deep if { path /api/v2 } || { path_beg /api/v2/ }
             use_backend api if { path /api } || { path_beg /api/ }
             default_backend store
 
-        frontend bellows.statistics
+        frontend bellows.last from answers
+            bind unix@/run/bellows/haproxy-root/last.sock user haproxy mode 600
+            option httpclose
+            use_backend deep if { path /api/v2 } || { path_beg /api/v2/ }
+            use_backend api if { path /api } || { path_beg /api/ }
+            default_backend store
+
+        frontend bellows.statistics from common
             bind 127.0.0.1:8404
             timeout client 5s
             stats enable
@@ -212,36 +215,33 @@ mod tests {
             stats refresh 2s
             stats hide-version
 
-        backend api
+        backend api from common
             option httpchk GET /healthz
             http-request deny deny_status 503 if { be_conn gt 2000 }
-            http-request disable-l7-retry if { method POST PATCH }
-            http-request set-header connection close if { nbsrv lt 2 } !{ req.hdr(upgrade) -m found }
+            http-response set-header x-bellows-server %s
             server hold 127.0.0.1:1 id 1001 backup
             default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down maxconn 8
 
-        backend deep
+        backend deep from common
             option httpchk GET /healthz
             http-request deny deny_status 503 if { be_conn gt 2000 }
-            http-request disable-l7-retry if { method POST PATCH }
-            http-request set-header connection close if { nbsrv lt 2 } !{ req.hdr(upgrade) -m found }
+            http-response set-header x-bellows-server %s
             server hold 127.0.0.1:1 id 1001 backup
             default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down maxconn 8
             server s11 127.0.1.1:9011 id 11
 
-        backend store
+        backend store from common
             option httpchk GET /healthz
             http-request deny deny_status 503 if { be_conn gt 2000 }
-            http-request disable-l7-retry if { method POST PATCH }
-            http-request set-header connection close if { nbsrv lt 2 } !{ req.hdr(upgrade) -m found }
+            http-response set-header x-bellows-server %s
             server hold 127.0.0.1:1 id 1001 backup
             default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down maxconn 8
             server s1 127.0.1.1:9001 id 1
             server s2 127.0.1.1:9002 id 2 weight 0
             server s3 127.0.1.1:9003 id 3 disabled
 
-        backend bellows.generation.17
-        "#);
+        backend bellows.generation.17 from common
+        ");
         let line = format!("description gen-17 shape-{}", template.shape(&two_services(Drain)).0);
         assert!(text.contains(&line), "{text}");
     }
@@ -252,12 +252,17 @@ mod tests {
         let rendered = |backends| {
             let text = template.render(1, &Backends::new(backends).unwrap()).unwrap();
             let kept = |line: &&str| line.contains("_backend") || line.contains("no-route");
-            text.lines().filter(kept).map(|line| format!("{}\n", line.trim())).collect::<String>()
+            let from = text.find("frontend bellows.last").unwrap();
+            text[from..]
+                .lines()
+                .filter(kept)
+                .map(|line| format!("{}\n", line.trim()))
+                .collect::<String>()
         };
         insta::assert_snapshot!(rendered(vec![backend("api", "/api", 1, &[])]), @"
         use_backend api if { path /api } || { path_beg /api/ }
         default_backend bellows.no-route
-        backend bellows.no-route
+        backend bellows.no-route from common
         ");
         insta::assert_snapshot!(rendered(vec![backend("store", "/", 1, &[])]), @"default_backend store");
         assert_eq!(rendered(vec![]), "", "at the start nothing is known of any path");

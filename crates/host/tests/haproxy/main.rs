@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod refusals;
+mod repeats;
 mod rig;
 
 use std::time::{Duration, Instant};

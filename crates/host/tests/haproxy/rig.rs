@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use host::haproxy::{
     Applied, Backend, Backends, Haproxy, LoadBalancer, Server, ServerState, Settings, Stats,
 };
@@ -37,21 +37,39 @@ fn own_address() -> Ipv4Addr {
 
 /// A server on an address of its own, with a runtime of its own: dropping that ends it in the
 /// middle of whatever it does, as `kill -9` does.
-pub(crate) struct Instance(Option<Runtime>);
+pub(crate) struct Instance(Arc<Mutex<Option<Runtime>>>);
+
+/// Requests that an instance got and, by what their path asks for, did not answer.
+pub(crate) type Unanswered = Arc<AtomicU64>;
 
 impl Instance {
     pub(crate) fn start(address: SocketAddrV4) -> Self {
+        Self::counting(address, &Unanswered::default())
+    }
+
+    /// The same, which counts in `unanswered`. `/die` ends the instance, and `/leave` the connection.
+    pub(crate) fn counting(address: SocketAddrV4, unanswered: &Unanswered) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
+        let instance = Self(Arc::default());
+        let (dying, unanswered) = (Arc::clone(&instance.0), Arc::clone(unanswered));
+        let answer = async move |uri: Uri, headers: HeaderMap, body: axum::body::Bytes| {
+            if ["/die", "/leave"].contains(&uri.path()) {
+                unanswered.fetch_add(1, Ordering::Relaxed);
+                if uri.path() == "/die" {
+                    end(&dying);
+                }
+                std::panic::resume_unwind(Box::new("ends the connection"));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            format!("{} {:?}", body.len(), headers.get_all("x-forwarded-for"))
+        };
         let app = axum::Router::new()
             .route("/healthz", axum::routing::get(|| async { "well" }))
-            .fallback(|headers: HeaderMap, body: axum::body::Bytes| async move {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                format!("{} {:?}", body.len(), headers.get_all("x-forwarded-for"))
-            });
+            .fallback(answer);
         let (bound, ready) = std::sync::mpsc::channel();
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::bind(address).await.unwrap();
@@ -59,15 +77,21 @@ impl Instance {
             axum::serve(listener, app).await.unwrap();
         });
         ready.recv().unwrap();
-        Self(Some(runtime))
+        *instance.0.lock().unwrap() = Some(runtime);
+        instance
+    }
+}
+
+fn end(runtime: &Mutex<Option<Runtime>>) {
+    let runtime = runtime.lock().unwrap().take();
+    if let Some(runtime) = runtime {
+        runtime.shutdown_background();
     }
 }
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
+        end(&self.0);
     }
 }
 
@@ -180,7 +204,16 @@ impl Rig {
 
     /// Starts an instance and puts it in rotation.
     pub(crate) async fn scale_out(&mut self, number: u32) -> (Instance, Applied) {
-        let instance = Instance::start(self.set(number, ServerState::Ready));
+        self.scale_out_counting(number, &Unanswered::default()).await
+    }
+
+    /// The same with an instance that counts the requests it does not answer.
+    pub(crate) async fn scale_out_counting(
+        &mut self,
+        number: u32,
+        unanswered: &Unanswered,
+    ) -> (Instance, Applied) {
+        let instance = Instance::counting(self.set(number, ServerState::Ready), unanswered);
         (instance, self.apply().await)
     }
 
@@ -217,6 +250,11 @@ impl Rig {
         }
     }
 
+    /// See [`raw`].
+    pub(crate) async fn raw(&self, request: &[u8], half_close: bool) -> String {
+        raw(self.settings.listen, request.to_owned(), half_close).await
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.settings.listen)
     }
@@ -249,6 +287,20 @@ pub(crate) async fn ask(socket: &Path, command: &str) -> String {
     let mut reply = String::new();
     stream.read_to_string(&mut reply).await.unwrap();
     reply
+}
+
+/// Sends `request` as it stands, closes the sending side then or never, and gives the answer.
+pub(crate) async fn raw(address: SocketAddrV4, request: Vec<u8>, half_close: bool) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(&request).await.unwrap();
+    if half_close {
+        stream.shutdown().await.unwrap();
+    }
+    let mut answer = Vec::new();
+    // A refusal that meets what the client still sends ends with a reset.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
 }
 
 /// Clients that go on until they are told to stop.
