@@ -120,13 +120,15 @@ impl Held {
         held
     }
 
-    /// Has each of them answered by an instance.
-    async fn are_answered(self) {
+    /// Has each of them answered by an instance. Gives the time until the last was.
+    async fn are_answered(self) -> Duration {
+        let start = Instant::now();
         for (number, answer) in (0..).zip(self.0) {
             let size = if number % 2 == 0 { "0 " } else { "200000 " };
             let answer = answer.await.unwrap();
             assert!(answer.starts_with(size), "{answer}");
         }
+        start.elapsed()
     }
 }
 
@@ -137,7 +139,8 @@ async fn requests_without_an_instance_wait_for_the_first_one_in_either_way_of_me
         let held = Held::start(&rig).await;
         let (_instance, applied) = rig.scale_out(2).await;
         assert_eq!(applied.way, Way::Commands(1), "a worker that is replaced would keep them");
-        held.are_answered().await;
+        let last = held.are_answered().await;
+        println!("{membership:?}: the last of 20 that waited was answered after {last:?}");
     }
 }
 
@@ -210,8 +213,41 @@ async fn the_crash_of_the_only_instance_costs_no_request_that_may_be_repeated() 
             instance = rig.scale_out(number).await.0;
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-        load.stop().await;
+        println!("{membership:?}: {} requests over 4 crashes, none failed", load.stop().await);
     }
+}
+
+/// User and system time of a process.
+fn cpu_seconds(pid: i32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    // A tick of the kernel's is a hundredth of a second.
+    fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
+}
+
+/// Prints what waiting costs, which the documentation states: run with `--nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_requests_wait_at_less_than_a_core() {
+    let rig = Rig::start(Membership::Runtime, 1).await;
+    let info = ask(rig.settings.admin_socket.as_path(), "show info").await;
+    let worker = info.lines().find_map(|line| line.strip_prefix("Pid: ")?.parse().ok()).unwrap();
+    let get = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    let waiting: Vec<_> = (0..1000)
+        .map(|_| tokio::spawn(rig::raw(rig.settings.listen, get.to_vec(), false)))
+        .collect();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while rig.stats().await.services[&store()].queued != Some(1000) {
+        assert!(Instant::now() < deadline, "1,000 requests do not wait");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let (before, start) = (cpu_seconds(worker), Instant::now());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let cores = (cpu_seconds(worker) - before) / start.elapsed().as_secs_f64();
+    let status = std::fs::read_to_string(format!("/proc/{worker}/status")).unwrap();
+    let memory = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    println!("1,000 requests that wait: {cores:.2} cores, {memory}");
+    assert!(cores < 1.0);
+    waiting.iter().for_each(JoinHandle::abort);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
