@@ -52,7 +52,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Set(#[from] SetError),
     #[error(transparent)]
-    HaproxySettings(#[from] host::haproxy::SettingsError),
+    HaproxySettings(#[from] host::haproxy::HaproxySettingsError),
     #[error(transparent)]
     Haproxy(#[from] HaproxyError),
     #[error(transparent)]

@@ -53,7 +53,7 @@ impl Programs {
         let bellows = env::current_exe().map_err(Error::OwnPath)?;
         let run = &settings.paths.run;
         let supervisor = [&bellows, Path::new("supervise"), Path::new("--run"), run].map(text);
-        let haproxy = host::haproxy::Settings::of_host(settings)?;
+        let haproxy = host::haproxy::HaproxySettings::of_host(settings)?;
         let mut command = vec![text(find(&haproxy.program))];
         command.extend(haproxy.arguments());
         let scaler = [&folder()?.join(SCALER), Path::new("--settings"), settings_file].map(text);

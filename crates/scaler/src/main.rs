@@ -27,7 +27,7 @@ use crate::shared_state::SharedState;
 use anyhow::Context as _;
 use clap::Parser;
 use host::deployments::Deployments;
-use host::haproxy::{Haproxy, SettingsError as HaproxySettingsError};
+use host::haproxy::{Haproxy, HaproxySettingsError};
 use host::lock::Lock;
 use host::lxc::LxcContainers;
 use host::probe::HttpProbe;
@@ -70,7 +70,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let services = Arc::new(Services::new(deployed, settings.network.subnet));
     let shared = Arc::new(SharedState::open(&settings.paths.state, settings.scaler.membership)?);
     shared.report_unused(&services);
-    let haproxy = Haproxy::new(host::haproxy::Settings::of_host(&settings)?)?;
+    let haproxy = Haproxy::new(host::haproxy::HaproxySettings::of_host(&settings)?)?;
     let pace = Pace {
         tick: settings.scaler.tick,
         parallel_launches: u32::try_from(settings.scaler.parallel_launches)?,

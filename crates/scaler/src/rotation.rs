@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use host::haproxy::{
-    Applied, Backends, HaproxyError, LoadBalancer, ModelError, ServerState, ServerStatus, Stats,
+    Applied, Backends, BackendsError, HaproxyError, LoadBalancer, ServerState, ServerStatus, Stats,
 };
 use model::names::{ServiceName, Slot};
 use model::status::Membership;
@@ -16,7 +16,7 @@ use crate::services::Services;
 pub(crate) enum RotationError {
     /// The services' files contradict each other.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(#[from] BackendsError),
     /// The load balancer did not take it.
     #[error(transparent)]
     Haproxy(#[from] HaproxyError),
@@ -127,7 +127,7 @@ impl<L: LoadBalancer> Rotation<L> {
     ///
     /// # Errors
     /// The services' files contradict each other.
-    pub(crate) fn backends(&self) -> Result<Backends, ModelError> {
+    pub(crate) fn backends(&self) -> Result<Backends, BackendsError> {
         let slots = lock(&self.slots);
         let wanted = lock(&self.wanted);
         self.services.backends(&slots, &wanted)

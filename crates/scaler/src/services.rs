@@ -5,7 +5,7 @@ use std::net::SocketAddrV4;
 use std::num::NonZeroU32;
 
 use host::deployments::DeployedService;
-use host::haproxy::{Backend, Backends, ModelError, Server, ServerState};
+use host::haproxy::{Backend, Backends, BackendsError, Server, ServerState};
 use host::slots::Subnet;
 use model::bounds::Bounds;
 use model::names::{ServiceName, Slot};
@@ -70,7 +70,7 @@ impl Services {
         &self,
         slots: &BTreeMap<ServiceName, Vec<Slot>>,
         rotation: &BTreeMap<Slot, (ServiceName, ServerState)>,
-    ) -> Result<Backends, ModelError> {
+    ) -> Result<Backends, BackendsError> {
         let backend = |deployed: &DeployedService| {
             let spec = &deployed.spec;
             let mut states: BTreeMap<Slot, ServerState> = BTreeMap::new();
@@ -97,6 +97,6 @@ impl Services {
                 servers: states.into_iter().filter_map(server).collect(),
             })
         };
-        Backends::new(self.iter().map(backend).collect::<Result<_, ModelError>>()?)
+        Backends::new(self.iter().map(backend).collect::<Result<_, BackendsError>>()?)
     }
 }

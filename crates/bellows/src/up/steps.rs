@@ -146,7 +146,7 @@ impl<'a> Steps<'a> {
             // It would write the file that HAProxy is about to read, with the ports of before.
             self.programs.stop_scaler().await?;
         }
-        let settings = host::haproxy::Settings::of_host(self.settings)?;
+        let settings = host::haproxy::HaproxySettings::of_host(self.settings)?;
         let file_is_there = settings.config_file.as_path().exists();
         if !file_is_there || ports_moved {
             Haproxy::new(settings)?.prepare(&Backends::default()).await?;

@@ -1,4 +1,4 @@
-//! Keeps what workers count apart from their coming and going: pure arithmetic on two samples.
+//! Keeps what workers count apart from their coming and going: pure arithmetic on two scrapes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use model::names::ServiceName;
 
 use super::stats::{Counters, Stats};
 
-/// What was counted between two samples.
+/// What was counted between two scrapes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Increase {
-    /// The time between the samples.
+    /// The time between the two.
     pub elapsed: Duration,
-    /// By service. A figure that either sample lacks is `None`, and so is all of a service that
+    /// By service. A figure that either scrape lacks is `None`, and so is all of a service that
     /// the same worker did not have before.
     pub services: BTreeMap<ServiceName, Counters>,
 }
@@ -38,12 +38,12 @@ pub fn increase(before: &Stats, now: &Stats) -> Increase {
     }
 }
 
-/// A worker keeps its generation, grows older, is read once more at each reading and never counts
+/// A worker keeps its generation, grows older, is scraped once more each time and never counts
 /// less. The age alone would not do: it is in whole seconds, and a worker started anew after a
 /// crash can have counted as much within one.
 fn same_worker(before: &Stats, now: &Stats) -> bool {
     let (earlier, later) = (before.worker, now.worker);
-    let grown = earlier.age_s <= later.age_s && earlier.readings < later.readings;
+    let grown = earlier.age_s <= later.age_s && earlier.scrapes < later.scrapes;
     let none_fell = now.services.iter().all(|(name, stats)| {
         let Some(earlier) = before.services.get(name) else { return true };
         let mut fell = false;
@@ -108,15 +108,15 @@ mod tests {
     use super::super::stats::{ServiceStats, Worker};
     use super::*;
 
-    /// Taken later than all samples before it in the test.
-    fn sample(generation: u64, age_s: u64, sessions: Option<u64>, success: Option<u64>) -> Stats {
-        static READINGS: AtomicU64 = AtomicU64::new(1);
-        let readings = READINGS.fetch_add(1, Ordering::Relaxed);
+    /// Scraped later than all before it in the test.
+    fn scraped(generation: u64, age_s: u64, sessions: Option<u64>, success: Option<u64>) -> Stats {
+        static SCRAPES: AtomicU64 = AtomicU64::new(1);
+        let scrapes = SCRAPES.fetch_add(1, Ordering::Relaxed);
         let counters = Counters { sessions, success, ..Counters::default() };
         let stats = ServiceStats { counters, ..ServiceStats::default() };
         Stats {
             asked_at: Instant::now(),
-            worker: Worker { generation, age_s, readings },
+            worker: Worker { generation, age_s, scrapes },
             services: [("store".parse().unwrap(), stats)].into(),
         }
     }
@@ -128,52 +128,52 @@ mod tests {
 
     #[test]
     fn one_worker_counts_on() {
-        let before = sample(1, 5, Some(10), Some(9));
-        assert_eq!(grown(&before, &sample(1, 5, Some(12), Some(9))), (Some(2), Some(0)));
+        let before = scraped(1, 5, Some(10), Some(9));
+        assert_eq!(grown(&before, &scraped(1, 5, Some(12), Some(9))), (Some(2), Some(0)));
     }
 
     #[test]
     fn a_new_generation_counts_from_zero_even_when_it_has_overtaken_the_old_one() {
-        let before = sample(1, 5, Some(10), Some(9));
-        assert_eq!(grown(&before, &sample(2, 9, Some(12), Some(11))), (Some(12), Some(11)));
+        let before = scraped(1, 5, Some(10), Some(9));
+        assert_eq!(grown(&before, &scraped(2, 9, Some(12), Some(11))), (Some(12), Some(11)));
     }
 
     #[test]
     fn a_younger_worker_of_the_same_generation_counts_from_zero() {
-        let before = sample(1, 5, Some(10), Some(9));
-        assert_eq!(grown(&before, &sample(1, 4, Some(12), Some(11))), (Some(12), Some(11)));
+        let before = scraped(1, 5, Some(10), Some(9));
+        assert_eq!(grown(&before, &scraped(1, 4, Some(12), Some(11))), (Some(12), Some(11)));
     }
 
     #[test]
     fn a_worker_that_was_read_less_often_counts_from_zero() {
-        let before = sample(1, 0, Some(10), Some(9));
-        let mut now = sample(1, 0, Some(12), Some(11));
-        now.worker.readings = before.worker.readings;
+        let before = scraped(1, 0, Some(10), Some(9));
+        let mut now = scraped(1, 0, Some(12), Some(11));
+        now.worker.scrapes = before.worker.scrapes;
         assert_eq!(grown(&before, &now), (Some(12), Some(11)));
     }
 
     #[test]
     fn one_figure_that_fell_makes_every_figure_count_from_zero() {
-        let before = sample(1, 0, Some(10), Some(3));
-        assert_eq!(grown(&before, &sample(1, 0, Some(5), Some(4))), (Some(5), Some(4)));
+        let before = scraped(1, 0, Some(10), Some(3));
+        assert_eq!(grown(&before, &scraped(1, 0, Some(5), Some(4))), (Some(5), Some(4)));
     }
 
     #[test]
     fn what_is_not_known_stays_not_known() {
-        let known = sample(1, 5, Some(10), Some(9));
-        assert_eq!(grown(&known, &sample(1, 5, None, Some(9))), (None, Some(0)));
-        let unknown = sample(1, 5, None, Some(9));
-        assert_eq!(grown(&unknown, &sample(1, 5, Some(10), Some(9))), (None, Some(0)));
-        assert_eq!(grown(&known, &sample(2, 0, None, Some(4))), (None, Some(4)));
+        let known = scraped(1, 5, Some(10), Some(9));
+        assert_eq!(grown(&known, &scraped(1, 5, None, Some(9))), (None, Some(0)));
+        let unknown = scraped(1, 5, None, Some(9));
+        assert_eq!(grown(&unknown, &scraped(1, 5, Some(10), Some(9))), (None, Some(0)));
+        assert_eq!(grown(&known, &scraped(2, 0, None, Some(4))), (None, Some(4)));
     }
 
     #[test]
     fn a_service_that_is_new_with_its_worker_counts_from_zero() {
-        let mut before = sample(1, 5, None, None);
+        let mut before = scraped(1, 5, None, None);
         before.services.clear();
-        let mut now = sample(2, 0, Some(3), None);
+        let mut now = scraped(2, 0, Some(3), None);
         assert_eq!(grown(&before, &now), (Some(3), None));
-        now.worker = Worker { readings: now.worker.readings, ..before.worker };
+        now.worker = Worker { scrapes: now.worker.scrapes, ..before.worker };
         assert_eq!(grown(&before, &now), (None, None));
     }
 
@@ -184,7 +184,7 @@ mod tests {
             steps in prop::collection::vec((0_u64..50, any::<bool>()), 1..60)
         ) {
             let (mut sum, mut truth, mut generation, mut count) = (0, 0, 1, 0);
-            let mut before = sample(generation, 0, Some(0), None);
+            let mut before = scraped(generation, 0, Some(0), None);
             for (arrived, restart) in steps {
                 if restart {
                     generation += 1;
@@ -192,7 +192,7 @@ mod tests {
                 }
                 count += arrived;
                 truth += arrived;
-                let now = sample(generation, 0, Some(count), None);
+                let now = scraped(generation, 0, Some(count), None);
                 sum += grown(&before, &now).0.unwrap();
                 before = now;
             }

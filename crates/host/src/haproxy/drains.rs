@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::names::{ServiceName, Slot};
 use tokio::time::Instant;
 
-use super::model::{Backends, ServerState};
+use super::backends::{Backends, ServerState};
 use super::running::Pid;
 use super::stats::Stats;
 
@@ -27,7 +27,7 @@ struct Drain {
 
 impl Drains {
     /// Whether `desired` drains a server that did not drain before.
-    pub(super) fn lacks(&self, desired: &Backends) -> bool {
+    pub(super) fn has_new(&self, desired: &Backends) -> bool {
         draining(desired).any(|place| !self.0.contains_key(&place))
     }
 
@@ -72,7 +72,7 @@ fn draining(desired: &Backends) -> impl Iterator<Item = Place> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::model::tests::backend;
+    use super::super::backends::tests::backend;
     use super::super::stats::{ServerStats, ServerStatus, ServiceStats, Worker};
     use super::*;
 
@@ -88,7 +88,7 @@ mod tests {
         let servers = [(Slot::try_from(2).unwrap(), server)].into();
         Stats {
             asked_at,
-            worker: Worker { generation: 1, age_s: 0, readings: 1 },
+            worker: Worker { generation: 1, age_s: 0, scrapes: 1 },
             services: [("store".parse().unwrap(), ServiceStats { servers, ..Default::default() })]
                 .into(),
         }
@@ -103,9 +103,9 @@ mod tests {
     fn only_a_server_known_to_be_empty_after_its_drain_is_idle() {
         let now = Instant::now();
         let mut drains = Drains::default();
-        assert!(drains.lacks(&second_drains()));
+        assert!(drains.has_new(&second_drains()));
         drains.note(&second_drains(), now, &[7].into());
-        assert!(!drains.lacks(&second_drains()));
+        assert!(!drains.has_new(&second_drains()));
         assert_eq!(drains.idle(&stats(now, Some(0), Some(0))).len(), 1);
         for (in_flight, queued) in
             [(Some(1), Some(0)), (Some(0), Some(1)), (None, Some(0)), (Some(0), None)]
@@ -134,6 +134,6 @@ mod tests {
         let ready =
             Backends::new(vec![backend("store", "/", 1, &[ServerState::Ready; 2])]).unwrap();
         drains.note(&ready, Instant::now(), &[7].into());
-        assert!(drains.lacks(&second_drains()));
+        assert!(drains.has_new(&second_drains()));
     }
 }

@@ -6,10 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use model::names::{ServiceName, Slot};
 use tokio::time::Instant;
 
-use super::LoadBalancer;
+use super::backends::{Backends, ServerState};
 use super::error::HaproxyError;
-use super::membership::{Applied, Way};
-use super::model::{Backends, ServerState};
+use super::load_balancer::{Applied, LoadBalancer, Way};
 use super::stats::{Counters, ServerStats, ServerStatus, ServiceStats, Stats, StatsError, Worker};
 use crate::settings::Membership;
 
@@ -25,7 +24,7 @@ struct State {
     held: Backends,
     membership: Option<Membership>,
     changes: usize,
-    readings: u64,
+    scrapes: u64,
     services: BTreeMap<ServiceName, ServiceStats>,
     apply_error: Option<fn() -> HaproxyError>,
     scrape_error: Option<fn() -> StatsError>,
@@ -64,7 +63,7 @@ impl FakeLoadBalancer {
         self.state().apply_error = error;
     }
 
-    /// Has every reading of statistics fail with this error, or succeed again.
+    /// Has every scrape fail with this error, or succeed again.
     pub fn fail_scrape(&self, error: Option<fn() -> StatsError>) {
         self.state().scrape_error = error;
     }
@@ -133,9 +132,9 @@ impl LoadBalancer for FakeLoadBalancer {
         if let Some(error) = state.scrape_error {
             return Err(error());
         }
-        state.readings += 1;
+        state.scrapes += 1;
         let age_s = self.started.elapsed().as_secs();
-        let worker = Worker { generation: 1, age_s, readings: state.readings };
+        let worker = Worker { generation: 1, age_s, scrapes: state.scrapes };
         Ok(Stats { asked_at: Instant::now(), worker, services: state.services.clone() })
     }
 
@@ -155,7 +154,7 @@ impl LoadBalancer for FakeLoadBalancer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::tests::backend;
+    use super::super::backends::tests::backend;
     use super::*;
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::error::HaproxyError;
-use super::settings::Settings;
+use super::settings::HaproxySettings;
 use crate::command::{CommandLine, HostRunner, Runner};
 use crate::files::replace_file;
 
@@ -25,7 +25,7 @@ pub(super) struct ConfigFile {
 }
 
 impl ConfigFile {
-    pub(super) fn new(settings: &Settings, template: &Path) -> Self {
+    pub(super) fn new(settings: &HaproxySettings, template: &Path) -> Self {
         Self {
             path: settings.config_file.as_path().to_owned(),
             program: settings.program.clone(),

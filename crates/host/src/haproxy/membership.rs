@@ -8,59 +8,37 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use model::names::{ServiceName, Slot};
 use tokio::time::Instant;
 
-use super::LoadBalancer;
 use super::admin::Session;
-use super::behind::{Content, WriteBehind};
+use super::backends::{Backends, ServerState};
+use super::deferred_write::{Content, DeferredWrite};
 use super::drains::Drains;
 use super::error::HaproxyError;
 use super::file::ConfigFile;
-use super::model::{Backends, ServerState};
+use super::load_balancer::{Applied, LoadBalancer, Way};
 use super::reload::reload;
 use super::running::{Running, workers};
 use super::scrape::Scraper;
-use super::settings::Settings;
+use super::settings::HaproxySettings;
 use super::stats::{Stats, StatsError};
 use super::template::Template;
 use crate::settings::Membership;
 
-/// How a change reached the running process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// It held the backends already.
-    Unchanged,
-    /// By this many commands on the admin socket.
-    Commands(usize),
-    /// By a reload, for which the master was asked this many times.
-    Reload {
-        /// More than 1 when an ask was lost.
-        asks: u32,
-    },
-}
-
-/// What the running process holds now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Applied {
-    /// The generation of the configuration that its worker started with.
-    pub generation: u64,
-    /// How it came there.
-    pub way: Way,
-}
-
-/// HAProxy on this host, started by somebody else with [`Settings::arguments`].
+/// HAProxy on this host, started by somebody else with [`HaproxySettings::arguments`].
 ///
 /// What it holds is asked of the process at every change and never remembered, so a restart of
 /// HAProxy or of this program in between is mended by the next change.
 #[derive(Debug)]
 pub struct Haproxy {
-    settings: Settings,
+    settings: HaproxySettings,
     template: Arc<Template>,
     file: Arc<ConfigFile>,
-    behind: WriteBehind,
+    deferred: DeferredWrite,
     scraper: Scraper,
-    /// The latest wish and its number.
-    wish: Mutex<(u64, Backends)>,
-    /// Held by the change under way: the last one that is in effect, and its number.
-    turn: tokio::sync::Mutex<(u64, Option<Applied>)>,
+    /// The change that was asked for last, and its number.
+    latest: Mutex<(u64, Backends)>,
+    /// Locked by the change under way. Holds the number of the change that took effect last, and what
+    /// came of it; `None` before the first.
+    in_effect: tokio::sync::Mutex<(u64, Option<Applied>)>,
     drains: Mutex<Drains>,
     membership: Mutex<Membership>,
 }
@@ -71,18 +49,18 @@ impl Haproxy {
     ///
     /// # Errors
     /// The template cannot be read or parsed.
-    pub fn new(settings: Settings) -> Result<Self, HaproxyError> {
+    pub fn new(settings: HaproxySettings) -> Result<Self, HaproxyError> {
         let template = Arc::new(Template::load(&settings)?);
         let file = Arc::new(ConfigFile::new(&settings, &template.file));
         Ok(Self {
-            behind: WriteBehind::start(Arc::clone(&template), Arc::clone(&file)),
+            deferred: DeferredWrite::start(Arc::clone(&template), Arc::clone(&file)),
             scraper: Scraper::new(settings.statistics)?,
             membership: Mutex::new(settings.membership),
             settings,
             template,
             file,
-            wish: Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
+            latest: Mutex::default(),
+            in_effect: tokio::sync::Mutex::default(),
             drains: Mutex::default(),
         })
     }
@@ -100,21 +78,21 @@ impl Haproxy {
             doing: "made",
             source,
         })?;
-        let change = self.wishes(backends);
-        let _turn = self.turn.lock().await;
+        let change = self.note_latest(backends);
+        let _in_effect = self.in_effect.lock().await;
         self.refresh_file(change, backends).await
     }
 
     /// Waits until the file holds what was applied last.
     pub async fn flush(&self) {
-        self.behind.flush().await;
+        self.deferred.flush().await;
     }
 
-    /// Takes note of what is wanted, and gives its number.
-    fn wishes(&self, desired: &Backends) -> u64 {
-        let mut wish = lock(&self.wish);
-        *wish = (wish.0 + 1, desired.clone());
-        wish.0
+    /// Notes `desired` as the latest change, and gives its number.
+    fn note_latest(&self, desired: &Backends) -> u64 {
+        let mut latest = lock(&self.latest);
+        *latest = (latest.0 + 1, desired.clone());
+        latest.0
     }
 
     async fn carry_out(&self, change: u64, desired: &Backends) -> Result<Applied, HaproxyError> {
@@ -127,7 +105,7 @@ impl Haproxy {
         let (mut session, running) = match observed.await {
             Ok(observed) => observed,
             Err(error) => {
-                // It is away. Whoever starts it again starts it with what is wanted now.
+                // It does not run. Whoever starts it again starts it from the file.
                 self.refresh_file(change, desired).await?;
                 return Err(error);
             }
@@ -144,7 +122,7 @@ impl Haproxy {
         let suffice = commands.len() == all;
         let (generation, backends) = (running.generation, desired.clone());
         if suffice {
-            self.behind.put(Content { change, generation, backends });
+            self.deferred.put(Content { change, generation, backends });
         }
         for command in &commands {
             session.tell(&command.text).await?;
@@ -183,11 +161,11 @@ impl Haproxy {
         Ok(Applied { generation, way })
     }
 
-    /// After a reload the current worker has never known the new drains as ready; after commands
-    /// it has.
+    /// Notes the servers that drain from now on, and which workers may still send to them. A worker
+    /// that came by a reload never had them as ready; one that was told by commands did.
     async fn note_drains(&self, desired: &Backends, way: Way) -> Result<(), HaproxyError> {
         let mut predating = BTreeSet::new();
-        if lock(&self.drains).lacks(desired) {
+        if lock(&self.drains).has_new(desired) {
             let workers = workers(self.master()).await?;
             predating.extend(workers.old);
             if !matches!(way, Way::Reload { .. }) {
@@ -209,7 +187,7 @@ impl Haproxy {
     }
 
     async fn install(&self, change: u64, text: &str) -> Result<(), HaproxyError> {
-        self.behind.forget();
+        self.deferred.forget();
         self.file.install_checked(change, text).await
     }
 
@@ -220,17 +198,17 @@ impl Haproxy {
 
 impl LoadBalancer for Haproxy {
     async fn apply(&self, desired: &Backends) -> Result<Applied, HaproxyError> {
-        let mine = self.wishes(desired);
-        let mut turn = self.turn.lock().await;
-        if let (done, Some(applied)) = *turn
+        let mine = self.note_latest(desired);
+        let mut in_effect = self.in_effect.lock().await;
+        if let (done, Some(applied)) = *in_effect
             && done >= mine
         {
-            // A later wish was carried out while this one waited, and took its place.
+            // A later change was carried out while this one waited, and replaces it.
             return Ok(applied);
         }
-        let (change, desired) = lock(&self.wish).clone();
+        let (change, desired) = lock(&self.latest).clone();
         let applied = self.carry_out(change, &desired).await?;
-        *turn = (change, Some(applied));
+        *in_effect = (change, Some(applied));
         Ok(applied)
     }
 

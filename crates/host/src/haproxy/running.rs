@@ -10,8 +10,8 @@ use model::names::ServiceName;
 use tokio::time::{Instant, sleep};
 
 use super::admin::{Session, ask_once};
+use super::backends::{Backends, ServerState};
 use super::error::HaproxyError;
-use super::model::{Backends, ServerState};
 use super::template::Shape;
 use crate::slots;
 
@@ -24,12 +24,12 @@ pub(super) struct Running {
     pub(super) generation: u64,
     pub(super) shape: Shape,
     /// By backend and server.
-    servers: BTreeMap<(String, String), Held>,
+    servers: BTreeMap<(String, String), RunningServer>,
 }
 
 /// A server as the worker holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Held {
+struct RunningServer {
     address: Option<SocketAddrV4>,
     state: ServerState,
     /// Rendered as draining, which is a weight of 0. The state `ready` alone does not raise it.
@@ -57,12 +57,12 @@ const MAINT_BITS: u32 = 0x01 | 0x02 | 0x20;
 const DRAIN_BITS: u32 = 0x08 | 0x10;
 
 impl Running {
-    /// Asks the current worker. A configuration that Bellows did not render has no shape, which no
-    /// other equals.
+    /// Asks the current worker. A configuration that Bellows did not render gets the empty shape. No
+    /// rendered one has that, so the next change is a reload.
     pub(super) async fn observe(session: &mut Session) -> Result<Self, HaproxyError> {
         let info = session.ask(INFO).await?;
         let state = session.ask(STATE).await?;
-        let (generation, shape) = description(&info).unwrap_or((0, Shape::said("")));
+        let (generation, shape) = description(&info).unwrap_or((0, Shape::reported("")));
         Ok(Self { generation, shape, servers: servers(&state)? })
     }
 
@@ -120,11 +120,11 @@ pub(super) async fn generation(admin: &Path) -> Result<u64, HaproxyError> {
 fn description(info: &str) -> Option<(u64, Shape)> {
     let text = info.lines().find_map(|line| line.strip_prefix("description: gen-"))?;
     let (generation, shape) = text.trim().split_once(" shape-")?;
-    Some((generation.parse().ok()?, Shape::said(shape)))
+    Some((generation.parse().ok()?, Shape::reported(shape)))
 }
 
 /// Reads `show servers state`: a version, a header and a line for each server.
-fn servers(text: &str) -> Result<BTreeMap<(String, String), Held>, HaproxyError> {
+fn servers(text: &str) -> Result<BTreeMap<(String, String), RunningServer>, HaproxyError> {
     let malformed = |what| HaproxyError::Malformed { command: STATE, what };
     let mut lines = text.lines().skip_while(|line| !line.starts_with("# "));
     let header = lines.next().ok_or(malformed("header"))?;
@@ -149,7 +149,8 @@ fn servers(text: &str) -> Result<BTreeMap<(String, String), Held>, HaproxyError>
             ServerState::Ready
         };
         let name = (field("be_name")?.to_owned(), field("srv_name")?.to_owned());
-        servers.insert(name, Held { address: address.parse().ok(), state, weightless, down });
+        servers
+            .insert(name, RunningServer { address: address.parse().ok(), state, weightless, down });
     }
     Ok(servers)
 }
@@ -198,7 +199,7 @@ fn parse_workers(text: &str) -> Result<Workers, HaproxyError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::tests::backend;
+    use super::super::backends::tests::backend;
     use super::*;
     use ServerState::{Drain, Maint, Ready};
 
@@ -208,7 +209,7 @@ mod tests {
     const CAPTURED: &str = include_str!("fixtures/servers-state.txt");
 
     fn running(text: &str) -> Running {
-        Running { generation: 1, shape: Shape::said("x"), servers: servers(text).unwrap() }
+        Running { generation: 1, shape: Shape::reported("x"), servers: servers(text).unwrap() }
     }
 
     fn desired(states: &[ServerState]) -> Backends {
@@ -271,7 +272,7 @@ mod tests {
     fn a_description_of_somebody_else_has_no_generation() {
         assert_eq!(
             description("Pid: 1\ndescription: gen-17 shape-ab\n"),
-            Some((17, Shape::said("ab")))
+            Some((17, Shape::reported("ab")))
         );
         for other in ["", "Pid: 1\n", "description: mine", "description: gen-x shape-ab"] {
             assert_eq!(description(other), None);

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::error::HaproxyError;
 use super::stats::{Stats, StatsError};
 
-/// The statistics of 1,000 servers are 208 KB and take 7 ms; a worker that needs more than this is
-/// as good as away.
+/// The statistics of 1,000 servers are 208 KB and take 7 ms; one that takes longer than
+/// this is of no use to a control loop that looks once a second.
 const DEADLINE: Duration = Duration::from_millis(500);
 
 /// A client for one HAProxy.

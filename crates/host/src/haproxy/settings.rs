@@ -14,7 +14,7 @@ const PATH_MAX_BYTES: usize = 90;
 
 /// A setting that HAProxy must not be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SettingsError {
+pub enum HaproxySettingsError {
     /// A path with characters that mean something to HAProxy, or one that is too long.
     #[error(
         "`{0}` cannot be used here: give an absolute path of at most {PATH_MAX_BYTES} bytes, of A-Z, \
@@ -45,12 +45,13 @@ impl PlainPath {
 }
 
 impl FromStr for PlainPath {
-    type Err = SettingsError;
+    type Err = HaproxySettingsError;
 
-    fn from_str(text: &str) -> Result<Self, SettingsError> {
+    fn from_str(text: &str) -> Result<Self, HaproxySettingsError> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
         let good = text.starts_with('/') && text.bytes().all(plain) && text.len() <= PATH_MAX_BYTES;
-        good.then(|| Self(text.to_owned())).ok_or_else(|| SettingsError::Path(text.to_owned()))
+        good.then(|| Self(text.to_owned()))
+            .ok_or_else(|| HaproxySettingsError::Path(text.to_owned()))
     }
 }
 
@@ -66,18 +67,19 @@ impl fmt::Display for PlainPath {
 pub struct AccountName(String);
 
 impl FromStr for AccountName {
-    type Err = SettingsError;
+    type Err = HaproxySettingsError;
 
-    fn from_str(text: &str) -> Result<Self, SettingsError> {
+    fn from_str(text: &str) -> Result<Self, HaproxySettingsError> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
         let good = (1..=32).contains(&text.len()) && text.bytes().all(plain);
-        good.then(|| Self(text.to_owned())).ok_or_else(|| SettingsError::Account(text.to_owned()))
+        good.then(|| Self(text.to_owned()))
+            .ok_or_else(|| HaproxySettingsError::Account(text.to_owned()))
     }
 }
 
 /// Where HAProxy runs and listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct HaproxySettings {
     /// Where the services listen.
     pub listen: SocketAddrV4,
     /// Where the statistics listen: `/stats` for people, `/stats;csv` for programs. On loopback.
@@ -103,13 +105,13 @@ pub struct Settings {
     pub membership: Membership,
 }
 
-impl Settings {
+impl HaproxySettings {
     /// What the host's settings say, with Debian's account and program and the template built in.
     ///
     /// # Errors
     /// The folder of sockets has a path that HAProxy cannot be given, or the statistics would not
     /// be on loopback.
-    pub fn of_host(host: &settings::Settings) -> Result<Self, SettingsError> {
+    pub fn of_host(host: &settings::Settings) -> Result<Self, HaproxySettingsError> {
         let in_run = |name: &str| host.paths.run.join(name).to_string_lossy().parse();
         let settings = Self {
             listen: host.listen.services,
@@ -132,12 +134,12 @@ impl Settings {
     ///
     /// # Errors
     /// The statistics are not on loopback, or both listen on one address.
-    pub fn check(&self) -> Result<(), SettingsError> {
+    pub fn check(&self) -> Result<(), HaproxySettingsError> {
         if !self.statistics.ip().is_loopback() {
-            return Err(SettingsError::PublicStatistics(self.statistics));
+            return Err(HaproxySettingsError::PublicStatistics(self.statistics));
         }
         if self.listen == self.statistics {
-            return Err(SettingsError::SameAddress(self.listen));
+            return Err(HaproxySettingsError::SameAddress(self.listen));
         }
         Ok(())
     }
@@ -155,10 +157,10 @@ pub(super) mod tests {
     use super::*;
 
     /// Settings as shipped, with all files in `folder`.
-    pub(crate) fn settings(folder: &Path) -> Settings {
+    pub(crate) fn settings(folder: &Path) -> HaproxySettings {
         let mut host = settings::Settings::default();
         host.paths.run = folder.to_owned();
-        Settings::of_host(&host).unwrap()
+        HaproxySettings::of_host(&host).unwrap()
     }
 
     #[test]
@@ -178,9 +180,9 @@ pub(super) mod tests {
         let good = settings(Path::new("/run/bellows"));
         assert_eq!(good.check(), Ok(()));
         let statistics = "0.0.0.0:8404".parse().unwrap();
-        let public = Settings { statistics, ..good.clone() };
-        assert_eq!(public.check(), Err(SettingsError::PublicStatistics(statistics)));
-        let same = Settings { listen: good.statistics, ..good };
-        assert!(matches!(same.check(), Err(SettingsError::SameAddress(_))));
+        let public = HaproxySettings { statistics, ..good.clone() };
+        assert_eq!(public.check(), Err(HaproxySettingsError::PublicStatistics(statistics)));
+        let same = HaproxySettings { listen: good.statistics, ..good };
+        assert!(matches!(same.check(), Err(HaproxySettingsError::SameAddress(_))));
     }
 }

@@ -57,8 +57,8 @@ pub struct Worker {
     pub generation: u64,
     /// Seconds since it started.
     pub age_s: u64,
-    /// Connections to its statistics, this one's among them. Each reading is one.
-    pub readings: u64,
+    /// Connections to its statistics, this one's among them. Each scrape is one.
+    pub scrapes: u64,
 }
 
 /// All services at one moment.

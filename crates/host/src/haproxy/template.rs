@@ -10,17 +10,17 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tera::{Context, Tera};
 
+use super::backends::{Backend, Backends};
 use super::error::HaproxyError;
-use super::model::{Backend, Backends};
-use super::settings::Settings;
+use super::settings::HaproxySettings;
 
 /// The template built in, as its path reads in the repository.
 const BUILT_IN_NAME: &str = "haproxy/haproxy.cfg.tera";
 const BUILT_IN: &str = include_str!("../../../../haproxy/haproxy.cfg.tera");
 
-/// Where requests are sent while no instance takes any, to be refused and tried again. Only root
-/// could listen there, and nothing is known to. An address that fails at once, like one without a
-/// route, would not do: HAProxy then tries again without a pause.
+/// An address where nobody listens. Requests are sent there while no instance takes any, to be refused
+/// and tried again. Only root could listen on this port, and no program is known to. An address that
+/// fails at once, like one without a route, would not do: HAProxy then tries again without a pause.
 pub const HOLD: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1);
 /// Its server's id, beside those of the slots.
 const HOLD_ID: u16 = Slot::MAX + 1;
@@ -33,7 +33,7 @@ pub(super) struct Shape(String);
 
 impl Shape {
     /// The shape that a running HAProxy says it has.
-    pub(super) fn said(text: &str) -> Self {
+    pub(super) fn reported(text: &str) -> Self {
         Self(text.to_owned())
     }
 }
@@ -45,12 +45,12 @@ pub(super) struct Template {
     pub(super) file: PathBuf,
     text: String,
     tera: Tera,
-    settings: Settings,
+    settings: HaproxySettings,
 }
 
 /// What the template may name.
 #[derive(Serialize)]
-struct View<'a> {
+struct Values<'a> {
     generation: u64,
     shape: &'a Shape,
     listen: String,
@@ -74,7 +74,7 @@ struct Route<'a> {
 
 impl Template {
     /// Reads and parses the template that the settings name, or the one built in.
-    pub(super) fn load(settings: &Settings) -> Result<Self, HaproxyError> {
+    pub(super) fn load(settings: &HaproxySettings) -> Result<Self, HaproxyError> {
         let (file, text) =
             match &settings.template {
                 None => (PathBuf::from(BUILT_IN_NAME), BUILT_IN.to_owned()),
@@ -108,7 +108,8 @@ impl Template {
 
     /// The settings that HAProxy reads from its file.
     fn listens(&self) -> impl std::fmt::Debug + '_ {
-        let Settings { listen, statistics, admin_socket, chroot, user, group, .. } = &self.settings;
+        let HaproxySettings { listen, statistics, admin_socket, chroot, user, group, .. } =
+            &self.settings;
         (listen, statistics, admin_socket, chroot, user, group)
     }
 
@@ -123,7 +124,7 @@ impl Template {
             .map(|backend| Route { service: &backend.service, path_prefix: &backend.path_prefix })
             .collect();
         routes.sort_by_key(|route| Reverse(route.path_prefix.as_str().len()));
-        let view = View {
+        let values = Values {
             generation,
             shape: &self.shape(backends),
             listen: self.settings.listen.to_string(),
@@ -137,7 +138,7 @@ impl Template {
             backends,
             routes,
         };
-        Context::from_serialize(view)
+        Context::from_serialize(values)
             .and_then(|context| self.tera.render(BUILT_IN_NAME, &context))
             .map_err(|error| template_error(&self.file, &self.text, &error))
     }
@@ -166,8 +167,8 @@ fn template_error(file: &Path, text: &str, error: &tera::Error) -> HaproxyError 
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::ServerState::{self, Drain, Maint, Ready};
-    use super::super::model::tests::backend;
+    use super::super::backends::ServerState::{self, Drain, Maint, Ready};
+    use super::super::backends::tests::backend;
     use super::super::settings::tests::settings;
     use super::*;
 
@@ -175,7 +176,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mine.tera");
         std::fs::write(&file, text).unwrap();
-        Template::load(&Settings { template: Some(file), ..settings(Path::new("/run/bellows")) })
+        Template::load(&HaproxySettings {
+            template: Some(file),
+            ..settings(Path::new("/run/bellows"))
+        })
     }
 
     fn two_services(state: ServerState) -> Backends {

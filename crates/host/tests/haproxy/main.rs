@@ -10,7 +10,7 @@ mod rig;
 use std::time::{Duration, Instant};
 
 use host::haproxy::{
-    Haproxy, HaproxyError, LoadBalancer, ServerState, ServerStatus, Settings, Way, increase,
+    Haproxy, HaproxyError, HaproxySettings, LoadBalancer, ServerState, ServerStatus, Way, increase,
 };
 use host::settings::Membership;
 use nix::sys::signal::Signal;
@@ -93,9 +93,9 @@ async fn an_instance_that_dies_in_rotation_costs_no_request_that_may_be_repeated
 }
 
 /// 20 requests that wait for an instance.
-struct Held(Vec<JoinHandle<String>>);
+struct WaitingRequests(Vec<JoinHandle<String>>);
 
-impl Held {
+impl WaitingRequests {
     /// Sends them, and returns when all of them wait.
     async fn start(rig: &Rig) -> Self {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -106,18 +106,18 @@ impl Held {
             let request = if number % 2 == 0 { get } else { post };
             tokio::spawn(async { request.send().await.unwrap().text().await.unwrap() })
         };
-        let held = Self((0..20).map(send).collect());
-        let waiting = async || {
+        let requests = Self((0..20).map(send).collect());
+        let figures = async || {
             let stats = rig.stats().await;
             let store = &stats.services[&store()];
             (store.queued.unwrap(), store.in_flight.unwrap(), store.counters.sessions.unwrap())
         };
         let deadline = Instant::now() + Duration::from_secs(5);
-        while waiting().await != (20, 20, 20) {
-            assert!(Instant::now() < deadline, "{:?} of 20 are held", waiting().await);
+        while figures().await != (20, 20, 20) {
+            assert!(Instant::now() < deadline, "{:?} of 20 are held", figures().await);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        held
+        requests
     }
 
     /// Has each of them answered by an instance. Gives the time until the last was.
@@ -136,10 +136,10 @@ impl Held {
 async fn requests_without_an_instance_wait_for_the_first_one_in_either_way_of_membership() {
     for membership in [Membership::Runtime, Membership::Reload] {
         let mut rig = Rig::start(membership, 3).await;
-        let held = Held::start(&rig).await;
+        let waiting = WaitingRequests::start(&rig).await;
         let (_instance, applied) = rig.scale_out(2).await;
         assert_eq!(applied.way, Way::Commands(1), "a worker that is replaced would keep them");
-        let last = held.are_answered().await;
+        let last = waiting.are_answered().await;
         println!("{membership:?}: the last of 20 that waited was answered after {last:?}");
     }
 }
@@ -152,11 +152,11 @@ async fn a_change_that_also_reloads_tells_the_worker_that_holds_requests_first()
     rig.prepare_and_start().await;
     let _others = [0, 1].map(|index| Instance::start(rig.others[index].address));
     assert_eq!(reqwest::get(rig.url("/other")).await.unwrap().status(), 200);
-    let held = Held::start(&rig).await;
+    let waiting = WaitingRequests::start(&rig).await;
     rig.others[1].state = ServerState::Ready;
     let (_instance, applied) = rig.scale_out(1).await;
     assert_eq!(applied.way, Way::Reload { asks: 1 });
-    held.are_answered().await;
+    waiting.are_answered().await;
     assert_eq!(reqwest::get(rig.url("/")).await.unwrap().status(), 200);
     assert_eq!(rig.haproxy.apply(&rig.backends()).await.unwrap().way, Way::Unchanged);
 }
@@ -271,7 +271,7 @@ async fn a_reload_that_is_lost_is_asked_for_again() {
         }
     });
     let master_socket = deaf.to_str().unwrap().parse().unwrap();
-    let owner = Haproxy::new(Settings { master_socket, ..rig.settings.clone() }).unwrap();
+    let owner = Haproxy::new(HaproxySettings { master_socket, ..rig.settings.clone() }).unwrap();
     rig.set(1, ServerState::Ready);
     let applied = owner.apply(&rig.backends()).await.unwrap();
     assert_eq!((applied.generation, applied.way), (2, Way::Reload { asks: 2 }));
@@ -469,7 +469,7 @@ async fn a_template_that_haproxy_refuses_changes_nothing() {
     let before = std::fs::read_to_string(file).unwrap();
     let template = rig.folder.path().join("mine.tera");
     std::fs::write(&template, "global\n    maxcon 4096\n").unwrap();
-    let settings = Settings { template: Some(template), ..rig.settings.clone() };
+    let settings = HaproxySettings { template: Some(template), ..rig.settings.clone() };
     let error = Haproxy::new(settings).unwrap().apply(&rig.backends()).await.unwrap_err();
     let HaproxyError::Rejected { template, kept, source } = error else { panic!("{error}") };
     assert!(template.ends_with("mine.tera"));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, Uri};
 use host::haproxy::{
-    Applied, Backend, Backends, Haproxy, LoadBalancer, Server, ServerState, Settings, Stats,
+    Applied, Backend, Backends, Haproxy, HaproxySettings, LoadBalancer, Server, ServerState, Stats,
 };
 use host::settings::Membership;
 use model::names::{ServiceName, Slot};
@@ -98,7 +98,7 @@ impl Drop for Instance {
 /// HAProxy, its owner, and the servers that it should hold.
 pub(crate) struct Rig {
     pub(crate) folder: TempDir,
-    pub(crate) settings: Settings,
+    pub(crate) settings: HaproxySettings,
     pub(crate) haproxy: Arc<Haproxy>,
     pub(crate) servers: Vec<Server>,
     /// Servers of a second service, which is there once it has some.
@@ -107,7 +107,7 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// Settings in a folder of their own, with `slots` servers in maintenance. Nothing runs yet.
+    /// HaproxySettings in a folder of their own, with `slots` servers in maintenance. Nothing runs yet.
     pub(crate) fn new(membership: Membership, slots: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut of_host = host::settings::Settings::default();
@@ -116,7 +116,7 @@ impl Rig {
         of_host.listen.services = SocketAddrV4::new(ip, 7080);
         of_host.listen.statistics = SocketAddrV4::new(ip, 7404);
         of_host.scaler.membership = membership;
-        let settings = Settings::of_host(&of_host).unwrap();
+        let settings = HaproxySettings::of_host(&of_host).unwrap();
         let server = |number| {
             let slot = slot(number);
             let address = SocketAddrV4::new(ip, 8000 + slot.get());

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// Something that the load balancer must not be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ModelError {
+pub enum BackendsError {
     /// Two backends of one service.
     #[error("service {0} has two backends: give each service one")]
     SameService(ServiceName),
@@ -78,7 +78,7 @@ impl Backends {
     ///
     /// # Errors
     /// Two backends share a service, a route or a slot in rotation, or one lists a slot twice.
-    pub fn new(mut backends: Vec<Backend>) -> Result<Self, ModelError> {
+    pub fn new(mut backends: Vec<Backend>) -> Result<Self, BackendsError> {
         backends.sort_by(|a, b| a.service.cmp(&b.service));
         let mut in_rotation = BTreeSet::new();
         for backend in &mut backends {
@@ -88,23 +88,23 @@ impl Backends {
                     && a.slot == b.slot
                 {
                     let service = backend.service.clone();
-                    return Err(ModelError::SameSlot { service, slot: a.slot });
+                    return Err(BackendsError::SameSlot { service, slot: a.slot });
                 }
             }
             for server in &backend.servers {
                 if server.state != ServerState::Maint && !in_rotation.insert(server.slot) {
-                    return Err(ModelError::SharedSlot(server.slot));
+                    return Err(BackendsError::SharedSlot(server.slot));
                 }
             }
         }
         for (index, a) in backends.iter().enumerate() {
             for b in backends.iter().skip(index + 1) {
                 if a.service == b.service {
-                    return Err(ModelError::SameService(a.service.clone()));
+                    return Err(BackendsError::SameService(a.service.clone()));
                 }
                 if a.path_prefix == b.path_prefix {
                     let (first, second) = (a.service.clone(), b.service.clone());
-                    return Err(ModelError::SameRoute(first, second, a.path_prefix.clone()));
+                    return Err(BackendsError::SameRoute(first, second, a.path_prefix.clone()));
                 }
             }
         }
@@ -154,12 +154,12 @@ pub(super) mod tests {
         use ServerState::{Maint, Ready};
         let store = backend("store", "/", 1, &[Ready, Maint]);
         let refused = |other: Backend| Backends::new(vec![store.clone(), other]).unwrap_err();
-        assert!(matches!(refused(backend("store", "/b", 5, &[])), ModelError::SameService(_)));
-        assert!(matches!(refused(backend("b", "/", 5, &[])), ModelError::SameRoute(..)));
-        assert!(matches!(refused(backend("b", "/b", 1, &[Ready])), ModelError::SharedSlot(_)));
+        assert!(matches!(refused(backend("store", "/b", 5, &[])), BackendsError::SameService(_)));
+        assert!(matches!(refused(backend("b", "/", 5, &[])), BackendsError::SameRoute(..)));
+        assert!(matches!(refused(backend("b", "/b", 1, &[Ready])), BackendsError::SharedSlot(_)));
         let mut twice = backend("b", "/b", 5, &[Maint]);
         twice.servers.push(twice.servers[0]);
-        assert!(matches!(refused(twice), ModelError::SameSlot { .. }));
+        assert!(matches!(refused(twice), BackendsError::SameSlot { .. }));
         assert!(Backends::new(vec![store.clone(), backend("b", "/b", 1, &[Maint])]).is_ok());
     }
 }

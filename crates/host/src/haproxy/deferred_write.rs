@@ -1,14 +1,14 @@
-//! Brings the configuration file up to date after commands did so with the process: off the path of
-//! the change, and only with the latest of several.
+//! Writes the configuration file after commands have changed the process. A change does not wait for
+//! the write, and of several changes only the latest is written.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::backends::Backends;
 use super::error::HaproxyError;
 use super::file::ConfigFile;
-use super::model::Backends;
 use super::template::Template;
 
 /// A write that failed, for want of space say, is tried again this much later.
@@ -24,14 +24,15 @@ pub(super) struct Content {
     pub(super) backends: Backends,
 }
 
-/// The way to the task that writes. The task ends, with all written, when this is dropped.
+/// The task that writes, as seen from outside. When this is dropped, the task writes what is left
+/// and ends.
 #[derive(Debug)]
-pub(super) struct WriteBehind {
+pub(super) struct DeferredWrite {
     wanted: watch::Sender<Option<Content>>,
     written: watch::Receiver<u64>,
 }
 
-impl WriteBehind {
+impl DeferredWrite {
     /// Starts the task, so it must be called in a runtime.
     pub(super) fn start(template: Arc<Template>, file: Arc<ConfigFile>) -> Self {
         let (wanted, contents) = watch::channel(None);
@@ -53,7 +54,7 @@ impl WriteBehind {
         });
     }
 
-    /// Drops what was put: the file is about to hold a later change, written by somebody else.
+    /// Forgets what was put, because the caller is about to write a later change itself.
     pub(super) fn forget(&self) {
         self.wanted.send_if_modified(|wanted| {
             *wanted = None;
@@ -64,7 +65,7 @@ impl WriteBehind {
     /// Waits until the file holds what was put last.
     pub(super) async fn flush(&self) {
         let change = self.wanted.borrow().as_ref().map_or(0, |content| content.change);
-        // An error says that the task is gone, and with it the runtime.
+        // An error means that the task has ended, as it does when its runtime shuts down.
         let _ = self.written.clone().wait_for(|written| *written >= change).await;
     }
 }
@@ -105,8 +106,8 @@ fn report(error: &HaproxyError) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::ServerState::{self, Drain, Maint, Ready};
-    use super::super::model::tests::backend;
+    use super::super::backends::ServerState::{self, Drain, Maint, Ready};
+    use super::super::backends::tests::backend;
     use super::super::settings::tests::settings;
     use super::*;
 
@@ -122,15 +123,15 @@ mod tests {
         let settings = settings(&missing);
         let template = Arc::new(Template::load(&settings).unwrap());
         let file = Arc::new(ConfigFile::new(&settings, &template.file));
-        let behind = WriteBehind::start(Arc::clone(&template), Arc::clone(&file));
+        let deferred = DeferredWrite::start(Arc::clone(&template), Arc::clone(&file));
         for (change, state) in [(1, Ready), (2, Drain), (3, Maint)] {
-            behind.put(content(change, state));
+            deferred.put(content(change, state));
             tokio::task::yield_now().await;
         }
-        let early = tokio::time::timeout(Duration::from_millis(100), behind.flush()).await;
+        let early = tokio::time::timeout(Duration::from_millis(100), deferred.flush()).await;
         assert!(early.is_err());
         std::fs::create_dir(&missing).unwrap();
-        behind.flush().await;
+        deferred.flush().await;
         let expected = template.render(5, &content(3, Maint).backends).unwrap();
         assert_eq!(file.text().unwrap(), expected);
     }

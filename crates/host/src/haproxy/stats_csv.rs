@@ -50,7 +50,7 @@ impl Stats {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let columns = Columns::new(reader.headers()?);
         let mut worker = None;
-        let mut readings = None;
+        let mut scrapes = None;
         let mut services: BTreeMap<ServiceName, ServiceStats> = BTreeMap::new();
         let mut totals = BTreeMap::new();
         for record in reader.records() {
@@ -62,7 +62,7 @@ impl Stats {
                     generation.parse().map_err(|_| row.wrong("# pxname", generation))?;
                 worker = Some((generation, row.known("lastchg")?));
             } else if proxy == STATISTICS {
-                readings = Some(row.known("stot")?);
+                scrapes = Some(row.known("stot")?);
             } else if proxy.starts_with(OWN_PREFIX) || server == "FRONTEND" {
                 // The load balancer's own entrances count all services together.
             } else if let Ok(service) = proxy.parse::<ServiceName>() {
@@ -75,7 +75,7 @@ impl Stats {
             }
         }
         let missing = |row: &str| StatsError::NoRow(row.to_owned());
-        let readings = readings.ok_or_else(|| missing(STATISTICS))?;
+        let scrapes = scrapes.ok_or_else(|| missing(STATISTICS))?;
         let (generation, age_s) = worker.ok_or_else(|| missing(GENERATION_PREFIX))?;
         for (service, (queued, in_flight, counters)) in totals {
             let stats = services.entry(service).or_default();
@@ -83,7 +83,7 @@ impl Stats {
             stats.in_flight = in_flight;
             stats.counters = counters;
         }
-        Ok(Self { asked_at, worker: Worker { generation, age_s, readings }, services })
+        Ok(Self { asked_at, worker: Worker { generation, age_s, scrapes }, services })
     }
 }
 
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn captured_statistics_are_read_whole() {
         let stats = parse(CAPTURED).unwrap();
-        assert_eq!(stats.worker, Worker { generation: 17, age_s: 3, readings: 1 });
+        assert_eq!(stats.worker, Worker { generation: 17, age_s: 3, scrapes: 1 });
         assert_eq!(stats.services.len(), 1);
         let ServiceStats { queued, in_flight, counters, servers } = store(&stats);
         assert_eq!((*queued, *in_flight, servers.len()), (Some(2), Some(3), 5));
