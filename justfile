@@ -15,8 +15,8 @@ default:
     @just --justfile {{ quote(justfile()) }} --list
 
 # Install missing Debian packages and check the Rust toolchain
-setup:
-    @scripts/setup
+setup *WHAT:
+    @scripts/setup "$@"
 
 # Build the programs
 build: setup
@@ -79,8 +79,8 @@ project-report:
     @scripts/project-report
 
 # Bring the system up and measure it: launches, the scaler, the object store beside nginx, the generator
-bench: up
-    cargo bench --locked
+bench: (setup "benches") up
+    cargo bench --locked --no-fail-fast --bench "*"
 
 # Format the code
 fmt:
@@ -97,11 +97,12 @@ test-report: setup
 # Everything that CI checks
 test: ci
 
-# Format, lints, tests, doctests, docs, and the whole system on real containers
-ci: setup
+# Format, lints, tests, each bench once, doctests, docs, and the whole system on real containers
+ci: (setup "benches")
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo test --workspace --locked
+    cargo test --workspace --exclude bellows --bench "*" --locked
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
     cargo build --release --locked
     cargo test -p bellows --test end_to_end --locked -- --ignored --nocapture

@@ -1,10 +1,14 @@
 //! The running system's own figures: how long a launch takes beside a bare `lxc-copy`, and what
 //! the scaler costs at 50 instances. `just bench` brings the system up first.
 //!
-//! Prints a table; it judges nothing, since these figures depend on the machine.
+//! Prints a table; exit code 1 when a figure is above what is wanted.
+//!
+//! Without `--bench`, as the end-to-end test runs it, everything is done once, with two instances,
+//! and no figure is judged.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
+use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
@@ -18,12 +22,22 @@ use model::time::Timestamp;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Pairs of launches, bare and planned in turn.
-const LAUNCHES: usize = 20;
+/// How much is measured.
+struct Extent {
+    /// Pairs of launches, bare and planned in turn.
+    launches: usize,
+    /// Instances for the scaler's own costs, and how long these are watched.
+    fleet: u32,
+    watch: Duration,
+}
 
-/// Instances for the scaler's own costs, and how long these are watched.
-const FLEET: u32 = 50;
-const WATCH: Duration = Duration::from_secs(20);
+const WHOLE: Extent = Extent { launches: 20, fleet: 50, watch: Duration::from_secs(20) };
+const SHORT: Extent = Extent { launches: 1, fleet: 2, watch: Duration::from_secs(1) };
+
+/// What is wanted at most: of a planned launch in bare ones, and of the scaler with 50 instances.
+const MAX_RATIO: f64 = 2.0;
+const MAX_CPU_PERCENT: f64 = 5.0;
+const MAX_MEMORY_MB: f64 = 64.0;
 
 /// A slot far from those that the scaler gives out.
 const BARE_SLOT: u32 = 1000;
@@ -32,15 +46,18 @@ const BARE_SLOT: u32 = 1000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
+    // The argument that `cargo bench` gives and `cargo test` does not.
+    let whole = std::env::args().any(|argument| argument == "--bench");
     let settings = Settings::load(None)?;
     let deployed = Deployments::new(&settings.paths.state).load()?;
     let deployed = deployed.into_iter().find(|d| d.spec.name.as_str() == "object-store");
     let deployed = deployed.context("no object store is deployed: run `./just up` first")?;
     let system = System::find(settings, deployed)?;
-    let outcome = system.measure().await;
+    let outcome = system.measure(if whole { &WHOLE } else { &SHORT }).await;
     system.clear_bounds().await?;
-    outcome
+    let reached = outcome?;
+    Ok(if reached || !whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The running system.
@@ -60,11 +77,19 @@ impl System {
         Ok(Self { settings, deployed, client, scaler })
     }
 
-    async fn measure(&self) -> anyhow::Result<()> {
+    /// Prints each figure, and says whether all of them are what is wanted.
+    async fn measure(&self, extent: &Extent) -> anyhow::Result<bool> {
+        let ratio = self.launches(extent.launches).await?;
+        let (cpu_percent, memory_mb) = self.costs(extent).await?;
+        Ok(ratio <= MAX_RATIO && cpu_percent < MAX_CPU_PERCENT && memory_mb < MAX_MEMORY_MB)
+    }
+
+    /// The time of a planned launch as a multiple of a bare one's.
+    async fn launches(&self, pairs: usize) -> anyhow::Result<f64> {
         let containers = LxcContainers::new(&self.settings)?;
         let (mut bare, mut planned) = (Vec::new(), Vec::new());
         self.settle(1).await?;
-        for _ in 0..LAUNCHES {
+        for _ in 0..pairs {
             bare.push(self.bare_launch(&containers).await?);
             planned.push(self.planned_launch().await?);
         }
@@ -72,21 +97,22 @@ impl System {
         println!("lxc-copy to first 200, bare             median {bare:8.1} ms");
         println!("plan to first request served            median {planned:8.1} ms");
         println!("ratio                                          {:8.2}", planned / bare);
+        Ok(planned / bare)
+    }
 
-        self.settle(FLEET).await?;
+    /// The scaler's share of a core in percent, and its memory in MB, at a fleet at rest.
+    async fn costs(&self, extent: &Extent) -> anyhow::Result<(f64, f64)> {
+        let (fleet, watch) = (extent.fleet, extent.watch);
+        self.settle(fleet).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let before = self.scaler_cpu_seconds()?;
-        tokio::time::sleep(WATCH).await;
+        tokio::time::sleep(watch).await;
         let used = self.scaler_cpu_seconds()? - before;
-        println!(
-            "scaler at {FLEET} instances: CPU              {:8.2} % of a core",
-            100.0 * used / WATCH.as_secs_f64()
-        );
-        println!(
-            "scaler at {FLEET} instances: memory           {:8.1} MB",
-            self.scaler_memory_mb()?
-        );
-        self.settle(1).await
+        let (cpu, memory) = (100.0 * used / watch.as_secs_f64(), self.scaler_memory_mb()?);
+        println!("scaler at {fleet} instances: CPU              {cpu:8.2} % of a core");
+        println!("scaler at {fleet} instances: memory           {memory:8.1} MB");
+        self.settle(1).await?;
+        Ok((cpu, memory))
     }
 
     /// `lxc-copy` and questions until the first 200, without scaler or HAProxy, in milliseconds.

@@ -23,7 +23,7 @@ use serde_json::Value;
 use client::Client;
 use machine::{Machine, command_lines, output};
 use system::{
-    Down, bellows, expect_code, instances, just, program_pid, status, text, tree, within,
+    Down, bellows, cargo, expect_code, instances, just, program_pid, status, text, tree, within,
 };
 
 /// How long HAProxy and the scaler may be away after `kill -9`.
@@ -50,6 +50,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     killed_programs_are_back_within_a_second(&client);
     a_killed_instance_is_replaced(&client);
     an_idle_service_has_no_instance_and_answers(&client);
+    the_running_system_can_be_measured();
     switch_to_reloads();
     no_request_fails("spike");
 
@@ -231,6 +232,15 @@ fn an_idle_service_has_no_instance_and_answers(client: &Client) {
     let gone = client.send(Method::DELETE, "/objs/from-zero", |r| r);
     assert_eq!(gone.status, StatusCode::NO_CONTENT);
     api(&["--request", "DELETE"]);
+}
+
+/// The short form of the bench that `just bench` runs: the others need no running system.
+fn the_running_system_can_be_measured() {
+    let bench = cargo(&["test", "--package", "bellows", "--bench", "system", "--locked"]);
+    expect_code(&bench, 0);
+    for figure in ["bare", "first request served", "ratio", "% of a core", "MB"] {
+        assert!(text(&bench).contains(figure), "{figure} is not in:\n{}", text(&bench));
+    }
 }
 
 fn kill_hard(pid: i32) {

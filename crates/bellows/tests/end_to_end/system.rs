@@ -24,6 +24,11 @@ pub(crate) fn bellows(arguments: &[&str]) -> Output {
     run(Command::new(tree().join(target)).args(arguments))
 }
 
+/// Runs the cargo that runs this test.
+pub(crate) fn cargo(arguments: &[&str]) -> Output {
+    run(Command::new(env!("CARGO")).args(arguments))
+}
+
 fn run(command: &mut Command) -> Output {
     eprintln!("end to end: {command:?}");
     command.current_dir(tree()).stdin(Stdio::null()).output().expect("it starts")

@@ -55,8 +55,16 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Waits for other runs of these tests on this host, and takes away what a killed one left.
+    /// A world whose instances run the probe that cargo builds beside the tests.
     pub(crate) async fn new() -> Self {
+        let tests = std::env::current_exe().unwrap();
+        let probe = tests.parent().unwrap().parent().unwrap().join("examples/probe");
+        assert!(probe.exists(), "{} is missing; run `cargo test -p host`", probe.display());
+        Self::with_init(&probe).await
+    }
+
+    /// Waits for other runs of these tests on this host, and takes away what a killed one left.
+    pub(crate) async fn with_init(program: &Path) -> Self {
         let lock = lock();
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::default();
@@ -77,7 +85,7 @@ impl World {
         let template = TemplateStore::new(&settings, HostRunner)
             .ensure(
                 &config_file::from_toml::<ServiceSpec>("probe.toml", SERVICE).unwrap(),
-                &image(folder.path()),
+                &image(folder.path(), program),
             )
             .await
             .unwrap();
@@ -157,16 +165,13 @@ fn lock() -> Lock {
     }
 }
 
-/// An image of the one static binary that cargo builds beside these tests.
-fn image(folder: &Path) -> Image {
-    let tests = std::env::current_exe().unwrap();
-    let probe = tests.parent().unwrap().parent().unwrap().join("examples/probe");
-    assert!(probe.exists(), "{} is missing; run `cargo test -p host`", probe.display());
+/// An image of one static binary.
+fn image(folder: &Path, program: &Path) -> Image {
     let image = folder.join("image");
     for name in ["bin", "dev", "proc", "sys", "tmp", "etc", "objects"] {
         fs::create_dir_all(image.join(name)).unwrap();
     }
-    fs::copy(probe, image.join("bin/probe")).unwrap();
+    fs::copy(program, image.join("bin/probe")).unwrap();
     Image { folder: image, digest: "test".to_owned(), init: "/bin/probe".to_owned() }
 }
 
