@@ -12,6 +12,7 @@ mod machine;
 mod system;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,8 @@ use serde_json::Value;
 use client::Client;
 use machine::{Machine, command_lines, output};
 use system::{
-    Down, bellows, cargo, expect_code, instances, just, program_pid, status, text, tree, within,
+    Down, bellows, cargo, expect_code, instances, just, program_pid, scaler, status, text, tree,
+    within,
 };
 
 /// How long HAProxy and the scaler may be away after `kill -9`.
@@ -41,6 +43,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
 
     let down = Down;
     comes_up_and_a_second_time_changes_nothing();
+    a_second_scaler_does_not_start();
     let client = Client::new();
     objects_are_stored_and_fetched(&client);
     the_readmes_examples_work_as_they_stand();
@@ -85,6 +88,14 @@ fn comes_up_and_a_second_time_changes_nothing() {
     assert!(text(&second).contains("nothing had to be changed"), "{}", text(&second));
     assert_eq!((program_pid("haproxy"), program_pid("scaler")), (haproxy, scaler));
     assert_eq!(instances("ready"), names);
+}
+
+fn a_second_scaler_does_not_start() {
+    let first = program_pid("scaler");
+    let second = scaler(&["--settings", "/run/bellows/bellows.toml"]);
+    expect_code(&second, 1);
+    assert!(text(&second).contains(&format!("held by process {first}")), "{}", text(&second));
+    assert_eq!(program_pid("scaler"), first);
 }
 
 fn objects_are_stored_and_fetched(client: &Client) {
@@ -153,8 +164,29 @@ fn bad_input_leaves_the_running_system_alone(client: &Client) {
             assert!(text(&output).contains(part), "{part} is not in:\n{}", text(&output));
         }
     }
+    fs::write(&file, good).expect("written");
+    what_cannot_move_is_refused(&copy.path().to_string_lossy());
     assert!(client.serves());
     assert_eq!((program_pid("haproxy"), program_pid("scaler")), (haproxy, scaler));
+}
+
+/// While the system is up, its network, folders and ids stay where they are.
+fn what_cannot_move_is_refused(tree: &str) {
+    let file = Path::new(tree).join("bellows.toml");
+    let shipped = fs::read_to_string(&file).expect("bellows.toml");
+    let moved = [
+        ("network", "10.117.0.0/22", "10.118.0.0/22"),
+        ("paths", "/var/lib/bellows", "/var/lib/bellows-elsewhere"),
+        ("id_map", "1000000", "3000000"),
+    ];
+    for (table, from, to) in moved {
+        fs::write(&file, shipped.replace(from, to)).expect("written");
+        let output = bellows(&["--tree", tree, "up"]);
+        expect_code(&output, 2);
+        for part in [&format!("[{table}]"), "run `./just down` first"] {
+            assert!(text(&output).contains(part), "{part} is not in:\n{}", text(&output));
+        }
+    }
 }
 
 fn no_request_fails(scenario: &str) {

@@ -71,6 +71,19 @@ async fn an_instance_reaches_neither_host_nor_neighbour_nor_the_world() {
 }
 
 #[tokio::test]
+async fn while_the_bridge_is_down_nothing_for_an_instance_leaves_the_host() {
+    let world = World::new().await;
+    let instance = world.launch(241).await;
+    let route = |address: &str| run("ip", &["route", "get", address]);
+    let address = world.address(&instance).to_string();
+    assert!(route(&address).contains("dev bellowst0"), "{}", route(&address));
+    run("ip", &["link", "set", "bellowst0", "down"]);
+    assert_eq!(route(&address), "", "another route takes what was for the instance");
+    let error = world.get(&instance, "/").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::HostUnreachable, "{error}");
+}
+
+#[tokio::test]
 async fn memory_and_processes_are_limited() {
     let world = World::new().await;
     let instance = world.launch(243).await;

@@ -155,7 +155,8 @@ mod tests {
         let mut state = DecisionState::default();
         let at = |(second, load)| {
             let known = known(rps(load), current, second);
-            let input = PolicyInput { ready: current, bounds: spec.bounds, ..known };
+            let in_flight = Some(u32::from(load > 0.0));
+            let input = PolicyInput { ready: current, in_flight, bounds: spec.bounds, ..known };
             if let Decision::Target { ready, .. } = decide(spec, &mut state, &input) {
                 current = ready;
             }
@@ -209,6 +210,30 @@ mod tests {
         }
         // Two are not set, and a parabola that comes to 0 is none that `reg` believes.
         assert_eq!(kept, ["ratio", "schedule", "reg"]);
+    }
+
+    /// The table of docs/operations/settings.md, after ten minutes of a load for one instance.
+    #[test]
+    fn the_last_instance_goes_when_its_policy_no_longer_remembers_a_load() {
+        use PolicyKind::{
+            Adapt, Concurrency, Hpa, Predictive, QueueDepth, React, Steps, TargetTracking,
+            Threshold,
+        };
+        let load = [[10.0; 600], [0.0; 600]].concat();
+        for (kinds, seconds) in [
+            (&[TargetTracking, Predictive][..], 3..=6),
+            (&[Threshold, Steps, Concurrency, React], 3..=65),
+            (&[Adapt], 60..=185),
+            (&[QueueDepth, Hpa], 240..=305),
+        ] {
+            for kind in kinds {
+                let mut spec = to_zero(&format!(r#"{{"kind":"{kind}"}}"#));
+                spec.scale_in.rules.patience = std::time::Duration::from_secs(3);
+                let decided = follow(&spec, 1, &load);
+                let gone = decided[600..].iter().position(|ready| *ready == 0);
+                assert!(gone.is_some_and(|at| seconds.contains(&at)), "{kind}: {gone:?}");
+            }
+        }
     }
 
     #[test]

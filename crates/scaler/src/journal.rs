@@ -201,6 +201,17 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_ten_thousand_are_in_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(&folder.path().join("ticks.jsonl")).unwrap();
+        for ready in 0..10_003 {
+            journal.offer(tick(ready)).unwrap();
+        }
+        let kept = sequences(&journal, 0, 20_000);
+        assert_eq!((kept.len(), kept[0]), (10_000, 4));
+    }
+
+    #[test]
     fn a_full_file_is_put_aside_and_still_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ticks.jsonl");

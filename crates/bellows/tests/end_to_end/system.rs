@@ -20,8 +20,17 @@ pub(crate) fn just(arguments: &[&str]) -> Output {
 
 /// Runs the operator's command line itself, for what no recipe does.
 pub(crate) fn bellows(arguments: &[&str]) -> Output {
-    let target = format!("target/{}-unknown-linux-gnu/release/bellows", std::env::consts::ARCH);
-    run(Command::new(tree().join(target)).args(arguments))
+    program("bellows", arguments)
+}
+
+/// Runs a scaler beside the one that `up` started.
+pub(crate) fn scaler(arguments: &[&str]) -> Output {
+    program("scaler", arguments)
+}
+
+fn program(name: &str, arguments: &[&str]) -> Output {
+    let programs = format!("target/{}-unknown-linux-gnu/release", std::env::consts::ARCH);
+    run(Command::new(tree().join(programs).join(name)).args(arguments))
 }
 
 /// Runs the cargo that runs this test.

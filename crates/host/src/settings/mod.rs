@@ -184,6 +184,14 @@ mod tests {
     }
 
     #[test]
+    fn nothing_listens_beyond_loopback_unless_the_file_says_so() {
+        let listen = Settings::default().listen;
+        for address in [listen.services, listen.statistics, listen.api] {
+            assert!(address.ip().is_loopback(), "{address}");
+        }
+    }
+
+    #[test]
     fn an_empty_file_gives_the_defaults() {
         let settings: Settings = config_file::from_toml("b.toml", "").unwrap();
         assert_eq!(settings, Settings::default());
