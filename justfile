@@ -102,7 +102,7 @@ ci: (setup "benches")
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo test --workspace --locked
-    cargo test --workspace --exclude bellows --bench "*" --locked
+    cargo test --workspace --bench compare --bench lxc --bench pace --bench speed --locked
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
     cargo build --release --locked
     cargo test -p bellows --test end_to_end --locked -- --ignored --nocapture

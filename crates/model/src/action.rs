@@ -40,7 +40,7 @@ impl Action {
 }
 
 /// Why something that is wanted is not in the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::EnumIter)]
 pub enum Blocked {
     /// Launches failed of late; the next attempt waits.
     LaunchBackoff,

@@ -22,7 +22,7 @@ pub enum Decision {
 }
 
 /// A code for why a decision is what it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::EnumIter)]
 pub enum Reason {
     /// The mean rate of arrivals asks for it.
     OfferedLoad,
