@@ -206,6 +206,29 @@ fn every_code_of_a_decision_is_documented() {
     }
 }
 
+/// A crate may depend on those of the rows above its own, as docs/architecture.md draws it. Programs
+/// stand in the last row: none of them depends on another, and nobody on `report`.
+#[test]
+fn crates_know_those_below_them_alone() {
+    let rooms = [
+        &["model"][..],
+        &["config-file", "policy", "run", "scaler-client"],
+        &["command-line", "host", "service", "workload"],
+        &["bellows", "loadgen", "object-store", "report", "scaler", "simulator"],
+    ];
+    let level = |name: &str| rooms.iter().position(|room| room.contains(&name));
+    let folders = fs::read_dir(tree().join("crates")).expect("crates");
+    for folder in folders.map(|entry| entry.expect("a crate").file_name()) {
+        let name = folder.to_string_lossy();
+        let own = level(&name).unwrap_or_else(|| panic!("{name} has no place"));
+        let manifest: toml::Table =
+            read(&format!("crates/{name}/Cargo.toml")).parse().expect("TOML");
+        for known in manifest["dependencies"].as_table().expect("a table").keys() {
+            assert!(level(known).is_none_or(|level| level < own), "{name} depends on {known}");
+        }
+    }
+}
+
 #[test]
 fn the_readme_counts_the_policies() {
     assert_eq!(PolicyKind::all().count(), 14);
