@@ -13,7 +13,8 @@ pub use intervals::Intervals;
 pub use options::{Gaps, IntervalLength, IntervalOptionError, IntervalOptions};
 
 use self::error::{Fault, Source};
-use self::table::Row;
+use self::intervals::Level;
+use self::table::{Row, TraceKind};
 use self::time::Meaning;
 use crate::rate::{RateCurve, Segment, Shape};
 use crate::time_factor::TimeFactor;
@@ -24,23 +25,6 @@ pub struct Trace {
     levels: Vec<Level>,
     intervals: Option<Intervals>,
     began: Option<Duration>,
-}
-
-/// A rate that holds for a while.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Level {
-    length: Duration,
-    /// In requests/s.
-    rate: f64,
-}
-
-/// What a file of recorded load holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TraceKind {
-    /// Requests per interval, of a system of another size: its height means little.
-    Counts,
-    /// Requests per second, as they are to be offered: a pace file.
-    Rates,
 }
 
 impl Trace {

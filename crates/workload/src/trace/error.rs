@@ -3,8 +3,12 @@
 use csv::StringRecord;
 use model::value::Invalid;
 
-use super::table::{HEADERS, MAX_COUNT, MAX_LINES};
-
+/// A year of minutes is 525,600 lines.
+pub(super) const MAX_LINES: usize = 2_000_000;
+/// More requests than this in an interval, or a second in a pace file, are a fault of the file.
+pub(super) const MAX_COUNT: u32 = 1_000_000_000;
+/// The headers, for errors.
+const HEADERS: &str = "a column of times first and `requests` last, or `time,rate` for a pace file";
 /// Why a trace cannot be used: the file, the line where there is one, what is wrong, and what to
 /// use instead.
 #[derive(Debug, PartialEq, thiserror::Error)]

@@ -3,11 +3,18 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Level;
 use super::error::{Fault, Source, TraceError};
 use super::options::{Gaps, IntervalLength, IntervalOptions};
 use super::table::{Row, Table};
 use super::time::{self, Meaning};
+
+/// A rate that holds for a while.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Level {
+    pub(super) length: Duration,
+    /// In requests/s.
+    pub(super) rate: f64,
+}
 
 /// Times may be off by an interval's thousandth, as those are that were rounded.
 const TOLERANCE: u128 = 1_000;

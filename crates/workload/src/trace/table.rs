@@ -5,18 +5,19 @@ use std::time::Duration;
 use csv::{ReaderBuilder, StringRecord, Trim};
 use model::value::Invalid;
 
-use super::TraceKind;
-use super::error::{Fault, Source, TraceError, shown, start_of};
+use super::error::{Fault, MAX_COUNT, MAX_LINES, Source, TraceError, shown, start_of};
 use super::time::{Meaning, SPELLINGS, TEN_YEARS, Time, is_plain};
 
-/// A year of minutes is 525,600 lines.
-pub(super) const MAX_LINES: usize = 2_000_000;
-/// More requests than this in an interval, or a second in a pace file, are a fault of the file.
-pub(super) const MAX_COUNT: u32 = 1_000_000_000;
-/// The headers, for errors.
-pub(super) const HEADERS: &str =
-    "a column of times first and `requests` last, or `time,rate` for a pace file";
 const COUNTS: &str = "a number from 0 to 1000000000";
+
+/// What a file of recorded load holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TraceKind {
+    /// Requests per interval, of a system of another size: its height means little.
+    Counts,
+    /// Requests per second, as they are to be offered: a pace file.
+    Rates,
+}
 
 /// A file's lines, whose times rise.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ pub(super) fn read(source: Source) -> Result<Table, TraceError> {
     }
     let mut reader = ReaderBuilder::new()
         .trim(Trim::All)
-        // The number of columns is judged here, for an error like the others.
+        // The number of columns is checked here, for an error like the others.
         .flexible(true)
         .from_reader(source.text.as_bytes());
     let unreadable = |error: csv::Error| source.refuse(Fault::Unreadable(error.to_string()));
@@ -79,7 +80,7 @@ fn kind(header: &StringRecord) -> Result<TraceKind, Fault> {
     }
 }
 
-/// The lines so far, judged one by one.
+/// The lines so far, checked one by one.
 struct Lines<'a> {
     header: &'a StringRecord,
     kind: TraceKind,
