@@ -153,7 +153,7 @@ fn bad_input_leaves_the_running_system_alone(client: &Client) {
     // The second is for the service's own program to judge.
     let refused = [
         ("memory_mib", "memory_mib = 1", ["instance.memory_mib", "is 1", "4 to"]),
-        ("burst", "burst = 0", ["[application]", "rate_limit.burst = 0", "1 to"]),
+        ("burst", "burst = 0", ["[application]", "rate_limit.burst is 0", "1 to"]),
     ];
     for (key, bad, parts) in refused {
         let line = good.lines().find(|line| line.starts_with(key)).expect("the key");
