@@ -214,6 +214,8 @@ fn meaning(code: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use strum::IntoEnumIterator as _;
+
     use super::*;
     use crate::testing;
 
@@ -262,8 +264,7 @@ mod tests {
 
     #[test]
     fn every_code_of_today_has_a_meaning() {
-        use Reason::{AtMax, AtMin, Burst, NoData, OfferedLoad, Patience, Queue};
-        for reason in [AtMax, AtMin, Queue, Burst, NoData, OfferedLoad, Patience] {
+        for reason in Reason::iter() {
             assert!(!meaning(&format!("{reason:?}")).is_empty(), "{reason:?}");
         }
     }
