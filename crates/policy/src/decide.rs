@@ -1,7 +1,6 @@
 //! How many ready instances a service should have, and why.
 
 use model::decision::{Decision, Reason};
-
 use model::policies::PolicySpec;
 use model::service::ServiceSpec;
 

@@ -17,14 +17,13 @@ use std::process::{Command, ExitCode};
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser};
 use command_line::words;
+use compared_run::ComparedRun;
+use experiment_folder::ExperimentFolder;
 use model::service::ServiceSpec;
+use page::Page;
 use run::capacity::{CapacityCurve, DEFAULT_SMOOTHING_S};
 use run::figures::{self, Assumptions};
 use run::{PolicyTable, Run};
-
-use compared_run::ComparedRun;
-use experiment_folder::ExperimentFolder;
-use page::Page;
 
 /// The typst source of every report; what differs is its data.
 const TEMPLATE: &str = "crates/report/typst/report.typ";

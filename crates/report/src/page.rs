@@ -5,19 +5,17 @@ pub(crate) mod charts;
 pub(crate) mod decisions;
 mod tables;
 
+use agreement::AgreementOnPage;
+use charts::{Charts, Plane};
+use decisions::DecisionLog;
 use run::Run;
 use run::figures::{self, Assumptions, Figure};
 use run::numbers::{number, with_unit};
 use run::summary::Summary;
 use serde::Serialize;
+use tables::GroupOnPage;
 
 use crate::compared_run::ComparedRun;
-
-use agreement::AgreementOnPage;
-use charts::{Charts, Plane};
-use decisions::DecisionLog;
-
-use tables::GroupOnPage;
 
 /// The figures at the head of the page.
 const HEADLINES: [&str; 6] = [

@@ -4,9 +4,8 @@ mod scatter;
 
 use run::numbers::{number, with_unit};
 use run::policy_comparison::{PolicyRow, PolicyTable, Standing};
-use serde::Serialize;
-
 use scatter::Scatter;
+use serde::Serialize;
 
 /// Everything that the page says.
 #[derive(Debug, Serialize)]

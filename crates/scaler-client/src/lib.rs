@@ -5,6 +5,7 @@ mod setting;
 
 use std::time::{Duration, Instant};
 
+use error::Problem;
 use model::status::{HostStatus, MembershipStatus, ServiceStatus, TickPage};
 use model::tick::Tick;
 use reqwest::{Client, RequestBuilder, Url};
@@ -12,8 +13,6 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use error::ScalerError;
 pub use setting::Setting;
-
-use error::Problem;
 
 /// The scaler answers from memory: what takes longer than this is not coming.
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -2,12 +2,11 @@
 //! missing and clocks that jump. In builds with debug assertions the controller holds every plan to
 //! the plan checker.
 
-use proptest::prelude::*;
-
 use model::bounds::Bounds;
 use model::instance::Phase;
 use model::policies::PolicyKind;
 use model::policies::PolicySpec;
+use proptest::prelude::*;
 
 use super::*;
 use crate::fleet::{ContainerPresence, RotationState};

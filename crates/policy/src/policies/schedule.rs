@@ -5,7 +5,6 @@
 
 use jiff::Timestamp as Instant;
 use jiff::tz::TimeZone;
-
 use model::policies::{Day, Schedule, ScheduleEntry};
 use model::time::Timestamp;
 

@@ -1,13 +1,11 @@
 //! What holds of every policy.
 
-use proptest::prelude::*;
-
 use model::bounds::Bounds;
 use model::decision::Decision;
 use model::policies::PolicySpec;
-use model::time::Timestamp;
-
 use model::policies::{PolicyKind, Schedule, ScheduleEntry};
+use model::time::Timestamp;
+use proptest::prelude::*;
 
 use super::*;
 use crate::decide::DecisionState;

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use model::action::{ActionKind, Blocked};
 use model::decision::{Decision, Reason};
 use model::tick::Tick;
-use serde::Serialize;
-
 use run::Run;
 use run::numbers::number;
+use serde::Serialize;
 
 /// More ticks than this are no reading: the rest is in `ticks.jsonl`.
 const MAX_LINES: usize = 3_000;

@@ -1,9 +1,8 @@
 //! The chart of a comparison: what each policy cost, and what its clients got.
 
-use serde::Serialize;
-
 use run::PolicyTable;
 use run::chart::axis::{Axis, label};
+use serde::Serialize;
 
 /// The plane, in units that the page stretches evenly. A letter of a name is as wide as
 /// [`LETTER`] of them.
