@@ -16,13 +16,13 @@ pub fn measure(run: &Run, assumptions: &Assumptions) -> Vec<Figure> {
     figures
 }
 
+/// A figure that does not say yet what it means.
 fn figure(
     group: Group,
     key: &str,
     name: &str,
     (value, unit): (Option<f64>, &str),
     better: Better,
-    explanation: &str,
 ) -> Figure {
     Figure {
         key: key.to_owned(),
@@ -31,87 +31,56 @@ fn figure(
         value,
         unit: unit.to_owned(),
         better,
-        explanation: explanation.to_owned(),
+        explanation: String::new(),
+    }
+}
+
+impl Figure {
+    /// Adds the sentence or two that say what the figure means.
+    fn says(self, explanation: &str) -> Self {
+        Self { explanation: explanation.to_owned(), ..self }
     }
 }
 
 fn service(run: &Run) -> Vec<Figure> {
     use Better::{Less, Neither};
-    let of = |key, name, value, better, explanation| {
-        figure(Group::Service, key, name, value, better, explanation)
-    };
+    let of = |key, name, value, better| figure(Group::Service, key, name, value, better);
     let s = &run.summary;
     let count = |n: u64| (Some(n as f64), "");
     let ms = |value| (value, "ms");
     vec![
-        of(
-            "requests.due",
-            "Requests",
-            count(s.requests.due),
-            Neither,
-            "Due by the scenario, the warm-up left out.",
-        ),
+        of("requests.due", "Requests", count(s.requests.due), Neither)
+            .says("Due by the scenario, the warm-up left out."),
         of(
             "outside_objective_percent",
             "Outside the objective",
             (s.outside_objective(), "%"),
             Less,
-            &format!(
-                "Slower than {} ms from the moment they were due, failed, or never sent. The \
-                 objective allows 1% to be slow and none to fail.",
-                s.objective_ms
-            ),
-        ),
-        of(
-            "requests.failed",
-            "Failed",
-            count(s.requests.failed),
-            Less,
-            "Without the expected answer in time, refused ones among them.",
-        ),
-        of(
-            "requests.dropped",
-            "Never sent",
-            count(s.requests.dropped),
-            Less,
-            "Because too many were in flight already.",
-        ),
-        of(
-            "latency_ms.p50",
-            "Latency, median",
-            ms(s.latency_ms.p50),
-            Less,
+        )
+        .says(&format!(
+            "Slower than {} ms from the moment they were due, failed, or never sent. The \
+             objective allows 1% to be slow and none to fail.",
+            s.objective_ms
+        )),
+        of("requests.failed", "Failed", count(s.requests.failed), Less)
+            .says("Without the expected answer in time, refused ones among them."),
+        of("requests.dropped", "Never sent", count(s.requests.dropped), Less)
+            .says("Because too many were in flight already."),
+        of("latency_ms.p50", "Latency, median", ms(s.latency_ms.p50), Less).says(
             "Of the good answers, from the moment each request was due, so that waiting counts.",
         ),
-        of(
-            "latency_ms.p95",
-            "Latency, 95th percentile",
-            ms(s.latency_ms.p95),
-            Less,
-            "One request in 20 took longer.",
-        ),
-        of(
-            "latency_ms.p99",
-            "Latency, 99th percentile",
-            ms(s.latency_ms.p99),
-            Less,
-            "One request in 100 took longer: this is what an autoscaler shows up in.",
-        ),
-        of(
-            "latency_ms.max",
-            "Latency, largest",
-            ms(s.latency_ms.max),
-            Less,
-            "The slowest good answer.",
-        ),
+        of("latency_ms.p95", "Latency, 95th percentile", ms(s.latency_ms.p95), Less)
+            .says("One request in 20 took longer."),
+        of("latency_ms.p99", "Latency, 99th percentile", ms(s.latency_ms.p99), Less)
+            .says("One request in 100 took longer: this is what an autoscaler shows up in."),
+        of("latency_ms.max", "Latency, largest", ms(s.latency_ms.max), Less)
+            .says("The slowest good answer."),
     ]
 }
 
 fn elasticity(run: &Run, assumptions: &Assumptions) -> Vec<Figure> {
     use Better::{Less, More, NearZero};
-    let of = |key, name, value, better, explanation| {
-        figure(Group::Elasticity, key, name, value, better, explanation)
-    };
+    let of = |key, name, value, better| figure(Group::Elasticity, key, name, value, better);
     let curves = demand(run, assumptions).zip(run.supply());
     let span = run.counted();
     let own = curves.as_ref().and_then(|(d, s)| Elasticity::measure(d, s, span));
@@ -119,63 +88,45 @@ fn elasticity(run: &Run, assumptions: &Assumptions) -> Vec<Figure> {
     let unscaled = curves.as_ref().zip(fixed.as_ref());
     let unscaled = unscaled.and_then(|((d, _), fixed)| Elasticity::measure(d, fixed, span));
     let speedup = own.zip(unscaled).map(|(own, unscaled)| own.speedup_over(&unscaled));
-    let percent = |pick: fn(Elasticity) -> f64| (own.map(pick), "%");
+    let share = |key, name, pick: fn(Elasticity) -> f64| of(key, name, (own.map(pick), "%"), Less);
     let fleet = fixed.map_or_else(String::new, |f| format!(" (here {})", f.at(span.from_s)));
     vec![
-        of(
-            "elasticity.under_accuracy_percent",
-            "Under-provisioning",
-            percent(|e| e.under_accuracy_percent),
-            Less,
-            "Instances that lacked, in percent of those needed, over the time of the load.",
+        share("elasticity.under_accuracy_percent", "Under-provisioning", |e| {
+            e.under_accuracy_percent
+        })
+        .says("Instances that lacked, in percent of those needed, over the time of the load."),
+        share("elasticity.over_accuracy_percent", "Over-provisioning", |e| e.over_accuracy_percent)
+            .says(
+                "Instances too many, in percent of those needed. While none is needed, the \
+             first counts as 100%.",
+            ),
+        share("elasticity.under_timeshare_percent", "Time under-provisioned", |e| {
+            e.under_timeshare_percent
+        })
+        .says("Share of the time with too few."),
+        share("elasticity.over_timeshare_percent", "Time over-provisioned", |e| {
+            e.over_timeshare_percent
+        })
+        .says(
+            "Share of the time with too many. Head-room and patience show here: it is \
+             what they cost.",
         ),
-        of(
-            "elasticity.over_accuracy_percent",
-            "Over-provisioning",
-            percent(|e| e.over_accuracy_percent),
-            Less,
-            "Instances too many, in percent of those needed. While none is needed, the first counts \
-             as 100%.",
-        ),
-        of(
-            "elasticity.under_timeshare_percent",
-            "Time under-provisioned",
-            percent(|e| e.under_timeshare_percent),
-            Less,
-            "Share of the time with too few.",
-        ),
-        of(
-            "elasticity.over_timeshare_percent",
-            "Time over-provisioned",
-            percent(|e| e.over_timeshare_percent),
-            Less,
-            "Share of the time with too many. Head-room and patience show here: it is what they cost.",
-        ),
-        of(
-            "elasticity.instability_percent",
-            "Instability",
-            percent(|e| e.instability_percent),
-            Less,
-            "Share of the seconds in which supply and demand do not move the same way.",
-        ),
+        share("elasticity.instability_percent", "Instability", |e| e.instability_percent)
+            .says("Share of the seconds in which supply and demand do not move the same way."),
         of(
             "elasticity.jitter_per_minute",
             "Jitter",
             (own.map(|e| e.jitter_per_minute), "/min"),
             NearZero,
-            "Instances that came or went, less those that the demand asked for. Above 0 the fleet \
-             flaps, below 0 it leaves changes out.",
+        )
+        .says(
+            "Instances that came or went, less those that the demand asked for. Above 0 the \
+             fleet flaps, below 0 it leaves changes out.",
         ),
-        of(
-            "elasticity.speedup",
-            "Elastic speedup",
-            (speedup, "×"),
-            More,
-            &format!(
-                "How many times better the four shares above are, in the geometric mean, than \
-             with a fixed fleet of the mean demand{fleet}."
-            ),
-        ),
+        of("elasticity.speedup", "Elastic speedup", (speedup, "×"), More).says(&format!(
+            "How many times better the four shares above are, in the geometric mean, than \
+                 with a fixed fleet of the mean demand{fleet}."
+        )),
     ]
 }
 
@@ -188,110 +139,72 @@ fn lives(run: &Run) -> Option<Vec<Life>> {
 }
 
 fn cost(run: &Run, assumptions: &Assumptions) -> Vec<Figure> {
-    fn of(key: &str, name: &str, value: (Option<f64>, &str), explanation: &str) -> Figure {
-        figure(Group::Cost, key, name, value, Better::Less, explanation)
-    }
+    let of = |key: &str, name: &str, value| figure(Group::Cost, key, name, value, Better::Less);
     let lives = lives(run);
     let seconds = run.summary.instances.seconds;
     let mut figures = vec![
-        of(
-            "instances.seconds",
-            "Instance-seconds",
-            (seconds, "s"),
-            "Existence of all instances added up, starting and draining ones too, over the load and \
-             the time allowed for settling after it.",
+        of("instances.seconds", "Instance-seconds", (seconds, "s")).says(
+            "Existence of all instances added up, starting and draining ones too, over the \
+             load and the time allowed for settling after it.",
         ),
-        of(
-            "cost.accounted_hours",
-            "Hours accounted",
-            (seconds.map(|s| s / 3_600.0), "h"),
-            "The same in hours: what was used.",
-        ),
-        of(
-            "cost.charged_hours",
-            "Hours charged",
-            (lives.as_deref().map(cost::charged_hours), "h"),
-            "With every instance rounded up to started hours: what a provider that bills so would \
-             charge.",
-        ),
+        of("cost.accounted_hours", "Hours accounted", (seconds.map(|s| s / 3_600.0), "h"))
+            .says("The same in hours: what was used."),
+        of("cost.charged_hours", "Hours charged", (lives.as_deref().map(cost::charged_hours), "h"))
+            .says(
+                "With every instance rounded up to started hours: what a provider that bills so \
+             would charge.",
+            ),
     ];
     for of_type in assumptions.prices.iter().flat_map(|p| &p.types) {
         let currency = assumptions.prices.as_ref().map_or("", |p| p.currency.as_str());
         let (key, name) = (format!("cost.{}", of_type.name), format!("Cost on {}", of_type.name));
         let value = lives.as_deref().map(|l| of_type.cost(l));
-        figures.push(of(&key, &name, (value, currency), "By the price table, launches included."));
+        let figure = of(&key, &name, (value, currency));
+        figures.push(figure.says("By the price table, launches included."));
     }
     figures
 }
 
 fn scaling(run: &Run) -> Vec<Figure> {
     use Better::{Less, Neither};
-    let of = |key, name, value, better, explanation| {
-        figure(Group::Scaling, key, name, value, better, explanation)
-    };
+    let of = |key, name, value, better| figure(Group::Scaling, key, name, value, better);
     let s = &run.summary;
     let count = |n: Option<u64>| (n.map(|n| n as f64), "");
     let serving = &s.scaling.plan_to_serving_ms;
     let back = s.limits.back_to_min.and_then(|l| l.measured_s);
     vec![
-        of(
-            "instances.min",
-            "Fewest ready",
-            count(s.instances.min.map(u64::from)),
-            Neither,
-            "Instances in rotation.",
-        ),
-        of(
-            "instances.max",
-            "Most ready",
-            count(s.instances.max.map(u64::from)),
-            Neither,
-            "Instances in rotation.",
-        ),
-        of("scaling.out", "Launches", count(s.scaling.out), Less, "Instances that were started."),
-        of(
-            "scaling.in",
-            "Drains",
-            count(s.scaling.r#in),
-            Less,
-            "Instances that were taken out of rotation, to finish and stop.",
-        ),
-        of(
-            "scaling.failed_actions",
-            "Failed actions",
-            count(s.scaling.failed_actions),
-            Less,
-            "Tried, failed, and planned anew.",
-        ),
+        of("instances.min", "Fewest ready", count(s.instances.min.map(u64::from)), Neither)
+            .says("Instances in rotation."),
+        of("instances.max", "Most ready", count(s.instances.max.map(u64::from)), Neither)
+            .says("Instances in rotation."),
+        of("scaling.out", "Launches", count(s.scaling.out), Less)
+            .says("Instances that were started."),
+        of("scaling.in", "Drains", count(s.scaling.r#in), Less)
+            .says("Instances that were taken out of rotation, to finish and stop."),
+        of("scaling.failed_actions", "Failed actions", count(s.scaling.failed_actions), Less)
+            .says("Tried, failed, and planned anew."),
         of(
             "scaling.plan_to_serving_ms.p50",
             "From plan to serving, median",
             (serving.p50, "ms"),
             Less,
-            "From the decision for an instance to the end of the first answer it gave.",
-        ),
+        )
+        .says("From the decision for an instance to the end of the first answer it gave."),
         of(
             "scaling.plan_to_serving_ms.p99",
             "From plan to serving, 99th percentile",
             (serving.p99, "ms"),
             Less,
-            "The same for the slowest.",
-        ),
-        of(
-            "limits.back_to_min.measured_s",
-            "Back at the lower bound",
-            (back, "s"),
-            Less,
-            "After the end of the load.",
-        ),
+        )
+        .says("The same for the slowest."),
+        of("limits.back_to_min.measured_s", "Back at the lower bound", (back, "s"), Less)
+            .says("After the end of the load."),
     ]
 }
 
 fn generator(run: &Run) -> Vec<Figure> {
     use Better::{Less, Neither};
-    let of = |key, name, value, better, explanation| {
-        figure(Group::Generator, key, name, value, better, explanation)
-    };
+    let of = |key, name, value, better| figure(Group::Generator, key, name, value, better);
     let g = &run.summary.generator;
     vec![
         of(
@@ -299,21 +212,11 @@ fn generator(run: &Run) -> Vec<Figure> {
             "Lateness, 99th percentile",
             (g.lateness_ms.p99, "ms"),
             Less,
-            "How late requests were taken up. Past 5 ms the load was not the scenario's.",
-        ),
-        of(
-            "generator.cpu_percent",
-            "CPU",
-            (g.cpu_percent, "% of a core"),
-            Neither,
-            "Past 90% the generator is what limits the rate.",
-        ),
-        of(
-            "generator.resent",
-            "Sent anew",
-            (Some(g.resent as f64), ""),
-            Neither,
-            "Requests whose kept-alive connection had been closed by the server.",
-        ),
+        )
+        .says("How late requests were taken up. Past 5 ms the load was not the scenario's."),
+        of("generator.cpu_percent", "CPU", (g.cpu_percent, "% of a core"), Neither)
+            .says("Past 90% the generator is what limits the rate."),
+        of("generator.resent", "Sent anew", (Some(g.resent as f64), ""), Neither)
+            .says("Requests whose kept-alive connection had been closed by the server."),
     ]
 }
