@@ -9,7 +9,7 @@ use tera::{Context, Tera};
 use crate::series::RunSeries;
 
 use axis::{Axis, label};
-use panels::{Area, Panel, Stroke};
+use panels::{Curve, Panel};
 
 /// The page, in pixels.
 const LEFT: f64 = 64.0;
@@ -34,8 +34,8 @@ struct PanelOnPage {
     top: f64,
     bottom: f64,
     marks: Vec<Mark>,
-    areas: Vec<Area>,
-    strokes: Vec<Stroke>,
+    areas: Vec<Curve>,
+    strokes: Vec<Curve>,
     legend: Vec<LegendEntry>,
 }
 

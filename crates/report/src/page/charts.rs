@@ -3,8 +3,7 @@
 
 use run::Run;
 use run::chart::axis::{Axis, label};
-use run::chart::panels::{self, Point, steps};
-use run::chart::panels::{Area, Panel, Stroke};
+use run::chart::panels::{self, Curve, Panel, Point, steps};
 use run::series::RunSeries;
 use run::step_function::StepFunction;
 use serde::Serialize;
@@ -33,8 +32,8 @@ pub(crate) struct Chart {
     title: &'static str,
     unit: &'static str,
     marks: Vec<Mark>,
-    areas: Vec<Area>,
-    strokes: Vec<Stroke>,
+    areas: Vec<Curve>,
+    strokes: Vec<Curve>,
 }
 
 /// A mark of an axis and its place in percent of the plot, from the left or from the bottom.
@@ -136,7 +135,7 @@ fn instances(
         let seen = f.steps().iter().filter(|s| s.0 > 0.0 && s.0 <= time.high());
         let rest = seen.map(|s| (s.0, Some(f64::from(s.1))));
         let points: Vec<Point> = std::iter::once(first).chain(rest).collect();
-        Stroke { name, class, path: steps(&points, time, &panel.axis) }
+        Curve { name, class, path: steps(&points, time, &panel.axis) }
     };
     let needed = demand.map(|d| curve("needed", "needed", d));
     let names = other.map(|o| o.role.curves());
@@ -160,10 +159,10 @@ fn latency(
     let mut panel = panels::latency(series, reach, time, height, 0.0);
     if let Some(other) = other {
         let path = steps(&p99, time, &panel.axis);
-        panel.strokes.insert(0, Stroke { name: other.role.curves().p99, class: "other", path });
+        panel.strokes.insert(0, Curve { name: other.role.curves().p99, class: "other", path });
     }
     let path = format!("M0 {:.1}H{}", panel.axis.place(objective), time.end());
-    panel.strokes.push(Stroke { name: "objective", class: "objective", path });
+    panel.strokes.push(Curve { name: "objective", class: "objective", path });
     panel
 }
 

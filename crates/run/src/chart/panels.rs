@@ -10,20 +10,9 @@ use crate::series::{FleetStep, RunSeries, SecondRow};
 /// A moment, in seconds, and a value at it.
 pub type Point = (f64, Option<f64>);
 
-/// A line over time, ready for the page.
+/// A line or a filled area over time, ready for the page.
 #[derive(Debug, Serialize)]
-pub struct Stroke {
-    /// Its name in the legend.
-    pub name: &'static str,
-    /// Its class in the style sheet.
-    pub class: &'static str,
-    /// Its path, as SVG has it.
-    pub path: String,
-}
-
-/// A filled area over time, ready for the page.
-#[derive(Debug, Serialize)]
-pub struct Area {
+pub struct Curve {
     /// Its name in the legend.
     pub name: &'static str,
     /// Its class in the style sheet.
@@ -40,9 +29,9 @@ pub struct Panel {
     /// Its vertical axis.
     pub axis: Axis,
     /// What lies below the lines.
-    pub areas: Vec<Area>,
+    pub areas: Vec<Curve>,
     /// The lines, the last on top.
-    pub strokes: Vec<Stroke>,
+    pub strokes: Vec<Curve>,
 }
 
 /// Requests per second: offered, served and failed.
@@ -54,10 +43,10 @@ pub fn requests(run: &RunSeries, time: &Axis, bottom: f64, top: f64) -> Panel {
     let max = [&offered, &served, &failed].into_iter().flatten().filter_map(|p| p.1);
     let axis = Axis::from_zero(max.fold(0.0, f64::max), false, bottom, top);
     let stroke =
-        |name, class, points: &[Point]| Stroke { name, class, path: steps(points, time, &axis) };
+        |name, class, points: &[Point]| Curve { name, class, path: steps(points, time, &axis) };
     Panel {
         title: "requests per second",
-        areas: vec![Area {
+        areas: vec![Curve {
             name: "offered",
             class: "offered",
             path: below(&steps(&offered, time, &axis), bottom),
@@ -87,14 +76,14 @@ pub fn instances(run: &RunSeries, reach: u32, time: &Axis, bottom: f64, top: f64
         // A phase in which there was never an instance is not in the legend either.
         if ceiling != floor || name == "ready" {
             let path = band(&run.fleet, &floor, &ceiling, time, &axis);
-            areas.push(Area { name, class, path });
+            areas.push(Curve { name, class, path });
         }
         floor = ceiling;
     }
     let decided: Vec<Point> =
         run.fleet.iter().map(|s| (s.at_s, s.decided.map(f64::from))).collect();
     let strokes =
-        vec![Stroke { name: "decided", class: "decided", path: steps(&decided, time, &axis) }];
+        vec![Curve { name: "decided", class: "decided", path: steps(&decided, time, &axis) }];
     Panel { title: "instances", axis, areas, strokes }
 }
 
@@ -113,7 +102,7 @@ pub fn latency(run: &RunSeries, reach: f64, time: &Axis, bottom: f64, top: f64) 
         Axis::decades(1.0, 100.0, bottom, top)
     };
     let stroke =
-        |name, points: &[Point]| Stroke { name, class: name, path: steps(points, time, &axis) };
+        |name, points: &[Point]| Curve { name, class: name, path: steps(points, time, &axis) };
     Panel {
         title: "latency, ms, from the moment a request was due (logarithmic)",
         areas: Vec::new(),
