@@ -3,38 +3,25 @@
 use run::PolicyTable;
 use run::policy_comparison::{PolicyRow, Standing};
 
+/// The head of a column, and its cell for a row.
+type Column<Row> = (&'static str, fn(&Row) -> String);
+
 /// The ranking over all loads, below it what its columns say, and which rows say nothing.
 pub fn of_ranking(policies: &PolicyTable) -> String {
-    let head = [
-        "policy",
-        "outside %",
-        "failed",
-        "cost x",
-        "launches",
-        "under %",
-        "over %",
-        "unstable %",
-        "jitter",
-        "outside <",
-        "cost <",
+    let columns: [Column<Standing>; 11] = [
+        ("policy", |s| s.policy.clone()),
+        ("outside %", |s| figure(s.outside_percent, 4)),
+        ("failed", |s| s.failed.to_string()),
+        ("cost x", |s| figure(s.cost_ratio, 2)),
+        ("launches", |s| count(s.launches)),
+        ("under %", |s| figure(s.under_accuracy_percent, 2)),
+        ("over %", |s| figure(s.over_accuracy_percent, 1)),
+        ("unstable %", |s| figure(s.instability_percent, 1)),
+        ("jitter", |s| figure(s.jitter_per_minute, 2)),
+        ("outside <", |s| s.fewer_outside.to_string()),
+        ("cost <", |s| s.fewer_seconds.to_string()),
     ];
-    let cells = |s: &Standing| {
-        vec![
-            s.policy.clone(),
-            figure(s.outside_percent, 4),
-            s.failed.to_string(),
-            figure(s.cost_ratio, 2),
-            count(s.launches),
-            figure(s.under_accuracy_percent, 2),
-            figure(s.over_accuracy_percent, 1),
-            figure(s.instability_percent, 1),
-            figure(s.jitter_per_minute, 2),
-            s.fewer_outside.to_string(),
-            s.fewer_seconds.to_string(),
-        ]
-    };
-    let rows: Vec<Vec<String>> = policies.standings().iter().map(cells).collect();
-    let table = markdown(&head, &rows, 1);
+    let table = markdown(&columns, policies.standings(), 1);
     let legend = legend(policies.loads().len(), policies.reference());
     format!("{table}\n{legend}{}", silent(policies.standings()))
 }
@@ -67,44 +54,24 @@ fn silent(standings: &[Standing]) -> String {
 
 /// Every row with every figure.
 pub fn by_load(rows: &[PolicyRow]) -> String {
-    let head = [
-        "load",
-        "policy",
-        "outside, %",
-        "failed",
-        "p95, ms",
-        "p99, ms",
-        "inst-s",
-        "launches",
-        "hours charged",
-        "under, %",
-        "over, %",
-        "time under, %",
-        "time over, %",
-        "unstable, %",
-        "jitter, /min",
+    let columns: [Column<PolicyRow>; 15] = [
+        ("load", |row| row.load.clone()),
+        ("policy", |row| row.policy.clone()),
+        ("outside, %", |row| figure(row.outside_objective_percent, 4)),
+        ("failed", |row| row.failed.to_string()),
+        ("p95, ms", |row| figure(row.p95_ms, 1)),
+        ("p99, ms", |row| figure(row.p99_ms, 1)),
+        ("inst-s", |row| figure(row.instance_seconds, 0)),
+        ("launches", |row| count(row.launches)),
+        ("hours charged", |row| figure(row.charged_hours, 0)),
+        ("under, %", |row| figure(row.under_accuracy_percent, 2)),
+        ("over, %", |row| figure(row.over_accuracy_percent, 1)),
+        ("time under, %", |row| figure(row.under_timeshare_percent, 2)),
+        ("time over, %", |row| figure(row.over_timeshare_percent, 1)),
+        ("unstable, %", |row| figure(row.instability_percent, 1)),
+        ("jitter, /min", |row| figure(row.jitter_per_minute, 2)),
     ];
-    let cells = |row: &PolicyRow| {
-        vec![
-            row.load.clone(),
-            row.policy.clone(),
-            figure(row.outside_objective_percent, 4),
-            row.failed.to_string(),
-            figure(row.p95_ms, 1),
-            figure(row.p99_ms, 1),
-            figure(row.instance_seconds, 0),
-            count(row.launches),
-            figure(row.charged_hours, 0),
-            figure(row.under_accuracy_percent, 2),
-            figure(row.over_accuracy_percent, 1),
-            figure(row.under_timeshare_percent, 2),
-            figure(row.over_timeshare_percent, 1),
-            figure(row.instability_percent, 1),
-            figure(row.jitter_per_minute, 2),
-        ]
-    };
-    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
-    markdown(&head, &rows, 2)
+    markdown(&columns, rows, 2)
 }
 
 fn figure(value: Option<f64>, digits: usize) -> String {
@@ -121,15 +88,18 @@ fn unknown() -> String {
 
 /// A table whose first `names` columns are flush left and whose others are flush right, each as
 /// wide as its widest cell.
-fn markdown(head: &[&str], rows: &[Vec<String>], names: usize) -> String {
+fn markdown<Row>(columns: &[Column<Row>], rows: &[Row], names: usize) -> String {
+    let head: Vec<String> = columns.iter().map(|(head, _)| (*head).to_owned()).collect();
+    let cells = |row| columns.iter().map(|(_, cell)| cell(row)).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(String::len);
         cells.chain([head[column].len()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
+    let line = |cells: &Vec<String>| {
         let mut line = String::from("|");
-        for (column, (cell, width)) in cells.zip(&widths).enumerate() {
+        for (column, (cell, width)) in cells.iter().zip(&widths).enumerate() {
             line += &if column < names {
                 format!(" {cell:width$} |")
             } else {
@@ -143,8 +113,8 @@ fn markdown(head: &[&str], rows: &[Vec<String>], names: usize) -> String {
         format!(" {}{end} |", "-".repeat(width.saturating_sub(1)))
     });
     let rule = format!("|{}\n", rule.collect::<String>());
-    let body = rows.iter().map(|row| line(&mut row.iter().map(String::as_str)));
-    format!("{}{rule}{}", line(&mut head.iter().copied()), body.collect::<String>())
+    let body: String = rows.iter().map(line).collect();
+    format!("{}{rule}{body}", line(&head))
 }
 
 #[cfg(test)]
