@@ -13,8 +13,8 @@ use model::value::{Invalid, check, in_range};
 use run::calibration;
 use run::capacity::{CapacityCurve, CapacityFileError};
 use workload::{
-    InstanceCapacity, IntervalOptions, OfferedLoad, PeakInstances, Replay, Scenario, ScenarioError,
-    TimeFactor, Trace, TraceError, trace_name,
+    Gaps, InstanceCapacity, IntervalLength, IntervalOptions, OfferedLoad, PeakInstances, Replay,
+    Scenario, ScenarioError, TimeFactor, Trace, TraceError, trace_name,
 };
 
 use crate::host_model::{self, HostModel};
@@ -46,27 +46,42 @@ pub enum Source {
     Trace(PathBuf),
 }
 
-/// How to simulate it; `None` lets the load decide.
-#[derive(Debug, Clone, Default)]
+/// How to simulate it, as the command line says it; `None` lets the load decide.
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Choices {
-    /// What [`Choice::find`] takes; otherwise the service's own.
+    /// `default` (the service's own), a kind of policy, a file in the folder of policies, or a path
+    /// that ends in .toml.
+    #[arg(long, value_name = "NAME")]
     pub policy: Option<String>,
-    /// The busiest moment of a trace in instances' worth of load.
+    /// The busiest moment of a trace, in instances' worth of load [default: 10].
+    #[arg(long, value_name = "INSTANCES")]
     pub peak: Option<f64>,
-    /// How long the intervals of a trace are, and what stands for missing ones.
-    pub intervals: IntervalOptions,
-    /// What durations are multiplied by.
-    pub time_factor: Option<f64>,
+    /// What stands for the missing intervals of a trace: `zero` (no request) or `hold` (as many as in
+    /// the interval before) [default: a trace with holes is refused].
+    #[arg(long, value_name = "WORD")]
+    pub gaps: Option<Gaps>,
+    /// How long an interval of a trace is, such as `1h`, where its first column counts them (0, 1, 2,
+    /// ...) or no two lines are neighbours [default: the shortest time from a line to the next].
+    #[arg(long, value_name = "LENGTH")]
+    pub interval: Option<IntervalLength>,
     /// Takes the place of the scenario's seed.
+    #[arg(long)]
     pub seed: Option<u64>,
-    /// The host's file, or [`host_model::MEASURED`] for the figures that are built in; otherwise the
-    /// calibration's where there is one.
+    /// Multiplies the durations of the load, not its rates.
+    #[arg(long, value_name = "FACTOR")]
+    pub time_factor: Option<f64>,
+    /// A file that says what the host is like, or `measured` for the built-in figures [default:
+    /// the calibration's, where there is one].
+    #[arg(long, value_name = "FILE")]
     pub host: Option<PathBuf>,
-    /// The service that gets a trace's load.
+    /// The service that gets a trace's load [default: object-store].
+    #[arg(long, value_name = "NAME")]
     pub service: Option<String>,
-    /// How closely to look.
+    /// How closely to look at requests [default: one by one up to two million].
+    #[arg(long)]
     pub detail: Option<Detail>,
-    /// Time between two turns, in milliseconds.
+    /// Time between two turns of the loop [default: 100, and 1000 for loads longer than a day].
+    #[arg(long, value_name = "MS")]
     pub tick_ms: Option<u64>,
 }
 
@@ -168,8 +183,8 @@ impl Folders {
         for (key, given) in [
             ("peak", choices.peak.is_some()),
             ("service", choices.service.is_some()),
-            ("gaps", choices.intervals.gaps.is_some()),
-            ("interval", choices.intervals.length.is_some()),
+            ("gaps", choices.gaps.is_some()),
+            ("interval", choices.interval.is_some()),
         ] {
             check(!given, key, "given", "it with a trace: a scenario says itself what to offer")?;
         }
@@ -188,7 +203,8 @@ impl Folders {
         choices: &Choices,
     ) -> Result<(ServiceSpec, Load), InputError> {
         let file = path.display().to_string();
-        let trace = Trace::parse(&file, &config_file::read_text(path)?, choices.intervals)?;
+        let intervals = IntervalOptions { length: choices.interval, gaps: choices.gaps };
+        let trace = Trace::parse(&file, &config_file::read_text(path)?, intervals)?;
         let mut spec =
             self.service(choices.service.as_deref().unwrap_or("object-store"), choices)?;
         let replay = Replay { trace, peak: choices.peak.map(peak).transpose()?, factor };

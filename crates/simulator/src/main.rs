@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use command_line::words;
 use run::policy_comparison::PolicyRow;
 use run::{PolicyTable, ResultsFolder, text};
 use simulator::input::{Choices, Folders, Source};
-use simulator::{Detail, Outcome, Setup, compare};
-use workload::{Gaps, IntervalLength, IntervalOptions};
+use simulator::{Outcome, Setup, compare};
+use workload::Gaps;
 
 /// Simulates scaling in virtual time: the scaler's own decisions, on the generator's own load.
 ///
@@ -31,8 +31,14 @@ enum Command {
         /// The scenario: a name such as `ramp`, or the path of a file.
         #[arg(required_unless_present = "trace", conflicts_with = "trace")]
         scenario: Option<String>,
+        /// A CSV file of counts per interval, or a pace file; see loadgen/traces/README.md.
+        #[arg(long, value_name = "FILE")]
+        trace: Option<PathBuf>,
         #[command(flatten)]
-        options: Box<RunOptions>,
+        choices: Box<Choices>,
+        /// Ends with the summary as one line of JSON.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         places: Places,
     },
@@ -50,58 +56,6 @@ enum Command {
         #[command(flatten)]
         places: Places,
     },
-}
-
-#[derive(Args)]
-struct RunOptions {
-    /// A CSV file of counts per interval, or a pace file; see loadgen/traces/README.md.
-    #[arg(long, value_name = "FILE")]
-    trace: Option<PathBuf>,
-    /// `default` (the service's own), a kind of policy, a file in the folder of policies, or a path
-    /// that ends in .toml.
-    #[arg(long, value_name = "NAME")]
-    policy: Option<String>,
-    /// The busiest moment of a trace, in instances' worth of load [default: 10].
-    #[arg(long, value_name = "INSTANCES")]
-    peak: Option<f64>,
-    /// What stands for the missing intervals of a trace: `zero` (no request) or `hold` (as many as in
-    /// the interval before) [default: a trace with holes is refused].
-    #[arg(long, value_name = "WORD")]
-    gaps: Option<Gaps>,
-    /// How long an interval of a trace is, such as `1h`, where its first column counts them (0, 1, 2,
-    /// ...) or no two lines are neighbours [default: the shortest time from a line to the next].
-    #[arg(long, value_name = "LENGTH")]
-    interval: Option<IntervalLength>,
-    /// Ends with the summary as one line of JSON.
-    #[arg(long)]
-    json: bool,
-    /// Takes the place of the scenario's seed.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Multiplies the durations of the load, not its rates.
-    #[arg(long, value_name = "FACTOR")]
-    time_factor: Option<f64>,
-    /// A file that says what the host is like, or `measured` for the built-in figures [default:
-    /// the calibration's, where there is one].
-    #[arg(long, value_name = "FILE")]
-    host: Option<PathBuf>,
-    /// The service that gets a trace's load [default: object-store].
-    #[arg(long, value_name = "NAME")]
-    service: Option<String>,
-    /// How closely to look at requests [default: one by one up to two million].
-    #[arg(long)]
-    detail: Option<DetailName>,
-    /// Time between two turns of the loop [default: 100, and 1000 for loads longer than a day].
-    #[arg(long, value_name = "MS")]
-    tick_ms: Option<u64>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DetailName {
-    /// One by one.
-    Requests,
-    /// As amounts.
-    Fluid,
 }
 
 #[derive(Args)]
@@ -129,37 +83,25 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error.into(), 2),
     };
     match Cli::parse_from(arguments).command {
-        Command::Run { scenario, options, places } => run(scenario, *options, places),
+        Command::Run { scenario, trace, choices, json, places } => {
+            let source = match trace {
+                Some(trace) => Source::Trace(trace),
+                None => Source::Scenario(scenario.unwrap_or_default()),
+            };
+            run(&source, &choices, json, places)
+        }
         Command::Compare { seeds, gaps, places } => compare_all(seeds, gaps, places),
     }
 }
 
-fn run(scenario: Option<String>, options: RunOptions, places: Places) -> ExitCode {
-    let source = match (scenario, options.trace) {
-        (_, Some(trace)) => Source::Trace(trace),
-        (scenario, None) => Source::Scenario(scenario.unwrap_or_default()),
-    };
-    let choices = Choices {
-        policy: options.policy,
-        peak: options.peak,
-        intervals: IntervalOptions { length: options.interval, gaps: options.gaps },
-        time_factor: options.time_factor,
-        seed: options.seed,
-        host: options.host,
-        service: options.service,
-        detail: options.detail.map(|detail| match detail {
-            DetailName::Requests => Detail::Requests,
-            DetailName::Fluid => Detail::Fluid,
-        }),
-        tick_ms: options.tick_ms,
-    };
+fn run(source: &Source, choices: &Choices, json: bool, places: Places) -> ExitCode {
     let (results, folders) = places.split();
-    let setup = match folders.setup(&source, &choices) {
+    let setup = match folders.setup(source, choices) {
         Ok(setup) => setup,
         Err(error) => return fail(&error.into(), 2),
     };
     match record(&setup, &results) {
-        Ok(outcome) => show(&setup, &outcome, &results, options.json),
+        Ok(outcome) => show(&setup, &outcome, &results, json),
         Err(error) => fail(&error, 1),
     }
 }
@@ -221,9 +163,8 @@ fn setups(folders: &Folders, gaps: Option<Gaps>) -> anyhow::Result<Vec<Setup>> {
     let mut setups = Vec::new();
     for source in folders.sources()? {
         let gaps = gaps.filter(|_| matches!(source, Source::Trace(_)));
-        let intervals = IntervalOptions { gaps, ..IntervalOptions::default() };
         for word in &policies {
-            let choices = Choices { policy: Some(word.clone()), intervals, ..Choices::default() };
+            let choices = Choices { policy: Some(word.clone()), gaps, ..Choices::default() };
             setups.push(folders.setup(&source, &choices)?);
         }
     }

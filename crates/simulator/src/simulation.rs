@@ -38,7 +38,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const CLOCK_JUMP_MS: i64 = 5_000;
 
 /// How closely the plant looks at requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Detail {
     /// One by one: some hundred thousand a second.
     Requests,
