@@ -1,5 +1,6 @@
 //! A service's file as it is written, and its way to a validated [`ServiceSpec`].
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
@@ -135,24 +136,9 @@ impl RawService {
 impl RawInstance {
     fn checked(self) -> Result<InstanceSpec, Invalid> {
         check(self.port != 0, "instance.port", self.port, "1 to 65535")?;
-        check(
-            (4..=1_048_576).contains(&self.memory_mib),
-            "instance.memory_mib",
-            self.memory_mib,
-            "4 to 1048576 (MiB)",
-        )?;
-        check(
-            (0.01..=1024.0).contains(&self.cpus),
-            "instance.cpus",
-            self.cpus,
-            "0.01 to 1024 (cores)",
-        )?;
-        check(
-            (1..=4_194_304).contains(&self.processes),
-            "instance.processes",
-            self.processes,
-            "1 to 4194304",
-        )?;
+        within("instance.memory_mib", self.memory_mib, 4..=1_048_576, "4 to 1048576 (MiB)")?;
+        within("instance.cpus", self.cpus, 0.01..=1024.0, "0.01 to 1024 (cores)")?;
+        within("instance.processes", self.processes, 1..=4_194_304, "1 to 4194304")?;
         let mounts = self.mounts.into_iter().enumerate();
         let mounts = mounts.map(|(index, mount)| {
             mount.checked().map_err(|error| error.of_item("instance.mounts", index))
@@ -199,18 +185,13 @@ impl RawMount {
 
 impl RawCapacity {
     fn checked(self) -> Result<Capacity, Invalid> {
-        check(
-            (0.001..=1e6).contains(&self.requests_per_second),
+        within(
             "capacity.requests_per_second",
             self.requests_per_second,
+            0.001..=1e6,
             "0.001 to 1000000",
         )?;
-        check(
-            (1..=100_000).contains(&self.concurrency),
-            "capacity.concurrency",
-            self.concurrency,
-            "1 to 100000",
-        )?;
+        within("capacity.concurrency", self.concurrency, 1..=100_000, "1 to 100000")?;
         within("capacity.burst", self.burst, 0..=100_000, "0 to 100000 (requests)")?;
         Ok(Capacity {
             requests_per_second: self.requests_per_second,
@@ -230,45 +211,43 @@ impl RawObjective {
 
 impl RawScaleOut {
     fn checked(self) -> Result<Rules, Invalid> {
-        let (patience, cooldown) = (self.patience_ms, self.cooldown_ms);
-        within("scale_out.patience_ms", patience, 0..=DAY_MS, SPAN)?;
-        within("scale_out.cooldown_ms", cooldown, 0..=DAY_MS, SPAN)?;
-        let keys = ["scale_out.max_step", "scale_out.max_step_percent"];
-        Ok(Rules {
-            patience: Duration::from_millis(patience),
-            cooldown: Duration::from_millis(cooldown),
-            largest_step: largest_step(keys, self.max_step, self.max_step_percent)?,
-        })
+        let Self { patience_ms, cooldown_ms, max_step, max_step_percent } = self;
+        rules("scale_out", [patience_ms, cooldown_ms], max_step, max_step_percent)
     }
 }
 
 impl RawScaleIn {
     fn checked(self) -> Result<ScaleIn, Invalid> {
-        let (patience, cooldown) = (self.patience_ms, self.cooldown_ms);
-        within("scale_in.patience_ms", patience, 0..=DAY_MS, SPAN)?;
-        within("scale_in.cooldown_ms", cooldown, 0..=DAY_MS, SPAN)?;
-        let drain = self.drain_timeout_ms;
-        within("scale_in.drain_timeout_ms", drain, 0..=DAY_MS, SPAN)?;
-        let keys = ["scale_in.max_step", "scale_in.max_step_percent"];
-        let rules = Rules {
-            patience: Duration::from_millis(patience),
-            cooldown: Duration::from_millis(cooldown),
-            largest_step: largest_step(keys, self.max_step, self.max_step_percent)?,
-        };
-        Ok(ScaleIn { rules, drain_timeout: Duration::from_millis(drain) })
+        let Self { patience_ms, cooldown_ms, max_step, max_step_percent, drain_timeout_ms } = self;
+        Ok(ScaleIn {
+            rules: rules("scale_in", [patience_ms, cooldown_ms], max_step, max_step_percent)?,
+            drain_timeout: span("scale_in.drain_timeout_ms", drain_timeout_ms)?,
+        })
     }
 }
 
-fn largest_step(
-    [count_key, percent_key]: [&'static str; 2],
+/// The rules of the direction that `table` holds.
+fn rules(
+    table: &str,
+    [patience_ms, cooldown_ms]: [u64; 2],
     count: Option<u32>,
     percent: Option<u32>,
-) -> Result<Option<LargestStep>, Invalid> {
-    let (checked_count, checked_percent) = (count.unwrap_or(1), percent.unwrap_or(1));
-    within(count_key, checked_count, 1..=1000, "1 to 1000 (instances)")?;
+) -> Result<Rules, Invalid> {
+    let key = |name: &str| format!("{table}.{name}");
+    let patience = span(key("patience_ms"), patience_ms)?;
+    let cooldown = span(key("cooldown_ms"), cooldown_ms)?;
+    within(key("max_step"), count.unwrap_or(1), 1..=1000, "1 to 1000 (instances)")?;
     let allowed = "1 to 10000 (percent of the instances)";
-    within(percent_key, checked_percent, 1..=10_000, allowed)?;
-    Ok((count.is_some() || percent.is_some()).then_some(LargestStep { count, percent }))
+    within(key("max_step_percent"), percent.unwrap_or(1), 1..=10_000, allowed)?;
+    let limited = count.is_some() || percent.is_some();
+    let largest_step = limited.then_some(LargestStep { count, percent });
+    Ok(Rules { patience, cooldown, largest_step })
+}
+
+/// A span of time of a day at most.
+fn span(key: impl Into<Cow<'static, str>>, ms: u64) -> Result<Duration, Invalid> {
+    within(key, ms, 0..=DAY_MS, SPAN)?;
+    Ok(Duration::from_millis(ms))
 }
 
 /// Parses the text below `key`.
