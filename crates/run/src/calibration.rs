@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::numbers::moment;
 use crate::results_folder::ResultsError;
 use crate::summary::{Generator, Latency, Percentiles, Requests};
 
@@ -277,11 +278,6 @@ fn capacity_csv(rates: &[f64]) -> String {
 /// Milliseconds to the microsecond: what lies behind is noise.
 fn micros(ms: f64) -> f64 {
     (ms * 1e3).round() / 1e3
-}
-
-fn moment(ms: u64) -> String {
-    let at = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    at.map_or_else(|| format!("{ms} ms after 1970"), |at| at.strftime("%F %T UTC").to_string())
 }
 
 /// The file is written beside its place and renamed into it.

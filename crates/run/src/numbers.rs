@@ -1,4 +1,4 @@
-//! How numbers are written for people.
+//! How numbers and moments are written for people.
 
 /// A number with as many digits as it deserves: three significant ones, all those of a whole
 /// number, and thousands apart.
@@ -29,6 +29,12 @@ pub fn with_unit(value: Option<f64>, unit: &str) -> String {
     let is_close = unit.is_empty() || unit.starts_with(['%', '×', '/']);
     let space = if is_close { "" } else { "\u{a0}" };
     format!("{}{space}{unit}", number(value))
+}
+
+/// A moment, in milliseconds since 1970, in UTC.
+pub fn moment(ms: u64) -> String {
+    let at = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    at.map_or_else(|| format!("{ms} ms after 1970"), |at| at.strftime("%F %T UTC").to_string())
 }
 
 /// Groups of three digits, with a narrow space that does not break between them.

@@ -2,7 +2,7 @@
 
 use run::Run;
 use run::figures::{Assumptions, Difference, Figure, Verdict, differences};
-use run::numbers::{number, signed, with_unit};
+use run::numbers::{moment, number, signed, with_unit};
 use run::repetitions::Interval;
 use serde::Serialize;
 
@@ -124,15 +124,6 @@ pub(crate) fn conditions(
         add(name, value.clone());
     }
     all
-}
-
-/// A moment for people, in UTC.
-fn moment(at_ms: u64) -> String {
-    let timestamp = i64::try_from(at_ms).ok().map(jiff::Timestamp::from_millisecond);
-    match timestamp {
-        Some(Ok(timestamp)) => timestamp.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
-        _ => format!("{at_ms} ms after 1970"),
-    }
 }
 
 #[cfg(test)]
