@@ -101,15 +101,13 @@ impl Finished<'_> {
         conditions
     }
 
+    /// How long the recording is, in seconds.
+    pub(crate) fn end_s(&self) -> f64 {
+        (self.offered + self.settled).as_secs_f64()
+    }
+
     /// The run over time; `rows` are those of the recorder.
     pub(crate) fn series(&self, mut rows: Vec<SecondRow>, summary: &Summary) -> RunSeries {
-        // The recording goes on after the last request: its seconds are rows as well.
-        let whole = self.offered + self.settled;
-        let seconds = whole.as_secs() + u64::from(whole.subsec_nanos() > 0);
-        for second in rows.len() as u64..seconds {
-            let second = u32::try_from(second).unwrap_or(u32::MAX);
-            rows.push(SecondRow { second, ..SecondRow::default() });
-        }
         if let Some(followed) = self.followed {
             followed.history.fill(&mut rows);
         }

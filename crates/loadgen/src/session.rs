@@ -176,7 +176,7 @@ impl Session<'_> {
     ) -> Result<RunReport, ResultsError> {
         let (summary, rows) = {
             let recorder = self.measurements.recorder();
-            (finished.summary(&recorder), recorder.rows())
+            (finished.summary(&recorder), recorder.rows(finished.end_s()))
         };
         let series = finished.series(rows, &summary);
         folder.write(&summary, &series, followed.map_or(&[], |f| &f.ticks))?;

@@ -144,12 +144,18 @@ impl Recorder {
         Percentiles { p50: at(0.5), p99: at(0.99) }
     }
 
-    /// One row a second; those of instances are unknown here.
-    pub fn rows(&self) -> Vec<SecondRow> {
+    /// One row a second; those of instances are unknown here. A recording that goes on after the
+    /// last request has rows up to its end, `end_s` seconds from the start of the load.
+    pub fn rows(&self, end_s: f64) -> Vec<SecondRow> {
         let mut rows = self.rows.clone();
         let closed = rows.len() - self.open.len();
         for (row, latency) in rows[closed..].iter_mut().zip(&self.open) {
             set_latency(row, latency);
+        }
+        if self.keeps_rows {
+            let next = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+            let missing = (next..).take_while(|second| f64::from(*second) < end_s);
+            rows.extend(missing.map(|second| SecondRow { second, ..SecondRow::default() }));
         }
         rows
     }
@@ -291,7 +297,7 @@ mod tests {
     fn a_second_knows_what_was_due_in_it_and_what_was_served_in_it() {
         let mut recorder = Recorder::new(ms(0), ms(5_000));
         ok(&mut recorder, 900, 1_500);
-        let rows = recorder.rows();
+        let rows = recorder.rows(0.0);
         let row = |second: usize| (rows[second].due, rows[second].ok, rows[second].served);
         assert_eq!([row(0), row(1), row(2)], [(1, 1, 0), (0, 0, 0), (0, 0, 1)]);
         assert!((rows[0].p99_ms.unwrap() - 1_500.0).abs() < 2.0);
@@ -305,7 +311,7 @@ mod tests {
         recorder.ok(ms(0), ms(400), 10);
         assert_eq!(recorder.late(ms(250)), 10);
         assert!((recorder.latency().p50.unwrap() - 10.0).abs() < 0.1);
-        assert_eq!(recorder.rows(), []);
+        assert_eq!(recorder.rows(0.0), []);
     }
 
     #[test]
@@ -329,7 +335,7 @@ mod tests {
             let (a, b) = (recorder.requests(), recorder.warm_up_requests());
             prop_assert_eq!(a.due + b.due, kinds.len() as u64);
             prop_assert_eq!(a.ok + a.failed + a.dropped, a.due);
-            let rows = recorder.rows();
+            let rows = recorder.rows(0.0);
             prop_assert!(rows.iter().all(|r| r.ok + r.failed + r.dropped == r.due));
             prop_assert_eq!(rows.iter().map(|r| r.due).sum::<u64>(), kinds.len() as u64);
             prop_assert_eq!(rows.iter().map(|r| r.served).sum::<u64>(), a.ok + b.ok);

@@ -12,7 +12,7 @@ use run::summary::{
     CountLimit, Generator, Instances, Limits, Percentiles, Requests, Scaling, Summary, TimeLimit,
     millis,
 };
-use run::{FleetHistory, Recorder, ResultsError, RunSeries, SecondRow};
+use run::{FleetHistory, Recorder, ResultsError, RunSeries};
 use workload::OfferedLoad;
 
 use crate::fleet_figures::FleetFigures;
@@ -260,13 +260,7 @@ impl Finished<'_> {
     fn series(&self, summary: &Summary) -> RunSeries {
         let Setup { load, policy, .. } = self.setup;
         let end_s = summary.warm_up_s + summary.duration_s + summary.settle_s;
-        let mut rows = self.recorder.rows();
-        if !self.setup.is_long() {
-            // The run goes on after the last request: its seconds are rows as well.
-            let next = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-            let missing = (next..).take_while(|second| f64::from(*second) < end_s);
-            rows.extend(missing.map(|second| SecondRow { second, ..SecondRow::default() }));
-        }
+        let mut rows = self.recorder.rows(end_s);
         if let Some(history) = &self.course.history {
             history.fill(&mut rows);
         }
