@@ -16,7 +16,7 @@ pub struct Target {
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// Not a URL of a server.
-    #[error("target `{0}`: allowed is http://HOST:PORT, without a path")]
+    #[error("target is {0}: use http://HOST:PORT, without a path")]
     Form(String),
     /// The host has no address.
     #[error("target `{text}`: the host has no address")]

@@ -125,7 +125,7 @@ fn page(cli: &Cli) -> anyhow::Result<Page> {
         let (own, other) = (&run.summary.scenario, &further.summary.scenario);
         anyhow::ensure!(
             own == other,
-            "--repetition {}: scenario = {other}: allowed is {own}, that of {}",
+            "--repetition {}: scenario is {other}: use {own}, that of {}",
             folder.display(),
             cli.run.display()
         );

@@ -165,7 +165,7 @@ fn only_runs_of_the_same_scenario_are_repetitions() {
     let ramp = summary.replace("\"scenario\": \"spike\"", "\"scenario\": \"ramp\"");
     fs::write(other.join("summary.json"), ramp).unwrap();
     let error = refusal(&run, &["--repetition", &other.display().to_string()]);
-    assert!(error.contains("scenario = ramp: allowed is spike"), "{error}");
+    assert!(error.contains("scenario is ramp: use spike"), "{error}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[derive(Debug, thiserror::Error)]
 pub enum ScalerError {
     /// The address is no URL of a server.
-    #[error("scaler's API `{0}`: allowed is http://HOST:PORT")]
+    #[error("scaler's API is {0}: use http://HOST:PORT")]
     Url(String),
     /// Nothing can be asked by HTTP.
     #[error("an HTTP client cannot be made; check this host's resolver")]

@@ -14,7 +14,7 @@ use crate::stored_objects::ObjectsError;
 #[derive(Debug, thiserror::Error)]
 pub enum CalibrateError {
     /// A fleet that cannot be.
-    #[error("instances = {0}: allowed is 1 to {max}", max = Bounds::MAX_INSTANCES)]
+    #[error("instances is {0}: use 1 to {max}", max = Bounds::MAX_INSTANCES)]
     Instances(u32),
     /// The scenario's file or the service's is not a good one.
     #[error(transparent)]

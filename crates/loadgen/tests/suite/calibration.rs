@@ -160,10 +160,10 @@ fn bad_input_is_exit_code_2_and_nothing_is_changed() {
     let folder = tempfile::tempdir().unwrap();
     let (api, asked) = scaler(Value::Null);
     let cases: [(&[&str], &str); 5] = [
-        (&["--instances", "0", "--api", &api], "instances = 0: allowed is 1 to 750"),
-        (&["--instances", "751", "--api", &api], "instances = 751: allowed is 1 to 750"),
+        (&["--instances", "0", "--api", &api], "instances is 0: use 1 to 750"),
+        (&["--instances", "751", "--api", &api], "instances is 751: use 1 to 750"),
         (&["policies=x"], "`policies=x`: use instances, scenario, results,"),
-        (&["--api", "ftp://x"], "allowed is http://HOST:PORT"),
+        (&["--api", "ftp://x"], "use http://HOST:PORT"),
         (&["--services", ".", "--api", &api], "object-store.toml cannot be read"),
     ];
     for (arguments, message) in cases {

@@ -62,7 +62,7 @@ fn bad_input_is_exit_code_2_and_names_what_is_wrong() {
         (&["run", "bad.toml", "--target", target], "bad.toml, line 7: phases[0].rate is -1"),
         (&["run", "crowd.toml", "--target", target], "stages[0].threads is 5000: use 1 to 4096"),
         (&["run", "none.toml", "--target", target], "none.toml cannot be read"),
-        (&["run", "short.toml", "--target", "ftp://x"], "allowed is http://HOST:PORT"),
+        (&["run", "short.toml", "--target", "ftp://x"], "use http://HOST:PORT"),
         (&["run", "short.toml", "--target", target, "--time-factor", "2"], "above 0 to 1"),
         (&["run", "needs.toml", "--target", target], "--api http://HOST:PORT"),
         (&["experiment", "rmap", "--scenarios", "."], "use bad, crowd, needs, short, wrong, or"),

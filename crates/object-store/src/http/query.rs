@@ -9,11 +9,11 @@ const MAX_IDS: usize = 1000;
 /// Why a query is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum QueryError {
-    #[error("The query has {0:?}; allowed are prefix, after and limit, each once.")]
+    #[error("The query has {0:?}: use prefix, after and limit, each once.")]
     Key(String),
     #[error("In the query, {0:?} {1}")]
     Escape(String, EscapeError),
-    #[error("limit is {0:?}; allowed is 1 to {MAX_IDS}.")]
+    #[error("limit is {0:?}: use 1 to {MAX_IDS}.")]
     Limit(String),
 }
 
@@ -76,12 +76,12 @@ mod tests {
         In the query, "prefix=%zz" holds a percent sign without two hexadecimal digits; write it as %25.
         In the query, "prefix=%" holds a percent sign without two hexadecimal digits; write it as %25.
         In the query, "after=%ff" is not UTF-8.
-        limit is "abc"; allowed is 1 to 1000.
-        limit is "0"; allowed is 1 to 1000.
-        limit is "1001"; allowed is 1 to 1000.
-        limit is ""; allowed is 1 to 1000.
-        The query has "sort"; allowed are prefix, after and limit, each once.
-        The query has "prefix"; allowed are prefix, after and limit, each once.
+        limit is "abc": use 1 to 1000.
+        limit is "0": use 1 to 1000.
+        limit is "1001": use 1 to 1000.
+        limit is "": use 1 to 1000.
+        The query has "sort": use prefix, after and limit, each once.
+        The query has "prefix": use prefix, after and limit, each once.
         "#);
     }
 }
