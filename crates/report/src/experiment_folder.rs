@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use run::repetitions::Repetitions;
-use run::{Run, RunFolderError};
+use run::{ReadError, Run};
 
 /// The runs of a folder.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +23,7 @@ impl ExperimentFolder {
     ///
     /// # Errors
     /// Names the file that is not what a run writes.
-    pub(crate) fn read(folder: &Path) -> Result<Self, RunFolderError> {
+    pub(crate) fn read(folder: &Path) -> Result<Self, ReadError> {
         let alone = |run: Run| Self { run, repetitions: Vec::new(), beside: None };
         if is_run(folder) {
             return Ok(alone(Run::read(folder)?));

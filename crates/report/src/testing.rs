@@ -19,7 +19,7 @@ pub(crate) fn assumptions() -> Assumptions {
     let prices = "currency = \"EUR\"\n[[types]]\nname = \"test\"\nbilling = \"started_hour\"\n\
                   price_per_hour = 0.5\n";
     Assumptions {
-        capacity: Some(CapacityCurve::linear(50.0).unwrap()),
+        capacity: Some(CapacityCurve::linear(50.0)),
         prices: Some(config_file::from_toml("prices.toml", prices).unwrap()),
         ..Assumptions::default()
     }

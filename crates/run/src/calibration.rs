@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::{ReadError, ResultsError, text_if_there};
 use crate::numbers::moment;
-use crate::results_folder::ResultsError;
 use crate::summary::{Generator, Latency, Percentiles, Requests};
 
 /// Share of the requests, in percent, that may lie outside the objective of a rate that is met.
@@ -137,27 +137,6 @@ pub struct Times {
     pub ms: Percentiles,
 }
 
-/// A calibration that cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum CalibrationError {
-    /// The file system says no.
-    #[error("{path} cannot be read")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is not what a calibration writes.
-    #[error("{path} is not what a calibration writes: calibrate again (`./just calibrate`)")]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: serde_json::Error,
-    },
-}
-
 impl Times {
     /// Median and 99th percentile of these times, both of them measured values.
     pub fn of(mut ms: Vec<f64>) -> Self {
@@ -175,15 +154,12 @@ impl Calibration {
     ///
     /// # Errors
     /// It is there and cannot be read.
-    pub fn read(folder: &Path) -> Result<Option<Self>, CalibrationError> {
+    pub fn read(folder: &Path) -> Result<Option<Self>, ReadError> {
         let path = folder.join(JSON_FILE);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(CalibrationError::Read { path, source }),
-        };
-        let calibration = serde_json::from_str(&text);
-        calibration.map(Some).map_err(|source| CalibrationError::Json { path, source })
+        let refused = " is not what a calibration writes: calibrate again (`./just calibrate`)";
+        let text = text_if_there(&path, " cannot be read")?;
+        let calibration = text.map(|text| serde_json::from_str(&text)).transpose();
+        calibration.map_err(ReadError::at::<serde_json::Error>(&path, refused))
     }
 
     /// Writes the three files, each of them whole or not at all; `capacity.csv` is left out when
@@ -193,10 +169,8 @@ impl Calibration {
     /// Something cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), ResultsError> {
         let path = folder.join(JSON_FILE);
-        let json = serde_json::to_string_pretty(self)
-            .map_err(|source| ResultsError::Json { path, source })?;
-        fs::create_dir_all(folder)
-            .map_err(|source| ResultsError::Write { path: folder.to_owned(), source })?;
+        let json = serde_json::to_string_pretty(self).map_err(ResultsError::at(&path))?;
+        fs::create_dir_all(folder).map_err(ResultsError::at(folder))?;
         if let Some(rates) = self.rates() {
             replace(folder, CAPACITY_FILE, &capacity_csv(&rates))?;
         }
@@ -288,10 +262,10 @@ fn replace(folder: &Path, name: &str, text: &str) -> Result<(), ResultsError> {
     written
         .and_then(|mut file| {
             file.write_all(text.as_bytes())?;
-            Ok(file.persist(&path)?)
+            file.persist(&path)?;
+            Ok(())
         })
-        .map_err(|source| ResultsError::Write { path, source })?;
-    Ok(())
+        .map_err(ResultsError::at(&path))
 }
 
 #[cfg(test)]

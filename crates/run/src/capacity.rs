@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use model::service::ServiceSpec;
 
-use crate::calibration::{CAPACITY_FILE, Calibration, CalibrationError};
+use crate::calibration::{CAPACITY_FILE, Calibration};
+use crate::files::ReadError;
 use crate::series::SecondRow;
 use crate::step_function::StepFunction;
 
@@ -31,12 +31,9 @@ enum Shape {
     Measured(Vec<f64>),
 }
 
-/// A capacity that is none.
+/// Measured rates that make no curve.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CapacityError {
-    /// Not above 0, or not a number.
-    #[error("requests_per_second is {0}: use a number above 0")]
-    Rate(f64),
     /// A line of the file.
     #[error("line {line}: `{text}`: use `instances,requests_per_second`, {allowed}")]
     Line {
@@ -54,41 +51,10 @@ pub enum CapacityError {
     Empty,
 }
 
-/// A file with a capacity curve that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum CapacityFileError {
-    /// The file system says no.
-    #[error("{path} cannot be read")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It holds no curve.
-    #[error("{path} is no capacity curve")]
-    Curve {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: CapacityError,
-    },
-    /// The calibration that it belongs to cannot be read.
-    #[error(transparent)]
-    Calibration(#[from] CalibrationError),
-}
-
 impl CapacityCurve {
-    /// Every instance serves this rate, in requests per second.
-    ///
-    /// # Errors
-    /// When the rate is not above 0.
-    pub fn linear(requests_per_second: f64) -> Result<Self, CapacityError> {
-        if requests_per_second.is_finite() && requests_per_second > 0.0 {
-            Ok(Self { shape: Shape::Linear(requests_per_second), source: None })
-        } else {
-            Err(CapacityError::Rate(requests_per_second))
-        }
+    /// Every instance serves this rate, in requests per second, which is above 0.
+    pub const fn linear(requests_per_second: f64) -> Self {
+        Self { shape: Shape::Linear(requests_per_second), source: None }
     }
 
     /// Reads measured rates: a header, then `instances,requests_per_second` for 1, 2, ... n
@@ -122,11 +88,9 @@ impl CapacityCurve {
     ///
     /// # Errors
     /// Names the file, and its line where that is at fault.
-    pub fn read(path: &Path) -> Result<Self, CapacityFileError> {
-        let csv = fs::read_to_string(path)
-            .map_err(|source| CapacityFileError::Read { path: path.to_owned(), source })?;
-        let curve = Self::parse(&csv)
-            .map_err(|source| CapacityFileError::Curve { path: path.to_owned(), source })?;
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let csv = fs::read_to_string(path).map_err(ReadError::at(path, " cannot be read"))?;
+        let curve = Self::parse(&csv).map_err(ReadError::at(path, " is no capacity curve"))?;
         Ok(Self { source: Some(path.display().to_string()), ..curve })
     }
 
@@ -135,7 +99,7 @@ impl CapacityCurve {
     ///
     /// # Errors
     /// It is there and cannot be used.
-    pub fn calibrated(folder: &Path, service: &str) -> Result<Option<Self>, CapacityFileError> {
+    pub fn calibrated(folder: &Path, service: &str) -> Result<Option<Self>, ReadError> {
         let calibration = Calibration::read(folder)?;
         let of_service = calibration.is_some_and(|calibration| calibration.service == service);
         of_service.then(|| Self::read(&folder.join(CAPACITY_FILE))).transpose()
@@ -146,11 +110,10 @@ impl CapacityCurve {
     ///
     /// # Errors
     /// The calibration is there and cannot be used.
-    pub fn of_service(folder: &Path, service: &ServiceSpec) -> Result<Self, CapacityFileError> {
-        // What a service's file says is above 0.
-        let rate = Shape::Linear(service.capacity.requests_per_second);
+    pub fn of_service(folder: &Path, service: &ServiceSpec) -> Result<Self, ReadError> {
         let calibrated = Self::calibrated(folder, service.name.as_str())?;
-        Ok(calibrated.unwrap_or(Self { shape: rate, source: None }))
+        let rate = service.capacity.requests_per_second;
+        Ok(calibrated.unwrap_or_else(|| Self::linear(rate)))
     }
 
     /// How many instances a rate needs: none for none, and beyond what was measured as many as the
@@ -229,11 +192,8 @@ mod tests {
 
     #[test]
     fn a_linear_curve_needs_an_instance_for_each_rate_begun() {
-        let curve = CapacityCurve::linear(50.0).unwrap();
+        let curve = CapacityCurve::linear(50.0);
         assert_eq!([0.0, 0.1, 50.0, 50.1, 500.0].map(|r| curve.needed(r)), [0, 1, 1, 2, 10]);
-        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(CapacityCurve::linear(bad).is_err());
-        }
     }
 
     #[test]
@@ -261,12 +221,13 @@ mod tests {
         let of_service = |folder| CapacityCurve::of_service(folder, &service).unwrap();
         assert_eq!(Some(of_service(folder)), of("object-store").unwrap());
         let rate = service.capacity.requests_per_second;
-        assert_eq!(of_service(Path::new("/nowhere")), CapacityCurve::linear(rate).unwrap());
+        assert_eq!(of_service(Path::new("/nowhere")), CapacityCurve::linear(rate));
         let said = of("object-store").unwrap().unwrap().to_string();
         let said = said.replace(&folder.display().to_string(), "FOLDER");
         insta::assert_snapshot!(said, @"measured (FOLDER/capacity.csv), 45, 95 requests/s with 1, 2, ... instances");
         fs::write(folder.join(CAPACITY_FILE), "h\n1,x\n").unwrap();
-        assert!(matches!(of("object-store"), Err(CapacityFileError::Curve { .. })));
+        let error = of("object-store").unwrap_err().to_string();
+        assert!(error.ends_with("capacity.csv is no capacity curve"), "{error}");
     }
 
     #[test]
@@ -287,14 +248,14 @@ mod tests {
 
     #[test]
     fn a_step_of_the_load_is_a_step_of_the_demand_at_the_same_moment() {
-        let curve = CapacityCurve::linear(50.0).unwrap();
+        let curve = CapacityCurve::linear(50.0);
         let demand = curve.demand(&rows(&[40, 40, 40, 40, 340, 340, 340, 340, 0, 0, 0, 0]), 5);
         assert_eq!(demand.steps(), [(4.0, 7), (8.0, 0)]);
     }
 
     #[test]
     fn the_noise_of_random_arrivals_is_no_demand() {
-        let curve = CapacityCurve::linear(50.0).unwrap();
+        let curve = CapacityCurve::linear(50.0);
         let noisy = rows(&[44, 51, 43, 46, 53, 45, 44, 52, 46]);
         assert_eq!(curve.demand(&noisy, 5), StepFunction::constant(1));
         assert!(curve.demand(&noisy, 1).steps().len() > 4);

@@ -22,11 +22,6 @@ const PLOT: f64 = 168.0;
 const PANEL_GAP: f64 = 24.0;
 const TEMPLATE: &str = include_str!("chart/chart.svg.tera");
 
-/// The chart could not be drawn.
-#[derive(Debug, thiserror::Error)]
-#[error("the chart cannot be drawn")]
-pub struct ChartError(#[from] tera::Error);
-
 #[derive(Serialize)]
 struct PanelOnPage {
     title: &'static str,
@@ -60,7 +55,7 @@ type Draw = fn(&RunSeries, &Axis, f64, f64) -> Panel;
 ///
 /// # Errors
 /// None that a run can cause: the error is the template's.
-pub fn render(run: &RunSeries) -> Result<String, ChartError> {
+pub fn render(run: &RunSeries) -> tera::Result<String> {
     let seconds = run.rows.len() as f64;
     let time = Axis::exactly(seconds.max(run.load_end_s), LEFT, RIGHT);
     let mut top = PAGE_HEAD;
@@ -88,7 +83,7 @@ pub fn render(run: &RunSeries) -> Result<String, ChartError> {
     context.insert("first_top", &(PAGE_HEAD + PANEL_HEAD));
     context.insert("last_bottom", &(top - PANEL_GAP));
     context.insert("height", &(top + 24.0));
-    Ok(Tera::one_off(TEMPLATE, &context, true)?)
+    Tera::one_off(TEMPLATE, &context, true)
 }
 
 fn placed(panel: Panel, head: f64, top: f64, bottom: f64) -> PanelOnPage {

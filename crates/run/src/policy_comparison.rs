@@ -3,8 +3,9 @@
 mod row;
 mod standing;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::files::{ReadError, csv_rows};
 
 pub use row::PolicyRow;
 pub use standing::Standing;
@@ -22,50 +23,16 @@ pub struct PolicyTable {
     standings: Vec<Standing>,
 }
 
-/// A file that holds no comparison.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyTableError {
-    /// It cannot be read.
-    #[error("{path} cannot be read: `./just compare` writes results/comparison.csv")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is not what a comparison writes; the error names the line.
-    #[error("{path}: this is not what `./just compare` writes")]
-    Csv {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: csv::Error,
-    },
-    /// It has no rows.
-    #[error("{path} has no policies: `./just compare` writes one row for each policy and load")]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
 impl PolicyTable {
     /// Reads `comparison.csv`.
     ///
     /// # Errors
     /// Names the file, and the line where there is one.
-    pub fn read(path: &Path) -> Result<Self, PolicyTableError> {
-        let path = path.to_owned();
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(source) => return Err(PolicyTableError::Read { path, source }),
-        };
-        let rows: Result<Vec<PolicyRow>, _> =
-            csv::Reader::from_reader(text.as_bytes()).deserialize().collect();
-        match rows {
-            Ok(rows) => Self::of(rows).ok_or(PolicyTableError::Empty { path }),
-            Err(source) => Err(PolicyTableError::Csv { path, source }),
-        }
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let unread = " cannot be read: `./just compare` writes results/comparison.csv";
+        let rows = csv_rows(path, unread, ": this is not what `./just compare` writes")?;
+        let empty = "`./just compare` writes one row for each policy and load";
+        Self::of(rows).ok_or(empty).map_err(ReadError::at(path, " has no policies"))
     }
 
     /// Ranks the policies of some rows; `None` without rows.

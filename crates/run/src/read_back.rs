@@ -1,11 +1,12 @@
 //! A run's folder, read back.
 
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use model::tick::Tick;
+use serde::de::DeserializeOwned;
 
+use crate::files::{ReadError, csv_rows};
 use crate::series::{self, FleetStep, LONGEST_WITH_ROWS, SecondRow};
 use crate::step_function::{Span, StepFunction};
 use crate::summary::Summary;
@@ -21,77 +22,25 @@ pub struct Run {
     pub ticks: Vec<Tick>,
 }
 
-/// A folder that holds no run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunFolderError {
-    /// A file cannot be read.
-    #[error("{path} cannot be read: name the folder of a finished run, such as results/latest")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file is not what a run writes.
-    #[error("{path}, line {line}: this is not what a run writes")]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: u64,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// A row of `series.csv` is not the next second.
-    #[error("{path}, line {line}: second = {second}: allowed is {allowed}, one row a second")]
-    Second {
-        /// The file.
-        path: PathBuf,
-        /// The line, the header being 1.
-        line: usize,
-        /// What it says.
-        second: u32,
-        /// What it must say.
-        allowed: usize,
-    },
-    /// The same for `series.csv`; the error names the line.
-    #[error("{path}: this is not what a run writes")]
-    Csv {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: csv::Error,
-    },
-}
+/// What goes behind the name of a file that is not there: its folder holds no run.
+pub(crate) const UNREAD: &str =
+    " cannot be read: name the folder of a finished run, such as results/latest";
 
 impl Run {
     /// Reads the folder of a run.
     ///
     /// # Errors
     /// Names the file, and the line where there is one.
-    pub fn read(folder: &Path) -> Result<Self, RunFolderError> {
-        let text = |name: &str| {
-            let path = folder.join(name);
-            match fs::read_to_string(&path) {
-                Ok(text) => Ok((path, text)),
-                Err(source) => Err(RunFolderError::Read { path, source }),
-            }
-        };
-        let (path, json) = text("summary.json")?;
-        let summary = serde_json::from_str(&json).map_err(|source| RunFolderError::Line {
-            path,
-            line: source.line() as u64,
-            source,
-        })?;
+    pub fn read(folder: &Path) -> Result<Self, ReadError> {
+        let text = |path: &Path| fs::read_to_string(path).map_err(ReadError::at(path, UNREAD));
+        let path = folder.join("summary.json");
+        let summary = from_json(&text(&path)?, &path, None)?;
         let series = folder.join("series.csv");
         let rows = if is_long(&summary) && !series.exists() { Vec::new() } else { rows(&series)? };
-        let (path, jsonl) = text("ticks.jsonl")?;
-        let tick = |(line, json): (u64, &str)| {
-            let path = path.clone();
-            serde_json::from_str(json).map_err(|source| RunFolderError::Line { path, line, source })
-        };
-        let ticks = (1..).zip(jsonl.lines()).map(tick).collect::<Result<_, _>>()?;
-        Ok(Self { summary, rows, ticks })
+        let path = folder.join("ticks.jsonl");
+        let ticks = text(&path)?;
+        let ticks = (1..).zip(ticks.lines()).map(|(line, json)| from_json(json, &path, Some(line)));
+        Ok(Self { summary, rows, ticks: ticks.collect::<Result<_, _>>()? })
     }
 
     /// The service that got the load, when a scaler was asked.
@@ -166,18 +115,25 @@ fn is_long(summary: &Summary) -> bool {
     summary.warm_up_s + summary.duration_s > LONGEST_WITH_ROWS.as_secs_f64()
 }
 
+/// Reads the JSON of a file, or of one of its lines.
+pub(crate) fn from_json<T: DeserializeOwned>(
+    json: &str,
+    path: &Path,
+    line: Option<usize>,
+) -> Result<T, ReadError> {
+    serde_json::from_str(json).map_err(|error| {
+        let line = line.unwrap_or_else(|| error.line());
+        ReadError::at(path, &format!(", line {line}: this is not what a run writes"))(error)
+    })
+}
+
 /// Reads `series.csv`. Charts and demand count its rows as seconds.
-fn rows(path: &Path) -> Result<Vec<SecondRow>, RunFolderError> {
-    let path = path.to_owned();
-    let csv = fs::read_to_string(&path)
-        .map_err(|source| RunFolderError::Read { path: path.clone(), source })?;
-    let rows: Result<Vec<SecondRow>, _> =
-        csv::Reader::from_reader(csv.as_bytes()).deserialize().collect();
-    let rows = rows.map_err(|source| RunFolderError::Csv { path: path.clone(), source })?;
-    let wrong = rows.iter().enumerate().find(|(i, row)| row.second as usize != *i);
-    match wrong {
-        Some((i, row)) => {
-            Err(RunFolderError::Second { path, line: i + 2, second: row.second, allowed: i })
+fn rows(path: &Path) -> Result<Vec<SecondRow>, ReadError> {
+    let rows: Vec<SecondRow> = csv_rows(path, UNREAD, ": this is not what a run writes")?;
+    match rows.iter().enumerate().find(|(i, row)| row.second as usize != *i) {
+        Some((i, SecondRow { second, .. })) => {
+            let why = format!("second = {second}: allowed is {i}, one row a second");
+            Err(ReadError::at(path, &format!(", line {}", i + 2))(why))
         }
         None => Ok(rows),
     }

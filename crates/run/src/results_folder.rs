@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use model::tick::Tick;
 
-use crate::chart::ChartError;
+use crate::files::ResultsError;
 use crate::series::{RunSeries, SecondRow};
 use crate::summary::Summary;
 
@@ -28,38 +28,6 @@ pub struct TickFile {
     path: PathBuf,
 }
 
-/// Results could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum ResultsError {
-    /// The file system says no.
-    #[error("{path} cannot be written")]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The figures do not become text.
-    #[error("{path} cannot be written as JSON")]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// The rows do not become text.
-    #[error("{path} cannot be written as CSV")]
-    Csv {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: csv::Error,
-    },
-    /// The chart cannot be drawn.
-    #[error(transparent)]
-    Chart(#[from] ChartError),
-}
-
 impl ResultsFolder {
     /// Makes the folder `name` within `all`, which must not be there; one such as `ramp/2` is made
     /// with those that it lies in.
@@ -71,7 +39,7 @@ impl ResultsFolder {
         let path = folder.path();
         fs::create_dir_all(path.parent().unwrap_or(all))
             .and_then(|()| fs::create_dir(&path))
-            .map_err(|source| ResultsError::Write { path, source })?;
+            .map_err(ResultsError::at(&path))?;
         Ok(folder)
     }
 
@@ -91,7 +59,7 @@ impl ResultsFolder {
     /// It cannot be made.
     pub fn reuse(all: &Path, name: &str) -> Result<Self, ResultsError> {
         let folder = Self { all: all.to_owned(), name: name.to_owned() };
-        fs::create_dir_all(folder.path()).map_err(|source| written(&folder.path(), source))?;
+        fs::create_dir_all(folder.path()).map_err(ResultsError::at(&folder.path()))?;
         Ok(folder)
     }
 
@@ -129,14 +97,12 @@ impl ResultsFolder {
         for name in OF_A_RUN {
             let path = self.path().join(name);
             match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(written(&path, error));
-                }
-                _ => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(ResultsError::at(&path))?,
             }
         }
         let path = self.path().join("ticks.jsonl");
-        let file = File::create(&path).map_err(|source| written(&path, source))?;
+        let file = File::create(&path).map_err(ResultsError::at(&path))?;
         Ok(TickFile { file: BufWriter::new(file), path })
     }
 
@@ -146,16 +112,15 @@ impl ResultsFolder {
     /// # Errors
     /// Something cannot be written.
     pub fn write_figures(&self, summary: &Summary, series: &RunSeries) -> Result<(), ResultsError> {
-        self.file("summary.json", |path, file| {
-            let json = |source| ResultsError::Json { path: path.to_owned(), source };
-            serde_json::to_writer_pretty(&mut *file, summary).map_err(json)?;
-            writeln!(file).map_err(|source| written(path, source))
+        self.file("summary.json", |file| {
+            serde_json::to_writer_pretty(&mut *file, summary)?;
+            writeln!(file)
         })?;
         if !series.rows.is_empty() {
-            self.file("series.csv", |path, file| rows(&series.rows, path, file))?;
-            let chart = crate::chart::render(series)?;
-            self.file("chart.svg", |path, file| {
-                file.write_all(chart.as_bytes()).map_err(|source| written(path, source))
+            self.file("series.csv", |file| rows(&series.rows, file))?;
+            self.file("chart.svg", |file| {
+                let chart = crate::chart::render(series).map_err(io::Error::other)?;
+                file.write_all(chart.as_bytes())
             })?;
         }
         self.become_latest()
@@ -164,12 +129,14 @@ impl ResultsFolder {
     fn file(
         &self,
         name: &str,
-        fill: impl FnOnce(&Path, &mut BufWriter<File>) -> Result<(), ResultsError>,
+        fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
     ) -> Result<(), ResultsError> {
         let path = self.path().join(name);
-        let mut file = BufWriter::new(File::create(&path).map_err(|e| written(&path, e))?);
-        fill(&path, &mut file)?;
-        file.flush().map_err(|source| written(&path, source))
+        let written = File::create(&path).map(BufWriter::new).and_then(|mut file| {
+            fill(&mut file)?;
+            file.flush()
+        });
+        written.map_err(ResultsError::at(&path))
     }
 
     /// Lets `latest` point here. The link is replaced by a rename, so that it always points to a
@@ -181,7 +148,7 @@ impl ResultsFolder {
         let (latest, next) = (self.all.join("latest"), self.path().join(".latest"));
         std::os::unix::fs::symlink(&self.name, &next)
             .and_then(|()| fs::rename(&next, &latest))
-            .map_err(|source| written(&latest, source))
+            .map_err(ResultsError::at(&latest))
     }
 }
 
@@ -191,9 +158,8 @@ impl TickFile {
     /// # Errors
     /// It cannot be written.
     pub fn add(&mut self, tick: &Tick) -> Result<(), ResultsError> {
-        let json = |source| ResultsError::Json { path: self.path.clone(), source };
-        serde_json::to_writer(&mut self.file, tick).map_err(json)?;
-        writeln!(self.file).map_err(|source| written(&self.path, source))
+        let written = serde_json::to_writer(&mut self.file, tick).map_err(io::Error::from);
+        written.and_then(|()| writeln!(self.file)).map_err(ResultsError::at(&self.path))
     }
 
     /// Ends the file.
@@ -201,20 +167,14 @@ impl TickFile {
     /// # Errors
     /// What is left of it cannot be written.
     pub fn close(mut self) -> Result<(), ResultsError> {
-        self.file.flush().map_err(|source| written(&self.path, source))
+        self.file.flush().map_err(ResultsError::at(&self.path))
     }
 }
 
-fn rows(rows: &[SecondRow], path: &Path, file: &mut BufWriter<File>) -> Result<(), ResultsError> {
+fn rows(rows: &[SecondRow], file: &mut BufWriter<File>) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(file);
-    for row in rows {
-        csv.serialize(row).map_err(|source| ResultsError::Csv { path: path.to_owned(), source })?;
-    }
-    csv.flush().map_err(|source| written(path, source))
-}
-
-fn written(path: &Path, source: io::Error) -> ResultsError {
-    ResultsError::Write { path: path.to_owned(), source }
+    rows.iter().try_for_each(|row| csv.serialize(row))?;
+    csv.flush()
 }
 
 #[cfg(test)]

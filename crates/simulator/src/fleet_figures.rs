@@ -15,8 +15,7 @@ use workload::{OfferedLoad, RateCurve};
 /// The figures of one run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FleetFigures {
-    /// How supply followed demand; `None` where the capacity of an instance is not known, or the
-    /// load is a closed one that is too long for rows.
+    /// How supply followed demand; `None` of a closed load that is too long for rows.
     pub elasticity: Option<Elasticity>,
     /// How many times better that is than a fixed fleet of the mean demand.
     pub speedup: Option<f64>,
@@ -29,18 +28,18 @@ pub struct FleetFigures {
 impl FleetFigures {
     /// Those of a run that is over, of a load that was offered.
     pub(crate) fn measure(
-        capacity: Option<&CapacityCurve>,
+        capacity: &CapacityCurve,
         offered: &OfferedLoad,
         summary: &Summary,
         series: &RunSeries,
         lives: Lives,
     ) -> Self {
         let span = Span { from_s: series.warm_up_s, to_s: series.load_end_s };
-        let demand = capacity.and_then(|capacity| match (series.rows.as_slice(), offered) {
+        let demand = match (series.rows.as_slice(), offered) {
             ([], OfferedLoad::Open(open)) => Some(demand_of_curve(capacity, &open.curve)),
             ([], OfferedLoad::Closed(_)) => None,
             (rows, _) => Some(capacity.demand(rows, DEFAULT_SMOOTHING_S)),
-        });
+        };
         let curves = demand.zip(series::supply(&series.fleet));
         let against = |supply: &StepFunction, demand| Elasticity::measure(demand, supply, span);
         let elasticity = curves.as_ref().and_then(|(d, s)| against(s, d));
@@ -105,7 +104,7 @@ mod tests {
             Segment::new(Duration::from_secs(seconds), Shape::Line { from: rate, to: rate })
         };
         let curve = RateCurve::new([level(60, 40.0), level(60, 90.0), level(60, 0.0)]);
-        let demand = demand_of_curve(&CapacityCurve::linear(50.0).unwrap(), &curve);
+        let demand = demand_of_curve(&CapacityCurve::linear(50.0), &curve);
         assert_eq!(demand.steps(), [(60.0, 2), (120.0, 0)]);
         assert_eq!(demand.at(0.0), 1);
     }

@@ -10,8 +10,8 @@ use model::bounds::Bounds;
 use model::policies::PolicyKind;
 use model::service::ServiceSpec;
 use model::value::{Invalid, check, in_range};
-use run::calibration;
-use run::capacity::{CapacityCurve, CapacityFileError};
+use run::capacity::CapacityCurve;
+use run::{ReadError, calibration};
 use workload::{
     Gaps, InstanceCapacity, IntervalLength, IntervalOptions, OfferedLoad, PeakInstances, Replay,
     Scenario, ScenarioError, TimeFactor, Trace, TraceError, trace_name,
@@ -109,7 +109,7 @@ pub enum InputError {
     Policy(#[from] PolicyError),
     /// What was calibrated cannot be read.
     #[error(transparent)]
-    Capacity(#[from] CapacityFileError),
+    Capacity(#[from] ReadError),
 }
 
 impl Folders {
@@ -126,7 +126,7 @@ impl Folders {
         };
         load.seed = choices.seed.unwrap_or(load.seed);
         let mut setup = Setup::suited(spec, &policy_name(choices), load, host);
-        setup.capacity = Some(CapacityCurve::of_service(&self.calibration, &setup.spec)?);
+        setup.capacity = CapacityCurve::of_service(&self.calibration, &setup.spec)?;
         setup.detail = choices.detail.unwrap_or(setup.detail);
         let closed = matches!(setup.load.offered, OfferedLoad::Closed(_));
         let allowed = "requests: the threads of a closed load wait for the answer to each";

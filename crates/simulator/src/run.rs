@@ -46,7 +46,7 @@ pub struct Setup {
     /// Time between two turns.
     pub tick: Duration,
     /// How many instances a load needs, for the figures of elasticity.
-    pub capacity: Option<CapacityCurve>,
+    pub capacity: CapacityCurve,
 }
 
 /// What came of a run.
@@ -83,7 +83,7 @@ impl Setup {
         };
         let short = load.offered.duration().is_none_or(|d| d <= LONGEST_AT_SCALERS_TICK);
         Self {
-            capacity: CapacityCurve::linear(spec.capacity.requests_per_second).ok(),
+            capacity: CapacityCurve::linear(spec.capacity.requests_per_second),
             spec,
             policy: policy.to_owned(),
             load,
@@ -212,13 +212,8 @@ impl Finished<'_> {
         let summary = self.summary(simulation);
         let series = self.series(&summary);
         let Setup { capacity, load, .. } = self.setup;
-        let figures = FleetFigures::measure(
-            capacity.as_ref(),
-            &load.offered,
-            &summary,
-            &series,
-            self.course.lives,
-        );
+        let figures =
+            FleetFigures::measure(capacity, &load.offered, &summary, &series, self.course.lives);
         Outcome { summary, figures, series, turns }
     }
 
@@ -286,11 +281,11 @@ impl Finished<'_> {
             Detail::Fluid => "as amounts",
         };
         let condition = |key: &str, value: String| (key.to_owned(), value);
-        let capacity = capacity.as_ref().map(|curve| condition("capacity", curve.to_string()));
         let trace = load.trace.clone().map(|trace| condition("trace", trace));
         let known = [
             condition("service", spec.name.to_string()),
             condition("policy", policy.clone()),
+            condition("capacity", capacity.to_string()),
             condition("load", load.offered.to_string()),
             condition("host", host.source.clone()),
             condition(
@@ -302,7 +297,7 @@ impl Finished<'_> {
                 format!("requests {requests}, a tick each {} ms", tick.as_millis()),
             ),
         ];
-        known.into_iter().chain(capacity).chain(trace).collect()
+        known.into_iter().chain(trace).collect()
     }
 
     fn scaling(&self, simulation: &mut Simulation) -> Scaling {

@@ -42,7 +42,7 @@ fn the_last_line_is_the_summary_of_the_folder_and_the_figures_of_its_report() {
     for name in ["ticks.jsonl", "series.csv", "chart.svg"] {
         assert!(std::fs::metadata(folder.join(name)).unwrap().len() > 500, "{name}");
     }
-    let capacity = Some(CapacityCurve::linear(50.0).unwrap());
+    let capacity = Some(CapacityCurve::linear(50.0));
     let assumptions = Assumptions { capacity, ..Assumptions::default() };
     let figures = figures::measure(&Run::read(&folder).unwrap(), &assumptions);
     let mut compared = 0;

@@ -1,6 +1,6 @@
 //! Why there is no experiment, or not all of it.
 
-use run::{ResultsError, RunFolderError};
+use run::{ReadError, ResultsError};
 use scaler_client::ScalerError;
 
 use super::rest::RestError;
@@ -25,7 +25,7 @@ pub enum ExperimentError {
     Run(#[from] RunError),
     /// The results of several runs could not be read.
     #[error(transparent)]
-    Read(#[from] RunFolderError),
+    Read(#[from] ReadError),
     /// The results of several runs could not be written.
     #[error(transparent)]
     Write(#[from] ResultsError),

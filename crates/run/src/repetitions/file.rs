@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::interval::Interval;
 use crate::figures::{Figure, by_key};
-use crate::read_back::RunFolderError;
-use crate::results_folder::ResultsError;
+use crate::files::{ReadError, ResultsError, text_if_there};
+use crate::read_back::{UNREAD, from_json};
 
 const NAME: &str = "repetitions.json";
 
@@ -92,25 +91,18 @@ impl Repetitions {
     /// It cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), ResultsError> {
         let path = folder.join(NAME);
-        let mut json = serde_json::to_string_pretty(self)
-            .map_err(|source| ResultsError::Json { path: path.clone(), source })?;
-        json.push('\n');
-        fs::write(&path, json).map_err(|source| ResultsError::Write { path, source })
+        let json = serde_json::to_string_pretty(self).map_err(ResultsError::at(&path))?;
+        fs::write(&path, json + "\n").map_err(ResultsError::at(&path))
     }
 
     /// Reads the file of `folder`; `None` when it has none, as the folder of a single run.
     ///
     /// # Errors
     /// The file is there and cannot be read, or is none of these.
-    pub fn read(folder: &Path) -> Result<Option<Self>, RunFolderError> {
+    pub fn read(folder: &Path) -> Result<Option<Self>, ReadError> {
         let path = folder.join(NAME);
-        match fs::read_to_string(&path) {
-            Ok(json) => serde_json::from_str(&json).map(Some).map_err(|source| {
-                RunFolderError::Line { path, line: source.line() as u64, source }
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(RunFolderError::Read { path, source }),
-        }
+        let json = text_if_there(&path, UNREAD)?;
+        json.map(|json| from_json(&json, &path, None)).transpose()
     }
 }
 
