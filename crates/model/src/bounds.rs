@@ -8,7 +8,7 @@ use crate::value::{self, Checked, Invalid};
 /// last one goes when nobody asks for the service, and the load balancer holds the request that
 /// starts the first one again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "RawBounds", into = "RawBounds")]
+#[serde(try_from = "RawBounds")]
 pub struct Bounds {
     min: u32,
     max: u32,
@@ -42,7 +42,7 @@ impl Bounds {
 }
 
 /// Bounds as they are written, not yet checked.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawBounds {
     min: u32,
@@ -62,12 +62,6 @@ impl Checked for Bounds {
 
     fn from_raw(raw: RawBounds) -> Result<Self, Invalid> {
         raw.try_into()
-    }
-}
-
-impl From<Bounds> for RawBounds {
-    fn from(bounds: Bounds) -> Self {
-        Self { min: bounds.min, max: bounds.max }
     }
 }
 

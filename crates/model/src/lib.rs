@@ -5,6 +5,31 @@
 //! the [`decision`] with its reasons, what was planned and done. [`status`] is what the scaler's API
 //! says. Every value is checked when it is made, and an [`value::Invalid`] says what is allowed.
 
+/// Conversions that names and paths share: shown, and read back from, their one spelling.
+macro_rules! is_text {
+    ($($type:ty),*) => {$(
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = <Self as std::str::FromStr>::Err;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(checked: $type) -> Self {
+                checked.as_str().to_owned()
+            }
+        }
+    )*};
+}
+
 pub mod action;
 pub mod bounds;
 pub mod decision;

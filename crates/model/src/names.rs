@@ -229,32 +229,7 @@ impl FromStr for TemplateName {
     }
 }
 
-/// Text conversions that every name shares: shown, and read back from, its one spelling.
-macro_rules! name_is_text {
-    ($($name:ty),*) => {$(
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = NameError;
-
-            fn try_from(text: String) -> Result<Self, NameError> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.as_str().to_owned()
-            }
-        }
-    )*};
-}
-
-name_is_text!(ServiceName, ImageName, InstanceName, TemplateName);
+is_text!(ServiceName, ImageName, InstanceName, TemplateName);
 
 /// Births are written in base 36: nine digits until the year 5188.
 const BIRTH_RADIX: u32 = 36;

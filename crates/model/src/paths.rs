@@ -1,7 +1,6 @@
 //! The paths of a service: what is routed to it, and what says that it is well. Both stand in the
 //! load balancer's file as they are, so nothing in them can end a line or a word.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -72,32 +71,7 @@ impl FromStr for HealthPath {
     }
 }
 
-/// Text conversions that both paths share.
-macro_rules! path_is_text {
-    ($($name:ty),*) => {$(
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = PathError;
-
-            fn try_from(text: String) -> Result<Self, PathError> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(path: $name) -> Self {
-                path.0
-            }
-        }
-    )*};
-}
-
-path_is_text!(PathPrefix, HealthPath);
+is_text!(PathPrefix, HealthPath);
 
 #[cfg(test)]
 mod tests {

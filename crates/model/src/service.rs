@@ -5,6 +5,8 @@ mod rules;
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 pub use self::raw::RawService;
 pub use self::rules::{LargestStep, Rules};
 use crate::bounds::Bounds;
@@ -58,7 +60,8 @@ pub struct InstanceSpec {
 }
 
 /// A folder below the state directory, mounted in every instance of a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Mount {
     /// Name of the folder below the state directory.
     pub source: String,
@@ -67,13 +70,15 @@ pub struct Mount {
 }
 
 /// What one instance of a service can do.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Capacity {
     /// Requests per second that it serves within the objective.
     pub requests_per_second: f64,
     /// Requests that it is given at once; the load balancer queues the rest.
     pub concurrency: u32,
     /// Requests that it serves at once beyond that rate after it was idle.
+    #[serde(default)]
     pub burst: u32,
 }
 

@@ -1,7 +1,5 @@
 //! What is known of the host and its services right now, as the API says it and its clients read it.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::Bounds;
@@ -67,25 +65,17 @@ pub struct ServiceOverrides {
     pub policy: Option<PolicySpec>,
 }
 
-/// How a change of membership reaches the running load balancer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How a change of membership reaches the running load balancer. It is shown by the word that the
+/// settings and the API have for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Membership {
     /// Commands on the admin socket; a reload only for what they cannot do.
     Runtime,
     /// Every change is a reload, but for the first and the last instance of a service: requests may
     /// wait in the running process, and one that a reload replaced takes no more commands.
     Reload,
-}
-
-impl fmt::Display for Membership {
-    /// The word that the settings and the API have for it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Runtime => "runtime",
-            Self::Reload => "reload",
-        })
-    }
 }
 
 /// The way of membership of the whole host.

@@ -11,8 +11,8 @@ use super::{Policy, PolicyKind, TargetTracking};
 use crate::value::{Checked, Invalid, check};
 
 /// One or more policies with figures that hold. The highest wins out, all must agree in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "RawPolicies", into = "RawPolicies")]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "RawPolicies")]
 pub struct PolicySpec(Vec<Policy>);
 
 /// The most policies of one service.
@@ -115,7 +115,7 @@ pub struct RawPolicies(Vec<Policy>);
 
 impl Default for RawPolicies {
     fn default() -> Self {
-        PolicySpec::default().into()
+        Self(PolicySpec::default().0)
     }
 }
 
@@ -127,13 +127,7 @@ impl TryFrom<RawPolicies> for PolicySpec {
     }
 }
 
-impl From<PolicySpec> for RawPolicies {
-    fn from(spec: PolicySpec) -> Self {
-        Self(spec.0)
-    }
-}
-
-impl Serialize for RawPolicies {
+impl Serialize for PolicySpec {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.as_slice() {
             [one] => one.serialize(serializer),

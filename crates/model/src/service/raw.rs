@@ -20,7 +20,7 @@ pub struct RawService {
     image: String,
     route: RawRoute,
     instance: RawInstance,
-    capacity: RawCapacity,
+    capacity: Capacity,
     #[serde(default)]
     objective: RawObjective,
     bounds: RawBounds,
@@ -49,23 +49,7 @@ struct RawInstance {
     cpus: f64,
     processes: u32,
     #[serde(default)]
-    mounts: Vec<RawMount>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawMount {
-    source: String,
-    target: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCapacity {
-    requests_per_second: f64,
-    concurrency: u32,
-    #[serde(default)]
-    burst: u32,
+    mounts: Vec<Mount>,
 }
 
 #[derive(Deserialize)]
@@ -139,23 +123,22 @@ impl RawInstance {
         within("instance.memory_mib", self.memory_mib, 4..=1_048_576, "4 to 1048576 (MiB)")?;
         within("instance.cpus", self.cpus, 0.01..=1024.0, "0.01 to 1024 (cores)")?;
         within("instance.processes", self.processes, 1..=4_194_304, "1 to 4194304")?;
-        let mounts = self.mounts.into_iter().enumerate();
-        let mounts = mounts.map(|(index, mount)| {
-            mount.checked().map_err(|error| error.of_item("instance.mounts", index))
-        });
+        for (index, mount) in self.mounts.iter().enumerate() {
+            mount.check().map_err(|error| error.of_item("instance.mounts", index))?;
+        }
         Ok(InstanceSpec {
             port: self.port,
             health_path: text("instance.health_path", &self.health_path)?,
             memory_mib: self.memory_mib,
             cpus: self.cpus,
             processes: self.processes,
-            mounts: mounts.collect::<Result<_, _>>()?,
+            mounts: self.mounts,
         })
     }
 }
 
-impl RawMount {
-    fn checked(self) -> Result<Mount, Invalid> {
+impl Mount {
+    fn check(&self) -> Result<(), Invalid> {
         let plain = |part: &str| {
             !part.is_empty()
                 && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
@@ -178,13 +161,12 @@ impl RawMount {
             "instance.mounts.target",
             &self.target,
             "an absolute path of a-z, A-Z, 0-9, `-` and `_`",
-        )?;
-        Ok(Mount { source: self.source, target: self.target })
+        )
     }
 }
 
-impl RawCapacity {
-    fn checked(self) -> Result<Capacity, Invalid> {
+impl Capacity {
+    fn checked(self) -> Result<Self, Invalid> {
         within(
             "capacity.requests_per_second",
             self.requests_per_second,
@@ -193,11 +175,7 @@ impl RawCapacity {
         )?;
         within("capacity.concurrency", self.concurrency, 1..=100_000, "1 to 100000")?;
         within("capacity.burst", self.burst, 0..=100_000, "0 to 100000 (requests)")?;
-        Ok(Capacity {
-            requests_per_second: self.requests_per_second,
-            concurrency: self.concurrency,
-            burst: self.burst,
-        })
+        Ok(self)
     }
 }
 
