@@ -2,6 +2,7 @@
 //! and may fail.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use model::action::{Action, ActionKind};
 use model::names::{InstanceName, Slot};
@@ -10,7 +11,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rand_distr::Exp1;
 
-use crate::host_model::HostModel;
+use crate::host_model::{HostModel, goes_wrong};
 use crate::moment::Moment;
 use crate::plant::Plant;
 use crate::spread::Spread;
@@ -92,7 +93,7 @@ impl Containers {
     /// The next moment at which an instance crashes.
     pub(crate) fn next_crash(&self) -> Option<Moment> {
         // Without crashes there is nothing to look for at every turn.
-        self.host.faults.crash_mean?;
+        self.host.faults.crash_mean_s?;
         self.all.iter().filter_map(|entry| entry.crashes_at).min()
     }
 
@@ -168,8 +169,8 @@ impl Containers {
     fn course(&mut self, kind: ActionKind) -> (Spread, bool) {
         match kind {
             ActionKind::Clone => {
-                let share = self.host.faults.failed_launches;
-                (self.host.clone, share > 0.0 && self.rng.random_bool(share))
+                let percent = self.host.faults.failed_launches_percent;
+                (self.host.clone, goes_wrong(percent, &mut self.rng))
             }
             ActionKind::Admit => (self.host.admit, false),
             ActionKind::Drain => (self.host.drain, false),
@@ -227,7 +228,7 @@ impl Containers {
     }
 
     fn draw_crash(&mut self, now: Moment) -> Option<Moment> {
-        let mean = self.host.faults.crash_mean?;
+        let mean = Duration::from_secs_f64(self.host.faults.crash_mean_s?);
         Some(now.after(mean.mul_f64(self.rng.sample::<f64, _>(Exp1))))
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use model::service::Capacity;
 use model::value::{Checked, Invalid, within};
+use rand::RngExt as _;
+use rand::rngs::Xoshiro256PlusPlus;
 use serde::Deserialize;
 
 use crate::spread::{RawSpread, Spread};
@@ -41,29 +43,31 @@ pub struct HostModel {
 }
 
 /// What goes wrong, and how often.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Faults {
     /// How long an instance lives until it crashes, on average; `None` when none does.
-    pub crash_mean: Option<Duration>,
-    /// Share of launches that fail, 0 to 1.
-    pub failed_launches: f64,
-    /// Share of turns at which the host cannot be seen, 0 to 1.
-    pub missing_looks: f64,
-    /// Share of turns at which the load balancer shows what it showed before, 0 to 1.
-    pub stale_looks: f64,
-    /// Share of turns before which the clock is set forth or back by up to 5 s, 0 to 1.
-    pub clock_jumps: f64,
+    pub crash_mean_s: Option<f64>,
+    /// Share of launches that fail.
+    pub failed_launches_percent: f64,
+    /// Share of turns at which the host cannot be seen.
+    pub missing_looks_percent: f64,
+    /// Share of turns at which the load balancer shows what it showed before.
+    pub stale_looks_percent: f64,
+    /// Share of turns before which the clock is set forth or back by up to 5 s.
+    pub clock_jumps_percent: f64,
 }
 
 /// How an instance holds requests up: a token bucket, in front of which requests wait for their turn.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct InstanceModel {
     /// Tokens per second; `None` for what the service's file says that one instance serves.
     pub requests_per_second: Option<f64>,
     /// Tokens in a full bucket; `None` for the burst that the service's file says.
     pub burst: Option<u32>,
     /// A request that would wait longer than this for its token is refused with 429.
-    pub max_wait: Duration,
+    pub max_wait_ms: f64,
 }
 
 /// What one instance of a service takes on.
@@ -97,7 +101,7 @@ impl InstanceModel {
             requests_per_second: self.requests_per_second.unwrap_or(capacity.requests_per_second),
             // A bucket that holds no token lets no request through.
             burst: self.burst.unwrap_or(capacity.burst).max(1),
-            max_wait: self.max_wait,
+            max_wait: Duration::from_secs_f64(self.max_wait_ms / 1e3),
         }
     }
 }
@@ -115,26 +119,8 @@ pub struct RawHost {
     queue_timeout_ms: f64,
     parallel_launches: u32,
     launch_timeout_ms: f64,
-    instance: RawInstance,
-    faults: RawFaults,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawInstance {
-    requests_per_second: Option<f64>,
-    burst: Option<u32>,
-    max_wait_ms: f64,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct RawFaults {
-    crash_mean_s: Option<f64>,
-    failed_launches_percent: f64,
-    missing_looks_percent: f64,
-    stale_looks_percent: f64,
-    clock_jumps_percent: f64,
+    instance: InstanceModel,
+    faults: Faults,
 }
 
 impl Default for RawHost {
@@ -150,13 +136,13 @@ impl Default for RawHost {
             queue_timeout_ms: 10_000.0,
             parallel_launches: 4,
             launch_timeout_ms: 10_000.0,
-            instance: RawInstance::default(),
-            faults: RawFaults::default(),
+            instance: InstanceModel::default(),
+            faults: Faults::default(),
         }
     }
 }
 
-impl Default for RawInstance {
+impl Default for InstanceModel {
     fn default() -> Self {
         Self { requests_per_second: None, burst: None, max_wait_ms: 1_000.0 }
     }
@@ -186,41 +172,42 @@ impl Checked for HostModel {
     }
 }
 
-impl RawInstance {
-    fn checked(self) -> Result<InstanceModel, Invalid> {
+impl InstanceModel {
+    fn checked(self) -> Result<Self, Invalid> {
         let rate = self.requests_per_second.unwrap_or(1.0);
         within("instance.requests_per_second", rate, 0.001..=1e6, "0.001 to 1000000")?;
         within("instance.burst", self.burst.unwrap_or(1), 1..=100_000, "1 to 100000 (requests)")?;
-        Ok(InstanceModel {
-            requests_per_second: self.requests_per_second,
-            burst: self.burst,
-            max_wait: millis("instance.max_wait_ms", self.max_wait_ms)?,
-        })
+        millis("instance.max_wait_ms", self.max_wait_ms)?;
+        Ok(self)
     }
 }
 
-impl RawFaults {
-    fn checked(self) -> Result<Faults, Invalid> {
+impl Faults {
+    fn checked(self) -> Result<Self, Invalid> {
         let crash_s = self.crash_mean_s.unwrap_or(1.0);
         within("faults.crash_mean_s", crash_s, 1.0..=1e9, "1 to 1000000000 (seconds)")?;
-        Ok(Faults {
-            crash_mean: self.crash_mean_s.map(Duration::from_secs_f64),
-            failed_launches: share("faults.failed_launches_percent", self.failed_launches_percent)?,
-            missing_looks: share("faults.missing_looks_percent", self.missing_looks_percent)?,
-            stale_looks: share("faults.stale_looks_percent", self.stale_looks_percent)?,
-            clock_jumps: share("faults.clock_jumps_percent", self.clock_jumps_percent)?,
-        })
+        let shares = [
+            ("faults.failed_launches_percent", self.failed_launches_percent),
+            ("faults.missing_looks_percent", self.missing_looks_percent),
+            ("faults.stale_looks_percent", self.stale_looks_percent),
+            ("faults.clock_jumps_percent", self.clock_jumps_percent),
+        ];
+        for (key, percent) in shares {
+            within(key, percent, 0.0..=100.0, "0 to 100 (percent)")?;
+        }
+        Ok(self)
     }
+}
+
+/// Whether something goes wrong that does so in this share of cases. Where it never does, nothing
+/// is drawn.
+pub(crate) fn goes_wrong(percent: f64, rng: &mut Xoshiro256PlusPlus) -> bool {
+    percent > 0.0 && rng.random_bool(percent / 100.0)
 }
 
 fn millis(key: &'static str, ms: f64) -> Result<Duration, Invalid> {
     within(key, ms, 1.0..=600_000.0, "1 to 600000 (milliseconds)")?;
     Ok(Duration::from_secs_f64(ms / 1e3))
-}
-
-fn share(key: &'static str, percent: f64) -> Result<f64, Invalid> {
-    within(key, percent, 0.0..=100.0, "0 to 100 (percent)")?;
-    Ok(percent / 100.0)
 }
 
 #[cfg(test)]

@@ -23,18 +23,23 @@ use crate::run::Setup;
 use crate::simulation::Detail;
 
 /// Where the project keeps its files.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Folders {
-    /// Scenarios, by name.
+    /// The folder in which the run gets its own.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub results: PathBuf,
+    /// The folder of scenarios.
+    #[arg(long, value_name = "DIR", default_value = "loadgen/scenarios")]
     pub scenarios: PathBuf,
-    /// Traces that are compared.
+    /// The folder of traces.
+    #[arg(long, value_name = "DIR", default_value = "loadgen/traces")]
     pub traces: PathBuf,
-    /// Policies, by name.
+    /// The folder of policies.
+    #[arg(long, value_name = "DIR", default_value = "loadgen/policies")]
     pub policies: PathBuf,
-    /// The services' files.
+    /// The folder of the services' files.
+    #[arg(long, value_name = "DIR", default_value = "services")]
     pub services: PathBuf,
-    /// What was calibrated, if anything was.
-    pub calibration: PathBuf,
 }
 
 /// What load to simulate.
@@ -126,7 +131,7 @@ impl Folders {
         };
         load.seed = choices.seed.unwrap_or(load.seed);
         let mut setup = Setup::suited(spec, &policy_name(choices), load, host);
-        setup.capacity = CapacityCurve::of_service(&self.calibration, &setup.spec)?;
+        setup.capacity = CapacityCurve::of_service(&self.calibration(), &setup.spec)?;
         setup.detail = choices.detail.unwrap_or(setup.detail);
         let closed = matches!(setup.load.offered, OfferedLoad::Closed(_));
         let allowed = "requests: the threads of a closed load wait for the answer to each";
@@ -161,8 +166,13 @@ impl Folders {
         Ok(kinds.chain(files.iter().map(|path| path.display().to_string())).collect())
     }
 
+    /// The folder of what was calibrated, which is not there before anything was.
+    fn calibration(&self) -> PathBuf {
+        self.results.join(calibration::FOLDER)
+    }
+
     fn host(&self, chosen: Option<&Path>) -> Result<HostModel, InputError> {
-        let calibrated = self.calibration.join(calibration::HOST_FILE);
+        let calibrated = self.calibration().join(calibration::HOST_FILE);
         let path = match chosen {
             Some(path) => path,
             None if calibrated.exists() => &calibrated,

@@ -1,10 +1,10 @@
 //! The simulator's command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use command_line::words;
 use run::policy_comparison::PolicyRow;
 use run::{PolicyTable, ResultsFolder, text};
@@ -40,7 +40,7 @@ enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        places: Places,
+        folders: Folders,
     },
     /// Simulates every policy under every scenario and trace, prints the ranking and saves the table.
     Compare {
@@ -54,27 +54,8 @@ enum Command {
         #[arg(long, value_name = "WORD")]
         gaps: Option<Gaps>,
         #[command(flatten)]
-        places: Places,
+        folders: Folders,
     },
-}
-
-#[derive(Args)]
-struct Places {
-    /// The folder in which the run gets its own.
-    #[arg(long, value_name = "DIR", default_value = "results")]
-    results: PathBuf,
-    /// The folder of scenarios.
-    #[arg(long, value_name = "DIR", default_value = "loadgen/scenarios")]
-    scenarios: PathBuf,
-    /// The folder of traces.
-    #[arg(long, value_name = "DIR", default_value = "loadgen/traces")]
-    traces: PathBuf,
-    /// The folder of policies.
-    #[arg(long, value_name = "DIR", default_value = "loadgen/policies")]
-    policies: PathBuf,
-    /// The folder of the services' files.
-    #[arg(long, value_name = "DIR", default_value = "services")]
-    services: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -83,31 +64,30 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error.into(), 2),
     };
     match Cli::parse_from(arguments).command {
-        Command::Run { scenario, trace, choices, json, places } => {
+        Command::Run { scenario, trace, choices, json, folders } => {
             let source = match trace {
                 Some(trace) => Source::Trace(trace),
                 None => Source::Scenario(scenario.unwrap_or_default()),
             };
-            run(&source, &choices, json, places)
+            run(&source, &choices, json, &folders)
         }
-        Command::Compare { seeds, gaps, places } => compare_all(seeds, gaps, places),
+        Command::Compare { seeds, gaps, folders } => compare_all(seeds, gaps, &folders),
     }
 }
 
-fn run(source: &Source, choices: &Choices, json: bool, places: Places) -> ExitCode {
-    let (results, folders) = places.split();
+fn run(source: &Source, choices: &Choices, json: bool, folders: &Folders) -> ExitCode {
     let setup = match folders.setup(source, choices) {
         Ok(setup) => setup,
         Err(error) => return fail(&error.into(), 2),
     };
-    match record(&setup, &results) {
-        Ok(outcome) => show(&setup, &outcome, &results, json),
+    match record(&setup, &folders.results) {
+        Ok(outcome) => show(&setup, &outcome, &folders.results, json),
         Err(error) => fail(&error, 1),
     }
 }
 
 /// Runs it and writes its folder.
-fn record(setup: &Setup, results: &std::path::Path) -> anyhow::Result<Outcome> {
+fn record(setup: &Setup, results: &Path) -> anyhow::Result<Outcome> {
     let folder = ResultsFolder::reuse(results, &setup.name())?;
     let mut ticks = folder.ticks()?;
     let outcome = setup.run(|tick| ticks.add(tick))?;
@@ -116,7 +96,7 @@ fn record(setup: &Setup, results: &std::path::Path) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-fn show(setup: &Setup, outcome: &Outcome, results: &std::path::Path, json: bool) -> ExitCode {
+fn show(setup: &Setup, outcome: &Outcome, results: &Path, json: bool) -> ExitCode {
     let summary = &outcome.summary;
     print!("{}", text::summary(summary));
     if let Some(percent) = summary.outside_objective_percent {
@@ -133,9 +113,8 @@ fn show(setup: &Setup, outcome: &Outcome, results: &std::path::Path, json: bool)
     ExitCode::from(u8::from(!summary.limits.broken().is_empty()))
 }
 
-fn compare_all(seeds: u32, gaps: Option<Gaps>, places: Places) -> ExitCode {
-    let (results, folders) = places.split();
-    let setups = match setups(&folders, gaps) {
+fn compare_all(seeds: u32, gaps: Option<Gaps>, folders: &Folders) -> ExitCode {
+    let setups = match setups(folders, gaps) {
         Ok(setups) => setups,
         Err(error) => return fail(&error, 2),
     };
@@ -145,7 +124,7 @@ fn compare_all(seeds: u32, gaps: Option<Gaps>, places: Places) -> ExitCode {
     };
     let saved = compare::compare(&setups, seeds, done)
         .map_err(Into::into)
-        .and_then(|rows| save(&results, rows));
+        .and_then(|rows| save(&folders.results, rows));
     match saved {
         Ok(()) => {
             if let Some(setup) = setups.first() {
@@ -172,7 +151,7 @@ fn setups(folders: &Folders, gaps: Option<Gaps>) -> anyhow::Result<Vec<Setup>> {
 }
 
 /// Prints the ranking, and saves it with every row below it.
-fn save(results: &std::path::Path, rows: Vec<PolicyRow>) -> anyhow::Result<()> {
+fn save(results: &Path, rows: Vec<PolicyRow>) -> anyhow::Result<()> {
     let policies = PolicyTable::of(rows).context("there is nothing to compare")?;
     let ranking = compare::of_ranking(&policies);
     print!("{ranking}");
@@ -188,14 +167,6 @@ fn save(results: &std::path::Path, rows: Vec<PolicyRow>) -> anyhow::Result<()> {
     writer.flush().with_context(|| unwritten(&csv))?;
     println!("results    {} and {}", markdown.display(), csv.display());
     Ok(())
-}
-
-impl Places {
-    fn split(self) -> (PathBuf, Folders) {
-        let Self { results, scenarios, traces, policies, services } = self;
-        let calibration = results.join(run::calibration::FOLDER);
-        (results, Folders { scenarios, traces, policies, services, calibration })
-    }
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {

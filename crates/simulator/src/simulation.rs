@@ -22,7 +22,7 @@ use run::Recorder;
 use workload::{DueTimes, OfferedLoad};
 
 use crate::containers::{Containers, Ended};
-use crate::host_model::{Faults, HostModel};
+use crate::host_model::{Faults, HostModel, goes_wrong};
 use crate::load::Load;
 use crate::moment::Moment;
 use crate::plant::{Clients, FluidPlant, Log, Plant, RequestPlant, Rules, Statistics};
@@ -287,8 +287,8 @@ impl Simulation {
 
     /// What the scaler would observe now.
     fn observe(&mut self, done: Vec<Done>) -> ServiceObservation {
-        let Faults { missing_looks, stale_looks, .. } = self.host.faults;
-        if missing_looks > 0.0 && self.rng.random_bool(missing_looks) {
+        let Faults { missing_looks_percent, stale_looks_percent, .. } = self.host.faults;
+        if goes_wrong(missing_looks_percent, &mut self.rng) {
             // The scaler waits for the next look ever longer, up to a second.
             let pause = self.tick * 2_u32.pow(self.missed.min(10));
             self.missed += 1;
@@ -297,7 +297,7 @@ impl Simulation {
         }
         self.missed = 0;
         let fresh = self.plant.statistics();
-        let stale = stale_looks > 0.0 && self.rng.random_bool(stale_looks);
+        let stale = goes_wrong(stale_looks_percent, &mut self.rng);
         let statistics = match self.last_look {
             Some((_, last)) if stale => last,
             _ => fresh,
@@ -387,8 +387,7 @@ impl Simulation {
     }
 
     fn set_clock(&mut self) {
-        let share = self.host.faults.clock_jumps;
-        if share > 0.0 && self.rng.random_bool(share) {
+        if goes_wrong(self.host.faults.clock_jumps_percent, &mut self.rng) {
             self.clock_set_ms += self.rng.random_range(-CLOCK_JUMP_MS..=CLOCK_JUMP_MS);
         }
     }

@@ -24,7 +24,7 @@ fn folders() -> Folders {
         traces: root().join("loadgen/traces"),
         policies: root().join("loadgen/policies"),
         services: root().join("services"),
-        calibration: PathBuf::from("there is none"),
+        results: PathBuf::from("there are none"),
     }
 }
 

@@ -12,7 +12,7 @@ use model::bounds::Bounds;
 use model::service::ServiceSpec;
 use model::tick::Tick;
 use proptest::prelude::*;
-use run::calibration::{HOST_FILE, HostFigures, LimitedBy, Point, Times};
+use run::calibration::{FOLDER, HOST_FILE, HostFigures, LimitedBy, Point, Times};
 use run::summary::Percentiles;
 use run::{Calibration, Recorder, Summary};
 use simulator::host_model::Faults;
@@ -30,7 +30,7 @@ fn folders() -> Folders {
         traces: root().join("loadgen/traces"),
         policies: root().join("loadgen/policies"),
         services: root().join("services"),
-        calibration: PathBuf::from("there is none"),
+        results: PathBuf::from("there are none"),
     }
 }
 
@@ -64,10 +64,11 @@ fn levels(seed: u64, rates: &[f64]) -> Load {
 #[test]
 fn the_calibrated_host_is_the_one_to_simulate_unless_another_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
-    let calibration = folder.path().to_owned();
+    let results = folder.path().to_owned();
+    let calibration = results.join(FOLDER);
     let path = calibration.join(HOST_FILE);
     let host = |host: Option<&str>| {
-        let folders = Folders { calibration: calibration.clone(), ..folders() };
+        let folders = Folders { results: results.clone(), ..folders() };
         let choices = Choices { host: host.map(PathBuf::from), ..Choices::default() };
         folders.setup(&Source::Scenario("ramp".to_owned()), &choices).map(|setup| setup.host)
     };
@@ -122,7 +123,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
 fn faults_leave_the_arrivals_as_they_are() {
     let calm = scenario("spike", &Choices::default());
     let mut faulty = calm.clone();
-    faulty.host.faults = Faults { crash_mean: Some(Duration::from_secs(20)), ..Faults::default() };
+    faulty.host.faults = Faults { crash_mean_s: Some(20.0), ..Faults::default() };
     let due = |setup: &Setup| setup.run(|_| Ok(())).unwrap().summary.requests.due;
     assert_eq!(due(&calm), due(&faulty));
 }
@@ -253,15 +254,15 @@ struct History {
 }
 
 fn any_history() -> impl Strategy<Value = History> {
-    let share = || prop_oneof![2 => Just(0.0), 1 => 0.0..0.3_f64];
-    let crash = prop::option::of((1_u64..60).prop_map(Duration::from_secs));
+    let share = || prop_oneof![2 => Just(0.0), 1 => 0.0..30.0_f64];
+    let crash = prop::option::of((1_u32..60).prop_map(f64::from));
     let faults = (crash, share(), share(), share(), share()).prop_map(
-        |(crash_mean, failed_launches, missing_looks, stale_looks, clock_jumps)| Faults {
-            crash_mean,
-            failed_launches,
-            missing_looks,
-            stale_looks,
-            clock_jumps,
+        |(crash_mean_s, failed_launches, missing_looks, stale_looks, clock_jumps)| Faults {
+            crash_mean_s,
+            failed_launches_percent: failed_launches,
+            missing_looks_percent: missing_looks,
+            stale_looks_percent: stale_looks,
+            clock_jumps_percent: clock_jumps,
         },
     );
     let bounds = (1_u32..6, 0_u32..12).prop_map(|(min, more)| (min, min + more));
