@@ -62,7 +62,7 @@ impl Containers {
     }
 
     /// An instance that has been in rotation since before the simulation began.
-    pub(crate) fn add_ready(&mut self, name: InstanceName, plant: &mut Plant) {
+    pub(crate) fn add_ready(&mut self, name: InstanceName, plant: &mut dyn Plant) {
         plant.open(name.slot(), Moment::default());
         let crashes_at = self.draw_crash(Moment::default());
         self.all.push(Entry {
@@ -98,7 +98,7 @@ impl Containers {
     }
 
     /// What the host and the load balancer show of every instance.
-    pub(crate) fn observations(&self, plant: &Plant) -> Vec<InstanceObservation> {
+    pub(crate) fn observations(&self, plant: &dyn Plant) -> Vec<InstanceObservation> {
         let observation = |entry: &Entry| {
             let in_flight = plant.in_flight_of(entry.name.slot());
             InstanceObservation {
@@ -115,7 +115,7 @@ impl Containers {
     }
 
     /// Starts an action of a plan.
-    pub(crate) fn start(&mut self, action: Action, now: Moment, plant: &mut Plant) {
+    pub(crate) fn start(&mut self, action: Action, now: Moment, plant: &mut dyn Plant) {
         match action.kind {
             ActionKind::Clone => self.all.push(Entry {
                 name: action.instance.clone(),
@@ -140,7 +140,7 @@ impl Containers {
     }
 
     /// Ends the actions whose time has come.
-    pub(crate) fn end(&mut self, now: Moment, plant: &mut Plant) -> Vec<Ended> {
+    pub(crate) fn end(&mut self, now: Moment, plant: &mut dyn Plant) -> Vec<Ended> {
         let mut ended = Vec::new();
         while let Some(first) = self.ends.first_entry().filter(|first| first.key().0 <= now) {
             let UnderWay { action, planned, fails } = first.remove();
@@ -151,7 +151,7 @@ impl Containers {
     }
 
     /// Crashes the instances whose time has come.
-    pub(crate) fn crash(&mut self, now: Moment, plant: &mut Plant) {
+    pub(crate) fn crash(&mut self, now: Moment, plant: &mut dyn Plant) {
         let due = |entry: &Entry| entry.crashes_at.is_some_and(|at| at <= now);
         for entry in self.all.iter_mut().filter(|entry| due(entry)) {
             entry.crashes_at = None;
@@ -184,7 +184,7 @@ impl Containers {
         action: &Action,
         fails: bool,
         now: Moment,
-        plant: &mut Plant,
+        plant: &mut dyn Plant,
     ) -> Option<&'static str> {
         let index = self.all.iter().position(|entry| entry.name == action.instance)?;
         let crashes_at = self.draw_crash(now);

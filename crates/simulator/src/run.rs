@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use model::service::ServiceSpec;
 use model::tick::Tick;
+use run::calibration::Times;
 use run::capacity::CapacityCurve;
 use run::cost::Lives;
 use run::series::LONGEST_WITH_ROWS;
 use run::summary::{
-    CountLimit, Generator, Instances, Limits, Percentiles, Requests, Scaling, Summary, TimeLimit,
-    millis,
+    CountLimit, Generator, Instances, Limits, Requests, Scaling, Summary, TimeLimit, millis,
 };
 use run::{FleetHistory, Recorder, ResultsError, RunSeries};
 use workload::OfferedLoad;
@@ -123,9 +123,8 @@ impl Setup {
                 keep(kept)?;
             }
         }
-        let turns = course.turns;
         let finished = Finished { setup: self, recorder: &recorder, course };
-        Ok(finished.outcome(&mut simulation, turns))
+        Ok(finished.outcome(&mut simulation))
     }
 }
 
@@ -165,7 +164,8 @@ impl Course {
     /// Whether there is more to come: load, requests under way, or a fleet that has not settled.
     fn is_on(&mut self, simulation: &Simulation, load: &Load) -> bool {
         let elapsed = simulation.elapsed();
-        let over = simulation.load_end().filter(|end| elapsed >= *end && simulation.is_idle());
+        let over =
+            simulation.load_end().filter(|end| elapsed >= *end && simulation.under_way() == 0);
         let Some(whole) = over else { return true };
         self.offered = whole;
         if load.settle == Duration::ZERO {
@@ -208,13 +208,13 @@ struct Finished<'a> {
 }
 
 impl Finished<'_> {
-    fn outcome(self, simulation: &mut Simulation, turns: u64) -> Outcome {
+    fn outcome(self, simulation: &mut Simulation) -> Outcome {
         let summary = self.summary(simulation);
         let series = self.series(&summary);
         let Setup { capacity, load, .. } = self.setup;
         let figures =
             FleetFigures::measure(capacity, &load.offered, &summary, &series, self.course.lives);
-        Outcome { summary, figures, series, turns }
+        Outcome { summary, figures, series, turns: self.course.turns }
     }
 
     fn summary(&self, simulation: &mut Simulation) -> Summary {
@@ -307,11 +307,8 @@ impl Finished<'_> {
             return scaling;
         }
         let (took, never_served) = simulation.serving();
-        let rank = |percent: usize| {
-            let place = (took.len() * percent).div_ceil(100).checked_sub(1)?;
-            took.get(place).map(|took| took.as_secs_f64() * 1e3)
-        };
-        let plan_to_serving_ms = Percentiles { p50: rank(50), p99: rank(99) };
+        let took_ms = took.iter().map(|took| took.as_secs_f64() * 1e3).collect();
+        let plan_to_serving_ms = Times::of(took_ms).ms;
         Scaling { plan_to_serving_ms, never_served: Some(never_served), ..scaling }
     }
 

@@ -86,7 +86,7 @@ pub struct Simulation {
     tick: Duration,
     host: HostModel,
     controller: Controller,
-    plant: Plant,
+    plant: Box<dyn Plant>,
     containers: Containers,
     rng: Xoshiro256PlusPlus,
     /// The slots of the service, in the order of use.
@@ -134,9 +134,8 @@ impl Simulation {
         // Each source of chance has its own stream, so that a fault leaves the arrivals as they are.
         let [service_seed, host_seed, fault_seed] =
             [b"service_", b"host____", b"faults__"].map(|tag| load.seed ^ u64::from_le_bytes(*tag));
-        let requests =
-            |clients| Plant::Requests(Box::new(RequestPlant::new(rules, clients, service_seed)));
-        let plant = match (load.offered.clone(), detail) {
+        let requests = |clients| Box::new(RequestPlant::new(rules, clients, service_seed));
+        let plant: Box<dyn Plant> = match (load.offered.clone(), detail) {
             (OfferedLoad::Open(open), Detail::Requests) => {
                 requests(Clients::open(DueTimes::new(load.seed, open), load_start))
             }
@@ -144,7 +143,7 @@ impl Simulation {
                 requests(Clients::closed(stages, load.seed, load_start))
             }
             (OfferedLoad::Open(open), Detail::Fluid) => {
-                Plant::Fluid(Box::new(FluidPlant::new(rules, open, load_start, service_seed)))
+                Box::new(FluidPlant::new(rules, open, load_start, service_seed))
             }
             (OfferedLoad::Closed(_), Detail::Fluid) => {
                 return Err(SimulationError::ClosedInAmounts);
@@ -175,7 +174,7 @@ impl Simulation {
         let birth = simulation.clock();
         for &slot in simulation.slots.iter().take(simulation.spec.bounds.min() as usize) {
             let name = InstanceName::new(&simulation.spec.name, slot, birth);
-            simulation.containers.add_ready(name, &mut simulation.plant);
+            simulation.containers.add_ready(name, simulation.plant.as_mut());
         }
         Ok(simulation)
     }
@@ -203,7 +202,7 @@ impl Simulation {
         self.check(&around, &tick, at)?;
         for action in &tick.plan {
             self.note_plan(action.kind, &action.instance);
-            self.containers.start(action.clone(), self.now, &mut self.plant);
+            self.containers.start(action.clone(), self.now, self.plant.as_mut());
         }
         Ok(tick)
     }
@@ -227,11 +226,6 @@ impl Simulation {
     /// The time of day at the start of the load.
     pub fn began(&self) -> Timestamp {
         self.began
-    }
-
-    /// Whether no request waits or is worked on.
-    pub fn is_idle(&self) -> bool {
-        self.plant.is_idle()
     }
 
     /// The bounds in force.
@@ -258,7 +252,6 @@ impl Simulation {
     pub fn serving(&mut self) -> (&[Duration], u64) {
         self.note_served();
         let waiting = self.not_served.len() as u64;
-        self.plan_to_serving.sort();
         (&self.plan_to_serving, self.never_served + waiting)
     }
 
@@ -275,14 +268,14 @@ impl Simulation {
         let turn = self.containers.next_end().map_or(self.next_turn, |end| end.min(self.next_turn));
         while let Some(crash) = self.containers.next_crash().filter(|at| *at <= turn) {
             self.plant.advance(crash, &mut log);
-            self.containers.crash(crash, &mut self.plant);
+            self.containers.crash(crash, self.plant.as_mut());
         }
         self.plant.advance(turn, &mut log);
         self.now = turn;
         if turn == self.next_turn {
             self.next_turn = turn.after(self.tick);
         }
-        self.containers.end(turn, &mut self.plant)
+        self.containers.end(turn, self.plant.as_mut())
     }
 
     /// What the scaler would observe now.
@@ -308,7 +301,7 @@ impl Simulation {
             let served = f64::from(u32::try_from(load.served).unwrap_or(u32::MAX));
             served * self.host.cpu_s_per_request / load.elapsed.as_secs_f64()
         });
-        let instances = Some(self.containers.observations(&self.plant));
+        let instances = Some(self.containers.observations(self.plant.as_ref()));
         ServiceObservation { load, cpu_cores, instances, done }
     }
 

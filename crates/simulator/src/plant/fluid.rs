@@ -12,6 +12,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand_distr::{Distribution, Poisson};
 use workload::{OpenLoad, Pacing, RateCurve};
 
+use super::Plant;
 use super::outcomes::Log;
 use super::rules::{Failure, Rules};
 use super::statistics::{Counters, Statistics, narrow};
@@ -66,8 +67,10 @@ impl FluidPlant {
             counters: Counters::default(),
         }
     }
+}
 
-    pub(crate) fn advance(&mut self, to: Moment, log: &mut Log) {
+impl Plant for FluidPlant {
+    fn advance(&mut self, to: Moment, log: &mut Log) {
         while self.now < to {
             let end = self.now.after(STEP).min(to);
             self.step(end, log);
@@ -75,18 +78,18 @@ impl FluidPlant {
         }
     }
 
-    pub(crate) fn open(&mut self, slot: Slot, now: Moment) {
+    fn open(&mut self, slot: Slot, now: Moment) {
         self.tokens += f64::from(self.rules.limits.burst);
         self.reopen(slot, now);
     }
 
-    pub(crate) fn reopen(&mut self, slot: Slot, _now: Moment) {
+    fn reopen(&mut self, slot: Slot, _now: Moment) {
         if !self.rotation.contains(&slot) {
             self.rotation.push(slot);
         }
     }
 
-    pub(crate) fn drain(&mut self, slot: Slot) {
+    fn drain(&mut self, slot: Slot) {
         let before = self.servers();
         self.rotation.retain(|other| *other != slot);
         if before > 0.0 {
@@ -94,11 +97,11 @@ impl FluidPlant {
         }
     }
 
-    pub(crate) fn remove(&mut self, slot: Slot) {
+    fn remove(&mut self, slot: Slot, _now: Moment) {
         self.drain(slot);
     }
 
-    pub(crate) fn statistics(&self) -> Statistics {
+    fn statistics(&self) -> Statistics {
         let held = self.waiting_total.min(self.places());
         let count = |many: u64| narrow(usize::try_from(many).unwrap_or(usize::MAX));
         Statistics {
@@ -109,11 +112,21 @@ impl FluidPlant {
     }
 
     /// Requests in flight are shared alike.
-    pub(crate) fn in_flight_of(&self, slot: Slot) -> u32 {
+    fn in_flight_of(&self, slot: Slot) -> u32 {
         let count = narrow(self.rotation.len()).max(1);
         if self.rotation.contains(&slot) { self.statistics().in_flight.div_ceil(count) } else { 0 }
     }
 
+    fn over_at(&self) -> Option<Moment> {
+        None
+    }
+
+    fn first_served(&self, _slot: Slot) -> Option<Moment> {
+        None
+    }
+}
+
+impl FluidPlant {
     fn step(&mut self, end: Moment, log: &mut Log) {
         let step_s = end.since(self.now).as_secs_f64();
         // What comes within the step is taken to come in its middle.

@@ -9,6 +9,8 @@ mod rules;
 mod server;
 mod statistics;
 
+use std::fmt;
+
 use model::names::Slot;
 
 pub(crate) use clients::Clients;
@@ -20,84 +22,34 @@ pub(crate) use statistics::Statistics;
 
 use crate::moment::Moment;
 
-/// A plant, by how closely it looks.
-#[derive(Debug)]
-pub(crate) enum Plant {
-    /// Every request on its own.
-    Requests(Box<RequestPlant>),
-    /// Requests that come within a tenth of a second as one amount.
-    Fluid(Box<FluidPlant>),
-}
-
-/// Calls the method of whichever plant it is.
-macro_rules! each {
-    ($plant:expr, $inner:ident => $call:expr) => {
-        match $plant {
-            Plant::Requests($inner) => $call,
-            Plant::Fluid($inner) => $call,
-        }
-    };
-}
-
-impl Plant {
+/// A plant: one that looks at every request on its own, or one that takes those of a tenth of a
+/// second as one amount.
+pub(crate) trait Plant: fmt::Debug {
     /// Lets everything happen up to and at `to`.
-    pub(crate) fn advance(&mut self, to: Moment, log: &mut Log) {
-        each!(self, plant => plant.advance(to, log));
-    }
+    fn advance(&mut self, to: Moment, log: &mut Log);
 
     /// A new instance in `slot` is put in rotation.
-    pub(crate) fn open(&mut self, slot: Slot, now: Moment) {
-        each!(self, plant => plant.open(slot, now));
-    }
+    fn open(&mut self, slot: Slot, now: Moment);
 
     /// An instance that drained is put in rotation again.
-    pub(crate) fn reopen(&mut self, slot: Slot, now: Moment) {
-        each!(self, plant => plant.reopen(slot, now));
-    }
+    fn reopen(&mut self, slot: Slot, now: Moment);
 
     /// The instance in `slot` gets no new requests.
-    pub(crate) fn drain(&mut self, slot: Slot) {
-        each!(self, plant => plant.drain(slot));
-    }
+    fn drain(&mut self, slot: Slot);
 
     /// The instance in `slot` is gone. The load balancer tries its requests again elsewhere.
-    pub(crate) fn remove(&mut self, slot: Slot, now: Moment) {
-        match self {
-            Self::Requests(plant) => plant.remove(slot, now),
-            Self::Fluid(plant) => plant.remove(slot),
-        }
-    }
+    fn remove(&mut self, slot: Slot, now: Moment);
 
     /// The load balancer's statistics.
-    pub(crate) fn statistics(&self) -> Statistics {
-        each!(self, plant => plant.statistics())
-    }
+    fn statistics(&self) -> Statistics;
 
     /// Requests that the instance in `slot` works on.
-    pub(crate) fn in_flight_of(&self, slot: Slot) -> u32 {
-        each!(self, plant => plant.in_flight_of(slot))
-    }
+    fn in_flight_of(&self, slot: Slot) -> u32;
 
     /// When a closed load was over; unknown before, and of an open one.
-    pub(crate) fn over_at(&self) -> Option<Moment> {
-        match self {
-            Self::Requests(plant) => plant.over_at(),
-            Self::Fluid(_) => None,
-        }
-    }
+    fn over_at(&self) -> Option<Moment>;
 
     /// When the instance in `slot` answered its first request; unknown where requests are not told
     /// apart.
-    pub(crate) fn first_served(&self, slot: Slot) -> Option<Moment> {
-        match self {
-            Self::Requests(plant) => plant.first_served(slot),
-            Self::Fluid(_) => None,
-        }
-    }
-
-    /// Whether no request waits or is worked on.
-    pub(crate) fn is_idle(&self) -> bool {
-        let Statistics { queued, in_flight, .. } = self.statistics();
-        queued == 0 && in_flight == 0
-    }
+    fn first_served(&self, slot: Slot) -> Option<Moment>;
 }

@@ -7,6 +7,7 @@ use model::names::Slot;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
+use super::Plant;
 use super::clients::{Clients, Request};
 use super::outcomes::Log;
 use super::rules::{Failure, Rules};
@@ -74,8 +75,10 @@ impl RequestPlant {
             counters: Counters::default(),
         }
     }
+}
 
-    pub(crate) fn advance(&mut self, to: Moment, log: &mut Log) {
+impl Plant for RequestPlant {
+    fn advance(&mut self, to: Moment, log: &mut Log) {
         while let Some((at, event)) = self.next_event().filter(|(at, _)| *at <= to) {
             match event {
                 Event::Completion => self.complete(log),
@@ -85,13 +88,13 @@ impl RequestPlant {
         }
     }
 
-    pub(crate) fn open(&mut self, slot: Slot, now: Moment) {
+    fn open(&mut self, slot: Slot, now: Moment) {
         let limits = self.rules.limits;
         self.server(slot).renew(&limits);
         self.reopen(slot, now);
     }
 
-    pub(crate) fn reopen(&mut self, slot: Slot, now: Moment) {
+    fn reopen(&mut self, slot: Slot, now: Moment) {
         let index = place(slot);
         let server = self.server(slot);
         if std::mem::replace(&mut server.in_rotation, true) {
@@ -102,7 +105,7 @@ impl RequestPlant {
         self.let_in(now);
     }
 
-    pub(crate) fn drain(&mut self, slot: Slot) {
+    fn drain(&mut self, slot: Slot) {
         let index = place(slot);
         if !std::mem::replace(&mut self.server(slot).in_rotation, false) {
             return;
@@ -114,7 +117,7 @@ impl RequestPlant {
         }
     }
 
-    pub(crate) fn remove(&mut self, slot: Slot, now: Moment) {
+    fn remove(&mut self, slot: Slot, now: Moment) {
         self.drain(slot);
         let server = self.server(slot);
         let abandoned = server.abandon();
@@ -126,7 +129,7 @@ impl RequestPlant {
         self.let_in(now);
     }
 
-    pub(crate) fn statistics(&self) -> Statistics {
+    fn statistics(&self) -> Statistics {
         Statistics {
             counters: self.counters,
             queued: narrow(self.queue.len()),
@@ -134,19 +137,20 @@ impl RequestPlant {
         }
     }
 
-    pub(crate) fn in_flight_of(&self, slot: Slot) -> u32 {
+    fn in_flight_of(&self, slot: Slot) -> u32 {
         self.servers.get(place(slot)).map_or(0, Server::in_flight)
     }
 
-    /// When a closed load was over; unknown before, and of an open one.
-    pub(crate) fn over_at(&self) -> Option<Moment> {
+    fn over_at(&self) -> Option<Moment> {
         self.clients.over_at()
     }
 
-    pub(crate) fn first_served(&self, slot: Slot) -> Option<Moment> {
+    fn first_served(&self, slot: Slot) -> Option<Moment> {
         self.servers.get(place(slot))?.first_served
     }
+}
 
+impl RequestPlant {
     /// The next event; of several at one moment completions come first and arrivals last, so that
     /// a place that becomes free is free.
     fn next_event(&self) -> Option<(Moment, Event)> {
@@ -239,7 +243,7 @@ impl RequestPlant {
         let Rules { limits, service, client_timeout, .. } = self.rules;
         let hung_up = due.after(client_timeout);
         let refused = now.after(limits.max_wait);
-        match self.servers[index].pass(&limits, now, refused.min(hung_up)) {
+        match self.servers[index].bucket.pass(&limits, now, refused.min(hung_up)) {
             Some(passed) => {
                 let done = passed.after(service.sample(&mut self.rng));
                 if done <= hung_up { (done, None) } else { (hung_up, Some(Failure::Timeout)) }

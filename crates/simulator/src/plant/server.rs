@@ -16,7 +16,7 @@ pub(super) struct Server {
     /// The requests under way, by place.
     places: Vec<Option<Request>>,
     in_flight: u32,
-    bucket: TokenBucket,
+    pub(super) bucket: TokenBucket,
 }
 
 impl Server {
@@ -59,7 +59,18 @@ impl Server {
     pub(super) fn free_places(&self) -> u32 {
         u32::try_from(self.places.len()).unwrap_or(u32::MAX) - self.in_flight
     }
+}
 
+/// A token bucket in front of which requests wait in the order in which they came: when each will
+/// pass is known as it comes.
+#[derive(Debug, Default)]
+pub(super) struct TokenBucket {
+    /// When the bucket will be full again (the theoretical arrival time of GCRA).
+    full_at: Moment,
+    last_pass: Moment,
+}
+
+impl TokenBucket {
     /// When the rate limit lets through a request that comes now; `None` when that is later than
     /// `until`, and the request leaves without a token.
     pub(super) fn pass(
@@ -68,21 +79,6 @@ impl Server {
         now: Moment,
         until: Moment,
     ) -> Option<Moment> {
-        self.bucket.pass(limits, now, until)
-    }
-}
-
-/// A token bucket in front of which requests wait in the order in which they came: when each will
-/// pass is known as it comes.
-#[derive(Debug, Default)]
-struct TokenBucket {
-    /// When the bucket will be full again (the theoretical arrival time of GCRA).
-    full_at: Moment,
-    last_pass: Moment,
-}
-
-impl TokenBucket {
-    fn pass(&mut self, limits: &InstanceLimits, now: Moment, until: Moment) -> Option<Moment> {
         let token = Duration::from_secs_f64(1.0 / limits.requests_per_second);
         // A bucket that lacks fewer than all of its tokens has one left.
         let next_token = self.full_at.before(token * (limits.burst - 1));

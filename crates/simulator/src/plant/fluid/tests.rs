@@ -82,7 +82,7 @@ fn without_an_instance_requests_wait_for_the_next_one() {
     plant.advance(Moment::at(ms(1_000)), &mut log);
     assert_eq!((plant.statistics().queued, plant.statistics().in_flight), (40, 0));
     plant.open(slot(1), plant.now);
-    plant.remove(slot(1));
+    plant.remove(slot(1), Moment::default());
     plant.open(slot(2), plant.now);
     plant.advance(Moment::at(ms(5_000)), &mut log);
     assert_eq!((recorder.requests().ok, recorder.requests().failed), (40, 0));
