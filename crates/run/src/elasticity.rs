@@ -19,12 +19,12 @@ use crate::step_function::{Piece, Span, StepFunction, pieces};
 /// How often the curves are looked at for [`Elasticity::instability_percent`]. The papers leave
 /// the interval open; a second is that of a run's rows.
 const SAMPLE_S: f64 = 1.0;
-/// A share below this counts as this in [`Elasticity::speedup_over`]: a perfect figure would make
+/// A share below this counts as this in [`Elasticity::speedup`]: a perfect figure would make
 /// the speedup infinite, and say no more than "a thousandth".
 const SPEEDUP_FLOOR_PERCENT: f64 = 0.1;
 
-/// The figures of one supply against one demand. For all but jitter, 0 is perfect; jitter is best
-/// near 0 and may be negative.
+/// The figures of one supply against one demand. For all but the last two, 0 is perfect; jitter is
+/// best near 0 and may be negative.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Elasticity {
     /// What lacks, relative to the demand: 100/T x sum of max(d - s, 0)/d x dt (Ready for Rain).
@@ -49,6 +49,10 @@ pub struct Elasticity {
     /// Changes of supply less changes of demand, per minute: (E_S - E_D)/T (BUNGEE). A change by
     /// three instances counts three. Above 0 the supply oscillates, below 0 it leaves changes out.
     pub jitter_per_minute: f64,
+    /// How many times better than the same demand against a fleet that never changes, see
+    /// [`fixed_fleet`]: the geometric mean of unscaled/own over both accuracies and both timeshares,
+    /// equally weighted (Ready for Rain). Above 1 the scaling pays.
+    pub speedup: f64,
 }
 
 impl Elasticity {
@@ -58,37 +62,42 @@ impl Elasticity {
         if total <= 0.0 {
             return None;
         }
-        let pieces = pieces(demand, supply, span);
-        let percent = |share: fn(&Piece) -> f64| {
-            100.0 / total * pieces.iter().map(|p| share(p) * p.seconds).sum::<f64>()
-        };
+        let own = shares(demand, supply, span);
+        let [under_accuracy, over_accuracy, under_timeshare, over_timeshare] = own;
+        let unscaled = shares(demand, &fixed_fleet(demand, span), span);
         let changes = supply.changes(span) as f64 - demand.changes(span) as f64;
         Some(Self {
-            under_accuracy_percent: percent(|p| p.of_demand(p.demand.saturating_sub(p.supply))),
-            over_accuracy_percent: percent(|p| p.of_demand(p.supply.saturating_sub(p.demand))),
-            under_timeshare_percent: percent(|p| f64::from(u8::from(p.supply < p.demand))),
-            over_timeshare_percent: percent(|p| f64::from(u8::from(p.supply > p.demand))),
+            under_accuracy_percent: under_accuracy,
+            over_accuracy_percent: over_accuracy,
+            under_timeshare_percent: under_timeshare,
+            over_timeshare_percent: over_timeshare,
             instability_percent: instability_percent(demand, supply, span),
             jitter_per_minute: changes / (total / 60.0),
+            speedup: speedup(own, unscaled),
         })
     }
+}
 
-    /// How many times better than `unscaled`, the same demand against a fleet that never changes:
-    /// the geometric mean of unscaled/own over both accuracies and both timeshares, equally
-    /// weighted (Ready for Rain). Above 1 the scaling pays.
-    pub fn speedup_over(&self, unscaled: &Self) -> f64 {
-        let shares = |e: &Self| {
-            [
-                e.under_accuracy_percent,
-                e.over_accuracy_percent,
-                e.under_timeshare_percent,
-                e.over_timeshare_percent,
-            ]
-            .map(|share| share.max(SPEEDUP_FLOOR_PERCENT).ln())
-        };
-        let logs = shares(unscaled).into_iter().zip(shares(self)).map(|(n, a)| n - a);
-        (logs.sum::<f64>() / 4.0).exp()
-    }
+/// Both accuracies and both timeshares over a span that has a length, in the order of
+/// [`Elasticity`].
+fn shares(demand: &StepFunction, supply: &StepFunction, span: Span) -> [f64; 4] {
+    let pieces = pieces(demand, supply, span);
+    let percent = |share: fn(&Piece) -> f64| {
+        100.0 / span.seconds() * pieces.iter().map(|p| share(p) * p.seconds).sum::<f64>()
+    };
+    [
+        percent(|p| p.of_demand(p.demand.saturating_sub(p.supply))),
+        percent(|p| p.of_demand(p.supply.saturating_sub(p.demand))),
+        percent(|p| f64::from(u8::from(p.supply < p.demand))),
+        percent(|p| f64::from(u8::from(p.supply > p.demand))),
+    ]
+}
+
+/// The geometric mean of unscaled/own over the four shares.
+fn speedup(own: [f64; 4], unscaled: [f64; 4]) -> f64 {
+    let logs = |shares: [f64; 4]| shares.map(|share| share.max(SPEEDUP_FLOOR_PERCENT).ln());
+    let logs = logs(unscaled).into_iter().zip(logs(own)).map(|(n, a)| n - a);
+    (logs.sum::<f64>() / 4.0).exp()
 }
 
 impl Piece {
@@ -205,21 +214,17 @@ mod tests {
 
     #[test]
     fn the_speedup_is_the_geometric_mean_of_four_ratios() {
-        let e = |under, over, under_time, over_time| Elasticity {
-            under_accuracy_percent: under,
-            over_accuracy_percent: over,
-            under_timeshare_percent: under_time,
-            over_timeshare_percent: over_time,
-            instability_percent: 0.0,
-            jitter_per_minute: 0.0,
-        };
         // 16, 4, 4 and 1 times better: the fourth root of 256 is 4.
-        let (own, none) = (e(1.0, 10.0, 5.0, 20.0), e(16.0, 40.0, 20.0, 20.0));
-        assert!((own.speedup_over(&none) - 4.0).abs() < 1e-9);
-        assert!((none.speedup_over(&own) - 0.25).abs() < 1e-9);
+        let (own, none) = ([1.0, 10.0, 5.0, 20.0], [16.0, 40.0, 20.0, 20.0]);
+        assert!((speedup(own, none) - 4.0).abs() < 1e-9);
+        assert!((speedup(none, own) - 0.25).abs() < 1e-9);
         // Perfect shares count as 0.1%: 10 times in each of the four.
-        assert!((e(0.0, 0.0, 0.0, 0.0).speedup_over(&e(1.0, 1.0, 1.0, 1.0)) - 10.0).abs() < 1e-9);
-        assert!((own.speedup_over(&own) - 1.0).abs() < 1e-9);
+        assert!((speedup([0.0; 4], [1.0; 4]) - 10.0).abs() < 1e-9);
+        assert!((speedup(own, own) - 1.0).abs() < 1e-9);
+        // A fixed fleet is as good as itself.
+        let demand = function(1, &[(5.0, 3)]);
+        let fixed = Elasticity::measure(&demand, &fixed_fleet(&demand, TEN), TEN).unwrap();
+        assert!((fixed.speedup - 1.0).abs() < 1e-9);
     }
 
     #[test]

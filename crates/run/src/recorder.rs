@@ -30,15 +30,6 @@ pub struct Recorder {
     open: VecDeque<Histogram<u32>>,
 }
 
-/// What became of a due request, for the counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Ok,
-    Failed,
-    Rejected,
-    Dropped,
-}
-
 impl Recorder {
     /// Requests due before `warm_up` are kept out of the figures; no outcome comes later than
     /// `timeout` after its request was due.
@@ -73,7 +64,7 @@ impl Recorder {
 
     /// `many` requests due at `due` got the expected answer in time, at `done`.
     pub fn ok(&mut self, due: Duration, done: Duration, many: u64) {
-        self.count(due, Fate::Ok, many);
+        self.count(due, Requests { ok: many, ..Requests::default() });
         let latency = micros(done.saturating_sub(due));
         if due >= self.warm_up {
             record(&mut self.latency, latency, many);
@@ -95,21 +86,17 @@ impl Recorder {
         rejected: bool,
         many: u64,
     ) {
-        self.count(due, if rejected { Fate::Rejected } else { Fate::Failed }, many);
+        let rejected = if rejected { many } else { 0 };
+        self.count(due, Requests { failed: many, rejected, ..Requests::default() });
         if due >= self.warm_up {
-            match self.failures.get_mut(cause) {
-                Some(count) => *count += many,
-                None => {
-                    self.failures.insert(cause.to_owned(), many);
-                }
-            }
+            *self.failures.entry(cause.to_owned()).or_default() += many;
         }
         self.close_before(done.saturating_sub(self.timeout + GRACE));
     }
 
     /// `many` requests were due at that moment and could not be sent.
     pub fn dropped(&mut self, due: Duration, many: u64) {
-        self.count(due, Fate::Dropped, many);
+        self.count(due, Requests { dropped: many, ..Requests::default() });
     }
 
     /// Measured ok requests that took longer than `objective`.
@@ -160,21 +147,21 @@ impl Recorder {
         rows
     }
 
-    fn count(&mut self, due: Duration, fate: Fate, many: u64) {
-        let all = if due < self.warm_up { &mut self.warm_up_requests } else { &mut self.measured };
-        let rejected = if fate == Fate::Rejected { many } else { 0 };
-        let count = |due: &mut u64, ok: &mut u64, failed: &mut u64, dropped: &mut u64| {
-            *due += many;
-            match fate {
-                Fate::Ok => *ok += many,
-                Fate::Failed | Fate::Rejected => *failed += many,
-                Fate::Dropped => *dropped += many,
-            }
-        };
-        count(&mut all.due, &mut all.ok, &mut all.failed, &mut all.dropped);
+    /// Counts requests that were due at that moment, by what became of them.
+    fn count(&mut self, at: Duration, more: Requests) {
+        let Requests { ok, failed, dropped, rejected, .. } = more;
+        let due = ok + failed + dropped;
+        let all = if at < self.warm_up { &mut self.warm_up_requests } else { &mut self.measured };
+        all.due += due;
+        all.ok += ok;
+        all.failed += failed;
+        all.dropped += dropped;
         all.rejected += rejected;
-        if let Some(row) = self.row(second(due)) {
-            count(&mut row.due, &mut row.ok, &mut row.failed, &mut row.dropped);
+        if let Some(row) = self.row(second(at)) {
+            row.due += due;
+            row.ok += ok;
+            row.failed += failed;
+            row.dropped += dropped;
             row.rejected += rejected;
         }
     }
@@ -202,14 +189,10 @@ impl Recorder {
 
     fn close_before(&mut self, moment: Duration) {
         while !self.open.is_empty() && self.rows.len() - self.open.len() < second(moment) as usize {
-            self.close_first();
-        }
-    }
-
-    fn close_first(&mut self) {
-        let index = self.rows.len() - self.open.len();
-        if let Some(latency) = self.open.pop_front() {
-            set_latency(&mut self.rows[index], &latency);
+            let index = self.rows.len() - self.open.len();
+            if let Some(latency) = self.open.pop_front() {
+                set_latency(&mut self.rows[index], &latency);
+            }
         }
     }
 }

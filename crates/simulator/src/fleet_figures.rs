@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use run::capacity::{CapacityCurve, DEFAULT_SMOOTHING_S};
 use run::cost::{self, Lives};
-use run::elasticity::{Elasticity, fixed_fleet};
+use run::elasticity::Elasticity;
 use run::series;
 use run::step_function::{Span, StepFunction};
 use run::{RunSeries, Summary};
@@ -17,8 +17,6 @@ use workload::{OfferedLoad, RateCurve};
 pub struct FleetFigures {
     /// How supply followed demand; `None` of a closed load that is too long for rows.
     pub elasticity: Option<Elasticity>,
-    /// How many times better that is than a fixed fleet of the mean demand.
-    pub speedup: Option<f64>,
     /// Existence of all instances, in hours.
     pub accounted_hours: Option<f64>,
     /// The same with every instance rounded up to started hours.
@@ -41,9 +39,8 @@ impl FleetFigures {
             (rows, _) => Some(capacity.demand(rows, DEFAULT_SMOOTHING_S)),
         };
         let curves = demand.zip(series::supply(&series.fleet));
-        let against = |supply: &StepFunction, demand| Elasticity::measure(demand, supply, span);
-        let elasticity = curves.as_ref().and_then(|(d, s)| against(s, d));
-        let unscaled = curves.as_ref().and_then(|(d, _)| against(&fixed_fleet(d, span), d));
+        let elasticity =
+            curves.and_then(|(demand, supply)| Elasticity::measure(&demand, &supply, span));
         let lives = series
             .fleet
             .first()
@@ -51,7 +48,6 @@ impl FleetFigures {
             .map(|(step, end_s)| lives.until(step.running(), end_s));
         Self {
             elasticity,
-            speedup: elasticity.zip(unscaled).map(|(own, unscaled)| own.speedup_over(&unscaled)),
             accounted_hours: summary.instances.seconds.map(|seconds| seconds / 3_600.0),
             charged_hours: lives.as_deref().map(cost::charged_hours),
         }
@@ -72,7 +68,7 @@ impl FleetFigures {
             "over_timeshare_percent": of(|e| e.over_timeshare_percent),
             "instability_percent": of(|e| e.instability_percent),
             "jitter_per_minute": of(|e| e.jitter_per_minute),
-            "speedup": self.speedup,
+            "speedup": of(|e| e.speedup),
         });
         line["cost"] = json!({
             "accounted_hours": self.accounted_hours,

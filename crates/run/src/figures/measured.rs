@@ -84,12 +84,10 @@ fn elasticity(run: &Run, assumptions: &Assumptions) -> Vec<Figure> {
     let curves = demand(run, assumptions).zip(run.supply());
     let span = run.counted();
     let own = curves.as_ref().and_then(|(d, s)| Elasticity::measure(d, s, span));
-    let fixed = curves.as_ref().map(|(d, _)| fixed_fleet(d, span));
-    let unscaled = curves.as_ref().zip(fixed.as_ref());
-    let unscaled = unscaled.and_then(|((d, _), fixed)| Elasticity::measure(d, fixed, span));
-    let speedup = own.zip(unscaled).map(|(own, unscaled)| own.speedup_over(&unscaled));
+    let fixed = curves.as_ref().map(|(d, _)| fixed_fleet(d, span).at(span.from_s));
+    let speedup = own.map(|e| e.speedup);
     let share = |key, name, pick: fn(Elasticity) -> f64| of(key, name, (own.map(pick), "%"), Less);
-    let fleet = fixed.map_or_else(String::new, |f| format!(" (here {})", f.at(span.from_s)));
+    let fleet = fixed.map_or_else(String::new, |n| format!(" (here {n})"));
     vec![
         share("elasticity.under_accuracy_percent", "Under-provisioning", |e| {
             e.under_accuracy_percent
