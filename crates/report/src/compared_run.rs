@@ -27,13 +27,6 @@ pub(crate) enum Role {
     Other,
 }
 
-/// The names of another run's curves.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Curves {
-    pub(crate) ready: &'static str,
-    pub(crate) p99: &'static str,
-}
-
 impl ComparedRun {
     /// A run beside the page's own.
     pub(crate) fn of(own: &Run, run: Run, assumptions: &Assumptions) -> Self {
@@ -61,14 +54,6 @@ impl Role {
             Self::Simulated => "simulated",
             Self::Real => "real",
             Self::Other => "other run",
-        }
-    }
-
-    pub(crate) const fn curves(self) -> Curves {
-        match self {
-            Self::Simulated => Curves { ready: "ready, simulated", p99: "p99, simulated" },
-            Self::Real => Curves { ready: "ready, real", p99: "p99, real" },
-            Self::Other => Curves { ready: "ready, other run", p99: "p99, other run" },
         }
     }
 }

@@ -3,12 +3,14 @@
 pub mod axis;
 pub mod panels;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use tera::{Context, Tera};
 
 use crate::series::RunSeries;
 
-use axis::{Axis, label};
+use axis::{Axis, Mark};
 use panels::{Curve, Panel};
 
 /// The page, in pixels.
@@ -35,15 +37,9 @@ struct PanelOnPage {
 }
 
 #[derive(Serialize)]
-struct Mark {
-    at: f64,
-    label: String,
-}
-
-#[derive(Serialize)]
 struct LegendEntry {
     x: f64,
-    name: &'static str,
+    name: Cow<'static, str>,
     class: &'static str,
     is_area: bool,
 }
@@ -77,7 +73,7 @@ pub fn render(run: &RunSeries) -> tera::Result<String> {
     context.insert("panels", &on_page);
     context.insert("left", &LEFT);
     context.insert("right", &RIGHT);
-    context.insert("time_marks", &marks(&time));
+    context.insert("time_marks", &time.marks());
     context.insert("warm_up_end", &(run.warm_up_s > 0.0).then(|| time.place(run.warm_up_s)));
     context.insert("load_end", &(run.load_end_s < seconds).then(|| time.place(run.load_end_s)));
     context.insert("first_top", &(PAGE_HEAD + PANEL_HEAD));
@@ -87,38 +83,31 @@ pub fn render(run: &RunSeries) -> tera::Result<String> {
 }
 
 fn placed(panel: Panel, head: f64, top: f64, bottom: f64) -> PanelOnPage {
-    let areas = panel.areas.iter().map(|a| (a.name, a.class, true));
-    let strokes = panel.strokes.iter().map(|s| (s.name, s.class, false));
     PanelOnPage {
         title: panel.title,
         head,
         top,
         bottom,
-        marks: marks(&panel.axis),
-        legend: legend(areas.chain(strokes).collect()),
+        marks: panel.axis.marks(),
+        legend: legend(&panel),
         areas: panel.areas,
         strokes: panel.strokes,
     }
 }
 
-/// Lays entries out from the right edge, as wide as their names.
-fn legend(entries: Vec<(&'static str, &'static str, bool)>) -> Vec<LegendEntry> {
+/// Lays the curves' names out from the right edge, as wide as they are.
+fn legend(panel: &Panel) -> Vec<LegendEntry> {
+    let areas = panel.areas.iter().map(|curve| (curve, true));
+    let curves = areas.chain(panel.strokes.iter().map(|curve| (curve, false)));
     let mut x = RIGHT;
-    let mut laid: Vec<LegendEntry> = entries
-        .into_iter()
-        .rev()
-        .map(|(name, class, is_area)| {
-            // 6.6 pixels a letter at this size, and 38 for the key and the room around it.
-            x -= 6.6 * name.len() as f64 + 38.0;
-            LegendEntry { x, name, class, is_area }
-        })
-        .collect();
+    let entry = |(curve, is_area): (&Curve, bool)| {
+        // 6.6 pixels a letter at this size, and 38 for the key and the room around it.
+        x -= 6.6 * curve.name.len() as f64 + 38.0;
+        LegendEntry { x, name: curve.name.clone(), class: curve.class, is_area }
+    };
+    let mut laid: Vec<LegendEntry> = curves.rev().map(entry).collect();
     laid.reverse();
     laid
-}
-
-fn marks(axis: &Axis) -> Vec<Mark> {
-    axis.marks().into_iter().map(|m| Mark { at: axis.place(m), label: label(m) }).collect()
 }
 
 #[cfg(test)]

@@ -124,6 +124,9 @@ impl Simulation {
         tick: Duration,
     ) -> Result<Self, SimulationError> {
         let load_start = Moment::at(LEAD_IN);
+        // Each source of chance has its own stream, so that a fault leaves the arrivals as they are.
+        let [service_seed, host_seed, fault_seed] =
+            [b"service_", b"host____", b"faults__"].map(|tag| load.seed ^ u64::from_le_bytes(*tag));
         let rules = Rules {
             limits: host.instance.limits(spec.capacity),
             service: host.service,
@@ -131,30 +134,12 @@ impl Simulation {
             client_timeout: load.timeout,
             in_flight: load.in_flight,
         };
-        // Each source of chance has its own stream, so that a fault leaves the arrivals as they are.
-        let [service_seed, host_seed, fault_seed] =
-            [b"service_", b"host____", b"faults__"].map(|tag| load.seed ^ u64::from_le_bytes(*tag));
-        let requests = |clients| Box::new(RequestPlant::new(rules, clients, service_seed));
-        let plant: Box<dyn Plant> = match (load.offered.clone(), detail) {
-            (OfferedLoad::Open(open), Detail::Requests) => {
-                requests(Clients::open(DueTimes::new(load.seed, open), load_start))
-            }
-            (OfferedLoad::Closed(stages), Detail::Requests) => {
-                requests(Clients::closed(stages, load.seed, load_start))
-            }
-            (OfferedLoad::Open(open), Detail::Fluid) => {
-                Box::new(FluidPlant::new(rules, open, load_start, service_seed))
-            }
-            (OfferedLoad::Closed(_), Detail::Fluid) => {
-                return Err(SimulationError::ClosedInAmounts);
-            }
-        };
         let mut simulation = Self {
             slots: slots(&spec.name, spec.bounds)?,
             spec,
             tick,
             controller: Controller::default(),
-            plant,
+            plant: plant(load, detail, rules, load_start, service_seed)?,
             containers: Containers::new(host.clone(), host_seed),
             host,
             rng: Xoshiro256PlusPlus::seed_from_u64(fault_seed),
@@ -391,6 +376,29 @@ impl Simulation {
         let at = self.began.before(lead).after(self.now.since(self.load_start));
         Timestamp::from_millis(at.as_millis().saturating_add_signed(self.clock_set_ms))
     }
+}
+
+/// The plant that takes a load, without instances.
+fn plant(
+    load: &Load,
+    detail: Detail,
+    rules: Rules,
+    load_start: Moment,
+    seed: u64,
+) -> Result<Box<dyn Plant>, SimulationError> {
+    let clients = match (load.offered.clone(), detail) {
+        (OfferedLoad::Open(open), Detail::Fluid) => {
+            return Ok(Box::new(FluidPlant::new(rules, open, load_start, seed)));
+        }
+        (OfferedLoad::Closed(_), Detail::Fluid) => return Err(SimulationError::ClosedInAmounts),
+        (OfferedLoad::Open(open), Detail::Requests) => {
+            Clients::open(DueTimes::new(load.seed, open), load_start)
+        }
+        (OfferedLoad::Closed(stages), Detail::Requests) => {
+            Clients::closed(stages, load.seed, load_start)
+        }
+    };
+    Ok(Box::new(RequestPlant::new(rules, clients, seed)))
 }
 
 /// The slots of a service with these bounds, in the order of use.

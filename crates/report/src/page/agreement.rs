@@ -4,7 +4,7 @@ use run::Run;
 use run::numbers::{number, signed, with_unit};
 use serde::Serialize;
 
-use crate::agreement::{Agreement, P95_WANTED_PERCENT, WITHIN_ONE_WANTED_PERCENT};
+use crate::agreement::{P95_WANTED_PERCENT, WITHIN_ONE_WANTED_PERCENT};
 use crate::compared_run::{ComparedRun, Role};
 
 /// The section of the page.
@@ -30,57 +30,57 @@ impl AgreementOnPage {
         let agreement = comparison.agreement(run);
         let is_judged = comparison.role != Role::Other;
         let title = if is_judged { "Real beside simulated" } else { "How alike the two runs are" };
-        let within = |p: f64| p >= WITHIN_ONE_WANTED_PERCENT;
-        let close = |p: f64| p.abs() <= P95_WANTED_PERCENT;
-        let line = |name, value, explanation| Line {
-            name,
-            value,
-            wanted: String::new(),
-            verdict: "open",
-            explanation,
+        let line = |name, value, explanation, wanted: Option<(String, bool)>| {
+            let (wanted, verdict) = match wanted.filter(|_| is_judged) {
+                Some((wanted, holds)) => (wanted, if holds { "better" } else { "worse" }),
+                None => (String::new(), "open"),
+            };
+            Line { name, value, wanted, verdict, explanation }
         };
-        let judged = |line: Line, wanted: String, holds: Option<bool>| match holds {
-            Some(holds) if is_judged => {
-                Line { wanted, verdict: if holds { "better" } else { "worse" }, ..line }
-            }
-            _ => line,
+        let within = |p: f64| {
+            let wanted = format!("at least {}%", number(WITHIN_ONE_WANTED_PERCENT));
+            (wanted, p >= WITHIN_ONE_WANTED_PERCENT)
         };
-        let off = |percent: Option<f64>| percent.map(|p| format!("{}%", signed(round(p))));
-        let off = |percent| off(percent).unwrap_or_else(|| "not known".to_owned());
-        let Agreement { within_one_percent, same_percent, .. } = agreement;
+        let close = |p: f64| {
+            (format!("within {}%", number(P95_WANTED_PERCENT)), p.abs() <= P95_WANTED_PERCENT)
+        };
         let lines = vec![
-            judged(
-                line(
-                    "Within one instance",
-                    with_unit(within_one_percent.map(round), "%"),
-                    "Share of the time of the load in which the numbers of ready instances differ \
-                     by one at most.",
-                ),
-                format!("at least {}%", number(WITHIN_ONE_WANTED_PERCENT)),
-                within_one_percent.map(within),
+            line(
+                "Within one instance",
+                share(agreement.within_one_percent),
+                "Share of the time of the load in which the numbers of ready instances differ by \
+                 one at most.",
+                agreement.within_one_percent.map(within),
             ),
             line(
                 "The same number of instances",
-                with_unit(same_percent.map(round), "%"),
+                share(agreement.same_percent),
                 "Share of the time in which they do not differ.",
+                None,
             ),
-            judged(
-                line(
-                    "95th percentile of latency",
-                    off(agreement.p95_off_percent),
-                    "How far off it is.",
-                ),
-                format!("within {}%", number(P95_WANTED_PERCENT)),
+            line(
+                "95th percentile of latency",
+                off(agreement.p95_off_percent),
+                "How far off it is.",
                 agreement.p95_off_percent.map(close),
             ),
             line(
                 "Instance-seconds",
                 off(agreement.instance_seconds_off_percent),
                 "How far off they are.",
+                None,
             ),
         ];
         Self { title, lines }
     }
+}
+
+fn share(percent: Option<f64>) -> String {
+    with_unit(percent.map(round), "%")
+}
+
+fn off(percent: Option<f64>) -> String {
+    percent.map_or_else(|| share(None), |percent| signed(round(percent)) + "%")
 }
 
 /// To a tenth of a percent.

@@ -2,7 +2,7 @@
 //! of that plane; marks and labels are placed in percent.
 
 use run::Run;
-use run::chart::axis::{Axis, label};
+use run::chart::axis::{self, Axis};
 use run::chart::panels::{self, Curve, Panel, Point, steps};
 use run::series::RunSeries;
 use run::step_function::StepFunction;
@@ -84,7 +84,7 @@ impl Charts {
                 .into_iter()
                 .map(|(id, title, unit, panel)| chart(id, (title, unit), panel, height))
                 .collect(),
-            time_marks: time.marks().into_iter().map(|m| mark(m, place(m), width)).collect(),
+            time_marks: marks(&time, |place| 100.0 * place / width),
             warm_up_end: (series.warm_up_s > 0.0).then(|| place(series.warm_up_s)),
             load_end: (series.load_end_s < seconds(run)).then(|| place(series.load_end_s)),
             plane,
@@ -129,17 +129,17 @@ fn instances(
         |f: &StepFunction| f.steps().iter().map(|s| s.1).max().unwrap_or(0).max(f.at(0.0));
     let reach = [demand, supply.as_ref()].into_iter().flatten().map(highest).max().unwrap_or(0);
     let mut panel = panels::instances(series, reach, time, height, 0.0);
-    let curve = |name, class, f: &StepFunction| {
+    let curve = |name: String, class, f: &StepFunction| {
         let first = (0.0, Some(f64::from(f.at(0.0))));
         // Of a longer run there is nothing to see beyond the axis.
         let seen = f.steps().iter().filter(|s| s.0 > 0.0 && s.0 <= time.high());
         let rest = seen.map(|s| (s.0, Some(f64::from(s.1))));
         let points: Vec<Point> = std::iter::once(first).chain(rest).collect();
-        Curve { name, class, path: steps(&points, time, &panel.axis) }
+        Curve::new(name, class, steps(&points, time, &panel.axis))
     };
-    let needed = demand.map(|d| curve("needed", "needed", d));
-    let names = other.map(|o| o.role.curves());
-    let compared = supply.zip(names).map(|(s, names)| curve(names.ready, "other", &s));
+    let needed = demand.map(|d| curve("needed".to_owned(), "needed", d));
+    let name = |o: &ComparedRun| format!("ready, {}", o.role.name());
+    let compared = supply.zip(other).map(|(s, o)| curve(name(o), "other", &s));
     panel.strokes.splice(0..0, needed.into_iter().chain(compared));
     panel
 }
@@ -159,10 +159,11 @@ fn latency(
     let mut panel = panels::latency(series, reach, time, height, 0.0);
     if let Some(other) = other {
         let path = steps(&p99, time, &panel.axis);
-        panel.strokes.insert(0, Curve { name: other.role.curves().p99, class: "other", path });
+        let name = format!("p99, {}", other.role.name());
+        panel.strokes.insert(0, Curve::new(name, "other", path));
     }
     let path = format!("M0 {:.1}H{}", panel.axis.place(objective), time.end());
-    panel.strokes.push(Curve { name: "objective", class: "objective", path });
+    panel.strokes.push(Curve::new("objective", "objective", path));
     panel
 }
 
@@ -172,14 +173,11 @@ fn chart(
     panel: Panel,
     height: f64,
 ) -> Chart {
-    let axis = panel.axis;
-    let marks = axis.marks().into_iter().map(|m| {
-        let place = axis.place(m);
-        Mark { percent: 100.0 * (1.0 - place / height), place, label: label(m) }
-    });
-    Chart { id, title, unit, marks: marks.collect(), areas: panel.areas, strokes: panel.strokes }
+    let marks = marks(&panel.axis, |place| 100.0 * (1.0 - place / height));
+    Chart { id, title, unit, marks, areas: panel.areas, strokes: panel.strokes }
 }
 
-fn mark(value: f64, place: f64, length: f64) -> Mark {
-    Mark { percent: 100.0 * place / length, place, label: label(value) }
+fn marks(axis: &Axis, percent: impl Fn(f64) -> f64) -> Vec<Mark> {
+    let mark = |axis::Mark { place, label }| Mark { percent: percent(place), place, label };
+    axis.marks().into_iter().map(mark).collect()
 }

@@ -1,7 +1,7 @@
 //! The chart of a comparison: what each policy cost, and what its clients got.
 
 use run::PolicyTable;
-use run::chart::axis::{Axis, label};
+use run::chart::axis::{Axis, Mark};
 use serde::Serialize;
 
 /// The plane, in units that the page stretches evenly. A letter of a name is as wide as
@@ -25,12 +25,6 @@ pub(crate) struct Scatter {
     /// Marks of the share outside the objective, in percent.
     y_marks: Vec<Mark>,
     points: Vec<Point>,
-}
-
-#[derive(Debug, Serialize)]
-struct Mark {
-    place: f64,
-    label: String,
 }
 
 /// A policy: its point, and the middle of the left edge of its name.
@@ -85,15 +79,11 @@ impl Scatter {
         }
         // The reference is drawn last: no other point covers it.
         points.sort_by_key(|p| p.is_reference);
-        let marks = |axis: &Axis| -> Vec<Mark> {
-            let mark = |m| Mark { place: axis.place(m), label: label(m) };
-            axis.marks().into_iter().map(mark).collect()
-        };
-        let mut y_marks = marks(&y_axis);
+        let mut y_marks = y_axis.marks();
         if let Some(least) = y_marks.first_mut() {
             least.label = format!("\u{2264} {}", least.label);
         }
-        Self { width: WIDTH, height: HEIGHT, x_marks: marks(&x_axis), y_marks, points }
+        Self { width: WIDTH, height: HEIGHT, x_marks: x_axis.marks(), y_marks, points }
     }
 }
 

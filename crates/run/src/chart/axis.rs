@@ -1,5 +1,7 @@
 //! Axes: from values to places on the page, with round numbers at their marks.
 
+use serde::Serialize;
+
 /// About so many marks on a linear axis.
 const MARKS: f64 = 5.0;
 
@@ -18,6 +20,15 @@ pub struct Axis {
     high: f64,
     from: f64,
     to: f64,
+}
+
+/// A mark of an axis.
+#[derive(Debug, Serialize)]
+pub struct Mark {
+    /// Where it lies.
+    pub place: f64,
+    /// The value, with no more digits than it takes.
+    pub label: String,
 }
 
 impl Axis {
@@ -69,8 +80,14 @@ impl Axis {
         (self.to - self.from).abs().max(1.0) as usize
     }
 
+    /// What to mark: about five round numbers.
+    pub fn marks(&self) -> Vec<Mark> {
+        let mark = |value| Mark { place: self.place(value), label: label(value) };
+        self.marked().into_iter().map(mark).collect()
+    }
+
     /// The values to mark.
-    pub fn marks(&self) -> Vec<f64> {
+    fn marked(&self) -> Vec<f64> {
         let mut marks = Vec::new();
         match self.spread {
             Spread::Linear { step } => {
@@ -104,8 +121,7 @@ fn round_step(max: f64, whole: bool) -> f64 {
     if whole { step.max(1.0) } else { step }
 }
 
-/// A mark's label: no more digits than it takes.
-pub fn label(value: f64) -> String {
+fn label(value: f64) -> String {
     if value >= 1.0 || value == 0.0 { format!("{value:.0}") } else { format!("{value}") }
 }
 
@@ -117,7 +133,7 @@ mod tests {
 
     #[test]
     fn marks_are_round_numbers() {
-        let marks = |max, whole| Axis::from_zero(max, whole, 0.0, 1.0).marks();
+        let marks = |max, whole| Axis::from_zero(max, whole, 0.0, 1.0).marked();
         assert_eq!(marks(380.0, false), [0.0, 100.0, 200.0, 300.0, 400.0]);
         assert_eq!(marks(10.0, true), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
         assert_eq!(marks(2.0, true), [0.0, 1.0, 2.0]);
@@ -127,7 +143,7 @@ mod tests {
     #[test]
     fn a_logarithmic_axis_has_a_mark_for_each_decade() {
         let axis = Axis::decades(3.0, 450.0, 100.0, 0.0);
-        assert_eq!(axis.marks(), [1.0, 10.0, 100.0, 1000.0]);
+        assert_eq!(axis.marked(), [1.0, 10.0, 100.0, 1000.0]);
         assert!((axis.place(1.0) - 100.0).abs() < 1e-9);
         assert!((axis.place(1000.0) - 0.0).abs() < 1e-9);
         assert!((axis.place(0.0) - 100.0).abs() < 1e-9);

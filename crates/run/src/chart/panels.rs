@@ -1,5 +1,6 @@
 //! What each panel of the chart shows: which series, in which form.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -14,11 +15,18 @@ pub type Point = (f64, Option<f64>);
 #[derive(Debug, Serialize)]
 pub struct Curve {
     /// Its name in the legend.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its class in the style sheet.
     pub class: &'static str,
     /// Its path, as SVG has it.
     pub path: String,
+}
+
+impl Curve {
+    /// The curve of that path.
+    pub fn new(name: impl Into<Cow<'static, str>>, class: &'static str, path: String) -> Self {
+        Self { name: name.into(), class, path }
+    }
 }
 
 /// One of the pictures that share the time axis.
@@ -42,16 +50,12 @@ pub fn requests(run: &RunSeries, time: &Axis, bottom: f64, top: f64) -> Panel {
     let failed = means(&run.rows, per_point, |r| r.failed + r.dropped);
     let max = [&offered, &served, &failed].into_iter().flatten().filter_map(|p| p.1);
     let axis = Axis::from_zero(max.fold(0.0, f64::max), false, bottom, top);
-    let stroke =
-        |name, class, points: &[Point]| Curve { name, class, path: steps(points, time, &axis) };
+    let line = |name, points: &[Point]| Curve::new(name, name, steps(points, time, &axis));
+    let offered = below(&steps(&offered, time, &axis), bottom);
     Panel {
         title: "requests per second",
-        areas: vec![Curve {
-            name: "offered",
-            class: "offered",
-            path: below(&steps(&offered, time, &axis), bottom),
-        }],
-        strokes: vec![stroke("served", "served", &served), stroke("failed", "failed", &failed)],
+        areas: vec![Curve::new("offered", "offered", offered)],
+        strokes: vec![line("served", &served), line("failed", &failed)],
         axis,
     }
 }
@@ -76,14 +80,13 @@ pub fn instances(run: &RunSeries, reach: u32, time: &Axis, bottom: f64, top: f64
         // A phase in which there was never an instance is not in the legend either.
         if ceiling != floor || name == "ready" {
             let path = band(&run.fleet, &floor, &ceiling, time, &axis);
-            areas.push(Curve { name, class, path });
+            areas.push(Curve::new(name, class, path));
         }
         floor = ceiling;
     }
     let decided: Vec<Point> =
         run.fleet.iter().map(|s| (s.at_s, s.decided.map(f64::from))).collect();
-    let strokes =
-        vec![Curve { name: "decided", class: "decided", path: steps(&decided, time, &axis) }];
+    let strokes = vec![Curve::new("decided", "decided", steps(&decided, time, &axis))];
     Panel { title: "instances", axis, areas, strokes }
 }
 
@@ -101,12 +104,11 @@ pub fn latency(run: &RunSeries, reach: f64, time: &Axis, bottom: f64, top: f64) 
     } else {
         Axis::decades(1.0, 100.0, bottom, top)
     };
-    let stroke =
-        |name, points: &[Point]| Curve { name, class: name, path: steps(points, time, &axis) };
+    let line = |name, points: &[Point]| Curve::new(name, name, steps(points, time, &axis));
     Panel {
         title: "latency, ms, from the moment a request was due (logarithmic)",
         areas: Vec::new(),
-        strokes: vec![stroke("p50", &p50), stroke("p95", &p95), stroke("p99", &p99)],
+        strokes: vec![line("p50", &p50), line("p95", &p95), line("p99", &p99)],
         axis,
     }
 }
