@@ -19,16 +19,11 @@ const POLICIES_TEMPLATE: &str = include_str!("html/policies.html.tera");
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
-/// The page could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("the page cannot be written")]
-pub(crate) struct PageError(#[from] tera::Error);
-
 /// The page as an HTML document.
 ///
 /// # Errors
 /// None that a run can cause: the error is the template's.
-pub(crate) fn render(page: &Page) -> Result<String, PageError> {
+pub(crate) fn render(page: &Page) -> tera::Result<String> {
     let content = Content::of(page, Plane::SCREEN);
     let mut context = Context::from_serialize(&content)?;
     if content.charts.is_some() {
@@ -37,17 +32,17 @@ pub(crate) fn render(page: &Page) -> Result<String, PageError> {
     }
     context.insert("style", STYLE);
     context.insert("script", SCRIPT);
-    Ok(Tera::one_off(TEMPLATE, &context, true)?)
+    Tera::one_off(TEMPLATE, &context, true)
 }
 
 /// The page of a comparison of policies, as an HTML document.
 ///
 /// # Errors
 /// None that a comparison can cause: the error is the template's.
-pub(crate) fn render_policies(table: &PolicyTable) -> Result<String, PageError> {
+pub(crate) fn render_policies(table: &PolicyTable) -> tera::Result<String> {
     let mut context = Context::from_serialize(PolicyPage::of(table))?;
     context.insert("style", STYLE);
-    Ok(Tera::one_off(POLICIES_TEMPLATE, &context, true)?)
+    Tera::one_off(POLICIES_TEMPLATE, &context, true)
 }
 
 #[cfg(test)]

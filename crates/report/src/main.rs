@@ -170,9 +170,10 @@ fn note(text: &str) -> Result<(String, String), String> {
 
 fn write(cli: &Cli, subject: &Subject) -> anyhow::Result<()> {
     let (html, data) = match subject {
-        Subject::Run(page) => (html::render(page)?, pdf::run(page)?),
-        Subject::Policies(table) => (html::render_policies(table)?, pdf::policies(table)?),
+        Subject::Run(page) => (html::render(page), pdf::run(page)?),
+        Subject::Policies(table) => (html::render_policies(table), pdf::policies(table)?),
     };
+    let html = html.context("the page cannot be written")?;
     let place = match subject {
         Subject::Run(_) => cli.run.join("report"),
         Subject::Policies(_) => cli.run.with_extension(""),

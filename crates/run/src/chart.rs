@@ -57,9 +57,9 @@ pub fn render(run: &RunSeries) -> tera::Result<String> {
     let mut top = PAGE_HEAD;
     let mut on_page = Vec::new();
     let draws: [Draw; 3] = [
-        panels::requests,
-        |run, time, bottom, top| panels::instances(run, 0, time, bottom, top),
-        |run, time, bottom, top| panels::latency(run, 0.0, time, bottom, top),
+        |run, time, bottom, top| panels::requests(&run.rows, time, bottom, top),
+        |run, time, bottom, top| panels::instances(&run.fleet, 0, time, bottom, top),
+        |run, time, bottom, top| panels::latency(&run.rows, 0.0, time, bottom, top),
     ];
     for draw in draws {
         let (head, plot_top) = (top, top + PANEL_HEAD);

@@ -21,7 +21,7 @@ pub struct FleetHistory {
 impl FleetHistory {
     /// A history whose times count from `start`, with the fleet as it was then.
     pub fn new(start: Timestamp, phases: PhaseCounts, decided: Option<u32>) -> Self {
-        let first = step(0.0, phases, decided);
+        let first = FleetStep::new(0.0, phases, decided);
         Self { start, steps: vec![first], out: 0, r#in: 0, failed_actions: 0 }
     }
 
@@ -29,7 +29,7 @@ impl FleetHistory {
     /// that comes from a clock that was set meanwhile.
     pub fn tick(&mut self, at: Timestamp, tick: &Tick) {
         let at_s = seconds_between(self.start, at);
-        self.steps.push(step(at_s, tick.observation.phases, tick.target()));
+        self.steps.push(FleetStep::new(at_s, tick.observation.phases, tick.target()));
         for done in &tick.done {
             match (&done.error, done.kind) {
                 (Some(_), _) => self.failed_actions += 1,
@@ -101,11 +101,6 @@ fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
     to.since(from).as_secs_f64() - from.since(to).as_secs_f64()
 }
 
-fn step(at_s: f64, phases: PhaseCounts, decided: Option<u32>) -> FleetStep {
-    let PhaseCounts { starting, ready, draining, failed } = phases;
-    FleetStep { at_s, ready, starting, draining, failed, decided }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,8 +113,8 @@ mod tests {
     fn history() -> FleetHistory {
         let start = Timestamp::from_millis(50_000);
         let mut history = FleetHistory::new(start, phases(1, 0, 0), Some(1));
-        history.steps.push(step(10.0, phases(1, 3, 0), Some(4)));
-        history.steps.push(step(10.5, phases(4, 0, 0), Some(4)));
+        history.steps.push(FleetStep::new(10.0, phases(1, 3, 0), Some(4)));
+        history.steps.push(FleetStep::new(10.5, phases(4, 0, 0), Some(4)));
         history
     }
 
@@ -146,15 +141,15 @@ mod tests {
     fn a_fleet_rests_since_nothing_starts_or_drains() {
         let mut history = history();
         for busy in [phases(2, 0, 0), phases(1, 1, 0), phases(1, 0, 1), phases(0, 0, 0)] {
-            history.steps.push(step(30.0, busy, None));
+            history.steps.push(FleetStep::new(30.0, busy, None));
             assert_eq!(history.at_rest_since(1), None);
         }
-        history.steps.push(step(31.0, phases(1, 0, 0), None));
-        history.steps.push(step(33.0, phases(1, 0, 0), Some(1)));
+        history.steps.push(FleetStep::new(31.0, phases(1, 0, 0), None));
+        history.steps.push(FleetStep::new(33.0, phases(1, 0, 0), Some(1)));
         assert_eq!(history.at_rest_since(1), Some(31.0));
-        history.steps.push(step(40.0, phases(0, 0, 1), Some(0)));
+        history.steps.push(FleetStep::new(40.0, phases(0, 0, 1), Some(0)));
         assert_eq!(history.at_rest_since(0), None);
-        history.steps.push(step(40.2, phases(0, 0, 0), Some(0)));
+        history.steps.push(FleetStep::new(40.2, phases(0, 0, 0), Some(0)));
         assert_eq!(history.at_rest_since(0), Some(40.2));
     }
 

@@ -83,18 +83,9 @@ impl Run {
         if self.ticks.is_empty() {
             return of_rows.collect();
         }
-        let ticks = self.ticks.iter().map(|tick| {
-            let p = tick.observation.phases;
-            FleetStep {
-                at_s: self.seconds_of(tick),
-                ready: p.ready,
-                starting: p.starting,
-                draining: p.draining,
-                failed: p.failed,
-                decided: tick.target(),
-            }
-        });
-        fleet.extend(ticks);
+        fleet.extend(self.ticks.iter().map(|tick| {
+            FleetStep::new(self.seconds_of(tick), tick.observation.phases, tick.target())
+        }));
         // What a row says holds at its end. A tick within the first second is the best that is
         // known of the time before it.
         let first = fleet.first().copied().unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::instance::PhaseCounts;
 use serde::{Deserialize, Serialize};
 
 use crate::step_function::StepFunction;
@@ -63,6 +64,12 @@ pub struct FleetStep {
 }
 
 impl FleetStep {
+    /// From `at_s` seconds on, the instances were in these phases.
+    pub const fn new(at_s: f64, phases: PhaseCounts, decided: Option<u32>) -> Self {
+        let PhaseCounts { starting, ready, draining, failed } = phases;
+        Self { at_s, ready, starting, draining, failed, decided }
+    }
+
     /// Instances that there are, which is what they cost: all but failed ones.
     pub const fn running(&self) -> u32 {
         self.ready + self.starting + self.draining

@@ -17,9 +17,7 @@ use workload::{OfferedLoad, RateCurve};
 pub struct FleetFigures {
     /// How supply followed demand; `None` of a closed load that is too long for rows.
     pub elasticity: Option<Elasticity>,
-    /// Existence of all instances, in hours.
-    pub accounted_hours: Option<f64>,
-    /// The same with every instance rounded up to started hours.
+    /// Existence of all instances in hours, each rounded up to started ones.
     pub charged_hours: Option<f64>,
 }
 
@@ -46,11 +44,7 @@ impl FleetFigures {
             .first()
             .zip(summary.instances.over_s)
             .map(|(step, end_s)| lives.until(step.running(), end_s));
-        Self {
-            elasticity,
-            accounted_hours: summary.instances.seconds.map(|seconds| seconds / 3_600.0),
-            charged_hours: lives.as_deref().map(cost::charged_hours),
-        }
+        Self { elasticity, charged_hours: lives.as_deref().map(cost::charged_hours) }
     }
 
     /// The summary and these figures as one object, by the keys of `summary.json` and of the report;
@@ -71,7 +65,7 @@ impl FleetFigures {
             "speedup": of(|e| e.speedup),
         });
         line["cost"] = json!({
-            "accounted_hours": self.accounted_hours,
+            "accounted_hours": summary.instances.seconds.map(|seconds| seconds / 3_600.0),
             "charged_hours": self.charged_hours,
         });
         Ok(line)

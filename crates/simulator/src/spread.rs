@@ -50,12 +50,6 @@ impl Spread {
         Some(Self { mean_s: median_ms / 1e3 * (sigma * sigma / 2.0).exp(), distribution })
     }
 
-    /// Always exactly this long.
-    pub fn exactly(span: Duration) -> Option<Self> {
-        let ms = span.as_secs_f64() * 1e3;
-        Self::new(ms, ms)
-    }
-
     /// One of the durations, of a microsecond at least.
     pub(crate) fn sample(&self, rng: &mut Xoshiro256PlusPlus) -> Duration {
         Duration::from_secs_f64((self.distribution.sample(rng) / 1e3).clamp(1e-6, 3_600.0))
@@ -92,7 +86,7 @@ mod tests {
         {
             assert_eq!(Spread::new(median, p99), None, "{median} {p99}");
         }
-        let exact = Spread::exactly(Duration::from_millis(7)).unwrap();
+        let exact = Spread::new(7.0, 7.0).unwrap();
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
         assert!((exact.sample(&mut rng).as_secs_f64() - 0.007).abs() < 1e-9);
     }

@@ -4,7 +4,7 @@
 use run::Run;
 use run::chart::axis::{self, Axis};
 use run::chart::panels::{self, Curve, Panel, Point, steps};
-use run::series::RunSeries;
+use run::series::{FleetStep, SecondRow};
 use run::step_function::StepFunction;
 use serde::Serialize;
 
@@ -66,27 +66,21 @@ impl Charts {
     ) -> Self {
         let Plane { width, height } = plane;
         let time = Axis::exactly(seconds(run), 0.0, width);
-        let series = series(run);
-        let objective_ms = run.summary.objective_ms as f64;
         let charts = vec![
-            ("requests", "Requests", "per second", requests(&series, &time, height)),
-            ("instances", "Instances", "", instances(&series, demand, other, &time, height)),
-            (
-                "latency",
-                "Latency",
-                "ms, logarithmic",
-                latency(&series, objective_ms, other, &time, height),
-            ),
+            ("requests", "Requests", "per second", requests(&run.rows, &time, height)),
+            ("instances", "Instances", "", instances(&run.fleet(), demand, other, &time, height)),
+            ("latency", "Latency", "ms, logarithmic", latency(run, other, &time, height)),
         ];
         let place = |s: f64| time.place(s);
+        let (warm_up_s, load_end_s) = (run.summary.warm_up_s, run.load_end_s());
         Self {
             charts: charts
                 .into_iter()
                 .map(|(id, title, unit, panel)| chart(id, (title, unit), panel, height))
                 .collect(),
             time_marks: marks(&time, |place| 100.0 * place / width),
-            warm_up_end: (series.warm_up_s > 0.0).then(|| place(series.warm_up_s)),
-            load_end: (series.load_end_s < seconds(run)).then(|| place(series.load_end_s)),
+            warm_up_end: (warm_up_s > 0.0).then(|| place(warm_up_s)),
+            load_end: (load_end_s < seconds(run)).then(|| place(load_end_s)),
             plane,
         }
     }
@@ -97,28 +91,17 @@ pub(crate) fn seconds(run: &Run) -> f64 {
     run.end_s().max(run.rows.len() as f64).max(1.0)
 }
 
-fn series(run: &Run) -> RunSeries {
-    RunSeries {
-        title: run.summary.run.clone(),
-        subtitle: String::new(),
-        warm_up_s: run.summary.warm_up_s,
-        load_end_s: run.load_end_s(),
-        rows: run.rows.clone(),
-        fleet: run.fleet(),
-    }
-}
-
 /// A line of failures along the zero would look like one.
-fn requests(series: &RunSeries, time: &Axis, height: f64) -> Panel {
-    let mut panel = panels::requests(series, time, height, 0.0);
-    if series.rows.iter().all(|r| r.failed + r.dropped == 0) {
+fn requests(rows: &[SecondRow], time: &Axis, height: f64) -> Panel {
+    let mut panel = panels::requests(rows, time, height, 0.0);
+    if rows.iter().all(|r| r.failed + r.dropped == 0) {
         panel.strokes.retain(|s| s.name != "failed");
     }
     panel
 }
 
 fn instances(
-    series: &RunSeries,
+    fleet: &[FleetStep],
     demand: Option<&StepFunction>,
     other: Option<&ComparedRun>,
     time: &Axis,
@@ -128,7 +111,7 @@ fn instances(
     let highest =
         |f: &StepFunction| f.steps().iter().map(|s| s.1).max().unwrap_or(0).max(f.at(0.0));
     let reach = [demand, supply.as_ref()].into_iter().flatten().map(highest).max().unwrap_or(0);
-    let mut panel = panels::instances(series, reach, time, height, 0.0);
+    let mut panel = panels::instances(fleet, reach, time, height, 0.0);
     let curve = |name: String, class, f: &StepFunction| {
         let first = (0.0, Some(f64::from(f.at(0.0))));
         // Of a longer run there is nothing to see beyond the axis.
@@ -144,19 +127,14 @@ fn instances(
     panel
 }
 
-fn latency(
-    series: &RunSeries,
-    objective: f64,
-    other: Option<&ComparedRun>,
-    time: &Axis,
-    height: f64,
-) -> Panel {
+fn latency(run: &Run, other: Option<&ComparedRun>, time: &Axis, height: f64) -> Panel {
+    let objective = run.summary.objective_ms as f64;
     let rows = other.map_or(&[][..], |o| &o.run.rows);
-    let rows = &rows[..rows.len().min(series.rows.len())];
+    let rows = &rows[..rows.len().min(run.rows.len())];
     let per_point = panels::rows_per_point(rows, time);
     let p99 = panels::maxima(rows, per_point, |r| r.p99_ms);
     let reach = p99.iter().filter_map(|p| p.1).fold(objective, f64::max);
-    let mut panel = panels::latency(series, reach, time, height, 0.0);
+    let mut panel = panels::latency(&run.rows, reach, time, height, 0.0);
     if let Some(other) = other {
         let path = steps(&p99, time, &panel.axis);
         let name = format!("p99, {}", other.role.name());

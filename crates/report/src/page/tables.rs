@@ -23,7 +23,7 @@ struct FigureOnPage {
     value: String,
     other: String,
     change: String,
-    verdict: &'static str,
+    verdict: Verdict,
     median: String,
     interval: String,
 }
@@ -60,12 +60,7 @@ fn on_page(difference: &Difference<'_>, repetitions: &[Vec<Figure>]) -> FigureOn
         value: with_unit(figure.value, &figure.unit),
         other: with_unit(difference.other, &figure.unit),
         change,
-        verdict: match difference.verdict {
-            Verdict::Better => "better",
-            Verdict::Worse => "worse",
-            Verdict::Same => "same",
-            Verdict::Open => "open",
-        },
+        verdict: difference.verdict,
         median: with_unit(interval.map(|i| i.median), &figure.unit),
         interval: interval.map_or_else(String::new, |i| {
             format!(

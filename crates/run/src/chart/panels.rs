@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::chart::axis::Axis;
-use crate::series::{FleetStep, RunSeries, SecondRow};
+use crate::series::{FleetStep, SecondRow};
 
 /// A moment, in seconds, and a value at it.
 pub type Point = (f64, Option<f64>);
@@ -43,11 +43,11 @@ pub struct Panel {
 }
 
 /// Requests per second: offered, served and failed.
-pub fn requests(run: &RunSeries, time: &Axis, bottom: f64, top: f64) -> Panel {
-    let per_point = rows_per_point(&run.rows, time);
-    let offered = means(&run.rows, per_point, |r| r.due);
-    let served = means(&run.rows, per_point, |r| r.served);
-    let failed = means(&run.rows, per_point, |r| r.failed + r.dropped);
+pub fn requests(rows: &[SecondRow], time: &Axis, bottom: f64, top: f64) -> Panel {
+    let per_point = rows_per_point(rows, time);
+    let offered = means(rows, per_point, |r| r.due);
+    let served = means(rows, per_point, |r| r.served);
+    let failed = means(rows, per_point, |r| r.failed + r.dropped);
     let max = [&offered, &served, &failed].into_iter().flatten().filter_map(|p| p.1);
     let axis = Axis::from_zero(max.fold(0.0, f64::max), false, bottom, top);
     let line = |name, points: &[Point]| Curve::new(name, name, steps(points, time, &axis));
@@ -62,7 +62,7 @@ pub fn requests(run: &RunSeries, time: &Axis, bottom: f64, top: f64) -> Panel {
 
 /// Instances by phase, stacked, and the number decided for, on an axis that goes up to `reach` at
 /// least.
-pub fn instances(run: &RunSeries, reach: u32, time: &Axis, bottom: f64, top: f64) -> Panel {
+pub fn instances(fleet: &[FleetStep], reach: u32, time: &Axis, bottom: f64, top: f64) -> Panel {
     type Pick = fn(&FleetStep) -> u32;
     let phases: [(&str, &str, Pick); 4] = [
         ("ready", "ready", |s| s.ready),
@@ -71,32 +71,31 @@ pub fn instances(run: &RunSeries, reach: u32, time: &Axis, bottom: f64, top: f64
         ("failed", "failed-instances", |s| s.failed),
     ];
     let all = |s: &FleetStep| phases.iter().map(|(_, _, pick)| pick(s)).sum::<u32>();
-    let max = run.fleet.iter().map(|s| all(s).max(s.decided.unwrap_or(0))).max().unwrap_or(0);
+    let max = fleet.iter().map(|s| all(s).max(s.decided.unwrap_or(0))).max().unwrap_or(0);
     let axis = Axis::from_zero(f64::from(max.max(reach)), true, bottom, top);
-    let mut floor: Vec<u32> = vec![0; run.fleet.len()];
+    let mut floor: Vec<u32> = vec![0; fleet.len()];
     let mut areas = Vec::new();
     for (name, class, pick) in phases {
-        let ceiling: Vec<u32> = floor.iter().zip(&run.fleet).map(|(f, s)| f + pick(s)).collect();
+        let ceiling: Vec<u32> = floor.iter().zip(fleet).map(|(f, s)| f + pick(s)).collect();
         // A phase in which there was never an instance is not in the legend either.
         if ceiling != floor || name == "ready" {
-            let path = band(&run.fleet, &floor, &ceiling, time, &axis);
+            let path = band(fleet, &floor, &ceiling, time, &axis);
             areas.push(Curve::new(name, class, path));
         }
         floor = ceiling;
     }
-    let decided: Vec<Point> =
-        run.fleet.iter().map(|s| (s.at_s, s.decided.map(f64::from))).collect();
+    let decided: Vec<Point> = fleet.iter().map(|s| (s.at_s, s.decided.map(f64::from))).collect();
     let strokes = vec![Curve::new("decided", "decided", steps(&decided, time, &axis))];
     Panel { title: "instances", axis, areas, strokes }
 }
 
 /// Percentiles of latency, on an axis that goes up to `reach` ms at least; logarithmic, for a queue
 /// that forms is a hundred times the usual.
-pub fn latency(run: &RunSeries, reach: f64, time: &Axis, bottom: f64, top: f64) -> Panel {
-    let per_point = rows_per_point(&run.rows, time);
-    let p50 = maxima(&run.rows, per_point, |r| r.p50_ms);
-    let p95 = maxima(&run.rows, per_point, |r| r.p95_ms);
-    let p99 = maxima(&run.rows, per_point, |r| r.p99_ms);
+pub fn latency(rows: &[SecondRow], reach: f64, time: &Axis, bottom: f64, top: f64) -> Panel {
+    let per_point = rows_per_point(rows, time);
+    let p50 = maxima(rows, per_point, |r| r.p50_ms);
+    let p95 = maxima(rows, per_point, |r| r.p95_ms);
+    let p99 = maxima(rows, per_point, |r| r.p99_ms);
     let known = || [&p50, &p95, &p99].into_iter().flatten().filter_map(|p| p.1);
     let (min, max) = (known().fold(f64::INFINITY, f64::min), known().fold(reach, f64::max));
     let axis = if min.is_finite() && min > 0.0 {

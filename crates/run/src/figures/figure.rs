@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 /// Two values that differ by less than this share of the larger one are called the same: less than
 /// what two runs of the same seed on the same machine differ by.
 const SAME: f64 = 0.01;
@@ -68,7 +70,8 @@ pub struct Figure {
 }
 
 /// How a value compares with another run's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It is better.
     Better,

@@ -1,7 +1,7 @@
 //! Each figure of a run: its value, and the sentence that says what it is.
 
-use super::assumptions::{Assumptions, demand};
 use super::figure::{Better, Figure, Group};
+use super::{Assumptions, demand};
 use crate::cost::{self, Life};
 use crate::elasticity::{Elasticity, fixed_fleet};
 use crate::read_back::Run;

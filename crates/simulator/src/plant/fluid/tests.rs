@@ -25,7 +25,7 @@ fn plant_of(rate: f64, seconds: u64) -> FluidPlant {
     };
     let rules = Rules {
         limits,
-        service: Spread::exactly(ms(1)).unwrap(),
+        service: Spread::new(1.0, 1.0).unwrap(),
         queue_timeout: ms(10_000),
         client_timeout: ms(10_000),
         in_flight: 4_096,

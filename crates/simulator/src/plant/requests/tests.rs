@@ -27,7 +27,7 @@ fn rules() -> Rules {
             burst: 10,
             max_wait: ms(1_000),
         },
-        service: Spread::exactly(ms(1)).unwrap(),
+        service: Spread::new(1.0, 1.0).unwrap(),
         queue_timeout: ms(10_000),
         client_timeout: ms(10_000),
         in_flight: 4_096,
@@ -145,7 +145,7 @@ fn the_first_instance_takes_what_waited_for_it() {
 
 #[test]
 fn requests_go_round_by_turns() {
-    let slow = Rules { service: Spread::exactly(ms(60_000)).unwrap(), ..rules() };
+    let slow = Rules { service: Spread::new(60_000.0, 60_000.0).unwrap(), ..rules() };
     let patient = Rules { client_timeout: ms(120_000), ..slow };
     let (plant, _) = run(patient, 9.0, 1, 3);
     let held: Vec<_> = plant.servers.iter().skip(1).map(Server::in_flight).collect();
@@ -154,7 +154,7 @@ fn requests_go_round_by_turns() {
 
 #[test]
 fn a_crash_moves_the_requests_to_another_instance() {
-    let slow = Rules { service: Spread::exactly(ms(500)).unwrap(), ..rules() };
+    let slow = Rules { service: Spread::new(500.0, 500.0).unwrap(), ..rules() };
     let clients = level(Pacing::Even, 8.0, Duration::from_secs(1), 1);
     let mut plant = RequestPlant::new(slow, clients, 1);
     let mut recorder = Recorder::new(Duration::ZERO, ms(10_000));
@@ -245,7 +245,7 @@ fn a_stage_begins_when_all_threads_of_the_one_before_have_ended() {
 fn threads_go_on_after_requests_that_fail() {
     // One instance never answers in time: each of 16 threads gives up after 2 s, five times. Half of
     // them wait for a place.
-    let stuck = Rules { service: Spread::exactly(ms(60_000)).unwrap(), ..rules() };
+    let stuck = Rules { service: Spread::new(60_000.0, 60_000.0).unwrap(), ..rules() };
     let impatient = Rules { client_timeout: ms(2_000), ..stuck };
     let clients = threads(&[(16, 5, Duration::ZERO)], 1);
     let (plant, recorder) = serve(impatient, clients, ms(60_000), 1);
