@@ -70,19 +70,6 @@ pub struct InstanceModel {
     pub max_wait_ms: f64,
 }
 
-/// What one instance of a service takes on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct InstanceLimits {
-    /// Requests in flight at most; the load balancer queues the rest.
-    pub concurrency: u32,
-    /// Requests per second, of a token bucket.
-    pub requests_per_second: f64,
-    /// Requests that an idle instance takes at once, at least 1.
-    pub burst: u32,
-    /// How long a request waits for its token before it is refused.
-    pub max_wait: Duration,
-}
-
 impl HostModel {
     /// The host on which the design was measured, without faults: two cores, LXC 5.0, HAProxy 2.6.
     ///
@@ -94,14 +81,13 @@ impl HostModel {
 }
 
 impl InstanceModel {
-    /// The limits of an instance of a service that can do so much.
-    pub fn limits(&self, capacity: Capacity) -> InstanceLimits {
-        InstanceLimits {
-            concurrency: capacity.concurrency,
-            requests_per_second: self.requests_per_second.unwrap_or(capacity.requests_per_second),
+    /// What an instance here can do of a service that can do so much; its burst is 1 at least.
+    pub fn capacity(&self, of_service: Capacity) -> Capacity {
+        Capacity {
+            requests_per_second: self.requests_per_second.unwrap_or(of_service.requests_per_second),
             // A bucket that holds no token lets no request through.
-            burst: self.burst.unwrap_or(capacity.burst).max(1),
-            max_wait: Duration::from_secs_f64(self.max_wait_ms / 1e3),
+            burst: self.burst.unwrap_or(of_service.burst).max(1),
+            ..of_service
         }
     }
 }
@@ -227,20 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_of_an_instance_are_the_services_where_the_host_has_none() {
-        let capacity = Capacity { requests_per_second: 50.0, concurrency: 8, burst: 10 };
-        let limits = |text: &str| host(text).unwrap().instance.limits(capacity);
-        let measured = InstanceLimits {
-            concurrency: 8,
-            requests_per_second: 50.0,
-            burst: 10,
-            max_wait: Duration::from_secs(1),
-        };
-        assert_eq!(limits(""), measured);
-        let faster = limits("instance = { requests_per_second = 80, burst = 3 }");
-        assert_eq!(faster, InstanceLimits { requests_per_second: 80.0, burst: 3, ..measured });
+    fn an_instance_can_do_what_the_service_says_where_the_host_does_not() {
+        let of_service = Capacity { requests_per_second: 50.0, concurrency: 8, burst: 10 };
+        let capacity = |text: &str| host(text).unwrap().instance.capacity(of_service);
+        assert_eq!(capacity(""), of_service);
+        let faster = capacity("instance = { requests_per_second = 80, burst = 3 }");
+        assert_eq!(faster, Capacity { requests_per_second: 80.0, burst: 3, ..of_service });
         let without_burst =
-            HostModel::measured().instance.limits(Capacity { burst: 0, ..capacity });
+            HostModel::measured().instance.capacity(Capacity { burst: 0, ..of_service });
         assert_eq!(without_burst.burst, 1);
     }
 

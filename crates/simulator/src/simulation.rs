@@ -128,7 +128,8 @@ impl Simulation {
         let [service_seed, host_seed, fault_seed] =
             [b"service_", b"host____", b"faults__"].map(|tag| load.seed ^ u64::from_le_bytes(*tag));
         let rules = Rules {
-            limits: host.instance.limits(spec.capacity),
+            capacity: host.instance.capacity(spec.capacity),
+            max_wait: Duration::from_secs_f64(host.instance.max_wait_ms / 1e3),
             service: host.service,
             queue_timeout: host.queue_timeout,
             client_timeout: load.timeout,

@@ -79,7 +79,7 @@ impl Plant for FluidPlant {
     }
 
     fn open(&mut self, slot: Slot, now: Moment) {
-        self.tokens += f64::from(self.rules.limits.burst);
+        self.tokens += f64::from(self.rules.capacity.burst);
         self.reopen(slot, now);
     }
 
@@ -136,13 +136,13 @@ impl FluidPlant {
         self.give_up(end, log);
         let per_server = self
             .rules
-            .limits
+            .capacity
             .requests_per_second
-            .min(f64::from(self.rules.limits.concurrency) / self.rules.service.mean_s());
+            .min(f64::from(self.rules.capacity.concurrency) / self.rules.service.mean_s());
         let supply = self.tokens + per_server * self.servers() * step_s;
         let served = whole(supply).min(self.waiting_total);
         self.serve(served, end, log);
-        let bucket = f64::from(self.rules.limits.burst) * self.servers();
+        let bucket = f64::from(self.rules.capacity.burst) * self.servers();
         self.tokens = (supply - as_f64(served)).min(bucket);
     }
 
@@ -224,7 +224,7 @@ impl FluidPlant {
     }
 
     fn places(&self) -> u64 {
-        u64::from(self.rules.limits.concurrency) * self.rotation.len() as u64
+        u64::from(self.rules.capacity.concurrency) * self.rotation.len() as u64
     }
 }
 

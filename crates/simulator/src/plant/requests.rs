@@ -89,8 +89,8 @@ impl Plant for RequestPlant {
     }
 
     fn open(&mut self, slot: Slot, now: Moment) {
-        let limits = self.rules.limits;
-        self.server(slot).renew(&limits);
+        let capacity = self.rules.capacity;
+        self.server(slot).renew(capacity);
         self.reopen(slot, now);
     }
 
@@ -240,10 +240,10 @@ impl RequestPlant {
     /// When and how a request ends that the server takes now. One whose client hangs up leaves at
     /// that moment, and without a token while it still waits for one.
     fn course(&mut self, index: usize, due: Moment, now: Moment) -> (Moment, Option<Failure>) {
-        let Rules { limits, service, client_timeout, .. } = self.rules;
+        let Rules { capacity, max_wait, service, client_timeout, .. } = self.rules;
         let hung_up = due.after(client_timeout);
-        let refused = now.after(limits.max_wait);
-        match self.servers[index].bucket.pass(&limits, now, refused.min(hung_up)) {
+        let refused = now.after(max_wait);
+        match self.servers[index].bucket.pass(capacity, now, refused.min(hung_up)) {
             Some(passed) => {
                 let done = passed.after(service.sample(&mut self.rng));
                 if done <= hung_up { (done, None) } else { (hung_up, Some(Failure::Timeout)) }

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use crate::host_model::InstanceLimits;
+use model::service::Capacity;
+
 use crate::spread::Spread;
 
 /// What holds for every request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
-    /// What an instance takes on.
-    pub(crate) limits: InstanceLimits,
+    /// What an instance takes on; its burst is 1 at least. The load balancer queues what is beyond
+    /// its concurrency.
+    pub(crate) capacity: Capacity,
+    /// How long a request waits for its token before the instance refuses it.
+    pub(crate) max_wait: Duration,
     /// A request's time in an instance that nothing holds up.
     pub(crate) service: Spread,
     /// How long a request waits in the load balancer, be it for a place or for the first instance.

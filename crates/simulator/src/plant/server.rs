@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use model::service::Capacity;
+
 use super::clients::Request;
-use crate::host_model::InstanceLimits;
 use crate::moment::Moment;
 
 /// The server of a slot, in rotation or not.
@@ -21,10 +22,10 @@ pub(super) struct Server {
 
 impl Server {
     /// A new instance takes the slot.
-    pub(super) fn renew(&mut self, limits: &InstanceLimits) {
+    pub(super) fn renew(&mut self, capacity: Capacity) {
         *self = Self {
             generation: self.generation.wrapping_add(1),
-            places: vec![None; limits.concurrency as usize],
+            places: vec![None; capacity.concurrency as usize],
             ..Self::default()
         };
     }
@@ -75,13 +76,13 @@ impl TokenBucket {
     /// `until`, and the request leaves without a token.
     pub(super) fn pass(
         &mut self,
-        limits: &InstanceLimits,
+        capacity: Capacity,
         now: Moment,
         until: Moment,
     ) -> Option<Moment> {
-        let token = Duration::from_secs_f64(1.0 / limits.requests_per_second);
+        let token = Duration::from_secs_f64(1.0 / capacity.requests_per_second);
         // A bucket that lacks fewer than all of its tokens has one left.
-        let next_token = self.full_at.before(token * (limits.burst - 1));
+        let next_token = self.full_at.before(token * (capacity.burst - 1));
         let at = now.max(self.last_pass).max(next_token);
         if at > until {
             return None;
@@ -96,19 +97,16 @@ impl TokenBucket {
 mod tests {
     use super::*;
 
-    const FIFTY: InstanceLimits = InstanceLimits {
-        concurrency: 8,
-        requests_per_second: 50.0,
-        burst: 10,
-        max_wait: Duration::from_secs(1),
-    };
+    const FIFTY: Capacity = Capacity { concurrency: 8, requests_per_second: 50.0, burst: 10 };
+
+    const MAX_WAIT: Duration = Duration::from_secs(1);
 
     fn ms(ms: u64) -> Moment {
         Moment::at(Duration::from_millis(ms))
     }
 
     fn pass(bucket: &mut TokenBucket, now: Moment) -> Option<Moment> {
-        bucket.pass(&FIFTY, now, now.after(FIFTY.max_wait))
+        bucket.pass(FIFTY, now, now.after(MAX_WAIT))
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The plant of amounts against the same queues as the plant of requests.
 
+use model::service::Capacity;
 use run::Recorder;
 use workload::{Segment, Shape};
 
 use super::*;
-use crate::host_model::InstanceLimits;
 use crate::spread::Spread;
 
 fn ms(ms: u64) -> Duration {
@@ -17,14 +17,10 @@ fn slot(number: u32) -> Slot {
 
 /// A plant under an even load, without instances.
 fn plant_of(rate: f64, seconds: u64) -> FluidPlant {
-    let limits = InstanceLimits {
-        concurrency: 8,
-        requests_per_second: 50.0,
-        burst: 10,
-        max_wait: ms(1_000),
-    };
+    let capacity = Capacity { concurrency: 8, requests_per_second: 50.0, burst: 10 };
     let rules = Rules {
-        limits,
+        capacity,
+        max_wait: ms(1_000),
         service: Spread::new(1.0, 1.0).unwrap(),
         queue_timeout: ms(10_000),
         client_timeout: ms(10_000),

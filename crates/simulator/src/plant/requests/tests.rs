@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use model::service::Capacity;
 use proptest::prelude::*;
 use run::Recorder;
 use run::summary::Requests;
 use workload::{DueTimes, OpenLoad, Pacing, RateCurve, Segment, Shape, Stage, Stages};
 
 use super::*;
-use crate::host_model::InstanceLimits;
 use crate::spread::Spread;
 
 fn ms(ms: u64) -> Duration {
@@ -21,12 +21,8 @@ fn slot(number: u32) -> Slot {
 
 fn rules() -> Rules {
     Rules {
-        limits: InstanceLimits {
-            concurrency: 8,
-            requests_per_second: 50.0,
-            burst: 10,
-            max_wait: ms(1_000),
-        },
+        capacity: Capacity { concurrency: 8, requests_per_second: 50.0, burst: 10 },
+        max_wait: ms(1_000),
         service: Spread::new(1.0, 1.0).unwrap(),
         queue_timeout: ms(10_000),
         client_timeout: ms(10_000),
