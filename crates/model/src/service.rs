@@ -1,14 +1,12 @@
 //! A service's file: what an operator says of a service, validated.
 
 mod raw;
-mod rules;
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
 pub use self::raw::RawService;
-pub use self::rules::{LargestStep, Rules};
 use crate::bounds::Bounds;
 use crate::names::{ImageName, ServiceName};
 use crate::paths::{HealthPath, PathPrefix};
@@ -82,6 +80,29 @@ pub struct Capacity {
     pub burst: u32,
 }
 
+/// The rules of one direction, out or in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rules {
+    /// How long the need must have stayed beyond the number that is decided, without a break. The
+    /// least of what was asked for in that time is done.
+    pub patience: Duration,
+    /// Out: the least time from one rise to the next. In: from any change to a fall, so that
+    /// nothing is taken away that was just given.
+    pub cooldown: Duration,
+    /// The largest change at once; `None` for any.
+    pub largest_step: Option<LargestStep>,
+}
+
+/// The largest change at once. Where both are given, the larger one counts; it is one instance at
+/// least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LargestStep {
+    /// Instances.
+    pub count: Option<u32>,
+    /// Percent of the number decided before, rounded up.
+    pub percent: Option<u32>,
+}
+
 /// How instances leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScaleIn {
@@ -89,6 +110,15 @@ pub struct ScaleIn {
     pub rules: Rules,
     /// How long a draining instance may take to finish its requests before it is stopped.
     pub drain_timeout: Duration,
+}
+
+impl LargestStep {
+    /// The largest change from `current`, in instances.
+    pub fn from(self, current: u32) -> u32 {
+        let share = |percent| u32::saturating_mul(current, percent).div_ceil(100);
+        let count = self.count.unwrap_or(0);
+        count.max(self.percent.map_or(0, share)).max(1)
+    }
 }
 
 impl Checked for ServiceSpec {

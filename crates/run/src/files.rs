@@ -2,9 +2,10 @@
 
 use std::error::Error;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// A file or folder of results cannot be written.
@@ -58,4 +59,11 @@ pub(crate) fn csv_rows<Row: DeserializeOwned>(
     let text = fs::read_to_string(path).map_err(ReadError::at(path, unread))?;
     let rows = csv::Reader::from_reader(text.as_bytes()).deserialize().collect::<Result<_, _>>();
     rows.map_err(ReadError::at::<csv::Error>(path, refused))
+}
+
+/// Writes rows as CSV with a header.
+pub(crate) fn to_csv<Row: Serialize>(rows: &[Row], file: impl Write) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(file);
+    rows.iter().try_for_each(|row| csv.serialize(row))?;
+    csv.flush()
 }

@@ -3,9 +3,10 @@
 mod row;
 mod standing;
 
+use std::fs::File;
 use std::path::Path;
 
-use crate::files::{ReadError, csv_rows};
+use crate::files::{ReadError, ResultsError, csv_rows, to_csv};
 
 pub use row::PolicyRow;
 pub use standing::Standing;
@@ -33,6 +34,15 @@ impl PolicyTable {
         let rows = csv_rows(path, unread, ": this is not what `./just compare` writes")?;
         let empty = "`./just compare` writes one row for each policy and load";
         Self::of(rows).ok_or(empty).map_err(ReadError::at(path, " has no policies"))
+    }
+
+    /// Writes `comparison.csv`.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), ResultsError> {
+        let written = File::create(path).and_then(|file| to_csv(&self.rows, file));
+        written.map_err(ResultsError::at(path))
     }
 
     /// Ranks the policies of some rows; `None` without rows.

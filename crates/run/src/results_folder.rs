@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use model::tick::Tick;
 
-use crate::files::ResultsError;
-use crate::series::{RunSeries, SecondRow};
+use crate::files::{ResultsError, to_csv};
+use crate::series::RunSeries;
 use crate::summary::Summary;
 
 /// What a run writes, and what is made of it. Its ticks come first.
@@ -117,7 +117,7 @@ impl ResultsFolder {
             writeln!(file)
         })?;
         if !series.rows.is_empty() {
-            self.file("series.csv", |file| rows(&series.rows, file))?;
+            self.file("series.csv", |file| to_csv(&series.rows, file))?;
             self.file("chart.svg", |file| {
                 let chart = crate::chart::render(series).map_err(io::Error::other)?;
                 file.write_all(chart.as_bytes())
@@ -169,12 +169,6 @@ impl TickFile {
     pub fn close(mut self) -> Result<(), ResultsError> {
         self.file.flush().map_err(ResultsError::at(&self.path))
     }
-}
-
-fn rows(rows: &[SecondRow], file: &mut BufWriter<File>) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(file);
-    rows.iter().try_for_each(|row| csv.serialize(row))?;
-    csv.flush()
 }
 
 #[cfg(test)]

@@ -69,71 +69,55 @@ fn main() -> ExitCode {
                 Some(trace) => Source::Trace(trace),
                 None => Source::Scenario(scenario.unwrap_or_default()),
             };
-            run(&source, &choices, json, &folders)
+            let setup = folders.setup(&source, &choices).map_err(Into::into);
+            finish(setup, |setup| run(&setup, &folders.results, json))
         }
-        Command::Compare { seeds, gaps, folders } => compare_all(seeds, gaps, &folders),
+        Command::Compare { seeds, gaps, folders } => {
+            finish(setups(&folders, gaps), |setups| compare_all(&setups, seeds, &folders.results))
+        }
     }
 }
 
-fn run(source: &Source, choices: &Choices, json: bool, folders: &Folders) -> ExitCode {
-    let setup = match folders.setup(source, choices) {
-        Ok(setup) => setup,
-        Err(error) => return fail(&error.into(), 2),
-    };
-    match record(&setup, &folders.results) {
-        Ok(outcome) => show(&setup, &outcome, &folders.results, json),
-        Err(error) => fail(&error, 1),
+/// Bad input ends with 2, and what goes wrong with a good one with 1.
+fn finish<Input>(
+    input: anyhow::Result<Input>,
+    run: impl FnOnce(Input) -> anyhow::Result<ExitCode>,
+) -> ExitCode {
+    match input {
+        Ok(input) => run(input).unwrap_or_else(|error| fail(&error, 1)),
+        Err(error) => fail(&error, 2),
     }
 }
 
-/// Runs it and writes its folder.
-fn record(setup: &Setup, results: &Path) -> anyhow::Result<Outcome> {
+/// Runs it, writes its folder and says what came of it.
+fn run(setup: &Setup, results: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let folder = ResultsFolder::reuse(results, &setup.name())?;
     let mut ticks = folder.ticks()?;
-    let outcome = setup.run(|tick| ticks.add(tick))?;
+    let Outcome { summary, figures, series, .. } = setup.run(|tick| ticks.add(tick))?;
     ticks.close()?;
-    folder.write_figures(&outcome.summary, &outcome.series)?;
-    Ok(outcome)
-}
-
-fn show(setup: &Setup, outcome: &Outcome, results: &Path, json: bool) -> ExitCode {
-    let summary = &outcome.summary;
-    print!("{}", text::summary(summary));
+    folder.write_figures(&summary, &series)?;
+    print!("{}", text::summary(&summary));
     if let Some(percent) = summary.outside_objective_percent {
         println!("objective  {percent:.3}% of the requests outside of it");
     }
     println!("host       {}", setup.host.source);
-    println!("results    {}", results.join(setup.name()).display());
+    println!("results    {}", folder.path().display());
     if json {
-        match outcome.figures.beside(summary) {
-            Ok(line) => println!("{line}"),
-            Err(error) => return fail(&error.into(), 1),
-        }
+        println!("{}", figures.beside(&summary)?);
     }
-    ExitCode::from(u8::from(!summary.limits.broken().is_empty()))
+    Ok(ExitCode::from(u8::from(!summary.limits.broken().is_empty())))
 }
 
-fn compare_all(seeds: u32, gaps: Option<Gaps>, folders: &Folders) -> ExitCode {
-    let setups = match setups(folders, gaps) {
-        Ok(setups) => setups,
-        Err(error) => return fail(&error, 2),
-    };
+fn compare_all(setups: &[Setup], seeds: u32, results: &Path) -> anyhow::Result<ExitCode> {
     let done = |setup: &Setup| {
         let Setup { load, policy, .. } = setup;
         eprintln!("done: {policy} under {}, seed {}", load.name, load.seed);
     };
-    let saved = compare::compare(&setups, seeds, done)
-        .map_err(Into::into)
-        .and_then(|rows| save(&folders.results, rows));
-    match saved {
-        Ok(()) => {
-            if let Some(setup) = setups.first() {
-                println!("host       {}", setup.host.source);
-            }
-            ExitCode::SUCCESS
-        }
-        Err(error) => fail(&error, 1),
+    save(results, compare::compare(setups, seeds, done)?)?;
+    if let Some(setup) = setups.first() {
+        println!("host       {}", setup.host.source);
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Every policy under every load.
@@ -156,15 +140,11 @@ fn save(results: &Path, rows: Vec<PolicyRow>) -> anyhow::Result<()> {
     let ranking = compare::of_ranking(&policies);
     print!("{ranking}");
     let (markdown, csv) = (results.join("comparison.md"), results.join("comparison.csv"));
-    let unwritten = |path: &PathBuf| format!("{} cannot be written", path.display());
-    std::fs::create_dir_all(results).with_context(|| unwritten(&markdown))?;
     let text = format!("{ranking}\n{}", compare::by_load(policies.rows()));
-    std::fs::write(&markdown, text).with_context(|| unwritten(&markdown))?;
-    let mut writer = csv::Writer::from_path(&csv).with_context(|| unwritten(&csv))?;
-    for row in policies.rows() {
-        writer.serialize(row).with_context(|| unwritten(&csv))?;
-    }
-    writer.flush().with_context(|| unwritten(&csv))?;
+    std::fs::create_dir_all(results)
+        .and_then(|()| std::fs::write(&markdown, text))
+        .with_context(|| format!("{} cannot be written", markdown.display()))?;
+    policies.write(&csv)?;
     println!("results    {} and {}", markdown.display(), csv.display());
     Ok(())
 }

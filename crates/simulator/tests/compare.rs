@@ -149,9 +149,8 @@ fn the_comparison_prints_its_ranking_and_saves_every_row() {
     assert!(said.contains("Loads: 1, "), "{said}");
     let mut rows = said.lines().filter(|line| line.starts_with('|'));
     assert!(rows.all(|line| line.len() <= 125), "{said}");
-    let csv = std::fs::read_to_string(results.join("comparison.csv")).unwrap();
-    let rows: Vec<PolicyRow> =
-        csv::Reader::from_reader(csv.as_bytes()).deserialize().collect::<Result<_, _>>().unwrap();
+    let saved = PolicyTable::read(&results.join("comparison.csv")).unwrap();
+    let rows = saved.rows();
     assert_eq!(rows.len(), policies);
     assert!(rows.iter().all(|row| row.due > 300 && row.over_accuracy_percent.is_some()));
     let markdown = std::fs::read_to_string(results.join("comparison.md")).unwrap();

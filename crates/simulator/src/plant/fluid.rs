@@ -12,10 +12,9 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand_distr::{Distribution, Poisson};
 use workload::{OpenLoad, Pacing, RateCurve};
 
-use super::Plant;
 use super::outcomes::Log;
 use super::rules::{Failure, Rules};
-use super::statistics::{Counters, Statistics, narrow};
+use super::{Counters, Plant, Statistics, narrow};
 use crate::moment::Moment;
 
 /// The longest step.

@@ -7,7 +7,6 @@ mod outcomes;
 mod requests;
 mod rules;
 mod server;
-mod statistics;
 
 use std::fmt;
 
@@ -18,7 +17,6 @@ pub(crate) use fluid::FluidPlant;
 pub(crate) use outcomes::Log;
 pub(crate) use requests::RequestPlant;
 pub(crate) use rules::Rules;
-pub(crate) use statistics::Statistics;
 
 use crate::moment::Moment;
 
@@ -52,4 +50,30 @@ pub(crate) trait Plant: fmt::Debug {
     /// When the instance in `slot` answered its first request; unknown where requests are not told
     /// apart.
     fn first_served(&self, slot: Slot) -> Option<Moment>;
+}
+
+/// What the load balancer has counted since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    /// Requests that came.
+    pub(crate) arrivals: u64,
+    /// Requests that an instance answered; a 429 of its own is an answer as well.
+    pub(crate) served: u64,
+    /// Requests that the load balancer answered 503.
+    pub(crate) rejected: u64,
+}
+
+/// What the load balancer's statistics say at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Statistics {
+    pub(crate) counters: Counters,
+    /// Requests that wait.
+    pub(crate) queued: u32,
+    /// Requests that instances work on.
+    pub(crate) in_flight: u32,
+}
+
+/// A count as the statistics have it.
+fn narrow(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -7,12 +7,11 @@ use model::names::Slot;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
-use super::Plant;
 use super::clients::{Clients, Request};
 use super::outcomes::Log;
 use super::rules::{Failure, Rules};
 use super::server::Server;
-use super::statistics::{Counters, Statistics, narrow};
+use super::{Counters, Plant, Statistics, narrow};
 use crate::moment::Moment;
 
 /// HAProxy in front of instances: `roundrobin` over those with a free place, and one queue for what
