@@ -62,7 +62,7 @@ impl StoredObjects {
     /// How long storing or removing all of them takes when nothing is tried twice; `None` when there
     /// is nothing to store.
     pub(crate) fn expected(&self) -> Option<Duration> {
-        self.objects.map(|objects| self.apart * objects.keys.count)
+        self.objects.map(|objects| self.apart * objects.count)
     }
 
     /// Stores an object under every key, with sizes that follow from `seed`. False when an interrupt
@@ -75,7 +75,7 @@ impl StoredObjects {
     ) -> Result<bool, ObjectsError> {
         let Self { objects: Some(objects), stored, apart } = self else { return Ok(true) };
         let mut sizes = ObjectSource::new(objects, seed);
-        let puts = (0..objects.keys.count).map(|k| {
+        let puts = (0..objects.count).map(|k| {
             *stored = k + 1;
             ObjectOperation::Put { key: KeyIndex(k), bytes: sizes.size() }
         });

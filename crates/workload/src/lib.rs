@@ -47,7 +47,7 @@ mod trace;
 
 pub use arrivals::{Arrival, Arrivals, DueTimes};
 pub use http_request::{HttpRequest, HttpSource};
-pub use objects::{KeyIndex, Keys, Mix, ObjectOperation, ObjectSource, Objects, Sizes};
+pub use objects::{KeyIndex, ObjectOperation, ObjectSource, Objects, Sizes};
 pub use offered::{InstanceCapacity, OfferedLoad, OpenLoad, ScenarioError};
 pub use operation::{Operation, OperationSource, Operations};
 pub use phases::{Pacing, Phase, Phases, RateUnit};

@@ -3,63 +3,61 @@
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, LogNormal, Zipf};
+use serde::Deserialize;
 
-/// The objects that a scenario reads and writes.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The objects that a scenario reads and writes: how often each operation is chosen, on which of
+/// them, and how large the bodies are.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Objects {
-    /// How often each operation is chosen.
-    pub mix: Mix,
-    /// Which objects are used.
-    pub keys: Keys,
-    /// How large the bodies are.
-    pub sizes: Sizes,
-}
-
-/// Relative weights of the operations; at least one is above 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mix {
-    /// Weight of reads.
+    /// Weight of reads, relative to the two others; at least one of the three is above 0.
     pub get: u32,
     /// Weight of writes.
     pub put: u32,
     /// Weight of removals.
     pub delete: u32,
-}
-
-/// The objects in use: key `k` is chosen with a weight of `1 / (k + 1)^zipf_exponent`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Keys {
-    /// How many there are.
+    /// How many objects are in use.
     pub count: u32,
-    /// 0 chooses uniformly; around 1 is what web traffic looks like.
+    /// Object `k` is chosen with a weight of `1 / (k + 1)^zipf_exponent`: 0 chooses uniformly;
+    /// around 1 is what web traffic looks like.
     pub zipf_exponent: f64,
+    /// How large the bodies are.
+    pub size: Sizes,
 }
 
-/// Sizes of bodies, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq)]
+impl Default for Objects {
+    fn default() -> Self {
+        let size = Sizes::Fixed { bytes: 1_024 };
+        Self { get: 1, put: 0, delete: 0, count: 100, zipf_exponent: 0.0, size }
+    }
+}
+
+/// Sizes of bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Sizes {
     /// All the same.
     Fixed {
         /// The size.
         bytes: u32,
     },
-    /// Every size from `min` to `max` is as likely.
+    /// Every size from `min_bytes` to `max_bytes` is as likely.
     Uniform {
         /// Smallest size.
-        min: u32,
+        min_bytes: u32,
         /// Largest size.
-        max: u32,
+        max_bytes: u32,
     },
-    /// Many small and a few large ones, clamped to `min..=max`.
+    /// Many small and a few large ones, clamped to `min_bytes..=max_bytes`.
     Lognormal {
         /// Half of the sizes lie below.
-        median: u32,
+        median_bytes: u32,
         /// Standard deviation of the size's natural logarithm.
         sigma: f64,
         /// Smallest size.
-        min: u32,
+        min_bytes: u32,
         /// Largest size.
-        max: u32,
+        max_bytes: u32,
     },
 }
 
@@ -87,17 +85,10 @@ pub enum ObjectOperation {
 #[derive(Debug, Clone)]
 pub struct ObjectSource {
     rng: Xoshiro256PlusPlus,
-    mix: Mix,
-    keys: u32,
+    objects: Objects,
     zipf: Option<Zipf<f64>>,
-    sizes: SizeSource,
-}
-
-#[derive(Debug, Clone)]
-enum SizeSource {
-    Fixed(u32),
-    Uniform { min: u32, max: u32 },
-    Lognormal { log: LogNormal<f64>, min: u32, max: u32 },
+    /// Of sizes that are log-normal.
+    lognormal: Option<LogNormal<f64>>,
 }
 
 impl ObjectOperation {
@@ -112,31 +103,37 @@ impl ObjectOperation {
 impl ObjectSource {
     /// The operations that follow from `seed`.
     pub fn new(objects: &Objects, seed: u64) -> Self {
-        let Keys { count, zipf_exponent } = objects.keys;
+        let lognormal = match objects.size {
+            Sizes::Lognormal { median_bytes, sigma, .. } => {
+                LogNormal::new(f64::from(median_bytes).ln(), sigma).ok()
+            }
+            Sizes::Fixed { .. } | Sizes::Uniform { .. } => None,
+        };
         Self {
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
-            mix: objects.mix,
-            keys: count,
+            objects: *objects,
             // The format's bounds (count at least 1, exponent at least 0) are all that Zipf asks.
-            zipf: Zipf::new(f64::from(count), zipf_exponent).ok(),
-            sizes: SizeSource::new(objects.sizes),
+            zipf: Zipf::new(f64::from(objects.count), objects.zipf_exponent).ok(),
+            lognormal,
         }
     }
 
     /// A size for a body, in bytes.
     pub fn size(&mut self) -> u32 {
-        match &self.sizes {
-            SizeSource::Fixed(bytes) => *bytes,
-            SizeSource::Uniform { min, max } => self.rng.random_range(*min..=*max),
-            SizeSource::Lognormal { log, min, max } => {
-                whole(log.sample(&mut self.rng)).clamp(*min, *max)
+        match self.objects.size {
+            Sizes::Fixed { bytes } => bytes,
+            Sizes::Uniform { min_bytes, max_bytes } => self.rng.random_range(min_bytes..=max_bytes),
+            Sizes::Lognormal { median_bytes, min_bytes, max_bytes, .. } => {
+                // A spread that is no number is refused by the format.
+                let drawn = self.lognormal.map(|log| whole(log.sample(&mut self.rng)));
+                drawn.unwrap_or(median_bytes).clamp(min_bytes, max_bytes)
             }
         }
     }
 
     /// The next operation.
     pub fn draw(&mut self) -> ObjectOperation {
-        let Mix { get, put, delete } = self.mix;
+        let Objects { get, put, delete, .. } = self.objects;
         let drawn = self.rng.random_range(0..get + put + delete);
         let key = self.key();
         if drawn < get {
@@ -150,23 +147,7 @@ impl ObjectSource {
 
     fn key(&mut self) -> KeyIndex {
         let rank = self.zipf.map_or(1.0, |z| z.sample(&mut self.rng));
-        KeyIndex((whole(rank).saturating_sub(1)).min(self.keys - 1))
-    }
-}
-
-impl SizeSource {
-    fn new(sizes: Sizes) -> Self {
-        match sizes {
-            Sizes::Fixed { bytes } => Self::Fixed(bytes),
-            Sizes::Uniform { min, max } => Self::Uniform { min, max },
-            Sizes::Lognormal { median, sigma, min, max } => {
-                match LogNormal::new(f64::from(median).ln(), sigma) {
-                    Ok(log) => Self::Lognormal { log, min, max },
-                    // A spread that is no number is refused by the format.
-                    Err(_) => Self::Fixed(median),
-                }
-            }
-        }
+        KeyIndex((whole(rank).saturating_sub(1)).min(self.objects.count - 1))
     }
 }
 

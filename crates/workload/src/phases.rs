@@ -39,20 +39,21 @@ pub enum RateUnit {
     Instances,
 }
 
-/// One stretch of load. Rates are in the [`RateUnit`] of its [`Phases`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// One stretch of load. Rates are in the [`RateUnit`] of its [`Phases`], times in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Phase {
     /// The same rate throughout.
     Constant {
         /// Length of the phase.
-        duration: Duration,
+        duration_s: f64,
         /// The rate.
         rate: f64,
     },
     /// A straight line from one rate to another.
     Ramp {
         /// Length of the phase.
-        duration: Duration,
+        duration_s: f64,
         /// Rate at its start.
         from: f64,
         /// Rate at its end.
@@ -61,7 +62,7 @@ pub enum Phase {
     /// A staircase of equal steps; the first is `from`, the last is `to`.
     Steps {
         /// Length of the phase, shared equally by the steps.
-        duration: Duration,
+        duration_s: f64,
         /// Rate of the first step.
         from: f64,
         /// Rate of the last step.
@@ -72,26 +73,26 @@ pub enum Phase {
     /// A base rate with one sudden plateau in it.
     Spike {
         /// Length of the phase.
-        duration: Duration,
+        duration_s: f64,
         /// Rate outside the plateau.
         base: f64,
         /// Rate of the plateau.
         peak: f64,
         /// When the plateau begins, from the start of the phase.
-        peak_start: Duration,
+        peak_start_s: f64,
         /// How long it lasts.
-        peak_duration: Duration,
+        peak_s: f64,
     },
     /// A sine around a mean.
     Sine {
         /// Length of the phase.
-        duration: Duration,
+        duration_s: f64,
         /// The mean rate.
         mean: f64,
         /// Largest distance from the mean; at most the mean.
         amplitude: f64,
         /// Length of one wave.
-        period: Duration,
+        period_s: f64,
     },
 }
 
@@ -112,30 +113,34 @@ impl Phases {
 }
 
 impl Phase {
-    /// Length of the phase.
-    pub fn duration(&self) -> Duration {
+    /// Length of the phase, in seconds.
+    pub(crate) fn duration_s(&self) -> f64 {
         match *self {
-            Self::Constant { duration, .. }
-            | Self::Ramp { duration, .. }
-            | Self::Steps { duration, .. }
-            | Self::Spike { duration, .. }
-            | Self::Sine { duration, .. } => duration,
+            Self::Constant { duration_s, .. }
+            | Self::Ramp { duration_s, .. }
+            | Self::Steps { duration_s, .. }
+            | Self::Spike { duration_s, .. }
+            | Self::Sine { duration_s, .. } => duration_s,
         }
+    }
+
+    fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.duration_s())
     }
 
     fn shorten(&mut self, factor: f64) {
         match self {
-            Self::Constant { duration, .. }
-            | Self::Ramp { duration, .. }
-            | Self::Steps { duration, .. } => *duration = duration.mul_f64(factor),
-            Self::Spike { duration, peak_start, peak_duration, .. } => {
-                *duration = duration.mul_f64(factor);
-                *peak_start = peak_start.mul_f64(factor);
-                *peak_duration = peak_duration.mul_f64(factor);
+            Self::Constant { duration_s, .. }
+            | Self::Ramp { duration_s, .. }
+            | Self::Steps { duration_s, .. } => *duration_s *= factor,
+            Self::Spike { duration_s, peak_start_s, peak_s, .. } => {
+                for time_s in [duration_s, peak_start_s, peak_s] {
+                    *time_s *= factor;
+                }
             }
-            Self::Sine { duration, period, .. } => {
-                *duration = duration.mul_f64(factor);
-                *period = period.mul_f64(factor);
+            Self::Sine { duration_s, period_s, .. } => {
+                *duration_s *= factor;
+                *period_s *= factor;
             }
         }
     }
@@ -145,25 +150,28 @@ impl Phase {
         let level = |duration: Duration, rate: f64| {
             Segment::new(duration, Shape::Line { from: rate * scale, to: rate * scale })
         };
+        let duration = self.duration();
         match *self {
-            Self::Constant { duration, rate } => vec![level(duration, rate)],
-            Self::Ramp { duration, from, to } => {
+            Self::Constant { rate, .. } => vec![level(duration, rate)],
+            Self::Ramp { from, to, .. } => {
                 vec![Segment::new(duration, Shape::Line { from: from * scale, to: to * scale })]
             }
-            Self::Steps { duration, from, to, steps } => (0..steps)
+            Self::Steps { from, to, steps, .. } => (0..steps)
                 .map(|i| {
                     let share = f64::from(i) / f64::from(steps - 1);
                     level(duration / steps, from + (to - from) * share)
                 })
                 .collect(),
-            Self::Spike { duration, base, peak, peak_start, peak_duration } => {
-                let rest = duration.saturating_sub(peak_start + peak_duration);
-                vec![level(peak_start, base), level(peak_duration, peak), level(rest, base)]
+            Self::Spike { base, peak, peak_start_s, peak_s, .. } => {
+                let [before, plateau] = [peak_start_s, peak_s].map(Duration::from_secs_f64);
+                let rest = duration.saturating_sub(before + plateau);
+                vec![level(before, base), level(plateau, peak), level(rest, base)]
             }
-            Self::Sine { duration, mean, amplitude, period } => vec![Segment::new(
-                duration,
-                Shape::Sine { mean: mean * scale, amplitude: amplitude * scale, period },
-            )],
+            Self::Sine { mean, amplitude, period_s, .. } => {
+                let (mean, amplitude) = (mean * scale, amplitude * scale);
+                let period = Duration::from_secs_f64(period_s);
+                vec![Segment::new(duration, Shape::Sine { mean, amplitude, period })]
+            }
         }
     }
 }

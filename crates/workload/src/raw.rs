@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::phases::{Pacing, RateUnit};
+use crate::objects::Objects;
+use crate::phases::{Pacing, Phase, RateUnit};
+use crate::scenario::Limits;
+use crate::stages::Stage;
 
 /// A scenario's file as it is written, before any value is checked.
 #[derive(Deserialize)]
@@ -26,15 +29,15 @@ pub struct RawScenario {
     #[serde(default = "default_in_flight")]
     pub(crate) in_flight: u32,
     #[serde(default)]
-    pub(crate) phases: Vec<RawPhase>,
+    pub(crate) phases: Vec<Phase>,
     pub(crate) delay_factor: Option<f64>,
     #[serde(default)]
-    pub(crate) stages: Vec<RawStage>,
-    pub(crate) objects: Option<RawObjects>,
+    pub(crate) stages: Vec<Stage>,
+    pub(crate) objects: Option<Objects>,
     #[serde(default)]
     pub(crate) requests: Vec<RawHttpRequest>,
     #[serde(default)]
-    pub(crate) limits: RawLimits,
+    pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) each_membership: bool,
 }
@@ -45,50 +48,6 @@ fn default_timeout_ms() -> u32 {
 
 fn default_in_flight() -> u32 {
     4_096
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum RawPhase {
-    Constant { duration_s: f64, rate: f64 },
-    Ramp { duration_s: f64, from: f64, to: f64 },
-    Steps { duration_s: f64, from: f64, to: f64, steps: u32 },
-    Spike { duration_s: f64, base: f64, peak: f64, peak_start_s: f64, peak_s: f64 },
-    Sine { duration_s: f64, mean: f64, amplitude: f64, period_s: f64 },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawStage {
-    pub(crate) threads: u32,
-    pub(crate) requests_per_thread: u32,
-    pub(crate) max_delay_ms: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct RawObjects {
-    pub(crate) get: u32,
-    pub(crate) put: u32,
-    pub(crate) delete: u32,
-    pub(crate) count: u32,
-    pub(crate) zipf_exponent: f64,
-    pub(crate) size: RawSize,
-}
-
-impl Default for RawObjects {
-    fn default() -> Self {
-        let size = RawSize::Fixed { bytes: 1_024 };
-        Self { get: 1, put: 0, delete: 0, count: 100, zipf_exponent: 0.0, size }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum RawSize {
-    Fixed { bytes: u32 },
-    Uniform { min_bytes: u32, max_bytes: u32 },
-    Lognormal { median_bytes: u32, sigma: f64, min_bytes: u32, max_bytes: u32 },
 }
 
 #[derive(Deserialize)]
@@ -103,13 +62,4 @@ pub(crate) struct RawHttpRequest {
     pub(crate) body: String,
     pub(crate) expected_statuses: Option<Vec<u16>>,
     pub(crate) expected_text: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawLimits {
-    pub(crate) max_failed: Option<u64>,
-    pub(crate) max_dropped: Option<u64>,
-    #[serde(default)]
-    pub(crate) back_to_min: bool,
 }

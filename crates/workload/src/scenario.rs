@@ -4,7 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::objects::{Keys, Mix, Objects, Sizes};
+use serde::Deserialize;
+
+use crate::objects::{Objects, Sizes};
 use crate::operation::Operations;
 use crate::phases::Phases;
 use crate::replay::{PeakInstances, Replay, trace_name};
@@ -53,13 +55,15 @@ pub enum Load {
 }
 
 /// What a run must hold to be good; `None` means that the scenario does not ask for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Requests without the expected answer in time.
     pub max_failed: Option<u64>,
     /// Requests not sent because too many were in flight.
     pub max_dropped: Option<u64>,
     /// The service is back at its lower bound before the settle time is over.
+    #[serde(default)]
     pub back_to_min: bool,
 }
 
@@ -78,11 +82,19 @@ impl Scenario {
             timeout: Duration::from_secs(10),
             in_flight: NonZeroUsize::MIN.saturating_add(4_095),
             operations: Operations::Objects(Objects {
-                mix: Mix { get: 90, put: 8, delete: 2 },
-                keys: Keys { count: 200, zipf_exponent: 0.9 },
-                sizes: Sizes::Lognormal { median: 4_096, sigma: 1.0, min: 64, max: 65_536 },
+                get: 90,
+                put: 8,
+                delete: 2,
+                count: 200,
+                zipf_exponent: 0.9,
+                size: Sizes::Lognormal {
+                    median_bytes: 4_096,
+                    sigma: 1.0,
+                    min_bytes: 64,
+                    max_bytes: 65_536,
+                },
             }),
-            limits: Limits { max_failed: None, max_dropped: None, back_to_min: false },
+            limits: Limits::default(),
             each_membership: false,
         }
     }

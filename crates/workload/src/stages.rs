@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
+use serde::Deserialize;
 
 use crate::operation::{Operation, OperationSource, Operations};
 
@@ -17,14 +18,15 @@ pub struct Stages {
 }
 
 /// Threads that start together and end one by one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Stage {
     /// How many there are, at least 1.
     pub threads: u32,
     /// Requests that each of them makes, one after the other, at least 1.
     pub requests_per_thread: u32,
     /// Before each request its thread waits for a random time up to this one, every time as likely.
-    pub max_delay: Duration,
+    pub max_delay_ms: u32,
 }
 
 /// How long one thread waits before each of its requests.
@@ -58,7 +60,7 @@ impl Stages {
     /// up after `timeout`.
     pub(crate) fn longest(&self, timeout: Duration) -> Duration {
         let stage_s = |stage: &Stage| {
-            let each = stage.max_delay.mul_f64(self.delay_factor) + timeout;
+            let each = stage.max_delay().mul_f64(self.delay_factor) + timeout;
             each.as_secs_f64() * f64::from(stage.requests_per_thread)
         };
         Duration::from_secs_f64(self.stages.iter().map(stage_s).sum())
@@ -90,7 +92,7 @@ impl Stages {
         let stage = self.stages.get(index).copied();
         let threads = stage.map_or(0, |stage| stage.threads);
         let max_delay =
-            stage.map_or(Duration::ZERO, |stage| stage.max_delay.mul_f64(self.delay_factor));
+            stage.map_or(Duration::ZERO, |stage| stage.max_delay().mul_f64(self.delay_factor));
         let left = stage.map_or(0, |stage| stage.requests_per_thread);
         // The base is random: with the seed itself for a base, the threads of seed 2 would be those
         // of seed 1, shifted by one.
@@ -106,6 +108,10 @@ impl Stage {
     /// Requests of all its threads.
     pub fn requests(&self) -> u64 {
         u64::from(self.threads) * u64::from(self.requests_per_thread)
+    }
+
+    fn max_delay(&self) -> Duration {
+        Duration::from_millis(self.max_delay_ms.into())
     }
 }
 
@@ -134,11 +140,11 @@ mod tests {
 
     use super::*;
 
-    fn stages(delay_factor: f64, stages: &[(u32, u32, u64)]) -> Stages {
-        let stages = stages.iter().map(|&(threads, requests_per_thread, ms)| Stage {
+    fn stages(delay_factor: f64, stages: &[(u32, u32, u32)]) -> Stages {
+        let stages = stages.iter().map(|&(threads, requests_per_thread, max_delay_ms)| Stage {
             threads,
             requests_per_thread,
-            max_delay: Duration::from_millis(ms),
+            max_delay_ms,
         });
         Stages { delay_factor, stages: stages.collect() }
     }
@@ -177,12 +183,12 @@ mod tests {
     proptest! {
         #[test]
         fn a_thread_is_the_same_whatever_the_others_are(
-            seed: u64, threads in 1_u32..20, more in 0_u32..20, requests in 1_u32..30, ms in 0_u64..5_000,
+            seed: u64, threads in 1_u32..20, more in 0_u32..20, requests in 1_u32..30, ms in 0_u32..5_000,
         ) {
             let few = delays(&stages(1.0, &[(threads, requests, ms)]), seed, 0);
             let many = delays(&stages(1.0, &[(threads + more, requests, ms), (3, 1, 1)]), seed, 0);
             prop_assert_eq!(&few[..], &many[..few.len()]);
-            prop_assert!(few.concat().iter().all(|delay| *delay <= Duration::from_millis(ms)));
+            prop_assert!(few.concat().iter().all(|delay| *delay <= Duration::from_millis(ms.into())));
             // No two threads wait alike, unless there is nothing to wait for.
             let mut distinct = few.clone();
             distinct.sort();

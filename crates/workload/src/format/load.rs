@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use model::value::{Invalid, check};
 
-use super::bounds::{seconds, within};
+use super::within;
 use crate::offered::{MAX_DURATION_S, MAX_RATE};
 use crate::phases::{Phase, Phases, RateUnit};
-use crate::raw::{RawPhase, RawScenario, RawStage};
+use crate::raw::RawScenario;
 use crate::scenario::Load;
 use crate::stages::{Stage, Stages};
 
@@ -38,73 +38,57 @@ pub(super) fn checked(raw: &RawScenario) -> Result<Load, Invalid> {
 fn phases(raw: &RawScenario) -> Result<Phases, Invalid> {
     let unit = raw.unit.unwrap_or_default();
     let pacing = raw.pacing.unwrap_or_default();
-    let phases = Phases { pacing, unit, phases: each_phase(unit, &raw.phases)? };
+    check_phases(unit, &raw.phases)?;
+    let phases = Phases { pacing, unit, phases: raw.phases.clone() };
     let total_s = phases.duration().as_secs_f64();
     within("the sum of phases.duration_s", total_s, 0.0..=MAX_DURATION_S)?;
     check(raw.warm_up_s < total_s, "warm_up_s", raw.warm_up_s, "less than all phases last")?;
     Ok(phases)
 }
 
-fn each_phase(unit: RateUnit, raw: &[RawPhase]) -> Result<Vec<Phase>, Invalid> {
+fn check_phases(unit: RateUnit, phases: &[Phase]) -> Result<(), Invalid> {
     let allowed = format!("1 to {MAX_PHASES} of them, or stages");
-    check((1..=MAX_PHASES).contains(&raw.len()), "the number of phases", raw.len(), allowed)?;
+    check((1..=MAX_PHASES).contains(&phases.len()), "the number of phases", phases.len(), allowed)?;
     let max_rate = match unit {
         RateUnit::RequestsPerSecond => MAX_RATE,
         RateUnit::Instances => MAX_INSTANCES,
     };
-    raw.iter().enumerate().map(|(i, p)| phase(i, max_rate, p)).collect()
+    phases.iter().enumerate().try_for_each(|(i, phase)| check_phase(i, max_rate, phase))
 }
 
-fn phase(index: usize, max_rate: f64, raw: &RawPhase) -> Result<Phase, Invalid> {
+fn check_phase(index: usize, max_rate: f64, phase: &Phase) -> Result<(), Invalid> {
     let key = |name: &str| format!("phases[{index}].{name}");
     let rate = |name: &str, value: f64| within(key(name), value, 0.0..=max_rate);
-    let span = |name: &str, value: f64, max: f64| seconds(key(name), value, 0.001..=max.max(0.001));
-    Ok(match *raw {
-        RawPhase::Constant { duration_s, rate: level } => Phase::Constant {
-            duration: span("duration_s", duration_s, MAX_DURATION_S)?,
-            rate: rate("rate", level)?,
-        },
-        RawPhase::Ramp { duration_s, from, to } => Phase::Ramp {
-            duration: span("duration_s", duration_s, MAX_DURATION_S)?,
-            from: rate("from", from)?,
-            to: rate("to", to)?,
-        },
-        RawPhase::Steps { duration_s, from, to, steps } => {
+    let span = |name: &str, value: f64, max: f64| within(key(name), value, 0.001..=max.max(0.001));
+    span("duration_s", phase.duration_s(), MAX_DURATION_S)?;
+    match *phase {
+        Phase::Constant { rate: level, .. } => rate("rate", level),
+        Phase::Ramp { from, to, .. } => rate("from", from).and(rate("to", to)),
+        Phase::Steps { from, to, steps, .. } => {
             within(key("steps"), steps, 2.0..=1_000.0)?;
-            Phase::Steps {
-                duration: span("duration_s", duration_s, MAX_DURATION_S)?,
-                from: rate("from", from)?,
-                to: rate("to", to)?,
-                steps,
-            }
+            rate("from", from).and(rate("to", to))
         }
-        RawPhase::Spike { duration_s, base, peak, peak_start_s, peak_s } => Phase::Spike {
-            duration: span("duration_s", duration_s, MAX_DURATION_S)?,
-            base: rate("base", base)?,
-            peak: rate("peak", peak)?,
-            peak_start: seconds(key("peak_start_s"), peak_start_s, 0.0..=duration_s)?,
-            peak_duration: span("peak_s", peak_s, duration_s - peak_start_s)?,
-        },
-        RawPhase::Sine { duration_s, mean, amplitude, period_s } => Phase::Sine {
-            duration: span("duration_s", duration_s, MAX_DURATION_S)?,
-            mean: rate("mean", mean)?,
-            amplitude: within(key("amplitude"), amplitude, 0.0..=mean)?,
-            period: span("period_s", period_s, MAX_DURATION_S)?,
-        },
-    })
+        Phase::Spike { duration_s, base, peak, peak_start_s, peak_s } => {
+            rate("base", base).and(rate("peak", peak))?;
+            within(key("peak_start_s"), peak_start_s, 0.0..=duration_s)?;
+            span("peak_s", peak_s, duration_s - peak_start_s)
+        }
+        Phase::Sine { mean, amplitude, period_s, .. } => {
+            rate("mean", mean)?;
+            within(key("amplitude"), amplitude, 0.0..=mean)?;
+            span("period_s", period_s, MAX_DURATION_S)
+        }
+    }
 }
 
 fn stages(raw: &RawScenario) -> Result<Stages, Invalid> {
     let (count, allowed) = (raw.stages.len(), format!("1 to {MAX_PHASES} of them"));
     check(count <= MAX_PHASES, "the number of stages", count, allowed)?;
-    let delay_factor = within("delay_factor", raw.delay_factor.unwrap_or(1.0), 0.0..=1.0)?;
-    let each = raw.stages.iter().enumerate();
-    let stages = Stages {
-        delay_factor,
-        stages: each
-            .map(|(i, raw_stage)| stage(i, raw.in_flight, raw_stage))
-            .collect::<Result<_, _>>()?,
-    };
+    let delay_factor = raw.delay_factor.unwrap_or(1.0);
+    within("delay_factor", delay_factor, 0.0..=1.0)?;
+    let mut each = raw.stages.iter().enumerate();
+    each.try_for_each(|(i, stage)| check_stage(i, raw.in_flight, stage))?;
+    let stages = Stages { delay_factor, stages: raw.stages.clone() };
     let requests = stages.requests();
     let key = "the sum of stages.threads x requests_per_thread";
     let allowed = format!("up to {MAX_CLOSED_REQUESTS}");
@@ -119,13 +103,11 @@ fn stages(raw: &RawScenario) -> Result<Stages, Invalid> {
     Ok(stages)
 }
 
-fn stage(index: usize, in_flight: u32, raw: &RawStage) -> Result<Stage, Invalid> {
-    let RawStage { threads, requests_per_thread, max_delay_ms } = *raw;
+fn check_stage(index: usize, in_flight: u32, stage: &Stage) -> Result<(), Invalid> {
+    let Stage { threads, requests_per_thread, max_delay_ms } = *stage;
     let key = |name: &str| format!("stages[{index}].{name}");
     let allowed = format!("1 to {in_flight}, which is in_flight");
     check((1..=in_flight).contains(&threads), key("threads"), threads, allowed)?;
     within(key("requests_per_thread"), requests_per_thread, 1.0..=MAX_REQUESTS_PER_THREAD)?;
-    within(key("max_delay_ms"), max_delay_ms, 0.0..=MAX_DELAY_MS)?;
-    let max_delay = Duration::from_millis(max_delay_ms.into());
-    Ok(Stage { threads, requests_per_thread, max_delay })
+    within(key("max_delay_ms"), max_delay_ms, 0.0..=MAX_DELAY_MS)
 }

@@ -1,6 +1,5 @@
 //! The requests of a scenario: operations on objects, or plain HTTP requests.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -8,11 +7,11 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use model::value::{Invalid, check};
 
-use super::bounds::within;
+use super::within;
 use crate::http_request::HttpRequest;
-use crate::objects::{Keys, Mix, Objects, Sizes};
+use crate::objects::{Objects, Sizes};
 use crate::operation::Operations;
-use crate::raw::{RawHttpRequest, RawObjects, RawSize};
+use crate::raw::RawHttpRequest;
 
 const MAX_KEYS: f64 = 100_000.0;
 const MAX_WEIGHT: f64 = 1_000_000.0;
@@ -34,14 +33,15 @@ const METHODS: [Method; 7] = [
 const OWN_HEADERS: [HeaderName; 4] = [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
 
 pub(super) fn checked(
-    raw_objects: Option<RawObjects>,
+    objects: Option<Objects>,
     raw_requests: &[RawHttpRequest],
 ) -> Result<Operations, Invalid> {
-    match raw_objects {
-        Some(raw) => {
+    match objects {
+        Some(objects) => {
             let allowed = "none in a scenario with objects";
             check(raw_requests.is_empty(), "requests", "given", allowed)?;
-            Ok(Operations::Objects(objects(&raw)?))
+            check_objects(&objects)?;
+            Ok(Operations::Objects(objects))
         }
         None => {
             let allowed = format!("1 to {MAX_REQUESTS} of them, or [objects]");
@@ -56,55 +56,47 @@ pub(super) fn checked(
     }
 }
 
-fn objects(raw: &RawObjects) -> Result<Objects, Invalid> {
-    let mix = Mix {
-        get: within("objects.get", raw.get, 0.0..=MAX_WEIGHT)?,
-        put: within("objects.put", raw.put, 0.0..=MAX_WEIGHT)?,
-        delete: within("objects.delete", raw.delete, 0.0..=MAX_WEIGHT)?,
-    };
-    let sum = mix.get + mix.put + mix.delete;
+fn check_objects(objects: &Objects) -> Result<(), Invalid> {
+    let Objects { get, put, delete, count, zipf_exponent, ref size } = *objects;
+    within("objects.get", get, 0.0..=MAX_WEIGHT)?;
+    within("objects.put", put, 0.0..=MAX_WEIGHT)?;
+    within("objects.delete", delete, 0.0..=MAX_WEIGHT)?;
+    let sum = get + put + delete;
     check(sum > 0, "the sum of objects.get, put and delete", sum, "at least 1")?;
-    let keys = Keys {
-        count: within("objects.count", raw.count, 1.0..=MAX_KEYS)?,
-        zipf_exponent: within("objects.zipf_exponent", raw.zipf_exponent, 0.0..=10.0)?,
-    };
-    Ok(Objects { mix, keys, sizes: sizes(&raw.size)? })
+    within("objects.count", count, 1.0..=MAX_KEYS)?;
+    within("objects.zipf_exponent", zipf_exponent, 0.0..=10.0)?;
+    check_sizes(size)
 }
 
-fn sizes(raw: &RawSize) -> Result<Sizes, Invalid> {
-    let bytes = |name: &str, value: u32, range: RangeInclusive<f64>| {
-        within(format!("objects.size.{name}"), value, range)
-    };
-    Ok(match *raw {
-        RawSize::Fixed { bytes: value } => {
-            Sizes::Fixed { bytes: bytes("bytes", value, MIN_BYTES..=MAX_BYTES)? }
+fn check_sizes(size: &Sizes) -> Result<(), Invalid> {
+    let largest =
+        |name: &str, value| within(format!("objects.size.{name}"), value, MIN_BYTES..=MAX_BYTES);
+    match *size {
+        Sizes::Fixed { bytes } => largest("bytes", bytes),
+        Sizes::Uniform { min_bytes, max_bytes } => {
+            within("objects.size.min_bytes", min_bytes, MIN_BYTES..=f64::from(max_bytes))?;
+            largest("max_bytes", max_bytes)
         }
-        RawSize::Uniform { min_bytes, max_bytes } => Sizes::Uniform {
-            min: bytes("min_bytes", min_bytes, MIN_BYTES..=f64::from(max_bytes))?,
-            max: bytes("max_bytes", max_bytes, MIN_BYTES..=MAX_BYTES)?,
-        },
-        RawSize::Lognormal { median_bytes, sigma, min_bytes, max_bytes } => Sizes::Lognormal {
-            max: bytes("max_bytes", max_bytes, MIN_BYTES..=MAX_BYTES)?,
-            min: bytes("min_bytes", min_bytes, MIN_BYTES..=f64::from(max_bytes))?,
-            median: bytes(
-                "median_bytes",
-                median_bytes,
-                f64::from(min_bytes)..=f64::from(max_bytes),
-            )?,
-            sigma: within("objects.size.sigma", sigma, 0.0..=10.0)?,
-        },
-    })
+        Sizes::Lognormal { median_bytes, sigma, min_bytes, max_bytes } => {
+            largest("max_bytes", max_bytes)?;
+            let (min, max) = (f64::from(min_bytes), f64::from(max_bytes));
+            within("objects.size.min_bytes", min_bytes, MIN_BYTES..=max)?;
+            within("objects.size.median_bytes", median_bytes, min..=max)?;
+            within("objects.size.sigma", sigma, 0.0..=10.0)
+        }
+    }
 }
 
 fn request(raw: &RawHttpRequest) -> Result<HttpRequest, Invalid> {
-    let text = raw.expected_text.clone();
+    let (weight, text) = (raw.weight.unwrap_or(1), raw.expected_text.clone());
+    within("requests.weight", weight, 1.0..=MAX_WEIGHT)?;
     let method = method(raw.method.as_deref().unwrap_or("GET"))?;
     let is_readable = text.as_ref().is_none_or(|text| !text.is_empty() && method != Method::HEAD);
     let allowed = "some text, and not with HEAD, whose answer has no body";
     let value = format!("{:?}", text.as_deref().unwrap_or_default());
     check(is_readable, "requests.expected_text", value, allowed)?;
     Ok(HttpRequest {
-        weight: within("requests.weight", raw.weight.unwrap_or(1), 1.0..=MAX_WEIGHT)?,
+        weight,
         method,
         path: path(&raw.path)?,
         headers: headers(raw)?,

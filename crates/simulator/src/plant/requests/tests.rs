@@ -36,12 +36,12 @@ fn level(pacing: Pacing, rate: f64, length: Duration, seed: u64) -> Clients {
     Clients::open(DueTimes::new(seed, OpenLoad { pacing, curve }), Moment::default())
 }
 
-/// Threads that start at once; each stage has threads, requests per thread and the largest delay.
-fn threads(stages: &[(u32, u32, Duration)], seed: u64) -> Clients {
-    let stages = stages.iter().map(|&(threads, requests_per_thread, max_delay)| Stage {
+/// Threads that start at once; each stage has threads, requests per thread and the largest delay in milliseconds.
+fn threads(stages: &[(u32, u32, u32)], seed: u64) -> Clients {
+    let stages = stages.iter().map(|&(threads, requests_per_thread, max_delay_ms)| Stage {
         threads,
         requests_per_thread,
-        max_delay,
+        max_delay_ms,
     });
     let stages = Stages { delay_factor: 1.0, stages: stages.collect() };
     Clients::closed(stages, seed, Moment::default())
@@ -211,7 +211,7 @@ fn a_thread_asks_once_it_has_its_answer() {
     // The first ten requests find a full bucket and take 1 ms each. The eleventh is sent at 10 ms
     // and let through by the token of 20 ms; each one after it is sent 1 ms after a token, and
     // waits for the next: the twentieth is let through at 200 ms.
-    let clients = threads(&[(1, 20, Duration::ZERO)], 1);
+    let clients = threads(&[(1, 20, 0)], 1);
     let (plant, recorder) = serve(rules(), clients, ms(10_000), 1);
     assert_eq!(recorder.requests().ok, 20);
     assert_eq!(plant.over_at(), Some(Moment::at(ms(201))));
@@ -222,7 +222,7 @@ fn a_thread_asks_once_it_has_its_answer() {
 fn a_stage_begins_when_all_threads_of_the_one_before_have_ended() {
     // Nothing is in rotation and nothing waits: a refusal comes at once, and only delays take time.
     let impatient = Rules { queue_timeout: Duration::ZERO, ..rules() };
-    let stages = [(3, 50, ms(100)), (1, 1, ms(0)), (2, 40, ms(50))];
+    let stages = [(3, 50, 100), (1, 1, 0), (2, 40, 50)];
     let lasts = |stages: &[_]| {
         let (plant, recorder) = serve(impatient, threads(stages, 5), ms(100_000), 0);
         (plant.over_at().unwrap(), recorder.requests().rejected)
@@ -243,7 +243,7 @@ fn threads_go_on_after_requests_that_fail() {
     // them wait for a place.
     let stuck = Rules { service: Spread::new(60_000.0, 60_000.0).unwrap(), ..rules() };
     let impatient = Rules { client_timeout: ms(2_000), ..stuck };
-    let clients = threads(&[(16, 5, Duration::ZERO)], 1);
+    let clients = threads(&[(16, 5, 0)], 1);
     let (plant, recorder) = serve(impatient, clients, ms(60_000), 1);
     assert_eq!((recorder.requests().due, recorder.requests().failed), (80, 80));
     assert_eq!(plant.over_at(), Some(Moment::at(ms(10_000))));
@@ -277,10 +277,9 @@ proptest! {
     #[test]
     fn no_request_of_a_thread_is_lost_and_a_thread_has_one_under_way(
         seed: u64,
-        stages in prop::collection::vec((1_u32..20, 1_u32..20, 0_u64..500), 1..4),
+        stages in prop::collection::vec((1_u32..20, 1_u32..20, 0_u32..500), 1..4),
         changes in prop::collection::vec(any_change(), 0..20),
     ) {
-        let stages: Vec<_> = stages.iter().map(|&(t, r, d)| (t, r, ms(d))).collect();
         let mut plant = RequestPlant::new(rules(), threads(&stages, seed), seed);
         let mut recorder = Recorder::new(Duration::ZERO, ms(10_000));
         let most = stages.iter().map(|stage| stage.0).max().unwrap();
