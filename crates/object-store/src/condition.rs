@@ -20,7 +20,7 @@ pub struct Validators {
 }
 
 /// The conditions of a request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
     if_match: Option<TagList>,
     if_unmodified_since: Option<SystemTime>,
@@ -66,11 +66,7 @@ impl Condition {
 
     /// Whether the request has no condition.
     pub fn is_none(&self) -> bool {
-        let Self { if_match, if_unmodified_since, if_none_match, if_modified_since } = self;
-        if_match.is_none()
-            && if_unmodified_since.is_none()
-            && if_none_match.is_none()
-            && if_modified_since.is_none()
+        *self == Self::default()
     }
 
     /// Checks the conditions against the current object, in the order of RFC 9110, 13.2.2.

@@ -17,17 +17,7 @@ pub struct RawConfig {
     max_connections: usize,
     body_timeout_ms: u64,
     drain_timeout_ms: u64,
-    rate_limit: RawRateLimit,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table such as { enabled = false }")]
-struct RawRateLimit {
-    enabled: bool,
-    requests_per_second: u32,
-    burst: u32,
-    max_wait_ms: u64,
-    max_queue: usize,
+    rate_limit: RateLimit,
 }
 
 /// The checked settings.
@@ -45,19 +35,22 @@ pub struct Config {
     pub body_timeout: Duration,
     /// How long requests in flight may take once the process was asked to end.
     pub drain_timeout: Duration,
-    /// The rate limit, or `None` to have none.
-    pub rate_limit: Option<RateLimit>,
+    /// How many requests are served.
+    pub rate_limit: RateLimit,
 }
 
 /// How many requests are served, and which wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table such as { enabled = false }")]
 pub struct RateLimit {
+    /// Whether there is a limit at all.
+    pub enabled: bool,
     /// Requests a second in the long run.
     pub requests_per_second: u32,
     /// Requests that may come at once after a pause.
     pub burst: u32,
     /// The longest time for which a request waits its turn.
-    pub max_wait: Duration,
+    pub max_wait_ms: u64,
     /// How many requests may wait at a time.
     pub max_queue: usize,
 }
@@ -71,12 +64,12 @@ impl Default for RawConfig {
             max_connections: 256,
             body_timeout_ms: 30_000,
             drain_timeout_ms: 30_000,
-            rate_limit: RawRateLimit::default(),
+            rate_limit: RateLimit::default(),
         }
     }
 }
 
-impl Default for RawRateLimit {
+impl Default for RateLimit {
     fn default() -> Self {
         Self {
             enabled: true,
@@ -99,6 +92,7 @@ impl Checked for Config {
             let value = raw.objects_dir.display();
             return Err(Invalid::new("objects_dir", value, "an absolute path"));
         }
+        raw.rate_limit.check()?;
         Ok(Self {
             listen,
             objects_dir: raw.objects_dir,
@@ -106,23 +100,21 @@ impl Checked for Config {
             max_connections: in_range("max_connections", raw.max_connections, 1..=10_000)?,
             body_timeout: millis("body_timeout_ms", raw.body_timeout_ms, 1, 3_600_000)?,
             drain_timeout: millis("drain_timeout_ms", raw.drain_timeout_ms, 0, 3_600_000)?,
-            rate_limit: raw.rate_limit.checked()?,
+            rate_limit: raw.rate_limit,
         })
     }
 }
 
-impl RawRateLimit {
+impl RateLimit {
     /// The values are checked even where the limit is off: a typing error should not wait for the
     /// day on which somebody turns it on.
-    fn checked(self) -> Result<Option<RateLimit>, Invalid> {
+    fn check(&self) -> Result<(), Invalid> {
         let key = "rate_limit.requests_per_second";
-        let limit = RateLimit {
-            requests_per_second: in_range(key, self.requests_per_second, 1..=1_000_000)?,
-            burst: in_range("rate_limit.burst", self.burst, 1..=1_000_000)?,
-            max_wait: millis("rate_limit.max_wait_ms", self.max_wait_ms, 0, 60_000)?,
-            max_queue: in_range("rate_limit.max_queue", self.max_queue, 0..=10_000)?,
-        };
-        Ok(self.enabled.then_some(limit))
+        in_range(key, self.requests_per_second, 1..=1_000_000)?;
+        in_range("rate_limit.burst", self.burst, 1..=1_000_000)?;
+        in_range("rate_limit.max_wait_ms", self.max_wait_ms, 0..=60_000)?;
+        in_range("rate_limit.max_queue", self.max_queue, 0..=10_000)?;
+        Ok(())
     }
 }
 
@@ -148,21 +140,20 @@ mod tests {
             max_connections: 256,
             body_timeout: 30s,
             drain_timeout: 30s,
-            rate_limit: Some(
-                RateLimit {
-                    requests_per_second: 50,
-                    burst: 10,
-                    max_wait: 1s,
-                    max_queue: 100,
-                },
-            ),
+            rate_limit: RateLimit {
+                enabled: true,
+                requests_per_second: 50,
+                burst: 10,
+                max_wait_ms: 1000,
+                max_queue: 100,
+            },
         }
         "#);
     }
 
     #[test]
     fn the_rate_limit_can_be_switched_off() {
-        assert_eq!(parse("rate_limit.enabled = false").unwrap().rate_limit, None);
+        assert!(!parse("rate_limit.enabled = false").unwrap().rate_limit.enabled);
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub struct RateLimiter {
     /// A permit for each place in the queue.
     places: Semaphore,
     limit: RateLimit,
-    metrics: LimitMetrics,
+    waiting: Gauge,
+    refused: Counter,
 }
 
 /// Why a request was not let through: it may come again after this time.
@@ -38,12 +39,6 @@ pub struct RateLimiter {
 pub struct Refused {
     /// When the requests that wait now will have been served.
     pub retry_after: Duration,
-}
-
-#[derive(Clone, Debug, Default)]
-struct LimitMetrics {
-    waiting: Gauge,
-    refused: Counter,
 }
 
 /// Tokio's clock, so that tests can pause it.
@@ -63,10 +58,11 @@ impl Clock for TokioClock {
 impl RateLimiter {
     /// Makes a limiter with a full burst, and enters its metrics into `registry`.
     pub fn new(limit: RateLimit, registry: &mut Registry) -> Self {
-        let metrics = LimitMetrics::default();
-        let (waiting, refused) = (metrics.waiting.clone(), metrics.refused.clone());
-        registry.register("rate_limit_waiting", "Requests that wait their turn", waiting);
-        registry.register("rate_limit_refused", "Requests refused by the rate limit", refused);
+        let (waiting, refused) = (Gauge::default(), Counter::default());
+        let help = "Requests that wait their turn";
+        registry.register("rate_limit_waiting", help, waiting.clone());
+        let help = "Requests refused by the rate limit";
+        registry.register("rate_limit_refused", help, refused.clone());
         let quota = Quota::per_second(at_least_one(limit.requests_per_second))
             .allow_burst(at_least_one(limit.burst));
         let clock = TokioClock { start: Instant::now() };
@@ -75,7 +71,8 @@ impl RateLimiter {
             turn: Mutex::new(()),
             places: Semaphore::new(places(limit)),
             limit,
-            metrics,
+            waiting,
+            refused,
         }
     }
 
@@ -90,8 +87,9 @@ impl RateLimiter {
         let Ok(_place) = self.places.try_acquire() else {
             return Err(self.refuse());
         };
-        let _waiting = Waiting::enter(&self.metrics.waiting);
-        let turn = tokio::time::timeout(self.limit.max_wait, self.wait_for_turn()).await;
+        let _waiting = Waiting::enter(&self.waiting);
+        let max_wait = Duration::from_millis(self.limit.max_wait_ms);
+        let turn = tokio::time::timeout(max_wait, self.wait_for_turn()).await;
         turn.map_err(|_| self.refuse())
     }
 
@@ -103,7 +101,7 @@ impl RateLimiter {
     }
 
     fn refuse(&self) -> Refused {
-        self.metrics.refused.inc();
+        self.refused.inc();
         let waiting = places(self.limit) - self.places.available_permits();
         let turns = u32::try_from(waiting).unwrap_or(u32::MAX).saturating_add(1);
         let retry_after = Duration::from_secs(1) * turns / self.limit.requests_per_second;
@@ -114,7 +112,7 @@ impl RateLimiter {
 /// As many places as are served within the longest wait: a request that would only wait to be
 /// refused is refused at once.
 fn places(limit: RateLimit) -> usize {
-    let served = u128::from(limit.requests_per_second) * limit.max_wait.as_millis() / 1000;
+    let served = u64::from(limit.requests_per_second) * limit.max_wait_ms / 1000;
     usize::try_from(served).unwrap_or(usize::MAX).min(limit.max_queue)
 }
 
@@ -144,10 +142,8 @@ pub async fn layer(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    match limiter.wait().await {
-        Ok(()) => Ok(next.run(request).await),
-        Err(refused) => Err(too_many(refused)),
-    }
+    limiter.wait().await.map_err(too_many)?;
+    Ok(next.run(request).await)
 }
 
 fn too_many(refused: Refused) -> Problem {
@@ -166,9 +162,10 @@ mod tests {
     use super::*;
 
     const LIMIT: RateLimit = RateLimit {
+        enabled: true,
         requests_per_second: 50,
         burst: 10,
-        max_wait: Duration::from_secs(1),
+        max_wait_ms: 1_000,
         max_queue: 100,
     };
 
@@ -203,7 +200,7 @@ mod tests {
         assert_eq!((waits.len(), refused), (60, 40));
         assert!(waits[..10].iter().all(Duration::is_zero));
         assert!(waits.is_sorted());
-        assert!(waits[59] <= LIMIT.max_wait, "{:?}", waits[59]);
+        assert!(waits[59] <= Duration::from_millis(LIMIT.max_wait_ms), "{:?}", waits[59]);
         assert!(waits[59] >= Duration::from_millis(900), "{:?}", waits[59]);
     }
 
@@ -231,7 +228,7 @@ mod tests {
         rush(&limiter, 10).await;
         let leaving = tokio::time::timeout(Duration::from_millis(1), limiter.wait()).await;
         assert!(leaving.is_err());
-        assert_eq!(limiter.metrics.waiting.get(), 0);
+        assert_eq!(limiter.waiting.get(), 0);
         assert_eq!(limiter.wait().await, Ok(()));
     }
 

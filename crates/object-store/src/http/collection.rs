@@ -5,8 +5,8 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use service::problem::Problem;
 
-use super::error::Failure;
 use super::{App, blocking, query};
 use crate::condition::{Condition, Validators};
 use crate::store::Query;
@@ -14,7 +14,7 @@ use crate::store::Query;
 pub(super) async fn list(
     State(app): State<App>,
     RawQuery(raw): RawQuery,
-) -> Result<Response, Failure> {
+) -> Result<Response, Problem> {
     let query = query::parse(raw.as_deref().unwrap_or_default())?;
     let asked = query.clone();
     let page = blocking(move || app.store.list(&query)).await?;
@@ -34,11 +34,11 @@ pub(super) async fn clear(
     State(app): State<App>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<StatusCode, Failure> {
+) -> Result<StatusCode, Problem> {
     // A client that asks for `DELETE /?prefix=a` does not want to lose everything else.
     if query.is_some_and(|query| !query.is_empty()) {
         let message = "DELETE / deletes everything and takes no query.";
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "bad_query", message));
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", message));
     }
     // RFC 9110, 13.1: a condition holds for every method. The list has no tag and no date.
     Condition::of(&Method::DELETE, &headers)?.check(Some(Validators::default()))?;

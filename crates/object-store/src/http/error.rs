@@ -1,8 +1,9 @@
 //! What the errors of the store, of ids and of conditions are in HTTP.
 
+use std::error::Error;
+
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
 use service::problem::Problem;
 
 use super::query::QueryError;
@@ -10,33 +11,16 @@ use crate::condition::{BadCondition, Unmet};
 use crate::id::IdError;
 use crate::store::{FieldsError, StoreError};
 
-/// A problem that any of the handlers' errors turns into.
-#[derive(Debug)]
-pub(super) struct Failure(Problem);
-
-impl Failure {
-    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self(Problem::new(status, code, message))
-    }
-
-    pub(super) fn no_such_object() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "no_such_object", "There is no object with this id.")
-    }
+pub(super) fn no_such_object() -> Problem {
+    let message = "There is no object with this id.";
+    Problem::new(StatusCode::NOT_FOUND, "no_such_object", message)
 }
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        self.0.into_response()
-    }
+fn bad_request(code: &'static str, error: impl Error) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, code, error.to_string())
 }
 
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        Self(problem)
-    }
-}
-
-impl From<IdError> for Failure {
+impl From<IdError> for Problem {
     fn from(error: IdError) -> Self {
         let status = match error {
             IdError::TooLong => StatusCode::URI_TOO_LONG,
@@ -46,25 +30,25 @@ impl From<IdError> for Failure {
     }
 }
 
-impl From<BadCondition> for Failure {
+impl From<BadCondition> for Problem {
     fn from(error: BadCondition) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_condition", error.to_string())
+        bad_request("bad_condition", error)
     }
 }
 
-impl From<FieldsError> for Failure {
+impl From<FieldsError> for Problem {
     fn from(error: FieldsError) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_content_field", error.to_string())
+        bad_request("bad_content_field", error)
     }
 }
 
-impl From<QueryError> for Failure {
+impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_query", error.to_string())
+        bad_request("bad_query", error)
     }
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unmet(unmet) => unmet.into(),
@@ -76,17 +60,16 @@ impl From<StoreError> for Failure {
             StoreError::Busy => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 let message = "The object is locked for too long; try again later.";
-                let problem = Problem::new(status, "busy", message);
-                Self(problem.with_header(RETRY_AFTER, HeaderValue::from(1)))
+                Self::new(status, "busy", message).with_header(RETRY_AFTER, HeaderValue::from(1))
             }
             StoreError::Open { .. } | StoreError::Damaged { .. } | StoreError::Io { .. } => {
-                Self(Problem::internal(&error))
+                Self::internal(&error)
             }
         }
     }
 }
 
-impl From<Unmet> for Failure {
+impl From<Unmet> for Problem {
     fn from(unmet: Unmet) -> Self {
         let message = match unmet {
             Unmet::Match => "If-Match does not hold: the object is another one, or there is none.",

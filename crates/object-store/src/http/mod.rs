@@ -46,8 +46,8 @@ pub fn routes(store: Store, config: &Config) -> Router {
         .route("/objs/", object.clone())
         .route("/objs/{*id}", object)
         .with_state(app);
-    if let Some(limit) = config.rate_limit {
-        let limiter = Arc::new(RateLimiter::new(limit, &mut registry));
+    if config.rate_limit.enabled {
+        let limiter = Arc::new(RateLimiter::new(config.rate_limit, &mut registry));
         objects = objects.route_layer(from_fn_with_state(limiter, limit::layer));
     }
     problem::guard(metrics.observe(objects).merge(probes::routes(registry)))

@@ -2,8 +2,8 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use service::problem::Problem;
 
-use super::error::Failure;
 use crate::id::ObjectId;
 
 /// Takes the id from the path as it was sent; axum's own extractor would decode it, too, but
@@ -11,9 +11,9 @@ use crate::id::ObjectId;
 pub(super) struct InPath(pub(super) ObjectId);
 
 impl<S: Sync> FromRequestParts<S> for InPath {
-    type Rejection = Failure;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let raw = parts.uri.path().strip_prefix("/objs/").unwrap_or_default();
         Ok(Self(ObjectId::from_url_path(raw)?))
     }

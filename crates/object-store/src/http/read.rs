@@ -6,8 +6,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use service::problem::Problem;
 
-use super::error::Failure;
+use super::error::no_such_object;
 use super::path::InPath;
 use super::range::{self, Part};
 use super::{App, blocking, body};
@@ -29,7 +30,7 @@ pub(super) async fn get(
     method: Method,
     InPath(id): InPath,
     headers: HeaderMap,
-) -> Result<Response, Failure> {
+) -> Result<Response, Problem> {
     let condition = Condition::of(&method, &headers)?;
     let object = match app.store.get_cached(&id) {
         Some(object) => Some(object),
@@ -37,7 +38,7 @@ pub(super) async fn get(
     };
     // RFC 9110, 13.2.1: an answer that would be 404 anyway does not depend on conditions.
     let Some(object) = object else {
-        return Err(Failure::no_such_object());
+        return Err(no_such_object());
     };
     match condition.check(Some(object.validators())) {
         Ok(()) => Ok(send(object, &method, &headers)),
@@ -63,7 +64,7 @@ fn send(object: Object, method: &Method, headers: &HeaderMap) -> Response {
         Part::Unsatisfiable => {
             let code = "range_not_satisfiable";
             let message = format!("The range begins after the object's {} bytes.", head.length);
-            let failure = Failure::new(StatusCode::RANGE_NOT_SATISFIABLE, code, message);
+            let failure = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, code, message);
             answer = failure.into_response();
             set_range(&mut answer, &format!("bytes */{}", head.length));
         }

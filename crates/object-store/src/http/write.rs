@@ -9,8 +9,9 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use service::problem::Problem;
 
-use super::error::Failure;
+use super::error::no_such_object;
 use super::path::InPath;
 use super::{App, blocking};
 use crate::condition::Condition;
@@ -26,7 +27,7 @@ pub(super) async fn put(
     InPath(id): InPath,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Failure> {
+) -> Result<Response, Problem> {
     let condition = Condition::of(&Method::PUT, &headers)?;
     let fields = Fields::of(&headers)?;
     refuse_part(&headers)?;
@@ -52,20 +53,20 @@ pub(super) async fn delete(
     State(app): State<App>,
     InPath(id): InPath,
     headers: HeaderMap,
-) -> Result<StatusCode, Failure> {
+) -> Result<StatusCode, Problem> {
     let condition = Condition::of(&Method::DELETE, &headers)?;
     if blocking(move || app.store.delete(&id, &condition)).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
-        Err(Failure::no_such_object())
+        Err(no_such_object())
     }
 }
 
 /// RFC 9110, 14.5: a PUT with `Content-Range` sends a part, which must not replace the whole object.
-fn refuse_part(headers: &HeaderMap) -> Result<(), Failure> {
+fn refuse_part(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(header::CONTENT_RANGE) {
         let message = "An object is stored whole: send all of it, without Content-Range.";
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "content_range", message));
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "content_range", message));
     }
     Ok(())
 }
@@ -73,11 +74,11 @@ fn refuse_part(headers: &HeaderMap) -> Result<(), Failure> {
 /// Refuses a body by its announced length. RFC 9112, 6.3, takes a request without a length and
 /// without chunks for one with an empty body, and allows 411; here it is more likely a mistake than
 /// an empty object. Two different lengths never come here: hyper answers them with 400.
-fn check_length(headers: &HeaderMap, body: &Body, most: u64) -> Result<(), Failure> {
+fn check_length(headers: &HeaderMap, body: &Body, most: u64) -> Result<(), Problem> {
     let announced = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
     if !announced.iter().any(|name| headers.contains_key(name)) {
         let message = "Send a Content-Length, 0 for an empty object, or a chunked body.";
-        return Err(Failure::new(StatusCode::LENGTH_REQUIRED, "length_required", message));
+        return Err(Problem::new(StatusCode::LENGTH_REQUIRED, "length_required", message));
     }
     if body.size_hint().lower() > most {
         return Err(too_large(most));
@@ -85,9 +86,9 @@ fn check_length(headers: &HeaderMap, body: &Body, most: u64) -> Result<(), Failu
     Ok(())
 }
 
-fn too_large(most: u64) -> Failure {
+fn too_large(most: u64) -> Problem {
     let message = format!("The object is larger than {most} bytes; nothing was stored.");
-    Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
 }
 
 /// Takes a body in and hands it to the disk part by part.
@@ -121,7 +122,7 @@ impl Receiver {
         Self { target, upload: Pending(None), part: Vec::new() }
     }
 
-    async fn receive(&mut self, app: &App, mut body: Body) -> Result<(), Failure> {
+    async fn receive(&mut self, app: &App, mut body: Body) -> Result<(), Problem> {
         let mut received = 0;
         let mut waiting = 0;
         while let Some(bytes) = next(&mut body, app.body_timeout).await? {
@@ -164,11 +165,11 @@ impl Receiver {
 }
 
 /// The next bytes of a body, or `None` at its end.
-async fn next(body: &mut Body, body_timeout: Duration) -> Result<Option<Bytes>, Failure> {
+async fn next(body: &mut Body, body_timeout: Duration) -> Result<Option<Bytes>, Problem> {
     loop {
         let frame = tokio::time::timeout(body_timeout, body.frame()).await.map_err(|_| {
             let message = "The body stopped before its end; nothing was stored.";
-            Failure::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message)
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message)
         })?;
         match frame {
             None => return Ok(None),
@@ -181,7 +182,7 @@ async fn next(body: &mut Body, body_timeout: Duration) -> Result<Option<Bytes>, 
             Some(Err(error)) => {
                 tracing::debug!(error = service::exit::chain(&error), "a body broke off");
                 let message = "The body is broken or shorter than announced; nothing was stored.";
-                return Err(Failure::new(StatusCode::BAD_REQUEST, "bad_body", message));
+                return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_body", message));
             }
         }
     }
