@@ -1,7 +1,6 @@
 //! An experiment: one or more runs of a scenario under the settings that it asks for, each from a
 //! service at rest; afterwards the settings are what they were, however it ended.
 
-mod error;
 mod options;
 mod rest;
 mod results;
@@ -11,15 +10,14 @@ use std::path::PathBuf;
 use model::status::Membership;
 
 use self::results::Part;
+use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::open_files;
 use crate::overrides::Overrides;
 use crate::run::{self, RunOptions};
-use crate::run_report::{Ending, RunError, RunReport};
+use crate::run_report::{Ending, RunReport};
 
-pub use error::ExperimentError;
 pub use options::{Experiment, MAX_REPETITIONS, Memberships};
-pub use rest::RestError;
 
 /// What came of an experiment.
 #[derive(Debug, Clone)]
@@ -44,13 +42,13 @@ impl ExperimentReport {
 /// An interrupt ends the run under way and the experiment; what was measured is kept.
 ///
 /// # Errors
-/// An [`ExperimentError`]; the runs that had finished are in their folders, with what they say
+/// An [`Error`]; the runs that had finished are in their folders, with what they say
 /// together.
 pub async fn experiment(
     experiment: Experiment,
     interrupt: Interrupt,
     finished: impl FnMut(&RunReport),
-) -> Result<ExperimentReport, ExperimentError> {
+) -> Result<ExperimentReport, Error> {
     open_files::make_room(experiment.scenario.scenario.in_flight.get())?;
     let (scaler, service) = (&experiment.scaler, &experiment.scenario.scenario.service);
     let before = Overrides::read(scaler, service).await?;
@@ -63,7 +61,8 @@ pub async fn experiment(
     let concluded = results::conclude(&experiment, &parts);
     match (outcome, restored) {
         (Err(source), Err(restore)) => {
-            Err(ExperimentError::BrokenAndNotRestored { restore, source: Box::new(source) })
+            let (restore, source) = (Box::new(restore), Box::new(source));
+            Err(Error::BrokenAndNotRestored { restore, source })
         }
         (outcome, restored) => {
             outcome?;
@@ -94,7 +93,7 @@ struct Course<'a> {
 impl Course<'_> {
     /// The ways of membership take turns, so that a machine that changes with time changes alike
     /// for all of them.
-    async fn run(&mut self, mut finished: impl FnMut(&RunReport)) -> Result<(), ExperimentError> {
+    async fn run(&mut self, mut finished: impl FnMut(&RunReport)) -> Result<(), Error> {
         let base = run::name(&self.experiment.scenario);
         for number in 1..=self.experiment.repetitions {
             for way in self.experiment.ways() {
@@ -116,7 +115,7 @@ impl Course<'_> {
         base: &str,
         way: Option<Membership>,
         number: u32,
-    ) -> Result<Option<RunReport>, ExperimentError> {
+    ) -> Result<Option<RunReport>, Error> {
         let Experiment { scenario, scaler, target, results, .. } = self.experiment;
         let service = &scenario.scenario.service;
         let membership = way.or(self.common.membership);
@@ -135,7 +134,7 @@ impl Course<'_> {
         };
         let name = self.experiment.folder(base, way, Some(number));
         match run::run_as(&name, options, self.interrupt.clone()).await {
-            Err(RunError::Interrupted) => Ok(None),
+            Err(Error::Interrupted) => Ok(None),
             report => Ok(Some(report?)),
         }
     }

@@ -18,6 +18,7 @@ mod calibrate;
 mod client;
 mod dispatcher;
 mod driver;
+mod error;
 mod experiment;
 mod finished;
 mod follow;
@@ -41,18 +42,13 @@ mod target;
 mod threads;
 
 pub use ::run::ResultsError;
-pub use calibrate::{CalibrateError, CalibrateOptions, CalibrationReport, calibrate};
-pub use experiment::{
-    Experiment, ExperimentError, ExperimentReport, MAX_REPETITIONS, Memberships, RestError,
-    experiment,
-};
+pub use calibrate::{CalibrateOptions, CalibrationReport, calibrate};
+pub use error::Error;
+pub use experiment::{Experiment, ExperimentReport, MAX_REPETITIONS, Memberships, experiment};
 pub use interrupt::Interrupt;
-pub use load::LoadError;
-pub use open_files::OpenFilesError;
-pub use overrides::RestoreError;
 pub use run::{RunOptions, run};
-pub use run_report::{Ending, RunError, RunReport};
+pub use run_report::{Ending, RunReport};
 pub use scaler_client::{Scaler, ScalerError};
-pub use scenario_file::{LoadedScenario, ScenarioFileError, TraceInput};
+pub use scenario_file::{LoadedScenario, TraceInput};
 pub use stored_objects::ObjectsError;
 pub use target::{Target, TargetError};

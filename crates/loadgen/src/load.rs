@@ -11,6 +11,7 @@ use workload::{Arrivals, OfferedLoad, Scenario};
 use crate::alarms::Alarms;
 use crate::client::Client;
 use crate::dispatcher::Dispatcher;
+use crate::error::Error;
 use crate::measurements::Measurements;
 use crate::threads;
 
@@ -30,17 +31,6 @@ pub(crate) struct LoadEnd {
     pub(crate) lasted: Duration,
 }
 
-/// The generator could not run.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// A thread could not be started.
-    #[error("the generator's thread cannot be started")]
-    Thread(#[source] std::io::Error),
-    /// It stopped half-way.
-    #[error("the generator's thread broke down: its figures are lost")]
-    BrokeDown,
-}
-
 impl RunningLoad {
     /// Offers nothing more; requests under way are still awaited.
     pub(crate) fn stop(&self) {
@@ -48,8 +38,8 @@ impl RunningLoad {
     }
 
     /// Waits until the last request has ended. It can be waited for again after a cancellation.
-    pub(crate) async fn end(&mut self) -> Result<LoadEnd, LoadError> {
-        (&mut self.ended).await.map_err(|_| LoadError::BrokeDown)
+    pub(crate) async fn end(&mut self) -> Result<LoadEnd, Error> {
+        (&mut self.ended).await.map_err(|_| Error::BrokeDown)
     }
 }
 
@@ -63,13 +53,13 @@ pub(crate) fn offer(
     start: Instant,
     client: Arc<Client>,
     measurements: Arc<Measurements>,
-) -> Result<RunningLoad, LoadError> {
+) -> Result<RunningLoad, Error> {
     let (stop, stopped) = watch::channel(false);
     let (sender, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(LoadError::Thread)?;
+        .map_err(Error::Thread)?;
     let (scenario, offered) = (scenario.clone(), offered.clone());
     let work = move || {
         let before = cpu_time();
@@ -92,10 +82,7 @@ pub(crate) fn offer(
             let _ = sender.send(LoadEnd { cpu_percent, lasted });
         }
     };
-    std::thread::Builder::new()
-        .name("requests".to_owned())
-        .spawn(work)
-        .map_err(LoadError::Thread)?;
+    std::thread::Builder::new().name("requests".to_owned()).spawn(work).map_err(Error::Thread)?;
     Ok(RunningLoad { stop, ended })
 }
 

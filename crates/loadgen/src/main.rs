@@ -11,9 +11,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use command_line::policies::Choice;
 use command_line::{terminal, words};
 use loadgen::{
-    CalibrateError, CalibrateOptions, Ending, Experiment, ExperimentError, Interrupt,
-    LoadedScenario, MAX_REPETITIONS, Memberships, RunError, RunOptions, RunReport, Scaler, Target,
-    TraceInput,
+    CalibrateOptions, Experiment, Interrupt, LoadedScenario, MAX_REPETITIONS, Memberships,
+    RunOptions, RunReport, Scaler, Target, TraceInput,
 };
 use model::service::ServiceSpec;
 use model::status::Membership;
@@ -187,7 +186,7 @@ fn main() -> ExitCode {
     };
     match execute(work) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => fail(&error, exit_code(&error)),
+        Err(error) => fail(&error, error.downcast_ref().map_or(1, loadgen::Error::exit_code)),
     }
 }
 
@@ -308,16 +307,6 @@ fn show(report: &RunReport) {
 /// Figures, and where they and more are.
 fn results(text: &str, folder: &Path) {
     terminal::print(format_args!("{text}results    {}\n", folder.display()));
-}
-
-fn exit_code(error: &anyhow::Error) -> u8 {
-    if let Some(RunError::Interrupted) = error.downcast_ref() {
-        return Ending::Interrupted.exit_code();
-    }
-    let is_bad_input = error.downcast_ref().is_some_and(RunError::is_bad_input)
-        || error.downcast_ref().is_some_and(ExperimentError::is_bad_input)
-        || error.downcast_ref().is_some_and(CalibrateError::is_bad_input);
-    if is_bad_input { 2 } else { 1 }
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {

@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use model::status::{Membership, ServiceOverrides};
 use scaler_client::{Scaler, ScalerError, Setting};
 
+use crate::error::Error;
+
 /// All of them, for one service.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Overrides {
@@ -13,17 +15,6 @@ pub(crate) struct Overrides {
     pub(crate) service: ServiceOverrides,
     /// The host's.
     pub(crate) membership: Option<Membership>,
-}
-
-/// What was set is not what it was.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "what the experiment changed could not be set back. Once the scaler answers, these commands do \
-     it:{commands}"
-)]
-pub struct RestoreError {
-    commands: String,
-    source: Box<ScalerError>,
 }
 
 impl Overrides {
@@ -48,14 +39,14 @@ impl Overrides {
     }
 
     /// The same after an experiment; the error says what a person can do.
-    pub(crate) async fn restore(&self, scaler: &Scaler, service: &str) -> Result<(), RestoreError> {
-        self.establish(scaler, service).await.map_err(|error| {
+    pub(crate) async fn restore(&self, scaler: &Scaler, service: &str) -> Result<(), Error> {
+        self.establish(scaler, service).await.map_err(|source| {
             let mut commands = String::new();
             for setting in self.all(service) {
                 // Writing into a string cannot fail.
                 let _ = write!(commands, "\n  {}", scaler.command(&setting));
             }
-            RestoreError { commands, source: Box::new(error) }
+            Error::Restore { commands, source }
         })
     }
 

@@ -8,11 +8,12 @@ use scaler_client::Scaler;
 
 use crate::client::Client;
 use crate::driver::objects::RunIdentity;
+use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::measurements::Measurements;
 use crate::open_files;
 use crate::progress::{Length, Progress};
-use crate::run_report::{RunError, RunReport};
+use crate::run_report::RunReport;
 use crate::scenario_file::LoadedScenario;
 use crate::serving::WallMicros;
 use crate::session::Session;
@@ -42,9 +43,9 @@ pub(crate) fn name(loaded: &LoadedScenario) -> String {
 /// settled, writes the results and removes the objects.
 ///
 /// # Errors
-/// A [`RunError`]; an interrupt before the load is one. One that comes after the load, when the scaler
+/// An [`Error`]; an interrupt before the load is one. One that comes after the load, when the scaler
 /// is gone or the objects cannot be removed, comes after the results have been written.
-pub async fn run(options: RunOptions, interrupt: Interrupt) -> Result<RunReport, RunError> {
+pub async fn run(options: RunOptions, interrupt: Interrupt) -> Result<RunReport, Error> {
     run_as(&name(&options.scenario), options, interrupt).await
 }
 
@@ -53,11 +54,11 @@ pub(crate) async fn run_as(
     name: &str,
     options: RunOptions,
     mut interrupt: Interrupt,
-) -> Result<RunReport, RunError> {
+) -> Result<RunReport, Error> {
     let RunOptions { scenario: loaded, target, scaler, results } = options;
     let LoadedScenario { scenario, offered, .. } = &loaded;
     if scenario.limits.back_to_min && scaler.is_none() {
-        return Err(RunError::NeedsScaler);
+        return Err(Error::NeedsScaler);
     }
     open_files::make_room(scenario.in_flight.get())?;
     if let Some(scaler) = &scaler {
@@ -81,7 +82,7 @@ pub(crate) async fn run_as(
         // Where they could not be stored, that is the reason to tell.
         stored?;
         removed?;
-        return Err(RunError::Interrupted);
+        return Err(Error::Interrupted);
     }
     let measurements = Measurements::new(Recorder::new(scenario.warm_up, scenario.timeout));
     let mut session = Session {

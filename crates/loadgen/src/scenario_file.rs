@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use command_line::files::{self, FileError};
-use config_file::{ConfigError, Invalid};
+use command_line::files;
+use config_file::Invalid;
 use model::service::ServiceSpec;
 use workload::{
     InstanceCapacity, IntervalOptions, Load, OfferedLoad, PeakInstances, RateUnit, Scenario,
-    ScenarioError, TimeFactor, Trace, TraceError,
+    TimeFactor, Trace,
 };
+
+use crate::error::Error;
 
 /// A scenario that is ready to run.
 #[derive(Debug, Clone)]
@@ -44,33 +46,13 @@ impl TraceInput {
     }
 }
 
-/// A scenario that cannot be run.
-#[derive(Debug, thiserror::Error)]
-pub enum ScenarioFileError {
-    /// There is no scenario of that name.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// A file cannot be read, or holds what it may not.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The trace is not a good one.
-    #[error(transparent)]
-    Trace(#[from] TraceError),
-    /// The peak or the time factor is not allowed.
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
-    /// The scenario is not a good one.
-    #[error(transparent)]
-    Scenario(#[from] ScenarioError),
-}
-
 impl LoadedScenario {
     /// The file of the scenario that a word means: a path that ends in `.toml`, or a name in the
     /// folder of scenarios.
     ///
     /// # Errors
     /// [`FileError::UnknownScenario`] lists the names there are.
-    pub fn find(folder: &Path, name: &str) -> Result<PathBuf, ScenarioFileError> {
+    pub fn find(folder: &Path, name: &str) -> Result<PathBuf, Error> {
         Ok(files::of_scenario(name, folder)?)
     }
 
@@ -84,7 +66,7 @@ impl LoadedScenario {
         services: &Path,
         time_factor: f64,
         seed: Option<u64>,
-    ) -> Result<Self, ScenarioFileError> {
+    ) -> Result<Self, Error> {
         let scenario: Scenario = config_file::read(path)?;
         let needs_capacity = match &scenario.load {
             Load::Phases(phases) => phases.unit == RateUnit::Instances,
@@ -105,7 +87,7 @@ impl LoadedScenario {
         services: &Path,
         time_factor: f64,
         seed: Option<u64>,
-    ) -> Result<Self, ScenarioFileError> {
+    ) -> Result<Self, Error> {
         let TraceInput { file, service, peak, intervals } = input;
         let allowed = "above 0 to 750 (instances)";
         let refuse = |peak| Invalid::new("peak", peak, allowed);
@@ -122,7 +104,7 @@ impl LoadedScenario {
         capacity: Option<InstanceCapacity>,
         time_factor: f64,
         seed: Option<u64>,
-    ) -> Result<Self, ScenarioFileError> {
+    ) -> Result<Self, Error> {
         let factor = TimeFactor::new(time_factor)
             .ok_or_else(|| Invalid::new("time-factor", time_factor, "above 0 to 1"))?;
         scenario.seed = seed.unwrap_or(scenario.seed);
@@ -156,13 +138,13 @@ impl LoadedScenario {
 }
 
 /// What one instance of a service serves, as the service's file says.
-fn capacity(services: &Path, service: &str) -> Result<Option<InstanceCapacity>, ScenarioFileError> {
+fn capacity(services: &Path, service: &str) -> Result<Option<InstanceCapacity>, Error> {
     let spec = read_service(services, service)?;
     Ok(InstanceCapacity::new(spec.capacity.requests_per_second))
 }
 
 /// Reads a service's file from the folder of all of them.
-pub(crate) fn read_service(folder: &Path, name: &str) -> Result<ServiceSpec, ScenarioFileError> {
+pub(crate) fn read_service(folder: &Path, name: &str) -> Result<ServiceSpec, Error> {
     let path = folder.join(format!("{name}.toml"));
     Ok(config_file::read(&path)?)
 }

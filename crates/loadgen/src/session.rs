@@ -9,6 +9,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use workload::OfferedLoad;
 
 use crate::client::Client;
+use crate::error::Error;
 use crate::finished::Finished;
 use crate::follow::{self, Before, Followed, Follower};
 use crate::interrupt::Interrupt;
@@ -16,7 +17,7 @@ use crate::load::{self, LoadEnd, RunningLoad};
 use crate::machine;
 use crate::measurements::Measurements;
 use crate::progress::{Length, Progress};
-use crate::run_report::{Ending, RunError, RunReport};
+use crate::run_report::{Ending, RunReport};
 use crate::scenario_file::LoadedScenario;
 use crate::serving::WallMicros;
 
@@ -53,7 +54,7 @@ impl Session<'_> {
         &mut self,
         scaler: Option<Scaler>,
         folder: &ResultsFolder,
-    ) -> Result<RunReport, RunError> {
+    ) -> Result<RunReport, Error> {
         let LoadedScenario { scenario, offered: load, time_factor } = self.loaded;
         let before = match scaler {
             Some(scaler) => Some(Before::look(scaler, &scenario.service).await?),
@@ -101,7 +102,7 @@ impl Session<'_> {
         mut running: RunningLoad,
         start: Instant,
         mut follower: Option<&mut Follower>,
-    ) -> Result<Offered, RunError> {
+    ) -> Result<Offered, Error> {
         let load = &self.loaded.offered;
         self.progress.stage(
             "load",

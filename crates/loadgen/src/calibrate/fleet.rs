@@ -11,7 +11,7 @@ use run::calibration::{HostFigures, Times};
 use scaler_client::{Scaler, ScalerError, Setting};
 use tokio::time::Instant;
 
-use super::error::{CalibrateError, Halt};
+use crate::error::Error;
 use crate::interrupt::Interrupt;
 
 /// How often the scaler is asked whether the fleet is there.
@@ -68,12 +68,12 @@ impl Fleet {
     }
 
     /// Lets the fleet grow up to `instances`.
-    pub(super) async fn allow(&self, instances: u32) -> Result<(), Halt> {
+    pub(super) async fn allow(&self, instances: u32) -> Result<(), Error> {
         Ok(self.set(Some(Bounds::new(1, instances)?)).await?)
     }
 
     /// Sets the fleet to `instances`, and waits until they are ready and no other is there.
-    pub(super) async fn hold(&mut self, instances: u32) -> Result<(), Halt> {
+    pub(super) async fn hold(&mut self, instances: u32) -> Result<(), Error> {
         let bounds = Bounds::new(instances, instances)?;
         self.set(Some(bounds)).await?;
         let begun = Instant::now();
@@ -81,7 +81,7 @@ impl Fleet {
             let pause = tokio::time::sleep(LOOK);
             tokio::select! {
                 () = pause => {}
-                () = self.interrupt.requested() => return Err(Halt::Interrupted),
+                () = self.interrupt.requested() => return Err(Error::Interrupted),
             }
             // A scaler that does not answer may be restarting: it is asked again.
             let seen = self.scaler.service(self.service.as_str()).await;
@@ -90,23 +90,27 @@ impl Fleet {
             }
             if begun.elapsed() > PATIENCE {
                 let ready = seen?.phases.ready;
-                return Err(CalibrateError::Fleet { wanted: instances, ready }.into());
+                return Err(Error::Fleet { wanted: instances, ready });
             }
         }
         Ok(self.catch_up().await?)
     }
 
     /// Gives the service its bounds back.
-    pub(super) async fn restore(&self) -> Result<(), CalibrateError> {
-        self.set(self.before).await.map_err(|source| CalibrateError::Restore {
-            command: self.scaler.command(&Setting::Bounds(self.service.as_str(), self.before)),
-            source: Box::new(source),
+    pub(super) async fn restore(&self) -> Result<(), Error> {
+        self.set(self.before).await.map_err(|source| Error::Restore {
+            commands: format!("\n  {}", self.scaler.command(&self.setting(self.before))),
+            source,
         })
     }
 
     async fn set(&self, bounds: Option<Bounds>) -> Result<(), ScalerError> {
-        let setting = Setting::Bounds(self.service.as_str(), bounds);
+        let setting = self.setting(bounds);
         self.scaler.patiently(async |scaler| scaler.set(&setting).await).await
+    }
+
+    fn setting(&self, bounds: Option<Bounds>) -> Setting<'_> {
+        Setting::Bounds(self.service.as_str(), bounds)
     }
 
     /// What was timed so far.

@@ -1,6 +1,5 @@
 //! Calibration: what fleets of fixed sizes serve, and how long things take on the host.
 
-mod error;
 mod fleet;
 #[cfg(test)]
 mod method;
@@ -15,11 +14,10 @@ use std::path::PathBuf;
 use command_line::terminal;
 use run::Calibration;
 
-pub use error::CalibrateError;
 pub use options::CalibrateOptions;
 
+use crate::error::Error;
 use crate::interrupt::{self, Interrupt};
-use error::Halt;
 use session::Session;
 
 /// A calibration that came to its end, or as far as it did.
@@ -32,7 +30,7 @@ pub struct CalibrationReport {
     /// It was interrupted.
     pub interrupted: bool,
     /// What went wrong.
-    pub failure: Option<CalibrateError>,
+    pub failure: Option<Error>,
 }
 
 impl CalibrationReport {
@@ -44,8 +42,7 @@ impl CalibrationReport {
     /// The exit code that says how it ended.
     pub fn exit_code(&self) -> u8 {
         match &self.failure {
-            Some(error) if error.is_bad_input() => 2,
-            Some(_) => 1,
+            Some(error) => error.exit_code(),
             None if self.interrupted => interrupt::EXIT_CODE,
             None => 0,
         }
@@ -62,7 +59,7 @@ impl CalibrationReport {
 pub async fn calibrate(
     options: CalibrateOptions,
     interrupt: Interrupt,
-) -> Result<CalibrationReport, CalibrateError> {
+) -> Result<CalibrationReport, Error> {
     let results = options.results.clone();
     let mut session = Session::begin(options, interrupt).await?;
     let measured = session.measure().await;
@@ -72,11 +69,12 @@ pub async fn calibrate(
         terminal::note(format_args!("warning: {error}"));
     }
     let calibration = session.finish(measured.is_ok());
-    if calibration.trials.is_empty()
-        && let Err(Halt::Failed(error)) = measured
-    {
-        return Err(error);
-    }
+    let (interrupted, failure) = match measured {
+        Err(Error::Interrupted) => (true, cleaned.err()),
+        Ok(()) => (false, cleaned.err()),
+        Err(error) if calibration.trials.is_empty() => return Err(error),
+        Err(error) => (false, Some(error)),
+    };
 
     let name = match calibration.complete {
         true => run::calibration::FOLDER.to_owned(),
@@ -87,10 +85,5 @@ pub async fn calibrate(
     };
     let folder = results.join(name);
     calibration.write(&folder)?;
-    let interrupted = matches!(measured, Err(Halt::Interrupted));
-    let failure = match measured {
-        Err(Halt::Failed(error)) => Some(error),
-        Ok(()) | Err(Halt::Interrupted) => cleaned.err(),
-    };
     Ok(CalibrationReport { calibration, folder, interrupted, failure })
 }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use model::bounds::Bounds;
 use model::service::ServiceSpec;
+use model::value::Invalid;
 use scaler_client::Scaler;
 
-use super::error::CalibrateError;
+use crate::error::Error;
 use crate::scenario_file::{LoadedScenario, read_service};
 use crate::target::Target;
 
@@ -39,11 +40,12 @@ impl CalibrateOptions {
         instances: Option<u32>,
         (target, scaler): (Target, Scaler),
         results: PathBuf,
-    ) -> Result<Self, CalibrateError> {
+    ) -> Result<Self, Error> {
         let spec = read_service(services, &scenario.scenario.service)?;
         let instances = instances.unwrap_or(spec.bounds.max());
         if !(1..=Bounds::MAX_INSTANCES).contains(&instances) {
-            return Err(CalibrateError::Instances(instances));
+            let allowed = format!("1 to {}", Bounds::MAX_INSTANCES);
+            return Err(Invalid::new("instances", instances, allowed).into());
         }
         Ok(Self { scenario, spec, instances, target, scaler, results })
     }

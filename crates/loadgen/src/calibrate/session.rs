@@ -12,7 +12,6 @@ use run::calibration::{HostFigures, LimitedBy, OBJECTIVE_OUTSIDE_PERCENT, Point,
 use run::summary::{Percentiles, millis};
 use workload::Scenario;
 
-use super::error::{CalibrateError, Halt};
 use super::fleet::Fleet;
 use super::options::CalibrateOptions;
 use super::search::{Search, Step};
@@ -20,6 +19,7 @@ use super::text;
 use super::trial::{self, Bench};
 use crate::client::Client;
 use crate::driver::objects::RunIdentity;
+use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::open_files;
 use crate::serving::WallMicros;
@@ -55,7 +55,7 @@ impl Session {
     pub(super) async fn begin(
         options: CalibrateOptions,
         interrupt: Interrupt,
-    ) -> Result<Self, CalibrateError> {
+    ) -> Result<Self, Error> {
         let CalibrateOptions { scenario, spec, instances, target, scaler, .. } = options;
         let requests = scenario.scenario;
         open_files::make_room(requests.in_flight.get())?;
@@ -90,7 +90,7 @@ impl Session {
     }
 
     /// All of it.
-    pub(super) async fn measure(&mut self) -> Result<(), Halt> {
+    pub(super) async fn measure(&mut self) -> Result<(), Error> {
         let sizes = sizes(self.calibration.instances);
         terminal::note(text::announcement(&self.calibration.service, &sizes));
         // A host without slots for the largest fleet says so now, not minutes later.
@@ -106,7 +106,7 @@ impl Session {
     }
 
     /// Gives the service its bounds back and removes the objects, also after a failure.
-    pub(super) async fn clean_up(&mut self) -> Result<(), CalibrateError> {
+    pub(super) async fn clean_up(&mut self) -> Result<(), Error> {
         let restored = self.fleet.restore().await;
         let removed = self.objects.remove(&self.bench.client).await;
         restored.and(removed.map_err(Into::into))
@@ -125,14 +125,14 @@ impl Session {
         calibration
     }
 
-    async fn store(&mut self) -> Result<(), Halt> {
+    async fn store(&mut self) -> Result<(), Error> {
         let Bench { client, requests, interrupt, .. } = &mut self.bench;
         let stored = self.objects.store(client, requests.seed, interrupt).await?;
-        if stored { Ok(()) } else { Err(Halt::Interrupted) }
+        if stored { Ok(()) } else { Err(Error::Interrupted) }
     }
 
     /// How long a request takes in the largest fleet, which is there.
-    async fn usual_service(&mut self) -> Result<(), Halt> {
+    async fn usual_service(&mut self) -> Result<(), Error> {
         let last = self.calibration.points.last();
         let Some((instances, met)) = last.and_then(|p| Some((p.instances, p.met_rps?))) else {
             return Ok(());
@@ -148,7 +148,7 @@ impl Session {
     }
 
     /// Searches the highest rate of a fleet that is there.
-    async fn capacity(&mut self, instances: u32) -> Result<(), Halt> {
+    async fn capacity(&mut self, instances: u32) -> Result<(), Error> {
         let last = self.calibration.points.last();
         let each = last.and_then(|point| Some(point.met_rps? / f64::from(point.instances)));
         let (each, stride) = each.map_or((self.rate_of_one(), FIRST_STRIDE), |e| (e, NEXT_STRIDE));
@@ -174,16 +174,14 @@ impl Session {
         self.calibration.points.push(point);
         // Without the rate of one instance there is no curve, whatever the other fleets serve.
         match found.limited_by {
-            LimitedBy::Generator if instances == 1 => Err(CalibrateError::Generator.into()),
-            LimitedBy::Trials if instances == 1 => {
-                Err(CalibrateError::NotFound(self.rate_of_one()).into())
-            }
+            LimitedBy::Generator if instances == 1 => Err(Error::Generator),
+            LimitedBy::Trials if instances == 1 => Err(Error::NotFound(self.rate_of_one())),
             _ => Ok(()),
         }
     }
 
     /// Lets the fleet grow from 1 and shrink again, for the times of the actions.
-    async fn launches(&mut self) -> Result<(), Halt> {
+    async fn launches(&mut self) -> Result<(), Error> {
         let fleets = round(self.largest());
         let Some(largest) = fleets.last() else { return Ok(()) };
         let in_a_round = largest - 1;

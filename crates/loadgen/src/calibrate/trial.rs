@@ -9,8 +9,8 @@ use scaler_client::Scaler;
 use tokio::time::MissedTickBehavior;
 use workload::{OfferedLoad, OpenLoad, Pacing, RateCurve, Scenario, Segment, Shape};
 
-use super::error::Halt;
 use crate::client::Client;
+use crate::error::Error;
 use crate::finished;
 use crate::interrupt::Interrupt;
 use crate::load::{self, LoadEnd, RunningLoad};
@@ -108,7 +108,7 @@ impl Offer {
 
 impl Bench {
     /// Offers `rate_rps` to `instances` and waits until the last request has ended.
-    pub(super) async fn trial(&mut self, instances: u32, rate_rps: f64) -> Result<Trial, Halt> {
+    pub(super) async fn trial(&mut self, instances: u32, rate_rps: f64) -> Result<Trial, Error> {
         let offer = Offer::new(rate_rps, instances, self.burst, self.objective);
         self.count += 1;
         let seed = self.requests.seed.wrapping_add(self.count);
@@ -147,7 +147,7 @@ impl Bench {
         start: Instant,
         offer: Offer,
         measurements: &Measurements,
-    ) -> Result<(LoadEnd, bool), Halt> {
+    ) -> Result<(LoadEnd, bool), Error> {
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut cut_short, mut interrupted) = (false, false);
@@ -169,7 +169,7 @@ impl Bench {
                 }
             }
         };
-        if interrupted { Err(Halt::Interrupted) } else { Ok((end, cut_short)) }
+        if interrupted { Err(Error::Interrupted) } else { Ok((end, cut_short)) }
     }
 
     /// A scaler that does not answer for a moment costs one of many readings, not the trial.

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use command_line::terminal;
 use model::status::{ServiceOverrides, ServiceStatus};
-use scaler_client::{Scaler, ScalerError};
+use scaler_client::Scaler;
 
+use crate::error::Error;
 use crate::interrupt::Interrupt;
 
 /// The scaler is asked this often.
@@ -17,27 +18,6 @@ const RESTED_FOR: Duration = Duration::from_secs(2);
 /// A line that says what is waited for comes this often.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The service does not come to rest.
-#[derive(Debug, thiserror::Error)]
-pub enum RestError {
-    /// The scaler is not there.
-    #[error(transparent)]
-    Scaler(#[from] ScalerError),
-    /// It took too long.
-    #[error(
-        "{service} did not come to rest within {limit_s} s, so no load was offered: {seen}. End \
-         other load, or choose bounds and a policy under which it comes back"
-    )]
-    NotAtRest {
-        /// The service.
-        service: String,
-        /// How long it had.
-        limit_s: u64,
-        /// What was seen last.
-        seen: String,
-    },
-}
-
 /// Waits for rest under these settings. False when an interrupt came first.
 pub(crate) async fn wait(
     scaler: &Scaler,
@@ -45,7 +25,7 @@ pub(crate) async fn wait(
     settings: &ServiceOverrides,
     limit: Duration,
     interrupt: &mut Interrupt,
-) -> Result<bool, RestError> {
+) -> Result<bool, Error> {
     let began = Instant::now();
     let mut next_line = began;
     let mut at_rest_since = None;
@@ -55,7 +35,7 @@ pub(crate) async fn wait(
             at_rest_since = None;
             if began.elapsed() >= limit {
                 let (service, seen) = (service.to_owned(), seen(&status, settings));
-                return Err(RestError::NotAtRest { service, limit_s: limit.as_secs(), seen });
+                return Err(Error::NotAtRest { service, limit_s: limit.as_secs(), seen });
             }
             if Instant::now() >= next_line {
                 next_line = Instant::now() + LINE_INTERVAL;

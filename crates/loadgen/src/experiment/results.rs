@@ -8,8 +8,8 @@ use run::figures::{self, Figure};
 use run::repetitions::{Repetition, Repetitions};
 use run::{ResultsFolder, Run, text};
 
-use super::error::ExperimentError;
 use super::options::Experiment;
+use crate::error::Error;
 use crate::run_report::{Ending, RunReport};
 
 /// A finished run.
@@ -33,7 +33,7 @@ struct Kind {
 pub(super) fn conclude(
     experiment: &Experiment,
     parts: &[Part],
-) -> Result<(Option<PathBuf>, String), ExperimentError> {
+) -> Result<(Option<PathBuf>, String), Error> {
     let Some(first) = parts.first() else { return Ok((None, String::new())) };
     let base = first.report.summary.run.split('/').next().unwrap_or_default().to_owned();
     let folder = ResultsFolder::reuse(&experiment.results, &base)?;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use command_line::policies::Choice;
 use loadgen::{
-    Ending, Experiment, ExperimentError, ExperimentReport, Interrupt, LoadedScenario, Memberships,
-    Scaler, TraceInput,
+    Ending, Error, Experiment, ExperimentReport, Interrupt, LoadedScenario, Memberships, Scaler,
+    TraceInput,
 };
 use model::status::Membership;
 use run::figures::Assumptions;
@@ -48,7 +48,7 @@ fn experiment(store: &Store, scaler: &Fake, folder: &Path, policy: &str) -> Expe
     }
 }
 
-fn run(experiment: Experiment) -> Result<(ExperimentReport, Vec<PathBuf>), ExperimentError> {
+fn run(experiment: Experiment) -> Result<(ExperimentReport, Vec<PathBuf>), Error> {
     let (_sender, interrupt) = Interrupt::manual();
     run_until(experiment, interrupt)
 }
@@ -56,7 +56,7 @@ fn run(experiment: Experiment) -> Result<(ExperimentReport, Vec<PathBuf>), Exper
 fn run_until(
     experiment: Experiment,
     interrupt: Interrupt,
-) -> Result<(ExperimentReport, Vec<PathBuf>), ExperimentError> {
+) -> Result<(ExperimentReport, Vec<PathBuf>), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut folders = Vec::new();
     let finished = |report: &loadgen::RunReport| folders.push(report.folder.clone());
@@ -258,7 +258,7 @@ fn a_trace_gets_the_bounds_that_its_peak_asks_for_if_there_is_room() {
     let mut replay = experiment(&store, &scaler, folder.path(), "default");
     replay.scenario = of(20.5);
     let error = run(replay.clone()).unwrap_err();
-    assert!(error.is_bad_input() && error.to_string().ends_with(": No slots."), "{error}");
+    assert!(error.exit_code() == 2 && error.to_string().ends_with(": No slots."), "{error}");
     assert_eq!((store.count("PUT"), scaler.set()), (0, before.clone()));
 
     replay.scenario = of(5.5);
@@ -276,7 +276,7 @@ fn a_trace_gets_the_bounds_that_its_peak_asks_for_if_there_is_room() {
 fn a_policy_that_the_scaler_refuses_is_bad_input() {
     let (store, scaler, folder) = (Store::start(|_| Conduct::Good), Fake::start(), folder());
     let error = run(experiment(&store, &scaler, folder.path(), "queue_depth")).unwrap_err();
-    assert!(error.is_bad_input());
+    assert_eq!(error.exit_code(), 2);
     assert_eq!(error.to_string(), "the scaler did not do it: It does not fit.");
     assert_eq!((store.count("PUT"), scaler.set()[2].clone()), (0, Value::Null));
 }
@@ -302,7 +302,7 @@ fn without_a_scaler_the_error_says_how_to_put_the_settings_back() {
     ] {
         assert!(text.contains(&command), "{command}: {text}");
     }
-    assert!(!error.is_bad_input());
+    assert_eq!(error.exit_code(), 1);
     let summary = json_of(&folder.path().join("results/latest/summary.json"));
     assert!(summary["requests"]["ok"].as_u64().unwrap() > 0);
     assert_eq!(store.objects(), 0);

@@ -9,7 +9,7 @@ use crate::support::{Conduct, Store, within};
 use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
-use loadgen::{Ending, Interrupt, LoadedScenario, RunError, RunOptions, RunReport, Scaler};
+use loadgen::{Ending, Error, Interrupt, LoadedScenario, RunOptions, RunReport, Scaler};
 use run::SecondRow;
 use serde_json::{Value, json};
 
@@ -125,7 +125,7 @@ fn scaler(steps: Vec<Step>) -> String {
     format!("http://{address}")
 }
 
-fn run(store: &Store, api: &str, folder: &Path) -> Result<RunReport, RunError> {
+fn run(store: &Store, api: &str, folder: &Path) -> Result<RunReport, Error> {
     let file = folder.join("fleet.toml");
     std::fs::write(&file, SCENARIO).unwrap();
     let options = RunOptions {
@@ -224,7 +224,7 @@ fn without_a_scaler_nothing_is_sent_and_the_message_says_what_to_do() {
     // Port 1 of loopback: nobody listens there.
     let error = run(&store, "http://127.0.0.1:1", folder.path()).unwrap_err();
     assert!(error.to_string().contains("./just up"), "{error}");
-    assert!(!error.is_bad_input());
+    assert_eq!(error.exit_code(), 1);
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(store.count("PUT"), 0);
     assert!(!folder.path().join("results").exists());
