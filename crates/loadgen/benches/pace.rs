@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     server.wait().expect("the server ends");
     print(&report, cores.len());
     let late = report.summary.generator.lateness_ms.p99.is_none_or(|ms| ms >= MAX_LATENESS_MS);
-    ExitCode::from(u8::from((whole && late) || report.exit_code() != 0))
+    ExitCode::from(u8::from((whole && late) || report.ending.exit_code() != 0))
 }
 
 /// Serves until it is killed.

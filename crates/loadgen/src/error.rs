@@ -25,6 +25,14 @@ pub enum Error {
     /// An option is not allowed.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// The host of the target has no address.
+    #[error("target `{target}`: the host has no address")]
+    NoAddress {
+        /// What was given.
+        target: String,
+        /// What the resolver said.
+        source: std::io::Error,
+    },
     /// The scenario is not a good one.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
@@ -137,6 +145,7 @@ impl Error {
             | Self::Trace(_)
             | Self::Invalid(_)
             | Self::Scenario(_)
+            | Self::NoAddress { .. }
             | Self::NeedsScaler
             | Self::TooFewFiles { .. } => 2,
             Self::Scaler(error) if error.is_bad_input() => 2,

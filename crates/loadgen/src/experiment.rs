@@ -30,13 +30,6 @@ pub struct ExperimentReport {
     pub folder: Option<PathBuf>,
 }
 
-impl ExperimentReport {
-    /// The exit code that says how it ended.
-    pub fn exit_code(&self) -> u8 {
-        self.ending.exit_code()
-    }
-}
-
 /// Carries out an experiment. `finished` is called with the report of each run.
 ///
 /// An interrupt ends the run under way and the experiment; what was measured is kept.

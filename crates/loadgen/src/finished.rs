@@ -12,10 +12,13 @@ use run::summary::{
 };
 use run::{Recorder, RunSeries, SecondRow};
 use serde_json::json;
-use workload::{Load, OfferedLoad, Scenario};
+use workload::Load;
 
-use crate::follow::Followed;
+use crate::client::Client;
+use crate::follow::{Before, Follower};
 use crate::load::LoadEnd;
+use crate::machine;
+use crate::scenario_file::LoadedScenario;
 
 /// Later than this, at the 99th percentile, and the load was not the one that the scenario says.
 const BOTTLENECK_LATENESS_MS: f64 = 5.0;
@@ -25,9 +28,7 @@ const BOTTLENECK_CPU_PERCENT: f64 = 90.0;
 /// All that is known when a run is over.
 pub(crate) struct Finished<'a> {
     pub(crate) name: &'a str,
-    pub(crate) scenario: &'a Scenario,
-    pub(crate) load: &'a OfferedLoad,
-    pub(crate) time_factor: f64,
+    pub(crate) loaded: &'a LoadedScenario,
     pub(crate) start: Timestamp,
     /// How long load was offered, the warm-up included.
     pub(crate) offered: Duration,
@@ -37,29 +38,29 @@ pub(crate) struct Finished<'a> {
     pub(crate) back_to_min_s: Option<f64>,
     pub(crate) interrupted: bool,
     pub(crate) load_end: LoadEnd,
-    pub(crate) connections: u64,
-    pub(crate) resent: u64,
-    /// The machine that serves the load; unknown when it is another than the generator's.
-    pub(crate) machine: Option<String>,
-    pub(crate) followed: Option<&'a Followed>,
+    pub(crate) client: &'a Client,
+    /// What the scaler did; unknown without one.
+    pub(crate) follower: Option<&'a Follower>,
 }
 
 impl Finished<'_> {
     /// The run's figures.
     pub(crate) fn summary(&self, recorder: &Recorder) -> Summary {
-        let warm_up = self.scenario.warm_up.min(self.offered);
+        let warm_up = self.loaded.scenario.warm_up.min(self.offered);
         let is_at_rest = self.back_to_min_s.is_some();
-        let settled = if is_at_rest { self.scenario.settle } else { self.settled };
+        let settled = if is_at_rest { self.loaded.scenario.settle } else { self.settled };
         let counted_s = (self.offered + settled).as_secs_f64();
         let requests = recorder.requests();
         // Only the scaler says what the service's own objective is.
-        let objective = self.followed.map_or(OBJECTIVE, |followed| followed.objective);
+        let objective = self.follower.map_or(OBJECTIVE, |follower| {
+            Duration::from_millis(follower.before.status.objective_ms)
+        });
         Summary {
-            scenario: self.scenario.name.clone(),
+            scenario: self.loaded.scenario.name.clone(),
             run: self.name.to_owned(),
             started_at_ms: self.start.as_millis(),
-            seed: self.scenario.seed,
-            time_factor: self.time_factor,
+            seed: self.loaded.scenario.seed,
+            time_factor: self.loaded.time_factor,
             duration_s: (self.offered - warm_up).as_secs_f64(),
             warm_up_s: warm_up.as_secs_f64(),
             settle_s: self.settled.as_secs_f64(),
@@ -71,10 +72,10 @@ impl Finished<'_> {
             warm_up: recorder.warm_up_requests(),
             latency_ms: recorder.latency(),
             instances: self
-                .followed
-                .map_or_else(Instances::default, |f| f.history.instances(counted_s)),
-            scaling: self.followed.map_or_else(Scaling::default, |f| f.scaling),
-            generator: generator(recorder, self.load_end, self.connections, self.resent),
+                .follower
+                .map_or_else(Instances::default, |follower| follower.history.instances(counted_s)),
+            scaling: self.follower.map_or_else(Scaling::default, Follower::scaling),
+            generator: generator(recorder, self.load_end, self.client),
             failures: recorder.failures().clone(),
             limits: self.limits(requests),
         }
@@ -84,19 +85,20 @@ impl Finished<'_> {
     fn conditions(&self) -> BTreeMap<String, String> {
         let mut conditions = BTreeMap::new();
         let mut add = |name: &str, value: String| conditions.insert(name.to_owned(), value);
-        add("service", self.scenario.service.clone());
-        add("load", self.load.to_string());
-        if let Load::Trace(replay) = &self.scenario.load {
+        add("service", self.loaded.scenario.service.clone());
+        add("load", self.loaded.offered.to_string());
+        if let Load::Trace(replay) = &self.loaded.scenario.load {
             add("trace", replay.to_string());
         }
-        if let Some(machine) = &self.machine {
-            add("machine", machine.clone());
+        // Of another machine than the generator's nothing is known.
+        if self.client.pool().target().is_here() {
+            add("machine", machine::describe());
         }
-        if let Some(followed) = self.followed {
-            let (min, max) = (followed.bounds.min(), followed.bounds.max());
-            add("policy", with_figures(&followed.policy));
+        if let Some(Before { status, membership, .. }) = self.follower.map(|f| &f.before) {
+            let (min, max) = (status.bounds.min(), status.bounds.max());
+            add("policy", with_figures(&status.policy_spec));
             add("bounds", format!("{min} to {max} instances"));
-            add("membership", followed.membership.to_string());
+            add("membership", membership.to_string());
         }
         conditions
     }
@@ -108,50 +110,46 @@ impl Finished<'_> {
 
     /// The run over time; `rows` are those of the recorder.
     pub(crate) fn series(&self, mut rows: Vec<SecondRow>, summary: &Summary) -> RunSeries {
-        if let Some(followed) = self.followed {
-            followed.history.fill(&mut rows);
+        if let Some(follower) = self.follower {
+            follower.history.fill(&mut rows);
         }
         let Requests { due, ok, failed, dropped, .. } = summary.requests;
         RunSeries {
-            title: self.scenario.name.clone(),
+            title: self.loaded.scenario.name.clone(),
             subtitle: format!(
                 "{} · seed {} · {due} due, {ok} ok, {failed} failed, {dropped} dropped",
-                self.scenario.service, self.scenario.seed
+                self.loaded.scenario.service, self.loaded.scenario.seed
             ),
             warm_up_s: summary.warm_up_s,
             load_end_s: self.offered.as_secs_f64(),
             rows,
-            fleet: self.followed.map(|f| f.history.steps().to_vec()).unwrap_or_default(),
+            fleet: self.follower.map(|f| f.history.steps().to_vec()).unwrap_or_default(),
         }
     }
 
     fn limits(&self, requests: Requests) -> Limits {
-        let limits = self.scenario.limits;
+        let limits = self.loaded.scenario.limits;
         Limits {
             max_failed: limits.max_failed.map(|max| CountLimit::judge(max, requests.failed)),
             max_dropped: limits.max_dropped.map(|max| CountLimit::judge(max, requests.dropped)),
             // The settling of an interrupted run is cut short: how long it would take is not known.
-            back_to_min: (limits.back_to_min && !self.interrupted)
-                .then(|| TimeLimit::judge(self.scenario.settle.as_secs_f64(), self.back_to_min_s)),
+            back_to_min: (limits.back_to_min && !self.interrupted).then(|| {
+                TimeLimit::judge(self.loaded.scenario.settle.as_secs_f64(), self.back_to_min_s)
+            }),
         }
     }
 }
 
 /// How well the generator kept its times, and whether it was what limited the load.
-pub(crate) fn generator(
-    recorder: &Recorder,
-    end: LoadEnd,
-    connections: u64,
-    resent: u64,
-) -> Generator {
+pub(crate) fn generator(recorder: &Recorder, end: LoadEnd, client: &Client) -> Generator {
     let lateness_ms = recorder.lateness();
     let late = lateness_ms.p99.is_some_and(|ms| ms > BOTTLENECK_LATENESS_MS);
     let busy = end.cpu_percent.is_some_and(|p| p > BOTTLENECK_CPU_PERCENT);
     Generator {
         lateness_ms,
         cpu_percent: end.cpu_percent,
-        connections,
-        resent,
+        connections: client.pool().opened(),
+        resent: client.pool().resent(),
         bottleneck: late || busy,
     }
 }

@@ -3,9 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::bounds::Bounds;
-use model::names::ServiceName;
-use model::policies::PolicySpec;
 use model::status::{Membership, ServiceStatus};
 use model::tick::Tick;
 use model::time::Timestamp;
@@ -21,43 +18,25 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
 
 /// A service under observation.
 pub(crate) struct Follower {
-    scaler: Scaler,
-    service: ServiceName,
-    policy: PolicySpec,
-    bounds: Bounds,
-    membership: Membership,
-    objective: Duration,
+    /// The service as it was when the load began.
+    pub(crate) before: Before,
     start: Timestamp,
     since: u64,
     measurements: Arc<Measurements>,
-    ticks: Vec<Tick>,
-    history: FleetHistory,
-    planned: PlannedInstances,
-}
-
-/// What was seen of a service.
-pub(crate) struct Followed {
     /// The service's kept ticks since the start.
     pub(crate) ticks: Vec<Tick>,
     /// Its fleet.
     pub(crate) history: FleetHistory,
-    /// What the scaler did.
-    pub(crate) scaling: Scaling,
-    /// The policy in force when the load began.
-    pub(crate) policy: PolicySpec,
-    /// The bounds in force then.
-    pub(crate) bounds: Bounds,
-    /// How HAProxy learnt of members then.
-    pub(crate) membership: Membership,
-    /// The service's objective then.
-    pub(crate) objective: Duration,
+    planned: PlannedInstances,
 }
 
 /// A service right before a load.
 pub(crate) struct Before {
     scaler: Scaler,
-    status: ServiceStatus,
-    membership: Membership,
+    /// What the scaler says of it.
+    pub(crate) status: ServiceStatus,
+    /// How HAProxy learns of members.
+    pub(crate) membership: Membership,
     last_sequence: u64,
 }
 
@@ -75,21 +54,15 @@ impl Before {
 impl Follower {
     /// Follows a service from `start` on, the first moment of the load.
     pub(crate) fn new(before: Before, start: Timestamp, measurements: Arc<Measurements>) -> Self {
-        let Before { scaler, status, membership, last_sequence } = before;
-        let decided = status.tick.as_ref().and_then(Tick::target);
+        let decided = before.status.tick.as_ref().and_then(Tick::target);
         Self {
-            scaler,
-            service: status.name,
-            policy: status.policy_spec,
-            bounds: status.bounds,
-            membership,
-            objective: Duration::from_millis(status.objective_ms),
             start,
-            since: last_sequence,
+            since: before.last_sequence,
             measurements,
             ticks: Vec::new(),
-            history: FleetHistory::new(start, status.phases, decided),
+            history: FleetHistory::new(start, before.status.phases, decided),
             planned: PlannedInstances::default(),
+            before,
         }
     }
 
@@ -100,11 +73,11 @@ impl Follower {
 
     /// Takes in what has happened since the last call.
     pub(crate) async fn catch_up(&mut self) -> Result<(), ScalerError> {
-        let ticks = self.scaler.ticks_since(self.since).await?;
+        let ticks = self.before.scaler.ticks_since(self.since).await?;
         let log = self.measurements.serving();
         for tick in ticks {
             self.since = tick.sequence;
-            if tick.service == self.service && tick.at >= self.start {
+            if tick.service == self.before.status.name && tick.at >= self.start {
                 self.planned.tick(&tick, &log);
                 self.history.tick(tick.at, &tick);
                 self.ticks.push(tick);
@@ -117,17 +90,18 @@ impl Follower {
     /// Since when, in seconds after the start, the service has been at rest.
     pub(crate) async fn at_rest_since(&mut self) -> Result<Option<f64>, ScalerError> {
         // The bound may have been changed while the run lasted, or a schedule may have.
-        let status = self.scaler.service(self.service.as_str()).await?;
+        let Before { scaler, status, .. } = &self.before;
+        let status = scaler.service(status.name.as_str()).await?;
         self.catch_up().await?;
         Ok(self.history.at_rest_since(status.rests_at()))
     }
 
-    /// Ends it.
-    pub(crate) fn finish(self) -> Followed {
-        let mut scaling = self.history.scaling();
-        scaling.plan_to_serving_ms = self.planned.plan_to_serving_ms();
-        scaling.never_served = Some(self.planned.never_served());
-        let Self { ticks, history, policy, bounds, membership, objective, .. } = self;
-        Followed { ticks, history, scaling, policy, bounds, membership, objective }
+    /// What the scaler did.
+    pub(crate) fn scaling(&self) -> Scaling {
+        Scaling {
+            plan_to_serving_ms: self.planned.plan_to_serving_ms(),
+            never_served: Some(self.planned.never_served()),
+            ..self.history.scaling()
+        }
     }
 }

@@ -49,6 +49,6 @@ pub use interrupt::Interrupt;
 pub use run::{RunOptions, run};
 pub use run_report::{Ending, RunReport};
 pub use scaler_client::{Scaler, ScalerError};
-pub use scenario_file::{LoadedScenario, TraceInput};
+pub use scenario_file::{LoadedScenario, TraceOptions};
 pub use stored_objects::ObjectsError;
-pub use target::{Target, TargetError};
+pub use target::Target;

@@ -12,13 +12,12 @@ use command_line::policies::Choice;
 use command_line::{terminal, words};
 use loadgen::{
     CalibrateOptions, Experiment, Interrupt, LoadedScenario, MAX_REPETITIONS, Memberships,
-    RunOptions, RunReport, Scaler, Target, TraceInput,
+    RunOptions, RunReport, Scaler, Target, TraceOptions,
 };
 use model::service::ServiceSpec;
 use model::status::Membership;
 use run::capacity::CapacityCurve;
 use run::figures::Assumptions;
-use workload::{Gaps, IntervalLength, IntervalOptions};
 
 /// A service under `hpa` needs five minutes of little load before it scales in, and then some.
 const REST_LIMIT: Duration = Duration::from_secs(600);
@@ -56,8 +55,12 @@ enum Command {
         /// The scenario's name, such as `ramp`, or a path that ends in .toml.
         #[arg(required_unless_present = "trace")]
         name: Option<String>,
+        /// A CSV file of counts per interval, or a pace file, instead of a scenario; see
+        /// loadgen/traces/README.md.
+        #[arg(long, value_name = "FILE", conflicts_with = "name")]
+        trace: Option<PathBuf>,
         #[command(flatten)]
-        trace: TraceChoices,
+        trace_options: TraceOptions,
         #[command(flatten)]
         choices: Choices,
         #[command(flatten)]
@@ -80,29 +83,6 @@ enum Command {
         #[command(flatten)]
         places: Places,
     },
-}
-
-#[derive(Args)]
-struct TraceChoices {
-    /// A CSV file of counts per interval, or a pace file, instead of a scenario; see
-    /// loadgen/traces/README.md.
-    #[arg(long, value_name = "FILE", conflicts_with = "name")]
-    trace: Option<PathBuf>,
-    /// The busiest moment of a trace, in instances' worth of load [default: 10; a pace file keeps its
-    /// rates].
-    #[arg(long, value_name = "INSTANCES", conflicts_with = "name")]
-    peak: Option<f64>,
-    /// What stands for the missing intervals of a trace: `zero` (no request) or `hold` (as many as in
-    /// the interval before) [default: a trace with holes is refused].
-    #[arg(long, value_name = "WORD", conflicts_with = "name")]
-    gaps: Option<Gaps>,
-    /// How long an interval of a trace is, such as `1h`, where its first column counts them (0, 1, 2,
-    /// ...) or no two lines are neighbours [default: the shortest time from a line to the next].
-    #[arg(long, value_name = "LENGTH", conflicts_with = "name")]
-    interval: Option<IntervalLength>,
-    /// The service that gets a trace's load [default: object-store].
-    #[arg(long, value_name = "NAME", conflicts_with = "name")]
-    service: Option<String>,
 }
 
 #[derive(Args)]
@@ -199,10 +179,10 @@ fn work(command: Command) -> anyhow::Result<Work> {
             scaler: api.as_deref().map(Scaler::new).transpose()?,
             results: common.folders.results,
         })),
-        Command::Experiment { name, trace, choices, common, places } => {
+        Command::Experiment { name, trace, trace_options, choices, common, places } => {
             let scenario = match name {
                 Some(name) => common.scenario(&LoadedScenario::find(&places.scenarios, &name)?)?,
-                None => common.trace(&trace)?,
+                None => common.trace(trace.as_deref(), &trace_options)?,
             };
             let find = |word: String| Choice::find(&word, &choices.policies);
             Ok(Work::Experiment(Experiment {
@@ -233,14 +213,10 @@ impl Common {
         Ok(LoadedScenario::read(path, &self.folders.services, self.time_factor, self.seed)?)
     }
 
-    fn trace(&self, choices: &TraceChoices) -> anyhow::Result<LoadedScenario> {
-        let Self { folders: Folders { services, .. }, time_factor, seed } = self;
-        let file = choices.trace.as_deref().context("name a scenario, or trace=FILE")?;
-        let mut input = TraceInput::new(file);
-        input.peak = choices.peak;
-        input.intervals = IntervalOptions { length: choices.interval, gaps: choices.gaps };
-        input.service = choices.service.clone().unwrap_or(input.service);
-        Ok(LoadedScenario::of_trace(&input, services, *time_factor, *seed)?)
+    fn trace(&self, file: Option<&Path>, options: &TraceOptions) -> anyhow::Result<LoadedScenario> {
+        let file = file.context("name a scenario, or trace=FILE")?;
+        let services = &self.folders.services;
+        Ok(LoadedScenario::of_trace(file, options, services, self.time_factor, self.seed)?)
     }
 }
 
@@ -276,7 +252,7 @@ fn execute(work: Work) -> anyhow::Result<u8> {
             Work::Run(options) => {
                 let report = loadgen::run(options, interrupt).await?;
                 show(&report);
-                Ok(report.exit_code())
+                Ok(report.ending.exit_code())
             }
             Work::Experiment(experiment) => {
                 let report = loadgen::experiment(experiment, interrupt, show).await?;
@@ -288,7 +264,7 @@ fn execute(work: Work) -> anyhow::Result<u8> {
                     Some(_) => {}
                     None => terminal::note("interrupted before the first run"),
                 }
-                Ok(report.exit_code())
+                Ok(report.ending.exit_code())
             }
             Work::Calibrate(options) => {
                 let report = loadgen::calibrate(options, interrupt).await?;

@@ -31,11 +31,6 @@ impl RunReport {
     pub fn text(&self) -> String {
         text::summary(&self.summary)
     }
-
-    /// The exit code that says how it ended.
-    pub fn exit_code(&self) -> u8 {
-        self.ending.exit_code()
-    }
 }
 
 impl Ending {

@@ -6,8 +6,8 @@ use command_line::files;
 use config_file::Invalid;
 use model::service::ServiceSpec;
 use workload::{
-    InstanceCapacity, IntervalOptions, Load, OfferedLoad, PeakInstances, RateUnit, Scenario,
-    TimeFactor, Trace,
+    Gaps, InstanceCapacity, IntervalLength, IntervalOptions, Load, OfferedLoad, PeakInstances,
+    RateUnit, Scenario, TimeFactor, Trace,
 };
 
 use crate::error::Error;
@@ -20,30 +20,24 @@ pub struct LoadedScenario {
     pub(crate) time_factor: f64,
 }
 
-/// A trace or a pace file that is to be replayed.
-#[derive(Debug, Clone)]
-pub struct TraceInput {
-    /// The file.
-    pub file: PathBuf,
-    /// The name of the service that gets the load.
-    pub service: String,
-    /// Its busiest moment in instances' worth of load. Without one, counts are scaled to ten
-    /// instances' worth, and a pace file keeps its rates.
+/// What can be said of a trace or a pace file that is to be replayed.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct TraceOptions {
+    /// The busiest moment of a trace, in instances' worth of load [default: 10; a pace file keeps its
+    /// rates].
+    #[arg(long, value_name = "INSTANCES", conflicts_with = "name")]
     pub peak: Option<f64>,
-    /// How long its intervals are, and what stands for missing ones.
-    pub intervals: IntervalOptions,
-}
-
-impl TraceInput {
-    /// That file for the object store, with the defaults for all else.
-    pub fn new(file: &Path) -> Self {
-        Self {
-            file: file.to_owned(),
-            service: "object-store".to_owned(),
-            peak: None,
-            intervals: IntervalOptions::default(),
-        }
-    }
+    /// What stands for the missing intervals of a trace: `zero` (no request) or `hold` (as many as in
+    /// the interval before) [default: a trace with holes is refused].
+    #[arg(long, value_name = "WORD", conflicts_with = "name")]
+    pub gaps: Option<Gaps>,
+    /// How long an interval of a trace is, such as `1h`, where its first column counts them (0, 1, 2,
+    /// ...) or no two lines are neighbours [default: the shortest time from a line to the next].
+    #[arg(long, value_name = "LENGTH", conflicts_with = "name")]
+    pub interval: Option<IntervalLength>,
+    /// The service that gets a trace's load [default: object-store].
+    #[arg(long, value_name = "NAME", conflicts_with = "name")]
+    pub service: Option<String>,
 }
 
 impl LoadedScenario {
@@ -83,18 +77,21 @@ impl LoadedScenario {
     /// # Errors
     /// When a file, the peak or the time factor is not good; nothing has been sent then.
     pub fn of_trace(
-        input: &TraceInput,
+        file: &Path,
+        options: &TraceOptions,
         services: &Path,
         time_factor: f64,
         seed: Option<u64>,
     ) -> Result<Self, Error> {
-        let TraceInput { file, service, peak, intervals } = input;
+        let TraceOptions { peak, gaps, interval, service } = options;
+        let service = service.as_deref().unwrap_or("object-store");
+        let intervals = IntervalOptions { length: *interval, gaps: *gaps };
         let allowed = "above 0 to 750 (instances)";
         let refuse = |peak| Invalid::new("peak", peak, allowed);
         let peak =
             peak.map(|peak| PeakInstances::new(peak).ok_or_else(|| refuse(peak))).transpose()?;
         let text = config_file::read_text(file)?;
-        let trace = Trace::parse(&file.display().to_string(), &text, *intervals)?;
+        let trace = Trace::parse(&file.display().to_string(), &text, intervals)?;
         let scenario = Scenario::of_trace(file, service, trace, peak);
         Self::new(scenario, capacity(services, service)?, time_factor, seed)
     }
@@ -196,9 +193,9 @@ mod tests {
     fn a_trace_is_a_load_in_multiples_of_an_instance() {
         let trace = root().join("loadgen/traces/azure_llm_2023_code_per_second.csv");
         let of = |peak, service: &str, factor| {
-            let service = service.to_owned();
-            let input = TraceInput { peak, service, ..TraceInput::new(&trace) };
-            LoadedScenario::of_trace(&input, &root().join("services"), factor, None)
+            let service = Some(service.to_owned());
+            let options = TraceOptions { peak, service, ..TraceOptions::default() };
+            LoadedScenario::of_trace(&trace, &options, &root().join("services"), factor, None)
         };
         let loaded = of(Some(3.0), "object-store", 0.1).unwrap();
         assert_eq!(loaded.scenario.name, "azure_llm_2023_code_per_second");
@@ -226,7 +223,8 @@ mod tests {
             let path = folder.path().join("t.csv");
             std::fs::write(&path, text).unwrap();
             let services = root().join("services");
-            let loaded = LoadedScenario::of_trace(&TraceInput::new(&path), &services, 1.0, None);
+            let options = TraceOptions::default();
+            let loaded = LoadedScenario::of_trace(&path, &options, &services, 1.0, None);
             let error = loaded.unwrap_err().to_string();
             error.replace(&folder.path().display().to_string(), "")
         };

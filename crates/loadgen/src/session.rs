@@ -11,10 +11,9 @@ use workload::OfferedLoad;
 use crate::client::Client;
 use crate::error::Error;
 use crate::finished::Finished;
-use crate::follow::{self, Before, Followed, Follower};
+use crate::follow::{self, Before, Follower};
 use crate::interrupt::Interrupt;
 use crate::load::{self, LoadEnd, RunningLoad};
-use crate::machine;
 use crate::measurements::Measurements;
 use crate::progress::{Length, Progress};
 use crate::run_report::{Ending, RunReport};
@@ -55,7 +54,7 @@ impl Session<'_> {
         scaler: Option<Scaler>,
         folder: &ResultsFolder,
     ) -> Result<RunReport, Error> {
-        let LoadedScenario { scenario, offered: load, time_factor } = self.loaded;
+        let LoadedScenario { scenario, offered: load, .. } = self.loaded;
         let before = match scaler {
             Some(scaler) => Some(Before::look(scaler, &scenario.service).await?),
             None => None,
@@ -75,24 +74,19 @@ impl Session<'_> {
             Some(follower) => follower.catch_up().await.err(),
             None => None,
         };
-        let followed = follower.map(Follower::finish);
         let finished = Finished {
             name: folder.name(),
-            scenario,
-            load,
-            time_factor: *time_factor,
+            loaded: self.loaded,
             start: started_at,
             offered: offered.lasted,
             settled: settled.lasted,
             back_to_min_s: settled.back_to_min_s,
             interrupted: self.interrupt.is_requested(),
             load_end: offered.end,
-            connections: self.client.pool().opened(),
-            resent: self.client.pool().resent(),
-            machine: self.client.pool().target().is_here().then(machine::describe),
-            followed: followed.as_ref(),
+            client: &self.client,
+            follower: follower.as_ref(),
         };
-        let report = self.write(&finished, folder, followed.as_ref())?;
+        let report = self.write(&finished, folder)?;
         lost_scaler.map_or(Ok(report), |error| Err(error.into()))
     }
 
@@ -173,14 +167,13 @@ impl Session<'_> {
         &self,
         finished: &Finished,
         folder: &ResultsFolder,
-        followed: Option<&Followed>,
     ) -> Result<RunReport, ResultsError> {
         let (summary, rows) = {
             let recorder = self.measurements.recorder();
             (finished.summary(&recorder), recorder.rows(finished.end_s()))
         };
         let series = finished.series(rows, &summary);
-        folder.write(&summary, &series, followed.map_or(&[], |f| &f.ticks))?;
+        folder.write(&summary, &series, finished.follower.map_or(&[], |f| &f.ticks))?;
         let ending = if finished.interrupted {
             Ending::Interrupted
         } else if summary.limits.broken().is_empty() {

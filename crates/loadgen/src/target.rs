@@ -3,29 +3,16 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
+use config_file::Invalid;
 use http::{HeaderValue, Uri};
+
+use crate::error::Error;
 
 /// A server that is addressed by plain HTTP.
 #[derive(Debug, Clone)]
 pub struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) host: HeaderValue,
-}
-
-/// A text that names no target.
-#[derive(Debug, thiserror::Error)]
-pub enum TargetError {
-    /// Not a URL of a server.
-    #[error("target is {0}: use http://HOST:PORT, without a path")]
-    Form(String),
-    /// The host has no address.
-    #[error("target `{text}`: the host has no address")]
-    Unresolved {
-        /// What was given.
-        text: String,
-        /// What the resolver said.
-        source: std::io::Error,
-    },
 }
 
 impl Target {
@@ -36,20 +23,20 @@ impl Target {
 }
 
 impl FromStr for Target {
-    type Err = TargetError;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, TargetError> {
-        let form = || TargetError::Form(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let form = || Invalid::new("target", text, "http://HOST:PORT, without a path");
         let uri: Uri = text.parse().map_err(|_| form())?;
         let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(form());
+            return Err(form().into());
         };
         if uri.path() != "/" || uri.query().is_some() || authority.as_str().contains('@') {
-            return Err(form());
+            return Err(form().into());
         }
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| form())?;
         let name = authority.host().trim_matches(['[', ']']);
-        let unresolved = |source| TargetError::Unresolved { text: text.to_owned(), source };
+        let unresolved = |source| Error::NoAddress { target: text.to_owned(), source };
         let mut addresses =
             (name, authority.port_u16().unwrap_or(80)).to_socket_addrs().map_err(unresolved)?;
         let address = addresses.next().ok_or_else(form)?;

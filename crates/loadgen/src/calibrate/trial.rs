@@ -122,7 +122,6 @@ impl Bench {
         let running = load::offer(&scenario, &offered, start, shared.0, shared.1)?;
         let (end, cut_short) = self.watch(running, start, offer, &measurements).await?;
         let recorder = measurements.recorder();
-        let (opened, resent) = (client.pool().opened(), client.pool().resent());
         let mut trial = Trial {
             instances,
             rate_rps,
@@ -133,7 +132,7 @@ impl Bench {
                 .requests()
                 .outside_objective_percent(recorder.late(self.objective)),
             latency_ms: recorder.latency(),
-            generator: finished::generator(&recorder, end, opened, resent),
+            generator: finished::generator(&recorder, end, &client),
             verdict: Verdict::Missed,
         };
         trial.verdict = verdict(&trial);

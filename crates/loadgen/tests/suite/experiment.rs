@@ -8,7 +8,7 @@ use std::time::Duration;
 use command_line::policies::Choice;
 use loadgen::{
     Ending, Error, Experiment, ExperimentReport, Interrupt, LoadedScenario, Memberships, Scaler,
-    TraceInput,
+    TraceOptions,
 };
 use model::status::Membership;
 use run::figures::Assumptions;
@@ -161,7 +161,7 @@ fn an_interrupt_keeps_what_was_measured_and_puts_everything_back() {
     });
     let (report, folders) = run_until(long, interrupt).unwrap();
     drop(user.join());
-    assert_eq!((report.exit_code(), folders.len()), (130, 1));
+    assert_eq!((report.ending.exit_code(), folders.len()), (130, 1));
     let summary = json_of(&folders[0].join("summary.json"));
     assert_eq!(summary["interrupted"], true);
     assert!(summary["requests"]["ok"].as_u64().unwrap() >= 5);
@@ -191,7 +191,7 @@ fn an_interrupt_while_objects_are_stored_keeps_the_runs_before_it() {
     twice.repetitions = 2;
     let (report, folders) = run_until(twice, interrupt).unwrap();
     let all = report.folder.as_ref().unwrap();
-    assert_eq!((report.exit_code(), folders), (130, vec![all.join("1")]));
+    assert_eq!((report.ending.exit_code(), folders), (130, vec![all.join("1")]));
     assert!(!all.join("2").exists());
     assert_eq!((store.objects(), scaler.set()), (0, before));
 }
@@ -214,7 +214,7 @@ fn a_service_that_does_not_rest_gets_no_load() {
     let (sender, interrupt) = Interrupt::manual();
     sender.send(true).unwrap();
     let (report, _) = run_until(restless, interrupt).unwrap();
-    assert_eq!((report.exit_code(), report.folder), (130, None));
+    assert_eq!((report.ending.exit_code(), report.folder), (130, None));
     assert_eq!((store.count("PUT"), scaler.set()[1].clone()), (0, Value::Null));
 }
 
@@ -252,8 +252,8 @@ fn a_trace_gets_the_bounds_that_its_peak_asks_for_if_there_is_room() {
     let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../services");
     let of = |peak| {
         let peak = Some(peak);
-        let input = TraceInput { peak, ..TraceInput::new(&trace) };
-        LoadedScenario::of_trace(&input, &services, 0.5, None).unwrap()
+        let options = TraceOptions { peak, ..TraceOptions::default() };
+        LoadedScenario::of_trace(&trace, &options, &services, 0.5, None).unwrap()
     };
     let mut replay = experiment(&store, &scaler, folder.path(), "default");
     replay.scenario = of(20.5);

@@ -212,7 +212,7 @@ fn a_service_that_stays_up_breaks_the_limit() {
     let (store, folder) = (Store::start(|_| Conduct::Good), tempfile::tempdir().unwrap());
     let steps = out_and_in().into_iter().take(2).collect();
     let report = run(&store, &scaler(steps), folder.path()).unwrap();
-    assert_eq!((report.ending, report.exit_code()), (Ending::NotHeld, 1));
+    assert_eq!((report.ending, report.ending.exit_code()), (Ending::NotHeld, 1));
     let back = report.summary.limits.back_to_min.unwrap();
     assert_eq!((back.held, back.measured_s), (false, None));
     assert!((3.0..4.5).contains(&report.summary.settle_s), "{}", report.summary.settle_s);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use loadgen::{Interrupt, LoadedScenario, RunOptions, TraceInput};
+use loadgen::{Interrupt, LoadedScenario, RunOptions, TraceOptions};
 
 use crate::support::{Conduct, Store};
 
@@ -12,8 +12,9 @@ fn a_pace_file_is_offered_at_its_rates_with_the_objects_of_the_scenarios() {
     let file = folder.path().join("my pace.csv");
     std::fs::write(&file, "time,rate\n0,2000\n1,0\n2,1000\n4,0\n").unwrap();
     let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../services");
-    let load =
-        |factor| LoadedScenario::of_trace(&TraceInput::new(&file), &services, factor, Some(7));
+    let load = |factor| {
+        LoadedScenario::of_trace(&file, &TraceOptions::default(), &services, factor, Some(7))
+    };
     let options = RunOptions {
         scenario: load(0.25).unwrap(),
         target: store.url().parse().unwrap(),

@@ -218,7 +218,7 @@ fn an_interrupt_ends_the_load_and_keeps_what_was_measured() {
         sender.send_replace(true);
         run.await.unwrap().unwrap()
     });
-    assert_eq!((report.ending, report.exit_code()), (Ending::Interrupted, 130));
+    assert_eq!((report.ending, report.ending.exit_code()), (Ending::Interrupted, 130));
     let summary = report.summary;
     assert!(summary.interrupted && summary.duration_s < 5.0, "{summary:?}");
     assert!(summary.requests.due > 50 && summary.requests.failed == 0, "{summary:?}");
