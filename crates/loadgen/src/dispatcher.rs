@@ -10,34 +10,20 @@ use workload::{Arrival, Arrivals, Operation};
 
 use crate::client::Client;
 use crate::measurements::Measurements;
-use crate::outcome::Outcome;
 use crate::pacing::pace;
 use crate::serving::WallMicros;
 
 /// Carries out the requests of a load, and records what came of each.
 pub(crate) struct Dispatcher {
-    client: Arc<Client>,
-    measurements: Arc<Measurements>,
-    start: Instant,
-    timeout: Duration,
+    pub(crate) client: Arc<Client>,
+    pub(crate) measurements: Arc<Measurements>,
+    /// When the load starts.
+    pub(crate) start: Instant,
+    /// How long a request may take, from the moment at which it is due.
+    pub(crate) timeout: Duration,
 }
 
 impl Dispatcher {
-    /// Sends what is due to `client`; the load starts at `start`, and a request has `timeout`.
-    pub(crate) fn new(
-        client: Arc<Client>,
-        measurements: Arc<Measurements>,
-        start: Instant,
-        timeout: Duration,
-    ) -> Self {
-        Self { client, measurements, start, timeout }
-    }
-
-    /// When the load starts.
-    pub(crate) fn start(&self) -> Instant {
-        self.start
-    }
-
     /// Carries out arrivals as a thread of their own paces them; `false` when that broke down.
     pub(crate) fn offer_open(
         self,
@@ -89,6 +75,8 @@ impl Dispatcher {
         if let Some(slot) = answer.slot {
             self.measurements.serving().served(slot, WallMicros::now());
         }
-        Outcome { due, late, done, answer }.record(&mut self.measurements.recorder());
+        let mut recorder = self.measurements.recorder();
+        recorder.taken_up(due, due + late);
+        answer.record(&mut recorder, due, done);
     }
 }

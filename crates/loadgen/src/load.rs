@@ -63,7 +63,7 @@ pub(crate) fn offer(
     let (scenario, offered) = (scenario.clone(), offered.clone());
     let work = move || {
         let before = cpu_time();
-        let dispatcher = Dispatcher::new(client, measurements, start, scenario.timeout);
+        let dispatcher = Dispatcher { client, measurements, start, timeout: scenario.timeout };
         let whole = match offered {
             OfferedLoad::Open(open) => {
                 let arrivals = Arrivals::new(&scenario.operations, scenario.seed, open);

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use command_line::policies::Choice;
 use command_line::{terminal, words};
 use loadgen::{
@@ -15,7 +15,6 @@ use loadgen::{
     RunOptions, RunReport, Scaler, Target, TraceOptions,
 };
 use model::service::ServiceSpec;
-use model::status::Membership;
 use run::capacity::CapacityCurve;
 use run::figures::Assumptions;
 
@@ -97,20 +96,10 @@ struct Choices {
     n: u32,
     /// How HAProxy learns of members meanwhile [default: what the scenario says, or as it is].
     #[arg(long, value_name = "WAY")]
-    membership: Option<MembershipWord>,
+    membership: Option<Memberships>,
     /// The folder of policies.
     #[arg(long, value_name = "DIR", default_value = "loadgen/policies")]
     policies: PathBuf,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum MembershipWord {
-    /// Commands on the admin socket.
-    Runtime,
-    /// A reload for every change.
-    Reload,
-    /// A run with each, and their differences.
-    Both,
 }
 
 #[derive(Args)]
@@ -184,14 +173,15 @@ fn work(command: Command) -> anyhow::Result<Work> {
                 Some(name) => common.scenario(&LoadedScenario::find(&places.scenarios, &name)?)?,
                 None => common.trace(trace.as_deref(), &trace_options)?,
             };
+            let each = scenario.scenario.each_membership.then_some(Memberships::Both);
             let find = |word: String| Choice::find(&word, &choices.policies);
             Ok(Work::Experiment(Experiment {
                 target: places.target.parse::<Target>()?,
                 scaler: Scaler::new(&places.api)?,
                 policy: choices.policy.map(find).transpose()?,
-                memberships: memberships(choices.membership, &scenario),
+                memberships: choices.membership.or(each),
                 repetitions: choices.n,
-                assumptions: assumptions(&common.folders, scenario.service())?,
+                assumptions: assumptions(&common.folders, &scenario.scenario.service)?,
                 rest_limit: REST_LIMIT,
                 results: common.folders.results,
                 scenario,
@@ -217,16 +207,6 @@ impl Common {
         let file = file.context("name a scenario, or trace=FILE")?;
         let services = &self.folders.services;
         Ok(LoadedScenario::of_trace(file, options, services, self.time_factor, self.seed)?)
-    }
-}
-
-fn memberships(word: Option<MembershipWord>, scenario: &LoadedScenario) -> Memberships {
-    match word {
-        Some(MembershipWord::Runtime) => Memberships::Only(Membership::Runtime),
-        Some(MembershipWord::Reload) => Memberships::Only(Membership::Reload),
-        Some(MembershipWord::Both) => Memberships::Each,
-        None if scenario.asks_for_each_membership() => Memberships::Each,
-        None => Memberships::InForce,
     }
 }
 

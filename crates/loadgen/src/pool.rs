@@ -53,12 +53,6 @@ pub(crate) struct Reply<T> {
     slot: Option<Slot>,
 }
 
-/// A response whose body has not been read, and the connection it comes over.
-struct Exchange {
-    response: Response<Incoming>,
-    sender: SendRequest<RequestBody>,
-}
-
 impl Pool {
     pub(crate) fn new(target: Target) -> Self {
         let counter = AtomicU64::default;
@@ -88,7 +82,7 @@ impl Pool {
         deadline: tokio::time::Instant,
     ) -> Result<Reply<T>, Failure> {
         let whole = async {
-            let Exchange { response, sender } = self.send(build).await?;
+            let (response, sender) = self.send(build).await?;
             let (head, body) = response.into_parts();
             let body = read(head.status, body).await?;
             Ok((Reply { status: head.status, body, slot: slot(&head.headers) }, sender))
@@ -104,10 +98,14 @@ impl Pool {
     /// way. That is no failure of the server, and a client may send anew (RFC 9112, 9.3.1): here
     /// once, over a new connection, and only a request of which nothing was sent, or a GET to
     /// which not a byte was answered. A request on a new connection is never sent twice.
-    async fn send(&self, build: impl Fn() -> Request<RequestBody>) -> Result<Exchange, Failure> {
+    /// The body of the response has not been read then, and the connection is still its own.
+    async fn send(
+        &self,
+        build: impl Fn() -> Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, SendRequest<RequestBody>), Failure> {
         if let Some(mut sender) = self.take() {
             match sender.try_send_request(self.addressed(build())).await {
-                Ok(response) => return Ok(Exchange { response, sender }),
+                Ok(response) => return Ok((response, sender)),
                 Err(mut error) => {
                     let unsent = error.take_message().is_some();
                     let unanswered = error.error().is_incomplete_message();
@@ -122,7 +120,7 @@ impl Pool {
         let mut sender = self.open().await?;
         let sent = sender.send_request(self.addressed(build())).await;
         let response = sent.map_err(|_| Failure::ConnectionLost)?;
-        Ok(Exchange { response, sender })
+        Ok((response, sender))
     }
 
     /// Takes back the connection of an exchange whose body has been read to its end.

@@ -15,7 +15,8 @@ use crate::error::Error;
 /// A scenario that is ready to run.
 #[derive(Debug, Clone)]
 pub struct LoadedScenario {
-    pub(crate) scenario: Scenario,
+    /// What its file says, or what a trace is taken for.
+    pub scenario: Scenario,
     pub(crate) offered: OfferedLoad,
     pub(crate) time_factor: f64,
 }
@@ -108,16 +109,6 @@ impl LoadedScenario {
         let scenario = scenario.shortened(factor);
         let offered = scenario.offered(capacity)?;
         Ok(Self { scenario, offered, time_factor })
-    }
-
-    /// Whether the scenario asks for a run with each way of membership.
-    pub fn asks_for_each_membership(&self) -> bool {
-        self.scenario.each_membership
-    }
-
-    /// The name of the service that gets the load.
-    pub fn service(&self) -> &str {
-        &self.scenario.service
     }
 
     /// The instances that the busiest moment of a trace is scaled to.

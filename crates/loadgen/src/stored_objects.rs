@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use workload::{KeyIndex, ObjectOperation, ObjectSource, Objects, Operation, Operations};
 
@@ -80,70 +80,62 @@ impl StoredObjects {
             ObjectOperation::Put { key: KeyIndex(k), bytes: sizes.size() }
         });
         let all = tokio::select! {
-            all = each(client, puts, *apart) => all,
+            all = each(client, puts, *apart, "stored") => all,
             () = interrupt.requested() => return Ok(false),
         };
-        all.map(|()| true).map_err(|failed| failed.error("stored"))
+        all.map(|()| true)
     }
 
     /// Removes those that were stored.
     pub(crate) async fn remove(&self, client: &Arc<Client>) -> Result<(), ObjectsError> {
         let deletes = (0..self.stored).map(|k| ObjectOperation::Delete(KeyIndex(k)));
-        each(client, deletes, self.apart).await.map_err(|failed| failed.error("removed"))
+        each(client, deletes, self.apart, "removed").await
     }
 }
 
-/// Carries out operations at a bounded rate; the first that fails for good ends it.
+/// Carries out operations at a bounded rate; the first that fails for good ends it. `done` is what
+/// is then said not to have been done.
 async fn each(
     client: &Arc<Client>,
     operations: impl Iterator<Item = ObjectOperation>,
     apart: Duration,
-) -> Tried {
+    done: &'static str,
+) -> Result<(), ObjectsError> {
     let mut turns = tokio::time::interval(apart);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut tasks = JoinSet::new();
     for operation in operations {
         turns.tick().await;
-        if tasks.len() >= IN_FLIGHT {
-            ended(tasks.join_next().await)?;
+        if tasks.len() >= IN_FLIGHT
+            && let Some(task) = tasks.join_next().await
+        {
+            ended(task)?;
         }
-        tasks.spawn(persist(Arc::clone(client), operation));
+        tasks.spawn(persist(Arc::clone(client), operation, done));
     }
     while let Some(task) = tasks.join_next().await {
-        ended(Some(task))?;
+        ended(task)?;
     }
     Ok(())
 }
 
-type Tried = Result<(), Failed>;
-
-/// An operation that was tried often enough.
-struct Failed {
-    key: KeyIndex,
-    failure: Failure,
-}
-
-impl Failed {
-    fn error(self, done: &'static str) -> ObjectsError {
-        ObjectsError { key: self.key.0, done, failure: self.failure }
-    }
-}
-
-fn ended(task: Option<Result<Tried, tokio::task::JoinError>>) -> Tried {
+fn ended(task: Result<Result<(), ObjectsError>, JoinError>) -> Result<(), ObjectsError> {
     // Nobody cancels these tasks, so one that did not end has panicked.
-    task.map_or(Ok(()), |joined| {
-        joined.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
-    })
+    task.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-async fn persist(client: Arc<Client>, operation: ObjectOperation) -> Tried {
+async fn persist(
+    client: Arc<Client>,
+    operation: ObjectOperation,
+    done: &'static str,
+) -> Result<(), ObjectsError> {
     let request = Operation::Object(operation);
     let mut pause = FIRST_PAUSE;
     for attempt in 1.. {
         match client.carry_out(&request, Instant::now() + TIMEOUT).await.result {
             Ok(()) => break,
             Err(failure) if attempt == ATTEMPTS => {
-                return Err(Failed { key: operation.key(), failure });
+                return Err(ObjectsError { key: operation.key().0, done, failure });
             }
             Err(_) => tokio::time::sleep(pause).await,
         }

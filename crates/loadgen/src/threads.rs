@@ -25,7 +25,7 @@ pub(crate) async fn run(
 ) {
     let dispatcher = Arc::new(dispatcher);
     for stage in 0..stages.stages.len() {
-        let begin = dispatcher.start().max(Instant::now());
+        let begin = dispatcher.start.max(Instant::now());
         let mut threads = JoinSet::new();
         for own in stages.thread_requests(&scenario.operations, scenario.seed, stage) {
             let dispatcher = Arc::clone(&dispatcher);
@@ -57,7 +57,7 @@ async fn thread(
             () = alarms.wait_until(planned) => {}
         }
         let now = Instant::now();
-        let (due, late) = (now - dispatcher.start(), now.saturating_duration_since(planned));
+        let (due, late) = (now - dispatcher.start, now.saturating_duration_since(planned));
         dispatcher.carry_out(&operation, due, late).await;
         free_since = Instant::now();
     }

@@ -85,40 +85,10 @@ impl InstanceCapacity {
     }
 }
 
-/// Why the load of a scenario cannot be offered.
+/// Why the load of a scenario cannot be offered, and what to do about it.
 #[derive(Debug, thiserror::Error)]
-pub enum ScenarioError {
-    /// Rates in multiples of an instance's capacity, and no capacity.
-    #[error(
-        "scenario {scenario} counts its rates in instances, and nothing says what one instance \
-         serves: give capacity.requests_per_second in the service's file"
-    )]
-    CapacityUnknown {
-        /// The scenario's name.
-        scenario: String,
-    },
-    /// The instance's capacity turns a rate into one that cannot be offered.
-    #[error("scenario {scenario} comes to {rate} requests/s: use up to {MAX_RATE}")]
-    TooFast {
-        /// The scenario's name.
-        scenario: String,
-        /// Its highest rate, in requests per second.
-        rate: f64,
-    },
-    /// A trace that a run would not come to the end of.
-    #[error(
-        "{scenario} lasts {seconds} s: use up to {MAX_DURATION_S} s (a day): give a time factor of {factor} or \
-         less"
-    )]
-    TooLong {
-        /// The trace's name.
-        scenario: String,
-        /// How long it lasts, in seconds.
-        seconds: f64,
-        /// The largest factor that makes it short enough.
-        factor: f64,
-    },
-}
+#[error("{0}")]
+pub struct ScenarioError(String);
 
 impl Scenario {
     /// The load in requests and seconds. One in multiples of an instance's capacity needs to be
@@ -133,7 +103,11 @@ impl Scenario {
     ) -> Result<OfferedLoad, ScenarioError> {
         let instance_rps = || match capacity {
             Some(InstanceCapacity(rps)) => Ok(rps),
-            None => Err(ScenarioError::CapacityUnknown { scenario: self.name.clone() }),
+            None => Err(ScenarioError(format!(
+                "scenario {} counts its rates in instances, and nothing says what one instance \
+                 serves: give capacity.requests_per_second in the service's file",
+                self.name
+            ))),
         };
         let (pacing, curve) = match &self.load {
             Load::Stages(stages) => return Ok(OfferedLoad::Closed(stages.clone())),
@@ -163,7 +137,8 @@ fn check_rate(scenario: &str, rates: impl IntoIterator<Item = f64>) -> Result<()
     if rate <= MAX_RATE {
         return Ok(());
     }
-    Err(ScenarioError::TooFast { scenario: scenario.to_owned(), rate })
+    let error = format!("scenario {scenario} comes to {rate} requests/s: use up to {MAX_RATE}");
+    Err(ScenarioError(error))
 }
 
 /// Refuses a load of that length when a factor leaves it too long.
@@ -175,5 +150,8 @@ fn check_span(scenario: &str, whole: Duration, factor: TimeFactor) -> Result<(),
     }
     // Rounded down to what a person types; the longest trace, ten years, needs 0.000273.
     let factor = (MAX_DURATION_S / whole_s * 1e6).floor() / 1e6;
-    Err(ScenarioError::TooLong { scenario: scenario.to_owned(), seconds, factor })
+    Err(ScenarioError(format!(
+        "{scenario} lasts {seconds} s: use up to {MAX_DURATION_S} s (a day): give a time factor of \
+         {factor} or less"
+    )))
 }

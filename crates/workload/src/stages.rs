@@ -18,7 +18,7 @@ pub struct Stages {
 }
 
 /// Threads that start together and end one by one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
     /// How many there are, at least 1.
@@ -89,15 +89,13 @@ impl Stages {
 
     /// For each thread of a stage its delays, and the seed of all else that is random in it.
     fn streams(&self, seed: u64, index: usize) -> impl Iterator<Item = (ThreadDelays, u64)> {
-        let stage = self.stages.get(index).copied();
-        let threads = stage.map_or(0, |stage| stage.threads);
-        let max_delay =
-            stage.map_or(Duration::ZERO, |stage| stage.max_delay().mul_f64(self.delay_factor));
-        let left = stage.map_or(0, |stage| stage.requests_per_thread);
+        let stage = self.stages.get(index).copied().unwrap_or_default();
+        let max_delay = stage.max_delay().mul_f64(self.delay_factor);
+        let left = stage.requests_per_thread;
         // The base is random: with the seed itself for a base, the threads of seed 2 would be those
         // of seed 1, shifted by one.
         let base: u64 = Xoshiro256PlusPlus::seed_from_u64(seed).random();
-        (0..threads).map(move |thread| {
+        (0..stage.threads).map(move |thread| {
             let own = base.wrapping_add(((index as u64) << 32) | u64::from(thread));
             (ThreadDelays { rng: Xoshiro256PlusPlus::seed_from_u64(own), max_delay, left }, own)
         })

@@ -12,8 +12,8 @@ use run::calibration::{HostFigures, LimitedBy, OBJECTIVE_OUTSIDE_PERCENT, Point,
 use run::summary::{Percentiles, millis};
 use workload::Scenario;
 
+use super::CalibrateOptions;
 use super::fleet::Fleet;
-use super::options::CalibrateOptions;
 use super::search::{Search, Step};
 use super::text;
 use super::trial::{self, Bench};

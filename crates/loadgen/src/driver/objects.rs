@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use workload::{KeyIndex, ObjectOperation};
 
 use self::content::{Checker, ContentBody, Version};
-use self::expected_values::{ExpectedValues, Value, Verdict};
+use self::expected_values::{ExpectedValues, PendingWrite, Value, Verdict};
 use crate::outcome::{Answer, Failure};
 use crate::pool::{Pool, RequestBody, next_piece};
 
@@ -79,34 +79,36 @@ impl ObjectDriver {
         let (version, write) = self.values.begin_put(key, bytes);
         let body = || ContentBody::new(self.identity, key, version).boxed_unsync();
         let build = || self.request(Method::PUT, key, body());
-        match pool.exchange(build, async |_, body| skip(body).await, deadline).await {
-            Err(failure) => failure.into(),
-            Ok(reply) => reply.answer(match reply.status {
-                // Both are good for either kind of object: a load balancer may repeat a PUT, and the
-                // repetition of a creation is a replacement.
-                StatusCode::CREATED | StatusCode::NO_CONTENT => {
-                    self.values.acknowledge(&write);
-                    Ok(())
-                }
-                status => Err(Failure::Status(status)),
-            }),
-        }
+        // Both are good for either kind of object: a load balancer may repeat a PUT, and the
+        // repetition of a creation is a replacement.
+        let good = [StatusCode::CREATED, StatusCode::NO_CONTENT];
+        self.write(pool, build, &write, good, deadline).await
     }
 
     async fn delete(&self, pool: &Pool, key: KeyIndex, deadline: Instant) -> Answer {
         let write = self.values.begin_delete(key);
         let build = || self.request(Method::DELETE, key, empty());
+        // A repeated DELETE finds nothing more to remove: 404 means that the object is gone. An
+        // object that is gone and should not be is found by the GETs.
+        let good = [StatusCode::NO_CONTENT, StatusCode::NOT_FOUND];
+        self.write(pool, build, &write, good, deadline).await
+    }
+
+    async fn write(
+        &self,
+        pool: &Pool,
+        build: impl Fn() -> Request<RequestBody>,
+        write: &PendingWrite,
+        good: [StatusCode; 2],
+        deadline: Instant,
+    ) -> Answer {
         match pool.exchange(build, async |_, body| skip(body).await, deadline).await {
             Err(failure) => failure.into(),
-            Ok(reply) => reply.answer(match reply.status {
-                // A repeated DELETE finds nothing more to remove: 404 means that the object is gone.
-                // An object that is gone and should not be is found by the GETs.
-                StatusCode::NO_CONTENT | StatusCode::NOT_FOUND => {
-                    self.values.acknowledge(&write);
-                    Ok(())
-                }
-                status => Err(Failure::Status(status)),
-            }),
+            Ok(reply) if good.contains(&reply.status) => {
+                self.values.acknowledge(write);
+                reply.answer(Ok(()))
+            }
+            Ok(reply) => reply.answer(Err(Failure::Status(reply.status))),
         }
     }
 

@@ -30,8 +30,8 @@ pub struct Experiment {
     pub results: PathBuf,
     /// The policy that decides meanwhile; otherwise the one in force.
     pub policy: Option<Choice>,
-    /// How HAProxy learns of members meanwhile.
-    pub memberships: Memberships,
+    /// How HAProxy learns of members meanwhile; `None` for the way in force.
+    pub memberships: Option<Memberships>,
     /// How many runs of each kind, 1 to [`MAX_REPETITIONS`]; the seed of each is one higher than
     /// that of the one before.
     pub repetitions: u32,
@@ -42,23 +42,24 @@ pub struct Experiment {
 }
 
 /// With which ways of membership to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Memberships {
-    /// The one in force.
-    InForce,
-    /// This one.
-    Only(Membership),
-    /// Each of them.
-    Each,
+    /// Commands on the admin socket.
+    Runtime,
+    /// A reload for every change.
+    Reload,
+    /// A run with each, and their differences.
+    Both,
 }
 
 impl Experiment {
     /// The ways of membership to run with; `None` for the one in force.
     pub(super) fn ways(&self) -> Vec<Option<Membership>> {
         match self.memberships {
-            Memberships::InForce => vec![None],
-            Memberships::Only(way) => vec![Some(way)],
-            Memberships::Each => vec![Some(Membership::Runtime), Some(Membership::Reload)],
+            None => vec![None],
+            Some(Memberships::Runtime) => vec![Some(Membership::Runtime)],
+            Some(Memberships::Reload) => vec![Some(Membership::Reload)],
+            Some(Memberships::Both) => vec![Some(Membership::Runtime), Some(Membership::Reload)],
         }
     }
 
@@ -88,7 +89,8 @@ impl Experiment {
         way: Option<Membership>,
         number: Option<u32>,
     ) -> String {
-        let way = way.filter(|_| self.memberships == Memberships::Each).map(|way| way.to_string());
+        let both = self.memberships == Some(Memberships::Both);
+        let way = way.filter(|_| both).map(|way| way.to_string());
         let number = number.filter(|_| self.repetitions > 1).map(|number| number.to_string());
         [Some(base.to_owned()), way, number].into_iter().flatten().collect::<Vec<_>>().join("/")
     }

@@ -10,7 +10,6 @@ use loadgen::{
     Ending, Error, Experiment, ExperimentReport, Interrupt, LoadedScenario, Memberships, Scaler,
     TraceOptions,
 };
-use model::status::Membership;
 use run::figures::Assumptions;
 use run::repetitions::Repetitions;
 use serde_json::{Value, json};
@@ -41,7 +40,7 @@ fn experiment(store: &Store, scaler: &Fake, folder: &Path, policy: &str) -> Expe
         scaler: Scaler::new(&scaler.url).unwrap().with_patience(Duration::from_millis(600)),
         results: folder.join("results"),
         policy: Some(Choice::find(policy, folder).unwrap()),
-        memberships: Memberships::Only(Membership::Reload),
+        memberships: Some(Memberships::Reload),
         repetitions: 1,
         assumptions: Assumptions::default(),
         rest_limit: Duration::from_secs(60),
@@ -121,7 +120,7 @@ fn repetitions_have_other_seeds_and_say_their_medians() {
 fn each_way_of_membership_has_a_run_and_the_two_are_compared() {
     let (store, scaler, folder) = (Store::start(|_| Conduct::Good), Fake::start(), folder());
     let mut both = experiment(&store, &scaler, folder.path(), "default");
-    both.memberships = Memberships::Each;
+    both.memberships = Some(Memberships::Both);
     let (report, folders) = run(both).unwrap();
     let all = report.folder.unwrap();
     assert_eq!(folders, [all.join("runtime"), all.join("reload")]);
