@@ -1,7 +1,5 @@
 //! The name that a client gives an object.
 
-use std::fmt;
-
 use crate::escape::{EscapeError, decode};
 
 /// The longest id in bytes of UTF-8.
@@ -74,12 +72,6 @@ impl ObjectId {
     /// The id as text of its own.
     pub fn into_string(self) -> String {
         self.0
-    }
-}
-
-impl fmt::Display for ObjectId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

@@ -90,6 +90,15 @@ fn failed<E: Into<io::Error>>(doing: &'static str) -> impl Fn(E) -> StoreError {
     }
 }
 
+/// What a call on a file gave; `None` when there is no such file.
+fn if_there<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match result {
+        Ok(given) => Ok(Some(given)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The folder of objects. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Store {

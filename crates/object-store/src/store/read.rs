@@ -12,7 +12,7 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::name::FileName;
 use super::record::{self, Head, MAX_HEAD_BYTES, RecordError};
-use super::{Store, StoreError, failed};
+use super::{Store, StoreError, failed, if_there};
 use crate::condition::Validators;
 use crate::id::ObjectId;
 
@@ -79,31 +79,26 @@ impl Store {
 
     fn find(&self, id: &ObjectId, source: Source) -> Result<Option<Object>, StoreError> {
         let name = FileName::of(id);
-        let Some(file) = self.open_object(&name, source)? else {
-            return Ok(None);
-        };
-        match read_object(file, source).map_err(failed("read an object"))? {
-            Ok(object) if object.head.id == *id => Ok(Some(object)),
-            Ok(_) => Err(damaged(&name, RecordError::OtherId)),
-            Err(error) => Err(damaged(&name, error)),
+        let object = self.find_file(&name, source)?;
+        match object {
+            Some(object) if object.head.id != *id => Err(damaged(&name, RecordError::OtherId)),
+            object => Ok(object),
         }
     }
 
     /// The head of a file whose name does not tell its id.
     pub(super) fn head_in(&self, name: &FileName) -> Result<Option<Head>, StoreError> {
-        let Some(file) = self.open_object(name, Source::Disk)? else {
-            return Ok(None);
-        };
-        let read = read_object(file, Source::Disk).map_err(failed("read an object"))?;
-        read.map(|object| Some(object.head)).map_err(|error| damaged(name, error))
+        Ok(self.find_file(name, Source::Disk)?.map(|object| object.head))
     }
 
-    fn open_object(&self, name: &FileName, source: Source) -> Result<Option<File>, StoreError> {
-        match open_file(&self.folders.objects, name.as_str(), source) {
-            Ok(file) => Ok(Some(file.into())),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(failed("open an object")(error)),
-        }
+    /// The object in the file of that name, whichever it is.
+    fn find_file(&self, name: &FileName, source: Source) -> Result<Option<Object>, StoreError> {
+        let opened = if_there(open_file(&self.folders.objects, name.as_str(), source));
+        let Some(file) = opened.map_err(failed("open an object"))? else {
+            return Ok(None);
+        };
+        let read = read_object(file.into(), source).map_err(failed("read an object"))?;
+        read.map(Some).map_err(|error| damaged(name, error))
     }
 }
 

@@ -5,7 +5,7 @@ use rustix::io::Errno;
 
 use super::name::{FileName, Meaning};
 use super::read::open_waiting;
-use super::{Store, StoreError, failed};
+use super::{Store, StoreError, failed, if_there};
 use crate::condition::Condition;
 use crate::id::ObjectId;
 
@@ -45,10 +45,9 @@ impl Store {
     fn clear_one(&self, name: &FileName) -> Result<bool, StoreError> {
         // The stripe keeps the name bound to the file that is looked at.
         let stripe = self.folders.stripes.lock(name)?;
-        let file = match open_waiting(&self.folders.objects, name.as_str()) {
-            Ok(file) => file,
-            Err(Errno::NOENT) => return Ok(false),
-            Err(error) => return Err(failed("open an object")(error)),
+        let opened = if_there(open_waiting(&self.folders.objects, name.as_str()));
+        let Some(file) = opened.map_err(failed("open an object"))? else {
+            return Ok(false);
         };
         let deleted = match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => self.unlink(name),
@@ -61,11 +60,9 @@ impl Store {
     }
 
     fn unlink(&self, name: &FileName) -> Result<bool, StoreError> {
-        match unlinkat(&self.folders.objects, name.as_str(), AtFlags::empty()) {
-            Ok(()) => Ok(true),
-            Err(Errno::NOENT) => Ok(false),
-            Err(error) => Err(failed("delete an object")(error)),
-        }
+        let objects = &self.folders.objects;
+        let unlinked = if_there(unlinkat(objects, name.as_str(), AtFlags::empty()));
+        Ok(unlinked.map_err(failed("delete an object"))?.is_some())
     }
 }
 

@@ -6,7 +6,7 @@ use rustix::fs::{AtFlags, Dir, FlockOperation, flock, fstat, unlinkat};
 use rustix::io::Errno;
 
 use super::read::open_waiting;
-use super::{Store, StoreError, failed};
+use super::{Store, StoreError, failed, if_there};
 
 /// How old an abandoned file has to be. An upload is locked from a few microseconds after its
 /// creation; the age covers these, and a clock that was set.
@@ -31,10 +31,8 @@ impl Store {
 
     fn sweep_one(&self, name: &str, now: SystemTime) -> Result<bool, Errno> {
         let incoming = &self.folders.incoming;
-        let file = match open_waiting(incoming, name) {
-            Ok(file) => file,
-            Err(Errno::NOENT) => return Ok(false),
-            Err(error) => return Err(error),
+        let Some(file) = if_there(open_waiting(incoming, name))? else {
+            return Ok(false);
         };
         let written = u64::try_from(fstat(&file)?.st_mtime).unwrap_or(0);
         let written = SystemTime::UNIX_EPOCH + Duration::from_secs(written);
@@ -47,11 +45,7 @@ impl Store {
             Err(Errno::WOULDBLOCK) => return Ok(false),
             Err(error) => return Err(error),
         }
-        match unlinkat(incoming, name, AtFlags::empty()) {
-            Ok(()) => Ok(true),
-            // Another process sweeps too.
-            Err(Errno::NOENT) => Ok(false),
-            Err(error) => Err(error),
-        }
+        // Another process sweeps too.
+        Ok(if_there(unlinkat(incoming, name, AtFlags::empty()))?.is_some())
     }
 }

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::fields::Fields;
 use super::name::FileName;
 use super::record::{self, Head};
-use super::{Store, StoreError, failed};
+use super::{Store, StoreError, failed, if_there};
 use crate::condition::Condition;
 use crate::id::ObjectId;
 use crate::tag::ContentHash;
@@ -81,11 +81,8 @@ impl Store {
     /// and 230 ms for 1 GiB, of which 0.1 ms remain if the file is in use until later.
     pub(super) fn keep_open(&self, name: &FileName) -> Result<Option<OwnedFd>, StoreError> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match openat(&self.folders.objects, name.as_str(), flags, Mode::empty()) {
-            Ok(file) => Ok(Some(file)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(failed("look for an object")(error)),
-        }
+        let opened = openat(&self.folders.objects, name.as_str(), flags, Mode::empty());
+        if_there(opened).map_err(failed("look for an object"))
     }
 }
 
