@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc, watch};
-use workload::{Arrival, Arrivals, Operation};
+use workload::{Arrival, Operation};
 
 use crate::client::Client;
 use crate::measurements::Measurements;
@@ -28,7 +28,7 @@ impl Dispatcher {
     pub(crate) fn offer_open(
         self,
         runtime: &Runtime,
-        arrivals: Arrivals,
+        arrivals: impl Iterator<Item = Arrival> + Send + 'static,
         in_flight: NonZeroUsize,
         stop: watch::Receiver<bool>,
     ) -> bool {

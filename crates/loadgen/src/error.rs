@@ -1,6 +1,5 @@
 //! Why a command of the generator was not carried out, or not all of it.
 
-use command_line::files::FileError;
 use config_file::{ConfigError, Invalid};
 use nix::errno::Errno;
 use run::{ReadError, ResultsError};
@@ -13,9 +12,6 @@ use crate::stored_objects::ObjectsError;
 /// Why a command was not carried out, or not all of it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no scenario of that name.
-    #[error(transparent)]
-    File(#[from] FileError),
     /// A file cannot be read, or holds what it may not.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -140,8 +136,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Interrupted => interrupt::EXIT_CODE,
-            Self::File(_)
-            | Self::Config(_)
+            Self::Config(_)
             | Self::Trace(_)
             | Self::Invalid(_)
             | Self::Scenario(_)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use tokio::sync::{oneshot, watch};
-use workload::{Arrivals, OfferedLoad, Scenario};
+use workload::{OfferedLoad, Scenario};
 
 use crate::alarms::Alarms;
 use crate::client::Client;
@@ -14,6 +14,9 @@ use crate::dispatcher::Dispatcher;
 use crate::error::Error;
 use crate::measurements::Measurements;
 use crate::threads;
+
+/// The threads have this long to get ready before the first request can be due.
+pub(crate) const LEAD: Duration = Duration::from_millis(100);
 
 /// A load that is being offered.
 pub(crate) struct RunningLoad {
@@ -51,8 +54,8 @@ pub(crate) fn offer(
     scenario: &Scenario,
     offered: &OfferedLoad,
     start: Instant,
-    client: Arc<Client>,
-    measurements: Arc<Measurements>,
+    client: &Arc<Client>,
+    measurements: &Arc<Measurements>,
 ) -> Result<RunningLoad, Error> {
     let (stop, stopped) = watch::channel(false);
     let (sender, ended) = oneshot::channel();
@@ -61,12 +64,13 @@ pub(crate) fn offer(
         .build()
         .map_err(Error::Thread)?;
     let (scenario, offered) = (scenario.clone(), offered.clone());
+    let (client, measurements) = (Arc::clone(client), Arc::clone(measurements));
     let work = move || {
         let before = cpu_time();
         let dispatcher = Dispatcher { client, measurements, start, timeout: scenario.timeout };
         let whole = match offered {
             OfferedLoad::Open(open) => {
-                let arrivals = Arrivals::new(&scenario.operations, scenario.seed, open);
+                let arrivals = workload::arrivals(&scenario.operations, scenario.seed, open);
                 dispatcher.offer_open(&runtime, arrivals, scenario.in_flight, stopped)
             }
             OfferedLoad::Closed(stages) => Alarms::start().is_ok_and(|alarms| {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use command_line::policies::Choice;
-use command_line::{terminal, words};
+use command_line::{files, terminal, words};
 use loadgen::{
     CalibrateOptions, Experiment, Interrupt, LoadedScenario, MAX_REPETITIONS, Memberships,
     RunOptions, RunReport, Scaler, Target, TraceOptions,
@@ -170,7 +170,7 @@ fn work(command: Command) -> anyhow::Result<Work> {
         })),
         Command::Experiment { name, trace, trace_options, choices, common, places } => {
             let scenario = match name {
-                Some(name) => common.scenario(&LoadedScenario::find(&places.scenarios, &name)?)?,
+                Some(name) => common.scenario(&files::of_scenario(&name, &places.scenarios)?)?,
                 None => common.trace(trace.as_deref(), &trace_options)?,
             };
             let each = scenario.scenario.each_membership.then_some(Memberships::Both);
@@ -188,7 +188,7 @@ fn work(command: Command) -> anyhow::Result<Work> {
             }))
         }
         Command::Calibrate { instances, scenario, folders, places } => {
-            let path = LoadedScenario::find(&places.scenarios, &scenario)?;
+            let path = files::of_scenario(&scenario, &places.scenarios)?;
             let Folders { results, services } = folders;
             let scenario = LoadedScenario::read(&path, &services, 1.0, None)?;
             let place = (places.target.parse::<Target>()?, Scaler::new(&places.api)?);

@@ -1,8 +1,7 @@
-//! Finds the file of a scenario or a trace, reads it, and turns it into a load.
+//! Reads the file of a scenario or a trace, and turns it into a load.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use command_line::files;
 use config_file::Invalid;
 use model::service::ServiceSpec;
 use workload::{
@@ -42,15 +41,6 @@ pub struct TraceOptions {
 }
 
 impl LoadedScenario {
-    /// The file of the scenario that a word means: a path that ends in `.toml`, or a name in the
-    /// folder of scenarios.
-    ///
-    /// # Errors
-    /// [`FileError::UnknownScenario`] lists the names there are.
-    pub fn find(folder: &Path, name: &str) -> Result<PathBuf, Error> {
-        Ok(files::of_scenario(name, folder)?)
-    }
-
     /// Reads a scenario. `services` is the folder of the services' files: one is read when the
     /// scenario counts its rates in instances.
     ///
@@ -139,7 +129,10 @@ pub(crate) fn read_service(folder: &Path, name: &str) -> Result<ServiceSpec, Err
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::time::Duration;
+
+    use command_line::files;
 
     use super::*;
 
@@ -150,15 +143,15 @@ mod tests {
     #[test]
     fn a_scenario_is_found_by_its_name_and_an_unknown_name_lists_the_others() {
         let folder = root().join("loadgen/scenarios");
-        let path = LoadedScenario::find(&folder, "ramp").unwrap();
+        let path = files::of_scenario("ramp", &folder).unwrap();
         assert_eq!(
-            LoadedScenario::find(Path::new("none"), "my/own.toml").unwrap(),
+            files::of_scenario("my/own.toml", Path::new("none")).unwrap(),
             Path::new("my/own.toml")
         );
         let loaded = LoadedScenario::read(&path, &folder, 0.1, Some(9)).unwrap();
         assert_eq!(loaded.scenario.seed, 9);
         assert_eq!(loaded.offered.duration(), Some(Duration::from_secs(18)));
-        let error = LoadedScenario::find(&folder, "rmap").unwrap_err();
+        let error = files::of_scenario("rmap", &folder).unwrap_err();
         insta::assert_snapshot!(
             error,
             @"there is no scenario `rmap`: use any-service, burst-from-zero, ramp, reload-vs-runtime, seven-stages, sine, soak, spike, staircase, steps, two-a-second, or a file whose name ends in .toml"

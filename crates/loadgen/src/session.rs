@@ -13,15 +13,12 @@ use crate::error::Error;
 use crate::finished::Finished;
 use crate::follow::{self, Before, Follower};
 use crate::interrupt::Interrupt;
-use crate::load::{self, LoadEnd, RunningLoad};
+use crate::load::{self, LEAD, LoadEnd, RunningLoad};
 use crate::measurements::Measurements;
 use crate::progress::{Length, Progress};
 use crate::run_report::{Ending, RunReport};
 use crate::scenario_file::LoadedScenario;
 use crate::serving::WallMicros;
-
-/// The threads have this long to get ready before the first request can be due.
-const LEAD: Duration = Duration::from_millis(100);
 
 /// What the stages of a run share.
 pub(crate) struct Session<'a> {
@@ -63,8 +60,7 @@ impl Session<'_> {
             (Instant::now() + LEAD, WallMicros::now().timestamp().after(LEAD));
         let mut follower =
             before.map(|before| Follower::new(before, started_at, Arc::clone(&self.measurements)));
-        let (client, shared) = (Arc::clone(&self.client), Arc::clone(&self.measurements));
-        let running = load::offer(scenario, load, start, client, shared)?;
+        let running = load::offer(scenario, load, start, &self.client, &self.measurements)?;
         let offered = self.while_offered(running, start, follower.as_mut()).await?;
         let settled = match follower.as_mut() {
             Some(follower) => self.settle(start, offered.lasted, follower).await,

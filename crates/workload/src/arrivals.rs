@@ -59,30 +59,14 @@ impl Iterator for DueTimes {
     }
 }
 
-/// Streams a scenario's arrivals in the order they are due.
-#[derive(Debug, Clone)]
-pub struct Arrivals {
-    due_times: DueTimes,
-    operations: OperationSource,
-}
-
-impl Arrivals {
-    /// The arrivals of an open load, chosen from `operations`.
-    pub fn new(operations: &Operations, seed: u64, load: OpenLoad) -> Self {
-        Self {
-            due_times: DueTimes::new(seed, load),
-            operations: OperationSource::new(operations, seed),
-        }
-    }
-}
-
-impl Iterator for Arrivals {
-    type Item = Arrival;
-
-    fn next(&mut self) -> Option<Arrival> {
-        let due = self.due_times.next()?;
-        Some(Arrival { due, operation: self.operations.next()? })
-    }
+/// The arrivals of an open load in the order they are due, chosen from `operations`.
+pub fn arrivals(
+    operations: &Operations,
+    seed: u64,
+    load: OpenLoad,
+) -> impl Iterator<Item = Arrival> + use<> {
+    let operations = OperationSource::new(operations, seed);
+    DueTimes::new(seed, load).zip(operations).map(|(due, operation)| Arrival { due, operation })
 }
 
 #[cfg(test)]
@@ -104,7 +88,7 @@ mod tests {
         let OfferedLoad::Open(open) = scenario.offered(None).unwrap() else {
             panic!("phases are an open load")
         };
-        Arrivals::new(&scenario.operations, scenario.seed, open).collect()
+        super::arrivals(&scenario.operations, scenario.seed, open).collect()
     }
 
     const CONSTANT: &str = "[[phases]]\nkind = \"constant\"\nduration_s = 100\nrate = 100\n";

@@ -2,7 +2,7 @@
 //!
 //! Nothing here reads a file or a clock. A [`Scenario`] is read from a file by its reader, or made of a
 //! [`Trace`] of a real system, and becomes an [`OfferedLoad`]. An open load is a [`RateCurve`] in
-//! requests per second; [`Arrivals`] streams its requests, each with the moment at which it is due. A
+//! requests per second; [`arrivals()`] streams its requests, each with the moment at which it is due. A
 //! closed load is [`Stages`] of threads, each of which waits for an answer before it asks again. What
 //! is asked for are [`Operations`]: on objects that are stored, or plain HTTP requests. The same seed
 //! gives the same requests.
@@ -25,7 +25,7 @@
 //! let workload::OfferedLoad::Open(open) = scenario.offered(None)? else {
 //!     panic!("phases are an open load")
 //! };
-//! let arrivals = workload::Arrivals::new(&scenario.operations, scenario.seed, open);
+//! let arrivals = workload::arrivals(&scenario.operations, scenario.seed, open);
 //! assert!((60..140).contains(&arrivals.count()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -45,7 +45,7 @@ mod stages;
 mod time_factor;
 mod trace;
 
-pub use arrivals::{Arrival, Arrivals, DueTimes};
+pub use arrivals::{Arrival, DueTimes, arrivals};
 pub use http_request::{HttpRequest, HttpSource};
 pub use objects::{KeyIndex, ObjectOperation, ObjectSource, Objects, Sizes};
 pub use offered::{InstanceCapacity, OfferedLoad, OpenLoad, ScenarioError};

@@ -147,9 +147,7 @@ impl Phase {
 
     /// The phase as stretches of one shape each, rates multiplied by `scale`.
     fn segments(&self, scale: f64) -> Vec<Segment> {
-        let level = |duration: Duration, rate: f64| {
-            Segment::new(duration, Shape::Line { from: rate * scale, to: rate * scale })
-        };
+        let level = |duration: Duration, rate: f64| Segment::level(duration, rate * scale);
         let duration = self.duration();
         match *self {
             Self::Constant { rate, .. } => vec![level(duration, rate)],

@@ -38,6 +38,11 @@ impl Segment {
         Self { length_s: length.as_secs_f64(), shape }
     }
 
+    /// A segment of that length with the same rate throughout.
+    pub fn level(length: Duration, rate: f64) -> Self {
+        Self::new(length, Shape::Line { from: rate, to: rate })
+    }
+
     /// The highest rate within the segment, at most.
     pub fn peak(&self) -> f64 {
         match self.shape {

@@ -16,7 +16,7 @@ use self::error::{Fault, Source};
 use self::intervals::Level;
 use self::table::{Row, TraceKind};
 use self::time::Meaning;
-use crate::rate::{RateCurve, Segment, Shape};
+use crate::rate::{RateCurve, Segment};
 use crate::time_factor::TimeFactor;
 
 /// A recorded load: so many requests per second from each moment until the next.
@@ -85,9 +85,8 @@ impl Trace {
 
     /// The load over time, squeezed by `factor`; the rates stay.
     pub fn curve(&self, factor: TimeFactor) -> RateCurve {
-        RateCurve::new(self.levels.iter().map(|&Level { length, rate }| {
-            Segment::new(length.mul_f64(factor.get()), Shape::Line { from: rate, to: rate })
-        }))
+        let squeezed = |level: &Level| level.length.mul_f64(factor.get());
+        RateCurve::new(self.levels.iter().map(|level| Segment::level(squeezed(level), level.rate)))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use workload::{
-    Arrivals, InstanceCapacity, IntervalOptions, Load, OfferedLoad, OpenLoad, Operations, Scenario,
+    InstanceCapacity, IntervalOptions, Load, OfferedLoad, OpenLoad, Operations, Scenario,
     TimeFactor, Trace,
 };
 
@@ -356,7 +356,7 @@ fn every_shipped_scenario_is_good_and_bears_its_files_name() {
         let expected = offered.requests();
         let (many, spread) = match offered {
             OfferedLoad::Open(open) => {
-                let arrivals = Arrivals::new(&scenario.operations, scenario.seed, open);
+                let arrivals = workload::arrivals(&scenario.operations, scenario.seed, open);
                 (arrivals.count(), 6.0 * expected.sqrt())
             }
             OfferedLoad::Closed(stages) => {

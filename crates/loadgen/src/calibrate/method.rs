@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use run::Recorder;
 use run::calibration::{OBJECTIVE_OUTSIDE_PERCENT, Verdict};
-use workload::{DueTimes, OpenLoad, Pacing, RateCurve, Segment, Shape};
+use workload::{DueTimes, OpenLoad, Pacing, RateCurve, Segment};
 
 use super::search::{Search, Step};
 use super::session::{FIRST_STRIDE, NEXT_STRIDE};
@@ -53,7 +53,7 @@ fn in_the_long_run(instances: u32) -> f64 {
         let share = f64::midpoint(low, high);
         let rate = share * RATE * f64::from(instances);
         let length = Duration::from_secs_f64(100_000.0 / rate);
-        let curve = RateCurve::new([Segment::new(length, Shape::Line { from: rate, to: rate })]);
+        let curve = RateCurve::new([Segment::level(length, rate)]);
         let load = OpenLoad { pacing: Pacing::Poisson, curve };
         let late: Vec<bool> =
             waits(instances as usize, load, seed).map(|(_, wait)| wait > OBJECTIVE).collect();

@@ -7,13 +7,13 @@ use run::Recorder;
 use run::calibration::{OBJECTIVE_OUTSIDE_PERCENT, Trial, Verdict};
 use scaler_client::Scaler;
 use tokio::time::MissedTickBehavior;
-use workload::{OfferedLoad, OpenLoad, Pacing, RateCurve, Scenario, Segment, Shape};
+use workload::{OfferedLoad, OpenLoad, Pacing, RateCurve, Scenario, Segment};
 
 use crate::client::Client;
 use crate::error::Error;
 use crate::finished;
 use crate::interrupt::Interrupt;
-use crate::load::{self, LoadEnd, RunningLoad};
+use crate::load::{self, LEAD, LoadEnd, RunningLoad};
 use crate::measurements::Measurements;
 
 /// Before the part that counts: connections are made, and the instances' burst is used up.
@@ -34,9 +34,6 @@ const LONGEST_S: f64 = 20.0;
 const HOPELESS: f64 = 1.5;
 /// How often the load is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
-/// The threads have this long to get ready before the first request can be due.
-const LEAD: Duration = Duration::from_millis(100);
-
 /// What all trials share.
 #[derive(Debug)]
 pub(super) struct Bench {
@@ -89,10 +86,9 @@ impl Offer {
     }
 
     pub(super) fn load(&self) -> OpenLoad {
-        let level = |length, rate| Segment::new(length, Shape::Line { from: rate, to: rate });
         let curve = RateCurve::new([
-            level(WARM_UP, self.rate_rps + self.extra_rps),
-            level(self.duration, self.rate_rps),
+            Segment::level(WARM_UP, self.rate_rps + self.extra_rps),
+            Segment::level(self.duration, self.rate_rps),
         ]);
         OpenLoad { pacing: Pacing::Poisson, curve }
     }
@@ -118,8 +114,7 @@ impl Bench {
         let recorder = Recorder::new(WARM_UP, scenario.timeout).without_rows();
         let measurements = Arc::new(Measurements::new(recorder));
         let start = Instant::now() + LEAD;
-        let shared = (Arc::clone(&client), Arc::clone(&measurements));
-        let running = load::offer(&scenario, &offered, start, shared.0, shared.1)?;
+        let running = load::offer(&scenario, &offered, start, &client, &measurements)?;
         let (end, cut_short) = self.watch(running, start, offer, &measurements).await?;
         let recorder = measurements.recorder();
         let mut trial = Trial {
