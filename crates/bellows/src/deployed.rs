@@ -6,9 +6,8 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use host::deployments::Deployments;
+use host::files::{FileError, file_error};
 use host::settings::{DEFAULT_FILE, Settings};
-
-use crate::error::Error;
 
 /// The deployed settings, found in the folders that `edited` names; `None` where nothing is up.
 ///
@@ -21,7 +20,7 @@ pub(crate) fn settings(edited: &Settings) -> Option<Settings> {
 }
 
 /// Makes the link in the run folder.
-pub(crate) fn link(settings: &Settings) -> Result<(), Error> {
+pub(crate) fn link(settings: &Settings) -> Result<(), FileError> {
     let (link, target) =
         (link_in(settings), Deployments::new(&settings.paths.state).settings_file());
     if fs::read_link(&link).is_ok_and(|held| held == target) {
@@ -31,7 +30,7 @@ pub(crate) fn link(settings: &Settings) -> Result<(), Error> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => symlink(&target, &link),
     };
-    make().map_err(|source| Error::Folder { path: link.clone(), source })
+    make().map_err(file_error("make", &link))
 }
 
 fn link_in(settings: &Settings) -> PathBuf {

@@ -11,63 +11,71 @@ mod software;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use anyhow::{bail, ensure};
 use host::command::HostRunner;
-use host::deployments::Deployments;
 use host::id_map::{Grant, IdMap};
 use host::network::conflicts;
 use host::settings::Settings;
 
-use crate::error::Error;
 use crate::programs::{self, Programs};
-use finding::{Check, Finding, Findings};
+use finding::{Finding, Verdict, bad};
 
 /// Prints every finding; fails when one is bad.
-pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
+pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let findings = examine(settings).await;
-    print!("{findings}");
-    match findings.bad_count() {
-        0 => {
-            println!("This machine can run Bellows.");
-            Ok(())
-        }
-        count => Err(Error::Doctor { count, failures: String::new() }),
+    findings.iter().for_each(|finding| println!("{finding}"));
+    match failures(&findings).len() {
+        0 => println!("This machine can run Bellows."),
+        count => bail!("{count} of the checks failed; nothing was changed"),
     }
+    Ok(())
 }
 
 /// Fails with all that is wrong, and prints nothing when nothing is.
-pub(crate) async fn require(settings: &Settings) -> Result<(), Error> {
-    let findings = examine(settings).await;
-    match findings.bad_count() {
-        0 => Ok(()),
-        count => Err(Error::Doctor { count, failures: format!("\n{}", findings.failures()) }),
-    }
+pub(crate) async fn require(settings: &Settings) -> anyhow::Result<()> {
+    let failures = failures(&examine(settings).await);
+    let (count, lines) = (failures.len(), failures.join("\n"));
+    ensure!(count == 0, "{count} of the checks failed; nothing was changed\n{lines}");
+    Ok(())
 }
 
-async fn examine(settings: &Settings) -> Findings {
+/// Fails for anybody but root.
+pub(crate) fn require_root() -> anyhow::Result<()> {
+    ensure!(nix::unistd::geteuid().is_root(), "this needs root: run it with sudo");
+    Ok(())
+}
+
+fn failures(findings: &[Finding]) -> Vec<String> {
+    findings.iter().filter(|f| f.verdict.is_err()).map(ToString::to_string).collect()
+}
+
+async fn examine(settings: &Settings) -> Vec<Finding> {
     let lxc_folder = reading::nearest_existing(&settings.paths.lxc);
     let actions = reading::text("/proc/sys/kernel/seccomp/actions_avail");
     let namespaces = reading::text("/proc/sys/user/max_user_namespaces");
     let apparmor = reading::text("/sys/module/apparmor/parameters/enabled");
+    let apparmor_parser = programs::find("apparmor_parser");
     let mounts = reading::text("/proc/self/mounts").unwrap_or_default();
     let unified = reading::text("/sys/fs/cgroup/cgroup.controllers");
     let folders = [&settings.paths.state, &settings.paths.lxc];
-    Findings(vec![
-        software::root(nix::unistd::geteuid().as_raw()),
-        software::programs(&programs::search_path(), Path::exists),
-        software::lxc(&reading::lxc().await),
-        software::haproxy(reading::haproxy_banner().await.as_deref()),
-        kernel::overlay(reading::overlay(lxc_folder), &lxc_folder.display().to_string()),
-        kernel::cgroups(&mounts, unified.as_deref()),
-        kernel::user_namespaces(namespaces.as_deref()),
-        id_range(settings),
-        kernel::seccomp(actions.as_deref()),
-        kernel::apparmor(apparmor.as_deref(), programs::find("apparmor_parser").is_absolute()),
-        kernel::network_devices(reading::network_devices().await),
-        kernel::firewall(reading::firewall().await),
-        ports::ports(&wanted_ports(settings).await),
-        subnet(settings).await,
-        disk::disk(&folders.map(|folder| reading::room(folder))),
-    ])
+    let verdicts = [
+        ("root", software::root(nix::unistd::geteuid().as_raw())),
+        ("programs", software::programs(&programs::search_path(), Path::exists)),
+        ("lxc", software::lxc(&reading::lxc().await)),
+        ("haproxy", software::haproxy(reading::haproxy_banner().await.as_deref())),
+        ("overlay", kernel::overlay(reading::overlay(lxc_folder), lxc_folder)),
+        ("cgroups", kernel::cgroups(&mounts, unified.as_deref())),
+        ("user namespaces", kernel::user_namespaces(namespaces.as_deref())),
+        ("id range", id_range(settings)),
+        ("seccomp", kernel::seccomp(actions.as_deref())),
+        ("apparmor", kernel::apparmor(apparmor.as_deref(), apparmor_parser.is_absolute())),
+        ("network devices", kernel::network_devices(reading::network_devices().await)),
+        ("firewall", kernel::firewall(reading::firewall().await)),
+        ("ports", ports::ports(&wanted_ports(settings).await)),
+        ("subnet", subnet(settings).await),
+        ("disk", disk::disk(&folders.map(|folder| reading::room(folder)))),
+    ];
+    verdicts.map(|(check, verdict)| Finding { check, verdict }).into()
 }
 
 async fn wanted_ports(settings: &Settings) -> Vec<ports::Wanted> {
@@ -90,23 +98,19 @@ async fn wanted_ports(settings: &Settings) -> Vec<ports::Wanted> {
 
 /// The processes of the running Bellows; empty where they cannot be told.
 async fn our_pids(settings: &Settings) -> Vec<i32> {
-    let settings_file = Deployments::new(&settings.paths.state).settings_file();
-    let Ok(programs) = Programs::new(settings, &settings_file) else {
-        return Vec::new();
-    };
+    let Ok(programs) = Programs::new(settings) else { return Vec::new() };
     let running = programs.list().await.into_iter().flatten();
     running.filter_map(|program| programs::pid(program.status)).collect()
 }
 
 /// Whether instances can be given ids of their own; `up` adds the range where nobody has it.
-fn id_range(settings: &Settings) -> Finding {
+fn id_range(settings: &Settings) -> Verdict {
     let range = settings.id_map;
     let span = format!("{} to {}", range.first, range.first + (range.count - 1));
     match IdMap::of_host(&settings.paths.state, range).check() {
-        Ok(Grant::Present) => Finding::good(Check::IdRange, format!("root has {span}")),
-        Ok(Grant::Absent) => Finding::good(Check::IdRange, format!("{span} is free")),
-        Err(error) => Finding::bad(
-            Check::IdRange,
+        Ok(Grant::Present) => Ok(format!("root has {span}")),
+        Ok(Grant::Absent) => Ok(format!("{span} is free")),
+        Err(error) => bad(
             error.to_string(),
             "set id_map.first in bellows.toml to the start of a range that nobody has",
         ),
@@ -114,21 +118,43 @@ fn id_range(settings: &Settings) -> Finding {
 }
 
 /// Whether nothing else on the host uses the instances' subnet.
-async fn subnet(settings: &Settings) -> Finding {
+async fn subnet(settings: &Settings) -> Verdict {
     let subnet = settings.network.subnet;
-    let cure = "set network.subnet in bellows.toml to another private network";
     match conflicts(&HostRunner, &settings.network).await {
-        Ok(found) if found.is_empty() => {
-            Finding::good(Check::Subnet, format!("{subnet} is free or our own"))
-        }
+        Ok(found) if found.is_empty() => Ok(format!("{subnet} is free or our own")),
         Ok(found) => {
             let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-            Finding::bad(Check::Subnet, format!("{subnet} overlaps {}", found.join(", ")), cure)
+            bad(
+                format!("{subnet} overlaps {}", found.join(", ")),
+                "set network.subnet in bellows.toml to another private network",
+            )
         }
-        Err(error) => Finding::bad(
-            Check::Subnet,
+        Err(error) => bad(
             format!("the host's routes cannot be read: {error}"),
             "apt-get install --no-install-recommends iproute2",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_failures_are_shown_at_once_each_with_its_cure() {
+        let findings = [
+            ("root", Ok("running as root".to_owned())),
+            ("lxc", bad("LXC is not installed", "apt-get install lxc")),
+            ("disk", bad("0.1 GiB free", "make room")),
+        ]
+        .map(|(check, verdict)| Finding { check, verdict });
+        assert_eq!(failures(&findings).len(), 2);
+        insta::assert_snapshot!(findings.map(|finding| finding.to_string()).join("\n"), @r"
+        ok    root             running as root
+        FAIL  lxc              LXC is not installed
+                               cure: apt-get install lxc
+        FAIL  disk             0.1 GiB free
+                               cure: make room
+        ");
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use futures_util::{StreamExt, stream};
 use host::command::HostRunner;
 use host::deployments::Deployments;
+use host::files::file_error;
 use host::id_map::{Grant, IdMap};
 use host::lxc::{
     Containers, LxcContainers, TemplateStore, container_states, remove_profiles,
@@ -15,7 +16,7 @@ use host::network::Network;
 use host::settings::Settings;
 use model::names::{CONTAINER_PREFIX, InstanceName};
 
-use crate::error::Error;
+use crate::doctor::require_root;
 use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
 use crate::up::operator_lock;
@@ -24,13 +25,10 @@ use crate::up::operator_lock;
 const PARALLEL_STOPS: usize = 8;
 
 /// Takes everything down in the order in which nothing is left that could make something anew.
-pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
-    if !nix::unistd::geteuid().is_root() {
-        return Err(Error::NotRoot);
-    }
+pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
+    require_root()?;
     let _lock = operator_lock(settings)?;
-    let programs =
-        Programs::new(settings, &Deployments::new(&settings.paths.state).settings_file())?;
+    let programs = Programs::new(settings)?;
     let mut progress = Progress::default();
     progress.step("scaler", programs.stop_scaler()).await?;
     progress.step("haproxy", programs.drain_and_stop_haproxy()).await?;
@@ -42,7 +40,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
     progress.step("records", async { records(settings) }).await?;
     progress.step("id range", async { id_range(settings) }).await?;
     let run = &settings.paths.run;
-    fs::remove_dir_all(run).map_err(|source| Error::Folder { path: run.clone(), source })?;
+    fs::remove_dir_all(run).map_err(file_error("remove", run))?;
     match progress.changes() {
         0 => println!("Bellows is down: nothing had to be removed."),
         _ => println!("Bellows is down. Stored objects stay in {}.", objects(settings)),
@@ -54,7 +52,7 @@ fn objects(settings: &Settings) -> String {
     settings.paths.state.join("objects").display().to_string()
 }
 
-async fn instances(settings: &Settings) -> Result<Outcome, Error> {
+async fn instances(settings: &Settings) -> anyhow::Result<Outcome> {
     if !settings.paths.lxc.exists() {
         return Ok(Outcome::Unchanged);
     }
@@ -81,14 +79,14 @@ async fn instances(settings: &Settings) -> Result<Outcome, Error> {
 fn instances_on_host(
     settings: &Settings,
     containers: &LxcContainers,
-) -> Result<Vec<InstanceName>, Error> {
+) -> anyhow::Result<Vec<InstanceName>> {
     let listed = container_states(&settings.paths.lxc)?;
     let mut ours: Vec<_> = listed.iter().filter_map(|(name, _)| name.parse().ok()).collect();
     ours.extend(containers.remnants()?);
     Ok(ours)
 }
 
-fn templates(settings: &Settings) -> Result<Outcome, Error> {
+fn templates(settings: &Settings) -> anyhow::Result<Outcome> {
     if !settings.paths.lxc.exists() {
         return Ok(Outcome::Unchanged);
     }
@@ -99,8 +97,7 @@ fn templates(settings: &Settings) -> Result<Outcome, Error> {
     }
     let drafts = drafts(&settings.paths.lxc);
     for draft in &drafts {
-        fs::remove_dir_all(draft)
-            .map_err(|source| Error::Folder { path: draft.clone(), source })?;
+        fs::remove_dir_all(draft).map_err(file_error("remove", draft))?;
     }
     let count = ours.len() + drafts.len();
     Ok(Outcome::changed_if(count > 0, format!("{count} removed")))
@@ -118,11 +115,11 @@ fn drafts(lxc: &Path) -> Vec<PathBuf> {
 }
 
 /// The kernel forgets the instances' profile.
-fn apparmor() -> Result<Outcome, Error> {
+fn apparmor() -> anyhow::Result<Outcome> {
     Ok(Outcome::changed_if(remove_profiles()?, "profile removed"))
 }
 
-async fn network(settings: &Settings) -> Result<Outcome, Error> {
+async fn network(settings: &Settings) -> anyhow::Result<Outcome> {
     let network = Network::new(&settings.network, HostRunner);
     let made = network.exists()?;
     network.remove().await?;
@@ -130,7 +127,7 @@ async fn network(settings: &Settings) -> Result<Outcome, Error> {
 }
 
 /// Undoes the mounts of shared folders; what is in the folders stays.
-async fn mounts(settings: &Settings) -> Result<Outcome, Error> {
+async fn mounts(settings: &Settings) -> anyhow::Result<Outcome> {
     let folders = shared_folders_below(&settings.paths.state)?;
     for folder in &folders {
         remove_shared_folder(&HostRunner, folder).await?;
@@ -138,13 +135,13 @@ async fn mounts(settings: &Settings) -> Result<Outcome, Error> {
     Ok(Outcome::changed_if(!folders.is_empty(), format!("{} undone", folders.len())))
 }
 
-fn records(settings: &Settings) -> Result<Outcome, Error> {
+fn records(settings: &Settings) -> anyhow::Result<Outcome> {
     let removed = Deployments::new(&settings.paths.state).remove_all()?;
     Ok(Outcome::changed_if(removed, "withdrawn"))
 }
 
 /// Takes back what `up` added. A range that was there before stays.
-fn id_range(settings: &Settings) -> Result<Outcome, Error> {
+fn id_range(settings: &Settings) -> anyhow::Result<Outcome> {
     let map = IdMap::of_host(&settings.paths.state, settings.id_map);
     // Someone else's range in its place is none of ours, and nothing to take back.
     let granted = |map: &IdMap| map.check().is_ok_and(|grant| grant == Grant::Present);

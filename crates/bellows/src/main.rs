@@ -18,21 +18,17 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use cli::{Cli, Command};
-use error::Error;
-
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
+    match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let exit_code = error.exit_code();
-            eprintln!("bellows: {:#}", anyhow::Error::from(error));
-            exit_code
+            eprintln!("bellows: {error:#}");
+            error::exit_code(&error)
         }
     }
 }
 
-fn run(cli: Cli) -> Result<(), Error> {
+fn run(cli: Cli) -> anyhow::Result<()> {
     let place = &cli.place;
     let settings = || tree::settings(place).map(|(settings, _)| settings);
     let running = || settings().map(|edited| deployed::settings(&edited).unwrap_or(edited));
@@ -40,13 +36,11 @@ fn run(cli: Cli) -> Result<(), Error> {
         Command::Doctor => wait(doctor::run(&settings()?)),
         Command::Up => wait(up::run(place)),
         Command::Down => wait(down::run(&running()?)),
-        Command::Policy { service, policy } => wait(async {
-            Ok(set::policy(&place.tree, &running()?, &service, policy.as_deref()).await?)
-        }),
-        Command::Bounds { service, bounds } => {
-            wait(async { Ok(set::bounds(&running()?, &service, &bounds).await?) })
+        Command::Policy { service, policy } => {
+            wait(set::policy(&place.tree, &running()?, &service, policy.as_deref()))
         }
-        Command::Membership { way } => wait(async { Ok(set::membership(&running()?, way).await?) }),
+        Command::Bounds { service, bounds } => wait(set::bounds(&running()?, &service, &bounds)),
+        Command::Membership { way } => wait(set::membership(&running()?, way)),
         Command::Status { json } => wait(status::run(&running()?, json)),
         // The supervisor sleeps for most of its life: it gets no runtime.
         Command::Supervise { run, name, command } => supervise::run(&run, &name, &command),
@@ -55,6 +49,6 @@ fn run(cli: Cli) -> Result<(), Error> {
 
 /// Runs a command to its end.
 #[tokio::main(flavor = "current_thread")]
-async fn wait(command: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+async fn wait(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     command.await
 }

@@ -5,14 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use host::command::{CommandLine, HostRunner, Runner};
+use host::deployments::Deployments;
 use host::settings::Settings;
 use host::units::{Change, Unit, UnitStatus, Units};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
-use crate::error::Error;
 use crate::progress::Outcome;
 
 /// The names of the units.
@@ -47,15 +48,15 @@ pub(crate) struct Running {
 }
 
 impl Programs {
-    /// The programs of an installation with these settings; `settings_file` is what the scaler is
-    /// told to read.
-    pub(crate) fn new(settings: &Settings, settings_file: &Path) -> Result<Self, Error> {
-        let bellows = env::current_exe().map_err(Error::OwnPath)?;
+    /// The programs of an installation with these settings.
+    pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
+        let bellows = own_path()?;
         let run = &settings.paths.run;
         let supervisor = [&bellows, Path::new("supervise"), Path::new("--run"), run].map(text);
         let haproxy = host::haproxy::HaproxySettings::of_host(settings)?;
         let mut command = vec![text(find(&haproxy.program))];
         command.extend(haproxy.arguments());
+        let settings_file = &Deployments::new(&settings.paths.state).settings_file();
         let scaler = [&folder()?.join(SCALER), Path::new("--settings"), settings_file].map(text);
         Ok(Self {
             units: Units::of_host(run, supervisor.into()),
@@ -65,20 +66,17 @@ impl Programs {
     }
 
     /// Makes sure that HAProxy runs, started anew when asked.
-    pub(crate) async fn haproxy(&self, anew: bool) -> Result<Outcome, Error> {
+    pub(crate) async fn haproxy(&self, anew: bool) -> anyhow::Result<Outcome> {
         self.ensure(&self.haproxy, anew).await
     }
 
     /// Makes sure that the scaler runs, started anew when it was built anew.
-    pub(crate) async fn scaler(&self) -> Result<Outcome, Error> {
-        let built_anew = match self.units.status(SCALER).await? {
-            UnitStatus::Running { pid } | UnitStatus::Unsupervised { pid } => is_replaced(pid),
-            UnitStatus::Restarting | UnitStatus::Stopped => false,
-        };
+    pub(crate) async fn scaler(&self) -> anyhow::Result<Outcome> {
+        let built_anew = self.pid(SCALER).await?.is_some_and(is_replaced);
         self.ensure(&self.scaler, built_anew).await
     }
 
-    async fn ensure(&self, unit: &Unit, anew: bool) -> Result<Outcome, Error> {
+    async fn ensure(&self, unit: &Unit, anew: bool) -> anyhow::Result<Outcome> {
         let done = match self.units.ensure_running(unit).await? {
             Change::None if anew => {
                 self.units.restart(unit).await?;
@@ -92,12 +90,12 @@ impl Programs {
     }
 
     /// Ends the scaler, so that nothing is started any more.
-    pub(crate) async fn stop_scaler(&self) -> Result<Outcome, Error> {
+    pub(crate) async fn stop_scaler(&self) -> anyhow::Result<Outcome> {
         self.stop(SCALER).await
     }
 
     /// Has HAProxy take no new connections and end those it has, for a bounded time, and ends it.
-    pub(crate) async fn drain_and_stop_haproxy(&self) -> Result<Outcome, Error> {
+    pub(crate) async fn drain_and_stop_haproxy(&self) -> anyhow::Result<Outcome> {
         if let Some(pid) = self.pid(HAPROXY).await? {
             // It may have ended since; then there is nothing to drain.
             let _ = kill(Pid::from_raw(pid), Signal::SIGUSR1);
@@ -110,18 +108,18 @@ impl Programs {
         self.stop(HAPROXY).await
     }
 
-    async fn stop(&self, name: &'static str) -> Result<Outcome, Error> {
+    async fn stop(&self, name: &'static str) -> anyhow::Result<Outcome> {
         let ran = self.units.status(name).await? != UnitStatus::Stopped;
         self.units.stop(name).await?;
         Ok(Outcome::changed_if(ran, "stopped"))
     }
 
-    async fn pid(&self, name: &str) -> Result<Option<i32>, Error> {
+    async fn pid(&self, name: &str) -> anyhow::Result<Option<i32>> {
         Ok(pid(self.units.status(name).await?))
     }
 
     /// Both programs and how they are.
-    pub(crate) async fn list(&self) -> Result<[Running; 2], Error> {
+    pub(crate) async fn list(&self) -> anyhow::Result<[Running; 2]> {
         Ok([
             Running { name: HAPROXY, status: self.units.status(HAPROXY).await? },
             Running { name: SCALER, status: self.units.status(SCALER).await? },
@@ -148,9 +146,13 @@ pub(crate) fn pid(status: UnitStatus) -> Option<i32> {
 }
 
 /// The folder that holds this project's programs: that of this one.
-pub(crate) fn folder() -> Result<PathBuf, Error> {
-    let own = env::current_exe().map_err(Error::OwnPath)?;
-    Ok(own.parent().unwrap_or(Path::new("/")).to_owned())
+pub(crate) fn folder() -> anyhow::Result<PathBuf> {
+    Ok(own_path()?.parent().unwrap_or(Path::new("/")).to_owned())
+}
+
+fn own_path() -> anyhow::Result<PathBuf> {
+    env::current_exe()
+        .context("the path of this program cannot be told; check that /proc is mounted")
 }
 
 /// Where programs are looked for.

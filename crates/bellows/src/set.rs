@@ -3,52 +3,19 @@
 
 use std::path::Path;
 
-use command_line::policies::{Choice, DEFAULT, PolicyError};
+use anyhow::{Context as _, anyhow};
+use command_line::policies::{Choice, DEFAULT};
 use host::settings::Settings;
 use model::bounds::Bounds;
 use model::names::ServiceName;
 use model::status::{MembershipStatus, ServiceStatus};
-use model::value::Invalid;
 use scaler_client::{Scaler, ScalerError, Setting};
 
 use crate::cli::Way;
+use crate::error::BadInput;
 
 /// The folder of policies that have a name, in the tree.
 const POLICIES: &str = "loadgen/policies";
-
-/// Why nothing was set or shown.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SetError {
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
-    #[error(
-        "the bounds are `{given}`: use MIN MAX, such as 1 10, or `{DEFAULT}` for what the \
-         service's own file says"
-    )]
-    BoundsForm { given: String },
-    #[error(transparent)]
-    Bounds(#[from] Invalid),
-    #[error("there is no service {given}: use {known}")]
-    UnknownService { given: ServiceName, known: String },
-    #[error("the policy cannot be written as TOML; the scaler's API shows it as JSON")]
-    Toml(#[from] toml::ser::Error),
-    #[error(transparent)]
-    Scaler(#[from] ScalerError),
-}
-
-impl SetError {
-    /// Whether the input was bad, and nothing was changed.
-    pub(crate) fn is_bad_input(&self) -> bool {
-        match self {
-            Self::Policy(_)
-            | Self::BoundsForm { .. }
-            | Self::Bounds(_)
-            | Self::UnknownService { .. } => true,
-            Self::Scaler(error) => error.is_bad_input(),
-            Self::Toml(_) => false,
-        }
-    }
-}
 
 /// Shows the policy of a service, once it is what the word says.
 pub(crate) async fn policy(
@@ -56,12 +23,15 @@ pub(crate) async fn policy(
     settings: &Settings,
     service: &ServiceName,
     word: Option<&str>,
-) -> Result<(), SetError> {
+) -> anyhow::Result<()> {
     let setting = word.map(|word| policy_setting(tree, service, word)).transpose()?;
     let status = carry_out(settings, service, setting).await?;
     let command = format!("policy {service}");
     let origin = origin(&command, &file_of(service), status.set.policy.is_some());
-    print!("{origin}{}", status.policy_spec.to_toml()?);
+    let text = status.policy_spec.to_toml();
+    let text =
+        text.context("the policy cannot be written as TOML; the scaler's API shows it as JSON")?;
+    print!("{origin}{text}");
     Ok(())
 }
 
@@ -70,7 +40,7 @@ pub(crate) async fn bounds(
     settings: &Settings,
     service: &ServiceName,
     words: &[String],
-) -> Result<(), SetError> {
+) -> anyhow::Result<()> {
     let setting = bounds_setting(service, words)?;
     let status = carry_out(settings, service, setting).await?;
     let command = format!("bounds {service}");
@@ -80,7 +50,7 @@ pub(crate) async fn bounds(
 }
 
 /// Shows how HAProxy learns of members, once it is what the word says.
-pub(crate) async fn membership(settings: &Settings, way: Option<Way>) -> Result<(), SetError> {
+pub(crate) async fn membership(settings: &Settings, way: Option<Way>) -> anyhow::Result<()> {
     let scaler = client(settings)?;
     if let Some(way) = way {
         scaler.set(&Setting::Membership(way.membership())).await?;
@@ -112,13 +82,13 @@ async fn carry_out(
     settings: &Settings,
     service: &ServiceName,
     setting: Option<Setting<'_>>,
-) -> Result<ServiceStatus, SetError> {
+) -> anyhow::Result<ServiceStatus> {
     let scaler = client(settings)?;
     let services = scaler.services().await?.services;
     if !services.iter().any(|status| status.name == *service) {
         let known: Vec<&str> = services.iter().map(|status| status.name.as_str()).collect();
-        let (given, known) = (service.clone(), known.join(", "));
-        return Err(SetError::UnknownService { given, known });
+        let known = known.join(", ");
+        return Err(BadInput::new(anyhow!("there is no service {service}: use {known}")).into());
     }
     if let Some(setting) = setting {
         scaler.set(&setting).await?;
@@ -131,8 +101,8 @@ fn policy_setting<'a>(
     tree: &Path,
     service: &'a ServiceName,
     word: &str,
-) -> Result<Setting<'a>, PolicyError> {
-    let choice = Choice::find(word, &tree.join(POLICIES))?;
+) -> Result<Setting<'a>, BadInput> {
+    let choice = Choice::find(word, &tree.join(POLICIES)).map_err(BadInput::new)?;
     Ok(Setting::Policy(service.as_str(), choice.spec().cloned()))
 }
 
@@ -140,14 +110,20 @@ fn policy_setting<'a>(
 fn bounds_setting<'a>(
     service: &'a ServiceName,
     words: &[String],
-) -> Result<Option<Setting<'a>>, SetError> {
-    let form = || SetError::BoundsForm { given: words.join(" ") };
+) -> Result<Option<Setting<'a>>, BadInput> {
+    let form = || {
+        BadInput::new(anyhow!(
+            "the bounds are `{}`: use MIN MAX, such as 1 10, or `{DEFAULT}` for what the service's \
+             own file says",
+            words.join(" ")
+        ))
+    };
     let bounds = match words {
         [] => return Ok(None),
         [word] if word == DEFAULT => None,
         [min, max] => {
             let number = |word: &String| word.parse::<u32>().map_err(|_| form());
-            Some(Bounds::new(number(min)?, number(max)?)?)
+            Some(Bounds::new(number(min)?, number(max)?).map_err(BadInput::new)?)
         }
         _ => return Err(form()),
     };
@@ -203,9 +179,7 @@ mod tests {
             ("bad", "loadgen/policies/bad.toml, line 2: in_percent is 101: use 0 to 100"),
             ("nowhere.toml", "nowhere.toml cannot be read"),
         ] {
-            let error = SetError::from(policy_setting(tree.path(), &store(), word).unwrap_err());
-            assert!(error.is_bad_input(), "{word}");
-            let error = format!("{:#}", anyhow::Error::from(error));
+            let error = policy_setting(tree.path(), &store(), word).unwrap_err().to_string();
             assert!(error.contains(told), "{word}: {error}");
         }
     }

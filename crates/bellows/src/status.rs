@@ -5,6 +5,7 @@ mod view;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::Context as _;
 use host::deployments::{DeployedService, Deployments};
 use host::lxc::{ContainerState, container_states};
 use host::settings::Settings;
@@ -17,28 +18,26 @@ use model::status::{HostStatus, MembershipStatus, ServiceStatus};
 use model::tick::Tick;
 use scaler_client::{Scaler, ScalerError};
 
-use crate::error::Error;
+use crate::doctor::require_root;
 use crate::programs::{self, Programs};
 use view::{Decided, Instance, Program, Service, Set, Source, View};
 
 /// Prints the view on standard output.
-pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Error> {
-    if !nix::unistd::geteuid().is_root() {
-        // Others do not see the marks of root's processes, by which the programs are found.
-        return Err(Error::NotRoot);
-    }
+pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
+    // Others do not see the marks of root's processes, by which the programs are found.
+    require_root()?;
     let view = read(settings).await?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&view).map_err(Error::Json)?);
+        let text = serde_json::to_string_pretty(&view);
+        println!("{}", text.context("the status cannot be written as JSON")?);
     } else {
         print!("{}", table::render(&view));
     }
     Ok(())
 }
 
-async fn read(settings: &Settings) -> Result<View, Error> {
-    let settings_file = Deployments::new(&settings.paths.state).settings_file();
-    let programs = Programs::new(settings, &settings_file)?.list().await?.map(program);
+async fn read(settings: &Settings) -> anyhow::Result<View> {
+    let programs = Programs::new(settings)?.list().await?.map(program);
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let at_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
     Ok(match ask(settings).await {
@@ -124,7 +123,7 @@ fn instance(status: &InstanceStatus) -> Instance {
 }
 
 /// The instances as LXC has them.
-fn running(settings: &Settings) -> Result<Vec<Instance>, Error> {
+fn running(settings: &Settings) -> anyhow::Result<Vec<Instance>> {
     if !settings.paths.lxc.exists() {
         return Ok(Vec::new());
     }

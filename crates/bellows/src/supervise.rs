@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::Error;
-
 /// Runs for ever; it only returns when it could not begin.
-pub(crate) fn run(run: &Path, name: &str, command: &[String]) -> Result<(), Error> {
+pub(crate) fn run(run: &Path, name: &str, command: &[String]) -> anyhow::Result<()> {
     match host::units::supervise(run, name, command)? {}
 }

@@ -1,19 +1,17 @@
 //! The operator's own files: settings and services, read and checked before anything is changed.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use config_file::ConfigError;
-use host::lxc::ImageError;
+use anyhow::{Context as _, anyhow, bail, ensure};
+use command_line::files;
+use config_file::{Checked, ConfigError};
 use host::settings::{DEFAULT_FILE, Settings};
-use model::names::ServiceName;
 use model::service::ServiceSpec;
 use policy::slots;
-use policy::slots::SlotsError;
 
 use crate::cli::Place;
+use crate::error::BadInput;
 
 /// The folder of the services' files.
 const SERVICES: &str = "services";
@@ -38,47 +36,19 @@ pub(crate) struct ServiceFile {
     pub(crate) text: String,
 }
 
-/// A file of the operator's that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TreeError {
-    #[error("{} cannot be read; name the project's folder with --tree", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error("{}: name is `{name}`: name the file {name}.toml, or the service after its file", file.display())]
-    FileName { file: PathBuf, name: ServiceName },
-    #[error("{}: route.path_prefix is {prefix}, which is also the route of {other}: give each its own", file.display())]
-    SameRoute { file: PathBuf, prefix: String, other: ServiceName },
-    #[error("{} holds no service: add a file such as services/object-store.toml", folder.display())]
-    NoService { folder: PathBuf },
-    #[error(
-        "[{table}] of bellows.toml differs from what the running system has: run `./just down` first"
-    )]
-    Moved { table: &'static str },
-    #[error(
-        "service {name}: no image can be made of `{image}`: use the name of a recipe in rootfs/"
-    )]
-    Recipe { name: ServiceName, image: String, source: Box<ImageError> },
-    #[error("services/{name}.toml")]
-    Application { name: ServiceName, source: Box<ImageError> },
-    #[error(transparent)]
-    Slots(#[from] SlotsError),
-}
-
 /// Reads the settings: the file that was named, else `bellows.toml` of the tree if there is one,
 /// else the defaults. Gives the text too, which is empty for the defaults.
 ///
 /// # Errors
 /// A file that cannot be read or used; the text names file, key, value and what is allowed.
-pub(crate) fn settings(place: &Place) -> Result<(Settings, String), TreeError> {
+pub(crate) fn settings(place: &Place) -> Result<(Settings, String), BadInput> {
     let shipped = place.tree.join(DEFAULT_FILE);
     let file = match &place.settings {
         Some(named) => named,
         None if shipped.exists() => &shipped,
         None => return Ok((Settings::default(), String::new())),
     };
-    let text = read(file)?;
-    Ok((config_file::from_toml(file.display(), &text)?, text))
+    read(file).map_err(BadInput::new)
 }
 
 impl Tree {
@@ -86,65 +56,67 @@ impl Tree {
     ///
     /// # Errors
     /// Every problem of every file.
-    pub(crate) fn load(place: &Place) -> Result<Self, Vec<TreeError>> {
-        let (settings, settings_text) = settings(place).map_err(|error| vec![error])?;
-        let root = fs::canonicalize(&place.tree)
-            .map_err(|source| vec![TreeError::Read { path: place.tree.clone(), source }])?;
+    pub(crate) fn load(place: &Place) -> Result<Self, BadInput> {
+        let (settings, settings_text) = settings(place)?;
+        let root = fs::canonicalize(&place.tree).with_context(|| unread(&place.tree));
+        let root = root.map_err(BadInput::new)?;
         let services = services(&place.tree.join(SERVICES), &settings)?;
         Ok(Self { root, settings, settings_text, services })
     }
 }
 
-fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, Vec<TreeError>> {
-    let files = toml_files(folder).map_err(|error| vec![error])?;
-    if files.is_empty() {
-        return Err(vec![TreeError::NoService { folder: folder.to_owned() }]);
-    }
+fn unread(folder: &Path) -> String {
+    format!("{} cannot be read; name the project's folder with --tree", folder.display())
+}
+
+fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, BadInput> {
+    let files = files::with_extension(folder, "toml").map_err(|error| {
+        BadInput::new(match error {
+            ConfigError::Read { path, cause } => anyhow!(cause).context(unread(&path)),
+            error => error.into(),
+        })
+    })?;
     let mut services: Vec<ServiceFile> = Vec::new();
-    let mut errors = Vec::new();
+    let mut problems = BadInput::default();
+    if files.is_empty() {
+        problems.0.push(anyhow!(
+            "{} holds no service: add a file such as services/object-store.toml",
+            folder.display()
+        ));
+    }
     for file in files {
         match service(&file, &services) {
             Ok(service) => services.push(service),
-            Err(error) => errors.push(error),
+            Err(error) => problems.0.push(error),
         }
     }
-    let upper: BTreeMap<ServiceName, u32> =
-        services.iter().map(|s| (s.spec.name.clone(), s.spec.bounds.max())).collect();
-    if let Err(error) = slots::reserve(&upper, settings.network.subnet.last_slot()) {
-        errors.push(error.into());
-    }
-    if errors.is_empty() { Ok(services) } else { Err(errors) }
+    let upper = services.iter().map(|s| (s.spec.name.clone(), s.spec.bounds.max())).collect();
+    let reserved = slots::reserve(&upper, settings.network.subnet.last_slot());
+    problems.0.extend(reserved.err().map(Into::into));
+    problems.or(services)
 }
 
-/// The files of a folder that end in `.toml`, in the order of their names.
-fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, TreeError> {
-    let wrap = |source| TreeError::Read { path: folder.to_owned(), source };
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(wrap)? {
-        let path = entry.map_err(wrap)?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn service(file: &Path, others: &[ServiceFile]) -> Result<ServiceFile, TreeError> {
-    let text = read(file)?;
-    let spec: ServiceSpec = config_file::from_toml(file.display(), &text)?;
-    if file.file_stem().is_none_or(|stem| stem != spec.name.as_str()) {
-        return Err(TreeError::FileName { file: file.to_owned(), name: spec.name });
-    }
-    if let Some(other) = others.iter().find(|other| other.spec.path_prefix == spec.path_prefix) {
-        let (prefix, other) = (spec.path_prefix.to_string(), other.spec.name.clone());
-        return Err(TreeError::SameRoute { file: file.to_owned(), prefix, other });
+fn service(file: &Path, others: &[ServiceFile]) -> anyhow::Result<ServiceFile> {
+    let (spec, text): (ServiceSpec, _) = read(file)?;
+    let (shown, name, prefix) = (file.display(), &spec.name, &spec.path_prefix);
+    ensure!(
+        files::stem(file) == name.as_str(),
+        "{shown}: name is `{name}`: name the file {name}.toml, or the service after its file"
+    );
+    if let Some(other) = others.iter().find(|other| other.spec.path_prefix == *prefix) {
+        let other = &other.spec.name;
+        bail!(
+            "{shown}: route.path_prefix is {prefix}, which is also the route of {other}: give each \
+             its own"
+        );
     }
     Ok(ServiceFile { spec, text })
 }
 
-fn read(path: &Path) -> Result<String, TreeError> {
-    fs::read_to_string(path).map_err(|source| TreeError::Read { path: path.to_owned(), source })
+/// What a file says, and its text.
+fn read<T: Checked>(file: &Path) -> Result<(T, String), ConfigError> {
+    let text = config_file::read_text(file)?;
+    Ok((config_file::from_toml(file.display(), &text)?, text))
 }
 
 #[cfg(test)]
@@ -170,8 +142,7 @@ mod tests {
         }
         let place = Place { tree: folder.path().to_owned(), settings: None };
         let errors = Tree::load(&place).expect_err("bad input");
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        lines.join("\n").replace(&format!("{}/", folder.path().display()), "")
+        errors.to_string().replace(&format!("{}/", folder.path().display()), "")
     }
 
     #[test]

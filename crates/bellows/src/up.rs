@@ -6,23 +6,25 @@ mod steps;
 
 use std::fs;
 
+use anyhow::anyhow;
+use host::files::file_error;
 use host::lock::Lock;
 use host::settings::Settings;
 
 use crate::cli::Place;
 use crate::deployed;
 use crate::doctor;
-use crate::error::Error;
+use crate::error::BadInput;
 use crate::progress::Progress;
-use crate::tree::{ServiceFile, Tree, TreeError};
+use crate::tree::{ServiceFile, Tree};
 use steps::Steps;
 
 /// The image of the service that ships with Bellows: its examples are printed.
 const OBJECT_STORE: &str = "object-store";
 
 /// Reads and checks all input, then takes the steps, then waits for the first answer.
-pub(crate) async fn run(place: &Place) -> Result<(), Error> {
-    let tree = Tree::load(place).map_err(Error::Input)?;
+pub(crate) async fn run(place: &Place) -> anyhow::Result<()> {
+    let tree = Tree::load(place)?;
     refuse_what_cannot_move(&tree.settings)?;
     let steps = Steps::new(&tree)?;
     steps.check_applications().await?;
@@ -36,14 +38,14 @@ pub(crate) async fn run(place: &Place) -> Result<(), Error> {
 }
 
 /// Two operators at once would undo each other's work.
-pub(crate) fn operator_lock(settings: &Settings) -> Result<Lock, Error> {
+pub(crate) fn operator_lock(settings: &Settings) -> anyhow::Result<Lock> {
     let run = &settings.paths.run;
-    fs::create_dir_all(run).map_err(|source| Error::Folder { path: run.clone(), source })?;
+    fs::create_dir_all(run).map_err(file_error("make", run))?;
     Ok(Lock::acquire(&run.join("operator.lock"))?)
 }
 
 /// While the system is up, its network, folders and ids stay where they are.
-fn refuse_what_cannot_move(settings: &Settings) -> Result<(), Error> {
+fn refuse_what_cannot_move(settings: &Settings) -> Result<(), BadInput> {
     let Some(deployed) = deployed::settings(settings) else {
         return Ok(());
     };
@@ -52,11 +54,13 @@ fn refuse_what_cannot_move(settings: &Settings) -> Result<(), Error> {
         ("paths", deployed.paths != settings.paths),
         ("id_map", deployed.id_map != settings.id_map),
     ];
-    let tables: Vec<TreeError> = moved
-        .into_iter()
-        .filter_map(|(table, moved)| moved.then_some(TreeError::Moved { table }))
-        .collect();
-    if tables.is_empty() { Ok(()) } else { Err(Error::Input(tables)) }
+    let problems = moved.into_iter().filter(|(_, moved)| *moved).map(|(table, _)| {
+        anyhow!(
+            "[{table}] of bellows.toml differs from what the running system has: run `./just down` \
+             first"
+        )
+    });
+    BadInput(problems.collect()).or(())
 }
 
 fn summary(tree: &Tree, changes: usize) -> String {

@@ -17,7 +17,7 @@ pub struct FileError {
 }
 
 /// Turns an I/O error into a [`FileError`]: `action` is a verb in the infinitive, such as `read`.
-pub(crate) fn file_error<'a>(
+pub fn file_error<'a>(
     action: &'static str,
     path: &'a Path,
 ) -> impl FnOnce(io::Error) -> FileError + 'a {

@@ -1,6 +1,6 @@
 //! The check that there is room for images, objects and what instances write.
 
-use super::finding::{Check, Finding};
+use super::finding::{Verdict, bad};
 
 /// What a small installation needs: images of a few MB, a Debian userland of 219 MB twice while
 /// it is built, and room for objects.
@@ -15,25 +15,21 @@ pub(super) struct Room {
 }
 
 /// Whether there is room below every folder.
-pub(super) fn disk(rooms: &[Room]) -> Finding {
-    let problems: Vec<String> = rooms
-        .iter()
-        .filter_map(|Room { folder, free_mib }| match free_mib {
-            Ok(free) if *free >= MINIMUM_MIB => None,
-            Ok(free) => Some(format!("{free} MiB free at {folder}, {MINIMUM_MIB} MiB are needed")),
-            Err(error) => Some(format!("the room at {folder} cannot be read: {error}")),
-        })
-        .collect();
-    if problems.is_empty() {
-        let free: Vec<String> = rooms
-            .iter()
-            .filter_map(|room| Some((room, room.free_mib.as_ref().ok()?)))
-            .map(|(room, free)| format!("{free} MiB at {}", room.folder))
-            .collect();
-        return Finding::good(Check::Disk, format!("free: {}", free.join(", ")));
+pub(super) fn disk(rooms: &[Room]) -> Verdict {
+    let (mut enough, mut problems) = (Vec::new(), Vec::new());
+    for Room { folder, free_mib } in rooms {
+        match free_mib {
+            Ok(free) if *free >= MINIMUM_MIB => enough.push(format!("{free} MiB at {folder}")),
+            Ok(free) => {
+                problems.push(format!("{free} MiB free at {folder}, {MINIMUM_MIB} MiB are needed"));
+            }
+            Err(error) => problems.push(format!("the room at {folder} cannot be read: {error}")),
+        }
     }
-    Finding::bad(
-        Check::Disk,
+    if problems.is_empty() {
+        return Ok(format!("free: {}", enough.join(", ")));
+    }
+    bad(
         problems.join("; "),
         "make room, or set paths.state and paths.lxc in bellows.toml to a larger file system",
     )
@@ -41,6 +37,7 @@ pub(super) fn disk(rooms: &[Room]) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use super::super::finding::Finding;
     use super::*;
 
     fn room(free_mib: Result<u64, String>) -> Room {
@@ -49,12 +46,12 @@ mod tests {
 
     #[test]
     fn one_full_file_system_is_enough_to_fail() {
-        assert!(!disk(&[room(Ok(MINIMUM_MIB))]).is_bad());
-        let finding = disk(&[room(Ok(5000)), room(Ok(MINIMUM_MIB - 1))]);
-        insta::assert_snapshot!(finding, @r"
+        assert!(disk(&[room(Ok(MINIMUM_MIB))]).is_ok());
+        let verdict = disk(&[room(Ok(5000)), room(Ok(MINIMUM_MIB - 1))]);
+        insta::assert_snapshot!(Finding { check: "disk", verdict }, @r"
         FAIL  disk             1023 MiB free at /var/lib/bellows, 1024 MiB are needed
                                cure: make room, or set paths.state and paths.lxc in bellows.toml to a larger file system
         ");
-        assert!(disk(&[room(Err("denied".to_owned()))]).is_bad());
+        assert!(disk(&[room(Err("denied".to_owned()))]).is_err());
     }
 }

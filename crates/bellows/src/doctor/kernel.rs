@@ -1,6 +1,10 @@
 //! The checks of what the kernel offers: overlay, cgroups, user namespaces, seccomp, AppArmor.
 
-use super::finding::{Check, Finding};
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use super::finding::{Verdict, bad};
 
 /// The v1 controllers that limit and measure an instance.
 const CGROUP_V1_CONTROLLERS: [&str; 5] = ["cpu", "cpuacct", "memory", "pids", "freezer"];
@@ -8,50 +12,36 @@ const CGROUP_V1_CONTROLLERS: [&str; 5] = ["cpu", "cpuacct", "memory", "pids", "f
 /// The v2 controllers that do the same; accounting and freezing are always there.
 const CGROUP_V2_CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 
-/// How the trial mount of an overlay ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OverlayTrial {
-    Mounted,
-    /// The kernel knows no overlay file system.
-    Unknown,
-    /// The file system below cannot hold an upper layer (it is itself an overlay, or a network
-    /// file system).
-    UnfitBelow,
-    /// The mount is forbidden, as in most containers.
-    Forbidden,
-    /// Anything else, as the error's number.
-    Failed(i32),
-}
-
-/// Whether instances can be overlay clones below the folder `place`.
-pub(super) fn overlay(trial: OverlayTrial, place: &str) -> Finding {
-    let (problem, cure) = match trial {
-        OverlayTrial::Mounted => {
-            return Finding::good(Check::Overlay, format!("mounts below {place}"));
-        }
-        OverlayTrial::Unknown => (
-            "the kernel has no overlay file system".to_owned(),
-            "modprobe overlay; if that fails, boot a kernel with CONFIG_OVERLAY_FS".to_owned(),
+/// Whether instances can be overlay clones below the folder `place`; `trial` is how the mount of one
+/// there ended.
+pub(super) fn overlay(trial: nix::Result<()>, place: &Path) -> Verdict {
+    let place = place.display();
+    match trial {
+        Ok(()) => Ok(format!("mounts below {place}")),
+        Err(Errno::ENODEV) => bad(
+            "the kernel has no overlay file system",
+            "modprobe overlay; if that fails, boot a kernel with CONFIG_OVERLAY_FS",
         ),
-        OverlayTrial::UnfitBelow => (
+        // It is itself an overlay, or a network file system.
+        Err(Errno::EINVAL) => bad(
             format!("the file system of {place} cannot hold an overlay's upper layer"),
             format!("mount an ext4, xfs or btrfs file system at {place}"),
         ),
-        OverlayTrial::Forbidden => (
-            "this process may not mount file systems".to_owned(),
-            "run as root on the host itself, not in a container without CAP_SYS_ADMIN".to_owned(),
+        // As in most containers.
+        Err(Errno::EPERM | Errno::EACCES) => bad(
+            "this process may not mount file systems",
+            "run as root on the host itself, not in a container without CAP_SYS_ADMIN",
         ),
-        OverlayTrial::Failed(number) => (
-            format!("a trial mount below {place} failed with error {number}"),
-            "look at the last lines of dmesg for the reason".to_owned(),
+        Err(error) => bad(
+            format!("a trial mount below {place} failed with error {}", error as i32),
+            "look at the last lines of dmesg for the reason",
         ),
-    };
-    Finding::bad(Check::Overlay, problem, cure)
+    }
 }
 
 /// Whether instances can be limited and measured. `mounts` is the text of `/proc/self/mounts`,
 /// `unified` that of `/sys/fs/cgroup/cgroup.controllers`, if that file is there.
-pub(super) fn cgroups(mounts: &str, unified: Option<&str>) -> Finding {
+pub(super) fn cgroups(mounts: &str, unified: Option<&str>) -> Verdict {
     if let Some(controllers) = unified {
         let held: Vec<&str> = controllers.split_whitespace().collect();
         return judge_controllers("v2", &CGROUP_V2_CONTROLLERS, &held);
@@ -67,13 +57,12 @@ pub(super) fn cgroups(mounts: &str, unified: Option<&str>) -> Finding {
     judge_controllers("v1", &CGROUP_V1_CONTROLLERS, &held)
 }
 
-fn judge_controllers(version: &str, wanted: &[&str], held: &[&str]) -> Finding {
+fn judge_controllers(version: &str, wanted: &[&str], held: &[&str]) -> Verdict {
     let missing: Vec<&str> = wanted.iter().filter(|name| !held.contains(name)).copied().collect();
     if missing.is_empty() {
-        Finding::good(Check::Cgroups, format!("{version} with {}", wanted.join(", ")))
+        Ok(format!("{version} with {}", wanted.join(", ")))
     } else {
-        Finding::bad(
-            Check::Cgroups,
+        bad(
             format!("{version} without {}", missing.join(", ")),
             "boot with systemd.unified_cgroup_hierarchy=1, or install the package \
              cgroupfs-mount where there is no systemd",
@@ -83,48 +72,38 @@ fn judge_controllers(version: &str, wanted: &[&str], held: &[&str]) -> Finding {
 
 /// Whether an instance's root can be nobody on the host. `maximum` is the text of
 /// `/proc/sys/user/max_user_namespaces`.
-pub(super) fn user_namespaces(maximum: Option<&str>) -> Finding {
+pub(super) fn user_namespaces(maximum: Option<&str>) -> Verdict {
     match maximum.map(|text| text.trim().parse::<u64>()) {
-        Some(Ok(0)) => Finding::bad(
-            Check::UserNamespaces,
+        Some(Ok(0)) => bad(
             "switched off: user.max_user_namespaces is 0",
             "sysctl -w user.max_user_namespaces=10000",
         ),
-        Some(Ok(number)) => Finding::good(Check::UserNamespaces, format!("up to {number}")),
-        _ => Finding::bad(
-            Check::UserNamespaces,
-            "the kernel has none",
-            "boot a kernel with CONFIG_USER_NS",
-        ),
+        Some(Ok(number)) => Ok(format!("up to {number}")),
+        _ => bad("the kernel has none", "boot a kernel with CONFIG_USER_NS"),
     }
 }
 
 /// Whether an allow-list of system calls works. `actions` is the text of
 /// `/proc/sys/kernel/seccomp/actions_avail`.
-pub(super) fn seccomp(actions: Option<&str>) -> Finding {
+pub(super) fn seccomp(actions: Option<&str>) -> Verdict {
     let known = actions.is_some_and(|text| text.split_whitespace().any(|word| word == "errno"));
     if known {
-        Finding::good(Check::Seccomp, "filters work")
+        Ok("filters work".to_owned())
     } else {
-        Finding::bad(
-            Check::Seccomp,
-            "the kernel filters no system calls",
-            "boot a kernel with CONFIG_SECCOMP_FILTER",
-        )
+        bad("the kernel filters no system calls", "boot a kernel with CONFIG_SECCOMP_FILTER")
     }
 }
 
 /// Whether the instances' AppArmor profile can be loaded where the kernel enforces profiles.
 /// `enabled` is the text of `/sys/module/apparmor/parameters/enabled`, if that file is there.
-pub(super) fn apparmor(enabled: Option<&str>, parser_is_there: bool) -> Finding {
+pub(super) fn apparmor(enabled: Option<&str>, parser_is_there: bool) -> Verdict {
     if !enabled.is_some_and(|text| text.starts_with('Y')) {
-        return Finding::good(Check::AppArmor, "not in this kernel: instances go without");
+        return Ok("not in this kernel: instances go without".to_owned());
     }
     if parser_is_there {
-        Finding::good(Check::AppArmor, "profiles can be loaded")
+        Ok("profiles can be loaded".to_owned())
     } else {
-        Finding::bad(
-            Check::AppArmor,
+        bad(
             "the kernel enforces profiles, and there is no apparmor_parser to load ours",
             "apt-get install --no-install-recommends apparmor",
         )
@@ -133,11 +112,10 @@ pub(super) fn apparmor(enabled: Option<&str>, parser_is_there: bool) -> Finding 
 
 /// Whether the kernel makes bridges and veth pairs; `trial` is the error of making both in a
 /// network namespace of their own.
-pub(super) fn network_devices(trial: Result<(), String>) -> Finding {
+pub(super) fn network_devices(trial: Result<(), String>) -> Verdict {
     match trial {
-        Ok(()) => Finding::good(Check::NetworkDevices, "bridge and veth can be made"),
-        Err(error) => Finding::bad(
-            Check::NetworkDevices,
+        Ok(()) => Ok("bridge and veth can be made".to_owned()),
+        Err(error) => bad(
             format!("no bridge or veth can be made: {error}"),
             "modprobe bridge && modprobe veth",
         ),
@@ -145,11 +123,10 @@ pub(super) fn network_devices(trial: Result<(), String>) -> Finding {
 }
 
 /// Whether nftables takes a table of the `inet` family; `trial` is the error of a dry run.
-pub(super) fn firewall(trial: Result<(), String>) -> Finding {
+pub(super) fn firewall(trial: Result<(), String>) -> Verdict {
     match trial {
-        Ok(()) => Finding::good(Check::Firewall, "nftables takes rules"),
-        Err(error) => Finding::bad(
-            Check::Firewall,
+        Ok(()) => Ok("nftables takes rules".to_owned()),
+        Err(error) => bad(
             format!("nftables refuses a table: {error}"),
             "modprobe nf_tables; if that fails, boot a kernel with CONFIG_NF_TABLES_INET",
         ),
@@ -158,6 +135,7 @@ pub(super) fn firewall(trial: Result<(), String>) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use super::super::finding::Finding;
     use super::*;
 
     const HYBRID: &str = "\
@@ -172,35 +150,31 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
 
     #[test]
     fn both_cgroup_versions_serve() {
-        assert!(!cgroups(HYBRID, None).is_bad());
+        assert!(cgroups(HYBRID, None).is_ok());
         let unified = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
-        assert!(!cgroups(unified, Some("cpuset cpu io memory pids\n")).is_bad());
+        assert!(cgroups(unified, Some("cpuset cpu io memory pids\n")).is_ok());
     }
 
     #[test]
     fn a_missing_controller_is_named() {
         let without_memory = HYBRID.replace(",memory", "");
-        insta::assert_snapshot!(cgroups(&without_memory, None), @r"
+        let verdict = cgroups(&without_memory, None);
+        insta::assert_snapshot!(Finding { check: "cgroups", verdict }, @r"
         FAIL  cgroups          v1 without memory
                                cure: boot with systemd.unified_cgroup_hierarchy=1, or install the package cgroupfs-mount where there is no systemd
         ");
-        assert!(cgroups("", Some("cpu pids")).is_bad());
-        assert!(cgroups("", None).is_bad());
+        assert!(cgroups("", Some("cpu pids")).is_err());
+        assert!(cgroups("", None).is_err());
     }
 
     #[test]
     fn each_way_an_overlay_fails_has_its_own_cure() {
-        let trials = [
-            OverlayTrial::Unknown,
-            OverlayTrial::UnfitBelow,
-            OverlayTrial::Forbidden,
-            OverlayTrial::Failed(5),
-        ];
-        let findings = super::super::finding::Findings(
-            trials.into_iter().map(|trial| overlay(trial, "/var/lib/lxc")).collect(),
-        );
-        assert_eq!(findings.bad_count(), trials.len());
-        insta::assert_snapshot!(findings, @r"
+        let findings = [Errno::ENODEV, Errno::EINVAL, Errno::EPERM, Errno::EIO].map(|error| {
+            let verdict = overlay(Err(error), Path::new("/var/lib/lxc"));
+            assert!(verdict.is_err(), "{error}");
+            Finding { check: "overlay", verdict }.to_string()
+        });
+        insta::assert_snapshot!(findings.join("\n"), @r"
         FAIL  overlay          the kernel has no overlay file system
                                cure: modprobe overlay; if that fails, boot a kernel with CONFIG_OVERLAY_FS
         FAIL  overlay          the file system of /var/lib/lxc cannot hold an overlay's upper layer
@@ -214,23 +188,23 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
 
     #[test]
     fn user_namespaces_that_are_absent_or_switched_off_fail() {
-        assert!(user_namespaces(None).is_bad());
-        assert!(user_namespaces(Some("0\n")).is_bad());
-        assert!(!user_namespaces(Some("96365\n")).is_bad());
+        assert!(user_namespaces(None).is_err());
+        assert!(user_namespaces(Some("0\n")).is_err());
+        assert!(user_namespaces(Some("96365\n")).is_ok());
     }
 
     #[test]
     fn apparmor_needs_its_parser_only_where_the_kernel_has_it() {
-        assert!(apparmor(Some("Y\n"), false).is_bad());
-        assert!(!apparmor(Some("Y\n"), true).is_bad());
-        assert!(!apparmor(Some("N\n"), false).is_bad());
-        assert!(!apparmor(None, false).is_bad());
+        assert!(apparmor(Some("Y\n"), false).is_err());
+        assert!(apparmor(Some("Y\n"), true).is_ok());
+        assert!(apparmor(Some("N\n"), false).is_ok());
+        assert!(apparmor(None, false).is_ok());
     }
 
     #[test]
     fn seccomp_needs_the_errno_action() {
-        assert!(!seccomp(Some("kill_process trap errno trace log allow\n")).is_bad());
-        assert!(seccomp(Some("kill_thread")).is_bad());
-        assert!(seccomp(None).is_bad());
+        assert!(seccomp(Some("kill_process trap errno trace log allow\n")).is_ok());
+        assert!(seccomp(Some("kill_thread")).is_err());
+        assert!(seccomp(None).is_err());
     }
 }

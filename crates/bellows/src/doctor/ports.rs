@@ -4,16 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use procfs::net::{TcpNetEntry, TcpState};
 
-use super::finding::{Check, Finding};
-
-/// A process that holds a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Holder {
-    pub(super) pid: i32,
-    pub(super) program: String,
-    /// Whether it is part of the running Bellows.
-    pub(super) ours: bool,
-}
+use super::finding::{Verdict, bad};
 
 /// A port that Bellows is to listen on, or that nobody may, and who listens there now.
 #[derive(Debug)]
@@ -25,43 +16,39 @@ pub(super) struct Wanted {
 }
 
 /// Whether a wanted port can be had.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum PortState {
-    Free,
-    /// Held by a process that could be found.
-    Held(Holder),
+    /// Free, or held by the running Bellows.
+    Usable,
+    /// Held by another process.
+    Held { pid: i32, program: String },
     /// Held, and no process shows the socket among its open files.
     HeldByUnknown,
 }
 
-/// Whether every wanted port is free or ours.
-pub(super) fn ports(wanted: &[Wanted]) -> Finding {
+/// Whether every wanted port can be had.
+pub(super) fn ports(wanted: &[Wanted]) -> Verdict {
     let mut problems = Vec::new();
     let mut cures = Vec::new();
     for Wanted { key, address, state } in wanted {
-        let other = |whose: String| match key {
-            Some(key) => format!("{whose}change listen.{key} in bellows.toml"),
-            None => "end it: requests that wait for an instance are sent there".to_owned(),
+        let (holder, end_it) = match state {
+            PortState::Usable => continue,
+            PortState::Held { pid, program } => {
+                (format!("{program} (process {pid})"), format!("end process {pid}, or "))
+            }
+            PortState::HeldByUnknown => ("a process that cannot be seen".to_owned(), String::new()),
         };
-        match state {
-            PortState::Free => {}
-            PortState::Held(holder) if holder.ours => {}
-            PortState::Held(holder) => {
-                let Holder { pid, program, .. } = holder;
-                problems.push(format!("{address} is held by {program} (process {pid})"));
-                cures.push(other(format!("end process {pid}, or ")));
-            }
-            PortState::HeldByUnknown => {
-                problems.push(format!("{address} is held by a process that cannot be seen"));
-                cures.push(other(String::new()));
-            }
-        }
+        problems.push(format!("{address} is held by {holder}"));
+        cures.push(match key {
+            Some(key) => format!("{end_it}change listen.{key} in bellows.toml"),
+            None => "end it: requests that wait for an instance are sent there".to_owned(),
+        });
     }
     if problems.is_empty() {
         let addresses: Vec<String> = wanted.iter().map(|w| w.address.to_string()).collect();
-        return Finding::good(Check::Ports, format!("free or our own: {}", addresses.join(", ")));
+        return Ok(format!("free or our own: {}", addresses.join(", ")));
     }
-    Finding::bad(Check::Ports, problems.join("; "), cures.join("; "))
+    bad(problems.join("; "), cures.join("; "))
 }
 
 /// A socket that listens where `address` is wanted.
@@ -80,6 +67,7 @@ mod tests {
     use procfs::net::TcpNetEntries;
     use procfs::prelude::*;
 
+    use super::super::finding::Finding;
     use super::*;
 
     const TCP: &str = "\
@@ -117,19 +105,18 @@ mod tests {
 
     #[test]
     fn a_port_held_by_us_is_good_and_by_another_is_bad() {
-        let held = |ours| Wanted {
-            key: Some("services"),
-            address: address("127.0.0.1:8080"),
-            state: PortState::Held(Holder { pid: 42, program: "nginx".to_owned(), ours }),
+        let wanted = |key, state| {
+            let verdict = ports(&[Wanted { key, address: address("127.0.0.1:8080"), state }]);
+            Finding { check: "ports", verdict }
         };
-        assert!(!ports(&[held(true)]).is_bad());
-        insta::assert_snapshot!(ports(&[held(false)]), @r"
+        let nginx = || PortState::Held { pid: 42, program: "nginx".to_owned() };
+        assert!(wanted(Some("services"), PortState::Usable).verdict.is_ok());
+        insta::assert_snapshot!(wanted(Some("services"), nginx()), @r"
         FAIL  ports            127.0.0.1:8080 is held by nginx (process 42)
                                cure: end process 42, or change listen.services in bellows.toml
         ");
-        let nobodys = Wanted { key: None, address: address("127.0.0.1:1"), ..held(false) };
-        insta::assert_snapshot!(ports(&[nobodys]), @r"
-        FAIL  ports            127.0.0.1:1 is held by nginx (process 42)
+        insta::assert_snapshot!(wanted(None, nginx()), @r"
+        FAIL  ports            127.0.0.1:8080 is held by nginx (process 42)
                                cure: end it: requests that wait for an instance are sent there
         ");
     }

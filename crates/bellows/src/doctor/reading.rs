@@ -12,8 +12,7 @@ use procfs::net::TcpNetEntry;
 use procfs::process::{FDTarget, Process, Stat, all_processes};
 
 use super::disk::Room;
-use super::kernel::OverlayTrial;
-use super::ports::{self, Holder, PortState};
+use super::ports::{self, PortState};
 use super::software::{LXC_DEBIAN_MINIMUM, Lxc};
 
 /// The text of a file of the kernel's, if it is there.
@@ -68,14 +67,12 @@ async fn run(command: &CommandLine) -> Result<(), String> {
 }
 
 /// Mounts an overlay in a temporary folder of the file system that will hold the clones.
-pub(super) fn overlay(place: &Path) -> OverlayTrial {
-    let Ok(folder) = tempfile::Builder::new().prefix(".bellows-doctor-").tempdir_in(place) else {
-        return OverlayTrial::Failed(Errno::last_raw());
-    };
-    let names = ["lower", "upper", "work", "merged"];
-    let paths = names.map(|name| folder.path().join(name));
-    if let Some(error) = paths.iter().find_map(|path| fs::create_dir(path).err()) {
-        return OverlayTrial::Failed(error.raw_os_error().unwrap_or(0));
+pub(super) fn overlay(place: &Path) -> nix::Result<()> {
+    let folder = tempfile::Builder::new().prefix(".bellows-doctor-").tempdir_in(place);
+    let folder = folder.map_err(|_| Errno::last())?;
+    let paths = ["lower", "upper", "work", "merged"].map(|name| folder.path().join(name));
+    for path in &paths {
+        fs::create_dir(path).map_err(|_| Errno::last())?;
     }
     let [lower, upper, work, merged] = &paths;
     let options = format!(
@@ -85,17 +82,10 @@ pub(super) fn overlay(place: &Path) -> OverlayTrial {
         work.display()
     );
     let kind = Some("overlay");
-    match mount(kind, merged, kind, MsFlags::empty(), Some(options.as_str())) {
-        Ok(()) => {
-            // Lazily, so that a slow reader of the mount table cannot keep the folder alive.
-            let _ = umount2(merged, MntFlags::MNT_DETACH);
-            OverlayTrial::Mounted
-        }
-        Err(Errno::ENODEV) => OverlayTrial::Unknown,
-        Err(Errno::EINVAL) => OverlayTrial::UnfitBelow,
-        Err(Errno::EPERM | Errno::EACCES) => OverlayTrial::Forbidden,
-        Err(error) => OverlayTrial::Failed(error as i32),
-    }
+    mount(kind, merged, kind, MsFlags::empty(), Some(options.as_str()))?;
+    // Lazily, so that a slow reader of the mount table cannot keep the folder alive.
+    let _ = umount2(merged, MntFlags::MNT_DETACH);
+    Ok(())
 }
 
 /// The free room of the file system that holds or will hold `folder`.
@@ -116,19 +106,22 @@ pub(super) fn tcp_sockets() -> Vec<TcpNetEntry> {
     [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten().collect()
 }
 
-/// Who holds `address`; `our_pids` are the processes of the running Bellows.
+/// Whether `address` can be had; `our_pids` are the processes of the running Bellows.
 pub(super) fn port_state(
     sockets: &[TcpNetEntry],
     address: SocketAddr,
     our_pids: &[i32],
 ) -> PortState {
     let Some(socket) = ports::in_the_way(sockets, address) else {
-        return PortState::Free;
+        return PortState::Usable;
     };
     let Some(Stat { pid, comm: program, .. }) = holder_of(socket.inode) else {
         return PortState::HeldByUnknown;
     };
-    PortState::Held(Holder { pid, program, ours: descends_from(pid, our_pids) })
+    if descends_from(pid, our_pids) {
+        return PortState::Usable;
+    }
+    PortState::Held { pid, program }
 }
 
 /// The process that has the socket with this inode open.
@@ -162,13 +155,11 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let own = i32::try_from(std::process::id()).unwrap();
         let state = |ours: &[i32]| port_state(&tcp_sockets(), address, ours);
-        assert!(
-            matches!(state(&[]), PortState::Held(Holder { pid, ours: false, .. }) if pid == own)
-        );
+        assert!(matches!(state(&[]), PortState::Held { pid, .. } if pid == own));
         let parent = parent_of(own).unwrap();
-        assert!(matches!(state(&[parent]), PortState::Held(Holder { ours: true, .. })));
+        assert_eq!(state(&[parent]), PortState::Usable);
         drop(listener);
-        assert!(matches!(state(&[]), PortState::Free));
+        assert_eq!(state(&[]), PortState::Usable);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use anyhow::{Context as _, bail};
 use tokio::time::{Instant, sleep};
 
-use crate::error::Error;
 use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
 use crate::tree::Tree;
@@ -28,7 +28,7 @@ pub(super) async fn wait(
     tree: &Tree,
     programs: &Programs,
     progress: &mut Progress,
-) -> Result<(), Error> {
+) -> anyhow::Result<()> {
     let client = reqwest::Client::builder()
         .no_proxy()
         .pool_max_idle_per_host(0)
@@ -36,7 +36,7 @@ pub(super) async fn wait(
         .redirect(reqwest::redirect::Policy::none())
         .timeout(DEADLINE)
         .build()
-        .map_err(Error::Client)?;
+        .context("an HTTP client cannot be made; check this host's resolver")?;
     for service in &tree.services {
         let spec = &service.spec;
         let url = format!("http://{}{}", tree.settings.listen.services, spec.path_prefix);
@@ -49,7 +49,7 @@ async fn first_answer(
     client: &reqwest::Client,
     url: &str,
     programs: &Programs,
-) -> Result<Outcome, Error> {
+) -> anyhow::Result<Outcome> {
     let deadline = Instant::now() + PATIENCE;
     let mut last = "nothing was asked yet".to_owned();
     while Instant::now() < deadline {
@@ -62,7 +62,10 @@ async fn first_answer(
         sleep(PAUSE).await;
     }
     let logs = programs.last_lines().await;
-    Err(Error::NoAnswer { url: url.to_owned(), waited: PATIENCE, last, logs })
+    bail!(
+        "{url} got no answer of an instance within {PATIENCE:?}: {last}. Look at `bellows status` \
+         and at these last lines of the logs:\n{logs}"
+    )
 }
 
 /// Whether an instance answered, and not with an error of its own.

@@ -1,5 +1,6 @@
 //! The steps of `up`, in their order. Each makes sure of one thing and says whether it had to.
 
+use anyhow::{Context as _, anyhow};
 use host::command::HostRunner;
 use host::deployments::Deployments;
 use host::haproxy::{Backends, Haproxy};
@@ -8,12 +9,13 @@ use host::lxc::{Recipe, TemplateStore, remove_other_images};
 use host::network::Network;
 use host::settings::Settings;
 use model::names::{ServiceName, TemplateName};
+use model::service::ServiceSpec;
 
 use crate::deployed;
-use crate::error::Error;
+use crate::error::BadInput;
 use crate::programs::{self, Programs};
 use crate::progress::{Outcome, Progress};
-use crate::tree::{ServiceFile, Tree, TreeError};
+use crate::tree::{ServiceFile, Tree};
 
 /// The folder of the images' recipes, in the tree.
 const RECIPES: &str = "rootfs";
@@ -33,7 +35,7 @@ pub(super) struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
-    pub(super) fn new(tree: &'a Tree) -> Result<Self, Error> {
+    pub(super) fn new(tree: &'a Tree) -> anyhow::Result<Self> {
         let settings = &tree.settings;
         let deployments = Deployments::new(&settings.paths.state);
         Ok(Self {
@@ -41,7 +43,7 @@ impl<'a> Steps<'a> {
             recipes: recipes(tree)?,
             settings,
             templates: TemplateStore::new(settings, HostRunner),
-            programs: Programs::new(settings, &deployments.settings_file())?,
+            programs: Programs::new(settings)?,
             deployments,
         })
     }
@@ -52,19 +54,18 @@ impl<'a> Steps<'a> {
     }
 
     /// Has each service's own program check the configuration that its instances will be given.
-    pub(super) async fn check_applications(&self) -> Result<(), Error> {
-        let mut errors = Vec::new();
+    pub(super) async fn check_applications(&self) -> Result<(), BadInput> {
+        let mut problems = BadInput::default();
         for (ServiceFile { spec, .. }, recipe) in self.tree.services.iter().zip(&self.recipes) {
-            if let Err(source) = recipe.check(&HostRunner, &spec.application).await {
-                let (name, source) = (spec.name.clone(), Box::new(source));
-                errors.push(TreeError::Application { name, source });
-            }
+            let checked = recipe.check(&HostRunner, &spec.application).await;
+            let checked = checked.with_context(|| format!("services/{}.toml", spec.name));
+            problems.0.extend(checked.err());
         }
-        if errors.is_empty() { Ok(()) } else { Err(Error::Input(errors)) }
+        problems.or(())
     }
 
     /// Takes all steps.
-    pub(super) async fn take(&self, progress: &mut Progress) -> Result<(), Error> {
+    pub(super) async fn take(&self, progress: &mut Progress) -> anyhow::Result<()> {
         progress.step("id range", async { self.id_range() }).await?;
         progress.step("network", self.network()).await?;
         let mut templates = Vec::new();
@@ -78,14 +79,14 @@ impl<'a> Steps<'a> {
         Ok(())
     }
 
-    fn id_range(&self) -> Result<Outcome, Error> {
+    fn id_range(&self) -> anyhow::Result<Outcome> {
         let range = self.settings.id_map;
         let added = IdMap::of_host(&self.settings.paths.state, range).ensure()?;
         let last = range.first + (range.count - 1);
         Ok(Outcome::changed_if(added, format!("root may map {} to {last}", range.first)))
     }
 
-    async fn network(&self) -> Result<Outcome, Error> {
+    async fn network(&self) -> anyhow::Result<Outcome> {
         let network = &self.settings.network;
         let made = Network::new(network, HostRunner).ensure().await?;
         Ok(Outcome::changed_if(made, format!("bridge {} with {}", network.bridge, network.subnet)))
@@ -97,7 +98,7 @@ impl<'a> Steps<'a> {
         service: &ServiceFile,
         recipe: &Recipe,
         templates: &mut Vec<TemplateName>,
-    ) -> Result<Outcome, Error> {
+    ) -> anyhow::Result<Outcome> {
         let images = self.settings.paths.state.join(IMAGES);
         let image = recipe.ensure(&HostRunner, &images).await?;
         let before = self.templates.list()?;
@@ -110,7 +111,7 @@ impl<'a> Steps<'a> {
     /// What the scaler read at its start it does not read again, so a record that changes ends it
     /// first: were `up` ended in between, the next one would find the records as they should be,
     /// and a scaler that never read them.
-    async fn records(&self, templates: &[TemplateName]) -> Result<Outcome, Error> {
+    async fn records(&self, templates: &[TemplateName]) -> anyhow::Result<Outcome> {
         let services = || self.tree.services.iter();
         let wanted: Vec<_> = services()
             .zip(templates)
@@ -139,7 +140,7 @@ impl<'a> Steps<'a> {
     /// HAProxy starts with no services: the scaler, which knows the slots, brings them in. It comes
     /// before the records, by which the next `up` would tell that the ports moved, were this one
     /// ended in between.
-    async fn haproxy(&self) -> Result<Outcome, Error> {
+    async fn haproxy(&self) -> anyhow::Result<Outcome> {
         let ports_moved = deployed::settings(self.settings)
             .is_some_and(|deployed| deployed.listen != self.settings.listen);
         if ports_moved {
@@ -156,7 +157,7 @@ impl<'a> Steps<'a> {
 
     /// Removes templates that no record names and no instance stands on any more, and the images of
     /// earlier versions.
-    fn old_versions(&self, current: &[TemplateName]) -> Result<Outcome, Error> {
+    fn old_versions(&self, current: &[TemplateName]) -> anyhow::Result<Outcome> {
         let mut removed = Vec::new();
         for template in self.templates.list()? {
             if current.contains(&template) {
@@ -180,18 +181,17 @@ impl<'a> Steps<'a> {
 }
 
 /// Reads the recipe of each service's image.
-fn recipes(tree: &Tree) -> Result<Vec<Recipe>, Error> {
+fn recipes(tree: &Tree) -> anyhow::Result<Vec<Recipe>> {
     let (folder, binaries) = (tree.root.join(RECIPES), programs::folder()?);
     let mut recipes = Vec::new();
-    let mut errors = Vec::new();
-    for ServiceFile { spec, .. } in &tree.services {
-        match Recipe::load(&spec.image, &folder, &binaries) {
+    let mut problems = BadInput::default();
+    for ServiceFile { spec: ServiceSpec { name, image, .. }, .. } in &tree.services {
+        match Recipe::load(image, &folder, &binaries) {
             Ok(recipe) => recipes.push(recipe),
-            Err(source) => {
-                let (name, image) = (spec.name.clone(), spec.image.as_str().to_owned());
-                errors.push(TreeError::Recipe { name, image, source: Box::new(source) });
-            }
+            Err(error) => problems.0.push(anyhow!(error).context(format!(
+                "service {name}: no image can be made of `{image}`: use the name of a recipe in rootfs/"
+            ))),
         }
     }
-    if errors.is_empty() { Ok(recipes) } else { Err(Error::Input(errors)) }
+    Ok(problems.or(recipes)?)
 }
