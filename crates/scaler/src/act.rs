@@ -3,35 +3,17 @@
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use host::deployments::DeployedService;
 use host::haproxy::{LoadBalancer, ServerState};
-use host::lxc::{ContainerError, Containers};
-use host::probe::{Probe, ProbeError};
+use host::lxc::Containers;
+use host::probe::Probe;
 use model::action::{Action, ActionKind};
 use model::names::InstanceName;
 use tokio::sync::Semaphore;
 
-use crate::rotation::{Rotation, RotationError};
+use crate::rotation::Rotation;
 use crate::services::Services;
-
-/// An action that did not come to its end. The next turn sees what is left and plans anew.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ActError {
-    /// The container could not be made or removed.
-    #[error(transparent)]
-    Container(#[from] ContainerError),
-    /// The instance did not become healthy.
-    #[error(transparent)]
-    Probe(#[from] ProbeError),
-    /// The load balancer did not take the change.
-    #[error(transparent)]
-    Rotation(#[from] RotationError),
-    /// The service was withdrawn, or its network has no address for the slot.
-    #[error(
-        "{0} has no address: its service is not deployed or its slot is outside of the network"
-    )]
-    NoAddress(InstanceName),
-}
 
 /// Stops at a time: each takes some 50 ms of two programs of LXC, and the hundreds that a steep
 /// fall of the load asks for would leave no CPU time for the requests.
@@ -80,9 +62,9 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
     /// Carries out one action and returns when it has come to its end.
     ///
     /// # Errors
-    /// [`ActError`] says which part failed. Nothing is rolled back: what is left shows at the next
-    /// look at the host.
-    pub(crate) async fn carry_out(&self, action: &Action) -> Result<(), ActError> {
+    /// A part of it failed. Nothing is rolled back: what is left shows at the next look at the
+    /// host, and the next turn plans anew.
+    pub(crate) async fn carry_out(&self, action: &Action) -> anyhow::Result<()> {
         let instance = &action.instance;
         match action.kind {
             ActionKind::Clone => {
@@ -101,25 +83,30 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         }
     }
 
-    async fn admit(&self, instance: &InstanceName) -> Result<(), ActError> {
+    async fn admit(&self, instance: &InstanceName) -> anyhow::Result<()> {
         let (deployed, address) = self.home(instance)?;
         let path = deployed.spec.instance.health_path.as_str();
         self.probe.until_healthy(address, path, self.launch_timeout).await?;
         self.rotate(instance, ServerState::Ready).await
     }
 
-    async fn rotate(&self, instance: &InstanceName, state: ServerState) -> Result<(), ActError> {
+    async fn rotate(&self, instance: &InstanceName, state: ServerState) -> anyhow::Result<()> {
         self.rotation.set(instance.service(), instance.slot(), state).await?;
         Ok(())
     }
 
     /// The service of an instance, and the instance's address.
-    fn home(&self, instance: &InstanceName) -> Result<(&DeployedService, SocketAddrV4), ActError> {
+    fn home(&self, instance: &InstanceName) -> anyhow::Result<(&DeployedService, SocketAddrV4)> {
         let home = || {
             let deployed = self.services.get(instance.service())?;
             let address = self.services.address(&deployed.spec, instance.slot())?;
             Some((deployed, address))
         };
-        home().ok_or_else(|| ActError::NoAddress(instance.clone()))
+        home().with_context(|| {
+            format!(
+                "{instance} has no address: its service is not deployed or its slot is outside of \
+                 the network"
+            )
+        })
     }
 }

@@ -4,12 +4,11 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::Json;
-use axum::Router;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
+use axum::{Json, Router};
 use model::bounds::Bounds;
 use model::names::ServiceName;
 use model::policies::PolicySpec;
@@ -20,7 +19,6 @@ use serde::Deserialize;
 use service::json_body::JsonBody;
 use service::problem::Problem;
 
-use crate::services::Services;
 use crate::shared_state::SharedState;
 
 /// Ticks that one answer holds unless `limit` says otherwise, and at most: about 1 MB.
@@ -29,15 +27,11 @@ const TICKS_MAX: usize = 1000;
 /// A body of bounds is some 30 bytes; a policy with a schedule of some hundred entries, 10 kB.
 const BODY_MAX_BYTES: usize = 65_536;
 
-/// What every handler works on.
-#[derive(Debug, Clone)]
-struct Context {
-    shared: Arc<SharedState>,
-    services: Arc<Services>,
-}
+type Shared = State<Arc<SharedState>>;
+type Answer<T> = Result<Json<T>, Problem>;
 
 /// The whole API.
-pub(crate) fn routes(shared: Arc<SharedState>, services: Arc<Services>) -> Router {
+pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
     let api = Router::new()
         .route("/v1/services", get(all_services))
         .route("/v1/services/{name}", get(one_service))
@@ -47,61 +41,71 @@ pub(crate) fn routes(shared: Arc<SharedState>, services: Arc<Services>) -> Route
         .route("/v1/ticks", get(ticks))
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
-        .with_state(Context { shared, services });
+        .with_state(shared);
     service::problem::guard(api)
 }
 
-async fn all_services(State(context): State<Context>) -> Json<HostStatus> {
-    Json(context.shared.host_status())
+async fn all_services(State(shared): Shared) -> Json<HostStatus> {
+    Json(shared.host_status())
 }
 
-async fn one_service(
-    State(context): State<Context>,
-    Path(name): Path<String>,
-) -> Result<Json<ServiceStatus>, Problem> {
-    context.status(&name).map(Json)
+async fn one_service(State(shared): Shared, Path(name): Path<String>) -> Answer<ServiceStatus> {
+    Ok(Json(shared.service_status(spec(&shared, &name)?)))
 }
 
 async fn set_bounds(
-    State(context): State<Context>,
+    State(shared): Shared,
     Path(name): Path<String>,
     JsonBody(bounds): JsonBody<Bounds>,
-) -> Result<Json<ServiceStatus>, Problem> {
-    let spec = context.spec(&name)?;
-    context.fits(&spec.name, bounds).map_err(|error| {
+) -> Answer<ServiceStatus> {
+    let spec = spec(&shared, &name)?;
+    fits(&shared, &spec.name, bounds).map_err(|error| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_slots", error.to_string())
     })?;
-    context.shared.set_bounds(spec, Some(bounds)).map_err(not_written)?;
-    context.status(&name).map(Json)
+    shared.set_bounds(spec, Some(bounds)).map_err(not_written)?;
+    Ok(Json(shared.service_status(spec)))
 }
 
-async fn clear_bounds(
-    State(context): State<Context>,
-    Path(name): Path<String>,
-) -> Result<Json<ServiceStatus>, Problem> {
-    context.shared.set_bounds(context.spec(&name)?, None).map_err(not_written)?;
-    context.status(&name).map(Json)
+async fn clear_bounds(State(shared): Shared, Path(name): Path<String>) -> Answer<ServiceStatus> {
+    let spec = spec(&shared, &name)?;
+    shared.set_bounds(spec, None).map_err(not_written)?;
+    Ok(Json(shared.service_status(spec)))
 }
 
 async fn set_policy(
-    State(context): State<Context>,
+    State(shared): Shared,
     Path(name): Path<String>,
     JsonBody(policy): JsonBody<PolicySpec>,
-) -> Result<Json<ServiceStatus>, Problem> {
-    context.shared.set_policy(context.spec(&name)?, Some(policy)).map_err(not_written)?;
-    context.status(&name).map(Json)
+) -> Answer<ServiceStatus> {
+    let spec = spec(&shared, &name)?;
+    shared.set_policy(spec, Some(policy)).map_err(not_written)?;
+    Ok(Json(shared.service_status(spec)))
 }
 
-async fn clear_policy(
-    State(context): State<Context>,
-    Path(name): Path<String>,
-) -> Result<Json<ServiceStatus>, Problem> {
-    context.shared.set_policy(context.spec(&name)?, None).map_err(not_written)?;
-    context.status(&name).map(Json)
+async fn clear_policy(State(shared): Shared, Path(name): Path<String>) -> Answer<ServiceStatus> {
+    let spec = spec(&shared, &name)?;
+    shared.set_policy(spec, None).map_err(not_written)?;
+    Ok(Json(shared.service_status(spec)))
 }
 
-async fn membership(State(context): State<Context>) -> Json<MembershipStatus> {
-    Json(context.shared.membership())
+/// A service as its file describes it.
+fn spec<'a>(shared: &'a SharedState, name: &str) -> Result<&'a ServiceSpec, Problem> {
+    let deployed = name.parse().ok().and_then(|name| shared.services().get(&name));
+    deployed.map(|deployed| &deployed.spec).ok_or_else(|| {
+        let message = format!("There is no service {name:?}; GET /v1/services lists them.");
+        Problem::new(StatusCode::NOT_FOUND, "no_such_service", message)
+    })
+}
+
+/// Whether the host has slots for all services when this one has these bounds.
+fn fits(shared: &SharedState, service: &ServiceName, bounds: Bounds) -> Result<(), SlotsError> {
+    let in_force =
+        |spec: &ServiceSpec| if spec.name == *service { bounds } else { shared.bounds(spec) };
+    shared.services().slots(in_force).map(drop)
+}
+
+async fn membership(State(shared): Shared) -> Json<MembershipStatus> {
+    Json(shared.membership())
 }
 
 /// The body that sets the way of membership.
@@ -112,19 +116,17 @@ struct MembershipBody {
 }
 
 async fn set_membership(
-    State(context): State<Context>,
+    State(shared): Shared,
     body: Result<Json<MembershipBody>, JsonRejection>,
-) -> Result<Json<MembershipStatus>, Problem> {
+) -> Answer<MembershipStatus> {
     let Json(MembershipBody { membership }) = body?;
-    context.shared.set_membership(Some(membership)).map_err(not_written)?;
-    Ok(Json(context.shared.membership()))
+    shared.set_membership(Some(membership)).map_err(not_written)?;
+    Ok(Json(shared.membership()))
 }
 
-async fn clear_membership(
-    State(context): State<Context>,
-) -> Result<Json<MembershipStatus>, Problem> {
-    context.shared.set_membership(None).map_err(not_written)?;
-    Ok(Json(context.shared.membership()))
+async fn clear_membership(State(shared): Shared) -> Answer<MembershipStatus> {
+    shared.set_membership(None).map_err(not_written)?;
+    Ok(Json(shared.membership()))
 }
 
 /// Which ticks to give.
@@ -137,25 +139,18 @@ struct TicksQuery {
 }
 
 async fn ticks(
-    State(context): State<Context>,
+    State(shared): Shared,
     query: Result<Query<TicksQuery>, QueryRejection>,
-) -> Result<Json<TickPage>, Problem> {
-    let Query(TicksQuery { since, limit }) = query.map_err(|_| bad_ticks_query())?;
+) -> Answer<TickPage> {
+    let Query(TicksQuery { since, limit }) = query.map_err(|_| {
+        let message = "The query is not understood: since (a tick's sequence number) and limit are \
+                       whole numbers, each given once at most.";
+        Problem::new(StatusCode::BAD_REQUEST, "bad_query", message)
+    })?;
     let limit = limit.unwrap_or(TICKS_MAX).min(TICKS_MAX);
-    let ticks = context.shared.ticks(since, limit);
+    let ticks = shared.ticks(since, limit);
     let next = ticks.last().map_or(since, |tick| tick.sequence);
     Ok(Json(TickPage { ticks, next }))
-}
-
-fn bad_ticks_query() -> Problem {
-    let message = "The query is not understood: since (a tick's sequence number) and limit are whole \
-                   numbers, each given once at most.";
-    Problem::new(StatusCode::BAD_REQUEST, "bad_query", message)
-}
-
-fn no_such_service(name: &str) -> Problem {
-    let message = format!("There is no service {name:?}; GET /v1/services lists them.");
-    Problem::new(StatusCode::NOT_FOUND, "no_such_service", message)
 }
 
 /// What an operator set could not be kept.
@@ -164,25 +159,4 @@ fn not_written(error: io::Error) -> Problem {
     let message =
         "It could not be written below paths.state, and nothing was changed: check the disk.";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "not_written", message)
-}
-
-impl Context {
-    fn status(&self, name: &str) -> Result<ServiceStatus, Problem> {
-        let known = name.parse().ok().and_then(|name| self.shared.service_status(&name));
-        known.ok_or_else(|| no_such_service(name))
-    }
-
-    /// A service as its file describes it.
-    fn spec(&self, name: &str) -> Result<&ServiceSpec, Problem> {
-        let deployed = name.parse().ok().and_then(|name| self.services.get(&name));
-        deployed.map(|deployed| &deployed.spec).ok_or_else(|| no_such_service(name))
-    }
-
-    /// Whether the host has slots for all services when this one has these bounds.
-    fn fits(&self, service: &ServiceName, bounds: Bounds) -> Result<(), SlotsError> {
-        let in_force = |spec: &ServiceSpec| {
-            if spec.name == *service { bounds } else { self.shared.bounds(spec) }
-        };
-        self.services.slots(in_force).map(drop)
-    }
 }

@@ -9,21 +9,20 @@ use host::deployments::DeployedService;
 use host::haproxy::{LoadBalancer, Stats, increase};
 use host::lxc::{ContainerState, Containers};
 use host::probe::Probe;
-use model::action::Done;
-use model::action::{Action, ActionKind};
+use model::action::{Action, ActionKind, Done};
 use model::instance::InstanceStatus;
 use model::names::{InstanceName, ServiceName, Slot};
+use model::service::ServiceSpec;
 use model::tick::Tick;
 use model::time::Timestamp;
 use policy::controller::{Controller, ServiceObservation, TurnContext};
-use policy::fleet::Fleet;
 use policy::slots::SlotsError;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::act::Actor;
 use crate::clock::{Clock, now};
-use crate::observe::{HostObservation, HostObserver, ObserveError};
+use crate::observe::{HostObservation, HostObserver};
 use crate::outage::Outage;
 use crate::services::Services;
 use crate::shared_state::SharedState;
@@ -69,14 +68,14 @@ where
     L: LoadBalancer + 'static,
     P: Probe + 'static,
 {
-    /// A loop that has seen nothing yet. The shared state shows every service from here on.
+    /// A loop that has seen nothing yet.
     pub(crate) fn new(
         actor: Arc<Actor<C, L, P>>,
         services: Arc<Services>,
         shared: Arc<SharedState>,
         pace: Pace,
     ) -> Self {
-        let daemon = Self {
+        Self {
             actor,
             services,
             shared,
@@ -90,11 +89,7 @@ where
             outage: Outage::default(),
             lacks_slots: false,
             clock: Clock::default(),
-        };
-        for deployed in daemon.services.iter() {
-            daemon.show(deployed, None);
         }
-        daemon
     }
 
     /// Takes turns until `stop` completes: one a tick, and one at once whenever an action ends, so
@@ -155,7 +150,7 @@ where
             for action in tick.plan.clone() {
                 self.start(action, now);
             }
-            self.show(deployed, Some(tick));
+            self.show(&deployed.spec, tick);
         }
         if let Some(observed) = observed {
             self.remove_withdrawn(&observed, now);
@@ -164,7 +159,7 @@ where
     }
 
     /// Looks at the host and brings the load balancer to what is wanted where it differs.
-    async fn observe(&mut self) -> Result<HostObservation, ObserveError> {
+    async fn observe(&mut self) -> anyhow::Result<HostObservation> {
         let slots = self.slots()?;
         self.actor.rotation().set_slots(slots);
         self.actor.rotation().set_membership(self.shared.membership().membership);
@@ -254,7 +249,7 @@ where
                 slot: action.slot,
                 planned_at,
                 finished_at: planned_at.after(started.elapsed()),
-                error: outcome.err().map(|error| service::exit::chain(&error)),
+                error: outcome.err().map(|error| format!("{error:#}")),
             };
             // The loop has ended and nobody asks any more.
             let _ = finished.send(done);
@@ -285,9 +280,8 @@ where
         }
     }
 
-    /// Shows the state of a service on the shared state, after a turn or before the first one.
-    fn show(&self, deployed: &DeployedService, tick: Option<Tick>) {
-        let spec = &deployed.spec;
+    /// Shows a service's turn on the shared state.
+    fn show(&self, spec: &ServiceSpec, tick: Tick) {
         let fleet = self.controllers.get(&spec.name).map(Controller::fleet);
         let instances = fleet.into_iter().flat_map(|fleet| fleet.instances());
         let status = |instance: &policy::fleet::Instance| {
@@ -299,8 +293,7 @@ where
                 since: instance.since,
             })
         };
-        let phases = fleet.map(Fleet::counts).unwrap_or_default();
-        self.shared.show(spec, phases, instances.filter_map(status).collect(), tick);
+        self.shared.show(tick, instances.filter_map(status).collect());
     }
 }
 

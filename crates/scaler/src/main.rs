@@ -68,8 +68,13 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let deployed = Deployments::new(&settings.paths.state).load()?;
     let services = Arc::new(Services::new(deployed, settings.network.subnet));
-    let shared = Arc::new(SharedState::open(&settings.paths.state, settings.scaler.membership)?);
-    shared.report_unused(&services);
+    let shared = SharedState::open(
+        &settings.paths.state,
+        settings.scaler.membership,
+        Arc::clone(&services),
+    )?;
+    let shared = Arc::new(shared);
+    shared.report_unused();
     let haproxy = Haproxy::new(host::haproxy::HaproxySettings::of_host(&settings)?)?;
     let pace = Pace {
         tick: settings.scaler.tick,
@@ -88,7 +93,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(api).await.with_context(|| {
         format!("cannot listen on {api}: end what listens there, or change listen.api")
     })?;
-    let routes = api::routes(Arc::clone(&shared), Arc::clone(&services));
+    let routes = api::routes(Arc::clone(&shared));
     let (ended, api_ended) = tokio::sync::oneshot::channel::<()>();
     let api = tokio::spawn(serve(listener, routes, Limits::default(), async {
         let _ = api_ended.await;

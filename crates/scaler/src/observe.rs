@@ -5,40 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use host::deployments::DeployedService;
-use host::haproxy::{
-    Counters, HaproxyError, Increase, LoadBalancer, ServerState, ServerStatus, Stats, StatsError,
-};
-use host::lxc::{Container, ContainerError, ContainerState, Containers};
+use host::haproxy::{Counters, Increase, LoadBalancer, ServerState, ServerStatus, Stats};
+use host::lxc::{Container, ContainerState, Containers};
 use host::probe::Probe;
 use model::action::ActionKind;
 use model::names::{InstanceName, ServiceName, Slot, TemplateName};
 use policy::fleet::{ContainerPresence, InstanceObservation, RotationState};
 use policy::load::LoadObservation;
-use policy::slots::SlotsError;
 use tokio::time::Instant;
 
 use crate::act::Actor;
-use crate::rotation::RotationError;
-
-/// Why the host cannot be observed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ObserveError {
-    /// The containers cannot be listed.
-    #[error(transparent)]
-    Containers(#[from] ContainerError),
-    /// The load balancer's statistics cannot be had, or not be trusted.
-    #[error(transparent)]
-    Stats(#[from] StatsError),
-    /// The load balancer cannot be asked which slots have drained.
-    #[error(transparent)]
-    Drained(#[from] HaproxyError),
-    /// The load balancer differs from what is wanted, and does not take it.
-    #[error(transparent)]
-    Rotation(#[from] RotationError),
-    /// The services together ask for more slots than there are.
-    #[error(transparent)]
-    Slots(#[from] SlotsError),
-}
 
 /// The host at one moment.
 #[derive(Debug)]
@@ -150,7 +126,7 @@ impl HostObserver {
     pub(crate) async fn observe<C, L, P>(
         &mut self,
         actor: &Actor<C, L, P>,
-    ) -> Result<HostObservation, ObserveError>
+    ) -> anyhow::Result<HostObservation>
     where
         C: Containers,
         L: LoadBalancer,

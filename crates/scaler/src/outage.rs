@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::observe::ObserveError;
-
 /// Longest pause between two tries to observe a host that cannot be observed. HAProxy is back within a
 /// second of its death, and the loop must be no slower to notice.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -20,10 +18,10 @@ pub(crate) struct Outage {
 
 impl Outage {
     /// Takes note of how an observation ended, and says what changed.
-    pub(crate) fn note(&mut self, error: Option<&ObserveError>) {
+    pub(crate) fn note(&mut self, error: Option<&anyhow::Error>) {
         match error {
             Some(error) => {
-                let text = service::exit::chain(error);
+                let text = format!("{error:#}");
                 if self.said.as_ref() != Some(&text) {
                     tracing::warn!(error = text, "nothing is changed until the host can be seen");
                 }

@@ -1,26 +1,16 @@
 //! Which slots take requests: what this process wants of the load balancer, and the way there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use host::haproxy::{
-    Applied, Backends, BackendsError, HaproxyError, LoadBalancer, ServerState, ServerStatus, Stats,
+    Applied, Backends, BackendsError, LoadBalancer, ServerState, ServerStatus, Stats,
 };
 use model::names::{ServiceName, Slot};
 use model::status::Membership;
 
 use crate::services::Services;
-
-/// A wish that cannot be brought to the load balancer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RotationError {
-    /// The services' files contradict each other.
-    #[error(transparent)]
-    Model(#[from] BackendsError),
-    /// The load balancer did not take it.
-    #[error(transparent)]
-    Haproxy(#[from] HaproxyError),
-}
+use crate::shared_state::lock;
 
 /// What is wanted of each slot in use. A slot that is not named is out of rotation.
 type Wanted = BTreeMap<Slot, (ServiceName, ServerState)>;
@@ -49,7 +39,7 @@ impl<L: LoadBalancer> Rotation<L> {
     ///
     /// # Errors
     /// The load balancer cannot be told so. It must be: it dates drains from what it is told.
-    pub(crate) async fn adopt(&self, stats: &Stats) -> Result<(), RotationError> {
+    pub(crate) async fn adopt(&self, stats: &Stats) -> anyhow::Result<()> {
         {
             let mut wanted = lock(&self.wanted);
             wanted.clear();
@@ -94,7 +84,7 @@ impl<L: LoadBalancer> Rotation<L> {
         service: &ServiceName,
         slot: Slot,
         state: ServerState,
-    ) -> Result<Applied, RotationError> {
+    ) -> anyhow::Result<Applied> {
         want(&mut lock(&self.wanted), service, slot, state);
         self.apply().await
     }
@@ -110,7 +100,7 @@ impl<L: LoadBalancer> Rotation<L> {
         stats: &Stats,
         present: &BTreeSet<Slot>,
         busy: &BTreeSet<Slot>,
-    ) -> Result<bool, RotationError> {
+    ) -> anyhow::Result<bool> {
         {
             let mut wanted = lock(&self.wanted);
             wanted.retain(|slot, _| present.contains(slot) || busy.contains(slot));
@@ -136,7 +126,7 @@ impl<L: LoadBalancer> Rotation<L> {
     /// Of two changes at once, the later call must carry both. So it does: nothing is awaited
     /// between reading what is wanted and the load balancer's note of it, and the scaler has
     /// one thread.
-    async fn apply(&self) -> Result<Applied, RotationError> {
+    async fn apply(&self) -> anyhow::Result<Applied> {
         let backends = self.backends()?;
         Ok(self.load_balancer.apply(&backends).await?)
     }
@@ -178,9 +168,4 @@ fn agrees(backends: &Backends, stats: &Stats, busy: &BTreeSet<Slot>) -> bool {
             })
     });
     services_agree && servers_agree
-}
-
-/// What these locks guard is whole at any moment, so a panic elsewhere does not spoil it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,11 +5,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::bounds::Bounds;
 use model::instance::InstanceStatus;
-use model::instance::PhaseCounts;
 use model::names::ServiceName;
 use model::policies::PolicySpec;
 use model::service::ServiceSpec;
@@ -17,7 +16,7 @@ use model::status::{HostStatus, Membership, MembershipStatus, ServiceOverrides, 
 use model::tick::Tick;
 
 use crate::journal::Journal;
-use crate::overrides::{Overrides, OverridesFile};
+use crate::overrides::OverridesFile;
 use crate::services::Services;
 
 /// The record of ticks, below the state directory.
@@ -29,9 +28,11 @@ const OVERRIDES: &str = "overrides.json";
 /// Written by the loop and read by the API; what an operator sets goes the other way.
 #[derive(Debug)]
 pub(crate) struct SharedState {
+    services: Arc<Services>,
     journal: Mutex<Journal>,
     overrides: Mutex<OverridesFile>,
-    statuses: Mutex<BTreeMap<ServiceName, ServiceStatus>>,
+    /// The last turn of each service, and the instances after it.
+    turns: Mutex<BTreeMap<ServiceName, (Tick, Vec<InstanceStatus>)>>,
     /// The way of membership of the host's settings.
     membership: Membership,
 }
@@ -41,7 +42,11 @@ impl SharedState {
     ///
     /// # Errors
     /// A file there cannot be read.
-    pub(crate) fn open(state: &Path, membership: Membership) -> io::Result<Self> {
+    pub(crate) fn open(
+        state: &Path,
+        membership: Membership,
+        services: Arc<Services>,
+    ) -> io::Result<Self> {
         let named = |file: &'static str| {
             move |error: io::Error| {
                 let path = state.join(file);
@@ -52,20 +57,26 @@ impl SharedState {
         let journal = Journal::open(&state.join(JOURNAL)).map_err(named(JOURNAL))?;
         let overrides = OverridesFile::open(&state.join(OVERRIDES)).map_err(named(OVERRIDES))?;
         Ok(Self {
+            services,
             journal: Mutex::new(journal),
             overrides: Mutex::new(overrides),
-            statuses: Mutex::default(),
+            turns: Mutex::default(),
             membership,
         })
     }
 
     /// Says for which services something was set that is of no use, since they are not deployed.
-    pub(crate) fn report_unused(&self, services: &Services) {
+    pub(crate) fn report_unused(&self) {
         for service in lock(&self.overrides).held().services() {
-            if services.get(service).is_none() {
+            if self.services.get(service).is_none() {
                 tracing::info!(%service, "what was set for it waits: it is not deployed");
             }
         }
+    }
+
+    /// The services that are deployed.
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
     }
 
     /// The bounds in force for a service: those that were set, or its file's.
@@ -97,10 +108,9 @@ impl SharedState {
     /// # Errors
     /// They could not be written; those from before go on to hold.
     pub(crate) fn set_bounds(&self, spec: &ServiceSpec, bounds: Option<Bounds>) -> io::Result<()> {
-        self.change(|set| assign(&mut set.bounds, &spec.name, bounds))?;
+        lock(&self.overrides).change(|set| assign(&mut set.bounds, &spec.name, bounds))?;
         let (now, of_file) = (self.bounds(spec), bounds.is_none());
         tracing::info!(service = %spec.name, min = now.min(), max = now.max(), of_file, "bounds");
-        self.refresh(spec);
         Ok(())
     }
 
@@ -115,10 +125,9 @@ impl SharedState {
         policy: Option<PolicySpec>,
     ) -> io::Result<()> {
         let of_file = policy.is_none();
-        self.change(|set| assign(&mut set.policies, &spec.name, policy))?;
+        lock(&self.overrides).change(|set| assign(&mut set.policies, &spec.name, policy))?;
         let now = self.in_force(spec);
         tracing::info!(service = %spec.name, policy = %now.policy, of_file, "policy");
-        self.refresh(spec);
         Ok(())
     }
 
@@ -128,27 +137,32 @@ impl SharedState {
     /// # Errors
     /// It could not be written; the one from before goes on to hold.
     pub(crate) fn set_membership(&self, membership: Option<Membership>) -> io::Result<()> {
-        self.change(|set| set.membership = membership)?;
+        lock(&self.overrides).change(|set| set.membership = membership)?;
         let (now, of_file) = (self.membership().membership, membership.is_none());
         tracing::info!(membership = %now, of_file, "membership");
         Ok(())
     }
 
-    /// Shows the state of a service after a turn, and keeps the turn's tick if it is worth it.
-    pub(crate) fn show(
-        &self,
-        spec: &ServiceSpec,
-        phases: PhaseCounts,
-        instances: Vec<InstanceStatus>,
-        tick: Option<Tick>,
-    ) {
-        if let Some(tick) = &tick
-            && let Err(error) = lock(&self.journal).offer(tick.clone())
-        {
+    /// Shows a service's turn, and keeps its tick if it is worth it.
+    pub(crate) fn show(&self, tick: Tick, instances: Vec<InstanceStatus>) {
+        if let Err(error) = lock(&self.journal).offer(tick.clone()) {
             tracing::error!(%error, "a tick is kept in memory only: check the state directory's disk");
         }
+        lock(&self.turns).insert(tick.service.clone(), (tick, instances));
+    }
+
+    /// All services.
+    pub(crate) fn host_status(&self) -> HostStatus {
+        HostStatus {
+            services: self.services.iter().map(|s| self.service_status(&s.spec)).collect(),
+        }
+    }
+
+    /// One service: its last turn, and what is in force now.
+    pub(crate) fn service_status(&self, spec: &ServiceSpec) -> ServiceStatus {
+        let (tick, instances) = lock(&self.turns).get(&spec.name).cloned().unzip();
         let now = self.in_force(spec);
-        let status = ServiceStatus {
+        ServiceStatus {
             name: spec.name.clone(),
             route: spec.path_prefix.to_string(),
             bounds: now.bounds,
@@ -156,21 +170,10 @@ impl SharedState {
             policy_spec: now.policy.clone(),
             objective_ms: u64::try_from(spec.objective.as_millis()).unwrap_or(u64::MAX),
             set: self.set_for(&spec.name),
-            phases,
-            instances,
+            phases: tick.as_ref().map(|tick| tick.observation.phases).unwrap_or_default(),
+            instances: instances.unwrap_or_default(),
             tick,
-        };
-        lock(&self.statuses).insert(spec.name.clone(), status);
-    }
-
-    /// All services.
-    pub(crate) fn host_status(&self) -> HostStatus {
-        HostStatus { services: lock(&self.statuses).values().cloned().collect() }
-    }
-
-    /// One service.
-    pub(crate) fn service_status(&self, service: &ServiceName) -> Option<ServiceStatus> {
-        lock(&self.statuses).get(service).cloned()
+        }
     }
 
     /// At most `limit` kept ticks with a sequence number above `since`, oldest first.
@@ -180,21 +183,6 @@ impl SharedState {
 
     fn set_for(&self, service: &ServiceName) -> ServiceOverrides {
         lock(&self.overrides).held().of(service)
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Overrides)) -> io::Result<()> {
-        lock(&self.overrides).change(change)
-    }
-
-    /// Shows what was set before the next turn does.
-    fn refresh(&self, spec: &ServiceSpec) {
-        let now = self.in_force(spec);
-        if let Some(status) = lock(&self.statuses).get_mut(&spec.name) {
-            status.bounds = now.bounds;
-            status.policy = now.policy.to_string();
-            status.policy_spec = now.policy.clone();
-            status.set = self.set_for(&spec.name);
-        }
     }
 }
 
@@ -206,6 +194,6 @@ fn assign<T>(by_service: &mut BTreeMap<ServiceName, T>, service: &ServiceName, v
 }
 
 /// What these locks guard is whole at any moment, so a panic elsewhere does not spoil it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -72,7 +72,7 @@ impl Rig {
 
     fn on(state: TempDir, deployed: Vec<DeployedService>, containers: FakeContainers) -> Self {
         let services = Arc::new(Services::new(deployed, Subnet::DEFAULT));
-        let shared = Arc::new(SharedState::open(state.path(), Membership::Runtime).unwrap());
+        let shared = Arc::new(Self::shared(&state, &services).unwrap());
         let rotation = Rotation::new(FakeLoadBalancer::default(), Services::clone(&services));
         let probe = FakeProbe::default();
         let timeout = PACE.launch_timeout;
@@ -81,6 +81,10 @@ impl Rig {
         let daemon = Self::daemon(&actor, &services, &shared);
         let now = crate::clock::now();
         Self { actor, services, shared, daemon, now, state }
+    }
+
+    fn shared(state: &TempDir, services: &Arc<Services>) -> std::io::Result<SharedState> {
+        SharedState::open(state.path(), Membership::Runtime, Arc::clone(services))
     }
 
     fn daemon(
@@ -93,7 +97,7 @@ impl Rig {
 
     /// The scaler is killed and started again; the host stays as it is.
     fn restart(&mut self) {
-        self.shared = Arc::new(SharedState::open(self.state.path(), Membership::Runtime).unwrap());
+        self.shared = Arc::new(Self::shared(&self.state, &self.services).unwrap());
         self.daemon = Self::daemon(&self.actor, &self.services, &self.shared);
     }
 
@@ -130,7 +134,7 @@ impl Rig {
     }
 
     fn status(&self) -> ServiceStatus {
-        self.shared.service_status(&store()).unwrap()
+        self.shared.service_status(&self.deployed().spec)
     }
 
     fn in_rotation(&self, state: ServerState) -> usize {

@@ -11,7 +11,7 @@ use tower::ServiceExt as _;
 use super::*;
 
 async fn ask(rig: &Rig, method: &str, path: &str, body: &'static str) -> (StatusCode, String) {
-    let routes = crate::api::routes(Arc::clone(&rig.shared), Arc::clone(&rig.services));
+    let routes = crate::api::routes(Arc::clone(&rig.shared));
     let request = Request::builder().method(method).uri(path);
     let request = request.header("content-type", "application/json");
     let response = routes.oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();

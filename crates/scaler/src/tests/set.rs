@@ -54,7 +54,7 @@ async fn bounds_that_have_no_room_beside_a_later_service_hold_up_nobody() {
     rig.shared.set_bounds(&first.spec, bounds(1, 750)).unwrap();
     let mut rig = rig.redeploy(vec![first, later()]);
     assert_eq!(rig.ticks(6, 1).await, ready(1));
-    assert_eq!(rig.shared.service_status(&later().spec.name).unwrap().phases, ready(1));
+    assert_eq!(rig.shared.service_status(&later().spec).phases, ready(1));
     assert_eq!(rig.status().bounds.max(), 750, "they are kept, and shown as they are");
 }
 
@@ -82,7 +82,7 @@ async fn what_was_set_waits_while_the_service_is_withdrawn_or_its_file_changes()
     let mut first = rig.deployed();
     rig.shared.set_policy(&first.spec, schedule()).unwrap();
     let rig = rig.redeploy(vec![later()]);
-    rig.shared.report_unused(&rig.services);
+    rig.shared.report_unused();
     rig.shared.set_membership(Some(Membership::Reload)).unwrap();
     first.spec.policy = PolicyKind::Hpa.into();
     let mut rig = rig.redeploy(vec![first.clone(), later()]);
@@ -114,7 +114,7 @@ async fn a_spoilt_file_is_named_and_nothing_is_taken_for_set() {
     let rig = Rig::new();
     let path = rig.state.path().join("overrides.json");
     std::fs::write(&path, r#"{"policies":{"object-store":{"kind":"hpa","sync_ms":-1}}}"#).unwrap();
-    let error = SharedState::open(rig.state.path(), Membership::Runtime).unwrap_err().to_string();
+    let error = Rig::shared(&rig.state, &rig.services).unwrap_err().to_string();
     assert!(error.starts_with(&path.display().to_string()), "{error}");
     assert!(error.contains("`-1`") && error.ends_with("mend it or move it away"), "{error}");
 }
