@@ -73,11 +73,11 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
                 self.admit(instance).await
             }
             ActionKind::Admit => self.admit(instance).await,
-            ActionKind::Drain => self.rotate(instance, ServerState::Drain).await,
+            ActionKind::Drain => self.rotation.set(instance, ServerState::Drain).await,
             ActionKind::Stop => {
                 // An error says that the semaphore was closed, which nobody does.
                 let _turn = self.stops.acquire().await;
-                self.rotate(instance, ServerState::Maint).await?;
+                self.rotation.set(instance, ServerState::Maint).await?;
                 Ok(self.containers.stop(instance).await?)
             }
         }
@@ -87,12 +87,7 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         let (deployed, address) = self.home(instance)?;
         let path = deployed.spec.instance.health_path.as_str();
         self.probe.until_healthy(address, path, self.launch_timeout).await?;
-        self.rotate(instance, ServerState::Ready).await
-    }
-
-    async fn rotate(&self, instance: &InstanceName, state: ServerState) -> anyhow::Result<()> {
-        self.rotation.set(instance.service(), instance.slot(), state).await?;
-        Ok(())
+        self.rotation.set(instance, ServerState::Ready).await
     }
 
     /// The service of an instance, and the instance's address.

@@ -24,7 +24,6 @@ use crate::act::Actor;
 use crate::clock::{Clock, now};
 use crate::observe::{HostObservation, HostObserver};
 use crate::outage::Outage;
-use crate::services::Services;
 use crate::shared_state::SharedState;
 
 /// How the loop works.
@@ -46,7 +45,6 @@ const WITHDRAWN_DRAIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Daemon<C, L, P> {
     actor: Arc<Actor<C, L, P>>,
-    services: Arc<Services>,
     shared: Arc<SharedState>,
     pace: Pace,
     observer: HostObserver,
@@ -69,15 +67,9 @@ where
     P: Probe + 'static,
 {
     /// A loop that has seen nothing yet.
-    pub(crate) fn new(
-        actor: Arc<Actor<C, L, P>>,
-        services: Arc<Services>,
-        shared: Arc<SharedState>,
-        pace: Pace,
-    ) -> Self {
+    pub(crate) fn new(actor: Arc<Actor<C, L, P>>, shared: Arc<SharedState>, pace: Pace) -> Self {
         Self {
             actor,
-            services,
             shared,
             pace,
             observer: HostObserver::default(),
@@ -142,7 +134,7 @@ where
         let observed = observed.ok();
         let slots = self.free_slots(observed.as_ref());
         let mut done_by_service = group(done);
-        for deployed in Arc::clone(&self.services).iter() {
+        for deployed in Arc::clone(&self.shared).services().iter() {
             let name = &deployed.spec.name;
             let done = done_by_service.remove(name).unwrap_or_default();
             let free = slots.get(name).map(Vec::as_slice).unwrap_or_default();
@@ -161,10 +153,10 @@ where
     /// Looks at the host and brings the load balancer to what is wanted where it differs.
     async fn observe(&mut self) -> anyhow::Result<HostObservation> {
         let slots = self.slots()?;
-        self.actor.rotation().set_slots(slots);
-        self.actor.rotation().set_membership(self.shared.membership().membership);
-        let observed = self.observer.observe(&*self.actor).await?;
         let rotation = self.actor.rotation();
+        rotation.set_slots(slots);
+        rotation.load_balancer().set_membership(self.shared.membership().membership);
+        let observed = self.observer.observe(&*self.actor).await?;
         if self.last_stats.is_none() {
             rotation.adopt(&observed.stats).await?;
         }
@@ -180,13 +172,13 @@ where
     /// deployed later: then all go on with the slots of their files, which fit, since `bellows up`
     /// saw to that.
     fn slots(&mut self) -> Result<BTreeMap<ServiceName, Vec<Slot>>, SlotsError> {
-        let in_force = self.services.slots(|spec| self.shared.bounds(spec));
+        let in_force = self.shared.services().slots(|spec| self.shared.bounds(spec));
         let lacked_slots = std::mem::replace(&mut self.lacks_slots, in_force.is_err());
         in_force.or_else(|error| {
             if !lacked_slots {
                 tracing::warn!(%error, "bounds that were set have no room: set lower ones");
             }
-            self.services.slots(|spec| spec.bounds)
+            self.shared.services().slots(|spec| spec.bounds)
         })
     }
 
@@ -262,7 +254,7 @@ where
         let moment = Instant::now();
         let due_before = std::mem::take(&mut self.withdrawn);
         for (name, container) in &observed.containers {
-            if self.services.get(name.service()).is_some() {
+            if self.shared.services().get(name.service()).is_some() {
                 continue;
             }
             let drain = match container.state {
@@ -288,7 +280,7 @@ where
             Some(InstanceStatus {
                 name: instance.name.clone(),
                 slot: instance.slot(),
-                address: *self.services.address(spec, instance.slot())?.ip(),
+                address: *self.shared.services().address(spec, instance.slot())?.ip(),
                 phase: instance.phase,
                 since: instance.since,
             })

@@ -100,7 +100,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }));
 
     tracing::info!(services = services.iter().count(), "the loop begins");
-    Daemon::new(Arc::new(actor), services, shared, pace).run(stop).await;
+    Daemon::new(Arc::new(actor), shared, pace).run(stop).await;
     drop(ended);
     let _ = api.await?;
     Ok(())

@@ -3,11 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use host::haproxy::{
-    Applied, Backends, BackendsError, LoadBalancer, ServerState, ServerStatus, Stats,
-};
-use model::names::{ServiceName, Slot};
-use model::status::Membership;
+use host::haproxy::{Backends, BackendsError, LoadBalancer, ServerState, ServerStatus, Stats};
+use model::names::{InstanceName, ServiceName, Slot};
 
 use crate::services::Services;
 use crate::shared_state::lock;
@@ -49,7 +46,7 @@ impl<L: LoadBalancer> Rotation<L> {
                 }
             }
         }
-        self.apply().await.map(drop)
+        self.apply().await
     }
 
     /// The slots that the load balancer names for each service.
@@ -62,11 +59,6 @@ impl<L: LoadBalancer> Rotation<L> {
         *lock(&self.slots) = slots;
     }
 
-    /// How changes reach the load balancer, from the next one on.
-    pub(crate) fn set_membership(&self, membership: Membership) {
-        self.load_balancer.set_membership(membership);
-    }
-
     /// What is wanted of `slot` for `service`.
     pub(crate) fn wanted(&self, service: &ServiceName, slot: Slot) -> ServerState {
         match lock(&self.wanted).get(&slot) {
@@ -75,17 +67,16 @@ impl<L: LoadBalancer> Rotation<L> {
         }
     }
 
-    /// Brings one slot to `state`; returns when the running process holds it.
+    /// Brings an instance's slot to `state`; returns when the running process holds it.
     ///
     /// # Errors
     /// The load balancer did not take it. It stays wanted, and [`Self::mend`] tries again.
     pub(crate) async fn set(
         &self,
-        service: &ServiceName,
-        slot: Slot,
+        instance: &InstanceName,
         state: ServerState,
-    ) -> anyhow::Result<Applied> {
-        want(&mut lock(&self.wanted), service, slot, state);
+    ) -> anyhow::Result<()> {
+        want(&mut lock(&self.wanted), instance.service(), instance.slot(), state);
         self.apply().await
     }
 
@@ -101,10 +92,7 @@ impl<L: LoadBalancer> Rotation<L> {
         present: &BTreeSet<Slot>,
         busy: &BTreeSet<Slot>,
     ) -> anyhow::Result<bool> {
-        {
-            let mut wanted = lock(&self.wanted);
-            wanted.retain(|slot, _| present.contains(slot) || busy.contains(slot));
-        }
+        lock(&self.wanted).retain(|slot, _| present.contains(slot) || busy.contains(slot));
         let backends = self.backends()?;
         if agrees(&backends, stats, busy) {
             return Ok(false);
@@ -117,7 +105,7 @@ impl<L: LoadBalancer> Rotation<L> {
     ///
     /// # Errors
     /// The services' files contradict each other.
-    pub(crate) fn backends(&self) -> Result<Backends, BackendsError> {
+    fn backends(&self) -> Result<Backends, BackendsError> {
         let slots = lock(&self.slots);
         let wanted = lock(&self.wanted);
         self.services.backends(&slots, &wanted)
@@ -126,9 +114,9 @@ impl<L: LoadBalancer> Rotation<L> {
     /// Of two changes at once, the later call must carry both. So it does: nothing is awaited
     /// between reading what is wanted and the load balancer's note of it, and the scaler has
     /// one thread.
-    async fn apply(&self) -> anyhow::Result<Applied> {
-        let backends = self.backends()?;
-        Ok(self.load_balancer.apply(&backends).await?)
+    async fn apply(&self) -> anyhow::Result<()> {
+        self.load_balancer.apply(&self.backends()?).await?;
+        Ok(())
     }
 }
 

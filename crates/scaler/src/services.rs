@@ -89,14 +89,14 @@ impl Services {
                 let address = self.address(spec, slot)?;
                 Some(Server { slot, address, state })
             };
-            Ok(Backend {
+            Backend {
                 service: spec.name.clone(),
                 path_prefix: spec.path_prefix.clone(),
                 health_path: spec.instance.health_path.clone(),
                 concurrency: NonZeroU32::new(spec.capacity.concurrency).unwrap_or(NonZeroU32::MIN),
                 servers: states.into_iter().filter_map(server).collect(),
-            })
+            }
         };
-        Backends::new(self.iter().map(backend).collect::<Result<_, BackendsError>>()?)
+        Backends::new(self.iter().map(backend).collect())
     }
 }

@@ -78,7 +78,7 @@ impl Rig {
         let timeout = PACE.launch_timeout;
         let own = Services::clone(&services);
         let actor = Arc::new(Actor::new(containers, rotation, probe, own, timeout));
-        let daemon = Self::daemon(&actor, &services, &shared);
+        let daemon = Daemon::new(Arc::clone(&actor), Arc::clone(&shared), PACE);
         let now = crate::clock::now();
         Self { actor, services, shared, daemon, now, state }
     }
@@ -87,18 +87,10 @@ impl Rig {
         SharedState::open(state.path(), Membership::Runtime, Arc::clone(services))
     }
 
-    fn daemon(
-        actor: &Arc<FakeActor>,
-        services: &Arc<Services>,
-        shared: &Arc<SharedState>,
-    ) -> Daemon<FakeContainers, FakeLoadBalancer, FakeProbe> {
-        Daemon::new(Arc::clone(actor), Arc::clone(services), Arc::clone(shared), PACE)
-    }
-
     /// The scaler is killed and started again; the host stays as it is.
     fn restart(&mut self) {
         self.shared = Arc::new(Self::shared(&self.state, &self.services).unwrap());
-        self.daemon = Self::daemon(&self.actor, &self.services, &self.shared);
+        self.daemon = Daemon::new(Arc::clone(&self.actor), Arc::clone(&self.shared), PACE);
     }
 
     /// The service as it is deployed.
