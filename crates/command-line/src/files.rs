@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use config_file::ConfigError;
 
-/// A file that a command line names and that cannot be used.
+/// A word of a command line that leads to no file that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The file or folder cannot be read, or holds what it may not.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// There is no scenario of that name.
-    #[error("there is no scenario `{name}`: use {known}, or a file whose name ends in .toml")]
-    UnknownScenario {
+    /// There is no file of that name.
+    #[error("there is no {kind} `{name}`: use {known}, or a file whose name ends in .toml")]
+    Unknown {
+        /// What the word should name: `scenario`, `policy`.
+        kind: &'static str,
         /// The name.
         name: String,
         /// The names there are.
@@ -41,19 +43,26 @@ pub fn with_extension(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Co
 /// of scenarios.
 ///
 /// # Errors
-/// [`FileError::UnknownScenario`] lists the names there are.
+/// [`FileError::Unknown`] lists the names there are.
 pub fn of_scenario(word: &str, folder: &Path) -> Result<PathBuf, FileError> {
     if word.ends_with(".toml") {
         return Ok(PathBuf::from(word));
     }
-    let all = with_extension(folder, "toml")?;
-    match all.iter().find(|path| stem(path) == word) {
-        Some(path) => Ok(path.clone()),
-        None => {
-            let known: Vec<&str> = all.iter().map(|path| stem(path)).collect();
-            Err(FileError::UnknownScenario { name: word.to_owned(), known: known.join(", ") })
-        }
+    named("scenario", word, with_extension(folder, "toml")?, Vec::new())
+}
+
+/// The file of that name; `others` are the words that mean no file.
+pub(crate) fn named(
+    kind: &'static str,
+    name: &str,
+    mut files: Vec<PathBuf>,
+    others: Vec<&str>,
+) -> Result<PathBuf, FileError> {
+    if let Some(found) = files.iter().position(|path| stem(path) == name) {
+        return Ok(files.swap_remove(found));
     }
+    let known: Vec<&str> = others.into_iter().chain(files.iter().map(|path| stem(path))).collect();
+    Err(FileError::Unknown { kind, name: name.to_owned(), known: known.join(", ") })
 }
 
 /// A file's name without folder and extension; empty when that is not UTF-8.

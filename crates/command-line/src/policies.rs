@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use config_file::ConfigError;
 use model::policies::{PolicyFile, PolicyKind, PolicySpec};
 
-use crate::files::{self, stem};
+use crate::files::{self, FileError, stem};
 
 /// The word for the policy of the service's own file.
 pub const DEFAULT: &str = "default";
@@ -26,31 +26,13 @@ pub enum Choice {
     },
 }
 
-/// Why a word does not lead to a policy.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// There is none of that name.
-    #[error(
-        "there is no policy `{name}`: use {DEFAULT}, {known}, or a file whose name ends in .toml"
-    )]
-    Unknown {
-        /// The name.
-        name: String,
-        /// The names there are.
-        known: String,
-    },
-    /// A file or folder cannot be read, or a file holds no policy.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-}
-
 impl Choice {
     /// The policy that `word` means. `folder` holds the project's policies; without such a folder
     /// there are none.
     ///
     /// # Errors
-    /// [`PolicyError`] says what is wrong, and what is allowed.
-    pub fn find(word: &str, folder: &Path) -> Result<Self, PolicyError> {
+    /// [`FileError`] says what is wrong, and what is allowed.
+    pub fn find(word: &str, folder: &Path) -> Result<Self, FileError> {
         if word == DEFAULT {
             return Ok(Self::OfService);
         }
@@ -60,15 +42,9 @@ impl Choice {
         if let Ok(kind) = word.parse::<PolicyKind>() {
             return Ok(Self::Other { name: word.to_owned(), spec: kind.into() });
         }
-        let files = all(folder)?;
-        match files.iter().find(|path| stem(path) == word) {
-            Some(path) => Self::read(path),
-            None => {
-                let mut known: Vec<&str> = PolicyKind::all().map(PolicyKind::name).collect();
-                known.extend(files.iter().map(|path| stem(path)));
-                Err(PolicyError::Unknown { name: word.to_owned(), known: known.join(", ") })
-            }
-        }
+        let kinds = PolicyKind::all().map(PolicyKind::name);
+        let others = [DEFAULT].into_iter().chain(kinds).collect();
+        Self::read(&files::named("policy", word, all(folder)?, others)?)
     }
 
     /// What it is called.
@@ -87,7 +63,7 @@ impl Choice {
         }
     }
 
-    fn read(path: &Path) -> Result<Self, PolicyError> {
+    fn read(path: &Path) -> Result<Self, FileError> {
         let text = config_file::read_text(path)?;
         let spec = if config_file::has_key(&text, "policy") {
             config_file::from_toml::<PolicyFile>(path.display(), &text)?.policy

@@ -2,25 +2,12 @@
 
 use clap::{Arg, Command};
 
-/// A word that the command line does not know.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WordError {
-    /// What stands before the `=` is not the name of an option.
-    #[error("`{word}`: use {known} before `=`")]
-    Unknown {
-        /// The word.
-        word: String,
-        /// The names there are.
-        known: String,
-    },
-    /// A switch has a value that is neither `true` nor `false`.
-    #[error("`{word}`: use {name}=true or {name}=false")]
-    Switch {
-        /// The word.
-        word: String,
-        /// The switch.
-        name: String,
-    },
+/// A word that the command line does not know, or with a value that it does not allow.
+#[derive(Debug, thiserror::Error)]
+#[error("`{word}`: use {allowed}")]
+pub struct WordError {
+    word: String,
+    allowed: String,
 }
 
 /// The arguments, the program's name first, with each `name=value` as `--name=value`, and
@@ -67,15 +54,16 @@ fn option(
     name: &str,
     value: &str,
 ) -> Result<Option<String>, WordError> {
+    let refused = |allowed| WordError { word: word.to_owned(), allowed };
     let Some(option) = command.get_arguments().find(|arg| arg.get_long() == Some(name)) else {
         let known: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
-        return Err(WordError::Unknown { word: word.to_owned(), known: known.join(", ") });
+        return Err(refused(format!("{} before `=`", known.join(", "))));
     };
     match value {
         _ if option.get_action().takes_values() => Ok(Some(format!("--{word}"))),
         "true" => Ok(Some(format!("--{name}"))),
         "false" => Ok(None),
-        _ => Err(WordError::Switch { word: word.to_owned(), name: name.to_owned() }),
+        _ => Err(refused(format!("{name}=true or {name}=false"))),
     }
 }
 

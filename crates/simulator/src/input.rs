@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use command_line::files::{self, FileError};
-use command_line::policies::{self, Choice, PolicyError};
+use command_line::policies::{self, Choice};
 use config_file::ConfigError;
 use model::bounds::Bounds;
 use model::policies::PolicyKind;
@@ -93,7 +93,7 @@ pub struct Choices {
 /// What was asked for cannot be simulated.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// There is no scenario of that name.
+    /// There is no scenario or policy of that name, or no good one.
     #[error(transparent)]
     File(#[from] FileError),
     /// A file cannot be read, or holds what it may not.
@@ -109,9 +109,6 @@ pub enum InputError {
     /// The trace is not a good one.
     #[error(transparent)]
     Trace(#[from] TraceError),
-    /// The policy is not a good one.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
     /// What was calibrated cannot be read.
     #[error(transparent)]
     Capacity(#[from] ReadError),
