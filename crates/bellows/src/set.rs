@@ -103,7 +103,7 @@ fn policy_setting<'a>(
     word: &str,
 ) -> Result<Setting<'a>, BadInput> {
     let choice = Choice::find(word, &tree.join(POLICIES)).map_err(BadInput::new)?;
-    Ok(Setting::Policy(service.as_str(), choice.spec().cloned()))
+    Ok(Setting::Policy(service.as_str(), choice.spec))
 }
 
 /// The bounds that the words stand for; `None` without words.

@@ -7,23 +7,16 @@ use std::path::{Path, PathBuf};
 use config_file::ConfigError;
 use model::policies::{PolicyFile, PolicyKind, PolicySpec};
 
-use crate::files::{self, FileError, stem};
+use crate::files::{self, FileError};
 
 /// The word for the policy of the service's own file.
 pub const DEFAULT: &str = "default";
 
 /// The policy that a word means.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Choice {
-    /// That of the service's own file.
-    OfService,
-    /// Another one.
-    Other {
-        /// What it is called in results: the kind, or the file without folder and `.toml`.
-        name: String,
-        /// The policy.
-        spec: PolicySpec,
-    },
+pub struct Choice {
+    /// The policy; `None` for that of the service's own file.
+    pub spec: Option<PolicySpec>,
 }
 
 impl Choice {
@@ -34,43 +27,27 @@ impl Choice {
     /// [`FileError`] says what is wrong, and what is allowed.
     pub fn find(word: &str, folder: &Path) -> Result<Self, FileError> {
         if word == DEFAULT {
-            return Ok(Self::OfService);
-        }
-        if word.ends_with(".toml") {
-            return Self::read(Path::new(word));
+            return Ok(Self { spec: None });
         }
         if let Ok(kind) = word.parse::<PolicyKind>() {
-            return Ok(Self::Other { name: word.to_owned(), spec: kind.into() });
+            return Ok(Self { spec: Some(kind.into()) });
+        }
+        if word.ends_with(".toml") {
+            return Ok(Self { spec: Some(read(Path::new(word))?) });
         }
         let kinds = PolicyKind::all().map(PolicyKind::name);
         let others = [DEFAULT].into_iter().chain(kinds).collect();
-        Self::read(&files::named("policy", word, all(folder)?, others)?)
+        let file = files::named("policy", word, all(folder)?, others)?;
+        Ok(Self { spec: Some(read(&file)?) })
     }
+}
 
-    /// What it is called.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::OfService => DEFAULT,
-            Self::Other { name, .. } => name,
-        }
-    }
-
-    /// The policy itself, unless it is the service's own.
-    pub fn spec(&self) -> Option<&PolicySpec> {
-        match self {
-            Self::OfService => None,
-            Self::Other { spec, .. } => Some(spec),
-        }
-    }
-
-    fn read(path: &Path) -> Result<Self, FileError> {
-        let text = config_file::read_text(path)?;
-        let spec = if config_file::has_key(&text, "policy") {
-            config_file::from_toml::<PolicyFile>(path.display(), &text)?.policy
-        } else {
-            config_file::from_toml(path.display(), &text)?
-        };
-        Ok(Self::Other { name: stem(path).to_owned(), spec })
+fn read(path: &Path) -> Result<PolicySpec, ConfigError> {
+    let text = config_file::read_text(path)?;
+    if config_file::has_key(&text, "policy") {
+        Ok(config_file::from_toml::<PolicyFile>(path.display(), &text)?.policy)
+    } else {
+        config_file::from_toml(path.display(), &text)
     }
 }
 
@@ -91,9 +68,9 @@ pub fn all(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
 mod tests {
     use super::*;
 
-    fn find(word: &str, folder: &Path) -> Result<(String, Option<String>), String> {
+    fn find(word: &str, folder: &Path) -> Result<Option<String>, String> {
         let choice = Choice::find(word, folder).map_err(|error| error.to_string())?;
-        Ok((choice.name().to_owned(), choice.spec().map(ToString::to_string)))
+        Ok(choice.spec.map(|spec| spec.to_string()))
     }
 
     #[test]
@@ -101,14 +78,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("patient.toml");
         std::fs::write(&path, "kind = \"hpa\"\nsync_ms = 30000\n").unwrap();
-        let hpa = |name: &str| Ok((name.to_owned(), Some("hpa".to_owned())));
-        assert_eq!(find("hpa", folder.path()), hpa("hpa"));
-        assert_eq!(find("patient", folder.path()), hpa("patient"));
-        assert_eq!(find(path.to_str().unwrap(), Path::new("/nowhere")), hpa("patient"));
-        assert_eq!(find("default", folder.path()), Ok(("default".to_owned(), None)));
+        let hpa = Ok(Some("hpa".to_owned()));
+        assert_eq!(find("hpa", folder.path()), hpa);
+        assert_eq!(find("patient", folder.path()), hpa);
+        assert_eq!(find(path.to_str().unwrap(), Path::new("/nowhere")), hpa);
+        assert_eq!(find("default", folder.path()), Ok(None));
         for kind in PolicyKind::all() {
             let spec = Choice::find(kind.name(), folder.path()).unwrap();
-            assert_eq!(spec.spec(), Some(&PolicySpec::from(kind)));
+            assert_eq!(spec.spec, Some(PolicySpec::from(kind)));
         }
     }
 

@@ -141,7 +141,7 @@ struct Places {
 enum Work {
     Run(RunOptions),
     Experiment(Experiment),
-    Calibrate(CalibrateOptions),
+    Calibrate(Box<CalibrateOptions>),
 }
 
 fn main() -> ExitCode {
@@ -193,7 +193,7 @@ fn work(command: Command) -> anyhow::Result<Work> {
             let scenario = LoadedScenario::read(&path, &services, 1.0, None)?;
             let place = (places.target.parse::<Target>()?, Scaler::new(&places.api)?);
             let options = CalibrateOptions::new(scenario, &services, instances, place, results);
-            Ok(Work::Calibrate(options?))
+            Ok(Work::Calibrate(Box::new(options?)))
         }
     }
 }
@@ -247,7 +247,7 @@ fn execute(work: Work) -> anyhow::Result<u8> {
                 Ok(report.ending.exit_code())
             }
             Work::Calibrate(options) => {
-                let report = loadgen::calibrate(options, interrupt).await?;
+                let report = loadgen::calibrate(*options, interrupt).await?;
                 results(&report.text(), &report.folder);
                 let code = report.exit_code();
                 report.failure.map_or(Ok(code), |error| Err(error.into()))

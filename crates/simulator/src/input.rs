@@ -228,10 +228,8 @@ impl Folders {
         let path = self.services.join(format!("{name}.toml"));
         let spec: ServiceSpec = config_file::read(&path)?;
         let word = choices.policy.as_deref().unwrap_or(policies::DEFAULT);
-        Ok(match Choice::find(word, &self.policies)? {
-            Choice::OfService => spec,
-            Choice::Other { spec: policy, .. } => ServiceSpec { policy, ..spec },
-        })
+        let chosen = Choice::find(word, &self.policies)?.spec;
+        Ok(ServiceSpec { policy: chosen.unwrap_or(spec.policy), ..spec })
     }
 }
 

@@ -67,7 +67,7 @@ impl Experiment {
     pub(super) fn overrides(&self, before: &Overrides, bounds: Bounds) -> Overrides {
         let mut overrides = before.clone();
         if let Some(choice) = &self.policy {
-            overrides.service.policy = choice.spec().cloned();
+            overrides.service.policy = choice.spec.clone();
         }
         // A peak above the upper bound could only ever be missed.
         let peak = self.scenario.peak_instances().filter(|peak| *peak > bounds.max());
