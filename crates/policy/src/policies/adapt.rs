@@ -16,15 +16,11 @@ use crate::advice::Advice;
 use crate::input::PolicyInput;
 
 /// What it remembers.
-#[derive(Debug, Clone, Default)]
-pub struct State {
-    reader: LoadReader,
-    repairs: Repairs,
-}
+pub(super) type State = LoadReader<Repairs>;
 
 /// How much is still to be repaired.
 #[derive(Debug, Clone, Copy, Default)]
-struct Repairs {
+pub struct Repairs {
     /// Sum of the fleet's sizes, one an interval, and their number.
     alive: f64,
     intervals: f64,
@@ -33,9 +29,9 @@ struct Repairs {
 }
 
 pub(super) fn advise(figures: &Adapt, state: &mut State, input: &PolicyInput) -> Advice {
-    let repairs = &mut state.repairs;
-    let step = |load| step(figures, repairs, rounding::ceil(load), input.current);
-    state.reader.advise(figures.interval_ms, input, step)
+    state.advise(figures.interval_ms, input, |repairs, load| {
+        step(figures, repairs, rounding::ceil(load), input.current)
+    })
 }
 
 /// One step of the controller.
@@ -47,14 +43,14 @@ fn step(figures: &Adapt, state: &mut Repairs, needed: u32, current: u32) -> Advi
     let rate = fleet * (load - fleet) / mean_fleet;
     state.repair += if rate < 0.0 { rate * figures.release_percent / 100.0 } else { rate };
 
+    let is_negative = state.repair < 0.0;
     let whole = state.repair.trunc();
-    if state.repair < 0.0 {
-        state.repair -= whole;
+    state.repair -= whole;
+    if is_negative {
         let left = rounding::ceil(fleet + whole).max(needed);
         let reason = if needed > current { Reason::OfferedLoad } else { Reason::Released };
         return Advice::ready(left, reason);
     }
-    state.repair -= whole;
     if needed <= current {
         return Advice::ready(current, Reason::InBand);
     }

@@ -18,21 +18,17 @@ use model::decision::Reason;
 use model::policies::Conpaas;
 
 use super::holt_winters::{Gains, HoltWinters};
-use super::load_reader::LoadReader;
+use super::load_reader::{LoadReader, push_bounded};
 use super::rounding;
 use crate::advice::Advice;
 use crate::input::PolicyInput;
 
 /// What it remembers.
-#[derive(Debug, Clone, Default)]
-pub struct State {
-    reader: LoadReader,
-    predictors: Predictors,
-}
+pub(super) type State = LoadReader<Predictors>;
 
 /// The readings, and what each predictor made of those before the last.
 #[derive(Debug, Clone, Default)]
-struct Predictors {
+pub struct Predictors {
     /// Loads in instances, newest last.
     loads: VecDeque<f64>,
     forecasts: Option<[f64; 3]>,
@@ -42,16 +38,12 @@ struct Predictors {
 const SMOOTHING: Gains = Gains { level: 0.2, trend: 0.1, season: 0.0 };
 
 pub(super) fn advise(figures: &Conpaas, state: &mut State, input: &PolicyInput) -> Advice {
-    let predictors = &mut state.predictors;
-    state.reader.advise(figures.interval_ms, input, |load| step(figures, predictors, load))
+    state.advise(figures.interval_ms, input, |predictors, load| step(figures, predictors, load))
 }
 
 fn step(figures: &Conpaas, predictors: &mut Predictors, load: f64) -> Advice {
     let best = predictors.forecasts.map(|forecasts| nearest(forecasts, load));
-    predictors.loads.push_back(load);
-    while predictors.loads.len() > figures.readings {
-        predictors.loads.pop_front();
-    }
+    push_bounded(&mut predictors.loads, load, figures.readings);
     if predictors.loads.len() < figures.readings {
         return Advice::ready(rounding::ceil(load), Reason::OfferedLoad);
     }

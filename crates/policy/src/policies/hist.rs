@@ -13,21 +13,17 @@ use std::collections::VecDeque;
 use model::decision::Reason;
 use model::policies::Hist;
 
-use super::load_reader::LoadReader;
+use super::load_reader::{LoadReader, push_bounded};
 use super::rounding;
 use crate::advice::Advice;
 use crate::input::PolicyInput;
 
 /// What it remembers: 35 KB at the default figures, once each hour is full.
-#[derive(Debug, Clone, Default)]
-pub struct State {
-    reader: LoadReader,
-    history: History,
-}
+pub(super) type State = LoadReader<History>;
 
 /// The instances that were needed.
 #[derive(Debug, Clone, Default)]
-struct History {
+pub struct History {
     /// By hour of the day. More than 65,535 count as that: a host holds 750.
     hours: Box<[VecDeque<u16>; 24]>,
     /// By how many the last predictions fell short.
@@ -39,27 +35,20 @@ const HOUR_MS: u64 = 3_600_000;
 
 pub(super) fn advise(figures: &Hist, state: &mut State, input: &PolicyInput) -> Advice {
     let hour = usize::try_from(input.now.as_millis() / HOUR_MS % 24).unwrap_or(0);
-    let history = &mut state.history;
-    state.reader.advise(figures.interval_ms, input, |load| step(figures, history, load, hour))
+    state.advise(figures.interval_ms, input, |history, load| step(figures, history, load, hour))
 }
 
 /// Judges the last prediction, makes the next one, and takes the load into the history.
 fn step(figures: &Hist, history: &mut History, load: f64, hour: usize) -> Advice {
     let needed = rounding::ceil(load);
     if let Some(predicted) = history.predicted {
-        history.errors.push_back(needed.saturating_sub(predicted));
-        while history.errors.len() > figures.errors {
-            history.errors.pop_front();
-        }
+        push_bounded(&mut history.errors, needed.saturating_sub(predicted), figures.errors);
     }
     let percentile = percentile(&history.hours[hour], figures.percentile);
     history.predicted = percentile.map(|known| known.saturating_add(mean(&history.errors)));
 
-    let entries = &mut history.hours[hour];
-    entries.push_back(u16::try_from(needed).unwrap_or(u16::MAX));
-    while entries.len() > figures.entries_per_hour {
-        entries.pop_front();
-    }
+    let entry = u16::try_from(needed).unwrap_or(u16::MAX);
+    push_bounded(&mut history.hours[hour], entry, figures.entries_per_hour);
     match history.predicted {
         Some(predicted) if predicted >= needed => Advice::ready(predicted, Reason::History),
         _ => {

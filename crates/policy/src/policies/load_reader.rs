@@ -1,5 +1,6 @@
 //! What the research baselines share: the offered load's mean over an interval, read once in it.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::policies::Measure;
@@ -10,26 +11,36 @@ use crate::advice::Advice;
 use crate::input::PolicyInput;
 use crate::window::MeanWindow;
 
-/// Reads the mean of the offered load, in instances, once an interval.
+/// Reads the mean of the offered load, in instances, once an interval, and keeps what the policy
+/// remembers beside it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LoadReader {
+pub struct LoadReader<Memory> {
     load: MeanWindow,
     paced: Paced,
+    memory: Memory,
 }
 
-impl LoadReader {
+impl<Memory> LoadReader<Memory> {
     /// The advice that `form` makes of the mean where an interval has begun, that of before
     /// otherwise.
     pub(super) fn advise(
         &mut self,
         interval_ms: u64,
         input: &PolicyInput,
-        form: impl FnOnce(f64) -> Advice,
+        form: impl FnOnce(&mut Memory, f64) -> Advice,
     ) -> Advice {
         let Some(load) = measure::load(Measure::Offered, input) else { return Advice::Unknown };
         let interval = Duration::from_millis(interval_ms);
         self.load.push(input.now, load, interval);
         let mean = self.load.mean().unwrap_or(load);
-        self.paced.advise(interval, input.now, || form(mean))
+        self.paced.advise(interval, input.now, || form(&mut self.memory, mean))
+    }
+}
+
+/// Adds what is newest, and forgets what is oldest where there are more than `most`.
+pub(super) fn push_bounded<T>(queue: &mut VecDeque<T>, newest: T, most: usize) {
+    queue.push_back(newest);
+    while queue.len() > most {
+        queue.pop_front();
     }
 }

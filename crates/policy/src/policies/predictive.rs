@@ -61,8 +61,8 @@ fn forecast(figures: &Predictive, state: &State, input: &PolicyInput) -> Option<
     let start_up = given.or(input.start_up).unwrap_or(START_UP_UNTIL_MEASURED);
     let ahead = start_up.saturating_add(Duration::from_millis(figures.margin_ms));
     let then = input.now.after(ahead);
-    let since_lesson = then.since(state.taught_at?).as_secs_f64();
-    let steps = since_lesson * 1000.0 / as_f64(figures.interval_ms);
+    let interval = Duration::from_millis(figures.interval_ms);
+    let steps = then.since(state.taught_at?).div_duration_f64(interval);
     Some(state.model.ahead(steps, slot(figures, then))?.max(0.0))
 }
 
@@ -74,12 +74,6 @@ fn slot(figures: &Predictive, at: Timestamp) -> usize {
     let into = at.as_millis() % figures.season_ms;
     let slot = u128::from(into) * u128::from(figures.season_slots) / u128::from(figures.season_ms);
     usize::try_from(slot).unwrap_or(0)
-}
-
-/// Milliseconds as a figure; those of a day are far below 2^53, where this is exact.
-#[expect(clippy::cast_precision_loss, reason = "see above")]
-const fn as_f64(millis: u64) -> f64 {
-    millis as f64
 }
 
 #[cfg(test)]

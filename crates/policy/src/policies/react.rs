@@ -16,14 +16,11 @@ use super::rounding;
 use crate::advice::Advice;
 use crate::input::PolicyInput;
 
-/// What it remembers.
-#[derive(Debug, Clone, Default)]
-pub struct State {
-    reader: LoadReader,
-}
+/// It remembers the load.
+pub(super) type State = LoadReader<()>;
 
 pub(super) fn advise(figures: &React, state: &mut State, input: &PolicyInput) -> Advice {
-    state.reader.advise(figures.interval_ms, input, |load| scale(figures, load, input.current))
+    state.advise(figures.interval_ms, input, |(), load| scale(figures, load, input.current))
 }
 
 fn scale(figures: &React, load: f64, current: u32) -> Advice {

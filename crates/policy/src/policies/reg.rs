@@ -13,31 +13,22 @@ use std::collections::VecDeque;
 use model::decision::Reason;
 use model::policies::Reg;
 
-use super::load_reader::LoadReader;
+use super::load_reader::{LoadReader, push_bounded};
 use super::rounding;
 use crate::advice::Advice;
 use crate::input::PolicyInput;
 
-/// What it remembers.
-#[derive(Debug, Clone, Default)]
-pub struct State {
-    reader: LoadReader,
-    /// Instances needed, newest last.
-    needs: VecDeque<f64>,
-}
+/// It remembers how many instances were needed, newest last.
+pub(super) type State = LoadReader<VecDeque<f64>>;
 
 pub(super) fn advise(figures: &Reg, state: &mut State, input: &PolicyInput) -> Advice {
-    let needs = &mut state.needs;
-    let step = |load| step(figures, needs, load, input.current);
-    state.reader.advise(figures.interval_ms, input, step)
+    state
+        .advise(figures.interval_ms, input, |needs, load| step(figures, needs, load, input.current))
 }
 
 fn step(figures: &Reg, needs: &mut VecDeque<f64>, load: f64, current: u32) -> Advice {
     let needed = rounding::ceil(load);
-    needs.push_back(f64::from(needed));
-    while needs.len() > figures.readings {
-        needs.pop_front();
-    }
+    push_bounded(needs, f64::from(needed), figures.readings);
     if needed > current {
         let enough = rounding::ceil(load * (100.0 + figures.headroom_out_percent) / 100.0);
         return Advice::ready(enough, Reason::OfferedLoad);
