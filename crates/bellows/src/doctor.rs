@@ -100,7 +100,7 @@ async fn wanted_ports(settings: &Settings) -> Vec<ports::Wanted> {
 async fn our_pids(settings: &Settings) -> Vec<i32> {
     let Ok(programs) = Programs::new(settings) else { return Vec::new() };
     let running = programs.list().await.into_iter().flatten();
-    running.filter_map(|program| programs::pid(program.status)).collect()
+    running.filter_map(|(_, status)| programs::pid(status)).collect()
 }
 
 /// Whether instances can be given ids of their own; `up` adds the range where nobody has it.

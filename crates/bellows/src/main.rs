@@ -9,7 +9,6 @@ mod programs;
 mod progress;
 mod set;
 mod status;
-mod supervise;
 mod tree;
 mod up;
 
@@ -43,7 +42,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Membership { way } => wait(set::membership(&running()?, way)),
         Command::Status { json } => wait(status::run(&running()?, json)),
         // The supervisor sleeps for most of its life: it gets no runtime.
-        Command::Supervise { run, name, command } => supervise::run(&run, &name, &command),
+        Command::Supervise { run, name, command } => {
+            match host::units::supervise(&run, &name, &command)? {}
+        }
     }
 }
 

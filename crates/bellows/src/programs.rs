@@ -40,13 +40,6 @@ pub(crate) struct Programs {
     scaler: Unit,
 }
 
-/// A program as `status` shows it.
-#[derive(Debug)]
-pub(crate) struct Running {
-    pub(crate) name: &'static str,
-    pub(crate) status: UnitStatus,
-}
-
 impl Programs {
     /// The programs of an installation with these settings.
     pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
@@ -119,11 +112,9 @@ impl Programs {
     }
 
     /// Both programs and how they are.
-    pub(crate) async fn list(&self) -> anyhow::Result<[Running; 2]> {
-        Ok([
-            Running { name: HAPROXY, status: self.units.status(HAPROXY).await? },
-            Running { name: SCALER, status: self.units.status(SCALER).await? },
-        ])
+    pub(crate) async fn list(&self) -> anyhow::Result<[(&'static str, UnitStatus); 2]> {
+        let status = async |name| anyhow::Ok((name, self.units.status(name).await?));
+        Ok([status(HAPROXY).await?, status(SCALER).await?])
     }
 
     /// The last lines that both programs wrote, for a message.

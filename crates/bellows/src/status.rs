@@ -12,7 +12,6 @@ use host::settings::Settings;
 use host::units::UnitStatus;
 use model::decision::Decision;
 use model::instance::InstanceStatus;
-use model::instance::Phase;
 use model::names::{InstanceName, Slot};
 use model::status::{HostStatus, MembershipStatus, ServiceStatus};
 use model::tick::Tick;
@@ -72,14 +71,14 @@ async fn ask(settings: &Settings) -> Result<(HostStatus, MembershipStatus), Scal
     Ok((scaler.services().await?, scaler.membership().await?))
 }
 
-fn program(running: programs::Running) -> Program {
-    let state = match running.status {
+fn program((name, status): (&'static str, UnitStatus)) -> Program {
+    let state = match status {
         UnitStatus::Running { .. } => "running",
         UnitStatus::Unsupervised { .. } => "unsupervised",
         UnitStatus::Restarting => "restarting",
         UnitStatus::Stopped => "stopped",
     };
-    Program { name: running.name, state, pid: programs::pid(running.status) }
+    Program { name, state, pid: programs::pid(status) }
 }
 
 /// A service as the scaler tells, beside what its file says where an operator set something else.
@@ -107,17 +106,11 @@ fn decided(tick: &Tick) -> Decided {
 }
 
 fn instance(status: &InstanceStatus) -> Instance {
-    let phase = match status.phase {
-        Phase::Starting => "starting",
-        Phase::Ready => "ready",
-        Phase::Draining => "draining",
-        Phase::Failed => "failed",
-    };
     Instance {
         name: status.name.to_string(),
         slot: status.slot,
         address: Some(status.address),
-        phase,
+        phase: status.phase.into(),
         born_ms: status.name.birth().as_millis(),
     }
 }

@@ -32,7 +32,7 @@ pub(crate) async fn run(place: &Place) -> anyhow::Result<()> {
     let _lock = operator_lock(&tree.settings)?;
     let mut progress = Progress::default();
     steps.take(&mut progress).await?;
-    answer::wait(&tree, steps.programs(), &mut progress).await?;
+    answer::wait(&tree, &steps.programs, &mut progress).await?;
     print!("{}", summary(&tree, progress.changes()));
     Ok(())
 }

@@ -8,8 +8,21 @@ use crate::names::{InstanceName, Slot};
 use crate::time::Timestamp;
 
 /// What an instance is doing. An instance that is gone is not in the fleet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Phase {
     /// Cloned or booting, or running and not in rotation yet.
     Starting,

@@ -119,7 +119,7 @@ where
     }
 
     /// One turn for every service.
-    pub(crate) async fn turn(&mut self, done: Vec<Done>, now: Timestamp) {
+    pub(crate) async fn turn(&mut self, mut done: Vec<Done>, now: Timestamp) {
         for ended in &done {
             self.under_way.remove(&ended.instance);
             report(ended);
@@ -133,10 +133,9 @@ where
         self.outage.note(observed.as_ref().err());
         let observed = observed.ok();
         let slots = self.free_slots(observed.as_ref());
-        let mut done_by_service = group(done);
         for deployed in Arc::clone(&self.shared).services().iter() {
             let name = &deployed.spec.name;
-            let done = done_by_service.remove(name).unwrap_or_default();
+            let done = done.extract_if(.., |ended| ended.instance.service() == name).collect();
             let free = slots.get(name).map(Vec::as_slice).unwrap_or_default();
             let tick = self.serve(deployed, observed.as_ref(), done, free, now);
             for action in tick.plan.clone() {
@@ -296,12 +295,4 @@ fn report(done: &Done) {
         None => tracing::info!(%instance, ?action, took_ms, "done"),
         Some(error) => tracing::warn!(%instance, ?action, took_ms, error, "failed"),
     }
-}
-
-fn group(done: Vec<Done>) -> BTreeMap<ServiceName, Vec<Done>> {
-    let mut groups: BTreeMap<ServiceName, Vec<Done>> = BTreeMap::new();
-    for done in done {
-        groups.entry(done.instance.service().clone()).or_default().push(done);
-    }
-    groups
 }

@@ -40,14 +40,14 @@ pub(crate) fn render(view: &View) -> String {
 fn programs(programs: &[Program]) -> String {
     let rows = programs.iter().map(|Program { name, state, pid }| {
         let process = pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        vec![(*name).to_owned(), (*state).to_owned(), process]
+        [(*name).to_owned(), (*state).to_owned(), process]
     });
-    columns(&["PROGRAM", "STATE", "PROCESS"], rows)
+    columns(["PROGRAM", "STATE", "PROCESS"], rows)
 }
 
 fn services(services: &[Service], now_ms: u64) -> String {
     let rows = services.iter().map(|service| {
-        vec![
+        [
             service.name.clone(),
             service.route.clone(),
             marked(format!("{}..{}", service.min, service.max), service.bounds_set.as_ref(), range),
@@ -58,7 +58,7 @@ fn services(services: &[Service], now_ms: u64) -> String {
             service.decision.as_ref().map_or_else(|| "-".to_owned(), |d| decision(d, now_ms)),
         ]
     });
-    columns(&["SERVICE", "ROUTE", "BOUNDS", "POLICY", "OFFERED", "LAST DECISION"], rows)
+    columns(["SERVICE", "ROUTE", "BOUNDS", "POLICY", "OFFERED", "LAST DECISION"], rows)
 }
 
 /// What is in force, with a mark where an operator set it.
@@ -101,7 +101,7 @@ fn decision(decision: &Decided, now_ms: u64) -> String {
 
 fn instances(instances: &[Instance], now_ms: u64) -> String {
     let rows = instances.iter().map(|instance| {
-        vec![
+        [
             instance.name.clone(),
             instance.phase.to_owned(),
             instance.slot.to_string(),
@@ -109,7 +109,7 @@ fn instances(instances: &[Instance], now_ms: u64) -> String {
             age(instance.born_ms, now_ms),
         ]
     });
-    columns(&["INSTANCE", "PHASE", "SLOT", "ADDRESS", "AGE"], rows)
+    columns(["INSTANCE", "PHASE", "SLOT", "ADDRESS", "AGE"], rows)
 }
 
 /// A span in its two largest units.
@@ -124,24 +124,16 @@ fn age(from_ms: u64, now_ms: u64) -> String {
 }
 
 /// Left-aligned columns, two spaces apart, without blanks at the ends of lines.
-fn columns(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut lines: Vec<Vec<String>> = vec![heads.iter().map(ToString::to_string).collect()];
-    lines.extend(rows);
-    let width = |column: usize| {
-        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max()
+fn columns<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let lines: Vec<[String; N]> = [heads.map(str::to_owned)].into_iter().chain(rows).collect();
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
+    });
+    let text = |line: &[String; N]| {
+        let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}  "));
+        format!("{}\n", cells.collect::<String>().trim_end())
     };
-    let widths: Vec<usize> = (0..heads.len()).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for line in &lines {
-        let mut row = String::new();
-        for (cell, width) in line.iter().zip(&widths) {
-            // Writing to a `String` cannot fail.
-            let _ = write!(row, "{cell:<width$}  ");
-        }
-        text.push_str(row.trim_end());
-        text.push('\n');
-    }
-    text
+    lines.iter().map(text).collect()
 }
 
 #[cfg(test)]

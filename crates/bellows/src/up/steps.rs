@@ -31,7 +31,8 @@ pub(super) struct Steps<'a> {
     settings: &'a Settings,
     deployments: Deployments,
     templates: TemplateStore<HostRunner>,
-    programs: Programs,
+    /// The programs that the steps start.
+    pub(super) programs: Programs,
 }
 
 impl<'a> Steps<'a> {
@@ -46,11 +47,6 @@ impl<'a> Steps<'a> {
             programs: Programs::new(settings)?,
             deployments,
         })
-    }
-
-    /// The programs that the steps start.
-    pub(super) fn programs(&self) -> &Programs {
-        &self.programs
     }
 
     /// Has each service's own program check the configuration that its instances will be given.

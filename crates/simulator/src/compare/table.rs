@@ -89,32 +89,19 @@ fn unknown() -> String {
 /// A table whose first `names` columns are flush left and whose others are flush right, each as
 /// wide as its widest cell.
 fn markdown<Row>(columns: &[Column<Row>], rows: &[Row], names: usize) -> String {
-    let head: Vec<String> = columns.iter().map(|(head, _)| (*head).to_owned()).collect();
-    let cells = |row| columns.iter().map(|(_, cell)| cell(row)).collect();
-    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(String::len);
-        cells.chain([head[column].len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |cells: &Vec<String>| {
-        let mut line = String::from("|");
-        for (column, (cell, width)) in cells.iter().zip(&widths).enumerate() {
-            line += &if column < names {
-                format!(" {cell:width$} |")
-            } else {
-                format!(" {cell:>width$} |")
-            };
+    let mut lines = vec![String::from("|"); rows.len() + 2];
+    for (index, (head, cell)) in columns.iter().enumerate() {
+        let is_name = index < names;
+        let cells: Vec<String> = rows.iter().map(cell).collect();
+        let width = cells.iter().map(String::len).chain([head.len()]).max().unwrap_or(0);
+        let rule = "-".repeat(width.saturating_sub(1)) + if is_name { "-" } else { ":" };
+        let column = [(*head).to_owned(), rule].into_iter().chain(cells);
+        for (line, cell) in lines.iter_mut().zip(column) {
+            *line +=
+                &if is_name { format!(" {cell:width$} |") } else { format!(" {cell:>width$} |") };
         }
-        line + "\n"
-    };
-    let rule = widths.iter().enumerate().map(|(column, width)| {
-        let end = if column < names { "-" } else { ":" };
-        format!(" {}{end} |", "-".repeat(width.saturating_sub(1)))
-    });
-    let rule = format!("|{}\n", rule.collect::<String>());
-    let body: String = rows.iter().map(line).collect();
-    format!("{}{rule}{body}", line(&head))
+    }
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]
