@@ -33,7 +33,6 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 pub use model::value::{Checked, Invalid, check, in_range, not_above, within};
-use serde::de::DeserializeOwned;
 
 pub use self::place::{line_of, place_of};
 
@@ -104,7 +103,10 @@ pub fn read_text(path: &Path) -> Result<String, ConfigError> {
 /// # Errors
 /// [`ConfigError::Syntax`] or [`ConfigError::Invalid`].
 pub fn from_toml<T: Checked>(file: impl Display, text: &str) -> Result<T, ConfigError> {
-    let raw = raw_toml(&file, text)?;
+    let raw = toml::from_str(text).map_err(|error| ConfigError::Syntax {
+        file: file.to_string(),
+        reason: error.to_string().trim_end().to_owned(),
+    })?;
     T::from_raw(raw).map_err(|invalid| ConfigError::Invalid {
         place: place_of(file, text, invalid.key()),
         invalid,
@@ -114,13 +116,6 @@ pub fn from_toml<T: Checked>(file: impl Display, text: &str) -> Result<T, Config
 /// Whether a TOML text has `key` at its top level.
 pub fn has_key(text: &str, key: &str) -> bool {
     toml::from_str::<toml::Table>(text).is_ok_and(|table| table.contains_key(key))
-}
-
-fn raw_toml<Raw: DeserializeOwned>(file: &impl Display, text: &str) -> Result<Raw, ConfigError> {
-    toml::from_str(text).map_err(|error| ConfigError::Syntax {
-        file: file.to_string(),
-        reason: error.to_string().trim_end().to_owned(),
-    })
 }
 
 #[cfg(test)]

@@ -69,8 +69,7 @@ pub fn violations(
         if !names.insert(&action.instance) {
             found.push(Violation::Twice(action.instance.clone()));
         }
-        let instance = fleet.instances().iter().find(|i| i.name == action.instance);
-        found.extend(misfit(action, instance));
+        found.extend(misfit(action, fleet.get(&action.instance)));
         let free = context.free_slots.contains(&action.slot) && slots.insert(action.slot);
         if action.kind == ActionKind::Clone && !free {
             found.push(Violation::SlotTaken(action.slot));

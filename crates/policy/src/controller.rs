@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::action::ActionKind;
-use model::action::Done;
+use model::action::{ActionKind, Done};
 use model::decision::Decision;
 use model::names::{InstanceName, Slot};
 use model::service::ServiceSpec;
@@ -114,8 +113,9 @@ impl Controller {
                 backoff.record(failed, done.finished_at);
             }
         }
-        let exists = |name: &InstanceName| self.fleet.instances().iter().any(|i| i.name == *name);
-        self.failures.retain(|name, backoff| *backoff != Backoff::default() && exists(name));
+        self.failures.retain(|name, backoff| {
+            *backoff != Backoff::default() && self.fleet.get(name).is_some()
+        });
     }
 
     /// Follows the start-up times, each new one counting for an eighth.

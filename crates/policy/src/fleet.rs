@@ -1,6 +1,5 @@
 //! The instances of a service, as the host and the load balancer show them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::action::ActionKind;
@@ -113,15 +112,10 @@ impl Fleet {
         launch_timeout: Duration,
         now: Timestamp,
     ) -> Self {
-        let earlier: BTreeMap<&InstanceName, &Instance> =
-            before.instances.iter().map(|instance| (&instance.name, instance)).collect();
-        let mut instances: Vec<Instance> = instances
-            .into_iter()
-            .map(|observed| {
-                let known = earlier.get(&observed.name).copied();
-                instance(known, observed, launch_timeout, now)
-            })
-            .collect();
+        let instance = |observed: InstanceObservation| {
+            instance(before.get(&observed.name), observed, launch_timeout, now)
+        };
+        let mut instances: Vec<Instance> = instances.into_iter().map(instance).collect();
         instances.sort_by(|a, b| a.name.cmp(&b.name));
         Self { instances }
     }
@@ -129,6 +123,12 @@ impl Fleet {
     /// The instances, in the order of their names.
     pub fn instances(&self) -> &[Instance] {
         &self.instances
+    }
+
+    /// One instance by its name.
+    pub fn get(&self, name: &InstanceName) -> Option<&Instance> {
+        let found = self.instances.binary_search_by(|instance| instance.name.cmp(name));
+        found.ok().map(|index| &self.instances[index])
     }
 
     /// The instances in `phase`.

@@ -118,14 +118,9 @@ impl LoadHistory {
                 break;
             }
         }
-        (as_f64(sum), covered.as_secs_f64().max(f64::MIN_POSITIVE))
+        // Counts within a second are far below 2^53, up to where this is exact.
+        (sum as f64, covered.as_secs_f64().max(f64::MIN_POSITIVE))
     }
-}
-
-/// A count as a figure; counts within a second are far below 2^53, where this is exact.
-#[expect(clippy::cast_precision_loss, reason = "see above")]
-const fn as_f64(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use host::deployments::DeployedService;
 use host::haproxy::{LoadBalancer, Stats, increase};
 use host::lxc::{ContainerState, Containers};
 use host::probe::Probe;
+use host::settings::ScalerSettings;
 use model::action::{Action, ActionKind, Done};
 use model::instance::InstanceStatus;
 use model::names::{InstanceName, ServiceName, Slot};
@@ -26,17 +27,6 @@ use crate::observe::{HostObservation, HostObserver};
 use crate::outage::Outage;
 use crate::shared_state::SharedState;
 
-/// How the loop works.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
-    /// Time from one turn to the next.
-    pub(crate) tick: Duration,
-    /// Launches at a time, all services together.
-    pub(crate) parallel_launches: u32,
-    /// How long an instance may take to become healthy.
-    pub(crate) launch_timeout: Duration,
-}
-
 /// How long the instances of a service that was withdrawn may take to finish their requests, which
 /// old workers of the load balancer still have.
 const WITHDRAWN_DRAIN: Duration = Duration::from_secs(30);
@@ -46,7 +36,7 @@ const WITHDRAWN_DRAIN: Duration = Duration::from_secs(30);
 pub(crate) struct Daemon<C, L, P> {
     actor: Arc<Actor<C, L, P>>,
     shared: Arc<SharedState>,
-    pace: Pace,
+    settings: ScalerSettings,
     observer: HostObserver,
     controllers: BTreeMap<ServiceName, Controller>,
     under_way: BTreeMap<InstanceName, ActionKind>,
@@ -67,11 +57,15 @@ where
     P: Probe + 'static,
 {
     /// A loop that has seen nothing yet.
-    pub(crate) fn new(actor: Arc<Actor<C, L, P>>, shared: Arc<SharedState>, pace: Pace) -> Self {
+    pub(crate) fn new(
+        actor: Arc<Actor<C, L, P>>,
+        shared: Arc<SharedState>,
+        settings: ScalerSettings,
+    ) -> Self {
         Self {
             actor,
             shared,
-            pace,
+            settings,
             observer: HostObserver::default(),
             controllers: BTreeMap::new(),
             under_way: BTreeMap::new(),
@@ -88,7 +82,7 @@ where
     /// that what waited for it does not wait for the tick as well. Actions under way are left to
     /// themselves; whoever comes next finds what they leave.
     pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) {
-        let mut timer = tokio::time::interval(self.pace.tick);
+        let mut timer = tokio::time::interval(self.settings.tick);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(stop);
         loop {
@@ -102,7 +96,7 @@ where
                 done.push(more);
             }
             self.turn(done, now()).await;
-            if let Some(pause) = self.outage.pause(self.pace.tick) {
+            if let Some(pause) = self.outage.pause(self.settings.tick) {
                 timer.reset_after(pause);
             }
         }
@@ -205,12 +199,12 @@ where
             }
         };
         let launching = self.under_way.values().filter(|kind| **kind == ActionKind::Clone).count();
-        let launching = u32::try_from(launching).unwrap_or(u32::MAX);
+        let launches_left = self.settings.parallel_launches.saturating_sub(launching);
         let context = TurnContext {
             spec,
             free_slots,
-            launches_left: self.pace.parallel_launches.saturating_sub(launching),
-            launch_timeout: self.pace.launch_timeout,
+            launches_left: u32::try_from(launches_left).unwrap_or(u32::MAX),
+            launch_timeout: self.settings.launch_timeout,
         };
         self.controllers.entry(spec.name.clone()).or_default().turn(&context, observation, now)
     }

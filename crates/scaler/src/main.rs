@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::act::Actor;
-use crate::daemon::{Daemon, Pace};
+use crate::daemon::Daemon;
 use crate::rotation::Rotation;
 use crate::services::Services;
 use crate::shared_state::SharedState;
@@ -76,17 +76,12 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let shared = Arc::new(shared);
     shared.report_unused();
     let haproxy = Haproxy::new(host::haproxy::HaproxySettings::of_host(&settings)?)?;
-    let pace = Pace {
-        tick: settings.scaler.tick,
-        parallel_launches: u32::try_from(settings.scaler.parallel_launches)?,
-        launch_timeout: settings.scaler.launch_timeout,
-    };
     let actor = Actor::new(
         LxcContainers::new(&settings)?,
         Rotation::new(haproxy, Services::clone(&services)),
         HttpProbe::new()?,
         Services::clone(&services),
-        pace.launch_timeout,
+        settings.scaler.launch_timeout,
     );
 
     let api = settings.listen.api;
@@ -100,7 +95,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }));
 
     tracing::info!(services = services.iter().count(), "the loop begins");
-    Daemon::new(Arc::new(actor), shared, pace).run(stop).await;
+    Daemon::new(Arc::new(actor), shared, settings.scaler).run(stop).await;
     drop(ended);
     let _ = api.await?;
     Ok(())

@@ -15,6 +15,7 @@ use host::haproxy::ServerState;
 use host::haproxy::fake::FakeLoadBalancer;
 use host::lxc::fake::{Call, FakeContainers};
 use host::probe::FakeProbe;
+use host::settings::ScalerSettings;
 use host::slots::Subnet;
 use model::instance::PhaseCounts;
 use model::names::ServiceName;
@@ -25,13 +26,14 @@ use model::time::Timestamp;
 use tempfile::TempDir;
 
 use crate::act::Actor;
-use crate::daemon::{Daemon, Pace};
+use crate::daemon::Daemon;
 use crate::rotation::Rotation;
 use crate::services::Services;
 use crate::shared_state::SharedState;
 
-const PACE: Pace = Pace {
+const SETTINGS: ScalerSettings = ScalerSettings {
     tick: Duration::from_millis(100),
+    membership: Membership::Runtime,
     parallel_launches: 4,
     launch_timeout: Duration::from_secs(10),
 };
@@ -75,22 +77,22 @@ impl Rig {
         let shared = Arc::new(Self::shared(&state, &services).unwrap());
         let rotation = Rotation::new(FakeLoadBalancer::default(), Services::clone(&services));
         let probe = FakeProbe::default();
-        let timeout = PACE.launch_timeout;
+        let timeout = SETTINGS.launch_timeout;
         let own = Services::clone(&services);
         let actor = Arc::new(Actor::new(containers, rotation, probe, own, timeout));
-        let daemon = Daemon::new(Arc::clone(&actor), Arc::clone(&shared), PACE);
+        let daemon = Daemon::new(Arc::clone(&actor), Arc::clone(&shared), SETTINGS);
         let now = crate::clock::now();
         Self { actor, services, shared, daemon, now, state }
     }
 
     fn shared(state: &TempDir, services: &Arc<Services>) -> std::io::Result<SharedState> {
-        SharedState::open(state.path(), Membership::Runtime, Arc::clone(services))
+        SharedState::open(state.path(), SETTINGS.membership, Arc::clone(services))
     }
 
     /// The scaler is killed and started again; the host stays as it is.
     fn restart(&mut self) {
         self.shared = Arc::new(Self::shared(&self.state, &self.services).unwrap());
-        self.daemon = Daemon::new(Arc::clone(&self.actor), Arc::clone(&self.shared), PACE);
+        self.daemon = Daemon::new(Arc::clone(&self.actor), Arc::clone(&self.shared), SETTINGS);
     }
 
     /// The service as it is deployed.
@@ -111,8 +113,8 @@ impl Rig {
                 counters.success = counters.success.map(|n| n + arrivals);
             }
         });
-        tokio::time::advance(PACE.tick).await;
-        self.now = self.now.after(PACE.tick);
+        tokio::time::advance(SETTINGS.tick).await;
+        self.now = self.now.after(SETTINGS.tick);
         let done = self.daemon.settled().await;
         self.daemon.turn(done, self.now).await;
         self.status().tick.unwrap()

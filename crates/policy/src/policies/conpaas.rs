@@ -60,22 +60,15 @@ fn nearest(forecasts: [f64; 3], seen: f64) -> usize {
     (0..3).min_by(|a, b| error(a).total_cmp(&error(b))).unwrap_or(0)
 }
 
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (mut sum, mut count) = (0.0, 0.0);
-    for value in values {
-        sum += value;
-        count += 1.0;
-    }
-    if count > 0.0 { sum / count } else { 0.0 }
+fn mean(values: &VecDeque<f64>) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// The next value of the straight line through equidistant values.
 fn line(values: &VecDeque<f64>) -> f64 {
-    let mean_y = mean(values.iter().copied());
-    let numbers = || std::iter::successors(Some(0.0_f64), |x| Some(x + 1.0));
-    let mean_x = mean(numbers().take(values.len()));
+    let (mean_x, mean_y) = ((values.len() as f64 - 1.0) / 2.0, mean(values));
     let (mut xx, mut xy) = (0.0, 0.0);
-    for (x, y) in numbers().zip(values) {
+    for (x, y) in (0..).map(f64::from).zip(values) {
         xx += (x - mean_x) * (x - mean_x);
         xy += (x - mean_x) * (y - mean_y);
     }
@@ -87,7 +80,7 @@ fn line(values: &VecDeque<f64>) -> f64 {
 /// The next value of a process that falls back to its mean by a factor: the correlation of each
 /// value with the one before.
 fn autoregression(values: &VecDeque<f64>) -> f64 {
-    let mean = mean(values.iter().copied());
+    let mean = mean(values);
     let product = |lag: usize| -> f64 {
         values.iter().zip(values.iter().skip(lag)).map(|(a, b)| (a - mean) * (b - mean)).sum()
     };

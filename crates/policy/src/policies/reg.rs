@@ -53,8 +53,7 @@ fn next_of_parabola(values: &VecDeque<f64>) -> Option<f64> {
     if values.len() < 3 {
         return None;
     }
-    let mut count = 0.0;
-    values.iter().for_each(|_| count += 1.0);
+    let count = values.len() as f64;
     let middle = (count - 1.0) / 2.0;
     let (mut s2, mut s4, mut y, mut xy, mut x2y) = (0.0, 0.0, 0.0, 0.0, 0.0);
     let mut x = -middle;
