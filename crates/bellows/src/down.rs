@@ -41,7 +41,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     progress.step("id range", async { id_range(settings) }).await?;
     let run = &settings.paths.run;
     fs::remove_dir_all(run).map_err(file_error("remove", run))?;
-    match progress.changes() {
+    match progress.changes {
         0 => println!("Bellows is down: nothing had to be removed."),
         _ => println!("Bellows is down. Stored objects stay in {}.", objects(settings)),
     }

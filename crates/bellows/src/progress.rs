@@ -1,6 +1,5 @@
 //! Steps as the operator sees them: what is under way when it takes long, and how each one ended.
 
-use std::fmt;
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ const SHOWN_AFTER: Duration = Duration::from_secs(1);
 const SPINNER_TURN: Duration = Duration::from_millis(120);
 
 /// How a step ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Outcome {
     /// All was as it should be.
     Unchanged,
@@ -31,33 +30,28 @@ impl Outcome {
 /// The steps of one command.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    changes: usize,
+    /// How many changed something.
+    pub(crate) changes: usize,
 }
 
 impl Progress {
-    /// How many steps changed something.
-    pub(crate) fn changes(&self) -> usize {
-        self.changes
-    }
-
     /// Carries out one step: says that it is under way when it takes over a second, and how it
     /// ended when it changed something.
-    pub(crate) async fn step<E>(
+    pub(crate) async fn step(
         &mut self,
         name: &str,
-        work: impl Future<Output = Result<Outcome, E>>,
-    ) -> Result<Outcome, E> {
-        let outcome = with_sign_of_life(name, work).await?;
-        if let Outcome::Changed(what) = &outcome {
+        work: impl Future<Output = anyhow::Result<Outcome>>,
+    ) -> anyhow::Result<()> {
+        if let Outcome::Changed(what) = with_sign_of_life(name, work).await? {
             self.changes += 1;
-            report(name, what);
+            report(name, &what);
         }
-        Ok(outcome)
+        Ok(())
     }
 }
 
 /// Prints one line about a step.
-pub(crate) fn report(name: &str, what: impl fmt::Display) {
+fn report(name: &str, what: &str) {
     eprintln!("  {name:<12} {what}");
 }
 
@@ -82,17 +76,18 @@ async fn with_sign_of_life<T>(name: &str, work: impl Future<Output = T>) -> T {
 
 #[cfg(test)]
 mod tests {
+    use anyhow::bail;
+
     use super::*;
 
     #[tokio::test]
     async fn only_steps_that_changed_something_are_counted() {
         let mut progress = Progress::default();
         for outcome in [Outcome::Unchanged, Outcome::Changed("made".to_owned())] {
-            let done = progress.step("bridge", async { Ok::<_, ()>(outcome.clone()) }).await;
-            assert_eq!(done, Ok(outcome));
+            progress.step("bridge", async { Ok(outcome) }).await.unwrap();
         }
-        assert_eq!(progress.changes(), 1);
-        assert!(progress.step("bridge", async { Err(()) }).await.is_err());
-        assert_eq!(progress.changes(), 1);
+        assert_eq!(progress.changes, 1);
+        assert!(progress.step("bridge", async { bail!("no bridge") }).await.is_err());
+        assert_eq!(progress.changes, 1);
     }
 }

@@ -33,7 +33,7 @@ pub(crate) async fn run(place: &Place) -> anyhow::Result<()> {
     let mut progress = Progress::default();
     steps.take(&mut progress).await?;
     answer::wait(&tree, &steps.programs, &mut progress).await?;
-    print!("{}", summary(&tree, progress.changes()));
+    print!("{}", summary(&tree, progress.changes));
     Ok(())
 }
 
