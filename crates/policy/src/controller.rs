@@ -99,7 +99,8 @@ impl Controller {
     fn take_note(&mut self, load: Option<LoadObservation>, done: &[Done], now: Timestamp) {
         match load {
             Some(load) => self.load.push(now, load),
-            None => self.load.clear(),
+            // What was observed before a gap says nothing of the load after it.
+            None => self.load = LoadHistory::default(),
         }
         for done in done {
             let failed = done.error.is_some();

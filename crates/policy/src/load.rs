@@ -72,11 +72,6 @@ impl LoadHistory {
         self.observations.push_back((now, load));
     }
 
-    /// Forgets everything: the observations before a gap say nothing of the load after it.
-    pub fn clear(&mut self) {
-        self.observations.clear();
-    }
-
     /// The load offered up to the newest observation; `None` without observations.
     ///
     /// A burst's rate is the one that its window makes certain: with n arrivals in w seconds,

@@ -35,8 +35,7 @@ impl NeedHistory {
 
     /// A break in the record: nothing before it counts as known.
     pub fn interrupt(&mut self) {
-        self.falling.clear();
-        self.began = None;
+        *self = Self::default();
     }
 
     /// The highest need within the patience, or `None` where the record does not reach back that

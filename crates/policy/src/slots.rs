@@ -4,9 +4,8 @@
 //! and leaves rotation by one command on its admin socket instead of a reload.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
-use model::names::ServiceName;
+use model::names::{ServiceName, Slot};
 
 /// Slots beside the upper bound for each service, at least: a replacement starts before the
 /// instance it replaces has drained, and a drain may take as long as the longest request.
@@ -29,8 +28,8 @@ pub struct SlotsError {
     pub left: u32,
 }
 
-/// The slots of each service, in the order of their names: its upper bound and 30% spare, at
-/// least three. `last` is the highest slot that the host's network has an address for.
+/// The slots of each service, in the order of use: its upper bound and 30% spare, at least three.
+/// `last` is the highest slot that the host's network has an address for.
 ///
 /// A change of one service moves the ranges of those after it. Instances that run keep the slots
 /// they have, so a range says where new instances go, not where old ones are.
@@ -40,19 +39,19 @@ pub struct SlotsError {
 pub fn reserve(
     services: &BTreeMap<ServiceName, u32>,
     last: u16,
-) -> Result<BTreeMap<ServiceName, RangeInclusive<u16>>, SlotsError> {
-    let mut ranges = BTreeMap::new();
-    let mut first: u16 = 1;
+) -> Result<BTreeMap<ServiceName, Vec<Slot>>, SlotsError> {
+    let mut reserved = BTreeMap::new();
+    let mut free = 1..u32::from(last) + 1;
     for (service, &max) in services {
-        let needed = slots_needed(max);
-        let left = u32::from(last + 1 - first);
-        let (Ok(size), true) = (u16::try_from(needed), needed <= left) else {
+        let (needed, left) = (slots_needed(max), free.end - free.start);
+        if needed > left {
             return Err(SlotsError { service: service.clone(), needed, left });
-        };
-        ranges.insert(service.clone(), first..=first + size - 1);
-        first += size;
+        }
+        let numbers = free.by_ref().take(needed as usize);
+        let slots = numbers.filter_map(|number| Slot::try_from(number).ok());
+        reserved.insert(service.clone(), slots.collect());
     }
-    Ok(ranges)
+    Ok(reserved)
 }
 
 /// How many slots a service with this upper bound gets.
@@ -67,7 +66,6 @@ mod tests {
 
     use super::*;
     use model::bounds::Bounds;
-    use model::names::Slot;
 
     fn services(sizes: &[u32]) -> BTreeMap<ServiceName, u32> {
         let name = |i: usize| format!("s{i:03}").parse().unwrap();
@@ -76,8 +74,10 @@ mod tests {
 
     #[test]
     fn a_service_of_ten_gets_thirteen_slots() {
-        let ranges = reserve(&services(&[10, 2]), 18).unwrap();
-        assert_eq!(ranges.into_values().collect::<Vec<_>>(), [1..=13, 14..=18]);
+        let slots = reserve(&services(&[10, 2]), 18).unwrap();
+        let numbers = slots.values().map(|slots| slots.iter().map(|slot| slot.get()).collect());
+        let expected: [Vec<u16>; 2] = [(1..=13).collect(), (14..=18).collect()];
+        assert_eq!(numbers.collect::<Vec<Vec<u16>>>(), expected);
     }
 
     #[test]
@@ -90,12 +90,14 @@ mod tests {
     proptest! {
         #[test]
         fn ranges_never_overlap_and_stay_on_the_host(sizes in prop::collection::vec(0_u32..400, 1..8)) {
-            if let Ok(ranges) = reserve(&services(&sizes), Slot::MAX) {
+            if let Ok(reserved) = reserve(&services(&sizes), Slot::MAX) {
                 let mut next = 1;
-                for (range, max) in ranges.values().zip(&sizes) {
-                    prop_assert_eq!(*range.start(), next);
-                    prop_assert!(u32::from(range.end() - range.start()) + 1 > *max);
-                    next = range.end() + 1;
+                for (slots, max) in reserved.values().zip(&sizes) {
+                    prop_assert!(slots.len() > *max as usize);
+                    for slot in slots {
+                        prop_assert_eq!(slot.get(), next);
+                        next += 1;
+                    }
                 }
                 prop_assert!(next <= Slot::MAX + 1);
             }

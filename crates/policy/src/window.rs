@@ -34,7 +34,7 @@ impl MeanWindow {
     pub fn push(&mut self, now: Timestamp, value: f64, window: Duration) {
         let last = self.entries.back().map(|entry| entry.at);
         if last.is_some_and(|last| last > now) {
-            self.clear();
+            *self = Self::default();
         }
         let began = *self.began.get_or_insert(now);
         let step = now.since(last.filter(|last| *last >= began).unwrap_or(now)).min(LONGEST_STEP);
@@ -43,11 +43,6 @@ impl MeanWindow {
         self.seconds += entry.seconds;
         self.entries.push_back(entry);
         self.forget(now.before(window));
-    }
-
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        *self = Self::default();
     }
 
     /// The mean over what of the window is known; `None` before the first figure.

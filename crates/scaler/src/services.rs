@@ -54,11 +54,7 @@ impl Services {
     ) -> Result<BTreeMap<ServiceName, Vec<Slot>>, SlotsError> {
         let max = |spec: &ServiceSpec| in_force(spec).max().max(spec.bounds.max());
         let bounds = self.iter().map(|s| (s.spec.name.clone(), max(&s.spec))).collect();
-        let ranges = reserve(&bounds, self.subnet.last_slot())?;
-        let slots = |range: std::ops::RangeInclusive<u16>| {
-            range.filter_map(|number| Slot::try_from(u32::from(number)).ok()).collect()
-        };
-        Ok(ranges.into_iter().map(|(name, range)| (name, slots(range))).collect())
+        reserve(&bounds, self.subnet.last_slot())
     }
 
     /// What the load balancer should hold: each service's slots, those in `rotation` as they are

@@ -404,9 +404,8 @@ fn plant(
 
 /// The slots of a service with these bounds, in the order of use.
 fn slots(service: &ServiceName, bounds: Bounds) -> Result<Vec<Slot>, SlotsError> {
-    let ranges = reserve(&BTreeMap::from([(service.clone(), bounds.max())]), Slot::MAX)?;
-    let numbers = ranges.into_values().flatten();
-    Ok(numbers.filter_map(|number| Slot::try_from(u32::from(number)).ok()).collect())
+    let reserved = reserve(&BTreeMap::from([(service.clone(), bounds.max())]), Slot::MAX)?;
+    Ok(reserved.into_values().flatten().collect())
 }
 
 /// What was counted between two looks.
