@@ -83,18 +83,16 @@ fn summary(tree: &Tree, changes: usize) -> String {
 fn service_lines(file: &ServiceFile, tree: &Tree) -> String {
     let spec = &file.spec;
     let route = format!("http://{}{}", tree.settings.listen.services, spec.path_prefix);
-    let mut lines = format!("{:<13} {route}\n", spec.name.as_str());
-    if spec.image.as_str() == OBJECT_STORE {
+    let examples = if spec.image.as_str() == OBJECT_STORE {
         let base = route.trim_end_matches('/');
-        for example in [
+        vec![
             format!("curl -X PUT --data-binary 'hello' {base}/objs/greeting"),
             format!("curl {base}/objs/greeting"),
             format!("curl {base}/"),
-        ] {
-            lines.push_str(&format!("    {example}\n"));
-        }
+        ]
     } else {
-        lines.push_str(&format!("    curl {route}\n"));
-    }
-    lines
+        vec![format!("curl {route}")]
+    };
+    let examples: String = examples.iter().map(|example| format!("    {example}\n")).collect();
+    format!("{:<13} {route}\n{examples}", spec.name.as_str())
 }

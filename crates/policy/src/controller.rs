@@ -76,13 +76,14 @@ impl Controller {
         if let Some(instances) = observed.instances {
             self.fleet = Fleet::observed(&self.fleet, instances, context.launch_timeout, now);
         }
-        let decision = self.decide(context, load, observed.cpu_cores, now);
+        let observation = self.observation(load, observed.cpu_cores);
+        let decision = self.decide(context, &observation, now);
         let plan = self.plan(context, &decision, now);
         Tick {
             sequence: 0,
             at: now,
             service: context.spec.name.clone(),
-            observation: self.observation(load, observed.cpu_cores),
+            observation,
             decision,
             plan: plan.actions,
             blocked: plan.blocked,
@@ -127,20 +128,18 @@ impl Controller {
     fn decide(
         &mut self,
         context: &TurnContext,
-        load: Option<LoadObservation>,
-        cpu_cores: Option<f64>,
+        observation: &Observation,
         now: Timestamp,
     ) -> Decision {
-        let counts = self.fleet.counts();
         let input = PolicyInput {
             now,
             offered: self.load.offered(),
-            served_rps: self.load.answered().map(|(served, _)| served),
-            in_flight: load.map(|load| load.in_flight),
-            queued: load.map(|load| load.queued),
-            cpu_cores,
-            ready: counts.ready,
-            starting: counts.starting,
+            served_rps: observation.served_rps,
+            in_flight: observation.in_flight,
+            queued: observation.queued,
+            cpu_cores: observation.cpu_cores,
+            ready: observation.phases.ready,
+            starting: observation.phases.starting,
             current: self.decided.unwrap_or_else(|| self.fleet.capacity()),
             capacity: context.spec.capacity,
             cpus: context.spec.instance.cpus,
