@@ -48,13 +48,10 @@ pub(super) fn advise(figures: &Concurrency, state: &mut State, input: &PolicyInp
     let now = input.now;
     state.stable.push(now, load, Duration::from_millis(figures.stable_window_ms));
     state.panic.push(now, load, Duration::from_millis(figures.panic_window_ms));
-    let means = state.stable.mean().zip(state.panic.mean());
+    let Some(means) = state.stable.mean().zip(state.panic.mean()) else { return Advice::Unknown };
     let mode = state.mode.get_or_insert_with(|| Mode::at_start(input));
     let sync = Duration::from_millis(figures.sync_ms);
-    state.paced.advise(sync, now, || match means {
-        Some(means) => scale(figures, means, mode, input),
-        None => Advice::Unknown,
-    })
+    state.paced.advise(sync, now, || scale(figures, means, mode, input))
 }
 
 /// The advice from the stable and the panic mean, both in instances at their target.

@@ -5,23 +5,22 @@
 const ROUNDING_SLACK: f64 = 1e-9;
 
 /// The next whole number from `value` on, cut to the range of `u32`; not a number counts as 0.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a float-to-integer cast saturates, which is what is wanted"
-)]
 pub(super) fn ceil(value: f64) -> u32 {
-    (value - ROUNDING_SLACK).ceil() as u32
+    cut((value - ROUNDING_SLACK).ceil())
 }
 
 /// The last whole number up to `value`, cut to the range of `u32`; not a number counts as 0.
+pub(super) fn floor(value: f64) -> u32 {
+    cut((value + ROUNDING_SLACK).floor())
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a float-to-integer cast saturates, which is what is wanted"
 )]
-pub(super) fn floor(value: f64) -> u32 {
-    (value + ROUNDING_SLACK).floor() as u32
+fn cut(whole: f64) -> u32 {
+    whole as u32
 }
 
 #[cfg(test)]

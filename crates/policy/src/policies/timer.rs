@@ -46,13 +46,10 @@ impl Paced {
         now: Timestamp,
         form: impl FnOnce() -> Advice,
     ) -> Advice {
+        let is_due = self.timer.is_due(interval, now);
         match self.last {
-            Some(last) if !self.timer.is_due(interval, now) => last,
-            Some(_) => *self.last.insert(form()),
-            None => {
-                self.timer.is_due(interval, now);
-                *self.last.insert(form())
-            }
+            Some(last) if !is_due => last,
+            _ => *self.last.insert(form()),
         }
     }
 }
