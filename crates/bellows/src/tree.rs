@@ -90,9 +90,9 @@ fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, BadI
             Err(error) => problems.0.push(error),
         }
     }
-    let upper = services.iter().map(|s| (s.spec.name.clone(), s.spec.bounds.max())).collect();
-    let reserved = slots::reserve(&upper, settings.network.subnet.last_slot());
-    problems.0.extend(reserved.err().map(Into::into));
+    let lower_bounds = services.iter().map(|s| (&s.spec.name, s.spec.bounds.min()));
+    let enough = slots::suffice(lower_bounds, settings.network.subnet.last_slot());
+    problems.0.extend(enough.err().map(Into::into));
     problems.or(services)
 }
 
@@ -123,12 +123,12 @@ fn read<T: Checked>(file: &Path) -> Result<(T, String), ConfigError> {
 mod tests {
     use super::*;
 
-    fn service_text(name: &str, prefix: &str, max: u32) -> String {
+    fn service_text(name: &str, prefix: &str, min: u32) -> String {
         format!(
             "name = \"{name}\"\nimage = \"{name}\"\n[route]\npath_prefix = \"{prefix}\"\n\
              [instance]\nport = 8000\nhealth_path = \"/healthz\"\nmemory_mib = 64\ncpus = 1.0\n\
              processes = 64\n[capacity]\nrequests_per_second = 50\nconcurrency = 8\n\
-             [bounds]\nmin = 1\nmax = {max}\n"
+             [bounds]\nmin = {min}\nmax = 750\n"
         )
     }
 
@@ -170,9 +170,9 @@ mod tests {
     #[test]
     fn services_that_need_more_slots_than_the_host_has_are_refused() {
         insta::assert_snapshot!(errors(&[
-            ("a.toml", service_text("a", "/a", 750)),
-            ("b.toml", service_text("b", "/b", 750)),
-        ]), @"service b needs 975 slots and 25 are left on the host: lower a service's bounds.max or widen network.subnet");
+            ("a.toml", service_text("a", "/a", 700)),
+            ("b.toml", service_text("b", "/b", 300)),
+        ]), @"service b always needs 300 slots, and the services before it leave 299 of the host's: lower a bounds.min or widen network.subnet");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What derives from a slot: an instance's address and MAC, its interface on the host, and its
-//! server in the load balancer.
+//! What derives from a slot: an instance's address and MAC, its interface on the host, and the name
+//! by which clients learn it from the load balancer.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -30,6 +30,11 @@ impl Subnet {
     /// 10.117.0.0/22, which has room for every slot.
     pub const DEFAULT: Self = Self(Ipv4Net::new_assert(Ipv4Addr::new(10, 117, 0, 0), 22));
 
+    /// A network on loopback, for tests whose instances are no containers.
+    pub fn on_loopback(second: u8, third: u8) -> Self {
+        Self(Ipv4Net::new_assert(Ipv4Addr::new(127, second, third & !3, 0), 22))
+    }
+
     /// The network itself.
     pub fn network(self) -> Ipv4Net {
         self.0
@@ -50,6 +55,12 @@ impl Subnet {
     /// The address of the instance in a slot; `None` when the network is too small for the slot.
     pub fn address(self, slot: Slot) -> Option<Ipv4Addr> {
         (slot.get() <= self.last_slot()).then(|| self.host(1 + u32::from(slot.get())))
+    }
+
+    /// The slot whose instance has this address; `None` for an address that is no instance's.
+    pub fn slot(self, address: Ipv4Addr) -> Option<Slot> {
+        let number = u32::from(address).checked_sub(u32::from(self.gateway()))?;
+        Slot::try_from(number).ok().filter(|slot| slot.get() <= self.last_slot())
     }
 
     /// Whether the two networks share an address. Of two networks that do, one holds the other.
@@ -96,15 +107,9 @@ pub fn interface(slot: Slot) -> String {
     format!("bw{slot}")
 }
 
-/// The name of a slot's server in the load balancer.
+/// The name of a slot's instance in the header `x-bellows-server`.
 pub fn server(slot: Slot) -> String {
     format!("s{slot}")
-}
-
-/// The slot whose server in the load balancer has this name; `None` for a server that is no
-/// instance's.
-pub fn of_server(name: &str) -> Option<Slot> {
-    Slot::try_from(name.strip_prefix('s')?.parse::<u32>().ok()?).ok()
 }
 
 #[cfg(test)]
@@ -129,21 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_a_slots_own_or_no_instances() {
-        for number in [1, 17, 1000] {
-            assert_eq!(of_server(&server(slot(number))), Some(slot(number)));
-        }
-        for other in ["", "s", "s0", "s1001", "s1x", "17", "hold"] {
-            assert_eq!(of_server(other), None, "{other:?}");
-        }
-    }
-
-    #[test]
     fn a_slot_past_the_end_of_a_small_network_has_no_address() {
         let subnet: Subnet = "10.117.8.0/24".parse().unwrap();
         assert_eq!(subnet.last_slot(), 253);
         assert_eq!(subnet.address(slot(253)), Some(Ipv4Addr::new(10, 117, 8, 254)));
         assert_eq!(subnet.address(slot(254)), None);
+        for nobodys in [[10, 117, 8, 0], [10, 117, 8, 1], [10, 117, 8, 255], [127, 0, 0, 1]] {
+            assert_eq!(subnet.slot(nobodys.into()), None, "{nobodys:?}");
+        }
     }
 
     #[test]
@@ -170,6 +168,7 @@ mod tests {
             let (first, second) = (subnet.address(slot(a)), subnet.address(slot(b)));
             prop_assert_eq!(first == second, a == b);
             prop_assert!(first.is_some_and(|address| address != subnet.gateway()));
+            prop_assert_eq!(first.and_then(|address| subnet.slot(address)), Some(slot(a)));
             prop_assert_eq!(mac(slot(a)) == mac(slot(b)), a == b);
         }
     }

@@ -1,10 +1,9 @@
 //! Carries out the actions of a plan. It decides nothing.
 
-use std::net::SocketAddrV4;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use host::deployments::DeployedService;
 use host::haproxy::{LoadBalancer, ServerState};
 use host::lxc::Containers;
 use host::probe::Probe;
@@ -25,7 +24,7 @@ pub(crate) struct Actor<C, L, P> {
     containers: C,
     rotation: Rotation<L>,
     probe: P,
-    services: Services,
+    services: Arc<Services>,
     launch_timeout: Duration,
     stops: Semaphore,
 }
@@ -36,7 +35,7 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         containers: C,
         rotation: Rotation<L>,
         probe: P,
-        services: Services,
+        services: Arc<Services>,
         launch_timeout: Duration,
     ) -> Self {
         let stops = Semaphore::new(PARALLEL_STOPS);
@@ -68,7 +67,9 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         let instance = &action.instance;
         match action.kind {
             ActionKind::Clone => {
-                let (deployed, _) = self.home(instance)?;
+                let deployed = self.services.get(instance.service());
+                let deployed =
+                    deployed.with_context(|| format!("{instance}'s service is not deployed"))?;
                 self.containers.clone_ephemeral(&deployed.template, instance).await?;
                 self.admit(instance).await
             }
@@ -84,24 +85,11 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
     }
 
     async fn admit(&self, instance: &InstanceName) -> anyhow::Result<()> {
-        let (deployed, address) = self.home(instance)?;
-        let path = deployed.spec.instance.health_path.as_str();
-        self.probe.until_healthy(address, path, self.launch_timeout).await?;
+        let server = self.services.server(instance).with_context(|| {
+            format!("{instance}'s service is not deployed, or its slot is outside of the network")
+        })?;
+        let path = server.health_path.as_str();
+        self.probe.until_healthy(server.address, path, self.launch_timeout).await?;
         self.rotation.set(instance, ServerState::Ready).await
-    }
-
-    /// The service of an instance, and the instance's address.
-    fn home(&self, instance: &InstanceName) -> anyhow::Result<(&DeployedService, SocketAddrV4)> {
-        let home = || {
-            let deployed = self.services.get(instance.service())?;
-            let address = self.services.address(&deployed.spec, instance.slot())?;
-            Some((deployed, address))
-        };
-        home().with_context(|| {
-            format!(
-                "{instance} has no address: its service is not deployed or its slot is outside of \
-                 the network"
-            )
-        })
     }
 }

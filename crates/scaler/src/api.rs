@@ -9,12 +9,12 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Json, Router};
+use host::deployments::DeployedService;
 use model::bounds::Bounds;
 use model::names::ServiceName;
 use model::policies::PolicySpec;
-use model::service::ServiceSpec;
 use model::status::{HostStatus, Membership, MembershipStatus, ServiceStatus, TickPage};
-use policy::slots::SlotsError;
+use policy::slots::{SlotsError, suffice};
 use serde::Deserialize;
 use service::json_body::JsonBody;
 use service::problem::Problem;
@@ -50,7 +50,7 @@ async fn all_services(State(shared): Shared) -> Json<HostStatus> {
 }
 
 async fn one_service(State(shared): Shared, Path(name): Path<String>) -> Answer<ServiceStatus> {
-    Ok(Json(shared.service_status(spec(&shared, &name)?)))
+    Ok(Json(shared.service_status(&deployed(&shared, &name)?.spec)))
 }
 
 async fn set_bounds(
@@ -58,7 +58,7 @@ async fn set_bounds(
     Path(name): Path<String>,
     JsonBody(bounds): JsonBody<Bounds>,
 ) -> Answer<ServiceStatus> {
-    let spec = spec(&shared, &name)?;
+    let spec = &deployed(&shared, &name)?.spec;
     fits(&shared, &spec.name, bounds).map_err(|error| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_slots", error.to_string())
     })?;
@@ -67,7 +67,7 @@ async fn set_bounds(
 }
 
 async fn clear_bounds(State(shared): Shared, Path(name): Path<String>) -> Answer<ServiceStatus> {
-    let spec = spec(&shared, &name)?;
+    let spec = &deployed(&shared, &name)?.spec;
     shared.set_bounds(spec, None).map_err(not_written)?;
     Ok(Json(shared.service_status(spec)))
 }
@@ -77,31 +77,35 @@ async fn set_policy(
     Path(name): Path<String>,
     JsonBody(policy): JsonBody<PolicySpec>,
 ) -> Answer<ServiceStatus> {
-    let spec = spec(&shared, &name)?;
+    let spec = &deployed(&shared, &name)?.spec;
     shared.set_policy(spec, Some(policy)).map_err(not_written)?;
     Ok(Json(shared.service_status(spec)))
 }
 
 async fn clear_policy(State(shared): Shared, Path(name): Path<String>) -> Answer<ServiceStatus> {
-    let spec = spec(&shared, &name)?;
+    let spec = &deployed(&shared, &name)?.spec;
     shared.set_policy(spec, None).map_err(not_written)?;
     Ok(Json(shared.service_status(spec)))
 }
 
 /// A service as its file describes it.
-fn spec<'a>(shared: &'a SharedState, name: &str) -> Result<&'a ServiceSpec, Problem> {
+fn deployed(shared: &SharedState, name: &str) -> Result<Arc<DeployedService>, Problem> {
     let deployed = name.parse().ok().and_then(|name| shared.services().get(&name));
-    deployed.map(|deployed| &deployed.spec).ok_or_else(|| {
+    deployed.ok_or_else(|| {
         let message = format!("There is no service {name:?}; GET /v1/services lists them.");
         Problem::new(StatusCode::NOT_FOUND, "no_such_service", message)
     })
 }
 
-/// Whether the host has slots for all services when this one has these bounds.
+/// Whether the host has slots for what all services always need when this one has these bounds.
 fn fits(shared: &SharedState, service: &ServiceName, bounds: Bounds) -> Result<(), SlotsError> {
-    let in_force =
-        |spec: &ServiceSpec| if spec.name == *service { bounds } else { shared.bounds(spec) };
-    shared.services().slots(in_force).map(drop)
+    let services = shared.services().all();
+    let lower_bounds = services.values().map(|deployed| {
+        let spec = &deployed.spec;
+        let now = if spec.name == *service { bounds } else { shared.bounds(spec) };
+        (&spec.name, now.min())
+    });
+    suffice(lower_bounds, shared.services().subnet().last_slot())
 }
 
 async fn membership(State(shared): Shared) -> Json<MembershipStatus> {

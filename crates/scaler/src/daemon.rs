@@ -5,19 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use host::deployments::DeployedService;
 use host::haproxy::{LoadBalancer, Stats, increase};
 use host::lxc::{ContainerState, Containers};
 use host::probe::Probe;
 use host::settings::ScalerSettings;
 use model::action::{Action, ActionKind, Done};
 use model::instance::InstanceStatus;
-use model::names::{InstanceName, ServiceName, Slot};
+use model::names::{InstanceName, ServiceName};
 use model::service::ServiceSpec;
 use model::tick::Tick;
 use model::time::Timestamp;
 use policy::controller::{Controller, ServiceObservation, TurnContext};
-use policy::slots::SlotsError;
+use policy::slots::SlotPool;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -25,6 +24,7 @@ use crate::act::Actor;
 use crate::clock::{Clock, now};
 use crate::observe::{HostObservation, HostObserver};
 use crate::outage::Outage;
+use crate::services::Deployed;
 use crate::shared_state::SharedState;
 
 /// How long the instances of a service that was withdrawn may take to finish their requests, which
@@ -38,6 +38,7 @@ pub(crate) struct Daemon<C, L, P> {
     shared: Arc<SharedState>,
     settings: ScalerSettings,
     observer: HostObserver,
+    slots: SlotPool,
     controllers: BTreeMap<ServiceName, Controller>,
     under_way: BTreeMap<InstanceName, ActionKind>,
     finished: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
@@ -45,8 +46,6 @@ pub(crate) struct Daemon<C, L, P> {
     withdrawn: BTreeMap<InstanceName, Instant>,
     last_stats: Option<Stats>,
     outage: Outage,
-    /// Whether the bounds in force need more slots than there are.
-    lacks_slots: bool,
     clock: Clock,
 }
 
@@ -64,6 +63,7 @@ where
     ) -> Self {
         Self {
             actor,
+            slots: SlotPool::new(shared.services().subnet().last_slot()),
             shared,
             settings,
             observer: HostObserver::default(),
@@ -73,7 +73,6 @@ where
             withdrawn: BTreeMap::new(),
             last_stats: None,
             outage: Outage::default(),
-            lacks_slots: false,
             clock: Clock::default(),
         }
     }
@@ -113,7 +112,7 @@ where
     }
 
     /// One turn for every service.
-    pub(crate) async fn turn(&mut self, mut done: Vec<Done>, now: Timestamp) {
+    pub(crate) async fn turn(&mut self, done: Vec<Done>, now: Timestamp) {
         for ended in &done {
             self.under_way.remove(&ended.instance);
             report(ended);
@@ -126,99 +125,95 @@ where
         let observed = self.observe().await;
         self.outage.note(observed.as_ref().err());
         let observed = observed.ok();
-        let slots = self.free_slots(observed.as_ref());
-        for deployed in Arc::clone(&self.shared).services().iter() {
-            let name = &deployed.spec.name;
-            let done = done.extract_if(.., |ended| ended.instance.service() == name).collect();
-            let free = slots.get(name).map(Vec::as_slice).unwrap_or_default();
-            let tick = self.serve(deployed, observed.as_ref(), done, free, now);
+        let services = self.shared.services().all();
+        self.controllers.retain(|name, _| services.contains_key(name));
+        let mut observations = self.observations(&services, observed.as_ref(), done);
+        for (name, deployed) in services.iter() {
+            let observation = observations.remove(name).unwrap_or_default();
+            let tick = self.serve(&deployed.spec, observation, now);
             for action in tick.plan.clone() {
                 self.start(action, now);
             }
-            self.show(&deployed.spec, tick);
+            self.show(tick);
         }
         if let Some(observed) = observed {
-            self.remove_withdrawn(&observed, now);
+            self.remove_withdrawn(&services, &observed, now);
             self.last_stats = Some(observed.stats);
         }
     }
 
     /// Looks at the host and brings the load balancer to what is wanted where it differs.
     async fn observe(&mut self) -> anyhow::Result<HostObservation> {
-        let slots = self.slots()?;
         let rotation = self.actor.rotation();
-        rotation.set_slots(slots);
         rotation.load_balancer().set_membership(self.shared.membership().membership);
         let observed = self.observer.observe(&*self.actor).await?;
         if self.last_stats.is_none() {
-            rotation.adopt(&observed.stats).await?;
+            rotation.adopt(&observed.stats, observed.containers.keys()).await?;
         }
         let busy: BTreeSet<_> = self.under_way.keys().map(InstanceName::slot).collect();
         let present = observed.containers.keys().map(InstanceName::slot).collect();
         if rotation.mend(&observed.stats, &present, &busy).await? {
             tracing::info!("the load balancer was brought to what is wanted");
         }
+        let instances = observed.containers.keys().chain(self.under_way.keys());
+        let held = instances.map(|name| (name.slot(), name.service().clone())).collect();
+        self.slots.note_held(held);
+        if self.slots.is_withholding() {
+            self.slots.note_old_workers(&rotation.load_balancer().old_workers().await?);
+        }
         Ok(observed)
     }
 
-    /// The slots of each service. Bounds that were set may leave no room for a service that was
-    /// deployed later: then all go on with the slots of their files, which fit, since `bellows up`
-    /// saw to that.
-    fn slots(&mut self) -> Result<BTreeMap<ServiceName, Vec<Slot>>, SlotsError> {
-        let in_force = self.shared.services().slots(|spec| self.shared.bounds(spec));
-        let lacked_slots = std::mem::replace(&mut self.lacks_slots, in_force.is_err());
-        in_force.or_else(|error| {
-            if !lacked_slots {
-                tracing::warn!(%error, "bounds that were set have no room: set lower ones");
-            }
-            self.shared.services().slots(|spec| spec.bounds)
-        })
-    }
-
-    /// One service's turn.
-    fn serve(
-        &mut self,
-        deployed: &DeployedService,
+    /// What is observed of each service.
+    fn observations(
+        &self,
+        services: &Deployed,
         observed: Option<&HostObservation>,
         done: Vec<Done>,
-        free_slots: &[Slot],
+    ) -> BTreeMap<ServiceName, ServiceObservation> {
+        let mut observations: BTreeMap<ServiceName, ServiceObservation> = BTreeMap::new();
+        if let Some(observed) = observed {
+            let increase = self.last_stats.as_ref().map(|last| increase(last, &observed.stats));
+            let wanted = |instance: &_| self.actor.rotation().wanted(instance);
+            for (name, instances) in observed.instances(services, &self.under_way, wanted) {
+                let observation = ServiceObservation {
+                    load: increase.as_ref().and_then(|i| observed.load(&name, i)),
+                    cpu_cores: observed.cpu_cores.get(&name).copied(),
+                    instances: Some(instances),
+                    done: Vec::new(),
+                };
+                observations.insert(name, observation);
+            }
+        }
+        for ended in done {
+            let service = ended.instance.service().clone();
+            observations.entry(service).or_default().done.push(ended);
+        }
+        observations
+    }
+
+    /// One service's turn. The slots that it plans for are its own from then on.
+    fn serve(
+        &mut self,
+        spec: &ServiceSpec,
+        observation: ServiceObservation,
         now: Timestamp,
     ) -> Tick {
-        let spec = &self.shared.in_force(&deployed.spec);
-        let observation = match observed {
-            None => ServiceObservation { done, ..ServiceObservation::default() },
-            Some(observed) => {
-                let increase = self.last_stats.as_ref().map(|last| increase(last, &observed.stats));
-                let wanted = |slot| self.actor.rotation().wanted(&spec.name, slot);
-                ServiceObservation {
-                    load: increase.and_then(|i| observed.load(&spec.name, &i)),
-                    cpu_cores: observed.cpu_cores.get(&spec.name).copied(),
-                    instances: Some(observed.instances(deployed, &self.under_way, wanted)),
-                    done,
-                }
-            }
-        };
+        let spec = &self.shared.in_force(spec);
         let launching = self.under_way.values().filter(|kind| **kind == ActionKind::Clone).count();
         let launches_left = self.settings.parallel_launches.saturating_sub(launching);
         let context = TurnContext {
             spec,
-            free_slots,
+            free_slots: &self.slots.free_for(&spec.name, launches_left),
             launches_left: u32::try_from(launches_left).unwrap_or(u32::MAX),
             launch_timeout: self.settings.launch_timeout,
         };
-        self.controllers.entry(spec.name.clone()).or_default().turn(&context, observation, now)
-    }
-
-    /// The slots for new instances of each service that no container and no action holds.
-    fn free_slots(&self, observed: Option<&HostObservation>) -> BTreeMap<ServiceName, Vec<Slot>> {
-        let seen = observed.into_iter().flat_map(|observed| observed.containers.keys());
-        let taken: BTreeSet<_> =
-            seen.chain(self.under_way.keys()).map(InstanceName::slot).collect();
-        let mut slots = self.actor.rotation().slots();
-        for own in slots.values_mut() {
-            own.retain(|slot| !taken.contains(slot));
+        let controller = self.controllers.entry(spec.name.clone()).or_default();
+        let tick = controller.turn(&context, observation, now);
+        for action in tick.plan.iter().filter(|action| action.kind == ActionKind::Clone) {
+            self.slots.give(action.slot, &spec.name);
         }
-        slots
+        tick
     }
 
     /// Starts an action, whose end comes back through the channel.
@@ -243,11 +238,16 @@ where
 
     /// Stops instances whose service is no longer deployed. The load balancer has no backend for
     /// them any more, so they get no new requests.
-    fn remove_withdrawn(&mut self, observed: &HostObservation, now: Timestamp) {
+    fn remove_withdrawn(
+        &mut self,
+        services: &Deployed,
+        observed: &HostObservation,
+        now: Timestamp,
+    ) {
         let moment = Instant::now();
         let due_before = std::mem::take(&mut self.withdrawn);
         for (name, container) in &observed.containers {
-            if self.shared.services().get(name.service()).is_some() {
+            if services.contains_key(name.service()) {
                 continue;
             }
             let drain = match container.state {
@@ -266,14 +266,15 @@ where
     }
 
     /// Shows a service's turn on the shared state.
-    fn show(&self, spec: &ServiceSpec, tick: Tick) {
-        let fleet = self.controllers.get(&spec.name).map(Controller::fleet);
+    fn show(&self, tick: Tick) {
+        let subnet = self.shared.services().subnet();
+        let fleet = self.controllers.get(&tick.service).map(Controller::fleet);
         let instances = fleet.into_iter().flat_map(|fleet| fleet.instances());
         let status = |instance: &policy::fleet::Instance| {
             Some(InstanceStatus {
                 name: instance.name.clone(),
                 slot: instance.slot(),
-                address: *self.shared.services().address(spec, instance.slot())?.ip(),
+                address: subnet.address(instance.slot())?,
                 phase: instance.phase,
                 since: instance.since,
             })

@@ -78,9 +78,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let haproxy = Haproxy::new(host::haproxy::HaproxySettings::of_host(&settings)?)?;
     let actor = Actor::new(
         LxcContainers::new(&settings)?,
-        Rotation::new(haproxy, Services::clone(&services)),
+        Rotation::new(haproxy, Arc::clone(&shared)),
         HttpProbe::new()?,
-        Services::clone(&services),
+        Arc::clone(&services),
         settings.scaler.launch_timeout,
     );
 
@@ -94,7 +94,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let _ = api_ended.await;
     }));
 
-    tracing::info!(services = services.iter().count(), "the loop begins");
+    tracing::info!(services = services.all().len(), "the loop begins");
     Daemon::new(Arc::new(actor), shared, settings.scaler).run(stop).await;
     drop(ended);
     let _ = api.await?;

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use host::deployments::DeployedService;
 use host::haproxy::{Counters, Increase, LoadBalancer, ServerState, ServerStatus, Stats};
 use host::lxc::{Container, ContainerState, Containers};
 use host::probe::Probe;
@@ -15,6 +14,7 @@ use policy::load::LoadObservation;
 use tokio::time::Instant;
 
 use crate::act::Actor;
+use crate::services::Deployed;
 
 /// The host at one moment.
 #[derive(Debug)]
@@ -30,21 +30,26 @@ pub(crate) struct HostObservation {
 }
 
 impl HostObservation {
-    /// Every instance of a service, those included that are being cloned and do not show yet.
-    /// `wanted` says what a slot whose server is down is there for.
+    /// Every instance of the services, those included that are being cloned and do not show yet.
+    /// `wanted` says what an instance whose server is down is there for.
     pub(crate) fn instances(
         &self,
-        deployed: &DeployedService,
+        services: &Deployed,
         under_way: &BTreeMap<InstanceName, ActionKind>,
-        wanted: impl Fn(Slot) -> ServerState,
-    ) -> Vec<InstanceObservation> {
+        wanted: impl Fn(&InstanceName) -> ServerState,
+    ) -> BTreeMap<ServiceName, Vec<InstanceObservation>> {
+        let mut instances: BTreeMap<_, Vec<_>> =
+            services.keys().map(|name| (name.clone(), Vec::new())).collect();
         let names: BTreeSet<_> = self.containers.keys().chain(under_way.keys()).collect();
-        let own = names.into_iter().filter(|name| *name.service() == deployed.spec.name);
-        own.map(|name| InstanceObservation {
-            under_way: under_way.get(name).copied(),
-            ..self.instance(name, &deployed.template, wanted(name.slot()))
-        })
-        .collect()
+        for name in names {
+            let Some(deployed) = services.get(name.service()) else { continue };
+            let observation = InstanceObservation {
+                under_way: under_way.get(name).copied(),
+                ..self.instance(name, &deployed.template, wanted(name))
+            };
+            instances.entry(name.service().clone()).or_default().push(observation);
+        }
+        instances
     }
 
     fn instance(

@@ -1,30 +1,35 @@
-//! Which slots take requests: what this process wants of the load balancer, and the way there.
+//! Which instances take requests: what this process wants of the load balancer, and the way there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use host::haproxy::{Backends, BackendsError, LoadBalancer, ServerState, ServerStatus, Stats};
+use anyhow::Context as _;
+use host::haproxy::{
+    Backend, Backends, BackendsError, LoadBalancer, Server, ServerState, ServerStatus, Stats,
+};
 use model::names::{InstanceName, ServiceName, Slot};
+use model::paths::PathPrefix;
 
-use crate::services::Services;
-use crate::shared_state::lock;
+use crate::services::Deployed;
+use crate::shared_state::{SharedState, lock};
 
 /// What is wanted of each slot in use. A slot that is not named is out of rotation.
-type Wanted = BTreeMap<Slot, (ServiceName, ServerState)>;
+type Wanted = BTreeMap<Slot, (ServiceName, Server)>;
 
 /// The rotation of all services.
 #[derive(Debug)]
 pub(crate) struct Rotation<L> {
     load_balancer: L,
-    services: Services,
-    slots: Mutex<BTreeMap<ServiceName, Vec<Slot>>>,
+    shared: Arc<SharedState>,
     wanted: Mutex<Wanted>,
+    /// The routes that the load balancer was given last. Its statistics do not tell them.
+    routes: Mutex<Vec<(ServiceName, PathPrefix)>>,
 }
 
 impl<L: LoadBalancer> Rotation<L> {
-    /// Nothing in rotation yet, and no slots.
-    pub(crate) fn new(load_balancer: L, services: Services) -> Self {
-        Self { load_balancer, services, slots: Mutex::default(), wanted: Mutex::default() }
+    /// Nothing in rotation yet.
+    pub(crate) fn new(load_balancer: L, shared: Arc<SharedState>) -> Self {
+        Self { load_balancer, shared, wanted: Mutex::default(), routes: Mutex::default() }
     }
 
     /// The load balancer itself.
@@ -32,42 +37,35 @@ impl<L: LoadBalancer> Rotation<L> {
         &self.load_balancer
     }
 
-    /// Takes over what the load balancer holds: after a restart, it is what was wanted before.
+    /// Takes over what the load balancer holds of `instances`: after a restart, it is what was wanted
+    /// before.
     ///
     /// # Errors
     /// The load balancer cannot be told so. It must be: it dates drains from what it is told.
-    pub(crate) async fn adopt(&self, stats: &Stats) -> anyhow::Result<()> {
-        {
-            let mut wanted = lock(&self.wanted);
-            wanted.clear();
-            for (service, figures) in &stats.services {
-                for (slot, server) in &figures.servers {
-                    want(&mut wanted, service, *slot, held(server.status));
-                }
-            }
-        }
+    pub(crate) async fn adopt<'a>(
+        &self,
+        stats: &Stats,
+        instances: impl Iterator<Item = &'a InstanceName>,
+    ) -> anyhow::Result<()> {
+        let server = |instance: &InstanceName| {
+            let figures = stats.services.get(instance.service())?.servers.get(&instance.slot())?;
+            let server = self.shared.services().server(instance)?;
+            let server = Server { state: held(figures.status), ..server };
+            Some((instance.slot(), (instance.service().clone(), server)))
+        };
+        *lock(&self.wanted) = instances.filter_map(server).collect();
         self.apply().await
     }
 
-    /// The slots that the load balancer names for each service.
-    pub(crate) fn slots(&self) -> BTreeMap<ServiceName, Vec<Slot>> {
-        lock(&self.slots).clone()
-    }
-
-    /// Sets the slots that the load balancer names for each service.
-    pub(crate) fn set_slots(&self, slots: BTreeMap<ServiceName, Vec<Slot>>) {
-        *lock(&self.slots) = slots;
-    }
-
-    /// What is wanted of `slot` for `service`.
-    pub(crate) fn wanted(&self, service: &ServiceName, slot: Slot) -> ServerState {
-        match lock(&self.wanted).get(&slot) {
-            Some((owner, state)) if owner == service => *state,
+    /// What is wanted of an instance.
+    pub(crate) fn wanted(&self, instance: &InstanceName) -> ServerState {
+        match lock(&self.wanted).get(&instance.slot()) {
+            Some((owner, server)) if owner == instance.service() => server.state,
             _ => ServerState::Maint,
         }
     }
 
-    /// Brings an instance's slot to `state`; returns when the running process holds it.
+    /// Brings an instance to `state`; returns when the running process holds it.
     ///
     /// # Errors
     /// The load balancer did not take it. It stays wanted, and [`Self::mend`] tries again.
@@ -76,13 +74,29 @@ impl<L: LoadBalancer> Rotation<L> {
         instance: &InstanceName,
         state: ServerState,
     ) -> anyhow::Result<()> {
-        want(&mut lock(&self.wanted), instance.service(), instance.slot(), state);
+        self.want(instance, state)?;
         self.apply().await
     }
 
+    fn want(&self, instance: &InstanceName, state: ServerState) -> anyhow::Result<()> {
+        let (slot, service) = (instance.slot(), instance.service());
+        let mut wanted = lock(&self.wanted);
+        if state == ServerState::Ready {
+            let server = self.shared.services().server(instance);
+            let server = server.with_context(|| format!("{instance} has no address"))?;
+            wanted.insert(slot, (service.clone(), server));
+        } else if let Some((_, server)) =
+            wanted.get_mut(&slot).filter(|(owner, _)| owner == service)
+        {
+            server.state = state;
+        }
+        wanted.retain(|_, (_, server)| server.state != ServerState::Maint);
+        Ok(())
+    }
+
     /// Takes every slot out of rotation whose instance is gone, and brings the load balancer to
-    /// what is wanted where its statistics say something else. Slots in `busy` are left to the
-    /// action that is under way there. Returns whether anything had to be mended.
+    /// what is wanted where it differs. Slots in `busy` are left to the action that is under way
+    /// there. Returns whether anything had to be mended.
     ///
     /// # Errors
     /// The load balancer did not take it; the next turn tries again.
@@ -92,13 +106,30 @@ impl<L: LoadBalancer> Rotation<L> {
         present: &BTreeSet<Slot>,
         busy: &BTreeSet<Slot>,
     ) -> anyhow::Result<bool> {
-        lock(&self.wanted).retain(|slot, _| present.contains(slot) || busy.contains(slot));
-        let backends = self.backends()?;
-        if agrees(&backends, stats, busy) {
-            return Ok(false);
+        let agrees = {
+            let mut wanted = lock(&self.wanted);
+            wanted.retain(|slot, _| present.contains(slot) || busy.contains(slot));
+            let services = self.shared.services().all();
+            let given = lock(&self.routes);
+            let routes = services.iter().map(|(name, service)| (name, &service.spec.path_prefix));
+            let routes_agree = routes.eq(given.iter().map(|(name, prefix)| (name, prefix)));
+            routes_agree && agrees(&services, &wanted, stats, busy)
+        };
+        if !agrees {
+            self.apply().await?;
         }
+        Ok(!agrees)
+    }
+
+    /// Of two changes at once, the later call must carry both. So it does: nothing is awaited
+    /// between reading what is wanted and the load balancer's note of it, and the scaler has
+    /// one thread.
+    async fn apply(&self) -> anyhow::Result<()> {
+        let backends = self.backends()?;
         self.load_balancer.apply(&backends).await?;
-        Ok(true)
+        let routes = backends.iter().map(|b| (b.service.clone(), b.path_prefix.clone()));
+        *lock(&self.routes) = routes.collect();
+        Ok(())
     }
 
     /// What the load balancer should hold now.
@@ -106,28 +137,18 @@ impl<L: LoadBalancer> Rotation<L> {
     /// # Errors
     /// The services' files contradict each other.
     fn backends(&self) -> Result<Backends, BackendsError> {
-        let slots = lock(&self.slots);
-        let wanted = lock(&self.wanted);
-        self.services.backends(&slots, &wanted)
-    }
-
-    /// Of two changes at once, the later call must carry both. So it does: nothing is awaited
-    /// between reading what is wanted and the load balancer's note of it, and the scaler has
-    /// one thread.
-    async fn apply(&self) -> anyhow::Result<()> {
-        self.load_balancer.apply(&self.backends()?).await?;
-        Ok(())
-    }
-}
-
-fn want(wanted: &mut Wanted, service: &ServiceName, slot: Slot, state: ServerState) {
-    if state == ServerState::Maint {
-        // What another service wants of the slot is no matter of this one.
-        if wanted.get(&slot).is_some_and(|(owner, _)| owner == service) {
-            wanted.remove(&slot);
+        let mut servers: BTreeMap<ServiceName, Vec<Server>> = BTreeMap::new();
+        for (service, server) in lock(&self.wanted).values() {
+            servers.entry(service.clone()).or_default().push(server.clone());
         }
-    } else {
-        wanted.insert(slot, (service.clone(), state));
+        let services = self.shared.services().all();
+        let backends = services.values().map(|deployed| Backend {
+            service: deployed.spec.name.clone(),
+            path_prefix: deployed.spec.path_prefix.clone(),
+            max_servers: self.shared.bounds(&deployed.spec).max(),
+            servers: servers.remove(&deployed.spec.name).unwrap_or_default(),
+        });
+        Backends::new(backends.collect())
     }
 }
 
@@ -143,17 +164,18 @@ fn held(status: ServerStatus) -> ServerState {
     }
 }
 
-/// Whether the statistics show the backends as they should be, busy slots aside.
-fn agrees(backends: &Backends, stats: &Stats, busy: &BTreeSet<Slot>) -> bool {
-    let services_agree = backends.iter().all(|b| stats.services.contains_key(&b.service))
-        && backends.iter().count() == stats.services.len();
-    let servers_agree = backends.servers().all(|(service, server)| {
-        let figures = stats.services.get(service).and_then(|s| s.servers.get(&server.slot));
-        busy.contains(&server.slot)
-            || figures.is_some_and(|figures| match figures.status {
-                ServerStatus::Down => server.state != ServerState::Maint,
-                status => held(status) == server.state,
-            })
+/// Whether the statistics show the services, and the instances as they are wanted, busy slots aside.
+fn agrees(services: &Deployed, wanted: &Wanted, stats: &Stats, busy: &BTreeSet<Slot>) -> bool {
+    let wanted_are_held = wanted.iter().all(|(slot, (service, server))| {
+        let figures = stats.services.get(service).and_then(|s| s.servers.get(slot));
+        let is_held = |status| status == ServerStatus::Down || held(status) == server.state;
+        busy.contains(slot)
+            || !services.contains_key(service)
+            || figures.is_some_and(|figures| is_held(figures.status))
     });
-    services_agree && servers_agree
+    let held_are_wanted = stats.services.iter().all(|(service, figures)| {
+        let is_wanted = |slot| wanted.get(slot).is_some_and(|(owner, _)| owner == service);
+        figures.servers.keys().all(|slot| busy.contains(slot) || is_wanted(slot))
+    });
+    services.keys().eq(stats.services.keys()) && wanted_are_held && held_are_wanted
 }

@@ -154,7 +154,7 @@ impl SharedState {
     /// All services.
     pub(crate) fn host_status(&self) -> HostStatus {
         HostStatus {
-            services: self.services.iter().map(|s| self.service_status(&s.spec)).collect(),
+            services: self.services.all().values().map(|s| self.service_status(&s.spec)).collect(),
         }
     }
 

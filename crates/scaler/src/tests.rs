@@ -75,10 +75,10 @@ impl Rig {
     fn on(state: TempDir, deployed: Vec<DeployedService>, containers: FakeContainers) -> Self {
         let services = Arc::new(Services::new(deployed, Subnet::DEFAULT));
         let shared = Arc::new(Self::shared(&state, &services).unwrap());
-        let rotation = Rotation::new(FakeLoadBalancer::default(), Services::clone(&services));
+        let rotation = Rotation::new(FakeLoadBalancer::default(), Arc::clone(&shared));
         let probe = FakeProbe::default();
         let timeout = SETTINGS.launch_timeout;
-        let own = Services::clone(&services);
+        let own = Arc::clone(&services);
         let actor = Arc::new(Actor::new(containers, rotation, probe, own, timeout));
         let daemon = Daemon::new(Arc::clone(&actor), Arc::clone(&shared), SETTINGS);
         let now = crate::clock::now();
@@ -97,7 +97,7 @@ impl Rig {
 
     /// The service as it is deployed.
     fn deployed(&self) -> DeployedService {
-        self.services.get(&store()).unwrap().clone()
+        DeployedService::clone(&self.services.get(&store()).unwrap())
     }
 
     fn balancer(&self) -> &FakeLoadBalancer {

@@ -74,9 +74,9 @@ impl Containers {
         });
     }
 
-    /// Whether a container or an action holds the slot.
-    pub(crate) fn hold(&self, slot: Slot) -> bool {
-        self.all.iter().any(|entry| entry.name.slot() == slot)
+    /// The slots that a container or an action holds.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.all.iter().map(|entry| entry.name.slot())
     }
 
     /// How many launches are under way.

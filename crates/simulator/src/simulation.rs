@@ -1,12 +1,12 @@
 //! One service in virtual time: the scaler's turns, and what the plant and the host do in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::action::ActionKind;
 use model::action::Done;
 use model::bounds::Bounds;
-use model::names::{InstanceName, ServiceName, Slot};
+use model::names::{InstanceName, Slot};
 use model::service::ServiceSpec;
 use model::tick::Tick;
 use model::time::Timestamp;
@@ -15,7 +15,7 @@ use policy::check::{Violation, violations};
 use policy::controller::{Controller, ServiceObservation, TurnContext};
 use policy::load::LoadObservation;
 use policy::plan::{Plan, PlanContext};
-use policy::slots::{SlotsError, reserve};
+use policy::slots::SlotPool;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use run::Recorder;
@@ -49,9 +49,6 @@ pub enum Detail {
 /// The simulation cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
-    /// The service asks for more instances than a host has slots.
-    #[error(transparent)]
-    Slots(#[from] SlotsError),
     /// Amounts have no threads that wait for answers.
     #[error("a closed load is simulated request by request: take detail=requests")]
     ClosedInAmounts,
@@ -89,8 +86,7 @@ pub struct Simulation {
     plant: Box<dyn Plant>,
     containers: Containers,
     rng: Xoshiro256PlusPlus,
-    /// The slots of the service, in the order of use.
-    slots: Vec<Slot>,
+    slots: SlotPool,
     load_start: Moment,
     /// How long the load lasts, where that does not depend on the answers.
     duration: Option<Duration>,
@@ -114,8 +110,7 @@ impl Simulation {
     /// loop takes a turn each `tick`, and one whenever an action ends.
     ///
     /// # Errors
-    /// The service needs more slots than there are, or the load is closed and `detail` has no
-    /// requests.
+    /// The load is closed and `detail` has no requests.
     pub fn new(
         spec: ServiceSpec,
         load: &Load,
@@ -136,7 +131,7 @@ impl Simulation {
             in_flight: load.in_flight,
         };
         let mut simulation = Self {
-            slots: slots(&spec.name, spec.bounds)?,
+            slots: SlotPool::new(Slot::MAX),
             spec,
             tick,
             controller: Controller::default(),
@@ -158,7 +153,7 @@ impl Simulation {
             never_served: 0,
         };
         let birth = simulation.clock();
-        for &slot in simulation.slots.iter().take(simulation.spec.bounds.min() as usize) {
+        for slot in simulation.free_slots(simulation.spec.bounds.min()) {
             let name = InstanceName::new(&simulation.spec.name, slot, birth);
             simulation.containers.add_ready(name, simulation.plant.as_mut());
         }
@@ -175,13 +170,13 @@ impl Simulation {
         let at = self.clock();
         let done: Vec<_> = ended.into_iter().map(|ended| self.done(ended)).collect();
         let seen = self.observe(done);
-        let free: Vec<_> =
-            self.slots.iter().copied().filter(|slot| !self.containers.hold(*slot)).collect();
         let launching = self.containers.launching();
+        let launches_left = self.host.parallel_launches.saturating_sub(launching);
+        let free = self.free_slots(launches_left);
         let around = TurnContext {
             spec: &self.spec,
             free_slots: &free,
-            launches_left: self.host.parallel_launches.saturating_sub(launching),
+            launches_left,
             launch_timeout: self.host.launch_timeout,
         };
         let tick = self.controller.turn(&around, seen, at);
@@ -220,17 +215,8 @@ impl Simulation {
     }
 
     /// Sets other bounds, as an operator does.
-    ///
-    /// # Errors
-    /// They need more slots than there are.
-    pub fn set_bounds(&mut self, bounds: Bounds) -> Result<(), SimulationError> {
-        let slots = slots(&self.spec.name, bounds)?;
+    pub fn set_bounds(&mut self, bounds: Bounds) {
         self.spec.bounds = bounds;
-        // Slots that the load balancer has named stay, for an instance may hold them.
-        if slots.len() > self.slots.len() {
-            self.slots = slots;
-        }
-        Ok(())
     }
 
     /// From each plan of a clone to the end of its first response, and how many clones never
@@ -262,6 +248,16 @@ impl Simulation {
             self.next_turn = turn.after(self.tick);
         }
         self.containers.end(turn, self.plant.as_mut())
+    }
+
+    /// Up to `count` slots for new instances.
+    fn free_slots(&mut self, count: u32) -> Vec<Slot> {
+        let service = &self.spec.name;
+        let held = self.containers.slots().map(|slot| (slot, service.clone()));
+        self.slots.note_held(held.collect());
+        // No load balancer is reloaded here.
+        self.slots.note_old_workers(&BTreeSet::new());
+        self.slots.free_for(service, count as usize)
     }
 
     /// What the scaler would observe now.
@@ -400,12 +396,6 @@ fn plant(
         }
     };
     Ok(Box::new(RequestPlant::new(rules, clients, seed)))
-}
-
-/// The slots of a service with these bounds, in the order of use.
-fn slots(service: &ServiceName, bounds: Bounds) -> Result<Vec<Slot>, SlotsError> {
-    let reserved = reserve(&BTreeMap::from([(service.clone(), bounds.max())]), Slot::MAX)?;
-    Ok(reserved.into_values().flatten().collect())
 }
 
 /// What was counted between two looks.

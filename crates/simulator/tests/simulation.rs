@@ -298,7 +298,7 @@ proptest! {
         while simulation.elapsed() < whole {
             if simulation.has_started() && turn.is_multiple_of(50) {
                 let (min, max) = bounds[turn / 50 % bounds.len()];
-                simulation.set_bounds(Bounds::new(min, max).unwrap()).unwrap();
+                simulation.set_bounds(Bounds::new(min, max).unwrap());
             }
             turn += 1;
             // Every turn holds its plan to the plan checker and its decision to the bounds.

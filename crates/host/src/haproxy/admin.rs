@@ -49,10 +49,10 @@ impl Session {
         Ok(String::from_utf8_lossy(&reply.await?).trim().to_owned())
     }
 
-    /// Sends a command whose success is an empty reply.
+    /// Sends a command whose success is an empty reply, or what a change of address is answered with.
     pub(super) async fn tell(&mut self, command: &str) -> Result<(), HaproxyError> {
         let reply = self.ask(command).await?;
-        if reply.is_empty() {
+        if reply.is_empty() || reply.ends_with("by 'stats socket command'") {
             Ok(())
         } else {
             Err(HaproxyError::Refused { command: command.to_owned(), reply })

@@ -1,12 +1,11 @@
 //! What the load balancer should hold, as checked data: nothing in here can inject a directive.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 use std::num::NonZeroU32;
 
 use model::names::{ServiceName, Slot};
 use model::paths::{HealthPath, PathPrefix};
-use serde::{Deserialize, Serialize};
 
 /// Something that the load balancer must not be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,109 +16,100 @@ pub enum BackendsError {
     /// Two services under one route.
     #[error("services {0} and {1} both have the route {2}: give each its own path_prefix")]
     SameRoute(ServiceName, ServiceName, PathPrefix),
-    /// A slot twice in one backend.
-    #[error("slot {slot} is twice in the backend of {service}")]
-    SameSlot {
-        /// The backend's service.
-        service: ServiceName,
-        /// The slot.
-        slot: Slot,
-    },
-    /// One slot in rotation twice.
-    #[error("slot {0} is in rotation for two services: a slot holds one instance")]
-    SharedSlot(Slot),
+    /// One slot twice.
+    #[error("slot {0} is in rotation twice: a slot holds one instance")]
+    SameSlot(Slot),
 }
 
 /// What a server is told to do. Whether it is well is for its health check to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ServerState {
     /// Takes requests.
     Ready,
     /// Ends the requests it has and takes no new ones. Its health is still checked.
     Drain,
-    /// Takes nothing and is not checked: a free slot, or one whose instance is not serving yet.
+    /// Takes nothing and is not checked.
     Maint,
 }
 
-/// One slot of a service, as HAProxy's server `s{slot}` with the id `{slot}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// An instance as the load balancer is to treat it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// The slot.
+    /// The instance's slot.
     pub slot: Slot,
-    /// Where the slot's instance listens. It derives from the slot, so it never changes.
+    /// Where it listens: the slot's address, and a port of its own.
     pub address: SocketAddrV4,
-    /// What the server is told to do.
+    /// The path of its health check.
+    pub health_path: HealthPath,
+    /// Requests that it is given at a time. More than these wait in HAProxy's queue.
+    pub concurrency: NonZeroU32,
+    /// What it is told to do.
     pub state: ServerState,
 }
 
-/// One service, with all of its slots: those in use and the spare ones.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One service with its instances.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
     /// The service, which is also HAProxy's name of the backend.
     pub service: ServiceName,
     /// The paths that go to it.
     pub path_prefix: PathPrefix,
-    /// The path of its health check.
-    pub health_path: HealthPath,
-    /// Requests in flight for each server. More than these wait in HAProxy's queue.
-    pub concurrency: NonZeroU32,
-    /// The slots, in use or spare. A slot that is not listed costs a reload when it is first used.
+    /// How many instances it may come to have. Up to there, and room allowing, one more costs no
+    /// reload. A change of this alone costs none either.
+    pub max_servers: u32,
+    /// The instances in rotation. One that is not named here is out of it.
     pub servers: Vec<Server>,
 }
 
-/// All services: no two share a name or a route, and no slot is in rotation twice.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+impl Backend {
+    /// The service and the paths that go to it.
+    pub fn route(&self) -> (&ServiceName, &PathPrefix) {
+        (&self.service, &self.path_prefix)
+    }
+}
+
+/// All services: no two share a name or a route, and no two instances a slot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Backends(Vec<Backend>);
 
 impl Backends {
     /// Checks `backends` against each other, and puts backends by name and servers by slot, so
-    /// that the same fleet always renders to the same text.
+    /// that the same fleet always renders to the same text. Servers in maintenance are left out.
     ///
     /// # Errors
-    /// Two backends share a service, a route or a slot in rotation, or one lists a slot twice.
+    /// Two backends share a service or a route, or two servers a slot.
     pub fn new(mut backends: Vec<Backend>) -> Result<Self, BackendsError> {
         backends.sort_by(|a, b| a.service.cmp(&b.service));
-        let mut in_rotation = BTreeSet::new();
+        let (mut slots, mut routes) = (BTreeSet::new(), BTreeMap::new());
         for backend in &mut backends {
+            backend.servers.retain(|server| server.state != ServerState::Maint);
             backend.servers.sort_by_key(|server| server.slot);
-            for pair in backend.servers.windows(2) {
-                if let [a, b] = pair
-                    && a.slot == b.slot
-                {
-                    let service = backend.service.clone();
-                    return Err(BackendsError::SameSlot { service, slot: a.slot });
-                }
-            }
-            for server in &backend.servers {
-                if server.state != ServerState::Maint && !in_rotation.insert(server.slot) {
-                    return Err(BackendsError::SharedSlot(server.slot));
-                }
+            if let Some(server) = backend.servers.iter().find(|server| !slots.insert(server.slot)) {
+                return Err(BackendsError::SameSlot(server.slot));
             }
         }
-        for (index, a) in backends.iter().enumerate() {
-            for b in backends.iter().skip(index + 1) {
-                if a.service == b.service {
-                    return Err(BackendsError::SameService(a.service.clone()));
-                }
-                if a.path_prefix == b.path_prefix {
-                    let (first, second) = (a.service.clone(), b.service.clone());
-                    return Err(BackendsError::SameRoute(first, second, a.path_prefix.clone()));
-                }
+        for (a, b) in backends.iter().zip(backends.iter().skip(1)) {
+            if a.service == b.service {
+                return Err(BackendsError::SameService(a.service.clone()));
+            }
+        }
+        for Backend { service, path_prefix, .. } in &backends {
+            if let Some(other) = routes.insert(path_prefix, service) {
+                let (first, second) = (other.clone(), service.clone());
+                return Err(BackendsError::SameRoute(first, second, path_prefix.clone()));
             }
         }
         Ok(Self(backends))
     }
 
     /// The backends, by the name of their service.
-    pub fn iter(&self) -> impl Iterator<Item = &Backend> {
+    pub fn iter(&self) -> std::slice::Iter<'_, Backend> {
         self.0.iter()
     }
 
     /// Every server with its service.
     pub fn servers(&self) -> impl Iterator<Item = (&ServiceName, &Server)> {
-        self.0
-            .iter()
+        self.iter()
             .flat_map(|backend| backend.servers.iter().map(|server| (&backend.service, server)))
     }
 }
@@ -127,8 +117,10 @@ impl Backends {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::slots::Subnet;
 
-    /// A backend of `service` under `prefix`, with one server for each state, in slots from `first`.
+    /// A backend of `service` under `prefix` for at most 4 servers, with one for each state, in slots
+    /// from `first`.
     pub(crate) fn backend(
         service: &str,
         prefix: &str,
@@ -136,30 +128,37 @@ pub(super) mod tests {
         states: &[ServerState],
     ) -> Backend {
         let servers = (first..).zip(states).map(|(number, &state)| {
-            let address =
-                SocketAddrV4::new([127, 0, 1, 1].into(), 9000 + u16::try_from(number).unwrap());
-            Server { slot: Slot::try_from(number).unwrap(), address, state }
+            let slot = Slot::try_from(number).unwrap();
+            let ip = Subnet::DEFAULT.address(slot).unwrap();
+            Server {
+                slot,
+                address: SocketAddrV4::new(ip, 8080),
+                health_path: "/healthz".parse().unwrap(),
+                concurrency: NonZeroU32::new(8).unwrap(),
+                state,
+            }
         });
         Backend {
             service: service.parse().unwrap(),
             path_prefix: prefix.parse().unwrap(),
-            health_path: "/healthz".parse().unwrap(),
-            concurrency: NonZeroU32::new(8).unwrap(),
+            max_servers: 4,
             servers: servers.collect(),
         }
     }
 
     #[test]
     fn services_that_share_what_must_be_their_own_are_refused() {
-        use ServerState::{Maint, Ready};
+        use ServerState::{Drain, Maint, Ready};
         let store = backend("store", "/", 1, &[Ready, Maint]);
-        let refused = |other: Backend| Backends::new(vec![store.clone(), other]).unwrap_err();
+        let with = |other: Backend| Backends::new(vec![store.clone(), other]);
+        let refused = |other| with(other).unwrap_err();
         assert!(matches!(refused(backend("store", "/b", 5, &[])), BackendsError::SameService(_)));
         assert!(matches!(refused(backend("b", "/", 5, &[])), BackendsError::SameRoute(..)));
-        assert!(matches!(refused(backend("b", "/b", 1, &[Ready])), BackendsError::SharedSlot(_)));
-        let mut twice = backend("b", "/b", 5, &[Maint]);
-        twice.servers.push(twice.servers[0]);
-        assert!(matches!(refused(twice), BackendsError::SameSlot { .. }));
-        assert!(Backends::new(vec![store.clone(), backend("b", "/b", 1, &[Maint])]).is_ok());
+        assert!(matches!(refused(backend("b", "/b", 1, &[Drain])), BackendsError::SameSlot(_)));
+        let mut twice = backend("b", "/b", 5, &[Ready]);
+        twice.servers.push(twice.servers[0].clone());
+        assert!(matches!(refused(twice), BackendsError::SameSlot(_)));
+        let both = with(backend("b", "/b", 1, &[Maint])).unwrap();
+        assert_eq!(both.servers().count(), 1, "those in maintenance are left out");
     }
 }

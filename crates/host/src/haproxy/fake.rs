@@ -26,6 +26,7 @@ struct State {
     changes: usize,
     scrapes: u64,
     services: BTreeMap<ServiceName, ServiceStats>,
+    old_workers: BTreeSet<u32>,
     apply_error: Option<fn() -> HaproxyError>,
     scrape_error: Option<fn() -> StatsError>,
 }
@@ -58,6 +59,11 @@ impl FakeLoadBalancer {
         set(&mut self.state().services);
     }
 
+    /// The old workers that there are from now on.
+    pub fn set_old_workers(&self, workers: BTreeSet<u32>) {
+        self.state().old_workers = workers;
+    }
+
     /// Has every change fail with this error, or succeed again.
     pub fn fail_apply(&self, error: Option<fn() -> HaproxyError>) {
         self.state().apply_error = error;
@@ -78,13 +84,18 @@ impl State {
     fn hold(&mut self, desired: &Backends) {
         self.held = desired.clone();
         self.services.retain(|name, _| desired.iter().any(|backend| backend.service == *name));
-        for (service, server) in desired.servers() {
-            let stats = self.services.entry(service.clone()).or_insert_with(zero);
-            stats.servers.entry(server.slot).or_insert(IDLE).status = match server.state {
-                ServerState::Ready => ServerStatus::Up,
-                ServerState::Drain => ServerStatus::Drain,
-                ServerState::Maint => ServerStatus::Maint,
-            };
+        for backend in desired.iter() {
+            let stats = self.services.entry(backend.service.clone()).or_insert_with(zero);
+            let before = std::mem::take(&mut stats.servers);
+            for server in &backend.servers {
+                let mut figures = before.get(&server.slot).cloned().unwrap_or(IDLE);
+                figures.status = match server.state {
+                    ServerState::Ready => ServerStatus::Up,
+                    ServerState::Drain => ServerStatus::Drain,
+                    ServerState::Maint => ServerStatus::Maint,
+                };
+                stats.servers.insert(server.slot, figures);
+            }
         }
     }
 }
@@ -138,6 +149,10 @@ impl LoadBalancer for FakeLoadBalancer {
         Ok(Stats { asked_at: Instant::now(), worker, services: state.services.clone() })
     }
 
+    async fn old_workers(&self) -> Result<BTreeSet<u32>, HaproxyError> {
+        Ok(self.state().old_workers.clone())
+    }
+
     async fn drained(&self, stats: &Stats) -> Result<BTreeSet<(ServiceName, Slot)>, HaproxyError> {
         let state = self.state();
         if let Some(error) = state.apply_error {
@@ -156,6 +171,7 @@ impl LoadBalancer for FakeLoadBalancer {
 mod tests {
     use super::super::backends::tests::backend;
     use super::*;
+    use crate::slots::Subnet;
 
     #[tokio::test]
     async fn a_draining_server_is_drained_once_its_figures_are_zero() {
@@ -181,7 +197,7 @@ mod tests {
     #[tokio::test]
     async fn failures_last_until_they_are_taken_back() {
         let fake = FakeLoadBalancer::default();
-        fake.fail_scrape(Some(|| Stats::parse("", Instant::now()).unwrap_err()));
+        fake.fail_scrape(Some(|| Stats::parse("", Instant::now(), Subnet::DEFAULT).unwrap_err()));
         assert!(matches!(fake.scrape().await, Err(StatsError::NotStatistics { .. })));
         fake.fail_scrape(None);
         assert!(fake.scrape().await.is_ok());

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::error::HaproxyError;
 use super::settings::HaproxySettings;
+use super::template::Rendered;
 use crate::command::{CommandLine, HostRunner, Runner};
 use crate::files::replace_file;
 
@@ -50,14 +51,23 @@ impl ConfigFile {
         Ok(number.and_then(|number| number.parse().ok()).unwrap_or(0))
     }
 
-    /// Puts `text` in place as change number `change`, if HAProxy accepts it.
+    /// Whether all of `rendered` is in place.
+    pub(super) fn holds(&self, rendered: &Rendered) -> Result<bool, HaproxyError> {
+        let records = std::fs::read(&rendered.records_file).unwrap_or_default();
+        Ok(self.text()? == rendered.config && records == rendered.records.as_bytes())
+    }
+
+    /// Puts `rendered` in place as change number `change`, if HAProxy accepts it.
     pub(super) async fn install_checked(
         &self,
         change: u64,
-        text: &str,
+        rendered: &Rendered,
     ) -> Result<(), HaproxyError> {
         let candidate = self.path.with_extension("cfg.candidate");
-        std::fs::write(&candidate, text).map_err(|source| self.failed("written", source))?;
+        std::fs::write(&candidate, &rendered.config)
+            .map_err(|source| self.failed("written", source))?;
+        // It cannot be checked without. Nobody reads it before the configuration is in place.
+        self.write(&rendered.records_file, &rendered.records)?;
         let check = CommandLine::new(&self.program)
             .args(["-c", "-f"])
             .arg(&candidate)
@@ -69,22 +79,44 @@ impl ConfigFile {
                 source,
             });
         }
-        self.install(change, text)?;
+        self.install(change, rendered)?;
         // It was only for the check.
         let _ = std::fs::remove_file(candidate);
+        self.remove_records_but(&rendered.records_file);
         Ok(())
     }
 
-    /// Puts `text` in place as change number `change`, which differs from a checked one only in the
-    /// states of servers. Leaves it out when the file holds a later change.
-    pub(super) fn install(&self, change: u64, text: &str) -> Result<(), HaproxyError> {
+    /// Puts `rendered` in place as change number `change`, which differs from a checked one only in
+    /// its lines. Leaves it out when the file holds a later change.
+    pub(super) fn install(&self, change: u64, rendered: &Rendered) -> Result<(), HaproxyError> {
         let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
         if change < *holds {
             return Ok(());
         }
-        replace_file(&self.path, text, 0o644).map_err(|source| self.failed("written", source))?;
+        self.write(&rendered.records_file, &rendered.records)?;
+        self.write(&self.path, &rendered.config)?;
         *holds = change;
         Ok(())
+    }
+
+    fn write(&self, file: &Path, text: &str) -> Result<(), HaproxyError> {
+        replace_file(file, text, 0o644).map_err(|source| HaproxyError::File {
+            file: file.to_owned(),
+            doing: "written",
+            source,
+        })
+    }
+
+    /// Removes what configurations of other generations read beside themselves: no process reads it
+    /// again once it runs.
+    fn remove_records_but(&self, kept: &Path) {
+        let Some(folder) = self.path.parent() else { return };
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "map") && path != kept {
+                let _ = std::fs::remove_file(path);
+            }
+        }
     }
 
     fn failed(&self, doing: &'static str, source: io::Error) -> HaproxyError {
@@ -97,23 +129,40 @@ mod tests {
     use super::super::settings::tests::settings;
     use super::*;
 
+    fn rendered(folder: &Path, config: &str) -> Rendered {
+        Rendered {
+            config: config.to_owned(),
+            records_file: folder.join("haproxy-7.map"),
+            records: format!("of {config}"),
+        }
+    }
+
     #[test]
     fn an_older_change_never_overtakes_a_later_one() {
         let folder = tempfile::tempdir().unwrap();
         let file = ConfigFile::new(&settings(folder.path()), Path::new("t"));
         assert_eq!(file.text().unwrap(), "");
         assert_eq!(file.generation().unwrap(), 0);
-        file.install(2, "global\n    description gen-7 shape-ab\n").unwrap();
-        file.install(1, "older").unwrap();
+        let later = rendered(folder.path(), "global\n    description gen-7 shape-ab\n");
+        file.install(2, &later).unwrap();
+        file.install(1, &rendered(folder.path(), "older")).unwrap();
         assert_eq!(file.generation().unwrap(), 7);
-        file.install(2, "same change, again").unwrap();
-        assert_eq!(file.text().unwrap(), "same change, again");
+        assert!(file.holds(&later).unwrap());
+        let again = rendered(folder.path(), "same change, again");
+        file.install(2, &again).unwrap();
+        assert!(file.holds(&again).unwrap() && !file.holds(&later).unwrap());
+        std::fs::write(&again.records_file, "").unwrap();
+        assert!(!file.holds(&again).unwrap());
     }
 
     #[test]
     fn a_folder_that_is_not_there_is_an_error_that_names_the_file() {
-        let file = ConfigFile::new(&settings(Path::new("/run/does-not-exist")), Path::new("t"));
-        let error = file.install(1, "x").unwrap_err().to_string();
-        assert!(error.starts_with("/run/does-not-exist/haproxy.cfg cannot be written"), "{error}");
+        let folder = Path::new("/run/does-not-exist");
+        let file = ConfigFile::new(&settings(folder), Path::new("t"));
+        let error = file.install(1, &rendered(folder, "x")).unwrap_err().to_string();
+        assert!(
+            error.starts_with("/run/does-not-exist/haproxy-7.map cannot be written"),
+            "{error}"
+        );
     }
 }

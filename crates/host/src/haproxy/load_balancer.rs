@@ -54,6 +54,13 @@ pub trait LoadBalancer: Send + Sync {
     /// They cannot be had or not be trusted: hold, and ask again.
     fn scrape(&self) -> impl Future<Output = Result<Stats, StatsError>> + Send;
 
+    /// The workers that a reload has replaced and that still end what they have. What they know of
+    /// the servers is from before that.
+    ///
+    /// # Errors
+    /// The master process cannot be asked for its workers.
+    fn old_workers(&self) -> impl Future<Output = Result<BTreeSet<u32>, HaproxyError>> + Send;
+
     /// The draining servers that have nothing left to do: no request and no queue in `stats`, which
     /// were asked for after the drain took effect, and no old worker alive that may send to them.
     ///

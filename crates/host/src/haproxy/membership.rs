@@ -9,18 +9,19 @@ use model::names::{ServiceName, Slot};
 use tokio::time::Instant;
 
 use super::admin::Session;
-use super::backends::{Backends, ServerState};
+use super::backends::{Backend, Backends, ServerState};
 use super::deferred_write::{Content, DeferredWrite};
 use super::drains::Drains;
 use super::error::HaproxyError;
 use super::file::ConfigFile;
+use super::lines::Layout;
 use super::load_balancer::{Applied, LoadBalancer, Way};
 use super::reload::reload;
 use super::running::{Running, workers};
 use super::scrape::Scraper;
 use super::settings::HaproxySettings;
 use super::stats::{Stats, StatsError};
-use super::template::Template;
+use super::template::{Rendered, Template};
 use crate::settings::Membership;
 
 /// HAProxy on this host, started by somebody else with [`HaproxySettings::arguments`].
@@ -54,7 +55,7 @@ impl Haproxy {
         let file = Arc::new(ConfigFile::new(&settings, &template.file));
         Ok(Self {
             deferred: DeferredWrite::start(Arc::clone(&template), Arc::clone(&file)),
-            scraper: Scraper::new(settings.statistics)?,
+            scraper: Scraper::new(settings.statistics, settings.subnet)?,
             membership: Mutex::new(settings.membership),
             settings,
             template,
@@ -99,7 +100,7 @@ impl Haproxy {
         let admin = self.settings.admin_socket.as_path();
         let observed = async {
             let mut session = Session::open(admin).await?;
-            let running = Running::observe(&mut session).await?;
+            let running = Running::observe(&mut session, &self.settings).await?;
             Ok((session, running))
         };
         let (mut session, running) = match observed.await {
@@ -110,19 +111,20 @@ impl Haproxy {
                 return Err(error);
             }
         };
-        let same_shape = running.shape == self.template.shape(desired);
-        let commands = if same_shape { running.commands(desired) } else { None };
-        let Some(mut commands) = commands else {
+        let same_shape = running.shape == self.template.shape(desired.iter().map(Backend::route));
+        let layout = same_shape.then(|| running.layout(desired)).flatten();
+        let Some(layout) = layout else {
             return self.reload(change, desired, running.generation).await;
         };
+        let mut commands = running.commands(&layout);
         let all = commands.len();
         if *lock(&self.membership) == Membership::Reload {
             commands.retain(|command| is_first_or_last(&running, desired, &command.service));
         }
         let suffice = commands.len() == all;
-        let (generation, backends) = (running.generation, desired.clone());
+        let generation = running.generation;
         if suffice {
-            self.deferred.put(Content { change, generation, backends });
+            self.deferred.put(Content { change, generation, layout });
         }
         for command in &commands {
             session.tell(&command.text).await?;
@@ -145,8 +147,8 @@ impl Haproxy {
         running: u64,
     ) -> Result<Applied, HaproxyError> {
         let generation = running.max(self.file.generation()?) + 1;
-        let text = self.template.render(generation, desired)?;
-        self.install(change, &text).await?;
+        let rendered = self.template.render(generation, &Layout::new(desired))?;
+        self.install(change, &rendered).await?;
         let (master, admin) = (&self.settings.master_socket, &self.settings.admin_socket);
         let asks = reload(master.as_path(), admin.as_path(), generation).await?;
         if asks > 1 {
@@ -179,16 +181,17 @@ impl Haproxy {
     /// Brings the file to `desired` while no process can be asked.
     async fn refresh_file(&self, change: u64, desired: &Backends) -> Result<(), HaproxyError> {
         let generation = self.file.generation()?;
-        if self.template.render(generation, desired)? == self.file.text()? {
+        let layout = Layout::new(desired);
+        if self.file.holds(&self.template.render(generation, &layout)?)? {
             return Ok(());
         }
-        let text = self.template.render(generation + 1, desired)?;
-        self.install(change, &text).await
+        let rendered = self.template.render(generation + 1, &layout)?;
+        self.install(change, &rendered).await
     }
 
-    async fn install(&self, change: u64, text: &str) -> Result<(), HaproxyError> {
+    async fn install(&self, change: u64, rendered: &Rendered) -> Result<(), HaproxyError> {
         self.deferred.forget();
-        self.file.install_checked(change, text).await
+        self.file.install_checked(change, rendered).await
     }
 
     fn master(&self) -> &Path {
@@ -220,12 +223,16 @@ impl LoadBalancer for Haproxy {
         self.scraper.scrape().await
     }
 
+    async fn old_workers(&self) -> Result<BTreeSet<u32>, HaproxyError> {
+        Ok(workers(self.master()).await?.old.into_iter().collect())
+    }
+
     async fn drained(&self, stats: &Stats) -> Result<BTreeSet<(ServiceName, Slot)>, HaproxyError> {
         let idle = lock(&self.drains).idle(stats);
         if idle.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let old = workers(self.master()).await?.old.into_iter().collect();
+        let old = self.old_workers().await?;
         Ok(lock(&self.drains).drained(idle, &old))
     }
 }

@@ -2,7 +2,6 @@
 //! it should hold.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddrV4;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,10 +9,11 @@ use model::names::ServiceName;
 use tokio::time::{Instant, sleep};
 
 use super::admin::{Session, ask_once};
-use super::backends::{Backends, ServerState};
+use super::backends::{Backends, Server, ServerState};
 use super::error::HaproxyError;
+use super::lines::{self, Layout, RunningLine, RunningLines};
+use super::settings::HaproxySettings;
 use super::template::Shape;
-use crate::slots;
 
 /// The id of a process of HAProxy.
 pub(super) type Pid = u32;
@@ -23,19 +23,10 @@ pub(super) type Pid = u32;
 pub(super) struct Running {
     pub(super) generation: u64,
     pub(super) shape: Shape,
-    /// By backend and server.
-    servers: BTreeMap<(String, String), RunningServer>,
-}
-
-/// A server as the worker holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct RunningServer {
-    address: Option<SocketAddrV4>,
-    state: ServerState,
-    /// Rendered as draining, which is a weight of 0. The state `ready` alone does not raise it.
-    weightless: bool,
-    /// Whether its checks fail.
-    down: bool,
+    /// By backend.
+    lines: BTreeMap<String, RunningLines>,
+    /// The name of the map of the lines' records.
+    records: String,
 }
 
 /// A command on the admin socket.
@@ -59,53 +50,84 @@ const DRAIN_BITS: u32 = 0x08 | 0x10;
 impl Running {
     /// Asks the current worker. A configuration that Bellows did not render gets the empty shape. No
     /// rendered one has that, so the next change is a reload.
-    pub(super) async fn observe(session: &mut Session) -> Result<Self, HaproxyError> {
+    pub(super) async fn observe(
+        session: &mut Session,
+        settings: &HaproxySettings,
+    ) -> Result<Self, HaproxyError> {
         let info = session.ask(INFO).await?;
-        let state = session.ask(STATE).await?;
         let (generation, shape) = description(&info).unwrap_or((0, Shape::reported("")));
-        Ok(Self { generation, shape, servers: servers(&state)? })
+        let records = settings.records_file(generation);
+        // A process without this map says so in words, in which no record is found.
+        let map = session.ask(&format!("show map {records}")).await?;
+        let lines = lines(&session.ask(STATE).await?, &parse_records(&map))?;
+        Ok(Self { generation, shape, lines, records })
     }
 
-    /// The commands that bring the servers to their desired states, or `None` when commands cannot,
-    /// because a server is not there or is elsewhere. Those that add capacity come first.
-    pub(super) fn commands(&self, desired: &Backends) -> Option<Vec<Command>> {
+    /// The lines of this process for `desired`; `None` when there are too few.
+    pub(super) fn layout(&self, desired: &Backends) -> Option<Layout> {
+        Layout::within(&self.lines, desired)
+    }
+
+    /// The commands that bring the lines to what `layout`, which is of this process, says. Those that
+    /// add capacity come first.
+    pub(super) fn commands(&self, layout: &Layout) -> Vec<Command> {
         let mut commands = Vec::new();
-        for (service, server) in desired.servers() {
-            let mut command = |text| {
-                let state = server.state;
-                commands.push((state, Command { service: service.clone(), text }));
-            };
-            let name = slots::server(server.slot);
-            let path = format!("{service}/{name}");
-            let held = self.servers.get(&(service.to_string(), name))?;
-            if held.address != Some(server.address) {
-                return None;
-            }
-            let raise = server.state == ServerState::Ready && held.weightless;
-            if raise {
-                command(format!("set server {path} weight 1"));
-            }
-            if held.state != server.state {
-                let word = match server.state {
-                    ServerState::Ready => "ready",
-                    ServerState::Drain => "drain",
-                    ServerState::Maint => "maint",
-                };
-                command(format!("set server {path} state {word}"));
+        for backend in &layout.0 {
+            for (number, held) in self.lines.get(backend.service.as_str()).into_iter().flatten() {
+                let server = backend.servers.get(number);
+                let name = lines::name(&backend.service, *number);
+                let command = |text| Command { service: backend.service.clone(), text };
+                let state = server.map_or(ServerState::Maint, |server| server.state);
+                let texts = self.texts(&backend.service, &name, held, server);
+                commands.extend(texts.into_iter().map(|text| (state, command(text))));
             }
         }
         commands.sort_by_key(|(state, _)| *state);
-        Some(commands.into_iter().map(|(_, command)| command).collect())
+        commands.into_iter().map(|(_, command)| command).collect()
+    }
+
+    /// The commands for one line, where `server` is what it is to be used for. It is told to take
+    /// requests only once all else is as it should be.
+    fn texts(
+        &self,
+        service: &ServiceName,
+        name: &str,
+        held: &RunningLine,
+        server: Option<&Server>,
+    ) -> Vec<String> {
+        let path = format!("{service}/{name}");
+        let mut texts = Vec::new();
+        if let Some(server) = server {
+            let (ip, port) = (server.address.ip(), server.address.port());
+            if held.address != Some(server.address) {
+                texts.push(format!("set server {path} addr {ip} port {port}"));
+            }
+            let record = lines::record(server);
+            if held.record.as_ref() != Some(&record) {
+                texts.push(format!("set maxconn server {path} {}", server.concurrency));
+                let verb = if held.record.is_some() { "set" } else { "add" };
+                texts.push(format!("{verb} map {} {name} {record}", self.records));
+            }
+        }
+        let state = server.map_or(ServerState::Maint, |server| server.state);
+        if held.weightless && state == ServerState::Ready {
+            texts.push(format!("set server {path} weight 1"));
+        }
+        if held.state != state {
+            let word = match state {
+                ServerState::Ready => "ready",
+                ServerState::Drain => "drain",
+                ServerState::Maint => "maint",
+            };
+            texts.push(format!("set server {path} state {word}"));
+        }
+        texts
     }
 
     /// Whether some instance of the service takes requests.
     pub(super) fn has_in_rotation(&self, service: &ServiceName) -> bool {
-        self.servers.iter().any(|((owner, name), held)| {
-            owner.as_str() == service.as_str()
-                && slots::of_server(name).is_some()
-                && held.state == ServerState::Ready
-                && !held.down
-        })
+        let mut lines = self.lines.get(service.as_str()).into_iter().flatten();
+        lines.any(|(_, line)| line.state == ServerState::Ready && !line.down)
     }
 }
 
@@ -123,24 +145,38 @@ fn description(info: &str) -> Option<(u64, Shape)> {
     Some((generation.parse().ok()?, Shape::reported(shape)))
 }
 
-/// Reads `show servers state`: a version, a header and a line for each server.
-fn servers(text: &str) -> Result<BTreeMap<(String, String), RunningServer>, HaproxyError> {
+/// The columns of `show servers state` that are read.
+const COLUMNS: [&str; 7] = [
+    "be_name",
+    "srv_name",
+    "srv_addr",
+    "srv_port",
+    "srv_uweight",
+    "srv_op_state",
+    "srv_admin_state",
+];
+
+/// Reads `show servers state`, a version, a header and a row for each server, of which some are lines.
+fn lines(
+    text: &str,
+    records: &BTreeMap<&str, &str>,
+) -> Result<BTreeMap<String, RunningLines>, HaproxyError> {
     let malformed = |what| HaproxyError::Malformed { command: STATE, what };
-    let mut lines = text.lines().skip_while(|line| !line.starts_with("# "));
-    let header = lines.next().ok_or(malformed("header"))?;
+    let mut rows = text.lines().skip_while(|row| !row.starts_with("# "));
+    let header = rows.next().ok_or(malformed("header"))?;
     let names: Vec<_> = header.trim_start_matches("# ").split(' ').collect();
-    let mut servers = BTreeMap::new();
-    for line in lines.filter(|line| !line.is_empty()) {
-        let fields: Vec<_> = line.split(' ').collect();
-        let field = |name: &'static str| {
-            let index = names.iter().position(|known| *known == name);
-            index.and_then(|index| fields.get(index)).copied().ok_or(malformed(name))
-        };
-        let number = |name| field(name)?.parse::<u32>().map_err(|_| malformed(name));
-        let address = format!("{}:{}", field("srv_addr")?, field("srv_port")?);
-        let weightless = number("srv_uweight")? == 0;
-        let down = number("srv_op_state")? == 0;
-        let admin = number("srv_admin_state")?;
+    let mut places = [0; COLUMNS.len()];
+    for (place, column) in places.iter_mut().zip(COLUMNS) {
+        *place = names.iter().position(|name| *name == column).ok_or(malformed(column))?;
+    }
+    let mut backends: BTreeMap<String, RunningLines> = BTreeMap::new();
+    for row in rows.filter(|row| !row.is_empty()) {
+        let fields: Vec<_> = row.split(' ').collect();
+        let field = |index: usize| fields.get(places[index]).copied().unwrap_or_default();
+        let (backend, server) = (field(0), field(1));
+        let Some(number) = lines::number(backend, server) else { continue };
+        let figure = |index| field(index).parse::<u32>().map_err(|_| malformed(COLUMNS[index]));
+        let (weightless, down, admin) = (figure(4)? == 0, figure(5)? == 0, figure(6)?);
         let state = if admin & MAINT_BITS != 0 {
             ServerState::Maint
         } else if admin & DRAIN_BITS != 0 || weightless {
@@ -148,11 +184,18 @@ fn servers(text: &str) -> Result<BTreeMap<(String, String), RunningServer>, Hapr
         } else {
             ServerState::Ready
         };
-        let name = (field("be_name")?.to_owned(), field("srv_name")?.to_owned());
-        servers
-            .insert(name, RunningServer { address: address.parse().ok(), state, weightless, down });
+        let address = format!("{}:{}", field(2), field(3)).parse().ok();
+        let record = records.get(server).map(|record| (*record).to_owned());
+        let line = RunningLine { address, state, weightless, down, record };
+        backends.entry(backend.to_owned()).or_default().insert(number, line);
     }
-    Ok(servers)
+    Ok(backends)
+}
+
+/// Reads `show map`: an address in memory, a line's name and its record in each row.
+fn parse_records(text: &str) -> BTreeMap<&str, &str> {
+    let rows = text.lines().filter(|row| row.starts_with("0x"));
+    rows.filter_map(|row| row.split_once(' ')?.1.split_once(' ')).collect()
 }
 
 /// The workers of a master.
@@ -199,73 +242,130 @@ fn parse_workers(text: &str) -> Result<Workers, HaproxyError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::backends::Backend;
     use super::super::backends::tests::backend;
     use super::*;
     use ServerState::{Drain, Maint, Ready};
 
-    /// Captured from HAProxy 2.6.12. s1 was rendered ready, s2 with weight 0, s3 as disabled,
-    /// s4 as disabled and then told to drain, s5 as disabled and then told to be ready. The checks
-    /// of the last two fail.
+    /// Captured from HAProxy 2.6.12. The first line was rendered ready, the second with weight 0, the
+    /// others free. The third was never used, the fourth was told to drain, the fifth to be ready. The
+    /// checks of the last two fail.
     const CAPTURED: &str = include_str!("fixtures/servers-state.txt");
+    const RECORDS: &str = include_str!("fixtures/records.txt");
 
     fn running(text: &str) -> Running {
-        Running { generation: 1, shape: Shape::reported("x"), servers: servers(text).unwrap() }
+        Running {
+            generation: 1,
+            shape: Shape::reported("x"),
+            lines: lines(text, &parse_records(RECORDS)).unwrap(),
+            records: "/run/haproxy-1.map".to_owned(),
+        }
     }
 
-    fn desired(states: &[ServerState]) -> Backends {
-        Backends::new(vec![backend("store", "/", 1, states)]).unwrap()
+    /// The commands from what was captured to a backend of this, whose slots are as the lines.
+    fn commands(desired: Backend) -> Option<Vec<String>> {
+        let running = running(CAPTURED);
+        let layout = running.layout(&Backends::new(vec![desired]).unwrap())?;
+        Some(running.commands(&layout).into_iter().map(|command| command.text).collect())
     }
 
-    /// The commands from what was captured to these states.
-    fn commands(states: &[ServerState]) -> Vec<String> {
-        let commands = running(CAPTURED).commands(&desired(states)).unwrap();
-        commands.into_iter().map(|command| command.text).collect()
+    /// What was captured, as it would be desired.
+    fn as_captured() -> Backend {
+        let mut store = backend("store", "/", 1, &[Ready, Drain, Maint, Drain, Ready]);
+        store.servers[0].concurrency = 1.try_into().unwrap();
+        store
     }
 
     #[test]
     fn states_are_what_was_commanded_whatever_the_checks_say() {
-        let held: Vec<_> = running(CAPTURED).servers.into_values().map(|held| held.state).collect();
+        let lines = running(CAPTURED).lines.remove("store").unwrap();
+        let held: Vec<_> = lines.into_values().map(|line| line.state).collect();
         assert_eq!(held, [Ready, Drain, Maint, Drain, Ready]);
     }
 
     #[test]
     fn nothing_is_commanded_when_all_is_as_desired() {
-        assert_eq!(commands(&[Ready, Drain, Maint, Drain, Ready]), Vec::<String>::new());
+        assert_eq!(commands(as_captured()), Some(vec![]));
     }
 
     #[test]
     fn capacity_is_added_before_it_is_taken_and_weight_before_state() {
+        let mut desired = as_captured();
+        for (index, state) in [(0, Maint), (1, Ready), (3, Ready), (4, Drain)] {
+            desired.servers[index].state = state;
+        }
         let expected = [
-            "set server store/s2 weight 1",
-            "set server store/s2 state ready",
-            "set server store/s3 state ready",
-            "set server store/s5 state drain",
-            "set server store/s1 state maint",
+            "set server store/store.2 weight 1",
+            "set server store/store.2 state ready",
+            "set server store/store.4 state ready",
+            "set server store/store.5 state drain",
+            "set server store/store.1 state maint",
         ];
-        assert_eq!(commands(&[Maint, Ready, Ready, Drain, Drain]), expected);
+        assert_eq!(commands(desired).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_new_instance_gets_a_free_line_with_all_that_is_its_own_before_requests() {
+        let mut desired = as_captured();
+        desired.servers[2].state = Ready;
+        desired.servers[2].concurrency = 3.try_into().unwrap();
+        let expected = [
+            "set server store/store.3 addr 10.117.0.4 port 8080",
+            "set maxconn server store/store.3 3",
+            "add map /run/haproxy-1.map store.3 s3/3/healthz",
+            "set server store/store.3 state ready",
+        ];
+        assert_eq!(commands(desired).unwrap(), expected);
+    }
+
+    #[test]
+    fn another_version_in_the_same_place_is_told_apart_and_leaves_no_line_to_the_one_before() {
+        let mut desired = as_captured();
+        desired.servers[0].health_path = "/other".parse().unwrap();
+        let expected =
+            ["set maxconn server store/store.1 1", "set map /run/haproxy-1.map store.1 s1/1/other"];
+        assert_eq!(commands(desired.clone()).unwrap(), expected);
+        desired.servers[0].address.set_port(99);
+        let expected = [
+            "set server store/store.3 addr 10.117.0.2 port 99",
+            "set maxconn server store/store.3 1",
+            "add map /run/haproxy-1.map store.3 s1/1/other",
+            "set server store/store.3 state ready",
+            "set server store/store.1 state maint",
+        ];
+        assert_eq!(commands(desired).unwrap(), expected);
     }
 
     #[test]
     fn a_server_that_is_down_and_the_one_that_holds_requests_are_no_instances_in_rotation() {
-        let lines: Vec<_> = CAPTURED.lines().take(3).collect();
-        assert!(lines[2].contains(" s1 "), "{lines:?}");
-        let only = |name: &str| lines.join("\n").replace(" s1 ", &format!(" {name} "));
-        let (store, other) = ("store".parse().unwrap(), "stor".parse().unwrap());
-        assert!(running(&only("s1")).has_in_rotation(&store));
-        assert!(!running(&only("s1")).has_in_rotation(&other));
-        assert!(!running(&only("hold")).has_in_rotation(&store));
-        let up = "127.0.1.1 2 ";
-        assert!(lines[2].contains(up));
-        assert!(!running(&only("s1").replace(up, "127.0.1.1 0 ")).has_in_rotation(&store));
+        let rows: Vec<_> = CAPTURED.lines().take(4).collect();
+        assert!(rows[2].contains(" hold ") && rows[3].contains(" store.1 "), "{rows:?}");
+        let has = |row: &str, service: &str| {
+            running(&[rows[1], row].join("\n")).has_in_rotation(&service.parse().unwrap())
+        };
+        assert!(has(rows[3], "store"));
+        assert!(!has(rows[3], "stor"));
+        assert!(!has(rows[2], "store"));
+        let up = "10.117.0.2 2 ";
+        assert!(rows[3].contains(up));
+        assert!(!has(&rows[3].replace(up, "10.117.0.2 0 "), "store"));
     }
 
     #[test]
-    fn a_server_that_is_missing_or_elsewhere_is_no_matter_of_commands() {
-        let running = running(CAPTURED);
-        assert_eq!(running.commands(&desired(&[Ready; 6])), None);
-        let mut moved = backend("store", "/", 1, &[Ready]);
-        moved.servers[0].address.set_port(1);
-        assert_eq!(running.commands(&Backends::new(vec![moved]).unwrap()), None);
+    fn what_has_no_line_is_no_matter_of_commands() {
+        let mut desired = as_captured();
+        desired.servers.extend(backend("store", "/", 6, &[Ready]).servers);
+        assert_eq!(commands(desired.clone()).unwrap().len(), 4);
+        desired.servers[2].state = Ready;
+        assert_eq!(commands(desired), None);
+        assert_eq!(commands(backend("other", "/", 1, &[])), None);
+    }
+
+    #[test]
+    fn a_state_without_a_column_is_malformed() {
+        let text = CAPTURED.replace(" srv_port ", " srv_gate ");
+        let error = lines(&text, &BTreeMap::new()).unwrap_err();
+        assert!(matches!(error, HaproxyError::Malformed { what: "srv_port", .. }), "{error}");
     }
 
     #[test]

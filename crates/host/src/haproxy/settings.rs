@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::settings::{self, Membership};
+use crate::slots::Subnet;
 
 /// Longest path of a socket in bytes. Linux takes 107, and HAProxy binds `PATH.PID.tmp` first.
 const PATH_MAX_BYTES: usize = 90;
@@ -98,6 +99,8 @@ pub struct HaproxySettings {
     pub group: AccountName,
     /// A template to use in place of the one built in.
     pub template: Option<PathBuf>,
+    /// The network of the instances, by whose addresses their slots are known.
+    pub subnet: Subnet,
     /// The program, by path or by name.
     pub program: PathBuf,
     /// How a change of membership reaches the running process, until
@@ -123,6 +126,7 @@ impl HaproxySettings {
             user: "haproxy".parse()?,
             group: "haproxy".parse()?,
             template: None,
+            subnet: host.network.subnet,
             program: "haproxy".into(),
             membership: host.scaler.membership,
         };
@@ -142,6 +146,12 @@ impl HaproxySettings {
             return Err(HaproxySettingsError::SameAddress(self.listen));
         }
         Ok(())
+    }
+
+    /// What a configuration of this generation reads beside itself: the records of its lines. Each
+    /// has a file of its own, so that the one in place always finds the one it goes with.
+    pub(super) fn records_file(&self, generation: u64) -> String {
+        self.config_file.0.trim_end_matches(".cfg").to_owned() + &format!("-{generation}.map")
     }
 
     /// The arguments with which HAProxy must be started: in the foreground, with a master that can

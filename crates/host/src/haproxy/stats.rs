@@ -82,7 +82,7 @@ pub struct ServiceStats {
     pub in_flight: Option<u64>,
     /// What has happened since the worker started.
     pub counters: Counters,
-    /// Its slots.
+    /// Its instances in rotation by their slots, those included that drain.
     pub servers: BTreeMap<Slot, ServerStats>,
 }
 

@@ -1,6 +1,7 @@
 //! Reads HAProxy's statistics from its CSV by the names of columns.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use model::names::{ServiceName, Slot};
 use tokio::time::Instant;
 
 use super::stats::{Counters, ServerStats, ServerStatus, ServiceStats, Stats, StatsError, Worker};
-use crate::slots;
+use crate::slots::Subnet;
 
 /// Proxies whose name starts with this are the load balancer's own. A service's name has no dot.
 const OWN_PREFIX: &str = "bellows.";
@@ -38,11 +39,12 @@ impl ServerStatus {
 }
 
 impl Stats {
-    /// Reads the text of `/stats;csv`, which was asked for at `asked_at`.
+    /// Reads the text of `/stats;csv;no-maint`, which was asked for at `asked_at`. Servers are known by
+    /// the addresses of their instances.
     ///
     /// # Errors
     /// It is no table of statistics, lacks columns or rows, or has a figure that is none.
-    pub fn parse(text: &str, asked_at: Instant) -> Result<Self, StatsError> {
+    pub fn parse(text: &str, asked_at: Instant, subnet: Subnet) -> Result<Self, StatsError> {
         if !text.starts_with("# pxname,") {
             let start = text.chars().take(40).collect();
             return Err(StatsError::NotStatistics { start });
@@ -68,7 +70,7 @@ impl Stats {
             } else if let Ok(service) = proxy.parse::<ServiceName>() {
                 if server == "BACKEND" {
                     totals.insert(service, row.totals()?);
-                } else if let Some(slot) = slots::of_server(server) {
+                } else if let Some(slot) = subnet.slot(row.address()?) {
                     let servers = &mut services.entry(service).or_default().servers;
                     servers.insert(slot, row.server()?);
                 }
@@ -170,6 +172,13 @@ impl Row<'_> {
         Ok((self.figure("qcur")?, self.figure("scur")?, counters))
     }
 
+    /// Where a server's instance is.
+    fn address(&self) -> Result<Ipv4Addr, StatsError> {
+        let text = self.text("addr")?;
+        let address: Result<SocketAddrV4, _> = text.parse();
+        address.map(|address| *address.ip()).map_err(|_| self.wrong("addr", text))
+    }
+
     fn server(&self) -> Result<ServerStats, StatsError> {
         let text = self.text("status")?;
         let status = match ServerStatus::parse(text).ok_or_else(|| self.wrong("status", text))? {
@@ -198,11 +207,11 @@ mod tests {
 
     /// Captured from HAProxy 2.6.12 with one request served and two that wait.
     const CAPTURED: &str = include_str!("fixtures/stats.csv");
-    /// Captured after a reload to 1,000 slots, of which one was used three times.
+    /// Captured with 1,000 instances, of which two were used.
     const THOUSAND: &str = include_str!("fixtures/stats-1000.csv");
 
     fn parse(text: &str) -> Result<Stats, StatsError> {
-        Stats::parse(text, Instant::now())
+        Stats::parse(text, Instant::now(), Subnet::DEFAULT)
     }
 
     fn store(stats: &Stats) -> &ServiceStats {
@@ -216,10 +225,10 @@ mod tests {
     #[test]
     fn captured_statistics_are_read_whole() {
         let stats = parse(CAPTURED).unwrap();
-        assert_eq!(stats.worker, Worker { generation: 17, age_s: 3, scrapes: 1 });
+        assert_eq!(stats.worker, Worker { generation: 17, age_s: 2, scrapes: 1 });
         assert_eq!(stats.services.len(), 1);
         let ServiceStats { queued, in_flight, counters, servers } = store(&stats);
-        assert_eq!((*queued, *in_flight, servers.len()), (Some(2), Some(3), 5));
+        assert_eq!((*queued, *in_flight, servers.len()), (Some(2), Some(3), 4));
         let expected = Counters {
             sessions: Some(12),
             requests: Some(9),
@@ -234,27 +243,28 @@ mod tests {
             in_flight: Some(1),
             queued: Some(0),
             sessions: Some(10),
-            last_session: Some(Duration::ZERO),
+            last_session: Some(Duration::from_secs(1)),
             check: Some("L7OK".to_owned()),
         };
         assert_eq!(*server(&stats, 1), busy);
         let statuses: Vec<_> = servers.values().map(|server| server.status).collect();
-        use ServerStatus::{Down, Drain, Maint, Up};
-        assert_eq!(statuses, [Up, Drain, Maint, Down, Down]);
+        use ServerStatus::{Down, Drain, Up};
+        assert_eq!(statuses, [Up, Drain, Down, Down]);
+        let slots: Vec<_> = servers.keys().map(|slot| slot.get()).collect();
+        assert_eq!(slots, [1, 2, 4, 5], "the third line is free");
         assert_eq!(server(&stats, 2).last_session, None);
-        assert_eq!(server(&stats, 3).check, None);
     }
 
     #[test]
     fn what_is_held_while_no_server_takes_requests_waits() {
         let none_up = CAPTURED.replace(",UP,1,", ",MAINT,1,");
-        let of_1 = "store,s1,0,0,1,";
+        let of_1 = "store,store.1,0,0,1,";
         assert!(none_up.contains(of_1));
         // One is being ended by the first server, and two of the three are on none.
         assert_eq!(store(&parse(&none_up).unwrap()).queued, Some(2));
-        let idle = none_up.replace(of_1, "store,s1,0,0,0,");
+        let idle = none_up.replace(of_1, "store,store.1,0,0,0,");
         assert_eq!(store(&parse(&idle).unwrap()).queued, Some(3));
-        let unknown = none_up.replace(of_1, "store,s1,0,0,,");
+        let unknown = none_up.replace(of_1, "store,store.1,0,0,,");
         assert_eq!(store(&parse(&unknown).unwrap()).queued, None);
     }
 
@@ -263,7 +273,7 @@ mod tests {
         let stats = parse(THOUSAND).unwrap();
         assert_eq!(stats.worker.generation, 18);
         assert_eq!(store(&stats).servers.len(), 1000);
-        assert_eq!(server(&stats, 1).sessions, Some(3));
+        assert_eq!(server(&stats, 1).sessions, Some(2));
         assert_eq!(store(&stats).counters.sessions, Some(3));
     }
 
@@ -307,17 +317,29 @@ mod tests {
     #[test]
     fn a_figure_that_is_none_is_refused_with_its_place_and_a_blank_is_not_known() {
         let with = |figure: &str| {
-            parse(&CAPTURED.replace("store,s2,0,0,0,", &format!("store,s2,{figure},0,0,")))
+            parse(
+                &CAPTURED.replace("store,store.2,0,0,0,", &format!("store,store.2,{figure},0,0,")),
+            )
         };
         for bad in ["x", "-1", "1.5", "99999999999999999999"] {
             let error = with(bad).unwrap_err();
             let StatsError::Figure { server, column, .. } = error else { panic!("{error}") };
-            assert_eq!((server.as_str(), column), ("s2", "qcur"));
+            assert_eq!((server.as_str(), column), ("store.2", "qcur"));
         }
         let blank = with("").unwrap();
         assert_eq!(server(&blank, 2).queued, None);
         // Part of the sum is not known, so the sum is not known.
         assert_eq!(store(&blank).queued, None);
+    }
+
+    #[test]
+    fn a_server_is_known_by_its_address_and_one_without_is_refused() {
+        let moved = parse(&CAPTURED.replace(",10.117.0.5:8080,", ",10.117.0.19:99,")).unwrap();
+        assert_eq!(server(&moved, 18).in_flight, Some(0));
+        let foreign = parse(&CAPTURED.replace(",10.117.0.5:8080,", ",127.0.0.1:1,")).unwrap();
+        assert_eq!(store(&foreign).servers.len(), 3);
+        let error = parse(&CAPTURED.replace(",10.117.0.5:8080,", ",,")).unwrap_err();
+        assert!(matches!(error, StatsError::Figure { column: "addr", .. }), "{error}");
     }
 
     #[test]

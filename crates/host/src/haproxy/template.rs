@@ -2,16 +2,18 @@
 
 use std::cmp::Reverse;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use model::names::{ServiceName, Slot};
+use model::names::ServiceName;
 use model::paths::PathPrefix;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tera::{Context, Tera};
 
-use super::backends::{Backend, Backends};
+use super::backends::{Server, ServerState};
 use super::error::HaproxyError;
+use super::lines::{self, BackendLines, Layout};
 use super::settings::HaproxySettings;
 
 /// The template built in, as its path reads in the repository.
@@ -22,11 +24,10 @@ const BUILT_IN: &str = include_str!("../../../../haproxy/haproxy.cfg.tera");
 /// and tried again. Only root could listen on this port, and no program is known to. An address that
 /// fails at once, like one without a route, would not do: HAProxy then tries again without a pause.
 pub const HOLD: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1);
-/// Its server's id, beside those of the slots.
-const HOLD_ID: u16 = Slot::MAX + 1;
 
-/// A digest of all that the runtime API cannot change: everything but the states of servers. Two
-/// configurations of one shape differ by commands, others by a reload.
+/// A digest of all that commands cannot change, but for the lines, which the process itself lists. Two
+/// configurations of one shape differ by commands, as long as there are lines enough, and others by a
+/// reload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub(super) struct Shape(String);
@@ -48,6 +49,15 @@ pub(super) struct Template {
     settings: HaproxySettings,
 }
 
+/// A configuration, which names the file of the records of its lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Rendered {
+    pub(super) config: String,
+    pub(super) records_file: PathBuf,
+    /// The record of each line in use.
+    pub(super) records: String,
+}
+
 /// What the template may name.
 #[derive(Serialize)]
 struct Values<'a> {
@@ -60,9 +70,27 @@ struct Values<'a> {
     user: &'a super::settings::AccountName,
     group: &'a super::settings::AccountName,
     hold: SocketAddrV4,
-    hold_id: u16,
-    backends: &'a Backends,
+    records: &'a str,
+    backends: Vec<BackendValues<'a>>,
     routes: Vec<Route<'a>>,
+}
+
+/// One backend for the template.
+#[derive(Serialize)]
+struct BackendValues<'a> {
+    service: &'a ServiceName,
+    lines: Vec<LineValues>,
+    /// The free lines, as ranges of numbers.
+    free: Vec<String>,
+}
+
+/// A line in use.
+#[derive(Serialize)]
+struct LineValues {
+    name: String,
+    address: SocketAddrV4,
+    concurrency: NonZeroU32,
+    drains: bool,
 }
 
 /// A route, longest prefix first, so that the first match is the most specific one.
@@ -70,6 +98,27 @@ struct Values<'a> {
 struct Route<'a> {
     service: &'a ServiceName,
     path_prefix: &'a PathPrefix,
+}
+
+impl<'a> From<&'a BackendLines> for BackendValues<'a> {
+    fn from(backend: &'a BackendLines) -> Self {
+        let BackendLines { service, count, servers, .. } = backend;
+        let line = |(number, server): (&u32, &Server)| LineValues {
+            name: lines::name(service, *number),
+            address: server.address,
+            concurrency: server.concurrency,
+            drains: server.state == ServerState::Drain,
+        };
+        let ends = servers.keys().copied().chain([count + 1]);
+        let starts = std::iter::once(0).chain(servers.keys().copied());
+        let gaps = starts.zip(ends).map(|(before, after)| (before + 1, after - 1));
+        let free = gaps.filter(|(first, last)| first <= last);
+        Self {
+            service,
+            lines: servers.iter().map(line).collect(),
+            free: free.map(|(first, last)| format!("{first}-{last}")).collect(),
+        }
+    }
 }
 
 impl Template {
@@ -91,16 +140,16 @@ impl Template {
         Ok(Self { file, text, tera, settings: settings.clone() })
     }
 
-    /// The shape of `backends` under this template.
-    pub(super) fn shape(&self, backends: &Backends) -> Shape {
+    /// The shape of backends with these services and routes under this template.
+    pub(super) fn shape<'a>(
+        &self,
+        backends: impl Iterator<Item = (&'a ServiceName, &'a PathPrefix)>,
+    ) -> Shape {
         let mut digest = Sha256::new();
         // Lengths and separators are part of Debug's text, so no two inputs run into one another.
         digest.update(format!("{:?}", (&self.text, self.listens(), HOLD)));
-        for Backend { service, path_prefix, health_path, concurrency, servers } in backends.iter() {
-            let places = servers.iter().map(|server| (server.slot, server.address));
-            let places: Vec<_> = places.collect();
-            digest
-                .update(format!("{:?}", (service, path_prefix, health_path, concurrency, places)));
+        for backend in backends {
+            digest.update(format!("{backend:?}"));
         }
         let bytes = digest.finalize();
         Shape(bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
@@ -117,16 +166,18 @@ impl Template {
     pub(super) fn render(
         &self,
         generation: u64,
-        backends: &Backends,
-    ) -> Result<String, HaproxyError> {
-        let mut routes: Vec<_> = backends
+        layout: &Layout,
+    ) -> Result<Rendered, HaproxyError> {
+        let mut routes: Vec<_> = layout
+            .0
             .iter()
             .map(|backend| Route { service: &backend.service, path_prefix: &backend.path_prefix })
             .collect();
         routes.sort_by_key(|route| Reverse(route.path_prefix.as_str().len()));
+        let records_file = self.settings.records_file(generation);
         let values = Values {
             generation,
-            shape: &self.shape(backends),
+            shape: &self.shape(layout.0.iter().map(BackendLines::route)),
             listen: self.settings.listen.to_string(),
             statistics: self.settings.statistics.to_string(),
             admin_socket: self.settings.admin_socket.to_string(),
@@ -134,14 +185,27 @@ impl Template {
             user: &self.settings.user,
             group: &self.settings.group,
             hold: HOLD,
-            hold_id: HOLD_ID,
-            backends,
+            records: &records_file,
+            backends: layout.0.iter().map(BackendValues::from).collect(),
             routes,
         };
-        Context::from_serialize(values)
+        let config = Context::from_serialize(values)
             .and_then(|context| self.tera.render(BUILT_IN_NAME, &context))
-            .map_err(|error| template_error(&self.file, &self.text, &error))
+            .map_err(|error| template_error(&self.file, &self.text, &error))?;
+        Ok(Rendered { config, records_file: records_file.into(), records: records(layout) })
     }
+}
+
+/// The text of the records' file.
+fn records(layout: &Layout) -> String {
+    let used = layout.0.iter().flat_map(|backend| {
+        let line = |(number, server): (&u32, &Server)| {
+            let (name, record) = (lines::name(&backend.service, *number), lines::record(server));
+            format!("{name} {record}\n")
+        };
+        backend.servers.iter().map(line)
+    });
+    used.collect()
 }
 
 /// Tera says the line of an error of syntax (` --> 12:5`). Of a name that is not known it says the
@@ -167,8 +231,9 @@ fn template_error(file: &Path, text: &str, error: &tera::Error) -> HaproxyError 
 
 #[cfg(test)]
 mod tests {
-    use super::super::backends::ServerState::{self, Drain, Maint, Ready};
+    use super::super::backends::ServerState::{self, Drain, Ready};
     use super::super::backends::tests::backend;
+    use super::super::backends::{Backend, Backends};
     use super::super::settings::tests::settings;
     use super::*;
 
@@ -182,8 +247,8 @@ mod tests {
         })
     }
 
-    fn two_services(state: ServerState) -> Backends {
-        let store = backend("store", "/", 1, &[Ready, state, Maint]);
+    fn three_services(state: ServerState) -> Backends {
+        let store = backend("store", "/", 1, &[Ready, state]);
         let deep = backend("deep", "/api/v2", 11, &[Ready]);
         let api = backend("api", "/api", 21, &[]);
         Backends::new(vec![store, api, deep]).unwrap()
@@ -192,11 +257,21 @@ mod tests {
     #[test]
     fn the_whole_configuration_of_three_services() {
         let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
-        let text = template.render(17, &two_services(Drain)).unwrap();
+        let mut layout = Layout::new(&three_services(Drain));
+        let moved = layout.0[2].servers.remove(&2).unwrap();
+        layout.0[2].servers.insert(4, moved);
+        let Rendered { config: text, records_file, records } =
+            template.render(17, &layout).unwrap();
+        assert_eq!(records_file, Path::new("/run/bellows/haproxy-17.map"));
+        insta::assert_snapshot!(records, @"
+        deep.1 s11/8/healthz
+        store.1 s1/8/healthz
+        store.4 s2/8/healthz
+        ");
         let from = text.find("frontend bellows.first").unwrap();
         let directives = text[from..].lines().filter(|line| !line.trim().starts_with('#'));
         let rendered = directives.collect::<Vec<_>>().join("\n");
-        insta::assert_snapshot!(rendered, @"
+        insta::assert_snapshot!(rendered, @r#"
         frontend bellows.first from answers
             bind unix@/run/bellows/haproxy-root/first.sock user haproxy mode 600
             errorfile 502 /dev/null
@@ -218,35 +293,43 @@ mod tests {
             stats uri /stats
             stats refresh 2s
             stats hide-version
+            stats show-legends
 
         backend api from common
-            option httpchk GET /healthz
+            option httpchk
+            http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
             http-request deny deny_status 503 if { be_conn gt 2000 }
-            http-response set-header x-bellows-server %s
-            server hold 127.0.0.1:1 id 1001 backup
-            default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down maxconn 8
+            http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
+            server hold 127.0.0.1:1 backup
+            default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
+            server-template api. 1-7 127.0.0.1:1 disabled
 
         backend deep from common
-            option httpchk GET /healthz
+            option httpchk
+            http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
             http-request deny deny_status 503 if { be_conn gt 2000 }
-            http-response set-header x-bellows-server %s
-            server hold 127.0.0.1:1 id 1001 backup
-            default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down maxconn 8
-            server s11 127.0.1.1:9011 id 11
+            http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
+            server hold 127.0.0.1:1 backup
+            default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
+            server deep.1 10.117.0.12:8080 maxconn 8
+            server-template deep. 2-7 127.0.0.1:1 disabled
 
         backend store from common
-            option httpchk GET /healthz
+            option httpchk
+            http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
             http-request deny deny_status 503 if { be_conn gt 2000 }
-            http-response set-header x-bellows-server %s
-            server hold 127.0.0.1:1 id 1001 backup
-            default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down maxconn 8
-            server s1 127.0.1.1:9001 id 1
-            server s2 127.0.1.1:9002 id 2 weight 0
-            server s3 127.0.1.1:9003 id 3 disabled
+            http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
+            server hold 127.0.0.1:1 backup
+            default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
+            server store.1 10.117.0.2:8080 maxconn 8
+            server store.4 10.117.0.3:8080 maxconn 8 weight 0
+            server-template store. 2-3 127.0.0.1:1 disabled
+            server-template store. 5-7 127.0.0.1:1 disabled
 
         backend bellows.generation.17 from common
-        ");
-        let line = format!("description gen-17 shape-{}", template.shape(&two_services(Drain)).0);
+        "#);
+        let line =
+            format!("description gen-17 shape-{}", shape(&template, &three_services(Drain)).0);
         assert!(text.contains(&line), "{text}");
     }
 
@@ -254,7 +337,8 @@ mod tests {
     fn a_path_that_no_service_has_is_not_found_and_no_matter_of_waiting() {
         let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
         let rendered = |backends| {
-            let text = template.render(1, &Backends::new(backends).unwrap()).unwrap();
+            let layout = Layout::new(&Backends::new(backends).unwrap());
+            let text = template.render(1, &layout).unwrap().config;
             let kept = |line: &&str| line.contains("_backend") || line.contains("no-route");
             let from = text.find("frontend bellows.last").unwrap();
             text[from..]
@@ -272,28 +356,26 @@ mod tests {
         assert_eq!(rendered(vec![]), "", "at the start nothing is known of any path");
     }
 
+    fn shape(template: &Template, backends: &Backends) -> Shape {
+        template.shape(backends.iter().map(Backend::route))
+    }
+
     #[test]
-    fn states_do_not_change_the_shape_and_all_else_does() {
+    fn instances_do_not_change_the_shape_and_services_and_settings_do() {
         let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
-        let shape = template.shape(&two_services(Drain));
-        assert_eq!(shape, template.shape(&two_services(Ready)));
-        let other = |change: fn(&mut Backend)| {
-            let mut backends: Vec<_> = two_services(Drain).iter().cloned().collect();
-            change(&mut backends[2]);
-            template.shape(&Backends::new(backends).unwrap())
+        let all = three_services(Drain);
+        let expected = shape(&template, &all);
+        let other = |change: fn(&mut Vec<Backend>)| {
+            let mut backends: Vec<_> = all.iter().cloned().collect();
+            change(&mut backends);
+            shape(&template, &Backends::new(backends).unwrap())
         };
-        let changes: [fn(&mut Backend); 5] = [
-            |b| b.concurrency = 9.try_into().unwrap(),
-            |b| b.health_path = "/other".parse().unwrap(),
-            |b| b.path_prefix = "/other".parse().unwrap(),
-            |b| b.servers[0].address.set_port(1),
-            |b| b.servers.truncate(1),
-        ];
-        for change in changes {
-            assert_ne!(other(change), shape);
-        }
+        assert_eq!(other(|b| b[2].servers.truncate(1)), expected);
+        assert_eq!(other(|b| b[2].max_servers = 700), expected);
+        assert_ne!(other(|b| b[2].path_prefix = "/other".parse().unwrap()), expected);
+        assert_ne!(other(|b| b.truncate(2)), expected);
         let elsewhere = Template::load(&settings(Path::new("/run/elsewhere"))).unwrap();
-        assert_ne!(elsewhere.shape(&two_services(Drain)), shape);
+        assert_ne!(shape(&elsewhere, &all), expected);
     }
 
     #[test]
@@ -308,7 +390,8 @@ mod tests {
         let (line, _) = said(template_of("a\nb\n{% for x %}\n").map(|_| String::new()));
         assert_eq!(line, Some(3));
         let unknown = template_of("a\n{{ generation }}\n{{ genration }}\n").unwrap();
-        let (line, message) = said(unknown.render(1, &Backends::default()));
+        let (line, message) =
+            said(unknown.render(1, &Layout(vec![])).map(|rendered| rendered.config));
         assert_eq!(line, Some(3));
         assert!(message.contains("genration"), "{message}");
     }

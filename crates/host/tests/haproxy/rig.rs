@@ -1,18 +1,19 @@
 //! A real HAProxy on loopback, instances behind it, and clients before it.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use host::haproxy::{
     Applied, Backend, Backends, Haproxy, HaproxySettings, LoadBalancer, Server, ServerState, Stats,
 };
 use host::settings::Membership;
+use host::slots::Subnet;
 use model::names::{ServiceName, Slot};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -26,13 +27,15 @@ pub(crate) fn slot(number: u32) -> Slot {
     Slot::try_from(number).unwrap()
 }
 
-/// A loopback address that no other test uses. Its ports are free, and no client takes them for its
+/// A network on loopback that no other test uses. Its ports are free, and no client takes them for its
 /// own end, because clients come from 127.0.0.1.
-fn own_address() -> Ipv4Addr {
-    static NEXT: AtomicU8 = AtomicU8::new(1);
+fn own_subnet() -> Subnet {
+    static NEXT: AtomicU8 = AtomicU8::new(0);
     let [_, _, high, low] = std::process::id().to_be_bytes();
-    let (second, third) = (high % 127 + 128, low);
-    Ipv4Addr::new(127, second, third, NEXT.fetch_add(1, Ordering::Relaxed))
+    // Tests of one process have networks side by side, and so do processes side by side.
+    let (second, third) =
+        ((high ^ low) % 127 + 128, low.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)));
+    Subnet::on_loopback(second, third.wrapping_mul(4))
 }
 
 /// A server on an address of its own, with a runtime of its own: dropping that ends it in the
@@ -69,6 +72,7 @@ impl Instance {
         };
         let app = axum::Router::new()
             .route("/healthz", axum::routing::get(|| async { "well" }))
+            .route("/absent", axum::routing::get(|| async { StatusCode::NOT_FOUND }))
             .fallback(answer);
         let (bound, ready) = std::sync::mpsc::channel();
         runtime.spawn(async move {
@@ -107,20 +111,27 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// HaproxySettings in a folder of their own, with `slots` servers in maintenance. Nothing runs yet.
+    /// HaproxySettings in a folder of their own, with room for `slots` servers. Nothing runs yet.
     pub(crate) fn new(membership: Membership, slots: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut of_host = host::settings::Settings::default();
         of_host.paths.run = folder.path().to_owned();
-        let ip = own_address();
+        let subnet = own_subnet();
+        let ip = subnet.gateway();
+        of_host.network.subnet = subnet;
         of_host.listen.services = SocketAddrV4::new(ip, 7080);
         of_host.listen.statistics = SocketAddrV4::new(ip, 7404);
         of_host.scaler.membership = membership;
         let settings = HaproxySettings::of_host(&of_host).unwrap();
         let server = |number| {
             let slot = slot(number);
-            let address = SocketAddrV4::new(ip, 8000 + slot.get());
-            Server { slot, address, state: ServerState::Maint }
+            Server {
+                slot,
+                address: SocketAddrV4::new(subnet.address(slot).unwrap(), 8000),
+                health_path: "/healthz".parse().unwrap(),
+                concurrency: 8.try_into().unwrap(),
+                state: ServerState::Maint,
+            }
         };
         Self {
             folder,
@@ -171,8 +182,7 @@ impl Rig {
         Backend {
             service: store(),
             path_prefix: "/".parse().unwrap(),
-            health_path: "/healthz".parse().unwrap(),
-            concurrency: 8.try_into().unwrap(),
+            max_servers: self.servers.len().try_into().unwrap(),
             servers: self.servers.clone(),
         }
     }
@@ -259,9 +269,9 @@ impl Rig {
         format!("http://{}{path}", self.settings.listen)
     }
 
-    /// Has the admin socket do something behind the owner's back.
-    pub(crate) async fn tamper(&self, command: &str) {
-        ask(self.settings.admin_socket.as_path(), command).await;
+    /// Has the admin socket do something behind the owner's back, and gives its reply.
+    pub(crate) async fn tamper(&self, command: &str) -> String {
+        ask(self.settings.admin_socket.as_path(), command).await
     }
 }
 

@@ -9,7 +9,7 @@ use model::names::InstanceName;
 use super::*;
 
 fn malformed() -> StatsError {
-    Stats::parse("<html>", tokio::time::Instant::now()).unwrap_err()
+    Stats::parse("<html>", tokio::time::Instant::now(), Subnet::DEFAULT).unwrap_err()
 }
 
 #[tokio::test(start_paused = true)]
