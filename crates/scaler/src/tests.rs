@@ -5,6 +5,7 @@ mod api;
 mod failures;
 mod load;
 mod restarts;
+mod services;
 mod set;
 
 use std::sync::Arc;

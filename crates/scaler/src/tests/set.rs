@@ -17,7 +17,7 @@ fn schedule() -> Option<PolicySpec> {
 }
 
 /// A service of another name and route, of at most 20 instances.
-fn later() -> DeployedService {
+pub(super) fn later() -> DeployedService {
     let text = include_str!("../../../../services/object-store.toml")
         .replacen("object-store", "later", 1)
         .replace("path_prefix = \"/\"", "path_prefix = \"/later\"")

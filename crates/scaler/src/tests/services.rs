@@ -1,0 +1,80 @@
+//! Services come and go while the scaler runs, and share the host's slots.
+
+use model::bounds::Bounds;
+use model::names::Slot;
+
+use super::set::later;
+use super::*;
+
+fn slots(status: &ServiceStatus) -> Vec<u16> {
+    status.instances.iter().map(|instance| instance.slot).map(Slot::get).collect()
+}
+
+fn held_services(rig: &Rig) -> Vec<(String, String)> {
+    let held = rig.balancer().held();
+    let routes = held.iter().map(|b| (b.service.to_string(), b.path_prefix.to_string()));
+    routes.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_comes_moves_and_goes_leaves_the_others_as_they_are() {
+    let mut rig = Rig::new();
+    rig.ticks(20, 20).await;
+    let before = rig.status().instances;
+    rig.services.replace([rig.deployed(), later()]);
+    rig.ticks(6, 20).await;
+    let new = rig.shared.service_status(&later().spec);
+    assert_eq!((new.phases, slots(&new)), (ready(1), vec![6]));
+
+    let mut moved = later();
+    moved.spec.path_prefix = "/moved".parse().unwrap();
+    let changes = rig.balancer().changes();
+    rig.services.replace([rig.deployed(), moved]);
+    rig.ticks(6, 20).await;
+    let routes = [("later", "/moved"), ("object-store", "/")];
+    let routes = routes.map(|(name, route)| (name.to_owned(), route.to_owned()));
+    assert_eq!(held_services(&rig), routes);
+    assert_eq!(rig.balancer().changes(), changes + 1);
+
+    rig.services.replace([rig.deployed()]);
+    rig.tick(20).await;
+    assert_eq!(held_services(&rig), routes[1..]);
+    assert_eq!(rig.balancer().changes(), changes + 2);
+    assert_eq!(rig.shared.host_status().services.len(), 1);
+    let stop = Call::Stop(new.instances[0].name.clone());
+    assert!(!rig.actor.containers().calls().contains(&stop), "it may end its requests");
+    rig.ticks(310, 20).await;
+    assert!(rig.actor.containers().calls().contains(&stop));
+    assert_eq!(rig.status().instances, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_that_start_in_one_turn_get_slots_of_their_own() {
+    let first = Rig::new().deployed();
+    let mut rig = Rig::with(vec![first, later()], FakeContainers::default());
+    rig.ticks(6, 1).await;
+    assert_eq!(slots(&rig.shared.service_status(&later().spec)), [1]);
+    assert_eq!(slots(&rig.status()), [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_an_old_worker_may_know_is_given_to_no_other_service() {
+    let mut rig = Rig::new();
+    rig.ticks(20, 20).await;
+    rig.balancer().set_old_workers([7].into());
+    rig.ticks(150, 1).await;
+    assert_eq!(slots(&rig.status()), [1], "2 to 5 were given back");
+    let two = |rig: &Rig, spec: &ServiceSpec| {
+        rig.shared.set_bounds(spec, Some(Bounds::new(2, 9).unwrap())).unwrap();
+    };
+    rig.services.replace([rig.deployed(), later()]);
+    rig.ticks(6, 1).await;
+    assert_eq!(slots(&rig.shared.service_status(&later().spec)), [6]);
+    two(&rig, &rig.deployed().spec);
+    rig.ticks(6, 1).await;
+    assert_eq!(slots(&rig.status()), [1, 2], "the service itself may have it at once");
+    rig.balancer().set_old_workers([8].into());
+    two(&rig, &later().spec);
+    rig.ticks(6, 1).await;
+    assert_eq!(slots(&rig.shared.service_status(&later().spec)), [3, 6]);
+}
