@@ -1,25 +1,18 @@
-//! Control groups: what an instance has used, and the removal of groups that outlived their
+//! Control groups: the CPU time of instances, and the removal of groups that outlived their
 //! instance. Hosts have version 1, version 2, or both at once.
 
-use std::collections::BTreeSet;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use model::names::CONTAINER_PREFIX;
+use model::names::{CONTAINER_PREFIX, InstanceName};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::files::{FileError, file_error};
-
-/// What an instance has used since it started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usage {
-    /// CPU time in microseconds, of all cores together.
-    pub cpu_us: u64,
-    /// Memory in bytes that is charged to it now, page cache included.
-    pub memory_bytes: Option<u64>,
-}
 
 /// The host's control groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,21 +60,13 @@ impl Cgroups {
         Self { hierarchies: hierarchies.collect() }
     }
 
-    /// What the container has used; `None` when it does not run.
-    pub fn usage(&self, container: &str) -> Option<Usage> {
+    /// The file that tells the CPU time of the container; `None` when it does not run.
+    fn cpu_file(&self, container: &str) -> Option<File> {
         let payload = format!("lxc.payload.{container}");
-        let number = |controller: &str, file: &str| {
-            let path = self.version_1(controller)?.join(&payload).join(file);
-            fs::read_to_string(path).ok()?.trim().parse::<u64>().ok()
-        };
-        if let Some(nanoseconds) = number("cpuacct", "cpuacct.usage") {
-            let memory_bytes = number("memory", "memory.usage_in_bytes");
-            return Some(Usage { cpu_us: nanoseconds / 1_000, memory_bytes });
-        }
-        let folder = self.version_2()?.join(&payload);
-        let cpu_us = parse_cpu_stat(&fs::read_to_string(folder.join("cpu.stat")).ok()?)?;
-        let memory = fs::read_to_string(folder.join("memory.current")).ok();
-        Some(Usage { cpu_us, memory_bytes: memory.and_then(|text| text.trim().parse().ok()) })
+        let version_1 = self.version_1("cpuacct").map(|base| (base, "cpuacct.usage"));
+        let version_2 = self.version_2().map(|base| (base, "cpu.stat"));
+        let mut places = version_1.into_iter().chain(version_2);
+        places.find_map(|(base, file)| File::open(base.join(&payload).join(file)).ok())
     }
 
     /// The names of all containers that have a group and carry the prefix.
@@ -140,6 +125,54 @@ impl Cgroups {
     }
 }
 
+/// Files kept open at a time: a process may have 1,024 unless somebody raises that, and other files
+/// beside these.
+const OPEN_MAX: usize = 500;
+
+/// The files that tell the CPU time of instances. They stay open: 200 of them are read in 0.1 ms of CPU
+/// time, and opened, read and closed in 1.4 ms, ten times a second.
+#[derive(Debug, Default)]
+pub(crate) struct CpuFiles(Mutex<HashMap<InstanceName, File>>);
+
+impl CpuFiles {
+    /// The CPU time of each of these instances, of all cores together, as far as they run.
+    pub(crate) fn read(
+        &self,
+        cgroups: &Cgroups,
+        instances: &[&InstanceName],
+    ) -> BTreeMap<InstanceName, Duration> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut *kept);
+        let mut times = BTreeMap::new();
+        for name in instances {
+            let file = before.remove(*name).or_else(|| cgroups.cpu_file(name.as_str()));
+            // The file of an instance that is gone cannot be read any more.
+            let Some((file, time)) = file.and_then(|file| cpu_time(&file).map(|t| (file, t)))
+            else {
+                continue;
+            };
+            times.insert((*name).clone(), time);
+            if kept.len() < OPEN_MAX {
+                kept.insert((*name).clone(), file);
+            }
+        }
+        times
+    }
+}
+
+/// Reads a file of version 1, a number of nanoseconds, or of version 2, which begins with
+/// `usage_usec` and a number of microseconds.
+fn cpu_time(file: &File) -> Option<Duration> {
+    let mut bytes = [0; 64];
+    let length = file.read_at(&mut bytes, 0).ok()?;
+    let text = std::str::from_utf8(&bytes[..length]).ok()?;
+    let line = text.lines().next()?;
+    match line.strip_prefix("usage_usec ") {
+        Some(microseconds) => microseconds.parse().ok().map(Duration::from_micros),
+        None => line.parse().ok().map(Duration::from_nanos),
+    }
+}
+
 /// The group of the host's init in the hierarchy with one of these controllers (version 2 when
 /// there are none), without systemd's own scope, relative to the mount.
 fn init_path(init: &str, controllers: &[String]) -> Option<PathBuf> {
@@ -154,10 +187,6 @@ fn init_path(init: &str, controllers: &[String]) -> Option<PathBuf> {
     })?;
     let path = path.strip_suffix("/init.scope").unwrap_or(path);
     Some(PathBuf::from(path.trim_start_matches('/')))
-}
-
-fn parse_cpu_stat(text: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix("usage_usec ")?.trim().parse().ok())
 }
 
 /// The processes in a group and in all below it.
@@ -218,24 +247,29 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
     }
 
     #[test]
-    fn usage_comes_from_whichever_version_has_it() {
+    fn cpu_times_come_from_whichever_version_has_them_as_long_as_the_instance_is_asked_for() {
         let root = tempfile::tempdir().unwrap();
+        let name: InstanceName = "bw-a-1-b".parse().unwrap();
         let payload = root.path().join("lxc.payload.bw-a-1-b");
         fs::create_dir(&payload).unwrap();
-        let version_2 = |controllers: Vec<String>| Cgroups {
+        let hierarchy = |controllers: Vec<String>| Cgroups {
             hierarchies: vec![Hierarchy { controllers, base: root.path().to_owned() }],
         };
-        let cgroups = version_2(Vec::new());
-        assert_eq!(cgroups.usage("bw-a-1-b"), None);
-        fs::write(payload.join("cpu.stat"), "usage_usec 1500\nuser_usec 1000\n").unwrap();
-        fs::write(payload.join("memory.current"), "4096\n").unwrap();
-        let usage = Usage { cpu_us: 1500, memory_bytes: Some(4096) };
-        assert_eq!(cgroups.usage("bw-a-1-b"), Some(usage));
-
-        let cgroups = version_2(vec!["cpuacct".to_owned()]);
-        fs::write(payload.join("cpuacct.usage"), "2500000\n").unwrap();
-        let usage = Usage { cpu_us: 2500, memory_bytes: None };
-        assert_eq!(cgroups.usage("bw-a-1-b"), Some(usage));
+        let files = CpuFiles::default();
+        let read = |cgroups: &Cgroups| files.read(cgroups, &[&name]).remove(&name);
+        let version_2 = hierarchy(Vec::new());
+        assert_eq!(read(&version_2), None);
+        let write = |file, text| fs::write(payload.join(file), text).unwrap();
+        write("cpu.stat", "usage_usec 1500\nuser_usec 1000\n");
+        assert_eq!(read(&version_2), Some(Duration::from_micros(1500)));
+        write("cpu.stat", "usage_usec 99\nuser_usec 10\n");
+        assert_eq!(read(&version_2), Some(Duration::from_micros(99)));
+        assert!(files.read(&version_2, &[]).is_empty());
+        fs::remove_file(payload.join("cpu.stat")).unwrap();
+        assert_eq!(read(&version_2), None, "its file is not kept");
+        write("cpuacct.usage", "2500000\n");
+        let version_1 = hierarchy(vec!["cpuacct".to_owned()]);
+        assert_eq!(read(&version_1), Some(Duration::from_micros(2500)));
     }
 
     #[test]

@@ -143,26 +143,23 @@ impl HostObserver {
         let listed = actor.containers().list().await?;
         let containers: BTreeMap<_, _> =
             listed.into_iter().map(|container| (container.name.clone(), container)).collect();
-        let cpu_cores = self.cpu_cores(actor.containers(), containers.keys()).await;
+        let cpu_cores = self.cpu_cores(actor.containers(), &containers);
         Ok(HostObservation { containers, stats, drained, cpu_cores })
     }
 
     /// The CPU time that these instances used since the last call, by service.
-    async fn cpu_cores(
+    fn cpu_cores(
         &mut self,
         host: &impl Containers,
-        instances: impl Iterator<Item = &InstanceName>,
+        instances: &BTreeMap<InstanceName, Container>,
     ) -> BTreeMap<ServiceName, f64> {
         let now = Instant::now();
         let elapsed = self.cpu_read_at.replace(now).map(|before| now - before);
-        let mut read = BTreeMap::new();
+        let read = host.cpu_times(&instances.keys().collect::<Vec<_>>());
         let mut used: BTreeMap<ServiceName, Duration> = BTreeMap::new();
-        for name in instances {
-            let Some(usage) = host.usage(name).await else { continue };
-            let time = Duration::from_micros(usage.cpu_us);
+        for (name, time) in &read {
             let before = self.cpu_time.get(name).copied().unwrap_or_default();
             *used.entry(name.service().clone()).or_default() += time.saturating_sub(before);
-            read.insert(name.clone(), time);
         }
         self.cpu_time = read;
         let Some(seconds) = elapsed.map(|e| e.as_secs_f64()).filter(|s| *s > 0.0) else {

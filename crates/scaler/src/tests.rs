@@ -2,6 +2,7 @@
 //! between them is real.
 
 mod api;
+mod cost;
 mod failures;
 mod load;
 mod restarts;
@@ -18,6 +19,7 @@ use host::lxc::fake::{Call, FakeContainers};
 use host::probe::FakeProbe;
 use host::settings::ScalerSettings;
 use host::slots::Subnet;
+use model::bounds::Bounds;
 use model::instance::PhaseCounts;
 use model::names::ServiceName;
 use model::service::ServiceSpec;

@@ -1,5 +1,6 @@
 //! Launches, stops and removes instances.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
 use std::io;
@@ -15,7 +16,7 @@ use super::inventory::{
     Container, ContainerState, Inventory, container_states, is_active_anywhere,
 };
 use super::profile::Profile;
-use crate::cgroups::{Cgroups, Usage};
+use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
 use crate::files::{FileError, file_error};
 use crate::settings::Settings;
@@ -53,8 +54,9 @@ pub trait Containers: Send + Sync {
     /// All instances on the host, sorted by name.
     fn list(&self) -> impl Future<Output = Result<Vec<Container>, ContainerError>> + Send;
 
-    /// What an instance has used; `None` when it does not run.
-    fn usage(&self, instance: &InstanceName) -> impl Future<Output = Option<Usage>> + Send;
+    /// The CPU time that each of these instances has used, of all cores together. One that does not
+    /// run is left out.
+    fn cpu_times(&self, instances: &[&InstanceName]) -> BTreeMap<InstanceName, Duration>;
 }
 
 /// The instances that LXC runs.
@@ -67,6 +69,7 @@ pub struct LxcContainers<R = HostRunner> {
     launch_timeout: Duration,
     inventory: Inventory,
     cgroups: Cgroups,
+    cpu_files: CpuFiles,
 }
 
 impl LxcContainers {
@@ -93,6 +96,7 @@ impl<R: Runner> LxcContainers<R> {
             launch_timeout: settings.scaler.launch_timeout,
             inventory: Inventory::default(),
             cgroups: Cgroups::of_host()?,
+            cpu_files: CpuFiles::default(),
         })
     }
 
@@ -261,8 +265,8 @@ impl<R: Runner> Containers for LxcContainers<R> {
         Ok(self.inventory.list(&self.lxc)?)
     }
 
-    async fn usage(&self, instance: &InstanceName) -> Option<Usage> {
-        self.cgroups.usage(instance.as_str())
+    fn cpu_times(&self, instances: &[&InstanceName]) -> BTreeMap<InstanceName, Duration> {
+        self.cpu_files.read(&self.cgroups, instances)
     }
 }
 

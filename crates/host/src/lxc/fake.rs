@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use model::names::{InstanceName, TemplateName};
 
 use super::containers::Containers;
 use super::error::ContainerError;
 use super::inventory::{Container, ContainerState};
-use crate::cgroups::Usage;
 use crate::command::{CommandError, Output};
 
 /// What goes wrong with a launch.
@@ -44,7 +44,6 @@ pub struct FakeContainers {
 #[derive(Debug, Default)]
 struct State {
     containers: BTreeMap<InstanceName, Container>,
-    usage: BTreeMap<InstanceName, Usage>,
     launch_faults: VecDeque<Fault>,
     stops_fail: bool,
     lists_fail: bool,
@@ -82,11 +81,6 @@ impl FakeContainers {
         if let Some(container) = self.state().containers.get_mut(instance) {
             container.state = ContainerState::Stopped;
         }
-    }
-
-    /// Sets what an instance has used.
-    pub fn set_usage(&self, instance: &InstanceName, usage: Usage) {
-        self.state().usage.insert(instance.clone(), usage);
     }
 
     /// All that was asked for, in order.
@@ -172,8 +166,8 @@ impl Containers for FakeContainers {
         Ok(state.containers.values().cloned().collect())
     }
 
-    async fn usage(&self, instance: &InstanceName) -> Option<Usage> {
-        self.state().usage.get(instance).copied()
+    fn cpu_times(&self, _: &[&InstanceName]) -> BTreeMap<InstanceName, Duration> {
+        BTreeMap::new()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use host::haproxy::{LoadBalancer, ServerState, ServerStatus, Way};
+use host::haproxy::{Backend, Backends, LoadBalancer, Server, ServerState, ServerStatus, Way};
 use host::settings::Membership;
 use nix::sys::signal::Signal;
 
@@ -84,8 +84,8 @@ async fn an_instance_on_a_line_used_before_gets_all_requests_and_the_one_before_
 async fn lines_that_are_used_up_cost_one_reload_and_no_request() {
     let mut rig = Rig::start(Membership::Runtime, 12).await;
     let max_servers = |rig: &Rig, max_servers| {
-        let backend = host::haproxy::Backend { max_servers, ..rig.backend() };
-        host::haproxy::Backends::new(vec![backend]).unwrap()
+        let backend = Backend { max_servers, ..rig.backend() };
+        Backends::new(vec![backend]).unwrap()
     };
     // Room for 1 and 3 spare ones.
     kill(rig.master(), Signal::SIGTERM);
@@ -122,9 +122,8 @@ async fn a_service_that_comes_moves_or_goes_is_one_reload_and_costs_the_others_n
     rig.others[0].state = ServerState::Ready;
     assert_eq!(rig.apply().await.way, Way::Commands(4));
     assert_eq!(reqwest::get(rig.url("/other")).await.unwrap().status(), 200);
-    let moved =
-        host::haproxy::Backend { path_prefix: "/elsewhere".parse().unwrap(), ..rig.other() };
-    let moved = host::haproxy::Backends::new(vec![rig.backend(), moved]).unwrap();
+    let moved = Backend { path_prefix: "/elsewhere".parse().unwrap(), ..rig.other() };
+    let moved = Backends::new(vec![rig.backend(), moved]).unwrap();
     reload(rig.haproxy.apply(&moved).await.unwrap().way);
     assert_eq!(reqwest::get(rig.url("/elsewhere")).await.unwrap().status(), 200);
     rig.others.clear();
@@ -153,4 +152,72 @@ async fn a_worker_that_was_replaced_is_an_old_one_until_its_last_request_ends() 
         assert!(std::time::Instant::now() < deadline, "the old worker does not end");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The first figure after `name` in what a process says of itself.
+fn figure(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
+}
+
+/// The median time of 15 calls, and the size of the answer.
+async fn median(mut call: impl AsyncFnMut() -> usize) -> (Duration, usize) {
+    let (mut times, mut bytes) = (Vec::new(), 0);
+    for _ in 0..15 {
+        let start = std::time::Instant::now();
+        bytes = call().await;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    (times[7], bytes)
+}
+
+/// Prints what lines cost, which the documentation states: run with `--nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_services_of_two_instances_cost_little_and_fit_the_file_descriptors() {
+    let mut rig = Rig::new(Membership::Runtime, 200);
+    let backends = |rig: &Rig| {
+        let backend = |(index, servers): (usize, &[Server])| Backend {
+            service: format!("service-{index}").parse().unwrap(),
+            path_prefix: format!("/{index}").parse().unwrap(),
+            max_servers: 10,
+            servers: servers.to_vec(),
+        };
+        Backends::new(rig.servers.chunks(2).enumerate().map(backend).collect()).unwrap()
+    };
+    rig.haproxy.prepare(&backends(&rig)).await.unwrap();
+    rig.start_haproxy().await;
+    for server in &mut rig.servers {
+        server.state = ServerState::Ready;
+    }
+    let started = std::time::Instant::now();
+    let applied = rig.haproxy.apply(&backends(&rig)).await.unwrap();
+    assert_eq!(applied.way, Way::Commands(800));
+    println!("200 instances by 800 commands: {:?}", started.elapsed());
+
+    let url = |ending| format!("http://{}/stats;csv{ending}", rig.settings.statistics);
+    let read = async |url: String| reqwest::get(url).await.unwrap().text().await.unwrap().len();
+    let map = format!("show map {}/haproxy-1.map", rig.folder.path().display());
+    println!("statistics of all lines {:?}", median(async || read(url("")).await).await);
+    println!("statistics, no-maint {:?}", median(async || read(url(";no-maint")).await).await);
+    for command in ["show servers state", &map] {
+        let cost = median(async || rig.tamper(command).await.len()).await;
+        println!("{command} {cost:?}");
+    }
+    let mut states = [ServerState::Maint, ServerState::Ready].into_iter().cycle();
+    let one = median(async || {
+        rig.servers[199].state = states.next().unwrap();
+        rig.haproxy.apply(&backends(&rig)).await.unwrap();
+        0
+    });
+    println!("one change {:?}", one.await.0);
+
+    let info = rig.tamper("show info").await;
+    let descriptors = figure(&info, "Maxsock: ");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", figure(&info, "Pid: ")));
+    let memory_kb = figure(&status.unwrap(), "VmRSS:");
+    println!("{descriptors} file descriptors, {memory_kb} kB");
+    assert!(descriptors < 20_000 && memory_kb < 100_000, "{descriptors}, {memory_kb} kB");
+    let stats = rig.stats().await;
+    assert_eq!(stats.services.values().map(|s| s.servers.len()).sum::<usize>(), 200);
 }

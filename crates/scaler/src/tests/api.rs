@@ -3,7 +3,6 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
-use model::bounds::Bounds;
 use model::status::ServiceOverrides;
 use serde_json::Value;
 use tower::ServiceExt as _;

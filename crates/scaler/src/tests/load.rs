@@ -1,7 +1,5 @@
 //! Instances follow the load.
 
-use model::bounds::Bounds;
-
 use super::*;
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,5 @@
 //! Services come and go while the scaler runs, and share the host's slots.
 
-use model::bounds::Bounds;
 use model::names::Slot;
 
 use super::set::later;

@@ -1,7 +1,6 @@
 //! What an operator sets holds from the next turn on and outlives the scaler.
 
 use model::action::ActionKind;
-use model::bounds::Bounds;
 use model::decision::{Decision, Reason};
 use model::policies::PolicyKind;
 use model::policies::{PolicyFile, PolicySpec};
