@@ -46,7 +46,7 @@ pub enum Blocked {
     LaunchBackoff,
     /// As many launches are under way as the host takes at once.
     LaunchLimit,
-    /// Every slot of the service is taken.
+    /// No slot of the host is free for the service.
     NoFreeSlot,
     /// The last action on the instance failed a moment ago; the next attempt waits.
     ActionBackoff,

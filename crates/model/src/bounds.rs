@@ -15,8 +15,8 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The most instances a service can be given: with 30% of spare slots beside them they still
-    /// fit the host's 1,000 slots.
+    /// The most instances a service can be given: with those beside them that drain, or that take
+    /// over from others, they still fit the host's 1,000 slots.
     pub const MAX_INSTANCES: u32 = 750;
 
     /// Bounds from `min` to `max`, with `0 <= min <= max <= 750` and `1 <= max`.

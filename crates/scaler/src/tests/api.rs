@@ -79,6 +79,20 @@ async fn the_way_of_membership_is_asked_for_set_and_cleared() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn lower_bounds_that_together_need_more_slots_than_there_are_are_refused() {
+    let first = Rig::new().deployed();
+    let rig = Rig::with(vec![first, set::later()], FakeContainers::default());
+    let store = "/v1/services/object-store/bounds";
+    let (status, _) = ask(&rig, "PUT", store, r#"{"min":700,"max":750}"#).await;
+    assert_eq!(status, StatusCode::OK);
+    let later = "/v1/services/later/bounds";
+    assert_eq!(ask(&rig, "PUT", later, r#"{"min":1,"max":750}"#).await.0, StatusCode::OK);
+    let (status, text) = ask(&rig, "PUT", later, r#"{"min":300,"max":750}"#).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(text.contains("too_many_slots") && text.contains("lower a bounds.min"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_kept_is_not_taken() {
     let mut rig = Rig::new();
     rig.ticks(6, 1).await;
