@@ -112,6 +112,11 @@ pub fn server(slot: Slot) -> String {
     format!("s{slot}")
 }
 
+/// The slot of this name; `None` for a name of another form.
+pub fn of_server(name: &str) -> Option<Slot> {
+    Slot::try_from(name.strip_prefix('s')?.parse::<u32>().ok()?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -131,6 +136,16 @@ mod tests {
         assert_eq!(mac(slot(1000)), "02:62:77:00:03:e8");
         assert_eq!(interface(slot(17)), "bw17");
         assert_eq!(server(slot(17)), "s17");
+    }
+
+    #[test]
+    fn a_name_is_a_slots_own_or_nobodys() {
+        for number in [1, 17, 1000] {
+            assert_eq!(of_server(&server(slot(number))), Some(slot(number)));
+        }
+        for other in ["", "s", "s0", "s1001", "s1x", "17", "hold"] {
+            assert_eq!(of_server(other), None, "{other:?}");
+        }
     }
 
     #[test]

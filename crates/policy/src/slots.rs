@@ -76,7 +76,8 @@ impl SlotPool {
         Self { held: BTreeMap::new(), withheld: free.iter().map(unknown).collect(), free }
     }
 
-    /// Takes note of the slots that instances hold now, those included that are being made.
+    /// Takes note of the slots that are held now: an instance is in them or is made there, or the load
+    /// balancer sends requests there.
     pub fn note_held(&mut self, held: BTreeMap<Slot, ServiceName>) {
         for (slot, owner) in std::mem::take(&mut self.held) {
             if !held.contains_key(&slot) {
@@ -96,7 +97,7 @@ impl SlotPool {
         !self.withheld.is_empty()
     }
 
-    /// Takes note of the old workers, asked for after what the pool was told last was in effect.
+    /// Takes note of the old workers, asked for after [`Self::note_held`].
     pub fn note_old_workers(&mut self, alive: &BTreeSet<WorkerId>) {
         self.withheld.retain(|_, withheld| {
             let workers = withheld.workers.get_or_insert_with(|| alive.clone());

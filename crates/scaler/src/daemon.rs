@@ -11,7 +11,7 @@ use host::probe::Probe;
 use host::settings::ScalerSettings;
 use model::action::{Action, ActionKind, Done};
 use model::instance::InstanceStatus;
-use model::names::{InstanceName, ServiceName};
+use model::names::{InstanceName, ServiceName, Slot};
 use model::service::ServiceSpec;
 use model::tick::Tick;
 use model::time::Timestamp;
@@ -147,6 +147,12 @@ where
         let rotation = self.actor.rotation();
         rotation.load_balancer().set_membership(self.shared.membership().membership);
         let observed = self.observer.observe(&*self.actor).await?;
+        // Before anything is changed here, which may be by a reload: the worker in charge now knows
+        // what its statistics show.
+        self.slots.note_held(slots_held(&observed, self.under_way.keys()));
+        if self.slots.is_withholding() {
+            self.slots.note_old_workers(&rotation.load_balancer().old_workers().await?);
+        }
         if self.last_stats.is_none() {
             rotation.adopt(&observed.stats, observed.containers.keys()).await?;
         }
@@ -154,12 +160,6 @@ where
         let present = observed.containers.keys().map(InstanceName::slot).collect();
         if rotation.mend(&observed.stats, &present, &busy).await? {
             tracing::info!("the load balancer was brought to what is wanted");
-        }
-        let instances = observed.containers.keys().chain(self.under_way.keys());
-        let held = instances.map(|name| (name.slot(), name.service().clone())).collect();
-        self.slots.note_held(held);
-        if self.slots.is_withholding() {
-            self.slots.note_old_workers(&rotation.load_balancer().old_workers().await?);
         }
         Ok(observed)
     }
@@ -281,6 +281,19 @@ where
         };
         self.shared.show(tick, instances.filter_map(status).collect());
     }
+}
+
+/// The slots that an instance is in, is made in, or gets requests in.
+fn slots_held<'a>(
+    observed: &'a HostObservation,
+    under_way: impl Iterator<Item = &'a InstanceName>,
+) -> BTreeMap<Slot, ServiceName> {
+    let in_rotation = observed.stats.services.iter().flat_map(|(service, figures)| {
+        figures.servers.keys().map(move |slot| (*slot, service.clone()))
+    });
+    let instances = observed.containers.keys().chain(under_way);
+    let of_instances = instances.map(|name| (name.slot(), name.service().clone()));
+    in_rotation.chain(of_instances).collect()
 }
 
 fn report(done: &Done) {

@@ -1,7 +1,7 @@
 //! Reads HAProxy's statistics from its CSV by the names of columns.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use model::names::{ServiceName, Slot};
 use tokio::time::Instant;
 
 use super::stats::{Counters, ServerStats, ServerStatus, ServiceStats, Stats, StatsError, Worker};
-use crate::slots::Subnet;
+use crate::slots::{self, Subnet};
 
 /// Proxies whose name starts with this are the load balancer's own. A service's name has no dot.
 const OWN_PREFIX: &str = "bellows.";
@@ -70,7 +70,7 @@ impl Stats {
             } else if let Ok(service) = proxy.parse::<ServiceName>() {
                 if server == "BACKEND" {
                     totals.insert(service, row.totals()?);
-                } else if let Some(slot) = subnet.slot(row.address()?) {
+                } else if let Some(slot) = row.slot(subnet)? {
                     let servers = &mut services.entry(service).or_default().servers;
                     servers.insert(slot, row.server()?);
                 }
@@ -172,11 +172,15 @@ impl Row<'_> {
         Ok((self.figure("qcur")?, self.figure("scur")?, counters))
     }
 
-    /// Where a server's instance is.
-    fn address(&self) -> Result<Ipv4Addr, StatsError> {
-        let text = self.text("addr")?;
-        let address: Result<SocketAddrV4, _> = text.parse();
-        address.map(|address| *address.ip()).map_err(|_| self.wrong("addr", text))
+    /// The slot of a server's instance, which is that of its address. Configurations of earlier builds
+    /// tell no addresses, and named the server after the slot.
+    fn slot(&self, subnet: Subnet) -> Result<Option<Slot>, StatsError> {
+        let (address, name) = (self.text("addr")?, self.text("svname")?);
+        if address.is_empty() {
+            return Ok(slots::of_server(name));
+        }
+        let address: SocketAddrV4 = address.parse().map_err(|_| self.wrong("addr", address))?;
+        Ok(subnet.slot(*address.ip()))
     }
 
     fn server(&self) -> Result<ServerStats, StatsError> {
@@ -333,12 +337,14 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_known_by_its_address_and_one_without_is_refused() {
+    fn a_server_is_known_by_its_address_or_in_earlier_builds_by_its_name() {
         let moved = parse(&CAPTURED.replace(",10.117.0.5:8080,", ",10.117.0.19:99,")).unwrap();
         assert_eq!(server(&moved, 18).in_flight, Some(0));
         let foreign = parse(&CAPTURED.replace(",10.117.0.5:8080,", ",127.0.0.1:1,")).unwrap();
         assert_eq!(store(&foreign).servers.len(), 3);
-        let error = parse(&CAPTURED.replace(",10.117.0.5:8080,", ",,")).unwrap_err();
+        let before = CAPTURED.replace(",10.117.0.5:8080,", ",,").replace("store.4", "s17");
+        assert_eq!(server(&parse(&before).unwrap(), 17).in_flight, Some(0));
+        let error = parse(&CAPTURED.replace(",10.117.0.5:8080,", ",x,")).unwrap_err();
         assert!(matches!(error, StatsError::Figure { column: "addr", .. }), "{error}");
     }
 
