@@ -111,30 +111,17 @@ impl Layout {
     }
 }
 
-/// Gives each server a line: the one in use with its address, or else a free one, best of all one
-/// that had its address before.
+/// Gives each server a line: the one in use with its address, or else the first free one.
 fn place(running: &RunningLines, servers: &[Server]) -> Option<BTreeMap<u32, Server>> {
-    let (mut free, used): (Vec<_>, Vec<_>) =
-        running.iter().partition(|(_, line)| line.state == ServerState::Maint);
-    let mut by_address: BTreeMap<_, _> =
-        used.into_iter().rev().map(|(number, line)| (line.address, *number)).collect();
-    let mut placed = BTreeMap::new();
-    for server in servers {
-        let address = Some(server.address);
-        let number = match by_address.remove(&address) {
-            Some(number) => number,
-            None => {
-                let before = free.iter().position(|(_, line)| line.address == address);
-                let index = before.unwrap_or(0);
-                if free.is_empty() {
-                    return None;
-                }
-                *free.remove(index).0
-            }
-        };
-        placed.insert(number, server.clone());
-    }
-    Some(placed)
+    let is_free = |(_, line): &(&u32, &RunningLine)| line.state == ServerState::Maint;
+    let (free, used): (BTreeMap<_, _>, BTreeMap<_, _>) = running.iter().partition(is_free);
+    let mut free = free.into_keys();
+    let by_address: BTreeMap<_, _> = used.into_iter().map(|(n, line)| (line.address, n)).collect();
+    let place = |server: &Server| {
+        let number = by_address.get(&Some(server.address)).copied().or_else(|| free.next())?;
+        Some((*number, server.clone()))
+    };
+    servers.iter().map(place).collect()
 }
 
 /// How many lines each backend gets: enough for its upper bound and the spare ones, where that is
@@ -221,9 +208,8 @@ mod tests {
             line(address(1), Ready),
             line(elsewhere, Ready),
             line(elsewhere, Maint),
-            line(address(0), Maint),
         ];
-        assert_eq!(placed(lines.clone()), Some(vec![(1, 3), (2, 2), (5, 1)]));
+        assert_eq!(placed(lines.clone()), Some(vec![(1, 1), (2, 2), (4, 3)]));
         let mut few = lines;
         few.truncate(3);
         assert_eq!(placed(few), None);
