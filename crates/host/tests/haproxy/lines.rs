@@ -204,7 +204,7 @@ async fn a_hundred_services_of_two_instances_cost_little_and_fit_the_file_descri
         let cost = median(async || rig.tamper(command).await.len()).await;
         println!("{command} {cost:?}");
     }
-    let mut states = [ServerState::Maint, ServerState::Ready].into_iter().cycle();
+    let mut states = [ServerState::Ready, ServerState::Maint].into_iter().cycle();
     let one = median(async || {
         rig.servers[199].state = states.next().unwrap();
         rig.haproxy.apply(&backends(&rig)).await.unwrap();
