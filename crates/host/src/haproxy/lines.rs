@@ -13,7 +13,7 @@ use model::paths::PathPrefix;
 use super::backends::{Backend, Backends, Server, ServerState};
 use crate::slots;
 
-/// Lines on a host. HAProxy counts a file descriptor for each and 18,041 for all else that the template
+/// Lines on a host. HAProxy counts a file descriptor for each and 18,044 for all else that the template
 /// asks for (`Maxsock` of `show info`), and refuses to start above its hard limit, which is 20,000 on some
 /// hosts. 1,300 lines take 10 MB of a worker's memory, and 1 ms at each change to list them.
 const HOST_LINES_MAX: u32 = 1_500;
