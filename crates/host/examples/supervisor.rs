@@ -1,12 +1,18 @@
-//! A supervisor for the tests of units: `supervisor RUN NAME -- COMMAND...`.
+//! A supervisor for the tests of units: `supervisor RUN [--socket=VARIABLE=ADDRESS] NAME -- COMMAND...`.
+
+use host::units::ListenSocket;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [run, name, _, command @ ..] = arguments.as_slice() else {
-        eprintln!("usage: supervisor RUN NAME -- COMMAND...");
-        std::process::exit(2);
-    };
-    let Err(error) = host::units::supervise(std::path::Path::new(run), name, command);
+    let (run, rest) = arguments.split_first().expect("RUN");
+    let is_socket = |word: &&String| word.starts_with("--socket=");
+    let sockets: Vec<ListenSocket> = rest
+        .iter()
+        .take_while(is_socket)
+        .map(|word| word.trim_start_matches("--socket=").parse().expect("VARIABLE=ADDRESS"))
+        .collect();
+    let [name, _, command @ ..] = &rest[sockets.len()..] else { panic!("NAME -- COMMAND...") };
+    let Err(error) = host::units::supervise(std::path::Path::new(run), name, &sockets, command);
     eprintln!("{error}");
     std::process::exit(1);
 }

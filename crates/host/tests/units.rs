@@ -4,12 +4,17 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use host::units::{Change, Unit, UnitStatus, Units};
+use host::units::{Change, ListenSocket, Stop, Unit, UnitStatus, Units};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+fn unit(command: Vec<String>) -> Unit {
+    Unit { name: "program", command, sockets: vec![], stop: Stop::default() }
+}
 
 struct World {
     units: Units,
@@ -19,12 +24,22 @@ struct World {
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let tests = std::env::current_exe().unwrap();
-        let supervisor = tests.parent().unwrap().parent().unwrap().join("examples/supervisor");
-        assert!(supervisor.exists(), "run `cargo test -p host`");
         let run = folder.path().display().to_string();
-        let command = vec![supervisor.display().to_string(), run];
-        Self { units: Units::with_own_supervisor(folder.path(), command), folder }
+        let command = vec![folder.path().join("supervisor").display().to_string(), run];
+        let world = Self { units: Units::with_own_supervisor(folder.path(), command), folder };
+        world.install("first");
+        world
+    }
+
+    /// Puts a release of the supervisor in place, as `up` does.
+    fn install(&self, release: &str) {
+        let tests = std::env::current_exe().unwrap();
+        let built = tests.parent().unwrap().parent().unwrap().join("examples/supervisor");
+        assert!(built.exists(), "run `cargo test -p host`");
+        let path = |name: &str| self.folder.path().join(name);
+        fs::copy(built, path(release)).unwrap();
+        std::os::unix::fs::symlink(path(release), path("beside")).unwrap();
+        fs::rename(path("beside"), path("supervisor")).unwrap();
     }
 
     /// A program with a child, that writes a line at each start.
@@ -32,11 +47,19 @@ impl World {
         let script = self.folder.path().join("program");
         fs::write(&script, "#!/bin/sh\necho started\nsleep 300 &\nsleep $1\n").unwrap();
         let command = ["/bin/sh", &script.display().to_string(), seconds].map(str::to_owned);
-        Unit { name: "program", command: command.to_vec() }
+        unit(command.to_vec())
+    }
+
+    async fn status(&self) -> UnitStatus {
+        self.units.status(&unit(vec![])).await.unwrap()
+    }
+
+    async fn stop(&self) {
+        self.units.stop(&unit(vec![])).await.unwrap();
     }
 
     async fn pid(&self) -> i32 {
-        match self.units.status("program").await.unwrap() {
+        match self.status().await {
             UnitStatus::Running { pid } | UnitStatus::Unsupervised { pid } => pid,
             other => panic!("it does not run: {other:?}"),
         }
@@ -52,6 +75,18 @@ impl World {
             environment.split(|byte| *byte == 0).any(|pair| pair == mark.as_bytes())
         })
         .collect()
+    }
+
+    /// The program that is started in place of one that was killed.
+    async fn next_pid(&self, before: i32) -> i32 {
+        let killed = Instant::now();
+        loop {
+            match self.status().await {
+                UnitStatus::Running { pid } if pid != before && leader(pid) => return pid,
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+            assert!(killed.elapsed() < Duration::from_secs(1), "it was not back in a second");
+        }
     }
 
     fn supervisor(&self) -> i32 {
@@ -80,16 +115,9 @@ async fn a_killed_program_is_back_within_a_second() {
     for _ in 0..3 {
         let before = world.pid().await;
         kill_9(before);
-        let started = Instant::now();
-        loop {
-            match world.units.status("program").await.unwrap() {
-                UnitStatus::Running { pid } if pid != before && leader(pid) => break,
-                _ => tokio::time::sleep(Duration::from_millis(5)).await,
-            }
-            assert!(started.elapsed() < Duration::from_secs(1), "it was not back in a second");
-        }
+        world.next_pid(before).await;
     }
-    world.units.stop("program").await.unwrap();
+    world.stop().await;
     assert!(world.marked("BELLOWS_UNIT").is_empty());
 }
 
@@ -109,7 +137,7 @@ async fn a_second_start_changes_nothing_and_another_command_replaces_it() {
     assert_eq!(world.units.ensure_running(&world.unit("301")).await.unwrap(), Change::Started);
     assert_ne!(world.pid().await, program);
     assert_ne!(world.supervisor(), supervisor);
-    world.units.stop("program").await.unwrap();
+    world.stop().await;
 }
 
 #[tokio::test]
@@ -121,7 +149,7 @@ async fn a_program_whose_supervisor_was_killed_is_adopted_and_guarded_again() {
     kill_9(world.supervisor());
     let unsupervised = UnitStatus::Unsupervised { pid: program };
     let started = Instant::now();
-    while world.units.status("program").await.unwrap() != unsupervised {
+    while world.status().await != unsupervised {
         assert!(started.elapsed() < Duration::from_secs(1));
     }
     assert_eq!(world.units.ensure_running(&unit).await.unwrap(), Change::Adopted);
@@ -134,25 +162,25 @@ async fn a_program_whose_supervisor_was_killed_is_adopted_and_guarded_again() {
         assert!(started.elapsed() < Duration::from_secs(1), "it was not back in a second");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    world.units.stop("program").await.unwrap();
+    world.stop().await;
 }
 
 fn starts(world: &World) -> usize {
-    let log = fs::read_to_string(world.units.log("program")).unwrap_or_default();
+    let log = fs::read_to_string(world.units.log(&unit(vec![]))).unwrap_or_default();
     log.lines().filter(|line| *line == "started").count()
 }
 
 #[tokio::test]
 async fn a_program_that_ends_at_once_is_not_started_without_end() {
     let world = World::new();
-    let unit = Unit { name: "program", command: vec!["/bin/false".to_owned()] };
+    let unit = unit(vec!["/bin/false".to_owned()]);
     // It may or may not be seen alive; what counts is what follows.
     let _ = tokio::time::timeout(Duration::from_secs(2), world.units.ensure_running(&unit)).await;
-    let log = fs::read_to_string(world.units.log("program")).unwrap();
+    let log = fs::read_to_string(world.units.log(&unit)).unwrap();
     let ends = log.lines().filter(|line| line.contains("started again in")).count();
     assert!((2..10).contains(&ends), "{log}");
-    world.units.stop("program").await.unwrap();
-    assert_eq!(world.units.status("program").await.unwrap(), UnitStatus::Stopped);
+    world.stop().await;
+    assert_eq!(world.status().await, UnitStatus::Stopped);
 }
 
 #[tokio::test]
@@ -160,12 +188,12 @@ async fn a_stop_ends_supervisor_program_and_children_and_may_be_repeated() {
     let world = World::new();
     world.units.ensure_running(&world.unit("300")).await.unwrap();
     let started = Instant::now();
-    world.units.stop("program").await.unwrap();
+    world.stop().await;
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert!(world.marked("BELLOWS_UNIT").is_empty());
     assert!(world.marked("BELLOWS_SUPERVISOR").is_empty());
-    world.units.stop("program").await.unwrap();
-    assert_eq!(world.units.status("program").await.unwrap(), UnitStatus::Stopped);
+    world.stop().await;
+    assert_eq!(world.status().await, UnitStatus::Stopped);
 }
 
 #[tokio::test]
@@ -173,8 +201,71 @@ async fn a_second_supervisor_of_a_unit_refuses() {
     let world = World::new();
     world.units.ensure_running(&world.unit("300")).await.unwrap();
     let command = ["/bin/true".to_owned()];
-    let error = host::units::supervise(world.folder.path(), "program", &command).unwrap_err();
+    let error = host::units::supervise(world.folder.path(), "program", &[], &command).unwrap_err();
     assert!(error.to_string().contains("is held by process"), "{error}");
-    world.units.stop("program").await.unwrap();
-    assert!(Path::new(&world.units.log("program")).exists());
+    world.stop().await;
+    assert!(Path::new(&world.units.log(&unit(vec![]))).exists());
+}
+
+/// A loopback address that no other test has, with a port that no client takes for its own end.
+fn own_address(last: u8) -> SocketAddrV4 {
+    let [_, _, second, third] = std::process::id().to_be_bytes();
+    SocketAddrV4::new(Ipv4Addr::new(127, second % 100 + 100, third, last), 7070)
+}
+
+#[tokio::test]
+async fn whoever_keeps_the_program_dies_or_makes_way_the_sockets_listen_and_the_program_runs_on() {
+    let world = World::new();
+    let address = own_address(21);
+    let socket = ListenSocket { variable: "TEST_SOCKET".to_owned(), address };
+    let unit = Unit { sockets: vec![socket], ..world.unit("300") };
+    let ensure = || world.units.ensure_running(&unit);
+    let listens = || TcpStream::connect(address).is_ok();
+    assert!(!listens());
+    assert_eq!(ensure().await.unwrap(), Change::Started);
+    let (program, supervisor) = (world.pid().await, world.supervisor());
+    assert_eq!(ensure().await.unwrap(), Change::None);
+
+    // A newer release takes the supervisor's place, in the same process.
+    world.install("second");
+    assert_eq!(ensure().await.unwrap(), Change::HandedOver);
+    assert_eq!((world.pid().await, world.supervisor()), (program, supervisor));
+    let runs = fs::read_link(format!("/proc/{supervisor}/exe")).unwrap();
+    assert!(runs.ends_with("second"), "{runs:?}");
+    assert_eq!(ensure().await.unwrap(), Change::None);
+    assert!(listens());
+    kill_9(program);
+    assert!(listens());
+    let program = world.next_pid(program).await;
+
+    // It is killed, and the next one gets the sockets of the program that runs.
+    kill_9(supervisor);
+    while world.status().await != (UnitStatus::Unsupervised { pid: program }) {}
+    assert!(listens());
+    assert_eq!(ensure().await.unwrap(), Change::Adopted);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    kill_9(program);
+    assert!(listens());
+    world.next_pid(program).await;
+    assert!(listens());
+    world.stop().await;
+    assert!(!listens());
+}
+
+#[tokio::test]
+async fn a_release_that_is_gone_leaves_the_supervisor_as_it_is() {
+    let world = World::new();
+    let unit = world.unit("300");
+    world.units.ensure_running(&unit).await.unwrap();
+    let supervisor = world.supervisor();
+    fs::remove_file(world.folder.path().join("supervisor")).unwrap();
+    kill(Pid::from_raw(supervisor), Signal::SIGHUP).unwrap();
+    let log = || fs::read_to_string(world.units.log(&unit)).unwrap();
+    let asked = Instant::now();
+    while !log().contains("no other release could take over") {
+        assert!(asked.elapsed() < Duration::from_secs(1), "{}", log());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(world.supervisor(), supervisor);
+    world.stop().await;
 }

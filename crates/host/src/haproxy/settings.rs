@@ -9,9 +9,14 @@ use serde::Serialize;
 
 use crate::settings::{self, Membership};
 use crate::slots::Subnet;
+use crate::units::ListenSocket;
 
 /// Longest path of a socket in bytes. Linux takes 107, and HAProxy binds `PATH.PID.tmp` first.
 const PATH_MAX_BYTES: usize = 90;
+
+/// The variables in which HAProxy finds the sockets that it inherits.
+pub(super) const SERVICES_SOCKET: &str = "BELLOWS_SERVICES";
+pub(super) const STATISTICS_SOCKET: &str = "BELLOWS_STATISTICS";
 
 /// A setting that HAProxy must not be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -152,6 +157,13 @@ impl HaproxySettings {
     /// has a file of its own, so that the one in place always finds the one it goes with.
     pub(super) fn records_file(&self, generation: u64) -> String {
         self.config_file.0.trim_end_matches(".cfg").to_owned() + &format!("-{generation}.map")
+    }
+
+    /// The sockets that HAProxy is to inherit, so that nobody is refused while it is started again.
+    pub fn sockets(&self) -> Vec<ListenSocket> {
+        [(SERVICES_SOCKET, self.listen), (STATISTICS_SOCKET, self.statistics)]
+            .map(|(variable, address)| ListenSocket { variable: variable.to_owned(), address })
+            .into()
     }
 
     /// The arguments with which HAProxy must be started: in the foreground, with a master that can

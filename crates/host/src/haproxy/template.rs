@@ -14,7 +14,7 @@ use tera::{Context, Tera};
 use super::backends::{Server, ServerState};
 use super::error::HaproxyError;
 use super::lines::{self, BackendLines, Layout};
-use super::settings::HaproxySettings;
+use super::settings::{HaproxySettings, SERVICES_SOCKET, STATISTICS_SOCKET};
 
 /// The template built in, as its path reads in the repository.
 const BUILT_IN_NAME: &str = "haproxy/haproxy.cfg.tera";
@@ -65,6 +65,8 @@ struct Values<'a> {
     shape: &'a Shape,
     listen: String,
     statistics: String,
+    services_socket: &'static str,
+    statistics_socket: &'static str,
     admin_socket: String,
     chroot: String,
     user: &'a super::settings::AccountName,
@@ -180,6 +182,8 @@ impl Template {
             shape: &self.shape(layout.0.iter().map(BackendLines::route)),
             listen: self.settings.listen.to_string(),
             statistics: self.settings.statistics.to_string(),
+            services_socket: SERVICES_SOCKET,
+            statistics_socket: STATISTICS_SOCKET,
             admin_socket: self.settings.admin_socket.to_string(),
             chroot: self.settings.chroot.to_string(),
             user: &self.settings.user,
@@ -287,7 +291,7 @@ mod tests {
             default_backend store
 
         frontend bellows.statistics from common
-            bind 127.0.0.1:8404
+            bind "${BELLOWS_STATISTICS}"
             timeout client 5s
             stats enable
             stats uri /stats

@@ -2,6 +2,7 @@
 //! supervisor of our own elsewhere.
 
 mod processes;
+mod sockets;
 mod supervise;
 mod supervisors;
 mod systemd;
@@ -9,7 +10,9 @@ mod systemd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use sha2::{Digest, Sha256};
+pub use sockets::{ListenSocket, ListenSocketError};
 
 use crate::command::{CommandError, HostRunner};
 use crate::files::FileError;
@@ -25,18 +28,37 @@ pub struct Unit {
     pub name: &'static str,
     /// The absolute path of the program, and its arguments.
     pub command: Vec<String>,
+    /// What it listens on by sockets that outlive it.
+    pub sockets: Vec<ListenSocket>,
+    /// How it is asked to end.
+    pub stop: Stop,
 }
 
-impl Unit {
-    /// Tells one command from another.
-    fn digest(&self) -> String {
-        digest(&self.command)
+/// How a program is asked to end, and how long it may take before it is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// What it is sent.
+    pub signal: Signal,
+    /// Its time.
+    pub patience: Duration,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self { signal: Signal::SIGTERM, patience: PATIENCE }
     }
 }
 
-fn digest(command: &[String]) -> String {
+impl Unit {
+    /// Tells one program from another, whoever keeps it running.
+    fn digest(&self) -> String {
+        digest(&self.sockets, &self.command)
+    }
+}
+
+fn digest(sockets: &[ListenSocket], command: &[String]) -> String {
     let mut hash = Sha256::new();
-    for word in command {
+    for word in sockets.iter().map(ToString::to_string).chain(command.iter().cloned()) {
         hash.update(word.as_bytes());
         hash.update([0]);
     }
@@ -71,6 +93,8 @@ pub enum Change {
     Started,
     /// It ran, and now something restarts it again.
     Adopted,
+    /// It ran and runs on, kept by another release of Bellows than before.
+    HandedOver,
 }
 
 /// A program that could not be started or stopped.
@@ -93,6 +117,21 @@ pub enum UnitError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The supervisor of another release does not make way.
+    #[error(
+        "process {pid}, which supervises {name}, does not hand over to {program}; `kill -9 {pid}` and run this again"
+    )]
+    HandOver {
+        /// The unit.
+        name: &'static str,
+        /// The supervisor.
+        pid: i32,
+        /// The program that is to take its place.
+        program: String,
+    },
+    /// The supervisor cannot be told of its successor.
+    #[error("no signal can be waited for; look at the limits of this process")]
+    Signals(#[source] std::io::Error),
     /// It does not come up.
     #[error("{name} did not start within {seconds} s; see {log}{tail}", seconds = PATIENCE.as_secs())]
     Start {
@@ -127,10 +166,11 @@ enum Manager {
 
 impl Units {
     /// Units of the installation whose run folder is `run`. `supervisor` is the command that calls
-    /// [`supervise`]; the unit's name, `--` and its command are added. It runs in the root folder.
+    /// [`supervise`]; the unit's sockets and name, `--` and its command are added. It runs in the
+    /// root folder.
     pub fn of_host(run: &Path, supervisor: Vec<String>) -> Self {
         if Path::new("/run/systemd/system").is_dir() {
-            Self { manager: Manager::Systemd(systemd::Systemd::new(HostRunner)) }
+            Self { manager: Manager::Systemd(systemd::Systemd::of_host(HostRunner)) }
         } else {
             Self::with_own_supervisor(run, supervisor)
         }
@@ -141,7 +181,29 @@ impl Units {
         Self { manager: Manager::Supervisors(supervisors::Supervisors::new(run, supervisor)) }
     }
 
-    /// Starts the unit unless it runs with this very command.
+    /// The same, of which a host whose init is systemd starts none at boot. Others start none anyway.
+    #[must_use]
+    pub fn until_boot(self) -> Self {
+        let manager = match self.manager {
+            Manager::Systemd(systemd) => Manager::Systemd(systemd.until_boot()),
+            own => own,
+        };
+        Self { manager }
+    }
+
+    /// Has `command` run at each boot before the units are started, where units are started then.
+    ///
+    /// # Errors
+    /// When systemd cannot be told.
+    pub async fn ensure_boot_step(&self, command: &[String]) -> Result<(), UnitError> {
+        match &self.manager {
+            Manager::Systemd(systemd) => systemd.ensure_boot_step(command).await,
+            Manager::Supervisors(_) => Ok(()),
+        }
+    }
+
+    /// Starts the unit unless it runs with this very command. A supervisor of another release
+    /// hands over to this one's, and the program runs on.
     ///
     /// # Errors
     /// When it does not come up.
@@ -152,24 +214,26 @@ impl Units {
         }
     }
 
-    /// Stops the unit and starts it again.
-    ///
-    /// # Errors
-    /// When it does not end or does not come up.
-    pub async fn restart(&self, unit: &Unit) -> Result<(), UnitError> {
-        self.stop(unit.name).await?;
-        self.ensure_running(unit).await.map(drop)
-    }
-
-    /// Ends what would restart the unit, and then its program with all its processes. One that does
-    /// not run is no error.
+    /// Ends what would restart the unit, has its sockets refuse who comes, and ends its program with
+    /// all its processes. One that does not run is no error.
     ///
     /// # Errors
     /// When a process survives being killed.
-    pub async fn stop(&self, name: &str) -> Result<(), UnitError> {
+    pub async fn stop(&self, unit: &Unit) -> Result<(), UnitError> {
         match &self.manager {
-            Manager::Systemd(systemd) => systemd.stop(name).await,
-            Manager::Supervisors(supervisors) => supervisors.stop(name).await,
+            Manager::Systemd(systemd) => systemd.stop(unit).await,
+            Manager::Supervisors(supervisors) => supervisors.stop(unit).await,
+        }
+    }
+
+    /// Stops the unit and removes what would start it at boot.
+    ///
+    /// # Errors
+    /// When a process survives being killed, or a file cannot be removed.
+    pub async fn remove(&self, unit: &Unit) -> Result<(), UnitError> {
+        match &self.manager {
+            Manager::Systemd(systemd) => systemd.remove(unit).await,
+            Manager::Supervisors(supervisors) => supervisors.stop(unit).await,
         }
     }
 
@@ -177,33 +241,37 @@ impl Units {
     ///
     /// # Errors
     /// When systemd cannot be asked.
-    pub async fn status(&self, name: &str) -> Result<UnitStatus, UnitError> {
+    pub async fn status(&self, unit: &Unit) -> Result<UnitStatus, UnitError> {
         match &self.manager {
-            Manager::Systemd(systemd) => systemd.status(name).await,
-            Manager::Supervisors(supervisors) => Ok(supervisors.status(name)),
+            Manager::Systemd(systemd) => systemd.status(unit.name).await,
+            Manager::Supervisors(supervisors) => Ok(supervisors.status(unit.name)),
         }
     }
 
     /// Where to read what the unit's program wrote: a command or a file.
-    pub fn log(&self, name: &str) -> String {
+    pub fn log(&self, unit: &Unit) -> String {
         match &self.manager {
-            Manager::Systemd(_) => format!("journalctl -u bellows-{name}"),
-            Manager::Supervisors(supervisors) => supervisors.log(name).display().to_string(),
+            Manager::Systemd(_) => format!("journalctl -u bellows-{}", unit.name),
+            Manager::Supervisors(supervisors) => supervisors.log(unit.name).display().to_string(),
         }
     }
 }
 
-/// Runs `command` as the unit `name` and starts it again whenever it ends, for ever. This is what
-/// the supervisor's process does.
+/// Runs `command` as the unit `name` and starts it again whenever it ends, for ever, with sockets
+/// that stay open meanwhile. This is what the supervisor's process does.
+///
+/// On SIGHUP the process executes anew the program that now stands where it was started from, which
+/// takes over sockets and command as they are: this is how another release takes its place.
 ///
 /// # Errors
 /// When another supervisor of this unit runs, or the run folder cannot be used.
 pub fn supervise(
     run: &Path,
     name: &str,
+    sockets: &[ListenSocket],
     command: &[String],
 ) -> Result<std::convert::Infallible, UnitError> {
-    supervise::supervise(&UnitFiles::new(run, name), command)
+    supervise::supervise(UnitFiles::new(run, name), sockets, command)
 }
 
 /// The files of a unit that our own supervisor runs.

@@ -2,6 +2,7 @@
 //! and their children inherit. A file with a process id would go stale; this cannot.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -37,6 +38,11 @@ impl Process {
     /// Whether it was started for a command with this digest.
     pub(super) fn runs(&self, digest: &str) -> bool {
         self.command.as_deref() == Some(digest.as_ref())
+    }
+
+    /// The file of the program that it runs, as it is called now.
+    pub(super) fn program(&self) -> Option<PathBuf> {
+        procfs::process::Process::new(self.pid).and_then(|process| process.exe()).ok()
     }
 
     /// Sends a signal to this very process.
@@ -131,8 +137,11 @@ mod tests {
         std::fs::copy("/usr/bin/sleep", &program).unwrap();
         let value = format!("odd-{}", std::process::id());
         let mut child = Command::new(program).arg("5").env("TEST_MARK", &value).spawn().unwrap();
-        let found = marked("TEST_MARK", &value);
-        assert!(found.iter().any(Process::is_alive), "{found:?}");
+        let is_found = || marked("TEST_MARK", &value).iter().any(Process::is_alive);
+        assert!((0..200).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            is_found()
+        }));
         child.kill().unwrap();
         child.wait().unwrap();
     }

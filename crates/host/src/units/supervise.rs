@@ -1,16 +1,23 @@
 //! The supervisor's loop: starts a program, starts it again when it ends, and keeps its log short.
 
 use std::convert::Infallible;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use signal_hook::consts::SIGHUP;
 
 use super::processes::{COMMAND_MARK, PROGRAM_MARK, SUPERVISOR_MARK, leaders, marked};
+use super::sockets::{Held, ListenSocket};
 use super::{UnitError, UnitFiles, digest};
 use crate::files::{FileError, file_error};
 use crate::lock::Lock;
@@ -30,60 +37,127 @@ const LIVED: Duration = Duration::from_secs(1);
 /// A log past this size moves to `NAME.log.old`, whose content before is lost.
 const LOG_MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Keeps the program running for ever. One that already runs, because the supervisor before was
-/// killed, is watched first: a second one would find its ports taken.
-pub(super) fn supervise(files: &UnitFiles, command: &[String]) -> Result<Infallible, UnitError> {
+/// Keeps the program running for ever.
+pub(super) fn supervise(
+    files: UnitFiles,
+    sockets: &[ListenSocket],
+    command: &[String],
+) -> Result<Infallible, UnitError> {
     // The leader of a session of its own does not get the terminal's SIGHUP. The call fails for a
     // process that is a leader already.
     let _ = nix::unistd::setsid();
+    let make_way = Arc::default();
+    signal_hook::flag::register(SIGHUP, Arc::clone(&make_way)).map_err(UnitError::Signals)?;
     let _lock = Lock::acquire(&files.lock())?;
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let found = marked(PROGRAM_MARK, &files.mark());
-        if let Some(program) = leaders(&found).next() {
-            note(files, &format!("watching the running process {}", program.pid));
-            watch(files, || !program.is_alive());
+    let held = Held::inherited(sockets);
+    Supervisor { files, sockets, command, held, make_way }.run()
+}
+
+struct Supervisor<'a> {
+    files: UnitFiles,
+    sockets: &'a [ListenSocket],
+    command: &'a [String],
+    /// The open sockets; `None` until they can be had.
+    held: Option<Held>,
+    /// Whether another release is to take this one's place.
+    make_way: Arc<AtomicBool>,
+}
+
+impl Supervisor<'_> {
+    fn run(mut self) -> ! {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let started = Instant::now();
+            if !self.watch_what_runs() {
+                match self.start() {
+                    Ok(mut child) => {
+                        self.watch(|| matches!(child.try_wait(), Ok(Some(_)) | Err(_)));
+                    }
+                    Err(error) => self.note(&format!("the program could not be started: {error}")),
+                }
+            }
+            // Children that outlived the program hold what it held.
+            for left in marked(PROGRAM_MARK, &self.files.mark()) {
+                left.signal(Signal::SIGTERM);
+            }
+            let lived = started.elapsed() > LIVED;
+            pause = if lived { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+            self.note(&format!("the program ended and is started again in {pause:?}"));
+            sleep(pause);
+            self.hand_over_if_asked();
         }
-        let started = Instant::now();
-        match start(files, command) {
-            Ok(mut child) => watch(files, || matches!(child.try_wait(), Ok(Some(_)) | Err(_))),
-            Err(error) => note(files, &format!("the program could not be started: {error}")),
-        }
-        // Children that outlived the program hold its ports.
-        for left in marked(PROGRAM_MARK, &files.mark()) {
-            left.signal(Signal::SIGTERM);
-        }
-        pause =
-            if started.elapsed() > LIVED { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
-        note(files, &format!("the program ended and is started again in {pause:?}"));
-        sleep(pause);
     }
-}
 
-fn start(files: &UnitFiles, command: &[String]) -> std::io::Result<Child> {
-    let [program, arguments @ ..] = command else {
-        return Err(std::io::Error::other("there is no command"));
-    };
-    let log = OpenOptions::new().append(true).create(true).open(files.log())?;
-    Command::new(program)
-        .args(arguments)
-        .env_remove(SUPERVISOR_MARK)
-        .env(PROGRAM_MARK, files.mark())
-        .env(COMMAND_MARK, digest(command))
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .process_group(0)
-        .spawn()
-}
-
-/// Waits until the program has ended.
-fn watch(files: &UnitFiles, mut ended: impl FnMut() -> bool) {
-    while !ended() {
-        if let Err(error) = shorten(&files.log(), LOG_MAX_BYTES) {
-            note(files, &error.to_string());
+    /// Watches a program that runs already, because the supervisor before made way or was killed, and
+    /// says whether there was one: a second one would find its ports taken. A supervisor that was
+    /// killed left its sockets to the program.
+    fn watch_what_runs(&mut self) -> bool {
+        let found = marked(PROGRAM_MARK, &self.files.mark());
+        let Some(program) = leaders(&found).next() else { return false };
+        self.note(&format!("watching the running process {}", program.pid));
+        if self.held.is_none() {
+            self.held = Held::of_program(program.pid, self.sockets);
         }
-        sleep(LOOK_INTERVAL);
+        self.watch(|| !program.is_alive());
+        // It may be a child of this process, which then is to learn of its end.
+        let _ = waitpid(Pid::from_raw(program.pid), Some(WaitPidFlag::WNOHANG));
+        true
+    }
+
+    fn start(&mut self) -> io::Result<Child> {
+        let [program, arguments @ ..] = self.command else {
+            return Err(io::Error::other("there is no command"));
+        };
+        let held = match self.held.take() {
+            Some(held) => held,
+            None => Held::listen(self.sockets)?,
+        };
+        let held = self.held.insert(held);
+        let log = OpenOptions::new().append(true).create(true).open(self.files.log())?;
+        Command::new(program)
+            .args(arguments)
+            .env_remove(SUPERVISOR_MARK)
+            .env(PROGRAM_MARK, self.files.mark())
+            .env(COMMAND_MARK, digest(self.sockets, self.command))
+            .envs(held.variables())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+    }
+
+    /// Waits until the program has ended.
+    fn watch(&self, mut ended: impl FnMut() -> bool) {
+        while !ended() {
+            self.hand_over_if_asked();
+            if let Err(error) = shorten(&self.files.log(), LOG_MAX_BYTES) {
+                self.note(&error.to_string());
+            }
+            sleep(LOOK_INTERVAL);
+        }
+    }
+
+    /// Executes the program that stands now where this one was started from, as this very process:
+    /// the program that it supervises remains its child, and the sockets remain open.
+    fn hand_over_if_asked(&self) {
+        if !self.make_way.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let mut arguments = std::env::args_os();
+        let Some(program) = arguments.next() else { return };
+        let variables = self.held.iter().flat_map(Held::variables);
+        let error = Command::new(program).args(arguments).envs(variables).exec();
+        self.note(&format!("no other release could take over: {error}"));
+    }
+
+    /// A line of the supervisor's own in the program's log.
+    fn note(&self, line: &str) {
+        let log = OpenOptions::new().append(true).create(true).open(self.files.log());
+        if let Ok(mut log) = log {
+            // A full disk is no reason to stop watching the program.
+            let _ = writeln!(log, "bellows supervise {}: {line}", self.files.name);
+        }
     }
 }
 
@@ -98,18 +172,6 @@ fn shorten(log: &Path, max_bytes: u64) -> Result<(), FileError> {
     fs::copy(log, &old).map_err(file_error("write", &old))?;
     let file = OpenOptions::new().write(true).open(log).map_err(file_error("open", log))?;
     file.set_len(0).map_err(file_error("empty", log))
-}
-
-/// A line of the supervisor's own in the program's log.
-fn note(files: &UnitFiles, line: &str) {
-    use std::io::Write;
-    let open = |path: &Path| -> std::io::Result<File> {
-        OpenOptions::new().append(true).create(true).open(path)
-    };
-    if let Ok(mut log) = open(&files.log()) {
-        // A full disk is no reason to stop watching the program.
-        let _ = writeln!(log, "bellows supervise {}: {line}", files.name);
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep};
 
 use super::processes::{COMMAND_MARK, PROGRAM_MARK, Process, SUPERVISOR_MARK, leaders, marked};
-use super::{Change, PATIENCE, Unit, UnitError, UnitFiles, UnitStatus};
+use super::{Change, PATIENCE, Stop, Unit, UnitError, UnitFiles, UnitStatus, sockets};
 use crate::files::file_error;
 
 /// How often to look whether something has started or ended.
@@ -35,42 +35,63 @@ impl Supervisors {
         if let [supervisor] = supervisors.as_slice()
             && supervisor.runs(&digest)
         {
-            return Ok(Change::None);
+            return self.hand_over(unit, supervisor).await;
         }
         let adopt = supervisors.is_empty()
             && leaders(&programs).count() == 1
             && programs.iter().all(|program| program.runs(&digest));
         if !adopt {
-            self.stop(unit.name).await?;
+            self.stop(unit).await?;
         }
         self.start(unit)?;
         self.wait_until_running(unit).await?;
         Ok(if adopt { Change::Adopted } else { Change::Started })
     }
 
+    /// Has a supervisor that runs another program than this release's make way for it.
+    async fn hand_over(&self, unit: &Unit, supervisor: &Process) -> Result<Change, UnitError> {
+        let program = self.supervisor.first().map(String::as_str).unwrap_or_default();
+        let wanted = fs::canonicalize(program).ok();
+        if supervisor.program() == wanted {
+            return Ok(Change::None);
+        }
+        supervisor.signal(Signal::SIGHUP);
+        let asked = Instant::now();
+        while asked.elapsed() < PATIENCE {
+            if supervisor.program() == wanted {
+                return Ok(Change::HandedOver);
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+        let (name, pid, program) = (unit.name, supervisor.pid, program.to_owned());
+        Err(UnitError::HandOver { name, pid, program })
+    }
+
     /// Supervisors first, and looks again after each round: what a supervisor had just started
     /// shows in the next.
-    pub(super) async fn stop(&self, name: &str) -> Result<(), UnitError> {
+    pub(super) async fn stop(&self, unit: &Unit) -> Result<(), UnitError> {
+        let Stop { signal, patience } = unit.stop;
         let started = Instant::now();
         let mut asked: Vec<Process> = Vec::new();
         loop {
-            let (supervisors, programs) = self.processes(name);
+            let (supervisors, programs) = self.processes(unit.name);
             if supervisors.is_empty() && programs.is_empty() {
                 return Ok(());
             }
             for supervisor in &supervisors {
                 supervisor.signal(Signal::SIGKILL);
             }
-            if started.elapsed() > PATIENCE * 2 {
+            if started.elapsed() > patience + PATIENCE {
                 let pids: Vec<String> = programs.iter().map(|it| it.pid.to_string()).collect();
-                return Err(UnitError::Stop { name: name.to_owned(), pids: pids.join(", ") });
+                return Err(UnitError::Stop { name: unit.name.to_owned(), pids: pids.join(", ") });
             }
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > patience {
                 programs.iter().for_each(|program| program.signal(Signal::SIGKILL));
             } else if supervisors.is_empty() {
                 for leader in leaders(&programs) {
                     if !asked.contains(leader) {
-                        leader.signal(Signal::SIGTERM);
+                        sockets::refuse(leader.pid, &unit.sockets);
+                        leader.signal(signal);
                         asked.push(leader.clone());
                     }
                 }
@@ -110,6 +131,7 @@ impl Supervisors {
         let output = || fs::OpenOptions::new().append(true).create(true).open(&log);
         Command::new(program)
             .args(arguments)
+            .args(unit.sockets.iter().map(|socket| format!("--socket={socket}")))
             .arg(unit.name)
             .arg("--")
             .args(&unit.command)

@@ -301,13 +301,24 @@ pub(crate) async fn ask(socket: &Path, command: &str) -> String {
 
 /// Sends `request` as it stands, closes the sending side then or never, and gives the answer.
 pub(crate) async fn raw(address: SocketAddrV4, request: Vec<u8>, half_close: bool) -> String {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    stream.write_all(&request).await.unwrap();
+    exchange(&mut stream, &request, half_close).await
+}
+
+/// The same on a connection that is there; empty where it breaks.
+pub(crate) async fn exchange(
+    stream: &mut tokio::net::TcpStream,
+    request: &[u8],
+    half_close: bool,
+) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut answer = Vec::new();
+    if stream.write_all(request).await.is_err() {
+        return String::new();
+    }
     if half_close {
         stream.shutdown().await.unwrap();
     }
-    let mut answer = Vec::new();
     // A refusal that meets what the client still sends ends with a reset.
     let _ = stream.read_to_end(&mut answer).await;
     String::from_utf8(answer).unwrap()

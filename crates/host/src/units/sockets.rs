@@ -1,0 +1,182 @@
+//! Sockets that listen for as long as a unit is wanted, whatever becomes of its program. Whoever keeps
+//! the program running holds them; the program inherits them, and finds the number of each in its
+//! environment. While no program runs, who comes waits in the kernel and is not refused.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::net::SocketAddrV4;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::str::FromStr;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::socket::sockopt::ReuseAddr;
+use nix::sys::socket::{
+    AddressFamily, Backlog, Shutdown, SockFlag, SockType, SockaddrIn, bind, getsockname, listen,
+    setsockopt, shutdown, socket,
+};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
+/// What stands before a socket's number, as HAProxy wants it.
+const PREFIX: &str = "fd@";
+
+/// An address that a program listens on by a socket that it inherits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenSocket {
+    /// The variable of the program's environment whose value is `fd@` and the socket's number:
+    /// `A-Z` and `_`.
+    pub variable: String,
+    /// Where it listens.
+    pub address: SocketAddrV4,
+}
+
+impl fmt::Display for ListenSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.variable, self.address)
+    }
+}
+
+/// A text that names no socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("use VARIABLE=ADDRESS:PORT")]
+pub struct ListenSocketError;
+
+impl FromStr for ListenSocket {
+    type Err = ListenSocketError;
+
+    fn from_str(text: &str) -> Result<Self, ListenSocketError> {
+        let (variable, address) = text.split_once('=').ok_or(ListenSocketError)?;
+        let address = address.parse().map_err(|_| ListenSocketError)?;
+        Ok(Self { variable: variable.to_owned(), address })
+    }
+}
+
+/// Open sockets of this process that its children inherit, as the variables that tell of them. They
+/// stay open until this process ends, and when it executes another program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held(Vec<(String, String)>);
+
+impl Held {
+    /// Those that the program which was this process before has left to it.
+    pub(super) fn inherited(sockets: &[ListenSocket]) -> Option<Self> {
+        let variable = |socket: &ListenSocket| {
+            let value = std::env::var_os(&socket.variable)?;
+            listens_at(number(&value)?, socket.address)
+                .then(|| (socket.variable.clone(), value.to_string_lossy().into_owned()))
+        };
+        sockets.iter().map(variable).collect::<Option<_>>().map(Self)
+    }
+
+    /// Those of a program that lives and whose keeper died.
+    pub(super) fn of_program(pid: i32, sockets: &[ListenSocket]) -> Option<Self> {
+        let fetched = fetch(pid, sockets).ok()?;
+        let kept = sockets.iter().zip(fetched).map(|(socket, open)| keep(socket, open));
+        kept.collect::<io::Result<_>>().ok().map(Self)
+    }
+
+    /// New ones.
+    pub(super) fn listen(sockets: &[ListenSocket]) -> io::Result<Self> {
+        let listen = |socket: &ListenSocket| {
+            let open = open(socket.address)
+                .map_err(|error| io::Error::other(format!("{}: {error}", socket.address)))?;
+            keep(socket, open)
+        };
+        sockets.iter().map(listen).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// The variables for a program that is to inherit them.
+    pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(variable, value)| (variable.as_str(), value.as_str()))
+    }
+}
+
+/// Has the sockets that a program inherited refuse who comes, wherever else they are open. What was
+/// accepted goes on. Sockets that cannot be reached go on until all who hold them have ended.
+pub(super) fn refuse(pid: i32, sockets: &[ListenSocket]) {
+    for open in fetch(pid, sockets).into_iter().flatten() {
+        // One that listens no more refuses already.
+        let _ = shutdown(open.as_raw_fd(), Shutdown::Both);
+    }
+}
+
+/// Duplicates of the sockets that a program inherited.
+fn fetch(pid: i32, sockets: &[ListenSocket]) -> io::Result<Vec<OwnedFd>> {
+    let gone = || io::Error::from(io::ErrorKind::NotFound);
+    let process = procfs::process::Process::new(pid).map_err(io::Error::other)?;
+    let environment = process.environ().map_err(io::Error::other)?;
+    let process = pidfd_open(Pid::from_raw(pid).ok_or_else(gone)?, PidfdFlags::empty())?;
+    let fetch = |socket: &ListenSocket| {
+        let value = environment.get(OsStr::new(&socket.variable)).ok_or_else(gone)?;
+        let number = number(value).ok_or_else(gone)?;
+        let open = pidfd_getfd(&process, number, PidfdGetfdFlags::empty())?;
+        if listens_at(open.as_raw_fd(), socket.address) { Ok(open) } else { Err(gone()) }
+    };
+    sockets.iter().map(fetch).collect()
+}
+
+fn number(value: &OsStr) -> Option<RawFd> {
+    value.to_str()?.strip_prefix(PREFIX)?.parse().ok()
+}
+
+fn listens_at(open: RawFd, address: SocketAddrV4) -> bool {
+    getsockname::<SockaddrIn>(open).is_ok_and(|held| SocketAddrV4::from(held) == address)
+}
+
+fn open(address: SocketAddrV4) -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let open = socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
+    // Connections of before that are not over yet are in nobody's way.
+    setsockopt(&open, ReuseAddr, &true)?;
+    bind(open.as_raw_fd(), &SockaddrIn::from(address))?;
+    // All who come while the program is started again.
+    listen(&open, Backlog::MAXCONN)?;
+    Ok(open)
+}
+
+/// Keeps a socket open for this process and for its children.
+fn keep(socket: &ListenSocket, open: OwnedFd) -> io::Result<(String, String)> {
+    fcntl(&open, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    Ok((socket.variable.clone(), format!("{PREFIX}{}", open.into_raw_fd())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+    use std::process::Command;
+
+    use super::*;
+
+    fn socket(address: &str) -> ListenSocket {
+        ListenSocket { variable: "TEST_SOCKET".to_owned(), address: address.parse().unwrap() }
+    }
+
+    #[test]
+    fn a_socket_is_read_as_it_is_written() {
+        let socket = socket("127.0.0.1:8080");
+        assert_eq!(socket.to_string(), "TEST_SOCKET=127.0.0.1:8080");
+        assert_eq!(socket.to_string().parse(), Ok(socket));
+        for bad in ["", "A", "A=", "A=localhost:1"] {
+            assert_eq!(bad.parse::<ListenSocket>(), Err(ListenSocketError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_socket_can_be_had_of_the_program_that_inherited_it_and_then_be_closed_to_all() {
+        let [_, second, third, _] = std::process::id().to_be_bytes();
+        let socket = socket(&format!("127.{}.{third}.9:7070", second % 100 + 100));
+        let held = Held::listen(std::slice::from_ref(&socket)).unwrap();
+        let twice = Held::listen(std::slice::from_ref(&socket)).unwrap_err().to_string();
+        assert!(twice.starts_with(&socket.address.to_string()), "{twice}");
+        let mut child = Command::new("sleep").arg("60").envs(held.variables()).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let sockets = std::slice::from_ref(&socket);
+        assert!(Held::of_program(pid, sockets).is_some());
+        let elsewhere = ListenSocket { address: "127.0.0.1:1".parse().unwrap(), ..socket.clone() };
+        assert_eq!(Held::of_program(pid, &[elsewhere]), None);
+        assert!(TcpStream::connect(socket.address).is_ok());
+        refuse(pid, sockets);
+        assert!(TcpStream::connect(socket.address).is_err());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
