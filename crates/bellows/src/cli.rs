@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use host::units::ListenSocket;
 use model::names::ServiceName;
 use model::status::Membership;
 
@@ -40,7 +41,11 @@ pub(crate) enum Command {
     /// Say whether this machine can run Bellows: every problem at once, each with its cure
     Doctor,
     /// Bring the system up; run again, it changes only what is not as it should be
-    Up,
+    Up {
+        /// Start nothing when the machine boots
+        #[arg(long)]
+        no_boot: bool,
+    },
     /// Take the system down and remove what Bellows made; stored objects stay
     Down,
     /// Show the programs, services and instances, and the last decisions
@@ -71,12 +76,18 @@ pub(crate) enum Command {
         /// The way
         way: Option<Way>,
     },
+    /// Make the host ready after a boot, for what is started then
+    #[command(hide = true)]
+    Boot,
     /// Keep a program running: used by `up` where there is no systemd
     #[command(hide = true)]
     Supervise {
         /// The run folder, where its lock and its log are
         #[arg(long, value_name = "DIR")]
         run: PathBuf,
+        /// What the program listens on by a socket that it inherits, as VARIABLE=ADDRESS
+        #[arg(long = "socket", value_name = "SOCKET")]
+        sockets: Vec<ListenSocket>,
         /// The unit's name
         name: String,
         /// The program and its arguments

@@ -7,16 +7,22 @@ use std::path::PathBuf;
 
 use host::deployments::Deployments;
 use host::files::{FileError, file_error};
+use host::releases::Releases;
 use host::settings::{DEFAULT_FILE, Settings};
+
+use crate::release;
 
 /// The deployed settings, found in the folders that `edited` names; `None` where nothing is up.
 ///
 /// They lie in the state folder, and the run folder links to them: an edit of one of the two paths
-/// does not hide them.
+/// does not hide them. An installed program knows the state folder that it lies in.
 pub(crate) fn settings(edited: &Settings) -> Option<Settings> {
     let deployed = Deployments::new(&edited.paths.state).settings_file();
-    let files = [link_in(edited), deployed];
-    files.iter().find_map(|file| Settings::load(Some(file)).ok())
+    let own = release::own_path().ok();
+    let installed = own.as_deref().and_then(Releases::state_of);
+    let installed = installed.map(|state| Deployments::new(state).settings_file());
+    let files = [link_in(edited), deployed].into_iter().chain(installed);
+    files.into_iter().find_map(|file| Settings::load(Some(&file)).ok())
 }
 
 /// Makes the link in the run folder.

@@ -99,8 +99,7 @@ async fn wanted_ports(settings: &Settings) -> Vec<ports::Wanted> {
 /// The processes of the running Bellows; empty where they cannot be told.
 async fn our_pids(settings: &Settings) -> Vec<i32> {
     let Ok(programs) = Programs::new(settings) else { return Vec::new() };
-    let running = programs.list().await.into_iter().flatten();
-    running.filter_map(|(_, status)| programs::pid(status)).collect()
+    programs.pids().await
 }
 
 /// Whether instances can be given ids of their own; `up` adds the range where nobody has it.

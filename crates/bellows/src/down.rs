@@ -30,8 +30,8 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let _lock = operator_lock(settings)?;
     let programs = Programs::new(settings)?;
     let mut progress = Progress::default();
-    progress.step("scaler", programs.stop_scaler()).await?;
-    progress.step("haproxy", programs.drain_and_stop_haproxy()).await?;
+    progress.step("scaler", programs.remove_scaler()).await?;
+    progress.step("haproxy", programs.remove_haproxy()).await?;
     progress.step("instances", instances(settings)).await?;
     progress.step("templates", async { templates(settings) }).await?;
     progress.step("apparmor", async { apparmor() }).await?;

@@ -1,5 +1,6 @@
 //! `bellows`: the operator's command line.
 
+mod boot;
 mod cli;
 mod deployed;
 mod doctor;
@@ -7,6 +8,7 @@ mod down;
 mod error;
 mod programs;
 mod progress;
+mod release;
 mod set;
 mod status;
 mod tree;
@@ -15,9 +17,16 @@ mod up;
 use std::process::ExitCode;
 
 use clap::Parser;
+use nix::sys::stat::{Mode, umask};
 
 use cli::{Cli, Command};
+
+/// Files and folders that others must be able to read are made with the usual rights, whatever those of
+/// whoever calls: instances run as somebody else. It holds for all that is started from here.
+const UMASK: Mode = Mode::S_IWGRP.union(Mode::S_IWOTH);
+
 fn main() -> ExitCode {
+    umask(UMASK);
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -33,7 +42,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let running = || settings().map(|edited| deployed::settings(&edited).unwrap_or(edited));
     match cli.command {
         Command::Doctor => wait(doctor::run(&settings()?)),
-        Command::Up => wait(up::run(place)),
+        Command::Up { no_boot } => wait(up::run(place, no_boot)),
+        Command::Boot => wait(boot::run(&running()?)),
         Command::Down => wait(down::run(&running()?)),
         Command::Policy { service, policy } => {
             wait(set::policy(&place.tree, &running()?, &service, policy.as_deref()))
@@ -42,8 +52,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Membership { way } => wait(set::membership(&running()?, way)),
         Command::Status { json } => wait(status::run(&running()?, json)),
         // The supervisor sleeps for most of its life: it gets no runtime.
-        Command::Supervise { run, name, command } => {
-            match host::units::supervise(&run, &name, &command)? {}
+        Command::Supervise { run, sockets, name, command } => {
+            match host::units::supervise(&run, &name, &sockets, &command)? {}
         }
     }
 }

@@ -5,29 +5,28 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use host::command::{CommandLine, HostRunner, Runner};
 use host::deployments::Deployments;
+use host::haproxy::HaproxySettings;
+use host::releases::Releases;
 use host::settings::Settings;
-use host::units::{Change, Unit, UnitStatus, Units};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use tokio::time::{Instant, sleep};
+use host::units::{Change, Stop, Unit, UnitStatus, Units};
+use nix::sys::signal::Signal;
 
 use crate::progress::Outcome;
 
-/// The names of the units.
+/// The names of the units, and of the scaler's program.
 const HAPROXY: &str = "haproxy";
-const SCALER: &str = "scaler";
+pub(crate) const SCALER: &str = "scaler";
+
+/// The name of this program.
+pub(crate) const BELLOWS: &str = "bellows";
 
 /// Where system programs are beside `PATH`, which lacks some of these for some users.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// How long `down` lets requests end that are under way.
 const DRAIN: Duration = Duration::from_secs(30);
-
-/// Time between two looks at a program that ends.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How much of each log a message shows.
 const LOG_LINES: usize = 8;
@@ -38,90 +37,106 @@ pub(crate) struct Programs {
     units: Units,
     haproxy: Unit,
     scaler: Unit,
+    /// What makes the host ready at each boot.
+    boot: Vec<String>,
 }
 
 impl Programs {
-    /// The programs of an installation with these settings.
+    /// The programs of an installation with these settings, of the release in force.
+    ///
+    /// The scaler's command names that release, so that another one starts it anew. HAProxy's names
+    /// none: it runs on under another release.
     pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
-        let bellows = own_path()?;
+        let releases = Releases::new(&settings.paths.state);
+        let bellows = releases.current().join(BELLOWS);
+        let release = releases.in_force().unwrap_or(releases.current());
         let run = &settings.paths.run;
         let supervisor = [&bellows, Path::new("supervise"), Path::new("--run"), run].map(text);
-        let haproxy = host::haproxy::HaproxySettings::of_host(settings)?;
-        let mut command = vec![text(find(&haproxy.program))];
-        command.extend(haproxy.arguments());
         let settings_file = &Deployments::new(&settings.paths.state).settings_file();
-        let scaler = [&folder()?.join(SCALER), Path::new("--settings"), settings_file].map(text);
+        let scaler = [&release.join(SCALER), Path::new("--settings"), settings_file].map(text);
+        let boot = [&bellows, Path::new("--settings"), settings_file, Path::new("boot")];
         Ok(Self {
             units: Units::of_host(run, supervisor.into()),
-            haproxy: Unit { name: HAPROXY, command },
-            scaler: Unit { name: SCALER, command: scaler.into() },
+            haproxy: haproxy(settings)?,
+            scaler: Unit {
+                name: SCALER,
+                command: scaler.into(),
+                sockets: Vec::new(),
+                stop: Stop::default(),
+            },
+            boot: boot.map(text).into(),
         })
     }
 
-    /// Makes sure that HAProxy runs, started anew when asked.
-    pub(crate) async fn haproxy(&self, anew: bool) -> anyhow::Result<Outcome> {
-        self.ensure(&self.haproxy, anew).await
+    /// The same, of which none is started at boot.
+    pub(crate) fn until_boot(self) -> Self {
+        Self { units: self.units.until_boot(), ..self }
     }
 
-    /// Makes sure that the scaler runs, started anew when it was built anew.
+    /// Makes sure that HAProxy runs.
+    pub(crate) async fn haproxy(&self) -> anyhow::Result<Outcome> {
+        self.units.ensure_boot_step(&self.boot).await?;
+        self.ensure(&self.haproxy).await
+    }
+
+    /// Makes sure that the scaler of this release runs.
     pub(crate) async fn scaler(&self) -> anyhow::Result<Outcome> {
-        let built_anew = self.pid(SCALER).await?.is_some_and(is_replaced);
-        self.ensure(&self.scaler, built_anew).await
+        self.ensure(&self.scaler).await
     }
 
-    async fn ensure(&self, unit: &Unit, anew: bool) -> anyhow::Result<Outcome> {
+    async fn ensure(&self, unit: &Unit) -> anyhow::Result<Outcome> {
         let done = match self.units.ensure_running(unit).await? {
-            Change::None if anew => {
-                self.units.restart(unit).await?;
-                "started anew"
-            }
             Change::None => return Ok(Outcome::Unchanged),
             Change::Started => "started",
             Change::Adopted => "supervised again",
+            Change::HandedOver => "supervised by this release",
         };
         Ok(Outcome::Changed(done.to_owned()))
     }
 
     /// Ends the scaler, so that nothing is started any more.
-    pub(crate) async fn stop_scaler(&self) -> anyhow::Result<Outcome> {
-        self.stop(SCALER).await
+    pub(crate) async fn stop_scaler(&self) -> anyhow::Result<()> {
+        Ok(self.units.stop(&self.scaler).await?)
     }
 
-    /// Has HAProxy take no new connections and end those it has, for a bounded time, and ends it.
-    pub(crate) async fn drain_and_stop_haproxy(&self) -> anyhow::Result<Outcome> {
-        if let Some(pid) = self.pid(HAPROXY).await? {
-            // It may have ended since; then there is nothing to drain.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGUSR1);
-            let deadline = Instant::now() + DRAIN;
-            // Whoever supervises it starts it again when it has ended: then it is another process.
-            while self.pid(HAPROXY).await? == Some(pid) && Instant::now() < deadline {
-                sleep(LOOK_INTERVAL).await;
-            }
-        }
-        self.stop(HAPROXY).await
+    /// Ends the scaler, also for the next boot.
+    pub(crate) async fn remove_scaler(&self) -> anyhow::Result<Outcome> {
+        self.remove(&self.scaler).await
     }
 
-    async fn stop(&self, name: &'static str) -> anyhow::Result<Outcome> {
-        let ran = self.units.status(name).await? != UnitStatus::Stopped;
-        self.units.stop(name).await?;
+    /// Has HAProxy take no new connections and end those it has, for a bounded time, and ends it, also
+    /// for the next boot.
+    pub(crate) async fn remove_haproxy(&self) -> anyhow::Result<Outcome> {
+        self.remove(&self.haproxy).await
+    }
+
+    async fn remove(&self, unit: &Unit) -> anyhow::Result<Outcome> {
+        let ran = self.units.status(unit).await? != UnitStatus::Stopped;
+        self.units.remove(unit).await?;
         Ok(Outcome::changed_if(ran, "stopped"))
-    }
-
-    async fn pid(&self, name: &str) -> anyhow::Result<Option<i32>> {
-        Ok(pid(self.units.status(name).await?))
     }
 
     /// Both programs and how they are.
     pub(crate) async fn list(&self) -> anyhow::Result<[(&'static str, UnitStatus); 2]> {
-        let status = async |name| anyhow::Ok((name, self.units.status(name).await?));
-        Ok([status(HAPROXY).await?, status(SCALER).await?])
+        let status = async |unit: &Unit| anyhow::Ok((unit.name, self.units.status(unit).await?));
+        Ok([status(&self.haproxy).await?, status(&self.scaler).await?])
+    }
+
+    /// The processes of the programs and of those who hold their sockets.
+    pub(crate) async fn pids(&self) -> Vec<i32> {
+        let mut pids = Vec::new();
+        for unit in [&self.haproxy, &self.scaler] {
+            pids.extend(self.units.status(unit).await.ok().and_then(pid));
+            pids.extend(self.units.keepers(unit).await);
+        }
+        pids
     }
 
     /// The last lines that both programs wrote, for a message.
     pub(crate) async fn last_lines(&self) -> String {
         let mut text = String::new();
-        for name in [HAPROXY, SCALER] {
-            let log = self.units.log(name);
+        for unit in [&self.haproxy, &self.scaler] {
+            let log = self.units.log(unit);
             text.push_str(&format!("{log}:\n{}\n", tail(&log).await));
         }
         text
@@ -136,14 +151,13 @@ pub(crate) fn pid(status: UnitStatus) -> Option<i32> {
     }
 }
 
-/// The folder that holds this project's programs: that of this one.
-pub(crate) fn folder() -> anyhow::Result<PathBuf> {
-    Ok(own_path()?.parent().unwrap_or(Path::new("/")).to_owned())
-}
-
-fn own_path() -> anyhow::Result<PathBuf> {
-    env::current_exe()
-        .context("the path of this program cannot be told; check that /proc is mounted")
+/// HAProxy, which ends what it has under way before it ends.
+fn haproxy(settings: &Settings) -> anyhow::Result<Unit> {
+    let settings = HaproxySettings::of_host(settings)?;
+    let mut command = vec![text(find(&settings.program))];
+    command.extend(settings.arguments());
+    let stop = Stop { signal: Signal::SIGUSR1, patience: DRAIN };
+    Ok(Unit { name: HAPROXY, command, sockets: settings.sockets(), stop })
 }
 
 /// Where programs are looked for.
@@ -157,12 +171,6 @@ pub(crate) fn find(program: impl AsRef<Path>) -> PathBuf {
     let candidates = search_path().into_iter().map(|folder| folder.join(&program));
     let found = candidates.into_iter().find(|path| path.is_file());
     found.unwrap_or_else(|| program.as_ref().to_owned())
-}
-
-/// Whether the process runs a program whose file has since been replaced.
-fn is_replaced(pid: i32) -> bool {
-    fs::read_link(format!("/proc/{pid}/exe"))
-        .is_ok_and(|file| file.to_string_lossy().ends_with(" (deleted)"))
 }
 
 /// The end of a log, which is a file or what a command prints.
@@ -200,10 +208,5 @@ mod tests {
         fs::write(log.path(), lines.join("\n")).unwrap();
         assert_eq!(tail(&log.path().display().to_string()).await, lines[12..].join("\n"));
         assert_eq!(tail("/does/not/exist").await, "");
-    }
-
-    #[test]
-    fn this_programs_file_is_in_place() {
-        assert!(!is_replaced(i32::try_from(std::process::id()).unwrap()));
     }
 }

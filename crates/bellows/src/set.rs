@@ -13,9 +13,7 @@ use scaler_client::{Scaler, ScalerError, Setting};
 
 use crate::cli::Way;
 use crate::error::BadInput;
-
-/// The folder of policies that have a name, in the tree.
-const POLICIES: &str = "loadgen/policies";
+use crate::release::{self, POLICIES};
 
 /// Shows the policy of a service, once it is what the word says.
 pub(crate) async fn policy(
@@ -102,7 +100,7 @@ fn policy_setting<'a>(
     service: &'a ServiceName,
     word: &str,
 ) -> Result<Setting<'a>, BadInput> {
-    let choice = Choice::find(word, &tree.join(POLICIES)).map_err(BadInput::new)?;
+    let choice = Choice::find(word, &release::find(tree, POLICIES)).map_err(BadInput::new)?;
     Ok(Setting::Policy(service.as_str(), choice.spec))
 }
 

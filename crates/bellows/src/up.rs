@@ -15,7 +15,9 @@ use crate::cli::Place;
 use crate::deployed;
 use crate::doctor;
 use crate::error::BadInput;
+use crate::programs::Programs;
 use crate::progress::Progress;
+use crate::release;
 use crate::tree::{ServiceFile, Tree};
 use steps::Steps;
 
@@ -23,16 +25,20 @@ use steps::Steps;
 const OBJECT_STORE: &str = "object-store";
 
 /// Reads and checks all input, then takes the steps, then waits for the first answer.
-pub(crate) async fn run(place: &Place) -> anyhow::Result<()> {
+pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let tree = Tree::load(place)?;
     refuse_what_cannot_move(&tree.settings)?;
-    let steps = Steps::new(&tree)?;
-    steps.check_applications().await?;
+    steps::check_applications(&tree).await?;
     doctor::require(&tree.settings).await?;
     let _lock = operator_lock(&tree.settings)?;
     let mut progress = Progress::default();
+    progress.step("release", async { release::install(&tree.root, &tree.settings) }).await?;
+    progress.step("command", async { release::link(&tree.settings) }).await?;
+    let programs = Programs::new(&tree.settings)?;
+    let programs = if no_boot { programs.until_boot() } else { programs };
+    let steps = Steps::new(&tree, &programs)?;
     steps.take(&mut progress).await?;
-    answer::wait(&tree, &steps.programs, &mut progress).await?;
+    answer::wait(&tree, &programs, &mut progress).await?;
     print!("{}", summary(&tree, progress.changes));
     Ok(())
 }
@@ -75,8 +81,11 @@ fn summary(tree: &Tree, changes: usize) -> String {
         "Bellows is up: {changed}.\n\n\
          {services}\
          statistics    http://{}/stats\n\
-         scaler        http://{}/v1/services\n",
-        listen.statistics, listen.api
+         scaler        http://{}/v1/services\n\
+         command       {}\n",
+        listen.statistics,
+        listen.api,
+        release::command(&tree.settings),
     )
 }
 

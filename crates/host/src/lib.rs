@@ -11,6 +11,7 @@ pub mod lock;
 pub mod lxc;
 pub mod network;
 pub mod probe;
+pub mod releases;
 pub mod render;
 pub mod settings;
 pub mod slots;

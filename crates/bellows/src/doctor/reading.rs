@@ -115,22 +115,24 @@ pub(super) fn port_state(
     let Some(socket) = ports::in_the_way(sockets, address) else {
         return PortState::Usable;
     };
-    let Some(Stat { pid, comm: program, .. }) = holder_of(socket.inode) else {
-        return PortState::HeldByUnknown;
-    };
-    if descends_from(pid, our_pids) {
+    let holders = holders_of(socket.inode);
+    if holders.iter().any(|holder| descends_from(holder.pid, our_pids)) {
         return PortState::Usable;
     }
-    PortState::Held { pid, program }
+    match holders.into_iter().next() {
+        Some(Stat { pid, comm: program, .. }) => PortState::Held { pid, program },
+        None => PortState::HeldByUnknown,
+    }
 }
 
-/// The process that has the socket with this inode open.
-fn holder_of(inode: u64) -> Option<Stat> {
+/// The processes that have the socket with this inode open.
+fn holders_of(inode: u64) -> Vec<Stat> {
     let has_it = |process: &Process| {
         let mut files = process.fd().into_iter().flatten().flatten();
         files.any(|file| file.target == FDTarget::Socket(inode))
     };
-    all_processes().ok()?.flatten().find(has_it)?.stat().ok()
+    let processes = all_processes().into_iter().flatten().flatten();
+    processes.filter(has_it).filter_map(|process| process.stat().ok()).collect()
 }
 
 /// Whether the process is one of `ancestors` or was started by one: HAProxy's worker holds the

@@ -1,5 +1,7 @@
 //! The steps of `up`, in their order. Each makes sure of one thing and says whether it had to.
 
+use std::path::Path;
+
 use anyhow::{Context as _, anyhow};
 use host::command::HostRunner;
 use host::deployments::Deployments;
@@ -7,18 +9,17 @@ use host::haproxy::{Backends, Haproxy};
 use host::id_map::IdMap;
 use host::lxc::{Recipe, TemplateStore, remove_other_images};
 use host::network::Network;
+use host::releases::Releases;
 use host::settings::Settings;
 use model::names::{ServiceName, TemplateName};
 use model::service::ServiceSpec;
 
 use crate::deployed;
 use crate::error::BadInput;
-use crate::programs::{self, Programs};
+use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
+use crate::release::{self, RECIPES};
 use crate::tree::{ServiceFile, Tree};
-
-/// The folder of the images' recipes, in the tree.
-const RECIPES: &str = "rootfs";
 
 /// The folder of built images, in the state directory.
 const IMAGES: &str = "images";
@@ -31,33 +32,23 @@ pub(super) struct Steps<'a> {
     settings: &'a Settings,
     deployments: Deployments,
     templates: TemplateStore<HostRunner>,
-    /// The programs that the steps start.
-    pub(super) programs: Programs,
+    programs: &'a Programs,
 }
 
 impl<'a> Steps<'a> {
-    pub(super) fn new(tree: &'a Tree) -> anyhow::Result<Self> {
+    /// The steps by which the release in force is to serve the tree, with these programs.
+    pub(super) fn new(tree: &'a Tree, programs: &'a Programs) -> anyhow::Result<Self> {
         let settings = &tree.settings;
+        let release = Releases::new(&settings.paths.state).current();
         let deployments = Deployments::new(&settings.paths.state);
         Ok(Self {
             tree,
-            recipes: recipes(tree)?,
+            recipes: recipes(tree, &release)?,
             settings,
             templates: TemplateStore::new(settings, HostRunner),
-            programs: Programs::new(settings)?,
+            programs,
             deployments,
         })
-    }
-
-    /// Has each service's own program check the configuration that its instances will be given.
-    pub(super) async fn check_applications(&self) -> Result<(), BadInput> {
-        let mut problems = BadInput::default();
-        for (ServiceFile { spec, .. }, recipe) in self.tree.services.iter().zip(&self.recipes) {
-            let checked = recipe.check(&HostRunner, &spec.application).await;
-            let checked = checked.with_context(|| format!("services/{}.toml", spec.name));
-            problems.0.extend(checked.err());
-        }
-        problems.or(())
     }
 
     /// Takes all steps.
@@ -148,7 +139,7 @@ impl<'a> Steps<'a> {
         if !file_is_there || ports_moved {
             Haproxy::new(settings)?.prepare(&Backends::default()).await?;
         }
-        self.programs.haproxy(ports_moved).await
+        self.programs.haproxy().await
     }
 
     /// Removes templates that no record names and no instance stands on any more, and the images of
@@ -171,18 +162,35 @@ impl<'a> Steps<'a> {
             0 => {}
             count => removed.push(format!("{count} images")),
         }
+        match Releases::new(&self.settings.paths.state).remove_old()? {
+            0 => {}
+            count => removed.push(format!("{count} releases")),
+        }
         let changed = !removed.is_empty();
         Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))
     }
 }
 
-/// Reads the recipe of each service's image.
-fn recipes(tree: &Tree) -> anyhow::Result<Vec<Recipe>> {
-    let (folder, binaries) = (tree.root.join(RECIPES), programs::folder()?);
+/// Has each service's own program check the configuration that its instances will be given.
+pub(super) async fn check_applications(tree: &Tree) -> anyhow::Result<()> {
+    let recipes = recipes(tree, &release::programs_folder()?)?;
+    let mut problems = BadInput::default();
+    for (ServiceFile { spec, .. }, recipe) in tree.services.iter().zip(&recipes) {
+        let checked = recipe.check(&HostRunner, &spec.application).await;
+        let checked = checked.with_context(|| format!("services/{}.toml", spec.name));
+        problems.0.extend(checked.err());
+    }
+    Ok(problems.or(())?)
+}
+
+/// Reads the recipe of each service's image: the tree's own, or else that of this release. `programs`
+/// is the folder of the programs that go into images.
+fn recipes(tree: &Tree, programs: &Path) -> anyhow::Result<Vec<Recipe>> {
     let mut recipes = Vec::new();
     let mut problems = BadInput::default();
     for ServiceFile { spec: ServiceSpec { name, image, .. }, .. } in &tree.services {
-        match Recipe::load(image, &folder, &binaries) {
+        let recipe = release::find(&tree.root, Path::new(RECIPES).join(image.as_str()));
+        match Recipe::load(image, recipe.parent().unwrap_or(&recipe), programs) {
             Ok(recipe) => recipes.push(recipe),
             Err(error) => problems.0.push(anyhow!(error).context(format!(
                 "service {name}: no image can be made of `{image}`: use the name of a recipe in rootfs/"

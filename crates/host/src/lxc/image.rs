@@ -1,5 +1,6 @@
 //! Images: root file systems made by the recipes in `rootfs/`, one for each digest of what went in.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +12,9 @@ use sha2::{Digest, Sha256};
 
 use crate::command::{CommandError, CommandLine, Runner};
 use crate::files::{FileError, file_error, sync_file_system};
+
+/// The name of a recipe's file.
+const RECIPE: &str = "recipe.toml";
 
 /// How long a recipe may take. Debian's userland took 41 s on two cores.
 const BUILD_DEADLINE: Duration = Duration::from_secs(1800);
@@ -120,7 +124,7 @@ impl Recipe {
     /// When the recipe, its script or one of its binaries is missing or wrong.
     pub fn load(name: &ImageName, recipes: &Path, binaries: &Path) -> Result<Self, ImageError> {
         let folder = recipes.join(name.as_str());
-        let file = folder.join("recipe.toml");
+        let file = folder.join(RECIPE);
         let RecipeFile { binaries: names, check, init } = config_file::read(&file)?;
         let script = folder.join("build");
         let binaries: Vec<_> = names.iter().map(|name| binaries.join(name)).collect();
@@ -193,6 +197,14 @@ impl Recipe {
         fs::rename(&draft, &folder).map_err(file_error("rename", &draft))?;
         Ok(image)
     }
+}
+
+/// The names of this project's programs that the recipes below `recipes` put into images. A recipe that
+/// cannot be read, which no service can use, has none.
+pub fn programs_of_recipes(recipes: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(recipes).into_iter().flatten().flatten();
+    let files = entries.filter_map(|entry| config_file::read(&entry.path().join(RECIPE)).ok());
+    files.flat_map(|RecipeFile { binaries, .. }| binaries).collect()
 }
 
 /// Removes every image below `images` that none of these recipes makes: those of earlier versions,

@@ -14,7 +14,7 @@ mod template;
 pub use apparmor::remove_profiles;
 pub use containers::{Containers, LxcContainers};
 pub use error::ContainerError;
-pub use image::{Image, ImageError, Recipe, remove_other_images};
+pub use image::{Image, ImageError, Recipe, programs_of_recipes, remove_other_images};
 pub use inventory::{Container, ContainerState, container_states};
 pub use shared_folder::{ensure_shared_folder, remove_shared_folder, shared_folders_below};
 pub use template::{TemplateError, TemplateStore};

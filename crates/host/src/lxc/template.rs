@@ -90,11 +90,7 @@ impl<R: Runner> TemplateStore<R> {
         service: &ServiceSpec,
         image: &Image,
     ) -> Result<TemplateName, TemplateError> {
-        for Mount { source, .. } in &service.instance.mounts {
-            let folder = self.state.join(source);
-            ensure_shared_folder(&self.runner, &folder, self.ids.first).await?;
-        }
-        ensure_profile(&self.runner, &AppArmorProfile::render()?).await?;
+        self.ensure_mounts(service).await?;
         let application = toml::to_string(&service.application).map_err(|source| {
             TemplateError::Application { service: service.name.to_string(), source }
         })?;
@@ -113,6 +109,19 @@ impl<R: Runner> TemplateStore<R> {
         sync_file_system(&draft)?;
         fs::rename(&draft, &folder).map_err(file_error("rename", &draft))?;
         Ok(name)
+    }
+
+    /// Makes the folders that a service shares, and has the kernel know the instances' AppArmor
+    /// profile: what a template needs and a boot forgets.
+    ///
+    /// # Errors
+    /// When the disk or a command fails, or the profile's template is wrong.
+    pub async fn ensure_mounts(&self, service: &ServiceSpec) -> Result<(), TemplateError> {
+        for Mount { source, .. } in &service.instance.mounts {
+            let folder = self.state.join(source);
+            ensure_shared_folder(&self.runner, &folder, self.ids.first).await?;
+        }
+        Ok(ensure_profile(&self.runner, &AppArmorProfile::render()?).await?)
     }
 
     /// The templates on this host, sorted by name.

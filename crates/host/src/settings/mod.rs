@@ -73,6 +73,8 @@ pub struct PathSettings {
     pub run: PathBuf,
     /// LXC's folder of containers.
     pub lxc: PathBuf,
+    /// Where the command `bellows` is found: a folder on the `PATH`.
+    pub bin: PathBuf,
 }
 
 /// A range of user and group ids on the host that instances' users map to, starting with root.
@@ -141,6 +143,7 @@ impl Default for Settings {
                 state: PathBuf::from("/var/lib/bellows"),
                 run: PathBuf::from("/run/bellows"),
                 lxc: PathBuf::from("/var/lib/lxc"),
+                bin: PathBuf::from("/usr/local/bin"),
             },
             id_map: IdRange { first: 1_000_000, count: 65_536 },
         }
@@ -180,7 +183,7 @@ mod tests {
         let settings: Settings = config_file::from_toml("bellows.toml", shipped).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
-        assert_eq!(shipped.matches(" = ").count(), 14);
+        assert_eq!(shipped.matches(" = ").count(), 15);
     }
 
     #[test]

@@ -56,6 +56,7 @@ struct RawPaths {
     state: Option<PathBuf>,
     run: Option<PathBuf>,
     lxc: Option<PathBuf>,
+    bin: Option<PathBuf>,
 }
 
 #[derive(Deserialize, Default)]
@@ -140,8 +141,9 @@ impl RawPaths {
             state: path("paths.state", self.state, default.state)?,
             run: path("paths.run", self.run, default.run)?,
             lxc: path("paths.lxc", self.lxc, default.lxc)?,
+            bin: path("paths.bin", self.bin, default.bin)?,
         };
-        let PathSettings { state, run, lxc } = &paths;
+        let PathSettings { state, run, lxc, bin: _ } = &paths;
         let pairs =
             [("paths.run", run, state), ("paths.run", run, lxc), ("paths.state", state, lxc)];
         for (key, one, other) in pairs {

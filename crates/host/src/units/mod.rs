@@ -248,6 +248,14 @@ impl Units {
         }
     }
 
+    /// The processes that hold the unit's sockets while its program is away.
+    pub async fn keepers(&self, unit: &Unit) -> Vec<i32> {
+        match &self.manager {
+            Manager::Systemd(systemd) => systemd.keepers(unit).await,
+            Manager::Supervisors(supervisors) => supervisors.keepers(unit.name),
+        }
+    }
+
     /// Where to read what the unit's program wrote: a command or a file.
     pub fn log(&self, unit: &Unit) -> String {
         match &self.manager {

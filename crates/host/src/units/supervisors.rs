@@ -111,6 +111,10 @@ impl Supervisors {
         }
     }
 
+    pub(super) fn keepers(&self, name: &str) -> Vec<i32> {
+        self.processes(name).0.iter().map(|supervisor| supervisor.pid).collect()
+    }
+
     pub(super) fn log(&self, name: &str) -> PathBuf {
         UnitFiles::new(&self.run, name).log()
     }

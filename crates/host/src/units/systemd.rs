@@ -92,6 +92,15 @@ impl<R: Runner> Systemd<R> {
         Ok(parse(&self.runner.run(&command).await?.stdout))
     }
 
+    /// Systemd itself, while it listens for the unit.
+    pub(super) async fn keepers(&self, unit: &Unit) -> Vec<i32> {
+        let is_active = systemctl("is-active", &[socket(unit.name)]);
+        match !unit.sockets.is_empty() && self.runner.run(&is_active).await.is_ok() {
+            true => vec![1],
+            false => Vec::new(),
+        }
+    }
+
     /// Puts files in the folder where they belong, and takes them out of the other.
     async fn install(&self, files: &[UnitFile]) -> Result<(), UnitError> {
         let (folder, other) = match self.at_boot {

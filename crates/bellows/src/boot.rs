@@ -1,0 +1,28 @@
+//! `bellows boot`: makes the host ready after a boot, before HAProxy and the scaler are started: what a
+//! boot forgets is made again as it was deployed.
+
+use host::command::HostRunner;
+use host::deployments::Deployments;
+use host::haproxy::{Backends, Haproxy, HaproxySettings};
+use host::lxc::TemplateStore;
+use host::network::Network;
+use host::settings::Settings;
+
+use crate::deployed;
+
+/// Does what is not yet as it should be, and so nothing while the system is up.
+pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
+    let run = &settings.paths.run;
+    std::fs::create_dir_all(run).map_err(host::files::file_error("make", run))?;
+    deployed::link(settings)?;
+    Network::new(&settings.network, HostRunner).ensure().await?;
+    let templates = TemplateStore::new(settings, HostRunner);
+    for service in Deployments::new(&settings.paths.state).load()? {
+        templates.ensure_mounts(&service.spec).await?;
+    }
+    let haproxy = HaproxySettings::of_host(settings)?;
+    if !haproxy.config_file.as_path().exists() {
+        Haproxy::new(haproxy)?.prepare(&Backends::default()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! The release that this program is part of, or is made into one by `up`.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use host::lxc::programs_of_recipes;
+use host::releases::{Content, Releases};
+use host::settings::Settings;
+
+use crate::programs::{BELLOWS, SCALER};
+use crate::progress::Outcome;
+
+/// The folder of the images' recipes, in a tree and in a release.
+pub(crate) const RECIPES: &str = "rootfs";
+
+/// The folder of policies that have a name, in a tree and in a release.
+pub(crate) const POLICIES: &str = "loadgen/policies";
+
+/// Installs what was built, with the recipes and policies of the tree, and puts it in force. Where the
+/// release in force is that of this program, there is nothing to install, and no tree is needed.
+pub(crate) fn install(tree: &Path, settings: &Settings) -> anyhow::Result<Outcome> {
+    let releases = Releases::new(&settings.paths.state);
+    let programs = programs_folder()?;
+    if releases.in_force().as_deref() == Some(&programs) {
+        return Ok(Outcome::Unchanged);
+    }
+    let data = if Releases::state_of(&own_path()?).is_some() { &programs } else { tree };
+    let mut content = Content::default();
+    for folder in [RECIPES, POLICIES] {
+        content.add_folder(Path::new(folder), &data.join(folder))?;
+    }
+    for name in [BELLOWS, SCALER] {
+        content.add(name, programs.join(name));
+    }
+    // Recipes whose programs were not built are for services that nobody has.
+    let of_recipes = programs_of_recipes(&data.join(RECIPES)).into_iter();
+    for name in of_recipes.filter(|name| programs.join(name).is_file()) {
+        content.add(&name, programs.join(&name));
+    }
+    let changed = releases.install(&content)?;
+    let digest = releases.in_force().unwrap_or_default();
+    let digest = digest.file_name().unwrap_or_default().to_string_lossy();
+    Ok(Outcome::changed_if(changed, format!("{digest} installed")))
+}
+
+/// Links the command `bellows` to the release in force. A file of somebody else there stays.
+pub(crate) fn link(settings: &Settings) -> anyhow::Result<Outcome> {
+    let link = settings.paths.bin.join(BELLOWS);
+    let changed = Releases::new(&settings.paths.state).link(&link, BELLOWS)?;
+    Ok(Outcome::changed_if(changed == Some(true), format!("{} made", link.display())))
+}
+
+/// How the release in force is called, and why not by the usual name.
+pub(crate) fn command(settings: &Settings) -> String {
+    let (link, releases) = (settings.paths.bin.join(BELLOWS), Releases::new(&settings.paths.state));
+    let installed = releases.current().join(BELLOWS);
+    if fs::read_link(&link).is_ok_and(|held| held == installed) {
+        return link.display().to_string();
+    }
+    format!("{} ({} is somebody else's and stays)", installed.display(), link.display())
+}
+
+/// Where data with this path is: in the tree, or else in the release that this program is part of.
+pub(crate) fn find(tree: &Path, path: impl AsRef<Path>) -> PathBuf {
+    let in_tree = tree.join(&path);
+    let installed = programs_folder().map(|programs| programs.join(path));
+    match installed {
+        Ok(installed) if !in_tree.exists() && installed.exists() => installed,
+        _ => in_tree,
+    }
+}
+
+/// The folder that holds this project's programs: that of this one.
+pub(crate) fn programs_folder() -> anyhow::Result<PathBuf> {
+    Ok(own_path()?.parent().unwrap_or(Path::new("/")).to_owned())
+}
+
+/// The path of this program, where no link leads any further.
+pub(crate) fn own_path() -> anyhow::Result<PathBuf> {
+    env::current_exe()
+        .context("the path of this program cannot be told; check that /proc is mounted")
+}
