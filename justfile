@@ -8,7 +8,10 @@ export PATH := env("HOME", "/root") / ".cargo/bin:" + env("PATH")
 # Static binaries are built for a named target: see .cargo/config.toml.
 programs := justfile_directory() / "target" / arch() + "-unknown-linux-gnu/release"
 as_root := if `id -u` == "0" { "" } else { "sudo" }
-bellows := as_root + " " + programs / "bellows"
+bellows := as_root + " " + quote(programs / "bellows")
+loadgen := quote(programs / "loadgen")
+simulator := quote(programs / "simulator")
+report := quote(programs / "report")
 
 # List the recipes
 default:
@@ -18,9 +21,14 @@ default:
 setup *WHAT:
     @scripts/setup "$@"
 
-# Build the programs
+# Build the programs that run
 build: setup
-    cargo build --release --locked
+    cargo build --release --locked --package bellows --package scaler --package object-store
+
+# Build a program of the laboratory
+[private]
+laboratory PROGRAM: setup
+    cargo build --release --locked --package "$1"
 
 # Bring the system up: bridge, images, HAProxy, scaler, first instances
 up *ARGS: build
@@ -51,27 +59,27 @@ doctor *ARGS: build
     @{{ bellows }} doctor "$@"
 
 # Run a scenario, or trace=FILE (gaps=zero, interval=1h), against the running system, with policy=NAME, n=RUNS, membership=WAY
-experiment *ARGS: build
-    @{{ programs }}/loadgen experiment "$@"
+experiment *ARGS: (laboratory "loadgen")
+    @{{ loadgen }} experiment "$@"
 
 # Measure what 1, 2, ... instances serve within the objective, and the times of the host; instances=N
-calibrate *ARGS: build
-    @{{ programs }}/loadgen calibrate "$@"
+calibrate *ARGS: (laboratory "loadgen")
+    @{{ loadgen }} calibrate "$@"
 
 # Simulate a scenario, or trace=FILE (gaps=zero, interval=1h), with policy=NAME, peak=INSTANCES, seed=N, json=true
-simulate *ARGS: build
-    @{{ programs }}/simulator run "$@"
+simulate *ARGS: (laboratory "simulator")
+    @{{ simulator }} run "$@"
 
 # Simulate every policy under every scenario and trace, rank them and save the table; seeds=N, gaps=zero
-compare *ARGS: build
-    @{{ programs }}/simulator compare "$@"
+compare *ARGS: (laboratory "simulator")
+    @{{ simulator }} compare "$@"
 
 # Write report.html and report.pdf of a run, or of results/comparison.csv; --compare RUN_DIR for two
-report RUN="results/latest" *ARGS: build
-    @{{ programs }}/report "$@"
+report RUN="results/latest" *ARGS: (laboratory "report")
+    @{{ report }} "$@"
 
 # Run the experiments of the project's report that have no data yet: half an hour, after `just up`
-report-experiments *NAMES: build
+report-experiments *NAMES: build (laboratory "loadgen") (laboratory "simulator") (laboratory "report")
     @scripts/report-experiments "$@"
 
 # Write docs/report.pdf, the project's report, of docs/report/
