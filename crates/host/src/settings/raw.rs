@@ -15,6 +15,11 @@ use super::{
 };
 use crate::slots::SubnetError;
 
+/// The longest path of LXC's folder. LXC names a container's socket `FOLDER/NAME/command`, of which the
+/// kernel takes 107 bytes, a NUL before it and one after it among them. A longer name it hashes, and then
+/// nobody finds the container of it. An instance's name has 48 bytes at most.
+const LXC_PATH_MAX_BYTES: usize = 49;
+
 /// The file as it is written.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -144,6 +149,14 @@ impl RawPaths {
             bin: path("paths.bin", self.bin, default.bin)?,
         };
         let PathSettings { state, run, lxc, bin: _ } = &paths;
+        config_file::check(
+            lxc.as_os_str().len() <= LXC_PATH_MAX_BYTES,
+            "paths.lxc",
+            format!("{:?}", lxc.display().to_string()),
+            format!(
+                "at most {LXC_PATH_MAX_BYTES} bytes: LXC names a socket after the folder and an instance"
+            ),
+        )?;
         let pairs =
             [("paths.run", run, state), ("paths.run", run, lxc), ("paths.state", state, lxc)];
         for (key, one, other) in pairs {
