@@ -12,6 +12,7 @@ mod machine;
 mod system;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -24,9 +25,12 @@ use serde_json::Value;
 use client::Client;
 use machine::{Machine, command_lines, output};
 use system::{
-    Down, bellows, cargo, expect_code, instances, just, program_pid, scaler, status, text, tree,
-    within,
+    Down, bellows, cargo, expect_code, from_elsewhere, instances, just, just_with_strict_umask,
+    program_of, program_pid, programs, scaler, status, text, tree, within,
 };
+
+/// Where installed releases are.
+const RELEASES: &str = "/var/lib/bellows/releases";
 
 /// How long HAProxy and the scaler may be away after `kill -9`.
 const BACK_WITHIN: Duration = Duration::from_secs(1);
@@ -49,6 +53,8 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     the_readmes_examples_work_as_they_stand();
     bad_input_leaves_the_running_system_alone(&client);
     no_request_fails("ramp");
+    no_tree_is_needed();
+    a_newer_release_takes_over_and_no_request_fails();
     a_policy_that_is_set_outlives_the_scaler();
     killed_programs_are_back_within_a_second(&client);
     a_killed_instance_is_replaced(&client);
@@ -75,7 +81,7 @@ fn bad_input_changes_nothing(before: &Machine) {
 }
 
 fn comes_up_and_a_second_time_changes_nothing() {
-    let first = just(&["up"]);
+    let first = just_with_strict_umask(&["up"]);
     expect_code(&first, 0);
     assert!(text(&first).contains("curl http://127.0.0.1:8080/"), "{}", text(&first));
     let (haproxy, scaler) = (program_pid("haproxy"), program_pid("scaler"));
@@ -88,6 +94,58 @@ fn comes_up_and_a_second_time_changes_nothing() {
     assert!(text(&second).contains("nothing had to be changed"), "{}", text(&second));
     assert_eq!((program_pid("haproxy"), program_pid("scaler")), (haproxy, scaler));
     assert_eq!(instances("ready"), names);
+}
+
+/// What runs runs from an installed release, and so does the command on the `PATH`.
+fn no_tree_is_needed() {
+    assert!(program_of(program_pid("scaler")).starts_with(RELEASES));
+    let command = fs::canonicalize("/usr/local/bin/bellows").expect("it is on the PATH");
+    assert!(command.starts_with(RELEASES), "{command:?}");
+    for words in [
+        &["status"][..],
+        &["doctor"],
+        &["bounds", "object-store"],
+        &["policy", "object-store", "hpa-quick"],
+        &["policy", "object-store", "default"],
+        &["membership"],
+    ] {
+        expect_code(&from_elsewhere("bellows", words), 0);
+    }
+    let nothing = from_elsewhere("bellows", &["up"]);
+    expect_code(&nothing, 2);
+    assert!(text(&nothing).contains("--tree"), "{}", text(&nothing));
+}
+
+fn a_newer_release_takes_over_and_no_request_fails() {
+    let build = tempfile::tempdir().expect("a folder");
+    for name in ["bellows", "scaler", "object-store"] {
+        fs::copy(programs().join(name), build.path().join(name)).expect("copied");
+    }
+    // A byte that changes nothing makes it another build.
+    let file = fs::OpenOptions::new().append(true).open(build.path().join("scaler"));
+    file.and_then(|mut file| file.write_all(b" ")).expect("written");
+    let (haproxy, scaler) = (program_pid("haproxy"), program_pid("scaler"));
+    let before = program_of(scaler);
+    let load = std::thread::spawn(|| no_request_fails("steps"));
+    std::thread::sleep(Duration::from_secs(5));
+    let newer = build.path().join("bellows");
+    let newer = newer.to_str().expect("text");
+    let tree = tree();
+    let up = from_elsewhere(newer, &["--tree", tree.to_str().expect("text"), "up"]);
+    expect_code(&up, 0);
+    load.join().expect("no request failed");
+    assert_eq!(program_pid("haproxy"), haproxy, "HAProxy runs on");
+    assert_ne!(program_pid("scaler"), scaler);
+    let after = program_of(program_pid("scaler"));
+    assert!(after.starts_with(RELEASES) && after != before, "{after:?}");
+    drop(build);
+    assert!(text(&from_elsewhere("bellows", &["status"])).contains("object-store"));
+    expect_code(&bellows(&["up"]), 0);
+    assert_eq!(
+        program_of(program_pid("scaler")),
+        before,
+        "the release of before is in force again"
+    );
 }
 
 fn a_second_scaler_does_not_start() {

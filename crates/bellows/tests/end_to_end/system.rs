@@ -13,6 +13,12 @@ pub(crate) fn tree() -> PathBuf {
     here.ancestors().nth(2).expect("crates/bellows lies in the tree").to_owned()
 }
 
+/// Runs a recipe as a user whose files nobody else may read.
+pub(crate) fn just_with_strict_umask(arguments: &[&str]) -> Output {
+    let script = "umask 077; exec \"$0\" \"$@\"";
+    run(Command::new("sh").args(["-c", script]).arg(tree().join("just")).args(arguments))
+}
+
 /// Runs a recipe of the justfile by the wrapper that people use.
 pub(crate) fn just(arguments: &[&str]) -> Output {
     run(Command::new(tree().join("just")).args(arguments))
@@ -29,8 +35,22 @@ pub(crate) fn scaler(arguments: &[&str]) -> Output {
 }
 
 fn program(name: &str, arguments: &[&str]) -> Output {
-    let programs = format!("target/{}-unknown-linux-gnu/release", std::env::consts::ARCH);
-    run(Command::new(tree().join(programs).join(name)).args(arguments))
+    run(Command::new(programs().join(name)).args(arguments))
+}
+
+/// The folder of the release build's programs.
+pub(crate) fn programs() -> PathBuf {
+    tree().join(format!("target/{}-unknown-linux-gnu/release", std::env::consts::ARCH))
+}
+
+/// Runs a program from a folder where nothing of ours is.
+pub(crate) fn from_elsewhere(program: &str, arguments: &[&str]) -> Output {
+    Command::new(program).args(arguments).current_dir("/").output().expect("it starts")
+}
+
+/// The file of the program that a process runs.
+pub(crate) fn program_of(pid: i32) -> PathBuf {
+    std::fs::read_link(format!("/proc/{pid}/exe")).expect("it runs")
 }
 
 /// Runs the cargo that runs this test.
