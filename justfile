@@ -13,6 +13,9 @@ loadgen := quote(programs / "loadgen")
 simulator := quote(programs / "simulator")
 report := quote(programs / "report")
 
+# The packages of the programs that run: the laboratory's are built by the recipes that call them.
+system := "--package bellows --package scaler --package object-store"
+
 # List the recipes
 default:
     @just --justfile {{ quote(justfile()) }} --list
@@ -23,7 +26,7 @@ setup *WHAT:
 
 # Build the programs that run
 build: setup
-    cargo build --release --locked --package bellows --package scaler --package object-store
+    cargo build --release --locked {{ system }}
 
 # Build a program of the laboratory
 [private]
@@ -112,5 +115,6 @@ ci: (setup "benches")
     cargo test --workspace --locked
     cargo test --workspace --bench compare --bench lxc --bench pace --bench speed --locked
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
-    cargo build --release --locked
+    cargo build --release --locked {{ system }}
+    cargo build --release --locked --package loadgen
     cargo test -p bellows --test end_to_end --locked -- --ignored --nocapture

@@ -136,9 +136,11 @@ fn holders_of(inode: u64) -> Vec<Stat> {
 }
 
 /// Whether the process is one of `ancestors` or was started by one: HAProxy's worker holds the
-/// ports, and its master is the program that we started.
+/// ports, and its master is the program that we started. Systemd, which holds sockets for us, started
+/// everybody.
 fn descends_from(pid: i32, ancestors: &[i32]) -> bool {
-    std::iter::successors(Some(pid), |pid| parent_of(*pid)).any(|pid| ancestors.contains(&pid))
+    let parent = |pid: &i32| parent_of(*pid).filter(|parent| *parent != 1);
+    std::iter::successors(Some(pid), parent).any(|pid| ancestors.contains(&pid))
 }
 
 fn parent_of(pid: i32) -> Option<i32> {
@@ -158,6 +160,10 @@ mod tests {
         let own = i32::try_from(std::process::id()).unwrap();
         let state = |ours: &[i32]| port_state(&tcp_sockets(), address, ours);
         assert!(matches!(state(&[]), PortState::Held { pid, .. } if pid == own));
+        assert!(
+            matches!(state(&[1]), PortState::Held { .. }),
+            "all descend from the first process"
+        );
         let parent = parent_of(own).unwrap();
         assert_eq!(state(&[parent]), PortState::Usable);
         drop(listener);
