@@ -110,7 +110,7 @@ pub enum UnitError {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The supervisor could not be started.
-    #[error("the supervisor `{program}` could not be started; build the project again")]
+    #[error("the supervisor `{program}` could not be started; run `up` again, and see that its folder is not mounted noexec")]
     Supervisor {
         /// Its program.
         program: String,
