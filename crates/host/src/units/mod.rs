@@ -110,7 +110,10 @@ pub enum UnitError {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The supervisor could not be started.
-    #[error("the supervisor `{program}` could not be started; run `up` again, and see that its folder is not mounted noexec")]
+    #[error(
+        "the supervisor `{program}` could not be started; run `up` again, and see that its folder is \
+         not mounted noexec"
+    )]
     Supervisor {
         /// Its program.
         program: String,
