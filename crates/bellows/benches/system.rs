@@ -50,7 +50,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     // The argument that `cargo bench` gives and `cargo test` does not.
     let whole = std::env::args().any(|argument| argument == "--bench");
     let settings = Settings::load(None)?;
-    let deployed = Deployments::new(&settings.paths.state).load()?;
+    let deployed = Deployments::new(&settings.paths.state).load()?.deployed()?;
     let deployed = deployed.into_iter().find(|d| d.spec.name.as_str() == "object-store");
     let deployed = deployed.context("no object store is deployed: run `./just up` first")?;
     let system = System::find(settings, deployed)?;
@@ -126,7 +126,9 @@ impl System {
         kill(self.scaler, Signal::SIGSTOP)?;
         let launch = async {
             let begin = Instant::now();
-            containers.clone_ephemeral(&self.deployed.template, &name).await?;
+            containers
+                .clone_ephemeral(&self.deployed.template(self.deployed.wanted.version), &name)
+                .await?;
             while !answers_200(address) {
                 if begin.elapsed() > PATIENCE {
                     bail!("the bare instance never answered");

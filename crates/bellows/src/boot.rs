@@ -17,7 +17,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     deployed::link(settings)?;
     Network::new(&settings.network, HostRunner).ensure().await?;
     let templates = TemplateStore::new(settings, HostRunner);
-    for service in Deployments::new(&settings.paths.state).load()? {
+    for service in Deployments::new(&settings.paths.state).load()?.deployed()? {
         templates.ensure_mounts(&service.spec).await?;
     }
     let haproxy = HaproxySettings::of_host(settings)?;

@@ -2,6 +2,7 @@
 
 mod boot;
 mod cli;
+mod clock;
 mod deployed;
 mod doctor;
 mod down;

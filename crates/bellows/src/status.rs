@@ -3,8 +3,6 @@
 mod table;
 mod view;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::Context as _;
 use host::deployments::{DeployedService, Deployments};
 use host::lxc::{ContainerState, container_states};
@@ -17,6 +15,7 @@ use model::status::{HostStatus, MembershipStatus, ServiceStatus};
 use model::tick::Tick;
 use scaler_client::{Scaler, ScalerError};
 
+use crate::clock::now;
 use crate::doctor::require_root;
 use crate::programs::{self, Programs};
 use view::{Decided, Instance, Program, Service, Set, Source, View};
@@ -37,11 +36,12 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
 
 async fn read(settings: &Settings) -> anyhow::Result<View> {
     let programs = Programs::new(settings)?.list().await?.map(program);
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let at_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+    let at_ms = now().as_millis();
     Ok(match ask(settings).await {
         Ok((HostStatus { services }, membership)) => {
-            let deployed = Deployments::new(&settings.paths.state).load().unwrap_or_default();
+            let deployments = Deployments::new(&settings.paths.state);
+            let deployed = deployments.load().and_then(|deployment| deployment.deployed());
+            let deployed = deployed.unwrap_or_default();
             let instances = services.iter().flat_map(|service| &service.instances).map(instance);
             View {
                 at_ms,
@@ -95,6 +95,7 @@ fn service(status: &ServiceStatus, deployed: &[DeployedService]) -> Service {
         policy_spec: status.policy_spec.clone(),
         min: status.bounds.min(),
         max: status.bounds.max(),
+        rollout: status.rollout.clone(),
         offered_rps: status.tick.as_ref().and_then(|tick| tick.observation.offered_rps),
         decision: status.tick.as_ref().map(decided),
     }
@@ -110,6 +111,7 @@ fn instance(status: &InstanceStatus) -> Instance {
         name: status.name.to_string(),
         slot: status.slot,
         address: Some(status.address),
+        version: status.version,
         phase: status.phase.into(),
         born_ms: status.name.birth().as_millis(),
     }
@@ -131,6 +133,7 @@ fn running(settings: &Settings) -> anyhow::Result<Vec<Instance>> {
         Some(Instance {
             address: settings.network.subnet.address(slot),
             slot,
+            version: None,
             phase,
             born_ms: name.birth().as_millis(),
             name: name.to_string(),

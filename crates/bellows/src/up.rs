@@ -2,6 +2,7 @@
 //! should be. Run again, it changes nothing.
 
 mod answer;
+mod rollout;
 mod steps;
 
 use std::fs;
@@ -37,7 +38,9 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let programs = Programs::new(&tree.settings)?;
     let programs = if no_boot { programs.until_boot() } else { programs };
     let steps = Steps::new(&tree, &programs)?;
-    steps.take(&mut progress).await?;
+    let deployment = steps.take(&mut progress).await?;
+    progress.step("versions", rollout::wait(&tree.settings, &deployment)).await?;
+    progress.step("old versions", async { steps.old_versions(&deployment) }).await?;
     answer::wait(&tree, &programs, &mut progress).await?;
     print!("{}", summary(&tree, progress.changes));
     Ok(())

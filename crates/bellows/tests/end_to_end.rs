@@ -11,10 +11,11 @@ mod machine;
 #[path = "end_to_end/system.rs"]
 mod system;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -60,6 +61,8 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     a_killed_instance_is_replaced(&client);
     an_idle_service_has_no_instance_and_answers(&client);
     the_running_system_can_be_measured();
+    a_typing_error_in_the_health_path_fails_no_request(&client);
+    another_version_is_rolled_out_under_load(&client);
     switch_to_reloads();
     no_request_fails("spike");
 
@@ -201,11 +204,7 @@ fn the_readmes_examples_work_as_they_stand() {
 
 fn bad_input_leaves_the_running_system_alone(client: &Client) {
     let (haproxy, scaler) = (program_pid("haproxy"), program_pid("scaler"));
-    let copy = tempfile::tempdir().expect("a folder");
-    for name in ["bellows.toml", "services", "rootfs", "lxc", "haproxy"] {
-        let from = tree().join(name);
-        output("cp", &["-r", &from.to_string_lossy(), &copy.path().to_string_lossy()]);
-    }
+    let copy = copy_of_the_tree();
     let file = copy.path().join("services/object-store.toml");
     let good = fs::read_to_string(&file).expect("the service's file");
     // The second is for the service's own program to judge.
@@ -226,6 +225,70 @@ fn bad_input_leaves_the_running_system_alone(client: &Client) {
     what_cannot_move_is_refused(&copy.path().to_string_lossy());
     assert!(client.serves());
     assert_eq!((program_pid("haproxy"), program_pid("scaler")), (haproxy, scaler));
+}
+
+/// The files that `up` reads, to be edited.
+fn copy_of_the_tree() -> tempfile::TempDir {
+    let copy = tempfile::tempdir().expect("a folder");
+    for name in ["bellows.toml", "services", "rootfs", "loadgen"] {
+        let from = tree().join(name);
+        output("cp", &["-r", &from.to_string_lossy(), &copy.path().to_string_lossy()]);
+    }
+    copy
+}
+
+/// Runs `up` with `from` in the store's file written as `to`.
+fn up_with(from: &str, to: &str) -> Output {
+    let copy = copy_of_the_tree();
+    let file = copy.path().join("services/object-store.toml");
+    let shipped = fs::read_to_string(&file).expect("the service's file");
+    assert!(shipped.contains(from), "{from}");
+    fs::write(&file, shipped.replace(from, to)).expect("written");
+    bellows(&["--tree", &copy.path().to_string_lossy(), "up"])
+}
+
+/// Does `work` while requests come, of which none may fail.
+fn without_a_failed_request<T>(client: &Client, work: impl FnOnce() -> T) -> T {
+    let (result, answers) = client.meanwhile(work);
+    assert!(answers.len() > 10, "{} answers", answers.len());
+    assert!(answers.iter().all(|status| *status == Some(StatusCode::OK)), "{answers:?}");
+    result
+}
+
+/// The versions of the ready instances.
+fn versions() -> BTreeSet<String> {
+    let status = status();
+    let instances = status["instances"].as_array().expect("instances");
+    let version = |instance: &Value| instance["version"].as_str().expect("a version").to_owned();
+    instances.iter().filter(|instance| instance["phase"] == "ready").map(version).collect()
+}
+
+fn a_typing_error_in_the_health_path_fails_no_request(client: &Client) {
+    let (before, scaler) = (versions(), program_pid("scaler"));
+    let mistyped = || up_with("\"/healthz\"", "\"/healthy\"");
+    let up = without_a_failed_request(client, mistyped);
+    expect_code(&up, 1);
+    for part in ["was given up", "/healthy", "goes on to serve"] {
+        assert!(text(&up).contains(part), "{part} is not in:\n{}", text(&up));
+    }
+    assert_eq!(versions(), before);
+    assert!(text(&bellows(&["status"])).contains("was given up"));
+    expect_code(&bellows(&["up"]), 0);
+    assert!(!text(&bellows(&["status"])).contains("was given up"));
+    assert_eq!((versions(), program_pid("scaler")), (before, scaler));
+}
+
+fn another_version_is_rolled_out_under_load(client: &Client) {
+    let (before, scaler) = (versions(), program_pid("scaler"));
+    let limit = Duration::from_secs(10);
+    without_a_failed_request(client, || {
+        expect_code(&up_with("memory_mib = 128", "memory_mib = 160"), 0);
+        let rolled_out = || versions().is_disjoint(&before);
+        within(limit, "every instance is of the new version", rolled_out);
+        expect_code(&bellows(&["up"]), 0);
+        within(limit, "the version of before is back", || versions() == before);
+    });
+    assert_eq!(program_pid("scaler"), scaler, "no version needs a restart");
 }
 
 /// While the system is up, its network, folders and ids stay where they are.

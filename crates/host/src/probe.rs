@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddrV4;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
@@ -103,12 +104,23 @@ impl Probe for HttpProbe {
 #[derive(Debug, Default)]
 pub struct FakeProbe {
     sick: AtomicBool,
+    sick_at: Mutex<Option<String>>,
 }
 
 impl FakeProbe {
     /// Whether instances that are asked from now on never become healthy.
     pub fn set_sick(&self, sick: bool) {
         self.sick.store(sick, Ordering::Relaxed);
+    }
+
+    /// Instances that are asked for this path never become healthy.
+    pub fn set_sick_at(&self, path: &str) {
+        *self.sick_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(path.to_owned());
+    }
+
+    fn is_sick(&self, path: &str) -> bool {
+        let sick_at = self.sick_at.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sick.load(Ordering::Relaxed) || sick_at.as_deref() == Some(path)
     }
 }
 
@@ -119,7 +131,7 @@ impl Probe for FakeProbe {
         path: &str,
         patience: Duration,
     ) -> Result<(), ProbeError> {
-        if !self.sick.load(Ordering::Relaxed) {
+        if !self.is_sick(path) {
             return Ok(());
         }
         sleep(patience).await;

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{InstanceName, Slot};
 use crate::time::Timestamp;
+use crate::version::Version;
 
 /// What can be done with an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionKind {
     /// Clone it from the template, wait until it is healthy, put it in rotation.
@@ -29,13 +30,17 @@ pub struct Action {
     pub instance: InstanceName,
     /// The instance's slot.
     pub slot: Slot,
+    /// The instance's version, of which a clone is made; unknown where its container does not tell,
+    /// and in the records of releases that knew no versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
 }
 
 impl Action {
-    /// Doing `kind` with `instance`.
-    pub fn new(kind: ActionKind, instance: InstanceName) -> Self {
+    /// Doing `kind` with an instance of this version.
+    pub fn new(kind: ActionKind, instance: InstanceName, version: Option<Version>) -> Self {
         let slot = instance.slot();
-        Self { kind, instance, slot }
+        Self { kind, instance, slot, version }
     }
 }
 
@@ -62,6 +67,9 @@ pub struct Done {
     pub instance: InstanceName,
     /// The instance's slot.
     pub slot: Slot,
+    /// The instance's version, as in the action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
     /// When it was planned.
     #[serde(rename = "planned_at_ms")]
     pub planned_at: Timestamp,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{InstanceName, Slot};
 use crate::time::Timestamp;
+use crate::version::Version;
 
 /// What an instance is doing. An instance that is gone is not in the fleet.
 #[derive(
@@ -56,6 +57,9 @@ pub struct InstanceStatus {
     pub slot: Slot,
     /// Its address on the bridge.
     pub address: Ipv4Addr,
+    /// Its version; unknown while its container does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
     /// What it is doing.
     pub phase: Phase,
     /// Since when it has been doing that, as far as the scaler has seen.

@@ -42,3 +42,4 @@ pub mod status;
 pub mod tick;
 pub mod time;
 pub mod value;
+pub mod version;

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
+use crate::version::Version;
 
 /// Every container that Bellows makes is named with this prefix, and nothing else is ever touched.
 pub const CONTAINER_PREFIX: &str = "bw-";
@@ -29,6 +30,9 @@ pub enum NameError {
     /// Not a template's name.
     #[error("`{0}` is not the name of a template: it reads bw-SERVICE-tDIGEST with 8 hex digits")]
     Template(String),
+    /// Not a version.
+    #[error("`{0}` is not a version: it has 8 digits of 0-9 and a-f")]
+    Version(String),
     /// Not a slot number.
     #[error("{0} is not a slot: slots go from 1 to {max}", max = Slot::MAX)]
     Slot(u32),
@@ -186,22 +190,20 @@ impl FromStr for InstanceName {
     }
 }
 
-/// The name of a template's container: `bw-{service}-t{digest}`, where the digest of 8 hex digits
-/// covers everything that went into the template.
+/// The name of a template's container: `bw-{service}-t{version}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TemplateName {
     text: String,
     service: ServiceName,
+    version: Version,
 }
 
 impl TemplateName {
-    /// The name of the template of `service` whose inputs have this digest.
-    pub fn new(service: &ServiceName, digest: u32) -> Self {
-        Self {
-            text: format!("{CONTAINER_PREFIX}{service}-t{digest:08x}"),
-            service: service.clone(),
-        }
+    /// The name of the template of this version of `service`.
+    pub fn new(service: &ServiceName, version: Version) -> Self {
+        let text = format!("{CONTAINER_PREFIX}{service}-t{version}");
+        Self { text, service: service.clone(), version }
     }
 
     /// The name as text.
@@ -213,19 +215,23 @@ impl TemplateName {
     pub fn service(&self) -> &ServiceName {
         &self.service
     }
+
+    /// The version of the service that the template was made of.
+    pub fn version(&self) -> Version {
+        self.version
+    }
 }
 
 impl FromStr for TemplateName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let service = || {
-            let (service, digest) = text.strip_prefix(CONTAINER_PREFIX)?.rsplit_once("-t")?;
-            let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-            (digest.len() == 8 && digest.bytes().all(is_hex)).then(|| service.parse().ok())?
+        let parts = || {
+            let (service, version) = text.strip_prefix(CONTAINER_PREFIX)?.rsplit_once("-t")?;
+            Some((service.parse().ok()?, version.parse().ok()?))
         };
-        let service = service().ok_or_else(|| NameError::Template(text.to_owned()))?;
-        Ok(Self { text: text.to_owned(), service })
+        let (service, version) = parts().ok_or_else(|| NameError::Template(text.to_owned()))?;
+        Ok(Self { text: text.to_owned(), service, version })
     }
 }
 
@@ -264,7 +270,7 @@ mod tests {
     #[test]
     fn a_template_is_never_taken_for_an_instance() {
         let service: ServiceName = "store".parse().unwrap();
-        let template = TemplateName::new(&service, 0xdead_beef);
+        let template = TemplateName::new(&service, Version::new(0xdead_beef));
         assert_eq!(template.as_str(), "bw-store-tdeadbeef");
         assert!(template.as_str().parse::<InstanceName>().is_err());
         assert_eq!(template.as_str().parse(), Ok(template));

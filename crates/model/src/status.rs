@@ -7,6 +7,7 @@ use crate::instance::{InstanceStatus, PhaseCounts};
 use crate::names::ServiceName;
 use crate::policies::PolicySpec;
 use crate::tick::Tick;
+use crate::version::{Rollout, Wanted};
 
 /// All services of the host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,11 @@ pub struct ServiceStatus {
     pub policy_spec: PolicySpec,
     /// The objective of a request, in milliseconds.
     pub objective_ms: u64,
+    /// The version that it was last deployed as.
+    pub wanted: Wanted,
+    /// Which version serves, and how far the change to that one has come; `None` before the host was
+    /// seen.
+    pub rollout: Option<Rollout>,
     /// Which of these an operator set.
     pub set: ServiceOverrides,
     /// Instances by phase.

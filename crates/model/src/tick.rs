@@ -9,6 +9,7 @@ use crate::decision::{Decision, Reason};
 use crate::instance::PhaseCounts;
 use crate::names::ServiceName;
 use crate::time::Timestamp;
+use crate::version::Rollout;
 
 /// What is known of a service at one moment. "Not known" is a value of its own, never 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,10 @@ pub struct Tick {
     pub service: ServiceName,
     /// What was observed.
     pub observation: Observation,
+    /// Which version serves, and how far the change to the wanted one has come; `None` before the
+    /// host was seen, and in the records of releases that knew no versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
     /// What was decided.
     pub decision: Decision,
     /// What was planned, and started at once.
@@ -59,6 +64,7 @@ impl Tick {
         moved
             || last.is_none_or(|last| {
                 self.observation.phases != last.observation.phases
+                    || self.rollout != last.rollout
                     || self.blocked != last.blocked
                     || self.clamps() != last.clamps()
                     || self.target() != last.target()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Wait after the first failure.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -12,9 +13,11 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Waits that double with each failure in a row, from 0.5 s to 30 s; a success ends them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Backoff {
     failures: u32,
+    #[serde(rename = "until_ms")]
     until: Option<Timestamp>,
 }
 

@@ -1,14 +1,16 @@
 //! The plan checker: what no plan may do, whatever led to it. Tests and the simulator hold every
 //! plan to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::action::{Action, ActionKind};
 use model::decision::Decision;
 use model::instance::Phase;
 use model::names::{InstanceName, Slot};
+use model::time::Timestamp;
+use model::version::Version;
 
-use crate::fleet::{Fleet, Instance};
+use crate::fleet::{Fleet, Instance, count};
 use crate::plan::{Plan, PlanContext};
 
 /// Something that a plan does and must not.
@@ -29,7 +31,7 @@ pub enum Violation {
     /// It gives out a slot, and so an address, that is not free.
     #[error("slot {0} is given out and not free")]
     SlotTaken(Slot),
-    /// It stops an instance that may still serve, without a drain.
+    /// It stops an instance that may still serve: one that has not drained, and is not overdue.
     #[error("{0} is stopped without having drained")]
     StoppedWithoutDrain(InstanceName),
     /// It leaves fewer ready instances than decided, although it could leave more.
@@ -40,14 +42,19 @@ pub enum Violation {
         /// Ready instances decided on.
         target: u32,
     },
-    /// It leads to more instances than decided on and one replacement.
-    #[error("it launches up to {capacity} instances where {target} and a replacement are decided")]
-    LaunchesAboveTarget {
-        /// Instances that serve or will.
-        capacity: usize,
-        /// Ready instances decided on.
-        target: u32,
+    /// It launches more of a version than the target, replacement or its trial ask for.
+    #[error("it launches {launched} of version {version} where {wanted} are wanted")]
+    LaunchesUnwanted {
+        /// The version.
+        version: Version,
+        /// Launches of it.
+        launched: u32,
+        /// How many there should be.
+        wanted: u32,
     },
+    /// It makes a clone without saying of which version.
+    #[error("{0} is cloned of no version")]
+    NoVersion(InstanceName),
     /// It launches more at once than the host takes.
     #[error("it launches {0} at once")]
     TooManyLaunches(usize),
@@ -59,6 +66,7 @@ pub fn violations(
     decision: &Decision,
     plan: &Plan,
     context: &PlanContext,
+    now: Timestamp,
 ) -> Vec<Violation> {
     let Decision::Target { ready: target, .. } = *decision else {
         return if plan.actions.is_empty() { vec![] } else { vec![Violation::ActsOnHold] };
@@ -69,7 +77,7 @@ pub fn violations(
         if !names.insert(&action.instance) {
             found.push(Violation::Twice(action.instance.clone()));
         }
-        found.extend(misfit(action, fleet.get(&action.instance)));
+        found.extend(misfit(action, fleet.get(&action.instance), context, now));
         let free = context.free_slots.contains(&action.slot) && slots.insert(action.slot);
         if action.kind == ActionKind::Clone && !free {
             found.push(Violation::SlotTaken(action.slot));
@@ -80,94 +88,206 @@ pub fn violations(
 }
 
 /// What is wrong with one action on this instance.
-fn misfit(action: &Action, instance: Option<&Instance>) -> Option<Violation> {
+fn misfit(
+    action: &Action,
+    instance: Option<&Instance>,
+    context: &PlanContext,
+    now: Timestamp,
+) -> Option<Violation> {
     let name = action.instance.clone();
     let Some(instance) = instance else {
-        let fits = action.kind == ActionKind::Clone;
-        return (!fits).then_some(Violation::Unfitting(action.kind, name));
+        return match (action.kind, action.version) {
+            (ActionKind::Clone, Some(_)) => None,
+            (ActionKind::Clone, None) => Some(Violation::NoVersion(name)),
+            (kind, _) => Some(Violation::Unfitting(kind, name)),
+        };
     };
     if instance.under_way.is_some() {
         return Some(Violation::UnderWay(name));
     }
+    let is_wanted = |version| context.rollout.wants(version);
     match (action.kind, instance.phase) {
-        (ActionKind::Stop, Phase::Ready | Phase::Starting) => {
-            Some(Violation::StoppedWithoutDrain(name))
-        }
-        (ActionKind::Drain, Phase::Ready)
-        | (ActionKind::Stop, Phase::Draining | Phase::Failed)
+        (ActionKind::Stop, Phase::Failed)
+        | (ActionKind::Drain, Phase::Ready)
         | (ActionKind::Admit, Phase::Starting | Phase::Draining) => None,
+        (ActionKind::Stop, Phase::Draining)
+            if instance.drained || now.since(instance.since) >= context.drain_timeout =>
+        {
+            None
+        }
+        // It has never served, and never will.
+        (ActionKind::Stop, Phase::Starting) if !instance.version.is_none_or(is_wanted) => None,
+        (ActionKind::Stop, _) => Some(Violation::StoppedWithoutDrain(name)),
         (kind, _) => Some(Violation::Unfitting(kind, name)),
     }
 }
 
 /// What is wrong with the plan's numbers.
 fn amounts(fleet: &Fleet, target: u32, plan: &Plan, context: &PlanContext) -> Vec<Violation> {
-    let of_kind = |kind| plan.actions.iter().filter(move |action| action.kind == kind).count();
-    let (clones, drains) = (of_kind(ActionKind::Clone), of_kind(ActionKind::Drain));
+    let of_kind = |kind| plan.actions.iter().filter(move |action| action.kind == kind);
+    let drains = of_kind(ActionKind::Drain).count();
     let mut found = Vec::new();
 
     let left = fleet.in_phase(Phase::Ready).count().saturating_sub(drains);
     if drains > 0 && left < target as usize {
         found.push(Violation::DrainsBelowTarget { left, target });
     }
-    let capacity = fleet.capacity() as usize + clones;
-    if clones > 0 && capacity > target as usize + 1 {
-        found.push(Violation::LaunchesAboveTarget { capacity, target });
+    let mut launches: BTreeMap<Version, u32> = BTreeMap::new();
+    for version in of_kind(ActionKind::Clone).filter_map(|action| action.version) {
+        *launches.entry(version).or_default() += 1;
     }
-    if clones > context.launches_left as usize || (clones > 0 && context.launches_back_off) {
+    for (version, launched) in launches {
+        let wanted = wanted_launches(fleet, target, version, context);
+        if launched > wanted {
+            found.push(Violation::LaunchesUnwanted { version, launched, wanted });
+        }
+    }
+    let clones = of_kind(ActionKind::Clone).count();
+    if clones > context.launches_left as usize {
         found.push(Violation::TooManyLaunches(clones));
     }
     found
+}
+
+/// How many launches of a version the target, the replacement of others or its trial ask for.
+fn wanted_launches(fleet: &Fleet, target: u32, version: Version, context: &PlanContext) -> u32 {
+    let of_version = |i: &&Instance| i.is_of(version);
+    let starting = count(fleet.in_phase(Phase::Starting).filter(of_version));
+    if version != context.rollout.serving() {
+        let is_on_trial = context.rollout.proving() == Some(version);
+        return u32::from(is_on_trial && starting == 0 && !context.trial_backs_off);
+    }
+    if context.launches_back_off {
+        return 0;
+    }
+    let ready = count(fleet.in_phase(Phase::Ready));
+    let good = count(fleet.in_phase(Phase::Ready).filter(of_version).filter(|i| !i.unhealthy));
+    let extra = if good < ready { target.div_ceil(4).max(1) } else { 0 };
+    target.saturating_sub(good + starting).min((target + extra).saturating_sub(ready + starting))
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::*;
-    use crate::fleet::{ContainerPresence, RotationState};
-    use crate::testing::{observation, seconds, slots, store_name};
     use model::decision::Reason;
+    use model::version::Rollout;
 
-    /// What is found in a plan of these actions for a fleet of two ready instances, in slots 1
-    /// and 2, with a target of two.
-    fn found(kinds: &[(ActionKind, u32)]) -> Vec<Violation> {
-        let ready = |slot| {
-            observation(slot, ContainerPresence::Running, RotationState::In { healthy: true })
-        };
-        let observed = vec![ready(1), ready(2)];
+    use super::*;
+    use crate::fleet::{ContainerPresence, InstanceObservation, RotationState};
+    use crate::testing::{VERSION, observation, seconds, slots, store_name, wanted};
+
+    const NEXT: Version = Version::new(2);
+
+    fn running(slot: u32, rotation: RotationState) -> InstanceObservation {
+        observation(slot, ContainerPresence::Running, rotation)
+    }
+
+    fn ready(slot: u32) -> InstanceObservation {
+        running(slot, RotationState::In { healthy: true })
+    }
+
+    /// What is found in a plan of these actions, at second 9, for a fleet of which all is seen
+    /// since second 0, with a target of two.
+    fn found_for(
+        observed: Vec<InstanceObservation>,
+        rollout: &Rollout,
+        actions: Vec<Action>,
+    ) -> Vec<Violation> {
         let fleet =
-            Fleet::observed(&Fleet::default(), observed, Duration::from_secs(9), seconds(0));
-        let (service, free) = (store_name(), slots(3..=5).collect::<Vec<_>>());
+            Fleet::observed(&Fleet::default(), observed, Duration::from_secs(60), seconds(0));
+        let (service, free) = (store_name(), slots(3..=9).collect::<Vec<_>>());
         let context = PlanContext {
             service: &service,
+            rollout,
             free_slots: &free,
-            launches_left: 1,
+            launches_left: 2,
             launches_back_off: false,
+            trial_backs_off: false,
             backing_off: &[],
-            drain_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
         };
-        let act = |(kind, slot): &(ActionKind, u32)| Action::new(*kind, ready(*slot).name);
-        let plan = Plan { actions: kinds.iter().map(act).collect(), blocked: vec![] };
+        let plan = Plan { actions, blocked: vec![] };
         let decision = Decision::Target { ready: 2, reasons: vec![Reason::OfferedLoad] };
-        violations(&fleet, &decision, &plan, &context)
+        violations(&fleet, &decision, &plan, &context, seconds(9))
+    }
+
+    fn act(kind: ActionKind, slot: u32) -> Action {
+        Action::new(kind, ready(slot).name, None)
+    }
+
+    fn clone(version: Version, slot: u32) -> Action {
+        Action::new(ActionKind::Clone, ready(slot).name, Some(version))
+    }
+
+    /// The same for two ready instances of the version that serves, in slots 1 and 2.
+    fn found(actions: Vec<Action>) -> Vec<Violation> {
+        found_for(vec![ready(1), ready(2)], &Rollout::Serving { version: VERSION }, actions)
     }
 
     #[test]
     fn each_forbidden_plan_is_told_apart() {
-        use ActionKind::{Clone, Drain, Stop};
-        let name = |slot| observation(slot, ContainerPresence::Running, RotationState::Out).name;
-        assert_eq!(found(&[(Clone, 3)]), []);
-        assert_eq!(found(&[(Stop, 1)]), [Violation::StoppedWithoutDrain(name(1))]);
-        assert_eq!(found(&[(Drain, 1)]), [Violation::DrainsBelowTarget { left: 1, target: 2 }]);
-        assert_eq!(found(&[(Clone, 9)]), [Violation::SlotTaken(name(9).slot())]);
-        assert_eq!(found(&[(Stop, 4)]), [Violation::Unfitting(Stop, name(4))]);
-        assert_eq!(
-            found(&[(Clone, 3), (Clone, 4)]),
-            [
-                Violation::LaunchesAboveTarget { capacity: 4, target: 2 },
-                Violation::TooManyLaunches(2)
-            ]
-        );
+        use ActionKind::{Admit, Clone, Drain, Stop};
+        let name = |slot| ready(slot).name;
+        assert_eq!(found(vec![act(Stop, 1)]), [Violation::StoppedWithoutDrain(name(1))]);
+        let below = Violation::DrainsBelowTarget { left: 1, target: 2 };
+        assert_eq!(found(vec![act(Drain, 1)]), [below]);
+        assert_eq!(found(vec![act(Stop, 4)]), [Violation::Unfitting(Stop, name(4))]);
+        assert_eq!(found(vec![act(Admit, 1)]), [Violation::Unfitting(Admit, name(1))]);
+        assert_eq!(found(vec![act(Clone, 3)]), [Violation::NoVersion(name(3))]);
+        let one_more = || Violation::LaunchesUnwanted { version: VERSION, launched: 1, wanted: 0 };
+        assert_eq!(found(vec![clone(VERSION, 3)]), [one_more()]);
+        let taken = Violation::SlotTaken(name(10).slot());
+        assert_eq!(found(vec![clone(VERSION, 10)]), [taken, one_more()]);
+        let serving = Rollout::Serving { version: VERSION };
+        let three = (3..=5).map(|slot| clone(VERSION, slot)).collect();
+        let launched = Violation::LaunchesUnwanted { version: VERSION, launched: 3, wanted: 2 };
+        let found = found_for(vec![], &serving, three);
+        assert_eq!(found, [launched, Violation::TooManyLaunches(3)]);
+    }
+
+    #[test]
+    fn a_stop_needs_an_instance_that_has_drained_or_is_overdue() {
+        let found = |drained| {
+            let draining = InstanceObservation { drained, ..running(3, RotationState::Drain) };
+            let all = vec![ready(1), ready(2), draining];
+            let serving = Rollout::Serving { version: VERSION };
+            found_for(all, &serving, vec![act(ActionKind::Stop, 3)])
+        };
+        assert_eq!(found(true), []);
+        assert_eq!(found(false), [Violation::StoppedWithoutDrain(ready(3).name)]);
+    }
+
+    #[test]
+    fn replacement_takes_the_surge_and_a_trial_one_instance() {
+        let next = |slot| InstanceObservation { version: Some(NEXT), ..ready(slot) };
+        let unwanted = |version, launched, wanted| {
+            vec![Violation::LaunchesUnwanted { version, launched, wanted }]
+        };
+        let rolled = Rollout::Serving { version: NEXT };
+        let two = vec![clone(NEXT, 3), clone(NEXT, 4)];
+        let outdated = || vec![ready(1), ready(2)];
+        assert_eq!(found_for(outdated(), &rolled, two[..1].to_vec()), []);
+        assert_eq!(found_for(outdated(), &rolled, two.clone()), unwanted(NEXT, 2, 1));
+        let replaced = vec![ready(1), next(2), next(3)];
+        assert_eq!(found_for(replaced, &rolled, vec![clone(NEXT, 4)]), unwanted(NEXT, 1, 0));
+
+        let trial = Rollout::Proving { version: VERSION, next: wanted(NEXT), since: seconds(0) };
+        assert_eq!(found_for(outdated(), &trial, two[..1].to_vec()), []);
+        assert_eq!(found_for(outdated(), &trial, two), unwanted(NEXT, 2, 1));
+        let tried = InstanceObservation { rotation: RotationState::Out, ..next(3) };
+        let all = vec![ready(1), ready(2), tried];
+        let again = vec![clone(NEXT, 4)];
+        assert_eq!(found_for(all.clone(), &trial, again), unwanted(NEXT, 1, 0));
+
+        let stop = vec![act(ActionKind::Stop, 3)];
+        let wanted = [Violation::StoppedWithoutDrain(ready(3).name)];
+        assert_eq!(found_for(all.clone(), &trial, stop.clone()), wanted);
+        let given_up = Rollout::GivenUp {
+            version: VERSION,
+            next: crate::testing::wanted(NEXT),
+            reason: String::new(),
+        };
+        assert_eq!(found_for(all, &given_up, stop), []);
     }
 }

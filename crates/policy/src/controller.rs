@@ -10,13 +10,16 @@ use model::names::{InstanceName, Slot};
 use model::service::ServiceSpec;
 use model::tick::{Observation, Tick};
 use model::time::Timestamp;
+use model::version::{Rollout, Wanted};
 
 use crate::backoff::Backoff;
 use crate::decide::{DecisionState, decide};
 use crate::fleet::{Fleet, InstanceObservation};
 use crate::input::PolicyInput;
 use crate::load::{LoadHistory, LoadObservation};
+use crate::memory::Memory;
 use crate::plan::{Plan, PlanContext, plan};
+use crate::rollout::{RolloutContext, advance};
 
 /// What holds for a service at this turn, whatever is observed.
 #[derive(Debug, Clone)]
@@ -25,6 +28,8 @@ pub struct TurnContext<'a> {
     /// an operator set. Another policy takes over at once, without a memory; what was decided last
     /// stays until it decides.
     pub spec: &'a ServiceSpec,
+    /// The version that the service was last deployed as.
+    pub wanted: Wanted,
     /// Slots that no instance of any service holds, in the order of use.
     pub free_slots: &'a [Slot],
     /// How many more launches the host takes now.
@@ -48,19 +53,44 @@ pub struct ServiceObservation {
 }
 
 /// What one service's loop remembers from turn to turn. It may be lost at any moment: a new one
-/// keeps what runs until it knows better.
+/// keeps what runs until it knows better, and one with its [`Memory`] keeps what it promised.
 #[derive(Debug, Clone, Default)]
 pub struct Controller {
     load: LoadHistory,
     state: DecisionState,
     fleet: Fleet,
+    rollout: Option<Rollout>,
     decided: Option<u32>,
     start_up: Option<Duration>,
     launches: Backoff,
-    failures: BTreeMap<InstanceName, Backoff>,
+    trials: Backoff,
+    failures: BTreeMap<(InstanceName, ActionKind), Backoff>,
 }
 
 impl Controller {
+    /// The loop of a service that goes on where another ended.
+    pub fn restored(memory: Memory) -> Self {
+        Self {
+            state: DecisionState::after(memory.changes),
+            rollout: memory.rollout,
+            decided: memory.decided,
+            launches: memory.launches,
+            trials: memory.trials,
+            ..Self::default()
+        }
+    }
+
+    /// What is to be kept for whoever goes on after this one.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            rollout: self.rollout.clone(),
+            decided: self.decided,
+            changes: self.state.changes(),
+            launches: self.launches,
+            trials: self.trials,
+        }
+    }
+
     /// Takes one turn: observes, decides and plans.
     ///
     /// The tick's `sequence` is 0 until it is kept.
@@ -73,8 +103,12 @@ impl Controller {
         // Counts without a fleet lead to no decision that could be planned for.
         let load = observed.load.filter(|_| observed.instances.is_some());
         self.take_note(load, &observed.done, now);
+        let is_seen = observed.instances.is_some();
         if let Some(instances) = observed.instances {
             self.fleet = Fleet::observed(&self.fleet, instances, context.launch_timeout, now);
+        }
+        if is_seen || self.rollout.is_some() {
+            self.roll_out(context, &observed.done, now);
         }
         let observation = self.observation(load, observed.cpu_cores);
         let decision = self.decide(context, &observation, now);
@@ -84,6 +118,7 @@ impl Controller {
             at: now,
             service: context.spec.name.clone(),
             observation,
+            rollout: self.rollout.clone(),
             decision,
             plan: plan.actions,
             blocked: plan.blocked,
@@ -96,6 +131,11 @@ impl Controller {
         &self.fleet
     }
 
+    /// Which version serves, and which one is on trial; `None` before the host was seen.
+    pub const fn rollout(&self) -> Option<&Rollout> {
+        self.rollout.as_ref()
+    }
+
     /// Learns from the counts and from how actions ended.
     fn take_note(&mut self, load: Option<LoadObservation>, done: &[Done], now: Timestamp) {
         match load {
@@ -103,21 +143,36 @@ impl Controller {
             // What was observed before a gap says nothing of the load after it.
             None => self.load = LoadHistory::default(),
         }
+        let on_trial = self.rollout.as_ref().and_then(Rollout::proving);
         for done in done {
             let failed = done.error.is_some();
-            if done.kind == ActionKind::Clone {
-                self.launches.record(failed, done.finished_at);
-                if !failed {
-                    self.learn_start_up(done.finished_at.since(done.planned_at));
+            let backoff = match done.kind {
+                ActionKind::Clone if on_trial.is_some() && done.version == on_trial => {
+                    &mut self.trials
                 }
-            } else {
-                let backoff = self.failures.entry(done.instance.clone()).or_default();
-                backoff.record(failed, done.finished_at);
+                ActionKind::Clone => &mut self.launches,
+                kind => self.failures.entry((done.instance.clone(), kind)).or_default(),
+            };
+            backoff.record(failed, done.finished_at);
+            if done.kind == ActionKind::Clone && !failed {
+                self.learn_start_up(done.finished_at.since(done.planned_at));
             }
         }
-        self.failures.retain(|name, backoff| {
+        self.failures.retain(|(name, _), backoff| {
             *backoff != Backoff::default() && self.fleet.get(name).is_some()
         });
+    }
+
+    /// Goes on with the change from one version to the next.
+    fn roll_out(&mut self, context: &TurnContext, done: &[Done], now: Timestamp) {
+        let TurnContext { wanted, launch_timeout, .. } = *context;
+        let on_trial = self.rollout.as_ref().and_then(Rollout::proving);
+        let context = RolloutContext { wanted, fleet: &self.fleet, done, launch_timeout };
+        let rollout = advance(self.rollout.take(), &context, now);
+        if rollout.proving() != on_trial {
+            self.trials = Backoff::default();
+        }
+        self.rollout = Some(rollout);
     }
 
     /// Follows the start-up times, each new one counting for an eighth.
@@ -131,6 +186,9 @@ impl Controller {
         observation: &Observation,
         now: Timestamp,
     ) -> Decision {
+        let ready = observation.phases.ready;
+        let serving = self.rollout.as_ref().map_or(context.wanted.version, Rollout::serving);
+        let capacity = self.fleet.capacity(serving);
         let input = PolicyInput {
             now,
             offered: self.load.offered(),
@@ -138,9 +196,10 @@ impl Controller {
             in_flight: observation.in_flight,
             queued: observation.queued,
             cpu_cores: observation.cpu_cores,
-            ready: observation.phases.ready,
-            starting: observation.phases.starting,
-            current: self.decided.unwrap_or_else(|| self.fleet.capacity()),
+            ready,
+            starting: capacity - ready,
+            current: self.decided.unwrap_or(capacity),
+            changed_at: self.state.changes().any,
             capacity: context.spec.capacity,
             cpus: context.spec.instance.cpus,
             start_up: self.start_up,
@@ -156,18 +215,21 @@ impl Controller {
     fn plan(&self, context: &TurnContext, decision: &Decision, now: Timestamp) -> Plan {
         let waits = |(_, backoff): &(_, &Backoff)| backoff.is_waiting(now);
         let backing_off: Vec<_> =
-            self.failures.iter().filter(waits).map(|(name, _)| name.clone()).collect();
+            self.failures.iter().filter(waits).map(|(failed, _)| failed.clone()).collect();
+        let unseen = Rollout::Serving { version: context.wanted.version };
         let situation = PlanContext {
             service: &context.spec.name,
+            rollout: self.rollout.as_ref().unwrap_or(&unseen),
             free_slots: context.free_slots,
             launches_left: context.launches_left,
             launches_back_off: self.launches.is_waiting(now),
+            trial_backs_off: self.trials.is_waiting(now),
             backing_off: &backing_off,
             drain_timeout: context.spec.scale_in.drain_timeout,
         };
         let plan = plan(&self.fleet, decision, &situation, now);
         debug_assert_eq!(
-            crate::check::violations(&self.fleet, decision, &plan, &situation),
+            crate::check::violations(&self.fleet, decision, &plan, &situation, now),
             [],
             "{plan:?} for {decision:?} and {:?}",
             self.fleet

@@ -6,6 +6,7 @@ use model::service::ServiceSpec;
 
 use crate::advice::Combined;
 use crate::input::PolicyInput;
+use crate::memory::LastChanges;
 use crate::policies::{self, PolicyState};
 use crate::rules;
 
@@ -19,6 +20,18 @@ pub struct DecisionState {
 }
 
 impl DecisionState {
+    /// A state that remembers nothing but when the number decided on changed last.
+    pub fn after(changes: LastChanges) -> Self {
+        let mut state = Self::default();
+        state.rules.changes = changes;
+        state
+    }
+
+    /// When the number decided on changed last.
+    pub const fn changes(&self) -> LastChanges {
+        self.rules.changes
+    }
+
     /// What the policies of `spec` advise together. Where they are not the ones that advised
     /// before, they start without a memory.
     fn advise(&mut self, spec: &PolicySpec, input: &PolicyInput) -> Combined {
@@ -67,7 +80,7 @@ pub fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput
     } else if ready > allowed {
         reasons.push(Reason::AtMin);
     }
-    state.rules.note(current, ready, now);
+    state.rules.changes.note(current, ready, now);
     Decision::Target { ready, reasons }
 }
 

@@ -1,11 +1,13 @@
 //! The instances of a service, as the host and the load balancer show them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::action::ActionKind;
 use model::instance::{Phase, PhaseCounts};
 use model::names::{InstanceName, Slot};
 use model::time::Timestamp;
+use model::version::Version;
 
 /// How long an instance in rotation may fail its health checks before it is to be replaced. A
 /// single refused connection marks a server down for the 200 ms to its next check.
@@ -49,8 +51,8 @@ pub struct InstanceObservation {
     pub in_flight: Option<u32>,
     /// Whether it drains, has answered all its requests and will be sent no more.
     pub drained: bool,
-    /// Whether it was cloned from an older template than the service has now.
-    pub outdated: bool,
+    /// The version that it is of; unknown while its container does not tell.
+    pub version: Option<Version>,
     /// The action on it that has been started and not finished.
     pub under_way: Option<ActionKind>,
 }
@@ -68,8 +70,8 @@ pub struct Instance {
     pub in_flight: Option<u32>,
     /// Whether it drains, has answered all its requests and will be sent no more.
     pub drained: bool,
-    /// Whether it was cloned from an older template than the service has now.
-    pub outdated: bool,
+    /// The version that it is of; unknown while its container does not tell.
+    pub version: Option<Version>,
     /// The action on it that has been started and not finished.
     pub under_way: Option<ActionKind>,
     /// Whether its health checks have failed for longer than a moment while it was in rotation.
@@ -83,16 +85,26 @@ impl Instance {
         self.name.slot()
     }
 
-    /// Whether it serves, or will without further decisions.
-    pub fn counts_as_capacity(&self) -> bool {
-        matches!(self.phase, Phase::Starting | Phase::Ready)
+    /// Whether it is of this version, as far as is known.
+    pub fn is_of(&self, version: Version) -> bool {
+        self.version.is_none_or(|own| own == version)
+    }
+
+    /// Whether it serves, or will without further decisions while `serving` is the version that
+    /// serves: one of another version that starts has to prove itself, or comes too late.
+    pub fn counts_as_capacity(&self, serving: Version) -> bool {
+        match self.phase {
+            Phase::Ready => true,
+            Phase::Starting => self.is_of(serving),
+            Phase::Draining | Phase::Failed => false,
+        }
     }
 
     /// Whether another should take its place. An unhealthy instance is replaced like an outdated
     /// one and not stopped at once: where all are slow together, stopping all would end every
     /// request there is.
-    pub fn should_be_replaced(&self) -> bool {
-        self.outdated || self.unhealthy
+    pub fn should_be_replaced(&self, serving: Version) -> bool {
+        !self.is_of(serving) || self.unhealthy
     }
 }
 
@@ -138,9 +150,17 @@ impl Fleet {
 
     /// How many serve, or will without further decisions: clones under way count, draining
     /// instances do not.
-    pub fn capacity(&self) -> u32 {
-        let counts = self.counts();
-        counts.starting + counts.ready
+    pub fn capacity(&self, serving: Version) -> u32 {
+        count(self.instances.iter().filter(|i| i.counts_as_capacity(serving)))
+    }
+
+    /// The version that most ready instances are of.
+    pub fn main_version(&self) -> Option<Version> {
+        let mut counts: BTreeMap<Version, u32> = BTreeMap::new();
+        for version in self.in_phase(Phase::Ready).filter_map(|instance| instance.version) {
+            *counts.entry(version).or_default() += 1;
+        }
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(version, _)| version)
     }
 
     /// How many instances are in each phase.
@@ -157,6 +177,11 @@ impl Fleet {
         }
         counts
     }
+}
+
+/// The number of these instances.
+pub(crate) fn count<'a>(instances: impl Iterator<Item = &'a Instance>) -> u32 {
+    u32::try_from(instances.count()).unwrap_or(u32::MAX)
 }
 
 /// One instance, from what was known and what is observed.
@@ -191,7 +216,7 @@ fn instance(
         since,
         in_flight: observed.in_flight,
         drained: observed.drained,
-        outdated: observed.outdated,
+        version: observed.version,
         under_way: observed.under_way,
         unhealthy: unhealthy_since.is_some_and(|at| now.since(at) >= UNHEALTHY_GRACE),
         unhealthy_since,

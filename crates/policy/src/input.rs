@@ -29,6 +29,8 @@ pub struct PolicyInput {
     pub starting: u32,
     /// How many ready instances were decided on last; at the start, how many serve or are about to.
     pub current: u32,
+    /// When that number changed last, as far as is known.
+    pub changed_at: Option<Timestamp>,
     /// What one instance can do.
     pub capacity: Capacity,
     /// Share of CPU time that one instance is given, in cores.

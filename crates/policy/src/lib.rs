@@ -2,8 +2,9 @@
 //!
 //! The daemon and the simulator call the same function, [`controller::Controller::turn`], with the
 //! same types: what was observed of a service becomes a [`PolicyInput`](input::PolicyInput), from
-//! which its [`policies`] form an [`advice`]. [`decide`] turns that into a decision, [`plan`] leads
-//! from the [`fleet`] to it, [`check`] holds the plan to its rules, and all of it is kept as a tick.
+//! which its [`policies`] form an [`advice`]. [`decide`] turns that into a decision, [`rollout`] says
+//! which version new instances are of, [`plan`] leads from the [`fleet`] to both, [`check`] holds the
+//! plan to its rules, and all of it is kept as a tick.
 
 pub mod advice;
 pub mod backoff;
@@ -13,9 +14,11 @@ pub mod decide;
 pub mod fleet;
 pub mod input;
 pub mod load;
+pub mod memory;
 pub mod patience;
 pub mod plan;
 pub mod policies;
+pub mod rollout;
 pub mod rules;
 pub mod slots;
 pub mod window;

@@ -9,8 +9,9 @@ use model::decision::Decision;
 use model::instance::Phase;
 use model::names::{InstanceName, ServiceName, Slot};
 use model::time::Timestamp;
+use model::version::{Rollout, Version};
 
-use crate::fleet::{Fleet, Instance};
+use crate::fleet::{Fleet, Instance, count};
 
 /// The steps to take now, all of which may run side by side, and what had to be left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,122 +28,181 @@ pub struct Plan {
 pub struct PlanContext<'a> {
     /// The service.
     pub service: &'a ServiceName,
+    /// Which version serves, and which one is on trial.
+    pub rollout: &'a Rollout,
     /// Slots that no instance of any service holds, in the order of use.
     pub free_slots: &'a [Slot],
     /// How many more launches the host takes now.
     pub launches_left: u32,
     /// Whether launches failed of late and the next attempt has to wait.
     pub launches_back_off: bool,
-    /// Instances whose last action failed a moment ago.
-    pub backing_off: &'a [InstanceName],
+    /// Whether the trial of a version failed of late and the next attempt has to wait.
+    pub trial_backs_off: bool,
+    /// Actions that failed a moment ago, and wait for their next attempt.
+    pub backing_off: &'a [(InstanceName, ActionKind)],
     /// How long a draining instance may take to finish its requests.
     pub drain_timeout: Duration,
 }
 
+impl PlanContext<'_> {
+    /// Whether nothing is left for it but to be stopped.
+    fn is_at_its_end(&self, instance: &Instance, now: Timestamp) -> bool {
+        let overdue = now.since(instance.since) >= self.drain_timeout;
+        match instance.phase {
+            Phase::Failed => true,
+            Phase::Draining => instance.drained || overdue,
+            // It has never served, and is of a version that nobody wants any more.
+            Phase::Starting => instance.version.is_some_and(|own| !self.rollout.wants(own)),
+            Phase::Ready => false,
+        }
+    }
+}
+
 /// Plans the way from `fleet` to `decision`. A decision to hold changes nothing at all.
 ///
-/// Clones under way count as capacity and draining instances are not compensated. While an
-/// outdated or unhealthy instance serves, one more than decided is launched, and such ones are
-/// the first to go: a new template replaces its predecessors one by one, without a gap.
+/// Clones under way count as capacity and draining instances are not compensated. Outdated and
+/// unhealthy instances are replaced by surge: more than decided are launched, and such ones are
+/// the first to go once the new ones are ready. A version on trial gets one instance beside that.
 pub fn plan(fleet: &Fleet, decision: &Decision, context: &PlanContext, now: Timestamp) -> Plan {
     let Decision::Target { ready: target, .. } = *decision else {
         return Plan::default();
     };
-    let mut draft = Draft { context, plan: Plan::default() };
-    draft.clean_up(fleet, now);
-    let replace = |i: &Instance| i.counts_as_capacity() && i.should_be_replaced();
-    let wanted = target + u32::from(fleet.instances().iter().any(replace));
-    let missing = wanted.saturating_sub(fleet.capacity());
-    let missing = draft.admit(fleet, missing);
-    draft.launch(missing, now);
+    let mut draft = Draft {
+        context,
+        now,
+        free_slots: context.free_slots,
+        launches_left: context.launches_left,
+        plan: Plan::default(),
+    };
+    draft.clean_up(fleet);
+    let serving = context.rollout.serving();
+    let missing = draft.admit(fleet, launches_wanted(fleet, target, serving));
+    draft.launch(missing, serving, context.launches_back_off);
+    if let Some(version) = trial_wanted(fleet, context.rollout) {
+        draft.launch(1, version, context.trial_backs_off);
+    }
     draft.drain(fleet, target);
     draft.plan
+}
+
+/// How many more instances of the version `serving` there should be: those that the target and the
+/// replacement of others ask for, without more than the surge beyond the target.
+fn launches_wanted(fleet: &Fleet, target: u32, serving: Version) -> u32 {
+    let capacity = fleet.capacity(serving);
+    let lasts = |i: &&Instance| i.counts_as_capacity(serving) && !i.should_be_replaced(serving);
+    let lasting = count(fleet.instances().iter().filter(lasts));
+    let room = (target + surge(fleet, target)).saturating_sub(capacity);
+    target.saturating_sub(lasting).min(room)
+}
+
+/// The version on trial, when no instance of it is there to prove it.
+fn trial_wanted(fleet: &Fleet, rollout: &Rollout) -> Option<Version> {
+    let version = rollout.proving()?;
+    let tries = |i: &Instance| i.version == Some(version) && i.phase == Phase::Starting;
+    (!fleet.instances().iter().any(tries)).then_some(version)
+}
+
+/// How many instances beyond the target there may be while others take their places: a quarter of
+/// it, and one at least. Where most are unhealthy at once it is one: that speaks against what all
+/// of them share, and new ones would hardly be better.
+fn surge(fleet: &Fleet, target: u32) -> u32 {
+    let ready = count(fleet.in_phase(Phase::Ready));
+    let unhealthy = count(fleet.in_phase(Phase::Ready).filter(|instance| instance.unhealthy));
+    if unhealthy > ready / 2 { 1 } else { target.div_ceil(4).max(1) }
 }
 
 /// A plan in the making.
 struct Draft<'a> {
     context: &'a PlanContext<'a>,
+    now: Timestamp,
+    /// What is left of the slots and of the launches that the host takes now.
+    free_slots: &'a [Slot],
+    launches_left: u32,
     plan: Plan,
 }
 
 impl Draft<'_> {
-    /// Stops what has failed and what has drained.
-    fn clean_up(&mut self, fleet: &Fleet, now: Timestamp) {
+    /// Stops what has failed, what has drained, and what starts and is not wanted any more.
+    fn clean_up(&mut self, fleet: &Fleet) {
         for instance in fleet.instances() {
-            let overdue = now.since(instance.since) >= self.context.drain_timeout;
-            let done = match instance.phase {
-                Phase::Failed => true,
-                Phase::Draining => instance.drained || overdue,
-                Phase::Starting | Phase::Ready => false,
-            };
-            if done {
+            if self.context.is_at_its_end(instance, self.now) {
                 self.act(ActionKind::Stop, instance);
             }
         }
     }
 
     /// Puts in rotation what runs and is not: instances found after a restart, and draining ones
-    /// of the current template, which are capacity at no cost. Returns how many are still missing.
+    /// of the version that serves, which are capacity at no cost. Returns how many are still
+    /// missing.
     fn admit(&mut self, fleet: &Fleet, mut missing: u32) -> u32 {
         for instance in fleet.in_phase(Phase::Starting) {
-            self.act(ActionKind::Admit, instance);
+            if !self.context.is_at_its_end(instance, self.now) {
+                self.act(ActionKind::Admit, instance);
+            }
         }
+        let serving = self.context.rollout.serving();
         let mut returnable: Vec<_> =
-            fleet.in_phase(Phase::Draining).filter(|i| !i.outdated).collect();
+            fleet.in_phase(Phase::Draining).filter(|i| i.is_of(serving)).collect();
         returnable.sort_by_key(|instance| (Reverse(instance.since), instance.slot()));
         for instance in returnable {
-            // A drained instance is about to be stopped by this very plan: not both.
-            let stopped = self.plan.actions.iter().any(|action| action.instance == instance.name);
-            if missing > 0 && !stopped && self.act(ActionKind::Admit, instance) {
+            // One that is about to be stopped by this very plan is not taken back.
+            let ends = self.context.is_at_its_end(instance, self.now);
+            if missing > 0 && !ends && self.act(ActionKind::Admit, instance) {
                 missing -= 1;
             }
         }
         missing
     }
 
-    /// Clones `missing` instances, as far as slots and the host allow.
-    fn launch(&mut self, missing: u32, now: Timestamp) {
+    /// Clones `missing` instances of a version, as far as slots and the host allow.
+    fn launch(&mut self, missing: u32, version: Version, backs_off: bool) {
         if missing == 0 {
             return;
         }
-        if self.context.launches_back_off {
+        if backs_off {
             return self.block(Blocked::LaunchBackoff);
         }
-        let free = self.context.free_slots;
-        let count = missing.min(self.context.launches_left) as usize;
-        for &slot in free.iter().take(count) {
-            let instance = InstanceName::new(self.context.service, slot, now);
-            self.plan.actions.push(Action::new(ActionKind::Clone, instance));
-        }
-        if free.len() < count {
-            self.block(Blocked::NoFreeSlot);
-        } else if missing > self.context.launches_left {
+        let count = missing.min(self.launches_left);
+        if missing > count {
             self.block(Blocked::LaunchLimit);
+        }
+        for _ in 0..count {
+            let Some((&slot, rest)) = self.free_slots.split_first() else {
+                return self.block(Blocked::NoFreeSlot);
+            };
+            let instance = InstanceName::new(self.context.service, slot, self.now);
+            self.plan.actions.push(Action::new(ActionKind::Clone, instance, Some(version)));
+            self.free_slots = rest;
+            self.launches_left -= 1;
         }
     }
 
     /// Drains the ready instances that exceed the target. Those still starting do not replace a
     /// ready one until they are ready themselves.
     fn drain(&mut self, fleet: &Fleet, target: u32) {
+        let serving = self.context.rollout.serving();
         let mut ready: Vec<_> = fleet.in_phase(Phase::Ready).collect();
         let excess = ready.len().saturating_sub(target as usize);
-        ready.sort_by_key(|instance| eagerness_to_leave(instance));
+        ready.sort_by_key(|instance| eagerness_to_leave(instance, serving));
         let victims = ready.into_iter().filter(|instance| instance.under_way.is_none());
         for victim in victims.take(excess) {
             self.act(ActionKind::Drain, victim);
         }
     }
 
-    /// Adds an action, unless one on the same instance is under way or failed a moment ago.
+    /// Adds an action, unless one on the same instance is under way, or this one failed a moment
+    /// ago.
     fn act(&mut self, kind: ActionKind, instance: &Instance) -> bool {
         if instance.under_way.is_some() {
             return false;
         }
-        if self.context.backing_off.contains(&instance.name) {
+        let failed =
+            |(name, of): &(InstanceName, ActionKind)| *of == kind && *name == instance.name;
+        if self.context.backing_off.iter().any(failed) {
             self.block(Blocked::ActionBackoff);
             return false;
         }
-        self.plan.actions.push(Action::new(kind, instance.name.clone()));
+        self.plan.actions.push(Action::new(kind, instance.name.clone(), instance.version));
         true
     }
 
@@ -155,9 +215,9 @@ impl Draft<'_> {
 
 /// Order in which ready instances leave: those to be replaced first, then the idlest, then the highest
 /// slot, so that a service settles in its lowest slots.
-fn eagerness_to_leave(instance: &Instance) -> (bool, u32, Reverse<Slot>) {
+fn eagerness_to_leave(instance: &Instance, serving: Version) -> (bool, u32, Reverse<Slot>) {
     (
-        !instance.should_be_replaced(),
+        !instance.should_be_replaced(serving),
         instance.in_flight.unwrap_or(u32::MAX),
         Reverse(instance.slot()),
     )
@@ -167,13 +227,18 @@ fn eagerness_to_leave(instance: &Instance) -> (bool, u32, Reverse<Slot>) {
 mod tests {
     use super::*;
     use crate::fleet::{ContainerPresence, InstanceObservation, RotationState};
-    use crate::testing::{observation, seconds, slots, store_name};
+    use crate::testing::{VERSION, observation, seconds, slots, store_name, wanted};
     use model::decision::Reason;
 
     const READY: RotationState = RotationState::In { healthy: true };
 
     fn running(slot: u32, rotation: RotationState) -> InstanceObservation {
         observation(slot, ContainerPresence::Running, rotation)
+    }
+
+    /// One of another version than the one that serves.
+    fn outdated(slot: u32) -> InstanceObservation {
+        InstanceObservation { version: Some(NEXT), ..running(slot, READY) }
     }
 
     fn fleet(instances: Vec<InstanceObservation>) -> Fleet {
@@ -184,13 +249,18 @@ mod tests {
         Decision::Target { ready, reasons: vec![Reason::OfferedLoad] }
     }
 
+    const SERVING: Rollout = Rollout::Serving { version: VERSION };
+    const NEXT: Version = Version::new(2);
+
     /// Nothing in the way, and four launches at once.
     fn context<'a>(service: &'a ServiceName, free_slots: &'a [Slot]) -> PlanContext<'a> {
         PlanContext {
             service,
+            rollout: &SERVING,
             free_slots,
             launches_left: 4,
             launches_back_off: false,
+            trial_backs_off: false,
             backing_off: &[],
             drain_timeout: Duration::from_secs(30),
         }
@@ -267,15 +337,58 @@ mod tests {
 
     #[test]
     fn outdated_instances_are_replaced_one_by_one_without_a_gap() {
-        let mut old = [running(1, READY), running(2, READY)];
-        old.iter_mut().for_each(|observed| observed.outdated = true);
-        let [one, two] = old;
+        let [one, two] = [1, 2].map(outdated);
         let (actions, _) = planned(vec![one.clone(), two.clone()], &target(2), 0);
         assert_eq!(actions, ["Clone 3"]);
         let (actions, _) = planned(vec![one.clone(), two, running(3, READY)], &target(2), 0);
         assert_eq!(actions, ["Drain 2"]);
         let (actions, _) = planned(vec![one, running(3, READY)], &target(2), 0);
         assert_eq!(actions, ["Clone 2"]);
+    }
+
+    #[test]
+    fn outdated_instances_are_replaced_a_quarter_of_the_target_at_a_time() {
+        let old = (1..=8).map(outdated).collect();
+        assert_eq!(planned(old, &target(8), 0).0, ["Clone 9", "Clone 10"]);
+    }
+
+    #[test]
+    fn a_version_on_trial_gets_one_instance_beside_the_target() {
+        let trial = Rollout::Proving { version: VERSION, next: wanted(NEXT), since: seconds(0) };
+        let (service, free) = (store_name(), slots(2..=9).collect::<Vec<_>>());
+        let planned = |instances: Vec<InstanceObservation>, rollout: &Rollout| {
+            let context = PlanContext { rollout, ..context(&service, &free) };
+            let plan = plan(&fleet(instances), &target(2), &context, seconds(0));
+            let told = |a: &Action| (a.kind, a.slot.get(), a.version.unwrap());
+            plan.actions.iter().map(told).collect::<Vec<_>>()
+        };
+        let tried = InstanceObservation { version: Some(NEXT), ..running(9, RotationState::Out) };
+        let clone = |slot, version| (ActionKind::Clone, slot, version);
+        let admit = |slot| (ActionKind::Admit, slot, NEXT);
+        let one = || running(1, READY);
+        assert_eq!(planned(vec![one()], &trial), [clone(2, VERSION), clone(3, NEXT)]);
+        assert_eq!(planned(vec![one(), tried.clone()], &trial), [admit(9), clone(2, VERSION)]);
+        let given_up = Rollout::GivenUp {
+            version: VERSION,
+            next: wanted(NEXT),
+            reason: "no answer".to_owned(),
+        };
+        let stop = (ActionKind::Stop, 9, NEXT);
+        assert_eq!(planned(vec![one(), tried], &given_up), [stop, clone(2, VERSION)]);
+    }
+
+    #[test]
+    fn a_few_unhealthy_instances_are_replaced_side_by_side() {
+        let sick = |slot| running(slot, RotationState::In { healthy: false });
+        let all: Vec<_> =
+            [sick(1), sick(2)].into_iter().chain((3..=8).map(|s| running(s, READY))).collect();
+        let timeout = Duration::from_secs(10);
+        let before = Fleet::observed(&Fleet::default(), all.clone(), timeout, seconds(0));
+        let fleet = Fleet::observed(&before, all, timeout, seconds(5));
+        let (service, free) = (store_name(), slots(9..=13).collect::<Vec<_>>());
+        let plan = plan(&fleet, &target(8), &context(&service, &free), seconds(5));
+        assert_eq!(plan.actions.len(), 2, "{plan:?}");
+        assert!(plan.actions.iter().all(|action| action.kind == ActionKind::Clone));
     }
 
     #[test]
@@ -299,9 +412,10 @@ mod tests {
 
     #[test]
     fn to_none_every_instance_drains_and_an_outdated_one_is_not_replaced_first() {
-        let mut old = running(1, READY);
-        old.outdated = true;
-        assert_eq!(planned(vec![old, running(2, READY)], &target(0), 0).0, ["Drain 1", "Drain 2"]);
+        assert_eq!(
+            planned(vec![outdated(1), running(2, READY)], &target(0), 0).0,
+            ["Drain 1", "Drain 2"]
+        );
         assert!(planned(vec![], &target(0), 0).0.is_empty());
     }
 

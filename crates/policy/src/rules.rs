@@ -7,6 +7,7 @@ use model::decision::Reason;
 use model::service::Rules;
 use model::time::Timestamp;
 
+use crate::memory::LastChanges;
 use crate::patience::NeedHistory;
 
 /// What the rules remember from turn to turn.
@@ -16,8 +17,8 @@ pub struct RuleState {
     needs: NeedHistory,
     /// The distance of each need to the highest number there is, for the lowest of late.
     mirrored: NeedHistory,
-    last_rise: Option<Timestamp>,
-    last_change: Option<Timestamp>,
+    /// When the number decided on changed last.
+    pub(crate) changes: LastChanges,
 }
 
 impl RuleState {
@@ -41,11 +42,9 @@ impl RuleState {
         if patient != need {
             reasons.push(Reason::Patience);
         }
-        // A clock that was set back must not lengthen the wait: the change counts as made now.
-        self.last_rise = self.last_rise.map(|at| at.min(now));
-        self.last_change = self.last_change.map(|at| at.min(now));
+        self.changes = self.changes.until(now);
         let (rules, since) =
-            if patient > current { (out, self.last_rise) } else { (inward, self.last_change) };
+            if patient > current { (out, self.changes.rise) } else { (inward, self.changes.any) };
         let cools = since.is_some_and(|at| now.since(at) < rules.cooldown);
         if cools && patient != current {
             reasons.push(Reason::Cooldown);
@@ -57,16 +56,6 @@ impl RuleState {
             return if patient > current { current + largest } else { current - largest };
         }
         patient
-    }
-
-    /// Takes note of a decision that changed `before` to `after`.
-    pub fn note(&mut self, before: u32, after: u32, now: Timestamp) {
-        if after != before {
-            self.last_change = Some(now);
-        }
-        if after > before {
-            self.last_rise = Some(now);
-        }
     }
 
     /// The need, held back to the lowest of late on the way out and the highest on the way in.
@@ -108,7 +97,7 @@ mod tests {
             let (now, mut reasons) = (seconds(second), Vec::new());
             let next = state.apply(out, inward, (*need, current), now, &mut reasons);
             assert_eq!(next == *need, reasons.is_empty(), "{reasons:?}");
-            state.note(current, next, now);
+            state.changes.note(current, next, now);
             current = next;
             decided.push(current);
         }
@@ -139,7 +128,7 @@ mod tests {
     fn a_clock_set_back_lengthens_no_cooldown() {
         let three = Rules { cooldown: Duration::from_secs(3), ..NONE };
         let (mut state, mut reasons) = (RuleState::default(), Vec::new());
-        state.note(1, 2, seconds(1000));
+        state.changes.note(1, 2, seconds(1000));
         let mut at = |second| state.apply(three, NONE, (9, 2), seconds(second), &mut reasons);
         assert_eq!((at(0), at(2), at(3)), (2, 2, 9));
     }

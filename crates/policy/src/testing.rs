@@ -3,6 +3,7 @@
 use model::names::{InstanceName, ServiceName, Slot};
 use model::service::{Capacity, ServiceSpec};
 use model::time::Timestamp;
+use model::version::{Version, Wanted};
 
 use crate::fleet::{ContainerPresence, InstanceObservation, RotationState};
 use crate::input::PolicyInput;
@@ -39,7 +40,15 @@ pub(crate) fn slots(numbers: std::ops::RangeInclusive<u32>) -> impl Iterator<Ite
     numbers.map(|number| Slot::try_from(number).unwrap())
 }
 
-/// An idle, up-to-date instance of the store in `slot`, with nothing under way.
+/// The version of every [`observation`].
+pub(crate) const VERSION: Version = Version::new(1);
+
+/// This version, deployed at second 0.
+pub(crate) fn wanted(version: Version) -> Wanted {
+    Wanted { version, deployed_at: seconds(0) }
+}
+
+/// An idle instance of the store in `slot`, with nothing under way.
 pub(crate) fn observation(
     slot: u32,
     container: ContainerPresence,
@@ -51,7 +60,7 @@ pub(crate) fn observation(
         rotation,
         in_flight: Some(0),
         drained: false,
-        outdated: false,
+        version: Some(VERSION),
         under_way: None,
     }
 }
@@ -68,6 +77,7 @@ pub(crate) fn input() -> PolicyInput {
         ready: 1,
         starting: 0,
         current: 1,
+        changed_at: None,
         capacity: Capacity { requests_per_second: 50.0, concurrency: 8, burst: 0 },
         cpus: 1.0,
         start_up: None,

@@ -45,6 +45,11 @@ impl MeanWindow {
         self.forget(now.before(window));
     }
 
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The mean over what of the window is known; `None` before the first figure.
     pub fn mean(&self) -> Option<f64> {
         let newest = self.entries.back()?;

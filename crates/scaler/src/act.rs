@@ -8,7 +8,6 @@ use host::haproxy::{LoadBalancer, ServerState};
 use host::lxc::Containers;
 use host::probe::Probe;
 use model::action::{Action, ActionKind};
-use model::names::InstanceName;
 use tokio::sync::Semaphore;
 
 use crate::rotation::Rotation;
@@ -64,32 +63,34 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
     /// A part of it failed. Nothing is rolled back: what is left shows at the next look at the
     /// host, and the next turn plans anew.
     pub(crate) async fn carry_out(&self, action: &Action) -> anyhow::Result<()> {
-        let instance = &action.instance;
+        let (instance, version) = (&action.instance, action.version);
         match action.kind {
             ActionKind::Clone => {
                 let deployed = self.services.get(instance.service());
                 let deployed =
                     deployed.with_context(|| format!("{instance}'s service is not deployed"))?;
-                self.containers.clone_ephemeral(&deployed.template, instance).await?;
-                self.admit(instance).await
+                let version = version.context("the plan names no version to clone")?;
+                self.containers.clone_ephemeral(&deployed.template(version), instance).await?;
+                self.admit(action).await
             }
-            ActionKind::Admit => self.admit(instance).await,
-            ActionKind::Drain => self.rotation.set(instance, ServerState::Drain).await,
+            ActionKind::Admit => self.admit(action).await,
+            ActionKind::Drain => self.rotation.set(instance, version, ServerState::Drain).await,
             ActionKind::Stop => {
                 // An error says that the semaphore was closed, which nobody does.
                 let _turn = self.stops.acquire().await;
-                self.rotation.set(instance, ServerState::Maint).await?;
+                self.rotation.set(instance, version, ServerState::Maint).await?;
                 Ok(self.containers.stop(instance).await?)
             }
         }
     }
 
-    async fn admit(&self, instance: &InstanceName) -> anyhow::Result<()> {
-        let server = self.services.server(instance).with_context(|| {
+    async fn admit(&self, action: &Action) -> anyhow::Result<()> {
+        let (instance, version) = (&action.instance, action.version);
+        let server = self.services.server(instance, version).with_context(|| {
             format!("{instance}'s service is not deployed, or its slot is outside of the network")
         })?;
         let path = server.health_path.as_str();
         self.probe.until_healthy(server.address, path, self.launch_timeout).await?;
-        self.rotation.set(instance, ServerState::Ready).await
+        self.rotation.set(instance, version, ServerState::Ready).await
     }
 }

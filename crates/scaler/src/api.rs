@@ -50,7 +50,7 @@ async fn all_services(State(shared): Shared) -> Json<HostStatus> {
 }
 
 async fn one_service(State(shared): Shared, Path(name): Path<String>) -> Answer<ServiceStatus> {
-    Ok(Json(shared.service_status(&deployed(&shared, &name)?.spec)))
+    Ok(Json(shared.service_status(&*deployed(&shared, &name)?)))
 }
 
 async fn set_bounds(
@@ -58,18 +58,18 @@ async fn set_bounds(
     Path(name): Path<String>,
     JsonBody(bounds): JsonBody<Bounds>,
 ) -> Answer<ServiceStatus> {
-    let spec = &deployed(&shared, &name)?.spec;
-    fits(&shared, &spec.name, bounds).map_err(|error| {
+    let deployed = deployed(&shared, &name)?;
+    fits(&shared, &deployed.spec.name, bounds).map_err(|error| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_slots", error.to_string())
     })?;
-    shared.set_bounds(spec, Some(bounds)).map_err(not_written)?;
-    Ok(Json(shared.service_status(spec)))
+    shared.set_bounds(&deployed.spec, Some(bounds)).map_err(not_written)?;
+    Ok(Json(shared.service_status(&deployed)))
 }
 
 async fn clear_bounds(State(shared): Shared, Path(name): Path<String>) -> Answer<ServiceStatus> {
-    let spec = &deployed(&shared, &name)?.spec;
-    shared.set_bounds(spec, None).map_err(not_written)?;
-    Ok(Json(shared.service_status(spec)))
+    let deployed = deployed(&shared, &name)?;
+    shared.set_bounds(&deployed.spec, None).map_err(not_written)?;
+    Ok(Json(shared.service_status(&deployed)))
 }
 
 async fn set_policy(
@@ -77,15 +77,15 @@ async fn set_policy(
     Path(name): Path<String>,
     JsonBody(policy): JsonBody<PolicySpec>,
 ) -> Answer<ServiceStatus> {
-    let spec = &deployed(&shared, &name)?.spec;
-    shared.set_policy(spec, Some(policy)).map_err(not_written)?;
-    Ok(Json(shared.service_status(spec)))
+    let deployed = deployed(&shared, &name)?;
+    shared.set_policy(&deployed.spec, Some(policy)).map_err(not_written)?;
+    Ok(Json(shared.service_status(&deployed)))
 }
 
 async fn clear_policy(State(shared): Shared, Path(name): Path<String>) -> Answer<ServiceStatus> {
-    let spec = &deployed(&shared, &name)?.spec;
-    shared.set_policy(spec, None).map_err(not_written)?;
-    Ok(Json(shared.service_status(spec)))
+    let deployed = deployed(&shared, &name)?;
+    shared.set_policy(&deployed.spec, None).map_err(not_written)?;
+    Ok(Json(shared.service_status(&deployed)))
 }
 
 /// A service as its file describes it.

@@ -1,10 +1,11 @@
 //! The control loop: looks at the host, lets the policy decide and plan, starts what is planned,
 //! and shows it all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use host::deployments::DeployedService;
 use host::haproxy::{LoadBalancer, Stats, increase};
 use host::lxc::{ContainerState, Containers};
 use host::probe::Probe;
@@ -12,7 +13,6 @@ use host::settings::ScalerSettings;
 use model::action::{Action, ActionKind, Done};
 use model::instance::InstanceStatus;
 use model::names::{InstanceName, ServiceName, Slot};
-use model::service::ServiceSpec;
 use model::tick::Tick;
 use model::time::Timestamp;
 use policy::controller::{Controller, ServiceObservation, TurnContext};
@@ -22,10 +22,13 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::act::Actor;
 use crate::clock::{Clock, now};
+use crate::deployment_watch::DeploymentWatch;
+use crate::memory_file::MemoryFile;
 use crate::observe::{HostObservation, HostObserver};
 use crate::outage::Outage;
 use crate::services::Deployed;
 use crate::shared_state::SharedState;
+use crate::under_way::{Clones, UnderWay};
 
 /// How long the instances of a service that was withdrawn may take to finish their requests, which
 /// old workers of the load balancer still have.
@@ -40,7 +43,9 @@ pub(crate) struct Daemon<C, L, P> {
     observer: HostObserver,
     slots: SlotPool,
     controllers: BTreeMap<ServiceName, Controller>,
-    under_way: BTreeMap<InstanceName, ActionKind>,
+    deployment: DeploymentWatch,
+    memory: MemoryFile,
+    under_way: UnderWay,
     finished: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
     /// When the instances of services that are no longer deployed are to be stopped.
     withdrawn: BTreeMap<InstanceName, Instant>,
@@ -55,10 +60,12 @@ where
     L: LoadBalancer + 'static,
     P: Probe + 'static,
 {
-    /// A loop that has seen nothing yet.
+    /// A loop that has seen nothing yet, and goes on where the one ended that left `memory`.
     pub(crate) fn new(
         actor: Arc<Actor<C, L, P>>,
         shared: Arc<SharedState>,
+        deployment: DeploymentWatch,
+        memory: MemoryFile,
         settings: ScalerSettings,
     ) -> Self {
         Self {
@@ -68,7 +75,9 @@ where
             settings,
             observer: HostObserver::default(),
             controllers: BTreeMap::new(),
-            under_way: BTreeMap::new(),
+            deployment,
+            memory,
+            under_way: UnderWay::default(),
             finished: mpsc::unbounded_channel(),
             withdrawn: BTreeMap::new(),
             last_stats: None,
@@ -87,7 +96,7 @@ where
         loop {
             let mut done = Vec::new();
             tokio::select! {
-                () = &mut stop => return,
+                () = &mut stop => break,
                 _ = timer.tick() => {}
                 Some(first) = self.finished.1.recv() => done.push(first),
             }
@@ -99,6 +108,7 @@ where
                 timer.reset_after(pause);
             }
         }
+        self.memory.flush().await;
     }
 
     /// Waits until every action under way has ended or waits for time to pass, and gives those
@@ -111,26 +121,35 @@ where
         std::iter::from_fn(|| self.finished.1.try_recv().ok()).collect()
     }
 
+    /// Waits until what is to outlive this process is on the disk.
+    #[cfg(test)]
+    pub(crate) async fn flush_memory(&mut self) {
+        self.memory.flush().await;
+    }
+
     /// One turn for every service.
     pub(crate) async fn turn(&mut self, done: Vec<Done>, now: Timestamp) {
         for ended in &done {
-            self.under_way.remove(&ended.instance);
+            self.under_way.end(&ended.instance);
             report(ended);
         }
         if self.clock.jumped(now) {
-            // What they remember is dated by the old time: patience and drains begin anew.
             tracing::warn!("the clock was set");
-            self.controllers.clear();
+            for controller in self.controllers.values_mut() {
+                *controller = Controller::restored(controller.memory().dated_anew(now));
+            }
         }
+        self.follow_deployment();
         let observed = self.observe().await;
         self.outage.note(observed.as_ref().err());
         let observed = observed.ok();
         let services = self.shared.services().all();
-        self.controllers.retain(|name, _| services.contains_key(name));
+        let runs = |instance: &InstanceName| observed.as_ref().is_some_and(|o| o.runs(instance));
+        let mut clones = self.under_way.clones(runs, self.settings.parallel_launches);
         let mut observations = self.observations(&services, observed.as_ref(), done);
         for (name, deployed) in services.iter() {
             let observation = observations.remove(name).unwrap_or_default();
-            let tick = self.serve(&deployed.spec, observation, now);
+            let tick = self.serve(deployed, observation, &mut clones, now);
             for action in tick.plan.clone() {
                 self.start(action, now);
             }
@@ -140,6 +159,18 @@ where
             self.remove_withdrawn(&services, &observed, now);
             self.last_stats = Some(observed.stats);
         }
+        let memories = self.controllers.iter().map(|(name, c)| (name.clone(), c.memory()));
+        self.memory.keep(memories.collect()).await;
+    }
+
+    /// Goes on with what is deployed now.
+    fn follow_deployment(&mut self) {
+        let Some(deployed) = self.deployment.changed() else { return };
+        tracing::info!(services = deployed.len(), "something else is deployed");
+        self.shared.services().replace(deployed);
+        let services = self.shared.services().all();
+        self.controllers.retain(|name, _| services.contains_key(name));
+        self.shared.forget_others(&services);
     }
 
     /// Looks at the host and brings the load balancer to what is wanted where it differs.
@@ -149,14 +180,15 @@ where
         let observed = self.observer.observe(&*self.actor).await?;
         // Before anything is changed here, which may be by a reload: the worker in charge now knows
         // what its statistics show.
-        self.slots.note_held(slots_held(&observed, self.under_way.keys()));
+        self.slots.note_held(slots_held(&observed, self.under_way.instances()));
         if self.slots.is_withholding() {
             self.slots.note_old_workers(&rotation.load_balancer().old_workers().await?);
         }
         if self.last_stats.is_none() {
-            rotation.adopt(&observed.stats, observed.containers.keys()).await?;
+            let instances = observed.containers.keys().map(|name| (name, observed.version(name)));
+            rotation.adopt(&observed.stats, instances).await?;
         }
-        let busy: BTreeSet<_> = self.under_way.keys().map(InstanceName::slot).collect();
+        let busy = self.under_way.slots().collect();
         let present = observed.containers.keys().map(InstanceName::slot).collect();
         if rotation.mend(&observed.stats, &present, &busy).await? {
             tracing::info!("the load balancer was brought to what is wanted");
@@ -195,44 +227,55 @@ where
     /// One service's turn. The slots that it plans for are its own from then on.
     fn serve(
         &mut self,
-        spec: &ServiceSpec,
+        deployed: &DeployedService,
         observation: ServiceObservation,
+        clones: &mut Clones,
         now: Timestamp,
     ) -> Tick {
-        let spec = &self.shared.in_force(spec);
-        let launching = self.under_way.values().filter(|kind| **kind == ActionKind::Clone).count();
-        let launches_left = self.settings.parallel_launches.saturating_sub(launching);
+        let spec = &self.shared.in_force(&deployed.spec);
+        let launches_left = clones.left(&spec.name);
         let context = TurnContext {
             spec,
+            wanted: deployed.wanted,
             free_slots: &self.slots.free_for(&spec.name, launches_left),
             launches_left: u32::try_from(launches_left).unwrap_or(u32::MAX),
             launch_timeout: self.settings.launch_timeout,
         };
-        let controller = self.controllers.entry(spec.name.clone()).or_default();
+        let memory = &self.memory;
+        let controller = self.controllers.entry(spec.name.clone());
+        let controller = controller.or_insert_with(|| Controller::restored(memory.of(&spec.name)));
         let tick = controller.turn(&context, observation, now);
         for action in tick.plan.iter().filter(|action| action.kind == ActionKind::Clone) {
             self.slots.give(action.slot, &spec.name);
+            clones.begin(&spec.name);
         }
         tick
     }
 
-    /// Starts an action, whose end comes back through the channel.
+    /// Starts an action, whose end comes back through the channel, also when it panics.
     fn start(&mut self, action: Action, planned_at: Timestamp) {
-        self.under_way.insert(action.instance.clone(), action.kind);
+        self.under_way.begin(&action);
         let (actor, finished) = (Arc::clone(&self.actor), self.finished.0.clone());
         let started = Instant::now();
         tokio::spawn(async move {
-            let outcome = actor.carry_out(&action).await;
-            let done = Done {
-                kind: action.kind,
-                instance: action.instance,
-                slot: action.slot,
-                planned_at,
-                finished_at: planned_at.after(started.elapsed()),
-                error: outcome.err().map(|error| format!("{error:#}")),
+            let Action { kind, instance, slot, version } = action.clone();
+            let carried_out = tokio::spawn(async move { actor.carry_out(&action).await });
+            let error = match carried_out.await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(format!("{error:#}")),
+                Err(panic) => Some(format!("a fault of the scaler: {panic}")),
             };
+            let finished_at = planned_at.after(started.elapsed());
             // The loop has ended and nobody asks any more.
-            let _ = finished.send(done);
+            let _ = finished.send(Done {
+                kind,
+                instance,
+                slot,
+                version,
+                planned_at,
+                finished_at,
+                error,
+            });
         });
     }
 
@@ -255,9 +298,10 @@ where
                 ContainerState::Stopped => Duration::ZERO,
             };
             let mut due = due_before.get(name).copied().unwrap_or(moment + drain);
-            if due <= moment && !self.under_way.contains_key(name) {
+            if due <= moment && self.under_way.on(name).is_none() {
                 tracing::info!(instance = %name, "its service is not deployed: it is removed");
-                self.start(Action::new(ActionKind::Stop, name.clone()), now);
+                let version = observed.version(name);
+                self.start(Action::new(ActionKind::Stop, name.clone(), version), now);
                 // Should it fail, it is tried again after as long a time.
                 due = moment + WITHDRAWN_DRAIN;
             }
@@ -275,6 +319,7 @@ where
                 name: instance.name.clone(),
                 slot: instance.slot(),
                 address: subnet.address(instance.slot())?,
+                version: instance.version,
                 phase: instance.phase,
                 since: instance.since,
             })

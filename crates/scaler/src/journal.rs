@@ -147,6 +147,7 @@ mod tests {
             at: Timestamp::from_millis(5),
             service: "store".parse().unwrap(),
             observation: Observation::default(),
+            rollout: None,
             decision,
             plan: vec![],
             blocked: vec![],

@@ -5,7 +5,9 @@ mod act;
 mod api;
 mod clock;
 mod daemon;
+mod deployment_watch;
 mod journal;
+mod memory_file;
 mod observe;
 mod outage;
 mod overrides;
@@ -14,6 +16,7 @@ mod services;
 mod shared_state;
 #[cfg(test)]
 mod tests;
+mod under_way;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +24,8 @@ use std::sync::Arc;
 
 use crate::act::Actor;
 use crate::daemon::Daemon;
+use crate::deployment_watch::DeploymentWatch;
+use crate::memory_file::MemoryFile;
 use crate::rotation::Rotation;
 use crate::services::Services;
 use crate::shared_state::SharedState;
@@ -33,6 +38,9 @@ use host::lxc::LxcContainers;
 use host::probe::HttpProbe;
 use host::settings::Settings;
 use service::server::{Limits, serve};
+
+/// What the loops promised and learnt, below the state directory.
+const MEMORY: &str = "memory.json";
 
 /// Scales the services that `bellows up` deployed
 #[derive(Debug, Parser)]
@@ -66,7 +74,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let _lock = Lock::acquire(&settings.paths.run.join("scaler.lock"))?;
     let stop = service::shutdown::on_signal().context("handlers for signals")?;
 
-    let deployed = Deployments::new(&settings.paths.state).load()?;
+    let (deployment, deployed) = DeploymentWatch::begin(Deployments::new(&settings.paths.state))?;
+    let memory = MemoryFile::open(&settings.paths.state.join(MEMORY))
+        .with_context(|| format!("{MEMORY} below paths.state"))?;
     let services = Arc::new(Services::new(deployed, settings.network.subnet));
     let shared = SharedState::open(
         &settings.paths.state,
@@ -95,7 +105,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }));
 
     tracing::info!(services = services.all().len(), "the loop begins");
-    Daemon::new(Arc::new(actor), shared, settings.scaler).run(stop).await;
+    Daemon::new(Arc::new(actor), shared, deployment, memory, settings.scaler).run(stop).await;
     drop(ended);
     let _ = api.await?;
     Ok(())

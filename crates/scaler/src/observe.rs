@@ -7,14 +7,15 @@ use std::time::Duration;
 use host::haproxy::{Counters, Increase, LoadBalancer, ServerState, ServerStatus, Stats};
 use host::lxc::{Container, ContainerState, Containers};
 use host::probe::Probe;
-use model::action::ActionKind;
-use model::names::{InstanceName, ServiceName, Slot, TemplateName};
+use model::names::{InstanceName, ServiceName, Slot};
+use model::version::Version;
 use policy::fleet::{ContainerPresence, InstanceObservation, RotationState};
 use policy::load::LoadObservation;
 use tokio::time::Instant;
 
 use crate::act::Actor;
 use crate::services::Deployed;
+use crate::under_way::{Started, UnderWay};
 
 /// The host at one moment.
 #[derive(Debug)]
@@ -35,27 +36,34 @@ impl HostObservation {
     pub(crate) fn instances(
         &self,
         services: &Deployed,
-        under_way: &BTreeMap<InstanceName, ActionKind>,
+        under_way: &UnderWay,
         wanted: impl Fn(&InstanceName) -> ServerState,
     ) -> BTreeMap<ServiceName, Vec<InstanceObservation>> {
         let mut instances: BTreeMap<_, Vec<_>> =
             services.keys().map(|name| (name.clone(), Vec::new())).collect();
-        let names: BTreeSet<_> = self.containers.keys().chain(under_way.keys()).collect();
+        let names: BTreeSet<_> = self.containers.keys().chain(under_way.instances()).collect();
         for name in names {
-            let Some(deployed) = services.get(name.service()) else { continue };
-            let observation = InstanceObservation {
-                under_way: under_way.get(name).copied(),
-                ..self.instance(name, &deployed.template, wanted(name))
-            };
-            instances.entry(name.service().clone()).or_default().push(observation);
+            let Some(own) = instances.get_mut(name.service()) else { continue };
+            own.push(self.instance(name, under_way.on(name), wanted(name)));
         }
         instances
+    }
+
+    /// The version of an instance, as its container tells.
+    pub(crate) fn version(&self, instance: &InstanceName) -> Option<Version> {
+        Some(self.containers.get(instance)?.template.as_ref()?.version())
+    }
+
+    /// Whether an instance's container runs.
+    pub(crate) fn runs(&self, instance: &InstanceName) -> bool {
+        let state = self.containers.get(instance).map(|container| container.state);
+        state == Some(ContainerState::Running)
     }
 
     fn instance(
         &self,
         name: &InstanceName,
-        template: &TemplateName,
+        under_way: Option<&Started>,
         wanted: ServerState,
     ) -> InstanceObservation {
         let slot = name.slot();
@@ -71,8 +79,8 @@ impl HostObservation {
             rotation: server.map_or(RotationState::Out, |server| rotation(server.status, wanted)),
             in_flight: server.and_then(|server| narrow(server.in_flight? + server.queued?)),
             drained: self.drained.contains(&(name.service().clone(), slot)),
-            outdated: container.and_then(|c| c.template.as_ref()).is_some_and(|t| t != template),
-            under_way: None,
+            version: self.version(name).or(under_way.and_then(|started| started.version)),
+            under_way: under_way.map(|started| started.kind),
         }
     }
 

@@ -1,20 +1,27 @@
 //! Which instances take requests: what this process wants of the load balancer, and the way there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
+use host::deployments::DeployedService;
 use host::haproxy::{
     Backend, Backends, BackendsError, LoadBalancer, Server, ServerState, ServerStatus, Stats,
 };
 use model::names::{InstanceName, ServiceName, Slot};
 use model::paths::PathPrefix;
+use model::version::Version;
 
-use crate::services::Deployed;
+use crate::services::{Deployed, concurrency};
 use crate::shared_state::{SharedState, lock};
 
 /// What is wanted of each slot in use. A slot that is not named is out of rotation.
 type Wanted = BTreeMap<Slot, (ServiceName, Server)>;
+
+/// What the load balancer is given of a service beside its instances: its route, and the requests for
+/// an instance at a time.
+type Given = (ServiceName, PathPrefix, NonZeroU32);
 
 /// The rotation of all services.
 #[derive(Debug)]
@@ -22,14 +29,14 @@ pub(crate) struct Rotation<L> {
     load_balancer: L,
     shared: Arc<SharedState>,
     wanted: Mutex<Wanted>,
-    /// The routes that the load balancer was given last. Its statistics do not tell them.
-    routes: Mutex<Vec<(ServiceName, PathPrefix)>>,
+    /// What the load balancer was given last of each service. Its statistics do not tell it.
+    given: Mutex<Vec<Given>>,
 }
 
 impl<L: LoadBalancer> Rotation<L> {
     /// Nothing in rotation yet.
     pub(crate) fn new(load_balancer: L, shared: Arc<SharedState>) -> Self {
-        Self { load_balancer, shared, wanted: Mutex::default(), routes: Mutex::default() }
+        Self { load_balancer, shared, wanted: Mutex::default(), given: Mutex::default() }
     }
 
     /// The load balancer itself.
@@ -37,19 +44,19 @@ impl<L: LoadBalancer> Rotation<L> {
         &self.load_balancer
     }
 
-    /// Takes over what the load balancer holds of `instances`: after a restart, it is what was wanted
-    /// before.
+    /// Takes over what the load balancer holds of `instances`, each with its version: after a restart,
+    /// it is what was wanted before.
     ///
     /// # Errors
     /// The load balancer cannot be told so. It must be: it dates drains from what it is told.
     pub(crate) async fn adopt<'a>(
         &self,
         stats: &Stats,
-        instances: impl Iterator<Item = &'a InstanceName>,
+        instances: impl Iterator<Item = (&'a InstanceName, Option<Version>)>,
     ) -> anyhow::Result<()> {
-        let server = |instance: &InstanceName| {
+        let server = |(instance, version): (&InstanceName, _)| {
             let figures = stats.services.get(instance.service())?.servers.get(&instance.slot())?;
-            let server = self.shared.services().server(instance)?;
+            let server = self.shared.services().server(instance, version)?;
             let server = Server { state: held(figures.status), ..server };
             Some((instance.slot(), (instance.service().clone(), server)))
         };
@@ -65,24 +72,30 @@ impl<L: LoadBalancer> Rotation<L> {
         }
     }
 
-    /// Brings an instance to `state`; returns when the running process holds it.
+    /// Brings an instance of this version to `state`; returns when the running process holds it.
     ///
     /// # Errors
     /// The load balancer did not take it. It stays wanted, and [`Self::mend`] tries again.
     pub(crate) async fn set(
         &self,
         instance: &InstanceName,
+        version: Option<Version>,
         state: ServerState,
     ) -> anyhow::Result<()> {
-        self.want(instance, state)?;
+        self.want(instance, version, state)?;
         self.apply().await
     }
 
-    fn want(&self, instance: &InstanceName, state: ServerState) -> anyhow::Result<()> {
+    fn want(
+        &self,
+        instance: &InstanceName,
+        version: Option<Version>,
+        state: ServerState,
+    ) -> anyhow::Result<()> {
         let (slot, service) = (instance.slot(), instance.service());
         let mut wanted = lock(&self.wanted);
         if state == ServerState::Ready {
-            let server = self.shared.services().server(instance);
+            let server = self.shared.services().server(instance, version);
             let server = server.with_context(|| format!("{instance} has no address"))?;
             wanted.insert(slot, (service.clone(), server));
         } else if let Some((_, server)) =
@@ -110,10 +123,8 @@ impl<L: LoadBalancer> Rotation<L> {
             let mut wanted = lock(&self.wanted);
             wanted.retain(|slot, _| present.contains(slot) || busy.contains(slot));
             let services = self.shared.services().all();
-            let given = lock(&self.routes);
-            let routes = services.iter().map(|(name, service)| (name, &service.spec.path_prefix));
-            let routes_agree = routes.eq(given.iter().map(|(name, prefix)| (name, prefix)));
-            routes_agree && agrees(&services, &wanted, stats, busy)
+            let is_given = self.given_now().eq(&*lock(&self.given));
+            is_given && agrees(&services, &wanted, stats, busy)
         };
         if !agrees {
             self.apply().await?;
@@ -125,11 +136,20 @@ impl<L: LoadBalancer> Rotation<L> {
     /// between reading what is wanted and the load balancer's note of it, and the scaler has
     /// one thread.
     async fn apply(&self) -> anyhow::Result<()> {
-        let backends = self.backends()?;
-        self.load_balancer.apply(&backends).await?;
-        let routes = backends.iter().map(|b| (b.service.clone(), b.path_prefix.clone()));
-        *lock(&self.routes) = routes.collect();
+        let given = self.given_now();
+        self.load_balancer.apply(&self.backends()?).await?;
+        *lock(&self.given) = given;
         Ok(())
+    }
+
+    /// What the load balancer should be given of each service, in the order of their names.
+    fn given_now(&self) -> Vec<Given> {
+        let services = self.shared.services().all();
+        let given = |deployed: &Arc<DeployedService>| {
+            let spec = &deployed.spec;
+            (spec.name.clone(), spec.path_prefix.clone(), concurrency(spec))
+        };
+        services.values().map(given).collect()
     }
 
     /// What the load balancer should hold now.
@@ -142,11 +162,18 @@ impl<L: LoadBalancer> Rotation<L> {
             servers.entry(service.clone()).or_default().push(server.clone());
         }
         let services = self.shared.services().all();
-        let backends = services.values().map(|deployed| Backend {
-            service: deployed.spec.name.clone(),
-            path_prefix: deployed.spec.path_prefix.clone(),
-            max_servers: self.shared.bounds(&deployed.spec).max(),
-            servers: servers.remove(&deployed.spec.name).unwrap_or_default(),
+        let backends = services.values().map(|deployed| {
+            let spec = &deployed.spec;
+            let mut servers = servers.remove(&spec.name).unwrap_or_default();
+            for server in &mut servers {
+                server.concurrency = concurrency(spec);
+            }
+            Backend {
+                service: spec.name.clone(),
+                path_prefix: spec.path_prefix.clone(),
+                max_servers: self.shared.bounds(spec).max(),
+                servers,
+            }
         });
         Backends::new(backends.collect())
     }

@@ -9,6 +9,8 @@ use host::deployments::DeployedService;
 use host::haproxy::{Server, ServerState};
 use host::slots::Subnet;
 use model::names::{InstanceName, ServiceName};
+use model::service::ServiceSpec;
+use model::version::Version;
 
 use crate::shared_state::lock;
 
@@ -51,17 +53,26 @@ impl Services {
         self.subnet
     }
 
-    /// An instance as the load balancer is to have it in rotation; `None` when its service is not
-    /// deployed, or the network has no address for its slot.
-    pub(crate) fn server(&self, instance: &InstanceName) -> Option<Server> {
-        let spec = &self.get(instance.service())?.spec;
-        let slot = instance.slot();
+    /// An instance of this version as the load balancer is to have it in rotation; `None` when its
+    /// service is not deployed, or the network has no address for its slot.
+    pub(crate) fn server(
+        &self,
+        instance: &InstanceName,
+        version: Option<Version>,
+    ) -> Option<Server> {
+        let deployed = self.get(instance.service())?;
+        let (given, slot) = (deployed.instance(version), instance.slot());
         Some(Server {
             slot,
-            address: SocketAddrV4::new(self.subnet.address(slot)?, spec.instance.port),
-            health_path: spec.instance.health_path.clone(),
-            concurrency: NonZeroU32::new(spec.capacity.concurrency).unwrap_or(NonZeroU32::MIN),
+            address: SocketAddrV4::new(self.subnet.address(slot)?, given.port),
+            health_path: given.health_path.clone(),
+            concurrency: concurrency(&deployed.spec),
             state: ServerState::Ready,
         })
     }
+}
+
+/// The requests that the load balancer gives an instance at a time.
+pub(crate) fn concurrency(spec: &ServiceSpec) -> NonZeroU32 {
+    NonZeroU32::new(spec.capacity.concurrency).unwrap_or(NonZeroU32::MIN)
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use host::deployments::DeployedService;
 use model::bounds::Bounds;
 use model::instance::InstanceStatus;
 use model::names::ServiceName;
@@ -17,7 +18,7 @@ use model::tick::Tick;
 
 use crate::journal::Journal;
 use crate::overrides::OverridesFile;
-use crate::services::Services;
+use crate::services::{Deployed, Services};
 
 /// The record of ticks, below the state directory.
 const JOURNAL: &str = "ticks.jsonl";
@@ -151,15 +152,20 @@ impl SharedState {
         lock(&self.turns).insert(tick.service.clone(), (tick, instances));
     }
 
+    /// Forgets the turns of services that are not among these.
+    pub(crate) fn forget_others(&self, services: &Deployed) {
+        lock(&self.turns).retain(|name, _| services.contains_key(name));
+    }
+
     /// All services.
     pub(crate) fn host_status(&self) -> HostStatus {
-        HostStatus {
-            services: self.services.all().values().map(|s| self.service_status(&s.spec)).collect(),
-        }
+        let services = self.services.all();
+        HostStatus { services: services.values().map(|s| self.service_status(s)).collect() }
     }
 
     /// One service: its last turn, and what is in force now.
-    pub(crate) fn service_status(&self, spec: &ServiceSpec) -> ServiceStatus {
+    pub(crate) fn service_status(&self, deployed: &DeployedService) -> ServiceStatus {
+        let spec = &deployed.spec;
         let (tick, instances) = lock(&self.turns).get(&spec.name).cloned().unzip();
         let now = self.in_force(spec);
         ServiceStatus {
@@ -169,6 +175,8 @@ impl SharedState {
             policy: now.policy.to_string(),
             policy_spec: now.policy.clone(),
             objective_ms: u64::try_from(spec.objective.as_millis()).unwrap_or(u64::MAX),
+            wanted: deployed.wanted,
+            rollout: tick.as_ref().and_then(|tick| tick.rollout.clone()),
             set: self.set_for(&spec.name),
             phases: tick.as_ref().map(|tick| tick.observation.phases).unwrap_or_default(),
             instances: instances.unwrap_or_default(),

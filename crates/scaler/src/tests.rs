@@ -8,11 +8,12 @@ mod load;
 mod restarts;
 mod services;
 mod set;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use host::deployments::DeployedService;
+use host::deployments::{DeployedService, Deployments, NewService};
 use host::haproxy::ServerState;
 use host::haproxy::fake::FakeLoadBalancer;
 use host::lxc::fake::{Call, FakeContainers};
@@ -26,10 +27,13 @@ use model::service::ServiceSpec;
 use model::status::{Membership, ServiceStatus};
 use model::tick::Tick;
 use model::time::Timestamp;
+use model::version::Version;
 use tempfile::TempDir;
 
 use crate::act::Actor;
 use crate::daemon::Daemon;
+use crate::deployment_watch::DeploymentWatch;
+use crate::memory_file::MemoryFile;
 use crate::rotation::Rotation;
 use crate::services::Services;
 use crate::shared_state::SharedState;
@@ -43,7 +47,7 @@ const SETTINGS: ScalerSettings = ScalerSettings {
 
 type FakeActor = Actor<FakeContainers, FakeLoadBalancer, FakeProbe>;
 
-/// A host with the object store deployed, moving a tick at a time.
+/// A host with services deployed, moving a tick at a time.
 struct Rig {
     actor: Arc<FakeActor>,
     services: Arc<Services>,
@@ -57,25 +61,52 @@ fn store() -> ServiceName {
     "object-store".parse().unwrap()
 }
 
+/// The object store's file, with a patience of 10 s.
+fn store_file() -> String {
+    let shipped = include_str!("../../../services/object-store.toml");
+    shipped.replace("patience_ms = 3_000", "patience_ms = 10_000")
+}
+
+/// Deploys services by their files and versions, as `bellows up` does.
+fn deploy(state: &TempDir, files: &[(&str, u32)], now: Timestamp) {
+    let specs: Vec<ServiceSpec> =
+        files.iter().map(|(file, _)| config_file::from_toml("a.toml", file).unwrap()).collect();
+    let services = specs.iter().zip(files).map(|(spec, (file, version))| NewService {
+        name: &spec.name,
+        file,
+        version: Version::new(*version),
+        serving: None,
+        again: false,
+    });
+    let deployments = Deployments::new(state.path());
+    let before = deployments.load().unwrap();
+    let services: Vec<_> = services.collect();
+    deployments.deploy(&before.followed_by(&services, 3, now)).unwrap();
+}
+
 impl Rig {
+    /// A host with version 1 of the object store.
     fn new() -> Self {
-        let text = include_str!("../../../services/object-store.toml");
-        let mut spec = config_file::from_toml::<ServiceSpec>("object-store.toml", text).unwrap();
-        spec.scale_in.rules.patience = Duration::from_secs(10);
-        let template = "bw-object-store-t00000001".parse().unwrap();
-        Self::with(vec![DeployedService { spec, template }], FakeContainers::default())
+        Self::with(FakeContainers::default())
     }
 
-    fn with(deployed: Vec<DeployedService>, containers: FakeContainers) -> Self {
-        Self::on(tempfile::tempdir().unwrap(), deployed, containers)
+    /// The same, on which these containers are.
+    fn with(containers: FakeContainers) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        deploy(&state, &[(&store_file(), 1)], crate::clock::now());
+        Self::on(state, containers)
     }
 
-    /// Another installation of these services, with what this one's scaler kept.
-    fn redeploy(self, deployed: Vec<DeployedService>) -> Self {
-        Self::on(self.state, deployed, FakeContainers::default())
+    /// A host with these files deployed as these versions.
+    fn with_files(files: &[(&str, u32)]) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        deploy(&state, files, crate::clock::now());
+        Self::on(state, FakeContainers::default())
     }
 
-    fn on(state: TempDir, deployed: Vec<DeployedService>, containers: FakeContainers) -> Self {
+    /// A host with what is deployed and kept in this state folder.
+    fn on(state: TempDir, containers: FakeContainers) -> Self {
+        let (deployment, deployed) = Self::deployment(&state);
         let services = Arc::new(Services::new(deployed, Subnet::DEFAULT));
         let shared = Arc::new(Self::shared(&state, &services).unwrap());
         let rotation = Rotation::new(FakeLoadBalancer::default(), Arc::clone(&shared));
@@ -83,19 +114,40 @@ impl Rig {
         let timeout = SETTINGS.launch_timeout;
         let own = Arc::clone(&services);
         let actor = Arc::new(Actor::new(containers, rotation, probe, own, timeout));
-        let daemon = Daemon::new(Arc::clone(&actor), Arc::clone(&shared), SETTINGS);
+        let memory = Self::memory(&state);
+        let daemon =
+            Daemon::new(Arc::clone(&actor), Arc::clone(&shared), deployment, memory, SETTINGS);
         let now = crate::clock::now();
         Self { actor, services, shared, daemon, now, state }
+    }
+
+    fn deployment(state: &TempDir) -> (DeploymentWatch, Vec<DeployedService>) {
+        DeploymentWatch::begin(Deployments::new(state.path())).unwrap()
+    }
+
+    fn memory(state: &TempDir) -> MemoryFile {
+        MemoryFile::open(&state.path().join("memory.json")).unwrap()
     }
 
     fn shared(state: &TempDir, services: &Arc<Services>) -> std::io::Result<SharedState> {
         SharedState::open(state.path(), SETTINGS.membership, Arc::clone(services))
     }
 
+    /// Deploys these files as these versions, and nothing else.
+    fn deploy(&self, files: &[(&str, u32)]) {
+        deploy(&self.state, files, self.now);
+    }
+
     /// The scaler is killed and started again; the host stays as it is.
-    fn restart(&mut self) {
+    async fn restart(&mut self) {
+        // What was given to the disk is on it in the milliseconds before the next one starts.
+        self.daemon.flush_memory().await;
+        let (deployment, deployed) = Self::deployment(&self.state);
+        self.services.replace(deployed);
         self.shared = Arc::new(Self::shared(&self.state, &self.services).unwrap());
-        self.daemon = Daemon::new(Arc::clone(&self.actor), Arc::clone(&self.shared), SETTINGS);
+        let (actor, shared) = (Arc::clone(&self.actor), Arc::clone(&self.shared));
+        let memory = Self::memory(&self.state);
+        self.daemon = Daemon::new(actor, shared, deployment, memory, SETTINGS);
     }
 
     /// The service as it is deployed.
@@ -107,8 +159,14 @@ impl Rig {
         self.actor.rotation().load_balancer()
     }
 
-    /// One tick in which this many requests arrive.
+    /// One tick in which this many requests for the store arrive.
     async fn tick(&mut self, arrivals: u64) -> Tick {
+        self.turn(arrivals).await;
+        self.status().tick.unwrap()
+    }
+
+    /// The same, also while the store is not deployed.
+    async fn turn(&mut self, arrivals: u64) {
         self.balancer().set_figures(|services| {
             if let Some(figures) = services.get_mut(&store()) {
                 let counters = &mut figures.counters;
@@ -120,7 +178,6 @@ impl Rig {
         self.now = self.now.after(SETTINGS.tick);
         let done = self.daemon.settled().await;
         self.daemon.turn(done, self.now).await;
-        self.status().tick.unwrap()
     }
 
     async fn ticks(&mut self, count: usize, arrivals: u64) -> PhaseCounts {
@@ -131,7 +188,11 @@ impl Rig {
     }
 
     fn status(&self) -> ServiceStatus {
-        self.shared.service_status(&self.deployed().spec)
+        self.status_of("object-store")
+    }
+
+    fn status_of(&self, service: &str) -> ServiceStatus {
+        self.shared.service_status(&self.services.get(&service.parse().unwrap()).unwrap())
     }
 
     fn in_rotation(&self, state: ServerState) -> usize {

@@ -1,11 +1,12 @@
 //! The containers of one service: what is there, and the actions under way, which take their time
 //! and may fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::action::{Action, ActionKind};
 use model::names::{InstanceName, Slot};
+use model::version::Version;
 use policy::fleet::{ContainerPresence, InstanceObservation, RotationState};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -13,8 +14,7 @@ use rand_distr::Exp1;
 
 use crate::host_model::{HostModel, goes_wrong};
 use crate::moment::Moment;
-use crate::plant::Plant;
-use crate::spread::Spread;
+use crate::plant::{Log, Plant};
 
 /// Every container of a service, and what is being done with it.
 #[derive(Debug)]
@@ -25,11 +25,14 @@ pub(crate) struct Containers {
     /// Actions under way, by the moment of their end and the order in which they were started.
     ends: BTreeMap<(Moment, u64), UnderWay>,
     started: u64,
+    /// Versions of which no instance gets healthy.
+    broken: BTreeSet<Version>,
 }
 
 #[derive(Debug)]
 struct Entry {
     name: InstanceName,
+    version: Option<Version>,
     container: ContainerPresence,
     rotation: RotationState,
     under_way: Option<ActionKind>,
@@ -41,7 +44,15 @@ struct Entry {
 pub(crate) struct UnderWay {
     pub(crate) action: Action,
     pub(crate) planned: Moment,
-    fails: bool,
+    course: Course,
+}
+
+/// How an action comes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    Succeeds,
+    LaunchFails,
+    NeverHealthy,
 }
 
 /// An action at its end.
@@ -58,15 +69,52 @@ impl Containers {
     /// A host without containers.
     pub(crate) fn new(host: HostModel, seed: u64) -> Self {
         let rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        Self { host, rng, all: Vec::new(), ends: BTreeMap::new(), started: 0 }
+        Self {
+            host,
+            rng,
+            all: Vec::new(),
+            ends: BTreeMap::new(),
+            started: 0,
+            broken: BTreeSet::new(),
+        }
+    }
+
+    /// No instance of this version gets healthy.
+    pub(crate) fn break_version(&mut self, version: Version) {
+        self.broken.insert(version);
+    }
+
+    /// The scaler is killed: what it had begun is left as it is then.
+    pub(crate) fn forget_actions(&mut self, now: Moment, plant: &mut dyn Plant) {
+        self.ends.clear();
+        for entry in &mut self.all {
+            match entry.under_way.take() {
+                Some(ActionKind::Clone) if self.rng.random_bool(0.5) => {
+                    entry.container = ContainerPresence::Stopped;
+                }
+                Some(ActionKind::Clone) => entry.container = ContainerPresence::Running,
+                Some(ActionKind::Stop) => {
+                    entry.container = ContainerPresence::Absent;
+                    plant.remove(entry.name.slot(), now);
+                }
+                Some(ActionKind::Admit | ActionKind::Drain) | None => {}
+            }
+        }
+        self.all.retain(|entry| entry.container != ContainerPresence::Absent);
     }
 
     /// An instance that has been in rotation since before the simulation began.
-    pub(crate) fn add_ready(&mut self, name: InstanceName, plant: &mut dyn Plant) {
+    pub(crate) fn add_ready(
+        &mut self,
+        name: InstanceName,
+        version: Version,
+        plant: &mut dyn Plant,
+    ) {
         plant.open(name.slot(), Moment::default());
         let crashes_at = self.draw_crash(Moment::default());
         self.all.push(Entry {
             name,
+            version: Some(version),
             container: ContainerPresence::Running,
             rotation: HEALTHY,
             under_way: None,
@@ -107,7 +155,7 @@ impl Containers {
                 rotation: entry.rotation,
                 in_flight: Some(in_flight),
                 drained: entry.rotation == RotationState::Drain && in_flight == 0,
-                outdated: false,
+                version: entry.version,
                 under_way: entry.under_way,
             }
         };
@@ -115,17 +163,24 @@ impl Containers {
     }
 
     /// Starts an action of a plan.
-    pub(crate) fn start(&mut self, action: Action, now: Moment, plant: &mut dyn Plant) {
+    pub(crate) fn start(
+        &mut self,
+        action: Action,
+        now: Moment,
+        plant: &mut dyn Plant,
+        log: &mut Log,
+    ) {
         match action.kind {
             ActionKind::Clone => self.all.push(Entry {
                 name: action.instance.clone(),
+                version: action.version,
                 container: ContainerPresence::Absent,
                 rotation: RotationState::Out,
                 under_way: Some(ActionKind::Clone),
                 crashes_at: None,
             }),
             ActionKind::Admit | ActionKind::Drain => {}
-            ActionKind::Stop => plant.drain(action.slot),
+            ActionKind::Stop => plant.stop(action.slot, now, log),
         }
         if let Some(entry) = self.all.iter_mut().find(|entry| entry.name == action.instance) {
             entry.under_way = Some(action.kind);
@@ -133,18 +188,18 @@ impl Containers {
                 entry.rotation = RotationState::Out;
             }
         }
-        let (spread, fails) = self.course(action.kind);
-        let end = now.after(spread.sample(&mut self.rng));
+        let (takes, course) = self.course(&action);
         self.started += 1;
-        self.ends.insert((end, self.started), UnderWay { action, planned: now, fails });
+        let under_way = UnderWay { action, planned: now, course };
+        self.ends.insert((now.after(takes), self.started), under_way);
     }
 
     /// Ends the actions whose time has come.
     pub(crate) fn end(&mut self, now: Moment, plant: &mut dyn Plant) -> Vec<Ended> {
         let mut ended = Vec::new();
         while let Some(first) = self.ends.first_entry().filter(|first| first.key().0 <= now) {
-            let UnderWay { action, planned, fails } = first.remove();
-            let error = self.carry_out(&action, fails, now, plant);
+            let UnderWay { action, planned, course } = first.remove();
+            let error = self.carry_out(&action, course, now, plant);
             ended.push(Ended { action, planned, error });
         }
         ended
@@ -165,35 +220,46 @@ impl Containers {
         });
     }
 
-    /// How long an action takes, and whether it fails.
-    fn course(&mut self, kind: ActionKind) -> (Spread, bool) {
-        match kind {
-            ActionKind::Clone => {
-                let percent = self.host.faults.failed_launches_percent;
-                (self.host.clone, goes_wrong(percent, &mut self.rng))
+    /// How long an action takes, and how it comes out.
+    fn course(&mut self, action: &Action) -> (Duration, Course) {
+        let is_broken = self
+            .all
+            .iter()
+            .find(|entry| entry.name == action.instance)
+            .and_then(|entry| entry.version)
+            .is_some_and(|version| self.broken.contains(&version));
+        let failing = self.host.faults.failed_launches_percent;
+        let (spread, course) = match action.kind {
+            ActionKind::Clone if goes_wrong(failing, &mut self.rng) => {
+                (&self.host.clone, Course::LaunchFails)
             }
-            ActionKind::Admit => (self.host.admit, false),
-            ActionKind::Drain => (self.host.drain, false),
-            ActionKind::Stop => (self.host.stop, false),
-        }
+            ActionKind::Clone | ActionKind::Admit if is_broken => {
+                return (self.host.launch_timeout, Course::NeverHealthy);
+            }
+            ActionKind::Clone => (&self.host.clone, Course::Succeeds),
+            ActionKind::Admit => (&self.host.admit, Course::Succeeds),
+            ActionKind::Drain => (&self.host.drain, Course::Succeeds),
+            ActionKind::Stop => (&self.host.stop, Course::Succeeds),
+        };
+        (spread.sample(&mut self.rng), course)
     }
 
     /// Lets an action take effect; the error is what the host would say.
     fn carry_out(
         &mut self,
         action: &Action,
-        fails: bool,
+        course: Course,
         now: Moment,
         plant: &mut dyn Plant,
     ) -> Option<&'static str> {
         let index = self.all.iter().position(|entry| entry.name == action.instance)?;
         let crashes_at = self.draw_crash(now);
-        let leaves_something = fails && self.rng.random_bool(0.5);
+        let leaves_something = course == Course::LaunchFails && self.rng.random_bool(0.5);
         let entry = &mut self.all[index];
         entry.under_way = None;
         let gone = entry.container != ContainerPresence::Running;
         match action.kind {
-            ActionKind::Clone if fails => {
+            ActionKind::Clone if course == Course::LaunchFails => {
                 // A launch that fails late leaves a stopped container behind.
                 entry.container = ContainerPresence::Stopped;
                 if !leaves_something {
@@ -201,19 +267,26 @@ impl Containers {
                 }
                 return Some("the launch failed");
             }
+            ActionKind::Stop => {
+                self.all.swap_remove(index);
+            }
+            ActionKind::Admit | ActionKind::Drain if gone => {
+                self.all.swap_remove(index);
+                return Some("the instance is gone");
+            }
+            ActionKind::Clone | ActionKind::Admit if course == Course::NeverHealthy => {
+                entry.container = ContainerPresence::Running;
+                return Some("the instance does not answer");
+            }
             ActionKind::Clone => {
                 entry.container = ContainerPresence::Running;
                 entry.rotation = HEALTHY;
                 entry.crashes_at = crashes_at;
                 plant.open(action.slot, now);
             }
-            ActionKind::Stop => {
-                self.all.swap_remove(index);
-                plant.remove(action.slot, now);
-            }
-            ActionKind::Admit | ActionKind::Drain if gone => {
-                self.all.swap_remove(index);
-                return Some("the instance is gone");
+            ActionKind::Admit if entry.rotation == RotationState::Out => {
+                entry.rotation = HEALTHY;
+                plant.open(action.slot, now);
             }
             ActionKind::Admit => {
                 entry.rotation = HEALTHY;

@@ -10,10 +10,11 @@ use model::names::{InstanceName, Slot};
 use model::service::ServiceSpec;
 use model::tick::Tick;
 use model::time::Timestamp;
-use policy::backoff::Backoff;
+use model::version::{Rollout, Version, Wanted};
 use policy::check::{Violation, violations};
 use policy::controller::{Controller, ServiceObservation, TurnContext};
 use policy::load::LoadObservation;
+use policy::memory::Memory;
 use policy::plan::{Plan, PlanContext};
 use policy::slots::SlotPool;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -36,6 +37,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How far a clock is set forth or back at a fault, in milliseconds.
 const CLOCK_JUMP_MS: i64 = 5_000;
+
+/// The version of the instances that are there at the start.
+const FIRST_VERSION: Version = Version::new(1);
 
 /// How closely the plant looks at requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -98,7 +102,7 @@ pub struct Simulation {
     last_look: Option<(Moment, Statistics)>,
     /// Looks in a row that failed.
     missed: u32,
-    launches: Backoff,
+    wanted: Wanted,
     /// When each clone that has not served yet was planned.
     not_served: BTreeMap<InstanceName, Moment>,
     plan_to_serving: Vec<Duration>,
@@ -147,7 +151,7 @@ impl Simulation {
             next_turn: Moment::default(),
             last_look: None,
             missed: 0,
-            launches: Backoff::default(),
+            wanted: Wanted { version: FIRST_VERSION, deployed_at: load.began.before(LEAD_IN) },
             not_served: BTreeMap::new(),
             plan_to_serving: Vec::new(),
             never_served: 0,
@@ -155,7 +159,7 @@ impl Simulation {
         let birth = simulation.clock();
         for slot in simulation.free_slots(simulation.spec.bounds.min()) {
             let name = InstanceName::new(&simulation.spec.name, slot, birth);
-            simulation.containers.add_ready(name, simulation.plant.as_mut());
+            simulation.containers.add_ready(name, FIRST_VERSION, simulation.plant.as_mut());
         }
         Ok(simulation)
     }
@@ -175,6 +179,7 @@ impl Simulation {
         let free = self.free_slots(launches_left);
         let around = TurnContext {
             spec: &self.spec,
+            wanted: self.wanted,
             free_slots: &free,
             launches_left,
             launch_timeout: self.host.launch_timeout,
@@ -183,7 +188,9 @@ impl Simulation {
         self.check(&around, &tick, at)?;
         for action in &tick.plan {
             self.note_plan(action.kind, &action.instance);
-            self.containers.start(action.clone(), self.now, self.plant.as_mut());
+            let mut log = Log { recorder, load_start: self.load_start };
+            let plant = self.plant.as_mut();
+            self.containers.start(action.clone(), self.now, plant, &mut log);
         }
         Ok(tick)
     }
@@ -217,6 +224,26 @@ impl Simulation {
     /// Sets other bounds, as an operator does.
     pub fn set_bounds(&mut self, bounds: Bounds) {
         self.spec.bounds = bounds;
+    }
+
+    /// Deploys another version, of which instances get healthy or not.
+    pub fn deploy(&mut self, version: Version, gets_healthy: bool) {
+        self.wanted = Wanted { version, deployed_at: self.clock() };
+        if !gets_healthy {
+            self.containers.break_version(version);
+        }
+    }
+
+    /// Kills the scaler and starts it again, with or without what it kept.
+    pub fn restart_scaler(&mut self, keeps_memory: bool) {
+        self.containers.forget_actions(self.now, self.plant.as_mut());
+        let memory = if keeps_memory { self.controller.memory() } else { Memory::default() };
+        self.controller = Controller::restored(memory);
+    }
+
+    /// The versions of the instances that there are.
+    pub fn versions(&self) -> BTreeSet<Version> {
+        self.controller.fleet().instances().iter().filter_map(|i| i.version).collect()
     }
 
     /// From each plan of a clone to the end of its first response, and how many clones never
@@ -302,33 +329,34 @@ impl Simulation {
         if tick.plan.is_empty() {
             return Ok(());
         }
+        let memory = self.controller.memory();
+        let unseen = Rollout::Serving { version: self.wanted.version };
         let situation = PlanContext {
             service: &self.spec.name,
+            rollout: tick.rollout.as_ref().unwrap_or(&unseen),
             free_slots: around.free_slots,
             launches_left: around.launches_left,
-            // Known from the same ends of actions as the controller's own.
-            launches_back_off: self.launches.is_waiting(at),
+            launches_back_off: memory.launches.is_waiting(at),
+            trial_backs_off: memory.trials.is_waiting(at),
             backing_off: &[],
             drain_timeout: self.spec.scale_in.drain_timeout,
         };
         let plan = Plan { actions: tick.plan.clone(), blocked: tick.blocked.clone() };
-        let found = violations(self.controller.fleet(), &tick.decision, &plan, &situation);
+        let found = violations(self.controller.fleet(), &tick.decision, &plan, &situation, at);
         match found.into_iter().next() {
             None => Ok(()),
             Some(violation) => Err(SimulationError::Violation { seconds, violation }),
         }
     }
 
-    fn done(&mut self, ended: Ended) -> Done {
+    fn done(&self, ended: Ended) -> Done {
         let Ended { action, planned, error } = ended;
         let finished_at = self.clock();
-        if action.kind == ActionKind::Clone {
-            self.launches.record(error.is_some(), finished_at);
-        }
         Done {
             kind: action.kind,
             instance: action.instance,
             slot: action.slot,
+            version: action.version,
             planned_at: finished_at.before(self.now.since(planned)),
             finished_at,
             error: error.map(str::to_owned),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use model::bounds::Bounds;
 use model::service::ServiceSpec;
 use model::tick::Tick;
+use model::version::Version;
 use proptest::prelude::*;
 use run::calibration::{FOLDER, HOST_FILE, HostFigures, LimitedBy, Point, Times};
 use run::summary::Percentiles;
@@ -251,6 +252,35 @@ struct History {
     faults: Faults,
     bounds: Vec<(u32, u32)>,
     detail: Detail,
+    /// By turn of the load.
+    events: BTreeMap<usize, Event>,
+}
+
+/// What an operator or the machine does to the scaler.
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    /// Version 1 to 9, of which those from 6 on never get healthy, is deployed.
+    Deploy(u32),
+    /// The scaler is killed, and comes back with or without its memory.
+    Restart { keeps_memory: bool },
+}
+
+impl Event {
+    fn happen(self, simulation: &mut Simulation) {
+        match self {
+            Self::Deploy(version) => simulation.deploy(Version::new(version), version < 6),
+            Self::Restart { keeps_memory } => simulation.restart_scaler(keeps_memory),
+        }
+    }
+}
+
+/// Events at some of the turns up to `turns`.
+fn any_events(turns: usize) -> impl Strategy<Value = BTreeMap<usize, Event>> {
+    let event = prop_oneof![
+        3 => (1_u32..10).prop_map(Event::Deploy),
+        1 => any::<bool>().prop_map(|keeps_memory| Event::Restart { keeps_memory }),
+    ];
+    prop::collection::btree_map(0..turns, event, 0..8)
 }
 
 fn any_history() -> impl Strategy<Value = History> {
@@ -273,13 +303,15 @@ fn any_history() -> impl Strategy<Value = History> {
         faults,
         prop::collection::vec(bounds, 1..4),
         detail,
+        any_events(300),
     )
-        .prop_map(|(seed, rates, faults, bounds, detail)| History {
+        .prop_map(|(seed, rates, faults, bounds, detail, events)| History {
             seed,
             rates,
             faults,
             bounds,
             detail,
+            events,
         })
 }
 
@@ -287,13 +319,13 @@ proptest! {
     // `./just histories` runs 100,000 of them.
     #[test]
     fn no_rule_is_broken_and_no_request_lost_from_sight_whatever_fails(history in any_history()) {
-        let History { seed, rates, faults, bounds, detail } = history;
+        let History { seed, rates, faults, bounds, detail, events } = history;
         let load = levels(seed, &rates);
         let host = HostModel { faults, ..HostModel::measured() };
         let tick = Duration::from_millis(100);
         let mut simulation = Simulation::new(store(), &load, host, detail, tick).unwrap();
         let mut recorder = Recorder::new(Duration::ZERO, load.timeout).without_rows();
-        let mut turn = 0_usize;
+        let (mut turn, mut turn_of_load) = (0_usize, 0_usize);
         let whole = load.offered.duration().unwrap();
         while simulation.elapsed() < whole {
             if simulation.has_started() && turn.is_multiple_of(50) {
@@ -301,6 +333,10 @@ proptest! {
                 simulation.set_bounds(Bounds::new(min, max).unwrap());
             }
             turn += 1;
+            if simulation.has_started() {
+                turn_of_load += 1;
+                events.get(&turn_of_load).inspect(|event| event.happen(&mut simulation));
+            }
             // Every turn holds its plan to the plan checker and its decision to the bounds.
             let taken = simulation.turn(&mut recorder);
             prop_assert!(taken.is_ok(), "{}", taken.unwrap_err());
@@ -315,5 +351,38 @@ proptest! {
         }
         prop_assert_eq!(simulation.under_way(), 0);
         prop_assert_eq!(recorder.requests().due, before.due + waiting);
+        // What crashes is tried elsewhere, and nothing is stopped that still works on something.
+        prop_assert!(!recorder.failures().contains_key("status_502"), "{:?}", recorder.failures());
+    }
+
+    /// A load that one or two instances carry, under deploys and restarts of the scaler: no request
+    /// fails, whatever versions come and go, and in the end all instances are of one that works.
+    #[test]
+    fn versions_that_come_and_go_cost_no_request(
+        seed in any::<u64>(),
+        rate in 1.0..60.0_f64,
+        events in any_events(300),
+    ) {
+        let load = levels(seed, &[rate, rate, rate]);
+        let tick = Duration::from_millis(100);
+        let host = HostModel::measured();
+        let mut simulation = Simulation::new(store(), &load, host, Detail::Requests, tick).unwrap();
+        let mut recorder = Recorder::new(Duration::ZERO, load.timeout).without_rows();
+        let mut turn = 0_usize;
+        while simulation.elapsed() < Duration::from_secs(30) {
+            let tick = simulation.turn(&mut recorder).unwrap();
+            if simulation.has_started() {
+                turn += 1;
+                events.get(&turn).inspect(|event| event.happen(&mut simulation));
+                prop_assert!(tick.observation.phases.ready > 0);
+            }
+        }
+        let failures = recorder.failures();
+        prop_assert!(failures.is_empty(), "{failures:?}");
+        simulation.deploy(Version::new(5), true);
+        for _ in 0..600 {
+            simulation.turn(&mut recorder).unwrap();
+        }
+        prop_assert_eq!(simulation.versions(), [Version::new(5)].into());
     }
 }

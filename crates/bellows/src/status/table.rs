@@ -5,6 +5,7 @@ use std::fmt::Write;
 use model::bounds::Bounds;
 use model::policies::PolicySpec;
 use model::status::MembershipStatus;
+use model::version::Rollout;
 
 use super::view::{Decided, Instance, Program, Service, Set, Source, View};
 
@@ -25,6 +26,7 @@ pub(crate) fn render(view: &View) -> String {
     if !view.services.is_empty() {
         text.push('\n');
         text.push_str(&services(&view.services, view.at_ms));
+        text.push_str(&rollouts(&view.services, view.at_ms));
     }
     text.push('\n');
     if view.instances.is_empty() && view.source == Source::Host {
@@ -59,6 +61,26 @@ fn services(services: &[Service], now_ms: u64) -> String {
         ]
     });
     columns(["SERVICE", "ROUTE", "BOUNDS", "POLICY", "OFFERED", "LAST DECISION"], rows)
+}
+
+/// A line for each service whose wanted version does not serve.
+fn rollouts(services: &[Service], now_ms: u64) -> String {
+    let line = |service: &Service| {
+        let name = &service.name;
+        match service.rollout.as_ref()? {
+            Rollout::Serving { .. } => None,
+            Rollout::Proving { version, next, since } => Some(format!(
+                "Version {} of {name} has been on trial for {}; version {version} serves.\n",
+                next.version,
+                age(since.as_millis(), now_ms)
+            )),
+            Rollout::GivenUp { version, next, reason } => Some(format!(
+                "Version {} of {name} was given up: {reason}. Version {version} serves.\n",
+                next.version
+            )),
+        }
+    };
+    services.iter().filter_map(line).collect()
 }
 
 /// What is in force, with a mark where an operator set it.
@@ -104,12 +126,13 @@ fn instances(instances: &[Instance], now_ms: u64) -> String {
         [
             instance.name.clone(),
             instance.phase.to_owned(),
+            instance.version.map_or_else(|| "-".to_owned(), |version| version.to_string()),
             instance.slot.to_string(),
             instance.address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
             age(instance.born_ms, now_ms),
         ]
     });
-    columns(["INSTANCE", "PHASE", "SLOT", "ADDRESS", "AGE"], rows)
+    columns(["INSTANCE", "PHASE", "VERSION", "SLOT", "ADDRESS", "AGE"], rows)
 }
 
 /// A span in its two largest units.
@@ -145,6 +168,8 @@ mod tests {
     use model::policies::Hpa;
     use model::policies::{Policy, PolicyKind};
     use model::status::Membership;
+    use model::time::Timestamp;
+    use model::version::{Version, Wanted};
 
     use super::*;
 
@@ -153,6 +178,7 @@ mod tests {
             name: format!("bw-object-store-{slot}-m1x"),
             slot: Slot::try_from(u32::from(slot)).unwrap(),
             address: Some(Ipv4Addr::new(10, 117, 0, slot + 1)),
+            version: Some(Version::new(0x1a2b_3c4d)),
             phase,
             born_ms,
         };
@@ -182,6 +208,7 @@ mod tests {
             policy_spec: policy.into(),
             min: 1,
             max: 2,
+            rollout: None,
             policy_set: None,
             bounds_set: None,
             offered_rps: None,
@@ -223,9 +250,28 @@ mod tests {
         object-store  /        2..4 (set; the file says 1..10)  hpa (set; the file says target_tracking)  123.4/s  3 ready (OfferedLoad, AtMax), 3 s ago
         matmul        /matmul  1..2                             target_tracking                           -        -
 
-        INSTANCE                PHASE     SLOT  ADDRESS      AGE
-        bw-object-store-1-m1x   ready     1     10.117.0.2   12 s
-        bw-object-store-17-m1x  starting  17    10.117.0.18  1 h 6 min
+        INSTANCE                PHASE     VERSION   SLOT  ADDRESS      AGE
+        bw-object-store-1-m1x   ready     1a2b3c4d  1     10.117.0.2   12 s
+        bw-object-store-17-m1x  starting  1a2b3c4d  17    10.117.0.18  1 h 6 min
+        ");
+    }
+
+    #[test]
+    fn a_version_on_trial_and_one_that_was_given_up_are_told() {
+        let next = Wanted { version: Version::new(2), deployed_at: Timestamp::from_millis(0) };
+        let version = Version::new(1);
+        let since = Timestamp::from_millis(1_000);
+        let reason = "http://10.117.0.2:8000/healthy answered 404".to_owned();
+        let all = [
+            Rollout::Serving { version },
+            Rollout::Proving { version, next, since },
+            Rollout::GivenUp { version, next, reason },
+        ];
+        let all = all
+            .map(|rollout| Service { rollout: Some(rollout), ..service("store", PolicyKind::Hpa) });
+        insta::assert_snapshot!(rollouts(&all, 4_000), @r"
+        Version 00000002 of store has been on trial for 3 s; version 00000001 serves.
+        Version 00000002 of store was given up: http://10.117.0.2:8000/healthy answered 404. Version 00000001 serves.
         ");
     }
 
@@ -251,9 +297,9 @@ mod tests {
         scaler   stopped  -
         This is what LXC runs, since the scaler gives no answer.
 
-        INSTANCE                PHASE     SLOT  ADDRESS      AGE
-        bw-object-store-1-m1x   ready     1     10.117.0.2   12 s
-        bw-object-store-17-m1x  starting  17    10.117.0.18  1 h 6 min
+        INSTANCE                PHASE     VERSION   SLOT  ADDRESS      AGE
+        bw-object-store-1-m1x   ready     1a2b3c4d  1     10.117.0.2   12 s
+        bw-object-store-17-m1x  starting  1a2b3c4d  17    10.117.0.18  1 h 6 min
         ");
     }
 

@@ -7,6 +7,7 @@ use model::decision::Reason;
 use model::names::Slot;
 use model::policies::PolicySpec;
 use model::status::MembershipStatus;
+use model::version::{Rollout, Version};
 use serde::Serialize;
 
 /// The whole of what `status` knows.
@@ -60,6 +61,8 @@ pub(crate) struct Service {
     pub(crate) policy_spec: PolicySpec,
     pub(crate) min: u32,
     pub(crate) max: u32,
+    /// Which version serves, and how far the change to the wanted one has come.
+    pub(crate) rollout: Option<Rollout>,
     /// The policy of its file, where an operator set another one.
     pub(crate) policy_set: Option<Set<PolicySpec>>,
     /// The bounds of its file, where an operator set others.
@@ -92,6 +95,8 @@ pub(crate) struct Instance {
     pub(crate) slot: Slot,
     /// None when the subnet has become too small for the slot.
     pub(crate) address: Option<Ipv4Addr>,
+    /// Its version; `None` where the scaler does not tell.
+    pub(crate) version: Option<Version>,
     /// Its phase; without the scaler, `running` or `stopped`.
     pub(crate) phase: &'static str,
     /// When it was planned, in milliseconds since 1970.

@@ -1,10 +1,11 @@
 //! The steps of `up`, in their order. Each makes sure of one thing and says whether it had to.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use host::command::HostRunner;
-use host::deployments::Deployments;
+use host::deployments::{Deployment, DeploymentError, Deployments, NewService};
 use host::haproxy::{Backends, Haproxy};
 use host::id_map::IdMap;
 use host::lxc::{Recipe, TemplateStore, remove_other_images};
@@ -13,7 +14,10 @@ use host::releases::Releases;
 use host::settings::Settings;
 use model::names::{ServiceName, TemplateName};
 use model::service::ServiceSpec;
+use model::version::Rollout;
+use scaler_client::Scaler;
 
+use crate::clock::now;
 use crate::deployed;
 use crate::error::BadInput;
 use crate::programs::Programs;
@@ -51,8 +55,8 @@ impl<'a> Steps<'a> {
         })
     }
 
-    /// Takes all steps.
-    pub(super) async fn take(&self, progress: &mut Progress) -> anyhow::Result<()> {
+    /// Takes all steps up to what runs; gives what is deployed then.
+    pub(super) async fn take(&self, progress: &mut Progress) -> anyhow::Result<Deployment> {
         progress.step("id range", async { self.id_range() }).await?;
         progress.step("network", self.network()).await?;
         let mut templates = Vec::new();
@@ -60,10 +64,10 @@ impl<'a> Steps<'a> {
             progress.step("template", self.template(service, recipe, &mut templates)).await?;
         }
         progress.step("haproxy", self.haproxy()).await?;
-        progress.step("records", self.records(&templates)).await?;
+        let mut deployment = Deployment::default();
+        progress.step("deployment", self.deployment(&templates, &mut deployment)).await?;
         progress.step("scaler", self.programs.scaler()).await?;
-        progress.step("old versions", async { self.old_versions(&templates) }).await?;
-        Ok(())
+        Ok(deployment)
     }
 
     fn id_range(&self) -> anyhow::Result<Outcome> {
@@ -95,33 +99,50 @@ impl<'a> Steps<'a> {
         Ok(outcome)
     }
 
-    /// What the scaler read at its start it does not read again, so a record that changes ends it
-    /// first: were `up` ended in between, the next one would find the records as they should be,
-    /// and a scaler that never read them.
-    async fn records(&self, templates: &[TemplateName]) -> anyhow::Result<Outcome> {
-        let services = || self.tree.services.iter();
-        let wanted: Vec<_> = services()
-            .zip(templates)
-            .map(|(service, template)| (&service.spec.name, service.text.as_str(), template))
-            .collect();
+    /// Deploys the services, which the scaler notices at its next tick. The settings it reads at its
+    /// start only, so it is ended before they change: were `up` ended in between, the next one would
+    /// find the settings as they should be, and a scaler that never read them.
+    async fn deployment(
+        &self,
+        templates: &[TemplateName],
+        deployment: &mut Deployment,
+    ) -> anyhow::Result<Outcome> {
         deployed::link(self.settings)?;
-        if self.deployments.are_exactly(&self.tree.settings_text, &wanted)? {
-            return Ok(Outcome::Unchanged);
-        }
-        self.programs.stop_scaler().await?;
-        let names: Vec<&ServiceName> = services().map(|service| &service.spec.name).collect();
+        let rollouts = self.rollouts().await;
         let mut changes = Vec::new();
-        if self.deployments.deploy_settings(&self.tree.settings_text)? {
+        if !self.deployments.settings_are(&self.tree.settings_text) {
+            self.programs.stop_scaler().await?;
+            self.deployments.deploy_settings(&self.tree.settings_text)?;
             changes.push("settings".to_owned());
         }
-        for (name, text, template) in wanted {
-            if self.deployments.deploy(name, text, template)? {
-                changes.push(name.to_string());
-            }
-        }
-        let withdrawn = self.deployments.withdraw_others(&names)?;
-        changes.extend(withdrawn.iter().map(|name| format!("{name} withdrawn")));
-        Ok(Outcome::Changed(format!("deployed: {}", changes.join(", "))))
+        let services = self.tree.services.iter().zip(templates).map(|(service, template)| {
+            let (name, version) = (&service.spec.name, template.version());
+            let rollout = rollouts.get(name);
+            let given_up = matches!(
+                rollout, Some(Rollout::GivenUp { next, .. }) if next.version == version
+            );
+            let serving = rollout.map(Rollout::serving);
+            NewService { name, file: &service.text, version, serving, again: given_up }
+        });
+        let before = match self.deployments.load() {
+            // One that this release cannot read is replaced, as its message says.
+            Err(DeploymentError::Form { .. }) => Deployment::default(),
+            read => read?,
+        };
+        let services: Vec<_> = services.collect();
+        *deployment = before.followed_by(&services, self.settings.versions_kept, now());
+        changes.extend(deployment.changes(&before));
+        self.deployments.deploy(deployment)?;
+        Ok(Outcome::changed_if(!changes.is_empty(), changes.join(", ")))
+    }
+
+    /// How far each service's rollout has come; none where no scaler answers.
+    async fn rollouts(&self) -> BTreeMap<ServiceName, Rollout> {
+        let Ok(scaler) = Scaler::new(&format!("http://{}", self.settings.listen.api)) else {
+            return BTreeMap::new();
+        };
+        let services = scaler.services().await.map(|host| host.services).unwrap_or_default();
+        services.into_iter().filter_map(|s| Some((s.name, s.rollout?))).collect()
     }
 
     /// HAProxy starts with no services: the scaler, which knows the slots, brings them in. It comes
@@ -142,12 +163,13 @@ impl<'a> Steps<'a> {
         self.programs.haproxy().await
     }
 
-    /// Removes templates that no record names and no instance stands on any more, and the images of
-    /// earlier versions.
-    fn old_versions(&self, current: &[TemplateName]) -> anyhow::Result<Outcome> {
+    /// Removes the templates of versions that are not kept and have no instance any more, and the
+    /// images of earlier versions.
+    pub(super) fn old_versions(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
+        let kept: Vec<_> = deployment.templates().collect();
         let mut removed = Vec::new();
         for template in self.templates.list()? {
-            if current.contains(&template) {
+            if kept.contains(&template) {
                 continue;
             }
             match self.templates.remove(&template) {

@@ -1,5 +1,6 @@
 //! A client of the services, through HAProxy.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -49,6 +50,27 @@ impl Client {
         self.runtime
             .block_on(async { request.send().await })
             .is_ok_and(|r| r.status() == StatusCode::OK)
+    }
+
+    /// Does `work` and asks the services 50 times a second until it is done. Gives the status of
+    /// every answer, `None` where there was none.
+    pub(crate) fn meanwhile<T>(&self, work: impl FnOnce() -> T) -> (T, Vec<Option<StatusCode>>) {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                let mut answers = Vec::new();
+                while !done.load(Ordering::Relaxed) {
+                    let request = self.http.get(format!("{SERVICES}/?limit=1"));
+                    let answer = self.runtime.block_on(async { request.send().await });
+                    answers.push(answer.ok().map(|answer| answer.status()));
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                answers
+            });
+            let result = work();
+            done.store(true, Ordering::Relaxed);
+            (result, asking.join().expect("the thread that asks"))
+        })
     }
 
     /// Whether the services answer through HAProxy now.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use model::names::TemplateName;
 use model::service::{Mount, ServiceSpec};
+use model::version::Version;
 use sha2::{Digest, Sha256};
 
 use super::apparmor::{AppArmorProfile, ensure_profile};
@@ -162,16 +163,20 @@ impl<R: Runner> TemplateStore<R> {
         image: &Image,
         application: &str,
     ) -> Result<TemplateName, RenderError> {
-        let nameless = TemplateName::new(&service.name, 0);
+        let nameless = TemplateName::new(&service.name, Version::new(0));
         let config = self.config(&nameless, service, image)?;
         let mut hash = Sha256::new();
-        for part in [image.digest.as_str(), &config, SECCOMP, application] {
+        // Port and health path are no part of the template, but of what an instance is known by.
+        let port = service.instance.port.to_string();
+        let health_path = service.instance.health_path.as_str();
+        let parts = [image.digest.as_str(), &config, SECCOMP, application, &port, health_path];
+        for part in parts {
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(part.as_bytes());
         }
         let digest =
             hash.finalize().iter().take(4).fold(0, |all, byte| all << 8 | u32::from(*byte));
-        Ok(TemplateName::new(&service.name, digest))
+        Ok(TemplateName::new(&service.name, Version::new(digest)))
     }
 
     fn config(

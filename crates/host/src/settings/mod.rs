@@ -25,6 +25,8 @@ pub struct Settings {
     pub listen: ListenSettings,
     /// How the control loop works.
     pub scaler: ScalerSettings,
+    /// How many versions of a service are kept, with their templates.
+    pub versions_kept: usize,
     /// Where things are kept.
     pub paths: PathSettings,
     /// The users that instances run as.
@@ -139,6 +141,7 @@ impl Default for Settings {
                 parallel_launches: 4,
                 launch_timeout: Duration::from_secs(10),
             },
+            versions_kept: 3,
             paths: PathSettings {
                 state: PathBuf::from("/var/lib/bellows"),
                 run: PathBuf::from("/run/bellows"),
@@ -186,7 +189,7 @@ mod tests {
         let settings: Settings = config_file::from_toml("bellows.toml", shipped).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
-        assert_eq!(shipped.matches(" = ").count(), 15);
+        assert_eq!(shipped.matches(" = ").count(), 16);
     }
 
     #[test]

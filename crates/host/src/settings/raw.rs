@@ -27,6 +27,7 @@ pub struct RawSettings {
     network: RawNetwork,
     listen: RawListen,
     scaler: RawScaler,
+    versions: RawVersions,
     paths: RawPaths,
     id_map: RawIdMap,
 }
@@ -53,6 +54,12 @@ struct RawScaler {
     membership: Option<Membership>,
     parallel_launches: Option<usize>,
     launch_timeout_ms: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RawVersions {
+    kept: Option<usize>,
 }
 
 #[derive(Deserialize, Default)]
@@ -94,6 +101,8 @@ impl Checked for Settings {
             network,
             listen: raw.listen.check(default.listen)?,
             scaler: raw.scaler.check(default.scaler)?,
+            versions_kept: number("versions.kept", raw.versions.kept, 1..=100)?
+                .unwrap_or(default.versions_kept),
             paths: raw.paths.check(default.paths)?,
             id_map: raw.id_map.check(default.id_map)?,
         })

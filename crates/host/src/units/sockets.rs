@@ -170,7 +170,11 @@ mod tests {
         let mut child = Command::new("sleep").arg("60").envs(held.variables()).spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let sockets = std::slice::from_ref(&socket);
-        assert!(Held::of_program(pid, sockets).is_some());
+        // The kernel tells a new program's variables a moment after it has begun.
+        let begun = std::time::Instant::now();
+        while Held::of_program(pid, sockets).is_none() {
+            assert!(begun.elapsed().as_secs() < 5, "its sockets are not found");
+        }
         let elsewhere = ListenSocket { address: "127.0.0.1:1".parse().unwrap(), ..socket.clone() };
         assert_eq!(Held::of_program(pid, &[elsewhere]), None);
         assert!(TcpStream::connect(socket.address).is_ok());

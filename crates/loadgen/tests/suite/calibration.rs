@@ -33,6 +33,7 @@ fn status(set: &Value) -> Json<Value> {
     Json(json!({
         "name": "object-store", "route": "/", "bounds": bounds, "policy": "target_tracking",
         "policy_spec": {"kind": "target_tracking", "target_percent": 80}, "objective_ms": 100,
+        "wanted": {"version": "00000001", "deployed_at_ms": 1}, "rollout": null,
         "set": {"bounds": set, "policy": null}, "instances": [], "tick": null,
         "phases":
             {"starting": 0, "ready": bounds["min"], "draining": 0, "failed": 0},

@@ -83,7 +83,9 @@ fn status(settings: &Settings) -> Value {
     let bounds =
         if settings.bounds.is_null() { &json!({"min": 1, "max": 10}) } else { &settings.bounds };
     json!({"name": "object-store", "route": "/", "bounds": bounds, "policy": policy["kind"],
-           "policy_spec": policy, "objective_ms": 250, "set": {"bounds": settings.bounds, "policy": settings.policy},
+           "policy_spec": policy, "objective_ms": 250,
+           "wanted": {"version": "00000001", "deployed_at_ms": 1}, "rollout": null,
+           "set": {"bounds": settings.bounds, "policy": settings.policy},
            "phases": {"starting": 0, "ready": settings.ready, "draining": 0, "failed": 0},
            "instances": [], "tick": settings.tick})
 }

@@ -61,6 +61,7 @@ impl Script {
         let phases = ticks.last().map_or(phases(1, 0, 0), |t| t["observation"]["phases"].clone());
         json!({"name": "object-store", "route": "/", "bounds": {"min": 1, "max": 10},
                "policy": "target_tracking", "policy_spec": {"kind": "target_tracking"}, "objective_ms": 40,
+               "wanted": {"version": "00000001", "deployed_at_ms": 1}, "rollout": null,
                "set": {"bounds": null, "policy": null}, "phases": phases, "instances": [],
                "tick": ticks.last()})
     }

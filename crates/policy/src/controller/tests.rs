@@ -8,17 +8,34 @@ use model::policies::PolicyKind;
 use model::policies::PolicySpec;
 use proptest::prelude::*;
 
+use model::version::Version;
+
 use super::*;
 use crate::fleet::{ContainerPresence, RotationState};
-use crate::testing::{seconds, slots, store};
+use crate::testing::{VERSION, seconds, slots, store, wanted};
+
+/// An instance's container as the host and the load balancer show it.
+#[derive(Debug, Clone, Copy)]
+struct Container {
+    presence: ContainerPresence,
+    rotation: RotationState,
+    version: Version,
+}
+
+/// Another version than the first.
+const NEXT: Version = Version::new(2);
+
+/// A version of which no instance ever gets healthy.
+const BROKEN: Version = Version::new(0xb);
 
 /// A host with one service, moving in steps of 100 ms.
 struct World {
     now: Timestamp,
-    containers: BTreeMap<InstanceName, (ContainerPresence, RotationState)>,
+    containers: BTreeMap<InstanceName, Container>,
     started: Vec<(Timestamp, model::action::Action)>,
     controller: Controller,
     spec: ServiceSpec,
+    wanted: Wanted,
     /// Whether requests keep draining instances from being drained.
     busy: bool,
 }
@@ -30,6 +47,8 @@ struct Step {
     dies: Option<usize>,
     launches_fail: bool,
     clock_jump_ms: i64,
+    deploys: Option<Version>,
+    restarts: bool,
     min: u32,
     max: u32,
 }
@@ -42,6 +61,7 @@ impl World {
             started: Vec::new(),
             controller: Controller::default(),
             spec: store(),
+            wanted: wanted(VERSION),
             busy: false,
         }
     }
@@ -53,12 +73,19 @@ impl World {
             let name = self.containers.keys().nth(index).cloned();
             name.and_then(|name| self.containers.remove(&name));
         }
+        if let Some(version) = step.deploys {
+            self.wanted = Wanted { version, deployed_at: self.now };
+        }
+        if step.restarts {
+            self.restart();
+        }
         self.spec.bounds = Bounds::new(step.min, step.max).unwrap();
         let done = self.finish(step.launches_fail);
         let observed = self.look(step.arrivals, done);
         let free: Vec<_> = slots(1..=13).filter(|slot| !self.holds(*slot)).collect();
         let context = TurnContext {
             spec: &self.spec,
+            wanted: self.wanted,
             free_slots: &free,
             launches_left: 4,
             launch_timeout: Duration::from_secs(10),
@@ -72,41 +99,66 @@ impl World {
         self.containers.keys().any(|name| name.slot() == slot)
     }
 
+    /// The loop's process ends and another one takes its place. Actions under way come to their
+    /// end, and nobody is told.
+    fn restart(&mut self) {
+        self.finish(false);
+        let text = serde_json::to_string(&self.controller.memory()).unwrap();
+        self.controller = Controller::restored(serde_json::from_str(&text).unwrap());
+    }
+
     /// Every action ends one step after it was planned.
     fn finish(&mut self, launches_fail: bool) -> Vec<Done> {
-        let mut done = Vec::new();
-        for (planned_at, action) in std::mem::take(&mut self.started) {
-            let failed = launches_fail && action.kind == ActionKind::Clone;
-            match action.kind {
-                ActionKind::Clone if failed => {
-                    let leftover = (ContainerPresence::Stopped, RotationState::Out);
-                    self.containers.insert(action.instance.clone(), leftover);
-                }
-                ActionKind::Stop => {
-                    self.containers.remove(&action.instance);
-                }
-                ActionKind::Clone => {
-                    let ready = (ContainerPresence::Running, RotationState::In { healthy: true });
-                    self.containers.insert(action.instance.clone(), ready);
-                }
-                ActionKind::Admit | ActionKind::Drain => {
-                    if let Some((_, rotation)) = self.containers.get_mut(&action.instance) {
-                        let admitted = action.kind == ActionKind::Admit;
-                        let healthy = RotationState::In { healthy: true };
-                        *rotation = if admitted { healthy } else { RotationState::Drain };
+        let started = std::mem::take(&mut self.started);
+        started.into_iter().map(|(at, action)| self.carry_out(at, action, launches_fail)).collect()
+    }
+
+    fn carry_out(
+        &mut self,
+        planned_at: Timestamp,
+        action: model::action::Action,
+        launches_fail: bool,
+    ) -> Done {
+        let mut error = None;
+        match action.kind {
+            ActionKind::Clone => {
+                let version = action.version.unwrap();
+                let (presence, rotation);
+                (presence, rotation, error) = if launches_fail {
+                    let error = "no space left on device";
+                    (ContainerPresence::Stopped, RotationState::Out, Some(error))
+                } else if version == BROKEN {
+                    (ContainerPresence::Running, RotationState::Out, Some("no answer"))
+                } else {
+                    (ContainerPresence::Running, RotationState::In { healthy: true }, None)
+                };
+                let container = Container { presence, rotation, version };
+                self.containers.insert(action.instance.clone(), container);
+            }
+            ActionKind::Stop => {
+                self.containers.remove(&action.instance);
+            }
+            ActionKind::Admit | ActionKind::Drain => {
+                if let Some(container) = self.containers.get_mut(&action.instance) {
+                    if action.kind == ActionKind::Drain {
+                        container.rotation = RotationState::Drain;
+                    } else if container.version == BROKEN {
+                        error = Some("no answer");
+                    } else {
+                        container.rotation = RotationState::In { healthy: true };
                     }
                 }
             }
-            done.push(Done {
-                kind: action.kind,
-                instance: action.instance,
-                slot: action.slot,
-                planned_at,
-                finished_at: self.now,
-                error: failed.then(|| "no space left on device".to_owned()),
-            });
         }
-        done
+        Done {
+            kind: action.kind,
+            instance: action.instance,
+            slot: action.slot,
+            version: action.version,
+            planned_at,
+            finished_at: self.now,
+            error: error.map(str::to_owned),
+        }
     }
 
     fn look(&self, arrivals: Option<u64>, done: Vec<Done>) -> ServiceObservation {
@@ -118,16 +170,15 @@ impl World {
             queued: 0,
             in_flight: 0,
         });
-        let observation =
-            |(name, (container, rotation)): (&InstanceName, &(_, _))| InstanceObservation {
-                name: name.clone(),
-                container: *container,
-                rotation: *rotation,
-                in_flight: Some(0),
-                drained: *rotation == RotationState::Drain && !self.busy,
-                outdated: false,
-                under_way: None,
-            };
+        let observation = |(name, container): (&InstanceName, &Container)| InstanceObservation {
+            name: name.clone(),
+            container: container.presence,
+            rotation: container.rotation,
+            in_flight: Some(0),
+            drained: container.rotation == RotationState::Drain && !self.busy,
+            version: Some(container.version),
+            under_way: None,
+        };
         let instances = self.containers.iter().map(observation).collect();
         // Each request takes a fiftieth of a second of CPU time.
         let cpu_cores = arrivals.map(|arrivals| arrivals as f64 / 5.0);
@@ -145,6 +196,8 @@ fn calm(arrivals: u64) -> Step {
         dies: None,
         launches_fail: false,
         clock_jump_ms: 0,
+        deploys: None,
+        restarts: false,
         min: 1,
         max: 10,
     }
@@ -155,12 +208,17 @@ fn any_step() -> impl Strategy<Value = Step> {
         prop_oneof![8 => (0_u64..60).prop_map(Some), 1 => Just(None), 1 => Just(Some(900))];
     let dies = prop::option::weighted(0.05, 0_usize..10);
     let jump = prop_oneof![30 => Just(0_i64), 1 => -5000..5000_i64];
-    (arrivals, dies, prop::bool::weighted(0.1), jump, 0_u32..=1, 1_u32..=10).prop_map(
-        |(arrivals, dies, launches_fail, clock_jump_ms, min, max)| Step {
+    let versions = prop::sample::select(vec![VERSION, NEXT, Version::new(3), BROKEN]);
+    let deploys = prop::option::weighted(0.05, versions);
+    let often = (arrivals, dies, prop::bool::weighted(0.1), 0_u32..=1, 1_u32..=10);
+    (often, jump, deploys, prop::bool::weighted(0.03)).prop_map(
+        |((arrivals, dies, launches_fail, min, max), clock_jump_ms, deploys, restarts)| Step {
             arrivals,
             dies,
             launches_fail,
             clock_jump_ms,
+            deploys,
+            restarts,
             min,
             max,
         },
@@ -259,6 +317,73 @@ fn failing_launches_are_tried_again_ever_more_slowly_until_one_succeeds() {
     assert_eq!(world.containers.len(), 1, "leftovers are removed");
 }
 
+#[test]
+fn a_new_version_is_proved_on_one_instance_and_then_replaces_the_others_by_surge() {
+    let mut world = World::new();
+    for _ in 0..15 {
+        world.step(&calm(30));
+    }
+    assert_eq!(world.ready(), 8);
+    let count = |world: &World, version| {
+        world.containers.values().filter(|container| container.version == version).count()
+    };
+    let tick = world.step(&Step { deploys: Some(NEXT), ..calm(30) });
+    let proving = Rollout::Proving { version: VERSION, next: world.wanted, since: world.now };
+    assert_eq!(tick.rollout, Some(proving));
+    assert_eq!(tick.plan.iter().map(|action| action.version).collect::<Vec<_>>(), [Some(NEXT)]);
+    let tick = world.step(&calm(30));
+    assert_eq!(tick.rollout, Some(Rollout::Serving { version: NEXT }));
+    let mut most = 0;
+    for _ in 0..30 {
+        world.step(&calm(30));
+        assert!(world.ready() >= 8);
+        most = most.max(world.containers.len());
+    }
+    assert_eq!((count(&world, VERSION), count(&world, NEXT)), (0, 8));
+    // A surge of two, and as many that drain.
+    assert!((10..=12).contains(&most), "{most} at once");
+}
+
+#[test]
+fn a_version_that_never_gets_healthy_is_given_up_after_its_time_with_the_reason() {
+    let mut world = World::new();
+    for _ in 0..5 {
+        world.step(&calm(2));
+    }
+    world.step(&Step { deploys: Some(BROKEN), ..calm(2) });
+    let given_up = |tick: &Tick| matches!(tick.rollout, Some(Rollout::GivenUp { .. }));
+    let steps = (1..).find(|_| given_up(&world.step(&calm(2)))).unwrap();
+    // The time is 10 s, and a try that fails sooner is made again within 8 s.
+    assert!((100..=180).contains(&steps), "{steps}");
+    let Some(Rollout::GivenUp { reason, .. }) = world.step(&calm(2)).rollout else { panic!() };
+    assert_eq!(reason, "no answer");
+    for _ in 0..5 {
+        world.step(&calm(2));
+    }
+    assert_eq!(world.containers.len(), 1, "what was tried is removed");
+}
+
+#[test]
+fn a_cooldown_goes_on_after_a_restart() {
+    let cools = |restarts: bool| {
+        let mut world = World::new();
+        world.spec.scale_in.rules.patience = Duration::ZERO;
+        world.spec.scale_in.rules.cooldown = Duration::from_secs(60);
+        for _ in 0..15 {
+            world.step(&calm(20));
+        }
+        assert_eq!(world.ready(), 5);
+        let fell = |step: u32, world: &mut World| {
+            let step = Step { restarts: restarts && step == 100, ..calm(2) };
+            world.step(&step).target() == Some(1)
+        };
+        (1..).find(|step| fell(*step, &mut world)).unwrap()
+    };
+    let (with, without) = (cools(true), cools(false));
+    assert!((580..=600).contains(&without), "{without}");
+    assert_eq!(with, without);
+}
+
 proptest! {
     /// The plan checker runs inside the controller; here the world must also come to rest.
     #[test]
@@ -269,12 +394,36 @@ proptest! {
         for step in &steps {
             world.step(step);
         }
+        // Deployed last, in the end, is a version that works.
+        world.step(&Step { deploys: Some(VERSION), ..calm(8) });
         // The longest back-off is 30 s, a clock jump 5 s, the patience 10 s.
         for _ in 0..600 {
             world.step(&calm(8));
         }
         prop_assert_eq!(world.ready(), 2);
         prop_assert_eq!(world.containers.len(), 2);
+        prop_assert!(world.containers.values().all(|container| container.version == VERSION));
+    }
+
+    /// The service has one healthy instance and works; then nothing goes wrong but versions that
+    /// never get healthy and restarts of the loop, and no moment is without a ready instance.
+    #[test]
+    fn a_version_that_never_gets_healthy_leaves_the_service_as_it_is(
+        steps in prop::collection::vec((0_u64..20, prop::bool::weighted(0.05)), 1..300)
+    ) {
+        let mut world = World::new();
+        for _ in 0..5 {
+            world.step(&calm(2));
+        }
+        world.step(&Step { deploys: Some(BROKEN), ..calm(2) });
+        for (arrivals, restarts) in steps {
+            let tick = world.step(&Step { restarts, ..calm(arrivals) });
+            prop_assert_eq!(tick.rollout.unwrap().serving(), VERSION);
+            let in_rotation = |c: &&Container| c.rotation == RotationState::In { healthy: true };
+            let serving: Vec<_> = world.containers.values().filter(in_rotation).collect();
+            prop_assert!(!serving.is_empty());
+            prop_assert!(serving.iter().all(|container| container.version == VERSION));
+        }
     }
 
     /// Every policy, and a change to another one in the middle: the plan checker finds nothing, and
@@ -293,6 +442,7 @@ proptest! {
             let target = tick.target().unwrap_or(step.max);
             prop_assert!((step.min..=step.max).contains(&target), "{target} by {kind}");
         }
+        world.step(&Step { deploys: Some(VERSION), ..calm(8) });
         for _ in 0..400 {
             world.step(&calm(8));
         }

@@ -49,6 +49,10 @@ impl Band {
     ) -> Advice {
         let (now, current) = (input.now, input.current);
         let Some(percent) = measure::percent(self.measure, input) else { return Advice::Unknown };
+        if state.window.is_empty() {
+            // The wait after a change goes on where another process or policy made it.
+            state.asked = input.changed_at.map(|at| (current, at));
+        }
         state.window.push(now, percent, self.window);
         let Some(mean) = state.window.mean_over(self.window, now) else {
             return Advice::ready(current, Reason::WindowFilling);

@@ -80,8 +80,7 @@ async fn the_way_of_membership_is_asked_for_set_and_cleared() {
 
 #[tokio::test(start_paused = true)]
 async fn lower_bounds_that_together_need_more_slots_than_there_are_are_refused() {
-    let first = Rig::new().deployed();
-    let rig = Rig::with(vec![first, set::later()], FakeContainers::default());
+    let rig = Rig::with_files(&[(&store_file(), 1), (&set::later(), 1)]);
     let store = "/v1/services/object-store/bounds";
     let (status, _) = ask(&rig, "PUT", store, r#"{"min":700,"max":750}"#).await;
     assert_eq!(status, StatusCode::OK);
@@ -96,6 +95,7 @@ async fn lower_bounds_that_together_need_more_slots_than_there_are_are_refused()
 async fn what_cannot_be_kept_is_not_taken() {
     let mut rig = Rig::new();
     rig.ticks(6, 1).await;
+    rig.daemon.flush_memory().await;
     std::fs::remove_dir_all(rig.state.path()).unwrap();
     let service = "/v1/services/object-store";
     for (method, path, body) in [

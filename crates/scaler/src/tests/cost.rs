@@ -11,18 +11,15 @@ fn cpu_time() -> Duration {
 
 /// The CPU time of a turn at rest, the mean of 20, with so many services of two instances each.
 async fn turn_at_rest(count: u32) -> Duration {
+    let two = |file: String| file.replace("min = 1", "min = 2");
     let service = |index| {
-        let mut deployed = later();
-        deployed.spec.name = format!("service-{index}").parse().unwrap();
-        deployed.spec.path_prefix = format!("/{index}").parse().unwrap();
-        deployed.spec.bounds = Bounds::new(2, 10).unwrap();
-        deployed.template = format!("bw-service-{index}-t00000001").parse().unwrap();
-        deployed
+        let file = later().replace("\"later\"", &format!("\"service-{index}\""));
+        two(file.replace("\"/later\"", &format!("\"/{index}\"")))
     };
-    let mut services: Vec<_> = (1..count).map(service).collect();
-    services.push(Rig::new().deployed());
-    services.last_mut().unwrap().spec.bounds = Bounds::new(2, 10).unwrap();
-    let mut rig = Rig::with(services, FakeContainers::default());
+    let mut files: Vec<String> = (1..count).map(service).collect();
+    files.push(two(store_file()));
+    let files: Vec<_> = files.iter().map(|file| (file.as_str(), 1)).collect();
+    let mut rig = Rig::with_files(&files);
     rig.ticks(2 * count as usize, 0).await;
     assert_eq!(rig.in_rotation(ServerState::Ready), 2 * count as usize);
     let before = cpu_time();

@@ -60,7 +60,7 @@ async fn an_idle_service_goes_to_none_and_the_first_request_brings_an_instance()
     assert_eq!(rig.ticks(100, 0).await, ready(1), "patience");
     assert_eq!(rig.ticks(20, 0).await, ready(0));
     assert!(rig.status().instances.is_empty());
-    rig.restart();
+    rig.restart().await;
     assert_eq!(rig.ticks(20, 0).await, ready(0));
     assert_eq!(rig.launches(), 1);
 }

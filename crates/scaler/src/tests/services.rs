@@ -20,22 +20,21 @@ async fn a_service_that_comes_moves_and_goes_leaves_the_others_as_they_are() {
     let mut rig = Rig::new();
     rig.ticks(20, 20).await;
     let before = rig.status().instances;
-    rig.services.replace([rig.deployed(), later()]);
+    rig.deploy(&[(&store_file(), 1), (&later(), 1)]);
     rig.ticks(6, 20).await;
-    let new = rig.shared.service_status(&later().spec);
+    let new = rig.status_of("later");
     assert_eq!((new.phases, slots(&new)), (ready(1), vec![6]));
 
-    let mut moved = later();
-    moved.spec.path_prefix = "/moved".parse().unwrap();
+    let moved = later().replace("\"/later\"", "\"/moved\"");
     let changes = rig.balancer().changes();
-    rig.services.replace([rig.deployed(), moved]);
+    rig.deploy(&[(&store_file(), 1), (&moved, 1)]);
     rig.ticks(6, 20).await;
     let routes = [("later", "/moved"), ("object-store", "/")];
     let routes = routes.map(|(name, route)| (name.to_owned(), route.to_owned()));
     assert_eq!(held_services(&rig), routes);
     assert_eq!(rig.balancer().changes(), changes + 1);
 
-    rig.services.replace([rig.deployed()]);
+    rig.deploy(&[(&store_file(), 1)]);
     rig.tick(20).await;
     assert_eq!(held_services(&rig), routes[1..]);
     assert_eq!(rig.balancer().changes(), changes + 2);
@@ -49,10 +48,10 @@ async fn a_service_that_comes_moves_and_goes_leaves_the_others_as_they_are() {
 
 #[tokio::test(start_paused = true)]
 async fn services_that_start_in_one_turn_get_slots_of_their_own() {
-    let first = Rig::new().deployed();
-    let mut rig = Rig::with(vec![first, later()], FakeContainers::default());
+    let mut rig = Rig::new();
+    rig.deploy(&[(&store_file(), 1), (&later(), 1)]);
     rig.ticks(6, 1).await;
-    assert_eq!(slots(&rig.shared.service_status(&later().spec)), [1]);
+    assert_eq!(slots(&rig.status_of("later")), [1]);
     assert_eq!(slots(&rig.status()), [2]);
 }
 
@@ -63,17 +62,18 @@ async fn a_slot_that_an_old_worker_may_know_is_given_to_no_other_service() {
     rig.balancer().set_old_workers([7].into());
     rig.ticks(150, 1).await;
     assert_eq!(slots(&rig.status()), [1], "2 to 5 were given back");
-    let two = |rig: &Rig, spec: &ServiceSpec| {
+    let two = |rig: &Rig, service: &str| {
+        let spec = &rig.services.get(&service.parse().unwrap()).unwrap().spec;
         rig.shared.set_bounds(spec, Some(Bounds::new(2, 9).unwrap())).unwrap();
     };
-    rig.services.replace([rig.deployed(), later()]);
+    rig.deploy(&[(&store_file(), 1), (&later(), 1)]);
     rig.ticks(6, 1).await;
-    assert_eq!(slots(&rig.shared.service_status(&later().spec)), [6]);
-    two(&rig, &rig.deployed().spec);
+    assert_eq!(slots(&rig.status_of("later")), [6]);
+    two(&rig, "object-store");
     rig.ticks(6, 1).await;
     assert_eq!(slots(&rig.status()), [1, 2], "the service itself may have it at once");
     rig.balancer().set_old_workers([8].into());
-    two(&rig, &later().spec);
+    two(&rig, "later");
     rig.ticks(6, 1).await;
-    assert_eq!(slots(&rig.shared.service_status(&later().spec)), [3, 6]);
+    assert_eq!(slots(&rig.status_of("later")), [3, 6]);
 }

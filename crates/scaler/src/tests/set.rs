@@ -2,7 +2,6 @@
 
 use model::action::ActionKind;
 use model::decision::{Decision, Reason};
-use model::policies::PolicyKind;
 use model::policies::{PolicyFile, PolicySpec};
 
 use super::*;
@@ -15,14 +14,12 @@ fn schedule() -> Option<PolicySpec> {
     Some(config_file::from_toml::<PolicyFile>("schedule.toml", SCHEDULE).unwrap().policy)
 }
 
-/// A service of another name and route, of at most 20 instances.
-pub(super) fn later() -> DeployedService {
-    let text = include_str!("../../../../services/object-store.toml")
-        .replacen("object-store", "later", 1)
+/// The file of a service of another name and route, of at most 20 instances.
+pub(super) fn later() -> String {
+    store_file()
+        .replacen("name = \"object-store\"", "name = \"later\"", 1)
         .replace("path_prefix = \"/\"", "path_prefix = \"/later\"")
-        .replace("max = 10", "max = 20");
-    let spec = config_file::from_toml::<ServiceSpec>("later.toml", &text).unwrap();
-    DeployedService { spec, template: "bw-later-t00000001".parse().unwrap() }
+        .replace("max = 10", "max = 20")
 }
 
 fn bounds(min: u32, max: u32) -> Option<Bounds> {
@@ -37,7 +34,7 @@ async fn bounds_hold_from_the_next_turn_and_after_a_restart() {
     rig.shared.set_bounds(&spec, bounds(3, 20)).unwrap();
     assert_eq!(rig.ticks(6, 1).await, ready(3));
     assert_eq!(rig.balancer().held().iter().map(|b| b.max_servers).collect::<Vec<_>>(), [20]);
-    rig.restart();
+    rig.restart().await;
     assert_eq!(rig.ticks(6, 1).await, ready(3));
     assert_eq!(rig.status().set.bounds, bounds(3, 20));
     rig.shared.set_bounds(&spec, bounds(1, 2)).unwrap();
@@ -48,12 +45,11 @@ async fn bounds_hold_from_the_next_turn_and_after_a_restart() {
 
 #[tokio::test(start_paused = true)]
 async fn bounds_that_have_no_room_beside_a_later_service_hold_up_nobody() {
-    let rig = Rig::new();
-    let first = rig.deployed();
-    rig.shared.set_bounds(&first.spec, bounds(1, 750)).unwrap();
-    let mut rig = rig.redeploy(vec![first, later()]);
+    let mut rig = Rig::new();
+    rig.shared.set_bounds(&rig.deployed().spec, bounds(1, 750)).unwrap();
+    rig.deploy(&[(&store_file(), 1), (&later(), 1)]);
     assert_eq!(rig.ticks(6, 1).await, ready(1));
-    assert_eq!(rig.shared.service_status(&later().spec).phases, ready(1));
+    assert_eq!(rig.status_of("later").phases, ready(1));
     assert_eq!(rig.status().bounds.max(), 750, "they are kept, and shown as they are");
 }
 
@@ -67,7 +63,7 @@ async fn a_policy_decides_from_the_next_turn_and_after_a_restart_and_the_files_d
     let reasons = vec![Reason::OfferedLoad, Reason::AtScheduledMin];
     assert_eq!(tick.decision, Decision::Target { ready: 4, reasons });
     assert_eq!(rig.ticks(6, 1).await, ready(4));
-    rig.restart();
+    rig.restart().await;
     assert_eq!(rig.ticks(200, 1).await, ready(4));
     assert_eq!(rig.status().policy, "target_tracking+schedule");
     rig.shared.set_policy(&spec, None).unwrap();
@@ -77,17 +73,19 @@ async fn a_policy_decides_from_the_next_turn_and_after_a_restart_and_the_files_d
 
 #[tokio::test(start_paused = true)]
 async fn what_was_set_waits_while_the_service_is_withdrawn_or_its_file_changes() {
-    let rig = Rig::new();
-    let mut first = rig.deployed();
-    rig.shared.set_policy(&first.spec, schedule()).unwrap();
-    let rig = rig.redeploy(vec![later()]);
+    let mut rig = Rig::new();
+    let first = rig.deployed().spec;
+    rig.shared.set_policy(&first, schedule()).unwrap();
+    rig.deploy(&[(&later(), 1)]);
+    rig.turn(0).await;
     rig.shared.report_unused();
     rig.shared.set_membership(Some(Membership::Reload)).unwrap();
-    first.spec.policy = PolicyKind::Hpa.into();
-    let mut rig = rig.redeploy(vec![first.clone(), later()]);
+    let hpa =
+        store_file().replace("kind = \"target_tracking\"\ntarget_percent = 80", "kind = \"hpa\"");
+    rig.deploy(&[(&hpa, 1), (&later(), 1)]);
     assert_eq!(rig.ticks(6, 1).await, ready(4));
     assert_eq!(rig.status().set.policy, schedule());
-    rig.shared.set_policy(&first.spec, None).unwrap();
+    rig.shared.set_policy(&first, None).unwrap();
     assert_eq!(rig.status().policy, "hpa");
 }
 
@@ -99,8 +97,7 @@ async fn the_way_of_membership_is_told_at_the_next_turn_and_after_a_restart() {
     rig.shared.set_membership(Some(Membership::Reload)).unwrap();
     rig.tick(1).await;
     assert_eq!(rig.balancer().membership(), Some(Membership::Reload));
-    let deployed = rig.deployed();
-    let mut rig = rig.redeploy(vec![deployed]);
+    rig.restart().await;
     rig.tick(1).await;
     assert_eq!(rig.balancer().membership(), Some(Membership::Reload));
     rig.shared.set_membership(None).unwrap();

@@ -96,6 +96,22 @@ impl Plant for FluidPlant {
         }
     }
 
+    fn stop(&mut self, slot: Slot, now: Moment, log: &mut Log) {
+        let mut lost = u64::from(self.in_flight_of(slot));
+        self.drain(slot);
+        while let Some(batch) = self.waiting.front_mut().filter(|_| lost > 0) {
+            let many = batch.many.min(lost);
+            log.failed(batch.due, now, Failure::Stopped, many);
+            self.counters.rejected += many;
+            self.waiting_total -= many;
+            batch.many -= many;
+            lost -= many;
+            if batch.many == 0 {
+                self.waiting.pop_front();
+            }
+        }
+    }
+
     fn remove(&mut self, slot: Slot, _now: Moment) {
         self.drain(slot);
     }

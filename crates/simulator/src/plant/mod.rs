@@ -35,7 +35,11 @@ pub(crate) trait Plant: fmt::Debug {
     /// The instance in `slot` gets no new requests.
     fn drain(&mut self, slot: Slot);
 
-    /// The instance in `slot` is gone. The load balancer tries its requests again elsewhere.
+    /// The instance in `slot` is stopped. What it works on is lost: an instance that is stopped in
+    /// its time has nothing left.
+    fn stop(&mut self, slot: Slot, now: Moment, log: &mut Log);
+
+    /// The instance in `slot` has crashed. The load balancer tries its requests again elsewhere.
     fn remove(&mut self, slot: Slot, now: Moment);
 
     /// The load balancer's statistics.

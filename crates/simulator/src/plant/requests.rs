@@ -116,13 +116,16 @@ impl Plant for RequestPlant {
         }
     }
 
+    fn stop(&mut self, slot: Slot, now: Moment, log: &mut Log) {
+        for request in self.abandon(slot) {
+            self.counters.rejected += 1;
+            log.failed(request.due, now, Failure::Stopped, 1);
+            self.clients.ended(request, now);
+        }
+    }
+
     fn remove(&mut self, slot: Slot, now: Moment) {
-        self.drain(slot);
-        let server = self.server(slot);
-        let abandoned = server.abandon();
-        server.generation = server.generation.wrapping_add(1);
-        self.in_flight -= abandoned.len();
-        for request in abandoned.into_iter().rev() {
+        for request in self.abandon(slot).into_iter().rev() {
             self.queue.push_front(request);
         }
         self.let_in(now);
@@ -150,6 +153,16 @@ impl Plant for RequestPlant {
 }
 
 impl RequestPlant {
+    /// The instance is gone. Gives what it worked on, the oldest first.
+    fn abandon(&mut self, slot: Slot) -> Vec<Request> {
+        self.drain(slot);
+        let server = self.server(slot);
+        let abandoned = server.abandon();
+        server.generation = server.generation.wrapping_add(1);
+        self.in_flight -= abandoned.len();
+        abandoned
+    }
+
     /// The next event; of several at one moment completions come first and arrivals last, so that
     /// a place that becomes free is free.
     fn next_event(&self) -> Option<(Moment, Event)> {

@@ -1,0 +1,11 @@
+//! The time of day.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use model::time::Timestamp;
+
+/// The time of day.
+pub(crate) fn now() -> Timestamp {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,147 @@
+//! The versions that `up` deployed: each serves, or was given up.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use host::deployments::Deployment;
+use host::settings::Settings;
+use model::names::ServiceName;
+use model::status::ServiceStatus;
+use model::version::Rollout;
+use scaler_client::Scaler;
+use tokio::time::{Instant, sleep};
+
+use crate::progress::Outcome;
+
+/// Time between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What a trial may take beside the time that an instance has to get healthy: a scaler that starts,
+/// and a host that is busy.
+const SPARE: Duration = Duration::from_secs(20);
+
+/// How a version's trial ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Trial {
+    /// It serves.
+    Serves,
+    /// It goes on, or the scaler has not seen the deployment yet.
+    GoesOn,
+    /// It was given up, and another version serves.
+    GivenUp(String),
+}
+
+/// Waits until the wanted version of every service serves or was given up.
+///
+/// # Errors
+/// One was given up, or nothing was heard of it in its time.
+pub(super) async fn wait(settings: &Settings, deployment: &Deployment) -> anyhow::Result<Outcome> {
+    let scaler = Scaler::new(&format!("http://{}", settings.listen.api))?;
+    // A try that fails early is made again, and the last one has all of its time.
+    let deadline = Instant::now() + 2 * settings.scaler.launch_timeout + SPARE;
+    let mut waited = false;
+    loop {
+        let services = scaler.services().await.map(|host| host.services);
+        if let Ok(services) = &services {
+            let trials: Vec<_> =
+                deployment.names().map(|name| (name, trial(name, deployment, services))).collect();
+            if trials.iter().all(|(_, trial)| *trial != Trial::GoesOn) {
+                return outcome(trials, waited);
+            }
+            waited = true;
+        }
+        if Instant::now() >= deadline {
+            let heard = services.map(drop);
+            return heard
+                .context("the scaler does not say how far the deployment has come")
+                .and_then(|()| {
+                    bail!(
+                        "the trial of a version has not ended in its time: look at `bellows status`"
+                    )
+                });
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+fn trial(name: &ServiceName, deployment: &Deployment, services: &[ServiceStatus]) -> Trial {
+    let status = services.iter().find(|status| status.name == *name);
+    let Some(wanted) = deployment.wanted(name) else { return Trial::GoesOn };
+    match status.filter(|status| status.wanted == wanted).and_then(|s| s.rollout.as_ref()) {
+        Some(Rollout::Serving { version }) if *version == wanted.version => Trial::Serves,
+        Some(Rollout::GivenUp { version, next, reason }) if *next == wanted => {
+            Trial::GivenUp(format!(
+                "version {} of {name} was given up, and version {version} goes on to serve: \
+                 {reason}. Mend services/{name}.toml or its image, and run `bellows up` again",
+                next.version
+            ))
+        }
+        _ => Trial::GoesOn,
+    }
+}
+
+fn outcome(trials: Vec<(&ServiceName, Trial)>, waited: bool) -> anyhow::Result<Outcome> {
+    let given_up: Vec<_> = trials
+        .into_iter()
+        .filter_map(|(_, trial)| match trial {
+            Trial::GivenUp(told) => Some(told),
+            Trial::Serves | Trial::GoesOn => None,
+        })
+        .collect();
+    if !given_up.is_empty() {
+        bail!(given_up.join("\n"));
+    }
+    Ok(Outcome::changed_if(waited, "every wanted version serves"))
+}
+
+#[cfg(test)]
+mod tests {
+    use model::time::Timestamp;
+    use model::version::{Version, Wanted};
+
+    use super::*;
+
+    const WANTED: Wanted =
+        Wanted { version: Version::new(2), deployed_at: Timestamp::from_millis(5) };
+
+    fn trial_in(rollout: Option<Rollout>, wanted: Wanted) -> Trial {
+        let name: ServiceName = "store".parse().unwrap();
+        let json = r#"{"name":"store","route":"/","bounds":{"min":1,"max":2},"policy":"hpa",
+            "policy_spec":{"kind":"hpa"},"objective_ms":250,
+            "wanted":{"version":"00000001","deployed_at_ms":1},"rollout":null,
+            "set":{"bounds":null,"policy":null},
+            "phases":{"starting":0,"ready":0,"draining":0,"failed":0},"instances":[],"tick":null}"#;
+        let status: ServiceStatus = serde_json::from_str(json).unwrap();
+        let new = host::deployments::NewService {
+            name: &name,
+            file: "",
+            version: WANTED.version,
+            serving: None,
+            again: false,
+        };
+        let deployment = Deployment::default().followed_by(&[new], 3, WANTED.deployed_at);
+        trial(&name, &deployment, &[ServiceStatus { rollout, wanted, ..status }])
+    }
+
+    #[test]
+    fn a_trial_ends_when_the_version_serves_or_was_given_up() {
+        let (old, new) = (Version::new(1), Version::new(2));
+        let proving =
+            Rollout::Proving { version: old, next: WANTED, since: Timestamp::from_millis(5) };
+        let given_up =
+            Rollout::GivenUp { version: old, next: WANTED, reason: "no answer".to_owned() };
+        assert_eq!(trial_in(None, WANTED), Trial::GoesOn);
+        assert_eq!(trial_in(Some(proving), WANTED), Trial::GoesOn);
+        assert_eq!(trial_in(Some(Rollout::Serving { version: old }), WANTED), Trial::GoesOn);
+        assert_eq!(trial_in(Some(Rollout::Serving { version: new }), WANTED), Trial::Serves);
+        let Trial::GivenUp(told) = trial_in(Some(given_up), WANTED) else { panic!() };
+        insta::assert_snapshot!(told, @"version 00000002 of store was given up, and version 00000001 goes on to serve: no answer. Mend services/store.toml or its image, and run `bellows up` again");
+    }
+
+    #[test]
+    fn what_the_scaler_says_of_an_earlier_deployment_does_not_count() {
+        let earlier = Wanted { deployed_at: Timestamp::from_millis(4), ..WANTED };
+        let serves = Rollout::Serving { version: WANTED.version };
+        assert_eq!(trial_in(Some(serves), earlier), Trial::GoesOn);
+    }
+}

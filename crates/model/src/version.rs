@@ -1,0 +1,131 @@
+//! Versions of a service, and how far a change from one to the next has come.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::NameError;
+use crate::time::Timestamp;
+
+/// One version of a service: a digest of all that an instance sees, in 8 hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Version(u32);
+
+impl Version {
+    /// The version with this digest.
+    pub const fn new(digest: u32) -> Self {
+        Self(digest)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+impl FromStr for Version {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        let digest = (text.len() == 8 && text.bytes().all(is_hex))
+            .then(|| u32::from_str_radix(text, 16).ok())
+            .flatten();
+        digest.map(Self).ok_or_else(|| NameError::Version(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Version {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<Version> for String {
+    fn from(version: Version) -> Self {
+        version.to_string()
+    }
+}
+
+/// The version that a service was last deployed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The version.
+    pub version: Version,
+    /// When it was deployed. Deployed again, a version that was given up is tried again.
+    #[serde(rename = "deployed_at_ms")]
+    pub deployed_at: Timestamp,
+}
+
+/// Which version of a service serves, and how far the change to the one that is wanted has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Rollout {
+    /// This version serves. Instances of other versions are being replaced.
+    Serving {
+        /// It has had a healthy instance.
+        version: Version,
+    },
+    /// The wanted version is tried on one new instance.
+    Proving {
+        /// It serves meanwhile.
+        version: Version,
+        /// What is tried.
+        next: Wanted,
+        /// Since when.
+        #[serde(rename = "since_ms")]
+        since: Timestamp,
+    },
+    /// The wanted version did not get healthy in its time, and is not tried any more.
+    GivenUp {
+        /// It goes on to serve.
+        version: Version,
+        /// What was tried.
+        next: Wanted,
+        /// How the last try ended.
+        reason: String,
+    },
+}
+
+impl Rollout {
+    /// The version that serves, and of which new instances are made.
+    pub const fn serving(&self) -> Version {
+        match self {
+            Self::Serving { version }
+            | Self::Proving { version, .. }
+            | Self::GivenUp { version, .. } => *version,
+        }
+    }
+
+    /// The version that is tried on one new instance.
+    pub const fn proving(&self) -> Option<Version> {
+        match self {
+            Self::Proving { next, .. } => Some(next.version),
+            Self::Serving { .. } | Self::GivenUp { .. } => None,
+        }
+    }
+
+    /// Whether there is to be an instance of this version.
+    pub fn wants(&self, version: Version) -> bool {
+        self.serving() == version || self.proving() == Some(version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_has_one_spelling() {
+        let version: Version = "0badcafe".parse().unwrap();
+        assert_eq!((version, version.to_string()), (Version::new(0x0bad_cafe), "0badcafe".into()));
+        for text in ["", "badcafe", "0BADCAFE", "+badcafe", "0badcafe0"] {
+            assert!(text.parse::<Version>().is_err(), "{text}");
+        }
+    }
+}
