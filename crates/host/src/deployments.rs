@@ -24,6 +24,9 @@ const FILE: &str = "deployment.json";
 /// The form of that file. One of another form is refused.
 const FORMAT: u32 = 1;
 
+/// The file in which the scaler keeps what it promised about what is deployed.
+const MEMORY: &str = "memory.json";
+
 /// The folder in which releases before versions kept one record for each service.
 const OLD_RECORDS: &str = "services";
 
@@ -229,6 +232,11 @@ impl Deployments {
         self.state.join(DEFAULT_FILE)
     }
 
+    /// Where the scaler keeps what it promised about what is deployed: it goes with that.
+    pub fn memory_file(&self) -> PathBuf {
+        self.state.join(MEMORY)
+    }
+
     /// Whether the deployed settings read like `text`.
     pub fn settings_are(&self, text: &str) -> bool {
         holds(&self.settings_file(), text)
@@ -289,6 +297,7 @@ impl Deployments {
     /// A file could not be removed.
     pub fn remove_all(&self) -> Result<bool, DeploymentError> {
         let services = remove_if_there(&self.file())?;
+        remove_if_there(&self.memory_file())?;
         remove_tree_if_there(&self.state.join(OLD_RECORDS))?;
         Ok(remove_if_there(&self.settings_file())? || services)
     }
@@ -474,6 +483,7 @@ mod tests {
         fs::create_dir(state.path().join("objects")).unwrap();
         assert!(!deployments.remove_all().unwrap());
         deployments.deploy(&deployed(&[7], 3, None)).unwrap();
+        fs::write(deployments.memory_file(), "{}").unwrap();
         assert!(deployments.deploy_settings("").unwrap());
         assert!(!deployments.deploy_settings("").unwrap());
         assert!(deployments.remove_all().unwrap());

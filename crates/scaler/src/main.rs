@@ -39,9 +39,6 @@ use host::probe::HttpProbe;
 use host::settings::Settings;
 use service::server::{Limits, serve};
 
-/// What the loops promised and learnt, below the state directory.
-const MEMORY: &str = "memory.json";
-
 /// Scales the services that `bellows up` deployed
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = "Exit codes: 0 ended on a signal, 1 failed, 2 bad input")]
@@ -74,9 +71,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let _lock = Lock::acquire(&settings.paths.run.join("scaler.lock"))?;
     let stop = service::shutdown::on_signal().context("handlers for signals")?;
 
-    let (deployment, deployed) = DeploymentWatch::begin(Deployments::new(&settings.paths.state))?;
-    let memory = MemoryFile::open(&settings.paths.state.join(MEMORY))
-        .with_context(|| format!("{MEMORY} below paths.state"))?;
+    let deployments = Deployments::new(&settings.paths.state);
+    let memory = deployments.memory_file();
+    let memory = MemoryFile::open(&memory).with_context(|| memory.display().to_string())?;
+    let (deployment, deployed) = DeploymentWatch::begin(deployments)?;
     let services = Arc::new(Services::new(deployed, settings.network.subnet));
     let shared = SharedState::open(
         &settings.paths.state,
