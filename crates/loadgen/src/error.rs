@@ -8,6 +8,7 @@ use workload::{ScenarioError, TraceError};
 
 use crate::interrupt;
 use crate::stored_objects::ObjectsError;
+use crate::target::TargetError;
 
 /// Why a command was not carried out, or not all of it.
 #[derive(Debug, thiserror::Error)]
@@ -21,14 +22,9 @@ pub enum Error {
     /// An option is not allowed.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// The host of the target has no address.
-    #[error("target `{target}`: the host has no address")]
-    NoAddress {
-        /// What was given.
-        target: String,
-        /// What the resolver said.
-        source: std::io::Error,
-    },
+    /// The target cannot be used.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// The scenario is not a good one.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
@@ -140,7 +136,7 @@ impl Error {
             | Self::Trace(_)
             | Self::Invalid(_)
             | Self::Scenario(_)
-            | Self::NoAddress { .. }
+            | Self::Target(_)
             | Self::NeedsScaler
             | Self::TooFewFiles { .. } => 2,
             Self::Scaler(error) if error.is_bad_input() => 2,

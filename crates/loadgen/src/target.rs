@@ -6,7 +6,21 @@ use std::str::FromStr;
 use config_file::Invalid;
 use http::{HeaderValue, Uri};
 
-use crate::error::Error;
+/// A target that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// It is no target.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// Its host has no address.
+    #[error("target `{target}`: the host has no address")]
+    NoAddress {
+        /// What was given.
+        target: String,
+        /// What the resolver said.
+        source: std::io::Error,
+    },
+}
 
 /// A server that is addressed by plain HTTP.
 #[derive(Debug, Clone)]
@@ -23,9 +37,9 @@ impl Target {
 }
 
 impl FromStr for Target {
-    type Err = Error;
+    type Err = TargetError;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, TargetError> {
         let form = || Invalid::new("target", text, "http://HOST:PORT, without a path");
         let uri: Uri = text.parse().map_err(|_| form())?;
         let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
@@ -36,7 +50,7 @@ impl FromStr for Target {
         }
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| form())?;
         let name = authority.host().trim_matches(['[', ']']);
-        let unresolved = |source| Error::NoAddress { target: text.to_owned(), source };
+        let unresolved = |source| TargetError::NoAddress { target: text.to_owned(), source };
         let mut addresses =
             (name, authority.port_u16().unwrap_or(80)).to_socket_addrs().map_err(unresolved)?;
         let address = addresses.next().ok_or_else(form)?;

@@ -30,9 +30,6 @@ pub enum NameError {
     /// Not a template's name.
     #[error("`{0}` is not the name of a template: it reads bw-SERVICE-tDIGEST with 8 hex digits")]
     Template(String),
-    /// Not a version.
-    #[error("`{0}` is not a version: it has 8 digits of 0-9 and a-f")]
-    Version(String),
     /// Not a slot number.
     #[error("{0} is not a slot: slots go from 1 to {max}", max = Slot::MAX)]
     Slot(u32),

@@ -5,8 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::NameError;
 use crate::time::Timestamp;
+
+/// A text that is not a version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a version: it has 8 digits of 0-9 and a-f")]
+pub struct VersionError(String);
 
 /// One version of a service: a digest of all that an instance sees, in 8 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,21 +31,21 @@ impl fmt::Display for Version {
 }
 
 impl FromStr for Version {
-    type Err = NameError;
+    type Err = VersionError;
 
-    fn from_str(text: &str) -> Result<Self, NameError> {
+    fn from_str(text: &str) -> Result<Self, VersionError> {
         let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         let digest = (text.len() == 8 && text.bytes().all(is_hex))
             .then(|| u32::from_str_radix(text, 16).ok())
             .flatten();
-        digest.map(Self).ok_or_else(|| NameError::Version(text.to_owned()))
+        digest.map(Self).ok_or_else(|| VersionError(text.to_owned()))
     }
 }
 
 impl TryFrom<String> for Version {
-    type Error = NameError;
+    type Error = VersionError;
 
-    fn try_from(text: String) -> Result<Self, NameError> {
+    fn try_from(text: String) -> Result<Self, VersionError> {
         text.parse()
     }
 }

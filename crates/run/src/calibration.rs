@@ -21,7 +21,7 @@ pub const OBJECTIVE_OUTSIDE_PERCENT: f64 = 1.0;
 pub const FOLDER: &str = "calibration";
 /// Of this folder: everything that was measured.
 pub const JSON_FILE: &str = "calibration.json";
-/// Of this folder: the capacity curve, see [`crate::capacity::CapacityCurve::parse`].
+/// Of this folder: the capacity curve.
 pub const CAPACITY_FILE: &str = "capacity.csv";
 /// Of this folder: what the host is like, as the simulator reads it.
 pub const HOST_FILE: &str = "host.toml";

@@ -7,6 +7,7 @@ mod clock;
 mod daemon;
 mod deployment_watch;
 mod journal;
+mod lock;
 mod memory_file;
 mod observe;
 mod outage;

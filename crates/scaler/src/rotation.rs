@@ -13,8 +13,9 @@ use model::names::{InstanceName, ServiceName, Slot};
 use model::paths::PathPrefix;
 use model::version::Version;
 
+use crate::lock::lock;
 use crate::services::{Deployed, concurrency};
-use crate::shared_state::{SharedState, lock};
+use crate::shared_state::SharedState;
 
 /// What is wanted of each slot in use. A slot that is not named is out of rotation.
 type Wanted = BTreeMap<Slot, (ServiceName, Server)>;

@@ -12,7 +12,7 @@ use model::names::{InstanceName, ServiceName};
 use model::service::ServiceSpec;
 use model::version::Version;
 
-use crate::shared_state::lock;
+use crate::lock::lock;
 
 /// The services of one moment, by name.
 pub(crate) type Deployed = BTreeMap<ServiceName, Arc<DeployedService>>;

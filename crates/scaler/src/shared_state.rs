@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use host::deployments::DeployedService;
 use model::bounds::Bounds;
@@ -17,6 +17,7 @@ use model::status::{HostStatus, Membership, MembershipStatus, ServiceOverrides, 
 use model::tick::Tick;
 
 use crate::journal::Journal;
+use crate::lock::lock;
 use crate::overrides::OverridesFile;
 use crate::services::{Deployed, Services};
 
@@ -199,9 +200,4 @@ fn assign<T>(by_service: &mut BTreeMap<ServiceName, T>, service: &ServiceName, v
         Some(value) => by_service.insert(service.clone(), value),
         None => by_service.remove(service),
     };
-}
-
-/// What these locks guard is whole at any moment, so a panic elsewhere does not spoil it.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
