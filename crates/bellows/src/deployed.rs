@@ -1,12 +1,9 @@
 //! The settings that the running system was brought up with, whatever `bellows.toml` says by now.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use host::deployments::Deployments;
-use host::files::{FileError, file_error};
+use host::files::{FileError, replace_link};
 use host::releases::Releases;
 use host::settings::{DEFAULT_FILE, Settings};
 
@@ -29,14 +26,7 @@ pub(crate) fn settings(edited: &Settings) -> Option<Settings> {
 pub(crate) fn link(settings: &Settings) -> Result<(), FileError> {
     let (link, target) =
         (link_in(settings), Deployments::new(&settings.paths.state).settings_file());
-    if fs::read_link(&link).is_ok_and(|held| held == target) {
-        return Ok(());
-    }
-    let make = || match fs::remove_file(&link) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => symlink(&target, &link),
-    };
-    make().map_err(file_error("make", &link))
+    replace_link(&link, &target).map(drop)
 }
 
 fn link_in(settings: &Settings) -> PathBuf {
@@ -45,6 +35,8 @@ fn link_in(settings: &Settings) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

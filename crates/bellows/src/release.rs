@@ -28,14 +28,19 @@ pub(crate) fn install(tree: &Path, settings: &Settings) -> anyhow::Result<Outcom
     }
     let data = if Releases::state_of(&own_path()?).is_some() { &programs } else { tree };
     let mut content = Content::default();
+    // A folder with services alone does not take from the release in force what it does not have.
+    let data_of = |folder: &str| {
+        let own = data.join(folder);
+        if own.is_dir() { own } else { releases.current().join(folder) }
+    };
     for folder in [RECIPES, POLICIES] {
-        content.add_folder(Path::new(folder), &data.join(folder))?;
+        content.add_folder(Path::new(folder), &data_of(folder))?;
     }
     for name in [BELLOWS, SCALER] {
         content.add(name, programs.join(name));
     }
     // Recipes whose programs were not built are for services that nobody has.
-    let of_recipes = programs_of_recipes(&data.join(RECIPES)).into_iter();
+    let of_recipes = programs_of_recipes(&data_of(RECIPES)).into_iter();
     for name in of_recipes.filter(|name| programs.join(name).is_file()) {
         content.add(&name, programs.join(&name));
     }

@@ -227,10 +227,10 @@ fn bad_input_leaves_the_running_system_alone(client: &Client) {
     assert_eq!((program_pid("haproxy"), program_pid("scaler")), (haproxy, scaler));
 }
 
-/// The files that `up` reads, to be edited.
+/// The files that `up` reads, to be edited. What is not there comes from the release in force.
 fn copy_of_the_tree() -> tempfile::TempDir {
     let copy = tempfile::tempdir().expect("a folder");
-    for name in ["bellows.toml", "services", "rootfs", "loadgen"] {
+    for name in ["bellows.toml", "services", "rootfs"] {
         let from = tree().join(name);
         output("cp", &["-r", &from.to_string_lossy(), &copy.path().to_string_lossy()]);
     }

@@ -14,7 +14,7 @@ use model::time::Timestamp;
 use model::version::{Version, Wanted};
 use serde::{Deserialize, Serialize};
 
-use crate::files::{FileError, file_error, replace_file};
+use crate::files::{FileError, file_error, remove_file, remove_tree, replace_file};
 use crate::settings::DEFAULT_FILE;
 
 /// The file that holds every service, in the state folder. It is replaced whole, so that a reader
@@ -281,7 +281,7 @@ impl Deployments {
         let text = serde_json::to_string_pretty(&file)
             .map_err(|error| file_error("write", &path)(error.into()))?;
         let changed = self.replace(&path, &text)?;
-        remove_tree_if_there(&self.state.join(OLD_RECORDS))?;
+        remove_tree(&self.state.join(OLD_RECORDS))?;
         Ok(changed)
     }
 
@@ -296,10 +296,10 @@ impl Deployments {
     /// # Errors
     /// A file could not be removed.
     pub fn remove_all(&self) -> Result<bool, DeploymentError> {
-        let services = remove_if_there(&self.file())?;
-        remove_if_there(&self.memory_file())?;
-        remove_tree_if_there(&self.state.join(OLD_RECORDS))?;
-        Ok(remove_if_there(&self.settings_file())? || services)
+        let services = remove_file(&self.file())?;
+        remove_file(&self.memory_file())?;
+        remove_tree(&self.state.join(OLD_RECORDS))?;
+        Ok(remove_file(&self.settings_file())? || services)
     }
 
     fn file(&self) -> PathBuf {
@@ -320,23 +320,6 @@ impl Deployments {
 
 fn holds(file: &Path, text: &str) -> bool {
     fs::read(file).is_ok_and(|held| held == text.as_bytes())
-}
-
-fn remove_if_there(file: &Path) -> Result<bool, FileError> {
-    match fs::remove_file(file) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(file_error("remove", file)(error)),
-    }
-}
-
-fn remove_tree_if_there(folder: &Path) -> Result<(), FileError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(file_error("remove", folder)(error))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

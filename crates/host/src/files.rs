@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -46,6 +46,40 @@ pub fn replace_file(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> io::Re
     fs::File::open(folder)?.sync_all()
 }
 
+/// Makes a link lead to `target`, at every moment to the old one or to the new one. Says whether it did
+/// not.
+///
+/// # Errors
+/// When the folder is missing or not writable. The old link is there then.
+pub fn replace_link(link: &Path, target: &Path) -> Result<bool, FileError> {
+    if fs::read_link(link).is_ok_and(|held| held == target) {
+        return Ok(false);
+    }
+    let name = link.file_name().unwrap_or_default().to_string_lossy();
+    let beside = link.with_file_name(format!(".{name}-draft"));
+    remove_file(&beside)?;
+    symlink(target, &beside).map_err(file_error("make", &beside))?;
+    fs::rename(&beside, link).map_err(file_error("rename", &beside))?;
+    Ok(true)
+}
+
+/// Removes a file or a link, and says whether it was there.
+pub(crate) fn remove_file(path: &Path) -> Result<bool, FileError> {
+    was_there(fs::remove_file(path)).map_err(file_error("remove", path))
+}
+
+/// Removes a folder with all that is in it, and says whether it was there.
+pub(crate) fn remove_tree(folder: &Path) -> Result<bool, FileError> {
+    was_there(fs::remove_dir_all(folder)).map_err(file_error("remove", folder))
+}
+
+fn was_there(removed: io::Result<()>) -> io::Result<bool> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        removed => removed.map(|()| true),
+    }
+}
+
 /// Flushes the whole file system that holds `folder`. Done before a folder is renamed into place:
 /// otherwise the new name may reach the disk before the content does.
 pub(crate) fn sync_file_system(folder: &Path) -> Result<(), FileError> {
@@ -83,6 +117,17 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(mode(&path), 0o640);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_removed_was_there_or_not_and_anything_else_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, tree) = (folder.path().join("file"), folder.path().join("tree"));
+        fs::write(&file, "text").unwrap();
+        fs::create_dir_all(tree.join("below")).unwrap();
+        assert!(remove_file(&file).unwrap() && !remove_file(&file).unwrap());
+        assert!(remove_file(&tree).unwrap_err().to_string().contains("tree"));
+        assert!(remove_tree(&tree).unwrap() && !remove_tree(&tree).unwrap());
     }
 
     #[test]

@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use procfs::process::all_processes;
 use sha2::{Digest, Sha256};
 
-use crate::files::{FileError, file_error, sync_file_system};
+use crate::files::{FileError, file_error, remove_tree, replace_link, sync_file_system};
 
 /// The folder of the releases, in the state directory.
 const FOLDER: &str = "releases";
@@ -182,20 +182,6 @@ impl Releases {
     }
 }
 
-/// Makes a link lead to `target`, at every moment to the old one or to the new one. Says whether it did
-/// not.
-fn replace_link(link: &Path, target: &Path) -> Result<bool, FileError> {
-    if fs::read_link(link).is_ok_and(|held| held == target) {
-        return Ok(false);
-    }
-    let name = link.file_name().unwrap_or_default().to_string_lossy();
-    let beside = link.with_file_name(format!(".{name}-draft"));
-    remove_file(&beside)?;
-    symlink(target, &beside).map_err(file_error("make", &beside))?;
-    fs::rename(&beside, link).map_err(file_error("rename", &beside))?;
-    Ok(true)
-}
-
 /// A digest of all files below a folder: their paths, whether they are programs, and their bytes.
 fn digest(folder: &Path) -> Result<String, FileError> {
     let mut content = Content::default();
@@ -220,24 +206,6 @@ fn is_program(data: &fs::Metadata) -> bool {
 
 fn make_folder(folder: &Path) -> Result<(), FileError> {
     fs::create_dir_all(folder).map_err(file_error("make", folder))
-}
-
-fn remove_tree(folder: &Path) -> Result<(), FileError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(file_error("remove", folder)(error))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn remove_file(file: &Path) -> Result<(), FileError> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(file_error("remove", file)(error))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
-use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use super::inventory::{
 use super::profile::Profile;
 use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
-use crate::files::{FileError, file_error};
+use crate::files::{FileError, file_error, remove_tree};
 use crate::settings::Settings;
 use crate::slots;
 
@@ -243,11 +242,8 @@ impl<R: Runner> Containers for LxcContainers<R> {
                 tracing::debug!(%instance, %error, "lxc-destroy left it to us");
             }
         }
-        match fs::remove_dir_all(&folder) {
-            // LXC was faster.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            result => result.map_err(file_error("remove", &folder))?,
-        }
+        // LXC may be faster.
+        remove_tree(&folder)?;
         let runs = |(_, state): &(_, ContainerState)| *state == ContainerState::Running;
         if !self.others_in_slot(instance)?.iter().any(runs) {
             self.remove_interface(instance).await?;

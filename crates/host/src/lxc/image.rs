@@ -11,7 +11,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::command::{CommandError, CommandLine, Runner};
-use crate::files::{FileError, file_error, sync_file_system};
+use crate::files::{FileError, file_error, remove_tree, sync_file_system};
 
 /// The name of a recipe's file.
 const RECIPE: &str = "recipe.toml";
@@ -183,9 +183,7 @@ impl Recipe {
             return Ok(image);
         }
         let draft = images.join(format!(".{}-draft", self.name.as_str()));
-        if draft.exists() {
-            fs::remove_dir_all(&draft).map_err(file_error("remove", &draft))?;
-        }
+        remove_tree(&draft)?;
         fs::create_dir_all(&draft).map_err(file_error("make", &draft))?;
         let mut command = CommandLine::new(&self.script).arg(&draft).deadline(BUILD_DEADLINE);
         command = command.args(&self.binaries);

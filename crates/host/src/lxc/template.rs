@@ -18,7 +18,7 @@ use super::ownership::copy_image;
 use super::profile::{Profile, SECCOMP};
 use super::shared_folder::ensure_shared_folder;
 use crate::command::Runner;
-use crate::files::{FileError, file_error, sync_file_system};
+use crate::files::{FileError, file_error, remove_tree, sync_file_system};
 use crate::render::RenderError;
 use crate::settings::{IdRange, Settings};
 
@@ -153,7 +153,8 @@ impl<R: Runner> TemplateStore<R> {
         let draft = self.lxc.join(format!(".{template}-draft"));
         remove_tree(&draft)?;
         fs::rename(&folder, &draft).map_err(file_error("rename", &folder))?;
-        Ok(remove_tree(&draft)?)
+        remove_tree(&draft)?;
+        Ok(())
     }
 
     /// The name with a digest of everything that goes into the template.
@@ -211,13 +212,6 @@ fn write(file: &Path, text: &str) -> Result<(), FileError> {
     fs::write(file, text).map_err(file_error("write", file))?;
     let mode = fs::Permissions::from_mode(0o644);
     fs::set_permissions(file, mode).map_err(file_error("change the mode of", file))
-}
-
-fn remove_tree(folder: &Path) -> Result<(), FileError> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).map_err(file_error("remove", folder))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
