@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,9 +37,11 @@ pub enum NameError {
 }
 
 /// The name of a service: 1 to 31 of `a-z`, `0-9` and `-`, starting with a letter, not ending in `-`.
+///
+/// Every turn of the loop copies the names of all instances, so the texts are shared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ServiceName(String);
+pub struct ServiceName(Arc<str>);
 
 impl ServiceName {
     /// The name as text.
@@ -56,7 +59,7 @@ impl FromStr for ServiceName {
             && text.bytes().all(allowed)
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && !text.ends_with('-');
-        if good { Ok(Self(text.to_owned())) } else { Err(NameError::Name(text.to_owned())) }
+        if good { Ok(Self(text.into())) } else { Err(NameError::Name(text.to_owned())) }
     }
 }
 
@@ -129,7 +132,7 @@ impl fmt::Display for Slot {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct InstanceName {
-    text: String,
+    text: Arc<str>,
     service: ServiceName,
     slot: Slot,
     birth: Timestamp,
@@ -139,7 +142,7 @@ impl InstanceName {
     /// The name of the instance of `service` that is planned for `slot` at `birth`.
     pub fn new(service: &ServiceName, slot: Slot, birth: Timestamp) -> Self {
         let text = format!("{CONTAINER_PREFIX}{service}-{slot}-{}", base36(birth.as_millis()));
-        Self { text, service: service.clone(), slot, birth }
+        Self { text: text.into(), service: service.clone(), slot, birth }
     }
 
     /// The name as text.
@@ -183,7 +186,7 @@ impl FromStr for InstanceName {
             (birth_is_plain && slot_is_plain).then_some((service.parse().ok()?, slot, birth))
         };
         let (service, slot, birth) = parts().ok_or_else(|| NameError::Instance(text.to_owned()))?;
-        Ok(Self { text: text.to_owned(), service, slot, birth })
+        Ok(Self { text: text.into(), service, slot, birth })
     }
 }
 
