@@ -25,6 +25,7 @@
 //! assert_eq!(error.to_string(), "pool.toml, line 2: workers is 9: use 1 to 8");
 //! ```
 
+mod by_key;
 mod place;
 
 use std::fmt::Display;
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 
 pub use model::value::{Checked, Invalid, check, in_range, not_above, within};
 
+pub use self::by_key::ByKey;
 pub use self::place::{line_of, place_of};
 
 /// The largest file that is read: 128 MiB. A trace of two million lines with dates is half of this.
@@ -103,7 +105,7 @@ pub fn read_text(path: &Path) -> Result<String, ConfigError> {
 /// # Errors
 /// [`ConfigError::Syntax`] or [`ConfigError::Invalid`].
 pub fn from_toml<T: Checked>(file: impl Display, text: &str) -> Result<T, ConfigError> {
-    let raw = toml::from_str(text).map_err(|error| ConfigError::Syntax {
+    let ByKey(raw) = toml::from_str(text).map_err(|error| ConfigError::Syntax {
         file: file.to_string(),
         reason: error.to_string().trim_end().to_owned(),
     })?;
@@ -127,7 +129,7 @@ mod tests {
         workers: u32,
     }
 
-    #[derive(serde::Deserialize)]
+    #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
     struct RawPool {
         workers: u32,
@@ -176,6 +178,54 @@ mod tests {
           |           ^^^^^^
         invalid type: string "many", expected u32
         "#);
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(tag = "kind", rename_all = "snake_case")]
+    enum Kind {
+        Sized { bytes: u32 },
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct RawPools {
+        first: Option<RawPool>,
+        #[serde(default)]
+        others: Vec<RawPool>,
+        #[serde(default)]
+        kinds: Vec<Kind>,
+        #[serde(default)]
+        free: toml::Table,
+    }
+
+    impl Checked for RawPools {
+        type Raw = Self;
+
+        fn from_raw(raw: Self) -> Result<Self, Invalid> {
+            Ok(raw)
+        }
+    }
+
+    #[test]
+    fn a_list_of_values_is_no_table_at_any_depth() {
+        let read = |text: &str| from_toml::<RawPools>("pools.toml", text);
+        let good = "first.workers = 1\nothers = [{ workers = 2 }]\n\
+                    kinds = [{ kind = \"sized\", bytes = 3 }]\nfree.any = [[1], { a = [2] }]";
+        let pools = read(good).unwrap();
+        assert_eq!((pools.first.map(|pool| pool.workers), pools.others.len()), (Some(1), 1));
+        assert!(matches!(pools.kinds[..], [Kind::Sized { bytes: 3 }]));
+        assert_eq!(pools.free["any"].as_array().map(Vec::len), Some(2));
+        for (bad, column) in
+            [("first = [1]", 9), ("others = [[1]]", 11), ("kinds = [['sized', 1]]", 10)]
+        {
+            let error = read(bad).unwrap_err().to_string();
+            assert!(error.contains(&format!("line 1, column {column}")), "{error}");
+            assert!(error.ends_with("invalid type: sequence, expected keys with their values"));
+        }
+        let body = |json: &str| serde_json::from_str::<ByKey<RawPool>>(json);
+        assert_eq!(body(r#"{"workers":3}"#).unwrap().0.workers, 3);
+        let error = body("[3]").unwrap_err().to_string();
+        assert!(error.starts_with("invalid type: sequence, expected keys"), "{error}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
-use config_file::Checked;
+use config_file::{ByKey, Checked};
 
 use crate::problem::Problem;
 
@@ -15,7 +15,7 @@ impl<S: Send + Sync, T: Checked> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let Json(raw) = Json::<T::Raw>::from_request(request, state).await?;
+        let Json(ByKey(raw)) = Json::<ByKey<T::Raw>>::from_request(request, state).await?;
         let not_allowed = |invalid: config_file::Invalid| {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_value", invalid.to_string())
         };
