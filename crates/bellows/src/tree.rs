@@ -98,12 +98,13 @@ fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, BadI
 
 fn service(file: &Path, others: &[ServiceFile]) -> anyhow::Result<ServiceFile> {
     let (spec, text): (ServiceSpec, _) = read(file)?;
-    let (shown, name, prefix) = (file.display(), &spec.name, &spec.path_prefix);
+    let (shown, name) = (file.display(), &spec.name);
     ensure!(
         files::stem(file) == name.as_str(),
         "{shown}: name is `{name}`: name the file {name}.toml, or the service after its file"
     );
-    if let Some(other) = others.iter().find(|other| other.spec.path_prefix == *prefix) {
+    let Some(prefix) = spec.route() else { return Ok(ServiceFile { spec, text }) };
+    if let Some(other) = others.iter().find(|other| other.spec.route() == Some(prefix)) {
         let other = &other.spec.name;
         bail!(
             "{shown}: route.path_prefix is {prefix}, which is also the route of {other}: give each \

@@ -94,7 +94,10 @@ fn summary(tree: &Tree, changes: usize) -> String {
 
 fn service_lines(file: &ServiceFile, tree: &Tree) -> String {
     let spec = &file.spec;
-    let route = format!("http://{}{}", tree.settings.listen.services, spec.path_prefix);
+    let Some(path_prefix) = spec.route() else {
+        return format!("{:<13} (gets no requests)\n", spec.name.as_str());
+    };
+    let route = format!("http://{}{path_prefix}", tree.settings.listen.services);
     let examples = if spec.image.as_str() == OBJECT_STORE {
         let base = route.trim_end_matches('/');
         vec![

@@ -95,6 +95,26 @@ impl Policy {
         self.into()
     }
 
+    /// Whether it goes by requests, and has nothing to go by where there are none.
+    pub const fn goes_by_requests(&self) -> bool {
+        match self {
+            Self::Threshold(Threshold { measure, .. })
+            | Self::Ratio(Ratio { measure, .. })
+            | Self::Steps(Steps { measure, .. })
+            | Self::Hpa(Hpa { measure, .. }) => !matches!(measure, Measure::Cpu),
+            Self::Schedule(_) => false,
+            Self::TargetTracking(_)
+            | Self::Concurrency(_)
+            | Self::QueueDepth(_)
+            | Self::Predictive(_)
+            | Self::React(_)
+            | Self::Adapt(_)
+            | Self::Hist(_)
+            | Self::Reg(_)
+            | Self::Conpaas(_) => true,
+        }
+    }
+
     /// Checks its figures.
     ///
     /// # Errors

@@ -20,12 +20,10 @@ pub struct ServiceSpec {
     pub name: ServiceName,
     /// The recipe in `rootfs/` that makes its image.
     pub image: ImageName,
-    /// Requests whose path starts with this go to the service; the longest match wins.
-    pub path_prefix: PathPrefix,
+    /// What it is asked for.
+    pub demand: Demand,
     /// What an instance is given.
     pub instance: InstanceSpec,
-    /// What an instance can do.
-    pub capacity: Capacity,
     /// The objective of a request: the expected answer within this time of the moment it was due.
     pub objective: Duration,
     /// How many ready instances there may be, until an operator sets others.
@@ -38,6 +36,25 @@ pub struct ServiceSpec {
     pub scale_in: ScaleIn,
     /// The service's own configuration, handed to each instance as `/etc/bellows/service.toml`.
     pub application: toml::Table,
+}
+
+/// What a service is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Demand {
+    /// Requests through the load balancer.
+    Requests(Requests),
+    /// Nothing that is counted: it has no route, and its policy goes by the clock or by the CPU time of
+    /// its instances.
+    Uncounted,
+}
+
+/// The requests that a service is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Requests {
+    /// Those whose path starts with this go to the service; the longest match wins.
+    pub path_prefix: PathPrefix,
+    /// What an instance can do with them.
+    pub capacity: Capacity,
 }
 
 /// What an instance of a service is given.
@@ -110,6 +127,47 @@ pub struct ScaleIn {
     pub rules: Rules,
     /// How long a draining instance may take to finish its requests before it is stopped.
     pub drain_timeout: Duration,
+}
+
+impl ServiceSpec {
+    /// The requests that it is asked for; `None` without a route.
+    pub const fn requests(&self) -> Option<&Requests> {
+        match &self.demand {
+            Demand::Requests(requests) => Some(requests),
+            Demand::Uncounted => None,
+        }
+    }
+
+    /// The requests that it is asked for, for who can offer it nothing else.
+    ///
+    /// # Errors
+    /// It has no route.
+    pub fn requests_required(&self) -> Result<&Requests, Invalid> {
+        let none = || format!("service {} has none: choose one that gets requests", self.name);
+        self.requests().ok_or_else(|| Invalid::form("route", &none()))
+    }
+
+    /// The start of the paths that go to it; `None` without a route.
+    pub fn route(&self) -> Option<&PathPrefix> {
+        self.requests().map(|requests| &requests.path_prefix)
+    }
+
+    /// Checks that a policy can decide for the service.
+    ///
+    /// # Errors
+    /// It goes by requests, and the service has no route.
+    pub fn check_policy(&self, policy: &PolicySpec) -> Result<(), Invalid> {
+        let by_requests = policy.policies().iter().find(|policy| policy.goes_by_requests());
+        match (&self.demand, by_requests) {
+            (Demand::Uncounted, Some(policy)) => Err(Invalid::new(
+                "policy.kind",
+                policy.kind(),
+                "schedule, or hpa, ratio, steps or threshold with measure = \"cpu\": the service has \
+                 no [route], and so no requests to go by",
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl LargestStep {

@@ -30,8 +30,8 @@ pub struct TickPage {
 pub struct ServiceStatus {
     /// Its name.
     pub name: ServiceName,
-    /// The start of the paths that go to it.
-    pub route: String,
+    /// The start of the paths that go to it; `None` where no requests do.
+    pub route: Option<String>,
     /// The bounds in force.
     pub bounds: Bounds,
     /// The name of the policy in force, of several joined by `+`.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::action::{ActionKind, Done};
 use model::decision::Decision;
 use model::names::{InstanceName, Slot};
-use model::service::ServiceSpec;
+use model::service::{Requests, ServiceSpec};
 use model::tick::{Observation, Tick};
 use model::time::Timestamp;
 use model::version::{Rollout, Wanted};
@@ -15,7 +15,7 @@ use model::version::{Rollout, Wanted};
 use crate::backoff::Backoff;
 use crate::decide::{DecisionState, decide};
 use crate::fleet::{Fleet, InstanceObservation};
-use crate::input::PolicyInput;
+use crate::input::{Demand, PolicyInput};
 use crate::load::{LoadHistory, LoadObservation};
 use crate::memory::Memory;
 use crate::plan::{Plan, PlanContext, plan};
@@ -101,7 +101,8 @@ impl Controller {
         now: Timestamp,
     ) -> Tick {
         // Counts without a fleet lead to no decision that could be planned for.
-        let load = observed.load.filter(|_| observed.instances.is_some());
+        let is_asked = context.spec.requests().is_some();
+        let load = observed.load.filter(|_| is_asked && observed.instances.is_some());
         self.take_note(load, &observed.done, now);
         let is_seen = observed.instances.is_some();
         if let Some(instances) = observed.instances {
@@ -111,7 +112,7 @@ impl Controller {
             self.roll_out(context, &observed.done, now);
         }
         let observation = self.observation(load, observed.cpu_cores);
-        let decision = self.decide(context, &observation, now);
+        let decision = self.decide(context, &observation, is_seen, now);
         let plan = self.plan(context, &decision, now);
         Tick {
             sequence: 0,
@@ -184,6 +185,7 @@ impl Controller {
         &mut self,
         context: &TurnContext,
         observation: &Observation,
+        is_seen: bool,
         now: Timestamp,
     ) -> Decision {
         let ready = observation.phases.ready;
@@ -191,7 +193,7 @@ impl Controller {
         let capacity = self.fleet.capacity(serving);
         let input = PolicyInput {
             now,
-            offered: self.load.offered(),
+            demand: self.demand(context.spec, is_seen),
             served_rps: observation.served_rps,
             in_flight: observation.in_flight,
             queued: observation.queued,
@@ -200,7 +202,6 @@ impl Controller {
             starting: capacity - ready,
             current: self.decided.unwrap_or(capacity),
             changed_at: self.state.changes().any,
-            capacity: context.spec.capacity,
             cpus: context.spec.instance.cpus,
             start_up: self.start_up,
             bounds: context.spec.bounds,
@@ -210,6 +211,17 @@ impl Controller {
             self.decided = Some(ready);
         }
         decision
+    }
+
+    /// What the service is asked for, as far as it is known.
+    fn demand(&self, spec: &ServiceSpec, is_seen: bool) -> Option<Demand> {
+        match spec.requests() {
+            Some(Requests { capacity, .. }) => {
+                let offered = self.load.offered()?;
+                Some(Demand::Requests { offered, capacity: *capacity })
+            }
+            None => is_seen.then_some(Demand::Uncounted),
+        }
     }
 
     fn plan(&self, context: &TurnContext, decision: &Decision, now: Timestamp) -> Plan {

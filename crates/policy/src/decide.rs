@@ -57,7 +57,7 @@ impl DecisionState {
 /// A service that may go to zero has an instance while it is asked for, whatever its policies say
 /// and however slowly they look: the load balancer holds a request for 10 s only.
 pub fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput) -> Decision {
-    if input.offered.is_none() {
+    if input.demand.is_none() {
         state.rules.interrupt();
         return Decision::Hold { reasons: vec![Reason::NoData] };
     }
@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
     use crate::load::OfferedLoad;
-    use crate::testing::{input, seconds, store};
+    use crate::testing::{seconds, store, with_load};
     use model::bounds::Bounds;
     use model::policies::Hpa;
     use model::policies::TargetTracking;
@@ -108,7 +108,7 @@ mod tests {
     }
 
     fn known(offered: Option<OfferedLoad>, current: u32, second: u64) -> PolicyInput {
-        PolicyInput { offered, current, now: seconds(second), ..input() }
+        PolicyInput { current, now: seconds(second), ..with_load(offered) }
     }
 
     fn target(ready: u32, reasons: &[Reason]) -> Decision {

@@ -8,13 +8,27 @@ use model::time::Timestamp;
 
 use crate::load::OfferedLoad;
 
+/// What a service is asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Demand {
+    /// Requests.
+    Requests {
+        /// Those offered up to now.
+        offered: OfferedLoad,
+        /// What one instance can do with them.
+        capacity: Capacity,
+    },
+    /// Nothing that is counted.
+    Uncounted,
+}
+
 /// Everything that the policies may base their advice on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PolicyInput {
     /// The moment of the turn.
     pub now: Timestamp,
-    /// Load offered up to now.
-    pub offered: Option<OfferedLoad>,
+    /// What is asked for up to now.
+    pub demand: Option<Demand>,
     /// Requests answered per second.
     pub served_rps: Option<f64>,
     /// Requests that instances work on.
@@ -31,8 +45,6 @@ pub struct PolicyInput {
     pub current: u32,
     /// When that number changed last, as far as is known.
     pub changed_at: Option<Timestamp>,
-    /// What one instance can do.
-    pub capacity: Capacity,
     /// Share of CPU time that one instance is given, in cores.
     pub cpus: f64,
     /// How long an instance took of late from its clone to its first good health check.
@@ -42,9 +54,17 @@ pub struct PolicyInput {
 }
 
 impl PolicyInput {
+    /// What one instance can do with requests.
+    pub const fn capacity(&self) -> Option<Capacity> {
+        match self.demand {
+            Some(Demand::Requests { capacity, .. }) => Some(capacity),
+            Some(Demand::Uncounted) | None => None,
+        }
+    }
+
     /// Load offered, where each part of it can be true.
     pub fn offered(&self) -> Option<OfferedLoad> {
-        let load = self.offered?;
+        let Some(Demand::Requests { offered: load, .. }) = self.demand else { return None };
         let parts = [load.mean_rps, load.burst_rps, load.queue_rps];
         parts.iter().all(|part| known(Some(*part)).is_some()).then_some(load)
     }

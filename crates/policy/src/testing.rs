@@ -6,7 +6,7 @@ use model::time::Timestamp;
 use model::version::{Version, Wanted};
 
 use crate::fleet::{ContainerPresence, InstanceObservation, RotationState};
-use crate::input::PolicyInput;
+use crate::input::{Demand, PolicyInput};
 use crate::load::OfferedLoad;
 
 /// A service like the object store: 50 requests/s an instance, target 80%, 1 to 10 instances,
@@ -69,7 +69,7 @@ pub(crate) fn observation(
 pub(crate) fn input() -> PolicyInput {
     PolicyInput {
         now: seconds(0),
-        offered: Some(OfferedLoad::default()),
+        demand: Some(requests(OfferedLoad::default())),
         served_rps: Some(0.0),
         in_flight: Some(0),
         queued: Some(0),
@@ -78,7 +78,6 @@ pub(crate) fn input() -> PolicyInput {
         starting: 0,
         current: 1,
         changed_at: None,
-        capacity: Capacity { requests_per_second: 50.0, concurrency: 8, burst: 0 },
         cpus: 1.0,
         start_up: None,
         bounds: store().bounds,
@@ -88,5 +87,16 @@ pub(crate) fn input() -> PolicyInput {
 /// The same, at this mean rate of arrivals.
 pub(crate) fn offered(mean_rps: f64) -> PolicyInput {
     let load = OfferedLoad { mean_rps, burst_rps: 0.0, queue_rps: 0.0 };
-    PolicyInput { offered: Some(load), ..input() }
+    with_load(Some(load))
+}
+
+/// The same, with this load offered, or with one that is not known.
+pub(crate) fn with_load(offered: Option<OfferedLoad>) -> PolicyInput {
+    PolicyInput { demand: offered.map(requests), ..input() }
+}
+
+/// The requests that a [`store`] is asked for.
+fn requests(offered: OfferedLoad) -> Demand {
+    let capacity = Capacity { requests_per_second: 50.0, concurrency: 8, burst: 0 };
+    Demand::Requests { offered, capacity }
 }

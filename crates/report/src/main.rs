@@ -149,7 +149,8 @@ fn capacity(cli: &Cli, run: &Run) -> anyhow::Result<Option<CapacityCurve>> {
     let path = cli.services.join(service).with_extension("toml");
     if path.exists() {
         let spec = config_file::read::<ServiceSpec>(&path)?;
-        return Ok(Some(CapacityCurve::of_service(&cli.calibration, &spec)?));
+        let said = spec.requests_required()?.capacity;
+        return Ok(Some(CapacityCurve::of_service(&cli.calibration, &spec.name, said)?));
     }
     let calibrated = CapacityCurve::calibrated(&cli.calibration, service)?;
     if calibrated.is_none() {

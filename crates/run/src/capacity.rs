@@ -4,7 +4,8 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use model::service::ServiceSpec;
+use model::names::ServiceName;
+use model::service::Capacity;
 
 use crate::calibration::{CAPACITY_FILE, Calibration};
 use crate::files::ReadError;
@@ -106,14 +107,17 @@ impl CapacityCurve {
     }
 
     /// The curve that the calibration in `folder` measured of a service; where there is none, each
-    /// instance serves what the service's file says.
+    /// instance serves what the service's file says, `said`.
     ///
     /// # Errors
     /// The calibration is there and cannot be used.
-    pub fn of_service(folder: &Path, service: &ServiceSpec) -> Result<Self, ReadError> {
-        let calibrated = Self::calibrated(folder, service.name.as_str())?;
-        let rate = service.capacity.requests_per_second;
-        Ok(calibrated.unwrap_or_else(|| Self::linear(rate)))
+    pub fn of_service(
+        folder: &Path,
+        service: &ServiceName,
+        said: Capacity,
+    ) -> Result<Self, ReadError> {
+        let calibrated = Self::calibrated(folder, service.as_str())?;
+        Ok(calibrated.unwrap_or_else(|| Self::linear(said.requests_per_second)))
     }
 
     /// How many instances a rate needs: none for none, and beyond what was measured as many as the
@@ -180,6 +184,8 @@ fn ceil(instances: f64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use model::service::ServiceSpec;
+
     use super::*;
     use crate::calibration::LimitedBy;
     use crate::testing::{calibration_of, point};
@@ -218,10 +224,11 @@ mod tests {
             include_str!("../../../services/object-store.toml"),
         );
         let service = service.unwrap();
-        let of_service = |folder| CapacityCurve::of_service(folder, &service).unwrap();
+        let said = service.requests().unwrap().capacity;
+        let of_service = |folder| CapacityCurve::of_service(folder, &service.name, said).unwrap();
         assert_eq!(Some(of_service(folder)), of("object-store").unwrap());
-        let rate = service.capacity.requests_per_second;
-        assert_eq!(of_service(Path::new("/nowhere")), CapacityCurve::linear(rate));
+        let linear = CapacityCurve::linear(said.requests_per_second);
+        assert_eq!(of_service(Path::new("/nowhere")), linear);
         let said = of("object-store").unwrap().unwrap().to_string();
         let said = said.replace(&folder.display().to_string(), "FOLDER");
         insta::assert_snapshot!(said, @"measured (FOLDER/capacity.csv), 45, 95 requests/s with 1, 2, ... instances");

@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
@@ -14,6 +14,7 @@ use model::bounds::Bounds;
 use model::names::ServiceName;
 use model::policies::PolicySpec;
 use model::status::{HostStatus, Membership, MembershipStatus, ServiceStatus, TickPage};
+use model::value::{Checked, Invalid};
 use policy::slots::{SlotsError, suffice};
 use serde::Deserialize;
 use service::json_body::JsonBody;
@@ -78,6 +79,9 @@ async fn set_policy(
     JsonBody(policy): JsonBody<PolicySpec>,
 ) -> Answer<ServiceStatus> {
     let deployed = deployed(&shared, &name)?;
+    deployed.spec.check_policy(&policy).map_err(|invalid| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_value", invalid.to_string())
+    })?;
     shared.set_policy(&deployed.spec, Some(policy)).map_err(not_written)?;
     Ok(Json(shared.service_status(&deployed)))
 }
@@ -119,11 +123,18 @@ struct MembershipBody {
     membership: Membership,
 }
 
+impl Checked for MembershipBody {
+    type Raw = Self;
+
+    fn from_raw(raw: Self) -> Result<Self, Invalid> {
+        Ok(raw)
+    }
+}
+
 async fn set_membership(
     State(shared): Shared,
-    body: Result<Json<MembershipBody>, JsonRejection>,
+    JsonBody(MembershipBody { membership }): JsonBody<MembershipBody>,
 ) -> Answer<MembershipStatus> {
-    let Json(MembershipBody { membership }) = body?;
     shared.set_membership(Some(membership)).map_err(not_written)?;
     Ok(Json(shared.membership()))
 }

@@ -22,7 +22,7 @@ type Wanted = BTreeMap<Slot, (ServiceName, Server)>;
 
 /// What the load balancer is given of a service beside its instances: its route, and the requests for
 /// an instance at a time.
-type Given = (ServiceName, PathPrefix, NonZeroU32);
+type Given = (ServiceName, Option<PathPrefix>, NonZeroU32);
 
 /// The rotation of all services.
 #[derive(Debug)]
@@ -148,7 +148,7 @@ impl<L: LoadBalancer> Rotation<L> {
         let services = self.shared.services().all();
         let given = |deployed: &Arc<DeployedService>| {
             let spec = &deployed.spec;
-            (spec.name.clone(), spec.path_prefix.clone(), concurrency(spec))
+            (spec.name.clone(), spec.route().cloned(), concurrency(spec))
         };
         services.values().map(given).collect()
     }
@@ -171,7 +171,7 @@ impl<L: LoadBalancer> Rotation<L> {
             }
             Backend {
                 service: spec.name.clone(),
-                path_prefix: spec.path_prefix.clone(),
+                path_prefix: spec.route().cloned(),
                 max_servers: self.shared.bounds(spec).max(),
                 servers,
             }

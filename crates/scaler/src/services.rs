@@ -72,7 +72,8 @@ impl Services {
     }
 }
 
-/// The requests that the load balancer gives an instance at a time.
+/// The requests that the load balancer gives an instance at a time; 1 where none ever come.
 pub(crate) fn concurrency(spec: &ServiceSpec) -> NonZeroU32 {
-    NonZeroU32::new(spec.capacity.concurrency).unwrap_or(NonZeroU32::MIN)
+    let given = spec.requests().and_then(|requests| NonZeroU32::new(requests.capacity.concurrency));
+    given.unwrap_or(NonZeroU32::MIN)
 }

@@ -171,7 +171,7 @@ impl SharedState {
         let now = self.in_force(spec);
         ServiceStatus {
             name: spec.name.clone(),
-            route: spec.path_prefix.to_string(),
+            route: spec.route().map(ToString::to_string),
             bounds: now.bounds,
             policy: now.policy.to_string(),
             policy_spec: now.policy.clone(),

@@ -127,8 +127,9 @@ impl Folders {
             Source::Trace(path) => self.trace(path, factor, choices)?,
         };
         load.seed = choices.seed.unwrap_or(load.seed);
-        let mut setup = Setup::suited(spec, &policy_name(choices), load, host);
-        setup.capacity = CapacityCurve::of_service(&self.calibration(), &setup.spec)?;
+        let said = spec.requests_required()?.capacity;
+        let capacity = CapacityCurve::of_service(&self.calibration(), &spec.name, said)?;
+        let mut setup = Setup::suited(spec, capacity, &policy_name(choices), load, host);
         setup.detail = choices.detail.unwrap_or(setup.detail);
         let closed = matches!(setup.load.offered, OfferedLoad::Closed(_));
         let allowed = "requests: the threads of a closed load wait for the answer to each";
@@ -198,7 +199,8 @@ impl Folders {
         let path = files::of_scenario(name, &self.scenarios)?;
         let scenario = config_file::read::<Scenario>(&path)?.shortened(factor);
         let spec = self.service(&scenario.service, choices)?;
-        let capacity = InstanceCapacity::new(spec.capacity.requests_per_second);
+        let capacity = spec.requests_required()?.capacity;
+        let capacity = InstanceCapacity::new(capacity.requests_per_second);
         let offered = scenario.offered(capacity)?;
         Ok((spec, Load::of_scenario(&scenario, offered, factor)))
     }
@@ -220,7 +222,8 @@ impl Folders {
             let max = spec.bounds.max().max(peak.whole());
             spec.bounds = Bounds::new(spec.bounds.min(), max)?;
         }
-        let load = Load::of_trace(&trace_name(path), &replay, spec.capacity.requests_per_second);
+        let capacity = spec.requests_required()?.capacity;
+        let load = Load::of_trace(&trace_name(path), &replay, capacity.requests_per_second);
         Ok((spec, load))
     }
 

@@ -75,7 +75,13 @@ pub enum RunError {
 
 impl Setup {
     /// A run whose detail and tick suit the load: what is long or dense is looked at less closely.
-    pub fn suited(spec: ServiceSpec, policy: &str, load: Load, host: HostModel) -> Self {
+    pub fn suited(
+        spec: ServiceSpec,
+        capacity: CapacityCurve,
+        policy: &str,
+        load: Load,
+        host: HostModel,
+    ) -> Self {
         let few = match &load.offered {
             OfferedLoad::Open(_) => load.offered.requests() <= MOST_SINGLE_REQUESTS,
             // There is no other way to look at it.
@@ -83,8 +89,8 @@ impl Setup {
         };
         let short = load.offered.duration().is_none_or(|d| d <= LONGEST_AT_SCALERS_TICK);
         Self {
-            capacity: CapacityCurve::linear(spec.capacity.requests_per_second),
             spec,
+            capacity,
             policy: policy.to_owned(),
             load,
             host,

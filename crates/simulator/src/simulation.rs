@@ -10,13 +10,13 @@ use model::names::{InstanceName, Slot};
 use model::service::ServiceSpec;
 use model::tick::Tick;
 use model::time::Timestamp;
+use model::value::Invalid;
 use model::version::{Rollout, Version, Wanted};
 use policy::check::{Violation, violations};
 use policy::controller::{Controller, ServiceObservation, TurnContext};
 use policy::load::LoadObservation;
 use policy::memory::Memory;
 use policy::plan::{Plan, PlanContext};
-use policy::slots::SlotPool;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use run::Recorder;
@@ -53,6 +53,9 @@ pub enum Detail {
 /// The simulation cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
+    /// The service gets no requests.
+    #[error(transparent)]
+    NoRequests(#[from] Invalid),
     /// Amounts have no threads that wait for answers.
     #[error("a closed load is simulated request by request: take detail=requests")]
     ClosedInAmounts,
@@ -90,7 +93,6 @@ pub struct Simulation {
     plant: Box<dyn Plant>,
     containers: Containers,
     rng: Xoshiro256PlusPlus,
-    slots: SlotPool,
     load_start: Moment,
     /// How long the load lasts, where that does not depend on the answers.
     duration: Option<Duration>,
@@ -114,7 +116,7 @@ impl Simulation {
     /// loop takes a turn each `tick`, and one whenever an action ends.
     ///
     /// # Errors
-    /// The load is closed and `detail` has no requests.
+    /// The service gets no requests, or the load is closed and `detail` has no requests.
     pub fn new(
         spec: ServiceSpec,
         load: &Load,
@@ -127,7 +129,7 @@ impl Simulation {
         let [service_seed, host_seed, fault_seed] =
             [b"service_", b"host____", b"faults__"].map(|tag| load.seed ^ u64::from_le_bytes(*tag));
         let rules = Rules {
-            capacity: host.instance.capacity(spec.capacity),
+            capacity: host.instance.capacity(spec.requests_required()?.capacity),
             max_wait: Duration::from_secs_f64(host.instance.max_wait_ms / 1e3),
             service: host.service,
             queue_timeout: host.queue_timeout,
@@ -135,7 +137,6 @@ impl Simulation {
             in_flight: load.in_flight,
         };
         let mut simulation = Self {
-            slots: SlotPool::new(Slot::MAX),
             spec,
             tick,
             controller: Controller::default(),
@@ -277,14 +278,12 @@ impl Simulation {
         self.containers.end(turn, self.plant.as_mut())
     }
 
-    /// Up to `count` slots for new instances.
-    fn free_slots(&mut self, count: u32) -> Vec<Slot> {
-        let service = &self.spec.name;
-        let held = self.containers.slots().map(|slot| (slot, service.clone()));
-        self.slots.note_held(held.collect());
-        // No load balancer is reloaded here.
-        self.slots.note_old_workers(&BTreeSet::new());
-        self.slots.free_for(service, count as usize)
+    /// Up to `count` slots for new instances, the lowest first. No load balancer is reloaded here, so
+    /// that none is withheld.
+    fn free_slots(&self, count: u32) -> Vec<Slot> {
+        let is_free = |slot: &Slot| self.containers.slots().all(|held| held != *slot);
+        let all = (1..=u32::from(Slot::MAX)).map_while(|number| Slot::try_from(number).ok());
+        all.filter(is_free).take(count as usize).collect()
     }
 
     /// What the scaler would observe now.

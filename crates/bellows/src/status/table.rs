@@ -51,7 +51,7 @@ fn services(services: &[Service], now_ms: u64) -> String {
     let rows = services.iter().map(|service| {
         [
             service.name.clone(),
-            service.route.clone(),
+            service.route.clone().unwrap_or_else(|| "-".to_owned()),
             marked(format!("{}..{}", service.min, service.max), service.bounds_set.as_ref(), range),
             marked(service.policy.clone(), service.policy_set.as_ref(), |said| {
                 policy_said(service, said)
@@ -203,7 +203,7 @@ mod tests {
     fn service(name: &str, policy: PolicyKind) -> Service {
         Service {
             name: name.to_owned(),
-            route: "/".to_owned(),
+            route: Some("/".to_owned()),
             policy: policy.name().to_owned(),
             policy_spec: policy.into(),
             min: 1,
@@ -236,7 +236,7 @@ mod tests {
                 ..service("object-store", PolicyKind::Hpa)
             },
             Service {
-                route: "/matmul".to_owned(),
+                route: Some("/matmul".to_owned()),
                 ..service("matmul", PolicyKind::TargetTracking)
             },
         ];

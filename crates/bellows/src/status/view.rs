@@ -54,7 +54,8 @@ pub(crate) struct Program {
 #[derive(Debug, Serialize)]
 pub(crate) struct Service {
     pub(crate) name: String,
-    pub(crate) route: String,
+    /// `None` where it gets no requests.
+    pub(crate) route: Option<String>,
     /// The policy's name.
     pub(crate) policy: String,
     /// The policy with its figures.

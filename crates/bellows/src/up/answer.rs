@@ -1,8 +1,11 @@
-//! The end of `up`: the first answer of every service through HAProxy.
+//! The end of `up`: every service has answered through HAProxy, or has its instances ready where it
+//! gets no requests.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use model::names::ServiceName;
+use scaler_client::Scaler;
 use tokio::time::{Instant, sleep};
 
 use crate::programs::Programs;
@@ -23,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(12);
 /// The header that names the instance's server: an answer without it is HAProxy's own.
 const SERVER: &str = "x-bellows-server";
 
-/// Waits until an instance answers on the route of every service.
+/// Waits until an instance answers on the route of every service, and those without one are ready.
 pub(super) async fn wait(
     tree: &Tree,
     programs: &Programs,
@@ -37,10 +40,15 @@ pub(super) async fn wait(
         .timeout(DEADLINE)
         .build()
         .context("an HTTP client cannot be made; check this host's resolver")?;
+    let scaler = Scaler::new(&format!("http://{}", tree.settings.listen.api))?;
     for service in &tree.services {
         let spec = &service.spec;
-        let url = format!("http://{}{}", tree.settings.listen.services, spec.path_prefix);
-        progress.step("first answer", first_answer(&client, &url, programs)).await?;
+        if let Some(path_prefix) = spec.route() {
+            let url = format!("http://{}{path_prefix}", tree.settings.listen.services);
+            progress.step("first answer", first_answer(&client, &url, programs)).await?;
+        } else {
+            progress.step("ready", first_ready(&scaler, &spec.name, programs)).await?;
+        }
     }
     Ok(())
 }
@@ -65,6 +73,27 @@ async fn first_answer(
     bail!(
         "{url} got no answer of an instance within {PATIENCE:?}: {last}. Look at `bellows status` \
          and at these last lines of the logs:\n{logs}"
+    )
+}
+
+/// Waits until a service has as many ready instances as it rests at, which may be none.
+async fn first_ready(
+    scaler: &Scaler,
+    service: &ServiceName,
+    programs: &Programs,
+) -> anyhow::Result<Outcome> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        let status = scaler.service(service.as_str()).await;
+        if status.is_ok_and(|status| status.phases.ready >= status.rests_at()) {
+            return Ok(Outcome::Unchanged);
+        }
+        sleep(PAUSE).await;
+    }
+    let logs = programs.last_lines().await;
+    bail!(
+        "no instance of {service} got healthy within {PATIENCE:?}. Look at `bellows status` and at \
+         these last lines of the logs:\n{logs}"
     )
 }
 

@@ -52,8 +52,9 @@ pub struct Server {
 pub struct Backend {
     /// The service, which is also HAProxy's name of the backend.
     pub service: ServiceName,
-    /// The paths that go to it.
-    pub path_prefix: PathPrefix,
+    /// The paths that go to it; `None` for a service that gets no requests, whose instances' health is
+    /// checked all the same.
+    pub path_prefix: Option<PathPrefix>,
     /// How many instances it may come to have. Up to there, and room allowing, one more costs no
     /// reload. A change of this alone costs none either.
     pub max_servers: u32,
@@ -63,8 +64,8 @@ pub struct Backend {
 
 impl Backend {
     /// The service and the paths that go to it.
-    pub fn route(&self) -> (&ServiceName, &PathPrefix) {
-        (&self.service, &self.path_prefix)
+    pub fn route(&self) -> (&ServiceName, Option<&PathPrefix>) {
+        (&self.service, self.path_prefix.as_ref())
     }
 }
 
@@ -93,7 +94,8 @@ impl Backends {
                 return Err(BackendsError::SameService(a.service.clone()));
             }
         }
-        for Backend { service, path_prefix, .. } in &backends {
+        for (service, path_prefix) in backends.iter().map(Backend::route) {
+            let Some(path_prefix) = path_prefix else { continue };
             if let Some(other) = routes.insert(path_prefix, service) {
                 let (first, second) = (other.clone(), service.clone());
                 return Err(BackendsError::SameRoute(first, second, path_prefix.clone()));
@@ -140,7 +142,7 @@ pub(super) mod tests {
         });
         Backend {
             service: service.parse().unwrap(),
-            path_prefix: prefix.parse().unwrap(),
+            path_prefix: Some(prefix.parse().unwrap()),
             max_servers: 4,
             servers: servers.collect(),
         }

@@ -66,7 +66,7 @@ pub(super) struct Layout(pub(super) Vec<BackendLines>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BackendLines {
     pub(super) service: ServiceName,
-    pub(super) path_prefix: PathPrefix,
+    pub(super) path_prefix: Option<PathPrefix>,
     /// How many there are.
     pub(super) count: u32,
     /// The instances by the number of their line.
@@ -75,8 +75,8 @@ pub(super) struct BackendLines {
 
 impl BackendLines {
     /// The service and the paths that go to it.
-    pub(super) fn route(&self) -> (&ServiceName, &PathPrefix) {
-        (&self.service, &self.path_prefix)
+    pub(super) fn route(&self) -> (&ServiceName, Option<&PathPrefix>) {
+        (&self.service, self.path_prefix.as_ref())
     }
 }
 

@@ -145,7 +145,7 @@ impl Template {
     /// The shape of backends with these services and routes under this template.
     pub(super) fn shape<'a>(
         &self,
-        backends: impl Iterator<Item = (&'a ServiceName, &'a PathPrefix)>,
+        backends: impl Iterator<Item = (&'a ServiceName, Option<&'a PathPrefix>)>,
     ) -> Shape {
         let mut digest = Sha256::new();
         // Lengths and separators are part of Debug's text, so no two inputs run into one another.
@@ -173,7 +173,10 @@ impl Template {
         let mut routes: Vec<_> = layout
             .0
             .iter()
-            .map(|backend| Route { service: &backend.service, path_prefix: &backend.path_prefix })
+            .filter_map(|backend| {
+                let (service, path_prefix) = backend.route();
+                Some(Route { service, path_prefix: path_prefix? })
+            })
             .collect();
         routes.sort_by_key(|route| Reverse(route.path_prefix.as_str().len()));
         let records_file = self.settings.records_file(generation);
@@ -376,7 +379,7 @@ mod tests {
         };
         assert_eq!(other(|b| b[2].servers.truncate(1)), expected);
         assert_eq!(other(|b| b[2].max_servers = 700), expected);
-        assert_ne!(other(|b| b[2].path_prefix = "/other".parse().unwrap()), expected);
+        assert_ne!(other(|b| b[2].path_prefix = Some("/other".parse().unwrap())), expected);
         assert_ne!(other(|b| b.truncate(2)), expected);
         let elsewhere = Template::load(&settings(Path::new("/run/elsewhere"))).unwrap();
         assert_ne!(shape(&elsewhere, &all), expected);

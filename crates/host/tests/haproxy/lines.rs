@@ -123,7 +123,7 @@ async fn a_service_that_comes_moves_or_goes_is_one_reload_and_costs_the_others_n
     rig.others[0].state = ServerState::Ready;
     assert_eq!(rig.apply().await.way, Way::Commands(4));
     assert_eq!(reqwest::get(rig.url("/other")).await.unwrap().status(), 200);
-    let moved = Backend { path_prefix: "/elsewhere".parse().unwrap(), ..rig.other() };
+    let moved = Backend { path_prefix: Some("/elsewhere".parse().unwrap()), ..rig.other() };
     let moved = Backends::new(vec![rig.backend(), moved]).unwrap();
     reload(rig.haproxy.apply(&moved).await.unwrap().way);
     assert_eq!(reqwest::get(rig.url("/elsewhere")).await.unwrap().status(), 200);
@@ -132,6 +132,24 @@ async fn a_service_that_comes_moves_or_goes_is_one_reload_and_costs_the_others_n
     assert_eq!(rig.apply().await.way, Way::Unchanged);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(load.stop().await > 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_without_a_route_gets_no_request_and_its_instances_are_ready_by_their_own_check()
+{
+    let mut rig = Rig::start(Membership::Runtime, 3).await;
+    rig.servers[1].health_path = "/absent".parse().unwrap();
+    let _instances = [1, 2].map(|number| Instance::start(rig.set(number, ServerState::Ready)));
+    let routeless = Backend { path_prefix: None, ..rig.backend() };
+    rig.haproxy.apply(&Backends::new(vec![routeless]).unwrap()).await.unwrap();
+    // Two checks that fail, a second from one to the next.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let stats = rig.stats().await;
+    let statuses = stats.services[&store()].servers.values().map(|server| server.status);
+    assert_eq!(statuses.collect::<Vec<_>>(), [ServerStatus::Up, ServerStatus::Down]);
+    let answer = reqwest::get(rig.url("/")).await.unwrap();
+    assert_eq!(answer.status(), 404);
+    assert!(answer.text().await.unwrap().contains("no_such_route"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,7 +198,7 @@ async fn a_hundred_services_of_two_instances_cost_little_and_fit_the_file_descri
     let backends = |rig: &Rig| {
         let backend = |(index, servers): (usize, &[Server])| Backend {
             service: format!("service-{index}").parse().unwrap(),
-            path_prefix: format!("/{index}").parse().unwrap(),
+            path_prefix: Some(format!("/{index}").parse().unwrap()),
             max_servers: 10,
             servers: servers.to_vec(),
         };

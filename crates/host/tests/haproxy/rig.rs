@@ -181,7 +181,7 @@ impl Rig {
     pub(crate) fn backend(&self) -> Backend {
         Backend {
             service: store(),
-            path_prefix: "/".parse().unwrap(),
+            path_prefix: Some("/".parse().unwrap()),
             max_servers: self.servers.len().try_into().unwrap(),
             servers: self.servers.clone(),
         }
@@ -191,7 +191,7 @@ impl Rig {
     pub(crate) fn other(&self) -> Backend {
         Backend {
             service: "other".parse().unwrap(),
-            path_prefix: "/other".parse().unwrap(),
+            path_prefix: Some("/other".parse().unwrap()),
             servers: self.others.clone(),
             ..self.backend()
         }

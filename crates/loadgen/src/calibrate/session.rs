@@ -42,6 +42,8 @@ const LARGEST_ROUND: u32 = 8;
 /// A calibration under way.
 pub(super) struct Session {
     spec: ServiceSpec,
+    /// What one instance serves, as the service's file says: the first rate that is tried.
+    rate_of_one: f64,
     fleet: Fleet,
     bench: Bench,
     calibration: Calibration,
@@ -58,6 +60,7 @@ impl Session {
     ) -> Result<Self, Error> {
         let CalibrateOptions { scenario, spec, instances, target, scaler, .. } = options;
         let requests = scenario.scenario;
+        let capacity = spec.requests_required()?.capacity;
         open_files::make_room(requests.in_flight.get())?;
         let service = spec.name.as_str();
         let fleet = Fleet::find(scaler.clone(), service, interrupt.clone()).await?;
@@ -75,10 +78,10 @@ impl Session {
             host: HostFigures::default(),
             trials: Vec::new(),
         };
-        let objects = StoredObjects::new(&requests.operations, spec.capacity.requests_per_second);
+        let objects = StoredObjects::new(&requests.operations, capacity.requests_per_second);
         let bench = Bench {
             client: Arc::new(Client::new(target, &name, identity)),
-            burst: spec.capacity.burst,
+            burst: capacity.burst,
             objective: fleet.objective(),
             requests,
             scaler,
@@ -86,7 +89,15 @@ impl Session {
             cpu: trial::CpuTime::default(),
             count: 0,
         };
-        Ok(Self { spec, fleet, bench, calibration, service: Times::default(), objects })
+        Ok(Self {
+            spec,
+            rate_of_one: capacity.requests_per_second,
+            fleet,
+            bench,
+            calibration,
+            service: Times::default(),
+            objects,
+        })
     }
 
     /// All of it.
@@ -151,7 +162,7 @@ impl Session {
     async fn capacity(&mut self, instances: u32) -> Result<(), Error> {
         let last = self.calibration.points.last();
         let each = last.and_then(|point| Some(point.met_rps? / f64::from(point.instances)));
-        let (each, stride) = each.map_or((self.rate_of_one(), FIRST_STRIDE), |e| (e, NEXT_STRIDE));
+        let (each, stride) = each.map_or((self.rate_of_one, FIRST_STRIDE), |e| (e, NEXT_STRIDE));
         let mut search = Search::new(each * f64::from(instances), stride);
         let found = loop {
             match search.next() {
@@ -175,7 +186,7 @@ impl Session {
         // Without the rate of one instance there is no curve, whatever the other fleets serve.
         match found.limited_by {
             LimitedBy::Generator if instances == 1 => Err(Error::Generator),
-            LimitedBy::Trials if instances == 1 => Err(Error::NotFound(self.rate_of_one())),
+            LimitedBy::Trials if instances == 1 => Err(Error::NotFound(self.rate_of_one)),
             _ => Ok(()),
         }
     }
@@ -200,10 +211,6 @@ impl Session {
     /// The largest fleet there will be.
     fn largest(&self) -> u32 {
         largest(self.calibration.instances, self.spec.bounds)
-    }
-
-    fn rate_of_one(&self) -> f64 {
-        self.spec.capacity.requests_per_second
     }
 }
 

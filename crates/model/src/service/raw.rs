@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Capacity, InstanceSpec, LargestStep, Mount, Rules, ScaleIn, ServiceSpec};
+use super::{
+    Capacity, Demand, InstanceSpec, LargestStep, Mount, Requests, Rules, ScaleIn, ServiceSpec,
+};
 use crate::bounds::{Bounds, RawBounds};
 use crate::policies::{PolicySpec, RawPolicies};
 use crate::value::{DAY_MS, Invalid, SPAN, check, within};
@@ -18,9 +20,9 @@ use crate::value::{DAY_MS, Invalid, SPAN, check, within};
 pub struct RawService {
     name: String,
     image: String,
-    route: RawRoute,
+    route: Option<RawRoute>,
     instance: RawInstance,
-    capacity: Capacity,
+    capacity: Option<Capacity>,
     #[serde(default)]
     objective: RawObjective,
     bounds: RawBounds,
@@ -101,19 +103,39 @@ const OWN_FOLDERS: [&str; 2] = ["images", "services"];
 
 impl RawService {
     pub(super) fn checked(self) -> Result<ServiceSpec, Invalid> {
-        Ok(ServiceSpec {
+        let spec = ServiceSpec {
             name: text("name", &self.name)?,
             image: text("image", &self.image)?,
-            path_prefix: text("route.path_prefix", &self.route.path_prefix)?,
+            demand: demand(self.route, self.capacity)?,
             instance: self.instance.checked()?,
-            capacity: self.capacity.checked()?,
             objective: self.objective.checked()?,
             bounds: Bounds::try_from(self.bounds)?,
             policy: PolicySpec::try_from(self.policy)?,
             scale_out: self.scale_out.checked()?,
             scale_in: self.scale_in.checked()?,
             application: self.application,
-        })
+        };
+        spec.check_policy(&spec.policy)?;
+        Ok(spec)
+    }
+}
+
+/// What a service with these tables is asked for.
+fn demand(route: Option<RawRoute>, capacity: Option<Capacity>) -> Result<Demand, Invalid> {
+    match (route, capacity) {
+        (Some(route), Some(capacity)) => Ok(Demand::Requests(Requests {
+            path_prefix: text("route.path_prefix", &route.path_prefix)?,
+            capacity: capacity.checked()?,
+        })),
+        (None, None) => Ok(Demand::Uncounted),
+        (Some(_), None) => Err(Invalid::form(
+            "capacity",
+            &"it is missing: say what an instance does with the requests that [route] brings",
+        )),
+        (None, Some(_)) => Err(Invalid::form(
+            "capacity",
+            &"there is no [route] that could bring requests: add one, or remove [capacity]",
+        )),
     }
 }
 
@@ -273,6 +295,34 @@ mod tests {
         assert_eq!(spec.scale_out, Rules::default());
         assert_eq!(spec.objective, Duration::from_millis(250));
         assert_eq!(spec.application["listen"].as_str(), Some("0.0.0.0:8000"));
+    }
+
+    #[test]
+    fn a_service_without_a_route_has_no_capacity_and_a_policy_that_goes_by_no_requests() {
+        let (head, tail) = GOOD.split_once("[route]").unwrap();
+        let (_, tail) = tail.split_once("[instance]").unwrap();
+        let routeless = format!("{head}[instance]{tail}");
+        let error = parse(&routeless).unwrap_err();
+        assert!(error.starts_with("capacity: there is no [route]"), "{error}");
+        let without = |policy: &str| {
+            let (head, tail) = routeless.split_once("[capacity]").unwrap();
+            let (_, tail) = tail.split_once("[bounds]").unwrap();
+            parse(&format!("{head}{policy}\n[bounds]{tail}"))
+        };
+        for policy in ["", "[policy]\nkind = \"hpa\"", "[policy]\nkind = \"queue_depth\""] {
+            let error = without(policy).unwrap_err();
+            assert!(error.contains("the service has no [route]"), "{policy}: {error}");
+        }
+        for policy in ["kind = \"schedule\"", "kind = \"hpa\"\nmeasure = \"cpu\""] {
+            let spec = without(&format!("[policy]\n{policy}")).unwrap();
+            assert_eq!((spec.demand.clone(), spec.route()), (Demand::Uncounted, None));
+            let error = spec.requests_required().unwrap_err().to_string();
+            assert_eq!(error, "route: service store has none: choose one that gets requests");
+        }
+        let (head, tail) = GOOD.split_once("[capacity]").unwrap();
+        let (_, tail) = tail.split_once("[bounds]").unwrap();
+        let error = parse(&format!("{head}[bounds]{tail}")).unwrap_err();
+        assert!(error.starts_with("capacity: it is missing"), "{error}");
     }
 
     #[test]

@@ -41,9 +41,12 @@ enum Mode {
 }
 
 pub(super) fn advise(figures: &Concurrency, state: &mut State, input: &PolicyInput) -> Advice {
-    let per_instance =
-        f64::from(input.capacity.concurrency) * f64::from(figures.target_percent) / 100.0;
-    let load = known(input.in_system().map(|requests| requests / per_instance));
+    let load = input.in_system().zip(input.capacity()).map(|(requests, capacity)| {
+        let per_instance =
+            f64::from(capacity.concurrency) * f64::from(figures.target_percent) / 100.0;
+        requests / per_instance
+    });
+    let load = known(load);
     let Some(load) = load else { return Advice::Unknown };
     let now = input.now;
     state.stable.push(now, load, Duration::from_millis(figures.stable_window_ms));
@@ -108,8 +111,17 @@ mod tests {
     use model::policies::Policy;
 
     use super::*;
+    use crate::input::Demand;
+    use crate::load::OfferedLoad;
     use crate::testing::{input, seconds};
     use model::service::Capacity;
+
+    /// The input of a service whose instances are given so many requests at a time.
+    fn taking(concurrency: u32) -> PolicyInput {
+        let capacity = Capacity { requests_per_second: 50.0, concurrency, burst: 0 };
+        let offered = OfferedLoad::default();
+        PolicyInput { demand: Some(Demand::Requests { offered, capacity }), ..input() }
+    }
 
     /// Ten requests in flight per instance, of which seven are aimed for.
     fn at(state: &mut State, second: u64, in_flight: u32, ready: u32) -> Advice {
@@ -118,8 +130,7 @@ mod tests {
             in_flight: Some(in_flight),
             queued: Some(0),
             ready,
-            capacity: Capacity { requests_per_second: 50.0, concurrency: 10, burst: 0 },
-            ..input()
+            ..taking(10)
         };
         advise(&Concurrency::default(), state, &input)
     }
@@ -158,13 +169,7 @@ mod tests {
     fn a_low_rate_still_grows_by_one() {
         // The counter-example of Knative's source: rate 1.1, 2 instances, 3 times the target.
         let policy = Concurrency { max_out_rate: 1.1, target_percent: 100, ..Default::default() };
-        let input = PolicyInput {
-            in_flight: Some(3),
-            queued: Some(0),
-            ready: 2,
-            capacity: Capacity { requests_per_second: 50.0, concurrency: 1, burst: 0 },
-            ..input()
-        };
+        let input = PolicyInput { in_flight: Some(3), queued: Some(0), ready: 2, ..taking(1) };
         let advice = advise(&policy, &mut State::default(), &input);
         assert_eq!(advice, Advice::ready(3, Reason::Panic), "it starts in panic");
     }

@@ -6,13 +6,16 @@ use crate::input::{PolicyInput, known};
 
 /// The load in instances: 2.5 fills two and a half of them. `None` where it is not known.
 pub(crate) fn load(measure: Measure, input: &PolicyInput) -> Option<f64> {
+    let rate = || input.capacity().map(|capacity| capacity.requests_per_second);
     let (total, per_instance) = match measure {
-        Measure::Cpu => (input.cpu_cores, input.cpus),
-        Measure::Offered => (input.offered_rps(), input.capacity.requests_per_second),
-        Measure::Served => (input.served_rps, input.capacity.requests_per_second),
-        Measure::InFlight => (input.in_system(), f64::from(input.capacity.concurrency)),
+        Measure::Cpu => (input.cpu_cores, Some(input.cpus)),
+        Measure::Offered => (input.offered_rps(), rate()),
+        Measure::Served => (input.served_rps, rate()),
+        Measure::InFlight => {
+            (input.in_system(), input.capacity().map(|capacity| f64::from(capacity.concurrency)))
+        }
     };
-    known(total.map(|total| total / per_instance))
+    known(total.zip(per_instance).map(|(total, per_instance)| total / per_instance))
 }
 
 /// How full the ready instances are, in percent. `None` where that is not known, or where no

@@ -21,9 +21,10 @@ pub struct State {
 }
 
 pub(super) fn advise(figures: &QueueDepth, state: &mut State, input: &PolicyInput) -> Advice {
-    let per_instance =
-        figures.requests_per_instance.unwrap_or_else(|| f64::from(input.capacity.concurrency));
-    let load = known(input.in_system().map(|requests| requests / per_instance));
+    let of_capacity = || input.capacity().map(|capacity| f64::from(capacity.concurrency));
+    let per_instance = figures.requests_per_instance.or_else(of_capacity);
+    let load = input.in_system().zip(per_instance);
+    let load = known(load.map(|(requests, per_instance)| requests / per_instance));
     let Some(load) = load else { return Advice::Unknown };
     let now = input.now;
     // A clock that was set back must not lengthen the wait.

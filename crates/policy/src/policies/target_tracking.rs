@@ -13,11 +13,12 @@ use crate::load::OfferedLoad;
 pub type State = ();
 
 pub(super) fn advise(figures: &TargetTracking, _: &mut State, input: &PolicyInput) -> Advice {
-    let Some((load, offered_rps)) = input.offered().zip(input.offered_rps()) else {
+    let offered = input.offered().zip(input.offered_rps());
+    let Some(((load, offered_rps), capacity)) = offered.zip(input.capacity()) else {
         return Advice::Unknown;
     };
-    let ready = needed(*figures, offered_rps, input.capacity);
-    Advice::ready(ready, reason(*figures, &load, ready, input.capacity))
+    let ready = needed(*figures, offered_rps, capacity);
+    Advice::ready(ready, reason(*figures, &load, ready, capacity))
 }
 
 /// How many instances serve `offered_rps` requests per second at the target.
@@ -42,7 +43,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{input, offered};
+    use crate::testing::{offered, with_load};
 
     const FIFTY: Capacity = Capacity { requests_per_second: 50.0, concurrency: 8, burst: 0 };
     const AT_80: TargetTracking = TargetTracking { target_percent: 80 };
@@ -57,7 +58,7 @@ mod tests {
     fn the_reason_names_what_tipped_the_balance() {
         let of = |burst_rps, queue_rps| {
             let load = OfferedLoad { mean_rps: 40.0, burst_rps, queue_rps };
-            advise(&AT_80, &mut (), &PolicyInput { offered: Some(load), ..input() })
+            advise(&AT_80, &mut (), &with_load(Some(load)))
         };
         assert_eq!(of(0.0, 0.0), Advice::ready(1, Reason::OfferedLoad));
         assert_eq!(of(50.0, 0.0), Advice::ready(2, Reason::Burst));

@@ -10,8 +10,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::decide::DecisionState;
 use crate::decide::decide;
+use crate::input::Demand;
 use crate::load::OfferedLoad;
-use crate::testing::{input, seconds, store};
+use crate::testing::{input, seconds, store, with_load};
 
 /// Every policy with its default figures, and with figures that let it act at each turn.
 fn every_policy() -> Vec<Policy> {
@@ -71,7 +72,7 @@ fn any_input() -> impl Strategy<Value = (i64, PolicyInput)> {
     (step, load(), optional(), optional(), counts).prop_map(
         |(step, offered, served_rps, cpu_cores, (in_flight, queued, ready, starting))| {
             let known =
-                PolicyInput { offered, served_rps, cpu_cores, in_flight, queued, ..input() };
+                PolicyInput { served_rps, cpu_cores, in_flight, queued, ..with_load(offered) };
             (step, PolicyInput { ready, starting, ..known })
         },
     )
@@ -89,12 +90,11 @@ fn every_policy_is_tried() {
 #[test]
 fn who_knows_nothing_asks_for_nothing() {
     let nothing = PolicyInput {
-        offered: None,
         served_rps: None,
         in_flight: None,
         queued: None,
         cpu_cores: None,
-        ..input()
+        ..with_load(None)
     };
     for policy in every_policy() {
         let mut state = PolicyState::of(&policy);
@@ -103,6 +103,26 @@ fn who_knows_nothing_asks_for_nothing() {
         let is_schedule = policy.kind() == PolicyKind::Schedule;
         let asks = matches!(advice, Advice::Ready { .. });
         assert!(!asks && (is_schedule || !matches!(advice, Advice::Within { .. })), "{policy:?}");
+    }
+}
+
+#[test]
+fn without_requests_those_that_go_by_requests_know_nothing_and_the_others_advise() {
+    let without = PolicyInput {
+        demand: Some(Demand::Uncounted),
+        served_rps: None,
+        in_flight: None,
+        queued: None,
+        cpu_cores: Some(0.7),
+        ..input()
+    };
+    for policy in every_policy() {
+        let mut state = PolicyState::of(&policy);
+        let advice = [0, 60, 120]
+            .map(|second| PolicyInput { now: seconds(second), ..without })
+            .map(|input| advise(&policy, &mut state, &input));
+        let knows_nothing = advice.iter().all(|advice| *advice == Advice::Unknown);
+        assert_eq!(knows_nothing, policy.goes_by_requests(), "{policy:?}: {advice:?}");
     }
 }
 
@@ -168,7 +188,7 @@ proptest! {
                         prop_assert!(inside && !reasons.is_empty(), "{ready} by {policy:?}");
                         current = ready;
                     }
-                    Decision::Hold { .. } => prop_assert_eq!(input.offered, None),
+                    Decision::Hold { .. } => prop_assert_eq!(input.demand, None),
                 }
             }
         }

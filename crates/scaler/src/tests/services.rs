@@ -1,5 +1,6 @@
 //! Services come and go while the scaler runs, and share the host's slots.
 
+use model::decision::{Decision, Reason};
 use model::names::Slot;
 
 use super::set::later;
@@ -11,7 +12,8 @@ fn slots(status: &ServiceStatus) -> Vec<u16> {
 
 fn held_services(rig: &Rig) -> Vec<(String, String)> {
     let held = rig.balancer().held();
-    let routes = held.iter().map(|b| (b.service.to_string(), b.path_prefix.to_string()));
+    let routes =
+        held.iter().map(|b| (b.service.to_string(), b.path_prefix.as_ref().unwrap().to_string()));
     routes.collect()
 }
 
@@ -76,4 +78,44 @@ async fn a_slot_that_an_old_worker_may_know_is_given_to_no_other_service() {
     two(&rig, "later");
     rig.ticks(6, 1).await;
     assert_eq!(slots(&rig.status_of("later")), [3, 6]);
+}
+
+async fn turns(rig: &mut Rig) {
+    for _ in 0..6 {
+        rig.turn(0).await;
+    }
+}
+
+/// A service that gets no requests, and has so many instances at any hour.
+fn routeless(instances: u32) -> String {
+    format!(
+        r#"
+        name = "worker"
+        image = "worker"
+        instance = {{ port = 8000, health_path = "/healthz", memory_mib = 64, cpus = 1.0, processes = 64 }}
+        bounds = {{ min = 0, max = 10 }}
+        [policy]
+        kind = "schedule"
+        entries = [{{ from = "00:00", to = "24:00", min = {instances}, max = {instances} }}]
+        "#
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_without_a_route_gets_ready_follows_its_policy_and_outlives_a_restart() {
+    let mut rig = Rig::with_files(&[(&routeless(2), 1)]);
+    turns(&mut rig).await;
+    let status = rig.status_of("worker");
+    assert_eq!((status.phases, status.route), (ready(2), None));
+    assert_eq!(status.tick.unwrap().observation.offered_rps, None);
+    rig.restart().await;
+    rig.deploy(&[(&routeless(3), 1)]);
+    turns(&mut rig).await;
+    assert_eq!(rig.status_of("worker").phases, ready(3));
+    rig.balancer().fail_scrape(Some(|| host::haproxy::StatsError::NoColumn("scur")));
+    rig.deploy(&[(&routeless(1), 1)]);
+    turns(&mut rig).await;
+    let tick = rig.status_of("worker").tick.unwrap();
+    let blind = Decision::Hold { reasons: vec![Reason::NoData] };
+    assert_eq!((tick.decision, tick.plan), (blind, vec![]));
 }
