@@ -11,7 +11,7 @@ use crate::bounds::Bounds;
 use crate::names::{ImageName, ServiceName};
 use crate::paths::{HealthPath, PathPrefix};
 use crate::policies::PolicySpec;
-use crate::value::{Checked, Invalid};
+use crate::value::{Checked, Invalid, check};
 
 /// A service, as described by its file in `services/`.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,8 @@ pub struct ServiceSpec {
     pub scale_out: Rules,
     /// How instances leave.
     pub scale_in: ScaleIn,
+    /// How an instance takes the place of another.
+    pub replacement: Replacement,
     /// The service's own configuration, handed to each instance as `/etc/bellows/service.toml`.
     pub application: toml::Table,
 }
@@ -127,6 +129,40 @@ pub struct ScaleIn {
     pub rules: Rules,
     /// How long a draining instance may take to finish its requests before it is stopped.
     pub drain_timeout: Duration,
+    /// How long its processes may take from SIGTERM to their end before they are killed; zero kills
+    /// at once.
+    pub stop_grace: Duration,
+}
+
+impl ScaleIn {
+    /// The grace of a service whose file says nothing else, and of one whose file is gone.
+    pub const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(10);
+}
+
+/// How an instance takes the place of an outdated or unhealthy one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Replacement {
+    /// The new one is launched first and the old one leaves when it is ready: no gap.
+    #[default]
+    Surge,
+    /// The old one leaves first: there is never more than one, and a gap between them.
+    Recreate,
+}
+
+impl Replacement {
+    /// Whether a service that is replaced so may have these bounds.
+    ///
+    /// # Errors
+    /// [`Invalid`] says that more than one instance can never be reached.
+    pub fn allows(self, bounds: Bounds) -> Result<(), Invalid> {
+        check(
+            self == Self::Surge || bounds.max() == 1,
+            "bounds.max",
+            bounds.max(),
+            "1, since rollout.replacement = \"recreate\" never has two instances; or choose \"surge\"",
+        )
+    }
 }
 
 impl ServiceSpec {

@@ -7,11 +7,12 @@ use model::action::{Action, ActionKind};
 use model::decision::Decision;
 use model::instance::Phase;
 use model::names::{InstanceName, Slot};
+use model::service::Replacement;
 use model::time::Timestamp;
 use model::version::Version;
 
 use crate::fleet::{Fleet, Instance, count};
-use crate::plan::{Plan, PlanContext};
+use crate::plan::{Plan, PlanContext, next_version};
 
 /// Something that a plan does and must not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +56,9 @@ pub enum Violation {
     /// It makes a clone without saying of which version.
     #[error("{0} is cloned of no version")]
     NoVersion(InstanceName),
+    /// It clones an instance of a service that has one at most beside another.
+    #[error("{0} is cloned beside another instance of a service that has one at most")]
+    ClonedBesideAnother(InstanceName),
     /// It launches more at once than the host takes.
     #[error("it launches {0} at once")]
     TooManyLaunches(usize),
@@ -77,25 +81,26 @@ pub fn violations(
         if !names.insert(&action.instance) {
             found.push(Violation::Twice(action.instance.clone()));
         }
-        found.extend(misfit(action, fleet.get(&action.instance), context, now));
+        found.extend(misfit(action, fleet, context, now));
         let free = context.free_slots.contains(&action.slot) && slots.insert(action.slot);
         if action.kind == ActionKind::Clone && !free {
             found.push(Violation::SlotTaken(action.slot));
         }
     }
-    found.extend(amounts(fleet, target, plan, context));
+    found.extend(drains(fleet, target, plan, context));
+    found.extend(launches(fleet, target, plan, context));
     found
 }
 
-/// What is wrong with one action on this instance.
+/// What is wrong with one action.
 fn misfit(
     action: &Action,
-    instance: Option<&Instance>,
+    fleet: &Fleet,
     context: &PlanContext,
     now: Timestamp,
 ) -> Option<Violation> {
     let name = action.instance.clone();
-    let Some(instance) = instance else {
+    let Some(instance) = fleet.get(&name) else {
         return match (action.kind, action.version) {
             (ActionKind::Clone, Some(_)) => None,
             (ActionKind::Clone, None) => Some(Violation::NoVersion(name)),
@@ -105,35 +110,69 @@ fn misfit(
     if instance.under_way.is_some() {
         return Some(Violation::UnderWay(name));
     }
-    let is_wanted = |version| context.rollout.wants(version);
     match (action.kind, instance.phase) {
         (ActionKind::Stop, Phase::Failed)
         | (ActionKind::Drain, Phase::Ready)
-        | (ActionKind::Admit, Phase::Starting | Phase::Draining) => None,
-        (ActionKind::Stop, Phase::Draining)
-            if instance.drained || now.since(instance.since) >= context.drain_timeout =>
-        {
-            None
-        }
+        | (ActionKind::Admit, Phase::Starting) => None,
+        (ActionKind::Admit, Phase::Draining) if !is_to_be_replaced(instance, context) => None,
+        (ActionKind::Stop, Phase::Draining) if context.has_left(instance, now) => None,
         // It has never served, and never will.
-        (ActionKind::Stop, Phase::Starting) if !instance.version.is_none_or(is_wanted) => None,
+        (ActionKind::Stop, Phase::Starting) if is_superfluous(instance, fleet, context) => None,
         (ActionKind::Stop, _) => Some(Violation::StoppedWithoutDrain(name)),
         (kind, _) => Some(Violation::Unfitting(kind, name)),
     }
 }
 
-/// What is wrong with the plan's numbers.
-fn amounts(fleet: &Fleet, target: u32, plan: &Plan, context: &PlanContext) -> Vec<Violation> {
-    let of_kind = |kind| plan.actions.iter().filter(move |action| action.kind == kind);
-    let drains = of_kind(ActionKind::Drain).count();
-    let mut found = Vec::new();
+/// Whether another is to take the place of an instance that serves or did.
+fn is_to_be_replaced(instance: &Instance, context: &PlanContext) -> bool {
+    let version = match context.replacement {
+        Replacement::Surge => context.rollout.serving(),
+        Replacement::Recreate => next_version(context.rollout),
+    };
+    instance.should_be_replaced(version)
+}
 
-    let left = fleet.in_phase(Phase::Ready).count().saturating_sub(drains);
-    if drains > 0 && left < target as usize {
-        found.push(Violation::DrainsBelowTarget { left, target });
+/// Whether one that starts is of a version that nobody wants, or beside another where there may be
+/// one at most.
+fn is_superfluous(starting: &Instance, fleet: &Fleet, context: &PlanContext) -> bool {
+    let is_other = |i: &&Instance| i.name != starting.name && i.phase != Phase::Failed;
+    match context.replacement {
+        Replacement::Surge => starting.version.is_some_and(|own| !context.rollout.wants(own)),
+        Replacement::Recreate => {
+            is_to_be_replaced(starting, context) || fleet.instances().iter().any(|i| is_other(&i))
+        }
+    }
+}
+
+/// What is wrong with the number of drains. Where there may be one instance at most, one that is to be
+/// replaced leaves although nothing is ready to take its place.
+fn drains(fleet: &Fleet, target: u32, plan: &Plan, context: &PlanContext) -> Option<Violation> {
+    let drained = plan.actions.iter().filter(|action| action.kind == ActionKind::Drain);
+    let drained: Vec<_> = drained.filter_map(|action| fleet.get(&action.instance)).collect();
+    let left = fleet.in_phase(Phase::Ready).count().saturating_sub(drained.len());
+    let may_leave = |instance: &&Instance| {
+        context.replacement == Replacement::Recreate && is_to_be_replaced(instance, context)
+    };
+    let others = drained.iter().filter(|instance| !may_leave(instance)).count();
+    let target = match context.replacement {
+        Replacement::Surge => target,
+        Replacement::Recreate => target.min(1),
+    };
+    (others > 0 && left < target as usize).then_some(Violation::DrainsBelowTarget { left, target })
+}
+
+/// What is wrong with the number of launches.
+fn launches(fleet: &Fleet, target: u32, plan: &Plan, context: &PlanContext) -> Vec<Violation> {
+    let clones: Vec<_> =
+        plan.actions.iter().filter(|action| action.kind == ActionKind::Clone).collect();
+    let mut found = Vec::new();
+    if context.replacement == Replacement::Recreate {
+        let room = usize::from(fleet.instances().is_empty());
+        let beside = clones.iter().skip(room).map(|clone| clone.instance.clone());
+        found.extend(beside.map(Violation::ClonedBesideAnother));
     }
     let mut launches: BTreeMap<Version, u32> = BTreeMap::new();
-    for version in of_kind(ActionKind::Clone).filter_map(|action| action.version) {
+    for version in clones.iter().filter_map(|action| action.version) {
         *launches.entry(version).or_default() += 1;
     }
     for (version, launched) in launches {
@@ -142,9 +181,8 @@ fn amounts(fleet: &Fleet, target: u32, plan: &Plan, context: &PlanContext) -> Ve
             found.push(Violation::LaunchesUnwanted { version, launched, wanted });
         }
     }
-    let clones = of_kind(ActionKind::Clone).count();
-    if clones > context.launches_left as usize {
-        found.push(Violation::TooManyLaunches(clones));
+    if clones.len() > context.launches_left as usize {
+        found.push(Violation::TooManyLaunches(clones.len()));
     }
     found
 }
@@ -157,7 +195,9 @@ fn wanted_launches(fleet: &Fleet, target: u32, version: Version, context: &PlanC
         let is_on_trial = context.rollout.proving() == Some(version);
         return u32::from(is_on_trial && starting == 0 && !context.trial_backs_off);
     }
-    if context.launches_back_off {
+    let gives_way =
+        context.replacement == Replacement::Recreate && context.rollout.proving().is_some();
+    if context.launches_back_off || gives_way {
         return 0;
     }
     let ready = count(fleet.in_phase(Phase::Ready));
@@ -194,6 +234,16 @@ mod tests {
         rollout: &Rollout,
         actions: Vec<Action>,
     ) -> Vec<Violation> {
+        found_under(Replacement::Surge, observed, rollout, actions)
+    }
+
+    /// The same under this way of replacement.
+    fn found_under(
+        replacement: Replacement,
+        observed: Vec<InstanceObservation>,
+        rollout: &Rollout,
+        actions: Vec<Action>,
+    ) -> Vec<Violation> {
         let fleet =
             Fleet::observed(&Fleet::default(), observed, Duration::from_secs(60), seconds(0));
         let (service, free) = (store_name(), slots(3..=9).collect::<Vec<_>>());
@@ -206,6 +256,7 @@ mod tests {
             trial_backs_off: false,
             backing_off: &[],
             drain_timeout: Duration::from_secs(10),
+            replacement,
         };
         let plan = Plan { actions, blocked: vec![] };
         let decision = Decision::Target { ready: 2, reasons: vec![Reason::OfferedLoad] };
@@ -256,6 +307,43 @@ mod tests {
         };
         assert_eq!(found(true), []);
         assert_eq!(found(false), [Violation::StoppedWithoutDrain(ready(3).name)]);
+    }
+
+    #[test]
+    fn with_one_instance_at_most_a_clone_needs_an_empty_fleet_and_a_drain_a_reason() {
+        let found = |observed: Vec<InstanceObservation>, rollout: &Rollout, actions| {
+            found_under(Replacement::Recreate, observed, rollout, actions)
+        };
+        let serving = Rollout::Serving { version: VERSION };
+        let trial = Rollout::Proving { version: VERSION, next: wanted(NEXT), since: seconds(0) };
+        let beside = |slot| Violation::ClonedBesideAnother(ready(slot).name);
+        let unwanted =
+            |version, launched, wanted| Violation::LaunchesUnwanted { version, launched, wanted };
+        assert_eq!(found(vec![], &serving, vec![clone(VERSION, 3)]), []);
+        let two = vec![clone(VERSION, 3), clone(VERSION, 4)];
+        assert_eq!(found(vec![], &serving, two), [beside(4)]);
+        let dead = || observation(1, ContainerPresence::Stopped, RotationState::Out);
+        assert_eq!(found(vec![dead()], &serving, vec![clone(VERSION, 3)]), [beside(3)]);
+        assert_eq!(found(vec![dead()], &trial, vec![clone(NEXT, 3)]), [beside(3)]);
+        assert_eq!(found(vec![], &trial, vec![clone(NEXT, 3)]), []);
+        let old = vec![clone(VERSION, 3)];
+        assert_eq!(found(vec![], &trial, old), [unwanted(VERSION, 1, 0)]);
+
+        let drain = || vec![act(ActionKind::Drain, 1)];
+        assert_eq!(found(vec![ready(1)], &trial, drain()), []);
+        let below = Violation::DrainsBelowTarget { left: 0, target: 1 };
+        assert_eq!(found(vec![ready(1)], &serving, drain()), [below]);
+        let back = vec![act(ActionKind::Admit, 1)];
+        let draining = || vec![running(1, RotationState::Drain)];
+        let unfitting = Violation::Unfitting(ActionKind::Admit, ready(1).name);
+        assert_eq!(found(draining(), &trial, back.clone()), [unfitting]);
+        assert_eq!(found(draining(), &serving, back), []);
+
+        let stop = || vec![act(ActionKind::Stop, 1)];
+        let starting = || running(1, RotationState::Out);
+        assert_eq!(found(vec![starting(), ready(2)], &serving, stop()), []);
+        let premature = Violation::StoppedWithoutDrain(ready(1).name);
+        assert_eq!(found(vec![starting()], &serving, stop()), [premature]);
     }
 
     #[test]

@@ -238,6 +238,7 @@ impl Controller {
             trial_backs_off: self.trials.is_waiting(now),
             backing_off: &backing_off,
             drain_timeout: context.spec.scale_in.drain_timeout,
+            replacement: context.spec.replacement,
         };
         let plan = plan(&self.fleet, decision, &situation, now);
         debug_assert_eq!(

@@ -74,7 +74,8 @@ pub struct Instance {
     pub version: Option<Version>,
     /// The action on it that has been started and not finished.
     pub under_way: Option<ActionKind>,
-    /// Whether its health checks have failed for longer than a moment while it was in rotation.
+    /// Whether its health checks have failed for longer than a moment while it was in rotation. It
+    /// stays so while it drains for that.
     pub unhealthy: bool,
     unhealthy_since: Option<Timestamp>,
 }
@@ -194,6 +195,10 @@ fn instance(
     let unhealthy_since = match observed.rotation {
         RotationState::In { healthy: false } => {
             Some(known.and_then(|known| known.unhealthy_since).unwrap_or(now))
+        }
+        // Nobody asks whether it got well while it leaves.
+        RotationState::Drain => {
+            known.filter(|known| known.unhealthy).and_then(|known| known.unhealthy_since)
         }
         _ => None,
     };

@@ -1,6 +1,8 @@
 //! The actions that lead from the fleet to the decision. A plan leaves no choice to what
 //! carries it out.
 
+mod recreate;
+
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -8,10 +10,12 @@ use model::action::{Action, ActionKind, Blocked};
 use model::decision::Decision;
 use model::instance::Phase;
 use model::names::{InstanceName, ServiceName, Slot};
+use model::service::Replacement;
 use model::time::Timestamp;
 use model::version::{Rollout, Version};
 
 use crate::fleet::{Fleet, Instance, count};
+pub(crate) use recreate::next_version;
 
 /// The steps to take now, all of which may run side by side, and what had to be left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,15 +46,21 @@ pub struct PlanContext<'a> {
     pub backing_off: &'a [(InstanceName, ActionKind)],
     /// How long a draining instance may take to finish its requests.
     pub drain_timeout: Duration,
+    /// How an instance takes the place of another.
+    pub replacement: Replacement,
 }
 
 impl PlanContext<'_> {
+    /// Whether it has drained, or had the time for it.
+    pub(crate) fn has_left(&self, draining: &Instance, now: Timestamp) -> bool {
+        draining.drained || now.since(draining.since) >= self.drain_timeout
+    }
+
     /// Whether nothing is left for it but to be stopped.
     fn is_at_its_end(&self, instance: &Instance, now: Timestamp) -> bool {
-        let overdue = now.since(instance.since) >= self.drain_timeout;
         match instance.phase {
             Phase::Failed => true,
-            Phase::Draining => instance.drained || overdue,
+            Phase::Draining => self.has_left(instance, now),
             // It has never served, and is of a version that nobody wants any more.
             Phase::Starting => instance.version.is_some_and(|own| !self.rollout.wants(own)),
             Phase::Ready => false,
@@ -63,6 +73,7 @@ impl PlanContext<'_> {
 /// Clones under way count as capacity and draining instances are not compensated. Outdated and
 /// unhealthy instances are replaced by surge: more than decided are launched, and such ones are
 /// the first to go once the new ones are ready. A version on trial gets one instance beside that.
+/// A service that is replaced by recreating has one instance at most, and none beside it.
 pub fn plan(fleet: &Fleet, decision: &Decision, context: &PlanContext, now: Timestamp) -> Plan {
     let Decision::Target { ready: target, .. } = *decision else {
         return Plan::default();
@@ -74,6 +85,10 @@ pub fn plan(fleet: &Fleet, decision: &Decision, context: &PlanContext, now: Time
         launches_left: context.launches_left,
         plan: Plan::default(),
     };
+    if context.replacement == Replacement::Recreate {
+        draft.recreate(fleet, target);
+        return draft.plan;
+    }
     draft.clean_up(fleet);
     let serving = context.rollout.serving();
     let missing = draft.admit(fleet, launches_wanted(fleet, target, serving));
@@ -142,7 +157,7 @@ impl Draft<'_> {
         }
         let serving = self.context.rollout.serving();
         let mut returnable: Vec<_> =
-            fleet.in_phase(Phase::Draining).filter(|i| i.is_of(serving)).collect();
+            fleet.in_phase(Phase::Draining).filter(|i| !i.should_be_replaced(serving)).collect();
         returnable.sort_by_key(|instance| (Reverse(instance.since), instance.slot()));
         for instance in returnable {
             // One that is about to be stopped by this very plan is not taken back.
@@ -263,6 +278,7 @@ mod tests {
             trial_backs_off: false,
             backing_off: &[],
             drain_timeout: Duration::from_secs(30),
+            replacement: Replacement::Surge,
         }
     }
 
@@ -326,6 +342,22 @@ mod tests {
         let draining = running(2, RotationState::Drain);
         let (actions, _) = planned(vec![running(1, READY), draining], &target(2), 0);
         assert_eq!(actions, ["Admit 2"]);
+    }
+
+    #[test]
+    fn an_instance_that_left_because_it_was_unhealthy_is_not_taken_back() {
+        let timeout = Duration::from_secs(10);
+        let down = running(1, RotationState::In { healthy: false });
+        let draining = running(1, RotationState::Drain);
+        let seen = |before: &Fleet, observed: &InstanceObservation, second| {
+            Fleet::observed(before, vec![observed.clone()], timeout, seconds(second))
+        };
+        let fleet = seen(&seen(&Fleet::default(), &down, 0), &down, 5);
+        let fleet = seen(&seen(&fleet, &draining, 6), &draining, 7);
+        let (service, free) = (store_name(), slots(2..=9).collect::<Vec<_>>());
+        let plan = plan(&fleet, &target(1), &context(&service, &free), seconds(7));
+        let kinds: Vec<_> = plan.actions.iter().map(|action| action.kind).collect();
+        assert_eq!(kinds, [ActionKind::Clone]);
     }
 
     #[test]

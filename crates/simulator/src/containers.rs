@@ -93,6 +93,8 @@ impl Containers {
                     entry.container = ContainerPresence::Stopped;
                 }
                 Some(ActionKind::Clone) => entry.container = ContainerPresence::Running,
+                // It was asked to end, does not, and nobody is left to kill it.
+                Some(ActionKind::Stop) if self.rng.random_bool(0.5) => {}
                 Some(ActionKind::Stop) => {
                     entry.container = ContainerPresence::Absent;
                     plant.remove(entry.name.slot(), now);
@@ -125,6 +127,15 @@ impl Containers {
     /// The slots that a container or an action holds.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> {
         self.all.iter().map(|entry| entry.name.slot())
+    }
+
+    /// How many instances run, or may by now: those are among them that are being cloned or stopped.
+    pub(crate) fn running(&self) -> usize {
+        let runs = |entry: &&Entry| {
+            entry.container == ContainerPresence::Running
+                || entry.under_way == Some(ActionKind::Clone)
+        };
+        self.all.iter().filter(runs).count()
     }
 
     /// How many launches are under way.

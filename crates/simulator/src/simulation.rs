@@ -7,7 +7,7 @@ use model::action::ActionKind;
 use model::action::Done;
 use model::bounds::Bounds;
 use model::names::{InstanceName, Slot};
-use model::service::ServiceSpec;
+use model::service::{Replacement, ServiceSpec};
 use model::tick::Tick;
 use model::time::Timestamp;
 use model::value::Invalid;
@@ -66,6 +66,12 @@ pub enum SimulationError {
         seconds: f64,
         /// Which rule.
         violation: Violation,
+    },
+    /// Two instances run of a service that has one at most.
+    #[error("{seconds} s after the start of the load, two instances run where one may")]
+    TwoRun {
+        /// When, in seconds.
+        seconds: f64,
     },
     /// A decision lies outside of the bounds.
     #[error(
@@ -192,6 +198,9 @@ impl Simulation {
             let mut log = Log { recorder, load_start: self.load_start };
             let plant = self.plant.as_mut();
             self.containers.start(action.clone(), self.now, plant, &mut log);
+        }
+        if self.spec.replacement == Replacement::Recreate && self.containers.running() > 1 {
+            return Err(SimulationError::TwoRun { seconds: self.elapsed().as_secs_f64() });
         }
         Ok(tick)
     }
@@ -339,6 +348,7 @@ impl Simulation {
             trial_backs_off: memory.trials.is_waiting(at),
             backing_off: &[],
             drain_timeout: self.spec.scale_in.drain_timeout,
+            replacement: self.spec.replacement,
         };
         let plan = Plan { actions: tick.plan.clone(), blocked: tick.blocked.clone() };
         let found = violations(self.controller.fleet(), &tick.decision, &plan, &situation, at);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::bounds::Bounds;
-use model::service::ServiceSpec;
+use model::service::{Replacement, ServiceSpec};
 use model::tick::Tick;
 use model::version::Version;
 use proptest::prelude::*;
@@ -244,6 +244,15 @@ fn a_trace_is_scaled_to_its_peak() {
     assert!(ticks.get() > 10 && outcome.turns > 34_000, "{} of {}", ticks.get(), outcome.turns);
 }
 
+/// The store as a service that is replaced in this way.
+fn replaced_by(replacement: Replacement) -> ServiceSpec {
+    let mut spec = ServiceSpec { replacement, ..store() };
+    if replacement == Replacement::Recreate {
+        spec.bounds = Bounds::new(1, 1).unwrap();
+    }
+    spec
+}
+
 /// One random history: levels of load, faults, and bounds that change.
 #[derive(Debug, Clone)]
 struct History {
@@ -252,6 +261,7 @@ struct History {
     faults: Faults,
     bounds: Vec<(u32, u32)>,
     detail: Detail,
+    replacement: Replacement,
     /// By turn of the load.
     events: BTreeMap<usize, Event>,
 }
@@ -303,14 +313,16 @@ fn any_history() -> impl Strategy<Value = History> {
         faults,
         prop::collection::vec(bounds, 1..4),
         detail,
+        prop_oneof![2 => Just(Replacement::Surge), 1 => Just(Replacement::Recreate)],
         any_events(300),
     )
-        .prop_map(|(seed, rates, faults, bounds, detail, events)| History {
+        .prop_map(|(seed, rates, faults, bounds, detail, replacement, events)| History {
             seed,
             rates,
             faults,
             bounds,
             detail,
+            replacement,
             events,
         })
 }
@@ -319,25 +331,31 @@ proptest! {
     // `./just histories` runs 100,000 of them.
     #[test]
     fn no_rule_is_broken_and_no_request_lost_from_sight_whatever_fails(history in any_history()) {
-        let History { seed, rates, faults, bounds, detail, events } = history;
+        let History { seed, rates, faults, bounds, detail, replacement, events } = history;
         let load = levels(seed, &rates);
         let host = HostModel { faults, ..HostModel::measured() };
         let tick = Duration::from_millis(100);
-        let mut simulation = Simulation::new(store(), &load, host, detail, tick).unwrap();
+        let spec = replaced_by(replacement);
+        let mut simulation = Simulation::new(spec, &load, host, detail, tick).unwrap();
         let mut recorder = Recorder::new(Duration::ZERO, load.timeout).without_rows();
         let (mut turn, mut turn_of_load) = (0_usize, 0_usize);
         let whole = load.offered.duration().unwrap();
         while simulation.elapsed() < whole {
             if simulation.has_started() && turn.is_multiple_of(50) {
                 let (min, max) = bounds[turn / 50 % bounds.len()];
-                simulation.set_bounds(Bounds::new(min, max).unwrap());
+                let bounds = match replacement {
+                    Replacement::Surge => Bounds::new(min, max),
+                    Replacement::Recreate => Bounds::new(min % 2, 1),
+                };
+                simulation.set_bounds(bounds.unwrap());
             }
             turn += 1;
             if simulation.has_started() {
                 turn_of_load += 1;
                 events.get(&turn_of_load).inspect(|event| event.happen(&mut simulation));
             }
-            // Every turn holds its plan to the plan checker and its decision to the bounds.
+            // Every turn holds its plan to the plan checker, its decision to the bounds, and a
+            // service that is replaced by recreating to one instance that runs.
             let taken = simulation.turn(&mut recorder);
             prop_assert!(taken.is_ok(), "{}", taken.unwrap_err());
             let requests = recorder.requests();
@@ -383,6 +401,42 @@ proptest! {
         for _ in 0..600 {
             simulation.turn(&mut recorder).unwrap();
         }
+        prop_assert_eq!(simulation.versions(), [Version::new(5)].into());
+    }
+
+    /// The same of a service that never has two instances, and versions that all get healthy: its
+    /// requests wait in the load balancer while one instance follows another.
+    #[test]
+    fn a_service_that_is_recreated_keeps_its_requests_waiting_and_loses_none(
+        seed in any::<u64>(),
+        rate in 1.0..30.0_f64,
+        events in any_events(300),
+    ) {
+        let load = levels(seed, &[rate, rate, rate]);
+        let spec = replaced_by(Replacement::Recreate);
+        let (host, tick) = (HostModel::measured(), Duration::from_millis(100));
+        let mut simulation = Simulation::new(spec, &load, host, Detail::Requests, tick).unwrap();
+        let mut recorder = Recorder::new(Duration::ZERO, load.timeout).without_rows();
+        let mut turn = 0_usize;
+        while simulation.elapsed() < Duration::from_secs(30) {
+            simulation.turn(&mut recorder).unwrap();
+            if simulation.has_started() {
+                turn += 1;
+                match events.get(&turn) {
+                    Some(Event::Deploy(version)) => {
+                        simulation.deploy(Version::new(*version), true);
+                    }
+                    Some(restart) => restart.happen(&mut simulation),
+                    None => {}
+                }
+            }
+        }
+        simulation.deploy(Version::new(5), true);
+        for _ in 0..100 {
+            simulation.turn(&mut recorder).unwrap();
+        }
+        let failures = recorder.failures();
+        prop_assert!(failures.is_empty(), "{failures:?}");
         prop_assert_eq!(simulation.versions(), [Version::new(5)].into());
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    Capacity, Demand, InstanceSpec, LargestStep, Mount, Requests, Rules, ScaleIn, ServiceSpec,
+    Capacity, Demand, InstanceSpec, LargestStep, Mount, Replacement, Requests, Rules, ScaleIn,
+    ServiceSpec,
 };
 use crate::bounds::{Bounds, RawBounds};
 use crate::policies::{PolicySpec, RawPolicies};
@@ -32,6 +33,8 @@ pub struct RawService {
     scale_out: RawScaleOut,
     #[serde(default)]
     scale_in: RawScaleIn,
+    #[serde(default)]
+    rollout: RawRollout,
     #[serde(default)]
     application: toml::Table,
 }
@@ -83,6 +86,7 @@ struct RawScaleIn {
     max_step: Option<u32>,
     max_step_percent: Option<u32>,
     drain_timeout_ms: u64,
+    stop_grace_ms: u64,
 }
 
 impl Default for RawScaleIn {
@@ -93,8 +97,15 @@ impl Default for RawScaleIn {
             max_step: None,
             max_step_percent: None,
             drain_timeout_ms: 30_000,
+            stop_grace_ms: 10_000,
         }
     }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawRollout {
+    replacement: Replacement,
 }
 
 /// What Bellows itself keeps below the state directory. An instance that could write there would
@@ -103,16 +114,19 @@ const OWN_FOLDERS: [&str; 2] = ["images", "services"];
 
 impl RawService {
     pub(super) fn checked(self) -> Result<ServiceSpec, Invalid> {
+        let (bounds, replacement) = (Bounds::try_from(self.bounds)?, self.rollout.replacement);
+        replacement.allows(bounds)?;
         let spec = ServiceSpec {
             name: text("name", &self.name)?,
             image: text("image", &self.image)?,
             demand: demand(self.route, self.capacity)?,
             instance: self.instance.checked()?,
             objective: self.objective.checked()?,
-            bounds: Bounds::try_from(self.bounds)?,
+            bounds,
             policy: PolicySpec::try_from(self.policy)?,
             scale_out: self.scale_out.checked()?,
             scale_in: self.scale_in.checked()?,
+            replacement,
             application: self.application,
         };
         spec.check_policy(&spec.policy)?;
@@ -218,10 +232,11 @@ impl RawScaleOut {
 
 impl RawScaleIn {
     fn checked(self) -> Result<ScaleIn, Invalid> {
-        let Self { patience_ms, cooldown_ms, max_step, max_step_percent, drain_timeout_ms } = self;
+        let Self { patience_ms, cooldown_ms, max_step, max_step_percent, .. } = self;
         Ok(ScaleIn {
             rules: rules("scale_in", [patience_ms, cooldown_ms], max_step, max_step_percent)?,
-            drain_timeout: span("scale_in.drain_timeout_ms", drain_timeout_ms)?,
+            drain_timeout: span("scale_in.drain_timeout_ms", self.drain_timeout_ms)?,
+            stop_grace: span("scale_in.stop_grace_ms", self.stop_grace_ms)?,
         })
     }
 }
@@ -293,6 +308,8 @@ mod tests {
         assert_eq!(spec.policy.to_string(), "target_tracking");
         assert_eq!(spec.scale_in.rules.patience, Duration::from_secs(3));
         assert_eq!(spec.scale_out, Rules::default());
+        assert_eq!(spec.scale_in.stop_grace, ScaleIn::DEFAULT_STOP_GRACE);
+        assert_eq!(spec.replacement, Replacement::Surge);
         assert_eq!(spec.objective, Duration::from_millis(250));
         assert_eq!(spec.application["listen"].as_str(), Some("0.0.0.0:8000"));
     }
@@ -404,11 +421,28 @@ mod tests {
         let refused = [
             ("[scale_out]\nmax_step = 0", "scale_out.max_step is 0: use 1 to 1000 (instances)"),
             ("[scale_in]\ncooldown_ms = 86400001", "scale_in.cooldown_ms is 86400001: use 0 to"),
+            (
+                "[scale_in]\nstop_grace_ms = 86400001",
+                "scale_in.stop_grace_ms is 86400001: use 0 to",
+            ),
             ("[policy]\nkind = \"hpa\"\nsync_ms = -1", "invalid value: integer `-1`"),
         ];
         for (text, message) in refused {
             let error = parse(&format!("{GOOD}\n{text}")).unwrap_err();
             assert!(error.contains(message), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_service_that_is_replaced_by_recreating_has_one_instance_at_most() {
+        let recreate = format!("{GOOD}\n[rollout]\nreplacement = \"recreate\"");
+        let message = "bounds.max is 10: use 1, since rollout.replacement = \"recreate\" never has \
+                       two instances; or choose \"surge\"";
+        assert_eq!(parse(&recreate).unwrap_err(), message);
+        let spec = parse(&recreate.replacen("max = 10", "max = 1", 1)).unwrap();
+        assert_eq!(spec.replacement, Replacement::Recreate);
+        let error = parse(&recreate.replacen("\"recreate\"", "\"rolling\"", 1)).unwrap_err();
+        let message = "unknown variant `rolling`, expected `surge` or `recreate`";
+        assert!(error.contains(message), "{error}");
     }
 }
