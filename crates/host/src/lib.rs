@@ -9,6 +9,7 @@ pub mod haproxy;
 pub mod id_map;
 pub mod lock;
 pub mod lxc;
+pub mod memory;
 pub mod network;
 pub mod probe;
 pub mod releases;

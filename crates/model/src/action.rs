@@ -51,6 +51,9 @@ pub enum Blocked {
     LaunchBackoff,
     /// As many launches are under way as the host takes at once.
     LaunchLimit,
+    /// The host's memory has no room for another instance of the service, beside those that there are
+    /// and those that others are always to have.
+    HostMemory,
     /// No slot of the host is free for the service.
     NoFreeSlot,
     /// The last action on the instance failed a moment ago; the next attempt waits.

@@ -59,6 +59,14 @@ pub enum Violation {
     /// It clones an instance of a service that has one at most beside another.
     #[error("{0} is cloned beside another instance of a service that has one at most")]
     ClonedBesideAnother(InstanceName),
+    /// It launches more than the host has memory for.
+    #[error("it launches {launched} where {fits} fit in the host's memory")]
+    NoMemory {
+        /// Launches.
+        launched: usize,
+        /// How many fit.
+        fits: u32,
+    },
     /// It launches more at once than the host takes.
     #[error("it launches {0} at once")]
     TooManyLaunches(usize),
@@ -181,6 +189,9 @@ fn launches(fleet: &Fleet, target: u32, plan: &Plan, context: &PlanContext) -> V
             found.push(Violation::LaunchesUnwanted { version, launched, wanted });
         }
     }
+    if clones.len() > context.fits as usize {
+        found.push(Violation::NoMemory { launched: clones.len(), fits: context.fits });
+    }
     if clones.len() > context.launches_left as usize {
         found.push(Violation::TooManyLaunches(clones.len()));
     }
@@ -252,6 +263,7 @@ mod tests {
             rollout,
             free_slots: &free,
             launches_left: 2,
+            fits: 3,
             launches_back_off: false,
             trial_backs_off: false,
             backing_off: &[],
@@ -295,6 +307,9 @@ mod tests {
         let launched = Violation::LaunchesUnwanted { version: VERSION, launched: 3, wanted: 2 };
         let found = found_for(vec![], &serving, three);
         assert_eq!(found, [launched, Violation::TooManyLaunches(3)]);
+        let four = (3..=6).map(|slot| clone(VERSION, slot)).collect();
+        let found = found_for(vec![], &serving, four);
+        assert!(found.contains(&Violation::NoMemory { launched: 4, fits: 3 }), "{found:?}");
     }
 
     #[test]

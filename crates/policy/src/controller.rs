@@ -34,6 +34,8 @@ pub struct TurnContext<'a> {
     pub free_slots: &'a [Slot],
     /// How many more launches the host takes now.
     pub launches_left: u32,
+    /// For how many more instances the host has memory.
+    pub fits: u32,
     /// How long an instance may take from its clone to its first good health check.
     pub launch_timeout: Duration,
 }
@@ -234,6 +236,7 @@ impl Controller {
             rollout: self.rollout.as_ref().unwrap_or(&unseen),
             free_slots: context.free_slots,
             launches_left: context.launches_left,
+            fits: context.fits,
             launches_back_off: self.launches.is_waiting(now),
             trial_backs_off: self.trials.is_waiting(now),
             backing_off: &backing_off,

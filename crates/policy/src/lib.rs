@@ -15,6 +15,7 @@ pub mod fleet;
 pub mod input;
 pub mod load;
 pub mod memory;
+pub mod memory_pool;
 pub mod patience;
 pub mod plan;
 pub mod policies;

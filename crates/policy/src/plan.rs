@@ -38,6 +38,8 @@ pub struct PlanContext<'a> {
     pub free_slots: &'a [Slot],
     /// How many more launches the host takes now.
     pub launches_left: u32,
+    /// For how many more instances the host has memory.
+    pub fits: u32,
     /// Whether launches failed of late and the next attempt has to wait.
     pub launches_back_off: bool,
     /// Whether the trial of a version failed of late and the next attempt has to wait.
@@ -83,6 +85,7 @@ pub fn plan(fleet: &Fleet, decision: &Decision, context: &PlanContext, now: Time
         now,
         free_slots: context.free_slots,
         launches_left: context.launches_left,
+        fits: context.fits,
         plan: Plan::default(),
     };
     if context.replacement == Replacement::Recreate {
@@ -130,9 +133,10 @@ fn surge(fleet: &Fleet, target: u32) -> u32 {
 struct Draft<'a> {
     context: &'a PlanContext<'a>,
     now: Timestamp,
-    /// What is left of the slots and of the launches that the host takes now.
+    /// What is left of the slots, of the launches that the host takes now, and of its memory.
     free_slots: &'a [Slot],
     launches_left: u32,
+    fits: u32,
     plan: Plan,
 }
 
@@ -177,11 +181,14 @@ impl Draft<'_> {
         if backs_off {
             return self.block(Blocked::LaunchBackoff);
         }
-        let count = missing.min(self.launches_left);
-        if missing > count {
+        if missing > self.launches_left {
             self.block(Blocked::LaunchLimit);
         }
-        for _ in 0..count {
+        let count = missing.min(self.launches_left);
+        if count > self.fits {
+            self.block(Blocked::HostMemory);
+        }
+        for _ in 0..count.min(self.fits) {
             let Some((&slot, rest)) = self.free_slots.split_first() else {
                 return self.block(Blocked::NoFreeSlot);
             };
@@ -189,6 +196,7 @@ impl Draft<'_> {
             self.plan.actions.push(Action::new(ActionKind::Clone, instance, Some(version)));
             self.free_slots = rest;
             self.launches_left -= 1;
+            self.fits -= 1;
         }
     }
 
@@ -274,6 +282,7 @@ mod tests {
             rollout: &SERVING,
             free_slots,
             launches_left: 4,
+            fits: 100,
             launches_back_off: false,
             trial_backs_off: false,
             backing_off: &[],
@@ -308,6 +317,19 @@ mod tests {
         let (actions, plan) = planned(vec![], &target(9), 0);
         assert_eq!(actions.len(), 4);
         assert_eq!(plan.blocked, [Blocked::LaunchLimit]);
+    }
+
+    #[test]
+    fn a_launch_that_the_host_has_no_memory_for_is_not_made_and_says_so() {
+        let (service, free) = (store_name(), slots(1..=13).collect::<Vec<_>>());
+        let launched = |ready, fits| {
+            let context = PlanContext { fits, ..context(&service, &free) };
+            let plan = plan(&fleet(vec![]), &target(ready), &context, seconds(0));
+            (plan.actions.len(), plan.blocked)
+        };
+        assert_eq!(launched(3, 3), (3, vec![]));
+        assert_eq!(launched(3, 2), (2, vec![Blocked::HostMemory]));
+        assert_eq!(launched(9, 0), (0, vec![Blocked::LaunchLimit, Blocked::HostMemory]));
     }
 
     #[test]

@@ -15,7 +15,8 @@ use model::names::ServiceName;
 use model::policies::PolicySpec;
 use model::status::{HostStatus, Membership, MembershipStatus, ServiceStatus, TickPage};
 use model::value::{Checked, Invalid};
-use policy::slots::{SlotsError, suffice};
+use policy::memory_pool::{self, MemoryNeed};
+use policy::slots;
 use serde::Deserialize;
 use service::json_body::JsonBody;
 use service::problem::Problem;
@@ -60,9 +61,7 @@ async fn set_bounds(
     JsonBody(bounds): JsonBody<Bounds>,
 ) -> Answer<ServiceStatus> {
     let deployed = deployed(&shared, &name)?;
-    fits(&shared, &deployed.spec.name, bounds).map_err(|error| {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_slots", error.to_string())
-    })?;
+    fits(&shared, &deployed.spec.name, bounds)?;
     shared.set_bounds(&deployed.spec, Some(bounds)).map_err(not_written)?;
     Ok(Json(shared.service_status(&deployed)))
 }
@@ -101,15 +100,24 @@ fn deployed(shared: &SharedState, name: &str) -> Result<Arc<DeployedService>, Pr
     })
 }
 
-/// Whether the host has slots for what all services always need when this one has these bounds.
-fn fits(shared: &SharedState, service: &ServiceName, bounds: Bounds) -> Result<(), SlotsError> {
+/// Whether the host has slots and memory for what all services always need when this one has these
+/// bounds.
+fn fits(shared: &SharedState, service: &ServiceName, bounds: Bounds) -> Result<(), Problem> {
     let services = shared.services().all();
     let lower_bounds = services.values().map(|deployed| {
         let spec = &deployed.spec;
         let now = if spec.name == *service { bounds } else { shared.bounds(spec) };
-        (&spec.name, now.min())
+        let instance_mib = spec.instance.memory_mib;
+        MemoryNeed { service: &spec.name, instances: now.min(), instance_mib }
     });
-    suffice(lower_bounds, shared.services().subnet().last_slot())
+    let refused = |code, error: &dyn std::error::Error| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, error.to_string())
+    };
+    let last_slot = shared.services().subnet().last_slot();
+    slots::suffice(lower_bounds.clone().map(|need| (need.service, need.instances)), last_slot)
+        .map_err(|error| refused("too_many_slots", &error))?;
+    memory_pool::suffice(lower_bounds, shared.memory_mib())
+        .map_err(|error| refused("too_little_memory", &error))
 }
 
 async fn membership(State(shared): Shared) -> Json<MembershipStatus> {

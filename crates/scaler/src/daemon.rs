@@ -15,6 +15,7 @@ use model::instance::InstanceStatus;
 use model::names::{InstanceName, ServiceName, Slot};
 use model::tick::Tick;
 use model::time::Timestamp;
+use model::version::Rollout;
 use policy::controller::{Controller, ServiceObservation, TurnContext};
 use policy::slots::SlotPool;
 use tokio::sync::mpsc;
@@ -26,9 +27,10 @@ use crate::deployment_watch::DeploymentWatch;
 use crate::memory_file::MemoryFile;
 use crate::observe::{HostObservation, HostObserver};
 use crate::outage::Outage;
+use crate::room::{Room, instance_mib};
 use crate::services::Deployed;
 use crate::shared_state::SharedState;
-use crate::under_way::{Clones, UnderWay};
+use crate::under_way::UnderWay;
 
 /// How long the instances of a service that was withdrawn may take to finish their requests, which
 /// old workers of the load balancer still have.
@@ -144,12 +146,13 @@ where
         self.outage.note(observed.as_ref().err());
         let observed = observed.ok();
         let services = self.shared.services().all();
-        let runs = |instance: &InstanceName| observed.as_ref().is_some_and(|o| o.runs(instance));
-        let mut clones = self.under_way.clones(runs, self.settings.parallel_launches);
+        let parallel = self.settings.parallel_launches;
+        let mut room =
+            Room::new(&self.shared, &services, observed.as_ref(), &self.under_way, parallel);
         let mut observations = self.observations(&services, observed.as_ref(), done);
-        for (name, deployed) in services.iter() {
-            let observation = observations.remove(name).unwrap_or_default();
-            let tick = self.serve(deployed, observation, &mut clones, now);
+        for deployed in self.under_way.in_turn(&services) {
+            let observation = observations.remove(&deployed.spec.name).unwrap_or_default();
+            let tick = self.serve(deployed, observation, &mut room, now);
             for action in tick.plan.clone() {
                 self.start(action, now);
             }
@@ -229,16 +232,19 @@ where
         &mut self,
         deployed: &DeployedService,
         observation: ServiceObservation,
-        clones: &mut Clones,
+        room: &mut Room,
         now: Timestamp,
     ) -> Tick {
         let spec = &self.shared.in_force(&deployed.spec);
-        let launches_left = clones.left(&spec.name);
+        let launches_left = room.clones(&spec.name);
+        let rollout = self.controllers.get(&spec.name).and_then(Controller::rollout);
+        let instance_mib = instance_mib(deployed, rollout.map(Rollout::serving));
         let context = TurnContext {
             spec,
             wanted: deployed.wanted,
             free_slots: &self.slots.free_for(&spec.name, launches_left),
             launches_left: u32::try_from(launches_left).unwrap_or(u32::MAX),
+            fits: room.fits(&spec.name, instance_mib),
             launch_timeout: self.settings.launch_timeout,
         };
         let memory = &self.memory;
@@ -247,7 +253,7 @@ where
         let tick = controller.turn(&context, observation, now);
         for action in tick.plan.iter().filter(|action| action.kind == ActionKind::Clone) {
             self.slots.give(action.slot, &spec.name);
-            clones.begin(&spec.name);
+            room.begin(&spec.name, instance_mib);
         }
         tick
     }

@@ -12,6 +12,7 @@ mod memory_file;
 mod observe;
 mod outage;
 mod overrides;
+mod room;
 mod rotation;
 mod services;
 mod shared_state;
@@ -80,6 +81,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let shared = SharedState::open(
         &settings.paths.state,
         settings.scaler.membership,
+        host::memory::for_instances(&settings)?,
         Arc::clone(&services),
     )?;
     let shared = Arc::new(shared);

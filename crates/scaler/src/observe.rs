@@ -54,6 +54,17 @@ impl HostObservation {
         Some(self.containers.get(instance)?.template.as_ref()?.version())
     }
 
+    /// Every instance that is there or is being made, with its version.
+    pub(crate) fn versions<'a>(
+        &'a self,
+        under_way: &'a UnderWay,
+    ) -> impl Iterator<Item = (&'a InstanceName, Option<Version>)> {
+        let there = self.containers.keys().map(|name| (name, self.version(name)));
+        let made = under_way.instances().filter(|name| !self.containers.contains_key(*name));
+        let made = made.map(|name| (name, under_way.on(name).and_then(|started| started.version)));
+        there.chain(made)
+    }
+
     /// Whether an instance's container runs.
     pub(crate) fn runs(&self, instance: &InstanceName) -> bool {
         let state = self.containers.get(instance).map(|container| container.state);

@@ -37,6 +37,8 @@ pub(crate) struct SharedState {
     turns: Mutex<BTreeMap<ServiceName, (Tick, Vec<InstanceStatus>)>>,
     /// The way of membership of the host's settings.
     membership: Membership,
+    /// What all instances may have together, in MiB.
+    memory_mib: u64,
 }
 
 impl SharedState {
@@ -47,6 +49,7 @@ impl SharedState {
     pub(crate) fn open(
         state: &Path,
         membership: Membership,
+        memory_mib: u64,
         services: Arc<Services>,
     ) -> io::Result<Self> {
         let named = |file: &'static str| {
@@ -64,6 +67,7 @@ impl SharedState {
             overrides: Mutex::new(overrides),
             turns: Mutex::default(),
             membership,
+            memory_mib,
         })
     }
 
@@ -79,6 +83,11 @@ impl SharedState {
     /// The services that are deployed.
     pub(crate) fn services(&self) -> &Services {
         &self.services
+    }
+
+    /// The memory that all instances may have together, in MiB.
+    pub(crate) fn memory_mib(&self) -> u64 {
+        self.memory_mib
     }
 
     /// The bounds in force for a service: those that were set, or its file's.

@@ -45,6 +45,9 @@ const SETTINGS: ScalerSettings = ScalerSettings {
     launch_timeout: Duration::from_secs(10),
 };
 
+/// Memory for 1,000 instances of the object store.
+const MEMORY_MIB: u64 = 128_000;
+
 type FakeActor = Actor<FakeContainers, FakeLoadBalancer, FakeProbe>;
 
 /// A host with services deployed, moving a tick at a time.
@@ -130,7 +133,7 @@ impl Rig {
     }
 
     fn shared(state: &TempDir, services: &Arc<Services>) -> std::io::Result<SharedState> {
-        SharedState::open(state.path(), SETTINGS.membership, Arc::clone(services))
+        SharedState::open(state.path(), SETTINGS.membership, MEMORY_MIB, Arc::clone(services))
     }
 
     /// Deploys these files as these versions, and nothing else.

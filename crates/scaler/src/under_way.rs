@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use host::deployments::DeployedService;
 use model::action::{Action, ActionKind};
 use model::names::{InstanceName, ServiceName, Slot};
 use model::version::Version;
 use tokio::time::Instant;
+
+use crate::services::Deployed;
 
 /// A clone takes some 40 ms, and half a second where eight are made at once. One that takes longer
 /// than this hangs, and holds up the launches of its own service only.
@@ -26,13 +29,28 @@ pub(crate) struct Started {
 #[derive(Debug, Default)]
 pub(crate) struct UnderWay {
     actions: BTreeMap<InstanceName, Started>,
+    /// How many clones have begun, and how many there were when one of each service began last.
+    begun: u64,
+    last_begun: BTreeMap<ServiceName, u64>,
 }
 
 impl UnderWay {
     /// An action begins.
     pub(crate) fn begin(&mut self, action: &Action) {
+        if action.kind == ActionKind::Clone {
+            self.begun += 1;
+            self.last_begun.insert(action.instance.service().clone(), self.begun);
+        }
         let started = Started { kind: action.kind, version: action.version, at: Instant::now() };
         self.actions.insert(action.instance.clone(), started);
+    }
+
+    /// The services in the order in which they take their turns: the one that launched last comes last,
+    /// so that no service that asks for many keeps another waiting for longer than a clone takes.
+    pub(crate) fn in_turn<'a>(&self, services: &'a Deployed) -> Vec<&'a DeployedService> {
+        let mut all: Vec<&DeployedService> = services.values().map(AsRef::as_ref).collect();
+        all.sort_by_key(|deployed| self.last_begun.get(&deployed.spec.name));
+        all
     }
 
     /// The action on an instance has ended.

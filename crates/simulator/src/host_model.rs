@@ -34,6 +34,8 @@ pub struct HostModel {
     pub queue_timeout: Duration,
     /// Launches at a time.
     pub parallel_launches: u32,
+    /// How many instances fit in its memory; `None` for any number.
+    pub most_instances: Option<u32>,
     /// How long an instance may take to become healthy.
     pub launch_timeout: Duration,
     /// How an instance holds requests up.
@@ -104,6 +106,7 @@ pub struct RawHost {
     cpu_ms_per_request: f64,
     queue_timeout_ms: f64,
     parallel_launches: u32,
+    most_instances: Option<u32>,
     launch_timeout_ms: f64,
     instance: InstanceModel,
     faults: Faults,
@@ -121,6 +124,7 @@ impl Default for RawHost {
             cpu_ms_per_request: 0.1,
             queue_timeout_ms: 10_000.0,
             parallel_launches: 4,
+            most_instances: None,
             launch_timeout_ms: 10_000.0,
             instance: InstanceModel::default(),
             faults: Faults::default(),
@@ -141,6 +145,7 @@ impl Checked for HostModel {
         let cpu_ms = raw.cpu_ms_per_request;
         within("cpu_ms_per_request", cpu_ms, 0.0..=1e6, "0 to 1000000 (milliseconds)")?;
         within("parallel_launches", raw.parallel_launches, 1..=64, "1 to 64")?;
+        within("most_instances", raw.most_instances.unwrap_or(1), 1..=1000, "1 to 1000")?;
         Ok(Self {
             source: MEASURED.to_owned(),
             clone: raw.clone.checked("clone")?,
@@ -151,6 +156,7 @@ impl Checked for HostModel {
             cpu_s_per_request: cpu_ms / 1e3,
             queue_timeout: millis("queue_timeout_ms", raw.queue_timeout_ms)?,
             parallel_launches: raw.parallel_launches,
+            most_instances: raw.most_instances,
             launch_timeout: millis("launch_timeout_ms", raw.launch_timeout_ms)?,
             instance: raw.instance.checked()?,
             faults: raw.faults.checked()?,

@@ -189,6 +189,7 @@ impl Simulation {
             wanted: self.wanted,
             free_slots: &free,
             launches_left,
+            fits: self.fits(),
             launch_timeout: self.host.launch_timeout,
         };
         let tick = self.controller.turn(&around, seen, at);
@@ -287,6 +288,12 @@ impl Simulation {
         self.containers.end(turn, self.plant.as_mut())
     }
 
+    /// For how many more instances the host has memory.
+    fn fits(&self) -> u32 {
+        let there = u32::try_from(self.containers.slots().count()).unwrap_or(u32::MAX);
+        self.host.most_instances.map_or(u32::MAX, |most| most.saturating_sub(there))
+    }
+
     /// Up to `count` slots for new instances, the lowest first. No load balancer is reloaded here, so
     /// that none is withheld.
     fn free_slots(&self, count: u32) -> Vec<Slot> {
@@ -344,6 +351,7 @@ impl Simulation {
             rollout: tick.rollout.as_ref().unwrap_or(&unseen),
             free_slots: around.free_slots,
             launches_left: around.launches_left,
+            fits: around.fits,
             launches_back_off: memory.launches.is_waiting(at),
             trial_backs_off: memory.trials.is_waiting(at),
             backing_off: &[],

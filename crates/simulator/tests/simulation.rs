@@ -259,6 +259,7 @@ struct History {
     seed: u64,
     rates: Vec<f64>,
     faults: Faults,
+    most_instances: Option<u32>,
     bounds: Vec<(u32, u32)>,
     detail: Detail,
     replacement: Replacement,
@@ -305,6 +306,7 @@ fn any_history() -> impl Strategy<Value = History> {
             clock_jumps_percent: clock_jumps,
         },
     );
+    let most_instances = prop::option::of(2_u32..12);
     let bounds = (1_u32..6, 0_u32..12).prop_map(|(min, more)| (min, min + more));
     let detail = prop_oneof![Just(Detail::Requests), Just(Detail::Fluid)];
     (
@@ -314,26 +316,31 @@ fn any_history() -> impl Strategy<Value = History> {
         prop::collection::vec(bounds, 1..4),
         detail,
         prop_oneof![2 => Just(Replacement::Surge), 1 => Just(Replacement::Recreate)],
+        most_instances,
         any_events(300),
     )
-        .prop_map(|(seed, rates, faults, bounds, detail, replacement, events)| History {
-            seed,
-            rates,
-            faults,
-            bounds,
-            detail,
-            replacement,
-            events,
-        })
+        .prop_map(
+            |(seed, rates, faults, bounds, detail, replacement, most_instances, events)| History {
+                seed,
+                rates,
+                faults,
+                most_instances,
+                bounds,
+                detail,
+                replacement,
+                events,
+            },
+        )
 }
 
 proptest! {
     // `./just histories` runs 100,000 of them.
     #[test]
     fn no_rule_is_broken_and_no_request_lost_from_sight_whatever_fails(history in any_history()) {
-        let History { seed, rates, faults, bounds, detail, replacement, events } = history;
+        let History { seed, rates, faults, most_instances, bounds, detail, replacement, events } =
+            history;
         let load = levels(seed, &rates);
-        let host = HostModel { faults, ..HostModel::measured() };
+        let host = HostModel { faults, most_instances, ..HostModel::measured() };
         let tick = Duration::from_millis(100);
         let spec = replaced_by(replacement);
         let mut simulation = Simulation::new(spec, &load, host, detail, tick).unwrap();

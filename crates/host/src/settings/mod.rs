@@ -27,6 +27,8 @@ pub struct Settings {
     pub scaler: ScalerSettings,
     /// How many versions of a service are kept, with their templates.
     pub versions_kept: usize,
+    /// The memory that instances are not given, in MiB: that of the kernel, of HAProxy and of the rest.
+    pub memory_reserved_mib: u64,
     /// Where things are kept.
     pub paths: PathSettings,
     /// The users that instances run as.
@@ -142,6 +144,7 @@ impl Default for Settings {
                 launch_timeout: Duration::from_secs(10),
             },
             versions_kept: 3,
+            memory_reserved_mib: 256,
             paths: PathSettings {
                 state: PathBuf::from("/var/lib/bellows"),
                 run: PathBuf::from("/run/bellows"),

@@ -28,6 +28,7 @@ pub struct RawSettings {
     listen: RawListen,
     scaler: RawScaler,
     versions: RawVersions,
+    memory: RawMemory,
     paths: RawPaths,
     id_map: RawIdMap,
 }
@@ -60,6 +61,12 @@ struct RawScaler {
 #[serde(deny_unknown_fields, default)]
 struct RawVersions {
     kept: Option<usize>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RawMemory {
+    reserved_mib: Option<u64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -103,6 +110,12 @@ impl Checked for Settings {
             scaler: raw.scaler.check(default.scaler)?,
             versions_kept: number("versions.kept", raw.versions.kept, 1..=100)?
                 .unwrap_or(default.versions_kept),
+            memory_reserved_mib: number(
+                "memory.reserved_mib",
+                raw.memory.reserved_mib,
+                0..=1_048_576,
+            )?
+            .unwrap_or(default.memory_reserved_mib),
             paths: raw.paths.check(default.paths)?,
             id_map: raw.id_map.check(default.id_map)?,
         })

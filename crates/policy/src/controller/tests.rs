@@ -88,6 +88,7 @@ impl World {
             wanted: self.wanted,
             free_slots: &free,
             launches_left: 4,
+            fits: 100,
             launch_timeout: Duration::from_secs(10),
         };
         let tick = self.controller.turn(&context, observed, self.now);

@@ -127,6 +127,7 @@ mod tests {
             rollout,
             free_slots: &free,
             launches_left: 4,
+            fits: 100,
             launches_back_off: false,
             trial_backs_off,
             backing_off: &[],

@@ -205,6 +205,7 @@ fn meaning(code: &str) -> &'static str {
         "AtScheduledMax" => "more are needed, but the schedule's upper bound forbids it",
         "LaunchBackoff" => "launches failed of late; the next attempt waits",
         "LaunchLimit" => "as many launches are under way as the host takes at once",
+        "HostMemory" => "the host's memory has no room for another instance",
         "NoFreeSlot" => "every slot of the service is taken",
         "ActionBackoff" => "the last action on the instance failed a moment ago; the next waits",
         _ => "",

@@ -92,6 +92,17 @@ async fn lower_bounds_that_together_need_more_slots_than_there_are_are_refused()
 }
 
 #[tokio::test(start_paused = true)]
+async fn lower_bounds_that_together_need_more_memory_than_there_is_are_refused() {
+    let large = store_file().replace("memory_mib = 128", "memory_mib = 1024");
+    let rig = Rig::with_files(&[(&large, 1)]);
+    let bounds = "/v1/services/object-store/bounds";
+    assert_eq!(ask(&rig, "PUT", bounds, r#"{"min":125,"max":750}"#).await.0, StatusCode::OK);
+    let (status, text) = ask(&rig, "PUT", bounds, r#"{"min":126,"max":750}"#).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(text.contains("too_little_memory") && text.contains("129024 MiB"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_kept_is_not_taken() {
     let mut rig = Rig::new();
     rig.ticks(6, 1).await;

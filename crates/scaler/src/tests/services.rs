@@ -1,5 +1,6 @@
 //! Services come and go while the scaler runs, and share the host's slots.
 
+use model::action::Blocked;
 use model::decision::{Decision, Reason};
 use model::names::Slot;
 
@@ -78,6 +79,30 @@ async fn a_slot_that_an_old_worker_may_know_is_given_to_no_other_service() {
     two(&rig, "later");
     rig.ticks(6, 1).await;
     assert_eq!(slots(&rig.status_of("later")), [3, 6]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_asks_for_many_keeps_no_other_waiting() {
+    let many = store_file().replace("min = 1\n", "min = 200\n").replace("max = 10", "max = 200");
+    let last = later().replacen("later", "the-last-by-name", 1);
+    let mut rig = Rig::with_files(&[(&many, 1), (&last, 1)]);
+    assert!(rig.ticks(6, 0).await.ready < 30);
+    assert_eq!(rig.status_of("the-last-by-name").phases, ready(1));
+    assert_eq!(rig.status().tick.unwrap().blocked, [Blocked::LaunchLimit]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_in_the_hosts_memory_is_not_launched_and_lower_bounds_keep_their_place() {
+    // 128,000 MiB: one instance of the other service, and 199 of 640 MiB beside it.
+    let many = store_file().replace("memory_mib = 128", "memory_mib = 640");
+    let many = many.replace("max = 10", "max = 300");
+    let large = later().replace("memory_mib = 128", "memory_mib = 512");
+    let mut rig = Rig::with_files(&[(&many, 1), (&large, 1)]);
+    assert_eq!(rig.ticks(120, 4000).await.ready, 199);
+    assert!(rig.status().tick.unwrap().blocked.contains(&Blocked::HostMemory));
+    rig.actor.containers().die(&rig.status_of("later").instances[0].name);
+    assert_eq!(rig.ticks(6, 4000).await.ready, 199);
+    assert_eq!(rig.status_of("later").phases, ready(1));
 }
 
 async fn turns(rig: &mut Rig) {
