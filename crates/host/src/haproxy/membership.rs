@@ -111,7 +111,7 @@ impl Haproxy {
                 return Err(error);
             }
         };
-        let same_shape = running.shape == self.template.shape(desired.iter().map(Backend::route));
+        let same_shape = running.shape == self.template.shape(desired.iter().map(Backend::fixed));
         let layout = same_shape.then(|| running.layout(desired)).flatten();
         let Some(layout) = layout else {
             return self.reload(change, desired, running.generation).await;
