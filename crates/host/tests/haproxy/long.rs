@@ -255,6 +255,8 @@ async fn an_old_worker_ends_though_a_websocket_outlives_every_drain() {
     let clients = Clients::start(&rig).await;
     let _second = Instance::scale_out(&mut rig, 2).await;
     assert_eq!(rig.haproxy.old_workers().await.unwrap().len(), 1);
+    let known = rig.haproxy.known_to_old_workers().await.unwrap();
+    assert_eq!(known, [(store(), slot(1))].into(), "it was replaced when there was no other");
     let deadline = Instant::now() + Duration::from_secs(4);
     while !rig.haproxy.old_workers().await.unwrap().is_empty() {
         assert!(Instant::now() < deadline, "it outlives its limit");
