@@ -61,18 +61,27 @@ pub struct SlotPool {
 /// Who may have a slot all the same, and what the others wait for.
 #[derive(Debug)]
 struct Withheld {
-    /// Who had it last; `None` when it was free before anybody looked.
-    owner: Option<ServiceName>,
+    owner: Owner,
     /// The old workers of the moment at which it was given back, as far as they are still there;
     /// `None` until they are known.
     workers: Option<BTreeSet<WorkerId>>,
+}
+
+/// Who had a free slot last.
+#[derive(Debug, PartialEq, Eq)]
+enum Owner {
+    /// It was free before anybody looked.
+    Unknown,
+    Service(ServiceName),
+    /// Old workers know it by several services.
+    Several,
 }
 
 impl SlotPool {
     /// The slots from 1 to `last`, all of them free. Who had them before is not known.
     pub fn new(last: u16) -> Self {
         let free: BTreeSet<_> = slots(last).collect();
-        let unknown = |slot: &Slot| (*slot, Withheld { owner: None, workers: None });
+        let unknown = |slot: &Slot| (*slot, Withheld { owner: Owner::Unknown, workers: None });
         Self { held: BTreeMap::new(), withheld: free.iter().map(unknown).collect(), free }
     }
 
@@ -82,7 +91,8 @@ impl SlotPool {
         for (slot, owner) in std::mem::take(&mut self.held) {
             if !held.contains_key(&slot) {
                 self.free.insert(slot);
-                self.withheld.insert(slot, Withheld { owner: Some(owner), workers: None });
+                self.withheld
+                    .insert(slot, Withheld { owner: Owner::Service(owner), workers: None });
             }
         }
         self.held = held;
@@ -106,11 +116,30 @@ impl SlotPool {
         });
     }
 
+    /// Whether old workers are alive that may know slots of which nobody has looked who had them last.
+    pub fn is_owner_unknown(&self) -> bool {
+        self.withheld.values().any(|withheld| withheld.owner == Owner::Unknown)
+    }
+
+    /// Takes note of the slots that old workers know and by which services, asked for after
+    /// [`Self::note_old_workers`]: these had the slots that were free before anybody looked.
+    pub fn note_known(&mut self, known: &BTreeSet<(ServiceName, Slot)>) {
+        self.withheld.retain(|slot, withheld| {
+            if withheld.owner == Owner::Unknown {
+                let mut owners = known.iter().filter(|(_, at)| at == slot).map(|(owner, _)| owner);
+                let Some(owner) = owners.next() else { return false };
+                let only = owners.next().is_none();
+                withheld.owner = if only { Owner::Service(owner.clone()) } else { Owner::Several };
+            }
+            true
+        });
+    }
+
     /// Up to `count` free slots that `service` may have, the lowest first.
     pub fn free_for(&self, service: &ServiceName, count: usize) -> Vec<Slot> {
         let may_have = |slot: &&Slot| {
             let owner = self.withheld.get(slot).map(|withheld| &withheld.owner);
-            owner.is_none_or(|owner| owner.as_ref() == Some(service))
+            owner.is_none_or(|owner| matches!(owner, Owner::Service(owner) if owner == service))
         };
         self.free.iter().filter(may_have).take(count).copied().collect()
     }
@@ -197,6 +226,21 @@ mod tests {
     }
 
     #[test]
+    fn of_what_was_free_before_anybody_looked_only_what_old_workers_know_is_withheld() {
+        let mut pool = SlotPool::new(6);
+        pool.note_held(held(&[(1, "a")]));
+        pool.note_old_workers(&[7, 8].into());
+        assert!(pool.is_owner_unknown());
+        let known = [("a", 1), ("a", 2), ("b", 3), ("a", 4), ("b", 4)];
+        pool.note_known(&known.map(|(name, number)| (service(name), slot(number))).into());
+        assert!(!pool.is_owner_unknown());
+        assert_eq!(free_for(&pool, "a", 9), [2, 5, 6]);
+        assert_eq!(free_for(&pool, "b", 9), [3, 5, 6]);
+        pool.note_old_workers(&[9].into());
+        assert_eq!(free_for(&pool, "b", 9), [2, 3, 4, 5, 6]);
+    }
+
+    #[test]
     fn lower_bounds_and_a_replacement_must_fit_and_upper_bounds_need_not() {
         let (a, b) = (service("a"), service("b"));
         let bounds = |of_b| [(&a, 5), (&b, of_b)];
@@ -216,6 +260,8 @@ mod tests {
         Reload,
         /// The old worker of this number, counted from the oldest, ends.
         Ends(usize),
+        /// The scaler is killed and started again.
+        Restart,
     }
 
     fn event() -> impl Strategy<Value = Event> {
@@ -224,6 +270,7 @@ mod tests {
             3 => (1..5_u32).prop_map(Event::Gone),
             1 => Just(Event::Reload),
             1 => (0..3_usize).prop_map(Event::Ends),
+            1 => Just(Event::Restart),
         ]
     }
 
@@ -254,10 +301,15 @@ mod tests {
                         let ended = old.keys().nth(index).copied();
                         old.retain(|id, _| Some(*id) != ended);
                     }
+                    Event::Restart => pool = SlotPool::new(6),
                 }
                 pool.note_held(now.clone());
                 if pool.is_withholding() {
                     pool.note_old_workers(&old.keys().copied().collect());
+                }
+                if pool.is_owner_unknown() {
+                    let known = old.values().flatten();
+                    pool.note_known(&known.map(|(slot, owner)| (owner.clone(), *slot)).collect());
                 }
             }
             pool.note_held(BTreeMap::new());

@@ -187,6 +187,14 @@ where
         if self.slots.is_withholding() {
             self.slots.note_old_workers(&rotation.load_balancer().old_workers().await?);
         }
+        if self.slots.is_owner_unknown() {
+            match rotation.load_balancer().known_to_old_workers().await {
+                Ok(known) => self.slots.note_known(&known),
+                Err(error) => {
+                    tracing::warn!(%error, "no slot is given out while an old worker cannot be asked");
+                }
+            }
+        }
         if self.last_stats.is_none() {
             let instances = observed.containers.keys().map(|name| (name, observed.version(name)));
             rotation.adopt(&observed.stats, instances).await?;

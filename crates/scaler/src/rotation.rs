@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use host::deployments::DeployedService;
@@ -20,9 +21,9 @@ use crate::shared_state::SharedState;
 /// What is wanted of each slot in use. A slot that is not named is out of rotation.
 type Wanted = BTreeMap<Slot, (ServiceName, Server)>;
 
-/// What the load balancer is given of a service beside its instances: its route, and the requests for
-/// an instance at a time.
-type Given = (ServiceName, Option<PathPrefix>, NonZeroU32);
+/// What the load balancer is given of a service beside its instances: its route, the requests for an
+/// instance at a time, and how long a drain may take.
+type Given = (ServiceName, Option<PathPrefix>, NonZeroU32, Duration);
 
 /// The rotation of all services.
 #[derive(Debug)]
@@ -148,7 +149,8 @@ impl<L: LoadBalancer> Rotation<L> {
         let services = self.shared.services().all();
         let given = |deployed: &Arc<DeployedService>| {
             let spec = &deployed.spec;
-            (spec.name.clone(), spec.route().cloned(), concurrency(spec))
+            let drain_timeout = spec.scale_in.drain_timeout;
+            (spec.name.clone(), spec.route().cloned(), concurrency(spec), drain_timeout)
         };
         services.values().map(given).collect()
     }
@@ -173,6 +175,7 @@ impl<L: LoadBalancer> Rotation<L> {
                 service: spec.name.clone(),
                 path_prefix: spec.route().cloned(),
                 max_servers: self.shared.bounds(spec).max(),
+                drain_timeout: spec.scale_in.drain_timeout,
                 servers,
             }
         });

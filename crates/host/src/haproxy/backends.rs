@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use model::names::{ServiceName, Slot};
 use model::paths::{HealthPath, PathPrefix};
+
+use super::limits::Limits;
 
 /// Something that the load balancer must not be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,14 +61,17 @@ pub struct Backend {
     /// How many instances it may come to have. Up to there, and room allowing, one more costs no
     /// reload. A change of this alone costs none either.
     pub max_servers: u32,
+    /// How long an instance may take to end its requests, and so how long a request may take. A change
+    /// beyond a minute is a reload.
+    pub drain_timeout: Duration,
     /// The instances in rotation. One that is not named here is out of it.
     pub servers: Vec<Server>,
 }
 
 impl Backend {
-    /// The service and the paths that go to it.
-    pub fn route(&self) -> (&ServiceName, Option<&PathPrefix>) {
-        (&self.service, self.path_prefix.as_ref())
+    /// What is said of it that only a reload changes.
+    pub(super) fn fixed(&self) -> (&ServiceName, Option<&PathPrefix>, Limits) {
+        (&self.service, self.path_prefix.as_ref(), Limits::of(self.drain_timeout))
     }
 }
 
@@ -94,7 +100,7 @@ impl Backends {
                 return Err(BackendsError::SameService(a.service.clone()));
             }
         }
-        for (service, path_prefix) in backends.iter().map(Backend::route) {
+        for Backend { service, path_prefix, .. } in &backends {
             let Some(path_prefix) = path_prefix else { continue };
             if let Some(other) = routes.insert(path_prefix, service) {
                 let (first, second) = (other.clone(), service.clone());
@@ -144,6 +150,7 @@ pub(super) mod tests {
             service: service.parse().unwrap(),
             path_prefix: Some(prefix.parse().unwrap()),
             max_servers: 4,
+            drain_timeout: Duration::from_secs(30),
             servers: servers.collect(),
         }
     }

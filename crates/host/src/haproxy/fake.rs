@@ -27,6 +27,7 @@ struct State {
     scrapes: u64,
     services: BTreeMap<ServiceName, ServiceStats>,
     old_workers: BTreeSet<u32>,
+    known: BTreeSet<(ServiceName, Slot)>,
     apply_error: Option<fn() -> HaproxyError>,
     scrape_error: Option<fn() -> StatsError>,
 }
@@ -62,6 +63,11 @@ impl FakeLoadBalancer {
     /// The old workers that there are from now on.
     pub fn set_old_workers(&self, workers: BTreeSet<u32>) {
         self.state().old_workers = workers;
+    }
+
+    /// The slots that the old workers know from now on, and by which services.
+    pub fn set_known_to_old_workers(&self, known: BTreeSet<(ServiceName, Slot)>) {
+        self.state().known = known;
     }
 
     /// Has every change fail with this error, or succeed again.
@@ -151,6 +157,10 @@ impl LoadBalancer for FakeLoadBalancer {
 
     async fn old_workers(&self) -> Result<BTreeSet<u32>, HaproxyError> {
         Ok(self.state().old_workers.clone())
+    }
+
+    async fn known_to_old_workers(&self) -> Result<BTreeSet<(ServiceName, Slot)>, HaproxyError> {
+        Ok(self.state().known.clone())
     }
 
     async fn drained(&self, stats: &Stats) -> Result<BTreeSet<(ServiceName, Slot)>, HaproxyError> {

@@ -11,6 +11,7 @@ use model::names::ServiceName;
 use model::paths::PathPrefix;
 
 use super::backends::{Backend, Backends, Server, ServerState};
+use super::limits::Limits;
 use crate::slots;
 
 /// Lines on a host. HAProxy counts a file descriptor for each and 18,044 for all else that the template
@@ -67,6 +68,7 @@ pub(super) struct Layout(pub(super) Vec<BackendLines>);
 pub(super) struct BackendLines {
     pub(super) service: ServiceName,
     pub(super) path_prefix: Option<PathPrefix>,
+    pub(super) limits: Limits,
     /// How many there are.
     pub(super) count: u32,
     /// The instances by the number of their line.
@@ -74,9 +76,9 @@ pub(super) struct BackendLines {
 }
 
 impl BackendLines {
-    /// The service and the paths that go to it.
-    pub(super) fn route(&self) -> (&ServiceName, Option<&PathPrefix>) {
-        (&self.service, self.path_prefix.as_ref())
+    /// What is said of the backend that only a reload changes.
+    pub(super) fn fixed(&self) -> (&ServiceName, Option<&PathPrefix>, Limits) {
+        (&self.service, self.path_prefix.as_ref(), self.limits)
     }
 }
 
@@ -86,6 +88,7 @@ impl Layout {
         let lines = |(backend, count): (&Backend, u32)| BackendLines {
             service: backend.service.clone(),
             path_prefix: backend.path_prefix.clone(),
+            limits: Limits::of(backend.drain_timeout),
             count,
             servers: (1..).zip(backend.servers.iter().cloned()).collect(),
         };
@@ -103,6 +106,7 @@ impl Layout {
             Some(BackendLines {
                 service: backend.service.clone(),
                 path_prefix: backend.path_prefix.clone(),
+                limits: Limits::of(backend.drain_timeout),
                 count: running.last_key_value().map_or(0, |(last, _)| *last),
                 servers: place(running, &backend.servers)?,
             })

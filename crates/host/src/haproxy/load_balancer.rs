@@ -61,6 +61,14 @@ pub trait LoadBalancer: Send + Sync {
     /// The master process cannot be asked for its workers.
     fn old_workers(&self) -> impl Future<Output = Result<BTreeSet<u32>, HaproxyError>> + Send;
 
+    /// The slots that old workers may send requests to, and by which services.
+    ///
+    /// # Errors
+    /// A worker cannot be asked.
+    fn known_to_old_workers(
+        &self,
+    ) -> impl Future<Output = Result<BTreeSet<(ServiceName, Slot)>, HaproxyError>> + Send;
+
     /// The draining servers that have nothing left to do: no request and no queue in `stats`, which
     /// were asked for after the drain took effect, and no old worker alive that may send to them.
     ///

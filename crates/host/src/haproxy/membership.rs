@@ -17,7 +17,7 @@ use super::file::ConfigFile;
 use super::lines::Layout;
 use super::load_balancer::{Applied, LoadBalancer, Way};
 use super::reload::reload;
-use super::running::{Running, workers};
+use super::running::{Running, known_to, workers};
 use super::scrape::Scraper;
 use super::settings::HaproxySettings;
 use super::stats::{Stats, StatsError};
@@ -111,7 +111,7 @@ impl Haproxy {
                 return Err(error);
             }
         };
-        let same_shape = running.shape == self.template.shape(desired.iter().map(Backend::route));
+        let same_shape = running.shape == self.template.shape(desired.iter().map(Backend::fixed));
         let layout = same_shape.then(|| running.layout(desired)).flatten();
         let Some(layout) = layout else {
             return self.reload(change, desired, running.generation).await;
@@ -225,6 +225,19 @@ impl LoadBalancer for Haproxy {
 
     async fn old_workers(&self) -> Result<BTreeSet<u32>, HaproxyError> {
         Ok(workers(self.master()).await?.old.into_iter().collect())
+    }
+
+    async fn known_to_old_workers(&self) -> Result<BTreeSet<(ServiceName, Slot)>, HaproxyError> {
+        let mut known = BTreeSet::new();
+        for worker in self.old_workers().await? {
+            match known_to(self.master(), worker, self.settings.subnet).await {
+                Ok(places) => known.extend(places),
+                // One that ended meanwhile knows nothing any more.
+                Err(error) if self.old_workers().await?.contains(&worker) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(known)
     }
 
     async fn drained(&self, stats: &Stats) -> Result<BTreeSet<(ServiceName, Slot)>, HaproxyError> {

@@ -12,6 +12,7 @@ mod drains;
 mod error;
 pub mod fake;
 mod file;
+mod limits;
 mod lines;
 mod load_balancer;
 mod membership;

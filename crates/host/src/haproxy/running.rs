@@ -1,11 +1,11 @@
 //! What the running HAProxy holds, in its own words, and the commands that lead from there to what
 //! it should hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use model::names::ServiceName;
+use model::names::{ServiceName, Slot};
 use tokio::time::{Instant, sleep};
 
 use super::admin::{Session, ask_once};
@@ -14,6 +14,7 @@ use super::error::HaproxyError;
 use super::lines::{self, Layout, RunningLine, RunningLines};
 use super::settings::HaproxySettings;
 use super::template::Shape;
+use crate::slots::Subnet;
 
 /// The id of a process of HAProxy.
 pub(super) type Pid = u32;
@@ -220,6 +221,25 @@ pub(super) async fn workers(master: &Path) -> Result<Workers, HaproxyError> {
             Err(_) => sleep(Duration::from_millis(5)).await,
         }
     }
+}
+
+/// The slots that a worker of this master may send requests to, and by which services. An old worker takes
+/// no commands, but still tells what it knows.
+pub(super) async fn known_to(
+    master: &Path,
+    worker: Pid,
+    subnet: Subnet,
+) -> Result<BTreeSet<(ServiceName, Slot)>, HaproxyError> {
+    let reply = ask_once(master, &format!("@!{worker} {STATE}")).await?;
+    let mut known = BTreeSet::new();
+    for (backend, lines) in lines(&reply, &BTreeMap::new())? {
+        let malformed = HaproxyError::Malformed { command: STATE, what: "name of a service" };
+        let service: ServiceName = backend.parse().map_err(|_| malformed)?;
+        let used = lines.values().filter(|line| line.state != ServerState::Maint);
+        let slots = used.filter_map(|line| subnet.slot(*line.address?.ip()));
+        known.extend(slots.map(|slot| (service.clone(), slot)));
+    }
+    Ok(known)
 }
 
 /// Reads `show proc`, whose sections are `# workers`, `# old workers` and `# programs`.

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use model::names::ServiceName;
 use model::paths::PathPrefix;
@@ -13,6 +14,7 @@ use tera::{Context, Tera};
 
 use super::backends::{Server, ServerState};
 use super::error::HaproxyError;
+use super::limits::Limits;
 use super::lines::{self, BackendLines, Layout};
 use super::settings::{HaproxySettings, SERVICES_SOCKET, STATISTICS_SOCKET};
 
@@ -72,6 +74,8 @@ struct Values<'a> {
     user: &'a super::settings::AccountName,
     group: &'a super::settings::AccountName,
     hold: SocketAddrV4,
+    /// The limits of the requests that may take longest.
+    longest: Limits,
     records: &'a str,
     backends: Vec<BackendValues<'a>>,
     routes: Vec<Route<'a>>,
@@ -81,6 +85,7 @@ struct Values<'a> {
 #[derive(Serialize)]
 struct BackendValues<'a> {
     service: &'a ServiceName,
+    limits: Limits,
     lines: Vec<LineValues>,
     /// The free lines, as ranges of numbers.
     free: Vec<String>,
@@ -104,7 +109,7 @@ struct Route<'a> {
 
 impl<'a> From<&'a BackendLines> for BackendValues<'a> {
     fn from(backend: &'a BackendLines) -> Self {
-        let BackendLines { service, count, servers, .. } = backend;
+        let BackendLines { service, count, servers, limits, .. } = backend;
         let line = |(number, server): (&u32, &Server)| LineValues {
             name: lines::name(service, *number),
             address: server.address,
@@ -117,6 +122,7 @@ impl<'a> From<&'a BackendLines> for BackendValues<'a> {
         let free = gaps.filter(|(first, last)| first <= last);
         Self {
             service,
+            limits: *limits,
             lines: servers.iter().map(line).collect(),
             free: free.map(|(first, last)| format!("{first}-{last}")).collect(),
         }
@@ -142,10 +148,10 @@ impl Template {
         Ok(Self { file, text, tera, settings: settings.clone() })
     }
 
-    /// The shape of backends with these services and routes under this template.
+    /// The shape of backends with these services, routes and limits under this template.
     pub(super) fn shape<'a>(
         &self,
-        backends: impl Iterator<Item = (&'a ServiceName, Option<&'a PathPrefix>)>,
+        backends: impl Iterator<Item = (&'a ServiceName, Option<&'a PathPrefix>, Limits)>,
     ) -> Shape {
         let mut digest = Sha256::new();
         // Lengths and separators are part of Debug's text, so no two inputs run into one another.
@@ -174,15 +180,16 @@ impl Template {
             .0
             .iter()
             .filter_map(|backend| {
-                let (service, path_prefix) = backend.route();
-                Some(Route { service, path_prefix: path_prefix? })
+                let BackendLines { service, path_prefix, .. } = backend;
+                Some(Route { service, path_prefix: path_prefix.as_ref()? })
             })
             .collect();
         routes.sort_by_key(|route| Reverse(route.path_prefix.as_str().len()));
+        let longest = layout.0.iter().map(|backend| backend.limits).max();
         let records_file = self.settings.records_file(generation);
         let values = Values {
             generation,
-            shape: &self.shape(layout.0.iter().map(BackendLines::route)),
+            shape: &self.shape(layout.0.iter().map(BackendLines::fixed)),
             listen: self.settings.listen.to_string(),
             statistics: self.settings.statistics.to_string(),
             services_socket: SERVICES_SOCKET,
@@ -192,6 +199,7 @@ impl Template {
             user: &self.settings.user,
             group: &self.settings.group,
             hold: HOLD,
+            longest: longest.unwrap_or(Limits::of(Duration::ZERO)),
             records: &records_file,
             backends: layout.0.iter().map(BackendValues::from).collect(),
             routes,
@@ -276,7 +284,10 @@ mod tests {
         store.4 s2/8/healthz
         ");
         let from = text.find("frontend bellows.first").unwrap();
-        let directives = text[from..].lines().filter(|line| !line.trim().starts_with('#'));
+        // Limits of time have a test of their own.
+        let hidden =
+            |line: &str| ["#", "timeout"].iter().any(|start| line.trim().starts_with(start));
+        let directives = text[from..].lines().filter(|line| !hidden(line));
         let rendered = directives.collect::<Vec<_>>().join("\n");
         insta::assert_snapshot!(rendered, @r#"
         frontend bellows.first from answers
@@ -295,7 +306,6 @@ mod tests {
 
         frontend bellows.statistics from common
             bind "${BELLOWS_STATISTICS}"
-            timeout client 5s
             stats enable
             stats uri /stats
             stats refresh 2s
@@ -363,8 +373,51 @@ mod tests {
         assert_eq!(rendered(vec![]), "", "at the start nothing is known of any path");
     }
 
+    #[test]
+    fn limits_follow_the_drain_of_each_service_and_old_workers_the_longest() {
+        let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
+        let limits = |drains_s: &[(&str, u64)]| {
+            let with = |(name, drain_s): &(&str, u64)| Backend {
+                drain_timeout: Duration::from_secs(*drain_s),
+                ..backend(name, &format!("/{name}"), 1, &[])
+            };
+            let backends = Backends::new(drains_s.iter().map(with).collect()).unwrap();
+            let text = template.render(1, &Layout::new(&backends)).unwrap().config;
+            let kept = ["backend a", "backend b", "hard-stop", "timeout server", "timeout tunnel"];
+            let lines = text.lines().filter(|l| kept.iter().any(|k| l.trim().starts_with(k)));
+            lines.map(|line| format!("{}\n", line.trim())).collect::<String>()
+        };
+        insta::assert_snapshot!(limits(&[]), @"
+        hard-stop-after 90s
+        timeout server 60s
+        backend bellows.delivery from common
+        timeout server 90s
+        timeout tunnel 3600s
+        timeout server 90s
+        timeout tunnel 3600s
+        backend bellows.generation.1 from common
+        ");
+        insta::assert_snapshot!(limits(&[("a", 30), ("b", 7_200)]), @"
+        hard-stop-after 7230s
+        timeout server 60s
+        backend bellows.delivery from common
+        timeout server 3630s
+        timeout tunnel 7200s
+        timeout server 3630s
+        timeout tunnel 7200s
+        backend a from common
+        timeout server 60s
+        timeout tunnel 3600s
+        backend b from common
+        timeout server 3600s
+        timeout tunnel 7200s
+        backend bellows.no-route from common
+        backend bellows.generation.1 from common
+        ");
+    }
+
     fn shape(template: &Template, backends: &Backends) -> Shape {
-        template.shape(backends.iter().map(Backend::route))
+        template.shape(backends.iter().map(Backend::fixed))
     }
 
     #[test]
@@ -381,6 +434,8 @@ mod tests {
         assert_eq!(other(|b| b[2].max_servers = 700), expected);
         assert_ne!(other(|b| b[2].path_prefix = Some("/other".parse().unwrap())), expected);
         assert_ne!(other(|b| b.truncate(2)), expected);
+        assert_eq!(other(|b| b[2].drain_timeout = Duration::from_secs(60)), expected);
+        assert_ne!(other(|b| b[2].drain_timeout = Duration::from_secs(61)), expected);
         let elsewhere = Template::load(&settings(Path::new("/run/elsewhere"))).unwrap();
         assert_ne!(shape(&elsewhere, &all), expected);
     }

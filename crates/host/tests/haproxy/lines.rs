@@ -200,6 +200,7 @@ async fn a_hundred_services_of_two_instances_cost_little_and_fit_the_file_descri
             service: format!("service-{index}").parse().unwrap(),
             path_prefix: Some(format!("/{index}").parse().unwrap()),
             max_servers: 10,
+            drain_timeout: Duration::from_secs(30),
             servers: servers.to_vec(),
         };
         Backends::new(rig.servers.chunks(2).enumerate().map(backend).collect()).unwrap()

@@ -5,6 +5,7 @@
 
 mod killed;
 mod lines;
+mod long;
 mod refusals;
 mod repeats;
 mod rig;

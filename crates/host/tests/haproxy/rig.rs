@@ -107,6 +107,8 @@ pub(crate) struct Rig {
     pub(crate) servers: Vec<Server>,
     /// Servers of a second service, which is there once it has some.
     pub(crate) others: Vec<Server>,
+    /// How long either may drain.
+    pub(crate) drain_timeout: Duration,
     process: Option<Child>,
 }
 
@@ -139,6 +141,7 @@ impl Rig {
             settings,
             servers: (1..=slots).map(server).collect(),
             others: vec![],
+            drain_timeout: Duration::from_secs(30),
             process: None,
         }
     }
@@ -183,6 +186,7 @@ impl Rig {
             service: store(),
             path_prefix: Some("/".parse().unwrap()),
             max_servers: self.servers.len().try_into().unwrap(),
+            drain_timeout: self.drain_timeout,
             servers: self.servers.clone(),
         }
     }

@@ -59,6 +59,19 @@ async fn services_that_start_in_one_turn_get_slots_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_restarted_scaler_gives_out_slots_while_an_old_worker_lives_but_for_those_it_knows() {
+    let mut rig = Rig::new();
+    rig.ticks(6, 1).await;
+    let known = [("object-store", 2), ("withdrawn", 3)];
+    let known = known.map(|(name, slot)| (name.parse().unwrap(), Slot::try_from(slot).unwrap()));
+    rig.balancer().set_old_workers([7].into());
+    rig.balancer().set_known_to_old_workers(known.into());
+    rig.restart().await;
+    assert_eq!(rig.ticks(20, 20).await, ready(5));
+    assert_eq!(slots(&rig.status()), [1, 2, 4, 5, 6]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slot_that_an_old_worker_may_know_is_given_to_no_other_service() {
     let mut rig = Rig::new();
     rig.ticks(20, 20).await;

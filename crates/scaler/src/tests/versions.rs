@@ -92,9 +92,12 @@ async fn a_revision_is_in_force_at_the_next_turn_and_makes_no_instance() {
     rig.ticks(6, 1).await;
     let launches = rig.launches();
     let file = store_file().replace("min = 1\nmax = 10", "min = 1\nmax = 4");
+    let file = file.replace("drain_timeout_ms = 30_000", "drain_timeout_ms = 600_000");
     rig.deploy(&[(&file, 1)]);
     rig.tick(1).await;
     assert_eq!(rig.status().bounds.max(), 4);
+    let drains: Vec<_> = rig.balancer().held().iter().map(|b| b.drain_timeout.as_secs()).collect();
+    assert_eq!(drains, [600], "HAProxy's limits follow it");
     assert_eq!(rig.ticks(20, 1).await, ready(1));
     assert_eq!(rig.launches(), launches);
 }
