@@ -59,6 +59,9 @@ async fn set_bounds(
     JsonBody(bounds): JsonBody<Bounds>,
 ) -> Answer<ServiceStatus> {
     let deployed = deployed(&shared, &name)?;
+    deployed.spec.replacement.allows(bounds).map_err(|error| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "one_instance", error.to_string())
+    })?;
     fits(&shared, &deployed.spec.name, bounds).map_err(|error| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_slots", error.to_string())
     })?;
