@@ -17,6 +17,7 @@ use host::lxc::{Containers, LxcContainers};
 use host::settings::Settings;
 use model::action::ActionKind;
 use model::names::{InstanceName, Slot};
+use model::service::Replacement;
 use model::status::{ServiceStatus, TickPage};
 use model::time::Timestamp;
 use nix::sys::signal::{Signal, kill};
@@ -127,7 +128,11 @@ impl System {
         let launch = async {
             let begin = Instant::now();
             containers
-                .clone_ephemeral(&self.deployed.template(self.deployed.wanted.version), &name)
+                .clone_ephemeral(
+                    &self.deployed.template(self.deployed.wanted.version),
+                    &name,
+                    Replacement::Surge,
+                )
                 .await?;
             while !answers_200(address) {
                 if begin.elapsed() > PATIENCE {
@@ -137,7 +142,7 @@ impl System {
             Ok(begin.elapsed().as_secs_f64() * 1000.0)
         };
         let took = launch.await;
-        let stopped = containers.stop(&name).await;
+        let stopped = containers.stop(&name, Duration::ZERO).await;
         kill(self.scaler, Signal::SIGCONT)?;
         stopped?;
         took

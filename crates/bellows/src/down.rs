@@ -1,9 +1,11 @@
 //! `bellows down`: removes what Bellows made and nothing else, from any half-made state.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::future::join_all;
 use host::command::HostRunner;
 use host::deployments::Deployments;
 use host::files::file_error;
@@ -14,15 +16,13 @@ use host::lxc::{
 };
 use host::network::Network;
 use host::settings::Settings;
-use model::names::{CONTAINER_PREFIX, InstanceName};
+use model::names::{CONTAINER_PREFIX, InstanceName, ServiceName};
+use model::service::ScaleIn;
 
 use crate::doctor::require_root;
 use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
 use crate::up::operator_lock;
-
-/// Stops at a time: more make each slower on two cores, and parallel ones overlap.
-const PARALLEL_STOPS: usize = 8;
 
 /// Takes everything down in the order in which nothing is left that could make something anew.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
@@ -57,6 +57,7 @@ async fn instances(settings: &Settings) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Unchanged);
     }
     let containers = LxcContainers::new(settings)?;
+    let graces = stop_graces(settings);
     let mut removed = 0;
     loop {
         // Looked for again until there are none: a launch that the scaler began before it ended may
@@ -66,13 +67,24 @@ async fn instances(settings: &Settings) -> anyhow::Result<Outcome> {
             return Ok(Outcome::changed_if(removed > 0, format!("{removed} removed")));
         }
         removed += ours.len();
-        let stopped: Vec<_> = stream::iter(&ours)
-            .map(|instance| containers.stop(instance))
-            .buffer_unordered(PARALLEL_STOPS)
-            .collect()
-            .await;
-        stopped.into_iter().collect::<Result<Vec<()>, _>>()?;
+        // Side by side, so that all of them take as long as the longest grace and not its sum.
+        let stops = ours.iter().map(|instance| {
+            let grace = graces.get(instance.service()).copied();
+            containers.stop(instance, grace.unwrap_or(ScaleIn::DEFAULT_STOP_GRACE))
+        });
+        join_all(stops).await.into_iter().collect::<Result<Vec<()>, _>>()?;
     }
+}
+
+/// How long the instances of each service that is deployed may take to end. A deployment that cannot
+/// be read is no reason to leave anything up.
+fn stop_graces(settings: &Settings) -> BTreeMap<ServiceName, Duration> {
+    let deployment = Deployments::new(&settings.paths.state).load();
+    let services = deployment.and_then(|deployment| deployment.deployed()).unwrap_or_default();
+    services
+        .into_iter()
+        .map(|service| (service.spec.name, service.spec.scale_in.stop_grace))
+        .collect()
 }
 
 /// The instances that have a folder, and those of which only control groups are left.

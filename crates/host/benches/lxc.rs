@@ -1,5 +1,7 @@
-//! Instances on real LXC: what a launch costs beside `lxc-copy` alone, and what a list costs.
+//! Instances on real LXC: what a launch costs beside `lxc-copy` alone, what a list costs, and a stop.
 //! Prints a table and has no bound that it could fail.
+//!
+//! `--init=PROGRAM` launches another static program, such as the object store.
 //!
 //! Without `--bench`, as `cargo test --bench lxc` runs it, each is done once.
 
@@ -12,9 +14,10 @@ mod probe;
 mod world;
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use host::lxc::Containers;
+use model::service::Replacement;
 use world::{LXC, World, run};
 
 /// This program is also the init of the instances that it launches: cargo builds no example for a
@@ -27,13 +30,39 @@ fn main() -> std::io::Result<()> {
     let whole = std::env::args().any(|argument| argument == "--bench");
     let (pairs, lists) = if whole { (20, 100) } else { (1, 1) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let program = std::env::current_exe()?;
+    let named =
+        std::env::args().find_map(|argument| Some(argument.strip_prefix("--init=")?.into()));
+    let program = named.map_or_else(std::env::current_exe, Ok)?;
     runtime.block_on(async {
         let world = World::with_init(&program).await;
         launches(&world, pairs).await;
         list_of_fifty(&world, lists).await;
+        stops(&world, pairs).await;
     });
     Ok(())
+}
+
+/// What a stop costs, of an instance that ends when it is asked to: killed at once, and asked.
+async fn stops(world: &World, pairs: usize) {
+    let (mut killed, mut asked) = (Vec::new(), Vec::new());
+    for _ in 0..pairs {
+        for (grace, times) in [(Duration::ZERO, &mut killed), (Duration::from_secs(10), &mut asked)]
+        {
+            let instance = world.launch(250).await;
+            // An init that the command line named has a handler of its own.
+            let _ = world.get(&instance, "/on-halt?/objects/last");
+            let started = Instant::now();
+            world.containers.stop(&instance, grace).await.unwrap();
+            times.push(started.elapsed());
+        }
+    }
+    killed.sort();
+    asked.sort();
+    let (killed, asked) = (killed[pairs / 2], asked[pairs / 2]);
+    let ratio = asked.as_secs_f64() / killed.as_secs_f64();
+    println!("stop, killed at once, median       {killed:8.1?}");
+    println!("stop, asked to end, median         {asked:8.1?}");
+    println!("ratio                              {ratio:8.2}");
 }
 
 async fn launches(world: &World, pairs: usize) {
@@ -42,13 +71,17 @@ async fn launches(world: &World, pairs: usize) {
     for _ in 0..pairs {
         let instance = world.name(250);
         let started = Instant::now();
-        world.containers.clone_ephemeral(&world.template, &instance).await.unwrap();
+        world
+            .containers
+            .clone_ephemeral(&world.template, &instance, Replacement::Surge)
+            .await
+            .unwrap();
         world.first_answer(&instance);
         ours.push(started.elapsed());
         let written = Path::new(LXC).join(instance.as_str()).join("config");
         let own = std::fs::read_to_string(written).unwrap();
         let shared = own.replace(&format!("/{instance}/overlay"), "/NAME/overlay");
-        world.containers.stop(&instance).await.unwrap();
+        world.containers.stop(&instance, Duration::ZERO).await.unwrap();
 
         let instance = world.name(250);
         std::fs::write(&config, bare_config(&shared, world.template.as_str())).unwrap();
@@ -58,7 +91,7 @@ async fn launches(world: &World, pairs: usize) {
         run("lxc-copy", &[names.as_slice(), copy.as_slice()].concat());
         world.first_answer(&instance);
         bare.push(started.elapsed());
-        world.containers.stop(&instance).await.unwrap();
+        world.containers.stop(&instance, Duration::ZERO).await.unwrap();
     }
     ours.sort();
     bare.sort();

@@ -3,11 +3,16 @@
 //!
 //! `GET /` answers `ok`, `/file?PATH` the file's content, `/connect?ADDRESS` whether a TCP
 //! connection can be made within a second, `/allocate?MIB` after touching that much memory, and
-//! `/fork` how many threads could be started.
+//! `/fork` how many threads could be started. Process 1 ignores SIGTERM as long as it has no handler:
+//! after `/on-halt?PATH` it writes that file when it is asked to end, and ends.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
+
+use signal_hook::consts::SIGTERM;
+use signal_hook::low_level::pipe;
 
 pub(crate) fn main() -> std::io::Result<()> {
     let listener = TcpListener::bind("0.0.0.0:8000")?;
@@ -40,6 +45,7 @@ fn answer(mut stream: &TcpStream) -> std::io::Result<()> {
         "/connect" => connect(query),
         "/allocate" => allocate(query),
         "/fork" => threads(),
+        "/on-halt" => on_halt(query),
         _ => "ok".to_owned(),
     };
     let length = body.len();
@@ -73,4 +79,20 @@ fn threads() -> String {
         }
     }
     started.len().to_string()
+}
+
+fn on_halt(path: &str) -> String {
+    let handled = UnixStream::pair().and_then(|(asked, writer)| {
+        pipe::register(SIGTERM, writer)?;
+        Ok(asked)
+    });
+    let Ok(mut asked) = handled else { return "no handler".to_owned() };
+    let path = path.to_owned();
+    std::thread::spawn(move || {
+        if asked.read_exact(&mut [0]).is_ok() {
+            let written = std::fs::write(path, "ended");
+            std::process::exit(i32::from(written.is_err()));
+        }
+    });
+    "will end".to_owned()
 }

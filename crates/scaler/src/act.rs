@@ -8,14 +8,11 @@ use host::haproxy::{LoadBalancer, ServerState};
 use host::lxc::Containers;
 use host::probe::Probe;
 use model::action::{Action, ActionKind};
-use tokio::sync::Semaphore;
+use model::names::ServiceName;
+use model::service::ScaleIn;
 
 use crate::rotation::Rotation;
 use crate::services::Services;
-
-/// Stops at a time: each takes some 50 ms of two programs of LXC, and the hundreds that a steep
-/// fall of the load asks for would leave no CPU time for the requests.
-const PARALLEL_STOPS: usize = 8;
 
 /// The means to carry out actions.
 #[derive(Debug)]
@@ -25,7 +22,6 @@ pub(crate) struct Actor<C, L, P> {
     probe: P,
     services: Arc<Services>,
     launch_timeout: Duration,
-    stops: Semaphore,
 }
 
 impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
@@ -37,8 +33,7 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         services: Arc<Services>,
         launch_timeout: Duration,
     ) -> Self {
-        let stops = Semaphore::new(PARALLEL_STOPS);
-        Self { containers, rotation, probe, services, launch_timeout, stops }
+        Self { containers, rotation, probe, services, launch_timeout }
     }
 
     /// The host's containers.
@@ -70,18 +65,25 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
                 let deployed =
                     deployed.with_context(|| format!("{instance}'s service is not deployed"))?;
                 let version = version.context("the plan names no version to clone")?;
-                self.containers.clone_ephemeral(&deployed.template(version), instance).await?;
+                let (template, replacement) =
+                    (deployed.template(version), deployed.spec.replacement);
+                self.containers.clone_ephemeral(&template, instance, replacement).await?;
                 self.admit(action).await
             }
             ActionKind::Admit => self.admit(action).await,
             ActionKind::Drain => self.rotation.set(instance, version, ServerState::Drain).await,
             ActionKind::Stop => {
-                // An error says that the semaphore was closed, which nobody does.
-                let _turn = self.stops.acquire().await;
                 self.rotation.set(instance, version, ServerState::Maint).await?;
-                Ok(self.containers.stop(instance).await?)
+                let grace = self.stop_grace(instance.service());
+                Ok(self.containers.stop(instance, grace).await?)
             }
         }
+    }
+
+    /// How long instances of a service may take to end, which may have been withdrawn.
+    fn stop_grace(&self, service: &ServiceName) -> Duration {
+        let deployed = self.services.get(service);
+        deployed.map_or(ScaleIn::DEFAULT_STOP_GRACE, |deployed| deployed.spec.scale_in.stop_grace)
     }
 
     async fn admit(&self, action: &Action) -> anyhow::Result<()> {

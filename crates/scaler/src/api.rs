@@ -61,6 +61,9 @@ async fn set_bounds(
     JsonBody(bounds): JsonBody<Bounds>,
 ) -> Answer<ServiceStatus> {
     let deployed = deployed(&shared, &name)?;
+    deployed.spec.replacement.allows(bounds).map_err(|error| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "one_instance", error.to_string())
+    })?;
     fits(&shared, &deployed.spec.name, bounds)?;
     shared.set_bounds(&deployed.spec, Some(bounds)).map_err(not_written)?;
     Ok(Json(shared.service_status(&deployed)))

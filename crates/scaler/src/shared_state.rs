@@ -92,7 +92,7 @@ impl SharedState {
 
     /// The bounds in force for a service: those that were set, or its file's.
     pub(crate) fn bounds(&self, spec: &ServiceSpec) -> Bounds {
-        lock(&self.overrides).held().bounds.get(&spec.name).copied().unwrap_or(spec.bounds)
+        bounds_in_force(spec, self.set_for(&spec.name).bounds)
     }
 
     /// A service as it is now: what its file says, under what was set.
@@ -100,7 +100,7 @@ impl SharedState {
         match self.set_for(&spec.name) {
             ServiceOverrides { bounds: None, policy: None } => Cow::Borrowed(spec),
             ServiceOverrides { bounds, policy } => Cow::Owned(ServiceSpec {
-                bounds: bounds.unwrap_or(spec.bounds),
+                bounds: bounds_in_force(spec, bounds),
                 policy: policy.unwrap_or_else(|| spec.policy.clone()),
                 ..spec.clone()
             }),
@@ -202,6 +202,12 @@ impl SharedState {
     fn set_for(&self, service: &ServiceName) -> ServiceOverrides {
         lock(&self.overrides).held().of(service)
     }
+}
+
+/// The bounds that were set, unless the service's file says by now that it may not have them: then its
+/// own, and what was set waits.
+fn bounds_in_force(spec: &ServiceSpec, set: Option<Bounds>) -> Bounds {
+    set.filter(|bounds| spec.replacement.allows(*bounds).is_ok()).unwrap_or(spec.bounds)
 }
 
 fn assign<T>(by_service: &mut BTreeMap<ServiceName, T>, service: &ServiceName, value: Option<T>) {

@@ -5,6 +5,7 @@ mod api;
 mod cost;
 mod failures;
 mod load;
+mod recreate;
 mod restarts;
 mod services;
 mod set;

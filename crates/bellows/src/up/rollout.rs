@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use host::deployments::Deployment;
 use host::settings::Settings;
 use model::names::ServiceName;
+use model::service::Replacement;
 use model::status::ServiceStatus;
 use model::version::Rollout;
 use scaler_client::Scaler;
@@ -38,7 +39,8 @@ enum Trial {
 pub(super) async fn wait(settings: &Settings, deployment: &Deployment) -> anyhow::Result<Outcome> {
     let scaler = Scaler::new(&format!("http://{}", settings.listen.api))?;
     // A try that fails early is made again, and the last one has all of its time.
-    let deadline = Instant::now() + 2 * settings.scaler.launch_timeout + SPARE;
+    let tries = 2 * settings.scaler.launch_timeout;
+    let deadline = Instant::now() + longest_leave(deployment)? + tries + SPARE;
     let mut waited = false;
     loop {
         let services = scaler.services().await.map(|host| host.services);
@@ -62,6 +64,16 @@ pub(super) async fn wait(settings: &Settings, deployment: &Deployment) -> anyhow
         }
         sleep(PAUSE).await;
     }
+}
+
+/// How long the instances of services that never have two may take to leave, before which the trial
+/// does not begin.
+fn longest_leave(deployment: &Deployment) -> anyhow::Result<Duration> {
+    let deployed = deployment.deployed()?;
+    let specs = deployed.iter().map(|service| &service.spec);
+    let recreated = specs.filter(|spec| spec.replacement == Replacement::Recreate);
+    let leaves = recreated.map(|spec| spec.scale_in.drain_timeout + spec.scale_in.stop_grace);
+    Ok(leaves.max().unwrap_or_default())
 }
 
 fn trial(name: &ServiceName, deployment: &Deployment, services: &[ServiceStatus]) -> Trial {

@@ -5,9 +5,11 @@ mod fake;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use fake::FakeRunner;
@@ -36,12 +38,13 @@ const DRAIN_GRACE: Duration = Duration::from_millis(100);
 pub(crate) const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A program with its arguments, what it reads, and how long it may take.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct CommandLine {
     program: OsString,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     input: Option<Vec<u8>>,
+    held: Option<Arc<File>>,
     deadline: Duration,
 }
 
@@ -53,6 +56,7 @@ impl CommandLine {
             arguments: Vec::new(),
             environment: Vec::new(),
             input: None,
+            held: None,
             deadline: DEFAULT_DEADLINE,
         }
     }
@@ -85,6 +89,14 @@ impl CommandLine {
     #[must_use]
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = Some(input.into());
+        self
+    }
+
+    /// A file that the program holds open, as its standard input: a lock on it lasts as long as the
+    /// program does, also when this process is killed.
+    #[must_use]
+    pub fn holding(mut self, file: Arc<File>) -> Self {
+        self.held = Some(file);
         self
     }
 
@@ -243,7 +255,16 @@ impl Runner for HostRunner {
 }
 
 fn spawn(command: &CommandLine) -> Result<Child, CommandError> {
-    let stdin = if command.input.is_some() { Stdio::piped() } else { Stdio::null() };
+    let failed = |source| CommandError::Start {
+        command: command.to_string(),
+        program: command.program.to_string_lossy().into_owned(),
+        source,
+    };
+    let stdin = match &command.held {
+        Some(file) => Stdio::from(file.try_clone().map_err(failed)?),
+        None if command.input.is_some() => Stdio::piped(),
+        None => Stdio::null(),
+    };
     Command::new(&command.program)
         .args(&command.arguments)
         .env_clear()
@@ -256,11 +277,7 @@ fn spawn(command: &CommandLine) -> Result<Child, CommandError> {
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
-        .map_err(|source| CommandError::Start {
-            command: command.to_string(),
-            program: command.program.to_string_lossy().into_owned(),
-            source,
-        })
+        .map_err(failed)
 }
 
 /// Writes the input from a task of its own, so that a program that prints before it has read all

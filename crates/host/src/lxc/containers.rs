@@ -1,19 +1,23 @@
 //! Launches, stops and removes instances.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::future::Future;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::names::{InstanceName, TemplateName};
+use model::service::Replacement;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
 
 use super::error::ContainerError;
 use super::inventory::{
     Container, ContainerState, Inventory, container_states, is_active_anywhere,
 };
+use super::launch_lock::lock_launches;
 use super::profile::Profile;
 use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
@@ -21,27 +25,39 @@ use crate::files::{FileError, file_error, remove_tree};
 use crate::settings::Settings;
 use crate::slots;
 
-/// How long a stop may take. `lxc-stop -k` takes some 50 ms.
+/// How long a call of `lxc-stop` may take. With `-k` it takes some 50 ms.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long LXC may take after the stop to remove an instance's folder. It takes milliseconds.
+/// Calls of `lxc-stop` at a time: each takes some 50 ms of two programs of LXC, and the hundreds that
+/// a steep fall of the load asks for would leave no CPU time for the requests.
+const PARALLEL_STOPS: usize = 8;
+
+/// How long LXC may take after a kill to remove an instance's folder. It takes milliseconds.
 const REMOVAL_WAIT: Duration = Duration::from_secs(2);
+
+/// The shortest and the longest pause between two looks at whether an instance is gone. A look at one
+/// that is there is one system call.
+const LOOKS: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(50)];
 
 /// The instances of this host. Each operation has a deadline of its own.
 pub trait Containers: Send + Sync {
     /// Clones a template into a new instance and starts it. Returns once its init runs: the first
     /// connection to it then waits for no address resolution. After an error nothing is left, or
-    /// the list shows what is.
+    /// the list shows what is. A service that is replaced by recreating gets no instance while
+    /// another one of it is there.
     fn clone_ephemeral(
         &self,
         template: &TemplateName,
         instance: &InstanceName,
+        replacement: Replacement,
     ) -> impl Future<Output = Result<(), ContainerError>> + Send;
 
-    /// Kills an instance and removes all of it. One that is gone is no error.
+    /// Asks an instance to end, kills it when it has not within `grace`, and removes all of it. One
+    /// that is gone is no error.
     fn stop(
         &self,
         instance: &InstanceName,
+        grace: Duration,
     ) -> impl Future<Output = Result<(), ContainerError>> + Send;
 
     /// Removes an instance that does not run, whatever is left of it.
@@ -69,6 +85,7 @@ pub struct LxcContainers<R = HostRunner> {
     inventory: Inventory,
     cgroups: Cgroups,
     cpu_files: CpuFiles,
+    stops: Semaphore,
 }
 
 impl LxcContainers {
@@ -96,6 +113,7 @@ impl<R: Runner> LxcContainers<R> {
             inventory: Inventory::default(),
             cgroups: Cgroups::of_host()?,
             cpu_files: CpuFiles::default(),
+            stops: Semaphore::new(PARALLEL_STOPS),
         })
     }
 
@@ -125,6 +143,7 @@ impl<R: Runner> LxcContainers<R> {
         &self,
         template: &TemplateName,
         instance: &InstanceName,
+        lock: Option<Arc<File>>,
         files: &LaunchFiles,
     ) -> Result<(), ContainerError> {
         let shared = self.lxc.join(template.as_str()).join("config");
@@ -141,6 +160,10 @@ impl<R: Runner> LxcContainers<R> {
             .args(["-l", "ERROR", "-o"])
             .arg(&files.log)
             .deadline(self.launch_timeout);
+        let command = match lock {
+            Some(lock) => command.holding(lock),
+            None => command,
+        };
         // It prints that it created the clone even when the start then failed: only its status
         // counts.
         self.runner.run(&command).await.map(drop).map_err(|source| ContainerError::Launch {
@@ -179,17 +202,82 @@ impl<R: Runner> LxcContainers<R> {
         Ok(in_slot.collect())
     }
 
+    /// Makes sure that no other instance of the service is there, nor processes of one that has lost
+    /// its folder.
+    async fn ensure_alone(&self, instance: &InstanceName) -> Result<(), ContainerError> {
+        let of_service = |name: &InstanceName| name.service() == instance.service();
+        let listed = container_states(&self.lxc)?;
+        let mut listed = listed.iter().filter_map(|(name, _)| name.parse::<InstanceName>().ok());
+        if let Some(holder) = listed.find(of_service) {
+            let (instance, holder) = (instance.to_string(), holder.to_string());
+            return Err(ContainerError::NotAlone { instance, holder });
+        }
+        for remnant in self.remnants()?.iter().filter(|name| of_service(name)) {
+            self.destroy(remnant).await?;
+        }
+        Ok(())
+    }
+
+    fn is_running(&self, instance: &InstanceName) -> Result<bool, FileError> {
+        let states = container_states(&self.lxc)?;
+        let is_it = |(name, state): &(String, _)| {
+            name == instance.as_str() && *state == ContainerState::Running
+        };
+        Ok(states.iter().any(is_it))
+    }
+
+    /// Sends the instance's init the signal to end, and returns whether the instance is gone within
+    /// `grace`.
+    async fn end(&self, instance: &InstanceName, grace: Duration) -> bool {
+        if grace.is_zero() {
+            return false;
+        }
+        let signal = self.lxc("lxc-stop", instance.as_str()).args(["--nokill", "--nowait"]);
+        {
+            let _turn = self.turn().await;
+            if let Err(error) = self.runner.run(&signal.deadline(STOP_DEADLINE)).await {
+                tracing::debug!(%instance, %error, "it was not asked to end");
+                return false;
+            }
+        }
+        self.wait_until_removed(instance, grace).await
+    }
+
+    /// Kills the instance, and returns whether it is gone.
+    async fn kill(&self, instance: &InstanceName) -> bool {
+        let command = self.lxc("lxc-stop", instance.as_str()).arg("-k").deadline(STOP_DEADLINE);
+        match self.runner.run(&command).await {
+            Ok(_) => self.wait_until_removed(instance, REMOVAL_WAIT).await,
+            // It ended by itself in the meantime, or its monitor is still busy with the start and
+            // answers nobody: what there is now decides, and not what was asked of it.
+            Err(error) => {
+                tracing::debug!(%instance, %error, "lxc-stop left it to us");
+                false
+            }
+        }
+    }
+
+    /// A turn to call `lxc-stop`. Waiting for an instance to end needs none.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // An error says that the semaphore was closed, which nobody does.
+        self.stops.acquire().await.ok()
+    }
+
     fn folder(&self, instance: &InstanceName) -> PathBuf {
         self.lxc.join(instance.as_str())
     }
 
-    async fn wait_until_removed(&self, instance: &InstanceName) -> bool {
+    /// Returns whether LXC has removed an instance within this time. The longer it lasts the rarer
+    /// are the looks: each adds an eighth at most.
+    async fn wait_until_removed(&self, instance: &InstanceName, within: Duration) -> bool {
         let started = Instant::now();
+        let [shortest, longest] = LOOKS;
         while self.folder(instance).exists() || self.cgroups.exists(instance.as_str()) {
-            if started.elapsed() > REMOVAL_WAIT {
+            let waited = started.elapsed();
+            if waited >= within {
                 return false;
             }
-            sleep(Duration::from_millis(5)).await;
+            sleep((waited / 8).clamp(shortest, longest).min(within - waited)).await;
         }
         true
     }
@@ -200,34 +288,37 @@ impl<R: Runner> Containers for LxcContainers<R> {
         &self,
         template: &TemplateName,
         instance: &InstanceName,
+        replacement: Replacement,
     ) -> Result<(), ContainerError> {
         if let Some((other, _)) = self.others_in_slot(instance)?.first() {
             let (instance, holder) = (instance.to_string(), other.to_string());
             return Err(ContainerError::SlotHeld { instance, holder });
         }
         let files = LaunchFiles::new(&self.launches, instance)?;
-        let result = self.launch(template, instance, &files).await;
+        let lock = match replacement {
+            Replacement::Surge => None,
+            Replacement::Recreate => {
+                let lock = lock_launches(&self.launches, instance)?;
+                self.ensure_alone(instance).await?;
+                Some(lock)
+            }
+        };
+        let result = self.launch(template, instance, lock, &files).await;
         if result.is_err()
-            && let Err(error) = self.stop(instance).await
+            && let Err(error) = self.stop(instance, Duration::ZERO).await
         {
             tracing::warn!(%instance, %error, "a failed launch could not be cleaned up");
         }
         result
     }
 
-    async fn stop(&self, instance: &InstanceName) -> Result<(), ContainerError> {
-        let running = container_states(&self.lxc)?
-            .iter()
-            .any(|(name, state)| name == instance.as_str() && *state == ContainerState::Running);
-        if running {
-            let command = self.lxc("lxc-stop", instance.as_str()).arg("-k");
-            match self.runner.run(&command.deadline(STOP_DEADLINE)).await {
-                Ok(_) if self.wait_until_removed(instance).await => return Ok(()),
-                Ok(_) => {}
-                // It ended by itself in the meantime, or its monitor is still busy with the start
-                // and answers nobody: what there is now decides, and not what was asked of it.
-                Err(error) => tracing::debug!(%instance, %error, "lxc-stop left it to us"),
-            }
+    async fn stop(&self, instance: &InstanceName, grace: Duration) -> Result<(), ContainerError> {
+        if self.is_running(instance)? && self.end(instance, grace).await {
+            return Ok(());
+        }
+        let _turn = self.turn().await;
+        if self.is_running(instance)? && self.kill(instance).await {
+            return Ok(());
         }
         self.destroy(instance).await
     }
@@ -304,6 +395,11 @@ fn cause(log: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+
+    use futures_util::future::join_all;
+
     use super::*;
     use crate::command::FakeRunner;
 
@@ -317,9 +413,69 @@ mod tests {
         let containers = LxcContainers::with_runner(&settings, FakeRunner::default()).unwrap();
         let instance = "bw-store-1000-b".parse().unwrap();
         let template = "bw-store-t00000001".parse().unwrap();
-        let error = containers.clone_ephemeral(&template, &instance).await.unwrap_err();
+        let error =
+            containers.clone_ephemeral(&template, &instance, Replacement::Surge).await.unwrap_err();
         let expected = "bw-store-1000-b was not launched: bw-other-1000-a is in its slot";
         assert_eq!(error.to_string(), expected);
+        assert!(containers.runner.calls().is_empty());
+    }
+
+    /// A host in a folder of its own, with a container that runs in each of these slots.
+    fn host_with(
+        slots: &[u32],
+    ) -> (tempfile::TempDir, Vec<UnixListener>, LxcContainers<FakeRunner>) {
+        let root = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.paths.lxc = root.path().join("lxc");
+        settings.paths.run = root.path().join("run");
+        let monitor = |slot: &u32| {
+            let folder = settings.paths.lxc.join(format!("bw-store-{slot}-a"));
+            fs::create_dir_all(&folder).unwrap();
+            let command = SocketAddr::from_abstract_name(format!("{}/command", folder.display()));
+            UnixListener::bind_addr(&command.unwrap()).unwrap()
+        };
+        let monitors = slots.iter().map(monitor).collect();
+        let containers = LxcContainers::with_runner(&settings, FakeRunner::default()).unwrap();
+        (root, monitors, containers)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn instances_that_ignore_their_signal_hold_up_no_other_stop() {
+        let slots: Vec<u32> = (900..920).collect();
+        let (_root, _monitors, containers) = host_with(&slots);
+        let names: Vec<InstanceName> =
+            slots.iter().map(|slot| format!("bw-store-{slot}-a").parse().unwrap()).collect();
+        let grace = Duration::from_secs(10);
+        let stops: Vec<_> = names.iter().map(|name| containers.stop(name, grace)).collect();
+        for stopped in join_all(stops).await {
+            stopped.unwrap();
+        }
+        let calls = containers.runner.calls();
+        let nth = |ending: &str| calls.iter().filter(|call| call.ends_with(ending)).count();
+        assert_eq!((nth("--nokill --nowait"), nth(" -k")), (20, 20));
+        let first_kill = calls.iter().position(|call| call.ends_with(" -k")).unwrap();
+        assert!(calls[..first_kill].iter().all(|call| call.ends_with("--nokill --nowait")));
+        assert_eq!(first_kill, 20, "nobody was killed before all were asked to end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_grace_an_instance_is_killed_at_once() {
+        let (_root, _monitors, containers) = host_with(&[900]);
+        let name = "bw-store-900-a".parse().unwrap();
+        containers.stop(&name, Duration::ZERO).await.unwrap();
+        assert!(containers.runner.calls().iter().all(|call| !call.contains("--nokill")));
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_recreated_gets_no_instance_beside_another() {
+        let (_root, _monitors, containers) = host_with(&[900]);
+        let (template, instance) = ("bw-store-t00000001", "bw-store-901-b");
+        let (template, instance) = (template.parse().unwrap(), instance.parse().unwrap());
+        let launched = containers.clone_ephemeral(&template, &instance, Replacement::Recreate);
+        let error = launched.await.unwrap_err().to_string();
+        let told =
+            "bw-store-901-b was not launched: bw-store-900-a of the same service is still there";
+        assert_eq!(error, told);
         assert!(containers.runner.calls().is_empty());
     }
 

@@ -28,6 +28,25 @@ pub enum ContainerError {
         /// The container in its slot.
         holder: String,
     },
+    /// Another instance of its service is there, which may never have two.
+    #[error("{instance} was not launched: {holder} of the same service is still there")]
+    NotAlone {
+        /// The instance.
+        instance: String,
+        /// The other one.
+        holder: String,
+    },
+    /// A launch of its service that an earlier scaler began has not ended.
+    #[error(
+        "{instance} was not launched: an earlier launch of its service goes on; if it hangs, end the \
+         process that holds {lock}, which `lslocks` shows"
+    )]
+    LaunchUnderWay {
+        /// The instance.
+        instance: String,
+        /// The file that the other launch has locked.
+        lock: String,
+    },
     /// Its slot has no address.
     #[error(
         "slot {slot} has no address in the subnet {subnet}; choose a larger [network] subnet or \

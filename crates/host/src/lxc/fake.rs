@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::names::{InstanceName, TemplateName};
+use model::service::Replacement;
 
 use super::containers::Containers;
 use super::error::ContainerError;
@@ -47,6 +48,8 @@ struct State {
     launch_faults: VecDeque<Fault>,
     stops_fail: bool,
     lists_fail: bool,
+    ignore_halt: bool,
+    graces: BTreeMap<InstanceName, Duration>,
     calls: Vec<Call>,
 }
 
@@ -69,6 +72,16 @@ impl FakeContainers {
     /// Whether the list fails from now on.
     pub fn set_lists_fail(&self, fail: bool) {
         self.state().lists_fail = fail;
+    }
+
+    /// Whether instances ignore from now on that they are asked to end.
+    pub fn set_ignore_halt(&self, ignore: bool) {
+        self.state().ignore_halt = ignore;
+    }
+
+    /// The grace that the last stop of an instance gave it; `None` when none was asked for.
+    pub fn grace_of(&self, instance: &InstanceName) -> Option<Duration> {
+        self.state().graces.get(instance).copied()
     }
 
     /// The instance's init dies: LXC removes everything of it.
@@ -116,10 +129,18 @@ impl Containers for FakeContainers {
         &self,
         template: &TemplateName,
         instance: &InstanceName,
+        replacement: Replacement,
     ) -> Result<(), ContainerError> {
         let fault = {
             let mut state = self.state();
             state.calls.push(Call::Clone(instance.clone()));
+            let mut others = state.containers.keys();
+            if replacement == Replacement::Recreate
+                && let Some(holder) = others.find(|other| other.service() == instance.service())
+            {
+                let (instance, holder) = (instance.to_string(), holder.to_string());
+                return Err(ContainerError::NotAlone { instance, holder });
+            }
             let fault = state.launch_faults.pop_front();
             let container = |state| Container {
                 name: instance.clone(),
@@ -150,7 +171,12 @@ impl Containers for FakeContainers {
         }
     }
 
-    async fn stop(&self, instance: &InstanceName) -> Result<(), ContainerError> {
+    async fn stop(&self, instance: &InstanceName, grace: Duration) -> Result<(), ContainerError> {
+        self.state().graces.insert(instance.clone(), grace);
+        let ignores = self.state().ignore_halt;
+        if ignores {
+            tokio::time::sleep(grace).await;
+        }
         self.remove(instance, Call::Stop(instance.clone()))
     }
 
@@ -181,10 +207,10 @@ mod tests {
         let template = "bw-store-tdeadbeef".parse().unwrap();
         let instance: InstanceName = "bw-store-1-a".parse().unwrap();
         host.next_launch(Fault::FailsHalfway);
-        assert!(host.clone_ephemeral(&template, &instance).await.is_err());
+        assert!(host.clone_ephemeral(&template, &instance, Replacement::Surge).await.is_err());
         assert_eq!(host.list().await.unwrap()[0].state, ContainerState::Stopped);
         host.destroy(&instance).await.unwrap();
-        host.clone_ephemeral(&template, &instance).await.unwrap();
+        host.clone_ephemeral(&template, &instance, Replacement::Surge).await.unwrap();
         assert_eq!(host.list().await.unwrap()[0].state, ContainerState::Running);
         host.die(&instance);
         assert_eq!(host.list().await.unwrap(), []);

@@ -6,6 +6,7 @@ mod error;
 pub mod fake;
 mod image;
 mod inventory;
+mod launch_lock;
 mod ownership;
 mod profile;
 mod shared_folder;

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use host::command::HostRunner;
 use host::id_map::IdMap;
 use host::lock::{Lock, LockError};
-use host::lxc::{Containers, Image, LxcContainers, TemplateStore};
+use host::lxc::{ContainerError, Containers, Image, LxcContainers, TemplateStore};
 use host::network::Network;
 use host::settings::Settings;
 use model::names::{InstanceName, ServiceName, Slot, TemplateName};
-use model::service::ServiceSpec;
+use model::service::{Replacement, ServiceSpec};
 use model::time::Timestamp;
 
 /// Every container of these tests is named `bw-test...`.
@@ -50,7 +50,7 @@ pub(crate) struct World {
     pub(crate) containers: LxcContainers,
     pub(crate) template: TemplateName,
     ids: IdMap,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     _lock: Lock,
 }
 
@@ -67,14 +67,7 @@ impl World {
     pub(crate) async fn with_init(program: &Path) -> Self {
         let lock = lock();
         let folder = tempfile::tempdir().unwrap();
-        let mut settings = Settings::default();
-        settings.network.bridge = "bellowst0".parse().unwrap();
-        settings.network.subnet = "10.117.8.0/24".parse().unwrap();
-        // Not the running system's ids: taking these back must not take its own away.
-        settings.id_map.first = 2_000_000;
-        settings.paths.state = folder.path().join("state");
-        settings.paths.run = folder.path().join("run");
-        settings.paths.lxc = LXC.into();
+        let settings = settings(folder.path());
         fs::create_dir_all(LXC).unwrap();
         clear(&settings);
         // The instance's root walks through to its mounts.
@@ -90,7 +83,7 @@ impl World {
             .await
             .unwrap();
         let containers = LxcContainers::new(&settings).unwrap();
-        Self { settings, containers, template, ids, _folder: folder, _lock: lock }
+        Self { settings, containers, template, ids, folder, _lock: lock }
     }
 
     /// A name that was never used, in a slot that the running system is unlikely to use.
@@ -104,9 +97,19 @@ impl World {
     /// Launches an instance and waits for its first answer.
     pub(crate) async fn launch(&self, slot: u32) -> InstanceName {
         let name = self.name(slot);
-        self.containers.clone_ephemeral(&self.template, &name).await.unwrap();
+        self.containers.clone_ephemeral(&self.template, &name, Replacement::Surge).await.unwrap();
         self.first_answer(&name);
         name
+    }
+
+    /// Launches an instance of a service that never has two.
+    pub(crate) async fn launch_alone(&self, name: &InstanceName) -> Result<(), ContainerError> {
+        self.containers.clone_ephemeral(&self.template, name, Replacement::Recreate).await
+    }
+
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn address(&self, instance: &InstanceName) -> Ipv4Addr {
@@ -127,7 +130,7 @@ impl World {
         let address = SocketAddrV4::new(self.address(instance), 8000);
         let mut stream = TcpStream::connect_timeout(&address.into(), Duration::from_millis(500))?;
         stream.set_read_timeout(Some(Duration::from_secs(3)))?;
-        write!(stream, "GET {target} HTTP/1.1\r\nhost: test\r\n\r\n")?;
+        write!(stream, "GET {target} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         match answer.split_once("\r\n\r\n") {
@@ -154,6 +157,19 @@ impl Drop for World {
         let _ = fs::remove_dir(LXC);
         let _ = self.ids.remove();
     }
+}
+
+/// The settings of a world whose files are in this folder.
+pub(crate) fn settings(folder: &Path) -> Settings {
+    let mut settings = Settings::default();
+    settings.network.bridge = "bellowst0".parse().unwrap();
+    settings.network.subnet = "10.117.8.0/24".parse().unwrap();
+    // Not the running system's ids: taking these back must not take its own away.
+    settings.id_map.first = 2_000_000;
+    settings.paths.state = folder.join("state");
+    settings.paths.run = folder.join("run");
+    settings.paths.lxc = LXC.into();
+    settings
 }
 
 fn lock() -> Lock {

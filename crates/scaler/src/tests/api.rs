@@ -103,6 +103,19 @@ async fn lower_bounds_that_together_need_more_memory_than_there_is_are_refused()
 }
 
 #[tokio::test(start_paused = true)]
+async fn bounds_of_more_than_one_are_refused_for_a_service_that_is_recreated() {
+    let file = store_file()
+        .replace("max = 10", "max = 1")
+        .replace("[application]", "[rollout]\nreplacement = \"recreate\"\n[application]");
+    let rig = Rig::with_files(&[(&file, 1)]);
+    let bounds = "/v1/services/object-store/bounds";
+    let (status, text) = ask(&rig, "PUT", bounds, r#"{"min":0,"max":2}"#).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(text.contains("one_instance") && text.contains("bounds.max is 2: use 1"), "{text}");
+    assert_eq!(ask(&rig, "PUT", bounds, r#"{"min":0,"max":1}"#).await.0, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_kept_is_not_taken() {
     let mut rig = Rig::new();
     rig.ticks(6, 1).await;

@@ -1,0 +1,60 @@
+//! One launch at a time of a service that never has two instances, whoever began it.
+//!
+//! A scaler that is killed leaves its `lxc-copy` to itself, whose container may show after the next
+//! scaler has looked. So the program holds a lock, and who comes next launches nothing before it has
+//! ended and can be seen.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+
+use model::names::InstanceName;
+
+use super::error::ContainerError;
+use crate::files::file_error;
+
+/// Takes the lock of the launches of an instance's service, in the folder of launches. It is let go
+/// when this process and every program that it was handed to have closed it: `std` does not unlock a
+/// file that it drops.
+pub(super) fn lock_launches(
+    folder: &Path,
+    instance: &InstanceName,
+) -> Result<Arc<File>, ContainerError> {
+    let path = folder.join(format!("{}.lock", instance.service()));
+    let file = File::create(&path).map_err(file_error("make", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Arc::new(file)),
+        Err(TryLockError::WouldBlock) => {
+            let (instance, lock) = (instance.to_string(), path.display().to_string());
+            Err(ContainerError::LaunchUnderWay { instance, lock })
+        }
+        Err(TryLockError::Error(error)) => Err(file_error("lock", &path)(error).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_program_that_was_handed_the_lock_keeps_it_when_nobody_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let instance: InstanceName = "bw-store-1-a".parse().unwrap();
+        let lock = lock_launches(folder.path(), &instance).unwrap();
+        let mut program = Command::new("sleep")
+            .arg("60")
+            .stdin(Stdio::from(lock.try_clone().unwrap()))
+            .spawn()
+            .unwrap();
+        drop(lock);
+        let error = lock_launches(folder.path(), &instance).unwrap_err().to_string();
+        assert!(error.contains("an earlier launch of its service goes on"), "{error}");
+        let other = "bw-other-1-a".parse().unwrap();
+        assert!(lock_launches(folder.path(), &other).is_ok());
+        program.kill().unwrap();
+        program.wait().unwrap();
+        assert!(lock_launches(folder.path(), &instance).is_ok());
+    }
+}
