@@ -12,7 +12,7 @@ use model::time::Timestamp;
 use model::version::Version;
 
 use crate::fleet::{Fleet, Instance, count};
-use crate::plan::{Plan, PlanContext, next_version};
+use crate::plan::{Plan, PlanContext};
 
 /// Something that a plan does and must not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,7 +123,11 @@ fn misfit(
         | (ActionKind::Drain, Phase::Ready)
         | (ActionKind::Admit, Phase::Starting) => None,
         (ActionKind::Admit, Phase::Draining) if !is_to_be_replaced(instance, context) => None,
-        (ActionKind::Stop, Phase::Draining) if context.has_left(instance, now) => None,
+        (ActionKind::Stop, Phase::Draining)
+            if instance.drained || now.since(instance.since) >= context.drain_timeout =>
+        {
+            None
+        }
         // It has never served, and never will.
         (ActionKind::Stop, Phase::Starting) if is_superfluous(instance, fleet, context) => None,
         (ActionKind::Stop, _) => Some(Violation::StoppedWithoutDrain(name)),
@@ -133,11 +137,11 @@ fn misfit(
 
 /// Whether another is to take the place of an instance that serves or did.
 fn is_to_be_replaced(instance: &Instance, context: &PlanContext) -> bool {
-    let version = match context.replacement {
-        Replacement::Surge => context.rollout.serving(),
-        Replacement::Recreate => next_version(context.rollout),
-    };
-    instance.should_be_replaced(version)
+    let serving = context.rollout.serving();
+    instance.should_be_replaced(match context.replacement {
+        Replacement::Surge => serving,
+        Replacement::Recreate => context.rollout.proving().unwrap_or(serving),
+    })
 }
 
 /// Whether one that starts is of a version that nobody wants, or beside another where there may be

@@ -15,7 +15,6 @@ use model::time::Timestamp;
 use model::version::{Rollout, Version};
 
 use crate::fleet::{Fleet, Instance, count};
-pub(crate) use recreate::next_version;
 
 /// The steps to take now, all of which may run side by side, and what had to be left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,7 +53,7 @@ pub struct PlanContext<'a> {
 
 impl PlanContext<'_> {
     /// Whether it has drained, or had the time for it.
-    pub(crate) fn has_left(&self, draining: &Instance, now: Timestamp) -> bool {
+    fn has_left(&self, draining: &Instance, now: Timestamp) -> bool {
         draining.drained || now.since(draining.since) >= self.drain_timeout
     }
 

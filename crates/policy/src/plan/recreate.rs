@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use model::action::ActionKind;
 use model::instance::Phase;
 use model::names::Slot;
-use model::version::{Rollout, Version};
+use model::version::Version;
 
 use super::Draft;
 use crate::fleet::{Fleet, Instance};
@@ -16,7 +16,7 @@ impl Draft<'_> {
     pub(super) fn recreate(&mut self, fleet: &Fleet, target: u32) {
         let rollout = self.context.rollout;
         // A trial takes the place of the version that serves: there is no room for both.
-        let next = next_version(rollout);
+        let next = rollout.proving().unwrap_or(rollout.serving());
         let is_wanted = target > 0 || rollout.proving().is_some();
         if fleet.instances().is_empty() {
             let context = self.context;
@@ -49,14 +49,6 @@ impl Draft<'_> {
     }
 }
 
-/// The version that the one instance is to be of.
-pub(crate) const fn next_version(rollout: &Rollout) -> Version {
-    match rollout.proving() {
-        Some(on_trial) => on_trial,
-        None => rollout.serving(),
-    }
-}
-
 /// The instance that a fleet with too many keeps: one that has served before one that has not, since
 /// that one can be stopped at once, and of those that serve the busiest.
 fn kept(fleet: &Fleet, next: Version) -> Option<&Instance> {
@@ -81,6 +73,7 @@ mod tests {
     use model::action::Blocked;
     use model::decision::{Decision, Reason};
     use model::service::Replacement;
+    use model::version::Rollout;
 
     use crate::fleet::{ContainerPresence, Fleet, InstanceObservation, RotationState};
     use crate::plan::{Plan, PlanContext, plan};
