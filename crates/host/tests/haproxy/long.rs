@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use host::haproxy::{Haproxy, LoadBalancer, ServerState, Way};
+use host::haproxy::{Haproxy, LoadBalancer, ServerState, ServerStatus, Way};
 use host::settings::Membership;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -84,9 +84,7 @@ async fn serve(mut stream: BufReader<TcpStream>) -> std::io::Result<()> {
         let switched = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\
             connection: upgrade\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
         stream.write_all(switched).await?;
-        let (mut read, mut write) = tokio::io::split(stream);
-        tokio::io::copy(&mut read, &mut write).await?;
-        return write.shutdown().await;
+        return echo(stream).await;
     }
     if head.starts_with("PUT") {
         let mut body = [0; BYTES];
@@ -98,6 +96,18 @@ async fn serve(mut stream: BufReader<TcpStream>) -> std::io::Result<()> {
     stream.write_all(start.as_bytes()).await?;
     let pause = if head.starts_with("GET /slow") { BYTE_EVERY } else { Duration::ZERO };
     send_slowly(&mut stream, pause).await
+}
+
+/// Sends back each message of four bytes, and resets the connection at `die!`.
+async fn echo(mut stream: BufReader<TcpStream>) -> std::io::Result<()> {
+    let mut message = [0; 4];
+    loop {
+        stream.read_exact(&mut message).await?;
+        if message == *b"die!" {
+            return stream.get_ref().set_zero_linger();
+        }
+        stream.write_all(&message).await?;
+    }
 }
 
 /// Reads up to the empty line.
@@ -136,12 +146,17 @@ async fn exchange(mut stream: BufReader<TcpStream>, request: &str) -> std::io::R
     Ok(format!("{} and {} bytes", &head[9..12], body.len()))
 }
 
-/// Opens a WebSocket and has a message come back at once, and again until the time is over.
-async fn talk(mut stream: BufReader<TcpStream>) -> std::io::Result<String> {
+/// Opens a WebSocket, and gives the head of the answer.
+async fn open(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
     let upgrade = b"GET /echo HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     stream.write_all(upgrade).await?;
-    let head = head(&mut stream).await?;
+    head(stream).await
+}
+
+/// Opens a WebSocket and has a message come back at once, and again until the time is over.
+async fn talk(mut stream: BufReader<TcpStream>) -> std::io::Result<String> {
+    let head = open(&mut stream).await?;
     let (start, mut echoes) = (Instant::now(), 0);
     loop {
         let mut echo = [0; 4];
@@ -155,24 +170,31 @@ async fn talk(mut stream: BufReader<TcpStream>) -> std::io::Result<String> {
     }
 }
 
+async fn connect(rig: &Rig) -> BufReader<TcpStream> {
+    BufReader::new(TcpStream::connect(rig.settings.listen).await.unwrap())
+}
+
+/// Waits until so many requests are under way.
+async fn are_in_flight(rig: &Rig, count: u64) {
+    let deadline = Instant::now() + Duration::from_secs(3);
+    while rig.stats().await.services[&store()].in_flight != Some(count) {
+        assert!(Instant::now() < deadline, "not {count} are under way");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// A WebSocket, an upload and a download under way.
 struct Clients([JoinHandle<std::io::Result<String>>; 3]);
 
 impl Clients {
     /// Starts them, and returns once all of them are at an instance.
     async fn start(rig: &Rig) -> Self {
-        let connect =
-            async || BufReader::new(TcpStream::connect(rig.settings.listen).await.unwrap());
         let clients = Self([
-            tokio::spawn(talk(connect().await)),
-            tokio::spawn(exchange(connect().await, "PUT /upload")),
-            tokio::spawn(exchange(connect().await, "GET /slow")),
+            tokio::spawn(talk(connect(rig).await)),
+            tokio::spawn(exchange(connect(rig).await, "PUT /upload")),
+            tokio::spawn(exchange(connect(rig).await, "GET /slow")),
         ]);
-        let deadline = Instant::now() + Duration::from_secs(2);
-        while rig.stats().await.services[&store()].in_flight != Some(3) {
-            assert!(Instant::now() < deadline, "not all are under way");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        are_in_flight(rig, 3).await;
         clients
     }
 
@@ -192,7 +214,7 @@ fn whole() -> [String; 3] {
 
 /// Waits until a server has drained.
 async fn drains(rig: &Rig, number: u32) {
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = Instant::now() + Duration::from_secs(3);
     while !rig.drained().await.contains(&(store(), slot(number))) {
         assert!(Instant::now() < deadline, "s{number} does not drain");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -242,8 +264,7 @@ async fn a_request_without_a_byte_is_given_up_after_a_minute_or_as_long_as_its_s
     for (drain_timeout_s, expected) in [(30, "504"), (300, "200")] {
         let mut rig = start(Membership::Runtime, drain_timeout_s).await;
         let _instance = Instance::scale_out(&mut rig, 1).await;
-        let stream = BufReader::new(TcpStream::connect(rig.settings.listen).await.unwrap());
-        let answer = exchange(stream, "GET /silent").await.unwrap();
+        let answer = exchange(connect(&rig).await, "GET /silent").await.unwrap();
         assert_eq!(&answer[..3], expected, "{answer}");
     }
 }
@@ -264,6 +285,23 @@ async fn an_old_worker_ends_though_a_websocket_outlives_every_drain() {
     }
     let cut = clients.ended().await;
     assert!(cut.iter().zip(whole()).all(|(cut, whole)| *cut != whole), "{cut:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_either_side_of_a_websocket_is_noticed_at_once_and_no_fault_of_the_instance() {
+    let mut rig = start(Membership::Runtime, 300).await;
+    let _instance = Instance::scale_out(&mut rig, 1).await;
+    for _ in 0..3 {
+        let (mut left, mut lost) = (connect(&rig).await, connect(&rig).await);
+        open(&mut left).await.unwrap();
+        open(&mut lost).await.unwrap();
+        are_in_flight(&rig, 2).await;
+        drop(left);
+        are_in_flight(&rig, 1).await;
+        lost.write_all(b"die!").await.unwrap();
+        are_in_flight(&rig, 0).await;
+        assert_eq!(rig.stats().await.services[&store()].servers[&slot(1)].status, ServerStatus::Up);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
