@@ -80,7 +80,7 @@ impl Drop for Instance {
 /// those of RFC 6455, 1.3; what follows on it is nobody's business but that of its ends.
 async fn serve(mut stream: BufReader<TcpStream>) -> std::io::Result<()> {
     let head = head(&mut stream).await?;
-    if head.starts_with("GET /echo") {
+    if head.starts_with("GET /echo") && head.contains("\r\nupgrade: ") {
         let switched = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\
             connection: upgrade\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
         stream.write_all(switched).await?;
@@ -301,6 +301,20 @@ async fn the_end_of_either_side_of_a_websocket_is_noticed_at_once_and_no_fault_o
         lost.write_all(b"die!").await.unwrap();
         are_in_flight(&rig, 0).await;
         assert_eq!(rig.stats().await.services[&store()].servers[&slot(1)].status, ServerStatus::Up);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_tunnel_of_http_2_leads_past_the_rules() {
+    let mut rig = start(Membership::Runtime, 30).await;
+    let _instance = Instance::scale_out(&mut rig, 1).await;
+    for (protocol, status) in [("h2c", 200), ("a, H2C", 200), ("mine", 101)] {
+        let mut stream = connect(&rig).await;
+        let lines = format!("host: a\r\nconnection: upgrade\r\nupgrade: {protocol}\r\n");
+        let request = format!("GET /echo HTTP/1.1\r\n{lines}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let head = head(&mut stream).await.unwrap();
+        assert_eq!(head[9..12], status.to_string(), "{protocol}");
     }
 }
 
