@@ -72,7 +72,10 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for StructVisitor<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(KEYS)
+        // What a struct says of itself unless it was told better tells the name that it has in the code.
+        let own: &dyn Expected = &self.0;
+        let own = own.to_string();
+        f.write_str(if own.starts_with("struct ") { KEYS } else { &own })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
