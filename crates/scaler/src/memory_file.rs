@@ -29,6 +29,8 @@ struct Content<M> {
 pub(crate) struct MemoryFile {
     path: PathBuf,
     kept: Memories,
+    /// What is to be in the file.
+    wanted: Memories,
     write: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -53,7 +55,7 @@ impl MemoryFile {
                 }
             },
         };
-        Ok(Self { path: path.to_owned(), kept, write: None })
+        Ok(Self { path: path.to_owned(), wanted: kept.clone(), kept, write: None })
     }
 
     /// What was kept for a service.
@@ -64,30 +66,37 @@ impl MemoryFile {
     /// Has `memories` written where they differ from what was. The loop does not wait for it: a
     /// flush to the disk takes up to 6 ms. While one is under way, the next waits for a later call.
     pub(crate) async fn keep(&mut self, memories: Memories) {
-        if self.write.as_ref().is_some_and(|write| !write.is_finished()) {
+        self.wanted = memories;
+        if self.write.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.end_write().await;
+            self.begin_write();
+        }
+    }
+
+    /// Waits until what was given last is written. One that fails is not tried again.
+    pub(crate) async fn flush(&mut self) {
+        self.end_write().await;
+        self.begin_write();
+        self.end_write().await;
+    }
+
+    fn begin_write(&mut self) {
+        if self.wanted == self.kept {
             return;
         }
+        let content = Content { format: FORMAT, services: &self.wanted };
+        let Ok(text) = serde_json::to_vec_pretty(&content) else { return };
+        let path = self.path.clone();
+        self.write = Some(tokio::task::spawn_blocking(move || replace_file(&path, text, 0o600)));
+        self.kept.clone_from(&self.wanted);
+    }
+
+    async fn end_write(&mut self) {
         if let Some(write) = self.write.take()
             && let Ok(Err(error)) = write.await
         {
             tracing::error!(%error, "what was promised is kept in memory only: check the disk");
             self.kept.clear();
-        }
-        if memories == self.kept {
-            return;
-        }
-        let content = Content { format: FORMAT, services: &memories };
-        let Ok(text) = serde_json::to_vec_pretty(&content) else { return };
-        let path = self.path.clone();
-        self.write = Some(tokio::task::spawn_blocking(move || replace_file(&path, text, 0o600)));
-        self.kept = memories;
-    }
-
-    /// Waits until what was given last is written.
-    pub(crate) async fn flush(&mut self) {
-        if let Some(write) = self.write.take() {
-            // The process ends: there is nobody left to try it again.
-            let _ = write.await;
         }
     }
 }
@@ -124,6 +133,18 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), written);
         let again = MemoryFile::open(&path).unwrap();
         assert_eq!(again.kept, memories(3));
+    }
+
+    #[tokio::test]
+    async fn what_came_while_a_write_was_under_way_is_written_by_the_flush() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory.json");
+        let mut file = MemoryFile::open(&path).unwrap();
+        for decided in 1..=9 {
+            file.keep(memories(decided)).await;
+        }
+        file.flush().await;
+        assert_eq!(MemoryFile::open(&path).unwrap().kept, memories(9));
     }
 
     #[test]
