@@ -82,7 +82,7 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
 
     /// How long instances of a service may take to end, which may have been withdrawn.
     fn stop_grace(&self, service: &ServiceName) -> Duration {
-        let deployed = self.services.get(service);
+        let deployed = self.services.last_known(service);
         deployed.map_or(ScaleIn::DEFAULT_STOP_GRACE, |deployed| deployed.spec.scale_in.stop_grace)
     }
 

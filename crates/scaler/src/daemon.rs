@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use host::deployments::DeployedService;
 use host::haproxy::{LoadBalancer, Stats, increase};
@@ -31,10 +30,7 @@ use crate::room::{Room, instance_mib};
 use crate::services::Deployed;
 use crate::shared_state::SharedState;
 use crate::under_way::UnderWay;
-
-/// How long the instances of a service that was withdrawn may take to finish their requests, which
-/// old workers of the load balancer still have.
-const WITHDRAWN_DRAIN: Duration = Duration::from_secs(30);
+use crate::withdrawn::{self, Withdrawn, WithdrawnInstance};
 
 /// The control loop of all services.
 #[derive(Debug)]
@@ -49,8 +45,7 @@ pub(crate) struct Daemon<C, L, P> {
     memory: MemoryFile,
     under_way: UnderWay,
     finished: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
-    /// When the instances of services that are no longer deployed are to be stopped.
-    withdrawn: BTreeMap<InstanceName, Instant>,
+    withdrawn: Withdrawn,
     last_stats: Option<Stats>,
     outage: Outage,
     clock: Clock,
@@ -81,7 +76,7 @@ where
             memory,
             under_way: UnderWay::default(),
             finished: mpsc::unbounded_channel(),
-            withdrawn: BTreeMap::new(),
+            withdrawn: Withdrawn::default(),
             last_stats: None,
             outage: Outage::default(),
             clock: Clock::default(),
@@ -159,7 +154,7 @@ where
             self.show(tick);
         }
         if let Some(observed) = observed {
-            self.remove_withdrawn(&services, &observed, now);
+            self.remove_withdrawn(&services, &observed, now).await;
             self.last_stats = Some(observed.stats);
         }
         let memories = self.controllers.iter().map(|(name, c)| (name.clone(), c.memory()));
@@ -293,33 +288,46 @@ where
         });
     }
 
-    /// Stops instances whose service is no longer deployed. The load balancer has no backend for
-    /// them any more, so they get no new requests.
-    fn remove_withdrawn(
+    /// Stops instances whose service is no longer deployed: when no worker of the load balancer knows
+    /// them any more, or when they have had their time.
+    async fn remove_withdrawn(
         &mut self,
         services: &Deployed,
         observed: &HostObservation,
         now: Timestamp,
     ) {
-        let moment = Instant::now();
-        let due_before = std::mem::take(&mut self.withdrawn);
-        for (name, container) in &observed.containers {
-            if services.contains_key(name.service()) {
-                continue;
+        let is_withdrawn = |name: &InstanceName| !services.contains_key(name.service());
+        let containers: Vec<_> =
+            observed.containers.iter().filter(|(name, _)| is_withdrawn(name)).collect();
+        if containers.is_empty() {
+            self.withdrawn = Withdrawn::default();
+            return self.shared.services().forget_withdrawn();
+        }
+        let known = self.actor.rotation().load_balancer().known_to_old_workers().await;
+        if let Err(error) = &known {
+            tracing::debug!(%error, "old workers cannot be asked what they know");
+        }
+        let gets_requests = |name: &InstanceName| {
+            let place = (name.service().clone(), name.slot());
+            let by_old_workers = known.as_ref().map_or(true, |known| known.contains(&place));
+            by_old_workers || observed.stats.services.contains_key(name.service())
+        };
+        let instances = containers.into_iter().map(|(name, container)| {
+            let last_known = self.shared.services().last_known(name.service());
+            let drain_timeout = last_known.map(|service| service.spec.scale_in.drain_timeout);
+            WithdrawnInstance {
+                name,
+                is_idle: container.state == ContainerState::Stopped || !gets_requests(name),
+                drain_timeout: drain_timeout.unwrap_or(withdrawn::DRAIN),
             }
-            let drain = match container.state {
-                ContainerState::Running => WITHDRAWN_DRAIN,
-                ContainerState::Stopped => Duration::ZERO,
-            };
-            let mut due = due_before.get(name).copied().unwrap_or(moment + drain);
-            if due <= moment && self.under_way.on(name).is_none() {
+        });
+        let instances: Vec<_> = instances.collect();
+        for name in self.withdrawn.due(&instances, Instant::now()) {
+            if self.under_way.on(&name).is_none() {
                 tracing::info!(instance = %name, "its service is not deployed: it is removed");
-                let version = observed.version(name);
-                self.start(Action::new(ActionKind::Stop, name.clone(), version), now);
-                // Should it fail, it is tried again after as long a time.
-                due = moment + WITHDRAWN_DRAIN;
+                let version = observed.version(&name);
+                self.start(Action::new(ActionKind::Stop, name, version), now);
             }
-            self.withdrawn.insert(name.clone(), due);
         }
     }
 

@@ -19,6 +19,7 @@ mod shared_state;
 #[cfg(test)]
 mod tests;
 mod under_way;
+mod withdrawn;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

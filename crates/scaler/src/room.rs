@@ -38,7 +38,7 @@ impl Room {
         }
         let versions = observed.into_iter().flat_map(|observed| observed.versions(under_way));
         for (instance, version) in versions {
-            if let Some(deployed) = services.get(instance.service()) {
+            if let Some(deployed) = shared.services().last_known(instance.service()) {
                 memory.hold(instance.service(), deployed.instance(version).memory_mib);
             }
         }

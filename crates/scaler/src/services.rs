@@ -21,13 +21,15 @@ pub(crate) type Deployed = BTreeMap<ServiceName, Arc<DeployedService>>;
 #[derive(Debug)]
 pub(crate) struct Services {
     deployed: Mutex<Arc<Deployed>>,
+    /// Services that were deployed before, as long as they may have instances.
+    withdrawn: Mutex<Deployed>,
     subnet: Subnet,
 }
 
 impl Services {
     /// These services on that network.
     pub(crate) fn new(deployed: impl IntoIterator<Item = DeployedService>, subnet: Subnet) -> Self {
-        let services = Self { deployed: Mutex::default(), subnet };
+        let services = Self { deployed: Mutex::default(), withdrawn: Mutex::default(), subnet };
         services.replace(deployed);
         services
     }
@@ -35,7 +37,19 @@ impl Services {
     /// From the next turn on, these are deployed and no others.
     pub(crate) fn replace(&self, deployed: impl IntoIterator<Item = DeployedService>) {
         let named = |service: DeployedService| (service.spec.name.clone(), Arc::new(service));
-        *lock(&self.deployed) = Arc::new(deployed.into_iter().map(named).collect());
+        let deployed: Deployed = deployed.into_iter().map(named).collect();
+        let before = std::mem::replace(&mut *lock(&self.deployed), Arc::new(deployed));
+        lock(&self.withdrawn).extend(Deployed::clone(&before));
+    }
+
+    /// One service by its name, as it was deployed last, be it withdrawn since.
+    pub(crate) fn last_known(&self, name: &ServiceName) -> Option<Arc<DeployedService>> {
+        self.get(name).or_else(|| lock(&self.withdrawn).get(name).cloned())
+    }
+
+    /// No service that was withdrawn has an instance any more.
+    pub(crate) fn forget_withdrawn(&self) {
+        lock(&self.withdrawn).clear();
     }
 
     /// All services as they are now.

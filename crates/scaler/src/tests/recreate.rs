@@ -126,12 +126,16 @@ async fn instances_have_the_grace_of_their_services_file_and_without_one_the_usu
     let first = rig.status().instances[0].name.clone();
     rig.deploy(&[(&recreated(), 2)]);
     rig.ticks(30, 1).await;
-    let grace = |rig: &Rig, name| rig.actor.containers().grace_of(name);
-    assert_eq!(grace(&rig, &first), Some(Duration::from_millis(500)));
     let second = rig.status().instances[0].name.clone();
+    let forgotten: InstanceName = "bw-forgotten-40-c".parse().unwrap();
+    let (name, state) = (forgotten.clone(), ContainerState::Running);
+    rig.actor.containers().put(Container { name, template: None, state });
     rig.deploy(&[(&set::later(), 1)]);
-    for _ in 0..310 {
+    for _ in 0..5 {
         rig.turn(1).await;
     }
-    assert_eq!(grace(&rig, &second), Some(Duration::from_secs(10)));
+    let grace = |name| rig.actor.containers().grace_of(name);
+    assert_eq!(grace(&first), Some(Duration::from_millis(500)));
+    assert_eq!(grace(&second), Some(Duration::from_millis(500)), "withdrawn a moment ago");
+    assert_eq!(grace(&forgotten), Some(Duration::from_secs(10)));
 }

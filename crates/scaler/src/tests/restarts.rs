@@ -37,18 +37,36 @@ async fn what_a_killed_scaler_left_half_done_is_finished_or_removed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn instances_of_a_withdrawn_service_have_time_to_finish_their_requests() {
-    let containers = FakeContainers::default();
-    let name: InstanceName = "bw-withdrawn-40-c".parse().unwrap();
-    let template = Some("bw-withdrawn-t00000001".parse().unwrap());
-    containers.put(Container { name: name.clone(), template, state: ContainerState::Running });
-    let mut rig = Rig::with(containers);
-    let stops = |rig: &Rig| {
-        let calls = rig.actor.containers().calls();
-        calls.iter().filter(|call| **call == Call::Stop(name.clone())).count()
-    };
-    rig.ticks(295, 1).await;
-    assert_eq!(stops(&rig), 0);
-    rig.ticks(10, 1).await;
-    assert_eq!(stops(&rig), 1);
+async fn instances_of_a_withdrawn_service_have_its_drain_timeout_to_finish_their_requests() {
+    // Before this process began, or while it goes on and knows how long the service gave them.
+    for (is_known, seconds) in [(false, 30), (true, 60)] {
+        for old_worker_ends in [false, true] {
+            let mut rig = Rig::new();
+            let name: InstanceName = "bw-later-40-c".parse().unwrap();
+            if is_known {
+                let later =
+                    set::later().replace("drain_timeout_ms = 30_000", "drain_timeout_ms = 60_000");
+                rig.deploy(&[(&store_file(), 1), (&later, 1)]);
+                rig.ticks(1, 1).await;
+            }
+            let template = Some("bw-later-t00000001".parse().unwrap());
+            let container =
+                Container { name: name.clone(), template, state: ContainerState::Running };
+            rig.actor.containers().put(container);
+            let known = [(name.service().clone(), name.slot())];
+            rig.balancer().set_known_to_old_workers(known.into());
+            rig.deploy(&[(&store_file(), 1)]);
+            let stops = |rig: &Rig| {
+                let calls = rig.actor.containers().calls();
+                calls.iter().filter(|call| **call == Call::Stop(name.clone())).count()
+            };
+            rig.ticks(seconds * 10 - 5, 1).await;
+            assert_eq!(stops(&rig), 0);
+            if old_worker_ends {
+                rig.balancer().set_known_to_old_workers([].into());
+            }
+            rig.ticks(if old_worker_ends { 2 } else { 10 }, 1).await;
+            assert_eq!(stops(&rig), 1, "{is_known} {old_worker_ends}");
+        }
+    }
 }
