@@ -103,7 +103,12 @@ fn service(status: &ServiceStatus, deployed: &[DeployedService]) -> Service {
 
 fn decided(tick: &Tick) -> Decided {
     let (Decision::Target { reasons, .. } | Decision::Hold { reasons }) = &tick.decision;
-    Decided { at_ms: tick.at.as_millis(), ready: tick.target(), reasons: reasons.clone() }
+    Decided {
+        at_ms: tick.at.as_millis(),
+        ready: tick.target(),
+        reasons: reasons.clone(),
+        blocked: tick.blocked.clone(),
+    }
 }
 
 fn instance(status: &InstanceStatus) -> Instance {

@@ -265,29 +265,15 @@ impl Containers {
     ) -> Option<&'static str> {
         let index = self.all.iter().position(|entry| entry.name == action.instance)?;
         let crashes_at = self.draw_crash(now);
-        let leaves_something = course == Course::LaunchFails && self.rng.random_bool(0.5);
+        self.all[index].under_way = None;
+        let failed = self.fail(index, action.kind, course);
+        if failed.is_some() {
+            return failed;
+        }
         let entry = &mut self.all[index];
-        entry.under_way = None;
-        let gone = entry.container != ContainerPresence::Running;
         match action.kind {
-            ActionKind::Clone if course == Course::LaunchFails => {
-                // A launch that fails late leaves a stopped container behind.
-                entry.container = ContainerPresence::Stopped;
-                if !leaves_something {
-                    self.all.swap_remove(index);
-                }
-                return Some("the launch failed");
-            }
             ActionKind::Stop => {
                 self.all.swap_remove(index);
-            }
-            ActionKind::Admit | ActionKind::Drain if gone => {
-                self.all.swap_remove(index);
-                return Some("the instance is gone");
-            }
-            ActionKind::Clone | ActionKind::Admit if course == Course::NeverHealthy => {
-                entry.container = ContainerPresence::Running;
-                return Some("the instance does not answer");
             }
             ActionKind::Clone => {
                 entry.container = ContainerPresence::Running;
@@ -309,6 +295,32 @@ impl Containers {
             }
         }
         None
+    }
+
+    /// Lets an action on a container end in vain, where it does.
+    fn fail(&mut self, index: usize, kind: ActionKind, course: Course) -> Option<&'static str> {
+        let leaves_something = course == Course::LaunchFails && self.rng.random_bool(0.5);
+        let entry = &mut self.all[index];
+        let gone = entry.container != ContainerPresence::Running;
+        match (kind, course) {
+            (ActionKind::Clone, Course::LaunchFails) => {
+                // A launch that fails late leaves a stopped container behind.
+                entry.container = ContainerPresence::Stopped;
+                if !leaves_something {
+                    self.all.swap_remove(index);
+                }
+                Some("the launch failed")
+            }
+            (ActionKind::Admit | ActionKind::Drain, _) if gone => {
+                self.all.swap_remove(index);
+                Some("the instance is gone")
+            }
+            (ActionKind::Clone | ActionKind::Admit, Course::NeverHealthy) => {
+                entry.container = ContainerPresence::Running;
+                Some("the instance does not answer")
+            }
+            _ => None,
+        }
     }
 
     fn draw_crash(&mut self, now: Moment) -> Option<Moment> {

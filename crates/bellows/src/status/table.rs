@@ -114,11 +114,12 @@ fn decision(decision: &Decided, now_ms: u64) -> String {
     let wanted = decision.ready.map_or_else(|| "hold".to_owned(), |ready| format!("{ready} ready"));
     let age = age(decision.at_ms, now_ms);
     let reasons: Vec<String> = decision.reasons.iter().map(|r| format!("{r:?}")).collect();
-    if reasons.is_empty() {
-        format!("{wanted}, {age} ago")
-    } else {
-        format!("{wanted} ({}), {age} ago", reasons.join(", "))
-    }
+    let reasons =
+        if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    let blocked: Vec<String> = decision.blocked.iter().map(|b| format!("{b:?}")).collect();
+    let blocked =
+        if blocked.is_empty() { String::new() } else { format!(", waits: {}", blocked.join(", ")) };
+    format!("{wanted}{reasons}{blocked}, {age} ago")
 }
 
 fn instances(instances: &[Instance], now_ms: u64) -> String {
@@ -163,6 +164,7 @@ fn columns<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String;
 mod tests {
     use std::net::Ipv4Addr;
 
+    use model::action::Blocked;
     use model::decision::Reason;
     use model::names::Slot;
     use model::policies::Hpa;
@@ -232,6 +234,7 @@ mod tests {
                     at_ms: 999_997_000,
                     ready: Some(3),
                     reasons: vec![Reason::OfferedLoad, Reason::AtMax],
+                    blocked: vec![Blocked::HostMemory],
                 }),
                 ..service("object-store", PolicyKind::Hpa)
             },
@@ -247,7 +250,7 @@ mod tests {
         The way of membership was set to reload; `./just membership default` goes back to what bellows.toml says.
 
         SERVICE       ROUTE    BOUNDS                           POLICY                                    OFFERED  LAST DECISION
-        object-store  /        2..4 (set; the file says 1..10)  hpa (set; the file says target_tracking)  123.4/s  3 ready (OfferedLoad, AtMax), 3 s ago
+        object-store  /        2..4 (set; the file says 1..10)  hpa (set; the file says target_tracking)  123.4/s  3 ready (OfferedLoad, AtMax), waits: HostMemory, 3 s ago
         matmul        /matmul  1..2                             target_tracking                           -        -
 
         INSTANCE                PHASE     VERSION   SLOT  ADDRESS      AGE

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use model::action::Blocked;
 use model::bounds::Bounds;
 use model::decision::Reason;
 use model::names::Slot;
@@ -87,6 +88,8 @@ pub(crate) struct Decided {
     /// How many ready instances it wants; `None` when it holds what there is.
     pub(crate) ready: Option<u32>,
     pub(crate) reasons: Vec<Reason>,
+    /// What was wanted beside and waits.
+    pub(crate) blocked: Vec<Blocked>,
 }
 
 /// One instance.
