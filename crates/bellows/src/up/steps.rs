@@ -180,13 +180,14 @@ impl<'a> Steps<'a> {
             }
         }
         let images = self.settings.paths.state.join(IMAGES);
-        match remove_other_images(&images, &self.recipes)? {
-            0 => {}
-            count => removed.push(format!("{count} images")),
-        }
-        match Releases::new(&self.settings.paths.state).remove_old()? {
-            0 => {}
-            count => removed.push(format!("{count} releases")),
+        let images = remove_other_images(&images, &self.recipes)?;
+        let releases = Releases::new(&self.settings.paths.state).remove_old()?;
+        for (count, what) in [(images, "image"), (releases, "release")] {
+            match count {
+                0 => {}
+                1 => removed.push(format!("one {what}")),
+                count => removed.push(format!("{count} {what}s")),
+            }
         }
         let changed = !removed.is_empty();
         Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))
