@@ -64,16 +64,19 @@ pub struct MemoryPool {
     left_mib: u64,
     /// What the lower bound of each service asks for beside the instances that it has.
     promised_mib: BTreeMap<ServiceName, u64>,
+    /// All of that together, so that no service has to look at every other.
+    all_promised_mib: u64,
 }
 
 impl MemoryPool {
     /// A pool of `total_mib`, of which nothing is held.
     pub const fn new(total_mib: u64) -> Self {
-        Self { left_mib: total_mib, promised_mib: BTreeMap::new() }
+        Self { left_mib: total_mib, promised_mib: BTreeMap::new(), all_promised_mib: 0 }
     }
 
-    /// Takes note of a service's lower bound, for which nobody else may have the memory.
+    /// Takes note of a service's lower bound, once, for which nobody else may have the memory.
     pub fn promise(&mut self, lower_bound: &MemoryNeed) {
+        self.all_promised_mib += lower_bound.mib();
         self.promised_mib.insert(lower_bound.service.clone(), lower_bound.mib());
     }
 
@@ -82,16 +85,18 @@ impl MemoryPool {
         let mib = u64::from(mib);
         self.left_mib = self.left_mib.saturating_sub(mib);
         if let Some(promised) = self.promised_mib.get_mut(service) {
-            *promised = promised.saturating_sub(mib);
+            let kept = mib.min(*promised);
+            *promised -= kept;
+            self.all_promised_mib -= kept;
         }
     }
 
     /// How many more instances of a service, of `mib` each, fit beside what is held and promised to
     /// others.
     pub fn fits(&self, service: &ServiceName, mib: u32) -> u32 {
-        let others = self.promised_mib.iter().filter(|(name, _)| *name != service);
-        let promised: u64 = others.map(|(_, mib)| mib).sum();
-        let room = self.left_mib.saturating_sub(promised) / u64::from(mib.max(1));
+        let own = self.promised_mib.get(service).copied().unwrap_or_default();
+        let to_others = self.all_promised_mib - own;
+        let room = self.left_mib.saturating_sub(to_others) / u64::from(mib.max(1));
         u32::try_from(room).unwrap_or(u32::MAX)
     }
 }
