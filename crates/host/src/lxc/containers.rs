@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::future::Future;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -147,7 +148,13 @@ impl<R: Runner> LxcContainers<R> {
         files: &LaunchFiles,
     ) -> Result<(), ContainerError> {
         let shared = self.lxc.join(template.as_str()).join("config");
-        let shared = fs::read_to_string(&shared).map_err(file_error("read", &shared))?;
+        let shared = fs::read_to_string(&shared).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => ContainerError::NoTemplate {
+                instance: instance.to_string(),
+                template: template.to_string(),
+            },
+            _ => file_error("read", &shared)(error).into(),
+        })?;
         let own = self.profile.launch_config(instance.slot())?;
         fs::write(&files.config, format!("{shared}\n{own}"))
             .map_err(file_error("write", &files.config))?;
@@ -456,6 +463,18 @@ mod tests {
         let first_kill = calls.iter().position(|call| call.ends_with(" -k")).unwrap();
         assert!(calls[..first_kill].iter().all(|call| call.ends_with("--nokill --nowait")));
         assert_eq!(first_kill, 20, "nobody was killed before all were asked to end");
+    }
+
+    #[tokio::test]
+    async fn a_launch_whose_template_is_gone_says_how_it_is_made_again() {
+        let (_root, _monitors, containers) = host_with(&[]);
+        let (template, instance) = ("bw-store-t00000001", "bw-store-901-b");
+        let (template, instance) = (template.parse().unwrap(), instance.parse().unwrap());
+        let launched = containers.clone_ephemeral(&template, &instance, Replacement::Surge);
+        let error = launched.await.unwrap_err().to_string();
+        let told = "bw-store-901-b was not launched: its template bw-store-t00000001 is gone; \
+                    `bellows up` makes it again";
+        assert_eq!(error, told);
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,6 +20,16 @@ pub enum ContainerError {
         /// How the command ended.
         source: CommandError,
     },
+    /// Its template is gone.
+    #[error(
+        "{instance} was not launched: its template {template} is gone; `bellows up` makes it again"
+    )]
+    NoTemplate {
+        /// The instance.
+        instance: String,
+        /// The template.
+        template: String,
+    },
     /// Another container is in its slot: one that an earlier scaler was launching when it died.
     #[error("{instance} was not launched: {holder} is in its slot")]
     SlotHeld {
