@@ -1,21 +1,24 @@
 //! The accept loop: HTTP/1 with bounds on connections, header size and header time, and a drain
 //! of bounded length. `axum::serve` sets no timer and has no such bounds.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware::map_request;
+use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tower::Service;
 
 use crate::linger::discard_unread;
-use crate::problem::Problem;
 use crate::socket::Socket;
 use crate::wellformed;
 
@@ -72,7 +75,6 @@ pub async fn serve(
 ) -> Drained {
     let places = Arc::new(Semaphore::new(limits.connections));
     let (draining, _) = watch::channel(());
-    let routes = routes.layer(map_request(admit));
     tokio::pin!(stop);
     loop {
         let (stream, place) = tokio::select! {
@@ -89,10 +91,14 @@ pub async fn serve(
     drain(draining, &places, limits).await
 }
 
-async fn admit(request: Request) -> Result<Request, Problem> {
+/// Refuses a request that must not reach the routes. Not a layer of theirs, which axum would box and clone
+/// for each request.
+async fn answer(mut routes: Router, request: Request) -> Result<Response, Infallible> {
     let request = discard_unread(request);
-    wellformed::check(&request)?;
-    Ok(request)
+    match wellformed::check(&request) {
+        Ok(()) => routes.call(request).await,
+        Err(problem) => Ok(problem.into_response()),
+    }
 }
 
 /// Serves one connection to its end; from `draining` on, to the end of the request in flight.
@@ -103,7 +109,8 @@ async fn serve_one(
     mut draining: watch::Receiver<()>,
 ) {
     let mut socket = Socket::new(stream);
-    let service = TowerToHyperService::new(routes);
+    let service =
+        service_fn(|request: Request<Incoming>| answer(routes.clone(), request.map(Body::new)));
     let outcome = {
         let mut connection =
             pin!(http(limits).serve_connection(TokioIo::new(&mut socket), service));
@@ -175,9 +182,7 @@ async fn drain(draining: watch::Sender<()>, places: &Semaphore, limits: Limits) 
 mod tests {
     use std::net::SocketAddr;
 
-    use axum::body::Body;
     use axum::http::header::CONTENT_LENGTH;
-    use axum::response::IntoResponse;
     use axum::routing::get;
     use futures_util::{StreamExt, stream};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
