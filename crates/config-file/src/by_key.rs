@@ -9,7 +9,8 @@ use serde::de::{
 };
 
 /// A value whose structs, and enums with a tag such as a policy's `kind`, were read by their keys, at any
-/// depth but that below a tag: `serde` reads the fields of a variant from a copy.
+/// depth but that below a tag: `serde` reads the fields of a variant from a copy, and lists of tables there
+/// have a reader of their own (`model`'s `policies::tables`).
 #[derive(Debug)]
 pub struct ByKey<T>(pub T);
 

@@ -20,6 +20,7 @@ mod reg;
 mod schedule;
 mod spec;
 mod steps;
+mod tables;
 mod target_tracking;
 mod threshold;
 

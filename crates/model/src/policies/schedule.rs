@@ -3,6 +3,7 @@
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use serde::{Deserialize, Serialize};
 
+use super::tables;
 use crate::bounds::Bounds;
 use crate::value::{self, Invalid};
 
@@ -14,6 +15,7 @@ pub struct Schedule {
     /// The zone of all times of day, by its IANA name.
     pub time_zone: String,
     /// The entries.
+    #[serde(deserialize_with = "tables::read")]
     pub entries: Vec<ScheduleEntry>,
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::measure::Measure;
+use super::tables;
 use crate::value::{self, DAY_MS, Invalid, SPAN};
 
 /// Steps past an upper and a lower bound.
@@ -16,9 +17,10 @@ pub struct Steps {
     /// Down to this mean, instances go.
     pub lower_percent: f64,
     /// Steps above the upper bound, the nearest to it first.
+    #[serde(deserialize_with = "tables::read")]
     pub out: Vec<Step>,
     /// Steps below the lower bound, the nearest to it first.
-    #[serde(rename = "in")]
+    #[serde(rename = "in", deserialize_with = "tables::read")]
     pub inward: Vec<Step>,
     /// How far back the mean looks.
     pub window_ms: u64,
