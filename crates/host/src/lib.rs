@@ -1,6 +1,7 @@
 //! The boundary to this machine: commands, settings, LXC, network, control groups, long-running
-//! programs and the load balancer. What each part reads is parsed apart from running it.
+//! programs, accounts and the load balancer. What each part reads is parsed apart from running it.
 
+pub mod accounts;
 pub mod cgroups;
 pub mod command;
 pub mod deployments;
@@ -17,3 +18,4 @@ pub mod render;
 pub mod settings;
 pub mod slots;
 pub mod units;
+pub mod unix_socket;

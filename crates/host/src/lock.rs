@@ -1,12 +1,16 @@
 //! A lock on a file that is held for life: the kernel lets go of it when its holder dies, however
 //! it dies.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+
+/// Whoever can open a file can lock it: its owner alone.
+const MODE: u32 = 0o600;
 
 /// A lock that could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +53,11 @@ impl Lock {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(MODE)
             .open(file)
             .map_err(failed)?;
+        // One that an earlier release made could be opened, and so be locked, by anybody.
+        open.set_permissions(Permissions::from_mode(MODE)).map_err(failed)?;
         let mut held = match Flock::lock(open, FlockArg::LockExclusiveNonblock) {
             Ok(held) => held,
             Err((mut open, Errno::EWOULDBLOCK)) => {
@@ -87,6 +94,16 @@ mod tests {
         assert!(error.contains(&format!("held by process {}", std::process::id())), "{error}");
         drop(first);
         assert!(Lock::acquire(&file).is_ok());
+    }
+
+    #[test]
+    fn a_lock_is_nobody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("scaler.lock");
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        let _lock = Lock::acquire(&file).unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, MODE);
     }
 
     #[test]

@@ -1,17 +1,14 @@
 //! The instances' firewall, as nftables tables of our own.
 
-use nix::unistd::User;
 use serde::Serialize;
 
 use super::NetworkError;
+use crate::accounts;
 use crate::command::{CommandLine, Runner};
 use crate::render::{RenderError, render};
 
 /// The name of our tables in nftables.
 pub const TABLE: &str = "bellows";
-
-/// The user that the load balancer runs as.
-const LOAD_BALANCER_USER: &str = "haproxy";
 
 const TEMPLATE: &str = include_str!("../../../../lxc/firewall.nft.tera");
 
@@ -28,9 +25,9 @@ pub(super) async fn apply(
     table: &str,
     bridge: &str,
 ) -> Result<(), NetworkError> {
-    let user = User::from_name(LOAD_BALANCER_USER).ok().flatten();
-    let user = user.ok_or_else(|| NetworkError::NoUser(LOAD_BALANCER_USER.to_owned()))?;
-    let rules = rules(&Values { table, bridge, allowed_users: [0, user.uid.as_raw()] })?;
+    let user = accounts::user(accounts::LOAD_BALANCER);
+    let user = user.ok_or_else(|| NetworkError::NoUser(accounts::LOAD_BALANCER.to_owned()))?;
+    let rules = rules(&Values { table, bridge, allowed_users: [0, user.as_raw()] })?;
     runner.run(&CommandLine::new("nft").args(["-f", "-"]).input(rules)).await?;
     Ok(())
 }

@@ -5,8 +5,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid, geteuid};
 use procfs::process::{Stat, all_processes};
+
+use crate::accounts;
 
 /// Marks a supervisor with its unit.
 pub(super) const SUPERVISOR_MARK: &str = "BELLOWS_SUPERVISOR";
@@ -55,9 +57,14 @@ impl Process {
 }
 
 /// All processes that are alive and have `mark=value` in their environment, in the order of their
-/// ids. Those that end while they are read are left out.
+/// ids. Those that end while they are read are left out, and those of others: anybody can set a mark,
+/// and the root of an instance is an id of its own on the host.
 pub(super) fn marked(mark: &str, value: &str) -> Vec<Process> {
-    let processes = all_processes().into_iter().flatten().flatten();
+    let trusted = [Some(geteuid()), accounts::user(accounts::LOAD_BALANCER)];
+    let is_ours = |process: &procfs::process::Process| {
+        process.uid().is_ok_and(|uid| trusted.contains(&Some(Uid::from_raw(uid))))
+    };
+    let processes = all_processes().into_iter().flatten().flatten().filter(is_ours);
     let mut found: Vec<_> =
         processes.filter_map(|process| read(&process, mark.as_ref(), value.as_ref())).collect();
     found.sort_by_key(|process| process.pid);
@@ -91,6 +98,7 @@ fn is_alive(stat: &Stat) -> bool {
 #[cfg(test)]
 mod tests {
     use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -130,6 +138,35 @@ mod tests {
         child.wait().unwrap();
         assert!(!leader.is_alive());
     }
+
+    #[test]
+    fn a_mark_that_somebody_else_sets_counts_for_nothing() {
+        let value = format!("foreign-{}", std::process::id());
+        let sleep = |uid| {
+            let mut sleep = Command::new("sleep");
+            sleep.arg("5").env("TEST_MARK", &value).uid(uid).spawn().unwrap()
+        };
+        // 1,000,000 is the root of an instance; HAProxy's workers leave root behind.
+        let balancer = accounts::user(accounts::LOAD_BALANCER).expect("haproxy is installed");
+        let mut children = [0, balancer.as_raw(), 1_000_000, 65_534].map(sleep);
+        let ours: Vec<i32> =
+            children[..2].iter().map(|child| i32::try_from(child.id()).unwrap()).collect();
+        let found = || marked("TEST_MARK", &value).iter().map(|process| process.pid).collect();
+        let mut all: Vec<i32> = found();
+        for _ in 0..200 {
+            if all.len() >= ours.len() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            all = found();
+        }
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert_eq!(all, ours);
+    }
+
     #[test]
     fn a_program_whose_name_is_not_utf_8_is_found_as_any_other() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,97 @@
+//! The users and groups of this host that Bellows knows: its operators, the console, the load balancer.
+//!
+//! They are read from the host's files. The C library would ask further sources for an account that is not
+//! there, such as systemd, by loading a library, which ends a static program with a segmentation fault.
+
+use std::fs;
+
+use nix::unistd::{Gid, Uid};
+
+use crate::command::{CommandError, CommandLine, Runner};
+
+/// Whose members may do with Bellows what root may.
+pub const OPERATORS: &str = "bellows-operators";
+
+/// Whom the console runs as, a user without rights. Its group has the same name.
+pub const CONSOLE: &str = "bellows";
+
+/// The user that the load balancer runs as: Debian's package makes it.
+pub const LOAD_BALANCER: &str = "haproxy";
+
+const USERS: &str = "/etc/passwd";
+const GROUPS: &str = "/etc/group";
+
+/// Makes the operators' group and the console's user where they are missing, and says whether one was.
+///
+/// They stay when Bellows is taken down: files may be theirs, and ids are not to be given to others.
+///
+/// # Errors
+/// A command failed.
+pub async fn ensure(runner: &impl Runner) -> Result<bool, CommandError> {
+    let group = group(OPERATORS).is_none();
+    if group {
+        runner.run(&CommandLine::new("groupadd").args(["--system", OPERATORS])).await?;
+    }
+    let user = user(CONSOLE).is_none();
+    if user {
+        let nowhere = ["--no-create-home", "--home-dir", "/nonexistent"];
+        let nothing = ["--shell", "/usr/sbin/nologin", "--system", "--user-group", CONSOLE];
+        runner.run(&CommandLine::new("useradd").args(nowhere).args(nothing)).await?;
+    }
+    Ok(group || user)
+}
+
+/// The id of a group; `None` where the host has none of that name.
+pub fn group(name: &str) -> Option<Gid> {
+    id_of(&fs::read_to_string(GROUPS).ok()?, name).map(Gid::from_raw)
+}
+
+/// The id of a user; `None` where the host has none of that name.
+pub fn user(name: &str) -> Option<Uid> {
+    id_of(&fs::read_to_string(USERS).ok()?, name).map(Uid::from_raw)
+}
+
+/// The name of the user with this id; `None` where the host has none.
+pub fn user_name(id: u32) -> Option<String> {
+    name_of(&fs::read_to_string(USERS).ok()?, id).map(str::to_owned)
+}
+
+/// `passwd(5)` and `group(5)`: `NAME:PASSWORD:ID:...`.
+fn entries(text: &str) -> impl Iterator<Item = (&str, u32)> {
+    text.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        Some((fields.next()?, fields.nth(1)?.parse().ok()?))
+    })
+}
+
+fn id_of(text: &str, name: &str) -> Option<u32> {
+    entries(text).find(|(known, _)| *known == name).map(|(_, id)| id)
+}
+
+fn name_of(text: &str, id: u32) -> Option<&str> {
+    entries(text).find(|(_, known)| *known == id).map(|(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_ids_are_those_of_the_host() {
+        assert_eq!(group("root"), Some(Gid::from_raw(0)));
+        assert_eq!(group("no-such-group"), None);
+        assert_eq!(user("root"), Some(Uid::from_raw(0)));
+        assert_eq!(user("no-such-user"), None);
+        assert_eq!(user_name(0).as_deref(), Some("root"));
+        assert_eq!(user_name(3_999_999_999), None);
+    }
+
+    #[test]
+    fn a_line_that_is_no_account_is_passed_over() {
+        let text =
+            "# a comment\n\n+::::::\nanna:x:1000:1000:Anna:/home/anna:/bin/sh\nben:x\nbo:x:12\n";
+        assert_eq!(id_of(text, "anna"), Some(1000));
+        assert_eq!((id_of(text, "ben"), id_of(text, "bo")), (None, Some(12)));
+        assert_eq!(name_of(text, 12), Some("bo"));
+    }
+}
