@@ -9,7 +9,9 @@ export PATH := env("HOME", "/root") / ".cargo/bin:" + env("PATH")
 programs := justfile_directory() / "target" / arch() + "-unknown-linux-gnu/release"
 as_root := if `id -u` == "0" { "" } else { "sudo" }
 bellows := as_root + " " + quote(programs / "bellows")
-loadgen := quote(programs / "loadgen")
+# The scaler's operators may run experiments: root, and whoever is in the group, which sudo lends.
+as_operator := if `id -u; id -Gn` =~ '(?m)^0$|\bbellows-operators\b' { "" } else { "sudo -g bellows-operators" }
+loadgen := as_operator + " " + quote(programs / "loadgen")
 simulator := quote(programs / "simulator")
 report := quote(programs / "report")
 
@@ -56,6 +58,14 @@ bounds SERVICE *ARGS: build
 # Show how HAProxy learns of instances, or set it while the system runs: runtime, reload or default
 membership *ARGS: build
     @{{ bellows }} membership "$@"
+
+# Make, list or revoke tokens: make NAME --rights operate [--services NAMES], list, revoke NAME
+token *ARGS: build
+    @{{ bellows }} token "$@"
+
+# Show who changed what, and how it was before
+changes *ARGS: build
+    @{{ bellows }} changes "$@"
 
 # Say whether this machine can run Bellows, and the cure for what is wrong
 doctor *ARGS: build

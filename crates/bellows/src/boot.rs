@@ -9,11 +9,11 @@ use host::network::Network;
 use host::settings::Settings;
 
 use crate::deployed;
+use crate::run_folder;
 
 /// Does what is not yet as it should be, and so nothing while the system is up.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
-    let run = &settings.paths.run;
-    std::fs::create_dir_all(run).map_err(host::files::file_error("make", run))?;
+    run_folder::ensure(&settings.paths.run)?;
     deployed::link(settings)?;
     Network::new(&settings.network, HostRunner).ensure().await?;
     let templates = TemplateStore::new(settings, HostRunner);

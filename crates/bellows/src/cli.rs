@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use host::units::ListenSocket;
-use model::names::ServiceName;
+use model::access::Right;
+use model::names::{ServiceName, TokenName};
 use model::status::Membership;
 
 /// Exit codes, as `--help` shows them.
@@ -76,6 +77,17 @@ pub(crate) enum Command {
         /// The way
         way: Option<Way>,
     },
+    /// Make, list or revoke the tokens with which a program may ask the scaler for changes
+    Token {
+        #[command(subcommand)]
+        what: TokenCommand,
+    },
+    /// Show who changed what, the newest last
+    Changes {
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Make the host ready after a boot, for what is started then
     #[command(hide = true)]
     Boot,
@@ -93,6 +105,29 @@ pub(crate) enum Command {
         /// The program and its arguments
         #[arg(last = true, required = true)]
         command: Vec<String>,
+    },
+}
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token, and print its secret, which is not shown again
+    Make {
+        /// What it is for: 1 to 31 of a-z, 0-9 and `-`
+        name: TokenName,
+        /// What it may be used for: read, operate, deploy, all
+        #[arg(long, value_delimiter = ',', required = true)]
+        rights: Vec<Right>,
+        /// The services that it is for; without it, the whole host
+        #[arg(long, value_delimiter = ',', value_name = "SERVICE")]
+        services: Option<Vec<ServiceName>>,
+    },
+    /// List the tokens, without their secrets
+    List,
+    /// Revoke a token: it is of no use from then on
+    Revoke {
+        /// Its name
+        name: TokenName,
     },
 }
 
@@ -144,6 +179,8 @@ mod tests {
           policy      Show the policy of a service as TOML, or set it while it runs
           bounds      Show the bounds of a service as TOML, or set them while it runs
           membership  Show how HAProxy learns of instances, or set it while the system runs
+          token       Make, list or revoke the tokens with which a program may ask the scaler for changes
+          changes     Show who changed what, the newest last
           help        Print this message or the help of the given subcommand(s)
 
         Options:

@@ -1,6 +1,7 @@
 //! `bellows`: the operator's command line.
 
 mod boot;
+mod changes;
 mod cli;
 mod clock;
 mod deployed;
@@ -10,8 +11,11 @@ mod error;
 mod programs;
 mod progress;
 mod release;
+mod run_folder;
+mod scaler;
 mod set;
 mod status;
+mod token;
 mod tree;
 mod up;
 
@@ -51,6 +55,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Bounds { service, bounds } => wait(set::bounds(&running()?, &service, &bounds)),
         Command::Membership { way } => wait(set::membership(&running()?, way)),
+        Command::Token { what } => wait(token::run(&running()?, what)),
+        Command::Changes { json } => wait(changes::run(&running()?, json)),
         Command::Status { json } => wait(status::run(&running()?, json)),
         // The supervisor sleeps for most of its life: it gets no runtime.
         Command::Supervise { run, sockets, name, command } => {

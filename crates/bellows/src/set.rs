@@ -9,11 +9,12 @@ use host::settings::Settings;
 use model::bounds::Bounds;
 use model::names::ServiceName;
 use model::status::{MembershipStatus, ServiceStatus};
-use scaler_client::{Scaler, ScalerError, Setting};
+use scaler_client::Setting;
 
 use crate::cli::Way;
 use crate::error::BadInput;
 use crate::release::{self, POLICIES};
+use crate::scaler;
 
 /// Shows the policy of a service, once it is what the word says.
 pub(crate) async fn policy(
@@ -49,7 +50,7 @@ pub(crate) async fn bounds(
 
 /// Shows how HAProxy learns of members, once it is what the word says.
 pub(crate) async fn membership(settings: &Settings, way: Option<Way>) -> anyhow::Result<()> {
-    let scaler = client(settings)?;
+    let scaler = scaler::client(settings)?;
     if let Some(way) = way {
         scaler.set(&Setting::Membership(way.membership())).await?;
     }
@@ -72,16 +73,12 @@ fn file_of(service: &ServiceName) -> String {
     format!("the file of {service}")
 }
 
-fn client(settings: &Settings) -> Result<Scaler, ScalerError> {
-    Scaler::new(&format!("http://{}", settings.listen.api))
-}
-
 async fn carry_out(
     settings: &Settings,
     service: &ServiceName,
     setting: Option<Setting<'_>>,
 ) -> anyhow::Result<ServiceStatus> {
-    let scaler = client(settings)?;
+    let scaler = scaler::client(settings)?;
     let services = scaler.services().await?.services;
     if !services.iter().any(|status| status.name == *service) {
         let known: Vec<&str> = services.iter().map(|status| status.name.as_str()).collect();

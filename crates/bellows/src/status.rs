@@ -13,11 +13,12 @@ use model::instance::InstanceStatus;
 use model::names::{InstanceName, Slot};
 use model::status::{HostStatus, MembershipStatus, ServiceStatus};
 use model::tick::Tick;
-use scaler_client::{Scaler, ScalerError};
+use scaler_client::ScalerError;
 
 use crate::clock::now;
 use crate::doctor::require_root;
 use crate::programs::{self, Programs};
+use crate::scaler;
 use view::{Decided, Instance, Program, Service, Set, Source, View};
 
 /// Prints the view on standard output.
@@ -67,7 +68,7 @@ async fn read(settings: &Settings) -> anyhow::Result<View> {
 
 /// What the scaler tells.
 async fn ask(settings: &Settings) -> Result<(HostStatus, MembershipStatus), ScalerError> {
-    let scaler = Scaler::new(&format!("http://{}", settings.listen.api))?;
+    let scaler = scaler::client(settings)?;
     Ok((scaler.services().await?, scaler.membership().await?))
 }
 

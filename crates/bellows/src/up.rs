@@ -6,10 +6,7 @@ mod memory;
 mod rollout;
 mod steps;
 
-use std::fs;
-
 use anyhow::anyhow;
-use host::files::file_error;
 use host::lock::Lock;
 use host::settings::Settings;
 
@@ -20,6 +17,7 @@ use crate::error::BadInput;
 use crate::programs::Programs;
 use crate::progress::Progress;
 use crate::release;
+use crate::run_folder;
 use crate::tree::{ServiceFile, Tree};
 use steps::Steps;
 
@@ -51,7 +49,7 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
 /// Two operators at once would undo each other's work.
 pub(crate) fn operator_lock(settings: &Settings) -> anyhow::Result<Lock> {
     let run = &settings.paths.run;
-    fs::create_dir_all(run).map_err(file_error("make", run))?;
+    run_folder::ensure(run)?;
     Ok(Lock::acquire(&run.join("operator.lock"))?)
 }
 
@@ -86,10 +84,11 @@ fn summary(tree: &Tree, changes: usize) -> String {
         "Bellows is up: {changed}.\n\n\
          {services}\
          statistics    http://{}/stats\n\
-         scaler        http://{}/v1/services\n\
+         scaler        http://{}/v1/services{}\n\
          command       {}\n",
         listen.statistics,
         listen.api,
+        if listen.api.ip().is_loopback() { "" } else { " (with a token: bellows token make)" },
         release::command(&tree.settings),
     )
 }

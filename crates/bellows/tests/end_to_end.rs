@@ -8,6 +8,8 @@
 mod client;
 #[path = "end_to_end/machine.rs"]
 mod machine;
+#[path = "end_to_end/stranger.rs"]
+mod stranger;
 #[path = "end_to_end/system.rs"]
 mod system;
 
@@ -25,6 +27,7 @@ use serde_json::Value;
 
 use client::Client;
 use machine::{Machine, command_lines, output};
+use stranger::{a_stranger_reads_and_changes_nothing, a_token_is_of_use_until_it_is_revoked};
 use system::{
     Down, bellows, cargo, expect_code, from_elsewhere, instances, just, just_with_strict_umask,
     program_of, program_pid, programs, scaler, status, text, tree, within,
@@ -60,6 +63,8 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     killed_programs_are_back_within_a_second(&client);
     a_killed_instance_is_replaced(&client);
     an_idle_service_has_no_instance_and_answers(&client);
+    a_stranger_reads_and_changes_nothing();
+    a_token_is_of_use_until_it_is_revoked();
     the_running_system_can_be_measured();
     a_typing_error_in_the_health_path_fails_no_request(&client);
     another_version_is_rolled_out_under_load(&client);
@@ -366,15 +371,7 @@ fn a_killed_instance_is_replaced(client: &Client) {
 }
 
 fn an_idle_service_has_no_instance_and_answers(client: &Client) {
-    let bounds = "http://127.0.0.1:8090/v1/services/object-store/bounds";
-    let api = |arguments: &[&str]| {
-        output(
-            "curl",
-            &[&["--fail-with-body", "--silent", "--show-error", bounds], arguments].concat(),
-        )
-    };
-    let json = ["--header", "content-type: application/json", "--data", r#"{"min":0,"max":3}"#];
-    api(&[&["--request", "PUT"], json.as_slice()].concat());
+    expect_code(&just(&["bounds", "object-store", "0", "3"]), 0);
     within(Duration::from_secs(30), "the last instance went", || {
         status()["instances"].as_array().is_some_and(Vec::is_empty)
     });
@@ -384,7 +381,7 @@ fn an_idle_service_has_no_instance_and_answers(client: &Client) {
     assert_eq!(instances("ready").len(), 1);
     let gone = client.send(Method::DELETE, "/objs/from-zero", |r| r);
     assert_eq!(gone.status, StatusCode::NO_CONTENT);
-    api(&["--request", "DELETE"]);
+    expect_code(&just(&["bounds", "object-store", "default"]), 0);
 }
 
 /// The short form of the bench that `just bench` runs: the others need no running system.

@@ -79,7 +79,8 @@ fn fault_of(evidence: &str) -> Option<String> {
     }
 }
 
-/// A function counts when it is a test, or a step that a test of its file calls.
+/// A function counts when it is a test, or a step that a test of its file calls, or of the file whose module
+/// it is in.
 fn fault_of_test(path: &str, name: &str) -> Option<String> {
     let path = format!("crates/{path}");
     let Ok(text) = fs::read_to_string(tree().join(&path)) else {
@@ -93,7 +94,12 @@ fn fault_of_test(path: &str, name: &str) -> Option<String> {
     let is_test = attributes
         .map(str::trim)
         .any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"));
-    let is_step = text.matches(&format!("    {name}(")).count() > 0 && text.contains("#[test]");
+    let parent = Path::new(&path).parent().map(|folder| folder.with_extension("rs"));
+    let parent = parent.and_then(|file| fs::read_to_string(tree().join(file)).ok());
+    let is_step = [Some(text), parent]
+        .iter()
+        .flatten()
+        .any(|text| text.contains(&format!("    {name}(")) && text.contains("#[test]"));
     (!is_test && !is_step).then(|| format!("{name} in {path} is no test"))
 }
 

@@ -132,8 +132,8 @@ struct Places {
     /// The load balancer.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     target: String,
-    /// The scaler's API.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8090")]
+    /// The scaler: its socket for operators.
+    #[arg(long, value_name = "SOCKET", default_value = "/run/bellows/operator.sock")]
     api: String,
 }
 

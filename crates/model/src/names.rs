@@ -20,7 +20,7 @@ const SERVICE_NAME_MAX_BYTES: usize = 31;
 /// A text that is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Not a service or image name.
+    /// Not the name of a service, an image or a token.
     #[error(
         "`{0}` is not a name: use 1 to 31 of a-z, 0-9 and `-`, starting with a letter and not ending with `-`"
     )]
@@ -77,6 +77,26 @@ impl ImageName {
 }
 
 impl FromStr for ImageName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        text.parse().map(Self)
+    }
+}
+
+/// The name of a token for the scaler's API. Same form as a service's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TokenName(ServiceName);
+
+impl TokenName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for TokenName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
@@ -235,7 +255,7 @@ impl FromStr for TemplateName {
     }
 }
 
-is_text!(ServiceName, ImageName, InstanceName, TemplateName);
+is_text!(ServiceName, ImageName, TokenName, InstanceName, TemplateName);
 
 /// Births are written in base 36: nine digits until the year 5188.
 const BIRTH_RADIX: u32 = 36;

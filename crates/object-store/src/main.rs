@@ -9,6 +9,7 @@ use clap::Parser;
 use object_store::config::Config;
 use object_store::http;
 use object_store::store::Store;
+use service::listener::Tcp;
 use service::server::{self, Limits};
 use service::{exit, shutdown, telemetry};
 use tokio::net::TcpListener;
@@ -72,8 +73,9 @@ async fn serve(config: &Config, store: Store) -> anyhow::Result<()> {
         drain_timeout: config.drain_timeout,
         ..Limits::default()
     };
+    let routes = http::routes(store, config);
     tracing::info!(%address, "listening");
-    let drained = server::serve(listener, http::routes(store, config), limits, stop).await;
+    let drained = server::serve(Tcp(listener), |_| routes.clone(), limits, stop).await;
     tracing::info!(?drained, "ended");
     Ok(())
 }

@@ -6,9 +6,11 @@ use serde::Deserialize;
 /// The scaler did not say or do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ScalerError {
-    /// The address is no URL of a server.
-    #[error("scaler's API is {0}: use http://HOST:PORT")]
-    Url(String),
+    /// Neither a socket nor an address.
+    #[error(
+        "the scaler is said to be at `{0}`: use /run/bellows/operator.sock, or http://HOST:PORT to read"
+    )]
+    Place(String),
     /// Nothing can be asked by HTTP.
     #[error("an HTTP client cannot be made; check this host's resolver")]
     Client(#[source] reqwest::Error),
@@ -17,6 +19,17 @@ pub enum ScalerError {
     Away {
         /// Host and port.
         address: String,
+        /// What went wrong.
+        source: reqwest::Error,
+    },
+    /// Operators alone may speak to it there.
+    #[error(
+        "you may not use {socket}: use sudo, or join its group by \
+         `sudo usermod -aG bellows-operators $USER` and log in anew"
+    )]
+    Denied {
+        /// The operators' socket.
+        socket: String,
         /// What went wrong.
         source: reqwest::Error,
     },
@@ -42,9 +55,11 @@ impl ScalerError {
     /// Whether what the user gave is at fault, and nothing was changed.
     pub fn is_bad_input(&self) -> bool {
         match self {
-            Self::Url(_) => true,
+            Self::Place(_) => true,
             Self::Refused { status, .. } => status.is_client_error(),
-            Self::Client(_) | Self::Away { .. } | Self::Strange { .. } => false,
+            Self::Client(_) | Self::Away { .. } | Self::Denied { .. } | Self::Strange { .. } => {
+                false
+            }
         }
     }
 }

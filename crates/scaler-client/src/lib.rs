@@ -3,9 +3,13 @@
 mod error;
 mod setting;
 
+use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use error::Problem;
+use model::access::{Change, ChangePage, Grant, MadeToken, Tokens};
+use model::names::TokenName;
 use model::status::{HostStatus, MembershipStatus, ServiceStatus, TickPage};
 use model::tick::Tick;
 use reqwest::{Client, RequestBuilder, Url};
@@ -14,6 +18,8 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 pub use error::ScalerError;
 pub use setting::Setting;
 
+/// What a URL begins with where a socket takes the place of its host.
+const SOCKET_URL: &str = "http://localhost";
 /// The scaler answers from memory: what takes longer than this is not coming.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Ticks asked for at once.
@@ -28,23 +34,28 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 pub struct Scaler {
     http: Client,
     base: Url,
+    /// The socket by which it is spoken to; `None` over TCP, by which it only tells.
+    socket: Option<PathBuf>,
     patience: Duration,
 }
 
 impl Scaler {
-    /// The API at that address, such as `http://127.0.0.1:8090`, which is not asked yet.
+    /// The API at that place, which is not asked yet: the operators' socket, such as
+    /// `/run/bellows/operator.sock`, or an address that only tells, such as `http://127.0.0.1:8090`.
     ///
     /// # Errors
-    /// [`ScalerError::Url`] when the address is none.
-    pub fn new(base: &str) -> Result<Self, ScalerError> {
-        let unusable = || ScalerError::Url(base.to_owned());
-        let url: Url = base.parse().map_err(|_| unusable())?;
-        if url.scheme() != "http" {
-            return Err(unusable());
+    /// [`ScalerError::Place`] when it is neither.
+    pub fn new(place: &str) -> Result<Self, ScalerError> {
+        let socket = place.starts_with('/').then(|| PathBuf::from(place));
+        let url = if socket.is_some() { SOCKET_URL } else { place };
+        let base = url.parse().ok().filter(|url: &Url| url.scheme() == "http");
+        let base = base.ok_or_else(|| ScalerError::Place(place.to_owned()))?;
+        let mut http = Client::builder().timeout(TIMEOUT).no_proxy();
+        if let Some(socket) = &socket {
+            http = http.unix_socket(socket.clone());
         }
-        let http = Client::builder().timeout(TIMEOUT).no_proxy().build();
-        let http = http.map_err(ScalerError::Client)?;
-        Ok(Self { http, base: url, patience: PATIENCE })
+        let http = http.build().map_err(ScalerError::Client)?;
+        Ok(Self { http, base, socket, patience: PATIENCE })
     }
 
     /// The same, with another time for which [`Self::patiently`] asks.
@@ -76,12 +87,60 @@ impl Scaler {
     pub async fn ticks_since(&self, mut since: u64) -> Result<Vec<Tick>, ScalerError> {
         let mut all: Vec<Tick> = Vec::new();
         loop {
-            let query = [("since", since.to_string()), ("limit", PAGE.to_string())];
-            let page: TickPage = self.get("/v1/ticks", &query).await?;
-            let Some(last) = page.ticks.last() else { return Ok(all) };
-            since = last.sequence;
+            let page: TickPage = self.get("/v1/ticks", &page_after(since)).await?;
+            if page.next == since {
+                return Ok(all);
+            }
+            since = page.next;
             all.extend(page.ticks);
         }
+    }
+
+    /// All kept changes, oldest first.
+    ///
+    /// # Errors
+    /// No answer, or none that tells it.
+    pub async fn changes(&self) -> Result<Vec<Change>, ScalerError> {
+        let (mut since, mut all) = (0, Vec::new());
+        loop {
+            let page: ChangePage = self.get("/v1/changes", &page_after(since)).await?;
+            if page.next == since {
+                return Ok(all);
+            }
+            since = page.next;
+            all.extend(page.changes);
+        }
+    }
+
+    /// All tokens.
+    ///
+    /// # Errors
+    /// No answer, or none that tells it.
+    pub async fn tokens(&self) -> Result<Tokens, ScalerError> {
+        self.get("/v1/tokens", &[]).await
+    }
+
+    /// Makes a token of that name.
+    ///
+    /// # Errors
+    /// No answer, or the scaler did not do it.
+    pub async fn make_token(
+        &self,
+        name: &TokenName,
+        grant: &Grant,
+    ) -> Result<MadeToken, ScalerError> {
+        let url = self.url(&format!("/v1/tokens/{name}"));
+        self.answer(self.http.put(url).json(grant)).await
+    }
+
+    /// Revokes the token of that name.
+    ///
+    /// # Errors
+    /// No answer, or there is no such token.
+    pub async fn revoke_token(&self, name: &TokenName) -> Result<(), ScalerError> {
+        let url = self.url(&format!("/v1/tokens/{name}"));
+        let _others: Tokens = self.answer(self.http.delete(url)).await?;
+        Ok(())
     }
 
     /// How HAProxy learns of members.
@@ -109,11 +168,15 @@ impl Scaler {
     /// The command with which a person makes that change without a program of this project.
     pub fn command(&self, setting: &Setting<'_>) -> String {
         let url = self.url(&setting.path());
+        let curl = match &self.socket {
+            Some(socket) => format!("curl --unix-socket {}", socket.display()),
+            None => "curl".to_owned(),
+        };
         match setting.body() {
             Some(body) => {
-                format!("curl -X PUT -H 'content-type: application/json' --data '{body}' {url}")
+                format!("{curl} -X PUT -H 'content-type: application/json' --data '{body}' {url}")
             }
-            None => format!("curl -X DELETE {url}"),
+            None => format!("{curl} -X DELETE {url}"),
         }
     }
 
@@ -150,8 +213,14 @@ impl Scaler {
 
     /// Sends a request and reads what comes back.
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ScalerError> {
-        let address = || self.base.authority().to_owned();
-        let away = |source| ScalerError::Away { address: address(), source };
+        let address = || match &self.socket {
+            Some(socket) => socket.display().to_string(),
+            None => self.base.authority().to_owned(),
+        };
+        let away = |source| match is_denied(&source) {
+            true => ScalerError::Denied { socket: address(), source },
+            false => ScalerError::Away { address: address(), source },
+        };
         let strange = |source| ScalerError::Strange { address: address(), source };
         let response = request.send().await.map_err(away)?;
         let status = response.status();
@@ -168,6 +237,18 @@ impl Scaler {
         url.set_path(path);
         url
     }
+}
+
+fn page_after(since: u64) -> [(&'static str, String); 2] {
+    [("since", since.to_string()), ("limit", PAGE.to_string())]
+}
+
+/// Whether the operating system did not let us connect.
+fn is_denied(error: &reqwest::Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
 }
 
 #[cfg(test)]
@@ -247,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_change_can_be_made_by_hand() {
-        let scaler = Scaler::new("http://127.0.0.1:8090").unwrap();
+        let scaler = Scaler::new("/run/bellows/operator.sock").unwrap();
         let commands = [
             Setting::Policy("store", None),
             Setting::Bounds("store", Some(Bounds::new(1, 4).unwrap())),
@@ -255,9 +336,32 @@ mod tests {
         ]
         .map(|setting| scaler.command(&setting));
         insta::assert_snapshot!(commands.join("\n"), @r#"
-        curl -X DELETE http://127.0.0.1:8090/v1/services/store/policy
-        curl -X PUT -H 'content-type: application/json' --data '{"max":4,"min":1}' http://127.0.0.1:8090/v1/services/store/bounds
-        curl -X PUT -H 'content-type: application/json' --data '{"membership":"reload"}' http://127.0.0.1:8090/v1/membership
+        curl --unix-socket /run/bellows/operator.sock -X DELETE http://localhost/v1/services/store/policy
+        curl --unix-socket /run/bellows/operator.sock -X PUT -H 'content-type: application/json' --data '{"max":4,"min":1}' http://localhost/v1/services/store/bounds
+        curl --unix-socket /run/bellows/operator.sock -X PUT -H 'content-type: application/json' --data '{"membership":"reload"}' http://localhost/v1/membership
         "#);
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_spoken_to_as_an_address_is_and_told_by_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("operator.sock");
+        let scaler = Scaler::new(path.to_str().unwrap()).unwrap();
+        let error = scaler.membership().await.unwrap_err().to_string();
+        let told = format!("the scaler gives no answer at {}; `./just up`", path.display());
+        assert!(error.starts_with(&told), "{error}");
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        let body = r#"{"membership":"reload","set":null}"#;
+        let routes = Router::new().route("/v1/membership", get(move || async move { body }));
+        tokio::spawn(axum::serve(listener, routes).into_future());
+        assert_eq!(scaler.membership().await.unwrap().membership, Membership::Reload);
+    }
+
+    #[test]
+    fn a_place_is_a_socket_or_an_address() {
+        for place in ["run/operator.sock", "https://127.0.0.1:8090", "127.0.0.1:8090", ""] {
+            let error = Scaler::new(place).unwrap_err();
+            assert!(error.is_bad_input() && error.to_string().contains("operator.sock"), "{place}");
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! The HTTP API, version 1: what the loop sees and does, and what an operator sets:
-//! bounds, policies and the way of membership.
+//! The HTTP API, version 1: what the loop sees and does, and what is set: bounds, policies, the way of
+//! membership, and tokens. [`crate::doors`] tells who calls.
 
 use std::io;
 use std::sync::Arc;
@@ -8,10 +8,11 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use host::deployments::DeployedService;
+use model::access::{ChangePage, Grant, MadeToken, Tokens, Who};
 use model::bounds::Bounds;
-use model::names::ServiceName;
+use model::names::{NameError, ServiceName, TokenName};
 use model::policies::PolicySpec;
 use model::status::{HostStatus, Membership, MembershipStatus, ServiceStatus, TickPage};
 use model::value::{Checked, Invalid};
@@ -21,18 +22,24 @@ use serde::Deserialize;
 use service::json_body::JsonBody;
 use service::problem::Problem;
 
+use crate::access::{Caller, unauthorized};
 use crate::shared_state::SharedState;
+use crate::tokens::MakeError;
 
-/// Ticks that one answer holds unless `limit` says otherwise, and at most: about 1 MB.
-const TICKS_MAX: usize = 1000;
+/// Ticks or changes that one answer holds unless `limit` says otherwise, and at most: about 1 MB.
+const PAGE_MAX: usize = 1000;
 
 /// A body of bounds is some 30 bytes; a policy with a schedule of some hundred entries, 10 kB.
 const BODY_MAX_BYTES: usize = 65_536;
 
+/// Where anybody may ask whether the scaler is there.
+pub(crate) const HEALTH: &str = "/healthz";
+
 type Shared = State<Arc<SharedState>>;
+type CalledBy = Extension<Caller>;
 type Answer<T> = Result<Json<T>, Problem>;
 
-/// The whole API.
+/// The whole API. Every request carries its [`Caller`].
 pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
     let api = Router::new()
         .route("/v1/services", get(all_services))
@@ -41,66 +48,99 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
         .route("/v1/services/{name}/policy", put(set_policy).delete(clear_policy))
         .route("/v1/membership", get(membership).put(set_membership).delete(clear_membership))
         .route("/v1/ticks", get(ticks))
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/v1/changes", get(changes))
+        .route("/v1/tokens", get(tokens))
+        .route("/v1/tokens/{name}", put(make_token).delete(revoke_token))
+        .route(HEALTH, get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .with_state(shared);
     service::problem::guard(api)
 }
 
-async fn all_services(State(shared): Shared) -> Json<HostStatus> {
-    Json(shared.host_status())
+async fn all_services(State(shared): Shared, Extension(caller): CalledBy) -> Json<HostStatus> {
+    Json(shared.host_status(|service| caller.sees(service)))
 }
 
-async fn one_service(State(shared): Shared, Path(name): Path<String>) -> Answer<ServiceStatus> {
-    Ok(Json(shared.service_status(&*deployed(&shared, &name)?)))
+async fn one_service(
+    State(shared): Shared,
+    Extension(caller): CalledBy,
+    Path(name): Path<String>,
+) -> Answer<ServiceStatus> {
+    Ok(Json(shared.service_status(&*deployed(&shared, &caller, &name)?)))
 }
 
 async fn set_bounds(
     State(shared): Shared,
+    Extension(caller): CalledBy,
     Path(name): Path<String>,
     JsonBody(bounds): JsonBody<Bounds>,
 ) -> Answer<ServiceStatus> {
-    let deployed = deployed(&shared, &name)?;
+    let (who, deployed) = operated(&shared, &caller, &name)?;
     deployed.spec.replacement.allows(bounds).map_err(|error| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "one_instance", error.to_string())
     })?;
     fits(&shared, &deployed.spec.name, bounds)?;
-    shared.set_bounds(&deployed.spec, Some(bounds)).map_err(not_written)?;
+    shared.set_bounds(who, &deployed.spec, Some(bounds)).map_err(not_written)?;
     Ok(Json(shared.service_status(&deployed)))
 }
 
-async fn clear_bounds(State(shared): Shared, Path(name): Path<String>) -> Answer<ServiceStatus> {
-    let deployed = deployed(&shared, &name)?;
-    shared.set_bounds(&deployed.spec, None).map_err(not_written)?;
+async fn clear_bounds(
+    State(shared): Shared,
+    Extension(caller): CalledBy,
+    Path(name): Path<String>,
+) -> Answer<ServiceStatus> {
+    let (who, deployed) = operated(&shared, &caller, &name)?;
+    shared.set_bounds(who, &deployed.spec, None).map_err(not_written)?;
     Ok(Json(shared.service_status(&deployed)))
 }
 
 async fn set_policy(
     State(shared): Shared,
+    Extension(caller): CalledBy,
     Path(name): Path<String>,
     JsonBody(policy): JsonBody<PolicySpec>,
 ) -> Answer<ServiceStatus> {
-    let deployed = deployed(&shared, &name)?;
+    let (who, deployed) = operated(&shared, &caller, &name)?;
     deployed.spec.check_policy(&policy).map_err(|invalid| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_value", invalid.to_string())
     })?;
-    shared.set_policy(&deployed.spec, Some(policy)).map_err(not_written)?;
+    shared.set_policy(who, &deployed.spec, Some(policy)).map_err(not_written)?;
     Ok(Json(shared.service_status(&deployed)))
 }
 
-async fn clear_policy(State(shared): Shared, Path(name): Path<String>) -> Answer<ServiceStatus> {
-    let deployed = deployed(&shared, &name)?;
-    shared.set_policy(&deployed.spec, None).map_err(not_written)?;
+async fn clear_policy(
+    State(shared): Shared,
+    Extension(caller): CalledBy,
+    Path(name): Path<String>,
+) -> Answer<ServiceStatus> {
+    let (who, deployed) = operated(&shared, &caller, &name)?;
+    shared.set_policy(who, &deployed.spec, None).map_err(not_written)?;
     Ok(Json(shared.service_status(&deployed)))
 }
 
-/// A service as its file describes it.
-fn deployed(shared: &SharedState, name: &str) -> Result<Arc<DeployedService>, Problem> {
-    let deployed = name.parse().ok().and_then(|name| shared.services().get(&name));
+/// A service that the caller sees, as its file describes it.
+fn deployed(
+    shared: &SharedState,
+    caller: &Caller,
+    name: &str,
+) -> Result<Arc<DeployedService>, Problem> {
+    let name_seen = name.parse().ok().filter(|name| caller.sees(name));
+    let deployed = name_seen.and_then(|name| shared.services().get(&name));
     deployed.ok_or_else(|| {
         let message = format!("There is no service {name:?}; GET /v1/services lists them.");
         Problem::new(StatusCode::NOT_FOUND, "no_such_service", message)
     })
+}
+
+/// A service of which the caller may set something, and who that is.
+fn operated(
+    shared: &SharedState,
+    caller: &Caller,
+    name: &str,
+) -> Result<(Who, Arc<DeployedService>), Problem> {
+    // Whoever may set nothing here does not learn which names there are.
+    let who = caller.operates(name.parse().ok().as_ref())?;
+    Ok((who, deployed(shared, caller, name)?))
 }
 
 /// Whether the host has slots and memory for what all services always need when this one has these
@@ -144,39 +184,111 @@ impl Checked for MembershipBody {
 
 async fn set_membership(
     State(shared): Shared,
+    Extension(caller): CalledBy,
     JsonBody(MembershipBody { membership }): JsonBody<MembershipBody>,
 ) -> Answer<MembershipStatus> {
-    shared.set_membership(Some(membership)).map_err(not_written)?;
+    let who = caller.operates(None)?;
+    shared.set_membership(who, Some(membership)).map_err(not_written)?;
     Ok(Json(shared.membership()))
 }
 
-async fn clear_membership(State(shared): Shared) -> Answer<MembershipStatus> {
-    shared.set_membership(None).map_err(not_written)?;
+async fn clear_membership(
+    State(shared): Shared,
+    Extension(caller): CalledBy,
+) -> Answer<MembershipStatus> {
+    shared.set_membership(caller.operates(None)?, None).map_err(not_written)?;
     Ok(Json(shared.membership()))
 }
 
-/// Which ticks to give.
+/// Which ticks or changes to give.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TicksQuery {
+struct PageQuery {
     #[serde(default)]
     since: u64,
     limit: Option<usize>,
 }
 
+impl PageQuery {
+    fn read(query: Result<Query<Self>, QueryRejection>) -> Result<(u64, usize), Problem> {
+        let Query(Self { since, limit }) = query.map_err(|_| {
+            let message = "The query is not understood: since (a sequence number) and limit are whole \
+                           numbers, each given once at most.";
+            Problem::new(StatusCode::BAD_REQUEST, "bad_query", message)
+        })?;
+        Ok((since, limit.unwrap_or(PAGE_MAX).min(PAGE_MAX)))
+    }
+}
+
 async fn ticks(
     State(shared): Shared,
-    query: Result<Query<TicksQuery>, QueryRejection>,
+    Extension(caller): CalledBy,
+    query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Answer<TickPage> {
-    let Query(TicksQuery { since, limit }) = query.map_err(|_| {
-        let message = "The query is not understood: since (a tick's sequence number) and limit are \
-                       whole numbers, each given once at most.";
-        Problem::new(StatusCode::BAD_REQUEST, "bad_query", message)
-    })?;
-    let limit = limit.unwrap_or(TICKS_MAX).min(TICKS_MAX);
-    let ticks = shared.ticks(since, limit);
+    let (since, limit) = PageQuery::read(query)?;
+    let mut ticks = shared.ticks(since, limit);
+    // Before the filter: the next page goes on behind what is not shown, too.
     let next = ticks.last().map_or(since, |tick| tick.sequence);
+    ticks.retain(|tick| caller.sees(&tick.service));
     Ok(Json(TickPage { ticks, next }))
+}
+
+async fn changes(
+    State(shared): Shared,
+    Extension(caller): CalledBy,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Answer<ChangePage> {
+    let (since, limit) = PageQuery::read(query)?;
+    let mut changes = shared.changes(since, limit);
+    let next = changes.last().map_or(since, |change| change.sequence);
+    match &caller {
+        Caller::Operator { .. } => {}
+        Caller::Token(token) => changes.retain(|it| token.is_for(it.changed.service())),
+        Caller::Reader => {
+            return Err(unauthorized("Who changed what is told to those with a token."));
+        }
+    }
+    Ok(Json(ChangePage { changes, next }))
+}
+
+async fn tokens(State(shared): Shared, Extension(caller): CalledBy) -> Answer<Tokens> {
+    caller.grants()?;
+    Ok(Json(shared.tokens()))
+}
+
+async fn make_token(
+    State(shared): Shared,
+    Extension(caller): CalledBy,
+    Path(name): Path<String>,
+    JsonBody(grant): JsonBody<Grant>,
+) -> Result<(StatusCode, Json<MadeToken>), Problem> {
+    let who = caller.grants()?;
+    let refused = |code, error: &dyn std::error::Error| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, error.to_string())
+    };
+    let name: TokenName = name.parse().map_err(|error: NameError| refused("bad_name", &error))?;
+    for service in grant.services.iter().flatten() {
+        deployed(&shared, &caller, service.as_str())?;
+    }
+    let made = shared.make_token(who, name, grant).map_err(|error| match error {
+        MakeError::NotWritten(error) => not_written(error),
+        error => refused("no_token_made", &error),
+    })?;
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+async fn revoke_token(
+    State(shared): Shared,
+    Extension(caller): CalledBy,
+    Path(name): Path<String>,
+) -> Answer<Tokens> {
+    let who = caller.grants()?;
+    let known = name.parse().ok().map(|name| shared.revoke_token(who, name)).transpose();
+    if known.map_err(not_written)? != Some(true) {
+        let message = format!("There is no token {name:?}; GET /v1/tokens lists them.");
+        return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_token", message));
+    }
+    Ok(Json(shared.tokens()))
 }
 
 /// What an operator set could not be kept.

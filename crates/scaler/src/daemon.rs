@@ -165,10 +165,9 @@ where
     fn follow_deployment(&mut self) {
         let Some(deployed) = self.deployment.changed() else { return };
         tracing::info!(services = deployed.len(), "something else is deployed");
-        self.shared.services().replace(deployed);
+        self.shared.deploy(deployed);
         let services = self.shared.services().all();
         self.controllers.retain(|name, _| services.contains_key(name));
-        self.shared.forget_others(&services);
     }
 
     /// Looks at the host and brings the load balancer to what is wanted where it differs.

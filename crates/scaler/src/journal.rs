@@ -2,17 +2,18 @@
 //! process.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use model::names::ServiceName;
 use model::tick::Tick;
 
+use crate::json_lines::{JsonLines, push_bounded};
+
 /// Ticks in memory: some 10 MB, and more than an hour in which a service changes twice a second.
 const TICKS_IN_MEMORY: usize = 10_000;
 
-/// Size at which the file is put aside and a new one begun. Two of them are kept.
+/// Size at which the file is put aside. Two of them are kept.
 const FILE_MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Ticks that changed something, or wanted to and could not, in the order they were taken.
@@ -21,11 +22,7 @@ pub(crate) struct Journal {
     ticks: VecDeque<Tick>,
     last_by_service: BTreeMap<ServiceName, Tick>,
     next_sequence: u64,
-    path: PathBuf,
-    file: File,
-    file_bytes: u64,
-    /// Whether the file may end in a line that was cut short, which must not swallow the next one.
-    torn: bool,
+    file: JsonLines,
 }
 
 impl Journal {
@@ -35,22 +32,13 @@ impl Journal {
     /// # Errors
     /// The file cannot be read or made.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        // Only the newest lines are parsed: all of two full files would take the best part of the
-        // second within which a scaler that died is to be back.
-        let mut lines = VecDeque::new();
-        for part in [&aside(path), path] {
-            read_lines(&mut lines, part)?;
-        }
-        let ticks = parse(lines);
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let (file, read) = JsonLines::open(path, FILE_MAX_BYTES, TICKS_IN_MEMORY)?;
+        let ticks = rising(read);
         Ok(Self {
             next_sequence: ticks.back().map_or(1, |tick| tick.sequence + 1),
             last_by_service: BTreeMap::new(),
             ticks,
-            path: path.to_owned(),
-            file_bytes: file.metadata()?.len(),
             file,
-            torn: true,
         })
     }
 
@@ -66,8 +54,8 @@ impl Journal {
         tick.sequence = self.next_sequence;
         self.next_sequence += 1;
         self.last_by_service.insert(tick.service.clone(), tick.clone());
-        let written = self.write(&tick);
-        push_bounded(&mut self.ticks, tick);
+        let written = self.file.add(&tick);
+        push_bounded(&mut self.ticks, tick, TICKS_IN_MEMORY);
         written
     }
 
@@ -76,60 +64,17 @@ impl Journal {
         let first = self.ticks.partition_point(|tick| tick.sequence <= since);
         self.ticks.range(first..).take(limit).cloned().collect()
     }
-
-    fn write(&mut self, tick: &Tick) -> io::Result<()> {
-        let mut line = if self.torn { vec![b'\n'] } else { Vec::new() };
-        serde_json::to_writer(&mut line, tick)?;
-        line.push(b'\n');
-        self.torn = true;
-        self.file.write_all(&line)?;
-        self.torn = false;
-        self.file_bytes += line.len() as u64;
-        if self.file_bytes >= FILE_MAX_BYTES {
-            std::fs::rename(&self.path, aside(&self.path))?;
-            self.file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-            self.file_bytes = 0;
-        }
-        Ok(())
-    }
 }
 
-/// Where the file goes when it is full.
-fn aside(path: &Path) -> PathBuf {
-    path.with_extension("1.jsonl")
-}
-
-fn read_lines(lines: &mut VecDeque<Vec<u8>>, path: &Path) -> io::Result<()> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for line in BufReader::new(file).split(b'\n') {
-        push_bounded(lines, line?);
-    }
-    Ok(())
-}
-
-/// The ticks in these lines, as far as their sequence numbers rise.
-fn parse(lines: VecDeque<Vec<u8>>) -> VecDeque<Tick> {
+/// These ticks, as far as their sequence numbers rise.
+fn rising(read: VecDeque<Tick>) -> VecDeque<Tick> {
     let mut ticks: VecDeque<Tick> = VecDeque::new();
-    for line in lines {
-        if let Ok(tick) = serde_json::from_slice::<Tick>(&line)
-            && ticks.back().is_none_or(|last| last.sequence < tick.sequence)
-        {
+    for tick in read {
+        if ticks.back().is_none_or(|last| last.sequence < tick.sequence) {
             ticks.push_back(tick);
         }
     }
     ticks
-}
-
-/// Adds what is newest, and forgets what is oldest where there are as many as fit in memory.
-fn push_bounded<T>(queue: &mut VecDeque<T>, newest: T) {
-    if queue.len() == TICKS_IN_MEMORY {
-        queue.pop_front();
-    }
-    queue.push_back(newest);
 }
 
 #[cfg(test)]
@@ -172,33 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn the_record_outlives_the_process_and_a_line_cut_short() {
+    fn the_record_outlives_the_process_and_goes_on_with_its_numbers() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ticks.jsonl");
-        let mut journal = Journal::open(&path).unwrap();
-        journal.offer(tick(1)).unwrap();
-        journal.file.write_all(br#"{"sequence":2,"at_"#).unwrap();
-        drop(journal);
+        Journal::open(&path).unwrap().offer(tick(1)).unwrap();
         let mut journal = Journal::open(&path).unwrap();
         journal.offer(tick(2)).unwrap();
         drop(journal);
         assert_eq!(sequences(&Journal::open(&path).unwrap(), 0, 9), [1, 2]);
-    }
-
-    #[test]
-    fn a_full_disk_costs_the_file_no_more_than_what_did_not_fit() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ticks.jsonl");
-        let mut journal = Journal::open(&path).unwrap();
-        journal.offer(tick(1)).unwrap();
-        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let good = std::mem::replace(&mut journal.file, full);
-        assert!(journal.offer(tick(2)).is_err());
-        journal.file = good;
-        journal.file.write_all(br#"{"sequence":2,"at_"#).unwrap();
-        journal.offer(tick(3)).unwrap();
-        assert_eq!(sequences(&journal, 0, 9), [1, 2, 3]);
-        assert_eq!(sequences(&Journal::open(&path).unwrap(), 0, 9), [1, 3]);
     }
 
     #[test]
@@ -210,19 +136,5 @@ mod tests {
         }
         let kept = sequences(&journal, 0, 20_000);
         assert_eq!((kept.len(), kept[0]), (10_000, 4));
-    }
-
-    #[test]
-    fn a_full_file_is_put_aside_and_still_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ticks.jsonl");
-        let mut journal = Journal::open(&path).unwrap();
-        journal.offer(tick(1)).unwrap();
-        journal.file_bytes = FILE_MAX_BYTES;
-        journal.offer(tick(2)).unwrap();
-        journal.offer(tick(3)).unwrap();
-        assert!(std::fs::metadata(&path).unwrap().len() < 1000);
-        drop(journal);
-        assert_eq!(sequences(&Journal::open(&path).unwrap(), 0, 9), [1, 2, 3]);
     }
 }

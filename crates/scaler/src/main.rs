@@ -1,12 +1,16 @@
 //! `scaler`, the daemon: once every tick it looks at the host, lets the policy decide and plan,
 //! starts what is planned, and shows it all over HTTP.
 
+mod access;
 mod act;
 mod api;
+mod changes;
 mod clock;
 mod daemon;
 mod deployment_watch;
+mod doors;
 mod journal;
+mod json_lines;
 mod lock;
 mod memory_file;
 mod observe;
@@ -18,6 +22,7 @@ mod services;
 mod shared_state;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod under_way;
 mod withdrawn;
 
@@ -28,6 +33,7 @@ use std::sync::Arc;
 use crate::act::Actor;
 use crate::daemon::Daemon;
 use crate::deployment_watch::DeploymentWatch;
+use crate::doors::Doors;
 use crate::memory_file::MemoryFile;
 use crate::rotation::Rotation;
 use crate::services::Services;
@@ -40,7 +46,6 @@ use host::lock::Lock;
 use host::lxc::LxcContainers;
 use host::probe::HttpProbe;
 use host::settings::Settings;
-use service::server::{Limits, serve};
 
 /// Scales the services that `bellows up` deployed
 #[derive(Debug, Parser)]
@@ -96,19 +101,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         settings.scaler.launch_timeout,
     );
 
-    let api = settings.listen.api;
-    let listener = tokio::net::TcpListener::bind(api).await.with_context(|| {
-        format!("cannot listen on {api}: end what listens there, or change listen.api")
-    })?;
-    let routes = api::routes(Arc::clone(&shared));
-    let (ended, api_ended) = tokio::sync::oneshot::channel::<()>();
-    let api = tokio::spawn(serve(listener, routes, Limits::default(), async {
-        let _ = api_ended.await;
-    }));
-
+    let doors = Doors::open(&settings, &shared).await?;
     tracing::info!(services = services.all().len(), "the loop begins");
     Daemon::new(Arc::new(actor), shared, deployment, memory, settings.scaler).run(stop).await;
-    drop(ended);
-    let _ = api.await?;
+    doors.close().await;
     Ok(())
 }

@@ -2,24 +2,27 @@
 //! what an operator set.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use host::deployments::DeployedService;
+use model::access::{Change, Changed, Grant, MadeToken, Token, Tokens, Who};
 use model::bounds::Bounds;
 use model::instance::InstanceStatus;
-use model::names::ServiceName;
+use model::names::{ServiceName, TokenName};
 use model::policies::PolicySpec;
 use model::service::ServiceSpec;
 use model::status::{HostStatus, Membership, MembershipStatus, ServiceOverrides, ServiceStatus};
 use model::tick::Tick;
 
+use crate::changes::Changes;
 use crate::journal::Journal;
 use crate::lock::lock;
 use crate::overrides::OverridesFile;
-use crate::services::{Deployed, Services};
+use crate::services::Services;
+use crate::tokens::{MakeError, TokensFile};
 
 /// The record of ticks, below the state directory.
 const JOURNAL: &str = "ticks.jsonl";
@@ -27,12 +30,20 @@ const JOURNAL: &str = "ticks.jsonl";
 /// What an operator set, below the state directory.
 const OVERRIDES: &str = "overrides.json";
 
+/// Who changed what, below the state directory.
+const CHANGES: &str = "changes.jsonl";
+
+/// The tokens, below the state directory.
+const TOKENS: &str = "tokens.json";
+
 /// Written by the loop and read by the API; what an operator sets goes the other way.
 #[derive(Debug)]
 pub(crate) struct SharedState {
     services: Arc<Services>,
     journal: Mutex<Journal>,
     overrides: Mutex<OverridesFile>,
+    changes: Mutex<Changes>,
+    tokens: Mutex<TokensFile>,
     /// The last turn of each service, and the instances after it.
     turns: Mutex<BTreeMap<ServiceName, (Tick, Vec<InstanceStatus>)>>,
     /// The way of membership of the host's settings.
@@ -61,14 +72,20 @@ impl SharedState {
         };
         let journal = Journal::open(&state.join(JOURNAL)).map_err(named(JOURNAL))?;
         let overrides = OverridesFile::open(&state.join(OVERRIDES)).map_err(named(OVERRIDES))?;
-        Ok(Self {
+        let changes = Changes::open(&state.join(CHANGES)).map_err(named(CHANGES))?;
+        let tokens = TokensFile::open(&state.join(TOKENS)).map_err(named(TOKENS))?;
+        let shared = Self {
             services,
             journal: Mutex::new(journal),
             overrides: Mutex::new(overrides),
+            changes: Mutex::new(changes),
+            tokens: Mutex::new(tokens),
             turns: Mutex::default(),
             membership,
             memory_mib,
-        })
+        };
+        shared.note_deployed();
+        Ok(shared)
     }
 
     /// Says for which services something was set that is of no use, since they are not deployed.
@@ -118,10 +135,16 @@ impl SharedState {
     ///
     /// # Errors
     /// They could not be written; those from before go on to hold.
-    pub(crate) fn set_bounds(&self, spec: &ServiceSpec, bounds: Option<Bounds>) -> io::Result<()> {
+    pub(crate) fn set_bounds(
+        &self,
+        who: Who,
+        spec: &ServiceSpec,
+        bounds: Option<Bounds>,
+    ) -> io::Result<()> {
+        let before = self.bounds(spec);
         lock(&self.overrides).change(|set| assign(&mut set.bounds, &spec.name, bounds))?;
-        let (now, of_file) = (self.bounds(spec), bounds.is_none());
-        tracing::info!(service = %spec.name, min = now.min(), max = now.max(), of_file, "bounds");
+        let (service, after) = (spec.name.clone(), self.bounds(spec));
+        self.note(who, Changed::Bounds { service, before, after });
         Ok(())
     }
 
@@ -132,13 +155,14 @@ impl SharedState {
     /// It could not be written; the one from before goes on to decide.
     pub(crate) fn set_policy(
         &self,
+        who: Who,
         spec: &ServiceSpec,
         policy: Option<PolicySpec>,
     ) -> io::Result<()> {
-        let of_file = policy.is_none();
+        let before = self.in_force(spec).policy.clone();
         lock(&self.overrides).change(|set| assign(&mut set.policies, &spec.name, policy))?;
-        let now = self.in_force(spec);
-        tracing::info!(service = %spec.name, policy = %now.policy, of_file, "policy");
+        let (service, after) = (spec.name.clone(), self.in_force(spec).policy.clone());
+        self.note(who, Changed::Policy { service, before, after });
         Ok(())
     }
 
@@ -147,11 +171,85 @@ impl SharedState {
     ///
     /// # Errors
     /// It could not be written; the one from before goes on to hold.
-    pub(crate) fn set_membership(&self, membership: Option<Membership>) -> io::Result<()> {
+    pub(crate) fn set_membership(
+        &self,
+        who: Who,
+        membership: Option<Membership>,
+    ) -> io::Result<()> {
+        let before = self.membership().membership;
         lock(&self.overrides).change(|set| set.membership = membership)?;
-        let (now, of_file) = (self.membership().membership, membership.is_none());
-        tracing::info!(membership = %now, of_file, "membership");
+        let after = self.membership().membership;
+        self.note(who, Changed::Membership { before, after });
         Ok(())
+    }
+
+    /// The token that a secret is of.
+    pub(crate) fn token(&self, secret: &str) -> Option<Token> {
+        lock(&self.tokens).of_secret(secret)
+    }
+
+    /// All tokens.
+    pub(crate) fn tokens(&self) -> Tokens {
+        Tokens { tokens: lock(&self.tokens).list() }
+    }
+
+    /// Makes a token.
+    ///
+    /// # Errors
+    /// There is one of that name, there are too many, or it could not be written.
+    pub(crate) fn make_token(
+        &self,
+        who: Who,
+        name: TokenName,
+        grant: Grant,
+    ) -> Result<MadeToken, MakeError> {
+        let made = lock(&self.tokens).make(name.clone(), grant)?;
+        let after = Some(made.token.clone());
+        self.note(who, Changed::Token { name, before: None, after });
+        Ok(made)
+    }
+
+    /// Revokes a token, and says whether there was one of that name.
+    ///
+    /// # Errors
+    /// It could not be written; the token goes on to hold.
+    pub(crate) fn revoke_token(&self, who: Who, name: TokenName) -> io::Result<bool> {
+        let before = lock(&self.tokens).revoke(&name)?;
+        let there = before.is_some();
+        if there {
+            self.note(who, Changed::Token { name, before, after: None });
+        }
+        Ok(there)
+    }
+
+    /// At most `limit` kept changes with a sequence number above `since`, oldest first.
+    pub(crate) fn changes(&self, since: u64, limit: usize) -> Vec<Change> {
+        lock(&self.changes).since(since, limit)
+    }
+
+    /// From the next turn on, these services are deployed and no others.
+    pub(crate) fn deploy(&self, deployed: Vec<DeployedService>) {
+        self.services.replace(deployed);
+        self.note_deployed();
+        let after = self.services.all();
+        lock(&self.turns).retain(|name, _| after.contains_key(name));
+    }
+
+    /// Notes what was deployed since it was last noted, while this process ran or before.
+    fn note_deployed(&self) {
+        let before = lock(&self.changes).last_deployed();
+        let after = self.services.all();
+        for service in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+            let before = before.get(service).copied();
+            let after = after.get(service).map(|deployed| deployed.wanted.version);
+            if before != after {
+                self.note(Who::Up, Changed::Deployment { service: service.clone(), before, after });
+            }
+        }
+    }
+
+    fn note(&self, who: Who, changed: Changed) {
+        lock(&self.changes).note(who, changed);
     }
 
     /// Shows a service's turn, and keeps its tick if it is worth it.
@@ -162,15 +260,11 @@ impl SharedState {
         lock(&self.turns).insert(tick.service.clone(), (tick, instances));
     }
 
-    /// Forgets the turns of services that are not among these.
-    pub(crate) fn forget_others(&self, services: &Deployed) {
-        lock(&self.turns).retain(|name, _| services.contains_key(name));
-    }
-
-    /// All services.
-    pub(crate) fn host_status(&self) -> HostStatus {
+    /// The services that `sees` lets through.
+    pub(crate) fn host_status(&self, sees: impl Fn(&ServiceName) -> bool) -> HostStatus {
         let services = self.services.all();
-        HostStatus { services: services.values().map(|s| self.service_status(s)).collect() }
+        let seen = services.values().filter(|deployed| sees(&deployed.spec.name));
+        HostStatus { services: seen.map(|deployed| self.service_status(deployed)).collect() }
     }
 
     /// One service: its last turn, and what is in force now.

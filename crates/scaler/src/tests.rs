@@ -3,6 +3,7 @@
 
 mod api;
 mod cost;
+mod doors;
 mod failures;
 mod load;
 mod recreate;
@@ -21,6 +22,7 @@ use host::lxc::fake::{Call, FakeContainers};
 use host::probe::FakeProbe;
 use host::settings::ScalerSettings;
 use host::slots::Subnet;
+use model::access::Who;
 use model::bounds::Bounds;
 use model::instance::PhaseCounts;
 use model::names::ServiceName;
@@ -63,6 +65,11 @@ struct Rig {
 
 fn store() -> ServiceName {
     "object-store".parse().unwrap()
+}
+
+/// Who sets something in a test.
+fn root() -> Who {
+    Who::Operator { uid: 0, user: Some("root".to_owned()) }
 }
 
 /// The object store's file, with a patience of 10 s.

@@ -5,6 +5,7 @@
 pub mod exit;
 pub mod json_body;
 mod linger;
+pub mod listener;
 pub mod metrics;
 pub mod probes;
 pub mod problem;

@@ -10,20 +10,18 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use axum::serve::Listener;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
 
 use crate::linger::discard_unread;
 use crate::socket::Socket;
 use crate::wellformed;
-
-/// How long the loop rests after an accept failed for want of descriptors or memory.
-const ACCEPT_REST: Duration = Duration::from_millis(50);
 
 /// What a server allows its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +62,12 @@ pub enum Drained {
     },
 }
 
-/// Serves `routes` at `listener` until `stop` completes. Then it accepts no more,
-/// closes idle connections, answers the requests in flight with `connection: close`, and returns
+/// Serves at `listener` until `stop` completes, each client by the routes that `routes_for` gives for where
+/// it comes from or who it is. Then it accepts no more, closes idle connections, answers the requests in flight with `connection: close`, and returns
 /// when that is done or [`Limits::drain_timeout`] is over.
-pub async fn serve(
-    listener: TcpListener,
-    routes: Router,
+pub async fn serve<L: Listener>(
+    mut listener: L,
+    routes_for: impl Fn(&L::Addr) -> Router,
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> Drained {
@@ -77,11 +75,11 @@ pub async fn serve(
     let (draining, _) = watch::channel(());
     tokio::pin!(stop);
     loop {
-        let (stream, place) = tokio::select! {
+        let (stream, client, place) = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&mut listener, &places) => accepted,
         };
-        let connection = serve_one(stream, limits, routes.clone(), draining.subscribe());
+        let connection = serve_one(stream, limits, routes_for(&client), draining.subscribe());
         tokio::spawn(async move {
             connection.await;
             drop(place);
@@ -103,7 +101,7 @@ async fn answer(mut routes: Router, request: Request) -> Result<Response, Infall
 
 /// Serves one connection to its end; from `draining` on, to the end of the request in flight.
 async fn serve_one(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     limits: Limits,
     routes: Router,
     mut draining: watch::Receiver<()>,
@@ -143,27 +141,14 @@ fn http(limits: Limits) -> http1::Builder {
 }
 
 /// Waits for a place, then for a client: without a place, connections stay in the kernel.
-async fn accept(
-    listener: &TcpListener,
+async fn accept<L: Listener>(
+    listener: &mut L,
     places: &Arc<Semaphore>,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+) -> (L::Io, L::Addr, Option<OwnedSemaphorePermit>) {
     // The semaphore is never closed; a server without places would be one without a bound.
     let place = places.clone().acquire_owned().await.ok();
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // An answer is written at once and whole: waiting to fill a packet only adds 40 ms.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "a client left before it was served");
-                }
-                return (stream, place);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection; trying again");
-                tokio::time::sleep(ACCEPT_REST).await;
-            }
-        }
-    }
+    let (stream, client) = listener.accept().await;
+    (stream, client, place)
 }
 
 async fn drain(draining: watch::Sender<()>, places: &Semaphore, limits: Limits) -> Drained {
@@ -186,11 +171,13 @@ mod tests {
     use axum::routing::get;
     use futures_util::{StreamExt, stream};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::oneshot;
     use tokio::task::JoinHandle;
     use tokio::time::Instant;
 
     use super::*;
+    use crate::listener::Tcp;
     use crate::problem::guard;
 
     struct Running {
@@ -224,7 +211,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, routes, limits, async {
+        let server = tokio::spawn(serve(Tcp(listener), move |_| routes.clone(), limits, async {
             let _ = stopped.await;
         }));
         Running { address, stop, server }

@@ -11,7 +11,6 @@ use std::task::{Context, Poll, ready};
 
 use axum::http::StatusCode;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::linger::{MOST_BYTES, MOST_TIME};
 use crate::problem::Problem;
@@ -22,15 +21,15 @@ const NO_BODY: &str = "content-length: 0\r\n";
 /// A client's socket. Everything passes through it unchanged, except a write that may be an answer of
 /// hyper's own: it is kept back until hyper reads, writes again or ends the connection.
 #[derive(Debug)]
-pub(crate) struct Socket {
-    stream: TcpStream,
+pub(crate) struct Socket<S> {
+    stream: S,
     /// Either an answer of hyper's own, or a part of an object that looks like one. Only the outcome
     /// of the connection tells which.
     kept: Vec<u8>,
 }
 
-impl Socket {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    pub(crate) fn new(stream: S) -> Self {
         Self { stream, kept: Vec::new() }
     }
 
@@ -63,7 +62,10 @@ impl Socket {
 
 /// Sends the last answer and reads on until the client has it. To close with bytes unread would
 /// reset the connection, and take the answer away from a client that is still sending: RFC 9112, 9.6.
-async fn finish(mut stream: TcpStream, answer: &[u8]) -> io::Result<()> {
+async fn finish<S>(mut stream: S, answer: &[u8]) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     stream.write_all(answer).await?;
     stream.shutdown().await?;
     let mut rest = stream.take(MOST_BYTES as u64);
@@ -103,7 +105,7 @@ fn problem(status: StatusCode, head_bytes: usize) -> Problem {
     }
 }
 
-impl AsyncRead for Socket {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -114,7 +116,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

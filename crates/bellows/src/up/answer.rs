@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
+use crate::scaler;
 use crate::tree::Tree;
 
 /// How long the first instance may take: a launch of 0.1 s, tried again for as long as a busy
@@ -40,7 +41,7 @@ pub(super) async fn wait(
         .timeout(DEADLINE)
         .build()
         .context("an HTTP client cannot be made; check this host's resolver")?;
-    let scaler = Scaler::new(&format!("http://{}", tree.settings.listen.api))?;
+    let scaler = scaler::client(&tree.settings)?;
     for service in &tree.services {
         let spec = &service.spec;
         if let Some(path_prefix) = spec.route() {

@@ -9,10 +9,10 @@ use model::names::ServiceName;
 use model::service::Replacement;
 use model::status::ServiceStatus;
 use model::version::Rollout;
-use scaler_client::Scaler;
 use tokio::time::{Instant, sleep};
 
 use crate::progress::Outcome;
+use crate::scaler;
 
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -37,7 +37,7 @@ enum Trial {
 /// # Errors
 /// One was given up, or nothing was heard of it in its time.
 pub(super) async fn wait(settings: &Settings, deployment: &Deployment) -> anyhow::Result<Outcome> {
-    let scaler = Scaler::new(&format!("http://{}", settings.listen.api))?;
+    let scaler = scaler::client(settings)?;
     // A try that fails early is made again, and the last one has all of its time.
     let tries = 2 * settings.scaler.launch_timeout;
     let deadline = Instant::now() + longest_leave(deployment)? + tries + SPARE;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
+use host::accounts::{CONSOLE, OPERATORS};
 use host::command::HostRunner;
 use host::deployments::{Deployment, DeploymentError, Deployments, NewService};
 use host::haproxy::{Backends, Haproxy};
@@ -15,7 +16,6 @@ use host::settings::Settings;
 use model::names::{ServiceName, TemplateName};
 use model::service::ServiceSpec;
 use model::version::Rollout;
-use scaler_client::Scaler;
 
 use crate::clock::now;
 use crate::deployed;
@@ -23,6 +23,7 @@ use crate::error::BadInput;
 use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
 use crate::release::{self, RECIPES};
+use crate::scaler;
 use crate::tree::{ServiceFile, Tree};
 
 /// The folder of built images, in the state directory.
@@ -57,6 +58,7 @@ impl<'a> Steps<'a> {
 
     /// Takes all steps up to what runs; gives what is deployed then.
     pub(super) async fn take(&self, progress: &mut Progress) -> anyhow::Result<Deployment> {
+        progress.step("accounts", accounts()).await?;
         progress.step("id range", async { self.id_range() }).await?;
         progress.step("network", self.network()).await?;
         let mut templates = Vec::new();
@@ -138,7 +140,7 @@ impl<'a> Steps<'a> {
 
     /// How far each service's rollout has come; none where no scaler answers.
     async fn rollouts(&self) -> BTreeMap<ServiceName, Rollout> {
-        let Ok(scaler) = Scaler::new(&format!("http://{}", self.settings.listen.api)) else {
+        let Ok(scaler) = scaler::client(self.settings) else {
             return BTreeMap::new();
         };
         let services = scaler.services().await.map(|host| host.services).unwrap_or_default();
@@ -192,6 +194,12 @@ impl<'a> Steps<'a> {
         let changed = !removed.is_empty();
         Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))
     }
+}
+
+/// The group of the operators and the user of the console.
+async fn accounts() -> anyhow::Result<Outcome> {
+    let made = host::accounts::ensure(&HostRunner).await?;
+    Ok(Outcome::changed_if(made, format!("group {OPERATORS}, user {CONSOLE}")))
 }
 
 /// Has each service's own program check the configuration that its instances will be given.

@@ -45,14 +45,16 @@ pub struct NetworkSettings {
 }
 
 /// Where the programs listen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenSettings {
     /// The services, through HAProxy.
     pub services: SocketAddrV4,
     /// HAProxy's statistics.
     pub statistics: SocketAddrV4,
-    /// The scaler's API.
+    /// The scaler's API, to read.
     pub api: SocketAddrV4,
+    /// The names that the API's host is known by, beside its addresses and `localhost`.
+    pub api_hosts: Vec<String>,
 }
 
 /// How the control loop works.
@@ -136,6 +138,7 @@ impl Default for Settings {
                 services: loopback(8080),
                 statistics: loopback(8404),
                 api: loopback(8090),
+                api_hosts: Vec::new(),
             },
             scaler: ScalerSettings {
                 tick: Duration::from_millis(100),
@@ -173,6 +176,16 @@ impl Settings {
             None => Ok(Self::default()),
         }
     }
+
+    /// Where operators speak to the scaler.
+    pub fn operator_socket(&self) -> PathBuf {
+        self.paths.run.join("operator.sock")
+    }
+
+    /// Where the console speaks to the scaler.
+    pub fn console_socket(&self) -> PathBuf {
+        self.paths.run.join("console.sock")
+    }
 }
 
 #[cfg(test)]
@@ -192,7 +205,7 @@ mod tests {
         let settings: Settings = config_file::from_toml("bellows.toml", shipped).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
-        assert_eq!(shipped.matches(" = ").count(), 17);
+        assert_eq!(shipped.matches(" = ").count(), 18);
     }
 
     #[test]

@@ -46,6 +46,7 @@ struct RawListen {
     services: Option<String>,
     statistics: Option<String>,
     api: Option<String>,
+    api_hosts: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -129,7 +130,13 @@ impl RawListen {
             services: text("listen.services", self.services, default.services, allowed)?,
             statistics: text("listen.statistics", self.statistics, default.statistics, allowed)?,
             api: text("listen.api", self.api, default.api, allowed)?,
+            api_hosts: self.api_hosts,
         };
+        for (index, name) in listen.api_hosts.iter().enumerate() {
+            let allowed = "a host's name without a port, such as bellows.example.org";
+            let key = format!("listen.api_hosts[{index}]");
+            config_file::check(is_host_name(name), key, format!("{name:?}"), allowed)?;
+        }
         let places = [
             ("listen.services", listen.services),
             ("listen.statistics", listen.statistics),
@@ -144,6 +151,12 @@ impl RawListen {
         }
         Ok(listen)
     }
+}
+
+/// RFC 1123, 2.1: letters, digits, `-` and dots, 253 bytes at most.
+fn is_host_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+    (1..=253).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 impl RawScaler {

@@ -43,7 +43,7 @@ async fn a_clock_that_is_set_neither_cuts_a_drain_short_nor_the_patience() {
 async fn an_idle_service_goes_to_none_and_the_first_request_brings_an_instance() {
     let mut rig = Rig::new();
     let bounds = Bounds::new(0, 3).unwrap();
-    rig.shared.set_bounds(&rig.deployed().spec, Some(bounds)).unwrap();
+    rig.shared.set_bounds(root(), &rig.deployed().spec, Some(bounds)).unwrap();
     assert_eq!(rig.ticks(20, 0).await, ready(0), "nobody has asked for it yet");
     assert_eq!(rig.launches(), 0);
     // Its one arrival was counted, and it waits in the load balancer.

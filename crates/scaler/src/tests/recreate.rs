@@ -111,7 +111,7 @@ async fn bounds_that_were_set_for_more_wait_while_there_may_be_one() {
     let mut rig = Rig::new();
     rig.ticks(6, 1).await;
     let set = Some(Bounds::new(3, 5).unwrap());
-    rig.shared.set_bounds(&rig.deployed().spec, set).unwrap();
+    rig.shared.set_bounds(root(), &rig.deployed().spec, set).unwrap();
     assert_eq!(rig.ticks(6, 1).await, ready(3));
     rig.deploy(&[(&recreated(), 1)]);
     assert_eq!(rig.ticks(20, 1).await, ready(1));

@@ -41,7 +41,7 @@ async fn a_service_that_comes_moves_and_goes_leaves_the_others_as_they_are() {
     rig.tick(20).await;
     assert_eq!(held_services(&rig), routes[1..]);
     assert_eq!(rig.balancer().changes(), changes + 2);
-    assert_eq!(rig.shared.host_status().services.len(), 1);
+    assert_eq!(rig.shared.host_status(|_| true).services.len(), 1);
     let stop = Call::Stop(new.instances[0].name.clone());
     assert!(!rig.actor.containers().calls().contains(&stop), "it may end its requests");
     rig.ticks(310, 20).await;
@@ -80,7 +80,7 @@ async fn a_slot_that_an_old_worker_may_know_is_given_to_no_other_service() {
     assert_eq!(slots(&rig.status()), [1], "2 to 5 were given back");
     let two = |rig: &Rig, service: &str| {
         let spec = &rig.services.get(&service.parse().unwrap()).unwrap().spec;
-        rig.shared.set_bounds(spec, Some(Bounds::new(2, 9).unwrap())).unwrap();
+        rig.shared.set_bounds(root(), spec, Some(Bounds::new(2, 9).unwrap())).unwrap();
     };
     rig.deploy(&[(&store_file(), 1), (&later(), 1)]);
     rig.ticks(6, 1).await;

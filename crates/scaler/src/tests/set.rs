@@ -31,13 +31,13 @@ async fn bounds_hold_from_the_next_turn_and_after_a_restart() {
     let mut rig = Rig::new();
     rig.ticks(6, 1).await;
     let spec = rig.deployed().spec;
-    rig.shared.set_bounds(&spec, bounds(3, 20)).unwrap();
+    rig.shared.set_bounds(root(), &spec, bounds(3, 20)).unwrap();
     assert_eq!(rig.ticks(6, 1).await, ready(3));
     assert_eq!(rig.balancer().held().iter().map(|b| b.max_servers).collect::<Vec<_>>(), [20]);
     rig.restart().await;
     assert_eq!(rig.ticks(6, 1).await, ready(3));
     assert_eq!(rig.status().set.bounds, bounds(3, 20));
-    rig.shared.set_bounds(&spec, bounds(1, 2)).unwrap();
+    rig.shared.set_bounds(root(), &spec, bounds(1, 2)).unwrap();
     let tick = rig.tick(1).await;
     let drains = tick.plan.iter().filter(|action| action.kind == ActionKind::Drain).count();
     assert_eq!(drains, 1, "an upper bound below what runs holds at once: {tick:?}");
@@ -46,7 +46,7 @@ async fn bounds_hold_from_the_next_turn_and_after_a_restart() {
 #[tokio::test(start_paused = true)]
 async fn bounds_that_have_no_room_beside_a_later_service_hold_up_nobody() {
     let mut rig = Rig::new();
-    rig.shared.set_bounds(&rig.deployed().spec, bounds(1, 750)).unwrap();
+    rig.shared.set_bounds(root(), &rig.deployed().spec, bounds(1, 750)).unwrap();
     rig.deploy(&[(&store_file(), 1), (&later(), 1)]);
     assert_eq!(rig.ticks(6, 1).await, ready(1));
     assert_eq!(rig.status_of("later").phases, ready(1));
@@ -58,7 +58,7 @@ async fn a_policy_decides_from_the_next_turn_and_after_a_restart_and_the_files_d
     let mut rig = Rig::new();
     rig.ticks(6, 1).await;
     let spec = rig.deployed().spec;
-    rig.shared.set_policy(&spec, schedule()).unwrap();
+    rig.shared.set_policy(root(), &spec, schedule()).unwrap();
     let tick = rig.tick(1).await;
     let reasons = vec![Reason::OfferedLoad, Reason::AtScheduledMin];
     assert_eq!(tick.decision, Decision::Target { ready: 4, reasons });
@@ -66,7 +66,7 @@ async fn a_policy_decides_from_the_next_turn_and_after_a_restart_and_the_files_d
     rig.restart().await;
     assert_eq!(rig.ticks(200, 1).await, ready(4));
     assert_eq!(rig.status().policy, "target_tracking+schedule");
-    rig.shared.set_policy(&spec, None).unwrap();
+    rig.shared.set_policy(root(), &spec, None).unwrap();
     assert_eq!(rig.ticks(130, 1).await, ready(1), "the patience of 10 s has passed");
     assert_eq!((rig.status().policy_spec, rig.status().set.policy), (spec.policy, None));
 }
@@ -75,17 +75,17 @@ async fn a_policy_decides_from_the_next_turn_and_after_a_restart_and_the_files_d
 async fn what_was_set_waits_while_the_service_is_withdrawn_or_its_file_changes() {
     let mut rig = Rig::new();
     let first = rig.deployed().spec;
-    rig.shared.set_policy(&first, schedule()).unwrap();
+    rig.shared.set_policy(root(), &first, schedule()).unwrap();
     rig.deploy(&[(&later(), 1)]);
     rig.turn(0).await;
     rig.shared.report_unused();
-    rig.shared.set_membership(Some(Membership::Reload)).unwrap();
+    rig.shared.set_membership(root(), Some(Membership::Reload)).unwrap();
     let hpa =
         store_file().replace("kind = \"target_tracking\"\ntarget_percent = 80", "kind = \"hpa\"");
     rig.deploy(&[(&hpa, 1), (&later(), 1)]);
     assert_eq!(rig.ticks(6, 1).await, ready(4));
     assert_eq!(rig.status().set.policy, schedule());
-    rig.shared.set_policy(&first, None).unwrap();
+    rig.shared.set_policy(root(), &first, None).unwrap();
     assert_eq!(rig.status().policy, "hpa");
 }
 
@@ -94,13 +94,13 @@ async fn the_way_of_membership_is_told_at_the_next_turn_and_after_a_restart() {
     let mut rig = Rig::new();
     rig.tick(1).await;
     assert_eq!(rig.balancer().membership(), Some(Membership::Runtime));
-    rig.shared.set_membership(Some(Membership::Reload)).unwrap();
+    rig.shared.set_membership(root(), Some(Membership::Reload)).unwrap();
     rig.tick(1).await;
     assert_eq!(rig.balancer().membership(), Some(Membership::Reload));
     rig.restart().await;
     rig.tick(1).await;
     assert_eq!(rig.balancer().membership(), Some(Membership::Reload));
-    rig.shared.set_membership(None).unwrap();
+    rig.shared.set_membership(root(), None).unwrap();
     rig.tick(1).await;
     assert_eq!(rig.balancer().membership(), Some(Membership::Runtime));
 }

@@ -1,0 +1,124 @@
+//! `bellows changes`: who changed what, and how it was before.
+
+use host::settings::Settings;
+use model::access::{Change, Changed, Token, Who};
+use model::policies::PolicySpec;
+
+use crate::clock::moment;
+use crate::scaler;
+
+/// Shows every change that is kept.
+pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
+    let changes = scaler::client(settings)?.changes().await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&changes)?);
+    } else if changes.is_empty() {
+        println!("Nothing was changed yet.");
+    } else {
+        changes.iter().for_each(|change| println!("{}", line(change)));
+    }
+    Ok(())
+}
+
+fn line(change: &Change) -> String {
+    format!("{}  {:<20}  {}", moment(change.at), who(&change.who), changed(&change.changed))
+}
+
+fn who(who: &Who) -> String {
+    match who {
+        Who::Operator { user: Some(user), .. } => user.clone(),
+        Who::Operator { uid, user: None } => format!("user {uid}"),
+        Who::Token { name } => format!("token {name}"),
+        Who::Up => "up".to_owned(),
+    }
+}
+
+fn changed(changed: &Changed) -> String {
+    match changed {
+        Changed::Bounds { service, before, after } => format!(
+            "{service}: bounds from {} {} to {} {}",
+            before.min(),
+            before.max(),
+            after.min(),
+            after.max()
+        ),
+        Changed::Policy { service, before, after } => {
+            format!("{service}: policy from {} to {}", policy(before), policy(after))
+        }
+        Changed::Membership { before, after } => format!("membership from {before} to {after}"),
+        Changed::Deployment { service, before: None, after: Some(after) } => {
+            format!("{service}: deployed as {after}")
+        }
+        Changed::Deployment { service, before: Some(before), after: Some(after) } => {
+            format!("{service}: version from {before} to {after}")
+        }
+        Changed::Deployment { service, after: None, .. } => format!("{service}: withdrawn"),
+        Changed::Token { name, after: Some(token), .. } => {
+            format!("token {name} made, {}", rights(token))
+        }
+        Changed::Token { name, after: None, .. } => format!("token {name} revoked"),
+    }
+}
+
+/// By its name; with `--json`, by all its figures.
+fn policy(policy: &PolicySpec) -> String {
+    policy.to_string()
+}
+
+fn rights(token: &Token) -> String {
+    token.rights.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use model::bounds::Bounds;
+    use model::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_change_says_when_who_and_what_before_and_after() {
+        let bounds = |min, max| Bounds::new(min, max).unwrap();
+        let change = |who, changed| Change {
+            sequence: 1,
+            at: Timestamp::from_millis(1_795_000_000_123),
+            who,
+            changed,
+        };
+        let service = || "store".parse().unwrap();
+        let anna = Who::Operator { uid: 1000, user: Some("anna".to_owned()) };
+        let ci = || Who::Token { name: "ci".parse().unwrap() };
+        let lines = [
+            change(
+                anna,
+                Changed::Bounds { service: service(), before: bounds(1, 4), after: bounds(2, 9) },
+            ),
+            change(
+                ci(),
+                Changed::Policy {
+                    service: service(),
+                    before: PolicySpec::default(),
+                    after: model::policies::PolicyKind::Hpa.into(),
+                },
+            ),
+            change(
+                Who::Up,
+                Changed::Deployment {
+                    service: service(),
+                    before: None,
+                    after: Some(model::version::Version::new(0xab)),
+                },
+            ),
+            change(
+                Who::Operator { uid: 7, user: None },
+                Changed::Token { name: "ci".parse().unwrap(), before: None, after: None },
+            ),
+        ];
+        insta::assert_snapshot!(lines.each_ref().map(line).join("\n"), @r"
+        2026-11-18T11:06:40Z  anna                  store: bounds from 1 4 to 2 9
+        2026-11-18T11:06:40Z  token ci              store: policy from target_tracking to hpa
+        2026-11-18T11:06:40Z  up                    store: deployed as 000000ab
+        2026-11-18T11:06:40Z  user 7                token ci revoked
+        ");
+    }
+}

@@ -1,0 +1,284 @@
+//! Who may do what with the scaler, and what was changed by whom.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use strum::IntoEnumIterator as _;
+
+use crate::bounds::Bounds;
+use crate::names::{ServiceName, TokenName};
+use crate::policies::PolicySpec;
+use crate::status::Membership;
+use crate::time::Timestamp;
+use crate::value::{self, Checked, Invalid};
+use crate::version::Version;
+
+/// What a token may be used for.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::EnumIter,
+    strum::Display,
+    strum::EnumString,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = UnknownRight, parse_err_fn = unknown)]
+pub enum Right {
+    /// Services, instances and ticks may be read.
+    Read,
+    /// Bounds, policies and the way of membership may be set.
+    Operate,
+    /// Services may be deployed.
+    Deploy,
+    /// Each of these.
+    All,
+}
+
+/// A text that is no right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no right `{0}`: use {all}", all = Right::names())]
+pub struct UnknownRight(String);
+
+fn unknown(text: &str) -> UnknownRight {
+    UnknownRight(text.to_owned())
+}
+
+impl Right {
+    /// Every right, as a message lists them.
+    pub fn names() -> String {
+        Self::iter().map(|right| right.to_string()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A token, without its secret, which nobody keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// Its name.
+    pub name: TokenName,
+    /// What it may be used for.
+    pub rights: BTreeSet<Right>,
+    /// The services that it is for; `None` for the whole host.
+    pub services: Option<BTreeSet<ServiceName>>,
+    /// When it was made.
+    #[serde(rename = "made_at_ms")]
+    pub made_at: Timestamp,
+}
+
+impl Token {
+    /// Whether it may be used for this.
+    pub fn allows(&self, right: Right) -> bool {
+        self.rights.contains(&right) || self.rights.contains(&Right::All)
+    }
+
+    /// Whether it is for this service, or for the whole host where none is named.
+    pub fn is_for(&self, service: Option<&ServiceName>) -> bool {
+        match (&self.services, service) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(services), Some(service)) => services.contains(service),
+        }
+    }
+}
+
+/// All tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// In the order of their names.
+    pub tokens: Vec<Token>,
+}
+
+/// What a token that is to be made may be used for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// Its rights.
+    pub rights: BTreeSet<Right>,
+    /// The services that it is for; `None` for the whole host.
+    #[serde(default)]
+    pub services: Option<BTreeSet<ServiceName>>,
+}
+
+impl Checked for Grant {
+    type Raw = Self;
+
+    fn from_raw(raw: Self) -> Result<Self, Invalid> {
+        let allowed = || format!("one or more of {}", Right::names());
+        value::check(!raw.rights.is_empty(), "rights", "none", allowed())?;
+        let some = raw.services.as_ref().is_none_or(|services| !services.is_empty());
+        value::check(some, "services", "none", "names of services, or leave it out for all")?;
+        Ok(raw)
+    }
+}
+
+/// A token that was just made: the only time that its secret is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeToken {
+    /// The token.
+    pub token: Token,
+    /// What a client sends as `Authorization: Bearer SECRET`.
+    pub secret: String,
+}
+
+/// Who changed something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Who {
+    /// A user of the host, by the operators' socket, as the kernel named it.
+    Operator {
+        /// The user's id.
+        uid: u32,
+        /// The user's name; `None` where the host has none for the id.
+        user: Option<String>,
+    },
+    /// Whoever has the token.
+    Token {
+        /// The token's name.
+        name: TokenName,
+    },
+    /// `bellows up`, which root runs.
+    Up,
+}
+
+/// What was changed, as it was in force before and after.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Changed {
+    /// The bounds of a service.
+    Bounds {
+        /// The service.
+        service: ServiceName,
+        /// Before.
+        before: Bounds,
+        /// After.
+        after: Bounds,
+    },
+    /// The policy of a service.
+    Policy {
+        /// The service.
+        service: ServiceName,
+        /// Before.
+        before: PolicySpec,
+        /// After.
+        after: PolicySpec,
+    },
+    /// How HAProxy learns of instances.
+    Membership {
+        /// Before.
+        before: Membership,
+        /// After.
+        after: Membership,
+    },
+    /// A service was deployed or withdrawn.
+    Deployment {
+        /// The service.
+        service: ServiceName,
+        /// The version before; `None` where it was not deployed.
+        before: Option<Version>,
+        /// The version after; `None` where it is withdrawn.
+        after: Option<Version>,
+    },
+    /// A token was made or revoked.
+    Token {
+        /// Its name.
+        name: TokenName,
+        /// Before.
+        before: Option<Token>,
+        /// After.
+        after: Option<Token>,
+    },
+}
+
+impl Changed {
+    /// The service that it is about; `None` for the host.
+    pub const fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Self::Bounds { service, .. }
+            | Self::Policy { service, .. }
+            | Self::Deployment { service, .. } => Some(service),
+            Self::Membership { .. } | Self::Token { .. } => None,
+        }
+    }
+}
+
+/// A change that was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its number: 1 for the first, and each one higher than the one before.
+    pub sequence: u64,
+    /// When.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
+    /// By whom.
+    pub who: Who,
+    /// What.
+    pub changed: Changed,
+}
+
+/// Some of the changes that were kept, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChangePage {
+    /// The changes.
+    pub changes: Vec<Change>,
+    /// The sequence number to go on after; that of the last change, or the one asked for.
+    pub next: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(rights: &[Right], services: Option<&[&str]>) -> Token {
+        let named = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+        Token {
+            name: "ci".parse().unwrap(),
+            rights: rights.iter().copied().collect(),
+            services: services.map(named),
+            made_at: Timestamp::default(),
+        }
+    }
+
+    #[test]
+    fn a_right_is_given_by_its_name_or_by_all() {
+        assert!(token(&[Right::Read, Right::Operate], None).allows(Right::Operate));
+        assert!(token(&[Right::All], None).allows(Right::Deploy));
+        assert!(!token(&[Right::Read], None).allows(Right::Operate));
+        assert_eq!("operate".parse(), Ok(Right::Operate));
+        let error = "write".parse::<Right>().unwrap_err().to_string();
+        assert_eq!(error, "there is no right `write`: use read, operate, deploy, all");
+    }
+
+    #[test]
+    fn a_token_for_some_services_is_for_no_other_and_not_for_the_host() {
+        let store = "store".parse().unwrap();
+        let other = "other".parse().unwrap();
+        let bound = token(&[Right::All], Some(&["store"]));
+        assert!(bound.is_for(Some(&store)));
+        assert!(!bound.is_for(Some(&other)) && !bound.is_for(None));
+        let host = token(&[Right::Read], None);
+        assert!(host.is_for(Some(&other)) && host.is_for(None));
+    }
+
+    #[test]
+    fn a_grant_of_nothing_is_refused() {
+        let grant = |json: &str| {
+            let raw = serde_json::from_str::<Grant>(json).map_err(|error| error.to_string())?;
+            Grant::from_raw(raw).map_err(|error| error.to_string())
+        };
+        assert!(grant(r#"{"rights":["read"],"services":["store"]}"#).is_ok());
+        for (json, told) in [
+            (r#"{"rights":[]}"#, "rights is none: use one or more of read, operate, deploy, all"),
+            (r#"{"rights":["read"],"services":[]}"#, "services is none: use names of services"),
+            (r#"{"rights":["write"]}"#, "unknown variant `write`"),
+            (r#"{"rights":["read"],"service":[]}"#, "unknown field `service`"),
+        ] {
+            assert!(grant(json).unwrap_err().contains(told), "{json}");
+        }
+    }
+}

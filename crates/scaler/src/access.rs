@@ -1,0 +1,171 @@
+//! Who calls, and what that caller may do.
+
+use axum::http::{HeaderMap, StatusCode, header};
+use host::accounts;
+use model::access::{Right, Token, Who};
+use model::names::ServiceName;
+use service::problem::Problem;
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// Root, or a member of the operators' group, by their socket: may do everything.
+    Operator {
+        /// The user's id.
+        uid: u32,
+    },
+    /// Whoever has a token.
+    Token(Token),
+    /// Anybody who may read.
+    Reader,
+}
+
+impl Caller {
+    /// Whether the caller may see this service.
+    pub(crate) fn sees(&self, service: &ServiceName) -> bool {
+        match self {
+            Self::Operator { .. } | Self::Reader => true,
+            Self::Token(token) => token.is_for(Some(service)),
+        }
+    }
+
+    /// Who it is, if the caller may set something of this service, or of the whole host.
+    ///
+    /// # Errors
+    /// 401 to who says nothing of himself, 403 to who may not.
+    pub(crate) fn operates(&self, service: Option<&ServiceName>) -> Result<Who, Problem> {
+        match self {
+            Self::Operator { uid } => Ok(operator(*uid)),
+            Self::Token(token) if token.allows(Right::Operate) && token.is_for(service) => {
+                Ok(Who::Token { name: token.name.clone() })
+            }
+            Self::Token(token) => Err(too_few_rights(token, service)),
+            Self::Reader => Err(unauthorized("A change needs a token with the right `operate`.")),
+        }
+    }
+
+    /// Who it is, if the caller may see and give away rights.
+    ///
+    /// # Errors
+    /// 403 to all but operators.
+    pub(crate) fn grants(&self) -> Result<Who, Problem> {
+        match self {
+            Self::Operator { uid } => Ok(operator(*uid)),
+            Self::Token(_) | Self::Reader => {
+                let message = "Tokens are the operators' matter: `bellows token` on the host.";
+                Err(Problem::new(StatusCode::FORBIDDEN, "operators_only", message))
+            }
+        }
+    }
+}
+
+fn operator(uid: u32) -> Who {
+    Who::Operator { uid, user: accounts::user_name(uid) }
+}
+
+fn too_few_rights(token: &Token, service: Option<&ServiceName>) -> Problem {
+    let of = service.map_or("the whole host".to_owned(), |name| format!("the service {name}"));
+    let message = format!(
+        "The token `{}` has no right to operate {of}: `bellows token make` makes one that has.",
+        token.name
+    );
+    Problem::new(StatusCode::FORBIDDEN, "too_few_rights", message)
+}
+
+/// RFC 9110, 15.5.2: a 401 says how to ask again.
+pub(crate) fn unauthorized(need: &str) -> Problem {
+    let message = format!(
+        "{need} Send `Authorization: Bearer SECRET`; `bellows token make` on the host makes one."
+    );
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
+    problem.with_header(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"))
+}
+
+/// The secret that a request carries; `None` where it says nothing of who sends it.
+///
+/// # Errors
+/// 401 where it says it in another way, or twice.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(field) = fields.next() else { return Ok(None) };
+    // RFC 9110, 11.1: the scheme is the same in any case; RFC 6750, 2.1.
+    let secret = field.to_str().ok().and_then(|text| text.split_once(' ')).and_then(|it| {
+        let (scheme, secret) = it;
+        scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim_ascii())
+    });
+    match (secret, fields.next()) {
+        (Some(secret), None) => Ok(Some(secret)),
+        _ => Err(unauthorized("The header Authorization is not understood.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use model::time::Timestamp;
+
+    use super::*;
+
+    fn token(right: Right, service: Option<&str>) -> Caller {
+        Caller::Token(Token {
+            name: "ci".parse().unwrap(),
+            rights: [right].into(),
+            services: service.map(|name| [name.parse().unwrap()].into()),
+            made_at: Timestamp::default(),
+        })
+    }
+
+    #[test]
+    fn operators_may_all_tokens_what_their_rights_say_and_readers_read() {
+        let store: ServiceName = "store".parse().unwrap();
+        let other: ServiceName = "other".parse().unwrap();
+        let may = |caller: &Caller, service| match caller.operates(service) {
+            Ok(_) => 200,
+            Err(problem) => problem.status().as_u16(),
+        };
+        let operator = Caller::Operator { uid: 0 };
+        assert_eq!((may(&operator, Some(&store)), may(&operator, None)), (200, 200));
+        assert_eq!((may(&Caller::Reader, Some(&store)), may(&Caller::Reader, None)), (401, 401));
+        let of_store = token(Right::Operate, Some("store"));
+        assert_eq!(may(&of_store, Some(&store)), 200);
+        assert_eq!((may(&of_store, Some(&other)), may(&of_store, None)), (403, 403));
+        assert_eq!(may(&token(Right::All, None), None), 200);
+        assert_eq!(may(&token(Right::Read, None), None), 403);
+        assert_eq!(may(&token(Right::Deploy, None), None), 403);
+        assert!(of_store.sees(&store) && !of_store.sees(&other));
+    }
+
+    #[test]
+    fn tokens_give_no_tokens_away() {
+        assert!(Caller::Operator { uid: 0 }.grants().is_ok());
+        for caller in [Caller::Reader, token(Right::All, None)] {
+            assert_eq!(caller.grants().unwrap_err().status(), StatusCode::FORBIDDEN);
+        }
+    }
+
+    #[test]
+    fn who_calls_is_named_as_the_host_names_him() {
+        let named = Who::Operator { uid: 0, user: Some("root".to_owned()) };
+        assert_eq!(Caller::Operator { uid: 0 }.operates(None).unwrap(), named);
+        let unnamed = Who::Operator { uid: 3_999_999_999, user: None };
+        assert_eq!(Caller::Operator { uid: 3_999_999_999 }.operates(None).unwrap(), unnamed);
+    }
+
+    #[test]
+    fn a_secret_is_read_from_one_header_of_its_scheme() {
+        let read = |fields: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append(header::AUTHORIZATION, HeaderValue::from_static(field));
+            }
+            bearer(&headers).map(|secret| secret.map(str::to_owned)).map_err(|it| it.status())
+        };
+        assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&["Bearer abc"]), Ok(Some("abc".to_owned())));
+        assert_eq!(read(&["bearer  abc"]), Ok(Some("abc".to_owned())));
+        assert_eq!(read(&["Bearer "]), Ok(Some(String::new())));
+        for fields in [&["Basic abc"][..], &["Bearer"], &["abc"], &["Bearer a", "Bearer a"]] {
+            assert_eq!(read(fields), Err(StatusCode::UNAUTHORIZED), "{fields:?}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The record of changes: who changed what, and how it was before and after.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::Path;
+
+use model::access::{Change, Changed, Who};
+use model::names::ServiceName;
+use model::version::Version;
+
+use crate::clock::now;
+use crate::json_lines::{JsonLines, push_bounded};
+
+/// Changes in memory, some 300 bytes each.
+const CHANGES_IN_MEMORY: usize = 1_000;
+
+/// Size at which the file is put aside: some 10,000 changes. Two of them are kept.
+const FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The changes that were made, in their order.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    newest: VecDeque<Change>,
+    next_sequence: u64,
+    file: JsonLines,
+}
+
+impl Changes {
+    /// Opens the record at `path`.
+    ///
+    /// # Errors
+    /// The file cannot be read or made.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let (file, newest) = JsonLines::open::<Change>(path, FILE_MAX_BYTES, CHANGES_IN_MEMORY)?;
+        let next_sequence = newest.back().map_or(1, |change| change.sequence + 1);
+        Ok(Self { newest, next_sequence, file })
+    }
+
+    /// Keeps a change that was made. One that the disk has no room for is kept in memory, and in the
+    /// log.
+    pub(crate) fn note(&mut self, who: Who, changed: Changed) {
+        let change = Change { sequence: self.next_sequence, at: now(), who, changed };
+        tracing::info!(who = ?change.who, changed = ?change.changed, "a change");
+        if let Err(error) = self.file.add(&change) {
+            tracing::error!(%error, "a change is kept in memory only: check the state directory's disk");
+        }
+        self.next_sequence += 1;
+        push_bounded(&mut self.newest, change, CHANGES_IN_MEMORY);
+    }
+
+    /// The version that each service was last deployed as, as far as it is known.
+    pub(crate) fn last_deployed(&self) -> BTreeMap<ServiceName, Version> {
+        let mut last = BTreeMap::new();
+        for change in &self.newest {
+            if let Changed::Deployment { service, after, .. } = &change.changed {
+                match after {
+                    Some(version) => last.insert(service.clone(), *version),
+                    None => last.remove(service),
+                };
+            }
+        }
+        last
+    }
+
+    /// At most `limit` changes with a sequence number above `since`, oldest first.
+    pub(crate) fn since(&self, since: u64, limit: usize) -> Vec<Change> {
+        let first = self.newest.partition_point(|change| change.sequence <= since);
+        self.newest.range(first..).take(limit).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::status::Membership;
+
+    use super::*;
+
+    #[test]
+    fn changes_outlive_the_process_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("changes.jsonl");
+        let ways = [Membership::Runtime, Membership::Reload];
+        for [before, after] in [ways, [ways[1], ways[0]]] {
+            let mut changes = Changes::open(&path).unwrap();
+            changes.note(Who::Up, Changed::Membership { before, after });
+        }
+        let kept = Changes::open(&path).unwrap().since(0, 9);
+        assert_eq!(kept.iter().map(|change| change.sequence).collect::<Vec<_>>(), [1, 2]);
+        let back = Changed::Membership { before: Membership::Reload, after: Membership::Runtime };
+        assert_eq!(kept[1].changed, back);
+    }
+}

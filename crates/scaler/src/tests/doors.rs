@@ -1,0 +1,268 @@
+//! Who may do what, by which way in.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use host::settings::Settings;
+use http_body_util::BodyExt as _;
+use model::access::{ChangePage, Changed, MadeToken, Tokens};
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::doors::{Anonymous, for_operators, for_strangers, tcp};
+
+const BOUNDS: &str = "/v1/services/object-store/bounds";
+
+/// A request with these headers, and its answer.
+async fn send(
+    routes: &Router,
+    request: (&str, &str, &str),
+    headers: &[(&str, &str)],
+) -> (StatusCode, String) {
+    let (method, path, body) = request;
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in [("content-type", "application/json")].iter().chain(headers) {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::from(body.to_owned())).unwrap();
+    let answer = routes.clone().oneshot(request).await.unwrap();
+    let status = answer.status();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn with_token(
+    routes: &Router,
+    request: (&str, &str, &str),
+    secret: &str,
+) -> (StatusCode, String) {
+    send(routes, request, &[("authorization", &format!("Bearer {secret}"))]).await
+}
+
+/// The secret of a new token.
+async fn token(rig: &Rig, name: &str, grant: &str) -> String {
+    let request = ("PUT", format!("/v1/tokens/{name}"), grant);
+    let routes = for_operators(&rig.shared, 0);
+    let (status, text) = send(&routes, (request.0, &request.1, request.2), &[]).await;
+    assert_eq!(status, StatusCode::CREATED, "{text}");
+    serde_json::from_str::<MadeToken>(&text).unwrap().secret
+}
+
+fn code(text: &str) -> String {
+    let answer: Value = serde_json::from_str(text).unwrap();
+    answer["error"]["code"].as_str().unwrap_or_default().to_owned()
+}
+
+const SET: (&str, &str, &str) = ("PUT", BOUNDS, r#"{"min":2,"max":4}"#);
+const READ: (&str, &str, &str) = ("GET", "/v1/services", "");
+
+#[tokio::test(start_paused = true)]
+async fn by_the_consoles_socket_anybody_reads_and_a_token_changes_what_it_is_for() {
+    let rig = Rig::with_files(&[(&store_file(), 1), (&set::later(), 1)]);
+    let console = for_strangers(&rig.shared, Anonymous::Reads);
+    assert_eq!(send(&console, READ, &[]).await.0, StatusCode::OK);
+    let (status, text) = send(&console, SET, &[]).await;
+    assert_eq!((status, code(&text)), (StatusCode::UNAUTHORIZED, "unauthorized".to_owned()));
+
+    let grant = r#"{"rights":["operate"],"services":["object-store"]}"#;
+    let of_store = token(&rig, "store", grant).await;
+    assert_eq!(with_token(&console, SET, &of_store).await.0, StatusCode::OK);
+    for path in ["/v1/services/later/bounds", "/v1/services/nothing/bounds", "/v1/membership"] {
+        let (status, text) = with_token(&console, ("DELETE", path, ""), &of_store).await;
+        assert_eq!((status, code(&text)), (StatusCode::FORBIDDEN, "too_few_rights".to_owned()));
+    }
+    let reads = token(&rig, "reads", r#"{"rights":["read"]}"#).await;
+    assert_eq!(with_token(&console, READ, &reads).await.0, StatusCode::OK);
+    assert_eq!(with_token(&console, SET, &reads).await.0, StatusCode::FORBIDDEN);
+    let all = token(&rig, "all", r#"{"rights":["all"]}"#).await;
+    let membership = ("PUT", "/v1/membership", r#"{"membership":"reload"}"#);
+    assert_eq!(with_token(&console, membership, &all).await.0, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_for_a_service_sees_no_other() {
+    let mut rig = Rig::with_files(&[(&store_file(), 1), (&set::later(), 1)]);
+    rig.ticks(6, 1).await;
+    let console = for_strangers(&rig.shared, Anonymous::Reads);
+    let secret = token(&rig, "later", r#"{"rights":["read"],"services":["later"]}"#).await;
+    for path in ["/v1/services", "/v1/ticks", "/v1/changes"] {
+        let (status, text) = with_token(&console, ("GET", path, ""), &secret).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(!text.contains("object-store"), "{path}: {text}");
+    }
+    let page = with_token(&console, ("GET", "/v1/ticks", ""), &secret).await.1;
+    let all = send(&console, ("GET", "/v1/ticks", ""), &[]).await.1;
+    let next = |text: &str| serde_json::from_str::<Value>(text).unwrap()["next"].clone();
+    assert_eq!(next(&page), next(&all));
+    let one = ("GET", "/v1/services/object-store", "");
+    assert_eq!(with_token(&console, one, &secret).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_wrong_revoked_or_said_otherwise_gets_nothing() {
+    let rig = Rig::new();
+    let console = for_strangers(&rig.shared, Anonymous::Reads);
+    let operators = for_operators(&rig.shared, 0);
+    let secret = token(&rig, "ci", r#"{"rights":["all"]}"#).await;
+    let cut = &secret[..secret.len() - 1];
+    let long = "x".repeat(9_000);
+    for wrong in ["", cut, &long, "bellows_", &format!("{secret} {secret}")] {
+        for request in [READ, SET] {
+            let (status, text) = with_token(&console, request, wrong).await;
+            assert_eq!(
+                (status, code(&text)),
+                (StatusCode::UNAUTHORIZED, "unauthorized".to_owned())
+            );
+        }
+    }
+    let basic = format!("Basic {secret}");
+    let answered = send(&console, SET, &[("authorization", &basic)]).await.0;
+    assert_eq!(answered, StatusCode::UNAUTHORIZED);
+    assert_eq!(send(&operators, ("DELETE", "/v1/tokens/ci", ""), &[]).await.0, StatusCode::OK);
+    assert_eq!(with_token(&console, SET, &secret).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        send(&operators, ("DELETE", "/v1/tokens/ci", ""), &[]).await.0,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_are_the_operators_matter_and_bad_ones_are_not_made() {
+    let rig = Rig::new();
+    let operators = for_operators(&rig.shared, 0);
+    let secret = token(&rig, "ci", r#"{"rights":["all"]}"#).await;
+    let console = for_strangers(&rig.shared, Anonymous::Reads);
+    let make = ("PUT", "/v1/tokens/other", r#"{"rights":["all"]}"#);
+    for request in [("GET", "/v1/tokens", ""), make, ("DELETE", "/v1/tokens/ci", "")] {
+        let (status, text) = with_token(&console, request, &secret).await;
+        assert_eq!((status, code(&text)), (StatusCode::FORBIDDEN, "operators_only".to_owned()));
+    }
+    for (path, grant, told) in [
+        ("/v1/tokens/ci", r#"{"rights":["read"]}"#, "there is a token `ci`"),
+        ("/v1/tokens/C%20I", r#"{"rights":["read"]}"#, "`C I` is not a name"),
+        ("/v1/tokens/b", r#"{"rights":[]}"#, "rights is none: use one or more of read, operate"),
+        ("/v1/tokens/b", r#"{"rights":["write"]}"#, "unknown variant `write`"),
+        ("/v1/tokens/b", r#"{"rights":["read"],"services":["shop"]}"#, "no service \\\"shop\\\""),
+    ] {
+        let (status, text) = send(&operators, ("PUT", path, grant), &[]).await;
+        assert!(status.is_client_error() && text.contains(told), "{status} {text}");
+    }
+    let (_, text) = send(&operators, ("GET", "/v1/tokens", ""), &[]).await;
+    assert!(!text.contains(&secret));
+    assert_eq!(serde_json::from_str::<Tokens>(&text).unwrap().tokens.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_tcp_nothing_is_changed_and_pages_of_others_read_nothing() {
+    let rig = Rig::new();
+    let tcp = tcp::routes(&rig.shared, &Settings::default());
+    let secret = token(&rig, "ci", r#"{"rights":["all"]}"#).await;
+    let here = ("host", "127.0.0.1:8090");
+    assert_eq!(send(&tcp, READ, &[here]).await.0, StatusCode::OK);
+    let bearer = format!("Bearer {secret}");
+    for headers in [&[here][..], &[here, ("authorization", &bearer)]] {
+        let (status, text) = send(&tcp, SET, headers).await;
+        assert_eq!((status, code(&text)), (StatusCode::FORBIDDEN, "read_only".to_owned()));
+        assert!(text.contains("/run/bellows/operator.sock"), "{text}");
+    }
+    let evil = ("host", "evil.example");
+    for request in [READ, SET] {
+        let (status, text) = send(&tcp, request, &[evil]).await;
+        assert_eq!((status, code(&text)), (StatusCode::FORBIDDEN, "unknown_host".to_owned()));
+    }
+    let foreign = [here, ("origin", "http://evil.example")];
+    let (status, text) = send(&tcp, READ, &foreign).await;
+    assert_eq!((status, code(&text)), (StatusCode::FORBIDDEN, "foreign_origin".to_owned()));
+    let changes = ("GET", "/v1/changes", "");
+    assert_eq!(send(&tcp, changes, &[here]).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(rig.status().set.bounds, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn beyond_loopback_reading_needs_a_token() {
+    let rig = Rig::new();
+    let mut settings = Settings::default();
+    settings.listen.api = "0.0.0.0:8090".parse().unwrap();
+    let tcp = tcp::routes(&rig.shared, &settings);
+    let here = ("host", "192.0.2.7:8090");
+    let (status, text) = send(&tcp, READ, &[here]).await;
+    assert_eq!((status, code(&text)), (StatusCode::UNAUTHORIZED, "unauthorized".to_owned()));
+    assert_eq!(send(&tcp, ("GET", "/healthz", ""), &[here]).await.0, StatusCode::OK);
+    let secret = token(&rig, "page", r#"{"rights":["read"]}"#).await;
+    let bearer = format!("Bearer {secret}");
+    assert_eq!(send(&tcp, READ, &[here, ("authorization", &bearer)]).await.0, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_requests_by_tcp_than_anybody_needs_are_refused() {
+    let rig = Rig::new();
+    let tcp = tcp::routes(&rig.shared, &Settings::default());
+    let mut refused = 0;
+    for _ in 0..500 {
+        let (status, _) = send(&tcp, ("GET", "/healthz", ""), &[("host", "localhost")]).await;
+        refused += u32::from(status == StatusCode::TOO_MANY_REQUESTS);
+    }
+    // 400 at once, and 200 in each second that this takes.
+    assert!((1..=100).contains(&refused), "{refused}");
+    let operators = for_operators(&rig.shared, 0);
+    assert_eq!(send(&operators, READ, &[]).await.0, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_change_is_kept_with_who_what_before_and_after() {
+    let mut rig = Rig::new();
+    let secret = token(&rig, "ci", r#"{"rights":["operate"]}"#).await;
+    let console = for_strangers(&rig.shared, Anonymous::Reads);
+    assert_eq!(with_token(&console, SET, &secret).await.0, StatusCode::OK);
+    let operators = for_operators(&rig.shared, 0);
+    for request in [
+        ("DELETE", BOUNDS, ""),
+        ("PUT", "/v1/services/object-store/policy", r#"{"kind":"hpa"}"#),
+        ("PUT", "/v1/membership", r#"{"membership":"reload"}"#),
+        ("DELETE", "/v1/tokens/ci", ""),
+        // Refused, and so no change.
+        ("PUT", BOUNDS, r#"{"min":5,"max":4}"#),
+    ] {
+        send(&operators, request, &[]).await;
+    }
+    deploy(&rig.state, &[(&store_file(), 2)], crate::clock::now());
+    rig.ticks(1, 1).await;
+    let (_, text) = send(&operators, ("GET", "/v1/changes", ""), &[]).await;
+    let page: ChangePage = serde_json::from_str(&text).unwrap();
+    let told: Vec<String> = page
+        .changes
+        .iter()
+        .map(|change| {
+            let who = serde_json::to_value(&change.who).unwrap();
+            let changed = serde_json::to_value(&change.changed).unwrap();
+            let by = who["name"].as_str().or(who["user"].as_str()).unwrap_or("up").to_owned();
+            format!("{} {by} {}", change.sequence, changed["kind"].as_str().unwrap())
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+    1 up deployment
+    2 root token
+    3 ci bounds
+    4 root bounds
+    5 root policy
+    6 root membership
+    7 root token
+    8 up deployment
+    ");
+    let bounds = |min, max| Bounds::new(min, max).unwrap();
+    let expected = Changed::Bounds { service: store(), before: bounds(1, 10), after: bounds(2, 4) };
+    assert_eq!(page.changes[2].changed, expected);
+    let version = |number| Some(Version::new(number));
+    let expected = Changed::Deployment { service: store(), before: version(1), after: version(2) };
+    assert_eq!(page.changes[7].changed, expected);
+    // What was deployed while the scaler was away is noted at its start, and once.
+    deploy(&rig.state, &[(&set::later(), 1)], crate::clock::now());
+    rig.restart().await;
+    rig.restart().await;
+    let told: Vec<_> = rig.shared.changes(8, 9).into_iter().map(|it| it.changed).collect();
+    let later = "later".parse().unwrap();
+    let withdrawn = Changed::Deployment { service: store(), before: version(2), after: None };
+    let deployed = Changed::Deployment { service: later, before: None, after: version(1) };
+    assert_eq!(told, [deployed, withdrawn]);
+}
