@@ -3,7 +3,8 @@
 //!
 //! `GET /` answers `ok`, `/file?PATH` the file's content, `/connect?ADDRESS` whether a TCP
 //! connection can be made within a second, `/allocate?MIB` after touching that much memory, and
-//! `/fork` how many threads could be started. Process 1 ignores SIGTERM as long as it has no handler:
+//! `/fork` how many threads could be started. `/make?PATH`, `/remove?PATH` and `/rename?FROM:TO` change
+//! folders. Process 1 ignores SIGTERM as long as it has no handler:
 //! after `/on-halt?PATH` it writes that file when it is asked to end, and ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -38,10 +39,13 @@ fn answer(mut stream: &TcpStream) -> std::io::Result<()> {
             Ok(content) => String::from_utf8_lossy(&content).into_owned(),
             Err(error) => error.to_string(),
         },
-        "/write" => match std::fs::write(query, "text") {
-            Ok(()) => "written".to_owned(),
-            Err(error) => error.to_string(),
-        },
+        "/write" => outcome(std::fs::write(query, "text"), "written"),
+        "/make" => outcome(std::fs::create_dir(query), "made"),
+        "/remove" => outcome(std::fs::remove_dir_all(query), "removed"),
+        "/rename" => {
+            let (from, to) = query.split_once(':').unwrap_or_default();
+            outcome(std::fs::rename(from, to), "renamed")
+        }
         "/connect" => connect(query),
         "/allocate" => allocate(query),
         "/fork" => threads(),
@@ -50,6 +54,10 @@ fn answer(mut stream: &TcpStream) -> std::io::Result<()> {
     };
     let length = body.len();
     write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+}
+
+fn outcome(result: std::io::Result<()>, done: &str) -> String {
+    result.map_or_else(|error| error.to_string(), |()| done.to_owned())
 }
 
 fn connect(query: &str) -> String {

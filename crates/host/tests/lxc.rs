@@ -54,6 +54,26 @@ async fn an_instance_answers_and_is_confined() {
 }
 
 #[tokio::test]
+async fn an_instance_removes_and_replaces_folders_of_its_image() {
+    let world = World::new().await;
+    let instance = world.launch(241).await;
+    let get = |target: &str| world.get(&instance, target).unwrap();
+    assert_eq!(get("/file?/opt/app/cache/file"), "of the image");
+    assert_eq!(get("/remove?/opt/app/cache"), "removed");
+    assert_eq!(get("/make?/opt/app/cache"), "made");
+    assert!(get("/file?/opt/app/cache/file").contains("No such file"), "it was not replaced");
+    assert_eq!(get("/write?/opt/app/cache/file"), "written");
+    assert_eq!(get("/rename?/opt/app/cache:/opt/renamed"), "renamed");
+    assert_eq!(get("/file?/opt/renamed/file"), "text");
+    // What tells `mv` to copy and remove.
+    assert!(get("/rename?/opt/app:/opt/moved").contains("cross-device"), "an overlay renames it");
+    assert_eq!(get("/remove?/opt"), "removed");
+    // The next instance has the image as it was.
+    let next = world.launch(242).await;
+    assert_eq!(world.get(&next, "/file?/opt/app/cache/file").unwrap(), "of the image");
+}
+
+#[tokio::test]
 async fn an_instance_reaches_neither_host_nor_neighbour_nor_the_world() {
     let world = World::new().await;
     let (one, other) = (world.launch(241).await, world.launch(242).await);

@@ -22,10 +22,12 @@ pub(super) fn overlay(trial: nix::Result<()>, place: &Path) -> Verdict {
             "the kernel has no overlay file system",
             "modprobe overlay; if that fails, boot a kernel with CONFIG_OVERLAY_FS",
         ),
-        // It is itself an overlay, or a network file system.
+        // It is itself an overlay, or a network file system; or the option `userxattr` is not known.
         Err(Errno::EINVAL) => bad(
             format!("the file system of {place} cannot hold an overlay's upper layer"),
-            format!("mount an ext4, xfs or btrfs file system at {place}"),
+            format!(
+                "mount an ext4, xfs or btrfs file system at {place}, and boot Linux 5.11 or later"
+            ),
         ),
         // As in most containers.
         Err(Errno::EPERM | Errno::EACCES) => bad(
@@ -178,7 +180,7 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
         FAIL  overlay          the kernel has no overlay file system
                                cure: modprobe overlay; if that fails, boot a kernel with CONFIG_OVERLAY_FS
         FAIL  overlay          the file system of /var/lib/lxc cannot hold an overlay's upper layer
-                               cure: mount an ext4, xfs or btrfs file system at /var/lib/lxc
+                               cure: mount an ext4, xfs or btrfs file system at /var/lib/lxc, and boot Linux 5.11 or later
         FAIL  overlay          this process may not mount file systems
                                cure: run as root on the host itself, not in a container without CAP_SYS_ADMIN
         FAIL  overlay          a trial mount below /var/lib/lxc failed with error 5

@@ -76,7 +76,7 @@ pub(super) fn overlay(place: &Path) -> nix::Result<()> {
     }
     let [lower, upper, work, merged] = &paths;
     let options = format!(
-        "lowerdir={},upperdir={},workdir={}",
+        "userxattr,lowerdir={},upperdir={},workdir={}",
         lower.display(),
         upper.display(),
         work.display()

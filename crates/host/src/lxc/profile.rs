@@ -167,7 +167,10 @@ mod tests {
         insta::assert_snapshot!(config, @"
         # The LXC configuration of a template, which its instances inherit whole.
 
+        # Without `userxattr` an instance could neither remove, rename nor replace a folder of its image: its
+        # root may not set the attributes with which an overlay else marks such a change.
         lxc.rootfs.path = dir:/var/lib/lxc/bw-store-tdeadbeef/rootfs
+        lxc.rootfs.options = userxattr
         lxc.uts.name = bw-store-tdeadbeef
         lxc.init.cmd = /bin/store
         lxc.signal.halt = SIGTERM

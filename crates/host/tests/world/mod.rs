@@ -184,9 +184,10 @@ fn lock() -> Lock {
 /// An image of one static binary.
 fn image(folder: &Path, program: &Path) -> Image {
     let image = folder.join("image");
-    for name in ["bin", "dev", "proc", "sys", "tmp", "etc", "objects"] {
+    for name in ["bin", "dev", "proc", "sys", "tmp", "etc", "objects", "opt/app/cache"] {
         fs::create_dir_all(image.join(name)).unwrap();
     }
+    fs::write(image.join("opt/app/cache/file"), "of the image").unwrap();
     fs::copy(program, image.join("bin/probe")).unwrap();
     Image { folder: image, digest: "test".to_owned(), init: "/bin/probe".to_owned() }
 }
