@@ -34,7 +34,7 @@ fn main() -> std::io::Result<()> {
         std::env::args().find_map(|argument| Some(argument.strip_prefix("--init=")?.into()));
     let program = named.map_or_else(std::env::current_exe, Ok)?;
     runtime.block_on(async {
-        let world = World::with_init(&program).await;
+        let world = World::with(&program, "").await;
         launches(&world, pairs).await;
         list_of_fifty(&world, lists).await;
         stops(&world, pairs).await;

@@ -3,7 +3,7 @@
 //!
 //! `GET /` answers `ok`, `/file?PATH` the file's content, `/connect?ADDRESS` whether a TCP
 //! connection can be made within a second, `/allocate?MIB` after touching that much memory, and
-//! `/fork` how many threads could be started. `/make?PATH`, `/remove?PATH` and `/rename?FROM:TO` change
+//! `/fork` how many threads could be started and `/open` how many files opened. `/make?PATH`, `/remove?PATH` and `/rename?FROM:TO` change
 //! folders. Process 1 ignores SIGTERM as long as it has no handler:
 //! after `/on-halt?PATH` it writes that file when it is asked to end, and ends.
 
@@ -49,6 +49,7 @@ fn answer(mut stream: &TcpStream) -> std::io::Result<()> {
         "/connect" => connect(query),
         "/allocate" => allocate(query),
         "/fork" => threads(),
+        "/open" => files(),
         "/on-halt" => on_halt(query),
         _ => "ok".to_owned(),
     };
@@ -87,6 +88,17 @@ fn threads() -> String {
         }
     }
     started.len().to_string()
+}
+
+fn files() -> String {
+    let mut open = Vec::new();
+    let error = loop {
+        match std::fs::File::open("/dev/null") {
+            Ok(file) => open.push(file),
+            Err(error) => break error,
+        }
+    };
+    format!("{}: {error}", open.len())
 }
 
 fn on_halt(path: &str) -> String {

@@ -69,6 +69,19 @@ impl Cgroups {
         places.find_map(|(base, file)| File::open(base.join(&payload).join(file)).ok())
     }
 
+    /// Whether the kernel can limit the swap space of a group: it has files for it. One that was built or
+    /// started without accounting of swap space has not.
+    pub fn limit_swap(&self) -> bool {
+        match (self.version_1("memory"), self.version_2()) {
+            (Some(base), _) => base.join("memory.memsw.limit_in_bytes").exists(),
+            // The root of version 2 has no limits; every group in it has.
+            (None, Some(base)) => {
+                groups_in(base).any(|group| group.join("memory.swap.max").exists())
+            }
+            (None, None) => false,
+        }
+    }
+
     /// The names of all containers that have a group and carry the prefix.
     pub fn containers(&self) -> BTreeSet<String> {
         let entries = self.hierarchies.iter().flat_map(|it| fs::read_dir(&it.base)).flatten();

@@ -121,6 +121,47 @@ async fn memory_and_processes_are_limited() {
 }
 
 #[tokio::test]
+async fn what_takes_memory_without_end_is_killed_in_its_own_group_and_nobody_else_notices() {
+    let world = World::new().await;
+    let (greedy, other) = (world.launch(243).await, world.launch(244).await);
+    let limit = cgroup_file(&other, "memory.memsw.limit_in_bytes", "memory.swap.max");
+    assert!(["50331648", "0"].contains(&limit.as_str()), "it may swap: {limit}");
+    assert!(world.get(&greedy, "/allocate?4096").is_err(), "it took more than its 48 MiB");
+    wait_for(|| world.is_gone(&greedy)).await;
+    let events = cgroup_file(&other, "memory.oom_control", "memory.events");
+    assert!(events.lines().any(|line| line == "oom_kill 0"), "{events}");
+    assert_eq!(world.get(&other, "/").unwrap(), "ok");
+}
+
+#[tokio::test]
+async fn open_files_are_limited_and_there_are_no_core_files() {
+    let world = World::given("open_files = 64").await;
+    let instance = world.launch(243).await;
+    let opened = world.get(&instance, "/open").unwrap();
+    let (count, error) = opened.split_once(": ").unwrap();
+    assert!((40..64).contains(&count.parse().unwrap()), "{opened}");
+    assert!(error.starts_with("Too many open files"), "{error}");
+    let limits = world.get(&instance, "/file?/proc/self/limits").unwrap();
+    for (name, values) in [
+        ("Max open files", ["64", "64"]),
+        ("Max core file size", ["0", "0"]),
+        ("Max realtime priority", ["0", "0"]),
+        ("Max nice priority", ["0", "0"]),
+    ] {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        assert_eq!(line.split_whitespace().take(2).collect::<Vec<_>>(), values, "{name}");
+    }
+}
+
+/// A file of an instance's control group, on a host of either version.
+fn cgroup_file(instance: &InstanceName, version_1: &str, version_2: &str) -> String {
+    let group = format!("lxc.payload.{instance}");
+    let places = [format!("memory/{group}/{version_1}"), format!("{group}/{version_2}")];
+    let read = |place: &String| std::fs::read_to_string(Path::new("/sys/fs/cgroup").join(place));
+    places.iter().find_map(|place| read(place).ok()).unwrap().trim().to_owned()
+}
+
+#[tokio::test]
 async fn the_list_equals_that_of_lxc_ls() {
     let world = World::new().await;
     let running = [world.launch(241).await, world.launch(242).await];

@@ -72,6 +72,8 @@ pub struct InstanceSpec {
     pub cpus: f64,
     /// Limit on processes and threads.
     pub processes: u32,
+    /// Limit on the files, sockets and pipes that each of its processes has open.
+    pub open_files: u32,
     /// Folders of the host that are mounted in it.
     pub mounts: Vec<Mount>,
 }

@@ -155,6 +155,10 @@ impl<R: Runner> LxcContainers<R> {
             },
             _ => file_error("read", &shared)(error).into(),
         })?;
+        let shared = match self.cgroups.limit_swap() {
+            true => shared,
+            false => Profile::without_swap_limits(&shared),
+        };
         let own = self.profile.launch_config(instance.slot())?;
         fs::write(&files.config, format!("{shared}\n{own}"))
             .map_err(file_error("write", &files.config))?;

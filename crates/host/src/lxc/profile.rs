@@ -19,6 +19,10 @@ const CPU_PERIOD_US: u32 = 100_000;
 /// The smallest quota of CPU time that the kernel takes.
 const CPU_QUOTA_MIN_US: f64 = 1_000.0;
 
+/// The limits that a kernel without accounting of swap space does not have.
+const SWAP_LIMITS: [&str; 2] =
+    ["lxc.cgroup.memory.memsw.limit_in_bytes", "lxc.cgroup2.memory.swap.max"];
+
 /// The system calls that an instance may make, in LXC's format. Others answer `ENOSYS`, with which
 /// programs fall back to older calls. Found by trial, it also holds what LXC itself calls between
 /// loading it and starting the init.
@@ -48,6 +52,7 @@ struct InstanceValues<'a> {
     cpu_period_us: u32,
     cpu_quota_us: u64,
     processes: u32,
+    open_files: u32,
     mounts: Vec<MountValues>,
 }
 
@@ -100,6 +105,7 @@ impl Profile {
             cpu_period_us: CPU_PERIOD_US,
             cpu_quota_us: cpu_quota_us(instance.cpus),
             processes: instance.processes,
+            open_files: instance.open_files,
             mounts: instance.mounts.iter().map(|mount| self.mount(mount)).collect(),
         };
         render("lxc/instance.conf.tera", INSTANCE_TEMPLATE, &values)
@@ -122,6 +128,14 @@ impl Profile {
             broadcast: subnet.network().broadcast(),
         };
         Ok(render("lxc/launch.conf.tera", LAUNCH_TEMPLATE, &values)?)
+    }
+
+    /// The configuration of a template, on a host whose kernel cannot limit swap space: LXC starts
+    /// nothing whose configuration names a limit that the kernel does not have.
+    pub(super) fn without_swap_limits(config: &str) -> String {
+        let names_one = |line: &&str| SWAP_LIMITS.iter().any(|key| line.starts_with(key));
+        let kept: Vec<&str> = config.lines().filter(|line| !names_one(line)).collect();
+        kept.join("\n")
     }
 
     fn mount(&self, mount: &Mount) -> MountValues {
@@ -152,6 +166,7 @@ mod tests {
             memory_mib: 64,
             cpus: 1.5,
             processes: 64,
+            open_files: 1024,
             mounts: vec![Mount { source: "objects".to_owned(), target: "/objects".to_owned() }],
         }
     }
@@ -187,14 +202,24 @@ mod tests {
         lxc.apparmor.profile = bellows-instance-DIGEST
 
         # Limits of memory, CPU time and processes: the lines with `cgroup` are for hosts with control groups
-        # of version 1, those with `cgroup2` for version 2.
+        # of version 1, those with `cgroup2` for version 2. Memory and swap space together are no more than the
+        # memory, so nothing of an instance is swapped out.
         lxc.cgroup.memory.limit_in_bytes = 67108864
+        lxc.cgroup.memory.memsw.limit_in_bytes = 67108864
         lxc.cgroup.cpu.cfs_period_us = 100000
         lxc.cgroup.cpu.cfs_quota_us = 150000
         lxc.cgroup.pids.max = 64
         lxc.cgroup2.memory.max = 67108864
+        lxc.cgroup2.memory.swap.max = 0
         lxc.cgroup2.cpu.max = 150000 100000
         lxc.cgroup2.pids.max = 64
+
+        # Limits of each process: what it has open; no core files, which hold its secrets; and no priority
+        # above the others', whatever LXC itself may do.
+        lxc.prlimit.nofile = 1024
+        lxc.prlimit.core = 0
+        lxc.prlimit.rtprio = 0
+        lxc.prlimit.nice = 0
 
         # Devices: null (1:3), zero (1:5), full (1:7), random (1:8), urandom (1:9) and tty (5:0). There is no
         # console and no terminal to log in on.
@@ -222,6 +247,17 @@ mod tests {
         # mount of its own on the host that has them, and every mount of it inherits them.
         lxc.mount.entry = /var/lib/bellows/objects objects none bind,create=dir 0 0
         ");
+    }
+
+    #[test]
+    fn without_accounting_of_swap_the_other_limits_stay() {
+        let profile = Profile::new(&Settings::default());
+        let name = "bw-store-tdeadbeef".parse().unwrap();
+        let config =
+            profile.template_config(&name, Path::new("/lxc"), "/bin/store", &instance()).unwrap();
+        let kept = Profile::without_swap_limits(&config);
+        assert!(!kept.contains("memsw") && !kept.contains("memory.swap"));
+        assert_eq!(kept.lines().count(), config.lines().count() - 2);
     }
 
     #[test]

@@ -57,14 +57,19 @@ pub(crate) struct World {
 impl World {
     /// A world whose instances run the probe that cargo builds beside the tests.
     pub(crate) async fn new() -> Self {
+        Self::given("").await
+    }
+
+    /// The same, with these lines in the service's table `[instance]`.
+    pub(crate) async fn given(lines: &str) -> Self {
         let tests = std::env::current_exe().unwrap();
         let probe = tests.parent().unwrap().parent().unwrap().join("examples/probe");
         assert!(probe.exists(), "{} is missing; run `cargo test -p host`", probe.display());
-        Self::with_init(&probe).await
+        Self::with(&probe, lines).await
     }
 
     /// Waits for other runs of these tests on this host, and takes away what a killed one left.
-    pub(crate) async fn with_init(program: &Path) -> Self {
+    pub(crate) async fn with(program: &Path, lines: &str) -> Self {
         let lock = lock();
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path());
@@ -76,10 +81,7 @@ impl World {
         ids.ensure().unwrap();
         Network::new(&settings.network, HostRunner).with_table(TABLE).ensure().await.unwrap();
         let template = TemplateStore::new(&settings, HostRunner)
-            .ensure(
-                &config_file::from_toml::<ServiceSpec>("probe.toml", SERVICE).unwrap(),
-                &image(folder.path(), program),
-            )
+            .ensure(&service(lines), &image(folder.path(), program))
             .await
             .unwrap();
         let containers = LxcContainers::new(&settings).unwrap();
@@ -157,6 +159,12 @@ impl Drop for World {
         let _ = fs::remove_dir(LXC);
         let _ = self.ids.remove();
     }
+}
+
+/// The service of these tests, with these lines in its table `[instance]`.
+fn service(lines: &str) -> ServiceSpec {
+    let text = SERVICE.replacen("[instance]", &format!("[instance]\n{lines}"), 1);
+    config_file::from_toml("probe.toml", &text).unwrap()
 }
 
 /// The settings of a world whose files are in this folder.

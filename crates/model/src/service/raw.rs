@@ -53,8 +53,15 @@ struct RawInstance {
     memory_mib: u32,
     cpus: f64,
     processes: u32,
+    #[serde(default = "open_files")]
+    open_files: u32,
     #[serde(default)]
     mounts: Vec<Mount>,
+}
+
+/// What the kernel gives a process that asks for nothing else: programs that use `select` break above.
+const fn open_files() -> u32 {
+    1024
 }
 
 #[derive(Deserialize)]
@@ -159,6 +166,7 @@ impl RawInstance {
         within("instance.memory_mib", self.memory_mib, 4..=1_048_576, "4 to 1048576 (MiB)")?;
         within("instance.cpus", self.cpus, 0.01..=1024.0, "0.01 to 1024 (cores)")?;
         within("instance.processes", self.processes, 1..=4_194_304, "1 to 4194304")?;
+        within("instance.open_files", self.open_files, 16..=1_048_576, "16 to 1048576")?;
         for (index, mount) in self.mounts.iter().enumerate() {
             mount.check().map_err(|error| error.of_item("instance.mounts", index))?;
         }
@@ -168,6 +176,7 @@ impl RawInstance {
             memory_mib: self.memory_mib,
             cpus: self.cpus,
             processes: self.processes,
+            open_files: self.open_files,
             mounts: self.mounts,
         })
     }
@@ -311,6 +320,7 @@ mod tests {
         assert_eq!(spec.scale_in.stop_grace, ScaleIn::DEFAULT_STOP_GRACE);
         assert_eq!(spec.replacement, Replacement::Surge);
         assert_eq!(spec.objective, Duration::from_millis(250));
+        assert_eq!(spec.instance.open_files, 1024);
         assert_eq!(spec.application["listen"].as_str(), Some("0.0.0.0:8000"));
     }
 
@@ -350,6 +360,11 @@ mod tests {
                 "memory_mib = 64",
                 "memory_mib = 1",
                 "instance.memory_mib is 1: use 4 to 1048576 (MiB)",
+            ),
+            (
+                "processes = 64",
+                "processes = 64\nopen_files = 15",
+                "instance.open_files is 15: use 16 to 1048576",
             ),
             ("cpus = 1.0", "cpus = nan", "instance.cpus is NaN: use 0.01 to 1024 (cores)"),
             (
