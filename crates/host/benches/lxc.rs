@@ -1,7 +1,8 @@
 //! Instances on real LXC: what a launch costs beside `lxc-copy` alone, what a list costs, and a stop.
 //! Prints a table and has no bound that it could fail.
 //!
-//! `--init=PROGRAM` launches another static program, such as the object store.
+//! `--init=PROGRAM` launches another static program, such as the object store, and `--instance=LINES`
+//! adds lines to the service's table `[instance]`.
 //!
 //! Without `--bench`, as `cargo test --bench lxc` runs it, each is done once.
 
@@ -31,10 +32,11 @@ fn main() -> std::io::Result<()> {
     let (pairs, lists) = if whole { (20, 100) } else { (1, 1) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let named =
-        std::env::args().find_map(|argument| Some(argument.strip_prefix("--init=")?.into()));
-    let program = named.map_or_else(std::env::current_exe, Ok)?;
+        |key| std::env::args().find_map(|it| it.strip_prefix(key).map(str::to_owned));
+    let program = named("--init=").map_or_else(std::env::current_exe, |path| Ok(path.into()))?;
+    let lines = named("--instance=").unwrap_or_default();
     runtime.block_on(async {
-        let world = World::with(&program, "").await;
+        let world = World::with(&program, &lines).await;
         launches(&world, pairs).await;
         list_of_fifty(&world, lists).await;
         stops(&world, pairs).await;

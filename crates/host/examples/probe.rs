@@ -3,7 +3,8 @@
 //!
 //! `GET /` answers `ok`, `/file?PATH` the file's content, `/connect?ADDRESS` whether a TCP
 //! connection can be made within a second, `/allocate?MIB` after touching that much memory, and
-//! `/fork` how many threads could be started and `/open` how many files opened. `/make?PATH`, `/remove?PATH` and `/rename?FROM:TO` change
+//! `/fork` how many threads could be started and `/open` how many files opened. `/fill?FOLDER` writes there until
+//! it may not, at most 1 GiB, and `/litter?FOLDER` makes empty files, at most 100,000. `/make?PATH`, `/remove?PATH` and `/rename?FROM:TO` change
 //! folders. Process 1 ignores SIGTERM as long as it has no handler:
 //! after `/on-halt?PATH` it writes that file when it is asked to end, and ends.
 
@@ -41,7 +42,10 @@ fn answer(mut stream: &TcpStream) -> std::io::Result<()> {
         },
         "/write" => outcome(std::fs::write(query, "text"), "written"),
         "/make" => outcome(std::fs::create_dir(query), "made"),
-        "/remove" => outcome(std::fs::remove_dir_all(query), "removed"),
+        "/remove" => {
+            let removed = std::fs::remove_file(query);
+            outcome(removed.or_else(|_| std::fs::remove_dir_all(query)), "removed")
+        }
         "/rename" => {
             let (from, to) = query.split_once(':').unwrap_or_default();
             outcome(std::fs::rename(from, to), "renamed")
@@ -50,6 +54,8 @@ fn answer(mut stream: &TcpStream) -> std::io::Result<()> {
         "/allocate" => allocate(query),
         "/fork" => threads(),
         "/open" => files(),
+        "/fill" => fill(query),
+        "/litter" => litter(query),
         "/on-halt" => on_halt(query),
         _ => "ok".to_owned(),
     };
@@ -99,6 +105,25 @@ fn files() -> String {
         }
     };
     format!("{}: {error}", open.len())
+}
+
+fn fill(folder: &str) -> String {
+    let chunk = vec![1_u8; 1024 * 1024];
+    let mut written = 0;
+    let result = std::fs::File::create(format!("{folder}/full")).and_then(|mut file| {
+        while written < 1024 {
+            file.write_all(&chunk)?;
+            written += 1;
+        }
+        Ok(())
+    });
+    format!("{written}: {}", outcome(result, "not full"))
+}
+
+fn litter(folder: &str) -> String {
+    let make = |number| std::fs::File::create(format!("{folder}/{number}")).err();
+    let failed = (0..100_000).find_map(|number| Some((number, make(number)?)));
+    failed.map_or_else(|| "no end".to_owned(), |(count, error)| format!("{count}: {error}"))
 }
 
 fn on_halt(path: &str) -> String {

@@ -153,6 +153,50 @@ async fn open_files_are_limited_and_there_are_no_core_files() {
     }
 }
 
+#[tokio::test]
+async fn what_an_instance_writes_is_bounded_and_its_root_is_read_only() {
+    let world = World::given(
+        "root = \"read_only\"\nwritable = [{ path = \"/tmp\", size_mib = 8 }, \
+         { path = \"/var/lib/app\", size_mib = 2, exec = true }, { path = \"/dev/shm\", size_mib = 1 }]",
+    )
+    .await;
+    let instance = world.launch(243).await;
+    let get = |target: &str| world.get(&instance, target).unwrap();
+    for folder in ["", "/opt/app", "/etc/bellows", "/bin"] {
+        assert!(get(&format!("/fill?{folder}")).starts_with("0: Read-only"), "{folder}");
+    }
+    for (folder, mib) in [("/tmp", 8), ("/var/lib/app", 2), ("/dev/shm", 1)] {
+        assert_eq!(
+            get(&format!("/fill?{folder}")),
+            format!("{mib}: No space left on device (os error 28)")
+        );
+        assert_eq!(get(&format!("/remove?{folder}/full")), "removed");
+        let files = get(&format!("/litter?{folder}"));
+        assert!(files.contains(": No space left on device"), "{folder}: {files}");
+    }
+    let small = get("/fill?/dev");
+    assert!(small.starts_with("0: "), "{small}");
+    let mounts = get("/file?/proc/self/mountinfo");
+    let options = |place: &str| {
+        let line = mounts.lines().find(|line| line.contains(&format!(" {place} "))).unwrap();
+        line.split(' ').nth(5).unwrap().to_owned()
+    };
+    assert!(options("/").starts_with("ro,"), "{mounts}");
+    assert!(options("/tmp").contains("nosuid,nodev,noexec"), "{mounts}");
+    let with_programs = options("/var/lib/app");
+    assert!(
+        with_programs.contains("nosuid,nodev") && !with_programs.contains("noexec"),
+        "{mounts}"
+    );
+    // What is shared is written as before, and what the instance wrote to its memory ends with it.
+    assert_eq!(get("/write?/objects/x"), "written");
+    let folder = Path::new(LXC).join(instance.as_str());
+    let on_disk = run("find", &[folder.to_str().unwrap(), "-type", "f", "-size", "+64k"]);
+    assert_eq!(on_disk, "", "the host's disk has what it wrote");
+    world.containers.stop(&instance, KILL).await.unwrap();
+    assert!(!std::fs::read_to_string("/proc/self/mountinfo").unwrap().contains(instance.as_str()));
+}
+
 /// A file of an instance's control group, on a host of either version.
 fn cgroup_file(instance: &InstanceName, version_1: &str, version_2: &str) -> String {
     let group = format!("lxc.payload.{instance}");

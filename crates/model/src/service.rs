@@ -1,5 +1,6 @@
 //! A service's file: what an operator says of a service, validated.
 
+mod places;
 mod raw;
 
 use std::time::Duration;
@@ -74,8 +75,36 @@ pub struct InstanceSpec {
     pub processes: u32,
     /// Limit on the files, sockets and pipes that each of its processes has open.
     pub open_files: u32,
+    /// What it may do with its root file system.
+    pub root: RootAccess,
+    /// Folders of its own that it may write to, in its memory.
+    pub writable: Vec<WritableFolder>,
     /// Folders of the host that are mounted in it.
     pub mounts: Vec<Mount>,
+}
+
+/// What an instance may do with its root file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RootAccess {
+    /// Write to a layer of its own, on the disk of the host and with no limit but that.
+    #[default]
+    Writable,
+    /// Read.
+    ReadOnly,
+}
+
+/// A folder that an instance may write to, as a tmpfs: it counts as memory, and ends with the instance.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WritableFolder {
+    /// Absolute path in the instance.
+    pub path: String,
+    /// The most that it holds, in MiB.
+    pub size_mib: u32,
+    /// Whether programs in it can be run.
+    #[serde(default)]
+    pub exec: bool,
 }
 
 /// A folder below the state directory, mounted in every instance of a service.

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use model::names::{Slot, TemplateName};
-use model::service::{InstanceSpec, Mount};
+use model::service::{InstanceSpec, Mount, RootAccess, WritableFolder};
 use serde::Serialize;
 
 use super::apparmor::AppArmorProfile;
@@ -18,6 +18,9 @@ const CPU_PERIOD_US: u32 = 100_000;
 
 /// The smallest quota of CPU time that the kernel takes.
 const CPU_QUOTA_MIN_US: f64 = 1_000.0;
+
+/// A tmpfs takes a page for the smallest file.
+const PAGES_IN_A_MIB: u64 = 256;
 
 /// The limits that a kernel without accounting of swap space does not have.
 const SWAP_LIMITS: [&str; 2] =
@@ -53,7 +56,9 @@ struct InstanceValues<'a> {
     cpu_quota_us: u64,
     processes: u32,
     open_files: u32,
+    read_only: bool,
     mounts: Vec<MountValues>,
+    writable: Vec<WritableValues>,
 }
 
 /// LXC's own escape for a blank in a path is never needed: sources and targets hold none.
@@ -61,6 +66,14 @@ struct InstanceValues<'a> {
 struct MountValues {
     source: String,
     target: String,
+}
+
+#[derive(Serialize)]
+struct WritableValues {
+    target: String,
+    size_mib: u32,
+    files: u64,
+    exec: bool,
 }
 
 #[derive(Serialize)]
@@ -106,7 +119,9 @@ impl Profile {
             cpu_quota_us: cpu_quota_us(instance.cpus),
             processes: instance.processes,
             open_files: instance.open_files,
+            read_only: instance.root == RootAccess::ReadOnly,
             mounts: instance.mounts.iter().map(|mount| self.mount(mount)).collect(),
+            writable: instance.writable.iter().map(writable).collect(),
         };
         render("lxc/instance.conf.tera", INSTANCE_TEMPLATE, &values)
     }
@@ -141,9 +156,22 @@ impl Profile {
     fn mount(&self, mount: &Mount) -> MountValues {
         MountValues {
             source: self.state.join(&mount.source).display().to_string(),
-            target: mount.target.trim_start_matches('/').to_owned(),
+            target: below_root(&mount.target),
         }
     }
+}
+
+fn writable(folder: &WritableFolder) -> WritableValues {
+    WritableValues {
+        target: below_root(&folder.path),
+        size_mib: folder.size_mib,
+        files: u64::from(folder.size_mib) * PAGES_IN_A_MIB,
+        exec: folder.exec,
+    }
+}
+
+fn below_root(path: &str) -> String {
+    path.trim_start_matches('/').to_owned()
 }
 
 /// Microseconds of CPU time in each period.
@@ -167,6 +195,8 @@ mod tests {
             cpus: 1.5,
             processes: 64,
             open_files: 1024,
+            root: RootAccess::ReadOnly,
+            writable: vec![WritableFolder { path: "/tmp".to_owned(), size_mib: 8, exec: false }],
             mounts: vec![Mount { source: "objects".to_owned(), target: "/objects".to_owned() }],
         }
     }
@@ -185,7 +215,7 @@ mod tests {
         # Without `userxattr` an instance could neither remove, rename nor replace a folder of its image: its
         # root may not set the attributes with which an overlay else marks such a change.
         lxc.rootfs.path = dir:/var/lib/lxc/bw-store-tdeadbeef/rootfs
-        lxc.rootfs.options = userxattr
+        lxc.rootfs.options = ro,userxattr
         lxc.uts.name = bw-store-tdeadbeef
         lxc.init.cmd = /bin/store
         lxc.signal.halt = SIGTERM
@@ -246,6 +276,9 @@ mod tests {
         # Folders of the host. LXC 5 drops nosuid, nodev and noexec from a bind mount, so the source is a
         # mount of its own on the host that has them, and every mount of it inherits them.
         lxc.mount.entry = /var/lib/bellows/objects objects none bind,create=dir 0 0
+
+        # Folders to write to. They hold as many files as pages, so that empty files end too.
+        lxc.mount.entry = tmpfs tmp tmpfs nosuid,nodev,noexec,size=8m,nr_inodes=2048,mode=1777,create=dir 0 0
         ");
     }
 

@@ -2,11 +2,11 @@
 //! service's image, confinement and configuration.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use model::names::TemplateName;
-use model::service::{Mount, ServiceSpec};
+use model::service::{InstanceSpec, Mount, ServiceSpec};
 use model::version::Version;
 use sha2::{Digest, Sha256};
 
@@ -44,6 +44,15 @@ pub enum TemplateError {
         service: String,
         /// What TOML cannot hold.
         source: toml::ser::Error,
+    },
+    /// The image has a file or a link where a folder is to be mounted.
+    #[error(
+        "{target} is no folder in the image, or a symbolic link leads there: name the folder that it \
+         leads to in instance.mounts or instance.writable"
+    )]
+    MountPoint {
+        /// Where it is to be mounted.
+        target: String,
     },
     /// Instances still stand on it.
     #[error("{template} is the lower layer of {instance}; stop that first")]
@@ -103,7 +112,7 @@ impl<R: Runner> TemplateStore<R> {
         let draft = self.lxc.join(format!(".{name}-draft"));
         remove_tree(&draft)?;
         fs::create_dir_all(&draft).map_err(file_error("make", &draft))?;
-        self.fill(&draft, image, &application).await?;
+        self.fill(&draft, image, &application, &service.instance).await?;
         let config = self.config(&name, service, image)?;
         write(&draft.join("seccomp"), SECCOMP)?;
         write(&draft.join("config"), &config)?;
@@ -195,15 +204,43 @@ impl<R: Runner> TemplateStore<R> {
         draft: &Path,
         image: &Image,
         application: &str,
+        instance: &InstanceSpec,
     ) -> Result<(), TemplateError> {
         let rootfs = draft.join("rootfs");
         copy_image(&self.runner, &image.folder, &rootfs, self.ids).await?;
+        let targets = instance.mounts.iter().map(|mount| &mount.target);
+        let writable = instance.writable.iter().map(|folder| &folder.path);
+        for target in targets.chain(writable).filter(|target| !target.starts_with("/dev/")) {
+            make_mount_point(&rootfs, target, self.ids.first)?;
+        }
         let file = rootfs.join(SERVICE_FILE);
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder).map_err(file_error("make", folder))?;
         }
         Ok(write(&file, application)?)
     }
+}
+
+/// Makes a folder of an image to mount on, where the image has none: in a root that is read-only LXC
+/// cannot. A symbolic link would lead to a folder of the host.
+fn make_mount_point(rootfs: &Path, target: &str, owner: u32) -> Result<(), TemplateError> {
+    let mut folder = rootfs.to_owned();
+    for part in target.trim_start_matches('/').split('/') {
+        folder.push(part);
+        match fs::symlink_metadata(&folder) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Err(TemplateError::MountPoint { target: target.to_owned() }),
+            Err(_) => {
+                fs::create_dir(&folder).map_err(file_error("make", &folder))?;
+                chown(&folder, Some(owner), Some(owner))
+                    .map_err(file_error("change the owner of", &folder))?;
+                let mode = fs::Permissions::from_mode(0o755);
+                fs::set_permissions(&folder, mode)
+                    .map_err(file_error("change the mode of", &folder))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file that everybody can read: to the host's kernel an instance's root is neither the
@@ -216,6 +253,8 @@ fn write(file: &Path, text: &str) -> Result<(), FileError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
     use crate::command::HostRunner;
 
@@ -291,6 +330,9 @@ mod tests {
             ("cpus = 1.0", "cpus = 0.5"),
             ("processes = 64", "processes = 65"),
             ("0.0.0.0:8000", "0.0.0.0:8001"),
+            ("processes = 64", "processes = 64\nopen_files = 65"),
+            ("processes = 64", "processes = 64\nroot = \"read_only\""),
+            ("processes = 64", "processes = 64\nwritable = [{ path = \"/tmp\", size_mib = 1 }]"),
         ] {
             let service = described(&SERVICE.replace(from, to));
             names.push(store.ensure(&service, &image).await.unwrap());
@@ -299,7 +341,23 @@ mod tests {
         names.push(store.ensure(&service, &other).await.unwrap());
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), 6);
+        assert_eq!(names.len(), 9);
+    }
+
+    #[tokio::test]
+    async fn folders_to_mount_on_are_made_and_no_link_is_followed() {
+        let Fixture { root, store, image } = fixture();
+        let with = |path: &str| {
+            let line = format!("writable = [{{ path = \"{path}\", size_mib = 1 }}]\n[capacity]");
+            described(&SERVICE.replace("[capacity]", &line))
+        };
+        std::os::unix::fs::symlink(root.path(), image.folder.join("run")).unwrap();
+        let name = store.ensure(&with("/var/tmp"), &image).await.unwrap();
+        let made = root.path().join("lxc").join(name.as_str()).join("rootfs/var/tmp");
+        assert_eq!(fs::metadata(made).unwrap().uid(), 1_000_000);
+        let error = store.ensure(&with("/run/app"), &image).await.unwrap_err().to_string();
+        assert!(error.starts_with("/run/app is no folder in the image"), "{error}");
+        assert!(!root.path().join("app").exists(), "the link was followed");
     }
 
     #[tokio::test]

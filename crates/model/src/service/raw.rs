@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    Capacity, Demand, InstanceSpec, LargestStep, Mount, Replacement, Requests, Rules, ScaleIn,
-    ServiceSpec,
+    Capacity, Demand, InstanceSpec, LargestStep, Mount, Replacement, Requests, RootAccess, Rules,
+    ScaleIn, ServiceSpec, WritableFolder, places,
 };
 use crate::bounds::{Bounds, RawBounds};
 use crate::policies::{PolicySpec, RawPolicies};
@@ -55,6 +55,10 @@ struct RawInstance {
     processes: u32,
     #[serde(default = "open_files")]
     open_files: u32,
+    #[serde(default)]
+    root: RootAccess,
+    #[serde(default)]
+    writable: Vec<WritableFolder>,
     #[serde(default)]
     mounts: Vec<Mount>,
 }
@@ -115,10 +119,6 @@ struct RawRollout {
     replacement: Replacement,
 }
 
-/// What Bellows itself keeps below the state directory. An instance that could write there would
-/// say what the scaler does, or what other instances run.
-const OWN_FOLDERS: [&str; 2] = ["images", "services"];
-
 impl RawService {
     pub(super) fn checked(self) -> Result<ServiceSpec, Invalid> {
         let (bounds, replacement) = (Bounds::try_from(self.bounds)?, self.rollout.replacement);
@@ -167,9 +167,7 @@ impl RawInstance {
         within("instance.cpus", self.cpus, 0.01..=1024.0, "0.01 to 1024 (cores)")?;
         within("instance.processes", self.processes, 1..=4_194_304, "1 to 4194304")?;
         within("instance.open_files", self.open_files, 16..=1_048_576, "16 to 1048576")?;
-        for (index, mount) in self.mounts.iter().enumerate() {
-            mount.check().map_err(|error| error.of_item("instance.mounts", index))?;
-        }
+        places::check_all(&self.mounts, &self.writable, self.memory_mib)?;
         Ok(InstanceSpec {
             port: self.port,
             health_path: text("instance.health_path", &self.health_path)?,
@@ -177,36 +175,10 @@ impl RawInstance {
             cpus: self.cpus,
             processes: self.processes,
             open_files: self.open_files,
+            root: self.root,
+            writable: self.writable,
             mounts: self.mounts,
         })
-    }
-}
-
-impl Mount {
-    fn check(&self) -> Result<(), Invalid> {
-        let plain = |part: &str| {
-            !part.is_empty()
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-        };
-        check(
-            plain(&self.source),
-            "instance.mounts.source",
-            &self.source,
-            "the name of a folder below the state directory: a-z, A-Z, 0-9, `-` and `_`",
-        )?;
-        check(
-            !OWN_FOLDERS.contains(&self.source.as_str()),
-            "instance.mounts.source",
-            &self.source,
-            "another name: this folder of the state directory is Bellows' own",
-        )?;
-        let below_root = self.target.strip_prefix('/');
-        check(
-            below_root.is_some_and(|path| path.split('/').all(plain)),
-            "instance.mounts.target",
-            &self.target,
-            "an absolute path of a-z, A-Z, 0-9, `-` and `_`",
-        )
     }
 }
 
@@ -280,15 +252,15 @@ fn text<T: FromStr<Err: Display>>(key: &'static str, text: &str) -> Result<T, In
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<ServiceSpec, String> {
+    pub(in super::super) fn parse(text: &str) -> Result<ServiceSpec, String> {
         let raw: RawService = toml::from_str(text).map_err(|error| error.to_string())?;
         raw.checked().map_err(|error| error.to_string())
     }
 
-    const GOOD: &str = r#"
+    pub(in super::super) const GOOD: &str = r#"
         name = "store"
         image = "store"
         [route]
