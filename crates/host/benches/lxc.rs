@@ -31,8 +31,7 @@ fn main() -> std::io::Result<()> {
     let whole = std::env::args().any(|argument| argument == "--bench");
     let (pairs, lists) = if whole { (20, 100) } else { (1, 1) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let named =
-        |key| std::env::args().find_map(|it| it.strip_prefix(key).map(str::to_owned));
+    let named = |key| std::env::args().find_map(|it| it.strip_prefix(key).map(str::to_owned));
     let program = named("--init=").map_or_else(std::env::current_exe, |path| Ok(path.into()))?;
     let lines = named("--instance=").unwrap_or_default();
     runtime.block_on(async {

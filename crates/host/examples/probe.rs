@@ -5,18 +5,29 @@
 //! connection can be made within a second, `/allocate?MIB` after touching that much memory, and
 //! `/fork` how many threads could be started and `/open` how many files opened. `/fill?FOLDER` writes there until
 //! it may not, at most 1 GiB, and `/litter?FOLDER` makes empty files, at most 100,000. `/make?PATH`, `/remove?PATH` and `/rename?FROM:TO` change
-//! folders. Process 1 ignores SIGTERM as long as it has no handler:
+//! folders. `/own?PATH` gives a file to the user 33,
+//! `/become` says what a program is that was started as that user, and `/listen?PORT` listens. Process 1 ignores SIGTERM as long as it has no handler:
 //! after `/on-halt?PATH` it writes that file when it is asked to end, and ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use std::time::Duration;
 
 use signal_hook::consts::SIGTERM;
 use signal_hook::low_level::pipe;
 
 pub(crate) fn main() -> std::io::Result<()> {
+    if std::process::id() != 1 {
+        // As `/become` starts it.
+        return std::io::copy(
+            &mut std::fs::File::open("/proc/self/status")?,
+            &mut std::io::stdout(),
+        )
+        .map(drop);
+    }
     let listener = TcpListener::bind("0.0.0.0:8000")?;
     loop {
         let (stream, _) = listener.accept()?;
@@ -54,6 +65,9 @@ fn answer(mut stream: &TcpStream) -> std::io::Result<()> {
         "/allocate" => allocate(query),
         "/fork" => threads(),
         "/open" => files(),
+        "/own" => outcome(std::os::unix::fs::chown(query, Some(33), Some(33)), "given"),
+        "/become" => step_down(),
+        "/listen" => outcome(TcpListener::bind(format!("0.0.0.0:{query}")).map(drop), "listens"),
         "/fill" => fill(query),
         "/litter" => litter(query),
         "/on-halt" => on_halt(query),
@@ -105,6 +119,15 @@ fn files() -> String {
         }
     };
     format!("{}: {error}", open.len())
+}
+
+fn step_down() -> String {
+    let started =
+        std::env::current_exe().and_then(|program| Command::new(program).uid(33).gid(33).output());
+    match started {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Err(error) => error.to_string(),
+    }
 }
 
 fn fill(folder: &str) -> String {

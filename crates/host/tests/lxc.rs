@@ -5,6 +5,7 @@
 mod world;
 
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -51,6 +52,35 @@ async fn an_instance_answers_and_is_confined() {
     assert_eq!(std::fs::read_to_string(file).unwrap(), "text");
     let denied = world.get(&instance, "/write?/proc/sys/kernel/core_pattern").unwrap();
     assert_ne!(denied, "written");
+}
+
+#[tokio::test]
+async fn an_instances_root_has_the_capabilities_that_its_services_file_names_and_no_other() {
+    let some = r#"capabilities = ["chown", "setuid", "setgid", "net_bind_service"]"#;
+    // Bits of include/uapi/linux/capability.h: 0, 7, 6 and 10.
+    let cases = [(some, "00000000000004c1"), ("", "0000000000000000")];
+    for (lines, set) in cases {
+        let world = World::given(lines).await;
+        let instance = world.launch(241).await;
+        let get = |target: &str| world.get(&instance, target).unwrap();
+        let status = get("/file?/proc/self/status");
+        for name in ["CapPrm", "CapEff", "CapBnd"] {
+            assert!(status.contains(&format!("{name}:\t{set}\n")), "{lines}: {status}");
+        }
+        assert!(status.contains("NoNewPrivs:\t1\n"), "{status}");
+        let (owned, became, listens) = (get("/own?/opt/app"), get("/become"), get("/listen?80"));
+        if lines.is_empty() {
+            assert!(owned.starts_with("Operation not permitted"), "{owned}");
+            assert!(became.starts_with("Operation not permitted"), "{became}");
+            assert!(listens.starts_with("Permission denied"), "{listens}");
+        } else {
+            assert_eq!((owned.as_str(), listens.as_str()), ("given", "listens"));
+            assert!(became.contains("\nUid:\t33\t33\t33\t33\n"), "{became}");
+            assert!(became.contains("\nCapEff:\t0000000000000000\n"), "{became}");
+            let on_host = std::fs::metadata(format!("{LXC}/{instance}/overlay/delta/opt/app"));
+            assert_eq!(on_host.unwrap().uid(), 2_000_033, "an id of the host's was given");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 mod places;
 mod raw;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::raw::RawService;
 use crate::bounds::Bounds;
@@ -75,12 +76,35 @@ pub struct InstanceSpec {
     pub processes: u32,
     /// Limit on the files, sockets and pipes that each of its processes has open.
     pub open_files: u32,
+    /// The rights of root that its root has, over its own users, files and ports alone.
+    pub capabilities: BTreeSet<Capability>,
     /// What it may do with its root file system.
     pub root: RootAccess,
     /// Folders of its own that it may write to, in its memory.
     pub writable: Vec<WritableFolder>,
     /// Folders of the host that are mounted in it.
     pub mounts: Vec<Mount>,
+}
+
+/// A right of root that an instance's root may have: those that images need to start as root and step
+/// down to another user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Capability {
+    /// Give files to others.
+    Chown,
+    /// Read and write files whatever their mode.
+    DacOverride,
+    /// Change mode and times of files of others.
+    Fowner,
+    /// Become another user.
+    Setuid,
+    /// Become another group.
+    Setgid,
+    /// Send signals to processes of others.
+    Kill,
+    /// Listen on ports below 1024.
+    NetBindService,
 }
 
 /// What an instance may do with its root file system.

@@ -1,10 +1,11 @@
 //! How an instance is confined: renders the LXC configuration of templates and of launches.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use model::names::{Slot, TemplateName};
-use model::service::{InstanceSpec, Mount, RootAccess, WritableFolder};
+use model::service::{Capability, InstanceSpec, Mount, RootAccess, WritableFolder};
 use serde::Serialize;
 
 use super::apparmor::AppArmorProfile;
@@ -56,6 +57,7 @@ struct InstanceValues<'a> {
     cpu_quota_us: u64,
     processes: u32,
     open_files: u32,
+    capabilities: &'a BTreeSet<Capability>,
     read_only: bool,
     mounts: Vec<MountValues>,
     writable: Vec<WritableValues>,
@@ -119,6 +121,7 @@ impl Profile {
             cpu_quota_us: cpu_quota_us(instance.cpus),
             processes: instance.processes,
             open_files: instance.open_files,
+            capabilities: &instance.capabilities,
             read_only: instance.root == RootAccess::ReadOnly,
             mounts: instance.mounts.iter().map(|mount| self.mount(mount)).collect(),
             writable: instance.writable.iter().map(writable).collect(),
@@ -195,21 +198,25 @@ mod tests {
             cpus: 1.5,
             processes: 64,
             open_files: 1024,
+            capabilities: BTreeSet::new(),
             root: RootAccess::ReadOnly,
             writable: vec![WritableFolder { path: "/tmp".to_owned(), size_mib: 8, exec: false }],
             mounts: vec![Mount { source: "objects".to_owned(), target: "/objects".to_owned() }],
         }
     }
 
-    #[test]
-    fn a_templates_configuration_confines_it() {
+    /// The configuration of a template of these instances.
+    fn config(instance: &InstanceSpec) -> String {
         let profile = Profile::new(&Settings::default());
         let name = "bw-store-tdeadbeef".parse().unwrap();
         let folder = Path::new("/var/lib/lxc/bw-store-tdeadbeef");
-        let config = profile.template_config(&name, folder, "/bin/store", &instance()).unwrap();
-        let config =
-            config.replace(&AppArmorProfile::render().unwrap().name, "bellows-instance-DIGEST");
-        insta::assert_snapshot!(config, @"
+        let config = profile.template_config(&name, folder, "/bin/store", instance).unwrap();
+        config.replace(&AppArmorProfile::render().unwrap().name, "bellows-instance-DIGEST")
+    }
+
+    #[test]
+    fn a_templates_configuration_confines_it() {
+        insta::assert_snapshot!(config(&instance()), @"
         # The LXC configuration of a template, which its instances inherit whole.
 
         # Without `userxattr` an instance could neither remove, rename nor replace a folder of its image: its
@@ -222,8 +229,9 @@ mod tests {
         lxc.environment = PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
         lxc.environment = LANG=C.UTF-8
 
-        # Users: the instance's root is an id without rights on the host. No capability is left to it, and no
-        # program that it starts can gain one.
+        # Users: the instance's root is an id without rights on the host. It has the capabilities that its
+        # service's file names, over its own users, files and ports alone, and no program that it starts can
+        # gain another.
         lxc.idmap = u 0 1000000 65536
         lxc.idmap = g 0 1000000 65536
         lxc.cap.keep = none
@@ -283,11 +291,15 @@ mod tests {
     }
 
     #[test]
+    fn only_the_capabilities_that_are_named_are_kept() {
+        let capabilities = [Capability::NetBindService, Capability::Chown].into();
+        let config = config(&InstanceSpec { capabilities, ..instance() });
+        assert!(config.contains("\nlxc.cap.keep = chown net_bind_service\n"));
+    }
+
+    #[test]
     fn without_accounting_of_swap_the_other_limits_stay() {
-        let profile = Profile::new(&Settings::default());
-        let name = "bw-store-tdeadbeef".parse().unwrap();
-        let config =
-            profile.template_config(&name, Path::new("/lxc"), "/bin/store", &instance()).unwrap();
+        let config = config(&instance());
         let kept = Profile::without_swap_limits(&config);
         assert!(!kept.contains("memsw") && !kept.contains("memory.swap"));
         assert_eq!(kept.lines().count(), config.lines().count() - 2);

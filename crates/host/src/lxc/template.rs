@@ -331,6 +331,7 @@ mod tests {
             ("processes = 64", "processes = 65"),
             ("0.0.0.0:8000", "0.0.0.0:8001"),
             ("processes = 64", "processes = 64\nopen_files = 65"),
+            ("processes = 64", "processes = 64\ncapabilities = [\"kill\"]"),
             ("processes = 64", "processes = 64\nroot = \"read_only\""),
             ("processes = 64", "processes = 64\nwritable = [{ path = \"/tmp\", size_mib = 1 }]"),
         ] {
@@ -341,7 +342,7 @@ mod tests {
         names.push(store.ensure(&service, &other).await.unwrap());
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), 9);
+        assert_eq!(names.len(), 10);
     }
 
     #[tokio::test]

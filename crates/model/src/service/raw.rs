@@ -1,6 +1,7 @@
 //! A service's file as it is written, and its way to a validated [`ServiceSpec`].
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    Capacity, Demand, InstanceSpec, LargestStep, Mount, Replacement, Requests, RootAccess, Rules,
-    ScaleIn, ServiceSpec, WritableFolder, places,
+    Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Replacement, Requests,
+    RootAccess, Rules, ScaleIn, ServiceSpec, WritableFolder, places,
 };
 use crate::bounds::{Bounds, RawBounds};
 use crate::policies::{PolicySpec, RawPolicies};
@@ -55,6 +56,8 @@ struct RawInstance {
     processes: u32,
     #[serde(default = "open_files")]
     open_files: u32,
+    #[serde(default)]
+    capabilities: BTreeSet<Capability>,
     #[serde(default)]
     root: RootAccess,
     #[serde(default)]
@@ -175,6 +178,7 @@ impl RawInstance {
             cpus: self.cpus,
             processes: self.processes,
             open_files: self.open_files,
+            capabilities: self.capabilities,
             root: self.root,
             writable: self.writable,
             mounts: self.mounts,
@@ -378,6 +382,21 @@ pub(super) mod tests {
             let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(message), "{to}: {error}");
         }
+    }
+
+    #[test]
+    fn an_instance_has_the_capabilities_of_the_closed_list_that_its_file_names() {
+        let with = |list: &str| {
+            let line = format!("processes = 64\ncapabilities = {list}");
+            parse(&GOOD.replacen("processes = 64", &line, 1)).map(|spec| spec.instance.capabilities)
+        };
+        assert!(parse(GOOD).unwrap().instance.capabilities.is_empty());
+        let two = with(r#"["setuid", "chown", "setuid"]"#).unwrap();
+        assert_eq!(two, [Capability::Chown, Capability::Setuid].into());
+        let error = with(r#"["sys_admin"]"#).unwrap_err();
+        let list = "unknown variant `sys_admin`, expected one of `chown`, `dac_override`, `fowner`, \
+                    `setuid`, `setgid`, `kill`, `net_bind_service`";
+        assert!(error.contains(list), "{error}");
     }
 
     #[test]
