@@ -13,7 +13,8 @@ use std::path::Path;
 
 use anyhow::{bail, ensure};
 use host::command::HostRunner;
-use host::id_map::{Grant, IdMap};
+use host::id_map::IdMap;
+use host::id_ranges::{IdRangeError, IdRanges};
 use host::network::conflicts;
 use host::settings::Settings;
 
@@ -66,7 +67,7 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
         ("overlay", kernel::overlay(reading::overlay(lxc_folder), lxc_folder)),
         ("cgroups", kernel::cgroups(&mounts, unified.as_deref())),
         ("user namespaces", kernel::user_namespaces(namespaces.as_deref())),
-        ("id range", id_range(settings)),
+        ("id ranges", id_ranges(settings)),
         ("seccomp", kernel::seccomp(actions.as_deref())),
         ("apparmor", kernel::apparmor(apparmor.as_deref(), apparmor_parser.is_absolute())),
         ("network devices", kernel::network_devices(reading::network_devices().await)),
@@ -102,18 +103,24 @@ async fn our_pids(settings: &Settings) -> Vec<i32> {
     programs.pids().await
 }
 
-/// Whether instances can be given ids of their own; `up` adds the range where nobody has it.
-fn id_range(settings: &Settings) -> Verdict {
-    let range = settings.id_map;
-    let span = format!("{} to {}", range.first, range.first + (range.count - 1));
-    match IdMap::of_host(&settings.paths.state, range).check() {
-        Ok(Grant::Present) => Ok(format!("root has {span}")),
-        Ok(Grant::Absent) => Ok(format!("{span} is free")),
-        Err(error) => bad(
-            error.to_string(),
-            "set id_map.first in bellows.toml to the start of a range that nobody has",
-        ),
-    }
+/// Whether the services have ids of their own, and another one can be given some; `up` adds a range to the
+/// tables where nobody has it.
+fn id_ranges(settings: &Settings) -> Verdict {
+    let ranges = IdRanges::new(settings);
+    let next = || -> Result<String, IdRangeError> {
+        let given = ranges.given()?;
+        for range in given.values() {
+            IdMap::of_host(&settings.paths.state, *range).check()?;
+        }
+        let next = ranges.next(&given)?;
+        Ok(format!(
+            "{} given; the next is {} and the {} above",
+            given.len(),
+            next.first,
+            next.count - 1
+        ))
+    };
+    next().or_else(|error| bad(error.to_string(), "free these ids, or set another id_map.first in bellows.toml"))
 }
 
 /// Whether nothing else on the host uses the instances' subnet.

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use host::command::HostRunner;
 use host::deployments::Deployments;
 use host::files::file_error;
-use host::id_map::{Grant, IdMap};
+use host::id_map::IdMap;
 use host::lxc::{
     Containers, LxcContainers, TemplateStore, container_states, remove_profiles,
     remove_shared_folder, shared_folders_below,
@@ -38,7 +38,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     progress.step("network", network(settings)).await?;
     progress.step("mounts", mounts(settings)).await?;
     progress.step("records", async { records(settings) }).await?;
-    progress.step("id range", async { id_range(settings) }).await?;
+    progress.step("id ranges", async { id_ranges(settings) }).await?;
     let run = &settings.paths.run;
     fs::remove_dir_all(run).map_err(file_error("remove", run))?;
     match progress.changes {
@@ -152,14 +152,10 @@ fn records(settings: &Settings) -> anyhow::Result<Outcome> {
     Ok(Outcome::changed_if(removed, "withdrawn"))
 }
 
-/// Takes back what `up` added. A range that was there before stays.
-fn id_range(settings: &Settings) -> anyhow::Result<Outcome> {
+/// Takes back what `up` added for all services. A range that was there before stays.
+fn id_ranges(settings: &Settings) -> anyhow::Result<Outcome> {
     let map = IdMap::of_host(&settings.paths.state, settings.id_map);
-    // Someone else's range in its place is none of ours, and nothing to take back.
-    let granted = |map: &IdMap| map.check().is_ok_and(|grant| grant == Grant::Present);
-    let before = granted(&map);
-    map.remove()?;
-    Ok(Outcome::changed_if(before != granted(&map), "taken back"))
+    Ok(Outcome::changed_if(map.remove()?, "taken back"))
 }
 
 #[cfg(test)]

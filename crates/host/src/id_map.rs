@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::files::replace_file;
 use crate::settings::IdRange;
 
-/// The file in the state folder that remembers to which tables a line was added.
+/// The file in the state folder that remembers which line was added to which table. Before services had
+/// ranges of their own it named the tables alone.
 const RECORD: &str = "id_map.added";
 
 /// A range that cannot be had.
@@ -16,7 +17,8 @@ const RECORD: &str = "id_map.added";
 pub enum IdMapError {
     /// Another user has it, or a part of it.
     #[error(
-        "{}: ids {first} to {last} overlap `{line}`; choose another [id_map] first", file.display()
+        "{}: ids {first} to {last}, which a service has, overlap `{line}`; give that user other ids",
+        file.display()
     )]
     Taken {
         /// The table.
@@ -96,7 +98,7 @@ impl IdMap {
         for table in &self.tables {
             let text = read(table)?;
             if check_table(table, &text, self.range)? == Grant::Absent {
-                record.push_str(&format!("{}\n", table.display()));
+                record.push_str(&format!("{} {line}\n", table.display()));
                 let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
                 edits.push((table, format!("{text}{gap}{line}\n")));
             }
@@ -113,28 +115,35 @@ impl IdMap {
         Ok(true)
     }
 
-    /// Takes back the lines that [`IdMap::ensure`] added, and no other.
+    /// Takes back the lines that [`IdMap::ensure`] added for any range, and no other. Returns whether there
+    /// was one.
     ///
     /// # Errors
     /// When a table cannot be written.
-    pub fn remove(&self) -> Result<(), IdMapError> {
+    pub fn remove(&self) -> Result<bool, IdMapError> {
         let record = read(&self.record)?;
-        for table in self
-            .tables
-            .iter()
-            .filter(|table| record.lines().any(|line| Path::new(line) == table.as_path()))
-        {
+        let mut removed = false;
+        for table in &self.tables {
+            let own = self.line();
+            let added: Vec<&str> = record
+                .lines()
+                .map(|entry| entry.split_once(' ').unwrap_or((entry, &own)))
+                .filter(|(name, _)| Path::new(name) == table.as_path())
+                .map(|(_, line)| line)
+                .collect();
             let text = read(table)?;
-            let line = self.line();
-            let kept: Vec<&str> = text.lines().filter(|other| *other != line).collect();
-            let end = if kept.is_empty() { "" } else { "\n" };
-            replace(table, &(kept.join("\n") + end))?;
+            let kept: Vec<&str> = text.lines().filter(|line| !added.contains(line)).collect();
+            if kept.len() < text.lines().count() {
+                let end = if kept.is_empty() { "" } else { "\n" };
+                replace(table, &(kept.join("\n") + end))?;
+                removed = true;
+            }
         }
         match fs::remove_file(&self.record) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(IdMapError::File { file: self.record.clone(), source })
             }
-            _ => Ok(()),
+            _ => Ok(removed),
         }
     }
 
@@ -223,6 +232,22 @@ mod tests {
     }
 
     #[test]
+    fn the_ranges_of_all_services_are_taken_back_at_once_also_those_of_an_older_record() {
+        let (root, map) = host("root:5:1\n", "");
+        map.ensure().unwrap();
+        // As it was written when all services had the same range.
+        let [users, groups] = map.tables.each_ref().map(|table| table.display().to_string());
+        fs::write(&map.record, format!("{users}\n{groups}\n")).unwrap();
+        let next = IdRange { first: 1_065_536, count: 65_536 };
+        let second = IdMap::new(root.path(), &root.path().join("state"), next);
+        assert!(second.ensure().unwrap());
+        assert!(tables(&root)[1].ends_with("root:1000000:65536\nroot:1065536:65536\n"));
+        assert!(map.remove().unwrap());
+        assert_eq!(tables(&root), ["root:5:1\n", ""]);
+        assert!(!map.remove().unwrap());
+    }
+
+    #[test]
     fn a_range_that_was_there_before_stays() {
         let line = "root:1000000:65536\n";
         let (root, map) = host(line, line);
@@ -237,7 +262,7 @@ mod tests {
         let (root, map) = host("", taken);
         insta::assert_snapshot!(
             map.ensure().unwrap_err().to_string().replace(&root.path().display().to_string(), ""),
-            @"/subgid: ids 1000000 to 1065535 overlap `me:1065535:10`; choose another [id_map] first"
+            @"/subgid: ids 1000000 to 1065535, which a service has, overlap `me:1065535:10`; give that user other ids"
         );
         assert_eq!(tables(&root), ["", taken]);
     }

@@ -8,6 +8,7 @@ pub mod deployments;
 pub mod files;
 pub mod haproxy;
 pub mod id_map;
+pub mod id_ranges;
 pub mod lock;
 pub mod lxc;
 pub mod memory;

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use host::command::{CommandLine, HostRunner, Runner};
+use host::id_ranges::IdRanges;
 use host::lxc::{Container, ContainerState, Containers, LxcContainers, TemplateStore};
 use model::names::InstanceName;
 use model::service::Replacement;
@@ -81,6 +82,25 @@ async fn an_instances_root_has_the_capabilities_that_its_services_file_names_and
             assert_eq!(on_host.unwrap().uid(), 2_000_033, "an id of the host's was given");
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_template_holds_is_read_by_its_own_service_alone() {
+    let world = World::new().await;
+    let instance = world.launch(241).await;
+    assert_eq!(world.get(&instance, "/file?/etc/bellows/service.toml").unwrap(), "");
+    assert_eq!(world.get(&instance, "/file?/opt/app/cache/file").unwrap(), "of the image");
+    // The root of another service's instances, which has got out of them.
+    let file = format!("{LXC}/{}/rootfs/opt/app/cache/file", world.template);
+    let as_user = |id: u32| {
+        let id = id.to_string();
+        run("setpriv", &["--reuid", &id, "--regid", &id, "--clear-groups", "cat", &file])
+    };
+    assert_eq!(as_user(2_000_000), "of the image");
+    assert_eq!(as_user(2_065_536), "");
+    assert_eq!(as_user(65_534), "");
+    let given = IdRanges::new(&world.settings).given().unwrap();
+    assert_eq!(given.values().map(|range| range.first).collect::<Vec<_>>(), [2_000_000]);
 }
 
 #[tokio::test]

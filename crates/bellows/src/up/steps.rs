@@ -9,6 +9,7 @@ use host::command::HostRunner;
 use host::deployments::{Deployment, DeploymentError, Deployments, NewService};
 use host::haproxy::{Backends, Haproxy};
 use host::id_map::IdMap;
+use host::id_ranges::IdRanges;
 use host::lxc::{Recipe, TemplateStore, remove_other_images};
 use host::network::Network;
 use host::releases::Releases;
@@ -59,7 +60,7 @@ impl<'a> Steps<'a> {
     /// Takes all steps up to what runs; gives what is deployed then.
     pub(super) async fn take(&self, progress: &mut Progress) -> anyhow::Result<Deployment> {
         progress.step("accounts", accounts()).await?;
-        progress.step("id range", async { self.id_range() }).await?;
+        progress.step("id ranges", async { self.id_ranges() }).await?;
         progress.step("network", self.network()).await?;
         let mut templates = Vec::new();
         for (service, recipe) in self.tree.services.iter().zip(&self.recipes) {
@@ -72,11 +73,16 @@ impl<'a> Steps<'a> {
         Ok(deployment)
     }
 
-    fn id_range(&self) -> anyhow::Result<Outcome> {
-        let range = self.settings.id_map;
-        let added = IdMap::of_host(&self.settings.paths.state, range).ensure()?;
-        let last = range.first + (range.count - 1);
-        Ok(Outcome::changed_if(added, format!("root may map {} to {last}", range.first)))
+    fn id_ranges(&self) -> anyhow::Result<Outcome> {
+        let ranges = IdRanges::new(self.settings);
+        let mut added = Vec::new();
+        for ServiceFile { spec, .. } in &self.tree.services {
+            let range = ranges.ensure(spec)?;
+            if IdMap::of_host(&self.settings.paths.state, range).ensure()? {
+                added.push(format!("{} to {}", range.first, range.first + (range.count - 1)));
+            }
+        }
+        Ok(Outcome::changed_if(!added.is_empty(), format!("root may map {}", added.join(", "))))
     }
 
     async fn network(&self) -> anyhow::Result<Outcome> {

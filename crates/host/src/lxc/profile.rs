@@ -40,7 +40,6 @@ const LAUNCH_TEMPLATE: &str = include_str!("../../../../lxc/launch.conf.tera");
 #[derive(Debug, Clone)]
 pub(super) struct Profile {
     network: NetworkSettings,
-    id_map: IdRange,
     state: PathBuf,
 }
 
@@ -91,14 +90,11 @@ struct LaunchValues<'a> {
 impl Profile {
     /// The profile on a host with these settings.
     pub(super) fn new(settings: &Settings) -> Self {
-        Self {
-            network: settings.network.clone(),
-            id_map: settings.id_map,
-            state: settings.paths.state.clone(),
-        }
+        Self { network: settings.network.clone(), state: settings.paths.state.clone() }
     }
 
-    /// The configuration of a template whose container is the folder `folder`.
+    /// The configuration of a template whose container is the folder `folder` and whose users have these
+    /// ids.
     ///
     /// # Errors
     /// When `lxc/instance.conf.tera` or `lxc/apparmor.tera` is wrong.
@@ -108,14 +104,15 @@ impl Profile {
         folder: &Path,
         init: &str,
         instance: &InstanceSpec,
+        ids: IdRange,
     ) -> Result<String, RenderError> {
         let values = InstanceValues {
             name: name.as_str(),
             folder: folder.display().to_string(),
             init,
             apparmor: AppArmorProfile::render()?.name,
-            first_id: self.id_map.first,
-            id_count: self.id_map.count,
+            first_id: ids.first,
+            id_count: ids.count,
             memory_bytes: u64::from(instance.memory_mib) * 1024 * 1024,
             cpu_period_us: CPU_PERIOD_US,
             cpu_quota_us: cpu_quota_us(instance.cpus),
@@ -210,7 +207,9 @@ mod tests {
         let profile = Profile::new(&Settings::default());
         let name = "bw-store-tdeadbeef".parse().unwrap();
         let folder = Path::new("/var/lib/lxc/bw-store-tdeadbeef");
-        let config = profile.template_config(&name, folder, "/bin/store", instance).unwrap();
+        let config = profile
+            .template_config(&name, folder, "/bin/store", instance, Settings::default().id_map)
+            .unwrap();
         config.replace(&AppArmorProfile::render().unwrap().name, "bellows-instance-DIGEST")
     }
 

@@ -19,6 +19,7 @@ use super::profile::{Profile, SECCOMP};
 use super::shared_folder::ensure_shared_folder;
 use crate::command::Runner;
 use crate::files::{FileError, file_error, remove_tree, sync_file_system};
+use crate::id_ranges::{IdRangeError, IdRanges};
 use crate::render::RenderError;
 use crate::settings::{IdRange, Settings};
 
@@ -34,6 +35,9 @@ pub enum TemplateError {
     /// Its configuration could not be rendered.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// The service can be given no ids.
+    #[error(transparent)]
+    IdRange(#[from] IdRangeError),
     /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
@@ -71,7 +75,7 @@ pub struct TemplateStore<R> {
     profile: Profile,
     lxc: PathBuf,
     state: PathBuf,
-    ids: IdRange,
+    ranges: IdRanges,
 }
 
 impl<R: Runner> TemplateStore<R> {
@@ -82,7 +86,7 @@ impl<R: Runner> TemplateStore<R> {
             profile: Profile::new(settings),
             lxc: settings.paths.lxc.clone(),
             state: settings.paths.state.clone(),
-            ids: settings.id_map,
+            ranges: IdRanges::new(settings),
         }
     }
 
@@ -100,11 +104,11 @@ impl<R: Runner> TemplateStore<R> {
         service: &ServiceSpec,
         image: &Image,
     ) -> Result<TemplateName, TemplateError> {
-        self.ensure_mounts(service).await?;
+        let ids = self.ensure_mounts(service).await?;
         let application = toml::to_string(&service.application).map_err(|source| {
             TemplateError::Application { service: service.name.to_string(), source }
         })?;
-        let name = self.name(service, image, &application)?;
+        let name = self.name(service, image, &application, ids)?;
         let folder = self.lxc.join(name.as_str());
         if folder.exists() {
             return Ok(name);
@@ -112,26 +116,29 @@ impl<R: Runner> TemplateStore<R> {
         let draft = self.lxc.join(format!(".{name}-draft"));
         remove_tree(&draft)?;
         fs::create_dir_all(&draft).map_err(file_error("make", &draft))?;
-        self.fill(&draft, image, &application, &service.instance).await?;
-        let config = self.config(&name, service, image)?;
+        self.fill(&draft, image, &application, &service.instance, ids).await?;
+        let config = self.config(&name, service, image, ids)?;
         write(&draft.join("seccomp"), SECCOMP)?;
         write(&draft.join("config"), &config)?;
+        lock_out_others(&draft, ids)?;
         sync_file_system(&draft)?;
         fs::rename(&draft, &folder).map_err(file_error("rename", &draft))?;
         Ok(name)
     }
 
-    /// Makes the folders that a service shares, and has the kernel know the instances' AppArmor
+    /// Gives the service its range of ids, makes the folders that it shares, and has the kernel know the instances' AppArmor
     /// profile: what a template needs and a boot forgets.
     ///
     /// # Errors
     /// When the disk or a command fails, or the profile's template is wrong.
-    pub async fn ensure_mounts(&self, service: &ServiceSpec) -> Result<(), TemplateError> {
+    pub async fn ensure_mounts(&self, service: &ServiceSpec) -> Result<IdRange, TemplateError> {
+        let ids = self.ranges.ensure(service)?;
         for Mount { source, .. } in &service.instance.mounts {
             let folder = self.state.join(source);
-            ensure_shared_folder(&self.runner, &folder, self.ids.first).await?;
+            ensure_shared_folder(&self.runner, &folder, ids.first).await?;
         }
-        Ok(ensure_profile(&self.runner, &AppArmorProfile::render()?).await?)
+        ensure_profile(&self.runner, &AppArmorProfile::render()?).await?;
+        Ok(ids)
     }
 
     /// The templates on this host, sorted by name.
@@ -172,9 +179,10 @@ impl<R: Runner> TemplateStore<R> {
         service: &ServiceSpec,
         image: &Image,
         application: &str,
+        ids: IdRange,
     ) -> Result<TemplateName, RenderError> {
         let nameless = TemplateName::new(&service.name, Version::new(0));
-        let config = self.config(&nameless, service, image)?;
+        let config = self.config(&nameless, service, image, ids)?;
         let mut hash = Sha256::new();
         // Port and health path are no part of the template, but of what an instance is known by.
         let port = service.instance.port.to_string();
@@ -194,9 +202,10 @@ impl<R: Runner> TemplateStore<R> {
         name: &TemplateName,
         service: &ServiceSpec,
         image: &Image,
+        ids: IdRange,
     ) -> Result<String, RenderError> {
         let folder = self.lxc.join(name.as_str());
-        self.profile.template_config(name, &folder, &image.init, &service.instance)
+        self.profile.template_config(name, &folder, &image.init, &service.instance, ids)
     }
 
     async fn fill(
@@ -205,13 +214,14 @@ impl<R: Runner> TemplateStore<R> {
         image: &Image,
         application: &str,
         instance: &InstanceSpec,
+        ids: IdRange,
     ) -> Result<(), TemplateError> {
         let rootfs = draft.join("rootfs");
-        copy_image(&self.runner, &image.folder, &rootfs, self.ids).await?;
+        copy_image(&self.runner, &image.folder, &rootfs, ids).await?;
         let targets = instance.mounts.iter().map(|mount| &mount.target);
         let writable = instance.writable.iter().map(|folder| &folder.path);
         for target in targets.chain(writable).filter(|target| !target.starts_with("/dev/")) {
-            make_mount_point(&rootfs, target, self.ids.first)?;
+            make_mount_point(&rootfs, target, ids.first)?;
         }
         let file = rootfs.join(SERVICE_FILE);
         if let Some(folder) = file.parent() {
@@ -219,6 +229,15 @@ impl<R: Runner> TemplateStore<R> {
         }
         Ok(write(&file, application)?)
     }
+}
+
+/// Lets nobody but the service's own root, and the host's, into a template: its configuration may hold what
+/// other services and users of the host are not to know.
+fn lock_out_others(template: &Path, ids: IdRange) -> Result<(), FileError> {
+    chown(template, Some(ids.first), Some(ids.first))
+        .map_err(file_error("change the owner of", template))?;
+    let mode = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(template, mode).map_err(file_error("change the mode of", template))
 }
 
 /// Makes a folder of an image to mount on, where the image has none: in a root that is read-only LXC

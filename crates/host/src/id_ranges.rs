@@ -1,0 +1,291 @@
+//! Which ids of the host the users of each service map to. Each service has a range of its own, which is
+//! written down in the state folder and given to no other.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+
+use model::names::ServiceName;
+use model::service::ServiceSpec;
+
+use crate::files::{FileError, file_error, replace_file};
+use crate::id_map::{Grant, IdMap, IdMapError};
+use crate::settings::{IdRange, Settings};
+
+/// The file in the state folder that has a line for each service: its name, the first of its ids and
+/// how many there are.
+const RECORD: &str = "id_ranges";
+
+/// Ids below belong to users of the host, and so no folder to a service.
+const LOWEST: u32 = 100_000;
+
+/// A range that no service can be given.
+#[derive(Debug, thiserror::Error)]
+pub enum IdRangeError {
+    /// The tables of the host do not grant it.
+    #[error(transparent)]
+    IdMap(#[from] IdMapError),
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// All ids are somebody's.
+    #[error(
+        "above {first} no {count} ids in a row are free: set a lower id_map.first in bellows.toml, or \
+         remove ranges that nobody needs from /etc/subuid and /etc/subgid"
+    )]
+    NoneLeft {
+        /// Where the search began.
+        first: u32,
+        /// How many a service is given.
+        count: u32,
+    },
+    /// Folders that it mounts belong to two ranges.
+    #[error(
+        "service {service} mounts folders of two other services: use one that it shares with one of them"
+    )]
+    TwoOwners {
+        /// The service.
+        service: ServiceName,
+    },
+    /// The record holds something else.
+    #[error(
+        "{}, line {line}: it is no name with two numbers; write `NAME FIRST COUNT`, of which FIRST is the \
+         owner of the service's folders",
+        file.display()
+    )]
+    Record {
+        /// The record.
+        file: PathBuf,
+        /// The line.
+        line: usize,
+    },
+}
+
+/// The ranges of this host's services.
+#[derive(Debug, Clone)]
+pub struct IdRanges {
+    state: PathBuf,
+    lxc: PathBuf,
+    /// The range of the first service; those of others follow it.
+    first: IdRange,
+}
+
+impl IdRanges {
+    /// The ranges on a host with these settings.
+    pub fn new(settings: &Settings) -> Self {
+        let paths = &settings.paths;
+        Self { state: paths.state.clone(), lxc: paths.lxc.clone(), first: settings.id_map }
+    }
+
+    /// The ranges that services have, in the order of their names.
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    pub fn given(&self) -> Result<BTreeMap<ServiceName, IdRange>, IdRangeError> {
+        let file = self.record();
+        let text = match fs::read_to_string(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            read => read.map_err(file_error("read", &file))?,
+        };
+        let lines = text.lines().enumerate();
+        lines
+            .map(|(index, line)| {
+                let wrong = || IdRangeError::Record { file: file.clone(), line: index + 1 };
+                parse(line).ok_or_else(wrong)
+            })
+            .collect()
+    }
+
+    /// The range of a service, which gets one if it has none, and the folders that it mounts, which are
+    /// made and belong to it. Services that mount the same folder share its range. Two callers at once get
+    /// in each other's way: hold a lock.
+    ///
+    /// # Errors
+    /// When no range is left, or the service mounts folders of two others.
+    pub fn ensure(&self, service: &ServiceSpec) -> Result<IdRange, IdRangeError> {
+        let given = self.given()?;
+        let folders: Vec<PathBuf> =
+            service.instance.mounts.iter().map(|mount| self.state.join(&mount.source)).collect();
+        let owners: Vec<u32> = folders.iter().filter_map(|it| owner(it)).collect();
+        let before = given.get(&service.name).copied();
+        let range = match (owners.first(), before) {
+            (Some(owner), _) if owners.iter().any(|other| other != owner) => {
+                return Err(IdRangeError::TwoOwners { service: service.name.clone() });
+            }
+            // The files there belong to it, whoever they were made by.
+            (Some(&first), _) => IdRange { first, ..self.first },
+            (None, Some(range)) => range,
+            (None, None) => self.next(&given)?,
+        };
+        if before != Some(range) {
+            let mut given = given;
+            given.insert(service.name.clone(), range);
+            self.write_down(&given)?;
+        }
+        for folder in &folders {
+            fs::create_dir_all(folder).map_err(file_error("make", folder))?;
+            if owner(folder) != Some(range.first) {
+                chown(folder, Some(range.first), Some(range.first))
+                    .map_err(file_error("change the owner of", folder))?;
+            }
+        }
+        Ok(range)
+    }
+
+    /// The range that the next service gets, when these are given: the lowest of which nothing belongs to
+    /// another user of the host, to another service, or to what one left.
+    ///
+    /// # Errors
+    /// When none is left.
+    pub fn next(&self, given: &BTreeMap<ServiceName, IdRange>) -> Result<IdRange, IdRangeError> {
+        let owners = self.owners();
+        let mut next = Some(self.first);
+        while let Some(range) = next.filter(|range| range.first.checked_add(range.count).is_some())
+        {
+            let is_given = given.values().any(|other| overlap(*other, range));
+            let left =
+                owners.iter().any(|owner| overlap(IdRange { first: *owner, count: 1 }, range));
+            if !is_given && !left {
+                match IdMap::of_host(&self.state, range).check() {
+                    Ok(Grant::Present | Grant::Absent) => return Ok(range),
+                    Err(IdMapError::Taken { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let first = range.first.checked_add(range.count);
+            next = first.map(|first| IdRange { first, ..range });
+        }
+        Err(IdRangeError::NoneLeft { first: self.first.first, count: self.first.count })
+    }
+
+    /// Who owns what services left: the folders of the state directory, and the root file systems of
+    /// templates.
+    fn owners(&self) -> Vec<u32> {
+        let folders = |place: &Path| fs::read_dir(place).into_iter().flatten().flatten();
+        let shared = folders(&self.state).map(|entry| entry.path());
+        let templates = folders(&self.lxc).map(|entry| entry.path().join("rootfs"));
+        shared.chain(templates).filter_map(|folder| owner(&folder)).collect()
+    }
+
+    fn write_down(&self, given: &BTreeMap<ServiceName, IdRange>) -> Result<(), IdRangeError> {
+        let line = |(name, range): (&ServiceName, &IdRange)| {
+            format!("{name} {} {}\n", range.first, range.count)
+        };
+        let text: String = given.iter().map(line).collect();
+        fs::create_dir_all(&self.state).map_err(file_error("make", &self.state))?;
+        let file = self.record();
+        Ok(replace_file(&file, &text, 0o644).map_err(file_error("write", &file))?)
+    }
+
+    fn record(&self) -> PathBuf {
+        self.state.join(RECORD)
+    }
+}
+
+/// The service or what it left that a folder belongs to, by its owner.
+fn owner(folder: &Path) -> Option<u32> {
+    let owner = fs::symlink_metadata(folder).ok()?.uid();
+    (owner >= LOWEST).then_some(owner)
+}
+
+fn overlap(one: IdRange, other: IdRange) -> bool {
+    let end = |range: IdRange| u64::from(range.first) + u64::from(range.count);
+    u64::from(one.first) < end(other) && u64::from(other.first) < end(one)
+}
+
+fn parse(line: &str) -> Option<(ServiceName, IdRange)> {
+    let mut words = line.split(' ');
+    let name = words.next()?.parse().ok()?;
+    let (first, count) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    words.next().is_none().then_some((name, IdRange { first, count }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(name: &str, folders: &[&str]) -> ServiceSpec {
+        let mounts: Vec<String> = folders
+            .iter()
+            .map(|folder| format!("{{ source = \"{folder}\", target = \"/{folder}\" }}"))
+            .collect();
+        let text = format!(
+            "name = \"{name}\"\nimage = \"x\"\n[route]\npath_prefix = \"/\"\n[instance]\nport = 1\n\
+             health_path = \"/\"\nmemory_mib = 64\ncpus = 1.0\nprocesses = 64\nmounts = [{}]\n\
+             [capacity]\nrequests_per_second = 50\nconcurrency = 8\n[bounds]\nmin = 1\nmax = 1\n",
+            mounts.join(", ")
+        );
+        config_file::from_toml("service.toml", &text).unwrap()
+    }
+
+    fn host() -> (tempfile::TempDir, IdRanges) {
+        let root = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.paths.state = root.path().join("state");
+        settings.paths.lxc = root.path().join("lxc");
+        // Of which no table of this machine says anything.
+        settings.id_map.first = 3_000_000_000;
+        let ranges = IdRanges::new(&settings);
+        (root, ranges)
+    }
+
+    #[test]
+    fn each_service_has_a_range_of_its_own_for_ever() {
+        let (_root, ranges) = host();
+        let first = |name: &str, folders: &[&str]| {
+            ranges.ensure(&service(name, folders)).unwrap().first - 3_000_000_000
+        };
+        assert_eq!((first("b", &[]), first("a", &["data"]), first("c", &[])), (0, 65_536, 131_072));
+        assert_eq!((first("a", &["data"]), first("b", &[])), (65_536, 0));
+        assert_eq!(fs::metadata(ranges.state.join("data")).unwrap().uid(), 3_000_065_536);
+        let names: Vec<String> = ranges.given().unwrap().keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn who_shares_a_folder_shares_its_range_and_nobody_takes_one_from_two() {
+        let (_root, ranges) = host();
+        let objects = ranges.ensure(&service("a", &["objects"])).unwrap();
+        ranges.ensure(&service("b", &["logs"])).unwrap();
+        assert_eq!(ranges.ensure(&service("c", &["objects"])).unwrap(), objects);
+        let error = ranges.ensure(&service("d", &["objects", "logs"])).unwrap_err();
+        assert!(matches!(error, IdRangeError::TwoOwners { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_a_service_left_keeps_its_range_from_others_and_is_its_own_again() {
+        let (root, ranges) = host();
+        let store = ranges.ensure(&service("store", &["objects"])).unwrap();
+        let other = ranges.ensure(&service("other", &[])).unwrap();
+        // As before there was a record, or when it is lost: what is there tells.
+        fs::remove_file(ranges.record()).unwrap();
+        let rootfs = root.path().join("lxc/bw-other-t00000001/rootfs");
+        fs::create_dir_all(&rootfs).unwrap();
+        chown(&rootfs, Some(other.first), Some(other.first)).unwrap();
+        let new = ranges.ensure(&service("new", &[])).unwrap();
+        assert_eq!(new.first, other.first + other.count);
+        assert_eq!(ranges.ensure(&service("store", &["objects"])).unwrap(), store);
+    }
+
+    #[test]
+    fn when_no_ids_are_left_it_says_how_to_get_more() {
+        let (_root, mut ranges) = host();
+        ranges.first.first = 4_294_910_000;
+        let error = ranges.ensure(&service("a", &[])).unwrap_err().to_string();
+        assert!(
+            error.starts_with("above 4294910000 no 65536 ids in a row are free: set"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_record_that_is_something_else_is_not_guessed_at() {
+        let (_root, ranges) = host();
+        ranges.ensure(&service("a", &[])).unwrap();
+        fs::write(ranges.record(), "a 3000000000 65536\nb\n").unwrap();
+        let error = ranges.ensure(&service("c", &[])).unwrap_err().to_string();
+        assert!(error.contains("id_ranges, line 2: it is no name with two numbers"), "{error}");
+    }
+}
