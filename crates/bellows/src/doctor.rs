@@ -120,7 +120,9 @@ fn id_ranges(settings: &Settings) -> Verdict {
             next.count - 1
         ))
     };
-    next().or_else(|error| bad(error.to_string(), "free these ids, or set another id_map.first in bellows.toml"))
+    next().or_else(|error| {
+        bad(error.to_string(), "free these ids, or set another id_map.first in bellows.toml")
+    })
 }
 
 /// Whether nothing else on the host uses the instances' subnet.

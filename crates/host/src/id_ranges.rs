@@ -108,14 +108,15 @@ impl IdRanges {
         let given = self.given()?;
         let folders: Vec<PathBuf> =
             service.instance.mounts.iter().map(|mount| self.state.join(&mount.source)).collect();
-        let owners: Vec<u32> = folders.iter().filter_map(|it| owner(it)).collect();
+        let owners: Vec<IdRange> =
+            folders.iter().filter_map(|folder| self.owning(folder, &given)).collect();
         let before = given.get(&service.name).copied();
         let range = match (owners.first(), before) {
             (Some(owner), _) if owners.iter().any(|other| other != owner) => {
                 return Err(IdRangeError::TwoOwners { service: service.name.clone() });
             }
             // The files there belong to it, whoever they were made by.
-            (Some(&first), _) => IdRange { first, ..self.first },
+            (Some(owner), _) => *owner,
             (None, Some(range)) => range,
             (None, None) => self.next(&given)?,
         };
@@ -158,6 +159,16 @@ impl IdRanges {
             next = first.map(|first| IdRange { first, ..range });
         }
         Err(IdRangeError::NoneLeft { first: self.first.first, count: self.first.count })
+    }
+
+    /// The range that a folder belongs to: one that was given, or that can have been. A folder of a user
+    /// of the host is given to its service.
+    fn owning(&self, folder: &Path, given: &BTreeMap<ServiceName, IdRange>) -> Option<IdRange> {
+        let owner = owner(folder)?;
+        let known = given.values().find(|range| range.first == owner).copied();
+        let steps = owner.checked_sub(self.first.first);
+        let can_be = steps.is_some_and(|steps| steps % self.first.count == 0);
+        known.or(can_be.then_some(IdRange { first: owner, ..self.first }))
     }
 
     /// Who owns what services left: the folders of the state directory, and the root file systems of
@@ -267,6 +278,17 @@ mod tests {
         let new = ranges.ensure(&service("new", &[])).unwrap();
         assert_eq!(new.first, other.first + other.count);
         assert_eq!(ranges.ensure(&service("store", &["objects"])).unwrap(), store);
+    }
+
+    #[test]
+    fn a_folder_of_a_user_of_the_host_is_given_to_its_service() {
+        let (_root, ranges) = host();
+        let folder = ranges.state.join("data");
+        fs::create_dir_all(&folder).unwrap();
+        chown(&folder, Some(3_000_000_001), None).unwrap();
+        let range = ranges.ensure(&service("a", &["data"])).unwrap();
+        assert_eq!(range.first, 3_000_065_536, "another user's ids");
+        assert_eq!(fs::metadata(folder).unwrap().uid(), range.first);
     }
 
     #[test]
