@@ -54,8 +54,7 @@ struct RawInstance {
     memory_mib: u32,
     cpus: f64,
     processes: u32,
-    #[serde(default = "open_files")]
-    open_files: u32,
+    open_files: Option<u32>,
     #[serde(default)]
     capabilities: BTreeSet<Capability>,
     #[serde(default)]
@@ -66,9 +65,13 @@ struct RawInstance {
     mounts: Vec<Mount>,
 }
 
-/// What the kernel gives a process that asks for nothing else: programs that use `select` break above.
-const fn open_files() -> u32 {
-    1024
+/// What the kernel gives a process that asks for nothing else; and where that is more, two for each request
+/// that an instance is given at once: the client's connection, and a file or a connection of its own.
+fn open_files(demand: &Demand) -> u32 {
+    match demand {
+        Demand::Requests(requests) => requests.capacity.concurrency.saturating_mul(2).max(1024),
+        Demand::Uncounted => 1024,
+    }
 }
 
 #[derive(Deserialize)]
@@ -126,11 +129,12 @@ impl RawService {
     pub(super) fn checked(self) -> Result<ServiceSpec, Invalid> {
         let (bounds, replacement) = (Bounds::try_from(self.bounds)?, self.rollout.replacement);
         replacement.allows(bounds)?;
+        let demand = demand(self.route, self.capacity)?;
         let spec = ServiceSpec {
             name: text("name", &self.name)?,
             image: text("image", &self.image)?,
-            demand: demand(self.route, self.capacity)?,
-            instance: self.instance.checked()?,
+            instance: self.instance.checked(open_files(&demand))?,
+            demand,
             objective: self.objective.checked()?,
             bounds,
             policy: PolicySpec::try_from(self.policy)?,
@@ -164,12 +168,14 @@ fn demand(route: Option<RawRoute>, capacity: Option<Capacity>) -> Result<Demand,
 }
 
 impl RawInstance {
-    fn checked(self) -> Result<InstanceSpec, Invalid> {
+    /// `open_files` is the limit where the file says none.
+    fn checked(self, open_files: u32) -> Result<InstanceSpec, Invalid> {
         check(self.port != 0, "instance.port", self.port, "1 to 65535")?;
         within("instance.memory_mib", self.memory_mib, 4..=1_048_576, "4 to 1048576 (MiB)")?;
         within("instance.cpus", self.cpus, 0.01..=1024.0, "0.01 to 1024 (cores)")?;
         within("instance.processes", self.processes, 1..=4_194_304, "1 to 4194304")?;
-        within("instance.open_files", self.open_files, 16..=1_048_576, "16 to 1048576")?;
+        let open_files = self.open_files.unwrap_or(open_files);
+        within("instance.open_files", open_files, 16..=1_048_576, "16 to 1048576")?;
         places::check_all(&self.mounts, &self.writable, self.memory_mib)?;
         Ok(InstanceSpec {
             port: self.port,
@@ -177,7 +183,7 @@ impl RawInstance {
             memory_mib: self.memory_mib,
             cpus: self.cpus,
             processes: self.processes,
-            open_files: self.open_files,
+            open_files,
             capabilities: self.capabilities,
             root: self.root,
             writable: self.writable,
@@ -382,6 +388,15 @@ pub(super) mod tests {
             let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(message), "{to}: {error}");
         }
+    }
+
+    #[test]
+    fn open_files_suffice_for_the_requests_at_once_unless_the_file_says_otherwise() {
+        let with =
+            |from: &str, to: &str| parse(&GOOD.replacen(from, to, 1)).unwrap().instance.open_files;
+        assert_eq!(with("concurrency = 8", "concurrency = 512"), 1024);
+        assert_eq!(with("concurrency = 8", "concurrency = 100000"), 200_000);
+        assert_eq!(with("processes = 64", "processes = 64\nopen_files = 16"), 16);
     }
 
     #[test]
