@@ -15,7 +15,7 @@ use crate::run_folder;
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     run_folder::ensure(&settings.paths.run)?;
     deployed::link(settings)?;
-    Network::new(&settings.network, HostRunner).ensure().await?;
+    Network::new(settings, HostRunner).ensure().await?;
     let templates = TemplateStore::new(settings, HostRunner);
     for service in Deployments::new(&settings.paths.state).load()?.deployed()? {
         templates.ensure_mounts(&service.spec).await?;

@@ -15,15 +15,18 @@ use anyhow::{bail, ensure};
 use host::command::HostRunner;
 use host::id_map::IdMap;
 use host::id_ranges::{IdRangeError, IdRanges};
-use host::network::conflicts;
+use host::network::{Network, conflicts};
 use host::settings::Settings;
+use model::network::Drift;
 
 use crate::programs::{self, Programs};
 use finding::{Finding, Verdict, bad};
 
 /// Prints every finding; fails when one is bad.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
-    let findings = examine(settings).await;
+    let mut findings = examine(settings).await;
+    // Not for `up`, which puts them in place.
+    findings.push(Finding { check: "rules", verdict: rules(settings).await });
     findings.iter().for_each(|finding| println!("{finding}"));
     match failures(&findings).len() {
         0 => println!("This machine can run Bellows."),
@@ -144,9 +147,42 @@ async fn subnet(settings: &Settings) -> Verdict {
     }
 }
 
+/// Whether the instances' firewall is as it was put in place.
+async fn rules(settings: &Settings) -> Verdict {
+    let network = Network::new(settings, HostRunner);
+    let drift = network.drift().await;
+    judge_rules(network.is_promised(), drift.map_err(|error| error.to_string()))
+}
+
+fn judge_rules(is_promised: bool, drift: Result<Option<Drift>, String>) -> Verdict {
+    match drift {
+        Ok(None) if is_promised => Ok("the instances' firewall is in place".to_owned()),
+        Ok(None) => Ok("none are in place; `up` makes them".to_owned()),
+        Ok(Some(drift)) => bad(
+            format!("rules of the instances' firewall are {drift}: instances are not kept apart"),
+            "./just up puts them back; the scaler does so by itself while it runs",
+        ),
+        Err(error) => bad(
+            format!("the instances' firewall cannot be compared: {error}"),
+            "apt-get install --no-install-recommends nftables",
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_that_are_missing_are_bad_and_none_before_the_first_up_are_not() {
+        assert!(judge_rules(true, Ok(None)).is_ok());
+        assert!(judge_rules(false, Ok(None)).is_ok());
+        for drift in [Drift::Missing, Drift::Changed] {
+            let verdict = judge_rules(true, Ok(Some(drift)));
+            let text = Finding { check: "rules", verdict }.to_string();
+            assert!(text.starts_with("  FAIL") && text.contains(&drift.to_string()), "{text}");
+        }
+    }
 
     #[test]
     fn all_failures_are_shown_at_once_each_with_its_cure() {

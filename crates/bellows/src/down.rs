@@ -132,7 +132,7 @@ fn apparmor() -> anyhow::Result<Outcome> {
 }
 
 async fn network(settings: &Settings) -> anyhow::Result<Outcome> {
-    let network = Network::new(&settings.network, HostRunner);
+    let network = Network::new(settings, HostRunner);
     let made = network.exists()?;
     network.remove().await?;
     Ok(Outcome::changed_if(made, format!("bridge {} removed", settings.network.bridge)))

@@ -39,7 +39,7 @@ async fn read(settings: &Settings) -> anyhow::Result<View> {
     let programs = Programs::new(settings)?.list().await?.map(program);
     let at_ms = now().as_millis();
     Ok(match ask(settings).await {
-        Ok((HostStatus { services }, membership)) => {
+        Ok((HostStatus { services, network }, membership)) => {
             let deployments = Deployments::new(&settings.paths.state);
             let deployed = deployments.load().and_then(|deployment| deployment.deployed());
             let deployed = deployed.unwrap_or_default();
@@ -50,6 +50,7 @@ async fn read(settings: &Settings) -> anyhow::Result<View> {
                 scaler_error: None,
                 programs,
                 membership: Some(membership),
+                network: Some(network),
                 instances: instances.collect(),
                 services: services.iter().map(|status| service(status, &deployed)).collect(),
             }
@@ -60,6 +61,7 @@ async fn read(settings: &Settings) -> anyhow::Result<View> {
             scaler_error: Some(error.to_string()),
             programs,
             membership: None,
+            network: None,
             services: Vec::new(),
             instances: running(settings)?,
         },

@@ -62,6 +62,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     a_policy_that_is_set_outlives_the_scaler();
     killed_programs_are_back_within_a_second(&client);
     a_killed_instance_is_replaced(&client);
+    rules_that_somebody_removed_are_back();
     an_idle_service_has_no_instance_and_answers(&client);
     a_stranger_reads_and_changes_nothing();
     a_token_is_of_use_until_it_is_revoked();
@@ -368,6 +369,33 @@ fn a_killed_instance_is_replaced(client: &Client) {
         now.len() == ready.len() && !now.contains(victim)
     });
     assert!(client.serves());
+}
+
+/// Our own tables alone: others on this machine have theirs.
+fn rules_that_somebody_removed_are_back() {
+    let rules = || {
+        ["inet", "bridge"].map(|family| {
+            let list = Command::new("nft").args(["list", "table", family, "bellows"]).output();
+            list.expect("nft starts").stdout
+        })
+    };
+    let before = rules();
+    output("nft", &["delete table inet bellows; delete table bridge bellows"]);
+    assert_ne!(rules(), before);
+    within(BACK_WITHIN, "the firewall's rules are back", || rules() == before);
+    let told = status()["network"]["put_back"].as_u64();
+    assert!(told.is_some_and(|times| times > 0), "{}", status());
+    assert!(text(&bellows(&["status"])).contains("were put back"));
+    expect_code(&bellows(&["doctor"]), 0);
+
+    let scaler = Pid::from_raw(program_pid("scaler"));
+    kill(scaler, Signal::SIGSTOP).expect("it runs");
+    output("nft", &["delete table bridge bellows"]);
+    let doctor = bellows(&["doctor"]);
+    kill(scaler, Signal::SIGCONT).expect("it runs");
+    expect_code(&doctor, 1);
+    assert!(text(&doctor).contains("firewall are missing"), "{}", text(&doctor));
+    within(BACK_WITHIN, "the firewall's rules are back", || rules() == before);
 }
 
 fn an_idle_service_has_no_instance_and_answers(client: &Client) {

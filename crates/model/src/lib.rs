@@ -36,6 +36,7 @@ pub mod bounds;
 pub mod decision;
 pub mod instance;
 pub mod names;
+pub mod network;
 pub mod paths;
 pub mod policies;
 pub mod service;

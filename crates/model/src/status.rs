@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounds::Bounds;
 use crate::instance::{InstanceStatus, PhaseCounts};
 use crate::names::ServiceName;
+use crate::network::NetworkStatus;
 use crate::policies::PolicySpec;
 use crate::tick::Tick;
 use crate::version::{Rollout, Wanted};
@@ -14,6 +15,9 @@ use crate::version::{Rollout, Wanted};
 pub struct HostStatus {
     /// In the order of their names.
     pub services: Vec<ServiceStatus>,
+    /// The instances' firewall; nothing in the answers of releases that did not watch it.
+    #[serde(default)]
+    pub network: NetworkStatus,
 }
 
 /// Some of the ticks that were kept, oldest first.

@@ -13,6 +13,7 @@ mod journal;
 mod json_lines;
 mod lock;
 mod memory_file;
+mod network_watch;
 mod observe;
 mod outage;
 mod overrides;
@@ -35,15 +36,18 @@ use crate::daemon::Daemon;
 use crate::deployment_watch::DeploymentWatch;
 use crate::doors::Doors;
 use crate::memory_file::MemoryFile;
+use crate::network_watch::NetworkWatch;
 use crate::rotation::Rotation;
 use crate::services::Services;
 use crate::shared_state::SharedState;
 use anyhow::Context as _;
 use clap::Parser;
+use host::command::HostRunner;
 use host::deployments::Deployments;
 use host::haproxy::{Haproxy, HaproxySettingsError};
 use host::lock::Lock;
 use host::lxc::LxcContainers;
+use host::network::Network;
 use host::probe::HttpProbe;
 use host::settings::Settings;
 
@@ -103,7 +107,12 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let doors = Doors::open(&settings, &shared).await?;
     tracing::info!(services = services.all().len(), "the loop begins");
-    Daemon::new(Arc::new(actor), shared, deployment, memory, settings.scaler).run(stop).await;
+    let network = NetworkWatch::new(Network::new(&settings, HostRunner));
+    let (tick, watched) = (settings.scaler.tick, Arc::clone(&shared));
+    tokio::select! {
+        () = Daemon::new(Arc::new(actor), shared, deployment, memory, settings.scaler).run(stop) => {}
+        () = network.run(tick, &watched) => {}
+    }
     doors.close().await;
     Ok(())
 }

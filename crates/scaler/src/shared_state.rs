@@ -12,6 +12,7 @@ use model::access::{Change, Changed, Grant, MadeToken, Token, Tokens, Who};
 use model::bounds::Bounds;
 use model::instance::InstanceStatus;
 use model::names::{ServiceName, TokenName};
+use model::network::NetworkStatus;
 use model::policies::PolicySpec;
 use model::service::ServiceSpec;
 use model::status::{HostStatus, Membership, MembershipStatus, ServiceOverrides, ServiceStatus};
@@ -46,6 +47,7 @@ pub(crate) struct SharedState {
     tokens: Mutex<TokensFile>,
     /// The last turn of each service, and the instances after it.
     turns: Mutex<BTreeMap<ServiceName, (Tick, Vec<InstanceStatus>)>>,
+    network: Mutex<NetworkStatus>,
     /// The way of membership of the host's settings.
     membership: Membership,
     /// What all instances may have together, in MiB.
@@ -81,6 +83,7 @@ impl SharedState {
             changes: Mutex::new(changes),
             tokens: Mutex::new(tokens),
             turns: Mutex::default(),
+            network: Mutex::default(),
             membership,
             memory_mib,
         };
@@ -260,11 +263,19 @@ impl SharedState {
         lock(&self.turns).insert(tick.service.clone(), (tick, instances));
     }
 
-    /// The services that `sees` lets through.
+    /// Shows what became of the instances' firewall.
+    pub(crate) fn show_network(&self, status: NetworkStatus) {
+        *lock(&self.network) = status;
+    }
+
+    /// The services that `sees` lets through, and the instances' firewall.
     pub(crate) fn host_status(&self, sees: impl Fn(&ServiceName) -> bool) -> HostStatus {
         let services = self.services.all();
         let seen = services.values().filter(|deployed| sees(&deployed.spec.name));
-        HostStatus { services: seen.map(|deployed| self.service_status(deployed)).collect() }
+        HostStatus {
+            services: seen.map(|deployed| self.service_status(deployed)).collect(),
+            network: lock(&self.network).clone(),
+        }
     }
 
     /// One service: its last turn, and what is in force now.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use model::bounds::Bounds;
+use model::network::NetworkStatus;
 use model::policies::PolicySpec;
 use model::status::MembershipStatus;
 use model::version::Rollout;
@@ -23,6 +24,9 @@ pub(crate) fn render(view: &View) -> String {
              bellows.toml says."
         );
     }
+    if let Some(status) = &view.network {
+        text.push_str(&network(status, view.at_ms));
+    }
     if !view.services.is_empty() {
         text.push('\n');
         text.push_str(&services(&view.services, view.at_ms));
@@ -36,6 +40,28 @@ pub(crate) fn render(view: &View) -> String {
     } else {
         text.push_str(&instances(&view.instances, view.at_ms));
     }
+    text
+}
+
+/// What an operator should know of the instances' firewall; nothing where nothing happened to it.
+fn network(status: &NetworkStatus, now_ms: u64) -> String {
+    let mut text = String::new();
+    if let Some(trouble) = &status.trouble {
+        let _ = writeln!(text, "The instances' firewall is not held: {trouble}.");
+    }
+    let Some(last) = status.last else { return text };
+    let age = age(last.at.as_millis(), now_ms);
+    let _ = write!(
+        text,
+        "Rules of the instances' firewall were {} and were put back {age} ago ({} since the scaler \
+         started)",
+        last.drift, status.put_back
+    );
+    text.push_str(if last.is_disputed() {
+        ", again and again: another program removes them, and `nft monitor` shows which.\n"
+    } else {
+        ".\n"
+    });
     text
 }
 
@@ -167,6 +193,7 @@ mod tests {
     use model::action::Blocked;
     use model::decision::Reason;
     use model::names::Slot;
+    use model::network::{Drift, PutBack};
     use model::policies::Hpa;
     use model::policies::{Policy, PolicyKind};
     use model::status::Membership;
@@ -193,6 +220,7 @@ mod tests {
                 Program { name: "scaler", state: "stopped", pid: None },
             ],
             membership: None,
+            network: None,
             services: Vec::new(),
             instances: vec![
                 instance(1, "ready", 999_988_000),
@@ -216,6 +244,28 @@ mod tests {
             offered_rps: None,
             decision: None,
         }
+    }
+
+    #[test]
+    fn a_firewall_that_was_put_back_or_is_not_held_is_told() {
+        let put_back = |drift, within_a_minute| PutBack {
+            at: Timestamp::from_millis(999_815_000),
+            drift,
+            within_a_minute,
+        };
+        let told = |put_back, last, trouble: Option<&str>| {
+            let trouble = trouble.map(str::to_owned);
+            network(&NetworkStatus { put_back, last, trouble }, 1_000_000_000)
+        };
+        assert_eq!(told(0, None, None), "");
+        let once = told(1, Some(put_back(Drift::Missing, 1)), None);
+        let disputed = told(71, Some(put_back(Drift::Changed, 12)), None);
+        let trouble = told(0, None, Some("`nft` could not be started"));
+        insta::assert_snapshot!([once, disputed, trouble].concat(), @"
+        Rules of the instances' firewall were missing and were put back 3 min 5 s ago (1 since the scaler started).
+        Rules of the instances' firewall were changed and were put back 3 min 5 s ago (71 since the scaler started), again and again: another program removes them, and `nft monitor` shows which.
+        The instances' firewall is not held: `nft` could not be started.
+        ");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use model::action::Blocked;
 use model::bounds::Bounds;
 use model::decision::Reason;
 use model::names::Slot;
+use model::network::NetworkStatus;
 use model::policies::PolicySpec;
 use model::status::MembershipStatus;
 use model::version::{Rollout, Version};
@@ -24,6 +25,8 @@ pub(crate) struct View {
     pub(crate) programs: [Program; 2],
     /// How changes of membership reach HAProxy, as the scaler tells.
     pub(crate) membership: Option<MembershipStatus>,
+    /// What became of the instances' firewall, as the scaler tells.
+    pub(crate) network: Option<NetworkStatus>,
     /// The services, as the scaler tells.
     pub(crate) services: Vec<Service>,
     /// The instances, in the order of service and slot.

@@ -87,7 +87,7 @@ impl<'a> Steps<'a> {
 
     async fn network(&self) -> anyhow::Result<Outcome> {
         let network = &self.settings.network;
-        let made = Network::new(network, HostRunner).ensure().await?;
+        let made = Network::new(self.settings, HostRunner).ensure().await?;
         Ok(Outcome::changed_if(made, format!("bridge {} with {}", network.bridge, network.subnet)))
     }
 

@@ -10,6 +10,9 @@ use crate::render::{RenderError, render};
 /// The name of our tables in nftables.
 pub const TABLE: &str = "bellows";
 
+/// The families that have a table of ours.
+const FAMILIES: [&str; 2] = ["inet", "bridge"];
+
 const TEMPLATE: &str = include_str!("../../../../lxc/firewall.nft.tera");
 
 #[derive(Serialize)]
@@ -19,29 +22,52 @@ struct Values<'a> {
     allowed_users: [u32; 2],
 }
 
-/// Puts the rules in place, instead of those that were there, in one transaction.
-pub(super) async fn apply(
-    runner: &impl Runner,
-    table: &str,
-    bridge: &str,
-) -> Result<(), NetworkError> {
+/// The rules for a bridge, to be put in place of those that were there, in one transaction.
+pub(super) fn rules(table: &str, bridge: &str) -> Result<String, NetworkError> {
     let user = accounts::user(accounts::LOAD_BALANCER);
     let user = user.ok_or_else(|| NetworkError::NoUser(accounts::LOAD_BALANCER.to_owned()))?;
-    let rules = rules(&Values { table, bridge, allowed_users: [0, user.as_raw()] })?;
+    Ok(rendered(&Values { table, bridge, allowed_users: [0, user.as_raw()] })?)
+}
+
+/// Puts rules in place.
+pub(super) async fn apply(runner: &impl Runner, rules: &str) -> Result<(), NetworkError> {
     runner.run(&CommandLine::new("nft").args(["-f", "-"]).input(rules)).await?;
     Ok(())
 }
 
+/// What nft lists of each of our tables; `None` for one that is not there.
+pub(super) async fn list(
+    runner: &impl Runner,
+    table: &str,
+) -> Result<[Option<String>; 2], NetworkError> {
+    let [inet, bridge] = FAMILIES.map(|family| list_one(runner, family, table));
+    let (inet, bridge) = tokio::join!(inet, bridge);
+    Ok([inet?, bridge?])
+}
+
+async fn list_one(
+    runner: &impl Runner,
+    family: &str,
+    table: &str,
+) -> Result<Option<String>, NetworkError> {
+    let command = CommandLine::new("nft").args(["--stateless", "list", "table", family, table]);
+    match runner.run(&command).await {
+        Ok(output) => Ok(Some(output.stdout)),
+        Err(error) if error.stderr().contains("No such file or directory") => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Removes our tables.
 pub(super) async fn remove(runner: &impl Runner, table: &str) -> Result<(), NetworkError> {
-    let rules = ["inet", "bridge"]
+    let rules = FAMILIES
         .map(|family| format!("table {family} {table} {{}}\ndelete table {family} {table}\n"))
         .concat();
     runner.run(&CommandLine::new("nft").args(["-f", "-"]).input(rules)).await?;
     Ok(())
 }
 
-fn rules(values: &Values<'_>) -> Result<String, RenderError> {
+fn rendered(values: &Values<'_>) -> Result<String, RenderError> {
     render("lxc/firewall.nft.tera", TEMPLATE, values)
 }
 
@@ -52,7 +78,7 @@ mod tests {
 
     #[tokio::test]
     async fn nft_itself_takes_the_rules() {
-        let rules = rules(&Values { table: "bellows", bridge: "br9", allowed_users: [0, 102] });
+        let rules = rendered(&Values { table: "bellows", bridge: "br9", allowed_users: [0, 102] });
         let rules = rules.unwrap();
         assert!(rules.contains("meta skuid { 0, 102 } accept"), "{rules}");
         let check = CommandLine::new("nft").args(["--check", "-f", "-"]).input(rules);

@@ -2,23 +2,36 @@
 //! firewall.
 
 mod conflicts;
+pub mod fake;
 mod firewall;
+mod generation;
+mod promise;
 
-use std::fs;
+use std::future::Future;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, io};
 
 pub use conflicts::{Conflict, conflicts};
 pub use firewall::TABLE;
+pub use generation::Generation;
 use model::names::Slot;
+use model::network::Drift;
 
 use crate::command::{CommandError, CommandLine, Runner};
+use crate::files::FileError;
+use crate::lock::{Lock, LockError};
 use crate::render::RenderError;
-use crate::settings::NetworkSettings;
+use crate::settings::{NetworkSettings, Settings};
 use crate::slots::{self, BRIDGE_MAC};
 
 /// The metric of the fallback route. The bridge's own route has metric 0 and wins while it is there.
 const FALLBACK_METRIC: &str = "100000";
+
+/// Putting rules in place takes some 60 ms; a process that takes 5 s is stuck.
+const LOCK_TRIES: u32 = 500;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A network that could not be made or removed.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +56,21 @@ pub enum NetworkError {
     /// An interface of the bridge's name is something else.
     #[error("{0} exists and is no bridge of Bellows; choose another [network] bridge")]
     Foreign(String),
+    /// The kernel does not say whether nftables were changed.
+    #[error("nftables cannot be asked whether they were changed; check that this runs as root")]
+    Generation(#[source] io::Error),
+    /// Another program changed nftables each time that the rules were put in place.
+    #[error(
+        "another program changes nftables without a pause, so that nobody knows which rules are in \
+         force; `nft monitor` shows what it does"
+    )]
+    Busy,
+    /// Another process of ours is putting the rules in place, and does not come to an end.
+    #[error(transparent)]
+    Locked(#[from] LockError),
+    /// What was promised cannot be written down.
+    #[error(transparent)]
+    Note(#[from] FileError),
     /// A kernel setting cannot be written.
     #[error("{file} cannot be written; check that this runs as root")]
     Kernel {
@@ -53,18 +81,46 @@ pub enum NetworkError {
     },
 }
 
+/// What holds the firewall of the instances at what was promised.
+pub trait Firewall: Send + Sync {
+    /// The generation of nftables, which is another one after every change by whomever.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    fn generation(&self) -> Result<Generation, NetworkError>;
+
+    /// Compares the rules in force with those promised, and puts these back in one transaction where
+    /// they differ.
+    ///
+    /// # Errors
+    /// The rules could not be compared or put back.
+    fn hold(&self) -> impl Future<Output = Result<Held, NetworkError>> + Send;
+}
+
+/// The firewall as it is now: as it was promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// The generation of nftables in which it is.
+    pub generation: Generation,
+    /// What was found and put right.
+    pub drift: Option<Drift>,
+}
+
 /// The instances' network on this host.
 #[derive(Debug)]
 pub struct Network<R> {
     runner: R,
     settings: NetworkSettings,
     table: String,
+    /// The folder of the note on what was promised.
+    run: PathBuf,
 }
 
 impl<R: Runner> Network<R> {
     /// The network with these settings.
-    pub fn new(settings: &NetworkSettings, runner: R) -> Self {
-        Self { runner, settings: settings.clone(), table: TABLE.to_owned() }
+    pub fn new(settings: &Settings, runner: R) -> Self {
+        let (network, run) = (settings.network.clone(), settings.paths.run.clone());
+        Self { runner, settings: network, table: TABLE.to_owned(), run }
     }
 
     /// Names the firewall's tables, so that two networks on one host have one each.
@@ -86,7 +142,10 @@ impl<R: Runner> Network<R> {
         let exists = self.exists()?;
         let subnet = self.settings.subnet.to_string();
         self.ip(["route", "replace", "unreachable", &subnet, "metric", FALLBACK_METRIC]).await?;
-        firewall::apply(&self.runner, &self.table, self.settings.bridge.as_str()).await?;
+        {
+            let _lock = self.lock().await?;
+            promise::make(&self.runner, &self.table, &self.run, self.rules()?).await?;
+        }
         if !exists {
             let bridge = self.settings.bridge.as_str();
             self.ip(["link", "add", "name", bridge, "address", BRIDGE_MAC, "type", "bridge"])
@@ -107,6 +166,7 @@ impl<R: Runner> Network<R> {
         if self.exists()? {
             self.ip(["link", "delete", "dev", self.settings.bridge.as_str()]).await?;
         }
+        promise::forget(&self.run)?;
         firewall::remove(&self.runner, &self.table).await?;
         let subnet = self.settings.subnet.to_string();
         let route = ["route", "del", "unreachable", &subnet, "metric", FALLBACK_METRIC];
@@ -132,6 +192,37 @@ impl<R: Runner> Network<R> {
         } else {
             Err(NetworkError::Foreign(name.to_owned()))
         }
+    }
+
+    /// Whether rules were put in place that nobody took back.
+    pub fn is_promised(&self) -> bool {
+        promise::made(&self.run).is_some()
+    }
+
+    /// What of the firewall is not as it was promised; `None` also where nothing was.
+    ///
+    /// # Errors
+    /// The rules cannot be listed.
+    pub async fn drift(&self) -> Result<Option<Drift>, NetworkError> {
+        let Some(promised) = promise::made(&self.run) else { return Ok(None) };
+        promise::drift(&self.runner, &self.table, &promised).await
+    }
+
+    fn rules(&self) -> Result<String, NetworkError> {
+        firewall::rules(&self.table, self.settings.bridge.as_str())
+    }
+
+    /// Keeps another process from changing the rules, such as `up` of another release beside the
+    /// scaler: each of the two would take the other's for the work of a stranger.
+    async fn lock(&self) -> Result<Lock, NetworkError> {
+        let file = self.run.join("network.lock");
+        for _ in 0..LOCK_TRIES {
+            match Lock::acquire(&file) {
+                Err(LockError::Held { .. }) => tokio::time::sleep(LOCK_PAUSE).await,
+                result => return Ok(result?),
+            }
+        }
+        Ok(Lock::acquire(&file)?)
     }
 
     /// What `ip` shall do with the bridge, again or for the first time.
@@ -172,6 +263,30 @@ impl<R: Runner> Network<R> {
     }
 }
 
+impl<R: Runner> Firewall for Network<R> {
+    fn generation(&self) -> Result<Generation, NetworkError> {
+        generation::generation().map_err(NetworkError::Generation)
+    }
+
+    async fn hold(&self) -> Result<Held, NetworkError> {
+        let _lock = self.lock().await?;
+        let seen = self.generation()?;
+        let Some(promised) = promise::made(&self.run) else {
+            // A release that wrote nothing down, or a note that was removed.
+            let generation =
+                promise::make(&self.runner, &self.table, &self.run, self.rules()?).await?;
+            return Ok(Held { generation, drift: None });
+        };
+        let drift = promise::drift(&self.runner, &self.table, &promised).await?;
+        let generation = match drift {
+            None => seen,
+            // Those promised, and not this release's own: another one may be taking over.
+            Some(_) => promise::make(&self.runner, &self.table, &self.run, promised.rules).await?,
+        };
+        Ok(Held { generation, drift })
+    }
+}
+
 fn addresses(subnet: slots::Subnet) -> impl Iterator<Item = (Slot, Ipv4Addr)> {
     let slots = (1..=subnet.last_slot()).filter_map(|n| Slot::try_from(u32::from(n)).ok());
     slots.filter_map(move |slot| Some((slot, subnet.address(slot)?)))
@@ -181,12 +296,11 @@ fn addresses(subnet: slots::Subnet) -> impl Iterator<Item = (Slot, Ipv4Addr)> {
 mod tests {
     use super::*;
     use crate::command::HostRunner;
-    use crate::settings::Settings;
 
     #[test]
     fn the_bridge_and_every_slots_neighbour_are_one_batch() {
-        let mut settings = Settings::default().network;
-        settings.subnet = "10.117.8.0/28".parse().unwrap();
+        let mut settings = Settings::default();
+        settings.network.subnet = "10.117.8.0/28".parse().unwrap();
         let batch = Network::new(&settings, HostRunner).batch();
         let head: Vec<&str> = batch.lines().take(5).collect();
         insta::assert_snapshot!(head.join("\n"), @"
@@ -201,8 +315,8 @@ mod tests {
 
     #[test]
     fn an_interface_that_is_not_ours_is_refused() {
-        let mut settings = Settings::default().network;
-        settings.bridge = "lo".parse().unwrap();
+        let mut settings = Settings::default();
+        settings.network.bridge = "lo".parse().unwrap();
         let error = Network::new(&settings, HostRunner).exists().unwrap_err();
         assert_eq!(
             error.to_string(),

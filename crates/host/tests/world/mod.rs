@@ -74,12 +74,13 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path());
         fs::create_dir_all(LXC).unwrap();
+        fs::create_dir_all(&settings.paths.run).unwrap();
         clear(&settings);
         // The instance's root walks through to its mounts.
         run("chmod", &["711", &folder.path().display().to_string()]);
         let ids = IdMap::of_host(&settings.paths.state, settings.id_map);
         ids.ensure().unwrap();
-        Network::new(&settings.network, HostRunner).with_table(TABLE).ensure().await.unwrap();
+        Network::new(&settings, HostRunner).with_table(TABLE).ensure().await.unwrap();
         let template = TemplateStore::new(&settings, HostRunner)
             .ensure(&service(lines), &image(folder.path(), program))
             .await
