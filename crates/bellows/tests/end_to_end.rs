@@ -62,6 +62,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     a_policy_that_is_set_outlives_the_scaler();
     killed_programs_are_back_within_a_second(&client);
     a_killed_instance_is_replaced(&client);
+    an_instance_that_stands_still_costs_no_request(&client);
     rules_that_somebody_removed_are_back();
     an_idle_service_has_no_instance_and_answers(&client);
     a_stranger_reads_and_changes_nothing();
@@ -369,6 +370,25 @@ fn a_killed_instance_is_replaced(client: &Client) {
         now.len() == ready.len() && !now.contains(victim)
     });
     assert!(client.serves());
+}
+
+/// Its process is stopped, so that the kernel takes connections for it and nobody answers.
+fn an_instance_that_stands_still_costs_no_request(client: &Client) {
+    expect_code(&bellows(&["bounds", "object-store", "3", "5"]), 0);
+    within(Duration::from_secs(5), "three are ready", || instances("ready").len() >= 3);
+    let victim = instances("ready").remove(0);
+    let pid = output("lxc-info", &["-n", &victim, "-p", "-H"]).trim().parse().expect("a pid");
+    let is_there = || kill(Pid::from_raw(pid), None).is_ok();
+    without_a_failed_request(client, || {
+        std::thread::sleep(Duration::from_millis(500));
+        kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("it ran");
+        // Two checks of it in vain take 2.2 s, and its end 0.1 s.
+        within(Duration::from_secs(4), "what stands still was killed", || !is_there());
+        std::thread::sleep(Duration::from_millis(500));
+    });
+    let replaced = || instances("ready").len() >= 3 && !instances("ready").contains(&victim);
+    within(Duration::from_secs(2), "another took its place", replaced);
+    expect_code(&bellows(&["bounds", "object-store", "default"]), 0);
 }
 
 /// Our own tables alone: others on this machine have theirs.

@@ -82,7 +82,7 @@ impl PlannedInstances {
                 ActionKind::Clone => {
                     self.waiting.insert(action.instance.clone(), tick.at);
                 }
-                ActionKind::Stop => {
+                ActionKind::Stop | ActionKind::Kill => {
                     if let Some(planned) = self.waiting.remove(&action.instance)
                         && !self.resolve(action.slot, planned, Some(tick.at), log)
                     {

@@ -18,6 +18,9 @@ pub enum ActionKind {
     Drain,
     /// Take it out of rotation, stop it and remove what is left of it.
     Stop,
+    /// It serves, or ends what it had, and gives no sign of life: the same without asking it to end, so
+    /// that the load balancer sends its requests to others.
+    Kill,
 }
 
 /// One step of a plan.

@@ -35,6 +35,9 @@ pub enum Violation {
     /// It stops an instance that may still serve: one that has not drained, and is not overdue.
     #[error("{0} is stopped without having drained")]
     StoppedWithoutDrain(InstanceName),
+    /// It kills an instance that may still serve, or one of many that look stuck at once.
+    #[error("{0} is killed although it may not be stuck")]
+    KilledAlive(InstanceName),
     /// It leaves fewer ready instances than decided, although it could leave more.
     #[error("it drains down to {left} ready instances where {target} are decided")]
     DrainsBelowTarget {
@@ -131,6 +134,14 @@ fn misfit(
         // It has never served, and never will.
         (ActionKind::Stop, Phase::Starting) if is_superfluous(instance, fleet, context) => None,
         (ActionKind::Stop, _) => Some(Violation::StoppedWithoutDrain(name)),
+        (ActionKind::Kill, Phase::Ready | Phase::Draining)
+            if instance.stuck
+                && !fleet.is_doubted()
+                && context.replacement == Replacement::Surge =>
+        {
+            None
+        }
+        (ActionKind::Kill, _) => Some(Violation::KilledAlive(name)),
         (kind, _) => Some(Violation::Unfitting(kind, name)),
     }
 }
@@ -161,7 +172,10 @@ fn is_superfluous(starting: &Instance, fleet: &Fleet, context: &PlanContext) -> 
 fn drains(fleet: &Fleet, target: u32, plan: &Plan, context: &PlanContext) -> Option<Violation> {
     let drained = plan.actions.iter().filter(|action| action.kind == ActionKind::Drain);
     let drained: Vec<_> = drained.filter_map(|action| fleet.get(&action.instance)).collect();
-    let left = fleet.in_phase(Phase::Ready).count().saturating_sub(drained.len());
+    let killed = plan.actions.iter().filter(|action| action.kind == ActionKind::Kill);
+    let killed = killed.filter_map(|action| fleet.get(&action.instance));
+    let gone = drained.len() + killed.filter(|instance| instance.phase == Phase::Ready).count();
+    let left = fleet.in_phase(Phase::Ready).count().saturating_sub(gone);
     let may_leave = |instance: &&Instance| {
         context.replacement == Replacement::Recreate && is_to_be_replaced(instance, context)
     };
@@ -216,7 +230,7 @@ fn wanted_launches(fleet: &Fleet, target: u32, version: Version, context: &PlanC
         return 0;
     }
     let ready = count(fleet.in_phase(Phase::Ready));
-    let good = count(fleet.in_phase(Phase::Ready).filter(of_version).filter(|i| !i.unhealthy));
+    let good = count(fleet.in_phase(Phase::Ready).filter(of_version).filter(|i| i.is_well()));
     let extra = if good < ready { target.div_ceil(4).max(1) } else { 0 };
     target.saturating_sub(good + starting).min((target + extra).saturating_sub(ready + starting))
 }
@@ -230,7 +244,7 @@ mod tests {
 
     use super::*;
     use crate::fleet::{ContainerPresence, InstanceObservation, RotationState};
-    use crate::testing::{VERSION, observation, seconds, slots, store_name, wanted};
+    use crate::testing::{VERSION, observation, seconds, silent, slots, store_name, wanted};
 
     const NEXT: Version = Version::new(2);
 
@@ -259,8 +273,9 @@ mod tests {
         rollout: &Rollout,
         actions: Vec<Action>,
     ) -> Vec<Violation> {
-        let fleet =
-            Fleet::observed(&Fleet::default(), observed, Duration::from_secs(60), seconds(0));
+        let timeout = Duration::from_secs(60);
+        let first = Fleet::observed(&Fleet::default(), observed.clone(), timeout, seconds(0));
+        let fleet = Fleet::observed(&first, observed, timeout, seconds(9));
         let (service, free) = (store_name(), slots(3..=9).collect::<Vec<_>>());
         let context = PlanContext {
             service: &service,
@@ -326,6 +341,25 @@ mod tests {
         };
         assert_eq!(found(true), []);
         assert_eq!(found(false), [Violation::StoppedWithoutDrain(ready(3).name)]);
+    }
+
+    #[test]
+    fn a_kill_needs_one_that_is_stuck_among_others_that_are_not() {
+        let serving = Rollout::Serving { version: VERSION };
+        let kill = |slot| vec![act(ActionKind::Kill, slot)];
+        let down = |slot| silent(running(slot, RotationState::In { healthy: false }));
+        let alive = |slot| Violation::KilledAlive(ready(slot).name);
+        let found = |way, observed, slot| found_under(way, observed, &serving, kill(slot));
+        let three = || vec![down(1), ready(2), ready(3)];
+        assert_eq!(found(Replacement::Surge, three(), 1), []);
+        assert_eq!(found(Replacement::Surge, three(), 2), [alive(2)]);
+        assert_eq!(found(Replacement::Recreate, vec![down(1)], 1), [alive(1)]);
+        assert_eq!(found(Replacement::Surge, vec![down(1), down(2), ready(3)], 1), [alive(1)]);
+        let starting = silent(running(3, RotationState::Out));
+        assert_eq!(found(Replacement::Surge, vec![ready(1), ready(2), starting], 3), [alive(3)]);
+        let both = vec![act(ActionKind::Kill, 1), act(ActionKind::Drain, 2)];
+        let below = Violation::DrainsBelowTarget { left: 1, target: 2 };
+        assert_eq!(found_under(Replacement::Surge, three(), &serving, both), [below]);
     }
 
     #[test]

@@ -13,6 +13,14 @@ use model::version::Version;
 /// single refused connection marks a server down for the 200 ms to its next check.
 const UNHEALTHY_GRACE: Duration = Duration::from_secs(2);
 
+/// How long an instance may give no sign of life before it is stuck. Its health checks time out after
+/// 500 ms and come 200 ms apart by then, so that two of them went without an answer.
+const SILENCE_GRACE: Duration = Duration::from_secs(1);
+
+/// CPU time within the silence below which nothing works in an instance. One that computes answers no
+/// check either where it has one thread; ending its work would be worse than waiting for it.
+const AT_REST: Duration = Duration::from_millis(10);
+
 /// What the host says of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContainerPresence {
@@ -55,6 +63,20 @@ pub struct InstanceObservation {
     pub version: Option<Version>,
     /// The action on it that has been started and not finished.
     pub under_way: Option<ActionKind>,
+    /// What is known where its last health check got no answer in time; `None` where it got one, or
+    /// where not all of this is known.
+    pub silent: Option<SilentCheck>,
+}
+
+/// An instance whose last health check got no answer in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SilentCheck {
+    /// Whether the load balancer sends it nothing any more: more than one check was in vain.
+    pub is_down: bool,
+    /// Requests that it has answered since it began.
+    pub answered: u64,
+    /// CPU time that it has used since it began.
+    pub cpu_time: Duration,
 }
 
 /// An instance of a service.
@@ -77,7 +99,33 @@ pub struct Instance {
     /// Whether its health checks have failed for longer than a moment while it was in rotation. It
     /// stays so while it drains for that.
     pub unhealthy: bool,
+    /// Whether it has given no sign of life for longer than a moment: no answer to a check or a request,
+    /// and no CPU time. So are a process that was stopped, a frozen one, and one that waits for ever.
+    pub stuck: bool,
     unhealthy_since: Option<Timestamp>,
+    silence: Option<Silence>,
+}
+
+/// Since when an instance is silent, and what it had done by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Silence {
+    since: Timestamp,
+    answered: u64,
+    cpu_time: Duration,
+}
+
+impl Silence {
+    /// The silence that goes on, or begins now.
+    fn goes_on(known: Option<Self>, check: SilentCheck, now: Timestamp) -> Self {
+        let SilentCheck { answered, cpu_time, .. } = check;
+        let begins = Self { since: now, answered, cpu_time };
+        known.filter(|known| known.holds(check)).unwrap_or(begins)
+    }
+
+    /// Whether nothing was done since. A worker of the load balancer that is new counts from 0.
+    fn holds(self, check: SilentCheck) -> bool {
+        check.answered == self.answered && check.cpu_time.saturating_sub(self.cpu_time) < AT_REST
+    }
 }
 
 impl Instance {
@@ -105,7 +153,12 @@ impl Instance {
     /// one and not stopped at once: where all are slow together, stopping all would end every
     /// request there is.
     pub fn should_be_replaced(&self, serving: Version) -> bool {
-        !self.is_of(serving) || self.unhealthy
+        !self.is_of(serving) || !self.is_well()
+    }
+
+    /// Whether it is neither unhealthy nor stuck.
+    pub fn is_well(&self) -> bool {
+        !self.unhealthy && !self.stuck
     }
 }
 
@@ -164,6 +217,13 @@ impl Fleet {
         counts.into_iter().max_by_key(|(_, count)| *count).map(|(version, _)| version)
     }
 
+    /// Whether most of what serves looks unwell at once. That speaks against what all of them share, be it
+    /// the host or their version, and not against each of them.
+    pub fn is_doubted(&self) -> bool {
+        let ready = count(self.in_phase(Phase::Ready));
+        count(self.in_phase(Phase::Ready).filter(|instance| !instance.is_well())) > ready / 2
+    }
+
     /// How many instances are in each phase.
     pub fn counts(&self) -> PhaseCounts {
         let mut counts = PhaseCounts::default();
@@ -202,6 +262,12 @@ fn instance(
         }
         _ => None,
     };
+    let is_in_use =
+        observed.container == ContainerPresence::Running && observed.rotation != RotationState::Out;
+    let silent = observed.silent.filter(|_| is_in_use);
+    let silence =
+        silent.map(|check| Silence::goes_on(known.and_then(|known| known.silence), check, now));
+    let is_down = silent.is_some_and(|check| check.is_down);
     let phase = match visible_phase(&observed) {
         Phase::Starting => {
             let late = |known: &Instance| match known.phase {
@@ -224,7 +290,9 @@ fn instance(
         version: observed.version,
         under_way: observed.under_way,
         unhealthy: unhealthy_since.is_some_and(|at| now.since(at) >= UNHEALTHY_GRACE),
+        stuck: is_down && silence.is_some_and(|silence| now.since(silence.since) >= SILENCE_GRACE),
         unhealthy_since,
+        silence,
     }
 }
 
@@ -235,6 +303,8 @@ fn visible_phase(observed: &InstanceObservation) -> Phase {
         (Some(ActionKind::Clone), _, _) => Phase::Starting,
         // An action under way counts as done: the next plan must neither repeat nor double it.
         (Some(ActionKind::Stop), _, RotationState::Out) => Phase::Draining,
+        // It does not serve any more, and another is to be launched without waiting for its end.
+        (Some(ActionKind::Kill), _, _) => Phase::Draining,
         (Some(ActionKind::Drain), ContainerPresence::Running, _) => Phase::Draining,
         (Some(ActionKind::Admit), ContainerPresence::Running, RotationState::Drain) => {
             Phase::Starting
@@ -290,6 +360,47 @@ mod tests {
             unhealthy.push(fleet.instances[0].unhealthy);
         }
         assert_eq!(unhealthy, [false, false, false, false, true, false]);
+    }
+
+    #[test]
+    fn an_instance_is_stuck_when_it_gave_no_sign_of_life_for_a_second() {
+        let check = |is_down, answered, cpu_ms| {
+            Some(SilentCheck { is_down, answered, cpu_time: Duration::from_millis(cpu_ms) })
+        };
+        let activity = |answered, cpu_ms| check(true, answered, cpu_ms);
+        // What is seen every half second, and whether it is stuck then.
+        let stuck = |rotation, seen: &[Option<SilentCheck>]| {
+            let mut fleet = Fleet::default();
+            let mut stuck = Vec::new();
+            for (step, silent) in (0..).zip(seen) {
+                let observed = InstanceObservation {
+                    silent: *silent,
+                    ..observation(1, ContainerPresence::Running, rotation)
+                };
+                let now = seconds(0).after(Duration::from_millis(step * 500));
+                fleet = Fleet::observed(&fleet, vec![observed], TIMEOUT, now);
+                stuck.push(fleet.instances[0].stuck);
+            }
+            stuck
+        };
+        let down = RotationState::In { healthy: false };
+        let quiet = activity(7, 100);
+        assert_eq!(stuck(down, &[quiet, quiet, quiet]), [false, false, true]);
+        assert_eq!(stuck(RotationState::Drain, &[quiet; 3]), [false, false, true]);
+        // One check was in vain, and another may be answered; the silence began with the first.
+        let once = check(false, 7, 100);
+        assert_eq!(stuck(down, &[once, once, once]), [false; 3]);
+        assert_eq!(stuck(down, &[once, once, quiet]), [false, false, true]);
+        // Nothing is sent to it.
+        assert_eq!(stuck(RotationState::Out, &[quiet; 3]), [false; 3]);
+        // A check was answered in between.
+        assert_eq!(stuck(down, &[quiet, None, quiet, quiet]), [false; 4]);
+        // A request was answered, or it works.
+        assert_eq!(stuck(down, &[quiet, activity(8, 100), activity(8, 100)]), [false; 3]);
+        assert_eq!(stuck(down, &[quiet, activity(7, 109), activity(7, 115)]), [false; 3]);
+        assert_eq!(stuck(down, &[quiet, activity(7, 102), activity(7, 104)]), [false, false, true]);
+        // The load balancer counts anew.
+        assert_eq!(stuck(down, &[quiet, activity(0, 100), activity(0, 100)]), [false; 3]);
     }
 
     #[test]

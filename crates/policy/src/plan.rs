@@ -123,9 +123,7 @@ fn trial_wanted(fleet: &Fleet, rollout: &Rollout) -> Option<Version> {
 /// it, and one at least. Where most are unhealthy at once it is one: that speaks against what all
 /// of them share, and new ones would hardly be better.
 fn surge(fleet: &Fleet, target: u32) -> u32 {
-    let ready = count(fleet.in_phase(Phase::Ready));
-    let unhealthy = count(fleet.in_phase(Phase::Ready).filter(|instance| instance.unhealthy));
-    if unhealthy > ready / 2 { 1 } else { target.div_ceil(4).max(1) }
+    if fleet.is_doubted() { 1 } else { target.div_ceil(4).max(1) }
 }
 
 /// A plan in the making.
@@ -140,10 +138,13 @@ struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// Stops what has failed, what has drained, and what starts and is not wanted any more.
+    /// Stops what has failed, what has drained, and what starts and is not wanted any more. Kills what is
+    /// stuck: its requests wait for nothing, and others answer those that may be sent again.
     fn clean_up(&mut self, fleet: &Fleet) {
         for instance in fleet.instances() {
-            if self.context.is_at_its_end(instance, self.now) {
+            if is_to_be_killed(instance, fleet) {
+                self.act(ActionKind::Kill, instance);
+            } else if self.context.is_at_its_end(instance, self.now) {
                 self.act(ActionKind::Stop, instance);
             }
         }
@@ -203,7 +204,8 @@ impl Draft<'_> {
     /// ready one until they are ready themselves.
     fn drain(&mut self, fleet: &Fleet, target: u32) {
         let serving = self.context.rollout.serving();
-        let mut ready: Vec<_> = fleet.in_phase(Phase::Ready).collect();
+        let stays = |instance: &&Instance| !is_to_be_killed(instance, fleet);
+        let mut ready: Vec<_> = fleet.in_phase(Phase::Ready).filter(stays).collect();
         let excess = ready.len().saturating_sub(target as usize);
         ready.sort_by_key(|instance| eagerness_to_leave(instance, serving));
         let victims = ready.into_iter().filter(|instance| instance.under_way.is_none());
@@ -235,6 +237,12 @@ impl Draft<'_> {
     }
 }
 
+/// Whether an instance is stuck, and that is its own fault.
+fn is_to_be_killed(instance: &Instance, fleet: &Fleet) -> bool {
+    let is_in_use = matches!(instance.phase, Phase::Ready | Phase::Draining);
+    is_in_use && instance.stuck && !fleet.is_doubted()
+}
+
 /// Order in which ready instances leave: those to be replaced first, then the idlest, then the highest
 /// slot, so that a service settles in its lowest slots.
 fn eagerness_to_leave(instance: &Instance, serving: Version) -> (bool, u32, Reverse<Slot>) {
@@ -248,8 +256,9 @@ fn eagerness_to_leave(instance: &Instance, serving: Version) -> (bool, u32, Reve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::violations;
     use crate::fleet::{ContainerPresence, InstanceObservation, RotationState};
-    use crate::testing::{VERSION, observation, seconds, slots, store_name, wanted};
+    use crate::testing::{VERSION, observation, seconds, silent, slots, store_name, wanted};
     use model::decision::Reason;
 
     const READY: RotationState = RotationState::In { healthy: true };
@@ -461,6 +470,46 @@ mod tests {
         let with_new = [all, vec![running(4, READY)]].concat();
         let replaced = Fleet::observed(&sick, with_new, timeout, seconds(5));
         assert_eq!(kinds(&replaced), [(ActionKind::Drain, 3)]);
+    }
+
+    /// What is planned for a target of as many instances, at the second second in which it looks so.
+    fn planned_when_seen_for_two_seconds(all: &[InstanceObservation]) -> Vec<(ActionKind, u32)> {
+        let (service, free) = (store_name(), slots(9..=13).collect::<Vec<_>>());
+        let timeout = Duration::from_secs(10);
+        let seen = |before: &Fleet, at| Fleet::observed(before, all.to_vec(), timeout, seconds(at));
+        let fleet = seen(&seen(&Fleet::default(), 0), 1);
+        let ready = count(fleet.in_phase(Phase::Ready));
+        let context = context(&service, &free);
+        let plan = plan(&fleet, &target(ready), &context, seconds(1));
+        assert_eq!(violations(&fleet, &target(ready), &plan, &context, seconds(1)), []);
+        plan.actions.iter().map(|action| (action.kind, action.slot.get().into())).collect()
+    }
+
+    #[test]
+    fn a_stuck_instance_is_killed_at_once_and_another_launched() {
+        use ActionKind::{Clone, Kill};
+        let down = |slot| silent(running(slot, RotationState::In { healthy: false }));
+        let good = (3..=5).map(|slot| running(slot, READY));
+        let one: Vec<_> = [down(1), running(2, READY)].into_iter().chain(good.clone()).collect();
+        assert_eq!(planned_when_seen_for_two_seconds(&one), [(Kill, 1), (Clone, 9)]);
+        let two: Vec<_> = [down(1), down(2)].into_iter().chain(good).collect();
+        let killed = [(Kill, 1), (Kill, 2), (Clone, 9), (Clone, 10)];
+        assert_eq!(planned_when_seen_for_two_seconds(&two), killed);
+        let leaving = silent(running(2, RotationState::Drain));
+        let draining = [running(1, READY), leaving];
+        assert_eq!(planned_when_seen_for_two_seconds(&draining), [(Kill, 2)]);
+    }
+
+    #[test]
+    fn where_most_instances_look_stuck_at_once_none_is_killed() {
+        let down = |slot| silent(running(slot, RotationState::In { healthy: false }));
+        let most = [down(1), down(2), running(3, READY)];
+        assert_eq!(planned_when_seen_for_two_seconds(&most), [(ActionKind::Clone, 9)]);
+        let only = [down(1)];
+        assert_eq!(planned_when_seen_for_two_seconds(&only), [(ActionKind::Clone, 9)]);
+        let replaced = [down(1), running(2, READY)];
+        let kill = (ActionKind::Kill, 1);
+        assert_eq!(planned_when_seen_for_two_seconds(&replaced)[0], kill);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What the tests of this crate share.
 
+use std::time::Duration;
+
 use model::names::{InstanceName, ServiceName, Slot};
 use model::service::{Capacity, ServiceSpec};
 use model::time::Timestamp;
 use model::version::{Version, Wanted};
 
-use crate::fleet::{ContainerPresence, InstanceObservation, RotationState};
+use crate::fleet::{ContainerPresence, InstanceObservation, RotationState, SilentCheck};
 use crate::input::{Demand, PolicyInput};
 use crate::load::OfferedLoad;
 
@@ -62,7 +64,14 @@ pub(crate) fn observation(
         drained: false,
         version: Some(VERSION),
         under_way: None,
+        silent: None,
     }
+}
+
+/// An instance that was marked down since its checks get no answer, and that does nothing.
+pub(crate) fn silent(observed: InstanceObservation) -> InstanceObservation {
+    let check = SilentCheck { is_down: true, answered: 7, cpu_time: Duration::from_secs(1) };
+    InstanceObservation { silent: Some(check), ..observed }
 }
 
 /// What is known of an idle [`store`] with one ready instance, at the start.

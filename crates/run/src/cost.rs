@@ -147,11 +147,11 @@ impl Lives {
                 (ActionKind::Clone, Some(_), Some(place)) => {
                     self.running.swap_remove(place);
                 }
-                (ActionKind::Stop, None, Some(place)) => {
+                (ActionKind::Stop | ActionKind::Kill, None, Some(place)) => {
                     let (_, from_s) = self.running.swap_remove(place);
                     self.ended.push(Life { from_s, to_s, launched: true });
                 }
-                (ActionKind::Stop, None, None) => {
+                (ActionKind::Stop | ActionKind::Kill, None, None) => {
                     self.stopped_before += 1;
                     self.ended.push(Life { from_s: 0.0, to_s, launched: false });
                 }

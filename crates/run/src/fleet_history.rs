@@ -35,7 +35,7 @@ impl FleetHistory {
                 (Some(_), _) => self.failed_actions += 1,
                 (None, ActionKind::Clone) => self.out += 1,
                 (None, ActionKind::Drain) => self.r#in += 1,
-                (None, ActionKind::Stop | ActionKind::Admit) => {}
+                (None, ActionKind::Stop | ActionKind::Kill | ActionKind::Admit) => {}
             }
         }
     }

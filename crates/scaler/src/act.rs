@@ -77,6 +77,10 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
                 let grace = self.stop_grace(instance.service());
                 Ok(self.containers.stop(instance, grace).await?)
             }
+            ActionKind::Kill => {
+                self.rotation.set(instance, version, ServerState::Maint).await?;
+                Ok(self.containers.stop(instance, Duration::ZERO).await?)
+            }
         }
     }
 

@@ -2,14 +2,17 @@
 //! half an observation.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use host::haproxy::{Counters, Increase, LoadBalancer, ServerState, ServerStatus, Stats};
+use host::haproxy::{
+    Counters, Increase, LoadBalancer, ServerState, ServerStats, ServerStatus, Stats,
+};
 use host::lxc::{Container, ContainerState, Containers};
 use host::probe::Probe;
 use model::names::{InstanceName, ServiceName, Slot};
 use model::version::Version;
-use policy::fleet::{ContainerPresence, InstanceObservation, RotationState};
+use policy::fleet::{ContainerPresence, InstanceObservation, RotationState, SilentCheck};
 use policy::load::LoadObservation;
 use tokio::time::Instant;
 
@@ -28,6 +31,8 @@ pub(crate) struct HostObservation {
     pub(crate) drained: BTreeSet<(ServiceName, Slot)>,
     /// CPU time that each service's instances used since the observation before, in cores.
     pub(crate) cpu_cores: BTreeMap<ServiceName, f64>,
+    /// CPU time that each instance has used since it began.
+    cpu_time: Arc<BTreeMap<InstanceName, Duration>>,
 }
 
 impl HostObservation {
@@ -92,7 +97,15 @@ impl HostObservation {
             drained: self.drained.contains(&(name.service().clone(), slot)),
             version: self.version(name).or(under_way.and_then(|started| started.version)),
             under_way: under_way.map(|started| started.kind),
+            silent: server.and_then(|server| self.silent(name, server)),
         }
+    }
+
+    /// What is known of an instance whose last check got no answer; `None` also where a figure is missing.
+    fn silent(&self, name: &InstanceName, server: &ServerStats) -> Option<SilentCheck> {
+        let cpu_time = *self.cpu_time.get(name).filter(|_| server.is_silent())?;
+        let is_down = server.status == ServerStatus::Down;
+        Some(SilentCheck { is_down, answered: server.answers?, cpu_time })
     }
 
     /// What the load balancer counted for `service`; `None` where a figure is missing or absurd.
@@ -138,7 +151,7 @@ fn narrow(figure: u64) -> Option<u32> {
 /// Observes again and again, and remembers the CPU time, which only grows.
 #[derive(Debug, Default)]
 pub(crate) struct HostObserver {
-    cpu_time: BTreeMap<InstanceName, Duration>,
+    cpu_time: Arc<BTreeMap<InstanceName, Duration>>,
     cpu_read_at: Option<Instant>,
 }
 
@@ -163,7 +176,8 @@ impl HostObserver {
         let containers: BTreeMap<_, _> =
             listed.into_iter().map(|container| (container.name.clone(), container)).collect();
         let cpu_cores = self.cpu_cores(actor.containers(), &containers);
-        Ok(HostObservation { containers, stats, drained, cpu_cores })
+        let cpu_time = Arc::clone(&self.cpu_time);
+        Ok(HostObservation { containers, stats, drained, cpu_cores, cpu_time })
     }
 
     /// The CPU time that these instances used since the last call, by service.
@@ -180,7 +194,7 @@ impl HostObserver {
             let before = self.cpu_time.get(name).copied().unwrap_or_default();
             *used.entry(name.service().clone()).or_default() += time.saturating_sub(before);
         }
-        self.cpu_time = read;
+        self.cpu_time = Arc::new(read);
         let Some(seconds) = elapsed.map(|e| e.as_secs_f64()).filter(|s| *s > 0.0) else {
             return BTreeMap::new();
         };

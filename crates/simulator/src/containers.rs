@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::action::{Action, ActionKind};
 use model::names::{InstanceName, Slot};
 use model::version::Version;
-use policy::fleet::{ContainerPresence, InstanceObservation, RotationState};
+use policy::fleet::{ContainerPresence, InstanceObservation, RotationState, SilentCheck};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rand_distr::Exp1;
@@ -37,6 +37,9 @@ struct Entry {
     rotation: RotationState,
     under_way: Option<ActionKind>,
     crashes_at: Option<Moment>,
+    /// When it gives no sign of life any more. It does not until somebody ends it.
+    stuck_at: Option<Moment>,
+    is_stuck: bool,
 }
 
 /// An action that has been started and has not ended.
@@ -64,6 +67,10 @@ pub(crate) struct Ended {
 }
 
 const HEALTHY: RotationState = RotationState::In { healthy: true };
+const DOWN: RotationState = RotationState::In { healthy: false };
+
+/// What is known of one that gives no sign of life.
+const SILENT: SilentCheck = SilentCheck { is_down: true, answered: 0, cpu_time: Duration::ZERO };
 
 impl Containers {
     /// A host without containers.
@@ -95,7 +102,7 @@ impl Containers {
                 Some(ActionKind::Clone) => entry.container = ContainerPresence::Running,
                 // It was asked to end, does not, and nobody is left to kill it.
                 Some(ActionKind::Stop) if self.rng.random_bool(0.5) => {}
-                Some(ActionKind::Stop) => {
+                Some(ActionKind::Stop | ActionKind::Kill) => {
                     entry.container = ContainerPresence::Absent;
                     plant.remove(entry.name.slot(), now);
                 }
@@ -114,6 +121,7 @@ impl Containers {
     ) {
         plant.open(name.slot(), Moment::default());
         let crashes_at = self.draw_crash(Moment::default());
+        let stuck_at = self.draw_stuck(Moment::default());
         self.all.push(Entry {
             name,
             version: Some(version),
@@ -121,6 +129,8 @@ impl Containers {
             rotation: HEALTHY,
             under_way: None,
             crashes_at,
+            stuck_at,
+            is_stuck: false,
         });
     }
 
@@ -149,11 +159,11 @@ impl Containers {
         self.ends.keys().next().map(|(at, _)| *at)
     }
 
-    /// The next moment at which an instance crashes.
-    pub(crate) fn next_crash(&self) -> Option<Moment> {
-        // Without crashes there is nothing to look for at every turn.
-        self.host.faults.crash_mean_s?;
-        self.all.iter().filter_map(|entry| entry.crashes_at).min()
+    /// The next moment at which an instance crashes or gets stuck.
+    pub(crate) fn next_fault(&self) -> Option<Moment> {
+        // Without faults there is nothing to look for at every turn.
+        self.host.faults.crash_mean_s.or(self.host.faults.stuck_mean_s)?;
+        self.all.iter().flat_map(|entry| [entry.crashes_at, entry.stuck_at]).flatten().min()
     }
 
     /// What the host and the load balancer show of every instance.
@@ -168,6 +178,7 @@ impl Containers {
                 drained: entry.rotation == RotationState::Drain && in_flight == 0,
                 version: entry.version,
                 under_way: entry.under_way,
+                silent: entry.is_stuck.then_some(SILENT),
             }
         };
         self.all.iter().map(observation).collect()
@@ -189,13 +200,15 @@ impl Containers {
                 rotation: RotationState::Out,
                 under_way: Some(ActionKind::Clone),
                 crashes_at: None,
+                stuck_at: None,
+                is_stuck: false,
             }),
             ActionKind::Admit | ActionKind::Drain => {}
-            ActionKind::Stop => plant.stop(action.slot, now, log),
+            ActionKind::Stop | ActionKind::Kill => plant.stop(action.slot, now, log),
         }
         if let Some(entry) = self.all.iter_mut().find(|entry| entry.name == action.instance) {
             entry.under_way = Some(action.kind);
-            if action.kind == ActionKind::Stop {
+            if matches!(action.kind, ActionKind::Stop | ActionKind::Kill) {
                 entry.rotation = RotationState::Out;
             }
         }
@@ -216,8 +229,18 @@ impl Containers {
         ended
     }
 
-    /// Crashes the instances whose time has come.
-    pub(crate) fn crash(&mut self, now: Moment, plant: &mut dyn Plant) {
+    /// Crashes the instances whose time has come, and has others get stuck. The load balancer has the
+    /// requests of these as well: whoever ends the instance has them sent to others.
+    pub(crate) fn fail_due(&mut self, now: Moment, plant: &mut dyn Plant) {
+        let is_due = |entry: &Entry| entry.stuck_at.is_some_and(|at| at <= now);
+        for entry in self.all.iter_mut().filter(|entry| is_due(entry)) {
+            entry.stuck_at = None;
+            entry.is_stuck = true;
+            if entry.rotation == HEALTHY {
+                entry.rotation = DOWN;
+            }
+            plant.remove(entry.name.slot(), now);
+        }
         let due = |entry: &Entry| entry.crashes_at.is_some_and(|at| at <= now);
         for entry in self.all.iter_mut().filter(|entry| due(entry)) {
             entry.crashes_at = None;
@@ -250,7 +273,7 @@ impl Containers {
             ActionKind::Clone => (&self.host.clone, Course::Succeeds),
             ActionKind::Admit => (&self.host.admit, Course::Succeeds),
             ActionKind::Drain => (&self.host.drain, Course::Succeeds),
-            ActionKind::Stop => (&self.host.stop, Course::Succeeds),
+            ActionKind::Stop | ActionKind::Kill => (&self.host.stop, Course::Succeeds),
         };
         (spread.sample(&mut self.rng), course)
     }
@@ -264,7 +287,7 @@ impl Containers {
         plant: &mut dyn Plant,
     ) -> Option<&'static str> {
         let index = self.all.iter().position(|entry| entry.name == action.instance)?;
-        let crashes_at = self.draw_crash(now);
+        let (crashes_at, stuck_at) = (self.draw_crash(now), self.draw_stuck(now));
         self.all[index].under_way = None;
         let failed = self.fail(index, action.kind, course);
         if failed.is_some() {
@@ -272,15 +295,16 @@ impl Containers {
         }
         let entry = &mut self.all[index];
         match action.kind {
-            ActionKind::Stop => {
+            ActionKind::Stop | ActionKind::Kill => {
                 self.all.swap_remove(index);
             }
             ActionKind::Clone => {
                 entry.container = ContainerPresence::Running;
                 entry.rotation = HEALTHY;
-                entry.crashes_at = crashes_at;
+                (entry.crashes_at, entry.stuck_at) = (crashes_at, stuck_at);
                 plant.open(action.slot, now);
             }
+            ActionKind::Admit if entry.is_stuck => entry.rotation = DOWN,
             ActionKind::Admit if entry.rotation == RotationState::Out => {
                 entry.rotation = HEALTHY;
                 plant.open(action.slot, now);
@@ -324,7 +348,15 @@ impl Containers {
     }
 
     fn draw_crash(&mut self, now: Moment) -> Option<Moment> {
-        let mean = Duration::from_secs_f64(self.host.faults.crash_mean_s?);
+        self.draw(self.host.faults.crash_mean_s?, now)
+    }
+
+    fn draw_stuck(&mut self, now: Moment) -> Option<Moment> {
+        self.draw(self.host.faults.stuck_mean_s?, now)
+    }
+
+    fn draw(&mut self, mean_s: f64, now: Moment) -> Option<Moment> {
+        let mean = Duration::from_secs_f64(mean_s);
         Some(now.after(mean.mul_f64(self.rng.sample::<f64, _>(Exp1))))
     }
 }

@@ -50,6 +50,8 @@ pub struct HostModel {
 pub struct Faults {
     /// How long an instance lives until it crashes, on average; `None` when none does.
     pub crash_mean_s: Option<f64>,
+    /// How long an instance lives until it gives no sign of life any more; `None` when none does.
+    pub stuck_mean_s: Option<f64>,
     /// Share of launches that fail.
     pub failed_launches_percent: f64,
     /// Share of turns at which the host cannot be seen.
@@ -176,8 +178,13 @@ impl InstanceModel {
 
 impl Faults {
     fn checked(self) -> Result<Self, Invalid> {
-        let crash_s = self.crash_mean_s.unwrap_or(1.0);
-        within("faults.crash_mean_s", crash_s, 1.0..=1e9, "1 to 1000000000 (seconds)")?;
+        let means = [
+            ("faults.crash_mean_s", self.crash_mean_s),
+            ("faults.stuck_mean_s", self.stuck_mean_s),
+        ];
+        for (key, mean_s) in means {
+            within(key, mean_s.unwrap_or(1.0), 1.0..=1e9, "1 to 1000000000 (seconds)")?;
+        }
         let shares = [
             ("faults.failed_launches_percent", self.failed_launches_percent),
             ("faults.missing_looks_percent", self.missing_looks_percent),
@@ -239,6 +246,7 @@ mod tests {
             "queue_timeout_ms = nan",
             "instance = { burst = 0 }",
             "faults = { crash_mean_s = 0 }",
+            "faults = { stuck_mean_s = 0 }",
             "parallel_launches = 4\n[faults]\nfailed_launches_percent = 101",
         ];
         insta::assert_snapshot!(texts.map(|text| host(text).unwrap_err()).join("\n"), @r"
@@ -248,6 +256,7 @@ mod tests {
         h.toml, line 1: queue_timeout_ms is NaN: use 1 to 600000 (milliseconds)
         h.toml, line 1: instance.burst is 0: use 1 to 100000 (requests)
         h.toml, line 1: faults.crash_mean_s is 0: use 1 to 1000000000 (seconds)
+        h.toml, line 1: faults.stuck_mean_s is 0: use 1 to 1000000000 (seconds)
         h.toml, line 3: faults.failed_launches_percent is 101: use 0 to 100 (percent)
         ");
         assert!(host("cluster = 1").unwrap_err().contains("unknown field `cluster`"));

@@ -276,9 +276,9 @@ impl Simulation {
     fn advance(&mut self, recorder: &mut Recorder) -> Vec<Ended> {
         let mut log = Log { recorder, load_start: self.load_start };
         let turn = self.containers.next_end().map_or(self.next_turn, |end| end.min(self.next_turn));
-        while let Some(crash) = self.containers.next_crash().filter(|at| *at <= turn) {
-            self.plant.advance(crash, &mut log);
-            self.containers.crash(crash, self.plant.as_mut());
+        while let Some(fault) = self.containers.next_fault().filter(|at| *at <= turn) {
+            self.plant.advance(fault, &mut log);
+            self.containers.fail_due(fault, self.plant.as_mut());
         }
         self.plant.advance(turn, &mut log);
         self.now = turn;
@@ -388,7 +388,7 @@ impl Simulation {
             ActionKind::Clone => {
                 self.not_served.insert(instance.clone(), self.now);
             }
-            ActionKind::Stop => {
+            ActionKind::Stop | ActionKind::Kill => {
                 self.note_served();
                 self.never_served += u64::from(self.not_served.remove(instance).is_some());
             }

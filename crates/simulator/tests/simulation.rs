@@ -296,10 +296,11 @@ fn any_events(turns: usize) -> impl Strategy<Value = BTreeMap<usize, Event>> {
 
 fn any_history() -> impl Strategy<Value = History> {
     let share = || prop_oneof![2 => Just(0.0), 1 => 0.0..30.0_f64];
-    let crash = prop::option::of((1_u32..60).prop_map(f64::from));
-    let faults = (crash, share(), share(), share(), share()).prop_map(
-        |(crash_mean_s, failed_launches, missing_looks, stale_looks, clock_jumps)| Faults {
-            crash_mean_s,
+    let mean_s = || prop::option::of((1_u32..60).prop_map(f64::from));
+    let faults = (mean_s(), mean_s(), share(), share(), share(), share()).prop_map(
+        |(crash, stuck, failed_launches, missing_looks, stale_looks, clock_jumps)| Faults {
+            crash_mean_s: crash,
+            stuck_mean_s: stuck,
             failed_launches_percent: failed_launches,
             missing_looks_percent: missing_looks,
             stale_looks_percent: stale_looks,

@@ -83,6 +83,7 @@ mod tests {
             queued,
             sessions: None,
             last_session: None,
+            answers: None,
             check: None,
         };
         let servers = [(Slot::try_from(2).unwrap(), server)].into();

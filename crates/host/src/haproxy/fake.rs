@@ -112,6 +112,7 @@ const IDLE: ServerStats = ServerStats {
     queued: Some(0),
     sessions: Some(0),
     last_session: None,
+    answers: Some(0),
     check: None,
 };
 

@@ -130,8 +130,18 @@ pub struct ServerStats {
     pub sessions: Option<u64>,
     /// Time since the last one, in whole seconds; `None` also when there was none yet.
     pub last_session: Option<Duration>,
+    /// Requests that it has answered since the worker started, whatever the status.
+    pub answers: Option<u64>,
     /// The last check's outcome as HAProxy names it (`L7OK`, `L4CON` ...); `None` without checks.
     pub check: Option<String>,
+}
+
+impl ServerStats {
+    /// Whether its last check got no answer in time, neither to the connection nor to the request.
+    /// Another status than 200, or a refusal, is an answer.
+    pub fn is_silent(&self) -> bool {
+        matches!(self.check.as_deref(), Some("L4TOUT" | "L6TOUT" | "L7TOUT"))
+    }
 }
 
 /// Whether a server takes requests.

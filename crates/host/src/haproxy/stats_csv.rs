@@ -183,6 +183,14 @@ impl Row<'_> {
         Ok(subnet.slot(*address.ip()))
     }
 
+    /// The answers of any status.
+    fn answers(&self) -> Result<Option<u64>, StatsError> {
+        let columns = ["hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other"];
+        columns.into_iter().try_fold(Some(0), |sum, column| {
+            Ok(sum.zip(self.figure(column)?).map(|(sum, answers)| sum + answers))
+        })
+    }
+
     fn server(&self) -> Result<ServerStats, StatsError> {
         let text = self.text("status")?;
         let status = match ServerStatus::parse(text).ok_or_else(|| self.wrong("status", text))? {
@@ -200,6 +208,7 @@ impl Row<'_> {
             queued: self.figure("qcur")?,
             sessions: self.figure("stot")?,
             last_session: last_session.map(Duration::from_secs),
+            answers: self.answers()?,
             check: (!check.is_empty()).then(|| check.to_owned()),
         })
     }
@@ -248,6 +257,7 @@ mod tests {
             queued: Some(0),
             sessions: Some(10),
             last_session: Some(Duration::from_secs(1)),
+            answers: Some(9),
             check: Some("L7OK".to_owned()),
         };
         assert_eq!(*server(&stats, 1), busy);
@@ -257,6 +267,20 @@ mod tests {
         let slots: Vec<_> = servers.keys().map(|slot| slot.get()).collect();
         assert_eq!(slots, [1, 2, 4, 5], "the third line is free");
         assert_eq!(server(&stats, 2).last_session, None);
+    }
+
+    #[test]
+    fn a_check_without_an_answer_is_told_from_one_with_a_bad_answer() {
+        let silent = |check: &str| {
+            let text = CAPTURED.replace(",L7OK,200,", &format!(",{check},,"));
+            server(&parse(&text).unwrap(), 1).is_silent()
+        };
+        for check in ["L4TOUT", "L7TOUT", "* L7TOUT"] {
+            assert!(silent(check), "{check}");
+        }
+        for check in ["L7OK", "L7STS", "L7RSP", "L4CON", "HANA", "INI", "* L7OK"] {
+            assert!(!silent(check), "{check}");
+        }
     }
 
     #[test]

@@ -50,6 +50,7 @@ struct State {
     lists_fail: bool,
     ignore_halt: bool,
     graces: BTreeMap<InstanceName, Duration>,
+    cpu_times: BTreeMap<InstanceName, Duration>,
     calls: Vec<Call>,
 }
 
@@ -67,6 +68,11 @@ impl FakeContainers {
     /// Whether stops and removals fail from now on.
     pub fn set_stops_fail(&self, fail: bool) {
         self.state().stops_fail = fail;
+    }
+
+    /// The CPU time that an instance says it has used, from now on. Without one it is not known.
+    pub fn set_cpu_time(&self, instance: &InstanceName, time: Duration) {
+        self.state().cpu_times.insert(instance.clone(), time);
     }
 
     /// Whether the list fails from now on.
@@ -192,8 +198,10 @@ impl Containers for FakeContainers {
         Ok(state.containers.values().cloned().collect())
     }
 
-    fn cpu_times(&self, _: &[&InstanceName]) -> BTreeMap<InstanceName, Duration> {
-        BTreeMap::new()
+    fn cpu_times(&self, instances: &[&InstanceName]) -> BTreeMap<InstanceName, Duration> {
+        let mut times = self.state().cpu_times.clone();
+        times.retain(|name, _| instances.contains(&name));
+        times
     }
 }
 

@@ -156,7 +156,7 @@ impl ActionTimes {
                 (None, ActionKind::Clone) => self.clone.push(ms),
                 (None, ActionKind::Drain) => self.drain.push(ms),
                 (None, ActionKind::Stop) => self.stop.push(ms),
-                (None, ActionKind::Admit) => {}
+                (None, ActionKind::Admit | ActionKind::Kill) => {}
             }
         }
     }

@@ -136,7 +136,7 @@ impl World {
                 let container = Container { presence, rotation, version };
                 self.containers.insert(action.instance.clone(), container);
             }
-            ActionKind::Stop => {
+            ActionKind::Stop | ActionKind::Kill => {
                 self.containers.remove(&action.instance);
             }
             ActionKind::Admit | ActionKind::Drain => {
@@ -179,6 +179,7 @@ impl World {
             drained: container.rotation == RotationState::Drain && !self.busy,
             version: Some(container.version),
             under_way: None,
+            silent: None,
         };
         let instances = self.containers.iter().map(observation).collect();
         // Each request takes a fiftieth of a second of CPU time.

@@ -112,7 +112,14 @@ fn line(run: &Run, tick: &Tick) -> Line {
 /// The actions of a kind in one text each, planned ones before those that are done.
 fn actions(tick: &Tick) -> Vec<ActionText> {
     let mut texts = Vec::new();
-    for kind in [ActionKind::Clone, ActionKind::Admit, ActionKind::Drain, ActionKind::Stop] {
+    let kinds = [
+        ActionKind::Clone,
+        ActionKind::Admit,
+        ActionKind::Drain,
+        ActionKind::Stop,
+        ActionKind::Kill,
+    ];
+    for kind in kinds {
         let slots: Vec<String> = tick
             .plan
             .iter()
@@ -162,6 +169,7 @@ const fn verb(kind: ActionKind) -> &'static str {
         ActionKind::Admit => "admit",
         ActionKind::Drain => "drain",
         ActionKind::Stop => "stop",
+        ActionKind::Kill => "kill",
     }
 }
 

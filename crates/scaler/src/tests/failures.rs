@@ -2,7 +2,7 @@
 
 use host::haproxy::{LoadBalancer, ServerStatus, Stats, StatsError};
 use host::lxc::fake::Fault;
-use model::action::Blocked;
+use model::action::{Action, ActionKind, Blocked};
 use model::decision::{Decision, Reason};
 use model::names::InstanceName;
 
@@ -120,6 +120,56 @@ async fn an_instance_whose_monitor_died_is_removed_and_replaced() {
     rig.actor.containers().lose_monitor(&victim);
     assert_eq!(rig.ticks(3, 10).await, ready(3));
     assert!(rig.actor.containers().calls().contains(&Call::Stop(victim)));
+}
+
+/// From now on the checks of this instance say so, and it uses no CPU time.
+fn falls_silent(rig: &Rig, victim: &InstanceName, check: &str) {
+    rig.actor.containers().set_cpu_time(victim, Duration::from_secs(1));
+    rig.balancer().set_figures(|services| {
+        let servers = &mut services.get_mut(&store()).unwrap().servers;
+        let server = servers.get_mut(&victim.slot()).unwrap();
+        (server.status, server.check) = (ServerStatus::Down, Some(check.to_owned()));
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_gives_no_sign_of_life_is_killed_without_a_grace_within_a_second() {
+    for check in ["L7TOUT", "L4TOUT"] {
+        let mut rig = Rig::new();
+        rig.ticks(20, 10).await;
+        let victim = rig.status().instances[0].name.clone();
+        falls_silent(&rig, &victim, check);
+        rig.ticks(10, 10).await;
+        assert_eq!(rig.actor.containers().grace_of(&victim), None);
+        rig.ticks(2, 10).await;
+        assert_eq!(rig.actor.containers().grace_of(&victim), Some(Duration::ZERO));
+        assert_eq!(rig.ticks(3, 10).await, ready(3));
+        assert!(rig.status().instances.iter().all(|instance| instance.name != victim));
+        let kept = rig.shared.ticks(0, 100);
+        let kills = kept.iter().flat_map(|tick| &tick.plan).filter(|a| a.kind == ActionKind::Kill);
+        assert_eq!(kills.map(|action| &action.instance).collect::<Vec<_>>(), [&victim]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_answers_or_works_is_not_killed() {
+    for (check, works) in [("L7STS", false), ("L4CON", false), ("L7TOUT", true)] {
+        let mut rig = Rig::new();
+        rig.ticks(20, 10).await;
+        let victim = rig.status().instances[0].name.clone();
+        falls_silent(&rig, &victim, check);
+        for step in 0..60 {
+            if works {
+                let used = Duration::from_millis(1000 + 50 * step);
+                rig.actor.containers().set_cpu_time(&victim, used);
+            }
+            rig.tick(10).await;
+        }
+        let kept = rig.shared.ticks(0, 100);
+        let is_kill = |action: &Action| action.kind == ActionKind::Kill;
+        assert!(!kept.iter().flat_map(|tick| &tick.plan).any(is_kill), "{check}");
+        assert!(kept.iter().flat_map(|tick| &tick.plan).any(|a| a.kind == ActionKind::Drain));
+    }
 }
 
 #[tokio::test(start_paused = true)]
