@@ -19,6 +19,8 @@ const TUNNEL_MIN_S: u64 = 3_600;
 /// what has the greatest has the greatest of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct Limits {
+    /// How long a request may take.
+    lasts_s: u64,
     /// How long an old worker may need for what it has.
     old_worker_s: u64,
     /// How long neither side of a request may send anything.
@@ -36,6 +38,7 @@ impl Limits {
         let lasts_s = u64::try_from(drain_s).unwrap_or(u64::MAX).max(LASTS_MIN_S);
         let silence_s = lasts_s.min(SILENCE_MAX_S);
         Self {
+            lasts_s,
             old_worker_s: lasts_s.saturating_add(AROUND_S),
             silence_s,
             way_silence_s: silence_s + AROUND_S,

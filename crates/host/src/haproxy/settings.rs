@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use crate::settings::{self, Membership};
+use crate::settings::{self, Membership, SourceSettings};
 use crate::slots::Subnet;
 use crate::units::ListenSocket;
 
@@ -90,6 +90,8 @@ pub struct HaproxySettings {
     pub listen: SocketAddrV4,
     /// Where the statistics listen: `/stats` for people, `/stats;csv` for programs. On loopback.
     pub statistics: SocketAddrV4,
+    /// What one source of connections may take.
+    pub sources: SourceSettings,
     /// The socket of the runtime API.
     pub admin_socket: PlainPath,
     /// The socket of the master process.
@@ -124,6 +126,7 @@ impl HaproxySettings {
         let settings = Self {
             listen: host.listen.services,
             statistics: host.listen.statistics,
+            sources: host.sources.clone(),
             admin_socket: in_run("haproxy-admin.sock")?,
             master_socket: in_run("haproxy-master.sock")?,
             config_file: in_run("haproxy.cfg")?,

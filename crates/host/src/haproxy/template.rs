@@ -17,6 +17,7 @@ use super::error::HaproxyError;
 use super::limits::Limits;
 use super::lines::{self, BackendLines, Layout};
 use super::settings::{HaproxySettings, SERVICES_SOCKET, STATISTICS_SOCKET};
+use crate::settings::SourceSettings;
 
 /// The template built in, as its path reads in the repository.
 const BUILT_IN_NAME: &str = "haproxy/haproxy.cfg.tera";
@@ -69,6 +70,7 @@ struct Values<'a> {
     statistics: String,
     services_socket: &'static str,
     statistics_socket: &'static str,
+    sources: &'a SourceSettings,
     admin_socket: String,
     chroot: String,
     user: &'a super::settings::AccountName,
@@ -165,9 +167,10 @@ impl Template {
 
     /// The settings that HAProxy reads from its file.
     fn listens(&self) -> impl std::fmt::Debug + '_ {
-        let HaproxySettings { listen, statistics, admin_socket, chroot, user, group, .. } =
-            &self.settings;
-        (listen, statistics, admin_socket, chroot, user, group)
+        let HaproxySettings {
+            listen, statistics, sources, admin_socket, chroot, user, group, ..
+        } = &self.settings;
+        (listen, statistics, sources, admin_socket, chroot, user, group)
     }
 
     /// The whole configuration, as `generation` of it.
@@ -194,6 +197,7 @@ impl Template {
             statistics: self.settings.statistics.to_string(),
             services_socket: SERVICES_SOCKET,
             statistics_socket: STATISTICS_SOCKET,
+            sources: &self.settings.sources,
             admin_socket: self.settings.admin_socket.to_string(),
             chroot: self.settings.chroot.to_string(),
             user: &self.settings.user,
@@ -284,9 +288,9 @@ mod tests {
         store.4 s2/8/healthz
         ");
         let from = text.find("frontend bellows.first").unwrap();
-        // Limits of time have a test of their own.
-        let hidden =
-            |line: &str| ["#", "timeout"].iter().any(|start| line.trim().starts_with(start));
+        // Limits of time and bounds of sources have tests of their own.
+        let others = ["#", "timeout", "acl trusted", "http-request set-"];
+        let hidden = |line: &str| others.iter().any(|start| line.trim().starts_with(start));
         let directives = text[from..].lines().filter(|line| !hidden(line));
         let rendered = directives.collect::<Vec<_>>().join("\n");
         insta::assert_snapshot!(rendered, @r#"
@@ -315,7 +319,7 @@ mod tests {
         backend api from common
             option httpchk
             http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
-            http-request deny deny_status 503 if { be_conn gt 2000 }
+            http-request deny deny_status 503 if { be_conn,add(txn.all) gt 4000 }
             http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
             server hold 127.0.0.1:1 backup
             default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
@@ -324,7 +328,7 @@ mod tests {
         backend deep from common
             option httpchk
             http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
-            http-request deny deny_status 503 if { be_conn gt 2000 }
+            http-request deny deny_status 503 if { be_conn,add(txn.all) gt 4000 }
             http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
             server hold 127.0.0.1:1 backup
             default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
@@ -334,7 +338,7 @@ mod tests {
         backend store from common
             option httpchk
             http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
-            http-request deny deny_status 503 if { be_conn gt 2000 }
+            http-request deny deny_status 503 if { be_conn,add(txn.all) gt 4000 }
             http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
             server hold 127.0.0.1:1 backup
             default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
@@ -390,6 +394,7 @@ mod tests {
         insta::assert_snapshot!(limits(&[]), @"
         hard-stop-after 90s
         timeout server 60s
+        backend bellows.transfers from common
         backend bellows.delivery from common
         timeout server 90s
         timeout tunnel 3600s
@@ -400,6 +405,7 @@ mod tests {
         insta::assert_snapshot!(limits(&[("a", 30), ("b", 7_200)]), @"
         hard-stop-after 7230s
         timeout server 60s
+        backend bellows.transfers from common
         backend bellows.delivery from common
         timeout server 3630s
         timeout tunnel 7200s
@@ -413,6 +419,33 @@ mod tests {
         timeout tunnel 7200s
         backend bellows.no-route from common
         backend bellows.generation.1 from common
+        ");
+    }
+
+    #[test]
+    fn every_trusted_source_and_every_bound_is_in_the_configuration() {
+        let mut settings = settings(Path::new("/run/bellows"));
+        settings.sources.trusted.push("10.1.0.0/16".parse().unwrap());
+        let template = Template::load(&settings).unwrap();
+        let layout = Layout::new(&Backends::new(vec![backend("store", "/", 1, &[])]).unwrap());
+        let text = template.render(1, &layout).unwrap().config;
+        let kept = ["acl trusted", "tcp-request", "-request track", "-response track", "set-prio"];
+        let lines = text.lines().filter(|line| kept.iter().any(|kept| line.contains(kept)));
+        let rendered: String = lines.map(|line| format!("{}\n", line.trim())).collect();
+        insta::assert_snapshot!(rendered, @"
+        acl trusted always_false
+        acl trusted src 127.0.0.1/32
+        acl trusted src 10.1.0.0/16
+        tcp-request connection reject if { src_conn_cur ge 3000 }
+        tcp-request connection reject if !trusted { src_conn_cur ge 400 }
+        tcp-request connection track-sc0 src
+        tcp-request connection reject if !trusted { sc0_conn_rate gt 10000 }
+        http-request track-sc1 src table bellows.transfers if { req.body_len gt 45000 }
+        http-response track-sc1 src table bellows.transfers if { res.hdr_val(content-length) gt 100000 }
+        acl trusted always_false
+        acl trusted req.hdr_ip(x-forwarded-for) 127.0.0.1/32
+        acl trusted req.hdr_ip(x-forwarded-for) 10.1.0.0/16
+        http-request set-priority-class req.hdr_ip(x-forwarded-for),table_conn_cur(bellows.services),div(16) if !trusted
         ");
     }
 
@@ -436,6 +469,9 @@ mod tests {
         assert_ne!(other(|b| b.truncate(2)), expected);
         assert_eq!(other(|b| b[2].drain_timeout = Duration::from_secs(60)), expected);
         assert_ne!(other(|b| b[2].drain_timeout = Duration::from_secs(61)), expected);
+        let mut bounded = settings(Path::new("/run/bellows"));
+        bounded.sources.trusted.clear();
+        assert_ne!(shape(&Template::load(&bounded).unwrap(), &all), expected);
         let elsewhere = Template::load(&settings(Path::new("/run/elsewhere"))).unwrap();
         assert_ne!(shape(&elsewhere, &all), expected);
     }

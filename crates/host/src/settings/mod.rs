@@ -1,6 +1,7 @@
 //! The host's settings: `bellows.toml`, read raw and then checked.
 
 mod raw;
+mod sources;
 
 use std::fmt;
 use std::net::SocketAddrV4;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use config_file::ConfigError;
 pub use model::status::Membership;
+pub use sources::{SourceNetwork, SourceSettings};
 
 use crate::slots::Subnet;
 
@@ -23,6 +25,8 @@ pub struct Settings {
     pub network: NetworkSettings,
     /// Where the programs listen.
     pub listen: ListenSettings,
+    /// What one source of connections may take.
+    pub sources: SourceSettings,
     /// How the control loop works.
     pub scaler: ScalerSettings,
     /// How many versions of a service are kept, with their templates.
@@ -140,6 +144,7 @@ impl Default for Settings {
                 api: loopback(8090),
                 api_hosts: Vec::new(),
             },
+            sources: SourceSettings::default(),
             scaler: ScalerSettings {
                 tick: Duration::from_millis(100),
                 membership: Membership::Runtime,
@@ -205,7 +210,7 @@ mod tests {
         let settings: Settings = config_file::from_toml("bellows.toml", shipped).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
-        assert_eq!(shipped.matches(" = ").count(), 18);
+        assert_eq!(shipped.matches(" = ").count(), 22);
     }
 
     #[test]

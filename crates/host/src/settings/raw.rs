@@ -10,8 +10,10 @@ use std::time::Duration;
 use config_file::{Checked, Invalid};
 use serde::Deserialize;
 
+use super::sources::RawSources;
 use super::{
     IdRange, ListenSettings, Membership, NetworkSettings, PathSettings, ScalerSettings, Settings,
+    SourceSettings,
 };
 use crate::slots::SubnetError;
 
@@ -26,6 +28,7 @@ const LXC_PATH_MAX_BYTES: usize = 49;
 pub struct RawSettings {
     network: RawNetwork,
     listen: RawListen,
+    sources: RawSources,
     scaler: RawScaler,
     versions: RawVersions,
     memory: RawMemory,
@@ -108,6 +111,7 @@ impl Checked for Settings {
         Ok(Self {
             network,
             listen: raw.listen.check(default.listen)?,
+            sources: SourceSettings::from_raw(raw.sources)?,
             scaler: raw.scaler.check(default.scaler)?,
             versions_kept: number("versions.kept", raw.versions.kept, 1..=100)?
                 .unwrap_or(default.versions_kept),

@@ -23,6 +23,10 @@ const MESSAGE_EVERY: Duration = Duration::from_millis(2_250);
 /// Bytes of an upload or a download.
 const BYTES: usize = (LASTS.as_millis() / BYTE_EVERY.as_millis()) as usize;
 
+/// What comes before those bytes of an upload: more than HAProxy's buffer holds. Without it an upload waits in
+/// HAProxy until it is whole.
+const LARGE: usize = 100_000;
+
 /// A template whose limits have 30 ms for a second.
 fn shortened(template: &str) -> String {
     let shorten = |line: &str| {
@@ -87,7 +91,7 @@ async fn serve(mut stream: BufReader<TcpStream>) -> std::io::Result<()> {
         return echo(stream).await;
     }
     if head.starts_with("PUT") {
-        let mut body = [0; BYTES];
+        let mut body = vec![0; upload_bytes(&head) + BYTES];
         stream.read_exact(&mut body).await?;
     } else if head.starts_with("GET /silent") {
         tokio::time::sleep(LASTS).await;
@@ -96,6 +100,11 @@ async fn serve(mut stream: BufReader<TcpStream>) -> std::io::Result<()> {
     stream.write_all(start.as_bytes()).await?;
     let pause = if head.starts_with("GET /slow") { BYTE_EVERY } else { Duration::ZERO };
     send_slowly(&mut stream, pause).await
+}
+
+/// The bytes of an upload that come at once.
+fn upload_bytes(request: &str) -> usize {
+    if request.starts_with("PUT /large") { LARGE } else { 0 }
 }
 
 /// Sends back each message of four bytes, and resets the connection at `die!`.
@@ -135,7 +144,9 @@ async fn exchange(mut stream: BufReader<TcpStream>, request: &str) -> std::io::R
     let line = format!("{request} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n");
     stream.write_all(line.as_bytes()).await?;
     if request.starts_with("PUT") {
-        stream.write_all(format!("content-length: {BYTES}\r\n\r\n").as_bytes()).await?;
+        let at_once = upload_bytes(request);
+        stream.write_all(format!("content-length: {}\r\n\r\n", at_once + BYTES).as_bytes()).await?;
+        stream.write_all(&vec![b'x'; at_once]).await?;
         send_slowly(&mut stream, BYTE_EVERY).await?;
     } else {
         stream.write_all(b"\r\n").await?;
@@ -183,15 +194,16 @@ async fn are_in_flight(rig: &Rig, count: u64) {
     }
 }
 
-/// A WebSocket, an upload and a download under way.
-struct Clients([JoinHandle<std::io::Result<String>>; 3]);
+/// A WebSocket, two uploads, a large one and a small one, and a download under way.
+struct Clients([JoinHandle<std::io::Result<String>>; 4]);
 
 impl Clients {
-    /// Starts them, and returns once all of them are at an instance.
+    /// Starts them, and returns once all but the small upload, which waits in HAProxy, are at an instance.
     async fn start(rig: &Rig) -> Self {
         let clients = Self([
             tokio::spawn(talk(connect(rig).await)),
-            tokio::spawn(exchange(connect(rig).await, "PUT /upload")),
+            tokio::spawn(exchange(connect(rig).await, "PUT /large")),
+            tokio::spawn(exchange(connect(rig).await, "PUT /small")),
             tokio::spawn(exchange(connect(rig).await, "GET /slow")),
         ]);
         are_in_flight(rig, 3).await;
@@ -199,17 +211,17 @@ impl Clients {
     }
 
     /// What came of each: of one that was cut, that or too few bytes.
-    async fn ended(self) -> [String; 3] {
-        let [websocket, upload, download] = self.0;
-        let ended = [websocket.await, upload.await, download.await];
+    async fn ended(self) -> [String; 4] {
+        let [websocket, large, small, download] = self.0;
+        let ended = [websocket.await, large.await, small.await, download.await];
         ended.map(|ended| ended.unwrap().unwrap_or_else(|error| error.to_string()))
     }
 }
 
 /// What comes of them when nothing is cut.
-fn whole() -> [String; 3] {
+fn whole() -> [String; 4] {
     let bytes = format!("200 and {BYTES} bytes");
-    ["101 and 3 echoes".to_owned(), bytes.clone(), bytes]
+    ["101 and 3 echoes".to_owned(), bytes.clone(), bytes.clone(), bytes]
 }
 
 /// Waits until a server has drained.
@@ -266,6 +278,32 @@ async fn a_request_without_a_byte_is_given_up_after_a_minute_or_as_long_as_its_s
         let _instance = Instance::scale_out(&mut rig, 1).await;
         let answer = exchange(connect(&rig).await, "GET /silent").await.unwrap();
         assert_eq!(&answer[..3], expected, "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_may_pause_for_a_minute_or_as_long_as_its_service_may_drain() {
+    for (drain_timeout_s, expected) in [(30, ["408", "504"]), (300, ["200", "200"])] {
+        let mut rig = start(Membership::Runtime, drain_timeout_s).await;
+        let _instance = Instance::scale_out(&mut rig, 1).await;
+        let answers = ["PUT /small", "PUT /large"].map(async |request| {
+            let mut stream = connect(&rig).await;
+            let at_once = upload_bytes(request);
+            let head = format!(
+                "{request} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                at_once + BYTES
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&vec![b'x'; at_once]).await.unwrap();
+            tokio::time::sleep(LASTS).await;
+            // One that was given up may be closed already.
+            let _ = send_slowly(&mut stream, Duration::ZERO).await;
+            let head = self::head(&mut stream).await;
+            head.unwrap_or_default().get(9..12).unwrap_or("nothing").to_owned()
+        });
+        let [small, large] = answers;
+        let answers = tokio::join!(small, large);
+        assert_eq!([answers.0.as_str(), &answers.1], expected);
     }
 }
 

@@ -9,6 +9,7 @@ mod long;
 mod refusals;
 mod repeats;
 mod rig;
+mod sources;
 mod waiting;
 
 use std::time::{Duration, Instant};
@@ -236,8 +237,10 @@ async fn an_old_worker_with_a_request_for_it_keeps_a_server_from_being_drained()
     let _other = rig.set(2, ServerState::Ready);
     // A client that sends half of its request keeps the worker of before the reload alive.
     let mut stream = tokio::net::TcpStream::connect(rig.settings.listen).await.unwrap();
-    let half = b"PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 8\r\n\r\nhalf";
-    tokio::io::AsyncWriteExt::write_all(&mut stream, half).await.unwrap();
+    // More than HAProxy's buffer, so that it is at the instance.
+    let head = "PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 100004\r\n\r\n".to_owned();
+    let most = head + &"x".repeat(100_000);
+    tokio::io::AsyncWriteExt::write_all(&mut stream, most.as_bytes()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     rig.set(1, ServerState::Drain);
     rig.apply().await;

@@ -72,6 +72,7 @@ impl Instance {
         };
         let app = axum::Router::new()
             .route("/healthz", axum::routing::get(|| async { "well" }))
+            .route("/bytes/{count}", axum::routing::get(bytes))
             .route("/absent", axum::routing::get(|| async { StatusCode::NOT_FOUND }))
             .fallback(answer);
         let (bound, ready) = std::sync::mpsc::channel();
@@ -84,6 +85,10 @@ impl Instance {
         *instance.0.lock().unwrap() = Some(runtime);
         instance
     }
+}
+
+async fn bytes(axum::extract::Path(count): axum::extract::Path<usize>) -> Vec<u8> {
+    vec![b'x'; count]
 }
 
 fn end(runtime: &Mutex<Option<Runtime>>) {
@@ -151,6 +156,24 @@ impl Rig {
         let mut rig = Self::new(membership, slots);
         rig.prepare_and_start().await;
         rig
+    }
+
+    /// Has HAProxy take other settings, and other texts for those of the template.
+    pub(crate) fn customise(
+        &mut self,
+        sources: host::settings::SourceSettings,
+        replacements: &[(&str, &str)],
+    ) {
+        let mut text = include_str!("../../../../haproxy/haproxy.cfg.tera").to_owned();
+        for (from, to) in replacements {
+            assert_eq!(text.matches(from).count(), 1, "{from}");
+            text = text.replace(from, to);
+        }
+        let template = self.folder.path().join("customised.tera");
+        std::fs::write(&template, text).unwrap();
+        self.settings.template = Some(template);
+        self.settings.sources = sources;
+        self.haproxy = Haproxy::new(self.settings.clone()).unwrap().into();
     }
 
     /// Puts the file in place and starts HAProxy.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use host::haproxy::{Haproxy, LoadBalancer, ServerState, Way};
+use host::haproxy::{LoadBalancer, ServerState, Way};
 use host::settings::Membership;
 use tokio::task::JoinHandle;
 
@@ -84,16 +84,10 @@ async fn a_service_without_an_instance_leaves_half_of_the_connections_to_the_oth
     let mut rig = Rig::new(Membership::Runtime, 4);
     rig.others = rig.servers.split_off(2);
     rig.others[0].state = ServerState::Ready;
-    let mut text = include_str!("../../../../haproxy/haproxy.cfg.tera").to_owned();
-    for (whole, hundredth) in [("maxconn 4000", "maxconn 40"), ("be_conn gt 2000", "be_conn gt 20")]
-    {
-        assert_eq!(text.matches(whole).count(), 1, "{whole}");
-        text = text.replace(whole, hundredth);
-    }
-    let template = rig.folder.path().join("hundredth.tera");
-    std::fs::write(&template, text).unwrap();
-    rig.settings.template = Some(template);
-    rig.haproxy = Haproxy::new(rig.settings.clone()).unwrap().into();
+    rig.customise(
+        rig.settings.sources.clone(),
+        &[("maxconn 4000", "maxconn 40"), ("add(txn.all) gt 4000", "add(txn.all) gt 40")],
+    );
     rig.prepare_and_start().await;
     let _other = Instance::start(rig.others[0].address);
 
@@ -111,7 +105,10 @@ async fn a_service_without_an_instance_leaves_half_of_the_connections_to_the_oth
     assert_eq!(reqwest::get(rig.url("/other")).await.unwrap().status(), 200);
     assert!(start.elapsed() < Duration::from_secs(1), "took {:?}", start.elapsed());
     let _instance = rig.scale_out(1).await;
-    assert_eq!(asked.join_all().await, [200; 20]);
+    // Those that are being refused count for a moment, so a few more may be.
+    let answers = asked.join_all().await;
+    let held = answers.iter().filter(|status| **status == 200).count();
+    assert!(held >= 16 && answers.len() == 20, "{answers:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
