@@ -9,6 +9,7 @@ mod long;
 mod refusals;
 mod repeats;
 mod rig;
+mod smuggling;
 mod sources;
 mod waiting;
 
