@@ -35,8 +35,14 @@ pub async fn ensure(runner: &impl Runner) -> Result<bool, CommandError> {
     let user = user(CONSOLE).is_none();
     if user {
         let nowhere = ["--no-create-home", "--home-dir", "/nonexistent"];
-        let nothing = ["--shell", "/usr/sbin/nologin", "--system", "--user-group", CONSOLE];
-        runner.run(&CommandLine::new("useradd").args(nowhere).args(nothing)).await?;
+        let nothing = ["--shell", "/usr/sbin/nologin", "--system"];
+        // A group of that name is left when somebody removed the user.
+        let group = match self::group(CONSOLE) {
+            Some(_) => ["--gid", CONSOLE].as_slice(),
+            None => &["--user-group"],
+        };
+        let words = nowhere.iter().chain(&nothing).chain(group).chain(&[CONSOLE]);
+        runner.run(&CommandLine::new("useradd").args(words.copied())).await?;
     }
     Ok(group || user)
 }

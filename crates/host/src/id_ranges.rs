@@ -43,7 +43,8 @@ pub enum IdRangeError {
     },
     /// Folders that it mounts belong to two ranges.
     #[error(
-        "service {service} mounts folders of two other services: use one that it shares with one of them"
+        "service {service} mounts folders that belong to two services, by their owners in the state folder: \
+         mount those of one, or give all to one by `chown -R` of the host while neither service runs"
     )]
     TwoOwners {
         /// The service.
@@ -89,7 +90,7 @@ impl IdRanges {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             read => read.map_err(file_error("read", &file))?,
         };
-        let lines = text.lines().enumerate();
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         lines
             .map(|(index, line)| {
                 let wrong = || IdRangeError::Record { file: file.clone(), line: index + 1 };
@@ -108,8 +109,8 @@ impl IdRanges {
         let given = self.given()?;
         let folders: Vec<PathBuf> =
             service.instance.mounts.iter().map(|mount| self.state.join(&mount.source)).collect();
-        let owners: Vec<IdRange> =
-            folders.iter().filter_map(|folder| self.owning(folder, &given)).collect();
+        let owners = folders.iter().filter_map(|folder| self.owning(folder, &given).transpose());
+        let owners = owners.collect::<Result<Vec<_>, _>>()?;
         let before = given.get(&service.name).copied();
         let range = match (owners.first(), before) {
             (Some(owner), _) if owners.iter().any(|other| other != owner) => {
@@ -127,7 +128,8 @@ impl IdRanges {
         }
         for folder in &folders {
             fs::create_dir_all(folder).map_err(file_error("make", folder))?;
-            if owner(folder) != Some(range.first) {
+            // A user of the service that its root gave the folder to is as good an owner as its root.
+            if !owner(folder)?.is_some_and(|owner| holds(range, owner)) {
                 chown(folder, Some(range.first), Some(range.first))
                     .map_err(file_error("change the owner of", folder))?;
             }
@@ -141,13 +143,12 @@ impl IdRanges {
     /// # Errors
     /// When none is left.
     pub fn next(&self, given: &BTreeMap<ServiceName, IdRange>) -> Result<IdRange, IdRangeError> {
-        let owners = self.owners();
+        let owners = self.owners()?;
         let mut next = Some(self.first);
         while let Some(range) = next.filter(|range| range.first.checked_add(range.count).is_some())
         {
             let is_given = given.values().any(|other| overlap(*other, range));
-            let left =
-                owners.iter().any(|owner| overlap(IdRange { first: *owner, count: 1 }, range));
+            let left = owners.iter().any(|owner| holds(range, *owner));
             if !is_given && !left {
                 match IdMap::of_host(&self.state, range).check() {
                     Ok(Grant::Present | Grant::Absent) => return Ok(range),
@@ -163,21 +164,30 @@ impl IdRanges {
 
     /// The range that a folder belongs to: one that was given, or that can have been. A folder of a user
     /// of the host is given to its service.
-    fn owning(&self, folder: &Path, given: &BTreeMap<ServiceName, IdRange>) -> Option<IdRange> {
-        let owner = owner(folder)?;
-        let known = given.values().find(|range| range.first == owner).copied();
-        let steps = owner.checked_sub(self.first.first);
-        let can_be = steps.is_some_and(|steps| steps % self.first.count == 0);
-        known.or(can_be.then_some(IdRange { first: owner, ..self.first }))
+    fn owning(
+        &self,
+        folder: &Path,
+        given: &BTreeMap<ServiceName, IdRange>,
+    ) -> Result<Option<IdRange>, FileError> {
+        let Some(owner) = owner(folder)? else { return Ok(None) };
+        let known = given.values().find(|range| holds(**range, owner)).copied();
+        let above = owner.checked_sub(self.first.first).map(|above| above % self.first.count);
+        let can_be = above.map(|above| IdRange { first: owner - above, ..self.first });
+        // Its root, or a user of it if the host grants root that range: else it is a user of the host.
+        let is_ours = |range: &IdRange| {
+            range.first == owner
+                || matches!(IdMap::of_host(&self.state, *range).check(), Ok(Grant::Present))
+        };
+        Ok(known.or(can_be.filter(is_ours)))
     }
 
     /// Who owns what services left: the folders of the state directory, and the root file systems of
     /// templates.
-    fn owners(&self) -> Vec<u32> {
-        let folders = |place: &Path| fs::read_dir(place).into_iter().flatten().flatten();
-        let shared = folders(&self.state).map(|entry| entry.path());
-        let templates = folders(&self.lxc).map(|entry| entry.path().join("rootfs"));
-        shared.chain(templates).filter_map(|folder| owner(&folder)).collect()
+    fn owners(&self) -> Result<Vec<u32>, FileError> {
+        let shared = entries(&self.state)?;
+        let templates = entries(&self.lxc)?.into_iter().map(|folder| folder.join("rootfs"));
+        let owners = shared.into_iter().chain(templates).filter_map(|it| owner(&it).transpose());
+        owners.collect()
     }
 
     fn write_down(&self, given: &BTreeMap<ServiceName, IdRange>) -> Result<(), IdRangeError> {
@@ -195,10 +205,31 @@ impl IdRanges {
     }
 }
 
-/// The service or what it left that a folder belongs to, by its owner.
-fn owner(folder: &Path) -> Option<u32> {
-    let owner = fs::symlink_metadata(folder).ok()?.uid();
-    (owner >= LOWEST).then_some(owner)
+/// The service or what it left that a folder belongs to, by its owner; `None` where there is no folder, or it
+/// is the host's.
+fn owner(folder: &Path) -> Result<Option<u32>, FileError> {
+    match fs::symlink_metadata(folder) {
+        Ok(found) => Ok(Some(found.uid()).filter(|owner| *owner >= LOWEST)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(file_error("look at", folder)(error)),
+    }
+}
+
+/// What is in a folder; nothing where there is none.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let read = || fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect();
+    match read() {
+        Err(error) if is_absent(&error) => Ok(Vec::new()),
+        read => read.map_err(file_error("read", folder)),
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn holds(range: IdRange, id: u32) -> bool {
+    overlap(range, IdRange { first: id, count: 1 })
 }
 
 fn overlap(one: IdRange, other: IdRange) -> bool {
@@ -278,6 +309,28 @@ mod tests {
         let new = ranges.ensure(&service("new", &[])).unwrap();
         assert_eq!(new.first, other.first + other.count);
         assert_eq!(ranges.ensure(&service("store", &["objects"])).unwrap(), store);
+    }
+
+    #[test]
+    fn a_folder_that_a_service_gave_to_a_user_of_its_own_stays_that_users() {
+        let (_root, ranges) = host();
+        let service = service("a", &["data"]);
+        let range = ranges.ensure(&service).unwrap();
+        let folder = ranges.state.join("data");
+        chown(&folder, Some(range.first + 33), None).unwrap();
+        assert_eq!(ranges.ensure(&service).unwrap(), range);
+        assert_eq!(fs::metadata(&folder).unwrap().uid(), range.first + 33);
+        let other = self::service("b", &["data"]);
+        assert_eq!(ranges.ensure(&other).unwrap(), range, "who shares it shares its range");
+    }
+
+    #[test]
+    fn an_empty_line_of_the_record_is_passed_over() {
+        let (_root, ranges) = host();
+        let range = ranges.ensure(&service("a", &[])).unwrap();
+        let text = fs::read_to_string(ranges.record()).unwrap();
+        fs::write(ranges.record(), format!("\n{text}\n \n")).unwrap();
+        assert_eq!(ranges.ensure(&service("a", &[])).unwrap(), range);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod lock;
 pub mod lxc;
 pub mod memory;
 pub mod network;
+pub mod open_files;
 pub mod probe;
 pub mod releases;
 pub mod render;

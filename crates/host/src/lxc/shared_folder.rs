@@ -11,7 +11,7 @@ use crate::files::{FileError, file_error};
 /// What nobody can do in a shared folder, on the host or in an instance.
 const OPTIONS: &str = "nosuid,nodev,noexec";
 
-/// Makes a folder that instances share: owned by their root, and a mount of its own.
+/// Makes a folder that instances share: owned by their root where it is new, and a mount of its own.
 ///
 /// LXC 5 drops `nosuid`, `nodev` and `noexec` from a bind mount (it compares them with the source's
 /// and then skips the remount that sets them). As a mount that has them on the host, the folder
@@ -30,9 +30,12 @@ pub async fn ensure_shared_folder(
         let passable = fs::Permissions::from_mode(0o711);
         fs::set_permissions(parent, passable).map_err(file_error("open", parent))?;
     }
-    fs::create_dir_all(folder).map_err(file_error("make", folder))?;
-    std::os::unix::fs::chown(folder, Some(owner), Some(owner))
-        .map_err(file_error("change the owner of", folder))?;
+    // Who owns one that is there is said by whoever knows the service's users: they may have given it on.
+    if !folder.exists() {
+        fs::create_dir_all(folder).map_err(file_error("make", folder))?;
+        std::os::unix::fs::chown(folder, Some(owner), Some(owner))
+            .map_err(file_error("change the owner of", folder))?;
+    }
     if !is_mounted(folder)? {
         let options = format!("bind,{OPTIONS}");
         runner

@@ -18,7 +18,7 @@ use super::ownership::copy_image;
 use super::profile::{Profile, SECCOMP};
 use super::shared_folder::ensure_shared_folder;
 use crate::command::Runner;
-use crate::files::{FileError, file_error, remove_tree, sync_file_system};
+use crate::files::{FileError, file_error, remove_file, remove_tree, sync_file_system};
 use crate::id_ranges::{IdRangeError, IdRanges};
 use crate::render::RenderError;
 use crate::settings::{IdRange, Settings};
@@ -223,25 +223,24 @@ impl<R: Runner> TemplateStore<R> {
         for target in targets.chain(writable).filter(|target| !target.starts_with("/dev/")) {
             make_mount_point(&rootfs, target, ids.first)?;
         }
-        let file = rootfs.join(SERVICE_FILE);
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder).map_err(file_error("make", folder))?;
+        if let Some((folder, _)) = SERVICE_FILE.rsplit_once('/') {
+            make_mount_point(&rootfs, folder, ids.first)?;
         }
-        Ok(write(&file, application)?)
+        Ok(write(&rootfs.join(SERVICE_FILE), application)?)
     }
 }
 
-/// Lets nobody but the service's own root, and the host's, into a template: its configuration may hold what
-/// other services and users of the host are not to know.
+/// Lets nobody but the service's own root pass into a template, and the host's: its configuration may hold what
+/// other services and users of the host are not to know. The folder stays the host's, which runs as root what
+/// the configuration says: who owns a folder can put another file in the place of one that is not theirs.
 fn lock_out_others(template: &Path, ids: IdRange) -> Result<(), FileError> {
-    chown(template, Some(ids.first), Some(ids.first))
-        .map_err(file_error("change the owner of", template))?;
-    let mode = fs::Permissions::from_mode(0o700);
+    chown(template, None, Some(ids.first)).map_err(file_error("change the group of", template))?;
+    let mode = fs::Permissions::from_mode(0o710);
     fs::set_permissions(template, mode).map_err(file_error("change the mode of", template))
 }
 
-/// Makes a folder of an image to mount on, where the image has none: in a root that is read-only LXC
-/// cannot. A symbolic link would lead to a folder of the host.
+/// Makes a folder of an image to mount on or to write to, where the image has none: in a root that is read-only
+/// LXC cannot. A symbolic link would lead to a folder of the host.
 fn make_mount_point(rootfs: &Path, target: &str, owner: u32) -> Result<(), TemplateError> {
     let mut folder = rootfs.to_owned();
     for part in target.trim_start_matches('/').split('/') {
@@ -265,6 +264,8 @@ fn make_mount_point(rootfs: &Path, target: &str, owner: u32) -> Result<(), Templ
 /// Writes a file that everybody can read: to the host's kernel an instance's root is neither the
 /// owner of what the host's root owns nor in its group.
 fn write(file: &Path, text: &str) -> Result<(), FileError> {
+    // One that the image has, which may be a link to a file of the host.
+    remove_file(file)?;
     fs::write(file, text).map_err(file_error("write", file))?;
     let mode = fs::Permissions::from_mode(0o644);
     fs::set_permissions(file, mode).map_err(file_error("change the mode of", file))
@@ -321,11 +322,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_link_of_an_image_leads_to_no_file_of_the_host() {
+        let Fixture { root, store, image } = fixture();
+        let outside = root.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        let secret = outside.join("service.toml");
+        fs::write(&secret, "the host's").unwrap();
+        let etc = image.folder.join("etc");
+        fs::create_dir_all(&etc).unwrap();
+        std::os::unix::fs::symlink(&outside, etc.join("bellows")).unwrap();
+        let error = store.ensure(&described(SERVICE), &image).await.unwrap_err();
+        assert!(matches!(error, TemplateError::MountPoint { .. }), "{error}");
+        fs::remove_file(etc.join("bellows")).unwrap();
+        fs::create_dir(etc.join("bellows")).unwrap();
+        std::os::unix::fs::symlink(&secret, etc.join("bellows/service.toml")).unwrap();
+        store.ensure(&described(SERVICE), &image).await.unwrap();
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "the host's");
+    }
+
+    #[tokio::test]
     async fn a_template_is_made_whole_and_once() {
         let Fixture { root, store, image } = fixture();
         let service = described(SERVICE);
         let name = store.ensure(&service, &image).await.unwrap();
         let folder = root.path().join("lxc").join(name.as_str());
+        let status = fs::metadata(&folder).unwrap();
+        let ids = Settings::default().id_map;
+        assert_eq!((status.mode() & 0o7777, status.uid(), status.gid()), (0o710, 0, ids.first));
         let given = fs::read_to_string(folder.join("rootfs/etc/bellows/service.toml")).unwrap();
         assert_eq!(given, "listen = \"0.0.0.0:8000\"\n");
         let config = fs::read_to_string(folder.join("config")).unwrap();

@@ -2,6 +2,8 @@
 //! and their children inherit. A file with a process id would go stale; this cannot.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use nix::sys::signal::{Signal, kill};
@@ -9,6 +11,9 @@ use nix::unistd::{Pid, Uid, geteuid};
 use procfs::process::{Stat, all_processes};
 
 use crate::accounts;
+
+/// The bits of a mode by which a program runs as its owner or its group.
+const SET_IDS: u32 = 0o6000;
 
 /// Marks a supervisor with its unit.
 pub(super) const SUPERVISOR_MARK: &str = "BELLOWS_SUPERVISOR";
@@ -57,12 +62,14 @@ impl Process {
 }
 
 /// All processes that are alive and have `mark=value` in their environment, in the order of their
-/// ids. Those that end while they are read are left out, and those of others: anybody can set a mark,
-/// and the root of an instance is an id of its own on the host.
+/// ids. Those that end while they are read are left out, and those of others: anybody can set a mark, the
+/// root of an instance is an id of its own on the host, and a set-uid program such as `su` is root's and keeps
+/// the environment of whoever calls it.
 pub(super) fn marked(mark: &str, value: &str) -> Vec<Process> {
     let trusted = [Some(geteuid()), accounts::user(accounts::LOAD_BALANCER)];
     let is_ours = |process: &procfs::process::Process| {
         process.uid().is_ok_and(|uid| trusted.contains(&Some(Uid::from_raw(uid))))
+            && !is_set_uid(process)
     };
     let processes = all_processes().into_iter().flatten().flatten().filter(is_ours);
     let mut found: Vec<_> =
@@ -74,6 +81,13 @@ pub(super) fn marked(mark: &str, value: &str) -> Vec<Process> {
 /// Those of the processes whose parent is not among them.
 pub(super) fn leaders(processes: &[Process]) -> impl Iterator<Item = &Process> {
     processes.iter().filter(|process| !processes.iter().any(|other| other.pid == process.parent))
+}
+
+/// Whether it runs a program that gives others' rights to whoever calls it.
+fn is_set_uid(process: &procfs::process::Process) -> bool {
+    // What the link leads to, also when the file has been removed since.
+    let program = fs::metadata(format!("/proc/{}/exe", process.pid()));
+    program.is_ok_and(|program| program.mode() & SET_IDS != 0)
 }
 
 fn read(process: &procfs::process::Process, mark: &OsStr, value: &OsStr) -> Option<Process> {
@@ -98,6 +112,7 @@ fn is_alive(stat: &Stat) -> bool {
 #[cfg(test)]
 mod tests {
     use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
 
@@ -148,7 +163,13 @@ mod tests {
         };
         // 1,000,000 is the root of an instance; HAProxy's workers leave root behind.
         let balancer = accounts::user(accounts::LOAD_BALANCER).expect("haproxy is installed");
-        let mut children = [0, balancer.as_raw(), 1_000_000, 65_534].map(sleep);
+        let mut children: Vec<_> = [0, balancer.as_raw(), 1_000_000, 65_534].map(sleep).into();
+        let folder = tempfile::tempdir().unwrap();
+        let set_uid = folder.path().join("sleep");
+        std::fs::copy("/usr/bin/sleep", &set_uid).unwrap();
+        std::fs::set_permissions(&set_uid, std::fs::Permissions::from_mode(0o4755)).unwrap();
+        let called = Command::new(set_uid).arg("5").env("TEST_MARK", &value).spawn().unwrap();
+        children.push(called);
         let ours: Vec<i32> =
             children[..2].iter().map(|child| i32::try_from(child.id()).unwrap()).collect();
         let found = || marked("TEST_MARK", &value).iter().map(|process| process.pid).collect();

@@ -164,7 +164,7 @@ fn bad_input_is_exit_code_2_and_nothing_is_changed() {
         (&["--instances", "0", "--api", &api], "instances is 0: use 1 to 750"),
         (&["--instances", "751", "--api", &api], "instances is 751: use 1 to 750"),
         (&["policies=x"], "`policies=x`: use instances, scenario, results,"),
-        (&["--api", "ftp://x"], "use http://HOST:PORT"),
+        (&["--api", "ftp://x"], "use /run/bellows/operator.sock, or http://HOST:PORT"),
         (&["--services", ".", "--api", &api], "object-store.toml cannot be read"),
     ];
     for (arguments, message) in cases {
