@@ -1,9 +1,25 @@
 //! The scaler, as operators speak to it.
 
 use host::settings::Settings;
+use model::status::ServiceStatus;
 use scaler_client::{Scaler, ScalerError};
 
 /// The scaler of an installation with these settings, by the operators' socket.
 pub(crate) fn client(settings: &Settings) -> Result<Scaler, ScalerError> {
     Scaler::new(&settings.operator_socket().to_string_lossy())
+}
+
+/// What the scaler that runs tells of its services, be it of an earlier release, which has no socket; none
+/// where none answers.
+pub(crate) async fn services_of_any_release(settings: &Settings) -> Vec<ServiceStatus> {
+    for place in [
+        settings.operator_socket().to_string_lossy().into_owned(),
+        format!("http://{}", settings.listen.api),
+    ] {
+        let Ok(scaler) = Scaler::new(&place) else { continue };
+        if let Ok(host) = scaler.services().await {
+            return host.services;
+        }
+    }
+    Vec::new()
 }

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Extension, Json, Router};
 use host::deployments::DeployedService;
-use model::access::{ChangePage, Grant, MadeToken, Tokens, Who};
+use model::access::{ChangePage, Changed, Grant, MadeToken, Tokens, Who};
 use model::bounds::Bounds;
 use model::names::{NameError, ServiceName, TokenName};
 use model::policies::PolicySpec;
@@ -35,26 +35,29 @@ const BODY_MAX_BYTES: usize = 65_536;
 /// Where anybody may ask whether the scaler is there.
 pub(crate) const HEALTH: &str = "/healthz";
 
+/// The record of ticks, and that of changes.
+pub(crate) const TICKS: &str = "/v1/ticks";
+pub(crate) const CHANGES: &str = "/v1/changes";
+
 type Shared = State<Arc<SharedState>>;
 type CalledBy = Extension<Caller>;
 type Answer<T> = Result<Json<T>, Problem>;
 
-/// The whole API. Every request carries its [`Caller`].
+/// The API without its errors for unknown paths. Every request carries its [`Caller`].
 pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
-    let api = Router::new()
+    Router::new()
         .route("/v1/services", get(all_services))
         .route("/v1/services/{name}", get(one_service))
         .route("/v1/services/{name}/bounds", put(set_bounds).delete(clear_bounds))
         .route("/v1/services/{name}/policy", put(set_policy).delete(clear_policy))
         .route("/v1/membership", get(membership).put(set_membership).delete(clear_membership))
-        .route("/v1/ticks", get(ticks))
-        .route("/v1/changes", get(changes))
+        .route(TICKS, get(ticks))
+        .route(CHANGES, get(changes))
         .route("/v1/tokens", get(tokens))
         .route("/v1/tokens/{name}", put(make_token).delete(revoke_token))
         .route(HEALTH, get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
-        .with_state(shared);
-    service::problem::guard(api)
+        .with_state(shared)
 }
 
 async fn all_services(State(shared): Shared, Extension(caller): CalledBy) -> Json<HostStatus> {
@@ -243,7 +246,10 @@ async fn changes(
     let next = changes.last().map_or(since, |change| change.sequence);
     match &caller {
         Caller::Operator { .. } => {}
-        Caller::Token(token) => changes.retain(|it| token.is_for(it.changed.service())),
+        // Which tokens there are is the operators' matter.
+        Caller::Token(token) => changes.retain(|it| {
+            !matches!(it.changed, Changed::Token { .. }) && token.is_for(it.changed.service())
+        }),
         Caller::Reader => {
             return Err(unauthorized("Who changed what is told to those with a token."));
         }

@@ -21,6 +21,8 @@ const FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Changes {
     newest: VecDeque<Change>,
+    /// The version that each service was last deployed as.
+    deployed: BTreeMap<ServiceName, Version>,
     next_sequence: u64,
     file: JsonLines,
 }
@@ -31,9 +33,12 @@ impl Changes {
     /// # Errors
     /// The file cannot be read or made.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let (file, newest) = JsonLines::open::<Change>(path, FILE_MAX_BYTES, CHANGES_IN_MEMORY)?;
-        let next_sequence = newest.back().map_or(1, |change| change.sequence + 1);
-        Ok(Self { newest, next_sequence, file })
+        // All of them: what was deployed may be long ago. Two full files take some 40 ms.
+        let (file, all) = JsonLines::open::<Change>(path, FILE_MAX_BYTES, usize::MAX)?;
+        let mut changes =
+            Self { newest: VecDeque::new(), deployed: BTreeMap::new(), next_sequence: 1, file };
+        all.into_iter().for_each(|change| changes.remember(change));
+        Ok(changes)
     }
 
     /// Keeps a change that was made. One that the disk has no room for is kept in memory, and in the
@@ -44,22 +49,23 @@ impl Changes {
         if let Err(error) = self.file.add(&change) {
             tracing::error!(%error, "a change is kept in memory only: check the state directory's disk");
         }
-        self.next_sequence += 1;
+        self.remember(change);
+    }
+
+    fn remember(&mut self, change: Change) {
+        if let Changed::Deployment { service, after, .. } = &change.changed {
+            match after {
+                Some(version) => self.deployed.insert(service.clone(), *version),
+                None => self.deployed.remove(service),
+            };
+        }
+        self.next_sequence = change.sequence + 1;
         push_bounded(&mut self.newest, change, CHANGES_IN_MEMORY);
     }
 
     /// The version that each service was last deployed as, as far as it is known.
     pub(crate) fn last_deployed(&self) -> BTreeMap<ServiceName, Version> {
-        let mut last = BTreeMap::new();
-        for change in &self.newest {
-            if let Changed::Deployment { service, after, .. } = &change.changed {
-                match after {
-                    Some(version) => last.insert(service.clone(), *version),
-                    None => last.remove(service),
-                };
-            }
-        }
-        last
+        self.deployed.clone()
     }
 
     /// At most `limit` changes with a sequence number above `since`, oldest first.
@@ -88,5 +94,24 @@ mod tests {
         assert_eq!(kept.iter().map(|change| change.sequence).collect::<Vec<_>>(), [1, 2]);
         let back = Changed::Membership { before: Membership::Reload, after: Membership::Runtime };
         assert_eq!(kept[1].changed, back);
+    }
+
+    #[test]
+    fn what_was_deployed_is_known_after_a_thousand_other_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("changes.jsonl");
+        let mut changes = Changes::open(&path).unwrap();
+        let store: ServiceName = "store".parse().unwrap();
+        let version = Version::new(7);
+        let service = store.clone();
+        changes.note(Who::Up, Changed::Deployment { service, before: None, after: Some(version) });
+        for _ in 0..CHANGES_IN_MEMORY {
+            let before = Membership::Runtime;
+            changes.note(Who::Up, Changed::Membership { before, after: before });
+        }
+        for changes in [changes, Changes::open(&path).unwrap()] {
+            assert_eq!(changes.last_deployed(), [(store.clone(), version)].into());
+            assert_eq!(changes.since(0, usize::MAX)[0].sequence, 2);
+        }
     }
 }

@@ -1,30 +1,29 @@
 //! The ways in, and who comes by which: the operators' socket, the console's socket, and TCP, by which
 //! nothing can be changed.
 
+pub(crate) mod identify;
 pub(crate) mod tcp;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
-use axum::{Extension, Router};
+use axum::Router;
 use host::accounts::{self, CONSOLE, OPERATORS};
 use host::settings::Settings;
 use host::unix_socket;
 use service::listener::{Tcp, Unix};
-use service::problem::{Problem, guard};
 use service::server::{Limits, serve};
 use tokio::net::unix::UCred;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::access::{Caller, bearer, unauthorized};
-use crate::api;
 use crate::shared_state::SharedState;
+use identify::Unnamed;
+
+/// Connections at a time by each way in. What does nothing on one of them is no other's loss.
+const CONNECTIONS: usize = 64;
 
 /// What is served, by which way in. It ends when told to.
 #[derive(Debug)]
@@ -48,21 +47,30 @@ impl Doors {
         let tcp = TcpListener::bind(api).await.with_context(|| {
             format!("cannot listen on {api}: end what listens there, or change listen.api")
         })?;
-        let (end, ended) = watch::channel(());
-        let end_of = |ended: &watch::Receiver<()>| {
-            let mut ended = ended.clone();
-            async move { drop(ended.changed().await) }
-        };
-        let mut served = JoinSet::new();
-        let limits = Limits::default();
+        let mut doors = Self { served: JoinSet::new(), end: watch::channel(()).0 };
         let state = Arc::clone(shared);
-        let routes = move |peer: &UCred| for_operators(&state, peer.uid());
-        served.spawn(serve_all(serve(operators, routes, limits, end_of(&ended))));
-        let routes = for_strangers(shared, Anonymous::Reads);
-        served.spawn(serve_all(serve(console, move |_| routes.clone(), limits, end_of(&ended))));
+        doors.serve(operators, move |peer: &UCred| {
+            identify::routes(&state, Unnamed::Operates { uid: peer.uid() })
+        });
+        let routes = identify::routes(shared, Unnamed::Reads);
+        doors.serve(console, move |_| routes.clone());
         let routes = tcp::routes(shared, settings);
-        served.spawn(serve_all(serve(Tcp(tcp), move |_| routes.clone(), limits, end_of(&ended))));
-        Ok(Self { served, end })
+        doors.serve(Tcp(tcp), move |_| routes.clone());
+        Ok(doors)
+    }
+
+    fn serve<L: axum::serve::Listener>(
+        &mut self,
+        listener: L,
+        routes_for: impl Fn(&L::Addr) -> Router + Send + 'static,
+    ) {
+        let limits = Limits { connections: CONNECTIONS, ..Limits::default() };
+        let mut ended = self.end.subscribe();
+        let end = async move { drop(ended.changed().await) };
+        self.served.spawn(async move {
+            // That requests were cut at the end is in the log.
+            let _ = serve(listener, routes_for, limits, end).await;
+        });
     }
 
     /// Answers the requests in flight, and closes.
@@ -72,19 +80,6 @@ impl Doors {
     }
 }
 
-/// What somebody may do who does not say who that is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Anonymous {
-    /// Read.
-    Reads,
-    /// Nothing but ask whether the scaler is there.
-    Nothing,
-}
-
-async fn serve_all(served: impl Future<Output = service::server::Drained>) {
-    let _: service::server::Drained = served.await;
-}
-
 fn socket(path: &Path, group: &str) -> anyhow::Result<Unix> {
     let id = accounts::group(group);
     if id.is_none() {
@@ -92,35 +87,4 @@ fn socket(path: &Path, group: &str) -> anyhow::Result<Unix> {
     }
     let listener = UnixListener::from_std(unix_socket::listen(path, id)?);
     Ok(Unix(listener.with_context(|| path.display().to_string())?))
-}
-
-/// The API for a user of the host whom the kernel let connect to the operators' socket.
-pub(crate) fn for_operators(shared: &Arc<SharedState>, uid: u32) -> Router {
-    api::routes(Arc::clone(shared)).layer(Extension(Caller::Operator { uid }))
-}
-
-/// The API for whoever comes by another way, with a token or without.
-pub(crate) fn for_strangers(shared: &Arc<SharedState>, anonymous: Anonymous) -> Router {
-    let state = (Arc::clone(shared), anonymous);
-    guard(api::routes(Arc::clone(shared)).layer(from_fn_with_state(state, identify)))
-}
-
-/// Finds out who calls.
-async fn identify(
-    State((shared, anonymous)): State<(Arc<SharedState>, Anonymous)>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let caller = match bearer(request.headers())? {
-        Some(secret) => {
-            let token = shared.token(secret);
-            Caller::Token(token.ok_or_else(|| unauthorized("The token is not known here."))?)
-        }
-        None if anonymous == Anonymous::Reads || request.uri().path() == api::HEALTH => {
-            Caller::Reader
-        }
-        None => return Err(unauthorized("From beyond the host, reading needs a token.")),
-    };
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
 }

@@ -38,6 +38,7 @@ impl JsonLines {
         // second within which a scaler that died is to be back.
         let mut lines = VecDeque::new();
         for part in [&aside(path), path] {
+            protect(part)?;
             read_lines(&mut lines, part, newest)?;
         }
         let records = lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect();
@@ -70,10 +71,15 @@ impl JsonLines {
 
 /// The record is told by the API, to whom it may tell it, and read by nobody else.
 fn append_to(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).mode(MODE).open(path)?;
-    // One that an earlier release made could be read by anybody.
-    file.set_permissions(Permissions::from_mode(MODE))?;
-    Ok(file)
+    OpenOptions::new().create(true).append(true).mode(MODE).open(path)
+}
+
+/// A file that an earlier release made could be read by anybody.
+fn protect(path: &Path) -> io::Result<()> {
+    match std::fs::set_permissions(path, Permissions::from_mode(MODE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }
 
 /// Adds what is newest, and forgets what is oldest where there are `most` already.
@@ -143,13 +149,17 @@ mod tests {
     fn a_full_file_is_put_aside_and_still_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ticks.jsonl");
+        drop(open(&path));
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         let (mut file, _) = open(&path);
         file.add(&1).unwrap();
         file.file_bytes = 1_000;
         file.add(&2).unwrap();
         file.add(&3).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "3\n");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
+        for file in [aside(&path), path.clone()] {
+            assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, MODE);
+        }
         assert_eq!(open(&path).1, [1, 2, 3]);
     }
 

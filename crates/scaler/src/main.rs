@@ -78,6 +78,7 @@ fn main() -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     service::telemetry::init()?;
+    host::open_files::raise_limit().context("raising the limit of open files")?;
     let settings = Settings::load(Some(&arguments.settings))?;
     // Held to the end of the process: two scalers would undo each other's work.
     let _lock = Lock::acquire(&settings.paths.run.join("scaler.lock"))?;

@@ -1,6 +1,7 @@
 //! The steps of `up`, in their order. Each makes sure of one thing and says whether it had to.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
@@ -146,10 +147,7 @@ impl<'a> Steps<'a> {
 
     /// How far each service's rollout has come; none where no scaler answers.
     async fn rollouts(&self) -> BTreeMap<ServiceName, Rollout> {
-        let Ok(scaler) = scaler::client(self.settings) else {
-            return BTreeMap::new();
-        };
-        let services = scaler.services().await.map(|host| host.services).unwrap_or_default();
+        let services = scaler::services_of_any_release(self.settings).await;
         services.into_iter().filter_map(|s| Some((s.name, s.rollout?))).collect()
     }
 
@@ -158,7 +156,7 @@ impl<'a> Steps<'a> {
     /// ended in between.
     async fn haproxy(&self) -> anyhow::Result<Outcome> {
         let ports_moved = deployed::settings(self.settings)
-            .is_some_and(|deployed| deployed.listen != self.settings.listen);
+            .is_some_and(|deployed| balanced(&deployed) != balanced(self.settings));
         if ports_moved {
             // It would write the file that HAProxy is about to read, with the ports of before.
             self.programs.stop_scaler().await?;
@@ -200,6 +198,11 @@ impl<'a> Steps<'a> {
         let changed = !removed.is_empty();
         Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))
     }
+}
+
+/// Where HAProxy listens.
+fn balanced(settings: &Settings) -> [SocketAddrV4; 2] {
+    [settings.listen.services, settings.listen.statistics]
 }
 
 /// The group of the operators and the user of the console.

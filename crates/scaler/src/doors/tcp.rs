@@ -1,8 +1,7 @@
 //! The way in by TCP, which any program of the host, any page in a browser there, and with
-//! `listen.api` beyond loopback anybody can try: it reads, and at a bounded rate.
+//! `listen.api` beyond loopback anybody can try: it reads.
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::Router;
@@ -10,18 +9,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use host::settings::Settings;
 use service::problem::Problem;
 
-use super::{Anonymous, for_strangers};
+use super::identify::{self, FromBeyond, Unnamed};
 use crate::shared_state::SharedState;
-
-/// Requests a second; a page that shows live data asks for one or two.
-const RATE: NonZeroU32 = NonZeroU32::new(200).unwrap();
-
-/// Requests at once after a rest.
-const BURST: NonZeroU32 = NonZeroU32::new(400).unwrap();
 
 /// What is asked of a request before anything is looked at.
 #[derive(Debug)]
@@ -30,73 +22,78 @@ struct Door {
     hosts: Vec<String>,
     /// Where changes are made instead.
     operator_socket: String,
-    limiter: DefaultDirectRateLimiter,
 }
 
 pub(crate) fn routes(shared: &Arc<SharedState>, settings: &Settings) -> Router {
     let api = settings.listen.api;
-    let anonymous = if api.ip().is_loopback() { Anonymous::Reads } else { Anonymous::Nothing };
-    if anonymous == Anonymous::Nothing {
+    let unnamed = if api.ip().is_loopback() { Unnamed::Reads } else { Unnamed::Nobody };
+    if unnamed == Unnamed::Nobody {
         tracing::info!(%api, "listens beyond loopback: reading needs a token");
     }
     let door = Door {
         hosts: settings.listen.api_hosts.clone(),
         operator_socket: settings.operator_socket().display().to_string(),
-        limiter: RateLimiter::direct(Quota::per_second(RATE).allow_burst(BURST)),
     };
-    for_strangers(shared, anonymous).layer(from_fn_with_state(Arc::new(door), check))
+    identify::routes(shared, unnamed).layer(from_fn_with_state(Arc::new(door), check))
 }
 
 async fn check(
     State(door): State<Arc<Door>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    door.limiter.check().map_err(|_| too_many())?;
-    check_place(request.headers(), &door.hosts)?;
+    if check_place(request.headers(), &door.hosts)? == Place::Beyond {
+        request.extensions_mut().insert(FromBeyond);
+    }
     check_method(request.method(), &door.operator_socket)?;
     Ok(next.run(request).await)
 }
 
-fn too_many() -> Problem {
-    let message = format!("More than {RATE} requests a second: try again in a second.");
-    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
-    problem.with_header(header::RETRY_AFTER, 1)
+/// Where a request comes from, by the name that it has for this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// From wherever an address of this host leads here from.
+    Here,
+    /// From wherever a name of the settings is known.
+    Beyond,
 }
 
-/// Refuses a request that a browser sends for a page of somebody else: one whose name leads here by a
-/// trick with DNS has its name in `Host`, and any other has its own place in `Origin`.
-fn check_place(headers: &HeaderMap, hosts: &[String]) -> Result<(), Problem> {
+/// Refuses a request that a browser sends for a page of somebody else. One whose name leads here by a trick
+/// with DNS has its name in `Host`; of others a browser says so in `Sec-Fetch-Site`, or has their place in
+/// `Origin`.
+fn check_place(headers: &HeaderMap, hosts: &[String]) -> Result<Place, Problem> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let host = text(header::HOST).unwrap_or_default();
-    if !is_known(host, hosts) {
+    let host = text(header::HOST.as_str()).unwrap_or_default();
+    let place = place(host, hosts).ok_or_else(|| {
         let message = format!(
             "This host is not known as {host:?}: use its address, or add the name to \
              listen.api_hosts in bellows.toml."
         );
-        return Err(Problem::new(StatusCode::FORBIDDEN, "unknown_host", message));
-    }
+        Problem::new(StatusCode::FORBIDDEN, "unknown_host", message)
+    })?;
     let own = |origin: &str| {
         let authority = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
         authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
     };
-    if text(header::ORIGIN).is_some_and(|origin| !own(origin)) {
-        let message = "Pages of other origins may not ask the scaler.";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", message));
+    let own_site = |site: &str| matches!(site, "same-origin" | "none");
+    if text(header::ORIGIN.as_str()).is_none_or(own) && text("sec-fetch-site").is_none_or(own_site)
+    {
+        return Ok(place);
     }
-    Ok(())
+    let message = "Pages of other origins may not ask the scaler.";
+    Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", message))
 }
 
 /// No name can be made to lead to an address by somebody else, so any address will do.
-fn is_known(host: &str, hosts: &[String]) -> bool {
+fn place(host: &str, hosts: &[String]) -> Option<Place> {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
         None => host.split_once(':').map_or(host, |(name, _)| name),
     };
-    let is_name = |known: &String| known.eq_ignore_ascii_case(name);
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok()
-        || hosts.iter().any(is_name)
+    if name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok() {
+        return Some(Place::Here);
+    }
+    hosts.iter().any(|known| known.eq_ignore_ascii_case(name)).then_some(Place::Beyond)
 }
 
 fn check_method(method: &Method, operator_socket: &str) -> Result<(), Problem> {
@@ -105,7 +102,8 @@ fn check_method(method: &Method, operator_socket: &str) -> Result<(), Problem> {
     }
     let message = format!(
         "Nothing is changed over TCP: use `bellows` on the host, or curl with \
-         --unix-socket {operator_socket}, as root or as a member of bellows-operators."
+         --unix-socket {operator_socket}, as root or as a member of bellows-operators; with a token, \
+         its console.sock."
     );
     Err(Problem::new(StatusCode::FORBIDDEN, "read_only", message))
 }
@@ -124,6 +122,25 @@ mod tests {
         }
         let known = ["bellows.example".to_owned()];
         check_place(&headers, &known).err().map(|problem| problem.status().as_u16())
+    }
+
+    #[test]
+    fn what_a_browser_fetches_for_another_site_is_refused_without_an_origin_as_well() {
+        let refused = |site: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:8090"));
+            headers.insert("sec-fetch-site", HeaderValue::from_static(site));
+            check_place(&headers, &[]).is_err()
+        };
+        assert!(!refused("none") && !refused("same-origin"));
+        assert!(refused("cross-site") && refused("same-site") && refused(""));
+    }
+
+    #[test]
+    fn a_name_of_the_settings_leads_here_from_beyond() {
+        let known = ["bellows.example".to_owned()];
+        assert_eq!(place("BELLOWS.example:80", &known), Some(Place::Beyond));
+        assert_eq!(place("127.0.0.1", &known), Some(Place::Here));
     }
 
     #[test]

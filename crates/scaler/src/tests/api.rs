@@ -10,7 +10,10 @@ use tower::ServiceExt as _;
 use super::*;
 
 async fn ask(rig: &Rig, method: &str, path: &str, body: &'static str) -> (StatusCode, String) {
-    let routes = crate::doors::for_operators(&rig.shared, 0);
+    let routes = crate::doors::identify::routes(
+        &rig.shared,
+        crate::doors::identify::Unnamed::Operates { uid: 0 },
+    );
     let request = Request::builder().method(method).uri(path);
     let request = request.header("content-type", "application/json");
     let response = routes.oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::doors::{Anonymous, for_operators, for_strangers, tcp};
+use crate::doors::identify::{self, Unnamed};
+use crate::doors::tcp;
 
 const BOUNDS: &str = "/v1/services/object-store/bounds";
 
@@ -40,10 +41,14 @@ async fn with_token(
     send(routes, request, &[("authorization", &format!("Bearer {secret}"))]).await
 }
 
+fn operators(rig: &Rig) -> Router {
+    identify::routes(&rig.shared, Unnamed::Operates { uid: 0 })
+}
+
 /// The secret of a new token.
 async fn token(rig: &Rig, name: &str, grant: &str) -> String {
     let request = ("PUT", format!("/v1/tokens/{name}"), grant);
-    let routes = for_operators(&rig.shared, 0);
+    let routes = operators(rig);
     let (status, text) = send(&routes, (request.0, &request.1, request.2), &[]).await;
     assert_eq!(status, StatusCode::CREATED, "{text}");
     serde_json::from_str::<MadeToken>(&text).unwrap().secret
@@ -60,7 +65,7 @@ const READ: (&str, &str, &str) = ("GET", "/v1/services", "");
 #[tokio::test(start_paused = true)]
 async fn by_the_consoles_socket_anybody_reads_and_a_token_changes_what_it_is_for() {
     let rig = Rig::with_files(&[(&store_file(), 1), (&set::later(), 1)]);
-    let console = for_strangers(&rig.shared, Anonymous::Reads);
+    let console = identify::routes(&rig.shared, Unnamed::Reads);
     assert_eq!(send(&console, READ, &[]).await.0, StatusCode::OK);
     let (status, text) = send(&console, SET, &[]).await;
     assert_eq!((status, code(&text)), (StatusCode::UNAUTHORIZED, "unauthorized".to_owned()));
@@ -84,7 +89,7 @@ async fn by_the_consoles_socket_anybody_reads_and_a_token_changes_what_it_is_for
 async fn a_token_for_a_service_sees_no_other() {
     let mut rig = Rig::with_files(&[(&store_file(), 1), (&set::later(), 1)]);
     rig.ticks(6, 1).await;
-    let console = for_strangers(&rig.shared, Anonymous::Reads);
+    let console = identify::routes(&rig.shared, Unnamed::Reads);
     let secret = token(&rig, "later", r#"{"rights":["read"],"services":["later"]}"#).await;
     for path in ["/v1/services", "/v1/ticks", "/v1/changes"] {
         let (status, text) = with_token(&console, ("GET", path, ""), &secret).await;
@@ -102,8 +107,8 @@ async fn a_token_for_a_service_sees_no_other() {
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_wrong_revoked_or_said_otherwise_gets_nothing() {
     let rig = Rig::new();
-    let console = for_strangers(&rig.shared, Anonymous::Reads);
-    let operators = for_operators(&rig.shared, 0);
+    let console = identify::routes(&rig.shared, Unnamed::Reads);
+    let by_operators = operators(&rig);
     let secret = token(&rig, "ci", r#"{"rights":["all"]}"#).await;
     let cut = &secret[..secret.len() - 1];
     let long = "x".repeat(9_000);
@@ -119,10 +124,10 @@ async fn a_token_that_is_wrong_revoked_or_said_otherwise_gets_nothing() {
     let basic = format!("Basic {secret}");
     let answered = send(&console, SET, &[("authorization", &basic)]).await.0;
     assert_eq!(answered, StatusCode::UNAUTHORIZED);
-    assert_eq!(send(&operators, ("DELETE", "/v1/tokens/ci", ""), &[]).await.0, StatusCode::OK);
+    assert_eq!(send(&by_operators, ("DELETE", "/v1/tokens/ci", ""), &[]).await.0, StatusCode::OK);
     assert_eq!(with_token(&console, SET, &secret).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(
-        send(&operators, ("DELETE", "/v1/tokens/ci", ""), &[]).await.0,
+        send(&by_operators, ("DELETE", "/v1/tokens/ci", ""), &[]).await.0,
         StatusCode::NOT_FOUND
     );
 }
@@ -130,9 +135,9 @@ async fn a_token_that_is_wrong_revoked_or_said_otherwise_gets_nothing() {
 #[tokio::test(start_paused = true)]
 async fn tokens_are_the_operators_matter_and_bad_ones_are_not_made() {
     let rig = Rig::new();
-    let operators = for_operators(&rig.shared, 0);
+    let by_operators = operators(&rig);
     let secret = token(&rig, "ci", r#"{"rights":["all"]}"#).await;
-    let console = for_strangers(&rig.shared, Anonymous::Reads);
+    let console = identify::routes(&rig.shared, Unnamed::Reads);
     let make = ("PUT", "/v1/tokens/other", r#"{"rights":["all"]}"#);
     for request in [("GET", "/v1/tokens", ""), make, ("DELETE", "/v1/tokens/ci", "")] {
         let (status, text) = with_token(&console, request, &secret).await;
@@ -145,10 +150,10 @@ async fn tokens_are_the_operators_matter_and_bad_ones_are_not_made() {
         ("/v1/tokens/b", r#"{"rights":["write"]}"#, "unknown variant `write`"),
         ("/v1/tokens/b", r#"{"rights":["read"],"services":["shop"]}"#, "no service \\\"shop\\\""),
     ] {
-        let (status, text) = send(&operators, ("PUT", path, grant), &[]).await;
+        let (status, text) = send(&by_operators, ("PUT", path, grant), &[]).await;
         assert!(status.is_client_error() && text.contains(told), "{status} {text}");
     }
-    let (_, text) = send(&operators, ("GET", "/v1/tokens", ""), &[]).await;
+    let (_, text) = send(&by_operators, ("GET", "/v1/tokens", ""), &[]).await;
     assert!(!text.contains(&secret));
     assert_eq!(serde_json::from_str::<Tokens>(&text).unwrap().tokens.len(), 1);
 }
@@ -205,17 +210,49 @@ async fn more_requests_by_tcp_than_anybody_needs_are_refused() {
     }
     // 400 at once, and 200 in each second that this takes.
     assert!((1..=100).contains(&refused), "{refused}");
-    let operators = for_operators(&rig.shared, 0);
-    assert_eq!(send(&operators, READ, &[]).await.0, StatusCode::OK);
+    // Ticks count for more, and operators do not notice.
+    let console = identify::routes(&rig.shared, Unnamed::Reads);
+    let ticks = ("GET", "/v1/ticks", "");
+    let mut answered = 0;
+    for _ in 0..50 {
+        answered += u32::from(send(&console, ticks, &[]).await.0 == StatusCode::OK);
+        assert_eq!(send(&operators(&rig), ticks, &[]).await.0, StatusCode::OK);
+    }
+    assert!((20..40).contains(&answered), "{answered}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_way_of_a_proxy_and_to_paths_that_are_not_there_nobody_comes_without_a_token() {
+    let rig = Rig::new();
+    let mut settings = Settings::default();
+    settings.listen.api_hosts = vec!["bellows.example".to_owned()];
+    let tcp = tcp::routes(&rig.shared, &settings);
+    let beyond = ("host", "bellows.example");
+    for path in ["/v1/services", "/v2", "/"] {
+        assert_eq!(send(&tcp, ("GET", path, ""), &[beyond]).await.0, StatusCode::UNAUTHORIZED);
+    }
+    let secret = token(&rig, "page", r#"{"rights":["read"]}"#).await;
+    let bearer = format!("Bearer {secret}");
+    let named = [beyond, ("authorization", &bearer)];
+    assert_eq!(send(&tcp, READ, &named).await.0, StatusCode::OK);
+    assert_eq!(send(&tcp, ("GET", "/v2", ""), &named).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_passes_a_token_on_acts_for_whoever_it_is_of() {
+    let rig = Rig::new();
+    let secret = token(&rig, "reads", r#"{"rights":["read"]}"#).await;
+    assert_eq!(with_token(&operators(&rig), SET, &secret).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(with_token(&operators(&rig), SET, "other").await.0, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_change_is_kept_with_who_what_before_and_after() {
     let mut rig = Rig::new();
     let secret = token(&rig, "ci", r#"{"rights":["operate"]}"#).await;
-    let console = for_strangers(&rig.shared, Anonymous::Reads);
+    let console = identify::routes(&rig.shared, Unnamed::Reads);
     assert_eq!(with_token(&console, SET, &secret).await.0, StatusCode::OK);
-    let operators = for_operators(&rig.shared, 0);
+    let by_operators = operators(&rig);
     for request in [
         ("DELETE", BOUNDS, ""),
         ("PUT", "/v1/services/object-store/policy", r#"{"kind":"hpa"}"#),
@@ -224,11 +261,11 @@ async fn every_change_is_kept_with_who_what_before_and_after() {
         // Refused, and so no change.
         ("PUT", BOUNDS, r#"{"min":5,"max":4}"#),
     ] {
-        send(&operators, request, &[]).await;
+        send(&by_operators, request, &[]).await;
     }
     deploy(&rig.state, &[(&store_file(), 2)], crate::clock::now());
     rig.ticks(1, 1).await;
-    let (_, text) = send(&operators, ("GET", "/v1/changes", ""), &[]).await;
+    let (_, text) = send(&by_operators, ("GET", "/v1/changes", ""), &[]).await;
     let page: ChangePage = serde_json::from_str(&text).unwrap();
     let told: Vec<String> = page
         .changes
