@@ -61,6 +61,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     Ok(if reached || !whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The bounds of the service, by the operators' socket.
+const BOUNDS: &str = "http://localhost/v1/services/object-store/bounds";
+
 /// The running system.
 struct System {
     settings: Settings,
@@ -74,7 +77,8 @@ impl System {
         let lock = settings.paths.run.join("scaler.lock");
         let holder = std::fs::read_to_string(&lock).context("no scaler runs: `./just up`")?;
         let scaler = Pid::from_raw(holder.trim().parse().context("the scaler's process id")?);
-        let client = reqwest::Client::builder().no_proxy().build()?;
+        let client = reqwest::Client::builder().no_proxy();
+        let client = client.unix_socket(settings.operator_socket()).build()?;
         Ok(Self { settings, deployed, client, scaler })
     }
 
@@ -200,17 +204,13 @@ impl System {
 
     async fn set_bounds(&self, min: u32, max: u32) -> anyhow::Result<()> {
         let bounds = model::bounds::Bounds::new(min, max)?;
-        self.client.put(self.bounds_url()).json(&bounds).send().await?.error_for_status()?;
+        self.client.put(BOUNDS).json(&bounds).send().await?.error_for_status()?;
         Ok(())
     }
 
     async fn clear_bounds(&self) -> anyhow::Result<()> {
-        self.client.delete(self.bounds_url()).send().await?.error_for_status()?;
+        self.client.delete(BOUNDS).send().await?.error_for_status()?;
         Ok(())
-    }
-
-    fn bounds_url(&self) -> String {
-        format!("http://{}/v1/services/object-store/bounds", self.settings.listen.api)
     }
 
     async fn last_sequence(&self) -> anyhow::Result<u64> {
@@ -229,7 +229,7 @@ impl System {
     }
 
     async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        let url = format!("http://{}{path}", self.settings.listen.api);
+        let url = format!("http://localhost{path}");
         Ok(self.client.get(url).send().await?.error_for_status()?.json().await?)
     }
 

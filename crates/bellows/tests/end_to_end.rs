@@ -196,15 +196,17 @@ fn objects_are_stored_and_fetched(client: &Client) {
     assert_eq!(bad.status, StatusCode::BAD_REQUEST);
 }
 
-/// Every block of the README that starts with curl is pasted into a shell.
+/// Every block of the README that starts with curl or sets bounds is pasted into a shell.
 fn the_readmes_examples_work_as_they_stand() {
     let readme = fs::read_to_string(tree().join("README.md")).expect("README.md");
     let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let examples: Vec<&str> = blocks.filter(|block| block.starts_with("curl")).collect();
-    assert!(examples.len() >= 3, "the README has curl examples");
+    let is_example = |block: &&str| block.starts_with("curl") || block.starts_with("./just bounds");
+    let examples: Vec<&str> = blocks.filter(is_example).collect();
+    assert!(examples.len() >= 3, "the README has {} examples", examples.len());
     for block in examples {
         let script = block.replace("curl ", "curl --fail-with-body --silent --show-error ");
-        let output = Command::new("sh").args(["-euc", &script]).output().expect("sh");
+        let output =
+            Command::new("sh").args(["-euc", &script]).current_dir(tree()).output().expect("sh");
         expect_code(&output, 0);
     }
 }
