@@ -14,7 +14,7 @@ impl Machine {
         let parts = [
             ("interface", first_words(&output("ip", &["-brief", "link"]))),
             ("route", output("ip", &["route", "show", "table", "all"])),
-            ("firewall", output("nft", &["list", "ruleset"])),
+            ("firewall", output("nft", &["--stateless", "list", "ruleset"])),
             ("container", output("lxc-ls", &["-1"])),
             ("ids of users", fs::read_to_string("/etc/subuid").unwrap_or_default()),
             ("ids of groups", fs::read_to_string("/etc/subgid").unwrap_or_default()),
