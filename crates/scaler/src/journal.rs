@@ -32,8 +32,14 @@ impl Journal {
     /// # Errors
     /// The file cannot be read or made.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let (file, read) = JsonLines::open(path, FILE_MAX_BYTES, TICKS_IN_MEMORY)?;
-        let ticks = rising(read);
+        let (file, mut ticks): (_, VecDeque<Tick>) =
+            JsonLines::open(path, FILE_MAX_BYTES, TICKS_IN_MEMORY)?;
+        let mut last = 0;
+        ticks.retain(|tick| {
+            let rises = tick.sequence > last;
+            last = last.max(tick.sequence);
+            rises
+        });
         Ok(Self {
             next_sequence: ticks.back().map_or(1, |tick| tick.sequence + 1),
             last_by_service: BTreeMap::new(),
@@ -64,17 +70,6 @@ impl Journal {
         let first = self.ticks.partition_point(|tick| tick.sequence <= since);
         self.ticks.range(first..).take(limit).cloned().collect()
     }
-}
-
-/// These ticks, as far as their sequence numbers rise.
-fn rising(read: VecDeque<Tick>) -> VecDeque<Tick> {
-    let mut ticks: VecDeque<Tick> = VecDeque::new();
-    for tick in read {
-        if ticks.back().is_none_or(|last| last.sequence < tick.sequence) {
-            ticks.push_back(tick);
-        }
-    }
-    ticks
 }
 
 #[cfg(test)]
