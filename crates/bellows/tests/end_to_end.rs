@@ -29,8 +29,8 @@ use client::Client;
 use machine::{Machine, command_lines, output};
 use stranger::{a_stranger_reads_and_changes_nothing, a_token_is_of_use_until_it_is_revoked};
 use system::{
-    Down, bellows, cargo, expect_code, from_elsewhere, instances, just, just_with_strict_umask,
-    program_of, program_pid, programs, scaler, status, text, tree, within,
+    Down, SetAside, bellows, cargo, expect_code, from_elsewhere, instances, just,
+    just_with_strict_umask, program_of, program_pid, programs, scaler, status, text, tree, within,
 };
 
 /// Where installed releases are.
@@ -46,6 +46,7 @@ const SECOND_UP_WITHIN: Duration = Duration::from_secs(10);
 #[ignore = "brings the whole system up and down: run by `just test`"]
 fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     expect_code(&just(&["down"]), 0);
+    let _set_aside = SetAside::take();
     let before = Machine::read();
     bad_input_changes_nothing(&before);
 

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+/// Where the system keeps what outlives it.
+const STATE: &str = "/var/lib/bellows";
+
 /// The tree of the project.
 pub(crate) fn tree() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -127,4 +130,42 @@ impl Drop for Down {
             eprintln!("end to end: down failed:\n{}", text(&output));
         }
     }
+}
+
+/// What an operator of this machine has set and the system has learnt, out of the test's way: a
+/// bound of 50 that somebody left would be the test's too. It is there again when the test ends.
+pub(crate) struct SetAside(Vec<PathBuf>);
+
+impl SetAside {
+    pub(crate) fn take() -> Self {
+        let state = ["overrides.json", "memory.json"].map(|name| Path::new(STATE).join(name));
+        for file in &state {
+            let before = beside(file);
+            assert!(
+                !before.exists(),
+                "{} is of a test that was killed: put it back",
+                before.display()
+            );
+            if file.exists() {
+                std::fs::rename(file, before).expect("renamed");
+            }
+        }
+        Self(state.into())
+    }
+}
+
+impl Drop for SetAside {
+    fn drop(&mut self) {
+        for file in &self.0 {
+            // What the test itself left is nobody's wish.
+            let _ = std::fs::remove_file(file);
+            if beside(file).exists() {
+                let _ = std::fs::rename(beside(file), file);
+            }
+        }
+    }
+}
+
+fn beside(file: &Path) -> PathBuf {
+    file.with_extension("json.before-the-test")
 }
