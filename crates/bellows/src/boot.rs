@@ -22,7 +22,12 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     }
     let haproxy = HaproxySettings::of_host(settings)?;
     if !haproxy.config_file.as_path().exists() {
-        Haproxy::new(haproxy)?.prepare(&Backends::default()).await?;
+        let haproxy = Haproxy::new(haproxy)?;
+        // Without a certificate HTTP is served, and the scaler goes on looking for one.
+        if let Err(error) = haproxy.follow_certificate().await {
+            eprintln!("HTTPS is not served: {:#}", anyhow::Error::from(error));
+        }
+        haproxy.prepare(&Backends::default()).await?;
     }
     Ok(())
 }

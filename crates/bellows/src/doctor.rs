@@ -77,6 +77,7 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
         ("firewall", kernel::firewall(reading::firewall().await)),
         ("ports", ports::ports(&wanted_ports(settings).await)),
         ("subnet", subnet(settings).await),
+        ("certificate", certificate(settings).await),
         ("disk", disk::disk(&folders.map(|folder| reading::room(folder)))),
     ];
     verdicts.map(|(check, verdict)| Finding { check, verdict }).into()
@@ -86,18 +87,33 @@ async fn wanted_ports(settings: &Settings) -> Vec<ports::Wanted> {
     let sockets = reading::tcp_sockets();
     let ours = our_pids(settings).await;
     let listen = &settings.listen;
-    [
-        (Some("services"), listen.services),
-        (Some("statistics"), listen.statistics),
-        (Some("api"), listen.api),
+    let tls = settings.tls.as_ref().map(|tls| (Some("tls.listen"), tls.listen));
+    let always = [
+        (Some("listen.services"), listen.services),
+        (Some("listen.statistics"), listen.statistics),
+        (Some("listen.api"), listen.api),
         (None, host::haproxy::HOLD),
-    ]
-    .map(|(key, address)| {
+    ];
+    let wanted = always.into_iter().chain(tls);
+    let state = |(key, address)| {
         let address = SocketAddr::V4(address);
         let state = reading::port_state(&sockets, address, &ours);
         ports::Wanted { key, address, state }
-    })
-    .into()
+    };
+    wanted.map(state).collect()
+}
+
+/// Whether HTTPS can be spoken where it is wanted.
+async fn certificate(settings: &Settings) -> Verdict {
+    let Some(tls) = &settings.tls else {
+        return Ok("none: HTTPS is off ([tls] in bellows.toml)".into());
+    };
+    match host::haproxy::check_certificate(&programs::find("haproxy"), tls).await {
+        Ok(()) => Ok(format!("{} can be used", tls.certificate.display())),
+        Err(error) => {
+            bad(format!("{:#}", anyhow::Error::from(error)), "mend [tls] in bellows.toml")
+        }
+    }
 }
 
 /// The processes of the running Bellows; empty where they cannot be told.

@@ -4,6 +4,7 @@
 mod access;
 mod act;
 mod api;
+mod certificate_watch;
 mod changes;
 mod clock;
 mod daemon;
@@ -98,21 +99,23 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let shared = Arc::new(shared);
     shared.report_unused();
     let haproxy = Haproxy::new(host::haproxy::HaproxySettings::of_host(&settings)?)?;
-    let actor = Actor::new(
+    let actor = Arc::new(Actor::new(
         LxcContainers::new(&settings)?,
         Rotation::new(haproxy, Arc::clone(&shared)),
         HttpProbe::new()?,
         Arc::clone(&services),
         settings.scaler.launch_timeout,
-    );
+    ));
 
     let doors = Doors::open(&settings, &shared).await?;
     tracing::info!(services = services.all().len(), "the loop begins");
     let network = NetworkWatch::new(Network::new(&settings, HostRunner));
     let (tick, watched) = (settings.scaler.tick, Arc::clone(&shared));
+    let haproxy = Arc::clone(&actor);
     tokio::select! {
-        () = Daemon::new(Arc::new(actor), shared, deployment, memory, settings.scaler).run(stop) => {}
+        () = Daemon::new(actor, shared, deployment, memory, settings.scaler).run(stop) => {}
         () = network.run(tick, &watched) => {}
+        () = certificate_watch::run(haproxy.rotation().load_balancer()) => {}
     }
     doors.close().await;
     Ok(())

@@ -108,7 +108,7 @@ impl<F: Firewall> NetworkWatch<F> {
 
     /// Says what keeps the rules from being held, once, and tries again at the next look.
     fn fail(&mut self, error: &NetworkError) -> bool {
-        let text = chain(error);
+        let text = service::exit::chain(error);
         let is_new = self.status.trouble.as_ref() != Some(&text);
         if is_new {
             tracing::error!(error = text, "the instances' firewall is not held");
@@ -116,12 +116,6 @@ impl<F: Firewall> NetworkWatch<F> {
         }
         is_new
     }
-}
-
-/// An error with what caused it.
-fn chain(error: &NetworkError) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Looks that may still be taken: one more after each [`LOOK_AGAIN`], up to [`LOOKS_AT_ONCE`].

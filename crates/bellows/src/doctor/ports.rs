@@ -40,7 +40,7 @@ pub(super) fn ports(wanted: &[Wanted]) -> Verdict {
         };
         problems.push(format!("{address} is held by {holder}"));
         cures.push(match key {
-            Some(key) => format!("{end_it}change listen.{key} in bellows.toml"),
+            Some(key) => format!("{end_it}change {key} in bellows.toml"),
             None => "end it: requests that wait for an instance are sent there".to_owned(),
         });
     }
@@ -110,8 +110,8 @@ mod tests {
             Finding { check: "ports", verdict }
         };
         let nginx = || PortState::Held { pid: 42, program: "nginx".to_owned() };
-        assert!(wanted(Some("services"), PortState::Usable).verdict.is_ok());
-        insta::assert_snapshot!(wanted(Some("services"), nginx()), @r"
+        assert!(wanted(Some("listen.services"), PortState::Usable).verdict.is_ok());
+        insta::assert_snapshot!(wanted(Some("listen.services"), nginx()), @r"
         FAIL  ports            127.0.0.1:8080 is held by nginx (process 42)
                                cure: end process 42, or change listen.services in bellows.toml
         ");

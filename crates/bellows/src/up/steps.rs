@@ -164,7 +164,9 @@ impl<'a> Steps<'a> {
         let settings = host::haproxy::HaproxySettings::of_host(self.settings)?;
         let file_is_there = settings.config_file.as_path().exists();
         if !file_is_there || ports_moved {
-            Haproxy::new(settings)?.prepare(&Backends::default()).await?;
+            let haproxy = Haproxy::new(settings)?;
+            haproxy.follow_certificate().await?;
+            haproxy.prepare(&Backends::default()).await?;
         }
         self.programs.haproxy().await
     }
@@ -201,8 +203,9 @@ impl<'a> Steps<'a> {
 }
 
 /// Where HAProxy listens.
-fn balanced(settings: &Settings) -> [SocketAddrV4; 2] {
-    [settings.listen.services, settings.listen.statistics]
+fn balanced(settings: &Settings) -> [Option<SocketAddrV4>; 3] {
+    let tls = settings.tls.as_ref().map(|tls| tls.listen);
+    [Some(settings.listen.services), Some(settings.listen.statistics), tls]
 }
 
 /// The group of the operators and the user of the console.

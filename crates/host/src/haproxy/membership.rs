@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::admin::Session;
 use super::backends::{Backend, Backends, ServerState};
+use super::certificate::{Certificate, CertificateError};
 use super::deferred_write::{Content, DeferredWrite};
 use super::drains::Drains;
 use super::error::HaproxyError;
@@ -22,6 +23,7 @@ use super::scrape::Scraper;
 use super::settings::HaproxySettings;
 use super::stats::{Stats, StatsError};
 use super::template::{Rendered, Template};
+use crate::command::HostRunner;
 use crate::settings::Membership;
 
 /// HAProxy on this host, started by somebody else with [`HaproxySettings::arguments`].
@@ -53,6 +55,9 @@ impl Haproxy {
     pub fn new(settings: HaproxySettings) -> Result<Self, HaproxyError> {
         let template = Arc::new(Template::load(&settings)?);
         let file = Arc::new(ConfigFile::new(&settings, &template.file));
+        if settings.tls.is_some() {
+            template.set_certificate(Certificate::of_config(&file.text()?));
+        }
         Ok(Self {
             deferred: DeferredWrite::start(Arc::clone(&template), Arc::clone(&file)),
             scraper: Scraper::new(settings.statistics, settings.subnet)?,
@@ -82,6 +87,28 @@ impl Haproxy {
         let change = self.note_latest(backends);
         let _in_effect = self.in_effect.lock().await;
         self.refresh_file(change, backends).await
+    }
+
+    /// Goes on with the certificate that the settings name, where its files hold another than the one in
+    /// use. Returns whether they did. Where HAProxy runs it has taken it up then, by a reload.
+    ///
+    /// # Errors
+    /// It cannot be read or is refused, and the one of before stays in use; or HAProxy does not take it
+    /// up, and the next change brings it.
+    pub async fn follow_certificate(&self) -> Result<bool, FollowError> {
+        let Some(tls) = &self.settings.tls else { return Ok(false) };
+        let program = &self.settings.program;
+        let copy = Certificate::copy(&HostRunner, program, tls, self.folder()).await?;
+        if self.template.certificate().as_ref() == Some(&copy) {
+            return Ok(false);
+        }
+        self.template.set_certificate(Some(copy));
+        let latest = lock(&self.latest).clone();
+        // Before the first change nothing is known of the services: it takes the certificate along.
+        if latest.0 > 0 {
+            self.apply(&latest.1).await?;
+        }
+        Ok(true)
     }
 
     /// Waits until the file holds what was applied last.
@@ -191,7 +218,17 @@ impl Haproxy {
 
     async fn install(&self, change: u64, rendered: &Rendered) -> Result<(), HaproxyError> {
         self.deferred.forget();
-        self.file.install_checked(change, rendered).await
+        self.file.install_checked(change, rendered).await?;
+        // What is in place names one, and what comes next may name another.
+        let kept = [Certificate::of_config(&rendered.config), self.template.certificate()];
+        let kept: Vec<_> = kept.into_iter().flatten().collect();
+        Certificate::remove_all_but(&kept, self.folder());
+        Ok(())
+    }
+
+    /// The folder of the configuration and of all that it names.
+    fn folder(&self) -> &Path {
+        self.settings.config_file.as_path().parent().unwrap_or(Path::new("/"))
     }
 
     fn master(&self) -> &Path {
@@ -248,6 +285,17 @@ impl LoadBalancer for Haproxy {
         let old = self.old_workers().await?;
         Ok(lock(&self.drains).drained(idle, &old))
     }
+}
+
+/// A certificate that is not in use as its files say.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// It cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// HAProxy could not be brought to it.
+    #[error(transparent)]
+    Haproxy(#[from] HaproxyError),
 }
 
 /// Whether no instance of the service takes requests before the change, or none after it. Such a change

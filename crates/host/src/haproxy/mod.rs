@@ -6,6 +6,7 @@
 
 mod admin;
 mod backends;
+mod certificate;
 mod counters;
 mod deferred_write;
 mod drains;
@@ -25,10 +26,11 @@ mod stats_csv;
 mod template;
 
 pub use backends::{Backend, Backends, BackendsError, Server, ServerState};
+pub use certificate::{CertificateError, check_certificate};
 pub use counters::{Increase, increase};
 pub use error::HaproxyError;
 pub use load_balancer::{Applied, LoadBalancer, Way};
-pub use membership::Haproxy;
+pub use membership::{FollowError, Haproxy};
 pub use settings::{AccountName, HaproxySettings, HaproxySettingsError, PlainPath};
 pub use stats::{Counters, ServerStats, ServerStatus, ServiceStats, Stats, StatsError, Worker};
 pub use template::HOLD;

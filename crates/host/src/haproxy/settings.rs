@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use crate::settings::{self, Membership, SourceSettings};
+use crate::settings::{self, Membership, SourceSettings, TlsSettings};
 use crate::slots::Subnet;
 use crate::units::ListenSocket;
 
@@ -17,6 +17,7 @@ const PATH_MAX_BYTES: usize = 90;
 /// The variables in which HAProxy finds the sockets that it inherits.
 pub(super) const SERVICES_SOCKET: &str = "BELLOWS_SERVICES";
 pub(super) const STATISTICS_SOCKET: &str = "BELLOWS_STATISTICS";
+pub(super) const TLS_SOCKET: &str = "BELLOWS_TLS";
 
 /// A setting that HAProxy must not be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +91,8 @@ pub struct HaproxySettings {
     pub listen: SocketAddrV4,
     /// Where the statistics listen: `/stats` for people, `/stats;csv` for programs. On loopback.
     pub statistics: SocketAddrV4,
+    /// HTTPS for the services, where it is wanted.
+    pub tls: Option<TlsSettings>,
     /// What one source of connections may take.
     pub sources: SourceSettings,
     /// The socket of the runtime API.
@@ -126,6 +129,7 @@ impl HaproxySettings {
         let settings = Self {
             listen: host.listen.services,
             statistics: host.listen.statistics,
+            tls: host.tls.clone(),
             sources: host.sources.clone(),
             admin_socket: in_run("haproxy-admin.sock")?,
             master_socket: in_run("haproxy-master.sock")?,
@@ -164,9 +168,12 @@ impl HaproxySettings {
 
     /// The sockets that HAProxy is to inherit, so that nobody is refused while it is started again.
     pub fn sockets(&self) -> Vec<ListenSocket> {
+        let tls = self.tls.as_ref().map(|tls| (TLS_SOCKET, tls.listen));
         [(SERVICES_SOCKET, self.listen), (STATISTICS_SOCKET, self.statistics)]
+            .into_iter()
+            .chain(tls)
             .map(|(variable, address)| ListenSocket { variable: variable.to_owned(), address })
-            .into()
+            .collect()
     }
 
     /// The arguments with which HAProxy must be started: in the foreground, with a master that can

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use model::names::ServiceName;
@@ -13,10 +14,11 @@ use sha2::{Digest, Sha256};
 use tera::{Context, Tera};
 
 use super::backends::{Server, ServerState};
+use super::certificate::Certificate;
 use super::error::HaproxyError;
 use super::limits::Limits;
 use super::lines::{self, BackendLines, Layout};
-use super::settings::{HaproxySettings, SERVICES_SOCKET, STATISTICS_SOCKET};
+use super::settings::{HaproxySettings, SERVICES_SOCKET, STATISTICS_SOCKET, TLS_SOCKET};
 use crate::settings::SourceSettings;
 
 /// The template built in, as its path reads in the repository.
@@ -50,6 +52,8 @@ pub(super) struct Template {
     text: String,
     tera: Tera,
     settings: HaproxySettings,
+    /// The certificate for HTTPS. Without one nobody is answered there.
+    certificate: Mutex<Option<Certificate>>,
 }
 
 /// A configuration, which names the file of the records of its lines.
@@ -70,6 +74,7 @@ struct Values<'a> {
     statistics: String,
     services_socket: &'static str,
     statistics_socket: &'static str,
+    tls: Option<TlsValues>,
     sources: &'a SourceSettings,
     admin_socket: String,
     chroot: String,
@@ -81,6 +86,14 @@ struct Values<'a> {
     records: &'a str,
     backends: Vec<BackendValues<'a>>,
     routes: Vec<Route<'a>>,
+}
+
+/// HTTPS for the template.
+#[derive(Serialize)]
+struct TlsValues {
+    socket: &'static str,
+    listen: String,
+    certificate: super::settings::PlainPath,
 }
 
 /// One backend for the template.
@@ -147,7 +160,23 @@ impl Template {
         let mut tera = Tera::default();
         tera.add_raw_template(BUILT_IN_NAME, &text)
             .map_err(|error| template_error(&file, &text, &error))?;
-        Ok(Self { file, text, tera, settings: settings.clone() })
+        Ok(Self { file, text, tera, settings: settings.clone(), certificate: Mutex::default() })
+    }
+
+    /// The certificate that configurations name from now on.
+    pub(super) fn certificate(&self) -> Option<Certificate> {
+        self.certificate.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has configurations name another certificate, which makes another shape.
+    pub(super) fn set_certificate(&self, certificate: Option<Certificate>) {
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = certificate;
+    }
+
+    fn tls(&self) -> Option<TlsValues> {
+        let listen = self.settings.tls.as_ref()?.listen.to_string();
+        let certificate = self.certificate()?.file().clone();
+        Some(TlsValues { socket: TLS_SOCKET, listen, certificate })
     }
 
     /// The shape of backends with these services, routes and limits under this template.
@@ -157,7 +186,7 @@ impl Template {
     ) -> Shape {
         let mut digest = Sha256::new();
         // Lengths and separators are part of Debug's text, so no two inputs run into one another.
-        digest.update(format!("{:?}", (&self.text, self.listens(), HOLD)));
+        digest.update(format!("{:?}", (&self.text, self.listens(), self.certificate(), HOLD)));
         for backend in backends {
             digest.update(format!("{backend:?}"));
         }
@@ -168,9 +197,18 @@ impl Template {
     /// The settings that HAProxy reads from its file.
     fn listens(&self) -> impl std::fmt::Debug + '_ {
         let HaproxySettings {
-            listen, statistics, sources, admin_socket, chroot, user, group, ..
+            listen,
+            statistics,
+            tls,
+            sources,
+            admin_socket,
+            chroot,
+            user,
+            group,
+            ..
         } = &self.settings;
-        (listen, statistics, sources, admin_socket, chroot, user, group)
+        let tls = tls.as_ref().map(|tls| tls.listen);
+        (listen, statistics, tls, sources, admin_socket, chroot, user, group)
     }
 
     /// The whole configuration, as `generation` of it.
@@ -197,6 +235,7 @@ impl Template {
             statistics: self.settings.statistics.to_string(),
             services_socket: SERVICES_SOCKET,
             statistics_socket: STATISTICS_SOCKET,
+            tls: self.tls(),
             sources: &self.settings.sources,
             admin_socket: self.settings.admin_socket.to_string(),
             chroot: self.settings.chroot.to_string(),

@@ -2,6 +2,7 @@
 
 mod raw;
 mod sources;
+mod tls;
 
 use std::fmt;
 use std::net::SocketAddrV4;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use config_file::ConfigError;
 pub use model::status::Membership;
 pub use sources::{SourceNetwork, SourceSettings};
+pub use tls::TlsSettings;
 
 use crate::slots::Subnet;
 
@@ -25,6 +27,8 @@ pub struct Settings {
     pub network: NetworkSettings,
     /// Where the programs listen.
     pub listen: ListenSettings,
+    /// HTTPS for the services, where it is wanted.
+    pub tls: Option<TlsSettings>,
     /// What one source of connections may take.
     pub sources: SourceSettings,
     /// How the control loop works.
@@ -144,6 +148,7 @@ impl Default for Settings {
                 api: loopback(8090),
                 api_hosts: Vec::new(),
             },
+            tls: None,
             sources: SourceSettings::default(),
             scaler: ScalerSettings {
                 tick: Duration::from_millis(100),
@@ -210,7 +215,7 @@ mod tests {
         let settings: Settings = config_file::from_toml("bellows.toml", shipped).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
-        assert_eq!(shipped.matches(" = ").count(), 22);
+        assert_eq!(shipped.matches(" = ").count(), 25);
     }
 
     #[test]
@@ -294,7 +299,7 @@ mod tests {
 
     #[test]
     fn two_listeners_on_one_port_are_refused() {
-        insta::assert_snapshot!(error("[listen]\napi = \"127.0.0.1:8080\""), @r#"b.toml, line 2: listen.api is "127.0.0.1:8080": use a port from 1 to 65535 that no other key of [listen] has"#);
+        insta::assert_snapshot!(error("[listen]\napi = \"127.0.0.1:8080\""), @r#"b.toml, line 2: listen.api is "127.0.0.1:8080": use a port from 1 to 65535 that no other listener has"#);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `bellows.toml` as it is written, and its way to checked [`Settings`].
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use config_file::{Checked, Invalid};
 use serde::Deserialize;
 
 use super::sources::RawSources;
+use super::tls::{RawTls, TlsSettings};
 use super::{
     IdRange, ListenSettings, Membership, NetworkSettings, PathSettings, ScalerSettings, Settings,
     SourceSettings,
@@ -28,6 +30,7 @@ const LXC_PATH_MAX_BYTES: usize = 49;
 pub struct RawSettings {
     network: RawNetwork,
     listen: RawListen,
+    tls: RawTls,
     sources: RawSources,
     scaler: RawScaler,
     versions: RawVersions,
@@ -108,9 +111,13 @@ impl Checked for Settings {
                 SubnetError.to_string(),
             )?,
         };
+        let listen = raw.listen.check(default.listen)?;
+        let tls = raw.tls.check()?;
+        no_port_twice(&listen, tls.as_ref())?;
         Ok(Self {
             network,
-            listen: raw.listen.check(default.listen)?,
+            listen,
+            tls,
             sources: SourceSettings::from_raw(raw.sources)?,
             scaler: raw.scaler.check(default.scaler)?,
             versions_kept: number("versions.kept", raw.versions.kept, 1..=100)?
@@ -141,20 +148,25 @@ impl RawListen {
             let key = format!("listen.api_hosts[{index}]");
             config_file::check(is_host_name(name), key, format!("{name:?}"), allowed)?;
         }
-        let places = [
-            ("listen.services", listen.services),
-            ("listen.statistics", listen.statistics),
-            ("listen.api", listen.api),
-        ];
-        for (n, (key, place)) in places.iter().enumerate() {
-            let taken = places[..n].iter().any(|(_, other)| other.port() == place.port());
-            if taken || place.port() == 0 {
-                let allowed = "a port from 1 to 65535 that no other key of [listen] has";
-                return Err(Invalid::new(*key, format!("\"{place}\""), allowed));
-            }
-        }
         Ok(listen)
     }
+}
+
+/// Whatever the address: who listens on all of them has the port of each.
+fn no_port_twice(listen: &ListenSettings, tls: Option<&TlsSettings>) -> Result<(), Invalid> {
+    let places = [
+        ("listen.services", Some(listen.services)),
+        ("listen.statistics", Some(listen.statistics)),
+        ("listen.api", Some(listen.api)),
+        ("tls.listen", tls.map(|tls| tls.listen)),
+    ];
+    let mut ports = BTreeSet::from([0]);
+    for (key, place) in places {
+        let Some(place) = place else { continue };
+        let allowed = "a port from 1 to 65535 that no other listener has";
+        config_file::check(ports.insert(place.port()), key, format!("\"{place}\""), allowed)?;
+    }
+    Ok(())
 }
 
 /// RFC 1123, 2.1: letters, digits, `-` and dots, 253 bytes at most.

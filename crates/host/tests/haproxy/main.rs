@@ -11,6 +11,7 @@ mod repeats;
 mod rig;
 mod smuggling;
 mod sources;
+mod tls;
 mod waiting;
 
 use std::time::{Duration, Instant};
