@@ -68,6 +68,7 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
         ("lxc", software::lxc(&reading::lxc().await)),
         ("haproxy", software::haproxy(reading::haproxy_banner().await.as_deref())),
         ("overlay", kernel::overlay(reading::overlay(lxc_folder), lxc_folder)),
+        ("loop devices", kernel::loop_devices(Path::new("/dev/loop-control").exists())),
         ("cgroups", kernel::cgroups(&mounts, unified.as_deref())),
         ("user namespaces", kernel::user_namespaces(namespaces.as_deref())),
         ("id ranges", id_ranges(settings)),

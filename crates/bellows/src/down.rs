@@ -11,7 +11,7 @@ use host::deployments::Deployments;
 use host::files::file_error;
 use host::id_map::IdMap;
 use host::lxc::{
-    Containers, LxcContainers, TemplateStore, container_states, remove_profiles,
+    Containers, LxcContainers, TemplateStore, container_states, remove_layers, remove_profiles,
     remove_shared_folder, shared_folders_below,
 };
 use host::network::Network;
@@ -33,7 +33,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     progress.step("scaler", programs.remove_scaler()).await?;
     progress.step("haproxy", programs.remove_haproxy()).await?;
     progress.step("instances", instances(settings)).await?;
-    progress.step("templates", async { templates(settings) }).await?;
+    progress.step("templates", templates(settings)).await?;
     progress.step("apparmor", async { apparmor() }).await?;
     progress.step("network", network(settings)).await?;
     progress.step("mounts", mounts(settings)).await?;
@@ -98,14 +98,14 @@ fn instances_on_host(
     Ok(ours)
 }
 
-fn templates(settings: &Settings) -> anyhow::Result<Outcome> {
+async fn templates(settings: &Settings) -> anyhow::Result<Outcome> {
     if !settings.paths.lxc.exists() {
         return Ok(Outcome::Unchanged);
     }
     let store = TemplateStore::new(settings, HostRunner);
     let ours = store.list()?;
     for template in &ours {
-        store.remove(template)?;
+        store.remove(template).await?;
     }
     let drafts = drafts(&settings.paths.lxc);
     for draft in &drafts {
@@ -138,13 +138,15 @@ async fn network(settings: &Settings) -> anyhow::Result<Outcome> {
     Ok(Outcome::changed_if(made, format!("bridge {} removed", settings.network.bridge)))
 }
 
-/// Undoes the mounts of shared folders; what is in the folders stays.
+/// Undoes the mounts of layers that no template has, and of shared folders, whose content stays.
 async fn mounts(settings: &Settings) -> anyhow::Result<Outcome> {
+    let layers = remove_layers(&HostRunner, &settings.paths.lxc).await?;
     let folders = shared_folders_below(&settings.paths.state)?;
     for folder in &folders {
         remove_shared_folder(&HostRunner, folder).await?;
     }
-    Ok(Outcome::changed_if(!folders.is_empty(), format!("{} undone", folders.len())))
+    let count = layers + folders.len();
+    Ok(Outcome::changed_if(count > 0, format!("{count} undone")))
 }
 
 fn records(settings: &Settings) -> anyhow::Result<Outcome> {

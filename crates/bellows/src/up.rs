@@ -40,7 +40,7 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let steps = Steps::new(&tree, &programs)?;
     let deployment = steps.take(&mut progress).await?;
     progress.step("versions", rollout::wait(&tree.settings, &deployment)).await?;
-    progress.step("old versions", async { steps.old_versions(&deployment) }).await?;
+    progress.step("old versions", steps.old_versions(&deployment)).await?;
     answer::wait(&tree, &programs, &mut progress).await?;
     print!("{}", summary(&tree, progress.changes));
     Ok(())

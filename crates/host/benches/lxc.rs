@@ -79,7 +79,7 @@ async fn launches(world: &World, pairs: usize) {
             .unwrap();
         world.first_answer(&instance);
         ours.push(started.elapsed());
-        let written = Path::new(LXC).join(instance.as_str()).join("config");
+        let written = world.home().join(instance.as_str()).join("config");
         let own = std::fs::read_to_string(written).unwrap();
         let shared = own.replace(&format!("/{instance}/overlay"), "/NAME/overlay");
         world.containers.stop(&instance, Duration::ZERO).await.unwrap();

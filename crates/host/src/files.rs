@@ -73,6 +73,16 @@ pub(crate) fn remove_tree(folder: &Path) -> Result<bool, FileError> {
     was_there(fs::remove_dir_all(folder)).map_err(file_error("remove", folder))
 }
 
+/// The names of what is in a folder; none where there is no folder.
+pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>, FileError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(file_error("read", folder)(error)),
+    };
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+}
+
 fn was_there(removed: io::Result<()>) -> io::Result<bool> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

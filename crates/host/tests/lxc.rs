@@ -6,7 +6,7 @@ mod world;
 
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,9 @@ const KILL: Duration = Duration::ZERO;
 
 /// The pid on the host of an instance's init.
 fn init(instance: &InstanceName) -> String {
-    run("lxc-info", &["-P", LXC, "-n", instance.as_str(), "-p", "-H"]).trim().to_owned()
+    let home = world::homes().into_iter().find(|home| home.join(instance.as_str()).exists());
+    let home = home.unwrap().display().to_string();
+    run("lxc-info", &["-P", &home, "-n", instance.as_str(), "-p", "-H"]).trim().to_owned()
 }
 
 #[tokio::test]
@@ -78,7 +80,8 @@ async fn an_instances_root_has_the_capabilities_that_its_services_file_names_and
             assert_eq!((owned.as_str(), listens.as_str()), ("given", "listens"));
             assert!(became.contains("\nUid:\t33\t33\t33\t33\n"), "{became}");
             assert!(became.contains("\nCapEff:\t0000000000000000\n"), "{became}");
-            let on_host = std::fs::metadata(format!("{LXC}/{instance}/overlay/delta/opt/app"));
+            let on_host =
+                std::fs::metadata(world.home().join(format!("{instance}/overlay/delta/opt/app")));
             assert_eq!(on_host.unwrap().uid(), 2_000_033, "an id of the host's was given");
         }
     }
@@ -240,11 +243,42 @@ async fn what_an_instance_writes_is_bounded_and_its_root_is_read_only() {
     );
     // What is shared is written as before, and what the instance wrote to its memory ends with it.
     assert_eq!(get("/write?/objects/x"), "written");
-    let folder = Path::new(LXC).join(instance.as_str());
+    let folder = world.home().join(instance.as_str());
     let on_disk = run("find", &[folder.to_str().unwrap(), "-type", "f", "-size", "+64k"]);
     assert_eq!(on_disk, "", "the host's disk has what it wrote");
     world.containers.stop(&instance, KILL).await.unwrap();
     assert!(!std::fs::read_to_string("/proc/self/mountinfo").unwrap().contains(instance.as_str()));
+}
+
+#[tokio::test]
+async fn what_instances_write_to_their_roots_is_theirs_and_not_the_hosts_disk() {
+    let world = World::given("layer_mib = 32").await;
+    let [full, other] = [world.launch(243).await, world.launch(244).await];
+    let said = world.get(&full, "/fill?/opt/app").unwrap();
+    let (mib, error) = said.split_once(": ").unwrap();
+    assert_eq!(error, "No space left on device (os error 28)");
+    let mib: u32 = mib.parse().unwrap();
+    assert!((20..32).contains(&mib), "{said}");
+    // It fills what its sibling writes to as well, and one more can be made and removed all the same.
+    assert!(world.get(&other, "/fill?/opt/app").unwrap().starts_with("0: No space"));
+    let third = world.launch(245).await;
+    world.containers.stop(&third, KILL).await.unwrap();
+    world.containers.stop(&full, KILL).await.unwrap();
+    assert_ne!(world.get(&other, "/fill?/opt/app").unwrap().split(':').next(), Some("0"));
+    // After a boot the layer is another one, and empty.
+    world.containers.stop(&other, KILL).await.unwrap();
+    run("umount", &[world.home().to_str().unwrap()]);
+    let name = world.name(246);
+    let launch = || world.containers.clone_ephemeral(&world.template, &name, Replacement::Surge);
+    let error = launch().await.unwrap_err().to_string();
+    assert!(error.contains("is not mounted"), "{error}");
+    world.ensure_mounts().await;
+    launch().await.unwrap();
+    world.containers.stop(&name, KILL).await.unwrap();
+    let store = TemplateStore::new(&world.settings, HostRunner);
+    store.remove(&world.template).await.unwrap();
+    assert_eq!(world::homes(), [Path::new(LXC)]);
+    assert!(!run("losetup", &["--list"]).contains(LXC), "a loop device is left");
 }
 
 /// A file of an instance's control group, on a host of either version.
@@ -263,9 +297,13 @@ async fn the_list_equals_that_of_lxc_ls() {
     kill_monitor(&stopped).await;
 
     let ours = |options: &[&str]| {
-        let names = run("lxc-ls", &[&["-P", LXC], options].concat());
+        let home =
+            |home: PathBuf| run("lxc-ls", &[&["-P", home.to_str().unwrap()], options].concat());
+        let names: String = world::homes().into_iter().map(home).collect();
         let names = names.lines().map(str::trim).filter(|name| name.starts_with("bw-test-"));
-        names.map(str::to_owned).collect::<Vec<_>>()
+        let mut names: Vec<_> = names.map(str::to_owned).collect();
+        names.sort();
+        names
     };
     let listed = world.containers.list().await.unwrap();
     let listed: Vec<Container> =
@@ -338,7 +376,7 @@ async fn a_service_that_is_recreated_gets_no_instance_beside_the_processes_of_an
     assert!(error.ends_with(&format!("{first} of the same service is still there")), "{error}");
     // Its folder is lost and its processes go on: no list shows it any more.
     kill_monitor(&first).await;
-    std::fs::remove_dir_all(Path::new(LXC).join(first.as_str())).unwrap();
+    std::fs::remove_dir_all(world.home().join(first.as_str())).unwrap();
     assert!(world.containers.remnants().unwrap().contains(&first));
     world.launch_alone(&second).await.unwrap();
     assert!(world.is_gone(&first), "something of {first} is left");
@@ -348,7 +386,7 @@ async fn a_service_that_is_recreated_gets_no_instance_beside_the_processes_of_an
 #[tokio::test]
 async fn a_launch_that_outlives_its_scaler_keeps_a_service_that_is_recreated_from_a_second_one() {
     let world = World::new().await;
-    let exists = |name: &InstanceName| Path::new(LXC).join(name.as_str()).exists();
+    let exists = |name: &InstanceName| world.home().join(name.as_str()).exists();
     let (mut held_up, mut outlived) = (0, 0);
     for milliseconds in 0..12 {
         let (orphan, next) = (world.name(240), world.name(241));
@@ -437,7 +475,7 @@ async fn what_a_killed_launch_leaves_is_listed_and_can_be_destroyed() {
     assert!(seen_stopped > 0, "no launch was killed halfway");
 
     let half = world.name(245);
-    std::fs::create_dir(Path::new(LXC).join(half.as_str())).unwrap();
+    std::fs::create_dir(world.home().join(half.as_str())).unwrap();
     let listed = world.containers.list().await.unwrap();
     assert!(listed.iter().any(|it| it.name == half && it.state == ContainerState::Stopped));
     world.containers.destroy(&half).await.unwrap();
@@ -452,7 +490,7 @@ async fn an_instance_without_its_monitor_is_stopped_and_can_be_destroyed() {
     let listed = world.containers.list().await.unwrap();
     let left = listed.iter().find(|it| it.name == instance).unwrap();
     assert_eq!(left.state, ContainerState::Stopped);
-    std::fs::remove_dir_all(Path::new(LXC).join(instance.as_str())).unwrap();
+    std::fs::remove_dir_all(world.home().join(instance.as_str())).unwrap();
     let remnants = world.containers.remnants().unwrap();
     assert!(remnants.contains(&instance), "{remnants:?}");
     world.containers.destroy(&instance).await.unwrap();
@@ -489,9 +527,9 @@ async fn a_template_is_not_removed_under_its_instances() {
     let world = World::new().await;
     let store = TemplateStore::new(&world.settings, HostRunner);
     let instance = world.launch(249).await;
-    assert!(store.remove(&world.template).is_err());
+    assert!(store.remove(&world.template).await.is_err());
     world.containers.stop(&instance, KILL).await.unwrap();
-    store.remove(&world.template).unwrap();
+    store.remove(&world.template).await.unwrap();
     assert!(!store.list().unwrap().contains(&world.template));
 }
 
@@ -508,6 +546,7 @@ async fn wait_for(mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
         assert!(started.elapsed() < Duration::from_secs(5), "it did not come to hold in 5 s");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // A launch, and its file, lasts for 16 ms on a machine at rest.
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -80,6 +80,9 @@ pub struct InstanceSpec {
     pub capabilities: BTreeSet<Capability>,
     /// What it may do with its root file system.
     pub root: RootAccess,
+    /// What all instances of a version may write to their roots, together, in MiB; `None` where these are
+    /// read-only.
+    pub layer_mib: Option<u32>,
     /// Folders of its own that it may write to, in its memory.
     pub writable: Vec<WritableFolder>,
     /// Folders of the host that are mounted in it.
@@ -111,7 +114,7 @@ pub enum Capability {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RootAccess {
-    /// Write to a layer of its own, on the disk of the host and with no limit but that.
+    /// Write to a layer of its own, on the disk of the host and within [`InstanceSpec::layer_mib`].
     #[default]
     Writable,
     /// Read.

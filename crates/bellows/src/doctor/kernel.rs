@@ -41,6 +41,19 @@ pub(super) fn overlay(trial: nix::Result<()>, place: &Path) -> Verdict {
     }
 }
 
+/// Whether files can be mounted, as those that bound what instances write. The kernel makes the device
+/// where its module can be loaded.
+pub(super) fn loop_devices(has_control: bool) -> Verdict {
+    if has_control {
+        Ok("files can be mounted".to_owned())
+    } else {
+        bad(
+            "there is no /dev/loop-control",
+            "modprobe loop; in a container, give it the loop devices",
+        )
+    }
+}
+
 /// Whether instances can be limited and measured. `mounts` is the text of `/proc/self/mounts`,
 /// `unified` that of `/sys/fs/cgroup/cgroup.controllers`, if that file is there.
 pub(super) fn cgroups(mounts: &str, unified: Option<&str>) -> Verdict {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::finding::{Verdict, bad};
 
 /// The programs that Bellows and LXC run for it, each with the Debian package that holds it.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("lxc-copy", "lxc"),
     ("lxc-stop", "lxc"),
     ("lxc-destroy", "lxc"),
@@ -13,6 +13,8 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("nft", "nftables"),
     ("ip", "iproute2"),
     ("newuidmap", "uidmap"),
+    ("mkfs.ext4", "e2fsprogs"),
+    ("losetup", "mount"),
 ];
 
 /// The first LXC package of Debian 12 whose ephemeral overlay clones start.

@@ -173,14 +173,14 @@ impl<'a> Steps<'a> {
 
     /// Removes the templates of versions that are not kept and have no instance any more, and the
     /// images of earlier versions.
-    pub(super) fn old_versions(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
+    pub(super) async fn old_versions(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
         let kept: Vec<_> = deployment.templates().collect();
         let mut removed = Vec::new();
         for template in self.templates.list()? {
             if kept.contains(&template) {
                 continue;
             }
-            match self.templates.remove(&template) {
+            match self.templates.remove(&template).await {
                 Ok(()) => removed.push(template.to_string()),
                 // Its instances are being replaced: the next `up` finds it unused.
                 Err(host::lxc::TemplateError::InUse { .. }) => {}

@@ -19,6 +19,7 @@ use super::inventory::{
     Container, ContainerState, Inventory, container_states, is_active_anywhere,
 };
 use super::launch_lock::lock_launches;
+use super::layer;
 use super::profile::Profile;
 use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
@@ -135,9 +136,10 @@ impl<R: Runner> LxcContainers<R> {
         Ok(remnants)
     }
 
-    /// Calls an LXC program for one container.
-    fn lxc(&self, program: &str, name: &str) -> CommandLine {
-        CommandLine::new(program).arg("-P").arg(&self.lxc).args(["-n", name])
+    /// Calls an LXC program for an instance.
+    fn lxc(&self, program: &str, instance: &InstanceName) -> CommandLine {
+        let home = layer::home_of(&self.lxc, instance);
+        CommandLine::new(program).arg("-P").arg(home).args(["-n", instance.as_str()])
     }
 
     async fn launch(
@@ -163,8 +165,13 @@ impl<R: Runner> LxcContainers<R> {
         fs::write(&files.config, format!("{shared}\n{own}"))
             .map_err(file_error("write", &files.config))?;
         self.remove_interface(instance).await?;
-        let command = self
-            .lxc("lxc-copy", template.as_str())
+        let layer = layer::of_template(&self.lxc, template)?;
+        let command = CommandLine::new("lxc-copy")
+            .arg("-P")
+            .arg(&self.lxc)
+            .args(["-n", template.as_str()])
+            .arg("-p")
+            .arg(layer.as_ref().unwrap_or(&self.lxc))
             .args(["-N", instance.as_str(), "-e", "-B", "overlay", "--keepmac"])
             .arg("--rcfile")
             .arg(&files.config)
@@ -243,7 +250,7 @@ impl<R: Runner> LxcContainers<R> {
         if grace.is_zero() {
             return false;
         }
-        let signal = self.lxc("lxc-stop", instance.as_str()).args(["--nokill", "--nowait"]);
+        let signal = self.lxc("lxc-stop", instance).args(["--nokill", "--nowait"]);
         {
             let _turn = self.turn().await;
             if let Err(error) = self.runner.run(&signal.deadline(STOP_DEADLINE)).await {
@@ -256,7 +263,7 @@ impl<R: Runner> LxcContainers<R> {
 
     /// Kills the instance, and returns whether it is gone.
     async fn kill(&self, instance: &InstanceName) -> bool {
-        let command = self.lxc("lxc-stop", instance.as_str()).arg("-k").deadline(STOP_DEADLINE);
+        let command = self.lxc("lxc-stop", instance).arg("-k").deadline(STOP_DEADLINE);
         match self.runner.run(&command).await {
             Ok(_) => self.wait_until_removed(instance, REMOVAL_WAIT).await,
             // It ended by itself in the meantime, or its monitor is still busy with the start and
@@ -275,7 +282,7 @@ impl<R: Runner> LxcContainers<R> {
     }
 
     fn folder(&self, instance: &InstanceName) -> PathBuf {
-        self.lxc.join(instance.as_str())
+        layer::home_of(&self.lxc, instance).join(instance.as_str())
     }
 
     /// Returns whether LXC has removed an instance within this time. The longer it lasts the rarer
@@ -283,7 +290,8 @@ impl<R: Runner> LxcContainers<R> {
     async fn wait_until_removed(&self, instance: &InstanceName, within: Duration) -> bool {
         let started = Instant::now();
         let [shortest, longest] = LOOKS;
-        while self.folder(instance).exists() || self.cgroups.exists(instance.as_str()) {
+        let folder = self.folder(instance);
+        while folder.exists() || self.cgroups.exists(instance.as_str()) {
             let waited = started.elapsed();
             if waited >= within {
                 return false;
@@ -338,7 +346,7 @@ impl<R: Runner> Containers for LxcContainers<R> {
         let folder = self.folder(instance);
         self.cgroups.kill(instance.as_str());
         if folder.exists() {
-            let command = self.lxc("lxc-destroy", instance.as_str()).arg("-f");
+            let command = self.lxc("lxc-destroy", instance).arg("-f");
             if let Err(error) = self.runner.run(&command).await {
                 // It refuses what is half-made, for want of a configuration.
                 tracing::debug!(%instance, %error, "lxc-destroy left it to us");

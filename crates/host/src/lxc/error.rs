@@ -1,5 +1,7 @@
 //! Why an instance could not be launched, stopped or removed.
 
+use std::path::PathBuf;
+
 use model::names::Slot;
 
 use crate::command::CommandError;
@@ -67,6 +69,25 @@ pub enum ContainerError {
         slot: Slot,
         /// The subnet that is too small for it.
         subnet: Subnet,
+    },
+    /// The disk has less room than its service's instances may write.
+    #[error(
+        "{} has {free_mib} MiB left of the {size_mib} MiB of a layer: make room, or lower \
+         instance.layer_mib", folder.display()
+    )]
+    NoRoomForLayer {
+        /// What the layer is to hold, in MiB.
+        size_mib: u32,
+        /// What is left, in MiB.
+        free_mib: u64,
+        /// Where.
+        folder: PathBuf,
+    },
+    /// The layer that bounds what it writes is not mounted.
+    #[error("{} is not mounted, which bounds what instances write; `bellows up` mounts it", folder.display())]
+    NoLayer {
+        /// Where it belongs.
+        folder: PathBuf,
     },
     /// Its configuration could not be rendered.
     #[error(transparent)]

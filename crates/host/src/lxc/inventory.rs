@@ -2,13 +2,14 @@
 //! sockets: a read of two files where `lxc-ls` forks and asks every container.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::{fs, io};
 
 use model::names::{CONTAINER_PREFIX, InstanceName, TemplateName};
 
-use crate::files::{FileError, file_error};
+use super::layer;
+use crate::files::{FileError, file_error, names_in};
 
 /// Where the kernel lists its Unix sockets.
 const SOCKETS: &str = "/proc/net/unix";
@@ -40,20 +41,17 @@ pub enum ContainerState {
 /// # Errors
 /// When LXC's folder or the kernel's list of sockets cannot be read.
 pub fn container_states(lxc: &Path) -> Result<Vec<(String, ContainerState)>, FileError> {
-    let folders = match fs::read_dir(lxc) {
-        Ok(folders) => folders,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(file_error("read", lxc)(error)),
-    };
-    let mut names: Vec<String> = folders
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.starts_with(CONTAINER_PREFIX))
-        .collect();
+    let mut names = names_in(lxc)?;
+    let layers = layer::folders_among(lxc, &names);
+    for layer in &layers {
+        names.extend(names_in(layer)?);
+    }
+    names.retain(|name| name.starts_with(CONTAINER_PREFIX));
     names.sort();
     let sockets = Path::new(SOCKETS);
     // Read after the folder: a container that starts in between shows as running.
     let text = fs::read(sockets).map_err(file_error("read", sockets))?;
-    let active = parse_active(&String::from_utf8_lossy(&text), lxc);
+    let active = parse_active(&String::from_utf8_lossy(&text), lxc, &layers);
     Ok(names
         .into_iter()
         .map(|name| match active.contains(&name) {
@@ -67,13 +65,16 @@ pub fn container_states(lxc: &Path) -> Result<Vec<(String, ContainerState)>, Fil
 /// what `lxc-ls --active` itself reads. Any user chooses names of sockets in it, with line breaks
 /// and bytes that are not UTF-8, so what does not read like a line of ours is passed over: readers
 /// that refuse the whole table would let a user stop the scaler.
-fn parse_active(text: &str, lxc: &Path) -> BTreeSet<String> {
-    let folder = format!("@{}/", lxc.display());
-    text.lines()
-        .filter_map(|line| line.split_ascii_whitespace().nth(7))
-        .filter_map(|path| path.strip_prefix(&folder)?.strip_suffix("/command"))
-        .map(str::to_owned)
-        .collect()
+fn parse_active(text: &str, lxc: &Path, layers: &[PathBuf]) -> BTreeSet<String> {
+    let homes = layers.iter().map(PathBuf::as_path).chain([lxc]);
+    let homes: Vec<_> = homes.map(|home| format!("@{}/", home.display())).collect();
+    // A layer's folder lies in LXC's, where no container has a name with a slash.
+    let name = |path: &str| {
+        let path = path.strip_suffix("/command")?;
+        homes.iter().find_map(|home| path.strip_prefix(home.as_str())).map(str::to_owned)
+    };
+    let paths = text.lines().filter_map(|line| line.split_ascii_whitespace().nth(7));
+    paths.filter_map(name).collect()
 }
 
 /// Whether the monitor of a container listens, in whatever folder the container is.
@@ -116,7 +117,8 @@ impl Inventory {
                 continue;
             };
             let template = known.remove(&name).or_else(|| {
-                let config = fs::read_to_string(lxc.join(name.as_str()).join("config")).ok()?;
+                let folder = layer::home_of(lxc, &name).join(name.as_str());
+                let config = fs::read_to_string(folder.join("config")).ok()?;
                 parse_template(&config, lxc)
             });
             if let Some(template) = &template {
@@ -141,10 +143,13 @@ Num       RefCount Protocol Flags    Type St Inode Path
 0000000088cd3a11: 00000003 00000000 00000000 0001 03 24011 @/var/lib/lxc/bw-store-1-a1/command
 0000000034d4d1a8: 00000003 00000000 00000000 0001 03 20532
 00000000aa11bb22: 00000002 00000000 00010000 0001 01 24112 @/home/me/lxc/bw-other-2-b2/command
+00000000aa11bb24: 00000002 00000000 00010000 0001 01 24114 @/var/lib/lxc/bwl-deadbeef/bw-other-4-d4/command
 00000000aa11bb23: 00000002 00000000 00010000 0001 01 24113 /run/bellows/admin.sock
 ";
-        let active = parse_active(text, Path::new("/var/lib/lxc"));
-        assert_eq!(active.into_iter().collect::<Vec<_>>(), ["bw-store-1-a1"]);
+        let layer = PathBuf::from("/var/lib/lxc/bwl-deadbeef");
+        let active = parse_active(text, Path::new("/var/lib/lxc"), &[layer]);
+        let active: Vec<_> = active.into_iter().collect();
+        assert_eq!(active, ["bw-other-4-d4", "bw-store-1-a1"]);
     }
 
     #[test]

@@ -197,6 +197,7 @@ mod tests {
             open_files: 1024,
             capabilities: BTreeSet::new(),
             root: RootAccess::ReadOnly,
+            layer_mib: None,
             writable: vec![WritableFolder { path: "/tmp".to_owned(), size_mib: 8, exec: false }],
             mounts: vec![Mount { source: "objects".to_owned(), target: "/objects".to_owned() }],
         }

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::error::ContainerError;
+use super::mounts::{is_mounted, mount_points};
 use crate::command::{CommandLine, Runner};
 use crate::files::{FileError, file_error};
 
@@ -75,24 +76,9 @@ fn below(state: &Path, mut points: Vec<PathBuf>) -> Vec<PathBuf> {
     points
 }
 
-fn is_mounted(folder: &Path) -> Result<bool, FileError> {
-    Ok(mount_points()?.iter().any(|point| point == folder))
-}
-
-fn mount_points() -> Result<Vec<PathBuf>, FileError> {
-    let table = Path::new("/proc/self/mountinfo");
-    Ok(parse(&fs::read(table).map_err(file_error("read", table))?))
-}
-
-/// The mount points in the kernel's table. Any user who may mount by FUSE chooses a name in it, so
-/// a name that is not UTF-8 must not make the whole table unreadable.
-fn parse(table: &[u8]) -> Vec<PathBuf> {
-    let text = String::from_utf8_lossy(table);
-    text.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::mounts::parse;
     use super::*;
 
     #[test]
@@ -109,12 +95,5 @@ mod tests {
         let expected =
             ["/var/lib/bellows/objects/inner", "/var/lib/bellows/objects"].map(PathBuf::from);
         assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn a_mount_point_that_is_not_utf_8_hides_no_other() {
-        let table = b"90 60 0:5 / /home/u/\xff rw - fuse.x x rw\n\
-            91 60 0:6 / /var/lib/bellows/objects rw,nosuid - ext4 /dev/sda1 rw\n";
-        assert_eq!(parse(table)[1], Path::new("/var/lib/bellows/objects"));
     }
 }

@@ -14,6 +14,7 @@ use super::apparmor::{AppArmorProfile, ensure_profile};
 use super::error::ContainerError;
 use super::image::Image;
 use super::inventory::{Inventory, container_states};
+use super::layer;
 use super::ownership::copy_image;
 use super::profile::{Profile, SECCOMP};
 use super::shared_folder::ensure_shared_folder;
@@ -111,6 +112,7 @@ impl<R: Runner> TemplateStore<R> {
         let name = self.name(service, image, &application, ids)?;
         let folder = self.lxc.join(name.as_str());
         if folder.exists() {
+            layer::ensure(&self.runner, &self.lxc, &name).await?;
             return Ok(name);
         }
         let draft = self.lxc.join(format!(".{name}-draft"));
@@ -120,14 +122,19 @@ impl<R: Runner> TemplateStore<R> {
         let config = self.config(&name, service, image, ids)?;
         write(&draft.join("seccomp"), SECCOMP)?;
         write(&draft.join("config"), &config)?;
+        if let Some(size_mib) = service.instance.layer_mib {
+            layer::reserve(&draft, size_mib)?;
+        }
         lock_out_others(&draft, ids)?;
         sync_file_system(&draft)?;
         fs::rename(&draft, &folder).map_err(file_error("rename", &draft))?;
+        layer::ensure(&self.runner, &self.lxc, &name).await?;
         Ok(name)
     }
 
-    /// Gives the service its range of ids, makes the folders that it shares, and has the kernel know the instances' AppArmor
-    /// profile: what a template needs and a boot forgets.
+    /// Gives the service its range of ids, makes the folders that it shares, mounts the layers of its
+    /// templates, and has the kernel know the instances' AppArmor profile: what a template needs and a boot
+    /// forgets.
     ///
     /// # Errors
     /// When the disk or a command fails, or the profile's template is wrong.
@@ -136,6 +143,10 @@ impl<R: Runner> TemplateStore<R> {
         for Mount { source, .. } in &service.instance.mounts {
             let folder = self.state.join(source);
             ensure_shared_folder(&self.runner, &folder, ids.first).await?;
+        }
+        let templates = self.list()?;
+        for template in templates.iter().filter(|name| name.service() == &service.name) {
+            layer::ensure(&self.runner, &self.lxc, template).await?;
         }
         ensure_profile(&self.runner, &AppArmorProfile::render()?).await?;
         Ok(ids)
@@ -154,7 +165,7 @@ impl<R: Runner> TemplateStore<R> {
     ///
     /// # Errors
     /// [`TemplateError::InUse`] while it has instances.
-    pub fn remove(&self, template: &TemplateName) -> Result<(), TemplateError> {
+    pub async fn remove(&self, template: &TemplateName) -> Result<(), TemplateError> {
         let instances = Inventory::default().list(&self.lxc)?;
         if let Some(user) = instances.iter().find(|it| it.template.as_ref() == Some(template)) {
             return Err(TemplateError::InUse {
@@ -163,6 +174,7 @@ impl<R: Runner> TemplateStore<R> {
             });
         }
         let folder = self.lxc.join(template.as_str());
+        layer::remove(&self.runner, &self.lxc, template).await?;
         if !folder.exists() {
             return Ok(());
         }
@@ -187,7 +199,9 @@ impl<R: Runner> TemplateStore<R> {
         // Port and health path are no part of the template, but of what an instance is known by.
         let port = service.instance.port.to_string();
         let health_path = service.instance.health_path.as_str();
-        let parts = [image.digest.as_str(), &config, SECCOMP, application, &port, health_path];
+        let layer = format!("{:?}", service.instance.layer_mib);
+        let parts =
+            [image.digest.as_str(), &config, SECCOMP, application, &port, health_path, &layer];
         for part in parts {
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(part.as_bytes());
@@ -289,6 +303,7 @@ mod tests {
         memory_mib = 64
         cpus = 1.0
         processes = 64
+        root = "read_only"
         [capacity]
         requests_per_second = 50
         concurrency = 8
@@ -356,8 +371,8 @@ mod tests {
         assert!(folder.join("seccomp").exists());
         assert_eq!(store.ensure(&service, &image).await.unwrap(), name);
         assert_eq!(store.list().unwrap(), std::slice::from_ref(&name));
-        store.remove(&name).unwrap();
-        store.remove(&name).unwrap();
+        store.remove(&name).await.unwrap();
+        store.remove(&name).await.unwrap();
         assert_eq!(store.list().unwrap(), []);
         assert_eq!(fs::read_dir(root.path().join("lxc")).unwrap().count(), 0);
     }
@@ -374,7 +389,8 @@ mod tests {
             ("0.0.0.0:8000", "0.0.0.0:8001"),
             ("processes = 64", "processes = 64\nopen_files = 65"),
             ("processes = 64", "processes = 64\ncapabilities = [\"kill\"]"),
-            ("processes = 64", "processes = 64\nroot = \"read_only\""),
+            ("root = \"read_only\"", "layer_mib = 16"),
+            ("root = \"read_only\"", "layer_mib = 17"),
             ("processes = 64", "processes = 64\nwritable = [{ path = \"/tmp\", size_mib = 1 }]"),
         ] {
             let service = described(&SERVICE.replace(from, to));
@@ -384,7 +400,10 @@ mod tests {
         names.push(store.ensure(&service, &other).await.unwrap());
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), 10);
+        assert_eq!(names.len(), 11);
+        for name in &names {
+            store.remove(name).await.unwrap();
+        }
     }
 
     #[tokio::test]
@@ -425,6 +444,6 @@ mod tests {
         let lower = lxc.join(name.as_str()).join("rootfs");
         let config = format!("lxc.rootfs.path = overlay:{}:/delta\n", lower.display());
         fs::write(lxc.join("bw-store-1-a/config"), config).unwrap();
-        assert!(matches!(store.remove(&name), Err(TemplateError::InUse { .. })));
+        assert!(matches!(store.remove(&name).await, Err(TemplateError::InUse { .. })));
     }
 }

@@ -286,14 +286,14 @@ mod tests {
     fn a_folder_of_containers_whose_sockets_lxc_would_hash_is_refused_with_the_longest_that_will_do()
      {
         let of_length = |bytes: usize| format!("[paths]\nlxc = \"/srv/{}\"", "x".repeat(bytes - 5));
-        insta::assert_snapshot!(error(&of_length(50)), @r#"b.toml, line 2: paths.lxc is "/srv/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx": use at most 49 bytes: LXC names a socket after the folder and an instance"#);
-        let longest = config_file::from_toml::<Settings>("b.toml", &of_length(49)).unwrap();
+        insta::assert_snapshot!(error(&of_length(37)), @r#"b.toml, line 2: paths.lxc is "/srv/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx": use at most 36 bytes: LXC names a socket after the folder and an instance"#);
+        let longest = config_file::from_toml::<Settings>("b.toml", &of_length(36)).unwrap();
         let service: ServiceName = "a".repeat(31).parse().unwrap();
         let slot = Slot::try_from(u32::from(Slot::MAX)).unwrap();
         // Nine digits are for the year 2059 and later.
         let birth = Timestamp::from_millis(36_u64.pow(8) - 1);
         let name = InstanceName::new(&service, slot, birth);
-        let socket = longest.paths.lxc.join(name.as_str()).join("command");
+        let socket = longest.paths.lxc.join("bwl-01234567").join(name.as_str()).join("command");
         assert_eq!(socket.as_os_str().len(), 106);
     }
 

@@ -21,8 +21,9 @@ use crate::slots::SubnetError;
 
 /// The longest path of LXC's folder. LXC names a container's socket `FOLDER/NAME/command`, of which the
 /// kernel takes 107 bytes, a NUL before it and one after it among them. A longer name it hashes, and then
-/// nobody finds the container of it. An instance's name has 48 bytes at most.
-const LXC_PATH_MAX_BYTES: usize = 49;
+/// nobody finds the container of it. An instance's name has 48 bytes at most, and it may be in the
+/// folder of a layer, `bwl-01234567`.
+const LXC_PATH_MAX_BYTES: usize = 36;
 
 /// The file as it is written.
 #[derive(Deserialize, Default)]

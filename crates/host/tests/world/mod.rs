@@ -48,6 +48,7 @@ pub(crate) const LXC: &str = "/var/lib/bellows-test-lxc";
 pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) containers: LxcContainers,
+    service: ServiceSpec,
     pub(crate) template: TemplateName,
     ids: IdMap,
     folder: tempfile::TempDir,
@@ -81,12 +82,13 @@ impl World {
         let ids = IdMap::of_host(&settings.paths.state, settings.id_map);
         ids.ensure().unwrap();
         Network::new(&settings, HostRunner).with_table(TABLE).ensure().await.unwrap();
+        let service = service(lines);
         let template = TemplateStore::new(&settings, HostRunner)
-            .ensure(&service(lines), &image(folder.path(), program))
+            .ensure(&service, &image(folder.path(), program))
             .await
             .unwrap();
         let containers = LxcContainers::new(&settings).unwrap();
-        Self { settings, containers, template, ids, folder, _lock: lock }
+        Self { settings, containers, service, template, ids, folder, _lock: lock }
     }
 
     /// A name that was never used, in a slot that the running system is unlikely to use.
@@ -108,6 +110,18 @@ impl World {
     /// Launches an instance of a service that never has two.
     pub(crate) async fn launch_alone(&self, name: &InstanceName) -> Result<(), ContainerError> {
         self.containers.clone_ephemeral(&self.template, name, Replacement::Recreate).await
+    }
+
+    /// Has again what a boot forgets.
+    pub(crate) async fn ensure_mounts(&self) {
+        let store = TemplateStore::new(&self.settings, HostRunner);
+        store.ensure_mounts(&self.service).await.unwrap();
+    }
+
+    /// The folder in which its instances are: a layer, or LXC's own.
+    pub(crate) fn home(&self) -> PathBuf {
+        let layer = PathBuf::from(format!("{LXC}/bwl-{}", self.template.version()));
+        if layer.exists() { layer } else { LXC.into() }
     }
 
     /// Where its files are.
@@ -149,7 +163,7 @@ impl World {
         let sockets = fs::read_to_string("/proc/net/unix").unwrap();
         groups.is_empty()
             && !Path::new(&interface).exists()
-            && !Path::new(LXC).join(instance.as_str()).exists()
+            && homes().iter().all(|home| !home.join(instance.as_str()).exists())
             && !sockets.contains(instance.as_str())
     }
 }
@@ -201,14 +215,33 @@ fn image(folder: &Path, program: &Path) -> Image {
     Image { folder: image, digest: "test".to_owned(), init: "/bin/probe".to_owned() }
 }
 
+/// The folders in which LXC may have containers of these tests: first those of layers.
+pub(crate) fn homes() -> Vec<PathBuf> {
+    let names = names_in(Path::new(LXC)).into_iter();
+    let layers =
+        names.filter(|name| name.starts_with("bwl-")).map(|name| Path::new(LXC).join(name));
+    layers.chain([LXC.into()]).collect()
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
 /// Takes away all that these tests may have made.
 fn clear(settings: &Settings) {
-    let folders = fs::read_dir(LXC).into_iter().flatten().flatten();
     let ours = |name: &String| name.starts_with("bw-test-") || name.starts_with(".bw-test-");
-    for name in folders.filter_map(|it| it.file_name().into_string().ok()).filter(ours) {
-        run("lxc-stop", &["-P", LXC, "-k", "-n", &name]);
-        run("lxc-destroy", &["-P", LXC, "-f", "-n", &name]);
-        let _ = fs::remove_dir_all(PathBuf::from(LXC).join(name));
+    for home in homes() {
+        let path = home.display().to_string();
+        for name in names_in(&home).into_iter().filter(ours) {
+            run("lxc-stop", &["-P", &path, "-k", "-n", &name]);
+            run("lxc-destroy", &["-P", &path, "-f", "-n", &name]);
+            let _ = fs::remove_dir_all(home.join(name));
+        }
+        if home != Path::new(LXC) {
+            run("umount", &[&path]);
+            let _ = fs::remove_dir(home);
+        }
     }
     let groups = ["/sys/fs/cgroup", "-depth", "-path", "*/lxc.*.bw-test-*", "-type", "d"];
     run("find", &[groups.as_slice(), &["-exec", "rmdir", "{}", ";"]].concat());

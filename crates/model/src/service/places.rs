@@ -119,7 +119,14 @@ mod tests {
         let instance = spec.unwrap().instance;
         assert_eq!(instance.root, RootAccess::ReadOnly);
         assert_eq!(instance.writable.iter().map(|it| it.exec).collect::<Vec<_>>(), [false, true]);
-        assert_eq!(parse(GOOD).unwrap().instance.root, RootAccess::Writable);
+        assert_eq!(instance.layer_mib, None);
+        let writable = parse(GOOD).unwrap().instance;
+        assert_eq!((writable.root, writable.layer_mib), (RootAccess::Writable, Some(1024)));
+        assert_eq!(with("layer_mib = 16").unwrap().instance.layer_mib, Some(16));
+        let error = with("layer_mib = 15").unwrap_err();
+        assert!(error.contains("instance.layer_mib is 15: use 16 to 1048576 (MiB)"), "{error}");
+        let error = with("layer_mib = 16\nroot = \"read_only\"").unwrap_err();
+        assert!(error.contains("instance.layer_mib is 16: use it with root"), "{error}");
         let cases = [
             ("\"/tmp\", size_mib = 64", "instance.writable is 64 MiB in all: use less than"),
             ("\"/tmp\", size_mib = 0", "instance.writable[0].size_mib is 0: use 1 to 1048576"),

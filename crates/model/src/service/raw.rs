@@ -59,6 +59,7 @@ struct RawInstance {
     capabilities: BTreeSet<Capability>,
     #[serde(default)]
     root: RootAccess,
+    layer_mib: Option<u32>,
     #[serde(default)]
     writable: Vec<WritableFolder>,
     #[serde(default)]
@@ -186,10 +187,26 @@ impl RawInstance {
             open_files,
             capabilities: self.capabilities,
             root: self.root,
+            layer_mib: layer_mib(self.root, self.layer_mib)?,
             writable: self.writable,
             mounts: self.mounts,
         })
     }
+}
+
+/// How much a version's instances may write to their roots unless the file says otherwise.
+const LAYER_MIB: u32 = 1024;
+
+fn layer_mib(root: RootAccess, size: Option<u32>) -> Result<Option<u32>, Invalid> {
+    if root == RootAccess::ReadOnly {
+        let Some(size) = size else { return Ok(None) };
+        let allowed =
+            "it with root = \"writable\" alone: nothing is written to a root that is read-only";
+        return Err(Invalid::new("instance.layer_mib", size.to_string(), allowed));
+    }
+    let size = size.unwrap_or(LAYER_MIB);
+    within("instance.layer_mib", size, 16..=1_048_576, "16 to 1048576 (MiB)")?;
+    Ok(Some(size))
 }
 
 impl Capacity {
