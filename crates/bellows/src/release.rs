@@ -15,6 +15,9 @@ use crate::progress::Outcome;
 /// The folder of the images' recipes, in a tree and in a release.
 pub(crate) const RECIPES: &str = "rootfs";
 
+/// What starts programs in instances that are not this project's own.
+const INIT: &str = "init";
+
 /// The folder of policies that have a name, in a tree and in a release.
 pub(crate) const POLICIES: &str = "loadgen/policies";
 
@@ -36,7 +39,7 @@ pub(crate) fn install(tree: &Path, settings: &Settings) -> anyhow::Result<Outcom
     for folder in [RECIPES, POLICIES] {
         content.add_folder(Path::new(folder), &data_of(folder))?;
     }
-    for name in [BELLOWS, SCALER] {
+    for name in [BELLOWS, SCALER, INIT] {
         content.add(name, programs.join(name));
     }
     // Recipes whose programs were not built are for services that nobody has.

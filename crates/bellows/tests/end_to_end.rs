@@ -129,7 +129,7 @@ fn no_tree_is_needed() {
 
 fn a_newer_release_takes_over_and_no_request_fails() {
     let build = tempfile::tempdir().expect("a folder");
-    for name in ["bellows", "scaler", "object-store"] {
+    for name in ["bellows", "scaler", "object-store", "init"] {
         fs::copy(programs().join(name), build.path().join(name)).expect("copied");
     }
     // A byte that changes nothing makes it another build.

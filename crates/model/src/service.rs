@@ -2,6 +2,7 @@
 
 mod places;
 mod raw;
+mod start;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::raw::RawService;
+pub use self::start::StartSpec;
 use crate::bounds::Bounds;
 use crate::names::{ImageName, ServiceName};
 use crate::paths::{HealthPath, PathPrefix};
@@ -64,6 +66,8 @@ pub struct Requests {
 /// What an instance of a service is given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InstanceSpec {
+    /// What it runs, and as whom.
+    pub start: StartSpec,
     /// TCP port that it serves HTTP on.
     pub port: u16,
     /// `GET` of this path answers 200 when the instance can serve.

@@ -11,7 +11,7 @@ use object_store::http;
 use object_store::store::Store;
 use service::listener::Tcp;
 use service::server::{self, Limits};
-use service::{exit, shutdown, telemetry};
+use service::{exit, output, shutdown, telemetry};
 use tokio::net::TcpListener;
 
 /// Threads that wait for the disk. More than the some 30 writers whose syncs a disk can join add
@@ -38,7 +38,8 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(&arguments) {
+    let led = output::take_over().context("outputs cannot be led to the host's pipes");
+    match led.and_then(|()| run(&arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::report("object-store", error.as_ref()),
     }

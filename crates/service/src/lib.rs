@@ -7,6 +7,7 @@ pub mod json_body;
 mod linger;
 pub mod listener;
 pub mod metrics;
+pub mod output;
 pub mod probes;
 pub mod problem;
 pub mod server;

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use crate::output::Lossy;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -34,7 +35,7 @@ pub fn init() -> Result<(), TelemetryError> {
         }
         _ => EnvFilter::new("info"),
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Lossy::new);
     let started = if std::io::stderr().is_terminal() {
         log.finish().try_init()
     } else {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use model::names::{InstanceName, TemplateName};
 use model::service::Replacement;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep};
 
 use super::error::ContainerError;
@@ -20,6 +20,7 @@ use super::inventory::{
 };
 use super::launch_lock::lock_launches;
 use super::layer;
+use super::output::{OutputPipes, Outputs, Owner};
 use super::profile::Profile;
 use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
@@ -88,6 +89,9 @@ pub struct LxcContainers<R = HostRunner> {
     cgroups: Cgroups,
     cpu_files: CpuFiles,
     stops: Semaphore,
+    outputs: Outputs,
+    /// Who reads what instances write; nobody where they are only to be ended.
+    reader: Option<mpsc::UnboundedSender<(InstanceName, OutputPipes)>>,
 }
 
 impl LxcContainers {
@@ -116,7 +120,37 @@ impl<R: Runner> LxcContainers<R> {
             cgroups: Cgroups::of_host()?,
             cpu_files: CpuFiles::default(),
             stops: Semaphore::new(PARALLEL_STOPS),
+            outputs: Outputs::new(&settings.paths.run),
+            reader: None,
         })
+    }
+
+    /// The same, with somebody who reads what instances write: each gets its pipes before it starts, and
+    /// those that run do now.
+    ///
+    /// # Errors
+    /// When the pipes of one that runs cannot be opened.
+    pub fn with_reader(
+        self,
+        reader: mpsc::UnboundedSender<(InstanceName, OutputPipes)>,
+    ) -> Result<Self, ContainerError> {
+        let containers = Self { reader: Some(reader), ..self };
+        for instance in containers.outputs.instances()? {
+            if containers.is_running(&instance)? {
+                containers.hand_over_output(&instance)?;
+            } else {
+                containers.outputs.remove(&instance)?;
+            }
+        }
+        Ok(containers)
+    }
+
+    fn hand_over_output(&self, instance: &InstanceName) -> Result<(), FileError> {
+        if let Some(reader) = &self.reader {
+            // One that has ended reads no more.
+            let _ = reader.send((instance.clone(), self.outputs.open(instance)?));
+        }
+        Ok(())
     }
 
     /// Instances that have left only control groups, as LXC does after a start that failed. No list
@@ -161,7 +195,15 @@ impl<R: Runner> LxcContainers<R> {
             true => shared,
             false => Profile::without_swap_limits(&shared),
         };
-        let own = self.profile.launch_config(instance.slot())?;
+        let owner = Owner::of_config(&shared).ok_or_else(|| ContainerError::NoTemplate {
+            instance: instance.to_string(),
+            template: template.to_string(),
+        })?;
+        self.outputs.make(instance, owner)?;
+        // To the end of the launch, and in the instance for as long as that lives.
+        let _held = self.outputs.hold(instance)?;
+        self.hand_over_output(instance)?;
+        let own = self.profile.launch_config(instance.slot(), &self.outputs.folder(instance))?;
         fs::write(&files.config, format!("{shared}\n{own}"))
             .map_err(file_error("write", &files.config))?;
         self.remove_interface(instance).await?;
@@ -333,11 +375,11 @@ impl<R: Runner> Containers for LxcContainers<R> {
 
     async fn stop(&self, instance: &InstanceName, grace: Duration) -> Result<(), ContainerError> {
         if self.is_running(instance)? && self.end(instance, grace).await {
-            return Ok(());
+            return Ok(self.outputs.remove(instance)?);
         }
         let _turn = self.turn().await;
         if self.is_running(instance)? && self.kill(instance).await {
-            return Ok(());
+            return Ok(self.outputs.remove(instance)?);
         }
         self.destroy(instance).await
     }
@@ -358,6 +400,7 @@ impl<R: Runner> Containers for LxcContainers<R> {
         if !self.others_in_slot(instance)?.iter().any(runs) {
             self.remove_interface(instance).await?;
         }
+        self.outputs.remove(instance)?;
         self.cgroups.remove(instance.as_str()).await;
         if self.cgroups.exists(instance.as_str()) {
             let left = "a control group with a process in it".to_owned();

@@ -64,8 +64,17 @@ pub struct Recipe {
     /// The arguments with which the first binary checks a service's configuration; empty when it
     /// cannot.
     check: Vec<String>,
-    /// What an instance runs first.
-    init: String,
+    start: ImageStart,
+}
+
+/// What an instance of an image runs, unless its service's file says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageStart {
+    /// This, as its first process: one line, the path of a program that is made for that, and words
+    /// without blanks.
+    Init(String),
+    /// This, started by an init of ours: a program and its arguments.
+    Command(Vec<String>),
 }
 
 /// The file `recipe.toml`.
@@ -76,19 +85,35 @@ struct RecipeFile {
     binaries: Vec<String>,
     #[serde(default)]
     check: Vec<String>,
-    init: String,
+    init: Option<String>,
+    command: Option<Vec<String>>,
+}
+
+impl RecipeFile {
+    fn start(&self) -> ImageStart {
+        match &self.init {
+            Some(init) => ImageStart::Init(init.clone()),
+            None => ImageStart::Command(self.command.clone().unwrap_or_default()),
+        }
+    }
 }
 
 impl Checked for RecipeFile {
     type Raw = Self;
 
     fn from_raw(raw: Self) -> Result<Self, Invalid> {
-        config_file::check(
-            raw.init.starts_with('/') && !raw.init.contains(|c: char| c.is_control()),
-            "init",
-            format!("{:?}", raw.init),
-            "one line that starts with the absolute path of a program in the image",
-        )?;
+        let allowed = "one line that starts with the absolute path of a program in the image";
+        if let Some(init) = &raw.init {
+            let good = init.starts_with('/') && !init.contains(|c: char| c.is_control());
+            config_file::check(good, "init", format!("{init:?}"), allowed)?;
+        }
+        let is_one = raw.init.is_some() != raw.command.is_some();
+        let given = if raw.init.is_some() { "beside init" } else { "not there" };
+        let allowed =
+            "it for a program that our init starts, or init for one that is the first process";
+        config_file::check(is_one, "command", given, allowed)?;
+        let is_whole = raw.command.as_ref().is_none_or(|words| !words.is_empty());
+        config_file::check(is_whole, "command", "[]", "the program, and then its arguments")?;
         config_file::check(
             !raw.binaries.iter().any(|name| name.contains('/')),
             "binaries",
@@ -112,8 +137,8 @@ pub struct Image {
     pub folder: PathBuf,
     /// The digest of all that went in, in hex.
     pub digest: String,
-    /// What an instance runs first.
-    pub init: String,
+    /// What an instance runs.
+    pub start: ImageStart,
 }
 
 impl Recipe {
@@ -125,20 +150,25 @@ impl Recipe {
     pub fn load(name: &ImageName, recipes: &Path, binaries: &Path) -> Result<Self, ImageError> {
         let folder = recipes.join(name.as_str());
         let file = folder.join(RECIPE);
-        let RecipeFile { binaries: names, check, init } = config_file::read(&file)?;
+        let recipe: RecipeFile = config_file::read(&file)?;
+        let start = recipe.start();
+        let RecipeFile { binaries: names, check, .. } = recipe;
         let script = folder.join("build");
         let binaries: Vec<_> = names.iter().map(|name| binaries.join(name)).collect();
         let missing = [&script].into_iter().chain(&binaries).find(|file| !file.is_file());
         if let Some(missing) = missing {
             return Err(ImageError::Missing { recipe: file, missing: missing.clone() });
         }
-        Ok(Self { name: name.clone(), script, binaries, check, init })
+        Ok(Self { name: name.clone(), script, binaries, check, start })
     }
 
-    /// The digest of the script, the init and the binaries, in hex.
+    /// The digest of the script, the start and the binaries, in hex.
     fn digest(&self) -> Result<String, FileError> {
         let mut hash = Sha256::new();
-        hash.update(self.init.as_bytes());
+        match &self.start {
+            ImageStart::Init(init) => hash.update(init.as_bytes()),
+            ImageStart::Command(words) => hash.update(format!("{words:?}")),
+        }
         for file in [&self.script].into_iter().chain(&self.binaries) {
             let content = fs::read(file).map_err(file_error("read", file))?;
             hash.update(u64::try_from(content.len()).unwrap_or(u64::MAX).to_be_bytes());
@@ -178,7 +208,7 @@ impl Recipe {
     pub async fn ensure(&self, runner: &impl Runner, images: &Path) -> Result<Image, ImageError> {
         let digest = self.digest()?;
         let folder = images.join(self.folder_name(&digest));
-        let image = Image { folder: folder.clone(), digest, init: self.init.clone() };
+        let image = Image { folder: folder.clone(), digest, start: self.start.clone() };
         if folder.exists() {
             return Ok(image);
         }
@@ -329,5 +359,8 @@ mod tests {
         refused("init = \"/a\"\nbinaries = [\"typo\"]", "/typo is not there; build the project");
         refused("init = \"/a\"\ncheck = [\"--check\"]", "use it with binaries");
         refused("inti = \"/a\"", "unknown field `inti`");
+        refused("binaries = [\"tool\"]", "command is not there: use it for a program");
+        refused("init = \"/a\"\ncommand = [\"/a\"]", "command is beside init: use it for");
+        refused("command = []", "command is []: use the program");
     }
 }

@@ -18,9 +18,11 @@ use super::layer;
 use super::ownership::copy_image;
 use super::profile::{Profile, SECCOMP};
 use super::shared_folder::ensure_shared_folder;
+use super::start::{self, COMMAND_FILE, INIT, Start};
 use crate::command::Runner;
 use crate::files::{FileError, file_error, remove_file, remove_tree, sync_file_system};
 use crate::id_ranges::{IdRangeError, IdRanges};
+use crate::releases::Releases;
 use crate::render::RenderError;
 use crate::settings::{IdRange, Settings};
 
@@ -59,6 +61,11 @@ pub enum TemplateError {
         /// Where it is to be mounted.
         target: String,
     },
+    /// The image does not have the user whom its program is to run as.
+    #[error(
+        "the image has no user or group `{0}`: name one that its /etc/passwd and /etc/group have, or a number, in instance.user"
+    )]
+    NoUser(String),
     /// Instances still stand on it.
     #[error("{template} is the lower layer of {instance}; stop that first")]
     InUse {
@@ -77,6 +84,8 @@ pub struct TemplateStore<R> {
     lxc: PathBuf,
     state: PathBuf,
     ranges: IdRanges,
+    /// Our init, for programs that are not made to be the first process.
+    init: PathBuf,
 }
 
 impl<R: Runner> TemplateStore<R> {
@@ -88,7 +97,14 @@ impl<R: Runner> TemplateStore<R> {
             lxc: settings.paths.lxc.clone(),
             state: settings.paths.state.clone(),
             ranges: IdRanges::new(settings),
+            init: Releases::new(&settings.paths.state).current().join("init"),
         }
+    }
+
+    /// The same, with another init than that of the release in force.
+    #[must_use]
+    pub fn with_init(self, init: PathBuf) -> Self {
+        Self { init, ..self }
     }
 
     /// Makes the template of a service unless it is there, and the folders it shares, and has the
@@ -109,7 +125,8 @@ impl<R: Runner> TemplateStore<R> {
         let application = toml::to_string(&service.application).map_err(|source| {
             TemplateError::Application { service: service.name.to_string(), source }
         })?;
-        let name = self.name(service, image, &application, ids)?;
+        let start = start::resolve(&service.instance.start, image)?;
+        let name = self.name(service, image, &start, &application, ids)?;
         let folder = self.lxc.join(name.as_str());
         if folder.exists() {
             layer::ensure(&self.runner, &self.lxc, &name).await?;
@@ -118,8 +135,11 @@ impl<R: Runner> TemplateStore<R> {
         let draft = self.lxc.join(format!(".{name}-draft"));
         remove_tree(&draft)?;
         fs::create_dir_all(&draft).map_err(file_error("make", &draft))?;
-        self.fill(&draft, image, &application, &service.instance, ids).await?;
-        let config = self.config(&name, service, image, ids)?;
+        self.fill(&draft, image, &service.instance, ids).await?;
+        let rootfs = draft.join("rootfs");
+        write(&rootfs.join(SERVICE_FILE), &application)?;
+        self.write_start(&rootfs, &start)?;
+        let config = self.config(&name, service, &start, ids)?;
         write(&draft.join("seccomp"), SECCOMP)?;
         write(&draft.join("config"), &config)?;
         if let Some(size_mib) = service.instance.layer_mib {
@@ -190,21 +210,27 @@ impl<R: Runner> TemplateStore<R> {
         &self,
         service: &ServiceSpec,
         image: &Image,
+        start: &Start,
         application: &str,
         ids: IdRange,
-    ) -> Result<TemplateName, RenderError> {
+    ) -> Result<TemplateName, TemplateError> {
         let nameless = TemplateName::new(&service.name, Version::new(0));
-        let config = self.config(&nameless, service, image, ids)?;
+        let config = self.config(&nameless, service, start, ids)?;
+        let (command, init) = match &start.command {
+            Some(command) => (command.as_bytes(), self.read_init()?),
+            None => (&[][..], Vec::new()),
+        };
         let mut hash = Sha256::new();
         // Port and health path are no part of the template, but of what an instance is known by.
         let port = service.instance.port.to_string();
         let health_path = service.instance.health_path.as_str();
         let layer = format!("{:?}", service.instance.layer_mib);
-        let parts =
+        let texts =
             [image.digest.as_str(), &config, SECCOMP, application, &port, health_path, &layer];
+        let parts = texts.iter().map(|text| text.as_bytes()).chain([command, &init]);
         for part in parts {
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hash.update(part.as_bytes());
+            hash.update(part);
         }
         let digest =
             hash.finalize().iter().take(4).fold(0, |all, byte| all << 8 | u32::from(*byte));
@@ -215,18 +241,31 @@ impl<R: Runner> TemplateStore<R> {
         &self,
         name: &TemplateName,
         service: &ServiceSpec,
-        image: &Image,
+        start: &Start,
         ids: IdRange,
     ) -> Result<String, RenderError> {
         let folder = self.lxc.join(name.as_str());
-        self.profile.template_config(name, &folder, &image.init, &service.instance, ids)
+        self.profile.template_config(name, &folder, start, &service.instance, ids)
+    }
+
+    fn read_init(&self) -> Result<Vec<u8>, FileError> {
+        fs::read(&self.init).map_err(file_error("read", &self.init))
+    }
+
+    /// Puts our init, and what it starts, into a root file system that needs one.
+    fn write_start(&self, rootfs: &Path, start: &Start) -> Result<(), FileError> {
+        let Some(command) = &start.command else { return Ok(()) };
+        write(&rootfs.join(COMMAND_FILE), command)?;
+        let init = rootfs.join(INIT);
+        write(&init, self.read_init()?)?;
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(&init, mode).map_err(file_error("change the mode of", &init))
     }
 
     async fn fill(
         &self,
         draft: &Path,
         image: &Image,
-        application: &str,
         instance: &InstanceSpec,
         ids: IdRange,
     ) -> Result<(), TemplateError> {
@@ -240,7 +279,7 @@ impl<R: Runner> TemplateStore<R> {
         if let Some((folder, _)) = SERVICE_FILE.rsplit_once('/') {
             make_mount_point(&rootfs, folder, ids.first)?;
         }
-        Ok(write(&rootfs.join(SERVICE_FILE), application)?)
+        Ok(())
     }
 }
 
@@ -277,10 +316,10 @@ fn make_mount_point(rootfs: &Path, target: &str, owner: u32) -> Result<(), Templ
 
 /// Writes a file that everybody can read: to the host's kernel an instance's root is neither the
 /// owner of what the host's root owns nor in its group.
-fn write(file: &Path, text: &str) -> Result<(), FileError> {
+fn write(file: &Path, content: impl AsRef<[u8]>) -> Result<(), FileError> {
     // One that the image has, which may be a link to a file of the host.
     remove_file(file)?;
-    fs::write(file, text).map_err(file_error("write", file))?;
+    fs::write(file, content).map_err(file_error("write", file))?;
     let mode = fs::Permissions::from_mode(0o644);
     fs::set_permissions(file, mode).map_err(file_error("change the mode of", file))
 }
@@ -289,6 +328,7 @@ fn write(file: &Path, text: &str) -> Result<(), FileError> {
 mod tests {
     use std::os::unix::fs::MetadataExt;
 
+    use super::super::image::ImageStart;
     use super::*;
     use crate::command::HostRunner;
 
@@ -332,7 +372,11 @@ mod tests {
         let folder = root.path().join("image");
         fs::create_dir_all(folder.join("bin")).unwrap();
         fs::write(folder.join("bin/store"), "").unwrap();
-        let image = Image { folder, digest: "1".to_owned(), init: "/bin/store".to_owned() };
+        let image = Image {
+            folder,
+            digest: "1".to_owned(),
+            start: ImageStart::Init("/bin/store".to_owned()),
+        };
         Fixture { store: TemplateStore::new(&settings, HostRunner), root, image }
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use host::command::HostRunner;
 use host::id_map::IdMap;
 use host::lock::{Lock, LockError};
-use host::lxc::{ContainerError, Containers, Image, LxcContainers, TemplateStore};
+use host::lxc::{ContainerError, Containers, Image, ImageStart, LxcContainers, TemplateStore};
 use host::network::Network;
 use host::settings::Settings;
 use model::names::{InstanceName, ServiceName, Slot, TemplateName};
@@ -44,6 +44,9 @@ const TABLE: &str = "bellows_test";
 /// A folder of containers of our own: a scaler that runs on this host stops instances of services
 /// that it does not know.
 pub(crate) const LXC: &str = "/var/lib/bellows-test-lxc";
+
+/// Debian's package busybox-static, which `scripts/setup benches` installs.
+pub(crate) const BUSYBOX: &str = "/bin/busybox";
 
 pub(crate) struct World {
     pub(crate) settings: Settings,
@@ -84,6 +87,7 @@ impl World {
         Network::new(&settings, HostRunner).with_table(TABLE).ensure().await.unwrap();
         let service = service(lines);
         let template = TemplateStore::new(&settings, HostRunner)
+            .with_init(init_program())
             .ensure(&service, &image(folder.path(), program))
             .await
             .unwrap();
@@ -176,6 +180,12 @@ impl Drop for World {
     }
 }
 
+/// Our init as it was built, where it was: tests that need none run without.
+fn init_program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests.parent().unwrap().parent().unwrap().join("init")
+}
+
 /// The service of these tests, with these lines in its table `[instance]`.
 fn service(lines: &str) -> ServiceSpec {
     let text = SERVICE.replacen("[instance]", &format!("[instance]\n{lines}"), 1);
@@ -212,7 +222,19 @@ fn image(folder: &Path, program: &Path) -> Image {
     }
     fs::write(image.join("opt/app/cache/file"), "of the image").unwrap();
     fs::copy(program, image.join("bin/probe")).unwrap();
-    Image { folder: image, digest: "test".to_owned(), init: "/bin/probe".to_owned() }
+    fs::write(image.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\napp:x:500:501::/srv:\n")
+        .unwrap();
+    fs::write(image.join("etc/group"), "app:x:501:\ntape:x:26:\n").unwrap();
+    // A userland of one static file, for the tests that have one.
+    if Path::new(BUSYBOX).exists() {
+        fs::copy(BUSYBOX, image.join("bin/busybox")).unwrap();
+        std::os::unix::fs::symlink("busybox", image.join("bin/sh")).unwrap();
+    }
+    Image {
+        folder: image,
+        digest: "test".to_owned(),
+        start: ImageStart::Init("/bin/probe".to_owned()),
+    }
 }
 
 /// The folders in which LXC may have containers of these tests: first those of layers.

@@ -1,7 +1,7 @@
 //! A service's file as it is written, and its way to a validated [`ServiceSpec`].
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{
     Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Replacement, Requests,
-    RootAccess, Rules, ScaleIn, ServiceSpec, WritableFolder, places,
+    RootAccess, Rules, ScaleIn, ServiceSpec, StartSpec, WritableFolder, places,
 };
 use crate::bounds::{Bounds, RawBounds};
 use crate::policies::{PolicySpec, RawPolicies};
@@ -64,6 +64,11 @@ struct RawInstance {
     writable: Vec<WritableFolder>,
     #[serde(default)]
     mounts: Vec<Mount>,
+    command: Option<Vec<String>>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    user: Option<String>,
+    working_folder: Option<String>,
 }
 
 /// What the kernel gives a process that asks for nothing else; and where that is more, two for each request
@@ -178,7 +183,10 @@ impl RawInstance {
         let open_files = self.open_files.unwrap_or(open_files);
         within("instance.open_files", open_files, 16..=1_048_576, "16 to 1048576")?;
         places::check_all(&self.mounts, &self.writable, self.memory_mib)?;
+        let Self { command, environment, user, working_folder, .. } = self;
+        let start = StartSpec { command, environment, user, working_folder }.checked()?;
         Ok(InstanceSpec {
+            start,
             port: self.port,
             health_path: text("instance.health_path", &self.health_path)?,
             memory_mib: self.memory_mib,

@@ -1,0 +1,186 @@
+//! What the first process of an instance is, what that starts, and as whom.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use model::service::StartSpec;
+use serde::Serialize;
+
+use super::image::{Image, ImageStart};
+use super::template::TemplateError;
+
+/// Where our init is in an instance, and the file that says what it starts.
+pub(super) const INIT: &str = "etc/bellows/init";
+pub(super) const COMMAND_FILE: &str = "etc/bellows/command.json";
+
+/// What every program finds in its environment unless the service's file says otherwise.
+const ENVIRONMENT: [(&str, &str); 2] =
+    [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("LANG", "C.UTF-8")];
+
+/// How an instance starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Start {
+    /// The line by which LXC starts the first process.
+    pub(super) init: String,
+    /// Whom that runs as, within the instance.
+    pub(super) user: User,
+    /// What our init starts, as it reads it; `None` where the image's program is the first process.
+    pub(super) command: Option<String>,
+}
+
+/// A user and its group, within an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub(super) struct User {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+}
+
+/// What our init reads: see `crates/init/src/program.rs`.
+#[derive(Serialize)]
+struct CommandFile<'a> {
+    command: Vec<&'a str>,
+    environment: BTreeMap<&'a str, &'a str>,
+    working_folder: &'a str,
+}
+
+/// How an instance of this image starts, where the service's file says this. A program that is the
+/// first process by itself is one no more as soon as the file says anything of it.
+///
+/// # Errors
+/// [`TemplateError::NoUser`] where the image does not have the user.
+pub(super) fn resolve(spec: &StartSpec, image: &Image) -> Result<Start, TemplateError> {
+    let command: Vec<&str> = match (&spec.command, &image.start) {
+        (None, ImageStart::Init(init)) if spec.is_the_images() => {
+            return Ok(Start { init: init.clone(), user: User::default(), command: None });
+        }
+        (None, ImageStart::Init(init)) => init.split(' ').filter(|word| !word.is_empty()).collect(),
+        (None, ImageStart::Command(command)) | (Some(command), _) => {
+            command.iter().map(String::as_str).collect()
+        }
+    };
+    let accounts = Accounts::read(&image.folder);
+    let (user, home) = match &spec.user {
+        None => (User::default(), accounts.home(0)),
+        Some(text) => {
+            let user = accounts.find(text).ok_or_else(|| TemplateError::NoUser(text.clone()))?;
+            (user, accounts.home(user.uid))
+        }
+    };
+    let mut environment: BTreeMap<_, _> = ENVIRONMENT.into();
+    environment.insert("HOME", &home);
+    environment
+        .extend(spec.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let working_folder = spec.working_folder.as_deref().unwrap_or("/");
+    let file = CommandFile { command, environment, working_folder };
+    // Texts and maps of texts are JSON whatever they say.
+    let json = serde_json::to_string(&file).unwrap_or_default();
+    Ok(Start { init: format!("/{INIT}"), user, command: Some(json) })
+}
+
+/// The users and groups of an image.
+struct Accounts {
+    passwd: String,
+    group: String,
+}
+
+impl Accounts {
+    fn read(image: &Path) -> Self {
+        // A link of the image could lead to a file of the host.
+        let read = |name: &str| {
+            let file = image.join(name);
+            let is_file = fs::symlink_metadata(&file).is_ok_and(|found| found.is_file());
+            let text = is_file.then(|| fs::read(&file).ok()).flatten().unwrap_or_default();
+            String::from_utf8_lossy(&text).into_owned()
+        };
+        Self { passwd: read("etc/passwd"), group: read("etc/group") }
+    }
+
+    /// A user, by name or number, and its group, or the one behind a colon. A number need have no name.
+    fn find(&self, text: &str) -> Option<User> {
+        let (user, group) =
+            text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+        let entry = entries(&self.passwd).find(|fields| fields[0] == user || fields[2] == user);
+        let number = |text: &str| text.parse().ok();
+        let uid = entry.as_ref().and_then(|fields| number(fields[2])).or_else(|| number(user))?;
+        let own = || entry.as_ref().and_then(|fields| number(fields[3])).unwrap_or(uid);
+        let gid = match group {
+            None => own(),
+            Some(group) => {
+                let entry = entries(&self.group).find(|fields| fields[0] == group);
+                entry.and_then(|fields| number(fields[2])).or_else(|| number(group))?
+            }
+        };
+        Some(User { uid, gid })
+    }
+
+    /// A user's home; `/` where none is known.
+    fn home(&self, uid: u32) -> String {
+        let uid = uid.to_string();
+        let entry = entries(&self.passwd).find(|fields| fields[2] == uid);
+        entry
+            .and_then(|fields| fields.get(5).map(|home| (*home).to_owned()))
+            .unwrap_or("/".to_owned())
+    }
+}
+
+/// The lines of `/etc/passwd` or `/etc/group` that have fields as such lines have.
+fn entries(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    let lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    lines.filter(|fields| fields.len() >= 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(start: ImageStart) -> (tempfile::TempDir, Image) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("etc")).unwrap();
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33:w:/var/www:/bin/false\n";
+        fs::write(folder.path().join("etc/passwd"), passwd).unwrap();
+        fs::write(folder.path().join("etc/group"), "www-data:x:33:\ntape:x:26:\n").unwrap();
+        let image = Image { folder: folder.path().to_owned(), digest: String::new(), start };
+        (folder, image)
+    }
+
+    fn user(text: &str) -> Result<User, TemplateError> {
+        let (_folder, image) = image(ImageStart::Command(vec!["/app".to_owned()]));
+        let spec = StartSpec { user: Some(text.to_owned()), ..StartSpec::default() };
+        resolve(&spec, &image).map(|start| start.user)
+    }
+
+    #[test]
+    fn a_user_is_one_of_the_image_by_name_or_number() {
+        let found = |text: &str| user(text).map(|user| (user.uid, user.gid)).unwrap();
+        assert_eq!(found("www-data"), (33, 33));
+        assert_eq!(found("33:tape"), (33, 26));
+        assert_eq!(found("1000"), (1000, 1000));
+        assert_eq!(found("1000:5"), (1000, 5));
+        let error = user("nobody").unwrap_err().to_string();
+        assert!(error.contains("instance.user"), "{error}");
+        assert!(user("www-data:nogroup").is_err() && user("4294967296").is_err());
+    }
+
+    #[test]
+    fn a_program_that_is_the_first_process_stays_it_until_the_file_says_something_of_it() {
+        let (_folder, image) = image(ImageStart::Init("/bin/store --fast".to_owned()));
+        let alone = resolve(&StartSpec::default(), &image).unwrap();
+        assert_eq!((alone.init.as_str(), alone.command), ("/bin/store --fast", None));
+        let spec = StartSpec { user: Some("www-data".to_owned()), ..StartSpec::default() };
+        let start = resolve(&spec, &image).unwrap();
+        assert_eq!(start.init, "/etc/bellows/init");
+        insta::assert_snapshot!(start.command.unwrap(), @r#"{"command":["/bin/store","--fast"],"environment":{"HOME":"/var/www","LANG":"C.UTF-8","PATH":"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},"working_folder":"/"}"#);
+    }
+
+    #[test]
+    fn the_services_file_has_the_last_word_on_the_environment() {
+        let (_folder, image) = image(ImageStart::Command(vec!["/app".to_owned()]));
+        let environment = [("PATH", "/opt"), ("A", "\"x\"\n")];
+        let environment =
+            environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let spec = StartSpec { environment, ..StartSpec::default() };
+        let json = resolve(&spec, &image).unwrap().command.unwrap();
+        insta::assert_snapshot!(json, @r#"{"command":["/app"],"environment":{"A":"\"x\"\n","HOME":"/root","LANG":"C.UTF-8","PATH":"/opt"},"working_folder":"/"}"#);
+    }
+}

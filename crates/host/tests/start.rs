@@ -1,0 +1,132 @@
+//! Programs that are not made to be the first process of an instance, on real LXC: our init starts them
+//! as the service's file says, and the host has what they write.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+#[expect(dead_code, reason = "a part of it is for other tests")]
+mod world;
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use host::lxc::{Containers, LxcContainers, OutputPipes};
+use model::names::InstanceName;
+use model::service::Replacement;
+use tokio::sync::mpsc;
+use world::World;
+
+/// An instance that runs a script of the shell, and the host's ends of its outputs.
+struct Scripted {
+    world: World,
+    name: InstanceName,
+    pipes: OutputPipes,
+}
+
+/// `lines` stand beside `command` in the service's table `[instance]`.
+async fn scripted(script: &str, lines: &str) -> Scripted {
+    assert!(std::path::Path::new(world::BUSYBOX).exists(), "run `scripts/setup benches`");
+    let command =
+        format!("command = [\"/bin/sh\", \"-c\", '{script}', \"a\", \"b c\", \"d\\\"e\"]");
+    let world = World::given(&format!("{command}\n{lines}")).await;
+    let (sender, mut launched) = mpsc::unbounded_channel();
+    let containers = LxcContainers::new(&world.settings).unwrap().with_reader(sender).unwrap();
+    let name = world.name(247);
+    containers.clone_ephemeral(&world.template, &name, Replacement::Surge).await.unwrap();
+    let (launched, pipes) = launched.recv().await.unwrap();
+    assert_eq!(launched, name);
+    Scripted { world, name, pipes }
+}
+
+impl Scripted {
+    /// All that it writes to both outputs, to its end.
+    async fn written(&mut self) -> (String, String) {
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        let started = Instant::now();
+        loop {
+            let ended =
+                [(&mut self.pipes.stdout, &mut stdout), (&mut self.pipes.stderr, &mut stderr)]
+                    .map(|(pipe, text)| read(pipe, text));
+            if ended == [true, true] {
+                return (stdout, stderr);
+            }
+            assert!(started.elapsed() < Duration::from_secs(10), "{stdout:?} {stderr:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Takes what there is; returns whether all has come.
+fn read(pipe: &mut std::fs::File, text: &mut String) -> bool {
+    let mut bytes = [0; 65_536];
+    loop {
+        match pipe.read(&mut bytes) {
+            Ok(0) => return true,
+            Ok(count) => text.push_str(std::str::from_utf8(&bytes[..count]).unwrap()),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_program_starts_as_its_services_file_says_and_its_last_words_reach_the_host() {
+    let script = "echo \"$0|$1|$2|$A|$HOME|$PWD\"; busybox id -u; busybox id -g; \
+                  echo oops >&2; echo by name >/dev/stdout; exit 3";
+    let lines = "environment = { A = \"x y\" }\nuser = \"app\"\nworking_folder = \"/opt/app\"\n\
+                 root = \"read_only\"";
+    let mut instance = scripted(script, lines).await;
+    let (stdout, stderr) = instance.written().await;
+    assert_eq!(stdout, "a|b c|d\"e|x y|/srv|/opt/app\n500\n501\nby name\n");
+    assert_eq!(stderr, "oops\nbellows: the program ended with status 3\n");
+    instance.pipes.remove().unwrap();
+    let started = Instant::now();
+    while !instance.world.is_gone(&instance.name) {
+        assert!(started.elapsed() < Duration::from_secs(5), "LXC removes what has ended");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn orphans_leave_no_zombies_and_a_signal_reaches_the_program() {
+    let script = "trap \"echo asked; exit 0\" TERM; \
+                  for n in 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9; do (busybox true &); done; \
+                  busybox sleep 0.3; busybox grep -c Z /proc/[0-9]*/stat | busybox grep -vc :0; \
+                  while :; do busybox sleep 0.01; done";
+    let mut instance = scripted(script, "").await;
+    let (world, name) = (&instance.world, &instance.name);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    world.containers.stop(name, Duration::from_secs(5)).await.unwrap();
+    assert!(world.is_gone(name));
+    let (stdout, stderr) = instance.written().await;
+    assert_eq!(
+        (stdout.as_str(), stderr.as_str()),
+        ("0\nasked\n", "bellows: the program ended with status 0\n")
+    );
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_log_that_nobody_reads() {
+    let script = "busybox seq 1 300000; echo done >&2";
+    let mut instance = scripted(script, "").await;
+    // Nothing is read meanwhile, and 2 MB are written to a pipe of 64 KiB.
+    let started = Instant::now();
+    let mut told = String::new();
+    while !told.contains("done") {
+        assert!(started.elapsed() < Duration::from_secs(5), "the program waits");
+        read(&mut instance.pipes.stderr, &mut told);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (stdout, _) = instance.written().await;
+    assert!(stdout.starts_with("1\n2\n") && stdout.ends_with('\n'));
+    assert!(stdout.len() <= 65_536, "{}", stdout.len());
+}
+
+#[tokio::test]
+async fn what_cannot_be_started_is_told() {
+    let lines = "user = \"500:tape\"\nworking_folder = \"/srv/none\"";
+    let mut instance = scripted("", lines).await;
+    let (stdout, stderr) = instance.written().await;
+    assert_eq!(stdout, "");
+    let told = "bellows: /srv/none is no folder of the image: mend instance.working_folder\n";
+    assert_eq!(stderr, told);
+}

@@ -1,0 +1,140 @@
+//! The program: what is started, and how it ended.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use serde::Deserialize;
+
+use crate::output::Output;
+
+/// What to start.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Program {
+    /// Its path, or its name to look for on the `PATH`, and its arguments.
+    command: Vec<String>,
+    /// Its environment, whole.
+    environment: BTreeMap<String, String>,
+    /// The variables whose values are files: secrets, which are written down nowhere else.
+    #[serde(default)]
+    environment_files: BTreeMap<String, PathBuf>,
+    working_folder: PathBuf,
+}
+
+impl Program {
+    /// Reads what to start.
+    pub(crate) fn read(file: &Path) -> Result<Self, String> {
+        let text = std::fs::read(file)
+            .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+        serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()))
+    }
+
+    /// Starts the program, whose outputs are `output`'s.
+    pub(crate) fn start(&self, output: &mut Output) -> Result<Pid, String> {
+        let folder = &self.working_folder;
+        if !folder.is_dir() {
+            let told = "mend instance.working_folder";
+            return Err(format!("{} is no folder of the image: {told}", folder.display()));
+        }
+        let (name, arguments) = self.command.split_first().ok_or("instance.command is empty")?;
+        let pipes = output.pipes().map_err(|error| format!("no pipe can be made: {error}"))?;
+        let [stdout, stderr] = pipes.map(Stdio::from);
+        let mut command = Command::new(name);
+        command.args(arguments).current_dir(folder).env_clear().envs(&self.environment);
+        for (variable, file) in &self.environment_files {
+            let value = std::fs::read_to_string(file).map_err(|error| {
+                format!("the secret for {variable}, {}, cannot be read: {error}", file.display())
+            })?;
+            command.env(variable, value);
+        }
+        let child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn();
+        let child = child.map_err(|error| not_started(name, &error))?;
+        i32::try_from(child.id()).map(Pid::from_raw).map_err(|error| error.to_string())
+    }
+}
+
+fn not_started(name: &str, error: &io::Error) -> String {
+    let cure = match error.kind() {
+        io::ErrorKind::NotFound => {
+            "it, or the interpreter that its first line names, is not in the image: mend \
+             instance.command"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "it is not executable, or not for this user: mend its mode in the image, or instance.user"
+        }
+        _ => "mend instance.command",
+    };
+    format!("{name} cannot be started ({error}): {cure}")
+}
+
+/// How the program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// By itself, with this status.
+    Exited(i32),
+    /// By a signal.
+    Killed(Signal),
+}
+
+impl Ended {
+    /// What a shell ends with.
+    pub(crate) fn exit_code(self) -> ExitCode {
+        let code = match self {
+            Self::Exited(status) => status,
+            Self::Killed(signal) => 128 + signal as i32,
+        };
+        ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(status) => write!(f, "the program ended with status {status}"),
+            Self::Killed(signal) => write!(f, "the program was killed by {}", signal.as_str()),
+        }
+    }
+}
+
+/// Takes note of every process that has ended, orphans among them; tells how `child` did, if it has.
+pub(crate) fn reap(child: Pid) -> Option<Ended> {
+    let mut ended = None;
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, status)) if pid == child => {
+                ended = Some(Ended::Exited(status));
+            }
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => {
+                ended = Some(Ended::Killed(signal));
+            }
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return ended,
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_started_is_told_with_the_key_to_mend() {
+        let told = |kind: io::ErrorKind| not_started("/bin/x", &kind.into());
+        assert!(told(io::ErrorKind::NotFound).ends_with("mend instance.command"));
+        assert!(told(io::ErrorKind::PermissionDenied).ends_with("or instance.user"));
+    }
+
+    #[test]
+    fn an_end_is_told_in_words_and_as_a_shell_does_in_its_code() {
+        assert_eq!(Ended::Exited(3).to_string(), "the program ended with status 3");
+        assert_eq!(Ended::Killed(Signal::SIGKILL).to_string(), "the program was killed by SIGKILL");
+        assert_eq!(Ended::Killed(Signal::SIGKILL).exit_code(), ExitCode::from(137));
+    }
+}

@@ -1,0 +1,96 @@
+//! The program as a process: what it starts, hands on and tells.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn init(folder: &Path, json: &str) -> Command {
+    let file = folder.join("command.json");
+    std::fs::write(&file, json).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_init"));
+    command.arg(file).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn shell(script: &str) -> String {
+    let script = script.replace('"', "\\\"");
+    format!(
+        r#"{{"command":["/bin/sh","-c","{script}","a","b c","d'e"],"environment":{{"A":"x y"}},"working_folder":"/tmp"}}"#
+    )
+}
+
+fn run(json: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    init(folder.path(), json).output().unwrap()
+}
+
+fn told(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn arguments_environment_and_folder_are_those_of_the_file_and_outputs_stay_apart() {
+    let output = run(&shell(r#"echo "$0|$1|$2|$A|$PWD|$HOME"; echo oops >&2; exit 3"#));
+    assert_eq!(output.status.code(), Some(3));
+    let (stdout, stderr) = told(&output);
+    assert_eq!(stdout, "a|b c|d'e|x y|/tmp|\n");
+    assert_eq!(stderr, "oops\nbellows: the program ended with status 3\n");
+}
+
+#[test]
+fn a_signal_reaches_the_program_and_its_end_by_one_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "trap 'echo asked; exit 5' TERM; echo ready; while :; do sleep 0.01; done";
+    let child = init(folder.path(), &shell(script)).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), told(&output).0.as_str()), (Some(5), "ready\nasked\n"));
+    let killed = run(&shell("kill -9 $$"));
+    assert_eq!(killed.status.code(), Some(137));
+    assert_eq!(told(&killed).1, "bellows: the program was killed by SIGKILL\n");
+}
+
+#[test]
+fn a_process_that_outlives_the_program_does_not_keep_its_output_open() {
+    let started = Instant::now();
+    let output = run(&shell("sleep 5 & echo gone"));
+    assert_eq!(told(&output).0, "gone\n");
+    assert!(started.elapsed() < Duration::from_secs(4));
+}
+
+#[test]
+fn what_cannot_be_started_is_told() {
+    let json = |command: &str, folder: &str| {
+        format!(r#"{{"command":["{command}"],"environment":{{}},"working_folder":"{folder}"}}"#)
+    };
+    for (json, part) in [
+        (json("/does/not/exist", "/"), "/does/not/exist cannot be started (No such file"),
+        (json("/etc/passwd", "/"), "it is not executable"),
+        (
+            json("/bin/true", "/nowhere"),
+            "/nowhere is no folder of the image: mend instance.working",
+        ),
+        ("{".to_owned(), "command.json"),
+    ] {
+        let output = run(&json);
+        assert_eq!(output.status.code(), Some(127), "{json}");
+        assert!(told(&output).1.contains(part), "{json}: {output:?}");
+    }
+}
+
+#[test]
+fn a_value_from_a_file_is_in_the_programs_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "two\nlines").unwrap();
+    let json = format!(
+        r#"{{"command":["/bin/sh","-c","echo \"$S\""],"environment":{{}},"environment_files":{{"S":"{}"}},"working_folder":"/"}}"#,
+        secret.display()
+    );
+    assert_eq!(told(&run(&json)).0, "two\nlines\n");
+}
