@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use host::units::ListenSocket;
 use model::access::Right;
-use model::names::{ServiceName, TokenName};
+use model::names::{InstanceName, ServiceName, TokenName};
 use model::status::Membership;
 
 /// Exit codes, as `--help` shows them.
@@ -51,6 +51,19 @@ pub(crate) enum Command {
     Down,
     /// Show the programs, services and instances, and the last decisions
     Status {
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what the instances of a service wrote, the newest last
+    Logs {
+        /// The service
+        service: ServiceName,
+        /// One of its instances, as `status` names it, also one that ended; without it, all
+        instance: Option<InstanceName>,
+        /// How many lines, 5000 at most
+        #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
+        lines: usize,
         /// The same as JSON
         #[arg(long)]
         json: bool,
@@ -176,6 +189,7 @@ mod tests {
           up          Bring the system up; run again, it changes only what is not as it should be
           down        Take the system down and remove what Bellows made; stored objects stay
           status      Show the programs, services and instances, and the last decisions
+          logs        Show what the instances of a service wrote, the newest last
           policy      Show the policy of a service as TOML, or set it while it runs
           bounds      Show the bounds of a service as TOML, or set them while it runs
           membership  Show how HAProxy learns of instances, or set it while the system runs

@@ -8,6 +8,7 @@ mod deployed;
 mod doctor;
 mod down;
 mod error;
+mod logs;
 mod programs;
 mod progress;
 mod release;
@@ -56,6 +57,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Bounds { service, bounds } => wait(set::bounds(&running()?, &service, &bounds)),
         Command::Membership { way } => wait(set::membership(&running()?, way)),
         Command::Token { what } => wait(token::run(&running()?, what)),
+        Command::Logs { service, instance, lines, json } => {
+            wait(logs::run(&running()?, &service, instance.as_ref(), lines, json))
+        }
         Command::Changes { json } => wait(changes::run(&running()?, json)),
         Command::Status { json } => wait(status::run(&running()?, json)),
         // The supervisor sleeps for most of its life: it gets no runtime.

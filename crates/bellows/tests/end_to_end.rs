@@ -66,6 +66,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     an_instance_that_stands_still_costs_no_request(&client);
     rules_that_somebody_removed_are_back();
     an_idle_service_has_no_instance_and_answers(&client);
+    what_instances_write_is_kept();
     a_stranger_reads_and_changes_nothing();
     a_token_is_of_use_until_it_is_revoked();
     the_running_system_can_be_measured();
@@ -281,11 +282,42 @@ fn a_typing_error_in_the_health_path_fails_no_request(client: &Client) {
     for part in ["was given up", "/healthy", "goes on to serve"] {
         assert!(text(&up).contains(part), "{part} is not in:\n{}", text(&up));
     }
+    assert!(text(&up).contains("wrote last:") && text(&up).contains("listening"), "{}", text(&up));
+    only_those_who_may_read_it_see_what_instances_wrote();
     assert_eq!(versions(), before);
     assert!(text(&bellows(&["status"])).contains("was given up"));
     expect_code(&bellows(&["up"]), 0);
     assert!(!text(&bellows(&["status"])).contains("was given up"));
     assert_eq!((versions(), program_pid("scaler")), (before, scaler));
+}
+
+fn what_instances_write_is_kept() {
+    let logs = bellows(&["logs", "object-store"]);
+    expect_code(&logs, 0);
+    assert!(
+        text(&logs).contains("  stderr  ") && text(&logs).contains("listening"),
+        "{}",
+        text(&logs)
+    );
+    let instance = instances("ready").remove(0);
+    let one = bellows(&["logs", "object-store", &instance, "-n", "1"]);
+    assert_eq!(text(&one).lines().count(), 1, "{}", text(&one));
+    let unknown = bellows(&["logs", "none"]);
+    expect_code(&unknown, 2);
+    assert!(text(&unknown).contains("There is no service"), "{}", text(&unknown));
+}
+
+/// After a version was given up, beside which its last lines stand.
+fn only_those_who_may_read_it_see_what_instances_wrote() {
+    let curl = |words: &[&str]| {
+        text(&Command::new("curl").arg("--silent").args(words).output().expect("curl"))
+    };
+    let operator =
+        curl(&["--unix-socket", "/run/bellows/operator.sock", "http://localhost/v1/ticks"]);
+    assert!(operator.contains("\"last_lines\":["), "{operator}");
+    assert!(!curl(&["http://127.0.0.1:8090/v1/ticks"]).contains("last_lines"));
+    let output = curl(&["http://127.0.0.1:8090/v1/services/object-store/output"]);
+    assert!(output.contains("\"unauthorized\""), "{output}");
 }
 
 fn another_version_is_rolled_out_under_load(client: &Client) {

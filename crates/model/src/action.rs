@@ -84,4 +84,8 @@ pub struct Done {
     pub finished_at: Timestamp,
     /// Why it failed; `None` when it did not.
     pub error: Option<String>,
+    /// What an instance that failed wrote last, oldest first: when the action did not succeed, and when the
+    /// instance was killed or removed because it was not well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
 }

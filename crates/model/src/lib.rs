@@ -37,6 +37,7 @@ pub mod decision;
 pub mod instance;
 pub mod names;
 pub mod network;
+pub mod output;
 pub mod paths;
 pub mod policies;
 pub mod service;

@@ -71,6 +71,11 @@ impl Tick {
             })
     }
 
+    /// Leaves out what instances wrote, for those who may not read it.
+    pub fn hide_output(&mut self) {
+        self.done.iter_mut().for_each(|done| done.last_lines.clear());
+    }
+
     /// The number of ready instances decided on; `None` for a decision to hold.
     pub const fn target(&self) -> Option<u32> {
         match &self.decision {

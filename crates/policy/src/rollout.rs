@@ -99,6 +99,7 @@ mod tests {
             planned_at: seconds(0),
             finished_at: seconds(1),
             error: error.map(str::to_owned),
+            last_lines: Vec::new(),
         }]
     }
 

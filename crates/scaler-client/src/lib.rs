@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use error::Problem;
 use model::access::{Change, ChangePage, Grant, MadeToken, Tokens};
-use model::names::TokenName;
+use model::names::{InstanceName, ServiceName, TokenName};
+use model::output::{OutputLine, OutputPage};
 use model::status::{HostStatus, MembershipStatus, ServiceStatus, TickPage};
 use model::tick::Tick;
 use reqwest::{Client, RequestBuilder, Url};
@@ -94,6 +95,22 @@ impl Scaler {
             since = page.next;
             all.extend(page.ticks);
         }
+    }
+
+    /// The newest lines that instances of a service wrote, or one of them did.
+    ///
+    /// # Errors
+    /// No answer, or none that tells it.
+    pub async fn output(
+        &self,
+        service: &ServiceName,
+        instance: Option<&InstanceName>,
+        lines: usize,
+    ) -> Result<Vec<OutputLine>, ScalerError> {
+        let mut query = vec![("lines", lines.to_string())];
+        query.extend(instance.map(|name| ("instance", name.to_string())));
+        let page: OutputPage = self.get(&format!("/v1/services/{service}/output"), &query).await?;
+        Ok(page.lines)
     }
 
     /// All kept changes, oldest first.

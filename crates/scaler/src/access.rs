@@ -29,6 +29,16 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may see what instances of this service write: everybody may not, though everybody
+    /// on the host may see that there are some.
+    pub(crate) fn reads_output(&self, service: &ServiceName) -> bool {
+        match self {
+            Self::Operator { .. } => true,
+            Self::Token(token) => token.allows(Right::Read) && token.is_for(Some(service)),
+            Self::Reader => false,
+        }
+    }
+
     /// Who it is, if the caller may set something of this service, or of the whole host.
     ///
     /// # Errors
@@ -39,7 +49,7 @@ impl Caller {
             Self::Token(token) if token.allows(Right::Operate) && token.is_for(service) => {
                 Ok(Who::Token { name: token.name.clone() })
             }
-            Self::Token(token) => Err(too_few_rights(token, service)),
+            Self::Token(token) => Err(too_few_rights(token, Right::Operate, service)),
             Self::Reader => Err(unauthorized("A change needs a token with the right `operate`.")),
         }
     }
@@ -63,10 +73,14 @@ fn operator(uid: u32) -> Who {
     Who::Operator { uid, user: accounts::user_name(uid) }
 }
 
-fn too_few_rights(token: &Token, service: Option<&ServiceName>) -> Problem {
+pub(crate) fn too_few_rights(
+    token: &Token,
+    right: Right,
+    service: Option<&ServiceName>,
+) -> Problem {
     let of = service.map_or("the whole host".to_owned(), |name| format!("the service {name}"));
     let message = format!(
-        "The token `{}` has no right to operate {of}: `bellows token make` makes one that has.",
+        "The token `{}` has no right to {right} {of}: `bellows token make` makes one that has.",
         token.name
     );
     Problem::new(StatusCode::FORBIDDEN, "too_few_rights", message)

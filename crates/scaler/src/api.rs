@@ -10,11 +10,13 @@ use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Extension, Json, Router};
 use host::deployments::DeployedService;
-use model::access::{ChangePage, Changed, Grant, MadeToken, Tokens, Who};
+use model::access::{ChangePage, Changed, Grant, MadeToken, Right, Tokens, Who};
 use model::bounds::Bounds;
-use model::names::{NameError, ServiceName, TokenName};
+use model::names::{InstanceName, NameError, ServiceName, TokenName};
+use model::output::OutputPage;
 use model::policies::PolicySpec;
 use model::status::{HostStatus, Membership, MembershipStatus, ServiceStatus, TickPage};
+use model::tick::Tick;
 use model::value::{Checked, Invalid};
 use policy::memory_pool::{self, MemoryNeed};
 use policy::slots;
@@ -22,18 +24,25 @@ use serde::Deserialize;
 use service::json_body::JsonBody;
 use service::problem::Problem;
 
-use crate::access::{Caller, unauthorized};
+use crate::access::{Caller, too_few_rights, unauthorized};
 use crate::shared_state::SharedState;
 use crate::tokens::MakeError;
 
 /// Ticks or changes that one answer holds unless `limit` says otherwise, and at most: about 1 MB.
 const PAGE_MAX: usize = 1000;
 
+/// Lines of output that one answer holds unless the query says otherwise, and at most.
+const LINES: usize = 100;
+const LINES_MAX: usize = 5_000;
+
 /// A body of bounds is some 30 bytes; a policy with a schedule of some hundred entries, 10 kB.
 const BODY_MAX_BYTES: usize = 65_536;
 
 /// Where anybody may ask whether the scaler is there.
 pub(crate) const HEALTH: &str = "/healthz";
+
+/// The end of the path of what a service's instances wrote.
+pub(crate) const OUTPUT: &str = "/output";
 
 /// The record of ticks, and that of changes.
 pub(crate) const TICKS: &str = "/v1/ticks";
@@ -50,6 +59,7 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
         .route("/v1/services/{name}", get(one_service))
         .route("/v1/services/{name}/bounds", put(set_bounds).delete(clear_bounds))
         .route("/v1/services/{name}/policy", put(set_policy).delete(clear_policy))
+        .route(&format!("/v1/services/{{name}}{OUTPUT}"), get(output))
         .route("/v1/membership", get(membership).put(set_membership).delete(clear_membership))
         .route(TICKS, get(ticks))
         .route(CHANGES, get(changes))
@@ -61,7 +71,16 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
 }
 
 async fn all_services(State(shared): Shared, Extension(caller): CalledBy) -> Json<HostStatus> {
-    Json(shared.host_status(|service| caller.sees(service)))
+    let mut host = shared.host_status(|service| caller.sees(service));
+    host.services.iter_mut().for_each(|service| hide_output(service, &caller));
+    Json(host)
+}
+
+/// Leaves out what instances wrote where the caller may not read it.
+fn hide_output(service: &mut ServiceStatus, caller: &Caller) {
+    if !caller.reads_output(&service.name) {
+        service.tick.iter_mut().for_each(Tick::hide_output);
+    }
 }
 
 async fn one_service(
@@ -69,7 +88,54 @@ async fn one_service(
     Extension(caller): CalledBy,
     Path(name): Path<String>,
 ) -> Answer<ServiceStatus> {
-    Ok(Json(shared.service_status(&*deployed(&shared, &caller, &name)?)))
+    let mut status = shared.service_status(&*deployed(&shared, &caller, &name)?);
+    hide_output(&mut status, &caller);
+    Ok(Json(status))
+}
+
+/// Which lines to give.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutputQuery {
+    instance: Option<String>,
+    lines: Option<usize>,
+}
+
+async fn output(
+    State(shared): Shared,
+    Extension(caller): CalledBy,
+    Path(name): Path<String>,
+    query: Result<Query<OutputQuery>, QueryRejection>,
+) -> Answer<OutputPage> {
+    let deployed = deployed(&shared, &caller, &name)?;
+    let service = deployed.spec.name.clone();
+    if !caller.reads_output(&service) {
+        return Err(match caller {
+            Caller::Token(token) => too_few_rights(&token, Right::Read, Some(&service)),
+            _ => unauthorized("What instances write is told to those with a token to read."),
+        });
+    }
+    let Query(OutputQuery { instance, lines }) = query.map_err(|_| {
+        let message = "The query is not understood: instance (a name) and lines (a whole number) are \
+                       each given once at most.";
+        Problem::new(StatusCode::BAD_REQUEST, "bad_query", message)
+    })?;
+    let instance = instance.map(|text| text.parse::<InstanceName>().map_err(|_| text)).transpose();
+    let instance = instance.map_err(|text| {
+        let message =
+            format!("{text:?} is no name of an instance; GET /v1/services/{name} lists them.");
+        Problem::new(StatusCode::BAD_REQUEST, "bad_query", message)
+    })?;
+    let count = lines.unwrap_or(LINES).min(LINES_MAX);
+    let outputs = Arc::clone(shared.outputs());
+    // Files of up to 256 KiB for each of hundreds of instances.
+    let newest = move || outputs.newest(&service, instance.as_ref(), count);
+    let lines = tokio::task::spawn_blocking(newest).await.map_err(|error| {
+        tracing::error!(%error, "output could not be read");
+        let message = "The output could not be read: see the scaler's log.";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "not_read", message)
+    })?;
+    Ok(Json(OutputPage { lines }))
 }
 
 async fn set_bounds(
@@ -233,6 +299,8 @@ async fn ticks(
     // Before the filter: the next page goes on behind what is not shown, too.
     let next = ticks.last().map_or(since, |tick| tick.sequence);
     ticks.retain(|tick| caller.sees(&tick.service));
+    let hidden = ticks.iter_mut().filter(|tick| !caller.reads_output(&tick.service));
+    hidden.for_each(Tick::hide_output);
     Ok(Json(TickPage { ticks, next }))
 }
 

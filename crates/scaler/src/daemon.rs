@@ -10,7 +10,7 @@ use host::lxc::{ContainerState, Containers};
 use host::probe::Probe;
 use host::settings::ScalerSettings;
 use model::action::{Action, ActionKind, Done};
-use model::instance::InstanceStatus;
+use model::instance::{InstanceStatus, Phase};
 use model::names::{InstanceName, ServiceName, Slot};
 use model::tick::Tick;
 use model::time::Timestamp;
@@ -262,6 +262,8 @@ where
 
     /// Starts an action, whose end comes back through the channel, also when it panics.
     fn start(&mut self, action: Action, planned_at: Timestamp) {
+        let is_failed = action.kind == ActionKind::Kill || self.has_failed(&action.instance);
+        let outputs = Arc::clone(self.shared.outputs());
         self.under_way.begin(&action);
         let (actor, finished) = (Arc::clone(&self.actor), self.finished.0.clone());
         let started = Instant::now();
@@ -274,6 +276,10 @@ where
                 Err(panic) => Some(format!("a fault of the scaler: {panic}")),
             };
             let finished_at = planned_at.after(started.elapsed());
+            let last_lines = match is_failed || error.is_some() {
+                true => outputs.last_lines(&instance),
+                false => Vec::new(),
+            };
             // The loop has ended and nobody asks any more.
             let _ = finished.send(Done {
                 kind,
@@ -283,8 +289,16 @@ where
                 planned_at,
                 finished_at,
                 error,
+                last_lines,
             });
         });
+    }
+
+    /// Whether an instance is removed because it is not well.
+    fn has_failed(&self, instance: &InstanceName) -> bool {
+        let fleet = self.controllers.get(instance.service()).map(Controller::fleet);
+        let mut instances = fleet.into_iter().flat_map(|fleet| fleet.instances());
+        instances.any(|it| it.name == *instance && it.phase == Phase::Failed)
     }
 
     /// Stops instances whose service is no longer deployed: when no worker of the load balancer knows

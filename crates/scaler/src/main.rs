@@ -17,6 +17,7 @@ mod memory_file;
 mod network_watch;
 mod observe;
 mod outage;
+mod output;
 mod overrides;
 mod room;
 mod rotation;
@@ -99,8 +100,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let shared = Arc::new(shared);
     shared.report_unused();
     let haproxy = Haproxy::new(host::haproxy::HaproxySettings::of_host(&settings)?)?;
+    let (launched, outputs) = tokio::sync::mpsc::unbounded_channel();
+    let outputs = Arc::clone(shared.outputs()).run(outputs);
     let actor = Arc::new(Actor::new(
-        LxcContainers::new(&settings)?,
+        LxcContainers::new(&settings)?.with_reader(launched)?,
         Rotation::new(haproxy, Arc::clone(&shared)),
         HttpProbe::new()?,
         Arc::clone(&services),
@@ -115,6 +118,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     tokio::select! {
         () = Daemon::new(actor, shared, deployment, memory, settings.scaler).run(stop) => {}
         () = network.run(tick, &watched) => {}
+        () = outputs => {}
         () = certificate_watch::run(haproxy.rotation().load_balancer()) => {}
     }
     doors.close().await;

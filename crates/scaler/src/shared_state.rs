@@ -21,6 +21,7 @@ use model::tick::Tick;
 use crate::changes::Changes;
 use crate::journal::Journal;
 use crate::lock::lock;
+use crate::output::Outputs;
 use crate::overrides::OverridesFile;
 use crate::services::Services;
 use crate::tokens::{MakeError, TokensFile};
@@ -45,6 +46,7 @@ pub(crate) struct SharedState {
     overrides: Mutex<OverridesFile>,
     changes: Mutex<Changes>,
     tokens: Mutex<TokensFile>,
+    outputs: Arc<Outputs>,
     /// The last turn of each service, and the instances after it.
     turns: Mutex<BTreeMap<ServiceName, (Tick, Vec<InstanceStatus>)>>,
     network: Mutex<NetworkStatus>,
@@ -82,6 +84,7 @@ impl SharedState {
             overrides: Mutex::new(overrides),
             changes: Mutex::new(changes),
             tokens: Mutex::new(tokens),
+            outputs: Arc::new(Outputs::new(state)),
             turns: Mutex::default(),
             network: Mutex::default(),
             membership,
@@ -98,6 +101,11 @@ impl SharedState {
                 tracing::info!(%service, "what was set for it waits: it is not deployed");
             }
         }
+    }
+
+    /// What instances write.
+    pub(crate) fn outputs(&self) -> &Arc<Outputs> {
+        &self.outputs
     }
 
     /// The services that are deployed.

@@ -377,6 +377,7 @@ impl Simulation {
             planned_at: finished_at.before(self.now.since(planned)),
             finished_at,
             error: error.map(str::to_owned),
+            last_lines: Vec::new(),
         }
     }
 

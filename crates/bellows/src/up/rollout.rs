@@ -5,10 +5,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use host::deployments::Deployment;
 use host::settings::Settings;
+use model::action::Done;
 use model::names::ServiceName;
+use model::output::harmless;
 use model::service::Replacement;
 use model::status::ServiceStatus;
-use model::version::Rollout;
+use model::tick::Tick;
+use model::version::{Rollout, Version};
 use tokio::time::{Instant, sleep};
 
 use crate::progress::Outcome;
@@ -29,7 +32,12 @@ enum Trial {
     /// It goes on, or the scaler has not seen the deployment yet.
     GoesOn,
     /// It was given up, and another version serves.
-    GivenUp(String),
+    GivenUp {
+        /// What is told of it.
+        told: String,
+        /// The version that was tried.
+        version: Version,
+    },
 }
 
 /// Waits until the wanted version of every service serves or was given up.
@@ -48,7 +56,10 @@ pub(super) async fn wait(settings: &Settings, deployment: &Deployment) -> anyhow
             let trials: Vec<_> =
                 deployment.names().map(|name| (name, trial(name, deployment, services))).collect();
             if trials.iter().all(|(_, trial)| *trial != Trial::GoesOn) {
-                return outcome(trials, waited);
+                let failed = trials.iter().any(|(_, trial)| *trial != Trial::Serves);
+                // What an instance wrote is told where the scaler still says it.
+                let ticks = if failed { scaler.ticks_since(0).await } else { Ok(Vec::new()) };
+                return outcome(trials, &ticks.unwrap_or_default(), waited);
             }
             waited = true;
         }
@@ -82,21 +93,26 @@ fn trial(name: &ServiceName, deployment: &Deployment, services: &[ServiceStatus]
     match status.filter(|status| status.wanted == wanted).and_then(|s| s.rollout.as_ref()) {
         Some(Rollout::Serving { version }) if *version == wanted.version => Trial::Serves,
         Some(Rollout::GivenUp { version, next, reason }) if *next == wanted => {
-            Trial::GivenUp(format!(
+            let told = format!(
                 "version {} of {name} was given up, and version {version} goes on to serve: \
                  {reason}. Mend services/{name}.toml or its image, and run `bellows up` again",
                 next.version
-            ))
+            );
+            Trial::GivenUp { told, version: next.version }
         }
         _ => Trial::GoesOn,
     }
 }
 
-fn outcome(trials: Vec<(&ServiceName, Trial)>, waited: bool) -> anyhow::Result<Outcome> {
+fn outcome(
+    trials: Vec<(&ServiceName, Trial)>,
+    ticks: &[Tick],
+    waited: bool,
+) -> anyhow::Result<Outcome> {
     let given_up: Vec<_> = trials
         .into_iter()
-        .filter_map(|(_, trial)| match trial {
-            Trial::GivenUp(told) => Some(told),
+        .filter_map(|(name, trial)| match trial {
+            Trial::GivenUp { told, version } => Some(told + &last_lines(ticks, name, version)),
             Trial::Serves | Trial::GoesOn => None,
         })
         .collect();
@@ -106,10 +122,20 @@ fn outcome(trials: Vec<(&ServiceName, Trial)>, waited: bool) -> anyhow::Result<O
     Ok(Outcome::changed_if(waited, "every wanted version serves"))
 }
 
+/// What the instance wrote last on which a version was tried last; empty where that is not known.
+fn last_lines(ticks: &[Tick], service: &ServiceName, version: Version) -> String {
+    let of_service = ticks.iter().rev().filter(|tick| tick.service == *service);
+    let mut tries = of_service.flat_map(|tick| tick.done.iter().rev());
+    let is_try = |done: &&Done| done.version == Some(version) && !done.last_lines.is_empty();
+    let Some(last) = tries.find(is_try) else { return String::new() };
+    let lines = last.last_lines.iter().map(|line| format!("\n    {}", harmless(line)));
+    format!("\n  {} wrote last:{}", last.instance, lines.collect::<String>())
+}
+
 #[cfg(test)]
 mod tests {
     use model::time::Timestamp;
-    use model::version::{Version, Wanted};
+    use model::version::Wanted;
 
     use super::*;
 
@@ -146,7 +172,7 @@ mod tests {
         assert_eq!(trial_in(Some(proving), WANTED), Trial::GoesOn);
         assert_eq!(trial_in(Some(Rollout::Serving { version: old }), WANTED), Trial::GoesOn);
         assert_eq!(trial_in(Some(Rollout::Serving { version: new }), WANTED), Trial::Serves);
-        let Trial::GivenUp(told) = trial_in(Some(given_up), WANTED) else { panic!() };
+        let Trial::GivenUp { told, .. } = trial_in(Some(given_up), WANTED) else { panic!() };
         insta::assert_snapshot!(told, @"version 00000002 of store was given up, and version 00000001 goes on to serve: no answer. Mend services/store.toml or its image, and run `bellows up` again");
     }
 

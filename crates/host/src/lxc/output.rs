@@ -32,6 +32,11 @@ pub struct OutputPipes {
 }
 
 impl OutputPipes {
+    /// These ends, which stand in this folder.
+    pub const fn new(stdout: File, stderr: File, folder: PathBuf) -> Self {
+        Self { stdout, stderr, folder }
+    }
+
     /// Removes them from the host's folders, where whoever ended the instance has not: it ended by itself.
     ///
     /// # Errors
@@ -107,7 +112,7 @@ impl Outputs {
         let folder = self.folder(instance);
         let open = |name: &str| open(&folder.join(name), OpenOptions::new().read(true));
         let [stdout, stderr] = NAMES;
-        Ok(OutputPipes { stdout: open(stdout)?, stderr: open(stderr)?, folder: folder.clone() })
+        Ok(OutputPipes::new(open(stdout)?, open(stderr)?, folder.clone()))
     }
 
     /// Holds both open as a writer does, so that a reader finds their end when this is dropped and no

@@ -159,6 +159,7 @@ impl World {
             planned_at,
             finished_at: self.now,
             error: error.map(str::to_owned),
+            last_lines: Vec::new(),
         }
     }
 

@@ -69,7 +69,7 @@ async fn identify(
     let path = request.uri().path();
     let caller = caller(&door.shared, unnamed, request.headers(), path == api::HEALTH)?;
     if !matches!(caller, Caller::Operator { .. }) {
-        let is_record = path == api::TICKS || path == api::CHANGES;
+        let is_record = path == api::TICKS || path == api::CHANGES || path.ends_with(api::OUTPUT);
         let count = if is_record { RECORD } else { NonZeroU32::MIN };
         // More than the burst would never be let through: 20 are not.
         door.limiter.check_n(count).ok().and_then(Result::ok).ok_or_else(too_many)?;

@@ -1,0 +1,211 @@
+//! What instances write, kept within bounds for those who may read it.
+
+mod lines;
+mod log;
+mod reader;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use host::lxc::OutputPipes;
+use model::names::{InstanceName, ServiceName};
+use model::output::OutputLine;
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use self::log::{ENDING, Log};
+use self::reader::{Look, PAUSE, Reader};
+use crate::clock::now;
+use crate::lock::lock;
+
+/// The folder in the state directory.
+const FOLDER: &str = "logs";
+
+/// Of so many instances of a service that ended the output is kept.
+const ENDED_KEPT: usize = 20;
+
+/// How many lines stand beside a failure, and how long each may be, in characters.
+const LAST_LINES: usize = 5;
+const LAST_LINE_CHARACTERS: usize = 400;
+
+/// The output of all instances.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    folder: PathBuf,
+    readers: Mutex<BTreeMap<InstanceName, Arc<Mutex<Reader>>>>,
+}
+
+impl Outputs {
+    /// The output that is kept in this state directory.
+    pub(crate) fn new(state: &Path) -> Self {
+        Self { folder: state.join(FOLDER), readers: Mutex::default() }
+    }
+
+    /// Reads what instances write, each from when its pipes come, for ever.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        mut launched: mpsc::UnboundedReceiver<(InstanceName, OutputPipes)>,
+    ) {
+        while let Some((instance, pipes)) = launched.recv().await {
+            if let Err(error) = self.begin(&instance, pipes) {
+                tracing::warn!(%instance, %error, "what it writes is not kept");
+            }
+        }
+        // The containers' side is there for as long as this process.
+        std::future::pending().await
+    }
+
+    fn begin(self: &Arc<Self>, instance: &InstanceName, pipes: OutputPipes) -> io::Result<()> {
+        let folder = self.folder_of(instance.service());
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        let reader = Arc::new(Mutex::new(Reader::new(pipes, Log::open(&folder, instance)?)));
+        let [stdout, stderr] = lock(&reader).clones()?.map(pipe::Receiver::from_file);
+        let pipes = [stdout?, stderr?];
+        lock(&self.readers).insert(instance.clone(), Arc::clone(&reader));
+        let (outputs, instance) = (Arc::clone(self), instance.clone());
+        tokio::spawn(async move {
+            if let Err(error) = follow(&reader, &pipes).await {
+                tracing::warn!(%instance, %error, "what it writes is not kept any more");
+            }
+            lock(&reader).remove_pipes();
+            lock(&outputs.readers).remove(&instance);
+            outputs.prune(instance.service());
+        });
+        Ok(())
+    }
+
+    /// The last lines of an instance that failed, to stand beside that.
+    pub(crate) fn last_lines(&self, instance: &InstanceName) -> Vec<String> {
+        let reader = lock(&self.readers).get(instance).cloned();
+        if let Some(reader) = reader {
+            // What it wrote just now, whose turn to be read has not come. What cannot be kept is told where
+            // it is followed.
+            let _ = lock(&reader).look(now(), Instant::now());
+        }
+        let lines = log::newest(&self.folder_of(instance.service()), instance, LAST_LINES);
+        let cut = |line: OutputLine| line.text.chars().take(LAST_LINE_CHARACTERS).collect();
+        lines.into_iter().map(cut).collect()
+    }
+
+    /// The newest lines of a service, or of one of its instances, oldest first.
+    pub(crate) fn newest(
+        &self,
+        service: &ServiceName,
+        instance: Option<&InstanceName>,
+        count: usize,
+    ) -> Vec<OutputLine> {
+        let folder = self.folder_of(service);
+        let all = kept(&folder).into_iter().map(|(name, _)| name);
+        let wanted = all.filter(|name| instance.is_none_or(|instance| instance == name));
+        let mut lines: Vec<_> =
+            wanted.flat_map(|name| log::newest(&folder, &name, count)).collect();
+        lines.sort_by_key(|line| line.at);
+        lines.split_off(lines.len().saturating_sub(count))
+    }
+
+    /// Forgets the instances of a service that ended before the newest of those that did.
+    fn prune(&self, service: &ServiceName) {
+        let folder = self.folder_of(service);
+        let mut ended = kept(&folder);
+        let running = lock(&self.readers);
+        ended.retain(|(name, _)| !running.contains_key(name));
+        ended.sort_by_key(|(_, written)| *written);
+        for (name, _) in ended.iter().rev().skip(ENDED_KEPT) {
+            log::remove(&folder, name);
+        }
+    }
+
+    fn folder_of(&self, service: &ServiceName) -> PathBuf {
+        self.folder.join(service.as_str())
+    }
+}
+
+/// The instances whose output is kept in a folder, and when each last wrote.
+fn kept(folder: &Path) -> Vec<(InstanceName, SystemTime)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let instance = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        let written = entry.metadata().ok()?.modified().ok()?;
+        Some((name.strip_suffix(ENDING)?.parse().ok()?, written))
+    };
+    entries.filter_map(instance).collect()
+}
+
+/// Reads until every process of the instance has ended.
+async fn follow(reader: &Mutex<Reader>, pipes: &[pipe::Receiver; 2]) -> io::Result<()> {
+    loop {
+        let [stdout, stderr] = pipes;
+        let ended = lock(reader).ended();
+        let number = tokio::select! {
+            ready = stdout.readable(), if !ended[0] => ready.map(|()| 0)?,
+            ready = stderr.readable(), if !ended[1] => ready.map(|()| 1)?,
+            else => return Ok(()),
+        };
+        let look = lock(reader).look(now(), Instant::now())?;
+        match look {
+            Look::Empty => {}
+            Look::TooMuch => sleep(PAUSE).await,
+            Look::Ended => return Ok(()),
+        }
+        // By this the runtime learns that there is no more, and else it is what has come since.
+        let mut bytes = [0; 1024];
+        if let Ok(count) = pipes[number].try_read(&mut bytes) {
+            lock(reader).take(number, &bytes[..count], now())?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn write(outputs: &Outputs, instance: &str, text: &str) {
+        let instance: InstanceName = instance.parse().unwrap();
+        let folder = outputs.folder_of(instance.service());
+        fs::create_dir_all(&folder).unwrap();
+        let mut file = fs::File::create(folder.join(format!("{instance}{ENDING}"))).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn lines_of_all_instances_of_a_service_are_in_the_order_of_their_time() {
+        let state = tempfile::tempdir().unwrap();
+        let outputs = Outputs::new(state.path());
+        write(&outputs, "bw-store-1-a", "1 o one\n4 e four\n");
+        write(&outputs, "bw-store-2-b", "2 o two\n3 o three\n");
+        write(&outputs, "bw-other-3-c", "1 o another's\n");
+        let service = "store".parse().unwrap();
+        let texts = |instance: Option<&InstanceName>, count| {
+            let lines = outputs.newest(&service, instance, count);
+            lines.into_iter().map(|line| line.text).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(None, 10), ["one", "two", "three", "four"]);
+        assert_eq!(texts(None, 2), ["three", "four"]);
+        assert_eq!(texts(Some(&"bw-store-2-b".parse().unwrap()), 10), ["two", "three"]);
+        assert!(outputs.newest(&"none".parse().unwrap(), None, 10).is_empty());
+    }
+
+    #[test]
+    fn of_those_that_ended_the_newest_are_kept() {
+        let state = tempfile::tempdir().unwrap();
+        let outputs = Outputs::new(state.path());
+        for number in 1..=ENDED_KEPT + 5 {
+            write(&outputs, &format!("bw-store-{number}-a"), "1 o x\n");
+            let file = outputs.folder.join(format!("store/bw-store-{number}-a{ENDING}"));
+            let written = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
+            fs::File::open(file).unwrap().set_modified(written).unwrap();
+        }
+        outputs.prune(&"store".parse().unwrap());
+        let left = kept(&outputs.folder.join("store"));
+        assert_eq!(left.len(), ENDED_KEPT);
+        assert!(left.iter().all(|(name, _)| name.slot().get() > 5));
+    }
+}
