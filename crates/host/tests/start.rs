@@ -46,7 +46,7 @@ impl Scripted {
             let ended =
                 [(&mut self.pipes.stdout, &mut stdout), (&mut self.pipes.stderr, &mut stderr)]
                     .map(|(pipe, text)| read(pipe, text));
-            if ended == [true, true] {
+            if ended == [true, true] && self.pipes.is_over() {
                 return (stdout, stderr);
             }
             assert!(started.elapsed() < Duration::from_secs(10), "{stdout:?} {stderr:?}");

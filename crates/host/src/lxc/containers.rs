@@ -137,7 +137,7 @@ impl<R: Runner> LxcContainers<R> {
         let containers = Self { reader: Some(reader), ..self };
         for instance in containers.outputs.instances()? {
             if containers.is_running(&instance)? {
-                containers.hand_over_output(&instance)?;
+                containers.hand_over_output(&instance, containers.folder(&instance))?;
             } else {
                 containers.outputs.remove(&instance)?;
             }
@@ -145,10 +145,14 @@ impl<R: Runner> LxcContainers<R> {
         Ok(containers)
     }
 
-    fn hand_over_output(&self, instance: &InstanceName) -> Result<(), FileError> {
+    fn hand_over_output(
+        &self,
+        instance: &InstanceName,
+        container: PathBuf,
+    ) -> Result<(), FileError> {
         if let Some(reader) = &self.reader {
             // One that has ended reads no more.
-            let _ = reader.send((instance.clone(), self.outputs.open(instance)?));
+            let _ = reader.send((instance.clone(), self.outputs.open(instance, container)?));
         }
         Ok(())
     }
@@ -200,20 +204,21 @@ impl<R: Runner> LxcContainers<R> {
             template: template.to_string(),
         })?;
         self.outputs.make(instance, owner)?;
-        // To the end of the launch, and in the instance for as long as that lives.
+        // To the end of the launch, by when there is an instance.
         let _held = self.outputs.hold(instance)?;
-        self.hand_over_output(instance)?;
+        let layer = layer::of_template(&self.lxc, template)?;
+        let home = layer.as_ref().unwrap_or(&self.lxc);
+        self.hand_over_output(instance, home.join(instance.as_str()))?;
         let own = self.profile.launch_config(instance.slot(), &self.outputs.folder(instance))?;
         fs::write(&files.config, format!("{shared}\n{own}"))
             .map_err(file_error("write", &files.config))?;
         self.remove_interface(instance).await?;
-        let layer = layer::of_template(&self.lxc, template)?;
         let command = CommandLine::new("lxc-copy")
             .arg("-P")
             .arg(&self.lxc)
             .args(["-n", template.as_str()])
             .arg("-p")
-            .arg(layer.as_ref().unwrap_or(&self.lxc))
+            .arg(home)
             .args(["-N", instance.as_str(), "-e", "-B", "overlay", "--keepmac"])
             .arg("--rcfile")
             .arg(&files.config)

@@ -20,8 +20,9 @@ const FOLDER: &str = "output";
 
 const NAMES: [&str; 2] = ["stdout", "stderr"];
 
-/// The host's ends of an instance's outputs. A read of one gives what has come, waits for nothing, and
-/// gives 0 bytes once every process of the instance has ended.
+/// The host's ends of an instance's outputs. A read of one gives what has come, and waits for nothing. It
+/// gives 0 bytes while no process of the instance has it open: when all have ended, and also between
+/// the end of the launch and the moment at which the first process opens it.
 #[derive(Debug)]
 pub struct OutputPipes {
     /// What it writes to its standard output.
@@ -29,12 +30,18 @@ pub struct OutputPipes {
     /// What it writes to its standard error.
     pub stderr: File,
     folder: PathBuf,
+    container: PathBuf,
 }
 
 impl OutputPipes {
-    /// These ends, which stand in this folder.
-    pub const fn new(stdout: File, stderr: File, folder: PathBuf) -> Self {
-        Self { stdout, stderr, folder }
+    /// These ends, which stand in `folder`, of the instance whose container LXC keeps in `container`.
+    pub const fn new(stdout: File, stderr: File, folder: PathBuf, container: PathBuf) -> Self {
+        Self { stdout, stderr, folder, container }
+    }
+
+    /// Whether the instance has ended, so that nobody is to open them any more.
+    pub fn is_over(&self) -> bool {
+        !self.container.exists() || !self.folder.exists()
     }
 
     /// Removes them from the host's folders, where whoever ended the instance has not: it ended by itself.
@@ -107,16 +114,19 @@ impl Outputs {
         Ok(())
     }
 
-    /// Opens both for reading.
-    pub(super) fn open(&self, instance: &InstanceName) -> Result<OutputPipes, FileError> {
+    /// Opens both for reading, of the instance that is in the folder `container`.
+    pub(super) fn open(
+        &self,
+        instance: &InstanceName,
+        container: PathBuf,
+    ) -> Result<OutputPipes, FileError> {
         let folder = self.folder(instance);
         let open = |name: &str| open(&folder.join(name), OpenOptions::new().read(true));
         let [stdout, stderr] = NAMES;
-        Ok(OutputPipes::new(open(stdout)?, open(stderr)?, folder.clone()))
+        Ok(OutputPipes::new(open(stdout)?, open(stderr)?, folder.clone(), container))
     }
 
-    /// Holds both open as a writer does, so that a reader finds their end when this is dropped and no
-    /// process of the instance has them.
+    /// Holds both open as a writer does, so that a reader finds no end before there is an instance.
     pub(super) fn hold(&self, instance: &InstanceName) -> Result<[File; 2], FileError> {
         let folder = self.folder(instance);
         let open = |name: &str| open(&folder.join(name), OpenOptions::new().read(true).write(true));
@@ -173,7 +183,10 @@ mod tests {
         let (outputs, instance) = (Outputs::new(run.path()), "bw-store-1-a".parse().unwrap());
         outputs.make(&instance, Owner { uid: 0, gid: 0, root: 0 }).unwrap();
         assert_eq!(outputs.instances().unwrap(), std::slice::from_ref(&instance));
-        let mut pipes = outputs.open(&instance).unwrap();
+        let container = run.path().join("container");
+        std::fs::create_dir(&container).unwrap();
+        let mut pipes = outputs.open(&instance, container).unwrap();
+        assert!(!pipes.is_over());
         let [mut stdout, _stderr] = outputs.hold(&instance).unwrap();
         let mut text = [0; 16];
         assert_eq!(
@@ -184,6 +197,7 @@ mod tests {
         drop(stdout);
         outputs.remove(&instance).unwrap();
         assert_eq!(outputs.instances().unwrap(), []);
+        assert!(pipes.is_over());
         assert_eq!(pipes.stdout.read(&mut text).unwrap(), 10);
         assert_eq!(pipes.stdout.read(&mut text).unwrap(), 0);
     }

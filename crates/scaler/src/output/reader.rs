@@ -17,7 +17,7 @@ use super::log::Log;
 const BYTES_PER_SECOND: f64 = 65_536.0;
 const BURST_BYTES: f64 = 262_144.0;
 
-/// How long nothing is read when an instance has written more.
+/// How long nothing is read when an instance has written more, or has an output closed.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// What the two are.
@@ -30,6 +30,9 @@ pub(super) enum Look {
     Empty,
     /// There is more than it may write for now.
     TooMuch,
+    /// Nobody has one of its outputs open, and yet it has not ended: its first process is about to open it,
+    /// or has closed it.
+    Closed,
     /// Every process of the instance has ended, and all has been read.
     Ended,
 }
@@ -76,6 +79,7 @@ impl Reader {
         self.allowed = (self.allowed + rest * BYTES_PER_SECOND).min(BURST_BYTES);
         self.allowed_at = now;
         let mut bytes = [0; 16_384];
+        let mut closed = false;
         for number in 0..self.ended.len() {
             while !self.ended[number] {
                 if self.allowed <= 0.0 {
@@ -83,12 +87,20 @@ impl Reader {
                 }
                 let mut pipe = [&self.pipes.stdout, &self.pipes.stderr][number];
                 match pipe.read(&mut bytes) {
+                    Ok(0) if !self.pipes.is_over() => {
+                        closed = true;
+                        break;
+                    }
                     Ok(count) => self.take(number, &bytes[..count], at)?,
                     Err(_) => break,
                 }
             }
         }
-        Ok(if self.ended == [true; 2] { Look::Ended } else { Look::Empty })
+        Ok(match self.ended {
+            [true, true] => Look::Ended,
+            _ if closed => Look::Closed,
+            _ => Look::Empty,
+        })
     }
 
     /// Keeps what has come of one of both; nothing is its end.
@@ -109,7 +121,7 @@ impl Reader {
         } else {
             self.begun[number].push(bytes, keep);
         }
-        kept
+        kept.and_then(|()| self.log.flush())
     }
 
     /// Removes the host's pipes of an instance that has ended.
@@ -122,12 +134,10 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-    use std::path::PathBuf;
-
     use host::lxc::OutputPipes;
     use nix::fcntl::OFlag;
     use nix::unistd::pipe2;
+    use std::io::Write as _;
 
     use super::super::log;
     use super::*;
@@ -140,7 +150,8 @@ mod tests {
             (File::from(reader), File::from(writer))
         };
         let (stdout, stderr) = (pipe(), pipe());
-        let pipes = OutputPipes::new(stdout.0, stderr.0, PathBuf::from("/does/not/exist"));
+        let pipes =
+            OutputPipes::new(stdout.0, stderr.0, folder.path().into(), folder.path().join("x"));
         let log = Log::open(folder.path(), &"bw-store-1-a".parse().unwrap()).unwrap();
         (Reader::new(pipes, log), [stdout.1, stderr.1], folder)
     }
@@ -153,12 +164,16 @@ mod tests {
         assert_eq!(reader.look(at, Instant::now()).unwrap(), Look::Empty);
         stdout.write_all(b", ended\nand not").unwrap();
         stderr.write_all(b"oops\n").unwrap();
+        std::fs::create_dir(folder.path().join("x")).unwrap();
         drop((stdout, stderr));
+        // Its first process may not have opened them yet.
+        assert_eq!(reader.look(at, Instant::now()).unwrap(), Look::Closed);
+        std::fs::remove_dir(folder.path().join("x")).unwrap();
         assert_eq!(reader.look(at, Instant::now()).unwrap(), Look::Ended);
         let lines = log::newest(folder.path(), &"bw-store-1-a".parse().unwrap(), 10);
         let lines: Vec<_> = lines.iter().map(|line| (line.stream, line.text.as_str())).collect();
         let (out, err) = (Stream::Stdout, Stream::Stderr);
-        assert_eq!(lines, [(out, "begun, ended"), (out, "and not"), (err, "oops")]);
+        assert_eq!(lines, [(out, "begun, ended"), (err, "oops"), (out, "and not")]);
     }
 
     #[tokio::test(start_paused = true)]
