@@ -6,7 +6,7 @@ use crate::value::{Invalid, check, within};
 
 /// What Bellows itself keeps below the state directory. An instance that could write there would
 /// say what the scaler does, or what other instances run.
-const OWN_FOLDERS: [&str; 5] = ["images", "services", "releases", "id_ranges", "logs"];
+const OWN_FOLDERS: [&str; 5] = ["images", "services", "releases", "id_ranges", "output"];
 
 /// The folders of an instance in which nothing of a service's own is mounted: the kernel's and LXC's, and
 /// that of its configuration.

@@ -25,7 +25,7 @@ use crate::clock::now;
 use crate::lock::lock;
 
 /// The folder in the state directory.
-const FOLDER: &str = "logs";
+const FOLDER: &str = "output";
 
 /// Of so many instances of a service that ended the output is kept.
 const ENDED_KEPT: usize = 20;
