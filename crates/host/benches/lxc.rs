@@ -103,12 +103,13 @@ async fn launches(world: &World, pairs: usize) {
     println!("ratio                              {ratio:8.2}");
 }
 
-/// An instance's configuration, turned back into its template's.
+/// An instance's configuration, turned back into its template's. Its pipes went with it.
 fn bare_config(instance: &str, template: &str) -> String {
     let kept = instance.lines().filter(|line| {
         !["lxc.rootfs.path", "lxc.ephemeral", "lxc.uts.name"]
             .iter()
             .any(|key| line.starts_with(key))
+            && !line.contains(" dev/bellows/")
     });
     let rootfs = format!("lxc.rootfs.path = dir:{LXC}/{template}/rootfs\n");
     kept.fold(rootfs, |text, line| text + line + "\n")
