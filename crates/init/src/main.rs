@@ -25,11 +25,14 @@ const NOT_STARTED: u8 = 127;
 
 fn main() -> ExitCode {
     let file = std::env::args_os().nth(1).unwrap_or_else(|| FILE.into());
-    let mut output = Output::open();
+    let Ok(mut output) = Output::open() else {
+        // There is nobody to tell.
+        return ExitCode::from(NOT_STARTED);
+    };
     match run(Path::new(&file), &mut output) {
         Ok(code) => code,
         Err(told) => {
-            output.tell(&told);
+            output.tell_last(&told);
             ExitCode::from(NOT_STARTED)
         }
     }
@@ -54,6 +57,6 @@ fn run(file: &Path, output: &mut Output) -> Result<ExitCode, String> {
     };
     output.carry();
     output.end();
-    output.tell(&ended.to_string());
+    output.tell_last(&ended.to_string());
     Ok(ended.exit_code())
 }

@@ -39,15 +39,13 @@ impl Program {
     /// Starts the program, whose outputs are `output`'s.
     pub(crate) fn start(&self, output: &mut Output) -> Result<Pid, String> {
         let folder = &self.working_folder;
-        if !folder.is_dir() {
-            let told = "mend instance.working_folder";
-            return Err(format!("{} is no folder of the image: {told}", folder.display()));
-        }
+        // The program inherits it. By itself its folder would be told as one that cannot be started.
+        std::env::set_current_dir(folder).map_err(|error| not_entered(folder, &error))?;
         let (name, arguments) = self.command.split_first().ok_or("instance.command is empty")?;
         let pipes = output.pipes().map_err(|error| format!("no pipe can be made: {error}"))?;
         let [stdout, stderr] = pipes.map(Stdio::from);
         let mut command = Command::new(name);
-        command.args(arguments).current_dir(folder).env_clear().envs(&self.environment);
+        command.args(arguments).env_clear().envs(&self.environment);
         for (variable, file) in &self.environment_files {
             let value = std::fs::read_to_string(file).map_err(|error| {
                 format!("the secret for {variable}, {}, cannot be read: {error}", file.display())
@@ -57,6 +55,19 @@ impl Program {
         let child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn();
         let child = child.map_err(|error| not_started(name, &error))?;
         i32::try_from(child.id()).map(Pid::from_raw).map_err(|error| error.to_string())
+    }
+}
+
+fn not_entered(folder: &Path, error: &io::Error) -> String {
+    let folder = folder.display();
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            format!("{folder} is no folder of the image: mend instance.working_folder")
+        }
+        _ => format!(
+            "{folder} cannot be entered by the program's user ({error}): mend its mode in the image, or \
+             instance.user or instance.working_folder"
+        ),
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -44,12 +45,14 @@ fn arguments_environment_and_folder_are_those_of_the_file_and_outputs_stay_apart
 fn a_signal_reaches_the_program_and_its_end_by_one_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let script = "trap 'echo asked; exit 5' TERM; echo ready; while :; do sleep 0.01; done";
-    let child = init(folder.path(), &shell(script)).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(300));
+    let mut child = init(folder.path(), &shell(script)).spawn().unwrap();
+    let mut ready = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    assert_eq!(&ready, b"ready\n");
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), told(&output).0.as_str()), (Some(5), "ready\nasked\n"));
+    assert_eq!((output.status.code(), told(&output).0.as_str()), (Some(5), "asked\n"));
     let killed = run(&shell("kill -9 $$"));
     assert_eq!(killed.status.code(), Some(137));
     assert_eq!(told(&killed).1, "bellows: the program was killed by SIGKILL\n");

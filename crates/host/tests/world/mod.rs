@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -220,6 +221,8 @@ fn image(folder: &Path, program: &Path) -> Image {
     for name in ["bin", "dev", "proc", "sys", "tmp", "etc", "objects", "opt/app/cache"] {
         fs::create_dir_all(image.join(name)).unwrap();
     }
+    // For its root alone.
+    fs::DirBuilder::new().mode(0o700).create(image.join("closed")).unwrap();
     fs::write(image.join("opt/app/cache/file"), "of the image").unwrap();
     fs::copy(program, image.join("bin/probe")).unwrap();
     fs::write(image.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\napp:x:500:501::/srv:\n")
