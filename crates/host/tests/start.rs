@@ -3,79 +3,23 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod running;
 #[expect(dead_code, reason = "a part of it is for other tests")]
 mod world;
 
-use std::io::Read;
 use std::time::{Duration, Instant};
 
-use host::lxc::{Containers, LxcContainers, OutputPipes};
-use model::names::InstanceName;
-use model::service::Replacement;
-use tokio::sync::mpsc;
+use host::lxc::Containers;
+use running::{Running, read};
 use world::World;
 
-/// An instance that runs a script of the shell, and the host's ends of its outputs.
-struct Scripted {
-    world: World,
-    name: InstanceName,
-    pipes: OutputPipes,
-}
-
 /// `lines` stand beside `command` in the service's table `[instance]`.
-async fn scripted(script: &str, lines: &str) -> Scripted {
+async fn scripted(script: &str, lines: &str) -> Running {
     assert!(std::path::Path::new(world::BUSYBOX).exists(), "run `scripts/setup benches`");
     let command =
         format!("command = [\"/bin/sh\", \"-c\", '{script}', \"a\", \"b c\", \"d\\\"e\"]");
     let world = World::given(&format!("{command}\n{lines}")).await;
-    let (sender, mut launched) = mpsc::unbounded_channel();
-    let containers = LxcContainers::new(&world.settings).unwrap().with_reader(sender).unwrap();
-    let name = world.name(247);
-    containers.clone_ephemeral(&world.template, &name, Replacement::Surge).await.unwrap();
-    let (launched, pipes) = launched.recv().await.unwrap();
-    assert_eq!(launched, name);
-    Scripted { world, name, pipes }
-}
-
-impl Scripted {
-    /// Takes what it writes to its standard output until that ends so.
-    async fn wait_for(&mut self, stdout: &mut String, end: &str) {
-        let started = Instant::now();
-        while !stdout.ends_with(end) {
-            assert!(started.elapsed() < Duration::from_secs(10), "{stdout:?}");
-            read(&mut self.pipes.stdout, stdout);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    /// All that it writes to both outputs, to its end.
-    async fn written(&mut self) -> (String, String) {
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        let started = Instant::now();
-        loop {
-            let ended =
-                [(&mut self.pipes.stdout, &mut stdout), (&mut self.pipes.stderr, &mut stderr)]
-                    .map(|(pipe, text)| read(pipe, text));
-            if ended == [true, true] && self.pipes.is_over() {
-                return (stdout, stderr);
-            }
-            assert!(started.elapsed() < Duration::from_secs(10), "{stdout:?} {stderr:?}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-}
-
-/// Takes what there is; returns whether all has come.
-fn read(pipe: &mut std::fs::File, text: &mut String) -> bool {
-    let mut bytes = [0; 65_536];
-    loop {
-        match pipe.read(&mut bytes) {
-            Ok(0) => return true,
-            Ok(count) => text.push_str(std::str::from_utf8(&bytes[..count]).unwrap()),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
-            Err(error) => panic!("{error}"),
-        }
-    }
+    Running::launch(world, 247).await
 }
 
 #[tokio::test]

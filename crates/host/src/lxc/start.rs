@@ -11,7 +11,7 @@ use super::image::{Image, ImageStart};
 use super::template::TemplateError;
 
 /// Where our init is in an instance, and the file that says what it starts.
-pub(super) const INIT: &str = "etc/bellows/init";
+pub(super) const INIT: &str = "etc/bellows/bellows-init";
 pub(super) const COMMAND_FILE: &str = "etc/bellows/command.json";
 
 /// What every program finds in its environment unless the service's file says otherwise.
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!((alone.init.as_str(), alone.command), ("/bin/store --fast", None));
         let spec = StartSpec { user: Some("www-data".to_owned()), ..StartSpec::default() };
         let start = resolve(&spec, &image).unwrap();
-        assert_eq!(start.init, "/etc/bellows/init");
+        assert_eq!(start.init, "/etc/bellows/bellows-init");
         insta::assert_snapshot!(start.command.unwrap(), @r#"{"command":["/bin/store","--fast"],"environment":{"HOME":"/var/www","LANG":"C.UTF-8","PATH":"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},"working_folder":"/"}"#);
     }
 

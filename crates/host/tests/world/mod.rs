@@ -73,8 +73,14 @@ impl World {
         Self::with(&probe, lines).await
     }
 
-    /// Waits for other runs of these tests on this host, and takes away what a killed one left.
+    /// The same, of an image of this program alone.
     pub(crate) async fn with(program: &Path, lines: &str) -> Self {
+        Self::of(|folder| image(folder, program), lines).await
+    }
+
+    /// The same, of an image that is made in the world's folder. Waits for other runs of these tests on this
+    /// host, and takes away what a killed one left.
+    pub(crate) async fn of(image: impl FnOnce(&Path) -> Image, lines: &str) -> Self {
         let lock = lock();
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path());
@@ -89,7 +95,7 @@ impl World {
         let service = service(lines);
         let template = TemplateStore::new(&settings, HostRunner)
             .with_init(init_program())
-            .ensure(&service, &image(folder.path(), program))
+            .ensure(&service, &image(folder.path()))
             .await
             .unwrap();
         let containers = LxcContainers::new(&settings).unwrap();

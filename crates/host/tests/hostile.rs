@@ -1,0 +1,114 @@
+//! A hostile application in an instance: Debian's userland, and programs that try every way out, on real LXC.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+#[expect(dead_code, reason = "a part of it is for other tests")]
+mod running;
+#[expect(dead_code, reason = "a part of it is for other tests")]
+mod world;
+
+use std::fs;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use host::lxc::{Image, ImageStart};
+use running::Running;
+use world::World;
+
+/// All that a service's file can ask for.
+const MOST: &str = r#"capabilities = ["chown", "dac_override", "fowner", "setuid", "setgid", "kill", "net_bind_service"]"#;
+
+/// The folder of what the tests of this file share, which takes a minute to make and is kept.
+fn prepared() -> PathBuf {
+    static MADE: OnceLock<()> = OnceLock::new();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/prepare");
+    MADE.get_or_init(|| {
+        let status = Command::new(&script).arg(&folder).status().unwrap();
+        assert!(status.success(), "run `scripts/setup benches`, and see {}", folder.display());
+    });
+    folder
+}
+
+/// Debian with the programs of both tests, of which one runs.
+fn debian(command: &[&str]) -> Image {
+    let command = command.iter().map(|word| (*word).to_owned()).collect();
+    let start = ImageStart::Command(command);
+    Image { folder: prepared().join("image"), digest: "hostile".to_owned(), start }
+}
+
+/// The numbers of the system calls that an instance may make.
+fn allowed() -> Vec<u32> {
+    let header = fs::read_to_string("/usr/include/x86_64-linux-gnu/asm/unistd_64.h").unwrap();
+    let number = |name: &str| {
+        let line = format!("#define __NR_{name} ");
+        header.lines().find_map(|found| found.strip_prefix(&line)?.parse().ok())
+    };
+    let list = include_str!("../../../lxc/seccomp").lines().skip(3);
+    let names = list.filter_map(|line| line.split(' ').next());
+    // Some are younger than the header.
+    names.filter_map(number).collect()
+}
+
+#[tokio::test]
+async fn a_hostile_program_finds_no_way_out_whatever_its_services_file_may_ask_for() {
+    let abstract_name = format!("bellows-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&abstract_name).unwrap();
+    let _listens = UnixListener::bind_addr(&address).unwrap();
+    let host_file = tempfile::NamedTempFile::new().unwrap();
+    for lines in ["root = \"read_only\"", MOST] {
+        let writable = "writable = [{ path = \"/writable\", size_mib = 8, exec = true }]";
+        let given = serde_json::json!({
+            "abstract": abstract_name, "file": host_file.path(), "allowed": allowed(),
+            "addresses": { "the host": ["10.117.8.1", 22], "the load balancer": ["10.117.8.1", 8080],
+                "the scaler": ["10.117.8.1", 8090], "another instance": ["10.117.8.242", 8000] },
+            "hidden": { "containers": world::LXC, "programs": env!("CARGO_MANIFEST_DIR") },
+        });
+        let command = ["/usr/bin/python3", "/attempts.py", &given.to_string()];
+        let world = World::of(|_| debian(&command), &format!("{lines}\n{writable}")).await;
+        let mut instance = Running::launch(world, 243).await;
+        let (stdout, stderr) = instance.written().await;
+        let (attempts, ends): (Vec<&str>, Vec<&str>) =
+            stdout.lines().partition(|line| line.contains(": "));
+        assert_eq!(
+            (ends, stderr.as_str()),
+            (vec!["end"], "bellows: the program ended with status 0\n")
+        );
+        let done: Vec<_> = attempts.iter().filter(|line| !line.contains(": refused (")).collect();
+        assert!(done.is_empty(), "{lines}: {done:#?}");
+        assert_eq!(attempts.len(), 149);
+    }
+}
+
+#[tokio::test]
+async fn a_public_enumerator_of_escapes_finds_none() {
+    let cepheus = prepared().join("cepheus");
+    let shell = "sh /enumerate >/objects/new && mv /objects/new /objects/posture.json && sleep 300";
+    let world = World::of(|_| debian(&["/bin/sh", "-c", shell]), MOST).await;
+    let running = Running::launch(world, 244).await;
+    let posture = running.world.settings.paths.state.join("objects/posture.json");
+    wait_for(&posture);
+    let analysis = Command::new("python3")
+        .args(["-m", "cepheus", "analyze", "--format", "json"])
+        .arg(&posture)
+        .env("PYTHONPATH", &cepheus)
+        .output()
+        .unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&analysis.stdout).unwrap();
+    assert!(found["total_techniques_checked"].as_u64() >= Some(75), "{found}");
+    // Not even one that it only guesses at.
+    assert_eq!(found["chains"], serde_json::json!([]));
+}
+
+/// Waits until there is such a file.
+fn wait_for(file: &Path) {
+    let started = Instant::now();
+    while !file.exists() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{} is not there", file.display());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
