@@ -15,6 +15,7 @@ use std::time::SystemTime;
 use host::lxc::OutputPipes;
 use model::names::{InstanceName, ServiceName};
 use model::output::OutputLine;
+use tokio::io::Interest;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -150,19 +151,23 @@ async fn follow(reader: &Mutex<Reader>) -> io::Result<()> {
 }
 
 /// Reads whatever comes as it comes, until that is not to be.
+///
+/// An output that was closed once is ready for ever to the runtime, also after the instance's first process
+/// has opened it: a loop on that would leave no other task a turn. So whoever waits next waits anew.
 async fn read_at_once(reader: &Mutex<Reader>) -> io::Result<Look> {
     let [stdout, stderr] = lock(reader).clones()?.map(pipe::Receiver::from_file);
     let pipes = [stdout?, stderr?];
     loop {
         let ended = lock(reader).ended();
-        let number = tokio::select! {
-            ready = pipes[0].readable(), if !ended[0] => ready.map(|()| 0)?,
-            ready = pipes[1].readable(), if !ended[1] => ready.map(|()| 1)?,
+        let (number, ready) = tokio::select! {
+            ready = pipes[0].ready(Interest::READABLE), if !ended[0] => (0, ready?),
+            ready = pipes[1].ready(Interest::READABLE), if !ended[1] => (1, ready?),
             else => return Ok(Look::Ended),
         };
-        let look = lock(reader).look(now(), Instant::now())?;
-        if look != Look::Empty {
-            return Ok(look);
+        match lock(reader).look(now(), Instant::now())? {
+            Look::Empty if ready.is_read_closed() => return Ok(Look::Closed),
+            Look::Empty => {}
+            look => return Ok(look),
         }
         // By this the runtime learns that there is no more, and else it is what has come since.
         let mut bytes = [0; 1024];
@@ -175,6 +180,7 @@ async fn read_at_once(reader: &Mutex<Reader>) -> io::Result<Look> {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
 
     use super::*;
 
@@ -184,6 +190,47 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let mut file = fs::File::create(folder.join(format!("{instance}{ENDING}"))).unwrap();
         file.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Launches close what they held before an instance's first process has opened it, and that may be
+    /// before anybody looks.
+    #[test]
+    fn an_output_that_was_closed_for_a_moment_leaves_other_tasks_their_turns() {
+        let (told, looked) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            told.send(runtime.unwrap().block_on(look_after_a_close())).unwrap();
+        });
+        let looked = looked.recv_timeout(std::time::Duration::from_secs(10));
+        assert_eq!(looked.expect("it waits, and does not go round"), Look::Closed);
+    }
+
+    async fn look_after_a_close() -> Look {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |name: &str, write: bool| {
+            let mut options = fs::File::options();
+            options.read(true).write(write).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits());
+            options.open(folder.path().join(name)).unwrap()
+        };
+        for name in ["out", "err"] {
+            nix::unistd::mkfifo(&folder.path().join(name), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        }
+        let here = folder.path().to_owned();
+        let pipes = OutputPipes::new(open("out", false), open("err", false), here.clone(), here);
+        let log = Log::open(folder.path(), &"bw-store-1-a".parse().unwrap()).unwrap();
+        let reader = Mutex::new(Reader::new(pipes, log));
+        let held = ["out", "err"].map(|name| open(name, true));
+        let mut read = std::pin::pin!(read_at_once(&reader));
+        tokio::select! {
+            biased;
+            look = &mut read => panic!("nothing has come: {look:?}"),
+            () = std::future::ready(()) => {}
+        }
+        drop(held);
+        // The runtime learns of it, and nobody looks.
+        sleep(std::time::Duration::from_millis(20)).await;
+        let _opened = ["out", "err"].map(|name| open(name, true));
+        read.await.unwrap()
     }
 
     #[test]
