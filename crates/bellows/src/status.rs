@@ -99,6 +99,7 @@ fn service(status: &ServiceStatus, deployed: &[DeployedService]) -> Service {
         min: status.bounds.min(),
         max: status.bounds.max(),
         rollout: status.rollout.clone(),
+        last_failure: status.last_failure.clone(),
         offered_rps: status.tick.as_ref().and_then(|tick| tick.observation.offered_rps),
         decision: status.tick.as_ref().map(decided),
     }

@@ -8,6 +8,19 @@ use crate::names::{InstanceName, Slot};
 use crate::time::Timestamp;
 use crate::version::Version;
 
+/// An instance that ended although nothing was to end it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// The instance.
+    pub instance: InstanceName,
+    /// Its version, where its container told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// What it wrote last, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
+}
+
 /// What an instance is doing. An instance that is gone is not in the fleet.
 #[derive(
     Debug,

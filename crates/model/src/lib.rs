@@ -34,6 +34,7 @@ pub mod access;
 pub mod action;
 pub mod bounds;
 pub mod decision;
+pub mod failure;
 pub mod instance;
 pub mod names;
 pub mod network;

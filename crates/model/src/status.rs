@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::Bounds;
+use crate::failure::Failure;
 use crate::instance::{InstanceStatus, PhaseCounts};
 use crate::names::ServiceName;
 use crate::network::NetworkStatus;
@@ -57,9 +58,18 @@ pub struct ServiceStatus {
     pub instances: Vec<InstanceStatus>,
     /// The last turn of the loop, kept or not; `None` before the first one.
     pub tick: Option<Tick>,
+    /// What went wrong last since the scaler started; `None` where nothing did.
+    #[serde(default)]
+    pub last_failure: Option<Failure>,
 }
 
 impl ServiceStatus {
+    /// Leaves out what instances wrote, for those who may not read it.
+    pub fn hide_output(&mut self) {
+        self.tick.iter_mut().for_each(Tick::hide_output);
+        self.last_failure.iter_mut().for_each(|failure| failure.last_lines.clear());
+    }
+
     /// The ready instances that the service has at rest: its lower bound, or that of a schedule.
     pub fn rests_at(&self) -> u32 {
         self.tick.as_ref().map_or(self.bounds.min(), |tick| tick.rests_at(self.bounds))

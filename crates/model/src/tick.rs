@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::{Action, Blocked, Done};
 use crate::bounds::Bounds;
 use crate::decision::{Decision, Reason};
-use crate::instance::PhaseCounts;
+use crate::instance::{Ended, PhaseCounts};
 use crate::names::ServiceName;
 use crate::time::Timestamp;
 use crate::version::Rollout;
@@ -54,13 +54,16 @@ pub struct Tick {
     pub blocked: Vec<Blocked>,
     /// Actions of earlier plans that came to their end since the turn before.
     pub done: Vec<Done>,
+    /// Instances that ended by themselves since the turn before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<Ended>,
 }
 
 impl Tick {
     /// Whether this tick belongs in the record: it changed something, or wanted to and could not,
     /// or differs in phases or reasons from `last`, the last one kept of the same service.
     pub fn is_worth_keeping(&self, last: Option<&Self>) -> bool {
-        let moved = !self.plan.is_empty() || !self.done.is_empty();
+        let moved = !self.plan.is_empty() || !self.done.is_empty() || !self.ended.is_empty();
         moved
             || last.is_none_or(|last| {
                 self.observation.phases != last.observation.phases
@@ -74,6 +77,7 @@ impl Tick {
     /// Leaves out what instances wrote, for those who may not read it.
     pub fn hide_output(&mut self) {
         self.done.iter_mut().for_each(|done| done.last_lines.clear());
+        self.ended.iter_mut().for_each(|ended| ended.last_lines.clear());
     }
 
     /// The number of ready instances decided on; `None` for a decision to hold.

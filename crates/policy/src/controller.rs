@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use model::action::{ActionKind, Done};
 use model::decision::Decision;
+use model::instance::Ended;
 use model::names::{InstanceName, Slot};
 use model::service::{Requests, ServiceSpec};
 use model::tick::{Observation, Tick};
@@ -107,9 +108,7 @@ impl Controller {
         let load = observed.load.filter(|_| is_asked && observed.instances.is_some());
         self.take_note(load, &observed.done, now);
         let is_seen = observed.instances.is_some();
-        if let Some(instances) = observed.instances {
-            self.fleet = Fleet::observed(&self.fleet, instances, context.launch_timeout, now);
-        }
+        let ended = observed.instances.map(|it| self.see(it, &observed.done, context, now));
         if is_seen || self.rollout.is_some() {
             self.roll_out(context, &observed.done, now);
         }
@@ -126,7 +125,27 @@ impl Controller {
             plan: plan.actions,
             blocked: plan.blocked,
             done: observed.done,
+            ended: ended.unwrap_or_default(),
         }
+    }
+
+    /// Takes the fleet as it is now. Returns what ended by itself, without what that wrote.
+    fn see(
+        &mut self,
+        instances: Vec<InstanceObservation>,
+        done: &[Done],
+        context: &TurnContext,
+        now: Timestamp,
+    ) -> Vec<Ended> {
+        let fleet = Fleet::observed(&self.fleet, instances, context.launch_timeout, now);
+        let ended = fleet.ended_since(&self.fleet, done).map(|instance| Ended {
+            instance: instance.name.clone(),
+            version: instance.version,
+            last_lines: Vec::new(),
+        });
+        let ended = ended.collect();
+        self.fleet = fleet;
+        ended
     }
 
     /// The fleet as of the last turn.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::action::ActionKind;
+use model::action::{ActionKind, Done};
 use model::instance::{Phase, PhaseCounts};
 use model::names::{InstanceName, Slot};
 use model::time::Timestamp;
@@ -186,6 +186,21 @@ impl Fleet {
         Self { instances }
     }
 
+    /// The instances of the fleet of before that are gone although nothing was to end them: those that an
+    /// action was on are told by its end.
+    pub(crate) fn ended_since<'a>(
+        &self,
+        before: &'a Self,
+        done: &[Done],
+    ) -> impl Iterator<Item = &'a Instance> {
+        before.instances.iter().filter(|instance| {
+            let served = matches!(instance.phase, Phase::Starting | Phase::Ready);
+            let is_told = instance.under_way.is_some()
+                || done.iter().any(|done| done.instance == instance.name);
+            served && !is_told && self.get(&instance.name).is_none()
+        })
+    }
+
     /// The instances, in the order of their names.
     pub fn instances(&self) -> &[Instance] {
         &self.instances
@@ -335,6 +350,41 @@ mod tests {
         assert_eq!(phase_of(&Fleet::default(), observed.clone(), 0).1, Phase::Failed);
         observed.under_way = Some(ActionKind::Clone);
         assert_eq!(phase_of(&Fleet::default(), observed, 0).1, Phase::Starting);
+    }
+
+    #[test]
+    fn what_is_gone_although_nothing_was_to_end_it_has_ended_by_itself() {
+        let running = ContainerPresence::Running;
+        let up = RotationState::In { healthy: true };
+        let being_killed = InstanceObservation {
+            under_way: Some(ActionKind::Kill),
+            ..observation(5, running, up)
+        };
+        let seen = vec![
+            observation(1, running, up),
+            observation(2, running, RotationState::Out),
+            observation(3, running, RotationState::Drain),
+            observation(4, running, up),
+            being_killed,
+            observation(6, ContainerPresence::Stopped, RotationState::Out),
+            observation(7, running, up),
+        ];
+        let stays = seen[6].clone();
+        let before = Fleet::observed(&Fleet::default(), seen, TIMEOUT, seconds(0));
+        let after = Fleet::observed(&before, vec![stays], TIMEOUT, seconds(1));
+        // Its end came back in the same turn.
+        let stopped = Done {
+            kind: ActionKind::Stop,
+            instance: before.instances[3].name.clone(),
+            slot: before.instances[3].slot(),
+            version: None,
+            planned_at: seconds(0),
+            finished_at: seconds(1),
+            error: None,
+            last_lines: Vec::new(),
+        };
+        let ended = after.ended_since(&before, std::slice::from_ref(&stopped));
+        assert_eq!(ended.map(|it| it.slot().get()).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]

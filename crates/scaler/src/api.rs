@@ -79,7 +79,7 @@ async fn all_services(State(shared): Shared, Extension(caller): CalledBy) -> Jso
 /// Leaves out what instances wrote where the caller may not read it.
 fn hide_output(service: &mut ServiceStatus, caller: &Caller) {
     if !caller.reads_output(&service.name) {
-        service.tick.iter_mut().for_each(Tick::hide_output);
+        service.hide_output();
     }
 }
 

@@ -252,7 +252,11 @@ where
         let memory = &self.memory;
         let controller = self.controllers.entry(spec.name.clone());
         let controller = controller.or_insert_with(|| Controller::restored(memory.of(&spec.name)));
-        let tick = controller.turn(&context, observation, now);
+        let mut tick = controller.turn(&context, observation, now);
+        for ended in &mut tick.ended {
+            ended.last_lines = self.shared.outputs().last_lines(&ended.instance);
+            tracing::warn!(instance = %ended.instance, "it ended by itself");
+        }
         for action in tick.plan.iter().filter(|action| action.kind == ActionKind::Clone) {
             self.slots.give(action.slot, &spec.name);
             room.begin(&spec.name, instance_mib);

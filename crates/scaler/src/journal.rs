@@ -92,6 +92,7 @@ mod tests {
             plan: vec![],
             blocked: vec![],
             done: vec![],
+            ended: vec![],
         }
     }
 

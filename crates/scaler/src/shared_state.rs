@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use host::deployments::DeployedService;
 use model::access::{Change, Changed, Grant, MadeToken, Token, Tokens, Who};
 use model::bounds::Bounds;
+use model::failure::Failure;
 use model::instance::InstanceStatus;
 use model::names::{ServiceName, TokenName};
 use model::network::NetworkStatus;
@@ -49,6 +50,8 @@ pub(crate) struct SharedState {
     outputs: Arc<Outputs>,
     /// The last turn of each service, and the instances after it.
     turns: Mutex<BTreeMap<ServiceName, (Tick, Vec<InstanceStatus>)>>,
+    /// What went wrong last with each service.
+    failures: Mutex<BTreeMap<ServiceName, Failure>>,
     network: Mutex<NetworkStatus>,
     /// The way of membership of the host's settings.
     membership: Membership,
@@ -86,6 +89,7 @@ impl SharedState {
             tokens: Mutex::new(tokens),
             outputs: Arc::new(Outputs::new(state)),
             turns: Mutex::default(),
+            failures: Mutex::default(),
             network: Mutex::default(),
             membership,
             memory_mib,
@@ -244,6 +248,7 @@ impl SharedState {
         self.note_deployed();
         let after = self.services.all();
         lock(&self.turns).retain(|name, _| after.contains_key(name));
+        lock(&self.failures).retain(|name, _| after.contains_key(name));
     }
 
     /// Notes what was deployed since it was last noted, while this process ran or before.
@@ -267,6 +272,9 @@ impl SharedState {
     pub(crate) fn show(&self, tick: Tick, instances: Vec<InstanceStatus>) {
         if let Err(error) = lock(&self.journal).offer(tick.clone()) {
             tracing::error!(%error, "a tick is kept in memory only: check the state directory's disk");
+        }
+        if let Some(failure) = Failure::of(&tick) {
+            lock(&self.failures).insert(tick.service.clone(), failure);
         }
         lock(&self.turns).insert(tick.service.clone(), (tick, instances));
     }
@@ -304,6 +312,7 @@ impl SharedState {
             phases: tick.as_ref().map(|tick| tick.observation.phases).unwrap_or_default(),
             instances: instances.unwrap_or_default(),
             tick,
+            last_failure: lock(&self.failures).get(&spec.name).cloned(),
         }
     }
 

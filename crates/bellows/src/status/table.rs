@@ -3,12 +3,17 @@
 use std::fmt::Write;
 
 use model::bounds::Bounds;
+use model::failure::Failure;
 use model::network::NetworkStatus;
+use model::output::harmless;
 use model::policies::PolicySpec;
 use model::status::MembershipStatus;
 use model::version::Rollout;
 
 use super::view::{Decided, Instance, Program, Service, Set, Source, View};
+
+/// A failure that nobody asked about for an hour is found in the ticks and in the logs.
+const FAILURES_SHOWN_MS: u64 = 3_600_000;
 
 /// Renders the view as tables.
 pub(crate) fn render(view: &View) -> String {
@@ -31,6 +36,7 @@ pub(crate) fn render(view: &View) -> String {
         text.push('\n');
         text.push_str(&services(&view.services, view.at_ms));
         text.push_str(&rollouts(&view.services, view.at_ms));
+        text.push_str(&failures(&view.services, view.at_ms));
     }
     text.push('\n');
     if view.instances.is_empty() && view.source == Source::Host {
@@ -107,6 +113,27 @@ fn rollouts(services: &[Service], now_ms: u64) -> String {
         }
     };
     services.iter().filter_map(line).collect()
+}
+
+/// What went wrong last with each service, with what the instance wrote last; nothing of what is long past.
+fn failures(services: &[Service], now_ms: u64) -> String {
+    let mut text = String::new();
+    for failure in services.iter().filter_map(|service| service.last_failure.as_ref()) {
+        let Failure { at, instance, problem, last_lines } = failure;
+        let at_ms = at.as_millis();
+        if now_ms.saturating_sub(at_ms) > FAILURES_SHOWN_MS {
+            continue;
+        }
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "{instance}, {} ago: {}.", age(at_ms, now_ms), harmless(problem));
+        if !last_lines.is_empty() {
+            text.push_str("  It wrote last:\n");
+        }
+        for line in last_lines {
+            let _ = writeln!(text, "    {}", harmless(line));
+        }
+    }
+    text
 }
 
 /// What is in force, with a mark where an operator set it.
@@ -239,6 +266,7 @@ mod tests {
             min: 1,
             max: 2,
             rollout: None,
+            last_failure: None,
             policy_set: None,
             bounds_set: None,
             offered_rps: None,
@@ -325,6 +353,29 @@ mod tests {
         insta::assert_snapshot!(rollouts(&all, 4_000), @r"
         Version 00000002 of store has been on trial for 3 s; version 00000001 serves.
         Version 00000002 of store was given up: http://10.117.0.2:8000/healthy answered 404. Version 00000001 serves.
+        ");
+    }
+
+    #[test]
+    fn what_went_wrong_last_is_told_with_what_the_instance_wrote() {
+        let failure = |at, lines: &[&str]| Failure {
+            at: Timestamp::from_millis(at),
+            instance: "bw-store-3-m1x".parse().unwrap(),
+            problem: "it ended by itself".to_owned(),
+            last_lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+        };
+        let all =
+            [failure(2_000, &[]), failure(4_000_000, &[]), failure(4_000_500, &["up", "\x1b[2J"])];
+        let all = all.map(|failure| Service {
+            last_failure: Some(failure),
+            ..service("store", PolicyKind::Hpa)
+        });
+        insta::assert_snapshot!(failures(&all, 4_005_500), @r"
+        bw-store-3-m1x, 5 s ago: it ended by itself.
+        bw-store-3-m1x, 5 s ago: it ended by itself.
+          It wrote last:
+            up
+            \u{1b}[2J
         ");
     }
 

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use model::action::Blocked;
 use model::bounds::Bounds;
 use model::decision::Reason;
+use model::failure::Failure;
 use model::names::Slot;
 use model::network::NetworkStatus;
 use model::policies::PolicySpec;
@@ -68,6 +69,8 @@ pub(crate) struct Service {
     pub(crate) max: u32,
     /// Which version serves, and how far the change to the wanted one has come.
     pub(crate) rollout: Option<Rollout>,
+    /// What went wrong last.
+    pub(crate) last_failure: Option<Failure>,
     /// The policy of its file, where an operator set another one.
     pub(crate) policy_set: Option<Set<PolicySpec>>,
     /// The bounds of its file, where an operator set others.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use host::deployments::Deployment;
 use host::settings::Settings;
-use model::action::Done;
 use model::names::ServiceName;
 use model::output::harmless;
 use model::service::Replacement;
@@ -125,11 +124,15 @@ fn outcome(
 /// What the instance wrote last on which a version was tried last; empty where that is not known.
 fn last_lines(ticks: &[Tick], service: &ServiceName, version: Version) -> String {
     let of_service = ticks.iter().rev().filter(|tick| tick.service == *service);
-    let mut tries = of_service.flat_map(|tick| tick.done.iter().rev());
-    let is_try = |done: &&Done| done.version == Some(version) && !done.last_lines.is_empty();
-    let Some(last) = tries.find(is_try) else { return String::new() };
-    let lines = last.last_lines.iter().map(|line| format!("\n    {}", harmless(line)));
-    format!("\n  {} wrote last:{}", last.instance, lines.collect::<String>())
+    let mut tries = of_service.flat_map(|tick| {
+        let done = tick.done.iter().map(|it| (&it.instance, it.version, &it.last_lines));
+        let ended = tick.ended.iter().map(|it| (&it.instance, it.version, &it.last_lines));
+        ended.chain(done).rev()
+    });
+    let last = tries.find(|(_, of, lines)| *of == Some(version) && !lines.is_empty());
+    let Some((instance, _, lines)) = last else { return String::new() };
+    let lines = lines.iter().map(|line| format!("\n    {}", harmless(line)));
+    format!("\n  {instance} wrote last:{}", lines.collect::<String>())
 }
 
 #[cfg(test)]

@@ -108,8 +108,17 @@ async fn a_dead_instance_leaves_the_rotation_and_is_replaced() {
     let victim: InstanceName = rig.status().instances[0].name.clone();
     rig.actor.containers().die(&victim);
     assert_eq!(rig.ticks(3, 10).await, ready(3));
-    assert!(rig.status().instances.iter().all(|instance| instance.name != victim));
+    let status = rig.status();
+    assert!(status.instances.iter().all(|instance| instance.name != victim));
     assert_eq!(rig.in_rotation(ServerState::Ready), 3);
+    let failure = status.last_failure.unwrap();
+    assert_eq!(
+        (failure.instance, failure.problem.as_str()),
+        (victim.clone(), "it ended by itself")
+    );
+    let kept = rig.shared.ticks(0, 100);
+    let ended: Vec<_> = kept.iter().flat_map(|tick| &tick.ended).map(|it| &it.instance).collect();
+    assert_eq!(ended, [&victim], "it is told once");
 }
 
 #[tokio::test(start_paused = true)]
