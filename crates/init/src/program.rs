@@ -1,8 +1,10 @@
 //! The program: what is started, and how it ended.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -47,10 +49,7 @@ impl Program {
         let mut command = Command::new(name);
         command.args(arguments).env_clear().envs(&self.environment);
         for (variable, file) in &self.environment_files {
-            let value = std::fs::read_to_string(file).map_err(|error| {
-                format!("the secret for {variable}, {}, cannot be read: {error}", file.display())
-            })?;
-            command.env(variable, value);
+            command.env(variable, value_of(variable, file)?);
         }
         let child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn();
         let child = child.map_err(|error| not_started(name, &error))?;
@@ -71,6 +70,21 @@ fn not_entered(folder: &Path, error: &io::Error) -> String {
     }
 }
 
+/// What a file of a secret says, without the end of its last line, as a shell's `$(cat FILE)` has it.
+fn value_of(variable: &str, file: &Path) -> Result<OsString, String> {
+    let mut value = std::fs::read(file).map_err(|error| {
+        format!("the secret for {variable}, {}, cannot be read: {error}", file.display())
+    })?;
+    value.pop_if(|last| *last == b'\n');
+    if value.contains(&0) {
+        return Err(format!(
+            "the secret for {variable} has a NUL, which no variable can hold: have the program read {}",
+            file.display()
+        ));
+    }
+    Ok(OsString::from_vec(value))
+}
+
 fn not_started(name: &str, error: &io::Error) -> String {
     let cure = match error.kind() {
         io::ErrorKind::NotFound => {
@@ -79,6 +93,10 @@ fn not_started(name: &str, error: &io::Error) -> String {
         }
         io::ErrorKind::PermissionDenied => {
             "it is not executable, or not for this user: mend its mode in the image, or instance.user"
+        }
+        io::ErrorKind::ArgumentListTooLong => {
+            "arguments and environment are more than the kernel takes: have the program read large \
+             secrets from their files"
         }
         _ => "mend instance.command",
     };

@@ -88,12 +88,28 @@ fn what_cannot_be_started_is_told() {
 
 #[test]
 fn a_value_from_a_file_is_in_the_programs_environment() {
+    assert_eq!(with_secret(b"two\nlines").stdout, b"[two\nlines]\n");
+    assert_eq!(with_secret(b"of echo\n").stdout, b"[of echo]\n");
+    assert_eq!(with_secret(b"\xff\xfe\n\n").stdout, b"[\xff\xfe\n]\n");
+}
+
+#[test]
+fn a_value_that_no_variable_can_hold_is_told_with_the_variable() {
+    let output = with_secret(b"a\0b");
+    assert_eq!(output.status.code(), Some(127));
+    let (stdout, stderr) = told(&output);
+    assert_eq!(stdout, "");
+    assert!(stderr.starts_with("bellows: the secret for S has a NUL, which no"), "{stderr}");
+}
+
+/// What a program writes that shows its variable `S`, whose value is in a file.
+fn with_secret(value: &[u8]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
-    std::fs::write(&secret, "two\nlines").unwrap();
+    std::fs::write(&secret, value).unwrap();
     let json = format!(
-        r#"{{"command":["/bin/sh","-c","echo \"$S\""],"environment":{{}},"environment_files":{{"S":"{}"}},"working_folder":"/"}}"#,
+        r#"{{"command":["/bin/sh","-c","printf '[%s]' \"$S\""],"environment":{{}},"environment_files":{{"S":"{}"}},"working_folder":"/"}}"#,
         secret.display()
     );
-    assert_eq!(told(&run(&json)).0, "two\nlines\n");
+    run(&json)
 }
