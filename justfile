@@ -63,6 +63,10 @@ membership *ARGS: build
 token *ARGS: build
     @{{ bellows }} token "$@"
 
+# Set, list or remove secrets: set SERVICE NAME (read from standard input), list SERVICE, remove SERVICE NAME
+secret *ARGS: build
+    @{{ bellows }} secret "$@"
+
 # Show who changed what, and how it was before
 changes *ARGS: build
     @{{ bellows }} changes "$@"

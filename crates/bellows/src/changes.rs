@@ -24,7 +24,8 @@ fn line(change: &Change) -> String {
     format!("{}  {:<20}  {}", moment(change.at), who(&change.who), changed(&change.changed))
 }
 
-fn who(who: &Who) -> String {
+/// Who somebody is, in a word or two.
+pub(crate) fn who(who: &Who) -> String {
     match who {
         Who::Operator { user: Some(user), .. } => user.clone(),
         Who::Operator { uid, user: None } => format!("user {uid}"),
@@ -53,6 +54,15 @@ fn changed(changed: &Changed) -> String {
             format!("{service}: version from {before} to {after}")
         }
         Changed::Deployment { service, after: None, .. } => format!("{service}: withdrawn"),
+        Changed::Secret { service, name, before: None, after: Some(_) } => {
+            format!("{service}: secret {name} set")
+        }
+        Changed::Secret { service, name, before: Some(_), after: Some(_) } => {
+            format!("{service}: secret {name} set to another value")
+        }
+        Changed::Secret { service, name, after: None, .. } => {
+            format!("{service}: secret {name} removed")
+        }
         Changed::Token { name, after: Some(token), .. } => {
             format!("token {name} made, {}", rights(token))
         }
@@ -72,6 +82,7 @@ fn rights(token: &Token) -> String {
 #[cfg(test)]
 mod tests {
     use model::bounds::Bounds;
+    use model::secrets::SecretGeneration;
     use model::time::Timestamp;
 
     use super::*;
@@ -113,12 +124,22 @@ mod tests {
                 Who::Operator { uid: 7, user: None },
                 Changed::Token { name: "ci".parse().unwrap(), before: None, after: None },
             ),
+            change(
+                ci(),
+                Changed::Secret {
+                    service: service(),
+                    name: "db".parse().unwrap(),
+                    before: Some(SecretGeneration::new(7)),
+                    after: Some(SecretGeneration::new(8)),
+                },
+            ),
         ];
         insta::assert_snapshot!(lines.each_ref().map(line).join("\n"), @r"
         2026-11-18T11:06:40Z  anna                  store: bounds from 1 4 to 2 9
         2026-11-18T11:06:40Z  token ci              store: policy from target_tracking to hpa
         2026-11-18T11:06:40Z  up                    store: deployed as 000000ab
         2026-11-18T11:06:40Z  user 7                token ci revoked
+        2026-11-18T11:06:40Z  token ci              store: secret db set to another value
         ");
     }
 }

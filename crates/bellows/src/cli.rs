@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use host::units::ListenSocket;
 use model::access::Right;
-use model::names::{InstanceName, ServiceName, TokenName};
+use model::names::{InstanceName, SecretName, ServiceName, TokenName};
 use model::status::Membership;
 
 /// Exit codes, as `--help` shows them.
@@ -95,6 +95,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: TokenCommand,
     },
+    /// Set, list or remove the secrets of a service
+    Secret {
+        #[command(subcommand)]
+        what: SecretCommand,
+    },
     /// Show who changed what, the newest last
     Changes {
         /// The same as JSON
@@ -141,6 +146,36 @@ pub(crate) enum TokenCommand {
     Revoke {
         /// Its name
         name: TokenName,
+    },
+}
+
+/// What to do with secrets.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Set a secret to what comes on standard input
+    ///
+    /// It is kept as it comes, 65536 bytes at most, and in the instance it is the file /run/secrets/NAME. A
+    /// variable of its environment that holds it has it without the end of the last line: after
+    /// `echo hunter2 | bellows secret set shop db-password` the file ends with the line, and the variable
+    /// does not. `printf %s hunter2` writes no end of a line. Instances are given it with the next
+    /// `bellows up`.
+    Set {
+        /// The service, which need not be deployed yet
+        service: ServiceName,
+        /// Its name: 1 to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`
+        name: SecretName,
+    },
+    /// List the secrets of a service with when and by whom they were set, without their values
+    List {
+        /// The service
+        service: ServiceName,
+    },
+    /// Remove a secret that the service's file does not name
+    Remove {
+        /// The service
+        service: ServiceName,
+        /// Its name
+        name: SecretName,
     },
 }
 
@@ -194,6 +229,7 @@ mod tests {
           bounds      Show the bounds of a service as TOML, or set them while it runs
           membership  Show how HAProxy learns of instances, or set it while the system runs
           token       Make, list or revoke the tokens with which a program may ask the scaler for changes
+          secret      Set, list or remove the secrets of a service
           changes     Show who changed what, the newest last
           help        Print this message or the help of the given subcommand(s)
 

@@ -12,9 +12,10 @@ use host::files::file_error;
 use host::id_map::IdMap;
 use host::lxc::{
     Containers, LxcContainers, TemplateStore, container_states, remove_layers, remove_profiles,
-    remove_shared_folder, shared_folders_below,
+    remove_secrets, remove_shared_folder, shared_folders_below,
 };
 use host::network::Network;
+use host::secrets::SecretStore;
 use host::settings::Settings;
 use model::names::{CONTAINER_PREFIX, InstanceName, ServiceName};
 use model::service::ScaleIn;
@@ -111,6 +112,8 @@ async fn templates(settings: &Settings) -> anyhow::Result<Outcome> {
     for draft in &drafts {
         fs::remove_dir_all(draft).map_err(file_error("remove", draft))?;
     }
+    // The newest stay. Without a template, no other is of use.
+    SecretStore::new(settings).sweep()?;
     let count = ours.len() + drafts.len();
     Ok(Outcome::changed_if(count > 0, format!("{count} removed")))
 }
@@ -138,14 +141,16 @@ async fn network(settings: &Settings) -> anyhow::Result<Outcome> {
     Ok(Outcome::changed_if(made, format!("bridge {} removed", settings.network.bridge)))
 }
 
-/// Undoes the mounts of layers that no template has, and of shared folders, whose content stays.
+/// Undoes the mounts of layers that no template has, of what instances read their secrets from, and of shared
+/// folders, whose content stays.
 async fn mounts(settings: &Settings) -> anyhow::Result<Outcome> {
     let layers = remove_layers(&HostRunner, &settings.paths.lxc).await?;
     let folders = shared_folders_below(&settings.paths.state)?;
     for folder in &folders {
         remove_shared_folder(&HostRunner, folder).await?;
     }
-    let count = layers + folders.len();
+    let secrets = remove_secrets(&HostRunner, &settings.paths.run).await?;
+    let count = layers + folders.len() + usize::from(secrets);
     Ok(Outcome::changed_if(count > 0, format!("{count} undone")))
 }
 

@@ -14,6 +14,7 @@ mod progress;
 mod release;
 mod run_folder;
 mod scaler;
+mod secret;
 mod set;
 mod status;
 mod token;
@@ -57,6 +58,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Bounds { service, bounds } => wait(set::bounds(&running()?, &service, &bounds)),
         Command::Membership { way } => wait(set::membership(&running()?, way)),
         Command::Token { what } => wait(token::run(&running()?, what)),
+        Command::Secret { what } => wait(secret::run(&running()?, what)),
         Command::Logs { service, instance, lines, json } => {
             wait(logs::run(&running()?, &service, instance.as_ref(), lines, json))
         }

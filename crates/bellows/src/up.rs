@@ -4,6 +4,7 @@
 mod answer;
 mod memory;
 mod rollout;
+mod secrets;
 mod steps;
 
 use anyhow::anyhow;
@@ -31,6 +32,7 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     memory::check(&tree)?;
     steps::check_applications(&tree).await?;
     doctor::require(&tree.settings).await?;
+    secrets::check(&tree)?;
     let _lock = operator_lock(&tree.settings)?;
     let mut progress = Progress::default();
     progress.step("release", async { release::install(&tree.root, &tree.settings) }).await?;

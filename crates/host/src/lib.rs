@@ -17,6 +17,7 @@ pub mod open_files;
 pub mod probe;
 pub mod releases;
 pub mod render;
+pub mod secrets;
 pub mod settings;
 pub mod slots;
 pub mod units;

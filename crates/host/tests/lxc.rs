@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[expect(dead_code, reason = "a part of it is for other tests")]
 mod world;
 
 use std::net::TcpListener;

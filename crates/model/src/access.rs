@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use strum::IntoEnumIterator as _;
 
 use crate::bounds::Bounds;
-use crate::names::{ServiceName, TokenName};
+use crate::names::{SecretName, ServiceName, TokenName};
 use crate::policies::PolicySpec;
+use crate::secrets::SecretGeneration;
 use crate::status::Membership;
 use crate::time::Timestamp;
 use crate::value::{self, Checked, Invalid};
@@ -35,7 +36,7 @@ pub enum Right {
     Read,
     /// Bounds, policies and the way of membership may be set.
     Operate,
-    /// Services may be deployed.
+    /// Services may be deployed, and their secrets set.
     Deploy,
     /// Each of these.
     All,
@@ -184,6 +185,17 @@ pub enum Changed {
         /// The version after; `None` where it is withdrawn.
         after: Option<Version>,
     },
+    /// A secret of a service was set or removed.
+    Secret {
+        /// The service.
+        service: ServiceName,
+        /// Its name.
+        name: SecretName,
+        /// Which value it had before; `None` where it was not set.
+        before: Option<SecretGeneration>,
+        /// Which value it has after; `None` where it is removed.
+        after: Option<SecretGeneration>,
+    },
     /// A token was made or revoked.
     Token {
         /// Its name.
@@ -201,7 +213,8 @@ impl Changed {
         match self {
             Self::Bounds { service, .. }
             | Self::Policy { service, .. }
-            | Self::Deployment { service, .. } => Some(service),
+            | Self::Deployment { service, .. }
+            | Self::Secret { service, .. } => Some(service),
             Self::Membership { .. } | Self::Token { .. } => None,
         }
     }

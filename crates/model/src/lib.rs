@@ -41,6 +41,7 @@ pub mod network;
 pub mod output;
 pub mod paths;
 pub mod policies;
+pub mod secrets;
 pub mod service;
 pub mod status;
 pub mod tick;

@@ -1,4 +1,4 @@
-//! The names of services, images, templates and instances, and the slot from which an instance's
+//! The names of services, images, secrets, templates and instances, and the slot from which an instance's
 //! address, MAC, network interface and load balancer entry derive.
 
 use std::fmt;
@@ -17,6 +17,9 @@ pub const CONTAINER_PREFIX: &str = "bw-";
 /// bytes, the longest host name that Linux takes.
 const SERVICE_NAME_MAX_BYTES: usize = 31;
 
+/// Longest name of a secret in bytes: enough for any variable, and short of what a folder takes.
+const SECRET_NAME_MAX_BYTES: usize = 64;
+
 /// A text that is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -25,6 +28,11 @@ pub enum NameError {
         "`{0}` is not a name: use 1 to 31 of a-z, 0-9 and `-`, starting with a letter and not ending with `-`"
     )]
     Name(String),
+    /// Not the name of a secret.
+    #[error(
+        "`{0}` is not the name of a secret: use 1 to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`, starting with a letter, a digit or `_`"
+    )]
+    Secret(String),
     /// Not an instance's name.
     #[error("`{0}` is not the name of an instance: it reads bw-SERVICE-SLOT-BIRTH")]
     Instance(String),
@@ -101,6 +109,31 @@ impl FromStr for TokenName {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         text.parse().map(Self)
+    }
+}
+
+/// The name of a secret, which is that of its file too: 1 to 64 of `a-z`, `A-Z`, `0-9`, `-`, `_` and `.`,
+/// starting with a letter, a digit or `_`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SecretName(String);
+
+impl SecretName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SecretName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let good = (1..=SECRET_NAME_MAX_BYTES).contains(&text.len())
+            && text.bytes().all(allowed)
+            && !text.starts_with(['-', '.']);
+        if good { Ok(Self(text.to_owned())) } else { Err(NameError::Secret(text.to_owned())) }
     }
 }
 
@@ -255,7 +288,7 @@ impl FromStr for TemplateName {
     }
 }
 
-is_text!(ServiceName, ImageName, TokenName, InstanceName, TemplateName);
+is_text!(ServiceName, ImageName, TokenName, SecretName, InstanceName, TemplateName);
 
 /// Births are written in base 36: nine digits until the year 5188.
 const BIRTH_RADIX: u32 = 36;
@@ -284,6 +317,16 @@ mod tests {
     fn names_outside_the_charset_are_refused() {
         for bad in ["", "A", "1a", "-a", "a-", "a_b", "a b", "a\nb", "../a", &"a".repeat(32)] {
             assert!(bad.parse::<ServiceName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_secrets_name_is_one_of_a_file_or_a_variable_and_leads_nowhere_else() {
+        for good in ["DB_PASSWORD", "tls.key", "_x", "1", &"a".repeat(64)] {
+            assert!(good.parse::<SecretName>().is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", ".a", "-a", "a/b", "a b", "a\0", "\u{e9}", &"a".repeat(65)] {
+            assert!(bad.parse::<SecretName>().is_err(), "{bad:?}");
         }
     }
 

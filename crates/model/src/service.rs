@@ -2,6 +2,7 @@
 
 mod places;
 mod raw;
+mod secrets;
 mod start;
 
 use std::collections::BTreeSet;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::raw::RawService;
+pub use self::secrets::SecretSpec;
 pub use self::start::StartSpec;
 use crate::bounds::Bounds;
 use crate::names::{ImageName, ServiceName};
@@ -91,6 +93,8 @@ pub struct InstanceSpec {
     pub writable: Vec<WritableFolder>,
     /// Folders of the host that are mounted in it.
     pub mounts: Vec<Mount>,
+    /// What it is told that nobody else is.
+    pub secrets: Vec<SecretSpec>,
 }
 
 /// A right of root that an instance's root may have: those that images need to start as root and step

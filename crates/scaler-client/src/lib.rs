@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use error::Problem;
 use model::access::{Change, ChangePage, Grant, MadeToken, Tokens};
-use model::names::{InstanceName, ServiceName, TokenName};
+use model::names::{InstanceName, SecretName, ServiceName, TokenName};
 use model::output::{OutputLine, OutputPage};
+use model::secrets::{SecretChange, SecretValue, Secrets};
 use model::status::{HostStatus, MembershipStatus, ServiceStatus, TickPage};
 use model::tick::Tick;
 use reqwest::{Client, RequestBuilder, Url};
@@ -157,6 +158,42 @@ impl Scaler {
     pub async fn revoke_token(&self, name: &TokenName) -> Result<(), ScalerError> {
         let url = self.url(&format!("/v1/tokens/{name}"));
         let _others: Tokens = self.answer(self.http.delete(url)).await?;
+        Ok(())
+    }
+
+    /// The secrets of a service, without their values.
+    ///
+    /// # Errors
+    /// No answer, or none that tells it.
+    pub async fn secrets(&self, service: &ServiceName) -> Result<Secrets, ScalerError> {
+        self.get(&format!("/v1/services/{service}/secrets"), &[]).await
+    }
+
+    /// Sets a secret of a service, deployed or not.
+    ///
+    /// # Errors
+    /// No answer, or the scaler did not do it.
+    pub async fn set_secret(
+        &self,
+        service: &ServiceName,
+        name: &SecretName,
+        value: &SecretValue,
+    ) -> Result<SecretChange, ScalerError> {
+        let url = self.url(&format!("/v1/services/{service}/secrets/{name}"));
+        self.answer(self.http.put(url).body(value.bytes().to_vec())).await
+    }
+
+    /// Removes a secret of a service.
+    ///
+    /// # Errors
+    /// No answer, there is no such secret, or the service's file names it.
+    pub async fn remove_secret(
+        &self,
+        service: &ServiceName,
+        name: &SecretName,
+    ) -> Result<(), ScalerError> {
+        let url = self.url(&format!("/v1/services/{service}/secrets/{name}"));
+        let _others: Secrets = self.answer(self.http.delete(url)).await?;
         Ok(())
     }
 

@@ -44,13 +44,46 @@ impl Caller {
     /// # Errors
     /// 401 to who says nothing of himself, 403 to who may not.
     pub(crate) fn operates(&self, service: Option<&ServiceName>) -> Result<Who, Problem> {
+        self.may(Right::Operate, service)
+    }
+
+    /// Who it is, if the caller may deploy this service, and set its secrets. `None` is a text that is no
+    /// service's name.
+    ///
+    /// # Errors
+    /// 401 to who says nothing of himself, 403 to who may not.
+    pub(crate) fn deploys(&self, service: Option<&ServiceName>) -> Result<Who, Problem> {
+        self.may(Right::Deploy, service)
+    }
+
+    fn may(&self, right: Right, service: Option<&ServiceName>) -> Result<Who, Problem> {
         match self {
             Self::Operator { uid } => Ok(operator(*uid)),
-            Self::Token(token) if token.allows(Right::Operate) && token.is_for(service) => {
+            Self::Token(token) if token.allows(right) && token.is_for(service) => {
                 Ok(Who::Token { name: token.name.clone() })
             }
-            Self::Token(token) => Err(too_few_rights(token, Right::Operate, service)),
-            Self::Reader => Err(unauthorized("A change needs a token with the right `operate`.")),
+            Self::Token(token) => Err(too_few_rights(token, right, service)),
+            Self::Reader => {
+                Err(unauthorized(&format!("A change needs a token with the right `{right}`.")))
+            }
+        }
+    }
+
+    /// Whether the caller may know which secrets the service has.
+    ///
+    /// # Errors
+    /// 401 to who says nothing of himself, 403 to who may neither read nor deploy it.
+    pub(crate) fn lists_secrets(&self, service: Option<&ServiceName>) -> Result<(), Problem> {
+        match self {
+            Self::Operator { .. } => Ok(()),
+            Self::Token(token) => {
+                let allows = token.allows(Right::Read) || token.allows(Right::Deploy);
+                let may = allows && token.is_for(service);
+                may.then_some(()).ok_or_else(|| too_few_rights(token, Right::Read, service))
+            }
+            Self::Reader => {
+                Err(unauthorized("Which secrets there are is told to those with a token."))
+            }
         }
     }
 

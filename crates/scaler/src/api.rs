@@ -1,6 +1,8 @@
 //! The HTTP API, version 1: what the loop sees and does, and what is set: bounds, policies, the way of
 //! membership, and tokens. [`crate::doors`] tells who calls.
 
+mod secrets;
+
 use std::io;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use model::bounds::Bounds;
 use model::names::{InstanceName, NameError, ServiceName, TokenName};
 use model::output::OutputPage;
 use model::policies::PolicySpec;
+use model::secrets::SECRET_MAX_BYTES;
 use model::status::{HostStatus, Membership, MembershipStatus, ServiceStatus, TickPage};
 use model::tick::Tick;
 use model::value::{Checked, Invalid};
@@ -35,8 +38,9 @@ const PAGE_MAX: usize = 1000;
 const LINES: usize = 100;
 const LINES_MAX: usize = 5_000;
 
-/// A body of bounds is some 30 bytes; a policy with a schedule of some hundred entries, 10 kB.
-const BODY_MAX_BYTES: usize = 65_536;
+/// A body of bounds is some 30 bytes; a policy with a schedule of some hundred entries, 10 kB. A secret
+/// fills it.
+const BODY_MAX_BYTES: usize = SECRET_MAX_BYTES;
 
 /// Where anybody may ask whether the scaler is there.
 pub(crate) const HEALTH: &str = "/healthz";
@@ -59,6 +63,8 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
         .route("/v1/services/{name}", get(one_service))
         .route("/v1/services/{name}/bounds", put(set_bounds).delete(clear_bounds))
         .route("/v1/services/{name}/policy", put(set_policy).delete(clear_policy))
+        .route("/v1/services/{name}/secrets", get(secrets::list))
+        .route("/v1/services/{name}/secrets/{secret}", put(secrets::set).delete(secrets::remove))
         .route(&format!("/v1/services/{{name}}{OUTPUT}"), get(output))
         .route("/v1/membership", get(membership).put(set_membership).delete(clear_membership))
         .route(TICKS, get(ticks))

@@ -5,7 +5,8 @@ use std::io;
 use std::path::Path;
 
 use model::access::{Change, Changed, Who};
-use model::names::ServiceName;
+use model::names::{SecretName, ServiceName};
+use model::secrets::SecretGeneration;
 use model::version::Version;
 
 use crate::clock::now;
@@ -23,6 +24,8 @@ pub(crate) struct Changes {
     newest: VecDeque<Change>,
     /// The version that each service was last deployed as.
     deployed: BTreeMap<ServiceName, Version>,
+    /// Which value each secret was last set to.
+    secrets: BTreeMap<(ServiceName, SecretName), SecretGeneration>,
     next_sequence: u64,
     file: JsonLines,
 }
@@ -35,8 +38,13 @@ impl Changes {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         // All of them: what was deployed may be long ago. Two full files take some 40 ms.
         let (file, all) = JsonLines::open::<Change>(path, FILE_MAX_BYTES, usize::MAX)?;
-        let mut changes =
-            Self { newest: VecDeque::new(), deployed: BTreeMap::new(), next_sequence: 1, file };
+        let mut changes = Self {
+            newest: VecDeque::new(),
+            deployed: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            next_sequence: 1,
+            file,
+        };
         all.into_iter().for_each(|change| changes.remember(change));
         Ok(changes)
     }
@@ -53,11 +61,20 @@ impl Changes {
     }
 
     fn remember(&mut self, change: Change) {
-        if let Changed::Deployment { service, after, .. } = &change.changed {
-            match after {
-                Some(version) => self.deployed.insert(service.clone(), *version),
-                None => self.deployed.remove(service),
-            };
+        match &change.changed {
+            Changed::Deployment { service, after: Some(version), .. } => {
+                self.deployed.insert(service.clone(), *version);
+            }
+            Changed::Deployment { service, after: None, .. } => {
+                self.deployed.remove(service);
+            }
+            Changed::Secret { service, name, after: Some(after), .. } => {
+                self.secrets.insert((service.clone(), name.clone()), *after);
+            }
+            Changed::Secret { service, name, after: None, .. } => {
+                self.secrets.remove(&(service.clone(), name.clone()));
+            }
+            _ => {}
         }
         self.next_sequence = change.sequence + 1;
         push_bounded(&mut self.newest, change, CHANGES_IN_MEMORY);
@@ -66,6 +83,11 @@ impl Changes {
     /// The version that each service was last deployed as, as far as it is known.
     pub(crate) fn last_deployed(&self) -> BTreeMap<ServiceName, Version> {
         self.deployed.clone()
+    }
+
+    /// Which value each secret was last set to, as far as it is known.
+    pub(crate) fn last_secrets(&self) -> BTreeMap<(ServiceName, SecretName), SecretGeneration> {
+        self.secrets.clone()
     }
 
     /// At most `limit` changes with a sequence number above `since`, oldest first.

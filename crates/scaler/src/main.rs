@@ -51,6 +51,7 @@ use host::lock::Lock;
 use host::lxc::LxcContainers;
 use host::network::Network;
 use host::probe::HttpProbe;
+use host::secrets::SecretStore;
 use host::settings::Settings;
 
 /// Scales the services that `bellows up` deployed
@@ -96,6 +97,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         settings.scaler.membership,
         host::memory::for_instances(&settings)?,
         Arc::clone(&services),
+        SecretStore::new(&settings),
     )?;
     let shared = Arc::new(shared);
     shared.report_unused();

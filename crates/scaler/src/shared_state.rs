@@ -1,6 +1,8 @@
 //! What the loop and the API share: the record of ticks, the latest state of each service, and
 //! what an operator set.
 
+mod secrets;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -8,6 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use host::deployments::DeployedService;
+use host::secrets::SecretStore;
 use model::access::{Change, Changed, Grant, MadeToken, Token, Tokens, Who};
 use model::bounds::Bounds;
 use model::failure::Failure;
@@ -47,6 +50,7 @@ pub(crate) struct SharedState {
     overrides: Mutex<OverridesFile>,
     changes: Mutex<Changes>,
     tokens: Mutex<TokensFile>,
+    secrets: SecretStore,
     outputs: Arc<Outputs>,
     /// The last turn of each service, and the instances after it.
     turns: Mutex<BTreeMap<ServiceName, (Tick, Vec<InstanceStatus>)>>,
@@ -69,6 +73,7 @@ impl SharedState {
         membership: Membership,
         memory_mib: u64,
         services: Arc<Services>,
+        secrets: SecretStore,
     ) -> io::Result<Self> {
         let named = |file: &'static str| {
             move |error: io::Error| {
@@ -87,6 +92,7 @@ impl SharedState {
             overrides: Mutex::new(overrides),
             changes: Mutex::new(changes),
             tokens: Mutex::new(tokens),
+            secrets,
             outputs: Arc::new(Outputs::new(state)),
             turns: Mutex::default(),
             failures: Mutex::default(),
@@ -95,6 +101,7 @@ impl SharedState {
             memory_mib,
         };
         shared.note_deployed();
+        shared.note_secrets();
         Ok(shared)
     }
 

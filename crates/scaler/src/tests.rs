@@ -8,6 +8,7 @@ mod failures;
 mod load;
 mod recreate;
 mod restarts;
+mod secrets;
 mod services;
 mod set;
 mod versions;
@@ -20,7 +21,8 @@ use host::haproxy::ServerState;
 use host::haproxy::fake::FakeLoadBalancer;
 use host::lxc::fake::{Call, FakeContainers};
 use host::probe::FakeProbe;
-use host::settings::ScalerSettings;
+use host::secrets::SecretStore;
+use host::settings::{ScalerSettings, Settings};
 use host::slots::Subnet;
 use model::access::Who;
 use model::bounds::Bounds;
@@ -95,6 +97,13 @@ fn deploy(state: &TempDir, files: &[(&str, u32)], now: Timestamp) {
     deployments.deploy(&before.followed_by(&services, 3, now)).unwrap();
 }
 
+fn secrets(state: &TempDir) -> SecretStore {
+    let mut settings = Settings::default();
+    settings.paths.state = state.path().to_owned();
+    settings.paths.lxc = state.path().join("lxc");
+    SecretStore::new(&settings)
+}
+
 impl Rig {
     /// A host with version 1 of the object store.
     fn new() -> Self {
@@ -141,7 +150,13 @@ impl Rig {
     }
 
     fn shared(state: &TempDir, services: &Arc<Services>) -> std::io::Result<SharedState> {
-        SharedState::open(state.path(), SETTINGS.membership, MEMORY_MIB, Arc::clone(services))
+        let (services, secrets) = (Arc::clone(services), secrets(state));
+        SharedState::open(state.path(), SETTINGS.membership, MEMORY_MIB, services, secrets)
+    }
+
+    /// The secrets on this host, as root has them.
+    fn secrets(&self) -> SecretStore {
+        secrets(&self.state)
     }
 
     /// Deploys these files as these versions, and nothing else.

@@ -14,6 +14,7 @@ use host::id_ranges::IdRanges;
 use host::lxc::{Recipe, TemplateStore, remove_other_images};
 use host::network::Network;
 use host::releases::Releases;
+use host::secrets::SecretStore;
 use host::settings::Settings;
 use model::names::{ServiceName, TemplateName};
 use model::service::ServiceSpec;
@@ -171,8 +172,8 @@ impl<'a> Steps<'a> {
         self.programs.haproxy().await
     }
 
-    /// Removes the templates of versions that are not kept and have no instance any more, and the
-    /// images of earlier versions.
+    /// Removes the templates of versions that are not kept and have no instance any more, with the secrets
+    /// that only they were given, and the images of earlier versions.
     pub(super) async fn old_versions(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
         let kept: Vec<_> = deployment.templates().collect();
         let mut removed = Vec::new();
@@ -187,6 +188,7 @@ impl<'a> Steps<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
+        SecretStore::new(self.settings).sweep()?;
         let images = self.settings.paths.state.join(IMAGES);
         let images = remove_other_images(&images, &self.recipes)?;
         let releases = Releases::new(&self.settings.paths.state).remove_old()?;

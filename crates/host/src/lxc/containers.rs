@@ -22,6 +22,7 @@ use super::launch_lock::lock_launches;
 use super::layer;
 use super::output::{OutputPipes, Outputs, Owner};
 use super::profile::Profile;
+use super::secrets::SecretFiles;
 use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
 use crate::files::{FileError, file_error, remove_tree};
@@ -90,6 +91,7 @@ pub struct LxcContainers<R = HostRunner> {
     cpu_files: CpuFiles,
     stops: Semaphore,
     outputs: Outputs,
+    secrets: SecretFiles,
     /// Who reads what instances write; nobody where they are only to be ended.
     reader: Option<mpsc::UnboundedSender<(InstanceName, OutputPipes)>>,
 }
@@ -121,6 +123,7 @@ impl<R: Runner> LxcContainers<R> {
             cpu_files: CpuFiles::default(),
             stops: Semaphore::new(PARALLEL_STOPS),
             outputs: Outputs::new(&settings.paths.run),
+            secrets: SecretFiles::new(settings),
             reader: None,
         })
     }
@@ -203,6 +206,7 @@ impl<R: Runner> LxcContainers<R> {
             instance: instance.to_string(),
             template: template.to_string(),
         })?;
+        self.secrets.ensure(template, owner)?;
         self.outputs.make(instance, owner)?;
         // To the end of the launch, by when there is an instance.
         let _held = self.outputs.hold(instance)?;

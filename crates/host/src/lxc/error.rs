@@ -7,6 +7,7 @@ use model::names::Slot;
 use crate::command::CommandError;
 use crate::files::FileError;
 use crate::render::RenderError;
+use crate::secrets::SecretError;
 use crate::slots::Subnet;
 
 /// An instance that could not be launched, stopped or removed.
@@ -89,6 +90,15 @@ pub enum ContainerError {
         /// Where it belongs.
         folder: PathBuf,
     },
+    /// The tmpfs that holds its secrets is not mounted.
+    #[error("{} is not mounted, which holds secrets; `bellows up` mounts it", folder.display())]
+    NoSecrets {
+        /// Where it belongs.
+        folder: PathBuf,
+    },
+    /// A secret of its service cannot be given.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// Its configuration could not be rendered.
     #[error(transparent)]
     Render(#[from] RenderError),

@@ -12,6 +12,7 @@ mod mounts;
 mod output;
 mod ownership;
 mod profile;
+mod secrets;
 mod shared_folder;
 mod start;
 mod template;
@@ -23,5 +24,7 @@ pub use image::{Image, ImageError, ImageStart, Recipe, programs_of_recipes, remo
 pub use inventory::{Container, ContainerState, container_states};
 pub use layer::remove_layers;
 pub use output::OutputPipes;
+pub(crate) use secrets::given_to_templates;
+pub use secrets::remove_secrets;
 pub use shared_folder::{ensure_shared_folder, remove_shared_folder, shared_folders_below};
 pub use template::{TemplateError, TemplateStore};

@@ -53,11 +53,11 @@ impl OutputPipes {
     }
 }
 
-/// Whom an instance's pipes belong to: the user of its first process, as the host knows it.
+/// Whom an instance's pipes and secrets belong to: the user of its first process, as the host knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Owner {
-    uid: u32,
-    gid: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
     /// The group of the instance's root, which passes through the folder.
     root: u32,
 }

@@ -5,11 +5,13 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use model::names::{Slot, TemplateName};
+use model::secrets::SECRETS_FOLDER;
 use model::service::{Capability, InstanceSpec, Mount, RootAccess, WritableFolder};
 use serde::Serialize;
 
 use super::apparmor::AppArmorProfile;
 use super::error::ContainerError;
+use super::secrets;
 use super::start::{Start, User};
 use crate::render::{RenderError, render};
 use crate::settings::{IdRange, NetworkSettings, Settings};
@@ -42,6 +44,7 @@ const LAUNCH_TEMPLATE: &str = include_str!("../../../../lxc/launch.conf.tera");
 pub(super) struct Profile {
     network: NetworkSettings,
     state: PathBuf,
+    run: PathBuf,
 }
 
 #[derive(Serialize)]
@@ -62,6 +65,7 @@ struct InstanceValues<'a> {
     read_only: bool,
     mounts: Vec<MountValues>,
     writable: Vec<WritableValues>,
+    secrets: Option<MountValues>,
 }
 
 /// LXC's own escape for a blank in a path is never needed: sources and targets hold none.
@@ -93,7 +97,12 @@ struct LaunchValues<'a> {
 impl Profile {
     /// The profile on a host with these settings.
     pub(super) fn new(settings: &Settings) -> Self {
-        Self { network: settings.network.clone(), state: settings.paths.state.clone() }
+        let paths = &settings.paths;
+        Self {
+            network: settings.network.clone(),
+            state: paths.state.clone(),
+            run: paths.run.clone(),
+        }
     }
 
     /// The configuration of a template whose container is the folder `folder` and whose users have these
@@ -126,6 +135,7 @@ impl Profile {
             read_only: instance.root == RootAccess::ReadOnly,
             mounts: instance.mounts.iter().map(|mount| self.mount(mount)).collect(),
             writable: instance.writable.iter().map(writable).collect(),
+            secrets: (!instance.secrets.is_empty()).then(|| self.secrets(name)),
         };
         render("lxc/instance.conf.tera", INSTANCE_TEMPLATE, &values)
     }
@@ -167,6 +177,13 @@ impl Profile {
         MountValues {
             source: self.state.join(&mount.source).display().to_string(),
             target: below_root(&mount.target),
+        }
+    }
+
+    fn secrets(&self, template: &TemplateName) -> MountValues {
+        MountValues {
+            source: secrets::folder(&self.run, template).display().to_string(),
+            target: below_root(SECRETS_FOLDER),
         }
     }
 }
@@ -213,6 +230,7 @@ mod tests {
             layer_mib: None,
             writable: vec![WritableFolder { path: "/tmp".to_owned(), size_mib: 8, exec: false }],
             mounts: vec![Mount { source: "objects".to_owned(), target: "/objects".to_owned() }],
+            secrets: Vec::new(),
         }
     }
 

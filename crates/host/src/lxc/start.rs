@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use model::service::StartSpec;
+use model::secrets::SECRETS_FOLDER;
+use model::service::{InstanceSpec, SecretSpec};
 use serde::Serialize;
 
 use super::image::{Image, ImageStart};
@@ -41,17 +42,22 @@ pub(super) struct User {
 struct CommandFile<'a> {
     command: Vec<&'a str>,
     environment: BTreeMap<&'a str, &'a str>,
+    /// Variables whose values are files in the instance.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    environment_files: BTreeMap<&'a str, String>,
     working_folder: &'a str,
 }
 
 /// How an instance of this image starts, where the service's file says this. A program that is the
-/// first process by itself is one no more as soon as the file says anything of it.
+/// first process by itself is one no more as soon as the file says anything of it, or has a secret in its
+/// environment.
 ///
 /// # Errors
 /// [`TemplateError::NoUser`] where the image does not have the user.
-pub(super) fn resolve(spec: &StartSpec, image: &Image) -> Result<Start, TemplateError> {
+pub(super) fn resolve(instance: &InstanceSpec, image: &Image) -> Result<Start, TemplateError> {
+    let (spec, environment_files) = (&instance.start, environment_files(&instance.secrets));
     let command: Vec<&str> = match (&spec.command, &image.start) {
-        (None, ImageStart::Init(init)) if spec.is_the_images() => {
+        (None, ImageStart::Init(init)) if spec.is_the_images() && environment_files.is_empty() => {
             return Ok(Start { init: init.clone(), user: User::default(), command: None });
         }
         (None, ImageStart::Init(init)) => init.split(' ').filter(|word| !word.is_empty()).collect(),
@@ -72,10 +78,16 @@ pub(super) fn resolve(spec: &StartSpec, image: &Image) -> Result<Start, Template
     environment
         .extend(spec.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let working_folder = spec.working_folder.as_deref().unwrap_or("/");
-    let file = CommandFile { command, environment, working_folder };
+    let file = CommandFile { command, environment, environment_files, working_folder };
     // Texts and maps of texts are JSON whatever they say.
     let json = serde_json::to_string(&file).unwrap_or_default();
     Ok(Start { init: format!("/{INIT}"), user, command: Some(json) })
+}
+
+/// The variables that hold secrets, with the files that hold them in the instance.
+fn environment_files(secrets: &[SecretSpec]) -> BTreeMap<&str, String> {
+    let file = |secret: &SecretSpec| format!("{SECRETS_FOLDER}/{}", secret.name);
+    secrets.iter().filter_map(|it| Some((it.environment.as_deref()?, file(it)))).collect()
 }
 
 /// The users and groups of an image.
@@ -132,7 +144,15 @@ fn entries(text: &str) -> impl Iterator<Item = Vec<&str>> {
 
 #[cfg(test)]
 mod tests {
+    use model::service::{ServiceSpec, StartSpec};
+
     use super::*;
+
+    fn instance(start: StartSpec) -> InstanceSpec {
+        let text = include_str!("../../../../services/object-store.toml");
+        let spec: ServiceSpec = config_file::from_toml("store.toml", text).unwrap();
+        InstanceSpec { start, ..spec.instance }
+    }
 
     fn image(start: ImageStart) -> (tempfile::TempDir, Image) {
         let folder = tempfile::tempdir().unwrap();
@@ -147,7 +167,7 @@ mod tests {
     fn user(text: &str) -> Result<User, TemplateError> {
         let (_folder, image) = image(ImageStart::Command(vec!["/app".to_owned()]));
         let spec = StartSpec { user: Some(text.to_owned()), ..StartSpec::default() };
-        resolve(&spec, &image).map(|start| start.user)
+        resolve(&instance(spec), &image).map(|start| start.user)
     }
 
     #[test]
@@ -165,10 +185,10 @@ mod tests {
     #[test]
     fn a_program_that_is_the_first_process_stays_it_until_the_file_says_something_of_it() {
         let (_folder, image) = image(ImageStart::Init("/bin/store --fast".to_owned()));
-        let alone = resolve(&StartSpec::default(), &image).unwrap();
+        let alone = resolve(&instance(StartSpec::default()), &image).unwrap();
         assert_eq!((alone.init.as_str(), alone.command), ("/bin/store --fast", None));
         let spec = StartSpec { user: Some("www-data".to_owned()), ..StartSpec::default() };
-        let start = resolve(&spec, &image).unwrap();
+        let start = resolve(&instance(spec), &image).unwrap();
         assert_eq!(start.init, "/etc/bellows/bellows-init");
         insta::assert_snapshot!(start.command.unwrap(), @r#"{"command":["/bin/store","--fast"],"environment":{"HOME":"/var/www","LANG":"C.UTF-8","PATH":"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},"working_folder":"/"}"#);
     }
@@ -180,7 +200,22 @@ mod tests {
         let environment =
             environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let spec = StartSpec { environment, ..StartSpec::default() };
-        let json = resolve(&spec, &image).unwrap().command.unwrap();
+        let json = resolve(&instance(spec), &image).unwrap().command.unwrap();
         insta::assert_snapshot!(json, @r#"{"command":["/app"],"environment":{"A":"\"x\"\n","HOME":"/root","LANG":"C.UTF-8","PATH":"/opt"},"working_folder":"/"}"#);
+    }
+
+    #[test]
+    fn a_secret_in_the_environment_is_read_from_its_file_by_our_init() {
+        let (_folder, image) = image(ImageStart::Init("/bin/store".to_owned()));
+        let secret = |name: &str, environment: Option<&str>| SecretSpec {
+            name: name.parse().unwrap(),
+            environment: environment.map(str::to_owned),
+        };
+        let with = |secrets| InstanceSpec { secrets, ..instance(StartSpec::default()) };
+        let file_alone = resolve(&with(vec![secret("key", None)]), &image).unwrap();
+        assert_eq!(file_alone.command, None);
+        let start = resolve(&with(vec![secret("key", None), secret("db", Some("DB"))]), &image);
+        let json = start.unwrap().command.unwrap();
+        assert!(json.contains(r#","environment_files":{"DB":"/run/secrets/db"},"#), "{json}");
     }
 }

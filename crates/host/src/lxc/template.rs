@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use model::names::TemplateName;
+use model::secrets::SECRETS_FOLDER;
 use model::service::{InstanceSpec, Mount, ServiceSpec};
 use model::version::Version;
 use sha2::{Digest, Sha256};
@@ -17,6 +18,7 @@ use super::inventory::{Inventory, container_states};
 use super::layer;
 use super::ownership::copy_image;
 use super::profile::{Profile, SECCOMP};
+use super::secrets;
 use super::shared_folder::ensure_shared_folder;
 use super::start::{self, COMMAND_FILE, INIT, Start};
 use crate::command::Runner;
@@ -24,6 +26,7 @@ use crate::files::{FileError, file_error, remove_file, remove_tree, sync_file_sy
 use crate::id_ranges::{IdRangeError, IdRanges};
 use crate::releases::Releases;
 use crate::render::RenderError;
+use crate::secrets::{GivenSecrets, SecretError, SecretStore};
 use crate::settings::{IdRange, Settings};
 
 /// Where an instance reads its configuration.
@@ -41,6 +44,9 @@ pub enum TemplateError {
     /// The service can be given no ids.
     #[error(transparent)]
     IdRange(#[from] IdRangeError),
+    /// A secret of the service cannot be given.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
@@ -76,6 +82,13 @@ pub enum TemplateError {
     },
 }
 
+/// What goes into a template beside its image and its configuration.
+struct Parts<'a> {
+    start: &'a Start,
+    application: &'a str,
+    given: &'a GivenSecrets,
+}
+
 /// The templates of this host.
 #[derive(Debug)]
 pub struct TemplateStore<R> {
@@ -83,6 +96,8 @@ pub struct TemplateStore<R> {
     profile: Profile,
     lxc: PathBuf,
     state: PathBuf,
+    run: PathBuf,
+    secrets: SecretStore,
     ranges: IdRanges,
     /// Our init, for programs that are not made to be the first process.
     init: PathBuf,
@@ -96,6 +111,8 @@ impl<R: Runner> TemplateStore<R> {
             profile: Profile::new(settings),
             lxc: settings.paths.lxc.clone(),
             state: settings.paths.state.clone(),
+            run: settings.paths.run.clone(),
+            secrets: SecretStore::new(settings),
             ranges: IdRanges::new(settings),
             init: Releases::new(&settings.paths.state).current().join("init"),
         }
@@ -125,36 +142,50 @@ impl<R: Runner> TemplateStore<R> {
         let application = toml::to_string(&service.application).map_err(|source| {
             TemplateError::Application { service: service.name.to_string(), source }
         })?;
-        let start = start::resolve(&service.instance.start, image)?;
-        let name = self.name(service, image, &start, &application, ids)?;
-        let folder = self.lxc.join(name.as_str());
-        if folder.exists() {
-            layer::ensure(&self.runner, &self.lxc, &name).await?;
-            return Ok(name);
+        let start = start::resolve(&service.instance, image)?;
+        let given = self.secrets.given(service)?;
+        let parts = Parts { start: &start, application: &application, given: &given };
+        let name = self.name(service, image, &parts, ids)?;
+        if !self.lxc.join(name.as_str()).exists() {
+            self.make(&name, service, image, &parts, ids).await?;
         }
+        // From here on its values stay; before, somebody may have set one anew.
+        self.secrets.ensure_kept(&service.name, &given)?;
+        layer::ensure(&self.runner, &self.lxc, &name).await?;
+        Ok(name)
+    }
+
+    async fn make(
+        &self,
+        name: &TemplateName,
+        service: &ServiceSpec,
+        image: &Image,
+        parts: &Parts<'_>,
+        ids: IdRange,
+    ) -> Result<(), TemplateError> {
+        let folder = self.lxc.join(name.as_str());
         let draft = self.lxc.join(format!(".{name}-draft"));
         remove_tree(&draft)?;
         fs::create_dir_all(&draft).map_err(file_error("make", &draft))?;
         self.fill(&draft, image, &service.instance, ids).await?;
         let rootfs = draft.join("rootfs");
-        write(&rootfs.join(SERVICE_FILE), &application)?;
-        self.write_start(&rootfs, &start)?;
-        let config = self.config(&name, service, &start, ids)?;
+        write(&rootfs.join(SERVICE_FILE), parts.application)?;
+        self.write_start(&rootfs, parts.start)?;
+        let config = self.config(name, service, parts.start, ids)?;
         write(&draft.join("seccomp"), SECCOMP)?;
         write(&draft.join("config"), &config)?;
+        secrets::write_down(&draft, parts.given)?;
         if let Some(size_mib) = service.instance.layer_mib {
             layer::reserve(&draft, size_mib)?;
         }
         lock_out_others(&draft, ids)?;
         sync_file_system(&draft)?;
-        fs::rename(&draft, &folder).map_err(file_error("rename", &draft))?;
-        layer::ensure(&self.runner, &self.lxc, &name).await?;
-        Ok(name)
+        Ok(fs::rename(&draft, &folder).map_err(file_error("rename", &draft))?)
     }
 
     /// Gives the service its range of ids, makes the folders that it shares, mounts the layers of its
-    /// templates, and has the kernel know the instances' AppArmor profile: what a template needs and a boot
-    /// forgets.
+    /// templates and what holds secrets, and has the kernel know the instances' AppArmor profile: what a
+    /// template needs and a boot forgets.
     ///
     /// # Errors
     /// When the disk or a command fails, or the profile's template is wrong.
@@ -165,8 +196,13 @@ impl<R: Runner> TemplateStore<R> {
             ensure_shared_folder(&self.runner, &folder, ids.first).await?;
         }
         let templates = self.list()?;
+        let mut has_secrets = !service.instance.secrets.is_empty();
         for template in templates.iter().filter(|name| name.service() == &service.name) {
             layer::ensure(&self.runner, &self.lxc, template).await?;
+            has_secrets |= !secrets::given_to(&self.lxc, template)?.is_empty();
+        }
+        if has_secrets {
+            secrets::ensure_mounted(&self.runner, &self.run).await?;
         }
         ensure_profile(&self.runner, &AppArmorProfile::render()?).await?;
         Ok(ids)
@@ -195,6 +231,7 @@ impl<R: Runner> TemplateStore<R> {
         }
         let folder = self.lxc.join(template.as_str());
         layer::remove(&self.runner, &self.lxc, template).await?;
+        secrets::remove(&self.run, template)?;
         if !folder.exists() {
             return Ok(());
         }
@@ -210,8 +247,7 @@ impl<R: Runner> TemplateStore<R> {
         &self,
         service: &ServiceSpec,
         image: &Image,
-        start: &Start,
-        application: &str,
+        Parts { start, application, given }: &Parts<'_>,
         ids: IdRange,
     ) -> Result<TemplateName, TemplateError> {
         let nameless = TemplateName::new(&service.name, Version::new(0));
@@ -227,7 +263,10 @@ impl<R: Runner> TemplateStore<R> {
         let layer = format!("{:?}", service.instance.layer_mib);
         let texts =
             [image.digest.as_str(), &config, SECCOMP, application, &port, health_path, &layer];
+        // Which values they are, and nothing of the values. A service without is what it was.
+        let given = (!given.is_empty()).then(|| secrets::text(given));
         let parts = texts.iter().map(|text| text.as_bytes()).chain([command, &init]);
+        let parts = parts.chain(given.iter().map(|text| text.as_bytes()));
         for part in parts {
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(part);
@@ -273,7 +312,9 @@ impl<R: Runner> TemplateStore<R> {
         copy_image(&self.runner, &image.folder, &rootfs, ids).await?;
         let targets = instance.mounts.iter().map(|mount| &mount.target);
         let writable = instance.writable.iter().map(|folder| &folder.path);
-        for target in targets.chain(writable).filter(|target| !target.starts_with("/dev/")) {
+        let secrets = (!instance.secrets.is_empty()).then_some(SECRETS_FOLDER);
+        let targets = targets.chain(writable).map(String::as_str).chain(secrets);
+        for target in targets.filter(|target| !target.starts_with("/dev/")) {
             make_mount_point(&rootfs, target, ids.first)?;
         }
         if let Some((folder, _)) = SERVICE_FILE.rsplit_once('/') {

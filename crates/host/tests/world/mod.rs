@@ -14,9 +14,12 @@ use host::id_map::IdMap;
 use host::lock::{Lock, LockError};
 use host::lxc::{ContainerError, Containers, Image, ImageStart, LxcContainers, TemplateStore};
 use host::network::Network;
+use host::secrets::SecretStore;
 use host::settings::Settings;
+use model::access::Who;
 use model::names::{InstanceName, ServiceName, Slot, TemplateName};
-use model::service::{Replacement, ServiceSpec};
+use model::secrets::SecretValue;
+use model::service::{Replacement, SecretSpec, ServiceSpec};
 use model::time::Timestamp;
 
 /// Every container of these tests is named `bw-test...`.
@@ -53,6 +56,7 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) containers: LxcContainers,
     service: ServiceSpec,
+    image: Image,
     pub(crate) template: TemplateName,
     ids: IdMap,
     folder: tempfile::TempDir,
@@ -93,13 +97,16 @@ impl World {
         ids.ensure().unwrap();
         Network::new(&settings, HostRunner).with_table(TABLE).ensure().await.unwrap();
         let service = service(lines);
-        let template = TemplateStore::new(&settings, HostRunner)
-            .with_init(init_program())
-            .ensure(&service, &image(folder.path()))
-            .await
-            .unwrap();
+        set_secrets(&settings, &service);
+        let image = image(folder.path());
+        let template = ensure_template(&settings, &service, &image).await;
         let containers = LxcContainers::new(&settings).unwrap();
-        Self { settings, containers, service, template, ids, folder, _lock: lock }
+        Self { settings, containers, service, image, template, ids, folder, _lock: lock }
+    }
+
+    /// The template of the version that the service is now.
+    pub(crate) async fn deploy(&self) -> TemplateName {
+        ensure_template(&self.settings, &self.service, &self.image).await
     }
 
     /// A name that was never used, in a slot that the running system is unlikely to use.
@@ -185,6 +192,24 @@ impl Drop for World {
         let _ = fs::remove_dir(LXC);
         let _ = self.ids.remove();
     }
+}
+
+/// Sets each secret that the service names to its own name.
+fn set_secrets(settings: &Settings, service: &ServiceSpec) {
+    let store = SecretStore::new(settings);
+    for SecretSpec { name, .. } in &service.instance.secrets {
+        let value = SecretValue::new(name.as_str().into()).unwrap();
+        store.set(&service.name, name, &value, (Who::Up, Timestamp::default())).unwrap();
+    }
+}
+
+async fn ensure_template(
+    settings: &Settings,
+    service: &ServiceSpec,
+    image: &Image,
+) -> TemplateName {
+    let store = TemplateStore::new(settings, HostRunner).with_init(init_program());
+    store.ensure(service, image).await.unwrap()
 }
 
 /// Our init as it was built, where it was: tests that need none run without.
@@ -277,9 +302,9 @@ fn clear(settings: &Settings) {
     let groups = ["/sys/fs/cgroup", "-depth", "-path", "*/lxc.*.bw-test-*", "-type", "d"];
     run("find", &[groups.as_slice(), &["-exec", "rmdir", "{}", ";"]].concat());
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let state = settings.paths.state.display().to_string();
+    let ours = [&settings.paths.state, &settings.paths.run].map(|path| path.display().to_string());
     for place in mounts.lines().filter_map(|line| line.split(' ').nth(1)) {
-        if place.starts_with(&state) {
+        if ours.iter().any(|path| place.starts_with(path)) {
             run("umount", &[place]);
         }
     }

@@ -6,7 +6,7 @@ use crate::value::{Invalid, check, within};
 
 /// What Bellows itself keeps below the state directory. An instance that could write there would
 /// say what the scaler does, or what other instances run.
-const OWN_FOLDERS: [&str; 5] = ["images", "services", "releases", "id_ranges", "output"];
+const OWN_FOLDERS: [&str; 6] = ["images", "services", "releases", "id_ranges", "output", "secrets"];
 
 /// The folders of an instance in which nothing of a service's own is mounted: the kernel's and LXC's, and
 /// that of its configuration.
@@ -47,7 +47,7 @@ pub(super) fn check_all(
 }
 
 /// Whether `path` is `folder` or below it.
-fn lies_in(path: &str, folder: &str) -> bool {
+pub(super) fn lies_in(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{
     Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Replacement, Requests,
-    RootAccess, Rules, ScaleIn, ServiceSpec, StartSpec, WritableFolder, places,
+    RootAccess, Rules, ScaleIn, ServiceSpec, StartSpec, WritableFolder, places, secrets,
 };
 use crate::bounds::{Bounds, RawBounds};
 use crate::policies::{PolicySpec, RawPolicies};
@@ -69,6 +69,8 @@ struct RawInstance {
     environment: BTreeMap<String, String>,
     user: Option<String>,
     working_folder: Option<String>,
+    #[serde(default)]
+    secrets: Vec<secrets::RawSecret>,
 }
 
 /// What the kernel gives a process that asks for nothing else; and where that is more, two for each request
@@ -185,6 +187,8 @@ impl RawInstance {
         places::check_all(&self.mounts, &self.writable, self.memory_mib)?;
         let Self { command, environment, user, working_folder, .. } = self;
         let start = StartSpec { command, environment, user, working_folder }.checked()?;
+        let secrets =
+            secrets::check_all(self.secrets, &start.environment, &self.mounts, &self.writable)?;
         Ok(InstanceSpec {
             start,
             port: self.port,
@@ -198,6 +202,7 @@ impl RawInstance {
             layer_mib: layer_mib(self.root, self.layer_mib)?,
             writable: self.writable,
             mounts: self.mounts,
+            secrets,
         })
     }
 }
