@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Read, stdin};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, bail};
 use host::accounts;
 use host::deployments::Deployments;
 use host::lock::Lock;
@@ -70,6 +70,11 @@ async fn set(
             let root = Who::Operator { uid, user: accounts::user_name(uid) };
             Ok(store.set(service, name, value, (root, now()))?)
         }
+        // One of this release sets secrets of any service.
+        Err(ScalerError::Refused { status, .. }) if status.as_u16() == 404 => bail!(
+            "the scaler that runs is of an earlier release, which knows no secrets: run `./just up` before \
+             instance.secrets is in services/{service}.toml, and then set it"
+        ),
         answer => Ok(answer?),
     }
 }
@@ -99,9 +104,12 @@ async fn remove(
             let (store, _lock) = alone(settings)?;
             let spec = deployed(settings, service)?;
             let removed = store.remove(service, name, spec.as_ref()).map_err(BadInput::new)?;
-            let none =
-                || format!("{service} has no secret {name}: `bellows secret list {service}`");
-            removed.map(drop).ok_or_else(|| BadInput::new(anyhow::anyhow!(none())).into())
+            let none = || {
+                format!(
+                    "{service} has no secret {name}: `bellows secret list {service}` lists those it has"
+                )
+            };
+            removed.map(drop).ok_or_else(|| BadInput::new(anyhow!(none())).into())
         }
         answer => Ok(answer?),
     }

@@ -361,6 +361,10 @@ impl SecretStore {
     /// Nobody else changes anything until this is dropped: `up` sweeps while the scaler sets. It is held for
     /// milliseconds.
     fn lock(&self) -> Result<Flock<File>, FileError> {
+        if let Some(state) = self.folder.parent() {
+            // As whoever else comes first makes it: others pass through to what is theirs.
+            fs::create_dir_all(state).map_err(file_error("make", state))?;
+        }
         make_folder(&self.folder)?;
         let path = self.folder.join(LOCK);
         let file = File::create(&path).map_err(file_error("make", &path))?;

@@ -96,7 +96,13 @@ pub async fn remove_secrets(runner: &impl Runner, run: &Path) -> Result<bool, Co
 
 /// Removes the values of a version whose template is being removed.
 pub(super) fn remove(run: &Path, template: &TemplateName) -> Result<(), FileError> {
+    remove_tree(&draft(run, template))?;
     remove_tree(&folder(run, template)).map(drop)
+}
+
+/// The folder in which those of one version are put together.
+fn draft(run: &Path, template: &TemplateName) -> PathBuf {
+    run.join(FOLDER).join(format!(".{template}-draft"))
 }
 
 /// Puts the values on the tmpfs, for the launches of a host.
@@ -134,7 +140,7 @@ impl SecretFiles {
         if !is_mounted(&all)? {
             return Err(ContainerError::NoSecrets { folder: all });
         }
-        let draft = all.join(format!(".{template}-draft"));
+        let draft = draft(&self.run, template);
         remove_tree(&draft)?;
         fs::DirBuilder::new().mode(0o700).create(&draft).map_err(file_error("make", &draft))?;
         for (name, generation) in &given {

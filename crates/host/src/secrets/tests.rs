@@ -83,6 +83,8 @@ fn a_secret_is_kept_for_root_alone_with_when_and_by_whom_and_its_list_tells_no_v
         assert_eq!(mode(file.parent().unwrap()), 0o700, "{}", file.display());
     }
     assert_eq!(mode(&fixture.store.folder), 0o700);
+    let state = mode(fixture.store.folder.parent().unwrap());
+    assert_eq!(state & 0o011, 0o011, "instances pass through the state folder: {state:o}");
 }
 
 #[test]
