@@ -407,6 +407,11 @@ pub(super) mod tests {
                 "instance.mounts[0].source is services: use another name",
             ),
             (
+                "\"objects\"",
+                "\"secrets\"",
+                "instance.mounts[0].source is secrets: use another name",
+            ),
+            (
                 "\"/objects\"",
                 "\"/a/../b\"",
                 "instance.mounts[0].target is /a/../b: use an absolute path",
