@@ -12,7 +12,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use host::lxc::{Containers, LxcContainers, OutputPipes};
+use host::command::HostRunner;
+use host::lxc::{Containers, LxcContainers, OutputPipes, remove_secrets};
 use host::secrets::SecretStore;
 use host::settings::Settings;
 use model::access::Who;
@@ -213,4 +214,21 @@ async fn what_a_boot_emptied_is_made_again_and_no_value_is_written_to_a_disk() {
     secretive.world.ensure_mounts().await;
     secretive.launch(&template, 247, "<end>").await;
     assert!(values.join("db").exists());
+}
+
+#[tokio::test]
+async fn what_holds_secrets_goes_when_all_is_taken_down() {
+    let mut secretive = Secretive::new(ON, LINES).await;
+    let template = secretive.template.clone();
+    secretive.launch(&template, 247, "<end>").await;
+    let instances = secretive.containers.list().await.unwrap();
+    for instance in instances.iter().map(|it| &it.name) {
+        secretive.containers.stop(instance, Duration::ZERO).await.unwrap();
+    }
+    let run = &secretive.world.settings.paths.run;
+    assert!(remove_secrets(&HostRunner, run).await.unwrap());
+    assert!(!remove_secrets(&HostRunner, run).await.unwrap());
+    fs::remove_dir_all(run).unwrap();
+    let store = SecretStore::new(&secretive.world.settings);
+    assert_eq!(store.list(&"test".parse().unwrap()).unwrap().len(), 2, "what was set stays");
 }

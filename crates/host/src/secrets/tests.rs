@@ -175,3 +175,17 @@ fn one_that_was_spoilt_is_told_and_can_be_set_again() {
     assert_eq!(fixture.value("db", again.after).unwrap(), b"four");
     assert_eq!(fixture.store.list(&fixture.service).unwrap().len(), 2);
 }
+
+#[test]
+fn a_version_that_was_made_while_its_secret_was_set_anew_is_told_apart() {
+    let fixture = fixture();
+    let spec = spec("{ name = \"db\" }");
+    fixture.set("db", b"one");
+    let given = fixture.store.given(&spec).unwrap();
+    fixture.store.ensure_kept(&fixture.service, &given).unwrap();
+    fixture.set("db", b"two");
+    let error = fixture.store.ensure_kept(&fixture.service, &given).unwrap_err().to_string();
+    let told = "service app: the value of `db` that its version was given is gone: run `bellows up`, which \
+                deploys it with the newest";
+    assert_eq!(error, told);
+}
