@@ -5,6 +5,7 @@
 #[expect(dead_code, reason = "a part of it is for other tests")]
 mod world;
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -268,13 +269,22 @@ async fn what_instances_write_to_their_roots_is_theirs_and_not_the_hosts_disk() 
     assert_ne!(world.get(&other, "/fill?/opt/app").unwrap().split(':').next(), Some("0"));
     // After a boot the layer is another one, and empty.
     world.containers.stop(&other, KILL).await.unwrap();
-    run("umount", &[world.home().to_str().unwrap()]);
+    // Somebody has the one of before open still, and writes to it at last.
+    let mut options = std::fs::File::options();
+    let mut held = options.write(true).create(true).open(world.home().join("held")).unwrap();
+    run("umount", &["--lazy", world.home().to_str().unwrap()]);
     let name = world.name(246);
     let launch = || world.containers.clone_ephemeral(&world.template, &name, Replacement::Surge);
     let error = launch().await.unwrap_err().to_string();
     assert!(error.contains("is not mounted"), "{error}");
     world.ensure_mounts().await;
+    held.write_all(&vec![b'x'; 24 << 20]).unwrap();
+    held.sync_all().unwrap();
+    drop(held);
+    run("sh", &["-c", "echo 3 >/proc/sys/vm/drop_caches"]);
     launch().await.unwrap();
+    world.first_answer(&name);
+    assert_eq!(world.get(&name, "/write?/opt/app/x").unwrap(), "written");
     world.containers.stop(&name, KILL).await.unwrap();
     let store = TemplateStore::new(&world.settings, HostRunner);
     store.remove(&world.template).await.unwrap();

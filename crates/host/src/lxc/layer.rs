@@ -78,13 +78,16 @@ pub(super) async fn ensure(
     }
     fs::create_dir_all(&folder).map_err(file_error("make", &folder))?;
     let size = fs::metadata(&file).map_err(file_error("read", &file))?.len();
-    // The blocks of before go back to the disk.
-    let empty = File::create(&file).map_err(file_error("empty", &file))?;
-    empty.set_len(size).map_err(file_error("extend", &file))?;
+    // Another file than the one of before: who still has that mounted, such as an instance that is about to end,
+    // would write what it holds of it over this one, which then was no file system ("Structure needs cleaning").
+    let draft = file.with_extension("draft");
+    let empty = File::create(&draft).map_err(file_error("make", &draft))?;
+    empty.set_len(size).map_err(file_error("extend", &draft))?;
     let make = CommandLine::new("mkfs.ext4")
         .args(["-q", "-F", "-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard"])
-        .arg(&file);
+        .arg(&draft);
     runner.run(&make).await?;
+    fs::rename(&draft, &file).map_err(file_error("rename", &draft))?;
     // Without direct I/O the page cache holds all twice, and an instance at its limit of memory took 39 s for
     // what takes 3.
     let attach =
