@@ -93,6 +93,7 @@ async fn wanted_ports(settings: &Settings) -> Vec<ports::Wanted> {
         (Some("listen.services"), listen.services),
         (Some("listen.statistics"), listen.statistics),
         (Some("listen.api"), listen.api),
+        (Some("network.reach_port"), settings.network.reach()),
         (None, host::haproxy::HOLD),
     ];
     let wanted = always.into_iter().chain(tls);

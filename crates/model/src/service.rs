@@ -2,6 +2,7 @@
 
 mod places;
 mod raw;
+mod reaches;
 mod start;
 
 use std::collections::BTreeSet;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::raw::RawService;
+pub use self::reaches::{ReachError, check_reaches};
 pub use self::start::StartSpec;
 use crate::bounds::Bounds;
 use crate::names::{ImageName, ServiceName};
@@ -49,16 +51,16 @@ pub struct ServiceSpec {
 pub enum Demand {
     /// Requests through the load balancer.
     Requests(Requests),
-    /// Nothing that is counted: it has no route, and its policy goes by the clock or by the CPU time of
-    /// its instances.
+    /// Nothing that is counted: its policy goes by the clock or by the CPU time of its instances.
     Uncounted,
 }
 
 /// The requests that a service is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Requests {
-    /// Those whose path starts with this go to the service; the longest match wins.
-    pub path_prefix: PathPrefix,
+    /// Those from outside whose path starts with this go to the service; the longest match wins. `None` for
+    /// a service that is there for others alone, which reach it by its name.
+    pub path_prefix: Option<PathPrefix>,
     /// What an instance can do with them.
     pub capacity: Capacity,
 }
@@ -91,6 +93,8 @@ pub struct InstanceSpec {
     pub writable: Vec<WritableFolder>,
     /// Folders of the host that are mounted in it.
     pub mounts: Vec<Mount>,
+    /// The services that it may send requests to, by their names.
+    pub reaches: BTreeSet<ServiceName>,
 }
 
 /// A right of root that an instance's root may have: those that images need to start as root and step
@@ -228,7 +232,7 @@ impl Replacement {
 }
 
 impl ServiceSpec {
-    /// The requests that it is asked for; `None` without a route.
+    /// The requests that it is asked for; `None` where it gets none.
     pub const fn requests(&self) -> Option<&Requests> {
         match &self.demand {
             Demand::Requests(requests) => Some(requests),
@@ -239,15 +243,15 @@ impl ServiceSpec {
     /// The requests that it is asked for, for who can offer it nothing else.
     ///
     /// # Errors
-    /// It has no route.
+    /// It gets none.
     pub fn requests_required(&self) -> Result<&Requests, Invalid> {
         let none = || format!("service {} has none: choose one that gets requests", self.name);
         self.requests().ok_or_else(|| Invalid::form("route", &none()))
     }
 
-    /// The start of the paths that go to it; `None` without a route.
+    /// The start of the paths that go to it from outside; `None` without a route.
     pub fn route(&self) -> Option<&PathPrefix> {
-        self.requests().map(|requests| &requests.path_prefix)
+        self.requests().and_then(|requests| requests.path_prefix.as_ref())
     }
 
     /// Checks that a policy can decide for the service.

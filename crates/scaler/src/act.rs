@@ -67,6 +67,8 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
                 let version = version.context("the plan names no version to clone")?;
                 let (template, replacement) =
                     (deployed.template(version), deployed.spec.replacement);
+                // A program may ask for what it needs as soon as it starts, and end where it does not get it.
+                self.rotation.let_reach(instance, Some(version)).await?;
                 self.containers.clone_ephemeral(&template, instance, replacement).await?;
                 self.admit(action).await
             }

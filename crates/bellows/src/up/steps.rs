@@ -117,7 +117,7 @@ impl<'a> Steps<'a> {
         deployment: &mut Deployment,
     ) -> anyhow::Result<Outcome> {
         deployed::link(self.settings)?;
-        let rollouts = self.rollouts().await;
+        let rollouts = rollouts(self.settings).await;
         let mut changes = Vec::new();
         if !self.deployments.settings_are(&self.tree.settings_text) {
             self.programs.stop_scaler().await?;
@@ -143,12 +143,6 @@ impl<'a> Steps<'a> {
         changes.extend(deployment.changes(&before));
         self.deployments.deploy(deployment)?;
         Ok(Outcome::changed_if(!changes.is_empty(), changes.join(", ")))
-    }
-
-    /// How far each service's rollout has come; none where no scaler answers.
-    async fn rollouts(&self) -> BTreeMap<ServiceName, Rollout> {
-        let services = scaler::services_of_any_release(self.settings).await;
-        services.into_iter().filter_map(|s| Some((s.name, s.rollout?))).collect()
     }
 
     /// HAProxy starts with no services: the scaler, which knows the slots, brings them in. It comes
@@ -200,6 +194,12 @@ impl<'a> Steps<'a> {
         let changed = !removed.is_empty();
         Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))
     }
+}
+
+/// How far each service's rollout has come; none where no scaler answers.
+pub(super) async fn rollouts(settings: &Settings) -> BTreeMap<ServiceName, Rollout> {
+    let services = scaler::services_of_any_release(settings).await;
+    services.into_iter().filter_map(|s| Some((s.name, s.rollout?))).collect()
 }
 
 /// Where HAProxy listens.

@@ -9,6 +9,7 @@ use model::names::{ServiceName, Slot};
 use model::paths::{HealthPath, PathPrefix};
 
 use super::limits::Limits;
+use super::reach::Reach;
 
 /// Something that the load balancer must not be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +78,10 @@ impl Backend {
 
 /// All services: no two share a name or a route, and no two instances a slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Backends(Vec<Backend>);
+pub struct Backends {
+    backends: Vec<Backend>,
+    reaches: Vec<Reach>,
+}
 
 impl Backends {
     /// Checks `backends` against each other, and puts backends by name and servers by slot, so
@@ -107,12 +111,30 @@ impl Backends {
                 return Err(BackendsError::SameRoute(first, second, path_prefix.clone()));
             }
         }
-        Ok(Self(backends))
+        Ok(Self { backends, reaches: Vec::new() })
+    }
+
+    /// The same, in which these instances may reach others. Services that are not among these are left
+    /// out of what they reach.
+    #[must_use]
+    pub fn with_reaches(mut self, mut reaches: Vec<Reach>) -> Self {
+        for reach in &mut reaches {
+            reach.reached.retain(|name| self.iter().any(|backend| backend.service == *name));
+        }
+        reaches.retain(|reach| !reach.reached.is_empty());
+        reaches.sort_by_key(|reach| reach.address);
+        self.reaches = reaches;
+        self
+    }
+
+    /// What instances may reach, by their addresses.
+    pub fn reaches(&self) -> &[Reach] {
+        &self.reaches
     }
 
     /// The backends, by the name of their service.
     pub fn iter(&self) -> std::slice::Iter<'_, Backend> {
-        self.0.iter()
+        self.backends.iter()
     }
 
     /// Every server with its service.

@@ -12,6 +12,7 @@ use model::paths::PathPrefix;
 
 use super::backends::{Backend, Backends, Server, ServerState};
 use super::limits::Limits;
+use super::reach::{self, Entries};
 use crate::slots;
 
 /// Lines on a host. HAProxy counts a file descriptor for each and 18,044 for all else that the template
@@ -59,9 +60,12 @@ pub(super) struct RunningLine {
 /// The lines of a running backend by their numbers.
 pub(super) type RunningLines = BTreeMap<u32, RunningLine>;
 
-/// The lines of every backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Layout(pub(super) Vec<BackendLines>);
+/// The lines of every backend, and what instances may reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) backends: Vec<BackendLines>,
+    pub(super) entries: Entries,
+}
 
 /// The lines of one backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +96,10 @@ impl Layout {
             count,
             servers: (1..).zip(backend.servers.iter().cloned()).collect(),
         };
-        Self(desired.iter().zip(counts(desired)).map(lines).collect())
+        Self {
+            backends: desired.iter().zip(counts(desired)).map(lines).collect(),
+            entries: reach::entries(desired.reaches()),
+        }
     }
 
     /// The lines of a process that runs and keeps those it has: an instance stays where it is, and new
@@ -111,7 +118,8 @@ impl Layout {
                 servers: place(running, &backend.servers)?,
             })
         };
-        desired.iter().map(lines).collect::<Option<_>>().map(Self)
+        let backends = desired.iter().map(lines).collect::<Option<_>>()?;
+        Some(Self { backends, entries: reach::entries(desired.reaches()) })
     }
 }
 
@@ -204,7 +212,7 @@ mod tests {
         };
         let placed = |lines: Vec<RunningLine>| {
             let layout = Layout::within(&running(lines), &desired)?;
-            let servers = layout.0[0].servers.iter();
+            let servers = layout.backends[0].servers.iter();
             Some(servers.map(|(number, s)| (*number, s.slot.get())).collect::<Vec<_>>())
         };
         let lines = vec![

@@ -29,6 +29,9 @@ use crate::settings::{IdRange, Settings};
 /// Where an instance reads its configuration.
 const SERVICE_FILE: &str = "etc/bellows/service.toml";
 
+/// Where an instance finds the services that it reaches by their names.
+const HOSTS_FILE: &str = "etc/hosts";
+
 /// A template that could not be made or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
@@ -139,6 +142,9 @@ impl<R: Runner> TemplateStore<R> {
         let rootfs = draft.join("rootfs");
         write(&rootfs.join(SERVICE_FILE), &application)?;
         self.write_start(&rootfs, &start)?;
+        if let Some(hosts) = self.profile.hosts(&service.instance) {
+            write(&rootfs.join(HOSTS_FILE), hosts)?;
+        }
         let config = self.config(&name, service, &start, ids)?;
         write(&draft.join("seccomp"), SECCOMP)?;
         write(&draft.join("config"), &config)?;
@@ -225,9 +231,11 @@ impl<R: Runner> TemplateStore<R> {
         let port = service.instance.port.to_string();
         let health_path = service.instance.health_path.as_str();
         let layer = format!("{:?}", service.instance.layer_mib);
+        let hosts = self.profile.hosts(&service.instance);
         let texts =
             [image.digest.as_str(), &config, SECCOMP, application, &port, health_path, &layer];
-        let parts = texts.iter().map(|text| text.as_bytes()).chain([command, &init]);
+        let texts = texts.into_iter().chain(hosts.as_deref());
+        let parts = texts.map(str::as_bytes).chain([command, &init]);
         for part in parts {
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(part);

@@ -1,11 +1,15 @@
 //! The instances' firewall, as nftables tables of our own.
 
+use std::net::Ipv4Addr;
+
 use serde::Serialize;
 
 use super::NetworkError;
 use crate::accounts;
 use crate::command::{CommandLine, Runner};
 use crate::render::{RenderError, render};
+use crate::settings::NetworkSettings;
+use crate::slots::{self, Subnet};
 
 /// The name of our tables in nftables.
 pub const TABLE: &str = "bellows";
@@ -19,14 +23,51 @@ const TEMPLATE: &str = include_str!("../../../../lxc/firewall.nft.tera");
 struct Values<'a> {
     table: &'a str,
     bridge: &'a str,
+    subnet: Subnet,
+    reach: Reach,
+    slots: Vec<SlotValues>,
     allowed_users: [u32; 2],
 }
 
-/// The rules for a bridge, to be put in place of those that were there, in one transaction.
-pub(super) fn rules(table: &str, bridge: &str) -> Result<String, NetworkError> {
+/// Where the load balancer takes what instances send to each other.
+#[derive(Serialize)]
+struct Reach {
+    ip: Ipv4Addr,
+    port: u16,
+}
+
+/// What the instance in a slot has of its own.
+#[derive(Serialize)]
+struct SlotValues {
+    interface: String,
+    mac: String,
+    address: Ipv4Addr,
+}
+
+impl<'a> Values<'a> {
+    fn new(table: &'a str, settings: &'a NetworkSettings, allowed_users: [u32; 2]) -> Self {
+        let of_slot = |(slot, address)| SlotValues {
+            interface: slots::interface(slot),
+            mac: slots::mac(slot),
+            address,
+        };
+        let reach = settings.reach();
+        Self {
+            table,
+            bridge: settings.bridge.as_str(),
+            subnet: settings.subnet,
+            reach: Reach { ip: *reach.ip(), port: reach.port() },
+            slots: settings.subnet.slots().map(of_slot).collect(),
+            allowed_users,
+        }
+    }
+}
+
+/// The rules for a network, to be put in place of those that were there, in one transaction.
+pub(super) fn rules(table: &str, settings: &NetworkSettings) -> Result<String, NetworkError> {
     let user = accounts::user(accounts::LOAD_BALANCER);
     let user = user.ok_or_else(|| NetworkError::NoUser(accounts::LOAD_BALANCER.to_owned()))?;
-    Ok(rendered(&Values { table, bridge, allowed_users: [0, user.as_raw()] })?)
+    Ok(rendered(&Values::new(table, settings, [0, user.as_raw()]))?)
 }
 
 /// Puts rules in place.
@@ -75,11 +116,13 @@ fn rendered(values: &Values<'_>) -> Result<String, RenderError> {
 mod tests {
     use super::*;
     use crate::command::HostRunner;
+    use crate::settings::Settings;
 
     #[tokio::test]
     async fn nft_itself_takes_the_rules() {
-        let rules = rendered(&Values { table: "bellows", bridge: "br9", allowed_users: [0, 102] });
-        let rules = rules.unwrap();
+        let settings = Settings::default();
+        let rules = rendered(&Values::new("bellows", &settings.network, [0, 102])).unwrap();
+        assert!(rules.contains("\"bw1000\" . 10.117.3.233 }"), "{rules}");
         assert!(rules.contains("meta skuid { 0, 102 } accept"), "{rules}");
         let check = CommandLine::new("nft").args(["--check", "-f", "-"]).input(rules);
         HostRunner.run(&check).await.unwrap();

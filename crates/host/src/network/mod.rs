@@ -8,7 +8,6 @@ mod generation;
 mod promise;
 
 use std::future::Future;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
@@ -16,7 +15,6 @@ use std::{fs, io};
 pub use conflicts::{Conflict, conflicts};
 pub use firewall::TABLE;
 pub use generation::Generation;
-use model::names::Slot;
 use model::network::Drift;
 
 use crate::command::{CommandError, CommandLine, Runner};
@@ -209,7 +207,7 @@ impl<R: Runner> Network<R> {
     }
 
     fn rules(&self) -> Result<String, NetworkError> {
-        firewall::rules(&self.table, self.settings.bridge.as_str())
+        firewall::rules(&self.table, &self.settings)
     }
 
     /// Keeps another process from changing the rules, such as `up` of another release beside the
@@ -240,7 +238,7 @@ impl<R: Runner> Network<R> {
             subnet.gateway(),
             subnet.network().prefix_len()
         );
-        for (slot, address) in addresses(subnet) {
+        for (slot, address) in subnet.slots() {
             let mac = slots::mac(slot);
             let line =
                 format!("neighbour replace {address} lladdr {mac} dev {bridge} nud permanent\n");
@@ -285,11 +283,6 @@ impl<R: Runner> Firewall for Network<R> {
         };
         Ok(Held { generation, drift })
     }
-}
-
-fn addresses(subnet: slots::Subnet) -> impl Iterator<Item = (Slot, Ipv4Addr)> {
-    let slots = (1..=subnet.last_slot()).filter_map(|n| Slot::try_from(u32::from(n)).ok());
-    slots.filter_map(move |slot| Some((slot, subnet.address(slot)?)))
 }
 
 #[cfg(test)]

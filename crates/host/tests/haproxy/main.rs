@@ -6,6 +6,7 @@
 mod killed;
 mod lines;
 mod long;
+mod reach;
 mod refusals;
 mod repeats;
 mod rig;

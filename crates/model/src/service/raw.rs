@@ -10,9 +10,10 @@ use serde::Deserialize;
 
 use super::{
     Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Replacement, Requests,
-    RootAccess, Rules, ScaleIn, ServiceSpec, StartSpec, WritableFolder, places,
+    RootAccess, Rules, ScaleIn, ServiceSpec, StartSpec, WritableFolder, places, reaches,
 };
 use crate::bounds::{Bounds, RawBounds};
+use crate::names::ServiceName;
 use crate::policies::{PolicySpec, RawPolicies};
 use crate::value::{DAY_MS, Invalid, SPAN, check, within};
 
@@ -64,6 +65,8 @@ struct RawInstance {
     writable: Vec<WritableFolder>,
     #[serde(default)]
     mounts: Vec<Mount>,
+    #[serde(default)]
+    reaches: BTreeSet<ServiceName>,
     command: Option<Vec<String>>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
@@ -150,6 +153,7 @@ impl RawService {
             application: self.application,
         };
         spec.check_policy(&spec.policy)?;
+        reaches::check_names(&spec)?;
         Ok(spec)
     }
 }
@@ -157,19 +161,17 @@ impl RawService {
 /// What a service with these tables is asked for.
 fn demand(route: Option<RawRoute>, capacity: Option<Capacity>) -> Result<Demand, Invalid> {
     match (route, capacity) {
-        (Some(route), Some(capacity)) => Ok(Demand::Requests(Requests {
-            path_prefix: text("route.path_prefix", &route.path_prefix)?,
-            capacity: capacity.checked()?,
-        })),
         (None, None) => Ok(Demand::Uncounted),
         (Some(_), None) => Err(Invalid::form(
             "capacity",
             &"it is missing: say what an instance does with the requests that [route] brings",
         )),
-        (None, Some(_)) => Err(Invalid::form(
-            "capacity",
-            &"there is no [route] that could bring requests: add one, or remove [capacity]",
-        )),
+        // Without a route it takes another service that reaches it, which `check_reaches` looks for.
+        (route, Some(capacity)) => {
+            let path_prefix = route.map(|route| text("route.path_prefix", &route.path_prefix));
+            let (path_prefix, capacity) = (path_prefix.transpose()?, capacity.checked()?);
+            Ok(Demand::Requests(Requests { path_prefix, capacity }))
+        }
     }
 }
 
@@ -198,6 +200,7 @@ impl RawInstance {
             layer_mib: layer_mib(self.root, self.layer_mib)?,
             writable: self.writable,
             mounts: self.mounts,
+            reaches: self.reaches,
         })
     }
 }
@@ -332,12 +335,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_service_without_a_route_has_no_capacity_and_a_policy_that_goes_by_no_requests() {
+    fn a_service_that_gets_no_requests_has_a_policy_that_goes_by_none() {
         let (head, tail) = GOOD.split_once("[route]").unwrap();
         let (_, tail) = tail.split_once("[instance]").unwrap();
         let routeless = format!("{head}[instance]{tail}");
-        let error = parse(&routeless).unwrap_err();
-        assert!(error.starts_with("capacity: there is no [route]"), "{error}");
+        let private = parse(&routeless).unwrap();
+        assert_eq!((private.requests().is_some(), private.route()), (true, None));
         let without = |policy: &str| {
             let (head, tail) = routeless.split_once("[capacity]").unwrap();
             let (_, tail) = tail.split_once("[bounds]").unwrap();
@@ -408,6 +411,21 @@ pub(super) mod tests {
             ),
             ("port = 8000", "prot = 8000", "unknown field `prot`, expected one of `port`"),
             ("name = \"store\"", "name = \"Store\"", "name: `Store` is not a name: use 1 to 31 of"),
+            (
+                "port = 8000",
+                "port = 8000\nreaches = [\"other\", \"store\"]",
+                "instance.reaches is store: use the names of other services",
+            ),
+            (
+                "port = 8000",
+                "port = 8000\nreaches = [\"localhost\"]",
+                "instance.reaches is localhost: use the names of other services",
+            ),
+            (
+                "port = 8000",
+                "port = 8000\nreaches = [\"a b\"]",
+                "`a b` is not a name: use 1 to 31 of",
+            ),
         ];
         for (from, to, message) in cases {
             let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err();
