@@ -167,7 +167,7 @@ mod tests {
            |
         11 | colour = "red"
            | ^^^^^^
-        unknown field `colour`, expected one of `port`, `health_path`, `memory_mib`, `cpus`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`
+        unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `memory_mib`, `cpus`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`
         services/c.toml: name is `other`: name the file other.toml, or the service after its file
         services/twin.toml: route.path_prefix is /, which is also the route of store: give each its own
         "#);

@@ -12,9 +12,13 @@ use std::os::fd::AsRawFd as _;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use host::command::HostRunner;
 use host::lxc::Containers;
+use host::network::Network;
 use model::names::InstanceName;
-use nix::sys::socket::Shutdown;
+use model::service::ServiceSpec;
+use nix::sys::socket::sockopt::OriginalDst;
+use nix::sys::socket::{Shutdown, getsockopt};
 use world::{World, run};
 
 /// A namespace that is another machine on the network of this one.
@@ -22,7 +26,25 @@ const OUTSIDE: &str = "bellows-test-outside";
 const OUTSIDE_ADDRESS: &str = "10.117.9.98";
 const WAY_OUTSIDE: &str = "10.117.9.97";
 
-/// Tells each client its address, until this is dropped.
+/// A service that takes connections.
+const DATABASE: &str = r#"
+    name = "db"
+    image = "db"
+    [instance]
+    port = 5432
+    protocol = "tcp"
+    memory_mib = 48
+    cpus = 1.0
+    processes = 24
+    [capacity]
+    requests_per_second = 50
+    concurrency = 8
+    [bounds]
+    min = 1
+    max = 1
+"#;
+
+/// Tells each client its address, and the port that it asked for before the firewall led it here, until this is dropped.
 struct Listener {
     socket: TcpListener,
     thread: Option<JoinHandle<()>>,
@@ -54,7 +76,8 @@ impl Drop for Listener {
 }
 
 fn tell(mut stream: TcpStream) -> std::io::Result<()> {
-    let body = stream.peer_addr()?.ip().to_string();
+    let asked = u16::from_be(getsockopt(&stream, OriginalDst)?.sin_port);
+    let body = format!("{} at {asked}", stream.peer_addr()?.ip());
     let _ = stream.read(&mut [0; 1024])?;
     write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
@@ -96,6 +119,24 @@ async fn an_instance_finds_the_load_balancer_by_name_and_nothing_else_of_the_hos
 }
 
 #[tokio::test]
+async fn the_ports_of_services_that_take_connections_lead_to_the_load_balancer_and_no_others() {
+    let world = World::new().await;
+    let one = world.launch(241).await;
+    let _balancer = Listener::at(world.settings.network.streams());
+    let gateway = world.settings.network.subnet.gateway();
+    let source = world.address(&one).to_string();
+    let ask = |port: u16| {
+        as_its_root(&one, &["curl", "-s", "-m", "1", &format!("http://{gateway}:{port}/")])
+    };
+    assert_eq!(ask(5432), "", "before there is such a service");
+    let network = Network::new(&world.settings, HostRunner).with_table(world::TABLE);
+    let db: ServiceSpec = config_file::from_toml("db.toml", DATABASE).unwrap();
+    network.serving([&db].into_iter()).ensure().await.unwrap();
+    assert_eq!(ask(5432), format!("{source} at 5432"));
+    assert_eq!(ask(5433), "");
+}
+
+#[tokio::test]
 async fn an_instance_that_says_it_is_another_is_not_heard_even_if_it_had_all_rights_over_its_network()
  {
     let world = World::new().await;
@@ -106,18 +147,19 @@ async fn an_instance_that_says_it_is_another_is_not_heard_even_if_it_had_all_rig
     let ask = |source: &str| {
         as_its_root(&one, &["curl", "-s", "-m", "1", "--interface", source, url.as_str()])
     };
-    assert_eq!(ask(&own), own);
+    let heard = format!("{own} at 80");
+    assert_eq!(ask(&own), heard);
     // Its sibling has left, so that nobody else answers to its address.
     world.containers.stop(&other, Duration::ZERO).await.unwrap();
     as_its_root(&one, &["ip", "address", "add", &format!("{forged}/24"), "dev", "eth0"]);
     assert_eq!(ask(&forged), "");
-    assert_eq!(ask(&own), own);
+    assert_eq!(ask(&own), heard);
     let set_mac = |mac: &str| as_its_root(&one, &["ip", "link", "set", "eth0", "address", mac]);
     set_mac("02:62:77:00:00:f2");
     assert_eq!(ask(&own), "");
     assert_eq!(ask(&forged), "");
     set_mac("02:62:77:00:00:f1");
-    assert_eq!(ask(&own), own);
+    assert_eq!(ask(&own), heard);
     // Had it rights of its own, its file would have named them, and there is none for networks.
     let status = world.get(&one, "/file?/proc/self/status").unwrap();
     assert!(status.contains("CapBnd:\t0000000000000000\n"), "{status}");
@@ -161,6 +203,7 @@ impl Drop for Outside {
 async fn nobody_outside_of_the_host_comes_by_the_way_of_instances() {
     let world = World::new().await;
     let _balancer = Listener::at(world.settings.network.reach());
+    let _streams = Listener::at(world.settings.network.streams());
     let gateway = world.settings.network.subnet.gateway().to_string();
     let outside = Outside::new(&gateway);
     let ask = |port: u16| {
@@ -170,6 +213,10 @@ async fn nobody_outside_of_the_host_comes_by_the_way_of_instances() {
     };
     // What else listens at the bridge's address is there for all, as ever.
     let other = Listener::at(SocketAddrV4::new(gateway.parse().unwrap(), 0));
-    assert_eq!(ask(other.port()), (OUTSIDE_ADDRESS.to_owned(), gateway.clone()));
-    assert_eq!(ask(world.settings.network.reach_port), (String::new(), gateway.clone()));
+    let heard = |address: &str, port: u16| format!("{address} at {port}");
+    let port = other.port();
+    assert_eq!(ask(port), (heard(OUTSIDE_ADDRESS, port), heard(&gateway, port)));
+    for place in [world.settings.network.reach(), world.settings.network.streams()] {
+        assert_eq!(ask(place.port()), (String::new(), heard(&gateway, place.port())));
+    }
 }

@@ -1,6 +1,7 @@
 //! A service's file: what an operator says of a service, validated.
 
 mod places;
+mod protocol;
 mod raw;
 mod reaches;
 mod start;
@@ -10,12 +11,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::protocol::Protocol;
 pub use self::raw::RawService;
 pub use self::reaches::{ReachError, check_reaches};
 pub use self::start::StartSpec;
 use crate::bounds::Bounds;
 use crate::names::{ImageName, ServiceName};
-use crate::paths::{HealthPath, PathPrefix};
+use crate::paths::PathPrefix;
 use crate::policies::PolicySpec;
 use crate::value::{Checked, Invalid, check};
 
@@ -70,10 +72,10 @@ pub struct Requests {
 pub struct InstanceSpec {
     /// What it runs, and as whom.
     pub start: StartSpec,
-    /// TCP port that it serves HTTP on.
+    /// TCP port that it serves on.
     pub port: u16,
-    /// `GET` of this path answers 200 when the instance can serve.
-    pub health_path: HealthPath,
+    /// What it serves there.
+    pub protocol: Protocol,
     /// Memory limit in MiB.
     pub memory_mib: u32,
     /// Share of CPU time in cores.
@@ -252,6 +254,11 @@ impl ServiceSpec {
     /// The start of the paths that go to it from outside; `None` without a route.
     pub fn route(&self) -> Option<&PathPrefix> {
         self.requests().and_then(|requests| requests.path_prefix.as_ref())
+    }
+
+    /// The port by which others reach it, where it takes connections and not requests.
+    pub fn tcp_port(&self) -> Option<u16> {
+        (self.instance.protocol == Protocol::Tcp).then_some(self.instance.port)
     }
 
     /// Checks that a policy can decide for the service.

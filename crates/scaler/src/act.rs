@@ -9,6 +9,7 @@ use host::lxc::Containers;
 use host::probe::Probe;
 use model::action::{Action, ActionKind};
 use model::names::ServiceName;
+use model::paths::HealthPath;
 use model::service::ScaleIn;
 
 use crate::rotation::Rotation;
@@ -97,7 +98,7 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         let server = self.services.server(instance, version).with_context(|| {
             format!("{instance}'s service is not deployed, or its slot is outside of the network")
         })?;
-        let path = server.health_path.as_str();
+        let path = server.health_path.as_ref().map(HealthPath::as_str);
         self.probe.until_healthy(server.address, path, self.launch_timeout).await?;
         self.rotation.set(instance, version, ServerState::Ready).await
     }

@@ -29,9 +29,9 @@ struct Given {
     reaches: Reaches,
 }
 
-/// What it is given of a service beside its instances: its route, the requests for an instance at a time,
-/// and how long a drain may take.
-type GivenService = (ServiceName, Option<PathPrefix>, NonZeroU32, Duration);
+/// What it is given of a service beside its instances: its route or its port, the requests for an instance
+/// at a time, and how long a drain may take.
+type GivenService = (ServiceName, Option<PathPrefix>, Option<u16>, NonZeroU32, Duration);
 
 /// What instances may reach, by their slots, from before their programs start until their containers are
 /// gone. Those that may reach nothing are left out.
@@ -207,7 +207,13 @@ impl<L: LoadBalancer> Rotation<L> {
         let given = |deployed: &Arc<DeployedService>| {
             let spec = &deployed.spec;
             let drain_timeout = spec.scale_in.drain_timeout;
-            (spec.name.clone(), spec.route().cloned(), concurrency(spec), drain_timeout)
+            (
+                spec.name.clone(),
+                spec.route().cloned(),
+                spec.tcp_port(),
+                concurrency(spec),
+                drain_timeout,
+            )
         };
         let services = services.values().map(given).collect();
         Given { services, reaches: lock(&self.reaches).clone() }
@@ -232,6 +238,7 @@ impl<L: LoadBalancer> Rotation<L> {
             Backend {
                 service: spec.name.clone(),
                 path_prefix: spec.route().cloned(),
+                tcp_port: spec.tcp_port(),
                 max_servers: self.shared.bounds(spec).max(),
                 drain_timeout: spec.scale_in.drain_timeout,
                 servers,

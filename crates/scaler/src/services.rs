@@ -79,7 +79,7 @@ impl Services {
         Some(Server {
             slot,
             address: SocketAddrV4::new(self.subnet.address(slot)?, given.port),
-            health_path: given.health_path.clone(),
+            health_path: given.protocol.health_path().cloned(),
             concurrency: concurrency(&deployed.spec),
             state: ServerState::Ready,
         })

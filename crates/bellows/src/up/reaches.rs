@@ -1,4 +1,4 @@
-//! Whether services that are to go are still used by others.
+//! Whether what instances reach stays as it is for them: services that are to go may still be used by others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use host::deployments::{DeployedService, Deployments};
 use host::settings::Settings;
 use model::names::ServiceName;
+use model::service::ServiceSpec;
 use model::version::Rollout;
 
 use super::steps::rollouts;
@@ -19,8 +20,23 @@ pub(super) async fn check(tree: &Tree, settings: &Settings) -> anyhow::Result<()
     // What this release cannot read is about to be replaced.
     let deployed = deployment.and_then(|deployment| deployment.deployed()).unwrap_or_default();
     let kept = tree.services.iter().map(|file| &file.spec.name).collect();
-    let problems = still_reached(&deployed, &rollouts(settings).await, &kept);
+    let mut problems = still_reached(&deployed, &rollouts(settings).await, &kept);
+    problems
+        .extend(tree.services.iter().filter_map(|file| changed_protocol(&deployed, &file.spec)));
     Ok(BadInput(problems.into_iter().map(|problem| anyhow!(problem)).collect()).or(())?)
+}
+
+/// What is said of a service that takes requests and is to take connections, or the other way round: while a
+/// new version proves itself, instances of both would stand behind one name.
+fn changed_protocol(deployed: &[DeployedService], new: &ServiceSpec) -> Option<String> {
+    let old = deployed.iter().find(|old| old.spec.name == new.name)?;
+    let name = &new.name;
+    (old.spec.tcp_port().is_some() != new.tcp_port().is_some()).then(|| {
+        format!(
+            "services/{name}.toml: instance.protocol cannot change while {name} is deployed: give the \
+             service another name, or remove it first"
+        )
+    })
 }
 
 /// What is said of each deployed service that is not `kept` and that instances of one that is reach.
@@ -48,7 +64,7 @@ fn still_reached(
 #[cfg(test)]
 mod tests {
     use host::deployments::{Deployment, NewService};
-    use model::service::ServiceSpec;
+    use model::service::Protocol;
     use model::time::Timestamp;
     use model::version::{Version, Wanted};
 
@@ -81,6 +97,17 @@ mod tests {
             before.followed_by(&new, 3, Timestamp::from_millis(1))
         });
         deployment.deployed().unwrap()
+    }
+
+    #[test]
+    fn a_service_that_is_deployed_goes_on_to_take_requests_or_connections() {
+        let deployed = deployed();
+        let mut spec = deployed[0].spec.clone();
+        assert_eq!(changed_protocol(&deployed, &spec), None);
+        spec.instance.protocol = Protocol::Tcp;
+        insta::assert_snapshot!(changed_protocol(&deployed, &spec).unwrap(), @"services/front.toml: instance.protocol cannot change while front is deployed: give the service another name, or remove it first");
+        spec.name = "other".parse().unwrap();
+        assert_eq!(changed_protocol(&deployed, &spec), None);
     }
 
     #[test]

@@ -88,7 +88,8 @@ impl<'a> Steps<'a> {
 
     async fn network(&self) -> anyhow::Result<Outcome> {
         let network = &self.settings.network;
-        let made = Network::new(self.settings, HostRunner).ensure().await?;
+        let services = self.tree.services.iter().map(|file| &file.spec);
+        let made = Network::new(self.settings, HostRunner).serving(services).ensure().await?;
         Ok(Outcome::changed_if(made, format!("bridge {} with {}", network.bridge, network.subnet)))
     }
 

@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn another_version_in_the_same_place_is_told_apart_and_leaves_no_line_to_the_one_before() {
         let mut desired = as_captured();
-        desired.servers[0].health_path = "/other".parse().unwrap();
+        desired.servers[0].health_path = Some("/other".parse().unwrap());
         let expected =
             ["set maxconn server store/store.1 1", "set map /run/haproxy-1.map store.1 s1/1/other"];
         assert_eq!(commands(desired.clone()).unwrap(), expected);

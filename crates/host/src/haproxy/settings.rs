@@ -18,6 +18,7 @@ const PATH_MAX_BYTES: usize = 90;
 pub(super) const SERVICES_SOCKET: &str = "BELLOWS_SERVICES";
 pub(super) const STATISTICS_SOCKET: &str = "BELLOWS_STATISTICS";
 pub(super) const REACH_SOCKET: &str = "BELLOWS_REACH";
+pub(super) const STREAMS_SOCKET: &str = "BELLOWS_STREAMS";
 pub(super) const TLS_SOCKET: &str = "BELLOWS_TLS";
 
 /// A setting that HAProxy must not be given.
@@ -94,6 +95,8 @@ pub struct HaproxySettings {
     pub statistics: SocketAddrV4,
     /// Where instances reach other services: on their bridge's address.
     pub reach: SocketAddrV4,
+    /// The same for services that take connections and not requests.
+    pub streams: SocketAddrV4,
     /// HTTPS for the services, where it is wanted.
     pub tls: Option<TlsSettings>,
     /// What one source of connections may take.
@@ -133,6 +136,7 @@ impl HaproxySettings {
             listen: host.listen.services,
             statistics: host.listen.statistics,
             reach: host.network.reach(),
+            streams: host.network.streams(),
             tls: host.tls.clone(),
             sources: host.sources.clone(),
             admin_socket: in_run("haproxy-admin.sock")?,
@@ -177,6 +181,7 @@ impl HaproxySettings {
             (SERVICES_SOCKET, self.listen),
             (STATISTICS_SOCKET, self.statistics),
             (REACH_SOCKET, self.reach),
+            (STREAMS_SOCKET, self.streams),
         ];
         always
             .into_iter()

@@ -13,13 +13,13 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tera::{Context, Tera};
 
-use super::backends::{Server, ServerState};
+use super::backends::{Fixed, Server, ServerState};
 use super::certificate::Certificate;
 use super::error::HaproxyError;
 use super::limits::Limits;
 use super::lines::{self, BackendLines, Layout};
 use super::settings::{
-    HaproxySettings, REACH_SOCKET, SERVICES_SOCKET, STATISTICS_SOCKET, TLS_SOCKET,
+    HaproxySettings, REACH_SOCKET, SERVICES_SOCKET, STATISTICS_SOCKET, STREAMS_SOCKET, TLS_SOCKET,
 };
 use crate::settings::SourceSettings;
 
@@ -75,8 +75,10 @@ struct Values<'a> {
     listen: String,
     statistics: String,
     reach: String,
+    streams: String,
     services_socket: &'static str,
     reach_socket: &'static str,
+    streams_socket: &'static str,
     statistics_socket: &'static str,
     tls: Option<TlsValues>,
     sources: &'a SourceSettings,
@@ -104,6 +106,7 @@ struct TlsValues {
 #[derive(Serialize)]
 struct BackendValues<'a> {
     service: &'a ServiceName,
+    is_tcp: bool,
     limits: Limits,
     lines: Vec<LineValues>,
     /// The free lines, as ranges of numbers.
@@ -128,7 +131,7 @@ struct Route<'a> {
 
 impl<'a> From<&'a BackendLines> for BackendValues<'a> {
     fn from(backend: &'a BackendLines) -> Self {
-        let BackendLines { service, count, servers, limits, .. } = backend;
+        let BackendLines { service, is_tcp, count, servers, limits, .. } = backend;
         let line = |(number, server): (&u32, &Server)| LineValues {
             name: lines::name(service, *number),
             address: server.address,
@@ -141,6 +144,7 @@ impl<'a> From<&'a BackendLines> for BackendValues<'a> {
         let free = gaps.filter(|(first, last)| first <= last);
         Self {
             service,
+            is_tcp: *is_tcp,
             limits: *limits,
             lines: servers.iter().map(line).collect(),
             free: free.map(|(first, last)| format!("{first}-{last}")).collect(),
@@ -184,10 +188,7 @@ impl Template {
     }
 
     /// The shape of backends with these services, routes and limits under this template.
-    pub(super) fn shape<'a>(
-        &self,
-        backends: impl Iterator<Item = (&'a ServiceName, Option<&'a PathPrefix>, Limits)>,
-    ) -> Shape {
+    pub(super) fn shape<'a>(&self, backends: impl Iterator<Item = Fixed<'a>>) -> Shape {
         let mut digest = Sha256::new();
         // Lengths and separators are part of Debug's text, so no two inputs run into one another.
         digest.update(format!("{:?}", (&self.text, self.listens(), self.certificate(), HOLD)));
@@ -204,6 +205,7 @@ impl Template {
             listen,
             statistics,
             reach,
+            streams,
             tls,
             sources,
             admin_socket,
@@ -213,7 +215,7 @@ impl Template {
             ..
         } = &self.settings;
         let tls = tls.as_ref().map(|tls| tls.listen);
-        (listen, statistics, reach, tls, sources, admin_socket, chroot, user, group)
+        (listen, statistics, reach, streams, tls, sources, admin_socket, chroot, user, group)
     }
 
     /// The whole configuration, as `generation` of it.
@@ -239,8 +241,10 @@ impl Template {
             listen: self.settings.listen.to_string(),
             statistics: self.settings.statistics.to_string(),
             reach: self.settings.reach.to_string(),
+            streams: self.settings.streams.to_string(),
             services_socket: SERVICES_SOCKET,
             reach_socket: REACH_SOCKET,
+            streams_socket: STREAMS_SOCKET,
             statistics_socket: STATISTICS_SOCKET,
             tls: self.tls(),
             sources: &self.settings.sources,
@@ -496,14 +500,46 @@ mod tests {
         tcp-request connection reject if !trusted { sc0_conn_rate gt 10000 }
         http-request track-sc1 src table bellows.transfers if { req.body_len gt 45000 }
         http-response track-sc1 src table bellows.transfers if { res.hdr_val(content-length) gt 100000 }
-        tcp-request connection set-var(sess.all) fe_conn(bellows.reach)
+        tcp-request connection set-var(sess.streams) fe_conn(bellows.streams)
+        tcp-request connection set-var(sess.all) fe_conn(bellows.reach),add(sess.streams)
         tcp-request connection track-sc0 src,map(/run/bellows/haproxy-1.map,-)
         tcp-request connection reject if { sc0_conn_cur,add(sess.all) gt 800 }
+        tcp-request connection set-var(sess.requests) fe_conn(bellows.reach)
+        tcp-request connection set-var(sess.all) fe_conn(bellows.streams),add(sess.requests)
+        tcp-request connection track-sc0 src,map(/run/bellows/haproxy-1.map,-) table bellows.reach
+        tcp-request connection reject if { sc0_conn_cur(bellows.reach),add(sess.all) gt 800 }
+        tcp-request connection set-var(sess.port) dst_port
+        tcp-request connection set-var(sess.edge) src,concat(:,sess.port)
+        tcp-request connection set-var(sess.reach) var(sess.edge),map(/run/bellows/haproxy-1.map)
+        tcp-request connection reject if !{ var(sess.reach) -m found }
         acl trusted always_false
         acl trusted req.hdr_ip(x-forwarded-for) 127.0.0.1/32
         acl trusted req.hdr_ip(x-forwarded-for) 10.1.0.0/16
         http-request set-priority-class req.hdr_ip(x-forwarded-for),table_conn_cur(bellows.services),div(16) if !trusted
         ");
+    }
+
+    #[test]
+    fn a_service_that_takes_connections_is_judged_by_nothing_that_is_of_requests() {
+        let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
+        let server = |server| Server { health_path: None, ..server };
+        let db = backend("db", "/", 1, &[Ready]);
+        let servers = db.servers.into_iter().map(server).collect();
+        let db = Backend { path_prefix: None, tcp_port: Some(5432), servers, ..db };
+        let layout = Layout::new(&Backends::new(vec![db]).unwrap());
+        let Rendered { config, records, .. } = template.render(1, &layout).unwrap();
+        let from = config.find("\nbackend db").unwrap() + 1;
+        let to = config.find("\nbackend bellows.no-route").unwrap();
+        let lines = config[from..to].lines().filter(|line| !line.trim().starts_with('#'));
+        insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
+        backend db from streams
+            timeout server 3600s
+            server hold 127.0.0.1:1 backup
+            default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
+            server db.1 10.117.0.2:8080 maxconn 8
+            server-template db. 2-7 127.0.0.1:1 disabled
+        ");
+        assert_eq!(records, "db.1 s1/8\n");
     }
 
     fn shape(template: &Template, backends: &Backends) -> Shape {
@@ -524,6 +560,7 @@ mod tests {
         assert_eq!(other(|b| b[2].max_servers = 700), expected);
         assert_ne!(other(|b| b[2].path_prefix = Some("/other".parse().unwrap())), expected);
         assert_ne!(other(|b| b.truncate(2)), expected);
+        assert_ne!(other(|b| b[2].tcp_port = Some(5432)), expected);
         assert_eq!(other(|b| b[2].drain_timeout = Duration::from_secs(60)), expected);
         assert_ne!(other(|b| b[2].drain_timeout = Duration::from_secs(61)), expected);
         let mut bounded = settings(Path::new("/run/bellows"));

@@ -204,7 +204,7 @@ fn cpu_quota_us(cpus: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use model::service::StartSpec;
+    use model::service::{Protocol, StartSpec};
 
     use super::*;
 
@@ -212,7 +212,7 @@ mod tests {
         InstanceSpec {
             start: StartSpec::default(),
             port: 8000,
-            health_path: "/healthz".parse().unwrap(),
+            protocol: Protocol::Tcp,
             memory_mib: 64,
             cpus: 1.5,
             processes: 64,

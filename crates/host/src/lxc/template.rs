@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use model::names::TemplateName;
+use model::paths::HealthPath;
 use model::service::{InstanceSpec, Mount, ServiceSpec};
 use model::version::Version;
 use sha2::{Digest, Sha256};
@@ -229,7 +230,7 @@ impl<R: Runner> TemplateStore<R> {
         let mut hash = Sha256::new();
         // Port and health path are no part of the template, but of what an instance is known by.
         let port = service.instance.port.to_string();
-        let health_path = service.instance.health_path.as_str();
+        let health_path = service.instance.protocol.health_path().map_or("", HealthPath::as_str);
         let layer = format!("{:?}", service.instance.layer_mib);
         let hosts = self.profile.hosts(&service.instance);
         let texts =

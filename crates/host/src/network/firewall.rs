@@ -1,5 +1,6 @@
 //! The instances' firewall, as nftables tables of our own.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use serde::Serialize;
@@ -25,6 +26,7 @@ struct Values<'a> {
     bridge: &'a str,
     subnet: Subnet,
     reach: Reach,
+    tcp_ports: &'a BTreeSet<u16>,
     slots: Vec<SlotValues>,
     allowed_users: [u32; 2],
 }
@@ -34,6 +36,7 @@ struct Values<'a> {
 struct Reach {
     ip: Ipv4Addr,
     port: u16,
+    streams: u16,
 }
 
 /// What the instance in a slot has of its own.
@@ -45,7 +48,12 @@ struct SlotValues {
 }
 
 impl<'a> Values<'a> {
-    fn new(table: &'a str, settings: &'a NetworkSettings, allowed_users: [u32; 2]) -> Self {
+    fn new(
+        table: &'a str,
+        settings: &'a NetworkSettings,
+        tcp_ports: &'a BTreeSet<u16>,
+        allowed_users: [u32; 2],
+    ) -> Self {
         let of_slot = |(slot, address)| SlotValues {
             interface: slots::interface(slot),
             mac: slots::mac(slot),
@@ -56,7 +64,12 @@ impl<'a> Values<'a> {
             table,
             bridge: settings.bridge.as_str(),
             subnet: settings.subnet,
-            reach: Reach { ip: *reach.ip(), port: reach.port() },
+            reach: Reach {
+                ip: *reach.ip(),
+                port: reach.port(),
+                streams: settings.streams().port(),
+            },
+            tcp_ports,
             slots: settings.subnet.slots().map(of_slot).collect(),
             allowed_users,
         }
@@ -64,10 +77,14 @@ impl<'a> Values<'a> {
 }
 
 /// The rules for a network, to be put in place of those that were there, in one transaction.
-pub(super) fn rules(table: &str, settings: &NetworkSettings) -> Result<String, NetworkError> {
+pub(super) fn rules(
+    table: &str,
+    settings: &NetworkSettings,
+    tcp_ports: &BTreeSet<u16>,
+) -> Result<String, NetworkError> {
     let user = accounts::user(accounts::LOAD_BALANCER);
     let user = user.ok_or_else(|| NetworkError::NoUser(accounts::LOAD_BALANCER.to_owned()))?;
-    Ok(rendered(&Values::new(table, settings, [0, user.as_raw()]))?)
+    Ok(rendered(&Values::new(table, settings, tcp_ports, [0, user.as_raw()]))?)
 }
 
 /// Puts rules in place.
@@ -121,10 +138,18 @@ mod tests {
     #[tokio::test]
     async fn nft_itself_takes_the_rules() {
         let settings = Settings::default();
-        let rules = rendered(&Values::new("bellows", &settings.network, [0, 102])).unwrap();
+        let none = BTreeSet::new();
+        let without =
+            rendered(&Values::new("bellows", &settings.network, &none, [0, 102])).unwrap();
+        assert_eq!(without.matches("redirect").count(), 1, "{without}");
+        let ports = [5432, 6379].into();
+        let rules = rendered(&Values::new("bellows", &settings.network, &ports, [0, 102])).unwrap();
+        assert!(rules.contains("tcp dport { 5432, 6379 } redirect to :8071"), "{rules}");
         assert!(rules.contains("\"bw1000\" . 10.117.3.233 }"), "{rules}");
         assert!(rules.contains("meta skuid { 0, 102 } accept"), "{rules}");
-        let check = CommandLine::new("nft").args(["--check", "-f", "-"]).input(rules);
-        HostRunner.run(&check).await.unwrap();
+        for rules in [without, rules] {
+            let check = CommandLine::new("nft").args(["--check", "-f", "-"]).input(rules);
+            HostRunner.run(&check).await.unwrap();
+        }
     }
 }

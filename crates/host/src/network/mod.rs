@@ -7,6 +7,7 @@ mod firewall;
 mod generation;
 mod promise;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub use conflicts::{Conflict, conflicts};
 pub use firewall::TABLE;
 pub use generation::Generation;
 use model::network::Drift;
+use model::service::ServiceSpec;
 
 use crate::command::{CommandError, CommandLine, Runner};
 use crate::files::FileError;
@@ -112,13 +114,22 @@ pub struct Network<R> {
     table: String,
     /// The folder of the note on what was promised.
     run: PathBuf,
+    /// The ports by which instances reach services that take connections.
+    tcp_ports: BTreeSet<u16>,
 }
 
 impl<R: Runner> Network<R> {
     /// The network with these settings.
     pub fn new(settings: &Settings, runner: R) -> Self {
         let (network, run) = (settings.network.clone(), settings.paths.run.clone());
-        Self { runner, settings: network, table: TABLE.to_owned(), run }
+        let tcp_ports = BTreeSet::new();
+        Self { runner, settings: network, table: TABLE.to_owned(), run, tcp_ports }
+    }
+
+    /// The same, by which instances reach the services among these that take connections.
+    #[must_use]
+    pub fn serving<'a>(self, services: impl Iterator<Item = &'a ServiceSpec>) -> Self {
+        Self { tcp_ports: services.filter_map(ServiceSpec::tcp_port).collect(), ..self }
     }
 
     /// Names the firewall's tables, so that two networks on one host have one each.
@@ -207,7 +218,7 @@ impl<R: Runner> Network<R> {
     }
 
     fn rules(&self) -> Result<String, NetworkError> {
-        firewall::rules(&self.table, &self.settings)
+        firewall::rules(&self.table, &self.settings, &self.tcp_ports)
     }
 
     /// Keeps another process from changing the rules, such as `up` of another release beside the

@@ -51,7 +51,7 @@ pub struct NetworkSettings {
     /// The network on it.
     pub subnet: Subnet,
     /// The port of the bridge's address on which the load balancer takes what instances send to other
-    /// services. They send it to port 80.
+    /// services. They send it to port 80. What is not HTTP it takes on the port after that.
     pub reach_port: u16,
 }
 
@@ -59,6 +59,11 @@ impl NetworkSettings {
     /// Where the load balancer takes what instances send to other services.
     pub fn reach(&self) -> SocketAddrV4 {
         SocketAddrV4::new(self.subnet.gateway(), self.reach_port)
+    }
+
+    /// The same for what is not HTTP.
+    pub fn streams(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.subnet.gateway(), self.reach_port + 1)
     }
 }
 

@@ -173,7 +173,10 @@ fn no_port_twice(
         let Some(place) = place else { continue };
         config_file::check(ports.insert(place.port()), key, format!("\"{place}\""), allowed)?;
     }
-    config_file::check(ports.insert(reach_port), "network.reach_port", reach_port, allowed)
+    let is_free =
+        reach_port != u16::MAX && ports.insert(reach_port) && ports.insert(reach_port + 1);
+    let allowed = "a port from 1 to 65534 that, as the one after it, no listener has";
+    config_file::check(is_free, "network.reach_port", reach_port, allowed)
 }
 
 /// RFC 1123, 2.1: letters, digits, `-` and dots, 253 bytes at most.

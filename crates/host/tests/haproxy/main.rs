@@ -12,6 +12,7 @@ mod repeats;
 mod rig;
 mod smuggling;
 mod sources;
+mod streams;
 mod tls;
 mod waiting;
 

@@ -14,14 +14,14 @@ use tokio::net::{TcpSocket, TcpStream};
 use super::rig::{Instance, Rig, Unanswered, exchange, kill, slot, store};
 
 /// The slot of an instance that may reach the store, and of one that may reach nothing.
-const FRONT: u32 = 9;
-const STRANGER: u32 = 8;
+pub(crate) const FRONT: u32 = 9;
+pub(crate) const STRANGER: u32 = 8;
 
-fn address(rig: &Rig, number: u32) -> Ipv4Addr {
+pub(crate) fn address(rig: &Rig, number: u32) -> Ipv4Addr {
     rig.settings.subnet.address(slot(number)).unwrap()
 }
 
-fn reach(rig: &Rig, number: u32, reached: &[&str]) -> Reach {
+pub(crate) fn reach(rig: &Rig, number: u32, reached: &[&str]) -> Reach {
     Reach {
         address: address(rig, number),
         service: "front".parse().unwrap(),
@@ -61,11 +61,11 @@ async fn get_from(rig: &Rig, source: Ipv4Addr, target: &str, host: &str) -> Stri
     exchange(&mut connect(rig, source).await.unwrap(), request.as_bytes(), false).await
 }
 
-async fn get(rig: &Rig, number: u32, host: &str) -> String {
+pub(crate) async fn get(rig: &Rig, number: u32, host: &str) -> String {
     get_from(rig, address(rig, number), "/", &format!("host: {host}\r\n")).await
 }
 
-fn is_from(answer: &str, server: &str) -> bool {
+pub(crate) fn is_from(answer: &str, server: &str) -> bool {
     answer.starts_with("HTTP/1.1 200 ")
         && answer.contains(&format!("x-bellows-server: {server}\r\n"))
 }

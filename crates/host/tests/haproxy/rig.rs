@@ -138,7 +138,7 @@ impl Rig {
             Server {
                 slot,
                 address: SocketAddrV4::new(subnet.address(slot).unwrap(), 8000),
-                health_path: "/healthz".parse().unwrap(),
+                health_path: Some("/healthz".parse().unwrap()),
                 concurrency: 8.try_into().unwrap(),
                 state: ServerState::Maint,
             }
@@ -212,6 +212,7 @@ impl Rig {
         Backend {
             service: store(),
             path_prefix: Some("/".parse().unwrap()),
+            tcp_port: None,
             max_servers: self.servers.len().try_into().unwrap(),
             drain_timeout: self.drain_timeout,
             servers: self.servers.clone(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::protocol::RawProtocol;
 use super::{
     Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Replacement, Requests,
     RootAccess, Rules, ScaleIn, ServiceSpec, StartSpec, WritableFolder, places, reaches,
@@ -51,7 +52,9 @@ struct RawRoute {
 #[serde(deny_unknown_fields)]
 struct RawInstance {
     port: u16,
-    health_path: String,
+    #[serde(default)]
+    protocol: RawProtocol,
+    health_path: Option<String>,
     memory_mib: u32,
     cpus: f64,
     processes: u32,
@@ -154,6 +157,7 @@ impl RawService {
         };
         spec.check_policy(&spec.policy)?;
         reaches::check_names(&spec)?;
+        reaches::check_route(&spec)?;
         Ok(spec)
     }
 }
@@ -190,7 +194,7 @@ impl RawInstance {
         Ok(InstanceSpec {
             start,
             port: self.port,
-            health_path: text("instance.health_path", &self.health_path)?,
+            protocol: self.protocol.checked(self.health_path.as_deref(), self.port)?,
             memory_mib: self.memory_mib,
             cpus: self.cpus,
             processes: self.processes,
@@ -411,21 +415,6 @@ pub(super) mod tests {
             ),
             ("port = 8000", "prot = 8000", "unknown field `prot`, expected one of `port`"),
             ("name = \"store\"", "name = \"Store\"", "name: `Store` is not a name: use 1 to 31 of"),
-            (
-                "port = 8000",
-                "port = 8000\nreaches = [\"other\", \"store\"]",
-                "instance.reaches is store: use the names of other services",
-            ),
-            (
-                "port = 8000",
-                "port = 8000\nreaches = [\"localhost\"]",
-                "instance.reaches is localhost: use the names of other services",
-            ),
-            (
-                "port = 8000",
-                "port = 8000\nreaches = [\"a b\"]",
-                "`a b` is not a name: use 1 to 31 of",
-            ),
         ];
         for (from, to, message) in cases {
             let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err();

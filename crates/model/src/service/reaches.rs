@@ -31,6 +31,21 @@ pub enum ReachError {
         /// What it names.
         reached: ServiceName,
     },
+    /// One reaches two that it could not tell apart.
+    #[error(
+        "instance.reaches of {service} names {first} and {second}, which both take TCP on port {port}, by which \
+         they are told apart: give one another instance.port"
+    )]
+    SamePort {
+        /// Who reaches.
+        service: ServiceName,
+        /// What it names.
+        first: ServiceName,
+        /// What it names too.
+        second: ServiceName,
+        /// The port of both.
+        port: u16,
+    },
     /// Services reach each other in a circle.
     #[error(
         "{}: in a circle each would wait for the next; take one name out of an instance.reaches",
@@ -67,6 +82,18 @@ pub(super) fn check_names(spec: &ServiceSpec) -> Result<(), Invalid> {
     }
 }
 
+/// Checks that only what speaks HTTP has a route.
+pub(super) fn check_route(spec: &ServiceSpec) -> Result<(), Invalid> {
+    match spec.route().filter(|_| spec.tcp_port().is_some()) {
+        Some(prefix) => Err(Invalid::new(
+            "route.path_prefix",
+            prefix,
+            "no [route] with instance.protocol = \"tcp\": have other services reach it",
+        )),
+        None => Ok(()),
+    }
+}
+
 /// All that is wrong with what these services, which are all there are, reach of each other.
 pub fn check_reaches(services: &[&ServiceSpec]) -> Vec<ReachError> {
     let by_name: BTreeMap<_, _> = services.iter().map(|spec| (&spec.name, *spec)).collect();
@@ -85,6 +112,7 @@ pub fn check_reaches(services: &[&ServiceSpec]) -> Vec<ReachError> {
             }
         }
     }
+    errors.extend(by_name.values().filter_map(|spec| same_port(&by_name, spec)));
     let is_unreached = |spec: &&&ServiceSpec| {
         let gets_none = spec.requests().is_some() && spec.route().is_none();
         gets_none && !all_reached.contains(&spec.name)
@@ -94,6 +122,20 @@ pub fn check_reaches(services: &[&ServiceSpec]) -> Vec<ReachError> {
     let circles = by_name.keys().filter_map(|first| circle(&by_name, first));
     errors.extend(circles.map(ReachError::Circle));
     errors
+}
+
+/// Two services with one TCP port that a service reaches.
+fn same_port(
+    services: &BTreeMap<&ServiceName, &ServiceSpec>,
+    spec: &ServiceSpec,
+) -> Option<ReachError> {
+    let mut ports = BTreeMap::new();
+    spec.instance.reaches.iter().find_map(|second| {
+        let port = services.get(second)?.tcp_port()?;
+        let first = ports.insert(port, second)?.clone();
+        let (service, second) = (spec.name.clone(), second.clone());
+        Some(ReachError::SamePort { service, first, second, port })
+    })
 }
 
 /// A way from a service back to it by way of services behind it in the order of their names, so that of
@@ -121,6 +163,7 @@ fn circle(
 
 #[cfg(test)]
 mod tests {
+    use super::super::Protocol;
     use super::super::raw::tests::{GOOD, parse};
     use super::*;
 
@@ -139,6 +182,20 @@ mod tests {
     }
 
     const ROUTE: &str = "[route]\npath_prefix = \"/\"";
+
+    #[test]
+    fn a_service_names_others_and_each_by_a_name() {
+        let cases = [
+            (r#"["other", "store"]"#, "instance.reaches is store: use the names of other services"),
+            (r#"["localhost"]"#, "instance.reaches is localhost: use the names of other services"),
+            (r#"["a b"]"#, "`a b` is not a name: use 1 to 31 of"),
+        ];
+        for (reaches, message) in cases {
+            let line = format!("port = 8000\nreaches = {reaches}");
+            let error = parse(&GOOD.replacen("port = 8000", &line, 1)).unwrap_err();
+            assert!(error.contains(message), "{reaches}: {error}");
+        }
+    }
 
     #[test]
     fn services_may_reach_others_along_any_way_that_leads_nowhere_back() {
@@ -161,6 +218,23 @@ mod tests {
         instance.reaches of front names idle, which takes no requests: give that a [capacity], or take the name out
         capacity of lonely: there is no [route] that could bring requests, and no other service reaches it: add a route, or remove [capacity]
         ");
+    }
+
+    #[test]
+    fn of_services_with_one_tcp_port_a_service_reaches_one() {
+        let tcp = |name: &str, port: u16| {
+            let mut spec = service(name, &[], "");
+            (spec.instance.port, spec.instance.protocol) = (port, Protocol::Tcp);
+            spec
+        };
+        let all = |reaches: &[&str]| {
+            [service("front", reaches, ROUTE), service("other", &["b"], ROUTE)]
+                .into_iter()
+                .chain([tcp("a", 5432), tcp("b", 5432), tcp("c", 6379), service("d", &["a"], "")])
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(errors(&all(&["a", "c", "d"])), [""; 0]);
+        insta::assert_snapshot!(errors(&all(&["a", "b", "c", "d"])).join("\n"), @"instance.reaches of front names a and b, which both take TCP on port 5432, by which they are told apart: give one another instance.port");
     }
 
     #[test]

@@ -99,3 +99,36 @@ async fn a_restarted_scaler_and_a_restarted_load_balancer_go_on_with_what_instan
     rig.ticks(1, 1).await;
     assert_eq!(reaches(&rig), before);
 }
+
+/// The file of a service that takes connections.
+fn database() -> String {
+    let text = front(&[]);
+    let (head, rest) = text.split_once("[route]").unwrap();
+    let (_, tail) = rest.split_once("[instance]").unwrap();
+    format!("{head}[instance]\nprotocol = \"tcp\"{tail}")
+        .replacen("name = \"front\"", "name = \"db\"", 1)
+        .replacen("port = 8000", "port = 5432", 1)
+        .replacen("health_path = \"/healthz\"\n", "", 1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_takes_connections_is_ready_by_them_and_scaled_by_them() {
+    let mut rig = Rig::with_files(&[(&store_file(), 1), (&front(&["db"]), 1), (&database(), 1)]);
+    let db: ServiceName = "db".parse().unwrap();
+    rig.ticks(6, 1).await;
+    assert_eq!(rig.status_of("db").phases, ready(1));
+    let held = rig.balancer().held();
+    let backend = held.iter().find(|backend| backend.service == db).unwrap();
+    assert_eq!((backend.tcp_port, &backend.path_prefix), (Some(5432), &None));
+    assert_eq!(backend.servers[0].health_path, None);
+    for _ in 0..20 {
+        // HAProxy has no column of statuses for them.
+        rig.balancer().set_figures(|services| {
+            let counters = &mut services.get_mut(&db).unwrap().counters;
+            counters.sessions = counters.sessions.map(|sessions| sessions + 20);
+            (counters.requests, counters.success, counters.server_error) = (None, None, None);
+        });
+        rig.turn(1).await;
+    }
+    assert_eq!(rig.status_of("db").phases, ready(5), "200 a second, of which one serves 50");
+}
