@@ -152,8 +152,13 @@ async fn an_instance_connects_to_what_it_may_by_port_and_nobody_to_anything_else
     // It takes no requests, by whatever name.
     let answer = get(&database.rig, FRONT, "db").await;
     assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    // Not even where a worker of before, which knew it otherwise, let one through.
+    let map = database.rig.settings.config_file.as_path().with_file_name("haproxy-1.map");
+    database.rig.tamper(&format!("add map {} {front}/db db", map.display())).await;
+    let answer = get(&database.rig, FRONT, "db").await;
+    assert!(answer.starts_with("HTTP/1.1 50"), "{answer}");
     database.rig.reaches.clear();
-    assert_eq!(database.apply().await, Way::Commands(2));
+    assert_eq!(database.apply().await, Way::Commands(3));
     assert_eq!(database.first_word(front, PORT).await.0, "");
 }
 
