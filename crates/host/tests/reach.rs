@@ -9,10 +9,14 @@ mod world;
 use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
+use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use host::command::HostRunner;
+use host::haproxy::{
+    Backend, Backends, Haproxy, HaproxySettings, LoadBalancer, Reach, Server, ServerState,
+};
 use host::lxc::Containers;
 use host::network::Network;
 use model::names::InstanceName;
@@ -20,6 +24,58 @@ use model::service::ServiceSpec;
 use nix::sys::socket::sockopt::OriginalDst;
 use nix::sys::socket::{Shutdown, getsockopt};
 use world::{World, run};
+
+/// HAProxy itself, until this is dropped.
+struct RealBalancer {
+    process: Child,
+    haproxy: Haproxy,
+}
+
+impl RealBalancer {
+    async fn start(world: &World) -> Self {
+        let mut settings = world.settings.clone();
+        settings.listen.services = "127.99.8.1:8080".parse().unwrap();
+        settings.listen.statistics = "127.99.8.1:8404".parse().unwrap();
+        let settings = HaproxySettings::of_host(&settings).unwrap();
+        let haproxy = Haproxy::new(settings.clone()).unwrap();
+        haproxy.prepare(&Backends::default()).await.unwrap();
+        let mut command = Command::new("haproxy");
+        let process = command.args(settings.arguments()).stderr(Stdio::null()).spawn().unwrap();
+        let begun = Instant::now();
+        while haproxy.scrape().await.is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(5), "HAProxy does not start");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Self { process, haproxy }
+    }
+}
+
+impl Drop for RealBalancer {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.process.id().try_into().unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// An instance in rotation.
+fn backend(world: &World, name: &str, instance: &InstanceName, tcp_port: Option<u16>) -> Backend {
+    let server = Server {
+        slot: instance.slot(),
+        address: SocketAddrV4::new(world.address(instance), 8000),
+        health_path: tcp_port.is_none().then(|| "/".parse().unwrap()),
+        concurrency: 8.try_into().unwrap(),
+        state: ServerState::Ready,
+    };
+    Backend {
+        service: name.parse().unwrap(),
+        path_prefix: None,
+        tcp_port,
+        max_servers: 1,
+        drain_timeout: Duration::from_secs(30),
+        servers: vec![server],
+    }
+}
 
 /// A namespace that is another machine on the network of this one.
 const OUTSIDE: &str = "bellows-test-outside";
@@ -134,6 +190,42 @@ async fn the_ports_of_services_that_take_connections_lead_to_the_load_balancer_a
     network.serving([&db].into_iter()).ensure().await.unwrap();
     assert_eq!(ask(5432), format!("{source} at 5432"));
     assert_eq!(ask(5433), "");
+}
+
+#[tokio::test]
+async fn from_one_real_instance_to_another_there_is_the_way_of_what_it_may_reach_and_no_other() {
+    let world = World::new().await;
+    let db: ServiceSpec = config_file::from_toml("db.toml", DATABASE).unwrap();
+    let network = Network::new(&world.settings, HostRunner).with_table(world::TABLE);
+    network.serving([&db].into_iter()).ensure().await.unwrap();
+    let [front, store, base] =
+        [world.launch(241).await, world.launch(242).await, world.launch(243).await];
+    let balancer = RealBalancer::start(&world).await;
+    let reach = Reach {
+        address: world.address(&front),
+        service: "front".parse().unwrap(),
+        reached: ["store", "db"].map(|name| name.parse().unwrap()).into(),
+    };
+    let backends =
+        vec![backend(&world, "store", &store, None), backend(&world, "db", &base, Some(5432))];
+    let backends = Backends::new(backends).unwrap().with_reaches(vec![reach]);
+    balancer.haproxy.apply(&backends).await.unwrap();
+    let gateway = world.settings.network.subnet.gateway();
+    let ask = |instance: &InstanceName, host: &str, port: u16| {
+        let (host, url) = (format!("host: {host}"), format!("http://{gateway}:{port}/"));
+        let words = ["curl", "-s", "-m", "3", "-w", " %{http_code}", "-H", &host, &url];
+        as_its_root(instance, &words)
+    };
+    assert_eq!(ask(&front, "store", 80), "ok 200");
+    assert_eq!(ask(&front, "db", 5432), "ok 200");
+    for (instance, host, port) in [(&front, "db", 80), (&store, "store", 80), (&base, "store", 80)]
+    {
+        let answer = ask(instance, host, port);
+        assert!(answer.ends_with(" 403"), "{instance} {host}: {answer}");
+    }
+    for (instance, port) in [(&store, 5432), (&base, 5432), (&front, 8071), (&front, 5433)] {
+        assert_eq!(ask(instance, "db", port), " 000", "{instance} {port}");
+    }
 }
 
 #[tokio::test]

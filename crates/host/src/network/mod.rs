@@ -29,7 +29,7 @@ use crate::slots::{self, BRIDGE_MAC};
 /// The metric of the fallback route. The bridge's own route has metric 0 and wins while it is there.
 const FALLBACK_METRIC: &str = "100000";
 
-/// Putting rules in place takes some 60 ms; a process that takes 5 s is stuck.
+/// Putting rules in place takes some 100 ms; a process that takes 5 s is stuck.
 const LOCK_TRIES: u32 = 500;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
