@@ -467,6 +467,23 @@ mod tests {
     }
 
     #[test]
+    fn services_that_cannot_reach_what_they_name_are_refused() {
+        let (store, text) = (
+            name("object-store"),
+            STORE.replace("port = 8000", "port = 8000\nreaches = [\"gone\"]"),
+        );
+        let new = NewService {
+            name: &store,
+            file: &text,
+            version: Version::new(1),
+            serving: None,
+            again: false,
+        };
+        let error = Deployment::default().followed_by(&[new], 3, at(1)).deployed().unwrap_err();
+        insta::assert_snapshot!(error, @"deployment.json: instance.reaches of object-store names gone, and there is no such service: add it, or take the name out; run `bellows up` again");
+    }
+
+    #[test]
     fn removing_all_keeps_what_was_not_deployed() {
         let state = tempfile::tempdir().unwrap();
         let deployments = Deployments::new(state.path());

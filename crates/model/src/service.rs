@@ -251,6 +251,18 @@ impl ServiceSpec {
         self.requests().ok_or_else(|| Invalid::form("route", &none()))
     }
 
+    /// The same for who offers them from outside.
+    ///
+    /// # Errors
+    /// It gets none, or from other services alone.
+    pub fn requests_from_outside(&self) -> Result<&Requests, Invalid> {
+        let none = || {
+            format!("service {} has none: only the services that reach it can ask it", self.name)
+        };
+        let requests = self.requests_required()?;
+        self.route().map(|_| requests).ok_or_else(|| Invalid::form("route", &none()))
+    }
+
     /// The start of the paths that go to it from outside; `None` without a route.
     pub fn route(&self) -> Option<&PathPrefix> {
         self.requests().and_then(|requests| requests.path_prefix.as_ref())

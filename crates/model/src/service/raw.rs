@@ -345,6 +345,11 @@ pub(super) mod tests {
         let routeless = format!("{head}[instance]{tail}");
         let private = parse(&routeless).unwrap();
         assert_eq!((private.requests().is_some(), private.route()), (true, None));
+        let error = private.requests_from_outside().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "route: service store has none: only the services that reach it can ask it"
+        );
         let without = |policy: &str| {
             let (head, tail) = routeless.split_once("[capacity]").unwrap();
             let (_, tail) = tail.split_once("[bounds]").unwrap();
