@@ -15,9 +15,11 @@ use crate::run_folder;
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     run_folder::ensure(&settings.paths.run)?;
     deployed::link(settings)?;
-    Network::new(settings, HostRunner).ensure().await?;
+    let deployed = Deployments::new(&settings.paths.state).load()?.deployed()?;
+    let services = deployed.iter().map(|service| &service.spec);
+    Network::new(settings, HostRunner).serving(services).ensure().await?;
     let templates = TemplateStore::new(settings, HostRunner);
-    for service in Deployments::new(&settings.paths.state).load()?.deployed()? {
+    for service in &deployed {
         templates.ensure_mounts(&service.spec).await?;
     }
     let haproxy = HaproxySettings::of_host(settings)?;

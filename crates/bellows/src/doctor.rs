@@ -93,6 +93,8 @@ async fn wanted_ports(settings: &Settings) -> Vec<ports::Wanted> {
         (Some("listen.services"), listen.services),
         (Some("listen.statistics"), listen.statistics),
         (Some("listen.api"), listen.api),
+        (Some("network.reach_port"), settings.network.reach()),
+        (Some("network.reach_port"), settings.network.streams()),
         (None, host::haproxy::HOLD),
     ];
     let wanted = always.into_iter().chain(tls);

@@ -94,6 +94,7 @@ fn service(status: &ServiceStatus, deployed: &[DeployedService]) -> Service {
         bounds_set: status.set.bounds.is_some().then(bounds_of_file),
         name: status.name.to_string(),
         route: status.route.clone(),
+        reaches: status.reaches.clone(),
         policy: status.policy.clone(),
         policy_spec: status.policy_spec.clone(),
         min: status.bounds.min(),

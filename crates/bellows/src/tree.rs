@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use command_line::files;
 use config_file::{Checked, ConfigError};
 use host::settings::{DEFAULT_FILE, Settings};
-use model::service::ServiceSpec;
+use model::service::{ServiceSpec, check_reaches};
 use policy::slots;
 
 use crate::cli::Place;
@@ -93,6 +93,11 @@ fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, BadI
     let lower_bounds = services.iter().map(|s| (&s.spec.name, s.spec.bounds.min()));
     let enough = slots::suffice(lower_bounds, settings.network.subnet.last_slot());
     problems.0.extend(enough.err().map(Into::into));
+    // A file that cannot be read would be missed here, and is told already.
+    if problems.0.is_empty() {
+        let specs: Vec<_> = services.iter().map(|file| &file.spec).collect();
+        problems.0.extend(check_reaches(&specs).into_iter().map(Into::into));
+    }
     problems.or(services)
 }
 
@@ -162,7 +167,7 @@ mod tests {
            |
         11 | colour = "red"
            | ^^^^^^
-        unknown field `colour`, expected one of `port`, `health_path`, `memory_mib`, `cpus`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `command`, `environment`, `user`, `working_folder`, `secrets`
+        unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `memory_mib`, `cpus`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
         services/c.toml: name is `other`: name the file other.toml, or the service after its file
         services/twin.toml: route.path_prefix is /, which is also the route of store: give each its own
         "#);
@@ -174,6 +179,23 @@ mod tests {
             ("a.toml", service_text("a", "/a", 700)),
             ("b.toml", service_text("b", "/b", 300)),
         ]), @"service b always needs 300 slots, and the services before it leave 299 of the host's: lower a bounds.min or widen network.subnet");
+    }
+
+    #[test]
+    fn services_that_cannot_reach_what_they_name_are_refused() {
+        let reaching = |name: &str, reached: &str| {
+            let line = format!("port = 8000\nreaches = [\"{reached}\"]");
+            service_text(name, &format!("/{name}"), 1).replace("port = 8000", &line)
+        };
+        insta::assert_snapshot!(errors(&[
+            ("a.toml", reaching("a", "b")),
+            ("b.toml", reaching("b", "a")),
+            ("c.toml", reaching("c", "store")),
+        ]), @"
+        instance.reaches of c names store, and there is no such service: add it, or take the name out
+        a reaches b, which reaches a: in a circle each would wait for the next; take one name out of an instance.reaches
+        ");
+        insta::assert_snapshot!(errors(&[("a.toml", reaching("a", "a"))]), @"services/a.toml, line 7: instance.reaches is a: use the names of other services, which `localhost` cannot be");
     }
 
     #[test]

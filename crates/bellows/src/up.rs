@@ -3,6 +3,7 @@
 
 mod answer;
 mod memory;
+mod reaches;
 mod rollout;
 mod secrets;
 mod steps;
@@ -34,6 +35,7 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     doctor::require(&tree.settings).await?;
     secrets::check(&tree)?;
     let _lock = operator_lock(&tree.settings)?;
+    reaches::check(&tree, &tree.settings).await?;
     let mut progress = Progress::default();
     progress.step("release", async { release::install(&tree.root, &tree.settings) }).await?;
     progress.step("command", async { release::link(&tree.settings) }).await?;
@@ -98,7 +100,11 @@ fn summary(tree: &Tree, changes: usize) -> String {
 fn service_lines(file: &ServiceFile, tree: &Tree) -> String {
     let spec = &file.spec;
     let Some(path_prefix) = spec.route() else {
-        return format!("{:<13} (gets no requests)\n", spec.name.as_str());
+        let asked = match spec.requests() {
+            Some(_) => "(for services that reach it)",
+            None => "(gets no requests)",
+        };
+        return format!("{:<13} {asked}\n", spec.name.as_str());
     };
     let route = format!("http://{}{path_prefix}", tree.settings.listen.services);
     let examples = if spec.image.as_str() == OBJECT_STORE {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use config_file::ConfigError;
 use model::names::{ServiceName, TemplateName};
-use model::service::{InstanceSpec, ServiceSpec};
+use model::service::{InstanceSpec, ReachError, ServiceSpec, check_reaches};
 use model::time::Timestamp;
 use model::version::{Version, Wanted};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,9 @@ pub enum DeploymentError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Services in it do not go together.
+    #[error("{FILE}: {0}; run `bellows up` again")]
+    Reaches(ReachError),
     /// A service's file in it was spoilt.
     #[error("{config}; run `bellows up` again")]
     Service {
@@ -165,9 +168,13 @@ impl Deployment {
     /// The services with their files read.
     ///
     /// # Errors
-    /// A file that does not read as a service's.
+    /// A file that does not read as a service's, or services that cannot reach what they should.
     pub fn deployed(&self) -> Result<Vec<DeployedService>, DeploymentError> {
-        self.services.iter().map(|(name, record)| read(name, record)).collect()
+        let services = self.services.iter().map(|(name, record)| read(name, record));
+        let services: Vec<_> = services.collect::<Result<_, _>>()?;
+        let specs: Vec<_> = services.iter().map(|service| &service.spec).collect();
+        let wrong = check_reaches(&specs).into_iter().next();
+        wrong.map_or(Ok(services), |wrong| Err(DeploymentError::Reaches(wrong)))
     }
 }
 
@@ -457,6 +464,23 @@ mod tests {
         fs::write(&file, good.replace("max = 10", "max = 0")).unwrap();
         let error = deployments.load().unwrap().deployed().unwrap_err().to_string();
         assert!(error.contains("deployment.json, service object-store"), "{error}");
+    }
+
+    #[test]
+    fn services_that_cannot_reach_what_they_name_are_refused() {
+        let (store, text) = (
+            name("object-store"),
+            STORE.replace("port = 8000", "port = 8000\nreaches = [\"gone\"]"),
+        );
+        let new = NewService {
+            name: &store,
+            file: &text,
+            version: Version::new(1),
+            serving: None,
+            again: false,
+        };
+        let error = Deployment::default().followed_by(&[new], 3, at(1)).deployed().unwrap_err();
+        insta::assert_snapshot!(error, @"deployment.json: instance.reaches of object-store names gone, and there is no such service: add it, or take the name out; run `bellows up` again");
     }
 
     #[test]

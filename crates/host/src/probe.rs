@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// First pause between two questions. A static server answers some 3 ms after its start, so a
 /// longer one would show in every launch.
@@ -21,24 +22,33 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(1);
 /// An instance that did not become healthy in time.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{url} did not answer 200 within {waited_ms} ms ({last}); check instance.port, health_path and [application] of its service's file"
+    "{url} did not {wanted} within {waited_ms} ms ({last}); check instance.port, health_path and [application] of its service's file"
 )]
 pub struct ProbeError {
     url: String,
+    wanted: &'static str,
     waited_ms: u128,
     last: String,
 }
 
+impl ProbeError {
+    fn new(address: SocketAddrV4, path: Option<&str>, waited: Duration, last: String) -> Self {
+        let wanted = path.map_or("take a connection", |_| "answer 200");
+        Self { url: url(address, path), wanted, waited_ms: waited.as_millis(), last }
+    }
+}
+
 /// Finds out whether an instance can serve.
 pub trait Probe: Send + Sync {
-    /// Returns as soon as `GET path` at `address` answers 200.
+    /// Returns as soon as `GET path` at `address` answers 200, or without a path as soon as a connection is
+    /// taken there.
     ///
     /// # Errors
     /// It did not within `patience`; the error says what it answered last.
     fn until_healthy(
         &self,
         address: SocketAddrV4,
-        path: &str,
+        path: Option<&str>,
         patience: Duration,
     ) -> impl Future<Output = Result<(), ProbeError>> + Send;
 }
@@ -65,6 +75,13 @@ impl HttpProbe {
         Ok(Self { client })
     }
 
+    async fn try_once(&self, address: SocketAddrV4, path: Option<&str>) -> Result<(), String> {
+        match path {
+            Some(_) => self.ask(&url(address, path)).await,
+            None => connect(address).await,
+        }
+    }
+
     async fn ask(&self, url: &str) -> Result<(), String> {
         let answer = self.client.get(url).send().await;
         match answer {
@@ -76,19 +93,32 @@ impl HttpProbe {
     }
 }
 
+/// What is asked, for messages and for HTTP.
+fn url(address: SocketAddrV4, path: Option<&str>) -> String {
+    path.map_or_else(|| format!("tcp://{address}"), |path| format!("http://{address}{path}"))
+}
+
+/// Whether a connection is taken. It is closed at once.
+async fn connect(address: SocketAddrV4) -> Result<(), String> {
+    match timeout(QUESTION_TIMEOUT, TcpStream::connect(address)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) => Err("it refused the connection".to_owned()),
+        Err(_) => Err("the last connection timed out".to_owned()),
+    }
+}
+
 impl Probe for HttpProbe {
     async fn until_healthy(
         &self,
         address: SocketAddrV4,
-        path: &str,
+        path: Option<&str>,
         patience: Duration,
     ) -> Result<(), ProbeError> {
         let begin = Instant::now();
         let deadline = begin + patience;
-        let url = format!("http://{address}{path}");
         let (mut pause, mut last) = (FIRST_PAUSE, "it was not reached once".to_owned());
         while Instant::now() < deadline {
-            match timeout_at(deadline, self.ask(&url)).await {
+            match timeout_at(deadline, self.try_once(address, path)).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(answer)) => last = answer,
                 Err(_) => break,
@@ -96,7 +126,7 @@ impl Probe for HttpProbe {
             sleep(pause).await;
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         }
-        Err(ProbeError { url, waited_ms: begin.elapsed().as_millis(), last })
+        Err(ProbeError::new(address, path, begin.elapsed(), last))
     }
 }
 
@@ -128,15 +158,14 @@ impl Probe for FakeProbe {
     async fn until_healthy(
         &self,
         address: SocketAddrV4,
-        path: &str,
+        path: Option<&str>,
         patience: Duration,
     ) -> Result<(), ProbeError> {
-        if !self.is_sick(path) {
+        if !self.is_sick(path.unwrap_or_default()) {
             return Ok(());
         }
         sleep(patience).await;
-        let url = format!("http://{address}{path}");
-        Err(ProbeError { url, waited_ms: patience.as_millis(), last: "it is sick".to_owned() })
+        Err(ProbeError::new(address, path, patience, "it is sick".to_owned()))
     }
 }
 
@@ -169,7 +198,24 @@ mod tests {
     async fn it_asks_again_until_the_answer_is_200() {
         let address = server(&["503 No", "404 No", "200 OK"]).await;
         let probe = HttpProbe::new().unwrap();
-        probe.until_healthy(address, "/healthz", Duration::from_secs(5)).await.unwrap();
+        probe.until_healthy(address, Some("/healthz"), Duration::from_secs(5)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn without_a_path_a_connection_is_enough_and_a_refusal_is_asked_again() {
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let std::net::SocketAddr::V4(address) = free.local_addr().unwrap() else {
+            unreachable!("bound to IPv4")
+        };
+        drop(free);
+        let probe = HttpProbe::new().unwrap();
+        let error =
+            probe.until_healthy(address, None, Duration::from_millis(60)).await.unwrap_err();
+        let error = error.to_string();
+        assert!(error.starts_with("tcp://") && error.contains("take a connection"), "{error}");
+        let waiting = probe.until_healthy(address, None, Duration::from_secs(5));
+        let (healthy, _listener) = tokio::join!(waiting, TcpListener::bind(address));
+        healthy.unwrap();
     }
 
     #[tokio::test]
@@ -186,7 +232,8 @@ mod tests {
     async fn it_gives_up_at_the_deadline_and_says_what_came_last() {
         let address = server(&["503 Service Unavailable"]).await;
         let probe = HttpProbe::new().unwrap();
-        let error = probe.until_healthy(address, "/", Duration::from_millis(60)).await.unwrap_err();
+        let error =
+            probe.until_healthy(address, Some("/"), Duration::from_millis(60)).await.unwrap_err();
         assert!(error.to_string().contains("refused the connection"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use ipnet::Ipv4Net;
 use model::names::Slot;
+use serde::Serialize;
 
 /// The IPv4 network that holds the bridge and all instances. The bridge has the first address after
 /// the network's own, and the instance in slot `n` the `n`-th after the bridge's.
@@ -57,6 +58,12 @@ impl Subnet {
         (slot.get() <= self.last_slot()).then(|| self.host(1 + u32::from(slot.get())))
     }
 
+    /// Every slot that has an address here, with it.
+    pub fn slots(self) -> impl Iterator<Item = (Slot, Ipv4Addr)> {
+        let slots = (1..=self.last_slot()).filter_map(|n| Slot::try_from(u32::from(n)).ok());
+        slots.filter_map(move |slot| Some((slot, self.address(slot)?)))
+    }
+
     /// The slot whose instance has this address; `None` for an address that is no instance's.
     pub fn slot(self, address: Ipv4Addr) -> Option<Slot> {
         let number = u32::from(address).checked_sub(u32::from(self.gateway()))?;
@@ -82,6 +89,12 @@ impl FromStr for Subnet {
             && network.addr().is_private()
             && network.addr() == network.network();
         if is_allowed { Ok(Self(network)) } else { Err(SubnetError) }
+    }
+}
+
+impl Serialize for Subnet {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

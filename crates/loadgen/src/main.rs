@@ -216,8 +216,11 @@ fn assumptions(folders: &Folders, service: &str) -> anyhow::Result<Assumptions> 
     let path = folders.services.join(format!("{service}.toml"));
     let spec: ServiceSpec = config_file::read(&path)?;
     let calibration = folders.results.join(run::calibration::FOLDER);
-    let capacity =
-        CapacityCurve::of_service(&calibration, &spec.name, spec.requests_required()?.capacity)?;
+    let capacity = CapacityCurve::of_service(
+        &calibration,
+        &spec.name,
+        spec.requests_from_outside()?.capacity,
+    )?;
     Ok(Assumptions { capacity: Some(capacity), ..Assumptions::default() })
 }
 

@@ -1,7 +1,9 @@
 //! A service's file: what an operator says of a service, validated.
 
 mod places;
+mod protocol;
 mod raw;
+mod reaches;
 mod secrets;
 mod start;
 
@@ -10,12 +12,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::protocol::Protocol;
 pub use self::raw::RawService;
+pub use self::reaches::{ReachError, check_reaches};
 pub use self::secrets::SecretSpec;
 pub use self::start::StartSpec;
 use crate::bounds::Bounds;
 use crate::names::{ImageName, ServiceName};
-use crate::paths::{HealthPath, PathPrefix};
+use crate::paths::PathPrefix;
 use crate::policies::PolicySpec;
 use crate::value::{Checked, Invalid, check};
 
@@ -51,16 +55,16 @@ pub struct ServiceSpec {
 pub enum Demand {
     /// Requests through the load balancer.
     Requests(Requests),
-    /// Nothing that is counted: it has no route, and its policy goes by the clock or by the CPU time of
-    /// its instances.
+    /// Nothing that is counted: its policy goes by the clock or by the CPU time of its instances.
     Uncounted,
 }
 
 /// The requests that a service is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Requests {
-    /// Those whose path starts with this go to the service; the longest match wins.
-    pub path_prefix: PathPrefix,
+    /// Those from outside whose path starts with this go to the service; the longest match wins. `None` for
+    /// a service that is there for others alone, which reach it by its name.
+    pub path_prefix: Option<PathPrefix>,
     /// What an instance can do with them.
     pub capacity: Capacity,
 }
@@ -70,10 +74,10 @@ pub struct Requests {
 pub struct InstanceSpec {
     /// What it runs, and as whom.
     pub start: StartSpec,
-    /// TCP port that it serves HTTP on.
+    /// TCP port that it serves on.
     pub port: u16,
-    /// `GET` of this path answers 200 when the instance can serve.
-    pub health_path: HealthPath,
+    /// What it serves there.
+    pub protocol: Protocol,
     /// Memory limit in MiB.
     pub memory_mib: u32,
     /// Share of CPU time in cores.
@@ -95,6 +99,8 @@ pub struct InstanceSpec {
     pub mounts: Vec<Mount>,
     /// What it is told that nobody else is.
     pub secrets: Vec<SecretSpec>,
+    /// The services that it may send requests to, by their names.
+    pub reaches: BTreeSet<ServiceName>,
 }
 
 /// A right of root that an instance's root may have: those that images need to start as root and step
@@ -232,7 +238,7 @@ impl Replacement {
 }
 
 impl ServiceSpec {
-    /// The requests that it is asked for; `None` without a route.
+    /// The requests that it is asked for; `None` where it gets none.
     pub const fn requests(&self) -> Option<&Requests> {
         match &self.demand {
             Demand::Requests(requests) => Some(requests),
@@ -243,15 +249,32 @@ impl ServiceSpec {
     /// The requests that it is asked for, for who can offer it nothing else.
     ///
     /// # Errors
-    /// It has no route.
+    /// It gets none.
     pub fn requests_required(&self) -> Result<&Requests, Invalid> {
         let none = || format!("service {} has none: choose one that gets requests", self.name);
         self.requests().ok_or_else(|| Invalid::form("route", &none()))
     }
 
-    /// The start of the paths that go to it; `None` without a route.
+    /// The same for who offers them from outside.
+    ///
+    /// # Errors
+    /// It gets none, or from other services alone.
+    pub fn requests_from_outside(&self) -> Result<&Requests, Invalid> {
+        let none = || {
+            format!("service {} has none: only the services that reach it can ask it", self.name)
+        };
+        let requests = self.requests_required()?;
+        self.route().map(|_| requests).ok_or_else(|| Invalid::form("route", &none()))
+    }
+
+    /// The start of the paths that go to it from outside; `None` without a route.
     pub fn route(&self) -> Option<&PathPrefix> {
-        self.requests().map(|requests| &requests.path_prefix)
+        self.requests().and_then(|requests| requests.path_prefix.as_ref())
+    }
+
+    /// The port by which others reach it, where it takes connections and not requests.
+    pub fn tcp_port(&self) -> Option<u16> {
+        (self.instance.protocol == Protocol::Tcp).then_some(self.instance.port)
     }
 
     /// Checks that a policy can decide for the service.

@@ -1,5 +1,7 @@
 //! What is known of the host and its services right now, as the API says it and its clients read it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::Bounds;
@@ -35,8 +37,11 @@ pub struct TickPage {
 pub struct ServiceStatus {
     /// Its name.
     pub name: ServiceName,
-    /// The start of the paths that go to it; `None` where no requests do.
+    /// The start of the paths that go to it from outside; `None` where none do.
     pub route: Option<String>,
+    /// The services that its instances may send requests to, once they are of the version wanted.
+    #[serde(default)]
+    pub reaches: BTreeSet<ServiceName>,
     /// The bounds in force.
     pub bounds: Bounds,
     /// The name of the policy in force, of several joined by `+`.

@@ -9,6 +9,7 @@ use host::lxc::Containers;
 use host::probe::Probe;
 use model::action::{Action, ActionKind};
 use model::names::ServiceName;
+use model::paths::HealthPath;
 use model::service::ScaleIn;
 
 use crate::rotation::Rotation;
@@ -67,6 +68,8 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
                 let version = version.context("the plan names no version to clone")?;
                 let (template, replacement) =
                     (deployed.template(version), deployed.spec.replacement);
+                // A program may ask for what it needs as soon as it starts, and end where it does not get it.
+                self.rotation.let_reach(instance, Some(version)).await?;
                 self.containers.clone_ephemeral(&template, instance, replacement).await?;
                 self.admit(action).await
             }
@@ -95,7 +98,7 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         let server = self.services.server(instance, version).with_context(|| {
             format!("{instance}'s service is not deployed, or its slot is outside of the network")
         })?;
-        let path = server.health_path.as_str();
+        let path = server.health_path.as_ref().map(HealthPath::as_str);
         self.probe.until_healthy(server.address, path, self.launch_timeout).await?;
         self.rotation.set(instance, version, ServerState::Ready).await
     }

@@ -214,7 +214,10 @@ where
             let wanted = |instance: &_| self.actor.rotation().wanted(instance);
             for (name, instances) in observed.instances(services, &self.under_way, wanted) {
                 let observation = ServiceObservation {
-                    load: increase.as_ref().and_then(|i| observed.load(&name, i)),
+                    load: services
+                        .get(&name)
+                        .zip(increase.as_ref())
+                        .and_then(|(deployed, increase)| observed.load(&deployed.spec, increase)),
                     cpu_cores: observed.cpu_cores.get(&name).copied(),
                     instances: Some(instances),
                     done: Vec::new(),

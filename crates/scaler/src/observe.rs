@@ -11,6 +11,7 @@ use host::haproxy::{
 use host::lxc::{Container, ContainerState, Containers};
 use host::probe::Probe;
 use model::names::{InstanceName, ServiceName, Slot};
+use model::service::{Protocol, ServiceSpec};
 use model::version::Version;
 use policy::fleet::{ContainerPresence, InstanceObservation, RotationState, SilentCheck};
 use policy::load::LoadObservation;
@@ -111,24 +112,39 @@ impl HostObservation {
     /// What the load balancer counted for `service`; `None` where a figure is missing or absurd.
     pub(crate) fn load(
         &self,
-        service: &ServiceName,
+        service: &ServiceSpec,
         increase: &Increase,
     ) -> Option<LoadObservation> {
-        let figures = self.stats.services.get(service)?;
-        let counted: &Counters = increase.services.get(service)?;
+        let figures = self.stats.services.get(&service.name)?;
+        let counted: &Counters = increase.services.get(&service.name)?;
         if increase.elapsed == Duration::ZERO {
             return None;
         }
         let (queued, held) = (figures.queued?, figures.in_flight?);
-        let served = [counted.success?, counted.redirection?, counted.client_error?];
+        let (served, rejected) = outcomes(&service.instance.protocol, counted)?;
         Some(LoadObservation {
             elapsed: increase.elapsed,
             arrivals: counted.sessions?,
-            served: served.iter().sum(),
-            rejected: counted.server_error?,
+            served,
+            rejected,
             queued: narrow(queued)?,
             in_flight: narrow(held.saturating_sub(queued))?,
         })
+    }
+}
+
+/// How many were served and how many were not. A connection has no status: it was served where it came to an
+/// instance.
+fn outcomes(protocol: &Protocol, counted: &Counters) -> Option<(u64, u64)> {
+    match protocol {
+        Protocol::Http { .. } => {
+            let served = [counted.success?, counted.redirection?, counted.client_error?];
+            Some((served.iter().sum(), counted.server_error?))
+        }
+        Protocol::Tcp => {
+            let failed = counted.connection_errors?;
+            Some((counted.sessions?.saturating_sub(failed), failed))
+        }
     }
 }
 
@@ -205,6 +221,22 @@ impl HostObserver {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_that_came_to_no_instance_was_not_served() {
+        let counted = Counters {
+            sessions: Some(9),
+            connection_errors: Some(2),
+            requests: None,
+            success: None,
+            ..Counters::ZERO
+        };
+        assert_eq!(outcomes(&Protocol::Tcp, &counted), Some((7, 2)));
+        let http = Protocol::Http { health_path: "/".parse().unwrap() };
+        assert_eq!(outcomes(&http, &counted), None);
+        let unknown = Counters { connection_errors: None, ..counted };
+        assert_eq!(outcomes(&Protocol::Tcp, &unknown), None);
+    }
 
     #[test]
     fn a_server_that_is_down_is_what_it_was_wanted_for() {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use host::deployments::DeployedService;
 use host::haproxy::{
-    Backend, Backends, BackendsError, LoadBalancer, Server, ServerState, ServerStatus, Stats,
+    Backend, Backends, BackendsError, LoadBalancer, Reach, Server, ServerState, ServerStatus,
+    Stats, Worker,
 };
 use model::names::{InstanceName, ServiceName, Slot};
 use model::paths::PathPrefix;
@@ -21,9 +22,20 @@ use crate::shared_state::SharedState;
 /// What is wanted of each slot in use. A slot that is not named is out of rotation.
 type Wanted = BTreeMap<Slot, (ServiceName, Server)>;
 
-/// What the load balancer is given of a service beside its instances: its route, the requests for an
-/// instance at a time, and how long a drain may take.
-type Given = (ServiceName, Option<PathPrefix>, NonZeroU32, Duration);
+/// What the load balancer is given and its statistics do not tell.
+#[derive(Debug, Default, PartialEq)]
+struct Given {
+    services: Vec<GivenService>,
+    reaches: Reaches,
+}
+
+/// What it is given of a service beside its instances: its route or its port, the requests for an instance
+/// at a time, and how long a drain may take.
+type GivenService = (ServiceName, Option<PathPrefix>, Option<u16>, NonZeroU32, Duration);
+
+/// What instances may reach, by their slots, from before their programs start until their containers are
+/// gone. Those that may reach nothing are left out.
+type Reaches = BTreeMap<Slot, Reach>;
 
 /// The rotation of all services.
 #[derive(Debug)]
@@ -31,14 +43,25 @@ pub(crate) struct Rotation<L> {
     load_balancer: L,
     shared: Arc<SharedState>,
     wanted: Mutex<Wanted>,
-    /// What the load balancer was given last of each service. Its statistics do not tell it.
-    given: Mutex<Vec<Given>>,
+    reaches: Mutex<Reaches>,
+    /// What the load balancer was given last.
+    given: Mutex<Given>,
+    /// The worker that was seen last. Another one may have started from a file that is older than what the
+    /// one before was told.
+    worker: Mutex<Option<Worker>>,
 }
 
 impl<L: LoadBalancer> Rotation<L> {
     /// Nothing in rotation yet.
     pub(crate) fn new(load_balancer: L, shared: Arc<SharedState>) -> Self {
-        Self { load_balancer, shared, wanted: Mutex::default(), given: Mutex::default() }
+        Self {
+            load_balancer,
+            shared,
+            wanted: Mutex::default(),
+            reaches: Mutex::default(),
+            given: Mutex::default(),
+            worker: Mutex::default(),
+        }
     }
 
     /// The load balancer itself.
@@ -54,8 +77,12 @@ impl<L: LoadBalancer> Rotation<L> {
     pub(crate) async fn adopt<'a>(
         &self,
         stats: &Stats,
-        instances: impl Iterator<Item = (&'a InstanceName, Option<Version>)>,
+        instances: impl Iterator<Item = (&'a InstanceName, Option<Version>)> + Clone,
     ) -> anyhow::Result<()> {
+        let reach = |(instance, version): (&InstanceName, _)| {
+            Some((instance.slot(), self.shared.services().reach(instance, version)?))
+        };
+        *lock(&self.reaches) = instances.clone().filter_map(reach).collect();
         let server = |(instance, version): (&InstanceName, _)| {
             let figures = stats.services.get(instance.service())?.servers.get(&instance.slot())?;
             let server = self.shared.services().server(instance, version)?;
@@ -72,6 +99,27 @@ impl<L: LoadBalancer> Rotation<L> {
             Some((owner, server)) if owner == instance.service() => server.state,
             _ => ServerState::Maint,
         }
+    }
+
+    /// Lets an instance of this version reach what its service's file says, before its program starts.
+    /// [`Self::mend`] takes that back when its container is gone.
+    ///
+    /// # Errors
+    /// The load balancer did not take it; the next turn tries again.
+    pub(crate) async fn let_reach(
+        &self,
+        instance: &InstanceName,
+        version: Option<Version>,
+    ) -> anyhow::Result<()> {
+        let is_given = {
+            let mut reaches = lock(&self.reaches);
+            match self.shared.services().reach(instance, version) {
+                Some(reach) => reaches.insert(instance.slot(), reach),
+                None => reaches.remove(&instance.slot()),
+            };
+            *reaches == lock(&self.given).reaches
+        };
+        if is_given { Ok(()) } else { self.apply().await }
     }
 
     /// Brings an instance of this version to `state`; returns when the running process holds it.
@@ -109,7 +157,7 @@ impl<L: LoadBalancer> Rotation<L> {
         Ok(())
     }
 
-    /// Takes every slot out of rotation whose instance is gone, and brings the load balancer to
+    /// Takes every slot out of rotation whose instance is gone, and what it may reach from it, and brings the load balancer to
     /// what is wanted where it differs. Slots in `busy` are left to the action that is under way
     /// there. Returns whether anything had to be mended.
     ///
@@ -123,15 +171,24 @@ impl<L: LoadBalancer> Rotation<L> {
     ) -> anyhow::Result<bool> {
         let agrees = {
             let mut wanted = lock(&self.wanted);
-            wanted.retain(|slot, _| present.contains(slot) || busy.contains(slot));
+            let is_there = |slot: &Slot| present.contains(slot) || busy.contains(slot);
+            wanted.retain(|slot, _| is_there(slot));
+            lock(&self.reaches).retain(|slot, _| is_there(slot));
             let services = self.shared.services().all();
-            let is_given = self.given_now().eq(&*lock(&self.given));
-            is_given && agrees(&services, &wanted, stats, busy)
+            let is_given = self.given_now() == *lock(&self.given);
+            let is_told = self.is_same_worker(stats.worker) || lock(&self.reaches).is_empty();
+            is_given && is_told && agrees(&services, &wanted, stats, busy)
         };
         if !agrees {
             self.apply().await?;
         }
         Ok(!agrees)
+    }
+
+    /// Whether the worker is the one that was seen last.
+    fn is_same_worker(&self, now: Worker) -> bool {
+        let last = lock(&self.worker).replace(now);
+        last.is_some_and(|last| now.continues(&last))
     }
 
     /// Of two changes at once, the later call must carry both. So it does: nothing is awaited
@@ -144,15 +201,22 @@ impl<L: LoadBalancer> Rotation<L> {
         Ok(())
     }
 
-    /// What the load balancer should be given of each service, in the order of their names.
-    fn given_now(&self) -> Vec<Given> {
+    /// What the load balancer should be given, of each service in the order of their names.
+    fn given_now(&self) -> Given {
         let services = self.shared.services().all();
         let given = |deployed: &Arc<DeployedService>| {
             let spec = &deployed.spec;
             let drain_timeout = spec.scale_in.drain_timeout;
-            (spec.name.clone(), spec.route().cloned(), concurrency(spec), drain_timeout)
+            (
+                spec.name.clone(),
+                spec.route().cloned(),
+                spec.tcp_port(),
+                concurrency(spec),
+                drain_timeout,
+            )
         };
-        services.values().map(given).collect()
+        let services = services.values().map(given).collect();
+        Given { services, reaches: lock(&self.reaches).clone() }
     }
 
     /// What the load balancer should hold now.
@@ -174,12 +238,14 @@ impl<L: LoadBalancer> Rotation<L> {
             Backend {
                 service: spec.name.clone(),
                 path_prefix: spec.route().cloned(),
+                tcp_port: spec.tcp_port(),
                 max_servers: self.shared.bounds(spec).max(),
                 drain_timeout: spec.scale_in.drain_timeout,
                 servers,
             }
         });
-        Backends::new(backends.collect())
+        let reaches = lock(&self.reaches).values().cloned().collect();
+        Ok(Backends::new(backends.collect())?.with_reaches(reaches))
     }
 }
 

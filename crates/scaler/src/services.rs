@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use host::deployments::DeployedService;
-use host::haproxy::{Server, ServerState};
+use host::haproxy::{Reach, Server, ServerState};
 use host::slots::Subnet;
 use model::names::{InstanceName, ServiceName};
 use model::service::ServiceSpec;
@@ -79,10 +79,20 @@ impl Services {
         Some(Server {
             slot,
             address: SocketAddrV4::new(self.subnet.address(slot)?, given.port),
-            health_path: given.health_path.clone(),
+            health_path: given.protocol.health_path().cloned(),
             concurrency: concurrency(&deployed.spec),
             state: ServerState::Ready,
         })
+    }
+
+    /// What an instance of this version may reach, also while its service is withdrawn; `None` for one that
+    /// may reach nothing.
+    pub(crate) fn reach(&self, instance: &InstanceName, version: Option<Version>) -> Option<Reach> {
+        let deployed = self.last_known(instance.service())?;
+        let reached = deployed.instance(version).reaches.clone();
+        let address = self.subnet.address(instance.slot())?;
+        let service = instance.service().clone();
+        (!reached.is_empty()).then_some(Reach { address, service, reached })
     }
 }
 

@@ -309,6 +309,7 @@ impl SharedState {
         ServiceStatus {
             name: spec.name.clone(),
             route: spec.route().map(ToString::to_string),
+            reaches: spec.instance.reaches.clone(),
             bounds: now.bounds,
             policy: now.policy.to_string(),
             policy_spec: now.policy.clone(),

@@ -6,6 +6,7 @@ mod cost;
 mod doors;
 mod failures;
 mod load;
+mod reaches;
 mod recreate;
 mod restarts;
 mod secrets;

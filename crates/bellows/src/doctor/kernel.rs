@@ -143,7 +143,7 @@ pub(super) fn firewall(trial: Result<(), String>) -> Verdict {
         Ok(()) => Ok("nftables takes rules".to_owned()),
         Err(error) => bad(
             format!("nftables refuses a table: {error}"),
-            "modprobe nf_tables; if that fails, boot a kernel with CONFIG_NF_TABLES_INET",
+            "modprobe nf_tables; if that fails, boot a kernel with CONFIG_NF_TABLES_INET, CONFIG_NF_TABLES_BRIDGE and CONFIG_NFT_REDIR",
         ),
     }
 }

@@ -58,7 +58,10 @@ pub(super) async fn network_devices() -> Result<(), String> {
 /// Has nftables check a table without adding it.
 pub(super) async fn firewall() -> Result<(), String> {
     let rules = "table inet bellows_doctor {\n\
-                 chain input {\n type filter hook input priority 0\n ct state established accept\n }\n}\n";
+                 chain input {\n type filter hook input priority 0\n ct state established accept\n }\n\
+                 chain nat {\n type nat hook prerouting priority -100\n tcp dport 80 redirect to :81\n }\n}\n\
+                 table bridge bellows_doctor {\n\
+                 chain port {\n type filter hook prerouting priority 0\n iifname bw1 drop\n }\n}\n";
     run(&CommandLine::new("nft").args(["--check", "--file", "-"]).input(rules)).await
 }
 

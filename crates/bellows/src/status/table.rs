@@ -215,6 +215,7 @@ fn columns<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::net::Ipv4Addr;
 
     use model::action::Blocked;
@@ -261,6 +262,7 @@ mod tests {
         Service {
             name: name.to_owned(),
             route: Some("/".to_owned()),
+            reaches: BTreeSet::new(),
             policy: policy.name().to_owned(),
             policy_spec: policy.into(),
             min: 1,
@@ -318,6 +320,7 @@ mod tests {
             },
             Service {
                 route: Some("/matmul".to_owned()),
+                reaches: BTreeSet::new(),
                 ..service("matmul", PolicyKind::TargetTracking)
             },
         ];

@@ -1,12 +1,13 @@
 //! What `status` shows, as plain data: the table and the JSON are two renderings of it.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use model::action::Blocked;
 use model::bounds::Bounds;
 use model::decision::Reason;
 use model::failure::Failure;
-use model::names::Slot;
+use model::names::{ServiceName, Slot};
 use model::network::NetworkStatus;
 use model::policies::PolicySpec;
 use model::status::MembershipStatus;
@@ -59,8 +60,10 @@ pub(crate) struct Program {
 #[derive(Debug, Serialize)]
 pub(crate) struct Service {
     pub(crate) name: String,
-    /// `None` where it gets no requests.
+    /// `None` where it gets no requests from outside.
     pub(crate) route: Option<String>,
+    /// The services that its instances may send requests to.
+    pub(crate) reaches: BTreeSet<ServiceName>,
     /// The policy's name.
     pub(crate) policy: String,
     /// The policy with its figures.

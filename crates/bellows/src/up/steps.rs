@@ -89,7 +89,8 @@ impl<'a> Steps<'a> {
 
     async fn network(&self) -> anyhow::Result<Outcome> {
         let network = &self.settings.network;
-        let made = Network::new(self.settings, HostRunner).ensure().await?;
+        let services = self.tree.services.iter().map(|file| &file.spec);
+        let made = Network::new(self.settings, HostRunner).serving(services).ensure().await?;
         Ok(Outcome::changed_if(made, format!("bridge {} with {}", network.bridge, network.subnet)))
     }
 
@@ -118,7 +119,7 @@ impl<'a> Steps<'a> {
         deployment: &mut Deployment,
     ) -> anyhow::Result<Outcome> {
         deployed::link(self.settings)?;
-        let rollouts = self.rollouts().await;
+        let rollouts = rollouts(self.settings).await;
         let mut changes = Vec::new();
         if !self.deployments.settings_are(&self.tree.settings_text) {
             self.programs.stop_scaler().await?;
@@ -144,12 +145,6 @@ impl<'a> Steps<'a> {
         changes.extend(deployment.changes(&before));
         self.deployments.deploy(deployment)?;
         Ok(Outcome::changed_if(!changes.is_empty(), changes.join(", ")))
-    }
-
-    /// How far each service's rollout has come; none where no scaler answers.
-    async fn rollouts(&self) -> BTreeMap<ServiceName, Rollout> {
-        let services = scaler::services_of_any_release(self.settings).await;
-        services.into_iter().filter_map(|s| Some((s.name, s.rollout?))).collect()
     }
 
     /// HAProxy starts with no services: the scaler, which knows the slots, brings them in. It comes
@@ -202,6 +197,12 @@ impl<'a> Steps<'a> {
         let changed = !removed.is_empty();
         Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))
     }
+}
+
+/// How far each service's rollout has come; none where no scaler answers.
+pub(super) async fn rollouts(settings: &Settings) -> BTreeMap<ServiceName, Rollout> {
+    let services = scaler::services_of_any_release(settings).await;
+    services.into_iter().filter_map(|s| Some((s.name, s.rollout?))).collect()
 }
 
 /// Where HAProxy listens.

@@ -9,6 +9,7 @@ use model::names::{ServiceName, Slot};
 use model::paths::{HealthPath, PathPrefix};
 
 use super::limits::Limits;
+use super::reach::Reach;
 
 /// Something that the load balancer must not be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,8 +43,8 @@ pub struct Server {
     pub slot: Slot,
     /// Where it listens: the slot's address, and a port of its own.
     pub address: SocketAddrV4,
-    /// The path of its health check.
-    pub health_path: HealthPath,
+    /// The path of its health check; `None` where to be connected to is enough.
+    pub health_path: Option<HealthPath>,
     /// Requests that it is given at a time. More than these wait in HAProxy's queue.
     pub concurrency: NonZeroU32,
     /// What it is told to do.
@@ -58,6 +59,8 @@ pub struct Backend {
     /// The paths that go to it; `None` for a service that gets no requests, whose instances' health is
     /// checked all the same.
     pub path_prefix: Option<PathPrefix>,
+    /// The port by which instances of others reach it, where it takes connections and not requests.
+    pub tcp_port: Option<u16>,
     /// How many instances it may come to have. Up to there, and room allowing, one more costs no
     /// reload. A change of this alone costs none either.
     pub max_servers: u32,
@@ -70,14 +73,21 @@ pub struct Backend {
 
 impl Backend {
     /// What is said of it that only a reload changes.
-    pub(super) fn fixed(&self) -> (&ServiceName, Option<&PathPrefix>, Limits) {
-        (&self.service, self.path_prefix.as_ref(), Limits::of(self.drain_timeout))
+    pub(super) fn fixed(&self) -> Fixed<'_> {
+        let limits = Limits::of(self.drain_timeout);
+        (&self.service, self.path_prefix.as_ref(), self.tcp_port.is_some(), limits)
     }
 }
 
+/// What only a reload changes of a backend: its name, its route, whether it is of TCP, and its limits.
+pub(super) type Fixed<'a> = (&'a ServiceName, Option<&'a PathPrefix>, bool, Limits);
+
 /// All services: no two share a name or a route, and no two instances a slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Backends(Vec<Backend>);
+pub struct Backends {
+    backends: Vec<Backend>,
+    reaches: Vec<Reach>,
+}
 
 impl Backends {
     /// Checks `backends` against each other, and puts backends by name and servers by slot, so
@@ -107,12 +117,30 @@ impl Backends {
                 return Err(BackendsError::SameRoute(first, second, path_prefix.clone()));
             }
         }
-        Ok(Self(backends))
+        Ok(Self { backends, reaches: Vec::new() })
+    }
+
+    /// The same, in which these instances may reach others. Services that are not among these are left
+    /// out of what they reach.
+    #[must_use]
+    pub fn with_reaches(mut self, mut reaches: Vec<Reach>) -> Self {
+        for reach in &mut reaches {
+            reach.reached.retain(|name| self.iter().any(|backend| backend.service == *name));
+        }
+        reaches.retain(|reach| !reach.reached.is_empty());
+        reaches.sort_by_key(|reach| reach.address);
+        self.reaches = reaches;
+        self
+    }
+
+    /// What instances may reach, by their addresses.
+    pub fn reaches(&self) -> &[Reach] {
+        &self.reaches
     }
 
     /// The backends, by the name of their service.
     pub fn iter(&self) -> std::slice::Iter<'_, Backend> {
-        self.0.iter()
+        self.backends.iter()
     }
 
     /// Every server with its service.
@@ -141,7 +169,7 @@ pub(super) mod tests {
             Server {
                 slot,
                 address: SocketAddrV4::new(ip, 8080),
-                health_path: "/healthz".parse().unwrap(),
+                health_path: Some("/healthz".parse().unwrap()),
                 concurrency: NonZeroU32::new(8).unwrap(),
                 state,
             }
@@ -149,6 +177,7 @@ pub(super) mod tests {
         Backend {
             service: service.parse().unwrap(),
             path_prefix: Some(prefix.parse().unwrap()),
+            tcp_port: None,
             max_servers: 4,
             drain_timeout: Duration::from_secs(30),
             servers: servers.collect(),

@@ -38,12 +38,8 @@ pub fn increase(before: &Stats, now: &Stats) -> Increase {
     }
 }
 
-/// A worker keeps its generation, grows older, is scraped once more each time and never counts
-/// less. The age alone would not do: it is in whole seconds, and a worker started anew after a
-/// crash can have counted as much within one.
+/// A worker never counts less, which tells it from one that was started anew and scraped as often.
 fn same_worker(before: &Stats, now: &Stats) -> bool {
-    let (earlier, later) = (before.worker, now.worker);
-    let grown = earlier.age_s <= later.age_s && earlier.scrapes < later.scrapes;
     let none_fell = now.services.iter().all(|(name, stats)| {
         let Some(earlier) = before.services.get(name) else { return true };
         let mut fell = false;
@@ -53,7 +49,7 @@ fn same_worker(before: &Stats, now: &Stats) -> bool {
         });
         !fell
     });
-    earlier.generation == later.generation && grown && none_fell
+    now.worker.continues(&before.worker) && none_fell
 }
 
 impl Counters {

@@ -70,6 +70,13 @@ impl FakeLoadBalancer {
         self.state().known = known;
     }
 
+    /// Another worker takes over, which has read a file that holds this.
+    pub fn restart_from(&self, older: &Backends) {
+        let mut state = self.state();
+        state.hold(older);
+        state.scrapes = 0;
+    }
+
     /// Has every change fail with this error, or succeed again.
     pub fn fail_apply(&self, error: Option<fn() -> HaproxyError>) {
         self.state().apply_error = error;

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
 use model::names::ServiceName;
-use model::paths::PathPrefix;
+use model::paths::{HealthPath, PathPrefix};
 
-use super::backends::{Backend, Backends, Server, ServerState};
+use super::backends::{Backend, Backends, Fixed, Server, ServerState};
 use super::limits::Limits;
+use super::reach::{self, Entries};
 use crate::slots;
 
 /// Lines on a host. HAProxy counts a file descriptor for each and 18,044 for all else that the template
@@ -38,9 +39,10 @@ pub(super) fn number(backend: &str, server: &str) -> Option<u32> {
 }
 
 /// What is noted of a line beside its address, as `s17/8/healthz`: the instance's name for clients, its
-/// limit, and the path of its health check. HAProxy reads the first and the last from a map.
+/// limit, and the path of its health check, if it has one. HAProxy reads the first and the last from a map.
 pub(super) fn record(server: &Server) -> String {
-    format!("{}/{}{}", slots::server(server.slot), server.concurrency, server.health_path)
+    let health_path = server.health_path.as_ref().map_or("", HealthPath::as_str);
+    format!("{}/{}{health_path}", slots::server(server.slot), server.concurrency)
 }
 
 /// A line as the running process has it.
@@ -59,15 +61,20 @@ pub(super) struct RunningLine {
 /// The lines of a running backend by their numbers.
 pub(super) type RunningLines = BTreeMap<u32, RunningLine>;
 
-/// The lines of every backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Layout(pub(super) Vec<BackendLines>);
+/// The lines of every backend, and what instances may reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) backends: Vec<BackendLines>,
+    pub(super) entries: Entries,
+}
 
 /// The lines of one backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BackendLines {
     pub(super) service: ServiceName,
     pub(super) path_prefix: Option<PathPrefix>,
+    /// Whether it takes connections and not requests.
+    pub(super) is_tcp: bool,
     pub(super) limits: Limits,
     /// How many there are.
     pub(super) count: u32,
@@ -77,8 +84,8 @@ pub(super) struct BackendLines {
 
 impl BackendLines {
     /// What is said of the backend that only a reload changes.
-    pub(super) fn fixed(&self) -> (&ServiceName, Option<&PathPrefix>, Limits) {
-        (&self.service, self.path_prefix.as_ref(), self.limits)
+    pub(super) fn fixed(&self) -> Fixed<'_> {
+        (&self.service, self.path_prefix.as_ref(), self.is_tcp, self.limits)
     }
 }
 
@@ -88,11 +95,15 @@ impl Layout {
         let lines = |(backend, count): (&Backend, u32)| BackendLines {
             service: backend.service.clone(),
             path_prefix: backend.path_prefix.clone(),
+            is_tcp: backend.tcp_port.is_some(),
             limits: Limits::of(backend.drain_timeout),
             count,
             servers: (1..).zip(backend.servers.iter().cloned()).collect(),
         };
-        Self(desired.iter().zip(counts(desired)).map(lines).collect())
+        Self {
+            backends: desired.iter().zip(counts(desired)).map(lines).collect(),
+            entries: reach::entries(desired),
+        }
     }
 
     /// The lines of a process that runs and keeps those it has: an instance stays where it is, and new
@@ -106,12 +117,14 @@ impl Layout {
             Some(BackendLines {
                 service: backend.service.clone(),
                 path_prefix: backend.path_prefix.clone(),
+                is_tcp: backend.tcp_port.is_some(),
                 limits: Limits::of(backend.drain_timeout),
                 count: running.last_key_value().map_or(0, |(last, _)| *last),
                 servers: place(running, &backend.servers)?,
             })
         };
-        desired.iter().map(lines).collect::<Option<_>>().map(Self)
+        let backends = desired.iter().map(lines).collect::<Option<_>>()?;
+        Some(Self { backends, entries: reach::entries(desired) })
     }
 }
 
@@ -204,7 +217,7 @@ mod tests {
         };
         let placed = |lines: Vec<RunningLine>| {
             let layout = Layout::within(&running(lines), &desired)?;
-            let servers = layout.0[0].servers.iter();
+            let servers = layout.backends[0].servers.iter();
             Some(servers.map(|(number, s)| (*number, s.slot.get())).collect::<Vec<_>>())
         };
         let lines = vec![

@@ -143,6 +143,7 @@ impl Haproxy {
         let Some(layout) = layout else {
             return self.reload(change, desired, running.generation).await;
         };
+        let reaches = running.reach_commands(&layout);
         let mut commands = running.commands(&layout);
         let all = commands.len();
         if *lock(&self.membership) == Membership::Reload {
@@ -153,13 +154,13 @@ impl Haproxy {
         if suffice {
             self.deferred.put(Content { change, generation, layout });
         }
-        for command in &commands {
-            session.tell(&command.text).await?;
+        for text in reaches.iter().chain(commands.iter().map(|command| &command.text)) {
+            session.tell(text).await?;
         }
         if !suffice {
             return self.reload(change, desired, generation).await;
         }
-        let way = match all {
+        let way = match all + reaches.len() {
             0 => Way::Unchanged,
             count => Way::Commands(count),
         };

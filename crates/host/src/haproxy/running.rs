@@ -12,6 +12,7 @@ use super::admin::{Session, ask_once};
 use super::backends::{Backends, Server, ServerState};
 use super::error::HaproxyError;
 use super::lines::{self, Layout, RunningLine, RunningLines};
+use super::reach::{self, Entries};
 use super::settings::HaproxySettings;
 use super::template::Shape;
 use crate::slots::Subnet;
@@ -26,7 +27,9 @@ pub(super) struct Running {
     pub(super) shape: Shape,
     /// By backend.
     lines: BTreeMap<String, RunningLines>,
-    /// The name of the map of the lines' records.
+    /// What instances may reach.
+    entries: Entries,
+    /// The name of the map of the lines' records and of what instances may reach.
     records: String,
 }
 
@@ -60,8 +63,9 @@ impl Running {
         let records = settings.records_file(generation);
         // A process without this map says so in words, in which no record is found.
         let map = session.ask(&format!("show map {records}")).await?;
-        let lines = lines(&session.ask(STATE).await?, &parse_records(&map))?;
-        Ok(Self { generation, shape, lines, records })
+        let map = parse_records(&map);
+        let lines = lines(&session.ask(STATE).await?, &map)?;
+        Ok(Self { generation, shape, lines, entries: parse_entries(&map), records })
     }
 
     /// The lines of this process for `desired`; `None` when there are too few.
@@ -69,11 +73,17 @@ impl Running {
         Layout::within(&self.lines, desired)
     }
 
+    /// The commands that bring what instances may reach to what is wanted. They are about no lines, and no
+    /// reload is wanted for them: an instance has them before its program starts.
+    pub(super) fn reach_commands(&self, layout: &Layout) -> Vec<String> {
+        reach::commands(&self.records, &self.entries, &layout.entries)
+    }
+
     /// The commands that bring the lines to what `layout`, which is of this process, says. Those that
     /// add capacity come first.
     pub(super) fn commands(&self, layout: &Layout) -> Vec<Command> {
         let mut commands = Vec::new();
-        for backend in &layout.0 {
+        for backend in &layout.backends {
             for (number, held) in self.lines.get(backend.service.as_str()).into_iter().flatten() {
                 let server = backend.servers.get(number);
                 let name = lines::name(&backend.service, *number);
@@ -199,6 +209,12 @@ fn parse_records(text: &str) -> BTreeMap<&str, &str> {
     rows.filter_map(|row| row.split_once(' ')?.1.split_once(' ')).collect()
 }
 
+/// What instances may reach, out of all rows of the map.
+fn parse_entries(map: &BTreeMap<&str, &str>) -> Entries {
+    let entries = map.iter().filter(|(key, _)| reach::is_entry(key));
+    entries.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
 /// The workers of a master.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Workers {
@@ -264,6 +280,7 @@ fn parse_workers(text: &str) -> Result<Workers, HaproxyError> {
 mod tests {
     use super::super::backends::Backend;
     use super::super::backends::tests::backend;
+    use super::super::reach::tests::reach;
     use super::*;
     use ServerState::{Drain, Maint, Ready};
 
@@ -278,6 +295,7 @@ mod tests {
             generation: 1,
             shape: Shape::reported("x"),
             lines: lines(text, &parse_records(RECORDS)).unwrap(),
+            entries: parse_entries(&parse_records(RECORDS)),
             records: "/run/haproxy-1.map".to_owned(),
         }
     }
@@ -301,6 +319,22 @@ mod tests {
         let lines = running(CAPTURED).lines.remove("store").unwrap();
         let held: Vec<_> = lines.into_values().map(|line| line.state).collect();
         assert_eq!(held, [Ready, Drain, Maint, Drain, Ready]);
+    }
+
+    #[test]
+    fn what_instances_may_reach_is_read_out_of_the_map_of_the_lines() {
+        let reaches = vec![reach("10.117.0.9", "front", &["store"])];
+        let desired = Backends::new(vec![as_captured()]).unwrap();
+        let told = |desired: &Backends| {
+            let running = running(CAPTURED);
+            running.reach_commands(&running.layout(desired).unwrap())
+        };
+        assert_eq!(told(&desired.clone().with_reaches(reaches)), [""; 0]);
+        let gone = [
+            "del map /run/haproxy-1.map 10.117.0.9",
+            "del map /run/haproxy-1.map 10.117.0.9/store",
+        ];
+        assert_eq!(told(&desired), gone);
     }
 
     #[test]
@@ -341,7 +375,7 @@ mod tests {
     #[test]
     fn another_version_in_the_same_place_is_told_apart_and_leaves_no_line_to_the_one_before() {
         let mut desired = as_captured();
-        desired.servers[0].health_path = "/other".parse().unwrap();
+        desired.servers[0].health_path = Some("/other".parse().unwrap());
         let expected =
             ["set maxconn server store/store.1 1", "set map /run/haproxy-1.map store.1 s1/1/other"];
         assert_eq!(commands(desired.clone()).unwrap(), expected);

@@ -17,6 +17,8 @@ const PATH_MAX_BYTES: usize = 90;
 /// The variables in which HAProxy finds the sockets that it inherits.
 pub(super) const SERVICES_SOCKET: &str = "BELLOWS_SERVICES";
 pub(super) const STATISTICS_SOCKET: &str = "BELLOWS_STATISTICS";
+pub(super) const REACH_SOCKET: &str = "BELLOWS_REACH";
+pub(super) const STREAMS_SOCKET: &str = "BELLOWS_STREAMS";
 pub(super) const TLS_SOCKET: &str = "BELLOWS_TLS";
 
 /// A setting that HAProxy must not be given.
@@ -91,6 +93,10 @@ pub struct HaproxySettings {
     pub listen: SocketAddrV4,
     /// Where the statistics listen: `/stats` for people, `/stats;csv` for programs. On loopback.
     pub statistics: SocketAddrV4,
+    /// Where instances reach other services: on their bridge's address.
+    pub reach: SocketAddrV4,
+    /// The same for services that take connections and not requests.
+    pub streams: SocketAddrV4,
     /// HTTPS for the services, where it is wanted.
     pub tls: Option<TlsSettings>,
     /// What one source of connections may take.
@@ -129,6 +135,8 @@ impl HaproxySettings {
         let settings = Self {
             listen: host.listen.services,
             statistics: host.listen.statistics,
+            reach: host.network.reach(),
+            streams: host.network.streams(),
             tls: host.tls.clone(),
             sources: host.sources.clone(),
             admin_socket: in_run("haproxy-admin.sock")?,
@@ -169,7 +177,13 @@ impl HaproxySettings {
     /// The sockets that HAProxy is to inherit, so that nobody is refused while it is started again.
     pub fn sockets(&self) -> Vec<ListenSocket> {
         let tls = self.tls.as_ref().map(|tls| (TLS_SOCKET, tls.listen));
-        [(SERVICES_SOCKET, self.listen), (STATISTICS_SOCKET, self.statistics)]
+        let always = [
+            (SERVICES_SOCKET, self.listen),
+            (STATISTICS_SOCKET, self.statistics),
+            (REACH_SOCKET, self.reach),
+            (STREAMS_SOCKET, self.streams),
+        ];
+        always
             .into_iter()
             .chain(tls)
             .map(|(variable, address)| ListenSocket { variable: variable.to_owned(), address })

@@ -61,6 +61,16 @@ pub struct Worker {
     pub scrapes: u64,
 }
 
+impl Worker {
+    /// Whether this is the process that counted `earlier`. It keeps its generation, grows older, and is
+    /// scraped once more each time. The age alone would not do: it is in whole seconds, and a worker
+    /// started anew after a crash can be as old within one.
+    pub fn continues(&self, earlier: &Self) -> bool {
+        let grown = earlier.age_s <= self.age_s && earlier.scrapes < self.scrapes;
+        earlier.generation == self.generation && grown
+    }
+}
+
 /// All services at one moment.
 #[derive(Debug, Clone)]
 pub struct Stats {

@@ -13,12 +13,14 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tera::{Context, Tera};
 
-use super::backends::{Server, ServerState};
+use super::backends::{Fixed, Server, ServerState};
 use super::certificate::Certificate;
 use super::error::HaproxyError;
 use super::limits::Limits;
 use super::lines::{self, BackendLines, Layout};
-use super::settings::{HaproxySettings, SERVICES_SOCKET, STATISTICS_SOCKET, TLS_SOCKET};
+use super::settings::{
+    HaproxySettings, REACH_SOCKET, SERVICES_SOCKET, STATISTICS_SOCKET, STREAMS_SOCKET, TLS_SOCKET,
+};
 use crate::settings::SourceSettings;
 
 /// The template built in, as its path reads in the repository.
@@ -61,7 +63,7 @@ pub(super) struct Template {
 pub(super) struct Rendered {
     pub(super) config: String,
     pub(super) records_file: PathBuf,
-    /// The record of each line in use.
+    /// The record of each line in use, and what instances may reach.
     pub(super) records: String,
 }
 
@@ -72,7 +74,11 @@ struct Values<'a> {
     shape: &'a Shape,
     listen: String,
     statistics: String,
+    reach: String,
+    streams: String,
     services_socket: &'static str,
+    reach_socket: &'static str,
+    streams_socket: &'static str,
     statistics_socket: &'static str,
     tls: Option<TlsValues>,
     sources: &'a SourceSettings,
@@ -100,6 +106,7 @@ struct TlsValues {
 #[derive(Serialize)]
 struct BackendValues<'a> {
     service: &'a ServiceName,
+    is_tcp: bool,
     limits: Limits,
     lines: Vec<LineValues>,
     /// The free lines, as ranges of numbers.
@@ -124,7 +131,7 @@ struct Route<'a> {
 
 impl<'a> From<&'a BackendLines> for BackendValues<'a> {
     fn from(backend: &'a BackendLines) -> Self {
-        let BackendLines { service, count, servers, limits, .. } = backend;
+        let BackendLines { service, is_tcp, count, servers, limits, .. } = backend;
         let line = |(number, server): (&u32, &Server)| LineValues {
             name: lines::name(service, *number),
             address: server.address,
@@ -137,6 +144,7 @@ impl<'a> From<&'a BackendLines> for BackendValues<'a> {
         let free = gaps.filter(|(first, last)| first <= last);
         Self {
             service,
+            is_tcp: *is_tcp,
             limits: *limits,
             lines: servers.iter().map(line).collect(),
             free: free.map(|(first, last)| format!("{first}-{last}")).collect(),
@@ -180,10 +188,7 @@ impl Template {
     }
 
     /// The shape of backends with these services, routes and limits under this template.
-    pub(super) fn shape<'a>(
-        &self,
-        backends: impl Iterator<Item = (&'a ServiceName, Option<&'a PathPrefix>, Limits)>,
-    ) -> Shape {
+    pub(super) fn shape<'a>(&self, backends: impl Iterator<Item = Fixed<'a>>) -> Shape {
         let mut digest = Sha256::new();
         // Lengths and separators are part of Debug's text, so no two inputs run into one another.
         digest.update(format!("{:?}", (&self.text, self.listens(), self.certificate(), HOLD)));
@@ -199,6 +204,8 @@ impl Template {
         let HaproxySettings {
             listen,
             statistics,
+            reach,
+            streams,
             tls,
             sources,
             admin_socket,
@@ -208,7 +215,7 @@ impl Template {
             ..
         } = &self.settings;
         let tls = tls.as_ref().map(|tls| tls.listen);
-        (listen, statistics, tls, sources, admin_socket, chroot, user, group)
+        (listen, statistics, reach, streams, tls, sources, admin_socket, chroot, user, group)
     }
 
     /// The whole configuration, as `generation` of it.
@@ -218,7 +225,7 @@ impl Template {
         layout: &Layout,
     ) -> Result<Rendered, HaproxyError> {
         let mut routes: Vec<_> = layout
-            .0
+            .backends
             .iter()
             .filter_map(|backend| {
                 let BackendLines { service, path_prefix, .. } = backend;
@@ -226,14 +233,18 @@ impl Template {
             })
             .collect();
         routes.sort_by_key(|route| Reverse(route.path_prefix.as_str().len()));
-        let longest = layout.0.iter().map(|backend| backend.limits).max();
+        let longest = layout.backends.iter().map(|backend| backend.limits).max();
         let records_file = self.settings.records_file(generation);
         let values = Values {
             generation,
-            shape: &self.shape(layout.0.iter().map(BackendLines::fixed)),
+            shape: &self.shape(layout.backends.iter().map(BackendLines::fixed)),
             listen: self.settings.listen.to_string(),
             statistics: self.settings.statistics.to_string(),
+            reach: self.settings.reach.to_string(),
+            streams: self.settings.streams.to_string(),
             services_socket: SERVICES_SOCKET,
+            reach_socket: REACH_SOCKET,
+            streams_socket: STREAMS_SOCKET,
             statistics_socket: STATISTICS_SOCKET,
             tls: self.tls(),
             sources: &self.settings.sources,
@@ -244,7 +255,7 @@ impl Template {
             hold: HOLD,
             longest: longest.unwrap_or(Limits::of(Duration::ZERO)),
             records: &records_file,
-            backends: layout.0.iter().map(BackendValues::from).collect(),
+            backends: layout.backends.iter().map(BackendValues::from).collect(),
             routes,
         };
         let config = Context::from_serialize(values)
@@ -256,14 +267,15 @@ impl Template {
 
 /// The text of the records' file.
 fn records(layout: &Layout) -> String {
-    let used = layout.0.iter().flat_map(|backend| {
+    let used = layout.backends.iter().flat_map(|backend| {
         let line = |(number, server): (&u32, &Server)| {
             let (name, record) = (lines::name(&backend.service, *number), lines::record(server));
             format!("{name} {record}\n")
         };
         backend.servers.iter().map(line)
     });
-    used.collect()
+    let reaches = layout.entries.iter().map(|(key, value)| format!("{key} {value}\n"));
+    used.chain(reaches).collect()
 }
 
 /// Tera says the line of an error of syntax (` --> 12:5`). Of a name that is not known it says the
@@ -316,8 +328,8 @@ mod tests {
     fn the_whole_configuration_of_three_services() {
         let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
         let mut layout = Layout::new(&three_services(Drain));
-        let moved = layout.0[2].servers.remove(&2).unwrap();
-        layout.0[2].servers.insert(4, moved);
+        let moved = layout.backends[2].servers.remove(&2).unwrap();
+        layout.backends[2].servers.insert(4, moved);
         let Rendered { config: text, records_file, records } =
             template.render(17, &layout).unwrap();
         assert_eq!(records_file, Path::new("/run/bellows/haproxy-17.map"));
@@ -328,7 +340,7 @@ mod tests {
         ");
         let from = text.find("frontend bellows.first").unwrap();
         // Limits of time and bounds of sources have tests of their own.
-        let others = ["#", "timeout", "acl trusted", "http-request set-"];
+        let others = ["#", "timeout", "acl trusted", "http-request set-", "stats", "option"];
         let hidden = |line: &str| others.iter().any(|start| line.trim().starts_with(start));
         let directives = text[from..].lines().filter(|line| !hidden(line));
         let rendered = directives.collect::<Vec<_>>().join("\n");
@@ -336,27 +348,26 @@ mod tests {
         frontend bellows.first from answers
             bind unix@/run/bellows/haproxy-root/first.sock user haproxy mode 600
             errorfile 502 /dev/null
+            http-request del-header x-bellows-reach
+            use_backend %[var(txn.reach)] if { var(txn.reach) -m found }
             use_backend deep if { path /api/v2 } || { path_beg /api/v2/ }
             use_backend api if { path /api } || { path_beg /api/ }
-            default_backend store
+            use_backend store
+            default_backend bellows.no-route
 
         frontend bellows.last from answers
             bind unix@/run/bellows/haproxy-root/last.sock user haproxy mode 600
-            option httpclose
+            http-request del-header x-bellows-reach
+            use_backend %[var(txn.reach)] if { var(txn.reach) -m found }
             use_backend deep if { path /api/v2 } || { path_beg /api/v2/ }
             use_backend api if { path /api } || { path_beg /api/ }
-            default_backend store
+            use_backend store
+            default_backend bellows.no-route
 
         frontend bellows.statistics from common
             bind "${BELLOWS_STATISTICS}"
-            stats enable
-            stats uri /stats
-            stats refresh 2s
-            stats hide-version
-            stats show-legends
 
         backend api from common
-            option httpchk
             http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
             http-request deny deny_status 503 if { be_conn,add(txn.all) gt 4000 }
             http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
@@ -365,7 +376,6 @@ mod tests {
             server-template api. 1-7 127.0.0.1:1 disabled
 
         backend deep from common
-            option httpchk
             http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
             http-request deny deny_status 503 if { be_conn,add(txn.all) gt 4000 }
             http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
@@ -375,7 +385,6 @@ mod tests {
             server-template deep. 2-7 127.0.0.1:1 disabled
 
         backend store from common
-            option httpchk
             http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
             http-request deny deny_status 503 if { be_conn,add(txn.all) gt 4000 }
             http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
@@ -385,6 +394,9 @@ mod tests {
             server store.4 10.117.0.3:8080 maxconn 8 weight 0
             server-template store. 2-3 127.0.0.1:1 disabled
             server-template store. 5-7 127.0.0.1:1 disabled
+
+        backend bellows.no-route from common
+            http-request return status 404 content-type application/json string '{"error":{"code":"no_such_route","message":"No service has this path."}}'
 
         backend bellows.generation.17 from common
         "#);
@@ -408,12 +420,19 @@ mod tests {
                 .collect::<String>()
         };
         insta::assert_snapshot!(rendered(vec![backend("api", "/api", 1, &[])]), @"
+        use_backend %[var(txn.reach)] if { var(txn.reach) -m found }
         use_backend api if { path /api } || { path_beg /api/ }
         default_backend bellows.no-route
         backend bellows.no-route from common
         ");
-        insta::assert_snapshot!(rendered(vec![backend("store", "/", 1, &[])]), @"default_backend store");
-        assert_eq!(rendered(vec![]), "", "at the start nothing is known of any path");
+        insta::assert_snapshot!(rendered(vec![backend("store", "/", 1, &[])]), @"
+        use_backend %[var(txn.reach)] if { var(txn.reach) -m found }
+        use_backend store
+        default_backend bellows.no-route
+        backend bellows.no-route from common
+        ");
+        let at_start = rendered(vec![]);
+        assert!(!at_start.contains("no-route"), "nothing is known of any path: {at_start}");
     }
 
     #[test]
@@ -481,11 +500,46 @@ mod tests {
         tcp-request connection reject if !trusted { sc0_conn_rate gt 10000 }
         http-request track-sc1 src table bellows.transfers if { req.body_len gt 45000 }
         http-response track-sc1 src table bellows.transfers if { res.hdr_val(content-length) gt 100000 }
+        tcp-request connection set-var(sess.streams) fe_conn(bellows.streams)
+        tcp-request connection set-var(sess.all) fe_conn(bellows.reach),add(sess.streams)
+        tcp-request connection track-sc0 src,map(/run/bellows/haproxy-1.map,-)
+        tcp-request connection reject if { sc0_conn_cur,add(sess.all) gt 800 }
+        tcp-request connection set-var(sess.requests) fe_conn(bellows.reach)
+        tcp-request connection set-var(sess.all) fe_conn(bellows.streams),add(sess.requests)
+        tcp-request connection track-sc0 src,map(/run/bellows/haproxy-1.map,-) table bellows.reach
+        tcp-request connection reject if { sc0_conn_cur(bellows.reach),add(sess.all) gt 800 }
+        tcp-request connection set-var(sess.port) dst_port
+        tcp-request connection set-var(sess.edge) src,concat(:,sess.port)
+        tcp-request connection set-var(sess.reach) var(sess.edge),map(/run/bellows/haproxy-1.map)
+        tcp-request connection reject if !{ var(sess.reach) -m found }
         acl trusted always_false
         acl trusted req.hdr_ip(x-forwarded-for) 127.0.0.1/32
         acl trusted req.hdr_ip(x-forwarded-for) 10.1.0.0/16
         http-request set-priority-class req.hdr_ip(x-forwarded-for),table_conn_cur(bellows.services),div(16) if !trusted
         ");
+    }
+
+    #[test]
+    fn a_service_that_takes_connections_is_judged_by_nothing_that_is_of_requests() {
+        let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
+        let server = |server| Server { health_path: None, ..server };
+        let db = backend("db", "/", 1, &[Ready]);
+        let servers = db.servers.into_iter().map(server).collect();
+        let db = Backend { path_prefix: None, tcp_port: Some(5432), servers, ..db };
+        let layout = Layout::new(&Backends::new(vec![db]).unwrap());
+        let Rendered { config, records, .. } = template.render(1, &layout).unwrap();
+        let from = config.find("\nbackend db").unwrap() + 1;
+        let to = config.find("\nbackend bellows.no-route").unwrap();
+        let lines = config[from..to].lines().filter(|line| !line.trim().starts_with('#'));
+        insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
+        backend db from streams
+            timeout server 3600s
+            server hold 127.0.0.1:1 backup
+            default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
+            server db.1 10.117.0.2:8080 maxconn 8
+            server-template db. 2-7 127.0.0.1:1 disabled
+        ");
+        assert_eq!(records, "db.1 s1/8\n");
     }
 
     fn shape(template: &Template, backends: &Backends) -> Shape {
@@ -506,6 +560,7 @@ mod tests {
         assert_eq!(other(|b| b[2].max_servers = 700), expected);
         assert_ne!(other(|b| b[2].path_prefix = Some("/other".parse().unwrap())), expected);
         assert_ne!(other(|b| b.truncate(2)), expected);
+        assert_ne!(other(|b| b[2].tcp_port = Some(5432)), expected);
         assert_eq!(other(|b| b[2].drain_timeout = Duration::from_secs(60)), expected);
         assert_ne!(other(|b| b[2].drain_timeout = Duration::from_secs(61)), expected);
         let mut bounded = settings(Path::new("/run/bellows"));
@@ -528,7 +583,7 @@ mod tests {
         assert_eq!(line, Some(3));
         let unknown = template_of("a\n{{ generation }}\n{{ genration }}\n").unwrap();
         let (line, message) =
-            said(unknown.render(1, &Layout(vec![])).map(|rendered| rendered.config));
+            said(unknown.render(1, &Layout::default()).map(|rendered| rendered.config));
         assert_eq!(line, Some(3));
         assert!(message.contains("genration"), "{message}");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use model::names::{Slot, TemplateName};
+use model::names::{ServiceName, Slot, TemplateName};
 use model::secrets::SECRETS_FOLDER;
 use model::service::{Capability, InstanceSpec, Mount, RootAccess, WritableFolder};
 use serde::Serialize;
@@ -165,6 +165,15 @@ impl Profile {
         Ok(render("lxc/launch.conf.tera", LAUNCH_TEMPLATE, &values)?)
     }
 
+    /// The hosts file of instances, in which the names that they reach lead to the bridge's address; `None`
+    /// for those that reach nothing, which keep their image's.
+    pub(super) fn hosts(&self, instance: &InstanceSpec) -> Option<String> {
+        let names: Vec<_> = instance.reaches.iter().map(ServiceName::as_str).collect();
+        let gateway = self.network.subnet.gateway();
+        let text = || format!("127.0.0.1\tlocalhost\n{gateway}\t{}\n", names.join(" "));
+        (!names.is_empty()).then(text)
+    }
+
     /// The configuration of a template, on a host whose kernel cannot limit swap space: LXC starts
     /// nothing whose configuration names a limit that the kernel does not have.
     pub(super) fn without_swap_limits(config: &str) -> String {
@@ -212,7 +221,7 @@ fn cpu_quota_us(cpus: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use model::service::StartSpec;
+    use model::service::{Protocol, StartSpec};
 
     use super::*;
 
@@ -220,7 +229,7 @@ mod tests {
         InstanceSpec {
             start: StartSpec::default(),
             port: 8000,
-            health_path: "/healthz".parse().unwrap(),
+            protocol: Protocol::Tcp,
             memory_mib: 64,
             cpus: 1.5,
             processes: 64,
@@ -231,6 +240,7 @@ mod tests {
             writable: vec![WritableFolder { path: "/tmp".to_owned(), size_mib: 8, exec: false }],
             mounts: vec![Mount { source: "objects".to_owned(), target: "/objects".to_owned() }],
             secrets: Vec::new(),
+            reaches: BTreeSet::new(),
         }
     }
 
@@ -321,6 +331,17 @@ mod tests {
 
         # Folders to write to. They hold as many files as pages, so that empty files end too.
         lxc.mount.entry = tmpfs tmp tmpfs nosuid,nodev,noexec,size=8m,nr_inodes=2048,mode=1777,create=dir 0 0
+        ");
+    }
+
+    #[test]
+    fn the_names_that_an_instance_reaches_lead_to_the_bridge() {
+        let profile = Profile::new(&Settings::default());
+        assert_eq!(profile.hosts(&instance()), None);
+        let reaches = ["store", "queue"].map(|name| name.parse().unwrap()).into();
+        insta::assert_snapshot!(profile.hosts(&InstanceSpec { reaches, ..instance() }).unwrap(), @"
+        127.0.0.1	localhost
+        10.117.0.1	queue store
         ");
     }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use model::names::TemplateName;
+use model::paths::HealthPath;
 use model::secrets::SECRETS_FOLDER;
 use model::service::{InstanceSpec, Mount, ServiceSpec};
 use model::version::Version;
@@ -31,6 +32,9 @@ use crate::settings::{IdRange, Settings};
 
 /// Where an instance reads its configuration.
 const SERVICE_FILE: &str = "etc/bellows/service.toml";
+
+/// Where an instance finds the services that it reaches by their names.
+const HOSTS_FILE: &str = "etc/hosts";
 
 /// A template that could not be made or removed.
 #[derive(Debug, thiserror::Error)]
@@ -171,6 +175,9 @@ impl<R: Runner> TemplateStore<R> {
         let rootfs = draft.join("rootfs");
         write(&rootfs.join(SERVICE_FILE), parts.application)?;
         self.write_start(&rootfs, parts.start)?;
+        if let Some(hosts) = self.profile.hosts(&service.instance) {
+            write(&rootfs.join(HOSTS_FILE), hosts)?;
+        }
         let config = self.config(name, service, parts.start, ids)?;
         write(&draft.join("seccomp"), SECCOMP)?;
         write(&draft.join("config"), &config)?;
@@ -259,13 +266,15 @@ impl<R: Runner> TemplateStore<R> {
         let mut hash = Sha256::new();
         // Port and health path are no part of the template, but of what an instance is known by.
         let port = service.instance.port.to_string();
-        let health_path = service.instance.health_path.as_str();
+        let health_path = service.instance.protocol.health_path().map_or("", HealthPath::as_str);
         let layer = format!("{:?}", service.instance.layer_mib);
+        let hosts = self.profile.hosts(&service.instance);
         let texts =
             [image.digest.as_str(), &config, SECCOMP, application, &port, health_path, &layer];
         // Which values they are, and nothing of the values. A service without is what it was.
         let given = (!given.is_empty()).then(|| secrets::text(given));
-        let parts = texts.iter().map(|text| text.as_bytes()).chain([command, &init]);
+        let texts = texts.into_iter().chain(hosts.as_deref());
+        let parts = texts.map(str::as_bytes).chain([command, &init]);
         let parts = parts.chain(given.iter().map(|text| text.as_bytes()));
         for part in parts {
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());

@@ -7,8 +7,8 @@ mod firewall;
 mod generation;
 mod promise;
 
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
@@ -16,8 +16,8 @@ use std::{fs, io};
 pub use conflicts::{Conflict, conflicts};
 pub use firewall::TABLE;
 pub use generation::Generation;
-use model::names::Slot;
 use model::network::Drift;
+use model::service::ServiceSpec;
 
 use crate::command::{CommandError, CommandLine, Runner};
 use crate::files::FileError;
@@ -29,7 +29,7 @@ use crate::slots::{self, BRIDGE_MAC};
 /// The metric of the fallback route. The bridge's own route has metric 0 and wins while it is there.
 const FALLBACK_METRIC: &str = "100000";
 
-/// Putting rules in place takes some 60 ms; a process that takes 5 s is stuck.
+/// Putting rules in place takes some 100 ms; a process that takes 5 s is stuck.
 const LOCK_TRIES: u32 = 500;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
@@ -114,13 +114,22 @@ pub struct Network<R> {
     table: String,
     /// The folder of the note on what was promised.
     run: PathBuf,
+    /// The ports by which instances reach services that take connections.
+    tcp_ports: BTreeSet<u16>,
 }
 
 impl<R: Runner> Network<R> {
     /// The network with these settings.
     pub fn new(settings: &Settings, runner: R) -> Self {
         let (network, run) = (settings.network.clone(), settings.paths.run.clone());
-        Self { runner, settings: network, table: TABLE.to_owned(), run }
+        let tcp_ports = BTreeSet::new();
+        Self { runner, settings: network, table: TABLE.to_owned(), run, tcp_ports }
+    }
+
+    /// The same, by which instances reach the services among these that take connections.
+    #[must_use]
+    pub fn serving<'a>(self, services: impl Iterator<Item = &'a ServiceSpec>) -> Self {
+        Self { tcp_ports: services.filter_map(ServiceSpec::tcp_port).collect(), ..self }
     }
 
     /// Names the firewall's tables, so that two networks on one host have one each.
@@ -209,7 +218,7 @@ impl<R: Runner> Network<R> {
     }
 
     fn rules(&self) -> Result<String, NetworkError> {
-        firewall::rules(&self.table, self.settings.bridge.as_str())
+        firewall::rules(&self.table, &self.settings, &self.tcp_ports)
     }
 
     /// Keeps another process from changing the rules, such as `up` of another release beside the
@@ -240,7 +249,7 @@ impl<R: Runner> Network<R> {
             subnet.gateway(),
             subnet.network().prefix_len()
         );
-        for (slot, address) in addresses(subnet) {
+        for (slot, address) in subnet.slots() {
             let mac = slots::mac(slot);
             let line =
                 format!("neighbour replace {address} lladdr {mac} dev {bridge} nud permanent\n");
@@ -285,11 +294,6 @@ impl<R: Runner> Firewall for Network<R> {
         };
         Ok(Held { generation, drift })
     }
-}
-
-fn addresses(subnet: slots::Subnet) -> impl Iterator<Item = (Slot, Ipv4Addr)> {
-    let slots = (1..=subnet.last_slot()).filter_map(|n| Slot::try_from(u32::from(n)).ok());
-    slots.filter_map(move |slot| Some((slot, subnet.address(slot)?)))
 }
 
 #[cfg(test)]

@@ -50,6 +50,21 @@ pub struct NetworkSettings {
     pub bridge: BridgeName,
     /// The network on it.
     pub subnet: Subnet,
+    /// The port of the bridge's address on which the load balancer takes what instances send to other
+    /// services. They send it to port 80. What is not HTTP it takes on the port after that.
+    pub reach_port: u16,
+}
+
+impl NetworkSettings {
+    /// Where the load balancer takes what instances send to other services.
+    pub fn reach(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.subnet.gateway(), self.reach_port)
+    }
+
+    /// The same for what is not HTTP.
+    pub fn streams(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.subnet.gateway(), self.reach_port + 1)
+    }
 }
 
 /// Where the programs listen.
@@ -141,6 +156,7 @@ impl Default for Settings {
             network: NetworkSettings {
                 bridge: BridgeName("bellows0".to_owned()),
                 subnet: Subnet::DEFAULT,
+                reach_port: 8070,
             },
             listen: ListenSettings {
                 services: loopback(8080),
@@ -215,7 +231,7 @@ mod tests {
         let settings: Settings = config_file::from_toml("bellows.toml", shipped).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
-        assert_eq!(shipped.matches(" = ").count(), 25);
+        assert_eq!(shipped.matches(" = ").count(), 26);
     }
 
     #[test]

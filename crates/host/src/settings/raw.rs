@@ -45,6 +45,7 @@ pub struct RawSettings {
 struct RawNetwork {
     bridge: Option<String>,
     subnet: Option<String>,
+    reach_port: Option<u16>,
 }
 
 #[derive(Deserialize, Default)]
@@ -111,10 +112,11 @@ impl Checked for Settings {
                 default.network.subnet,
                 SubnetError.to_string(),
             )?,
+            reach_port: raw.network.reach_port.unwrap_or(default.network.reach_port),
         };
         let listen = raw.listen.check(default.listen)?;
         let tls = raw.tls.check()?;
-        no_port_twice(&listen, tls.as_ref())?;
+        no_port_twice(&listen, tls.as_ref(), network.reach_port)?;
         Ok(Self {
             network,
             listen,
@@ -154,20 +156,27 @@ impl RawListen {
 }
 
 /// Whatever the address: who listens on all of them has the port of each.
-fn no_port_twice(listen: &ListenSettings, tls: Option<&TlsSettings>) -> Result<(), Invalid> {
+fn no_port_twice(
+    listen: &ListenSettings,
+    tls: Option<&TlsSettings>,
+    reach_port: u16,
+) -> Result<(), Invalid> {
     let places = [
         ("listen.services", Some(listen.services)),
         ("listen.statistics", Some(listen.statistics)),
         ("listen.api", Some(listen.api)),
         ("tls.listen", tls.map(|tls| tls.listen)),
     ];
+    let allowed = "a port from 1 to 65535 that no other listener has";
     let mut ports = BTreeSet::from([0]);
     for (key, place) in places {
         let Some(place) = place else { continue };
-        let allowed = "a port from 1 to 65535 that no other listener has";
         config_file::check(ports.insert(place.port()), key, format!("\"{place}\""), allowed)?;
     }
-    Ok(())
+    let is_free =
+        reach_port != u16::MAX && ports.insert(reach_port) && ports.insert(reach_port + 1);
+    let allowed = "a port from 1 to 65534 that, as the one after it, no listener has";
+    config_file::check(is_free, "network.reach_port", reach_port, allowed)
 }
 
 /// RFC 1123, 2.1: letters, digits, `-` and dots, 253 bytes at most.

@@ -27,9 +27,9 @@ async fn served(rig: &Rig, requests: usize) -> Vec<String> {
 async fn instances_of_two_versions_each_keep_their_own_port_path_and_limit_also_after_a_restart() {
     let mut rig = Rig::start(Membership::Runtime, 3).await;
     rig.servers[1].address.set_port(8001);
-    rig.servers[1].health_path = "/other?a=b".parse().unwrap();
+    rig.servers[1].health_path = Some("/other?a=b".parse().unwrap());
     rig.servers[1].concurrency = 3.try_into().unwrap();
-    rig.servers[2].health_path = "/absent".parse().unwrap();
+    rig.servers[2].health_path = Some("/absent".parse().unwrap());
     let mut instances = Vec::new();
     for number in 1..=3 {
         let (instance, applied) = rig.scale_out(number).await;
@@ -138,7 +138,7 @@ async fn a_service_that_comes_moves_or_goes_is_one_reload_and_costs_the_others_n
 async fn a_service_without_a_route_gets_no_request_and_its_instances_are_ready_by_their_own_check()
 {
     let mut rig = Rig::start(Membership::Runtime, 3).await;
-    rig.servers[1].health_path = "/absent".parse().unwrap();
+    rig.servers[1].health_path = Some("/absent".parse().unwrap());
     let _instances = [1, 2].map(|number| Instance::start(rig.set(number, ServerState::Ready)));
     let routeless = Backend { path_prefix: None, ..rig.backend() };
     rig.haproxy.apply(&Backends::new(vec![routeless]).unwrap()).await.unwrap();
@@ -199,6 +199,7 @@ async fn a_hundred_services_of_two_instances_cost_little_and_fit_the_file_descri
         let backend = |(index, servers): (usize, &[Server])| Backend {
             service: format!("service-{index}").parse().unwrap(),
             path_prefix: Some(format!("/{index}").parse().unwrap()),
+            tcp_port: None,
             max_servers: 10,
             drain_timeout: Duration::from_secs(30),
             servers: servers.to_vec(),

@@ -6,11 +6,13 @@
 mod killed;
 mod lines;
 mod long;
+mod reach;
 mod refusals;
 mod repeats;
 mod rig;
 mod smuggling;
 mod sources;
+mod streams;
 mod tls;
 mod waiting;
 

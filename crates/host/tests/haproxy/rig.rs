@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, StatusCode, Uri};
 use host::haproxy::{
-    Applied, Backend, Backends, Haproxy, HaproxySettings, LoadBalancer, Server, ServerState, Stats,
+    Applied, Backend, Backends, Haproxy, HaproxySettings, LoadBalancer, Reach, Server, ServerState,
+    Stats,
 };
 use host::settings::Membership;
 use host::slots::Subnet;
@@ -112,6 +113,8 @@ pub(crate) struct Rig {
     pub(crate) servers: Vec<Server>,
     /// Servers of a second service, which is there once it has some.
     pub(crate) others: Vec<Server>,
+    /// What instances may reach.
+    pub(crate) reaches: Vec<Reach>,
     /// How long either may drain.
     pub(crate) drain_timeout: Duration,
     process: Option<Child>,
@@ -135,7 +138,7 @@ impl Rig {
             Server {
                 slot,
                 address: SocketAddrV4::new(subnet.address(slot).unwrap(), 8000),
-                health_path: "/healthz".parse().unwrap(),
+                health_path: Some("/healthz".parse().unwrap()),
                 concurrency: 8.try_into().unwrap(),
                 state: ServerState::Maint,
             }
@@ -146,6 +149,7 @@ impl Rig {
             settings,
             servers: (1..=slots).map(server).collect(),
             others: vec![],
+            reaches: vec![],
             drain_timeout: Duration::from_secs(30),
             process: None,
         }
@@ -208,6 +212,7 @@ impl Rig {
         Backend {
             service: store(),
             path_prefix: Some("/".parse().unwrap()),
+            tcp_port: None,
             max_servers: self.servers.len().try_into().unwrap(),
             drain_timeout: self.drain_timeout,
             servers: self.servers.clone(),
@@ -226,7 +231,8 @@ impl Rig {
 
     pub(crate) fn backends(&self) -> Backends {
         let other = (!self.others.is_empty()).then(|| self.other());
-        Backends::new([self.backend()].into_iter().chain(other).collect()).unwrap()
+        let backends = Backends::new([self.backend()].into_iter().chain(other).collect()).unwrap();
+        backends.with_reaches(self.reaches.clone())
     }
 
     pub(crate) async fn apply(&self) -> Applied {

@@ -43,7 +43,7 @@ const SERVICE: &str = r#"
     max = 10
 "#;
 
-const TABLE: &str = "bellows_test";
+pub(crate) const TABLE: &str = "bellows_test";
 
 /// A folder of containers of our own: a scaler that runs on this host stops instances of services
 /// that it does not know.

@@ -60,7 +60,7 @@ impl Session {
     ) -> Result<Self, Error> {
         let CalibrateOptions { scenario, spec, instances, target, scaler, .. } = options;
         let requests = scenario.scenario;
-        let capacity = spec.requests_required()?.capacity;
+        let capacity = spec.requests_from_outside()?.capacity;
         open_files::make_room(requests.in_flight.get())?;
         let service = spec.name.as_str();
         let fleet = Fleet::find(scaler.clone(), service, interrupt.clone()).await?;

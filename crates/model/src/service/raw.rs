@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::protocol::RawProtocol;
 use super::{
     Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Replacement, Requests,
-    RootAccess, Rules, ScaleIn, ServiceSpec, StartSpec, WritableFolder, places, secrets,
+    RootAccess, Rules, ScaleIn, ServiceSpec, StartSpec, WritableFolder, places, reaches, secrets,
 };
 use crate::bounds::{Bounds, RawBounds};
+use crate::names::ServiceName;
 use crate::policies::{PolicySpec, RawPolicies};
 use crate::value::{DAY_MS, Invalid, SPAN, check, within};
 
@@ -50,7 +52,9 @@ struct RawRoute {
 #[serde(deny_unknown_fields)]
 struct RawInstance {
     port: u16,
-    health_path: String,
+    #[serde(default)]
+    protocol: RawProtocol,
+    health_path: Option<String>,
     memory_mib: u32,
     cpus: f64,
     processes: u32,
@@ -64,6 +68,8 @@ struct RawInstance {
     writable: Vec<WritableFolder>,
     #[serde(default)]
     mounts: Vec<Mount>,
+    #[serde(default)]
+    reaches: BTreeSet<ServiceName>,
     command: Option<Vec<String>>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
@@ -152,6 +158,8 @@ impl RawService {
             application: self.application,
         };
         spec.check_policy(&spec.policy)?;
+        reaches::check_names(&spec)?;
+        reaches::check_route(&spec)?;
         Ok(spec)
     }
 }
@@ -159,19 +167,17 @@ impl RawService {
 /// What a service with these tables is asked for.
 fn demand(route: Option<RawRoute>, capacity: Option<Capacity>) -> Result<Demand, Invalid> {
     match (route, capacity) {
-        (Some(route), Some(capacity)) => Ok(Demand::Requests(Requests {
-            path_prefix: text("route.path_prefix", &route.path_prefix)?,
-            capacity: capacity.checked()?,
-        })),
         (None, None) => Ok(Demand::Uncounted),
         (Some(_), None) => Err(Invalid::form(
             "capacity",
             &"it is missing: say what an instance does with the requests that [route] brings",
         )),
-        (None, Some(_)) => Err(Invalid::form(
-            "capacity",
-            &"there is no [route] that could bring requests: add one, or remove [capacity]",
-        )),
+        // Without a route it takes another service that reaches it, which `check_reaches` looks for.
+        (route, Some(capacity)) => {
+            let path_prefix = route.map(|route| text("route.path_prefix", &route.path_prefix));
+            let (path_prefix, capacity) = (path_prefix.transpose()?, capacity.checked()?);
+            Ok(Demand::Requests(Requests { path_prefix, capacity }))
+        }
     }
 }
 
@@ -192,7 +198,7 @@ impl RawInstance {
         Ok(InstanceSpec {
             start,
             port: self.port,
-            health_path: text("instance.health_path", &self.health_path)?,
+            protocol: self.protocol.checked(self.health_path.as_deref(), self.port)?,
             memory_mib: self.memory_mib,
             cpus: self.cpus,
             processes: self.processes,
@@ -203,6 +209,7 @@ impl RawInstance {
             writable: self.writable,
             mounts: self.mounts,
             secrets,
+            reaches: self.reaches,
         })
     }
 }
@@ -337,12 +344,17 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_service_without_a_route_has_no_capacity_and_a_policy_that_goes_by_no_requests() {
+    fn a_service_that_gets_no_requests_has_a_policy_that_goes_by_none() {
         let (head, tail) = GOOD.split_once("[route]").unwrap();
         let (_, tail) = tail.split_once("[instance]").unwrap();
         let routeless = format!("{head}[instance]{tail}");
-        let error = parse(&routeless).unwrap_err();
-        assert!(error.starts_with("capacity: there is no [route]"), "{error}");
+        let private = parse(&routeless).unwrap();
+        assert_eq!((private.requests().is_some(), private.route()), (true, None));
+        let error = private.requests_from_outside().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "route: service store has none: only the services that reach it can ask it"
+        );
         let without = |policy: &str| {
             let (head, tail) = routeless.split_once("[capacity]").unwrap();
             let (_, tail) = tail.split_once("[bounds]").unwrap();

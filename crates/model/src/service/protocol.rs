@@ -1,0 +1,103 @@
+//! What an instance serves: requests, or connections.
+
+use serde::Deserialize;
+
+use crate::paths::HealthPath;
+use crate::value::{Invalid, check};
+
+/// What an instance serves on its port, and how it is known whether it can.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP: `GET` of this path answers 200 when the instance can serve.
+    Http {
+        /// The path.
+        health_path: HealthPath,
+    },
+    /// Anything over TCP: it can serve when it takes connections.
+    Tcp,
+}
+
+/// [`Protocol`] as it is written, beside `instance.health_path`.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawProtocol {
+    #[default]
+    Http,
+    Tcp,
+}
+
+impl Protocol {
+    /// The path at which an instance says whether it can serve; `None` where to be connected to is enough.
+    pub const fn health_path(&self) -> Option<&HealthPath> {
+        match self {
+            Self::Http { health_path } => Some(health_path),
+            Self::Tcp => None,
+        }
+    }
+}
+
+impl RawProtocol {
+    /// What an instance serves on this port, with this path for its health.
+    pub(super) fn checked(self, path: Option<&str>, port: u16) -> Result<Protocol, Invalid> {
+        match (self, path) {
+            (Self::Http, Some(path)) => {
+                let health_path = path.parse();
+                let health_path =
+                    health_path.map_err(|error| Invalid::form("instance.health_path", &error))?;
+                Ok(Protocol::Http { health_path })
+            }
+            (Self::Http, None) => Err(Invalid::form(
+                "instance.health_path",
+                &"it is missing: say where an instance answers 200 when it can serve",
+            )),
+            (Self::Tcp, None) => {
+                let allowed =
+                    "another port for TCP: what instances send to port 80 is taken for HTTP";
+                check(port != 80, "instance.port", port, allowed)?;
+                Ok(Protocol::Tcp)
+            }
+            (Self::Tcp, Some(path)) => Err(Invalid::new(
+                "instance.health_path",
+                path,
+                "none with protocol = \"tcp\": an instance can serve when it takes connections",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::raw::tests::{GOOD, parse};
+    use super::*;
+
+    const SERVES: &str = "port = 8000\n        health_path = \"/healthz\"";
+
+    #[test]
+    fn what_takes_connections_has_neither_a_health_path_nor_a_route() {
+        let private = GOOD.replacen("[route]\n        path_prefix = \"/\"", "", 1);
+        let tcp = private.replacen(SERVES, "port = 5432\nprotocol = \"tcp\"", 1);
+        let spec = parse(&tcp).unwrap();
+        assert_eq!((spec.instance.protocol.clone(), spec.tcp_port()), (Protocol::Tcp, Some(5432)));
+        assert_eq!(parse(GOOD).unwrap().tcp_port(), None);
+        let cases = [
+            (
+                "port = 8000",
+                "instance.health_path: it is missing: say where an instance answers 200",
+            ),
+            (
+                "port = 8000\nprotocol = \"tcp\"\nhealth_path = \"/healthz\"",
+                "instance.health_path is /healthz: use none with protocol = \"tcp\"",
+            ),
+            ("port = 80\nprotocol = \"tcp\"", "instance.port is 80: use another port for TCP"),
+            (
+                "port = 5432\nprotocol = \"tcp\"",
+                "route.path_prefix is /: use no [route] with instance.protocol = \"tcp\"",
+            ),
+            ("port = 8000\nprotocol = \"udp\"", "unknown variant `udp`, expected `http` or `tcp`"),
+        ];
+        for (to, message) in cases {
+            let error = parse(&GOOD.replacen(SERVES, to, 1)).unwrap_err();
+            assert!(error.contains(message), "{to}: {error}");
+        }
+    }
+}
