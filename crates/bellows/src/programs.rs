@@ -61,6 +61,7 @@ impl Programs {
             scaler: Unit {
                 name: SCALER,
                 command: scaler.into(),
+                user: None,
                 sockets: Vec::new(),
                 stop: Stop::default(),
             },
@@ -107,7 +108,9 @@ impl Programs {
     /// Has HAProxy take no new connections and end those it has, for a bounded time, and ends it, also
     /// for the next boot.
     pub(crate) async fn remove_haproxy(&self) -> anyhow::Result<Outcome> {
-        self.remove(&self.haproxy).await
+        let outcome = self.remove(&self.haproxy).await?;
+        self.units.remove_boot_step().await?;
+        Ok(outcome)
     }
 
     async fn remove(&self, unit: &Unit) -> anyhow::Result<Outcome> {
@@ -157,7 +160,7 @@ fn haproxy(settings: &Settings) -> anyhow::Result<Unit> {
     let mut command = vec![text(find(&settings.program))];
     command.extend(settings.arguments());
     let stop = Stop { signal: Signal::SIGUSR1, patience: DRAIN };
-    Ok(Unit { name: HAPROXY, command, sockets: settings.sockets(), stop })
+    Ok(Unit { name: HAPROXY, command, user: None, sockets: settings.sockets(), stop })
 }
 
 /// Where programs are looked for.
