@@ -11,6 +11,7 @@ use model::action::{Action, ActionKind};
 use model::names::ServiceName;
 use model::service::ScaleIn;
 
+use crate::egress::EgressSources;
 use crate::rotation::Rotation;
 use crate::services::Services;
 
@@ -21,6 +22,7 @@ pub(crate) struct Actor<C, L, P> {
     rotation: Rotation<L>,
     probe: P,
     services: Arc<Services>,
+    egress: EgressSources,
     launch_timeout: Duration,
 }
 
@@ -31,9 +33,10 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         rotation: Rotation<L>,
         probe: P,
         services: Arc<Services>,
+        egress: EgressSources,
         launch_timeout: Duration,
     ) -> Self {
-        Self { containers, rotation, probe, services, launch_timeout }
+        Self { containers, rotation, probe, services, egress, launch_timeout }
     }
 
     /// The host's containers.
@@ -45,6 +48,11 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
     #[cfg(test)]
     pub(crate) fn probe(&self) -> &P {
         &self.probe
+    }
+
+    /// What tells the proxy which instance may reach what.
+    pub(crate) fn egress(&self) -> &EgressSources {
+        &self.egress
     }
 
     /// What takes requests.
@@ -67,6 +75,7 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
                 let version = version.context("the plan names no version to clone")?;
                 let (template, replacement) =
                     (deployed.template(version), deployed.spec.replacement);
+                self.egress.admit(instance)?;
                 self.containers.clone_ephemeral(&template, instance, replacement).await?;
                 self.admit(action).await
             }

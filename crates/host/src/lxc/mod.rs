@@ -15,6 +15,7 @@ mod profile;
 mod shared_folder;
 mod start;
 mod template;
+mod way_out;
 
 pub use apparmor::remove_profiles;
 pub use containers::{Containers, LxcContainers};

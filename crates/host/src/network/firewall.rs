@@ -1,11 +1,14 @@
 //! The instances' firewall, as nftables tables of our own.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
+
 use serde::Serialize;
 
 use super::NetworkError;
 use crate::accounts;
 use crate::command::{CommandLine, Runner};
 use crate::render::{RenderError, render};
+use crate::settings::NetworkSettings;
 
 /// The name of our tables in nftables.
 pub const TABLE: &str = "bellows";
@@ -19,14 +22,33 @@ const TEMPLATE: &str = include_str!("../../../../lxc/firewall.nft.tera");
 struct Values<'a> {
     table: &'a str,
     bridge: &'a str,
+    egress: Place,
     allowed_users: [u32; 2],
 }
 
+/// Where something listens on the bridge's address.
+#[derive(Serialize)]
+struct Place {
+    address: Ipv4Addr,
+    port: u16,
+}
+
+impl From<SocketAddrV4> for Place {
+    fn from(place: SocketAddrV4) -> Self {
+        Self { address: *place.ip(), port: place.port() }
+    }
+}
+
 /// The rules for a bridge, to be put in place of those that were there, in one transaction.
-pub(super) fn rules(table: &str, bridge: &str) -> Result<String, NetworkError> {
+pub(super) fn rules(table: &str, settings: &NetworkSettings) -> Result<String, NetworkError> {
     let user = accounts::user(accounts::LOAD_BALANCER);
     let user = user.ok_or_else(|| NetworkError::NoUser(accounts::LOAD_BALANCER.to_owned()))?;
-    Ok(rendered(&Values { table, bridge, allowed_users: [0, user.as_raw()] })?)
+    Ok(rendered(&Values {
+        table,
+        bridge: settings.bridge.as_str(),
+        egress: settings.egress().into(),
+        allowed_users: [0, user.as_raw()],
+    })?)
 }
 
 /// Puts rules in place.
@@ -78,9 +100,11 @@ mod tests {
 
     #[tokio::test]
     async fn nft_itself_takes_the_rules() {
-        let rules = rendered(&Values { table: "bellows", bridge: "br9", allowed_users: [0, 102] });
-        let rules = rules.unwrap();
+        let egress = Place::from("10.117.0.1:3128".parse::<SocketAddrV4>().unwrap());
+        let values = Values { table: "bellows", bridge: "br9", egress, allowed_users: [0, 102] };
+        let rules = rendered(&values).unwrap();
         assert!(rules.contains("meta skuid { 0, 102 } accept"), "{rules}");
+        assert!(rules.contains("ip daddr 10.117.0.1 tcp dport 3128 accept"), "{rules}");
         let check = CommandLine::new("nft").args(["--check", "-f", "-"]).input(rules);
         HostRunner.run(&check).await.unwrap();
     }

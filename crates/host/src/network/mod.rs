@@ -5,6 +5,7 @@ mod conflicts;
 pub mod fake;
 mod firewall;
 mod generation;
+mod own;
 mod promise;
 
 use std::future::Future;
@@ -18,6 +19,7 @@ pub use firewall::TABLE;
 pub use generation::Generation;
 use model::names::Slot;
 use model::network::Drift;
+pub use own::is_own;
 
 use crate::command::{CommandError, CommandLine, Runner};
 use crate::files::FileError;
@@ -209,7 +211,7 @@ impl<R: Runner> Network<R> {
     }
 
     fn rules(&self) -> Result<String, NetworkError> {
-        firewall::rules(&self.table, self.settings.bridge.as_str())
+        firewall::rules(&self.table, &self.settings)
     }
 
     /// Keeps another process from changing the rules, such as `up` of another release beside the

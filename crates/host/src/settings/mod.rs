@@ -50,6 +50,15 @@ pub struct NetworkSettings {
     pub bridge: BridgeName,
     /// The network on it.
     pub subnet: Subnet,
+    /// The port on the bridge's address by which instances reach what their services may.
+    pub egress_port: u16,
+}
+
+impl NetworkSettings {
+    /// Where the proxy listens by which instances reach what their services may.
+    pub fn egress(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.subnet.gateway(), self.egress_port)
+    }
 }
 
 /// Where the programs listen.
@@ -141,6 +150,7 @@ impl Default for Settings {
             network: NetworkSettings {
                 bridge: BridgeName("bellows0".to_owned()),
                 subnet: Subnet::DEFAULT,
+                egress_port: 3128,
             },
             listen: ListenSettings {
                 services: loopback(8080),
@@ -192,6 +202,11 @@ impl Settings {
         self.paths.run.join("operator.sock")
     }
 
+    /// Where the scaler says which instance may reach what, for the proxy to read.
+    pub fn egress_sources(&self) -> PathBuf {
+        self.paths.run.join("egress.json")
+    }
+
     /// Where the console speaks to the scaler.
     pub fn console_socket(&self) -> PathBuf {
         self.paths.run.join("console.sock")
@@ -215,7 +230,7 @@ mod tests {
         let settings: Settings = config_file::from_toml("bellows.toml", shipped).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
-        assert_eq!(shipped.matches(" = ").count(), 25);
+        assert_eq!(shipped.matches(" = ").count(), 26);
     }
 
     #[test]
@@ -300,6 +315,7 @@ mod tests {
     #[test]
     fn two_listeners_on_one_port_are_refused() {
         insta::assert_snapshot!(error("[listen]\napi = \"127.0.0.1:8080\""), @r#"b.toml, line 2: listen.api is "127.0.0.1:8080": use a port from 1 to 65535 that no other listener has"#);
+        insta::assert_snapshot!(error("[network]\negress_port = 8080"), @r#"b.toml, line 2: network.egress_port is "10.117.0.1:8080": use a port from 1 to 65535 that no other listener has"#);
     }
 
     #[test]

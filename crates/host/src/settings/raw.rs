@@ -45,6 +45,7 @@ pub struct RawSettings {
 struct RawNetwork {
     bridge: Option<String>,
     subnet: Option<String>,
+    egress_port: Option<u16>,
 }
 
 #[derive(Deserialize, Default)]
@@ -111,10 +112,12 @@ impl Checked for Settings {
                 default.network.subnet,
                 SubnetError.to_string(),
             )?,
+            egress_port: number("network.egress_port", raw.network.egress_port, 1024..=65_535)?
+                .unwrap_or(default.network.egress_port),
         };
         let listen = raw.listen.check(default.listen)?;
         let tls = raw.tls.check()?;
-        no_port_twice(&listen, tls.as_ref())?;
+        no_port_twice(&listen, tls.as_ref(), &network)?;
         Ok(Self {
             network,
             listen,
@@ -154,12 +157,17 @@ impl RawListen {
 }
 
 /// Whatever the address: who listens on all of them has the port of each.
-fn no_port_twice(listen: &ListenSettings, tls: Option<&TlsSettings>) -> Result<(), Invalid> {
+fn no_port_twice(
+    listen: &ListenSettings,
+    tls: Option<&TlsSettings>,
+    network: &NetworkSettings,
+) -> Result<(), Invalid> {
     let places = [
         ("listen.services", Some(listen.services)),
         ("listen.statistics", Some(listen.statistics)),
         ("listen.api", Some(listen.api)),
         ("tls.listen", tls.map(|tls| tls.listen)),
+        ("network.egress_port", Some(network.egress())),
     ];
     let mut ports = BTreeSet::from([0]);
     for (key, place) in places {

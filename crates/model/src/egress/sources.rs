@@ -38,7 +38,10 @@ impl Sources {
             self.instances.remove(&address);
             return;
         }
-        self.services.insert(instance.service().clone(), egress.clone());
+        // A list is the same for each instance of a service, and copied once.
+        if self.services.get(instance.service()) != Some(egress) {
+            self.services.insert(instance.service().clone(), egress.clone());
+        }
         self.instances.insert(address, instance.clone());
     }
 
