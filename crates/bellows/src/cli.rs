@@ -115,6 +115,9 @@ pub(crate) enum Command {
         /// The run folder, where its lock and its log are
         #[arg(long, value_name = "DIR")]
         run: PathBuf,
+        /// Whom the program runs as; root unless it is named
+        #[arg(long, value_name = "USER")]
+        user: Option<String>,
         /// What the program listens on by a socket that it inherits, as VARIABLE=ADDRESS
         #[arg(long = "socket", value_name = "SOCKET")]
         sockets: Vec<ListenSocket>,

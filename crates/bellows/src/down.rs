@@ -32,6 +32,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let programs = Programs::new(settings)?;
     let mut progress = Progress::default();
     progress.step("scaler", programs.remove_scaler()).await?;
+    progress.step("egress", programs.remove_egress()).await?;
     progress.step("haproxy", programs.remove_haproxy()).await?;
     progress.step("instances", instances(settings)).await?;
     progress.step("templates", templates(settings)).await?;

@@ -1,22 +1,25 @@
-//! The long-running programs, HAProxy and the scaler: how each is started, kept running and ended.
+//! The long-running programs, HAProxy, the way out of instances and the scaler: how each is started, kept running
+//! and ended.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use host::accounts;
 use host::command::{CommandLine, HostRunner, Runner};
 use host::deployments::Deployments;
 use host::haproxy::HaproxySettings;
 use host::releases::Releases;
 use host::settings::Settings;
-use host::units::{Change, Stop, Unit, UnitStatus, Units};
+use host::units::{Change, ListenSocket, Stop, Unit, UnitStatus, Units};
 use nix::sys::signal::Signal;
 
 use crate::progress::Outcome;
 
-/// The names of the units, and of the scaler's program.
+/// The names of the units, and of the programs of ours.
 const HAPROXY: &str = "haproxy";
+pub(crate) const EGRESS: &str = "egress";
 pub(crate) const SCALER: &str = "scaler";
 
 /// The name of this program.
@@ -36,7 +39,10 @@ const LOG_LINES: usize = 8;
 pub(crate) struct Programs {
     units: Units,
     haproxy: Unit,
+    egress: Unit,
     scaler: Unit,
+    /// Whether a service that is deployed may reach something, so that the way out is to run.
+    needs_egress: bool,
     /// What makes the host ready at each boot.
     boot: Vec<String>,
 }
@@ -44,8 +50,8 @@ pub(crate) struct Programs {
 impl Programs {
     /// The programs of an installation with these settings, of the release in force.
     ///
-    /// The scaler's command names that release, so that another one starts it anew. HAProxy's names
-    /// none: it runs on under another release.
+    /// The commands of the scaler and of the way out name that release, so that another one starts them anew.
+    /// HAProxy's names none: it runs on under another release.
     pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
         let releases = Releases::new(&settings.paths.state);
         let bellows = releases.current().join(BELLOWS);
@@ -58,9 +64,12 @@ impl Programs {
         Ok(Self {
             units: Units::of_host(run, supervisor.into()),
             haproxy: haproxy(settings)?,
+            egress: egress(settings, &release),
+            needs_egress: needs_egress(settings),
             scaler: Unit {
                 name: SCALER,
                 command: scaler.into(),
+                user: None,
                 sockets: Vec::new(),
                 stop: Stop::default(),
             },
@@ -77,6 +86,14 @@ impl Programs {
     pub(crate) async fn haproxy(&self) -> anyhow::Result<Outcome> {
         self.units.ensure_boot_step(&self.boot).await?;
         self.ensure(&self.haproxy).await
+    }
+
+    /// Makes sure that the way out of this release runs where it is `needed`, and else that it does not.
+    pub(crate) async fn egress(&self, needed: bool) -> anyhow::Result<Outcome> {
+        match needed {
+            true => self.ensure(&self.egress).await,
+            false => self.remove_egress().await,
+        }
     }
 
     /// Makes sure that the scaler of this release runs.
@@ -107,7 +124,14 @@ impl Programs {
     /// Has HAProxy take no new connections and end those it has, for a bounded time, and ends it, also
     /// for the next boot.
     pub(crate) async fn remove_haproxy(&self) -> anyhow::Result<Outcome> {
-        self.remove(&self.haproxy).await
+        let outcome = self.remove(&self.haproxy).await?;
+        self.units.remove_boot_step().await?;
+        Ok(outcome)
+    }
+
+    /// Ends the way out, also for the next boot.
+    pub(crate) async fn remove_egress(&self) -> anyhow::Result<Outcome> {
+        self.remove(&self.egress).await
     }
 
     async fn remove(&self, unit: &Unit) -> anyhow::Result<Outcome> {
@@ -116,26 +140,35 @@ impl Programs {
         Ok(Outcome::changed_if(ran, "stopped"))
     }
 
-    /// Both programs and how they are.
-    pub(crate) async fn list(&self) -> anyhow::Result<[(&'static str, UnitStatus); 2]> {
-        let status = async |unit: &Unit| anyhow::Ok((unit.name, self.units.status(unit).await?));
-        Ok([status(&self.haproxy).await?, status(&self.scaler).await?])
+    /// The programs that are to run, and how they are.
+    pub(crate) async fn list(&self) -> anyhow::Result<Vec<(&'static str, UnitStatus)>> {
+        let mut list = Vec::new();
+        for unit in self.wanted() {
+            list.push((unit.name, self.units.status(unit).await?));
+        }
+        Ok(list)
+    }
+
+    /// The units of the programs that are to run.
+    fn wanted(&self) -> impl Iterator<Item = &Unit> {
+        let egress = self.needs_egress.then_some(&self.egress);
+        [&self.haproxy, &self.scaler].into_iter().chain(egress)
     }
 
     /// The processes of the programs and of those who hold their sockets.
     pub(crate) async fn pids(&self) -> Vec<i32> {
         let mut pids = Vec::new();
-        for unit in [&self.haproxy, &self.scaler] {
+        for unit in [&self.haproxy, &self.scaler, &self.egress] {
             pids.extend(self.units.status(unit).await.ok().and_then(pid));
             pids.extend(self.units.keepers(unit).await);
         }
         pids
     }
 
-    /// The last lines that both programs wrote, for a message.
+    /// The last lines that the programs wrote, for a message.
     pub(crate) async fn last_lines(&self) -> String {
         let mut text = String::new();
-        for unit in [&self.haproxy, &self.scaler] {
+        for unit in self.wanted() {
             let log = self.units.log(unit);
             text.push_str(&format!("{log}:\n{}\n", tail(&log).await));
         }
@@ -157,7 +190,33 @@ fn haproxy(settings: &Settings) -> anyhow::Result<Unit> {
     let mut command = vec![text(find(&settings.program))];
     command.extend(settings.arguments());
     let stop = Stop { signal: Signal::SIGUSR1, patience: DRAIN };
-    Ok(Unit { name: HAPROXY, command, sockets: settings.sockets(), stop })
+    Ok(Unit { name: HAPROXY, command, user: None, sockets: settings.sockets(), stop })
+}
+
+/// The way out of instances, which has no rights: its socket is held for it.
+fn egress(settings: &Settings, release: &Path) -> Unit {
+    let (network, sources) = (&settings.network, settings.egress_sources());
+    let command = [
+        text(release.join(EGRESS)),
+        format!("--listen={}", network.egress()),
+        format!("--sources={}", sources.display()),
+        format!("--subnet={}", network.subnet),
+    ];
+    let variable = host::egress::SOCKET.to_owned();
+    Unit {
+        name: EGRESS,
+        command: command.into(),
+        user: Some(accounts::EGRESS),
+        sockets: vec![ListenSocket { variable, address: network.egress() }],
+        stop: Stop::default(),
+    }
+}
+
+/// Whether a service that is deployed may reach something. One that cannot be read is told of elsewhere.
+fn needs_egress(settings: &Settings) -> bool {
+    let deployment = Deployments::new(&settings.paths.state).load();
+    let services = deployment.and_then(|deployment| deployment.deployed()).unwrap_or_default();
+    services.iter().any(|service| !service.spec.egress.is_none())
 }
 
 /// Where programs are looked for.
@@ -199,6 +258,15 @@ mod tests {
     fn a_program_is_found_by_its_absolute_path() {
         assert!(find("sh").is_absolute());
         assert_eq!(find("no-such-program"), Path::new("no-such-program"));
+    }
+
+    #[test]
+    fn the_way_out_runs_without_rights_on_a_socket_that_is_held_for_it() {
+        let unit = egress(&Settings::default(), Path::new("/r"));
+        insta::assert_snapshot!(unit.command.join(" "), @"/r/egress --listen=10.117.0.1:3128 --sources=/run/bellows/egress.json --subnet=10.117.0.0/22");
+        assert_eq!(unit.user, Some("bellows-egress"));
+        let sockets: Vec<String> = unit.sockets.iter().map(ToString::to_string).collect();
+        assert_eq!(sockets, ["BELLOWS_EGRESS=10.117.0.1:3128"]);
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use host::lxc::programs_of_recipes;
 use host::releases::{Content, Releases};
 use host::settings::Settings;
 
-use crate::programs::{BELLOWS, SCALER};
+use crate::programs::{BELLOWS, EGRESS, SCALER};
 use crate::progress::Outcome;
 
 /// The folder of the images' recipes, in a tree and in a release.
@@ -39,7 +39,7 @@ pub(crate) fn install(tree: &Path, settings: &Settings) -> anyhow::Result<Outcom
     for folder in [RECIPES, POLICIES] {
         content.add_folder(Path::new(folder), &data_of(folder))?;
     }
-    for name in [BELLOWS, SCALER, INIT] {
+    for name in [BELLOWS, SCALER, EGRESS, INIT] {
         content.add(name, programs.join(name));
     }
     // Recipes whose programs were not built are for services that nobody has.

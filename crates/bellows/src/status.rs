@@ -36,7 +36,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
 }
 
 async fn read(settings: &Settings) -> anyhow::Result<View> {
-    let programs = Programs::new(settings)?.list().await?.map(program);
+    let programs = Programs::new(settings)?.list().await?.into_iter().map(program).collect();
     let at_ms = now().as_millis();
     Ok(match ask(settings).await {
         Ok((HostStatus { services, network }, membership)) => {

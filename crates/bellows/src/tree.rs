@@ -63,6 +63,11 @@ impl Tree {
         let services = services(&place.tree.join(SERVICES), &settings)?;
         Ok(Self { root, settings, settings_text, services })
     }
+
+    /// Whether a service may reach something beyond this host.
+    pub(crate) fn needs_egress(&self) -> bool {
+        self.services.iter().any(|service| !service.spec.egress.is_none())
+    }
 }
 
 fn unread(folder: &Path) -> String {

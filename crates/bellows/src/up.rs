@@ -2,6 +2,7 @@
 //! should be. Run again, it changes nothing.
 
 mod answer;
+mod egress;
 mod memory;
 mod reaches;
 mod rollout;
@@ -31,6 +32,7 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let tree = Tree::load(place)?;
     refuse_what_cannot_move(&tree.settings)?;
     memory::check(&tree)?;
+    egress::check(&tree)?;
     steps::check_applications(&tree).await?;
     doctor::require(&tree.settings).await?;
     secrets::check(&tree)?;

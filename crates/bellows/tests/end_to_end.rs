@@ -6,6 +6,8 @@
 
 #[path = "end_to_end/client.rs"]
 mod client;
+#[path = "end_to_end/egress.rs"]
+mod egress;
 #[path = "end_to_end/machine.rs"]
 mod machine;
 #[path = "end_to_end/stranger.rs"]
@@ -26,6 +28,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use client::Client;
+use egress::the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else;
 use machine::{Machine, command_lines, output};
 use stranger::{a_stranger_reads_and_changes_nothing, a_token_is_of_use_until_it_is_revoked};
 use system::{
@@ -72,6 +75,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     the_running_system_can_be_measured();
     a_typing_error_in_the_health_path_fails_no_request(&client);
     another_version_is_rolled_out_under_load(&client);
+    the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else();
     switch_to_reloads();
     no_request_fails("spike");
 
@@ -130,7 +134,7 @@ fn no_tree_is_needed() {
 
 fn a_newer_release_takes_over_and_no_request_fails() {
     let build = tempfile::tempdir().expect("a folder");
-    for name in ["bellows", "scaler", "object-store", "init"] {
+    for name in ["bellows", "scaler", "egress", "object-store", "init"] {
         fs::copy(programs().join(name), build.path().join(name)).expect("copied");
     }
     // A byte that changes nothing makes it another build.

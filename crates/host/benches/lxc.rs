@@ -35,7 +35,7 @@ fn main() -> std::io::Result<()> {
     let program = named("--init=").map_or_else(std::env::current_exe, |path| Ok(path.into()))?;
     let lines = named("--instance=").unwrap_or_default();
     runtime.block_on(async {
-        let world = World::with(&program, &lines).await;
+        let world = World::with(&program, "", &lines).await;
         launches(&world, pairs).await;
         list_of_fifty(&world, lists).await;
         stops(&world, pairs).await;

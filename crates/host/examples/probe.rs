@@ -2,7 +2,8 @@
 //! and try what it must not be able to do.
 //!
 //! `GET /` answers `ok`, `/file?PATH` the file's content, `/connect?ADDRESS` whether a TCP
-//! connection can be made within a second, `/allocate?MIB` after touching that much memory, and
+//! connection can be made within a second, `/tunnel?PROXY,TARGET` what a proxy says to a CONNECT,
+//! `/allocate?MIB` after touching that much memory, and
 //! `/fork` how many threads could be started and `/open` how many files opened. `/fill?FOLDER` writes there until
 //! it may not, at most 1 GiB, and `/litter?FOLDER` makes empty files, at most 100,000. `/make?PATH`, `/remove?PATH` and `/rename?FROM:TO` change
 //! folders. `/own?PATH` gives a file to the user 33,
@@ -62,6 +63,7 @@ fn answer(mut stream: &TcpStream) -> std::io::Result<()> {
             outcome(std::fs::rename(from, to), "renamed")
         }
         "/connect" => connect(query),
+        "/tunnel" => tunnel(query),
         "/allocate" => allocate(query),
         "/fork" => threads(),
         "/open" => files(),
@@ -87,6 +89,17 @@ fn connect(query: &str) -> String {
         Ok(_) => "connected".to_owned(),
         Err(error) => format!("failed: {error}"),
     }
+}
+
+fn tunnel(query: &str) -> String {
+    let (proxy, target) = query.split_once(',').unwrap_or_default();
+    let asked = TcpStream::connect(proxy).and_then(|mut stream| {
+        write!(stream, "CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n\r\n")?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line)?;
+        Ok(line.trim_end().to_owned())
+    });
+    asked.unwrap_or_else(|error| error.to_string())
 }
 
 fn allocate(query: &str) -> String {

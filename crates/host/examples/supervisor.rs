@@ -1,10 +1,13 @@
-//! A supervisor for the tests of units: `supervisor RUN [--socket=VARIABLE=ADDRESS] NAME -- COMMAND...`.
+//! A supervisor for the tests of units:
+//! `supervisor RUN [--user=USER] [--socket=VARIABLE=ADDRESS] NAME -- COMMAND...`.
 
 use host::units::ListenSocket;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (run, rest) = arguments.split_first().expect("RUN");
+    let user = rest.first().and_then(|word| word.strip_prefix("--user="));
+    let rest = &rest[usize::from(user.is_some())..];
     let is_socket = |word: &&String| word.starts_with("--socket=");
     let sockets: Vec<ListenSocket> = rest
         .iter()
@@ -12,7 +15,8 @@ fn main() {
         .map(|word| word.trim_start_matches("--socket=").parse().expect("VARIABLE=ADDRESS"))
         .collect();
     let [name, _, command @ ..] = &rest[sockets.len()..] else { panic!("NAME -- COMMAND...") };
-    let Err(error) = host::units::supervise(std::path::Path::new(run), name, &sockets, command);
+    let Err(error) =
+        host::units::supervise(std::path::Path::new(run), name, user, &sockets, command);
     eprintln!("{error}");
     std::process::exit(1);
 }

@@ -1,4 +1,5 @@
-//! The users and groups of this host that Bellows knows: its operators, the console, the load balancer.
+//! The users and groups of this host that Bellows knows: its operators, the console, the way out, the load
+//! balancer.
 //!
 //! They are read from the host's files. The C library would ask further sources for an account that is not
 //! there, such as systemd, by loading a library, which ends a static program with a segmentation fault.
@@ -15,13 +16,18 @@ pub const OPERATORS: &str = "bellows-operators";
 /// Whom the console runs as, a user without rights. Its group has the same name.
 pub const CONSOLE: &str = "bellows";
 
+/// Whom the proxy runs as by which instances reach what their services may: a user of its own, since it is
+/// the one program that both instances and strangers speak to. Its group has the same name.
+pub const EGRESS: &str = "bellows-egress";
+
 /// The user that the load balancer runs as: Debian's package makes it.
 pub const LOAD_BALANCER: &str = "haproxy";
 
 const USERS: &str = "/etc/passwd";
 const GROUPS: &str = "/etc/group";
 
-/// Makes the operators' group and the console's user where they are missing, and says whether one was.
+/// Makes the operators' group and the users of the console and of the way out where they are missing, and
+/// says whether one was.
 ///
 /// They stay when Bellows is taken down: files may be theirs, and ids are not to be given to others.
 ///
@@ -32,19 +38,26 @@ pub async fn ensure(runner: &impl Runner) -> Result<bool, CommandError> {
     if group {
         runner.run(&CommandLine::new("groupadd").args(["--system", OPERATORS])).await?;
     }
-    let user = user(CONSOLE).is_none();
-    if user {
-        let nowhere = ["--no-create-home", "--home-dir", "/nonexistent"];
-        let nothing = ["--shell", "/usr/sbin/nologin", "--system"];
-        // A group of that name is left when somebody removed the user.
-        let group = match self::group(CONSOLE) {
-            Some(_) => ["--gid", CONSOLE].as_slice(),
-            None => &["--user-group"],
-        };
-        let words = nowhere.iter().chain(&nothing).chain(group).chain(&[CONSOLE]);
-        runner.run(&CommandLine::new("useradd").args(words.copied())).await?;
+    let console = ensure_user(runner, CONSOLE).await?;
+    let egress = ensure_user(runner, EGRESS).await?;
+    Ok(group || console || egress)
+}
+
+/// Makes a user without rights unless there is one of this name, and says whether there was none.
+async fn ensure_user(runner: &impl Runner, name: &str) -> Result<bool, CommandError> {
+    if user(name).is_some() {
+        return Ok(false);
     }
-    Ok(group || user)
+    let nowhere = ["--no-create-home", "--home-dir", "/nonexistent"];
+    let nothing = ["--shell", "/usr/sbin/nologin", "--system"];
+    // A group of that name is left when somebody removed the user.
+    let group = match self::group(name) {
+        Some(_) => vec!["--gid", name],
+        None => vec!["--user-group"],
+    };
+    let words = nowhere.into_iter().chain(nothing).chain(group).chain([name]);
+    runner.run(&CommandLine::new("useradd").args(words)).await?;
+    Ok(true)
 }
 
 /// The id of a group; `None` where the host has none of that name.

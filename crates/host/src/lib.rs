@@ -1,10 +1,11 @@
 //! The boundary to this machine: commands, settings, LXC, network, control groups, long-running
-//! programs, accounts and the load balancer. What each part reads is parsed apart from running it.
+//! programs, accounts, the way out and the load balancer. What each part reads is parsed apart from running it.
 
 pub mod accounts;
 pub mod cgroups;
 pub mod command;
 pub mod deployments;
+pub mod egress;
 pub mod files;
 pub mod haproxy;
 pub mod id_map;

@@ -69,7 +69,7 @@ async fn a_hostile_program_finds_no_way_out_whatever_its_services_file_may_ask_f
             "hidden": { "containers": world::LXC, "programs": env!("CARGO_MANIFEST_DIR") },
         });
         let command = ["/usr/bin/python3", "/attempts.py", &given.to_string()];
-        let world = World::of(|_| debian(&command), &format!("{lines}\n{writable}")).await;
+        let world = World::of(|_| debian(&command), "", &format!("{lines}\n{writable}")).await;
         let mut instance = Running::launch(world, 243).await;
         let (stdout, stderr) = instance.written().await;
         let (attempts, ends): (Vec<&str>, Vec<&str>) =
@@ -88,7 +88,7 @@ async fn a_hostile_program_finds_no_way_out_whatever_its_services_file_may_ask_f
 async fn a_public_enumerator_of_escapes_finds_none() {
     let cepheus = prepared().join("cepheus");
     let shell = "sh /enumerate >/objects/new && mv /objects/new /objects/posture.json && sleep 300";
-    let world = World::of(|_| debian(&["/bin/sh", "-c", shell]), MOST).await;
+    let world = World::of(|_| debian(&["/bin/sh", "-c", shell]), "", MOST).await;
     let running = Running::launch(world, 244).await;
     let posture = running.world.settings.paths.state.join("objects/posture.json");
     wait_for(&posture);

@@ -140,6 +140,14 @@ async fn an_instance_reaches_neither_host_nor_neighbour_nor_the_world() {
         let answer = world.get(&one, &format!("/connect?{target}")).unwrap();
         assert!(answer.starts_with("failed: "), "{target}: {answer}");
     }
+    // Of the host one port answers, that of the way out, on the bridge's address alone.
+    let network = &world.settings.network;
+    let _way_out = TcpListener::bind(network.egress()).unwrap();
+    let _elsewhere = TcpListener::bind(("127.0.0.1", network.egress_port)).unwrap();
+    let connect = |target: &str| world.get(&one, &format!("/connect?{target}")).unwrap();
+    assert_eq!(connect(&network.egress().to_string()), "connected");
+    let elsewhere = connect(&format!("127.0.0.1:{}", network.egress_port));
+    assert!(elsewhere.starts_with("failed: "), "{elsewhere}");
     // The rule lets the load balancer's user and root in, and no one else.
     let url = format!("http://{}:8000/", world.address(&one));
     let as_user = |user: &str| {

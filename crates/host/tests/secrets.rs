@@ -54,7 +54,7 @@ impl Secretive {
     async fn new(script: &str, lines: &str) -> Self {
         assert!(Path::new(world::BUSYBOX).exists(), "run `scripts/setup benches`");
         let lines = format!("command = [\"/bin/sh\", \"-c\", '{script}']\n{lines}");
-        let world = World::with(Path::new(world::BUSYBOX), &lines).await;
+        let world = World::with(Path::new(world::BUSYBOX), "", &lines).await;
         set(&world.settings, "db", &password());
         set(&world.settings, "tls.key", b"\0\n");
         let template = world.deploy().await;

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 fn unit(command: Vec<String>) -> Unit {
-    Unit { name: "program", command, sockets: vec![], stop: Stop::default() }
+    Unit { name: "program", command, user: None, sockets: vec![], stop: Stop::default() }
 }
 
 struct World {
@@ -203,10 +204,72 @@ async fn a_second_supervisor_of_a_unit_refuses() {
     let world = World::new();
     world.units.ensure_running(&world.unit("300")).await.unwrap();
     let command = ["/bin/true".to_owned()];
-    let error = host::units::supervise(world.folder.path(), "program", &[], &command).unwrap_err();
+    let error =
+        host::units::supervise(world.folder.path(), "program", None, &[], &command).unwrap_err();
     assert!(error.to_string().contains("is held by process"), "{error}");
     world.stop().await;
     assert!(Path::new(&world.units.log(&unit(vec![]))).exists());
+}
+
+#[tokio::test]
+async fn a_program_of_a_user_without_rights_is_kept_running_as_any_other() {
+    let world = World::new();
+    // Debian has this user and a group of its name.
+    let (user, folder) = ("daemon", world.folder.path());
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
+    let socket = ListenSocket { variable: "TEST_SOCKET".to_owned(), address: own_address(22) };
+    let sockets = vec![socket];
+    let unit = Unit { user: Some(user), sockets, ..world.unit("300") };
+    assert_eq!(world.units.ensure_running(&unit).await.unwrap(), Change::Started);
+    let pid = async || match world.units.status(&unit).await.unwrap() {
+        UnitStatus::Running { pid } | UnitStatus::Unsupervised { pid } => pid,
+        other => panic!("it does not run: {other:?}"),
+    };
+    let rights = |pid: i32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let of = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+            line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        };
+        (of("Uid:"), of("Groups:"), of("CapEff:"))
+    };
+    let first = pid().await;
+    let id = host::accounts::user(user).unwrap().to_string();
+    let none = (vec![id; 4], Vec::new(), vec!["0".repeat(16)]);
+    assert_eq!(rights(first), none);
+    assert!(TcpStream::connect(unit.sockets[0].address).is_ok());
+    // Whoever dies, the other one goes on: the program is known, though it is not root's.
+    kill_9(world.supervisor());
+    while world.units.status(&unit).await.unwrap() != (UnitStatus::Unsupervised { pid: first }) {}
+    assert_eq!(world.units.ensure_running(&unit).await.unwrap(), Change::Adopted);
+    assert_eq!(pid().await, first);
+    kill_9(first);
+    let begun = Instant::now();
+    let next = loop {
+        match world.units.status(&unit).await.unwrap() {
+            UnitStatus::Running { pid } if pid != first => break pid,
+            status => assert!(begun.elapsed() < Duration::from_secs(5), "{status:?}"),
+        }
+    };
+    assert_eq!(rights(next), none);
+    // Another user is another command.
+    let as_root = Unit { user: None, ..unit.clone() };
+    world.units.stop(&unit).await.unwrap();
+    assert!(world.marked("BELLOWS_UNIT").is_empty());
+    assert_eq!(world.units.ensure_running(&as_root).await.unwrap(), Change::Started);
+    world.units.stop(&as_root).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_user_that_is_not_there_is_named() {
+    let command = ["/bin/true".to_owned()];
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path();
+    let error = host::units::supervise(run, "program", Some("no-such-user"), &[], &command);
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "there is no user `no-such-user`; run `up`, which makes it"
+    );
 }
 
 /// A loopback address that no other test has, with a port that no client takes for its own end.

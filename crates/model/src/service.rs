@@ -1,5 +1,6 @@
 //! A service's file: what an operator says of a service, validated.
 
+mod egress;
 mod places;
 mod protocol;
 mod raw;
@@ -18,6 +19,7 @@ pub use self::reaches::{ReachError, check_reaches};
 pub use self::secrets::SecretSpec;
 pub use self::start::StartSpec;
 use crate::bounds::Bounds;
+use crate::egress::Egress;
 use crate::names::{ImageName, ServiceName};
 use crate::paths::PathPrefix;
 use crate::policies::PolicySpec;
@@ -34,6 +36,8 @@ pub struct ServiceSpec {
     pub demand: Demand,
     /// What an instance is given.
     pub instance: InstanceSpec,
+    /// What it may reach beyond this host.
+    pub egress: Egress,
     /// The objective of a request: the expected answer within this time of the moment it was due.
     pub objective: Duration,
     /// How many ready instances there may be, until an operator sets others.

@@ -12,6 +12,7 @@ use model::names::ServiceName;
 use model::paths::HealthPath;
 use model::service::ScaleIn;
 
+use crate::egress::EgressSources;
 use crate::rotation::Rotation;
 use crate::services::Services;
 
@@ -22,6 +23,7 @@ pub(crate) struct Actor<C, L, P> {
     rotation: Rotation<L>,
     probe: P,
     services: Arc<Services>,
+    egress: EgressSources,
     launch_timeout: Duration,
 }
 
@@ -32,9 +34,10 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         rotation: Rotation<L>,
         probe: P,
         services: Arc<Services>,
+        egress: EgressSources,
         launch_timeout: Duration,
     ) -> Self {
-        Self { containers, rotation, probe, services, launch_timeout }
+        Self { containers, rotation, probe, services, egress, launch_timeout }
     }
 
     /// The host's containers.
@@ -46,6 +49,11 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
     #[cfg(test)]
     pub(crate) fn probe(&self) -> &P {
         &self.probe
+    }
+
+    /// What tells the proxy which instance may reach what.
+    pub(crate) fn egress(&self) -> &EgressSources {
+        &self.egress
     }
 
     /// What takes requests.
@@ -70,6 +78,7 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
                     (deployed.template(version), deployed.spec.replacement);
                 // A program may ask for what it needs as soon as it starts, and end where it does not get it.
                 self.rotation.let_reach(instance, Some(version)).await?;
+                self.egress.admit(instance)?;
                 self.containers.clone_ephemeral(&template, instance, replacement).await?;
                 self.admit(action).await
             }

@@ -140,6 +140,10 @@ where
         let observed = self.observe().await;
         self.outage.note(observed.as_ref().err());
         let observed = observed.ok();
+        if let Some(observed) = &observed {
+            let instances = observed.containers.keys().chain(self.under_way.instances());
+            self.actor.egress().follow(instances);
+        }
         let services = self.shared.services().all();
         let parallel = self.settings.parallel_launches;
         let mut room =

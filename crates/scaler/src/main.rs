@@ -10,6 +10,7 @@ mod clock;
 mod daemon;
 mod deployment_watch;
 mod doors;
+mod egress;
 mod journal;
 mod json_lines;
 mod lock;
@@ -37,6 +38,7 @@ use crate::act::Actor;
 use crate::daemon::Daemon;
 use crate::deployment_watch::DeploymentWatch;
 use crate::doors::Doors;
+use crate::egress::EgressSources;
 use crate::memory_file::MemoryFile;
 use crate::network_watch::NetworkWatch;
 use crate::rotation::Rotation;
@@ -109,6 +111,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Rotation::new(haproxy, Arc::clone(&shared)),
         HttpProbe::new()?,
         Arc::clone(&services),
+        EgressSources::new(&settings.egress_sources(), Arc::clone(&services)),
         settings.scaler.launch_timeout,
     ));
 

@@ -4,6 +4,7 @@
 mod api;
 mod cost;
 mod doors;
+mod egress;
 mod failures;
 mod load;
 mod reaches;
@@ -39,6 +40,7 @@ use tempfile::TempDir;
 use crate::act::Actor;
 use crate::daemon::Daemon;
 use crate::deployment_watch::DeploymentWatch;
+use crate::egress::EgressSources;
 use crate::memory_file::MemoryFile;
 use crate::rotation::Rotation;
 use crate::services::Services;
@@ -53,6 +55,9 @@ const SETTINGS: ScalerSettings = ScalerSettings {
 
 /// Memory for 1,000 instances of the object store.
 const MEMORY_MIB: u64 = 128_000;
+
+/// The file of what instances may reach, in the rig's folder.
+const EGRESS: &str = "egress.json";
 
 type FakeActor = Actor<FakeContainers, FakeLoadBalancer, FakeProbe>;
 
@@ -134,7 +139,8 @@ impl Rig {
         let probe = FakeProbe::default();
         let timeout = SETTINGS.launch_timeout;
         let own = Arc::clone(&services);
-        let actor = Arc::new(Actor::new(containers, rotation, probe, own, timeout));
+        let egress = EgressSources::new(&state.path().join(EGRESS), Arc::clone(&own));
+        let actor = Arc::new(Actor::new(containers, rotation, probe, own, egress, timeout));
         let memory = Self::memory(&state);
         let daemon =
             Daemon::new(Arc::clone(&actor), Arc::clone(&shared), deployment, memory, SETTINGS);

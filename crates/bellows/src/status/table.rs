@@ -243,7 +243,7 @@ mod tests {
             at_ms: 1_000_000_000,
             source,
             scaler_error: (source == Source::Host).then(|| "the scaler gives no answer".to_owned()),
-            programs: [
+            programs: vec![
                 Program { name: "haproxy", state: "running", pid: Some(4321) },
                 Program { name: "scaler", state: "stopped", pid: None },
             ],

@@ -24,7 +24,7 @@ pub(crate) struct View {
     /// Why the scaler did not tell; `None` when it did.
     pub(crate) scaler_error: Option<String>,
     /// The long-running programs.
-    pub(crate) programs: [Program; 2],
+    pub(crate) programs: Vec<Program>,
     /// How changes of membership reach HAProxy, as the scaler tells.
     pub(crate) membership: Option<MembershipStatus>,
     /// What became of the instances' firewall, as the scaler tells.

@@ -5,7 +5,7 @@ use std::net::SocketAddrV4;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use host::accounts::{CONSOLE, OPERATORS};
+use host::accounts::{CONSOLE, EGRESS, OPERATORS};
 use host::command::HostRunner;
 use host::deployments::{Deployment, DeploymentError, Deployments, NewService};
 use host::haproxy::{Backends, Haproxy};
@@ -69,6 +69,7 @@ impl<'a> Steps<'a> {
             progress.step("template", self.template(service, recipe, &mut templates)).await?;
         }
         progress.step("haproxy", self.haproxy()).await?;
+        progress.step("egress", self.programs.egress(self.tree.needs_egress())).await?;
         let mut deployment = Deployment::default();
         progress.step("deployment", self.deployment(&templates, &mut deployment)).await?;
         progress.step("scaler", self.programs.scaler()).await?;
@@ -211,10 +212,10 @@ fn balanced(settings: &Settings) -> [Option<SocketAddrV4>; 3] {
     [Some(settings.listen.services), Some(settings.listen.statistics), tls]
 }
 
-/// The group of the operators and the user of the console.
+/// The group of the operators and the users of the console and of the way out.
 async fn accounts() -> anyhow::Result<Outcome> {
     let made = host::accounts::ensure(&HostRunner).await?;
-    Ok(Outcome::changed_if(made, format!("group {OPERATORS}, user {CONSOLE}")))
+    Ok(Outcome::changed_if(made, format!("group {OPERATORS}, users {CONSOLE} and {EGRESS}")))
 }
 
 /// Has each service's own program check the configuration that its instances will be given.

@@ -16,6 +16,7 @@ mod secrets;
 mod shared_folder;
 mod start;
 mod template;
+mod way_out;
 
 pub use apparmor::remove_profiles;
 pub use containers::{Containers, LxcContainers};

@@ -1,18 +1,19 @@
 //! How an instance is confined: renders the LXC configuration of templates and of launches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use model::names::{ServiceName, Slot, TemplateName};
 use model::secrets::SECRETS_FOLDER;
-use model::service::{Capability, InstanceSpec, Mount, RootAccess, WritableFolder};
+use model::service::{Capability, InstanceSpec, Mount, RootAccess, ServiceSpec, WritableFolder};
 use serde::Serialize;
 
 use super::apparmor::AppArmorProfile;
 use super::error::ContainerError;
 use super::secrets;
 use super::start::{Start, User};
+use super::way_out;
 use crate::render::{RenderError, render};
 use crate::settings::{IdRange, NetworkSettings, Settings};
 use crate::slots;
@@ -53,6 +54,7 @@ struct InstanceValues<'a> {
     folder: String,
     init: &'a str,
     user: User,
+    environment: &'a BTreeMap<String, String>,
     apparmor: String,
     first_id: u32,
     id_count: u32,
@@ -105,6 +107,11 @@ impl Profile {
         }
     }
 
+    /// What every program of a service finds in its environment unless the service's file says otherwise.
+    pub(super) fn environment(&self, service: &ServiceSpec) -> BTreeMap<String, String> {
+        way_out::variables(&service.egress, &service.instance.reaches, &self.network)
+    }
+
     /// The configuration of a template whose container is the folder `folder` and whose users have these
     /// ids.
     ///
@@ -123,6 +130,7 @@ impl Profile {
             folder: folder.display().to_string(),
             init: &start.init,
             user: start.user,
+            environment: &start.environment,
             apparmor: AppArmorProfile::render()?.name,
             first_id: ids.first,
             id_count: ids.count,
@@ -246,11 +254,16 @@ mod tests {
 
     /// The configuration of a template of these instances.
     fn config(instance: &InstanceSpec) -> String {
+        config_with(instance, BTreeMap::new())
+    }
+
+    /// The same, where the first process is given these variables.
+    fn config_with(instance: &InstanceSpec, environment: BTreeMap<String, String>) -> String {
         let profile = Profile::new(&Settings::default());
         let name = "bw-store-tdeadbeef".parse().unwrap();
         let folder = Path::new("/var/lib/lxc/bw-store-tdeadbeef");
         let init = "/bin/store".to_owned();
-        let start = Start { init, user: User::default(), command: None };
+        let start = Start { init, user: User::default(), command: None, environment };
         let config = profile
             .template_config(&name, folder, &start, instance, Settings::default().id_map)
             .unwrap();
@@ -343,6 +356,14 @@ mod tests {
         127.0.0.1	localhost
         10.117.0.1	queue store
         ");
+    }
+
+    #[test]
+    fn a_first_process_of_the_image_is_given_what_its_service_says() {
+        let proxy = [("http_proxy".to_owned(), "http://10.117.0.1:3128".to_owned())];
+        let config = config_with(&instance(), proxy.into());
+        let line = "lxc.environment = LANG=C.UTF-8\nlxc.environment = http_proxy=http://10.117.0.1:3128\n\n";
+        assert!(config.contains(line), "{config}");
     }
 
     #[test]

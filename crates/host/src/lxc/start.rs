@@ -28,6 +28,9 @@ pub(super) struct Start {
     pub(super) user: User,
     /// What our init starts, as it reads it; `None` where the image's program is the first process.
     pub(super) command: Option<String>,
+    /// What the first process finds in its environment beside `PATH` and `LANG`, where it is the image's
+    /// program.
+    pub(super) environment: BTreeMap<String, String>,
 }
 
 /// A user and its group, within an instance.
@@ -48,17 +51,22 @@ struct CommandFile<'a> {
     working_folder: &'a str,
 }
 
-/// How an instance of this image starts, where the service's file says this. A program that is the
-/// first process by itself is one no more as soon as the file says anything of it, or has a secret in its
-/// environment.
+/// How an instance of this image starts, where the service's file says this, and `given` is what every program of
+/// the service finds in its environment unless the file says otherwise. A program that is the first process by
+/// itself is one no more as soon as the file says anything of it, or has a secret in its environment.
 ///
 /// # Errors
 /// [`TemplateError::NoUser`] where the image does not have the user.
-pub(super) fn resolve(instance: &InstanceSpec, image: &Image) -> Result<Start, TemplateError> {
+pub(super) fn resolve(
+    instance: &InstanceSpec,
+    image: &Image,
+    given: BTreeMap<String, String>,
+) -> Result<Start, TemplateError> {
     let (spec, environment_files) = (&instance.start, environment_files(&instance.secrets));
     let command: Vec<&str> = match (&spec.command, &image.start) {
         (None, ImageStart::Init(init)) if spec.is_the_images() && environment_files.is_empty() => {
-            return Ok(Start { init: init.clone(), user: User::default(), command: None });
+            let user = User::default();
+            return Ok(Start { init: init.clone(), user, command: None, environment: given });
         }
         (None, ImageStart::Init(init)) => init.split(' ').filter(|word| !word.is_empty()).collect(),
         (None, ImageStart::Command(command)) | (Some(command), _) => {
@@ -75,13 +83,15 @@ pub(super) fn resolve(instance: &InstanceSpec, image: &Image) -> Result<Start, T
     };
     let mut environment: BTreeMap<_, _> = ENVIRONMENT.into();
     environment.insert("HOME", &home);
+    environment.extend(given.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     environment
         .extend(spec.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let working_folder = spec.working_folder.as_deref().unwrap_or("/");
     let file = CommandFile { command, environment, environment_files, working_folder };
     // Texts and maps of texts are JSON whatever they say.
     let json = serde_json::to_string(&file).unwrap_or_default();
-    Ok(Start { init: format!("/{INIT}"), user, command: Some(json) })
+    let init = format!("/{INIT}");
+    Ok(Start { init, user, command: Some(json), environment: BTreeMap::new() })
 }
 
 /// The variables that hold secrets, with the files that hold them in the instance.
@@ -167,7 +177,7 @@ mod tests {
     fn user(text: &str) -> Result<User, TemplateError> {
         let (_folder, image) = image(ImageStart::Command(vec!["/app".to_owned()]));
         let spec = StartSpec { user: Some(text.to_owned()), ..StartSpec::default() };
-        resolve(&instance(spec), &image).map(|start| start.user)
+        resolve(&instance(spec), &image, BTreeMap::new()).map(|start| start.user)
     }
 
     #[test]
@@ -185,10 +195,12 @@ mod tests {
     #[test]
     fn a_program_that_is_the_first_process_stays_it_until_the_file_says_something_of_it() {
         let (_folder, image) = image(ImageStart::Init("/bin/store --fast".to_owned()));
-        let alone = resolve(&instance(StartSpec::default()), &image).unwrap();
+        let given: BTreeMap<_, _> = [("A".to_owned(), "x".to_owned())].into();
+        let alone = resolve(&instance(StartSpec::default()), &image, given.clone()).unwrap();
         assert_eq!((alone.init.as_str(), alone.command), ("/bin/store --fast", None));
+        assert_eq!(alone.environment, given);
         let spec = StartSpec { user: Some("www-data".to_owned()), ..StartSpec::default() };
-        let start = resolve(&instance(spec), &image).unwrap();
+        let start = resolve(&instance(spec), &image, BTreeMap::new()).unwrap();
         assert_eq!(start.init, "/etc/bellows/bellows-init");
         insta::assert_snapshot!(start.command.unwrap(), @r#"{"command":["/bin/store","--fast"],"environment":{"HOME":"/var/www","LANG":"C.UTF-8","PATH":"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},"working_folder":"/"}"#);
     }
@@ -200,8 +212,12 @@ mod tests {
         let environment =
             environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let spec = StartSpec { environment, ..StartSpec::default() };
-        let json = resolve(&instance(spec), &image).unwrap().command.unwrap();
-        insta::assert_snapshot!(json, @r#"{"command":["/app"],"environment":{"A":"\"x\"\n","HOME":"/root","LANG":"C.UTF-8","PATH":"/opt"},"working_folder":"/"}"#);
+        let given = [("A", "the host's"), ("B", "the host's")];
+        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let start = resolve(&instance(spec), &image, given).unwrap();
+        assert!(start.environment.is_empty());
+        let json = start.command.unwrap();
+        insta::assert_snapshot!(json, @r#"{"command":["/app"],"environment":{"A":"\"x\"\n","B":"the host's","HOME":"/root","LANG":"C.UTF-8","PATH":"/opt"},"working_folder":"/"}"#);
     }
 
     #[test]
@@ -212,9 +228,11 @@ mod tests {
             environment: environment.map(str::to_owned),
         };
         let with = |secrets| InstanceSpec { secrets, ..instance(StartSpec::default()) };
-        let file_alone = resolve(&with(vec![secret("key", None)]), &image).unwrap();
+        let file_alone =
+            resolve(&with(vec![secret("key", None)]), &image, BTreeMap::new()).unwrap();
         assert_eq!(file_alone.command, None);
-        let start = resolve(&with(vec![secret("key", None), secret("db", Some("DB"))]), &image);
+        let both = with(vec![secret("key", None), secret("db", Some("DB"))]);
+        let start = resolve(&both, &image, BTreeMap::new());
         let json = start.unwrap().command.unwrap();
         assert!(json.contains(r#","environment_files":{"DB":"/run/secrets/db"},"#), "{json}");
     }

@@ -146,7 +146,7 @@ impl<R: Runner> TemplateStore<R> {
         let application = toml::to_string(&service.application).map_err(|source| {
             TemplateError::Application { service: service.name.to_string(), source }
         })?;
-        let start = start::resolve(&service.instance, image)?;
+        let start = start::resolve(&service.instance, image, self.profile.environment(service))?;
         let given = self.secrets.given(service)?;
         let parts = Parts { start: &start, application: &application, given: &given };
         let name = self.name(service, image, &parts, ids)?;
@@ -485,6 +485,7 @@ mod tests {
             ("processes = 64", "processes = 64\ncapabilities = [\"kill\"]"),
             ("root = \"read_only\"", "layer_mib = 16"),
             ("root = \"read_only\"", "layer_mib = 17"),
+            ("image = \"store\"", "image = \"store\"\negress = \"any\""),
             ("processes = 64", "processes = 64\nwritable = [{ path = \"/tmp\", size_mib = 1 }]"),
         ] {
             let service = described(&SERVICE.replace(from, to));
@@ -494,10 +495,23 @@ mod tests {
         names.push(store.ensure(&service, &other).await.unwrap());
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), 11);
+        assert_eq!(names.len(), 12);
         for name in &names {
             store.remove(name).await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_service_may_reach_is_no_part_of_its_version_but_that_it_may() {
+        let Fixture { root: _root, store, image } = fixture();
+        let name = async |egress: &str| {
+            let service = described(&SERVICE.replacen("[route]", &format!("{egress}\n[route]"), 1));
+            store.ensure(&service, &image).await.unwrap()
+        };
+        let (none, one) = (name("").await, name(r#"egress = ["example.org:443"]"#).await);
+        assert_ne!(none, one);
+        assert_eq!(name("egress = []").await, none);
+        assert_eq!(name(r#"egress = ["example.org:443", "example.com:443"]"#).await, one);
     }
 
     #[tokio::test]

@@ -27,6 +27,7 @@ struct Values<'a> {
     subnet: Subnet,
     reach: Reach,
     tcp_ports: &'a BTreeSet<u16>,
+    egress_port: u16,
     slots: Vec<SlotValues>,
     allowed_users: [u32; 2],
 }
@@ -70,6 +71,7 @@ impl<'a> Values<'a> {
                 streams: settings.streams().port(),
             },
             tcp_ports,
+            egress_port: settings.egress_port,
             slots: settings.subnet.slots().map(of_slot).collect(),
             allowed_users,
         }
@@ -146,6 +148,7 @@ mod tests {
         let rules = rendered(&Values::new("bellows", &settings.network, &ports, [0, 102])).unwrap();
         assert!(rules.contains("tcp dport { 5432, 6379 } redirect to :8071"), "{rules}");
         assert!(rules.contains("\"bw1000\" . 10.117.3.233 }"), "{rules}");
+        assert!(rules.contains("tcp dport { 8070, 8071, 3128 } accept"), "{rules}");
         assert!(rules.contains("meta skuid { 0, 102 } accept"), "{rules}");
         for rules in [without, rules] {
             let check = CommandLine::new("nft").args(["--check", "-f", "-"]).input(rules);

@@ -5,6 +5,7 @@ mod conflicts;
 pub mod fake;
 mod firewall;
 mod generation;
+mod own;
 mod promise;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ pub use firewall::TABLE;
 pub use generation::Generation;
 use model::network::Drift;
 use model::service::ServiceSpec;
+pub use own::is_own;
 
 use crate::command::{CommandError, CommandLine, Runner};
 use crate::files::FileError;

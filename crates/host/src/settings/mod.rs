@@ -53,6 +53,8 @@ pub struct NetworkSettings {
     /// The port of the bridge's address on which the load balancer takes what instances send to other
     /// services. They send it to port 80. What is not HTTP it takes on the port after that.
     pub reach_port: u16,
+    /// The port on the bridge's address by which instances reach what their services may.
+    pub egress_port: u16,
 }
 
 impl NetworkSettings {
@@ -64,6 +66,11 @@ impl NetworkSettings {
     /// The same for what is not HTTP.
     pub fn streams(&self) -> SocketAddrV4 {
         SocketAddrV4::new(self.subnet.gateway(), self.reach_port + 1)
+    }
+
+    /// Where the proxy listens by which instances reach what their services may.
+    pub fn egress(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.subnet.gateway(), self.egress_port)
     }
 }
 
@@ -157,6 +164,7 @@ impl Default for Settings {
                 bridge: BridgeName("bellows0".to_owned()),
                 subnet: Subnet::DEFAULT,
                 reach_port: 8070,
+                egress_port: 3128,
             },
             listen: ListenSettings {
                 services: loopback(8080),
@@ -206,6 +214,11 @@ impl Settings {
     /// Where operators speak to the scaler.
     pub fn operator_socket(&self) -> PathBuf {
         self.paths.run.join("operator.sock")
+    }
+
+    /// Where the scaler says which instance may reach what, for the proxy to read.
+    pub fn egress_sources(&self) -> PathBuf {
+        self.paths.run.join("egress.json")
     }
 
     /// Where the console speaks to the scaler.
@@ -316,6 +329,7 @@ mod tests {
     #[test]
     fn two_listeners_on_one_port_are_refused() {
         insta::assert_snapshot!(error("[listen]\napi = \"127.0.0.1:8080\""), @r#"b.toml, line 2: listen.api is "127.0.0.1:8080": use a port from 1 to 65535 that no other listener has"#);
+        insta::assert_snapshot!(error("[network]\negress_port = 8080"), @r#"b.toml, line 2: network.egress_port is "10.117.0.1:8080": use a port from 1 to 65535 that no other listener has"#);
     }
 
     #[test]

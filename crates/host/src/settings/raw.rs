@@ -46,6 +46,7 @@ struct RawNetwork {
     bridge: Option<String>,
     subnet: Option<String>,
     reach_port: Option<u16>,
+    egress_port: Option<u16>,
 }
 
 #[derive(Deserialize, Default)]
@@ -113,10 +114,12 @@ impl Checked for Settings {
                 SubnetError.to_string(),
             )?,
             reach_port: raw.network.reach_port.unwrap_or(default.network.reach_port),
+            egress_port: number("network.egress_port", raw.network.egress_port, 1024..=65_535)?
+                .unwrap_or(default.network.egress_port),
         };
         let listen = raw.listen.check(default.listen)?;
         let tls = raw.tls.check()?;
-        no_port_twice(&listen, tls.as_ref(), network.reach_port)?;
+        no_port_twice(&listen, tls.as_ref(), &network)?;
         Ok(Self {
             network,
             listen,
@@ -159,13 +162,14 @@ impl RawListen {
 fn no_port_twice(
     listen: &ListenSettings,
     tls: Option<&TlsSettings>,
-    reach_port: u16,
+    network: &NetworkSettings,
 ) -> Result<(), Invalid> {
     let places = [
         ("listen.services", Some(listen.services)),
         ("listen.statistics", Some(listen.statistics)),
         ("listen.api", Some(listen.api)),
         ("tls.listen", tls.map(|tls| tls.listen)),
+        ("network.egress_port", Some(network.egress())),
     ];
     let allowed = "a port from 1 to 65535 that no other listener has";
     let mut ports = BTreeSet::from([0]);
@@ -173,6 +177,7 @@ fn no_port_twice(
         let Some(place) = place else { continue };
         config_file::check(ports.insert(place.port()), key, format!("\"{place}\""), allowed)?;
     }
+    let reach_port = network.reach_port;
     let is_free =
         reach_port != u16::MAX && ports.insert(reach_port) && ports.insert(reach_port + 1);
     let allowed = "a port from 1 to 65534 that, as the one after it, no listener has";

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use sha2::{Digest, Sha256};
-pub use sockets::{ListenSocket, ListenSocketError};
+pub use sockets::{ListenSocket, ListenSocketError, inherited};
 
 use crate::command::{CommandError, HostRunner};
 use crate::files::FileError;
@@ -28,6 +28,8 @@ pub struct Unit {
     pub name: &'static str,
     /// The absolute path of the program, and its arguments.
     pub command: Vec<String>,
+    /// Whom it runs as, without any right of root; `None` for root.
+    pub user: Option<&'static str>,
     /// What it listens on by sockets that outlive it.
     pub sockets: Vec<ListenSocket>,
     /// How it is asked to end.
@@ -52,13 +54,15 @@ impl Default for Stop {
 impl Unit {
     /// Tells one program from another, whoever keeps it running.
     fn digest(&self) -> String {
-        digest(&self.sockets, &self.command)
+        digest(self.user, &self.sockets, &self.command)
     }
 }
 
-fn digest(sockets: &[ListenSocket], command: &[String]) -> String {
+fn digest(user: Option<&str>, sockets: &[ListenSocket], command: &[String]) -> String {
     let mut hash = Sha256::new();
-    for word in sockets.iter().map(ToString::to_string).chain(command.iter().cloned()) {
+    let user = user.map(|user| format!("--user={user}"));
+    let sockets = sockets.iter().map(ToString::to_string);
+    for word in user.into_iter().chain(sockets).chain(command.iter().cloned()) {
         hash.update(word.as_bytes());
         hash.update([0]);
     }
@@ -106,6 +110,9 @@ pub enum UnitError {
     /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
+    /// There is no such user.
+    #[error("there is no user `{0}`; run `up`, which makes it")]
+    User(String),
     /// Another supervisor of this unit is there.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -169,7 +176,7 @@ enum Manager {
 
 impl Units {
     /// Units of the installation whose run folder is `run`. `supervisor` is the command that calls
-    /// [`supervise`]; the unit's sockets and name, `--` and its command are added. It runs in the
+    /// [`supervise`]; the unit's user, sockets and name, `--` and its command are added. It runs in the
     /// root folder.
     pub fn of_host(run: &Path, supervisor: Vec<String>) -> Self {
         if Path::new("/run/systemd/system").is_dir() {
@@ -229,6 +236,17 @@ impl Units {
         }
     }
 
+    /// Undoes [`Units::ensure_boot_step`].
+    ///
+    /// # Errors
+    /// When systemd cannot be told.
+    pub async fn remove_boot_step(&self) -> Result<(), UnitError> {
+        match &self.manager {
+            Manager::Systemd(systemd) => systemd.remove_boot_step().await,
+            Manager::Supervisors(_) => Ok(()),
+        }
+    }
+
     /// Stops the unit and removes what would start it at boot.
     ///
     /// # Errors
@@ -247,7 +265,7 @@ impl Units {
     pub async fn status(&self, unit: &Unit) -> Result<UnitStatus, UnitError> {
         match &self.manager {
             Manager::Systemd(systemd) => systemd.status(unit.name).await,
-            Manager::Supervisors(supervisors) => Ok(supervisors.status(unit.name)),
+            Manager::Supervisors(supervisors) => Ok(supervisors.status(unit)),
         }
     }
 
@@ -255,7 +273,7 @@ impl Units {
     pub async fn keepers(&self, unit: &Unit) -> Vec<i32> {
         match &self.manager {
             Manager::Systemd(systemd) => systemd.keepers(unit).await,
-            Manager::Supervisors(supervisors) => supervisors.keepers(unit.name),
+            Manager::Supervisors(supervisors) => supervisors.keepers(unit),
         }
     }
 
@@ -268,21 +286,22 @@ impl Units {
     }
 }
 
-/// Runs `command` as the unit `name` and starts it again whenever it ends, for ever, with sockets
-/// that stay open meanwhile. This is what the supervisor's process does.
+/// Runs `command` as the unit `name`, and as `user` where one is named, and starts it again whenever it ends,
+/// for ever, with sockets that stay open meanwhile. This is what the supervisor's process does.
 ///
 /// On SIGHUP the process executes anew the program that now stands where it was started from, which
 /// takes over sockets and command as they are: this is how another release takes its place.
 ///
 /// # Errors
-/// When another supervisor of this unit runs, or the run folder cannot be used.
+/// When another supervisor of this unit runs, the run folder cannot be used, or there is no such user.
 pub fn supervise(
     run: &Path,
     name: &str,
+    user: Option<&str>,
     sockets: &[ListenSocket],
     command: &[String],
 ) -> Result<std::convert::Infallible, UnitError> {
-    supervise::supervise(UnitFiles::new(run, name), sockets, command)
+    supervise::supervise(UnitFiles::new(run, name), user, sockets, command)
 }
 
 /// The files of a unit that our own supervisor runs.

@@ -62,11 +62,11 @@ impl Process {
 }
 
 /// All processes that are alive and have `mark=value` in their environment, in the order of their
-/// ids. Those that end while they are read are left out, and those of others: anybody can set a mark, the
-/// root of an instance is an id of its own on the host, and a set-uid program such as `su` is root's and keeps
-/// the environment of whoever calls it.
-pub(super) fn marked(mark: &str, value: &str) -> Vec<Process> {
-    let trusted = [Some(geteuid()), accounts::user(accounts::LOAD_BALANCER)];
+/// ids. Those that end while they are read are left out, and those of others than root, HAProxy's user and the
+/// unit's own: anybody can set a mark, the root of an instance is an id of its own on the host, and a set-uid
+/// program such as `su` is root's and keeps the environment of whoever calls it.
+pub(super) fn marked(mark: &str, value: &str, user: Option<Uid>) -> Vec<Process> {
+    let trusted = [Some(geteuid()), accounts::user(accounts::LOAD_BALANCER), user];
     let is_ours = |process: &procfs::process::Process| {
         process.uid().is_ok_and(|uid| trusted.contains(&Some(Uid::from_raw(uid))))
             && !is_set_uid(process)
@@ -128,14 +128,14 @@ mod tests {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let both = || marked("TEST_MARK", &value).len() == 2;
+        let both = || marked("TEST_MARK", &value, None).len() == 2;
         for _ in 0..200 {
             if both() {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
-        let found = marked("TEST_MARK", &value);
+        let found = marked("TEST_MARK", &value, None);
         assert_eq!(found.len(), 2);
         let leader = leaders(&found).next().unwrap().clone();
         assert_eq!(leader.pid, i32::try_from(child.id()).unwrap());
@@ -172,7 +172,8 @@ mod tests {
         children.push(called);
         let ours: Vec<i32> =
             children[..2].iter().map(|child| i32::try_from(child.id()).unwrap()).collect();
-        let found = || marked("TEST_MARK", &value).iter().map(|process| process.pid).collect();
+        let found =
+            || marked("TEST_MARK", &value, None).iter().map(|process| process.pid).collect();
         let mut all: Vec<i32> = found();
         for _ in 0..200 {
             if all.len() >= ours.len() {
@@ -195,7 +196,7 @@ mod tests {
         std::fs::copy("/usr/bin/sleep", &program).unwrap();
         let value = format!("odd-{}", std::process::id());
         let mut child = Command::new(program).arg("5").env("TEST_MARK", &value).spawn().unwrap();
-        let is_found = || marked("TEST_MARK", &value).iter().any(Process::is_alive);
+        let is_found = || marked("TEST_MARK", &value, None).iter().any(Process::is_alive);
         assert!((0..200).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(10));
             is_found()

@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::{SocketAddrV4, TcpListener};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::str::FromStr;
 
@@ -15,6 +15,7 @@ use nix::sys::socket::{
     AddressFamily, Backlog, Shutdown, SockFlag, SockType, SockaddrIn, bind, getsockname, listen,
     setsockopt, shutdown, socket,
 };
+use nix::unistd::close;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 /// What stands before a socket's number, as HAProxy wants it.
@@ -49,6 +50,23 @@ impl FromStr for ListenSocket {
         let address = address.parse().map_err(|_| ListenSocketError)?;
         Ok(Self { variable: variable.to_owned(), address })
     }
+}
+
+/// The socket that this process was given by the variable; `None` where it was given none. Its children do not
+/// inherit it, and it does not block.
+///
+/// # Errors
+/// The variable names no open socket.
+pub fn inherited(variable: &str) -> io::Result<Option<TcpListener>> {
+    let Some(value) = std::env::var_os(variable) else { return Ok(None) };
+    let number = number(&value).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    // A number can be taken over without `unsafe` by asking the kernel for a duplicate of what it is.
+    let own = pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?;
+    let socket = pidfd_getfd(&own, number, PidfdGetfdFlags::empty())?;
+    close(number)?;
+    let socket = TcpListener::from(socket);
+    socket.set_nonblocking(true)?;
+    Ok(Some(socket))
 }
 
 /// Open sockets of this process that its children inherit, as the variables that tell of them. They

@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Gid, Pid, Uid};
 use signal_hook::consts::SIGHUP;
 
-use super::processes::{COMMAND_MARK, PROGRAM_MARK, SUPERVISOR_MARK, leaders, marked};
+use super::processes::{COMMAND_MARK, PROGRAM_MARK, Process, SUPERVISOR_MARK, leaders, marked};
 use super::sockets::{Held, ListenSocket};
 use super::{UnitError, UnitFiles, digest};
+use crate::accounts;
 use crate::files::{FileError, file_error};
 use crate::lock::Lock;
 
@@ -40,23 +41,44 @@ const LOG_MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// Keeps the program running for ever.
 pub(super) fn supervise(
     files: UnitFiles,
+    user: Option<&str>,
     sockets: &[ListenSocket],
     command: &[String],
 ) -> Result<Infallible, UnitError> {
     // The leader of a session of its own does not get the terminal's SIGHUP. The call fails for a
     // process that is a leader already.
     let _ = nix::unistd::setsid();
+    let account = user.map(Account::find).transpose()?;
     let make_way = Arc::default();
     signal_hook::flag::register(SIGHUP, Arc::clone(&make_way)).map_err(UnitError::Signals)?;
     let _lock = Lock::acquire(&files.lock())?;
     let held = Held::inherited(sockets);
-    Supervisor { files, sockets, command, held, make_way }.run()
+    let digest = digest(user, sockets, command);
+    Supervisor { files, account, sockets, command, digest, held, make_way }.run()
+}
+
+/// Whom the program runs as.
+#[derive(Debug, Clone, Copy)]
+struct Account {
+    user: Uid,
+    group: Gid,
+}
+
+impl Account {
+    fn find(name: &str) -> Result<Self, UnitError> {
+        let found = accounts::user(name).zip(accounts::group(name));
+        let (user, group) = found.ok_or_else(|| UnitError::User(name.to_owned()))?;
+        Ok(Self { user, group })
+    }
 }
 
 struct Supervisor<'a> {
     files: UnitFiles,
+    /// Whom the program runs as; `None` for root.
+    account: Option<Account>,
     sockets: &'a [ListenSocket],
     command: &'a [String],
+    digest: String,
     /// The open sockets; `None` until they can be had.
     held: Option<Held>,
     /// Whether another release is to take this one's place.
@@ -77,7 +99,7 @@ impl Supervisor<'_> {
                 }
             }
             // Children that outlived the program hold what it held.
-            for left in marked(PROGRAM_MARK, &self.files.mark()) {
+            for left in self.programs() {
                 left.signal(Signal::SIGTERM);
             }
             let lived = started.elapsed() > LIVED;
@@ -92,7 +114,7 @@ impl Supervisor<'_> {
     /// says whether there was one: a second one would find its ports taken. A supervisor that was
     /// killed left its sockets to the program.
     fn watch_what_runs(&mut self) -> bool {
-        let found = marked(PROGRAM_MARK, &self.files.mark());
+        let found = self.programs();
         let Some(program) = leaders(&found).next() else { return false };
         self.note(&format!("watching the running process {}", program.pid));
         if self.held.is_none() {
@@ -102,6 +124,12 @@ impl Supervisor<'_> {
         // It may be a child of this process, which then is to learn of its end.
         let _ = waitpid(Pid::from_raw(program.pid), Some(WaitPidFlag::WNOHANG));
         true
+    }
+
+    /// The unit's processes.
+    fn programs(&self) -> Vec<Process> {
+        let user = self.account.map(|account| account.user);
+        marked(PROGRAM_MARK, &self.files.mark(), user)
     }
 
     fn start(&mut self) -> io::Result<Child> {
@@ -114,17 +142,22 @@ impl Supervisor<'_> {
         };
         let held = self.held.insert(held);
         let log = OpenOptions::new().append(true).create(true).open(self.files.log())?;
-        Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .env_remove(SUPERVISOR_MARK)
             .env(PROGRAM_MARK, self.files.mark())
-            .env(COMMAND_MARK, digest(self.sockets, self.command))
+            .env(COMMAND_MARK, &self.digest)
             .envs(held.variables())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
-            .process_group(0)
-            .spawn()
+            .process_group(0);
+        if let Some(Account { user, group }) = self.account {
+            // Root's other groups go with it.
+            command.uid(user.as_raw()).gid(group.as_raw());
+        }
+        command.spawn()
     }
 
     /// Waits until the program has ended.

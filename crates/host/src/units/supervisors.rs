@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::processes::{COMMAND_MARK, PROGRAM_MARK, Process, SUPERVISOR_MARK, leaders, marked};
 use super::{Change, PATIENCE, Stop, Unit, UnitError, UnitFiles, UnitStatus, sockets};
+use crate::accounts;
 use crate::files::file_error;
 
 /// How often to look whether something has started or ended.
@@ -30,7 +31,7 @@ impl Supervisors {
     }
 
     pub(super) async fn ensure_running(&self, unit: &Unit) -> Result<Change, UnitError> {
-        let (supervisors, programs) = self.processes(unit.name);
+        let (supervisors, programs) = self.processes(unit);
         let digest = unit.digest();
         if let [supervisor] = supervisors.as_slice()
             && supervisor.runs(&digest)
@@ -74,7 +75,7 @@ impl Supervisors {
         let started = Instant::now();
         let mut asked: Vec<Process> = Vec::new();
         loop {
-            let (supervisors, programs) = self.processes(unit.name);
+            let (supervisors, programs) = self.processes(unit);
             if supervisors.is_empty() && programs.is_empty() {
                 return Ok(());
             }
@@ -100,8 +101,8 @@ impl Supervisors {
         }
     }
 
-    pub(super) fn status(&self, name: &str) -> UnitStatus {
-        let (supervisors, programs) = self.processes(name);
+    pub(super) fn status(&self, unit: &Unit) -> UnitStatus {
+        let (supervisors, programs) = self.processes(unit);
         let program = leaders(&programs).next().map(|program| program.pid);
         match (supervisors.is_empty(), program) {
             (false, Some(pid)) => UnitStatus::Running { pid },
@@ -111,17 +112,18 @@ impl Supervisors {
         }
     }
 
-    pub(super) fn keepers(&self, name: &str) -> Vec<i32> {
-        self.processes(name).0.iter().map(|supervisor| supervisor.pid).collect()
+    pub(super) fn keepers(&self, unit: &Unit) -> Vec<i32> {
+        self.processes(unit).0.iter().map(|supervisor| supervisor.pid).collect()
     }
 
     pub(super) fn log(&self, name: &str) -> PathBuf {
         UnitFiles::new(&self.run, name).log()
     }
 
-    fn processes(&self, name: &str) -> (Vec<Process>, Vec<Process>) {
-        let mark = UnitFiles::new(&self.run, name).mark();
-        (marked(SUPERVISOR_MARK, &mark), marked(PROGRAM_MARK, &mark))
+    fn processes(&self, unit: &Unit) -> (Vec<Process>, Vec<Process>) {
+        let mark = UnitFiles::new(&self.run, unit.name).mark();
+        let user = unit.user.and_then(accounts::user);
+        (marked(SUPERVISOR_MARK, &mark, None), marked(PROGRAM_MARK, &mark, user))
     }
 
     fn start(&self, unit: &Unit) -> Result<(), UnitError> {
@@ -135,6 +137,7 @@ impl Supervisors {
         let output = || fs::OpenOptions::new().append(true).create(true).open(&log);
         Command::new(program)
             .args(arguments)
+            .args(unit.user.map(|user| format!("--user={user}")))
             .args(unit.sockets.iter().map(|socket| format!("--socket={socket}")))
             .arg(unit.name)
             .arg("--")
@@ -155,7 +158,7 @@ impl Supervisors {
     async fn wait_until_running(&self, unit: &Unit) -> Result<(), UnitError> {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
-            if let UnitStatus::Running { .. } = self.status(unit.name) {
+            if let UnitStatus::Running { .. } = self.status(unit) {
                 return Ok(());
             }
             sleep(LOOK_INTERVAL).await;

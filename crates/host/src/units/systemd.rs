@@ -89,10 +89,17 @@ impl<R: Runner> Systemd<R> {
 
     pub(super) async fn remove(&self, unit: &Unit) -> Result<(), UnitError> {
         self.stop(unit).await?;
-        self.run_on_loaded(systemctl("stop", &[BOOT_STEP.to_owned()])).await?;
-        let names: Vec<_> = names(unit).into_iter().chain([BOOT_STEP.to_owned()]).collect();
+        let names = names(unit);
         self.remove_files(&self.lasting, &names).await?;
         self.remove_files(&self.until_boot, &names).await
+    }
+
+    /// Has nothing make the host ready at boots any more.
+    pub(super) async fn remove_boot_step(&self) -> Result<(), UnitError> {
+        let step = [BOOT_STEP.to_owned()];
+        self.run_on_loaded(systemctl("stop", &step)).await?;
+        self.remove_files(&self.lasting, &step).await?;
+        self.remove_files(&self.until_boot, &step).await
     }
 
     pub(super) async fn status(&self, name: &str) -> Result<UnitStatus, UnitError> {
@@ -216,12 +223,28 @@ fn service_text(unit: &Unit) -> String {
         "[Unit]\nDescription=Bellows: {name}\n{requires}Wants={BOOT_STEP}\n\
          After=network.target {BOOT_STEP}\nStartLimitIntervalSec=0\n\n\
          [Service]\nExecStart={command}\n{variables}Restart=always\nRestartSec=100ms\n\
-         KillMode=mixed\nKillSignal={signal}\nTimeoutStopSec={patience}\n\n\
+         KillMode=mixed\nKillSignal={signal}\nTimeoutStopSec={patience}\n{confinement}\n\
          [Install]\nWantedBy=multi-user.target\n",
         name = unit.name,
         command = command_text(&unit.command),
         signal = unit.stop.signal,
         patience = unit.stop.patience.as_secs(),
+        confinement = unit.user.map(confinement).unwrap_or_default(),
+    )
+}
+
+/// What systemd keeps from a program that runs as a user without rights: all that a server needs not which has
+/// its sockets already, reads files, starts a resolver and makes connections. `pidfd_getfd` is how it takes over
+/// its sockets.
+fn confinement(user: &str) -> String {
+    format!(
+        "User={user}\nGroup={user}\nNoNewPrivileges=yes\nCapabilityBoundingSet=\nAmbientCapabilities=\n\
+         ProtectSystem=strict\nProtectHome=yes\nPrivateTmp=yes\nPrivateDevices=yes\nProtectClock=yes\n\
+         ProtectControlGroups=yes\nProtectHostname=yes\nProtectKernelLogs=yes\nProtectKernelModules=yes\n\
+         ProtectKernelTunables=yes\nProtectProc=invisible\nRestrictNamespaces=yes\nRestrictRealtime=yes\n\
+         RestrictSUIDSGID=yes\nRestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK\n\
+         LockPersonality=yes\nMemoryDenyWriteExecute=yes\nSystemCallArchitectures=native\n\
+         SystemCallFilter=@system-service pidfd_getfd\nUMask=0077\n"
     )
 }
 
@@ -274,6 +297,7 @@ mod tests {
         Unit {
             name: "haproxy",
             command: ["/usr/sbin/haproxy", "-W", "10%"].map(str::to_owned).to_vec(),
+            user: None,
             sockets: [("A", 8080), ("B", 8404)].map(socket).to_vec(),
             stop: Stop { signal: Signal::SIGUSR1, patience: Duration::from_secs(30) },
         }
@@ -370,6 +394,42 @@ mod tests {
         "#);
     }
 
+    #[test]
+    fn a_unit_of_a_user_without_rights_is_given_none() {
+        let text = service_text(&Unit { user: Some("bellows-egress"), ..unit() });
+        let (_, service) = text.split_once("TimeoutStopSec=30\n").unwrap();
+        insta::assert_snapshot!(service, @"
+        User=bellows-egress
+        Group=bellows-egress
+        NoNewPrivileges=yes
+        CapabilityBoundingSet=
+        AmbientCapabilities=
+        ProtectSystem=strict
+        ProtectHome=yes
+        PrivateTmp=yes
+        PrivateDevices=yes
+        ProtectClock=yes
+        ProtectControlGroups=yes
+        ProtectHostname=yes
+        ProtectKernelLogs=yes
+        ProtectKernelModules=yes
+        ProtectKernelTunables=yes
+        ProtectProc=invisible
+        RestrictNamespaces=yes
+        RestrictRealtime=yes
+        RestrictSUIDSGID=yes
+        RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+        LockPersonality=yes
+        MemoryDenyWriteExecute=yes
+        SystemCallArchitectures=native
+        SystemCallFilter=@system-service pidfd_getfd
+        UMask=0077
+
+        [Install]
+        WantedBy=multi-user.target
+        ");
+    }
+
     #[tokio::test]
     async fn a_unit_that_runs_with_this_command_is_left_alone_also_when_boots_shall_not_start_it() {
         let (runner, folder) = (FakeRunner::default(), tempfile::tempdir().unwrap());
@@ -406,6 +466,9 @@ mod tests {
         systemd.ensure_running(&unit()).await.unwrap();
         systemd.remove(&unit()).await.unwrap();
         systemd.remove(&unit()).await.unwrap();
+        assert_eq!(files(&folder.path().join("etc")), ["bellows-boot.service"]);
+        systemd.remove_boot_step().await.unwrap();
+        systemd.remove_boot_step().await.unwrap();
         assert_eq!(files(&folder.path().join("etc")), Vec::<String>::new());
     }
 }

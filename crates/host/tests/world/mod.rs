@@ -71,20 +71,22 @@ impl World {
 
     /// The same, with these lines in the service's table `[instance]`.
     pub(crate) async fn given(lines: &str) -> Self {
-        let tests = std::env::current_exe().unwrap();
-        let probe = tests.parent().unwrap().parent().unwrap().join("examples/probe");
-        assert!(probe.exists(), "{} is missing; run `cargo test -p host`", probe.display());
-        Self::with(&probe, lines).await
+        Self::with(&probe(), "", lines).await
     }
 
-    /// The same, of an image of this program alone.
-    pub(crate) async fn with(program: &Path, lines: &str) -> Self {
-        Self::of(|folder| image(folder, program), lines).await
+    /// The same, of a service that may reach this.
+    pub(crate) async fn reaching(egress: &str, lines: &str) -> Self {
+        Self::with(&probe(), &format!("egress = [\"{egress}\"]"), lines).await
+    }
+
+    /// The same, of an image of this program alone. `head` stands before the tables of the service's file.
+    pub(crate) async fn with(program: &Path, head: &str, lines: &str) -> Self {
+        Self::of(|folder| image(folder, program), head, lines).await
     }
 
     /// The same, of an image that is made in the world's folder. Waits for other runs of these tests on this
     /// host, and takes away what a killed one left.
-    pub(crate) async fn of(image: impl FnOnce(&Path) -> Image, lines: &str) -> Self {
+    pub(crate) async fn of(image: impl FnOnce(&Path) -> Image, head: &str, lines: &str) -> Self {
         let lock = lock();
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path());
@@ -96,7 +98,7 @@ impl World {
         let ids = IdMap::of_host(&settings.paths.state, settings.id_map);
         ids.ensure().unwrap();
         Network::new(&settings, HostRunner).with_table(TABLE).ensure().await.unwrap();
-        let service = service(lines);
+        let service = service(head, lines);
         set_secrets(&settings, &service);
         let image = image(folder.path());
         let template = ensure_template(&settings, &service, &image).await;
@@ -214,13 +216,26 @@ async fn ensure_template(
 
 /// Our init as it was built, where it was: tests that need none run without.
 fn init_program() -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    tests.parent().unwrap().parent().unwrap().join("init")
+    built("init")
 }
 
-/// The service of these tests, with these lines in its table `[instance]`.
-fn service(lines: &str) -> ServiceSpec {
-    let text = SERVICE.replacen("[instance]", &format!("[instance]\n{lines}"), 1);
+/// What cargo builds beside the tests.
+fn probe() -> PathBuf {
+    let probe = built("examples/probe");
+    assert!(probe.exists(), "{} is missing; run `cargo test -p host`", probe.display());
+    probe
+}
+
+/// A program as it was built.
+pub(crate) fn built(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests.parent().unwrap().parent().unwrap().join(name)
+}
+
+/// The service of these tests, with these lines before its tables and in its table `[instance]`.
+fn service(head: &str, lines: &str) -> ServiceSpec {
+    let text = SERVICE.replacen("[route]", &format!("{head}\n[route]"), 1);
+    let text = text.replacen("[instance]", &format!("[instance]\n{lines}"), 1);
     config_file::from_toml("probe.toml", &text).unwrap()
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::egress::RawEgress;
 use super::protocol::RawProtocol;
 use super::{
     Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Replacement, Requests,
@@ -24,6 +25,8 @@ use crate::value::{DAY_MS, Invalid, SPAN, check, within};
 pub struct RawService {
     name: String,
     image: String,
+    #[serde(default)]
+    egress: RawEgress,
     route: Option<RawRoute>,
     instance: RawInstance,
     capacity: Option<Capacity>,
@@ -148,6 +151,7 @@ impl RawService {
             name: text("name", &self.name)?,
             image: text("image", &self.image)?,
             instance: self.instance.checked(open_files(&demand))?,
+            egress: self.egress.checked()?,
             demand,
             objective: self.objective.checked()?,
             bounds,
