@@ -7,6 +7,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use host::units::{Change, ListenSocket, Stop, Unit, UnitStatus, Units};
@@ -38,7 +39,9 @@ impl World {
         let built = tests.parent().unwrap().parent().unwrap().join("examples/supervisor");
         assert!(built.exists(), "run `cargo test -p host`");
         let path = |name: &str| self.folder.path().join(name);
-        fs::copy(built, path(release)).unwrap();
+        // By a program: a copy of ours would be open for writing in what another test starts meanwhile.
+        let copied = Command::new("cp").arg(built).arg(path(release)).status();
+        assert!(copied.unwrap().success());
         std::os::unix::fs::symlink(path(release), path("beside")).unwrap();
         fs::rename(path("beside"), path("supervisor")).unwrap();
     }

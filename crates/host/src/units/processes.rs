@@ -114,6 +114,7 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
+    use std::path::Path;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -154,6 +155,12 @@ mod tests {
         assert!(!leader.is_alive());
     }
 
+    /// By a program: a copy of ours is open for writing in every process that another test starts meanwhile, until
+    /// that runs its program, and what is open for writing cannot be run ("Text file busy").
+    fn copy_sleep(to: &Path) {
+        assert!(Command::new("cp").arg("/usr/bin/sleep").arg(to).status().unwrap().success());
+    }
+
     #[test]
     fn a_mark_that_somebody_else_sets_counts_for_nothing() {
         let value = format!("foreign-{}", std::process::id());
@@ -166,7 +173,7 @@ mod tests {
         let mut children: Vec<_> = [0, balancer.as_raw(), 1_000_000, 65_534].map(sleep).into();
         let folder = tempfile::tempdir().unwrap();
         let set_uid = folder.path().join("sleep");
-        std::fs::copy("/usr/bin/sleep", &set_uid).unwrap();
+        copy_sleep(&set_uid);
         std::fs::set_permissions(&set_uid, std::fs::Permissions::from_mode(0o4755)).unwrap();
         let called = Command::new(set_uid).arg("5").env("TEST_MARK", &value).spawn().unwrap();
         children.push(called);
@@ -193,7 +200,7 @@ mod tests {
     fn a_program_whose_name_is_not_utf_8_is_found_as_any_other() {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join(OsStr::from_bytes(b"sl\xff"));
-        std::fs::copy("/usr/bin/sleep", &program).unwrap();
+        copy_sleep(&program);
         let value = format!("odd-{}", std::process::id());
         let mut child = Command::new(program).arg("5").env("TEST_MARK", &value).spawn().unwrap();
         let is_found = || marked("TEST_MARK", &value, None).iter().any(Process::is_alive);
