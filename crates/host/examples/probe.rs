@@ -7,8 +7,11 @@
 //! `/fork` how many threads could be started and `/open` how many files opened. `/fill?FOLDER` writes there until
 //! it may not, at most 1 GiB, and `/litter?FOLDER` makes empty files, at most 100,000. `/make?PATH`, `/remove?PATH` and `/rename?FROM:TO` change
 //! folders. `/own?PATH` gives a file to the user 33,
-//! `/become` says what a program is that was started as that user, and `/listen?PORT` listens. Process 1 ignores SIGTERM as long as it has no handler:
+//! `/attack?KIND` takes from others what it can, for a second. `/become` says what a program is that was started as that user, and `/listen?PORT` listens. Process 1 ignores SIGTERM as long as it has no handler:
 //! after `/on-halt?PATH` it writes that file when it is asked to end, and ends.
+
+#[path = "probe/attacks.rs"]
+pub(crate) mod attacks;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -21,6 +24,9 @@ use signal_hook::consts::SIGTERM;
 use signal_hook::low_level::pipe;
 
 pub(crate) fn main() -> std::io::Result<()> {
+    if std::env::var(attacks::COPY).is_ok_and(|what| what == "memory") {
+        return attacks::take_memory();
+    }
     if std::process::id() != 1 {
         // As `/become` starts it.
         return std::io::copy(
@@ -73,6 +79,7 @@ fn answer(mut stream: &TcpStream) -> std::io::Result<()> {
         "/fill" => fill(query),
         "/litter" => litter(query),
         "/on-halt" => on_halt(query),
+        "/attack" => attacks::attack(query, Duration::from_secs(1)).to_string(),
         _ => "ok".to_owned(),
     };
     let length = body.len();
