@@ -43,6 +43,7 @@ pub mod network;
 pub mod output;
 pub mod paths;
 pub mod policies;
+pub mod refusal;
 pub mod secrets;
 pub mod service;
 pub mod status;

@@ -7,6 +7,7 @@ use model::failure::Failure;
 use model::network::NetworkStatus;
 use model::output::harmless;
 use model::policies::PolicySpec;
+use model::refusal::cure;
 use model::status::MembershipStatus;
 use model::version::Rollout;
 
@@ -131,6 +132,9 @@ fn failures(services: &[Service], now_ms: u64) -> String {
         }
         for line in last_lines {
             let _ = writeln!(text, "    {}", harmless(line));
+        }
+        if let Some(cure) = cure(last_lines) {
+            let _ = writeln!(text, "  What it was refused: {cure}.");
         }
     }
     text
@@ -367,8 +371,11 @@ mod tests {
             problem: "it ended by itself".to_owned(),
             last_lines: lines.iter().map(|line| (*line).to_owned()).collect(),
         };
-        let all =
-            [failure(2_000, &[]), failure(4_000_000, &[]), failure(4_000_500, &["up", "\x1b[2J"])];
+        let all = [
+            failure(2_000, &[]),
+            failure(4_000_000, &[]),
+            failure(4_000_500, &["up", "\x1b[2J", "chown x: Operation not permitted"]),
+        ];
         let all = all.map(|failure| Service {
             last_failure: Some(failure),
             ..service("store", PolicyKind::Hpa)
@@ -379,6 +386,8 @@ mod tests {
           It wrote last:
             up
             \u{1b}[2J
+            chown x: Operation not permitted
+          What it was refused: instance.capabilities gives it rights of root: chown, fowner, setuid, setgid or kill.
         ");
     }
 

@@ -7,6 +7,7 @@ use host::deployments::Deployment;
 use host::settings::Settings;
 use model::names::ServiceName;
 use model::output::harmless;
+use model::refusal::cure;
 use model::service::Replacement;
 use model::status::ServiceStatus;
 use model::tick::Tick;
@@ -131,8 +132,10 @@ fn last_lines(ticks: &[Tick], service: &ServiceName, version: Version) -> String
     });
     let last = tries.find(|(_, of, lines)| *of == Some(version) && !lines.is_empty());
     let Some((instance, _, lines)) = last else { return String::new() };
-    let lines = lines.iter().map(|line| format!("\n    {}", harmless(line)));
-    format!("\n  {instance} wrote last:{}", lines.collect::<String>())
+    let told = lines.iter().map(|line| format!("\n    {}", harmless(line))).collect::<String>();
+    let cure =
+        cure(lines).map_or_else(String::new, |cure| format!("\n  What it was refused: {cure}."));
+    format!("\n  {instance} wrote last:{told}{cure}")
 }
 
 #[cfg(test)]
