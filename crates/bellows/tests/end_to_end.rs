@@ -10,6 +10,8 @@ mod client;
 mod egress;
 #[path = "end_to_end/machine.rs"]
 mod machine;
+#[path = "end_to_end/secrets.rs"]
+mod secrets;
 #[path = "end_to_end/stranger.rs"]
 mod stranger;
 #[path = "end_to_end/system.rs"]
@@ -30,6 +32,7 @@ use serde_json::Value;
 use client::Client;
 use egress::the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else;
 use machine::{Machine, command_lines, output};
+use secrets::a_secret_reaches_instances_and_is_shown_by_nothing;
 use stranger::{a_stranger_reads_and_changes_nothing, a_token_is_of_use_until_it_is_revoked};
 use system::{
     Down, SetAside, bellows, cargo, expect_code, from_elsewhere, instances, just,
@@ -76,6 +79,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     a_typing_error_in_the_health_path_fails_no_request(&client);
     another_version_is_rolled_out_under_load(&client);
     the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else();
+    a_secret_reaches_instances_and_is_shown_by_nothing();
     switch_to_reloads();
     no_request_fails("spike");
 
