@@ -45,7 +45,7 @@ async fn orphans_leave_no_zombies_and_a_signal_reaches_the_program() {
     // Each of the 100 is an orphan that has ended; all are gone once none but this shell and its own are left.
     let script = "trap \"echo asked; exit 0\" TERM; \
                   for n in $(busybox seq 1 100); do (busybox true &); done; \
-                  while busybox grep -q \") Z \" /proc/[0-9]*/stat; do busybox sleep 0.01; done; \
+                  while busybox grep -sq \") Z \" /proc/[0-9]*/stat; do busybox sleep 0.01; done; \
                   echo reaped; while :; do busybox sleep 0.01; done";
     let mut instance = scripted(script, "").await;
     let mut stdout = String::new();
