@@ -27,6 +27,8 @@ const WORLD: [&str; 7] = [PUBLIC, OTHER, PRIVATE, SHARED, METADATA, PUBLIC_V6, U
 
 /// The host's own, towards the world and on its bridge.
 const HOST: &str = "198.51.100.1";
+/// A second one of the same network: the kernel leaves for it from the first.
+const HOST_TOO: &str = "198.51.100.3";
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 117, 0, 1);
 
 /// Instances: of the service `web` two, of `other` one, of nobody one.
@@ -53,6 +55,7 @@ fd00::9 local.example
 ::1 loop6.example
 ::ffff:169.254.169.254 mapped.example
 198.51.100.1 own.example
+198.51.100.3 second.own.example
 2001:db8:1::1 own6.example
 10.117.0.1 gateway.example
 10.117.0.3 instance.example
@@ -268,8 +271,10 @@ impl Namespaces {
         for address in [WEB, WEB_TOO, OTHER_SERVICE, NOBODYS] {
             ip(&format!("-n INST address add {address}/22 dev eth0"));
         }
-        ip(&format!("-n HOST address add {HOST}/30 dev uplink"));
-        ip("-n WRLD address add 198.51.100.2/30 dev outside");
+        for address in [HOST, HOST_TOO] {
+            ip(&format!("-n HOST address add {address}/29 dev uplink"));
+        }
+        ip("-n WRLD address add 198.51.100.2/29 dev outside");
         ip("-n HOST address add 2001:db8:1::1/64 dev uplink nodad");
         ip("-n WRLD address add 2001:db8:1::2/64 dev outside nodad");
         for (part, device) in
@@ -303,7 +308,7 @@ impl Namespaces {
 /// the proxy, and not for want of somebody there.
 fn serve(namespaces: &Namespaces, reached: &Reached) -> Vec<(String, SocketAddr)> {
     let world = WORLD.map(|address| ("world", address));
-    let host = [HOST, "10.117.0.1", "127.0.0.1", "::1"].map(|address| ("host", address));
+    let host = [HOST, HOST_TOO, "10.117.0.1", "127.0.0.1", "::1"].map(|address| ("host", address));
     let instances = ["10.117.0.3"].map(|address| ("instances", address));
     let mut places = Vec::new();
     for (part, address) in world.into_iter().chain(host).chain(instances) {

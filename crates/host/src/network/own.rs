@@ -6,9 +6,24 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use nix::errno::Errno;
 
 /// Whether packets to an address stay on this host: one of an interface of it, or one that a route makes its
-/// own. The kernel is asked how it would send, and nothing is sent: it leaves for an address of its own
-/// from that very address. Where it does not say, the address counts as the host's.
+/// own. Where the kernel does not say, the address counts as the host's.
 pub fn is_own(address: IpAddr) -> bool {
+    is_of_an_interface(address) || leads_to_itself(address)
+}
+
+/// Whether an interface has the address. An interface's second address of one network is told by this alone: the
+/// kernel leaves for it from the first.
+fn is_of_an_interface(address: IpAddr) -> bool {
+    let Ok(all) = nix::ifaddrs::getifaddrs() else { return true };
+    all.filter_map(|interface| interface.address).any(|own| match address {
+        IpAddr::V4(address) => own.as_sockaddr_in().is_some_and(|own| own.ip() == address),
+        IpAddr::V6(address) => own.as_sockaddr_in6().is_some_and(|own| own.ip() == address),
+    })
+}
+
+/// Whether the kernel, which is asked how it would send and sends nothing, leaves for the address from that very
+/// address: a route makes all of 127.0.0.0/8 the host's own, and maybe others that no interface has.
+fn leads_to_itself(address: IpAddr) -> bool {
     match source_towards(address) {
         Ok(source) => source == address,
         // There is no way there, and so not to itself.

@@ -29,6 +29,8 @@ impl AddressKind {
 
 fn of_v4(address: Ipv4Addr) -> AddressKind {
     match address.octets() {
+        // The metadata services of clouds that do not lie on the link: Azure's and Alibaba's.
+        [168, 63, 129, 16] | [100, 100, 100, 200] => AddressKind::Reserved,
         [10, ..]
         | [172, 16..=31, ..]
         | [192, 168, ..]
@@ -47,6 +49,10 @@ fn of_v4(address: Ipv4Addr) -> AddressKind {
 /// link-local, site-local and multicast lie outside of it.
 fn of_v6(address: Ipv6Addr) -> AddressKind {
     match address.segments() {
+        // The metadata services of AWS and of Google.
+        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] => {
+            AddressKind::Reserved
+        }
         // fc00::/7: unique local.
         [0xfc00..=0xfdff, ..] => AddressKind::Private,
         // 2001::/23, protocols' own, which holds Teredo; 2002::/16, 6to4.
@@ -76,6 +82,10 @@ mod tests {
                 "127.0.0.1",
                 "127.255.255.254",
                 "169.254.169.254",
+                "168.63.129.16",
+                "100.100.100.200",
+                "fd00:ec2::254",
+                "fd20:ce::254",
                 "169.254.0.1",
                 "192.0.0.1",
                 "192.0.0.192",
@@ -116,12 +126,12 @@ mod tests {
                 "172.31.255.255",
                 "192.168.0.1",
                 "100.64.0.1",
-                "100.100.100.200",
+                "100.100.100.201",
                 "100.127.255.255",
                 "198.18.0.1",
                 "198.19.255.255",
                 "fc00::1",
-                "fd00:ec2::254",
+                "fd00:ec2::255",
                 "fdff::1",
             ],
         );
