@@ -27,16 +27,21 @@ pub(super) async fn check(tree: &Tree, settings: &Settings) -> anyhow::Result<()
 }
 
 /// What is said of a service that takes requests and is to take connections, or the other way round: while a
-/// new version proves itself, instances of both would stand behind one name.
+/// new version proves itself, instances of both would stand behind one name. So they would behind two ports, and
+/// others reach it by the port.
 fn changed_protocol(deployed: &[DeployedService], new: &ServiceSpec) -> Option<String> {
     let old = deployed.iter().find(|old| old.spec.name == new.name)?;
     let name = &new.name;
-    (old.spec.tcp_port().is_some() != new.tcp_port().is_some()).then(|| {
-        format!(
-            "services/{name}.toml: instance.protocol cannot change while {name} is deployed: give the \
-             service another name, or remove it first"
-        )
-    })
+    let key = match (old.spec.tcp_port(), new.tcp_port()) {
+        (None, None) => return None,
+        (Some(old), Some(new)) if old == new => return None,
+        (Some(_), Some(_)) => "instance.port of a service that takes connections",
+        _ => "instance.protocol",
+    };
+    Some(format!(
+        "services/{name}.toml: {key} cannot change while {name} is deployed: give the service another name, or \
+         remove it first"
+    ))
 }
 
 /// What is said of each deployed service that is not `kept` and that instances of one that is reach.
@@ -108,6 +113,17 @@ mod tests {
         insta::assert_snapshot!(changed_protocol(&deployed, &spec).unwrap(), @"services/front.toml: instance.protocol cannot change while front is deployed: give the service another name, or remove it first");
         spec.name = "other".parse().unwrap();
         assert_eq!(changed_protocol(&deployed, &spec), None);
+        // Others know it by its port.
+        let mut deployed = deployed;
+        spec.name = deployed[0].spec.name.clone();
+        deployed[0].spec.instance.protocol = Protocol::Tcp;
+        assert_eq!(changed_protocol(&deployed, &spec), None);
+        spec.instance.port += 1;
+        let told = changed_protocol(&deployed, &spec).unwrap();
+        assert!(
+            told.contains("instance.port of a service that takes connections cannot change"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -90,7 +90,11 @@ impl<'a> Steps<'a> {
 
     async fn network(&self) -> anyhow::Result<Outcome> {
         let network = &self.settings.network;
+        // Ports of services that are deployed stay open until the next time: this one may yet fail.
+        let deployed = Deployments::new(&self.settings.paths.state).load();
+        let deployed = deployed.and_then(|deployment| deployment.deployed()).unwrap_or_default();
         let services = self.tree.services.iter().map(|file| &file.spec);
+        let services = services.chain(deployed.iter().map(|deployed| &deployed.spec));
         let made = Network::new(self.settings, HostRunner).serving(services).ensure().await?;
         Ok(Outcome::changed_if(made, format!("bridge {} with {}", network.bridge, network.subnet)))
     }
