@@ -167,11 +167,15 @@ impl SecretStore {
         let json = serde_json::to_vec(&secret).map_err(io::Error::from);
         json.and_then(|json| replace_file(&path, json, 0o600))
             .map_err(file_error("write", &path))?;
-        // It is set. What this leaves, the next `up` finds.
+        self.sweep_after(service);
+        Ok(SecretChange { before: newest, after: generation })
+    }
+
+    /// Sweeps after a change, which is done by then: what this leaves, the next `up` finds.
+    fn sweep_after(&self, service: &ServiceName) {
         if let Err(error) = self.sweep_service(service) {
             tracing::warn!(%service, %error, "values of secrets that are of no use are left");
         }
-        Ok(SecretChange { before: newest, after: generation })
     }
 
     /// Removes a secret, and gives it; `None` where there is none. Values that a version was given go with
@@ -192,7 +196,7 @@ impl SecretStore {
         let _lock = self.lock()?;
         let Some(secret) = self.newest(service, name)? else { return Ok(None) };
         remove_file(&self.secret(service, name).join(NEWEST))?;
-        self.sweep_service(service)?;
+        self.sweep_after(service);
         Ok(Some(secret.generation))
     }
 

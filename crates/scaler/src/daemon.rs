@@ -140,9 +140,12 @@ where
         let observed = self.observe().await;
         self.outage.note(observed.as_ref().err());
         let observed = observed.ok();
-        if let Some(observed) = &observed {
-            let instances = observed.containers.keys().chain(self.under_way.instances());
-            self.actor.egress().follow(instances);
+        match &observed {
+            Some(observed) => {
+                let instances = observed.containers.keys().chain(self.under_way.instances());
+                self.actor.egress().follow(instances);
+            }
+            None => self.actor.egress().judge_again(),
         }
         let services = self.shared.services().all();
         let parallel = self.settings.parallel_launches;

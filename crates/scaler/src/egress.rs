@@ -40,20 +40,36 @@ impl EgressSources {
     /// The file could not be written, and the instance is not to start.
     pub(crate) fn admit(&self, instance: &InstanceName) -> Result<(), FileError> {
         let mut state = lock(&self.state);
-        let before = state.written.clone();
-        // An earlier process wrote it.
-        let before = before.or_else(|| self.file.read().ok().map(|read| read.sources));
-        let mut sources = before.unwrap_or_default();
+        let mut sources = self.told(&state);
         self.add(&mut sources, instance);
         self.write(&mut state, sources)
     }
 
     /// These instances are there, and no others.
     pub(crate) fn follow<'a>(&self, instances: impl Iterator<Item = &'a InstanceName>) {
+        self.judge(&mut lock(&self.state), instances);
+    }
+
+    /// Nobody knows which instances are there: those that were told of last may reach what their services may
+    /// now, so that a right that was taken back is not in force for as long as HAProxy gives no answer.
+    pub(crate) fn judge_again(&self) {
+        let mut state = lock(&self.state);
+        let before = self.told(&state);
+        self.judge(&mut state, before.instances());
+    }
+
+    /// What the file holds.
+    fn told(&self, state: &State) -> Sources {
+        let before = state.written.clone();
+        // An earlier process wrote it.
+        let before = before.or_else(|| self.file.read().ok().map(|read| read.sources));
+        before.unwrap_or_default()
+    }
+
+    fn judge<'a>(&self, state: &mut State, instances: impl Iterator<Item = &'a InstanceName>) {
         let mut sources = Sources::default();
         instances.for_each(|instance| self.add(&mut sources, instance));
-        let mut state = lock(&self.state);
-        let written = self.write(&mut state, sources);
+        let written = self.write(state, sources);
         if let (Err(error), false) = (&written, state.failed) {
             let error = service::exit::chain(error);
             tracing::error!(error, "what instances may reach beyond the host is as it was before");

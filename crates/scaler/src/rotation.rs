@@ -46,8 +46,8 @@ pub(crate) struct Rotation<L> {
     reaches: Mutex<Reaches>,
     /// What the load balancer was given last.
     given: Mutex<Given>,
-    /// The worker that was seen last. Another one may have started from a file that is older than what the
-    /// one before was told.
+    /// The worker that was seen last and holds what was given. Another one may have started from a file that is
+    /// older than what the one before was told.
     worker: Mutex<Option<Worker>>,
 }
 
@@ -176,19 +176,18 @@ impl<L: LoadBalancer> Rotation<L> {
             lock(&self.reaches).retain(|slot, _| is_there(slot));
             let services = self.shared.services().all();
             let is_given = self.given_now() == *lock(&self.given);
-            let is_told = self.is_same_worker(stats.worker) || lock(&self.reaches).is_empty();
-            is_given && is_told && agrees(&services, &wanted, stats, busy)
+            is_given && self.is_told(stats.worker) && agrees(&services, &wanted, stats, busy)
         };
         if !agrees {
             self.apply().await?;
         }
+        *lock(&self.worker) = Some(stats.worker);
         Ok(!agrees)
     }
 
-    /// Whether the worker is the one that was seen last.
-    fn is_same_worker(&self, now: Worker) -> bool {
-        let last = lock(&self.worker).replace(now);
-        last.is_some_and(|last| now.continues(&last))
+    /// Whether the worker is the one that holds what was given last.
+    fn is_told(&self, now: Worker) -> bool {
+        lock(&self.worker).is_some_and(|last| now.continues(&last))
     }
 
     /// Of two changes at once, the later call must carry both. So it does: nothing is awaited

@@ -22,8 +22,9 @@ const FOLDER: &str = "secrets";
 /// The file of a template that says which values its instances are given.
 const FILE: &str = "secrets.json";
 
-/// What it may hold, and nobody's programs or devices. Root of an instance passes through to its own.
-const OPTIONS: &str = "nosuid,nodev,noexec,size=64m,nr_inodes=16384,mode=0711";
+/// What it may hold, and nobody's programs or devices: eight versions of all secrets that a host may have, which
+/// take memory once they are there. Root of an instance passes through to its own.
+const OPTIONS: &str = "nosuid,nodev,noexec,size=512m,nr_inodes=65536,mode=0711";
 
 /// The folder in which the values of one version are.
 pub(super) fn folder(run: &Path, template: &TemplateName) -> PathBuf {

@@ -31,6 +31,11 @@ impl Sources {
         self.instances.is_empty()
     }
 
+    /// The instances that may reach something.
+    pub fn instances(&self) -> impl Iterator<Item = &InstanceName> {
+        self.instances.values()
+    }
+
     /// From now on the instance has this address, whoever had it before, and its service may reach
     /// this.
     pub fn admit(&mut self, address: Ipv4Addr, instance: &InstanceName, egress: &Egress) {

@@ -27,7 +27,7 @@ pub(super) async fn set(
         status => Problem::new(status, "bad_body", "The secret did not come whole: send it again."),
     })?;
     let value = SecretValue::new(bytes.into()).map_err(|error| bad_secret(&error))?;
-    Ok(Json(shared.set_secret(who, &service, &name, &value).map_err(refused)?))
+    apart(move || shared.set_secret(who, &service, &name, &value)).await
 }
 
 pub(super) async fn list(
@@ -47,14 +47,27 @@ pub(super) async fn remove(
 ) -> Answer<Secrets> {
     let who = caller.deploys(service.parse().ok().as_ref())?;
     let (service, name) = names(&service, &name)?;
-    if !shared.remove_secret(who, &service, &name).map_err(refused)? {
-        let message = format!(
-            "The service {service} has no secret {name:?}; GET /v1/services/{service}/secrets lists them.",
-            name = name.as_str()
-        );
-        return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_secret", message));
-    }
-    Ok(Json(shared.secrets(&service).map_err(refused)?))
+    let message = format!(
+        "The service {service} has no secret {name:?}; GET /v1/services/{service}/secrets lists them.",
+        name = name.as_str()
+    );
+    let removed = apart(move || {
+        let removed = shared.remove_secret(who, &service, &name)?;
+        // It is removed, whatever the others are.
+        Ok(removed.then(|| shared.secrets(&service).unwrap_or_default()))
+    });
+    let Json(others) = removed.await?;
+    let none = || Problem::new(StatusCode::NOT_FOUND, "no_such_secret", message);
+    Ok(Json(others.ok_or_else(none)?))
+}
+
+/// On another thread than the loop's: what is new waits for the disk, which others may keep busy.
+async fn apart<T: Send + 'static>(
+    change: impl FnOnce() -> Result<T, SecretError> + Send + 'static,
+) -> Answer<T> {
+    let done = tokio::task::spawn_blocking(change).await;
+    let done = done.map_err(|error| not_written(std::io::Error::other(error)))?;
+    Ok(Json(done.map_err(refused)?))
 }
 
 fn names(service: &str, name: &str) -> Result<(ServiceName, SecretName), Problem> {
@@ -74,6 +87,7 @@ fn refused(error: SecretError) -> Problem {
     let (status, code) = match error {
         SecretError::InUse { .. } => (StatusCode::CONFLICT, "secret_in_use"),
         SecretError::TooMany => (StatusCode::UNPROCESSABLE_ENTITY, "too_many_secrets"),
+        SecretError::Spoilt { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "spoilt_secret"),
         error => return not_written(std::io::Error::other(error)),
     };
     Problem::new(status, code, error.to_string())

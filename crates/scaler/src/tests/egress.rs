@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use host::egress::SourcesFile;
+use host::haproxy::Stats;
 use model::names::InstanceName;
 
 use super::*;
@@ -86,4 +87,20 @@ async fn where_nobody_may_reach_anything_there_is_no_file() {
     let mut rig = Rig::new();
     rig.ticks(20, 10).await;
     assert!(rig.launches() > 0 && !file(&rig).exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_right_that_was_taken_back_is_gone_also_while_the_load_balancer_gives_no_answer() {
+    let mut rig = Rig::with_files(&[(&reaching("a.example:443"), 1)]);
+    rig.ticks(20, 1).await;
+    assert!(all_may_reach(&rig, "a.example:443"));
+    let address = rig.status().instances[0].address;
+    let away = || Stats::parse("<html>", tokio::time::Instant::now(), Subnet::DEFAULT).unwrap_err();
+    rig.balancer().fail_scrape(Some(away));
+    rig.deploy(&[(&reaching("b.example:443"), 1)]);
+    rig.turn(1).await;
+    assert_eq!(told(&rig, address).unwrap().1, "b.example:443");
+    rig.deploy(&[(&store_file(), 1)]);
+    rig.turn(1).await;
+    assert_eq!(told(&rig, address), None);
 }
