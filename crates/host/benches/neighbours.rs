@@ -3,7 +3,8 @@
 //! table and has no bound that it could fail.
 //!
 //! The client and the instance that answers take a core together, and the limit of the other, `cpus = 1.0`, leaves
-//! it to them on a host of two. Without `--bench`, as `cargo test` runs it, each is done once.
+//! it to them on a host of two. `--only=KIND` does one of them. Without `--bench`, as `cargo test` runs it, each is
+//! done once.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on ends")]
 
@@ -29,13 +30,14 @@ fn main() -> std::io::Result<()> {
         return probe::main();
     }
     let whole = std::env::args().any(|argument| argument == "--bench");
-    let pairs = if whole { 9 } else { 1 };
+    let pairs = if whole { 15 } else { 1 };
+    let only = std::env::args().find_map(|it| it.strip_prefix("--only=").map(str::to_owned));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let world = World::with(&std::env::current_exe()?, "", "").await;
         let (answers, attacks) = (world.launch(251).await, world.launch(252).await);
         println!("{:12} {:>9} {:>9} {:>6}", "attack", "quiet /s", "under /s", "ratio");
-        for kind in KINDS {
+        for kind in KINDS.iter().filter(|kind| only.as_ref().is_none_or(|only| only == *kind)) {
             row(&world, &answers, &attacks, kind, pairs);
         }
         Ok(())
