@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -47,7 +48,7 @@ impl Place {
         nft(words);
         assert_ne!(listed(), before, "{words:?} changes something");
         let found = self.network.drift().await.unwrap();
-        let held = self.network.hold().await.unwrap();
+        let held = self.network.hold(&BTreeSet::new()).await.unwrap();
         assert_eq!(held.drift, found, "{words:?}");
         assert_eq!(listed(), before, "{words:?}");
         assert_eq!(self.network.drift().await.unwrap(), None, "{words:?}");
@@ -131,7 +132,7 @@ async fn what_others_do_to_their_own_tables_is_left_alone() {
     nft(&["add", "table", "inet", &other]);
     assert_ne!(place.network.generation().unwrap(), before);
     let listed_before = listed();
-    assert_eq!(place.network.hold().await.unwrap().drift, None);
+    assert_eq!(place.network.hold(&BTreeSet::new()).await.unwrap().drift, None);
     assert_eq!(listed(), listed_before);
     nft(&["delete", "table", "inet", &other]);
 }
@@ -145,7 +146,7 @@ async fn another_release_that_puts_its_rules_in_place_is_no_stranger() {
     for (up, bridge) in [(&other, OTHER_BRIDGE), (&place.network, BRIDGE)].repeat(4) {
         let hold = async {
             loop {
-                assert_eq!(place.network.hold().await.unwrap().drift, None);
+                assert_eq!(place.network.hold(&BTreeSet::new()).await.unwrap().drift, None);
                 tokio::time::sleep(Duration::from_millis(3)).await;
             }
         };
@@ -153,7 +154,7 @@ async fn another_release_that_puts_its_rules_in_place_is_no_stranger() {
             done = up.ensure() => assert!(done.is_ok(), "{done:?}"),
             () = hold => {}
         }
-        assert_eq!(place.network.hold().await.unwrap().drift, None);
+        assert_eq!(place.network.hold(&BTreeSet::new()).await.unwrap().drift, None);
         assert!(listed()[0].contains(bridge), "{bridge}");
     }
 }
@@ -165,9 +166,13 @@ async fn rules_of_which_nothing_was_written_down_are_put_in_place() {
     std::fs::remove_file(place.settings.paths.run.join("firewall.json")).unwrap();
     nft(&["delete", "table", "inet", TABLE]);
     assert!(!place.network.is_promised());
-    place.network.hold().await.unwrap();
+    place.network.hold(&BTreeSet::new()).await.unwrap();
     assert!(place.network.is_promised());
     assert_eq!(listed(), before);
+    // With the ports of what is deployed by now.
+    std::fs::remove_file(place.settings.paths.run.join("firewall.json")).unwrap();
+    place.network.hold(&BTreeSet::from([5432])).await.unwrap();
+    assert!(listed()[0].contains("tcp dport 5432 redirect"), "{}", listed()[0]);
 }
 
 #[tokio::test]

@@ -117,9 +117,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let doors = Doors::open(&settings, &shared).await?;
     tracing::info!(services = services.all().len(), "the loop begins");
-    let all = services.all();
-    let served = all.values().map(|deployed| &deployed.spec);
-    let network = NetworkWatch::new(Network::new(&settings, HostRunner).serving(served));
+    let network = NetworkWatch::new(Network::new(&settings, HostRunner));
     let (tick, watched) = (settings.scaler.tick, Arc::clone(&shared));
     let haproxy = Arc::clone(&actor);
     tokio::select! {

@@ -1,7 +1,7 @@
 //! Holds the instances' firewall at what was promised. It runs beside the loop, whose turns are rare
 //! while HAProxy or LXC cannot be seen: nobody is to be without walls for that.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use host::network::{Firewall, Generation, NetworkError};
@@ -53,7 +53,7 @@ impl<F: Firewall> NetworkWatch<F> {
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             timer.tick().await;
-            if self.look(now()).await {
+            if self.look(&shared.services().tcp_ports(), now()).await {
                 shared.show_network(self.status.clone());
             }
         }
@@ -61,7 +61,7 @@ impl<F: Firewall> NetworkWatch<F> {
 
     /// Compares the rules when nftables were changed since the look before, and puts them back where
     /// they differ. Returns whether there is something new to tell.
-    async fn look(&mut self, now: Timestamp) -> bool {
+    async fn look(&mut self, tcp_ports: &BTreeSet<u16>, now: Timestamp) -> bool {
         match self.firewall.generation() {
             Ok(generation) if self.seen == Some(generation) => return false,
             Ok(_) => {}
@@ -70,7 +70,7 @@ impl<F: Firewall> NetworkWatch<F> {
         if !self.allowance.take(Instant::now()) {
             return false;
         }
-        match self.firewall.hold().await {
+        match self.firewall.hold(tcp_ports).await {
             Ok(held) => {
                 self.seen = Some(held.generation);
                 let is_well_again = self.status.trouble.take().is_some();
@@ -156,14 +156,14 @@ mod tests {
     async fn watch() -> (NetworkWatch<FakeFirewall>, Timestamp) {
         let mut watch = NetworkWatch::new(FakeFirewall::default());
         let now = Timestamp::from_millis(1_000_000);
-        assert!(!watch.look(now).await);
+        assert!(!watch.look(&BTreeSet::new(), now).await);
         (watch, now)
     }
 
     async fn tick(watch: &mut NetworkWatch<FakeFirewall>, now: &mut Timestamp) -> bool {
         tokio::time::advance(TICK).await;
         *now = now.after(TICK);
-        watch.look(*now).await
+        watch.look(&BTreeSet::new(), *now).await
     }
 
     #[tokio::test(start_paused = true)]
@@ -208,7 +208,7 @@ mod tests {
         for _ in 0..5 {
             tick(&mut watch, &mut now).await;
         }
-        assert!(watch.firewall.hold().await.unwrap().drift.is_none());
+        assert!(watch.firewall.hold(&BTreeSet::new()).await.unwrap().drift.is_none());
     }
 
     #[tokio::test(start_paused = true)]

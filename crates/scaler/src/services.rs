@@ -1,6 +1,6 @@
 //! The services that are deployed. They come and go while the scaler runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
@@ -55,6 +55,11 @@ impl Services {
     /// All services as they are now.
     pub(crate) fn all(&self) -> Arc<Deployed> {
         Arc::clone(&lock(&self.deployed))
+    }
+
+    /// The ports by which instances reach services that take connections.
+    pub(crate) fn tcp_ports(&self) -> BTreeSet<u16> {
+        self.all().values().filter_map(|deployed| deployed.spec.tcp_port()).collect()
     }
 
     /// One service by its name.

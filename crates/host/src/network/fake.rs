@@ -1,5 +1,6 @@
 //! A firewall in memory, for tests of what holds it.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -41,7 +42,7 @@ impl Firewall for FakeFirewall {
         Ok(self.generation.load(Ordering::SeqCst))
     }
 
-    async fn hold(&self) -> Result<Held, NetworkError> {
+    async fn hold(&self, _tcp_ports: &BTreeSet<u16>) -> Result<Held, NetworkError> {
         self.looks.fetch_add(1, Ordering::SeqCst);
         let mut changed = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
         if changed.is_some() && self.is_refused.load(Ordering::SeqCst) {

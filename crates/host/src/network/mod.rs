@@ -92,11 +92,14 @@ pub trait Firewall: Send + Sync {
     fn generation(&self) -> Result<Generation, NetworkError>;
 
     /// Compares the rules in force with those promised, and puts these back in one transaction where
-    /// they differ.
+    /// they differ. Where nothing was promised, rules by which instances reach `tcp_ports` are.
     ///
     /// # Errors
     /// The rules could not be compared or put back.
-    fn hold(&self) -> impl Future<Output = Result<Held, NetworkError>> + Send;
+    fn hold(
+        &self,
+        tcp_ports: &BTreeSet<u16>,
+    ) -> impl Future<Output = Result<Held, NetworkError>> + Send;
 }
 
 /// The firewall as it is now: as it was promised.
@@ -279,13 +282,13 @@ impl<R: Runner> Firewall for Network<R> {
         generation::generation().map_err(NetworkError::Generation)
     }
 
-    async fn hold(&self) -> Result<Held, NetworkError> {
+    async fn hold(&self, tcp_ports: &BTreeSet<u16>) -> Result<Held, NetworkError> {
         let _lock = self.lock().await?;
         let seen = self.generation()?;
         let Some(promised) = promise::made(&self.run) else {
             // A release that wrote nothing down, or a note that was removed.
-            let generation =
-                promise::make(&self.runner, &self.table, &self.run, self.rules()?).await?;
+            let rules = firewall::rules(&self.table, &self.settings, tcp_ports)?;
+            let generation = promise::make(&self.runner, &self.table, &self.run, rules).await?;
             return Ok(Held { generation, drift: None });
         };
         let drift = promise::drift(&self.runner, &self.table, &promised).await?;
