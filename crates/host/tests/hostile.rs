@@ -22,6 +22,14 @@ use world::World;
 /// All that a service's file can ask for.
 const MOST: &str = r#"capabilities = ["chown", "dac_override", "fowner", "setuid", "setgid", "kill", "net_bind_service"]"#;
 
+/// What opens ways to others: at the top of a service's file, and in its table `[instance]`.
+const EGRESS: &str = "egress = [\"example.org:443\"]";
+const REACHES: &str = "reaches = [\"other\"]";
+
+/// Addresses beyond the host that the programs of these tests try: whatever the firewall does, the host sends
+/// nothing there meanwhile.
+const BEYOND: [&str; 2] = ["192.0.2.9", "169.254.169.254"];
+
 /// The folder of what the tests of this file share, which takes a minute to make and is kept.
 fn prepared() -> PathBuf {
     static MADE: OnceLock<()> = OnceLock::new();
@@ -34,7 +42,32 @@ fn prepared() -> PathBuf {
     folder
 }
 
-/// Debian with the programs of both tests, of which one runs.
+/// Routes that lead nowhere, as long as this lives.
+struct Held;
+
+impl Held {
+    fn take() -> Self {
+        for address in BEYOND {
+            world::run("ip", &["route", "replace", "unreachable", address]);
+            assert_eq!(
+                world::run("ip", &["route", "get", address]),
+                "",
+                "a way to {address} is there"
+            );
+        }
+        Self
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for address in BEYOND {
+            world::run("ip", &["route", "del", "unreachable", address]);
+        }
+    }
+}
+
+/// Debian with the programs of the tests, of which one runs.
 fn debian(command: &[&str]) -> Image {
     let command = command.iter().map(|word| (*word).to_owned()).collect();
     let start = ImageStart::Command(command);
@@ -60,7 +93,9 @@ async fn a_hostile_program_finds_no_way_out_whatever_its_services_file_may_ask_f
     let address = SocketAddr::from_abstract_name(&abstract_name).unwrap();
     let _listens = UnixListener::bind_addr(&address).unwrap();
     let host_file = tempfile::NamedTempFile::new().unwrap();
-    for lines in ["root = \"read_only\"", MOST] {
+    let _held = Held::take();
+    let both = format!("{MOST}\n{REACHES}");
+    for (head, lines) in [("", "root = \"read_only\""), ("", MOST), (EGRESS, &both)] {
         let writable = "writable = [{ path = \"/writable\", size_mib = 8, exec = true }]";
         let given = serde_json::json!({
             "abstract": abstract_name, "file": host_file.path(), "allowed": allowed(),
@@ -69,7 +104,7 @@ async fn a_hostile_program_finds_no_way_out_whatever_its_services_file_may_ask_f
             "hidden": { "containers": world::LXC, "programs": env!("CARGO_MANIFEST_DIR") },
         });
         let command = ["/usr/bin/python3", "/attempts.py", &given.to_string()];
-        let world = World::of(|_| debian(&command), "", &format!("{lines}\n{writable}")).await;
+        let world = World::of(|_| debian(&command), head, &format!("{lines}\n{writable}")).await;
         let mut instance = Running::launch(world, 243).await;
         let (stdout, stderr) = instance.written().await;
         let (attempts, ends): (Vec<&str>, Vec<&str>) =
@@ -79,9 +114,31 @@ async fn a_hostile_program_finds_no_way_out_whatever_its_services_file_may_ask_f
             (vec!["end"], "bellows: the program ended with status 0\n")
         );
         let done: Vec<_> = attempts.iter().filter(|line| !line.contains(": refused (")).collect();
-        assert!(done.is_empty(), "{lines}: {done:#?}");
+        assert!(done.is_empty(), "{head} {lines}: {done:#?}");
         assert_eq!(attempts.len(), 149);
     }
+}
+
+#[tokio::test]
+async fn what_a_hostile_program_takes_is_its_own_and_no_more() {
+    let lines = "root = \"read_only\"\nopen_files = 256\nwritable = [{ path = \"/writable\", size_mib = 8 }]";
+    let world = World::of(|_| debian(&["/usr/bin/python3", "/hogs.py"]), "", lines).await;
+    let mut instance = Running::launch(world, 245).await;
+    let (stdout, _) = instance.written().await;
+    let told: Vec<&str> = stdout.lines().collect();
+    let taken = |line: usize, kind: &str, why: &str| -> u32 {
+        let inner = told[line].strip_prefix(kind).and_then(|rest| rest.strip_suffix(why));
+        inner.unwrap_or_else(|| panic!("{told:#?}")).parse().unwrap()
+    };
+    // Beside the program itself and our init, of 24.
+    assert_eq!(taken(0, "processes: ", " (Resource temporarily unavailable)"), 22);
+    assert!((16..48).contains(&taken(1, "memory: ", " (ended by signal 9)")), "{told:#?}");
+    assert!((240..256).contains(&taken(2, "descriptors: ", " (Too many open files)")), "{told:#?}");
+    assert_eq!(taken(3, "disk: ", " (No space left on device)"), 8);
+    assert_eq!(
+        told[4..],
+        ["(Read-only file system)", "log: 8 (nothing)", "(Function not implemented)", "end"]
+    );
 }
 
 #[tokio::test]
