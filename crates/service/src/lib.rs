@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod output;
 pub mod probes;
 pub mod problem;
+pub mod program;
 pub mod server;
 pub mod shutdown;
 mod socket;

@@ -1,0 +1,81 @@
+//! Why a folder is nothing that Bellows runs.
+
+use crate::path::EntryPath;
+
+/// How a command is written, for those who have to write one.
+const COMMAND: &str = "instance.command = [\"PROGRAM\", \"ARGUMENT\"]";
+
+/// Why a folder is nothing that Bellows runs, and what to write so that it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nothing is known of it.
+    #[error(
+        "nothing in the folder tells what it is: an application in Python has requirements.txt or \
+         pyproject.toml, one in another language is one static program, and pages begin with index.html"
+    )]
+    Nothing,
+    /// It has a recipe of Docker's alone.
+    #[error(
+        "a Dockerfile is not read: put what it copies into the folder, write what it installs with pip into \
+         requirements.txt, and its CMD into bellows.toml: {COMMAND}; a compiled program is deployed as one \
+         static file"
+    )]
+    Dockerfile,
+    /// There is Python, and it is not said what it needs.
+    #[error(
+        "{0} is there, but no requirements.txt: write one with the packages that it needs, one a line"
+    )]
+    NoRequirements(EntryPath),
+    /// A file that says what is needed cannot be read as what it is.
+    #[error("{file} cannot be read: {reason}")]
+    Unreadable {
+        /// The file.
+        file: &'static str,
+        /// What is wrong with it, with the line.
+        reason: String,
+    },
+    /// Nothing says what to start.
+    #[error(
+        "nothing says what starts the application: assign it to `app` in app.py or main.py, or write into \
+         bellows.toml: {COMMAND}; for gunicorn that is instance.command = [\"gunicorn\", \"MODULE:VARIABLE\"]"
+    )]
+    NoStart,
+    /// A line of a Procfile that no shell reads either.
+    #[error("Procfile, line {line}: {reason}")]
+    Procfile {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A program that needs what was on the machine that it was built on.
+    #[error(
+        "{0} needs libraries of the machine that it was built on: link it statically, with Rust by a target of musl, \
+         with Go by CGO_ENABLED=0, with C by -static"
+    )]
+    Dynamic(EntryPath),
+    /// A program for another machine.
+    #[error("{program} is built for {built}, and this host is {here}: build it for {here}")]
+    Machine {
+        /// The program.
+        program: EntryPath,
+        /// What it is built for.
+        built: &'static str,
+        /// What this host is.
+        here: &'static str,
+    },
+    /// Several programs.
+    #[error(
+        "{0} and {1} are programs: say which to start in bellows.toml: instance.command = [\"./{0}\"]"
+    )]
+    ManyPrograms(EntryPath, EntryPath),
+    /// Pages that a program makes first.
+    #[error(
+        "package.json says that the pages are built first: build them, and deploy the folder that this makes, \
+         such as dist"
+    )]
+    Unbuilt,
+    /// The pages lie in a folder below.
+    #[error("index.html is in {0}: deploy that folder")]
+    PagesBelow(EntryPath),
+}

@@ -1,0 +1,129 @@
+//! The settings of the service, as its file gives them and as they are checked.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use config_file::{Checked, Invalid, in_range};
+use serde::Deserialize;
+
+use crate::product::N_MAX;
+
+/// The file as it is written. Every key has a default.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawConfig {
+    listen: String,
+    path: String,
+    max_n: usize,
+    concurrency: usize,
+    max_connections: usize,
+    drain_timeout_ms: u64,
+}
+
+/// The checked settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The address to listen at.
+    pub listen: SocketAddr,
+    /// The path at which products are served: that of the service's route.
+    pub path: String,
+    /// The largest `n` that may be asked for.
+    pub max_n: usize,
+    /// Products under way at a time; further ones wait.
+    pub concurrency: usize,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// How long requests in flight may take once the process was asked to end.
+    pub drain_timeout: Duration,
+}
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        Self {
+            listen: "0.0.0.0:8000".to_owned(),
+            path: "/".to_owned(),
+            max_n: 1000,
+            concurrency: 2,
+            max_connections: 256,
+            drain_timeout_ms: 30_000,
+        }
+    }
+}
+
+impl Checked for Config {
+    type Raw = RawConfig;
+
+    fn from_raw(raw: RawConfig) -> Result<Self, Invalid> {
+        let listen = raw.listen.parse().map_err(|_| {
+            Invalid::new("listen", &raw.listen, "an address and a port as in \"0.0.0.0:8000\"")
+        })?;
+        let drain_timeout_ms = in_range("drain_timeout_ms", raw.drain_timeout_ms, 0..=3_600_000)?;
+        if !is_path(&raw.path) {
+            let allowed = "a path of a-z, 0-9 and `-` as in \"/matmul\", but not that of a probe";
+            return Err(Invalid::new("path", &raw.path, allowed));
+        }
+        Ok(Self {
+            listen,
+            path: raw.path,
+            max_n: in_range("max_n", raw.max_n, 1..=N_MAX)?,
+            concurrency: in_range("concurrency", raw.concurrency, 1..=64)?,
+            max_connections: in_range("max_connections", raw.max_connections, 1..=10_000)?,
+            drain_timeout: Duration::from_millis(drain_timeout_ms),
+        })
+    }
+}
+
+fn is_path(path: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_name = |name: &str| name.bytes().all(allowed);
+    let is_free = !["/healthz", "/metrics"].contains(&path);
+    path.strip_prefix('/').is_some_and(is_name) && is_free
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        config_file::from_toml("f", text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_gives_the_defaults() {
+        insta::assert_debug_snapshot!(parse("").unwrap(), @r#"
+        Config {
+            listen: 0.0.0.0:8000,
+            path: "/",
+            max_n: 1000,
+            concurrency: 2,
+            max_connections: 256,
+            drain_timeout: 30s,
+        }
+        "#);
+    }
+
+    #[test]
+    fn bad_values_are_named_with_what_is_allowed() {
+        let texts = [
+            "listen = 'here'",
+            "path = 'x'",
+            "path = '/healthz'",
+            "path = '/{a}'",
+            "max_n = 0",
+            "max_n = 5001",
+            "concurrency = 0",
+            "drain_timeout_ms = 3600001",
+        ];
+        let refusals = texts.map(|text| parse(text).unwrap_err()).join("\n");
+        insta::assert_snapshot!(refusals, @r#"
+        f, line 1: listen is here: use an address and a port as in "0.0.0.0:8000"
+        f, line 1: path is x: use a path of a-z, 0-9 and `-` as in "/matmul", but not that of a probe
+        f, line 1: path is /healthz: use a path of a-z, 0-9 and `-` as in "/matmul", but not that of a probe
+        f, line 1: path is /{a}: use a path of a-z, 0-9 and `-` as in "/matmul", but not that of a probe
+        f, line 1: max_n is 0: use 1 to 5000
+        f, line 1: max_n is 5001: use 1 to 5000
+        f, line 1: concurrency is 0: use 1 to 64
+        f, line 1: drain_timeout_ms is 3600001: use 0 to 3600000
+        "#);
+    }
+}
