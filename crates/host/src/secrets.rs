@@ -16,7 +16,8 @@ use model::time::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::files::{
-    FileError, file_error, names_in, remove_file, remove_tree, replace_file, sync_file_system,
+    FileError, ensure_private_folder, file_error, names_in, remove_file, remove_tree, replace_file,
+    sync_file_system,
 };
 use crate::lxc::given_to_templates;
 use crate::settings::Settings;
@@ -365,11 +366,7 @@ impl SecretStore {
     /// Nobody else changes anything until this is dropped: `up` sweeps while the scaler sets. It is held for
     /// milliseconds.
     fn lock(&self) -> Result<Flock<File>, FileError> {
-        if let Some(state) = self.folder.parent() {
-            // As whoever else comes first makes it: others pass through to what is theirs.
-            fs::create_dir_all(state).map_err(file_error("make", state))?;
-        }
-        make_folder(&self.folder)?;
+        ensure_private_folder(&self.folder)?;
         let path = self.folder.join(LOCK);
         let file = File::create(&path).map_err(file_error("make", &path))?;
         Flock::lock(file, FlockArg::LockExclusive)
