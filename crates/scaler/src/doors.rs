@@ -2,6 +2,7 @@
 //! nothing can be changed.
 
 pub(crate) mod identify;
+mod rates;
 pub(crate) mod tcp;
 
 use std::path::Path;

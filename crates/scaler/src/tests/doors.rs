@@ -16,7 +16,7 @@ use crate::doors::tcp;
 const BOUNDS: &str = "/v1/services/object-store/bounds";
 
 /// A request with these headers, and its answer.
-async fn send(
+pub(super) async fn send(
     routes: &Router,
     request: (&str, &str, &str),
     headers: &[(&str, &str)],
@@ -41,12 +41,12 @@ async fn with_token(
     send(routes, request, &[("authorization", &format!("Bearer {secret}"))]).await
 }
 
-fn operators(rig: &Rig) -> Router {
+pub(super) fn operators(rig: &Rig) -> Router {
     identify::routes(&rig.shared, Unnamed::Operates { uid: 0 })
 }
 
 /// The secret of a new token.
-async fn token(rig: &Rig, name: &str, grant: &str) -> String {
+pub(super) async fn token(rig: &Rig, name: &str, grant: &str) -> String {
     let request = ("PUT", format!("/v1/tokens/{name}"), grant);
     let routes = operators(rig);
     let (status, text) = send(&routes, (request.0, &request.1, request.2), &[]).await;
@@ -219,6 +219,34 @@ async fn more_requests_by_tcp_than_anybody_needs_are_refused() {
         assert_eq!(send(&operators(&rig), ticks, &[]).await.0, StatusCode::OK);
     }
     assert!((20..40).contains(&answered), "{answered}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_is_counted_and_keeps_nobody_out_who_has_a_token() {
+    let rig = Rig::new();
+    let secret = token(&rig, "page", r#"{"rights":["read"]}"#).await;
+    let bearer = format!("Bearer {secret}");
+    let wrong = format!("Bearer {}x", &secret[..secret.len() - 1]);
+    let (here, evil) = (("host", "127.0.0.1"), ("host", "evil.example"));
+    let by_tcp = || tcp::routes(&rig.shared, &Settings::default());
+    let console = identify::routes(&rig.shared, Unnamed::Reads);
+    for (routes, request, headers, refused) in [
+        (console, READ, vec![("authorization", wrong.as_str())], StatusCode::UNAUTHORIZED),
+        (by_tcp(), READ, vec![here, ("authorization", &wrong)], StatusCode::UNAUTHORIZED),
+        (by_tcp(), SET, vec![here], StatusCode::FORBIDDEN),
+        (by_tcp(), READ, vec![evil], StatusCode::FORBIDDEN),
+        (by_tcp(), READ, vec![here, ("origin", "http://evil.example")], StatusCode::FORBIDDEN),
+    ] {
+        let mut answers = Vec::new();
+        for _ in 0..800 {
+            answers.push(send(&routes, request, &headers).await.0);
+        }
+        // 400 at once, and 200 in each second that this takes.
+        let too_many = answers.iter().filter(|it| **it == StatusCode::TOO_MANY_REQUESTS).count();
+        assert_eq!((answers[0], too_many > 0), (refused, true), "{headers:?}");
+        let named = [here, ("authorization", &bearer)];
+        assert_eq!(send(&routes, READ, &named).await.0, StatusCode::OK, "{headers:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
