@@ -7,6 +7,7 @@ mod doors;
 mod egress;
 mod failures;
 mod load;
+mod output;
 mod reaches;
 mod recreate;
 mod restarts;
