@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 use host::accounts::{CONSOLE, EGRESS, OPERATORS};
 use host::command::HostRunner;
-use host::deployments::{Deployment, DeploymentError, Deployments, NewService};
+use host::deployments::{DeployedService, Deployment, DeploymentError, Deployments, NewService};
 use host::haproxy::{Backends, Haproxy};
 use host::id_map::IdMap;
 use host::id_ranges::IdRanges;
-use host::lxc::{Recipe, TemplateStore, remove_other_images};
+use host::lxc::{Recipe, TemplateStore, close_shared_folders, remove_other_images};
 use host::network::Network;
 use host::releases::Releases;
 use host::secrets::SecretStore;
@@ -85,14 +85,30 @@ impl<'a> Steps<'a> {
                 added.push(format!("{} to {}", range.first, range.first + (range.count - 1)));
             }
         }
+        self.close_shared_folders(&ranges)?;
         Ok(Outcome::changed_if(!added.is_empty(), format!("root may map {}", added.join(", "))))
+    }
+
+    /// Closes what instances of these services share, and of those that are deployed: an instance of an earlier
+    /// version may have other users than one of the next.
+    fn close_shared_folders(&self, ranges: &IdRanges) -> anyhow::Result<()> {
+        let roots = ranges.given()?.values().map(|range| range.first).collect();
+        let deployed = self.deployed();
+        let kept = deployed.iter().flat_map(|deployed| deployed.versions.values());
+        let instances = self.tree.services.iter().map(|file| &file.spec.instance).chain(kept);
+        Ok(close_shared_folders(&self.settings.paths.state, &roots, instances)?)
+    }
+
+    /// What is deployed until the deployment of this `up`; nothing where that cannot be read.
+    fn deployed(&self) -> Vec<DeployedService> {
+        let deployed = self.deployments.load().and_then(|deployment| deployment.deployed());
+        deployed.unwrap_or_default()
     }
 
     async fn network(&self) -> anyhow::Result<Outcome> {
         let network = &self.settings.network;
         // Ports of services that are deployed stay open until the next time: this one may yet fail.
-        let deployed = Deployments::new(&self.settings.paths.state).load();
-        let deployed = deployed.and_then(|deployment| deployment.deployed()).unwrap_or_default();
+        let deployed = self.deployed();
         let services = self.tree.services.iter().map(|file| &file.spec);
         let services = services.chain(deployed.iter().map(|deployed| &deployed.spec));
         let made = Network::new(self.settings, HostRunner).serving(services).ensure().await?;
