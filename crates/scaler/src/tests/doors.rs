@@ -250,6 +250,44 @@ async fn what_is_refused_is_counted_and_keeps_nobody_out_who_has_a_token() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_sets_something_counts_for_more_and_what_is_set_already_is_no_change() {
+    let rig = Rig::new();
+    let secret = token(&rig, "ci", r#"{"rights":["operate"]}"#).await;
+    let console = identify::routes(&rig.shared, Unnamed::Reads);
+    let before = rig.shared.changes(0, 99).len();
+    let mut answered = 0;
+    for _ in 0..60 {
+        answered += u32::from(with_token(&console, SET, &secret).await.0 == StatusCode::OK);
+    }
+    // 20 at once, and 10 in each second that this takes.
+    assert!((20..50).contains(&answered), "{answered}");
+    assert_eq!(rig.shared.changes(0, 99).len(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sets_something_waits_for_the_disk_and_nobody_else_does() {
+    let mut rig = Rig::new();
+    let secret = token(&rig, "page", r#"{"rights":["read"]}"#).await;
+    let (console, by_operators) = (identify::routes(&rig.shared, Unnamed::Reads), operators(&rig));
+    let ((told, begun), (end, ended)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    let shared = Arc::clone(&rig.shared);
+    let slow = std::thread::spawn(move || {
+        shared.one_after_the_other(|_| {
+            told.send(()).unwrap();
+            ended.recv_timeout(Duration::from_secs(10))
+        })
+    });
+    begun.recv().unwrap();
+    let put = tokio::spawn(async move { send(&by_operators, SET, &[]).await.0 });
+    rig.ticks(6, 1).await;
+    assert_eq!(with_token(&console, READ, &secret).await.0, StatusCode::OK);
+    assert!(!put.is_finished());
+    end.send(()).unwrap();
+    assert_eq!(put.await.unwrap(), StatusCode::OK);
+    assert!(slow.join().unwrap().is_ok(), "all that took no time");
+}
+
+#[tokio::test(start_paused = true)]
 async fn by_way_of_a_proxy_and_to_paths_that_are_not_there_nobody_comes_without_a_token() {
     let rig = Rig::new();
     let mut settings = Settings::default();
