@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use host::deployments::DeployedService;
 use host::secrets::SecretStore;
-use model::access::{Change, Changed, Grant, MadeToken, Token, Tokens, Who};
+use model::access::{Change, Changed, Deploy, Grant, MadeToken, Token, Tokens, Who};
 use model::bounds::Bounds;
 use model::failure::Failure;
 use model::instance::InstanceStatus;
@@ -23,6 +23,7 @@ use model::status::{HostStatus, Membership, MembershipStatus, ServiceOverrides, 
 use model::tick::Tick;
 
 use crate::changes::Changes;
+use crate::deployment_watch::Read;
 use crate::journal::Journal;
 use crate::lock::lock;
 use crate::output::Outputs;
@@ -104,7 +105,6 @@ impl SharedState {
             membership,
             memory_mib,
         };
-        shared.note_deployed();
         shared.note_secrets();
         Ok(shared)
     }
@@ -264,23 +264,26 @@ impl SharedState {
     }
 
     /// From the next turn on, these services are deployed and no others.
-    pub(crate) fn deploy(&self, deployed: Vec<DeployedService>) {
-        self.services.replace(deployed);
-        self.note_deployed();
+    pub(crate) fn deploy(&self, Read { services, deploys }: Read) {
+        self.services.replace(services);
+        self.note_deployed(&deploys);
         let after = self.services.all();
         lock(&self.turns).retain(|name, _| after.contains_key(name));
         lock(&self.failures).retain(|name, _| after.contains_key(name));
     }
 
     /// Notes what was deployed since it was last noted, while this process ran or before.
-    fn note_deployed(&self) {
+    pub(crate) fn note_deployed(&self, deploys: &[Deploy]) {
+        lock(&self.changes).note_deploys(deploys);
+        let who = deploys.last().map_or(Who::Up, |deploy| deploy.who.clone());
         let before = lock(&self.changes).last_deployed();
         let after = self.services.all();
         for service in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
             let before = before.get(service).copied();
             let after = after.get(service).map(|deployed| deployed.wanted.version);
             if before != after {
-                self.note(Who::Up, Changed::Deployment { service: service.clone(), before, after });
+                let service = service.clone();
+                self.note(who.clone(), Changed::Deployment { service, before, after });
             }
         }
     }

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use host::settings::Settings;
 use http_body_util::BodyExt as _;
-use model::access::{ChangePage, Changed, MadeToken, Tokens};
+use model::access::{ChangePage, Changed, KeyChange, MadeToken, Tokens};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -344,14 +344,14 @@ async fn every_change_is_kept_with_who_what_before_and_after() {
         })
         .collect();
     insta::assert_snapshot!(told.join("\n"), @r"
-    1 up deployment
+    1 root deployment
     2 root token
     3 ci bounds
     4 root bounds
     5 root policy
     6 root membership
     7 root token
-    8 up deployment
+    8 root deployment
     ");
     let bounds = |min, max| Bounds::new(min, max).unwrap();
     let expected = Changed::Bounds { service: store(), before: bounds(1, 10), after: bounds(2, 4) };
@@ -359,11 +359,20 @@ async fn every_change_is_kept_with_who_what_before_and_after() {
     let version = |number| Some(Version::new(number));
     let expected = Changed::Deployment { service: store(), before: version(1), after: version(2) };
     assert_eq!(page.changes[7].changed, expected);
+    // The same version: what Bellows alone reads.
+    let open = format!("egress = [\"any\"]\n{}", store_file());
+    deploy(&rig.state, &[(&open, 2)], crate::clock::now());
+    rig.ticks(2, 1).await;
+    let changed = rig.shared.changes(8, 9).pop().unwrap();
+    let any = Some("[\"any\"]".to_owned());
+    let keys = vec![KeyChange { key: "egress".to_owned(), before: None, after: any }];
+    assert_eq!(changed.changed, Changed::ServiceFile { service: store(), keys });
+    assert_eq!((changed.who, changed.sequence), (root(), 9));
     // What was deployed while the scaler was away is noted at its start, and once.
     deploy(&rig.state, &[(&set::later(), 1)], crate::clock::now());
     rig.restart().await;
     rig.restart().await;
-    let told: Vec<_> = rig.shared.changes(8, 9).into_iter().map(|it| it.changed).collect();
+    let told: Vec<_> = rig.shared.changes(9, 9).into_iter().map(|it| it.changed).collect();
     let later = "later".parse().unwrap();
     let withdrawn = Changed::Deployment { service: store(), before: version(2), after: None };
     let deployed = Changed::Deployment { service: later, before: None, after: version(1) };
