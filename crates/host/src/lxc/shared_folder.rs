@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -66,8 +67,12 @@ pub fn close_shared_folders<'a>(
     let of_others: BTreeSet<&str> = others.flat_map(mounted).collect();
     for source in instances.flat_map(mounted).filter(|source| !of_others.contains(source)) {
         let folder = state.join(source);
-        let status = fs::metadata(&folder).map_err(file_error("look at", &folder))?;
-        if roots.contains(&status.uid()) {
+        let owner = match fs::metadata(&folder) {
+            // What only an earlier version mounts may have been removed since.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            status => status.map_err(file_error("look at", &folder))?.uid(),
+        };
+        if roots.contains(&owner) {
             let mode = fs::Permissions::from_mode(0o700);
             fs::set_permissions(&folder, mode).map_err(file_error("close", &folder))?;
         }
@@ -146,7 +151,9 @@ mod tests {
                 .map(|it| fs::metadata(state.path().join(it)).unwrap().mode() & 0o7777)
         };
         for line in ["user = \"33\"", "capabilities = [\"setuid\"]"] {
-            let others = [root("own"), root("given-on"), root("shared"), mounting("shared", line)];
+            let shared = [root("shared"), mounting("shared", line)];
+            let others =
+                [vec![root("own"), root("given-on"), root("gone")], shared.to_vec()].concat();
             assert_eq!(close(&others), [0o700, 0o755, 0o755], "{line}");
         }
         assert_eq!(close(&[root("shared")]), [0o700, 0o755, 0o700]);
