@@ -5,17 +5,18 @@ use std::net::SocketAddrV4;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use host::accounts::{CONSOLE, EGRESS, OPERATORS};
+use host::accounts::{CONSOLE, EGRESS, OPERATORS, user_name};
 use host::command::HostRunner;
-use host::deployments::{Deployment, DeploymentError, Deployments, NewService};
+use host::deployments::{DeployedService, Deployment, DeploymentError, Deployments, NewService};
 use host::haproxy::{Backends, Haproxy};
 use host::id_map::IdMap;
 use host::id_ranges::IdRanges;
-use host::lxc::{Recipe, TemplateStore, remove_other_images};
+use host::lxc::{Recipe, TemplateStore, close_shared_folders, remove_other_images};
 use host::network::Network;
 use host::releases::Releases;
 use host::secrets::SecretStore;
 use host::settings::Settings;
+use model::access::Who;
 use model::names::{ServiceName, TemplateName};
 use model::service::ServiceSpec;
 use model::version::Rollout;
@@ -31,6 +32,9 @@ use crate::tree::{ServiceFile, Tree};
 
 /// The folder of built images, in the state directory.
 const IMAGES: &str = "images";
+
+/// What the kernel says of a process that nobody logged in for.
+const NOBODY_LOGGED_IN: u32 = u32::MAX;
 
 /// What the steps work on.
 pub(super) struct Steps<'a> {
@@ -85,14 +89,30 @@ impl<'a> Steps<'a> {
                 added.push(format!("{} to {}", range.first, range.first + (range.count - 1)));
             }
         }
+        self.close_shared_folders(&ranges)?;
         Ok(Outcome::changed_if(!added.is_empty(), format!("root may map {}", added.join(", "))))
+    }
+
+    /// Closes what instances of these services share, and of those that are deployed: an instance of an earlier
+    /// version may have other users than one of the next.
+    fn close_shared_folders(&self, ranges: &IdRanges) -> anyhow::Result<()> {
+        let roots = ranges.given()?.values().map(|range| range.first).collect();
+        let deployed = self.deployed();
+        let kept = deployed.iter().flat_map(|deployed| deployed.versions.values());
+        let instances = self.tree.services.iter().map(|file| &file.spec.instance).chain(kept);
+        Ok(close_shared_folders(&self.settings.paths.state, &roots, instances)?)
+    }
+
+    /// What is deployed until the deployment of this `up`; nothing where that cannot be read.
+    fn deployed(&self) -> Vec<DeployedService> {
+        let deployed = self.deployments.load().and_then(|deployment| deployment.deployed());
+        deployed.unwrap_or_default()
     }
 
     async fn network(&self) -> anyhow::Result<Outcome> {
         let network = &self.settings.network;
         // Ports of services that are deployed stay open until the next time: this one may yet fail.
-        let deployed = Deployments::new(&self.settings.paths.state).load();
-        let deployed = deployed.and_then(|deployment| deployment.deployed()).unwrap_or_default();
+        let deployed = self.deployed();
         let services = self.tree.services.iter().map(|file| &file.spec);
         let services = services.chain(deployed.iter().map(|deployed| &deployed.spec));
         let made = Network::new(self.settings, HostRunner).serving(services).ensure().await?;
@@ -126,6 +146,7 @@ impl<'a> Steps<'a> {
         deployed::link(self.settings)?;
         let rollouts = rollouts(self.settings).await;
         let mut changes = Vec::new();
+        let settings_before = self.deployments.settings_text();
         if !self.deployments.settings_are(&self.tree.settings_text) {
             self.programs.stop_scaler().await?;
             self.deployments.deploy_settings(&self.tree.settings_text)?;
@@ -146,7 +167,9 @@ impl<'a> Steps<'a> {
             read => read?,
         };
         let services: Vec<_> = services.collect();
-        *deployment = before.followed_by(&services, self.settings.versions_kept, now());
+        let settings = (settings_before.as_str(), self.tree.settings_text.as_str());
+        let next = before.followed_by(&services, self.settings.versions_kept, now());
+        *deployment = next.noted(&before, settings, who_calls(), now());
         changes.extend(deployment.changes(&before));
         self.deployments.deploy(deployment)?;
         Ok(Outcome::changed_if(!changes.is_empty(), changes.join(", ")))
@@ -202,6 +225,14 @@ impl<'a> Steps<'a> {
         let changed = !removed.is_empty();
         Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))
     }
+}
+
+/// The user who logged in to become root and call this, as the kernel keeps it (`loginuid`): whoever calls can set
+/// `SUDO_UID`. Where nobody logged in it is root.
+fn who_calls() -> Who {
+    let text = std::fs::read_to_string("/proc/self/loginuid").unwrap_or_default();
+    let uid = text.trim().parse().ok().filter(|uid| *uid != NOBODY_LOGGED_IN).unwrap_or(0);
+    Who::Operator { uid, user: user_name(uid) }
 }
 
 /// How far each service's rollout has come; none where no scaler answers.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::command::{CommandError, CommandLine, Runner};
-use crate::files::{FileError, file_error, remove_tree, sync_file_system};
+use crate::files::{FileError, ensure_private_folder, file_error, remove_tree, sync_file_system};
 
 /// The name of a recipe's file.
 const RECIPE: &str = "recipe.toml";
@@ -206,6 +207,7 @@ impl Recipe {
     /// # Errors
     /// When the recipe fails or the disk does.
     pub async fn ensure(&self, runner: &impl Runner, images: &Path) -> Result<Image, ImageError> {
+        close(images)?;
         let digest = self.digest()?;
         let folder = images.join(self.folder_name(&digest));
         let image = Image { folder: folder.clone(), digest, start: self.start.clone() };
@@ -225,6 +227,17 @@ impl Recipe {
         fs::rename(&draft, &folder).map_err(file_error("rename", &draft))?;
         Ok(image)
     }
+}
+
+/// Makes the folder of images, for root alone: an image has folders that everybody may write to, and programs
+/// that would be set-uid root on the host. Those that an earlier release left open are built anew, since what
+/// somebody put into them would be in the next version.
+fn close(images: &Path) -> Result<(), FileError> {
+    let stood_open = fs::metadata(images).is_ok_and(|it| it.permissions().mode() & 0o077 != 0);
+    if stood_open {
+        remove_tree(images)?;
+    }
+    ensure_private_folder(images)
 }
 
 /// The names of this project's programs that the recipes below `recipes` put into images. A recipe that
@@ -257,7 +270,7 @@ pub fn remove_other_images(images: &Path, recipes: &[Recipe]) -> Result<usize, F
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
 
     use super::*;
     use crate::command::HostRunner;
@@ -293,6 +306,30 @@ mod tests {
         assert!(second.folder.exists() && !first.folder.exists());
         assert_eq!(remove_other_images(&images, &[recipe]).unwrap(), 0);
         assert_eq!(remove_other_images(Path::new("/does/not/exist"), &[]).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn nobody_else_lists_images_or_puts_a_file_into_one() {
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let recipe = recipe(root.path());
+        let script = "#!/bin/sh\nmkdir \"$1/tmp\"\nchmod 1777 \"$1/tmp\"\nchmod 755 \"$1\"\n";
+        fs::write(&recipe.script, script).unwrap();
+        let images = root.path().join("images");
+        let image = recipe.ensure(&HostRunner, &images).await.unwrap();
+        let planted = image.folder.join("tmp/planted");
+        let can = |program: &str, place: &Path| {
+            let mut stranger = Command::new("setpriv");
+            stranger.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]).arg(place);
+            stranger.output().unwrap().status.success()
+        };
+        assert!(!can("ls", &images) && !can("touch", &planted));
+        // As an earlier release left them.
+        fs::set_permissions(&images, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(can("ls", &images) && can("touch", &planted));
+        assert_eq!(recipe.ensure(&HostRunner, &images).await.unwrap(), image);
+        assert!(!can("ls", &images) && !can("touch", &planted));
+        assert!(image.folder.join("tmp").exists() && !planted.exists(), "it is built anew");
     }
 
     #[tokio::test]

@@ -27,5 +27,7 @@ pub use layer::remove_layers;
 pub use output::OutputPipes;
 pub(crate) use secrets::given_to_templates;
 pub use secrets::remove_secrets;
-pub use shared_folder::{ensure_shared_folder, remove_shared_folder, shared_folders_below};
+pub use shared_folder::{
+    close_shared_folders, ensure_shared_folder, remove_shared_folder, shared_folders_below,
+};
 pub use template::{TemplateError, TemplateStore};
