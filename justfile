@@ -67,6 +67,14 @@ token *ARGS: build
 secret *ARGS: build
     @{{ bellows }} secret "$@"
 
+# List the versions of a service that are kept
+versions SERVICE: build
+    @{{ bellows }} versions "$@"
+
+# Go back to the version of a service that served before, or to VERSION; with --settings all of its file
+rollback SERVICE *ARGS: build
+    @{{ bellows }} rollback "$@"
+
 # Show who changed what, and how it was before
 changes *ARGS: build
     @{{ bellows }} changes "$@"

@@ -7,6 +7,7 @@ use host::units::ListenSocket;
 use model::access::Right;
 use model::names::{InstanceName, SecretName, ServiceName, TokenName};
 use model::status::Membership;
+use model::version::Version;
 
 /// Exit codes, as `--help` shows them.
 const EXIT_CODES: &str = "\
@@ -99,6 +100,26 @@ pub(crate) enum Command {
     Secret {
         #[command(subcommand)]
         what: SecretCommand,
+    },
+    /// List the versions of a service that are kept, the one that was deployed last first
+    Versions {
+        /// The service
+        service: ServiceName,
+    },
+    /// Go back to the version of a service that served before, or to any that is kept
+    ///
+    /// Its template is kept, so nothing is built, and it is proved and rolled out as any version. Its instances
+    /// are given what they were given then, secrets included. What Bellows alone reads (route, bounds, policy
+    /// and the like) stays as it is, unless --settings is there. The next `bellows up` deploys what the
+    /// service's file says.
+    Rollback {
+        /// The service
+        service: ServiceName,
+        /// One that `versions` lists
+        version: Option<Version>,
+        /// Take back all that the service's file said then
+        #[arg(long)]
+        settings: bool,
     },
     /// Show who changed what, the newest last
     Changes {
@@ -233,6 +254,8 @@ mod tests {
           membership  Show how HAProxy learns of instances, or set it while the system runs
           token       Make, list or revoke the tokens with which a program may ask the scaler for changes
           secret      Set, list or remove the secrets of a service
+          versions    List the versions of a service that are kept, the one that was deployed last first
+          rollback    Go back to the version of a service that served before, or to any that is kept
           changes     Show who changed what, the newest last
           help        Print this message or the help of the given subcommand(s)
 

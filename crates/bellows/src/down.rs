@@ -21,14 +21,14 @@ use model::names::{CONTAINER_PREFIX, InstanceName, ServiceName};
 use model::service::ScaleIn;
 
 use crate::doctor::require_root;
+use crate::operator;
 use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
-use crate::up::operator_lock;
 
 /// Takes everything down in the order in which nothing is left that could make something anew.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     require_root()?;
-    let _lock = operator_lock(settings)?;
+    let _lock = operator::lock(settings)?;
     let programs = Programs::new(settings)?;
     let mut progress = Progress::default();
     progress.step("scaler", programs.remove_scaler()).await?;

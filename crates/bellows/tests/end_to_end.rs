@@ -360,9 +360,19 @@ fn another_version_is_rolled_out_under_load(client: &Client) {
         expect_code(&up_with("memory_mib = 128", "memory_mib = 160"), 0);
         let rolled_out = || versions().is_disjoint(&before);
         within(limit, "every instance is of the new version", rolled_out);
-        expect_code(&bellows(&["up"]), 0);
+        let kept = text(&bellows(&["versions", "object-store"]));
+        assert!(kept.contains("  serves\n") && kept.contains("  served before\n"), "{kept}");
+        let back = bellows(&["rollback", "object-store"]);
+        expect_code(&back, 0);
+        assert!(before.iter().all(|version| text(&back).contains(version)), "{}", text(&back));
         within(limit, "the version of before is back", || versions() == before);
     });
+    // The tree's file makes the same version.
+    expect_code(&bellows(&["up"]), 0);
+    assert_eq!(versions(), before);
+    let already = bellows(&["rollback", "object-store", before.first().expect("a version")]);
+    expect_code(&already, 2);
+    assert!(text(&already).contains("already"), "{}", text(&already));
     assert_eq!(program_pid("scaler"), scaler, "no version needs a restart");
 }
 

@@ -2,6 +2,7 @@
 //! `down` removes them, and the scaler reads them and no other file of the operator's.
 
 mod changed_keys;
+mod rollback;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,6 +20,7 @@ use model::version::{Version, Wanted};
 use serde::{Deserialize, Serialize};
 
 use self::changed_keys::changed_keys;
+pub use self::rollback::{Rollback, RollbackError};
 use crate::files::{FileError, file_error, remove_file, remove_tree, replace_file};
 use crate::settings::DEFAULT_FILE;
 
@@ -111,9 +113,17 @@ struct Record {
 
 /// A version that can be gone back to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct KeptVersion {
-    version: Version,
+pub struct KeptVersion {
+    /// The version.
+    pub version: Version,
+    /// The service's file then, as written.
     file: String,
+    /// When it was deployed last; not known of one that a release before deployed.
+    #[serde(rename = "deployed_at_ms", default)]
+    pub deployed_at: Option<Timestamp>,
+    /// Whether it is known to have served when another version was deployed.
+    #[serde(default)]
+    pub has_served: bool,
 }
 
 /// A service that is to be deployed.
@@ -232,13 +242,22 @@ fn record(before: Option<&Record>, new: &NewService, keep: usize, now: Timestamp
         Some(Record { wanted, .. }) if wanted.version == new.version && !new.again => *wanted,
         _ => Wanted { version: new.version, deployed_at: now },
     };
-    let earlier = before.into_iter().flat_map(|record| &record.versions);
-    let earlier = earlier.filter(|kept| kept.version != new.version).cloned().enumerate();
+    let known = before.map_or(&[][..], |record| &record.versions);
+    let (same, mut earlier): (Vec<_>, Vec<_>) =
+        known.iter().cloned().partition(|kept| kept.version == new.version);
+    for kept in &mut earlier {
+        kept.has_served |= new.serving == Some(kept.version);
+    }
     let is_kept = |(place, kept): &(usize, KeptVersion)| {
         place + 1 < keep || new.serving == Some(kept.version)
     };
-    let own = KeptVersion { version: new.version, file: new.file.to_owned() };
-    let earlier = earlier.filter(is_kept).map(|(_, kept)| kept);
+    let own = KeptVersion {
+        version: new.version,
+        file: new.file.to_owned(),
+        deployed_at: Some(wanted.deployed_at),
+        has_served: same.iter().any(|kept| kept.has_served),
+    };
+    let earlier = earlier.into_iter().enumerate().filter(is_kept).map(|(_, kept)| kept);
     let versions = std::iter::once(own).chain(earlier).collect();
     Record { file: new.file.to_owned(), wanted, versions }
 }

@@ -1,11 +1,10 @@
 //! The steps of `up`, in their order. Each makes sure of one thing and says whether it had to.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use host::accounts::{CONSOLE, EGRESS, OPERATORS, user_name};
+use host::accounts::{CONSOLE, EGRESS, OPERATORS};
 use host::command::HostRunner;
 use host::deployments::{DeployedService, Deployment, DeploymentError, Deployments, NewService};
 use host::haproxy::{Backends, Haproxy};
@@ -16,14 +15,14 @@ use host::network::Network;
 use host::releases::Releases;
 use host::secrets::SecretStore;
 use host::settings::Settings;
-use model::access::Who;
-use model::names::{ServiceName, TemplateName};
+use model::names::TemplateName;
 use model::service::ServiceSpec;
 use model::version::Rollout;
 
 use crate::clock::now;
 use crate::deployed;
 use crate::error::BadInput;
+use crate::operator::who_calls;
 use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
 use crate::release::{self, RECIPES};
@@ -32,9 +31,6 @@ use crate::tree::{ServiceFile, Tree};
 
 /// The folder of built images, in the state directory.
 const IMAGES: &str = "images";
-
-/// What the kernel says of a process that nobody logged in for.
-const NOBODY_LOGGED_IN: u32 = u32::MAX;
 
 /// What the steps work on.
 pub(super) struct Steps<'a> {
@@ -144,7 +140,7 @@ impl<'a> Steps<'a> {
         deployment: &mut Deployment,
     ) -> anyhow::Result<Outcome> {
         deployed::link(self.settings)?;
-        let rollouts = rollouts(self.settings).await;
+        let rollouts = scaler::rollouts(self.settings).await;
         let mut changes = Vec::new();
         let settings_before = self.deployments.settings_text();
         if !self.deployments.settings_are(&self.tree.settings_text) {
@@ -225,20 +221,6 @@ impl<'a> Steps<'a> {
         let changed = !removed.is_empty();
         Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))
     }
-}
-
-/// The user who logged in to become root and call this, as the kernel keeps it (`loginuid`): whoever calls can set
-/// `SUDO_UID`. Where nobody logged in it is root.
-fn who_calls() -> Who {
-    let text = std::fs::read_to_string("/proc/self/loginuid").unwrap_or_default();
-    let uid = text.trim().parse().ok().filter(|uid| *uid != NOBODY_LOGGED_IN).unwrap_or(0);
-    Who::Operator { uid, user: user_name(uid) }
-}
-
-/// How far each service's rollout has come; none where no scaler answers.
-pub(super) async fn rollouts(settings: &Settings) -> BTreeMap<ServiceName, Rollout> {
-    let services = scaler::services_of_any_release(settings).await;
-    services.into_iter().filter_map(|s| Some((s.name, s.rollout?))).collect()
 }
 
 /// Where HAProxy listens.
