@@ -57,18 +57,7 @@ pub(crate) enum Command {
         json: bool,
     },
     /// Show what the instances of a service wrote, the newest last
-    Logs {
-        /// The service
-        service: ServiceName,
-        /// One of its instances, as `status` names it, also one that ended; without it, all
-        instance: Option<InstanceName>,
-        /// How many lines, 5000 at most
-        #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
-        lines: usize,
-        /// The same as JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Logs(Logs),
     /// Show the policy of a service as TOML, or set it while it runs
     Policy {
         /// The service
@@ -148,6 +137,27 @@ pub(crate) enum Command {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
+}
+
+/// Which lines to show.
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The service
+    pub(crate) service: ServiceName,
+    /// One of its instances, as `status` names it, also one that ended; without it, all
+    pub(crate) instance: Option<InstanceName>,
+    /// How many lines, 5000 at most
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
+    pub(crate) lines: usize,
+    /// Only those since then: so long ago, such as 10m or 2h, or a time such as 2026-11-29T12:00:00Z
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    pub(crate) since: Option<String>,
+    /// Go on with those that come, until it is ended
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// The same as JSON
+    #[arg(long, conflicts_with = "follow")]
+    pub(crate) json: bool,
 }
 
 /// What to do with tokens.

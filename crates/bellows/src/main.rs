@@ -62,9 +62,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Membership { way } => wait(set::membership(&running()?, way)),
         Command::Token { what } => wait(token::run(&running()?, what)),
         Command::Secret { what } => wait(secret::run(&running()?, what)),
-        Command::Logs { service, instance, lines, json } => {
-            wait(logs::run(&running()?, &service, instance.as_ref(), lines, json))
-        }
+        Command::Logs(asked) => wait(logs::run(&running()?, asked)),
         Command::Versions { service } => wait(versions::run(&running()?, &service)),
         Command::Rollback { service, version, settings } => {
             wait(rollback::run(&running()?, &service, version, settings))

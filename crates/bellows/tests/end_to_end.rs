@@ -320,6 +320,10 @@ fn what_instances_write_is_kept() {
     let instance = instances("ready").remove(0);
     let one = bellows(&["logs", "object-store", &instance, "-n", "1"]);
     assert_eq!(text(&one).lines().count(), 1, "{}", text(&one));
+    let since = |when| text(&bellows(&["logs", "object-store", "--since", when]));
+    assert!(since("1h").contains("listening"), "{}", since("1h"));
+    assert_eq!(since("2100-01-01T00:00:00Z"), "Nothing was written since.\n");
+    expect_code(&bellows(&["logs", "object-store", "--since", "soon"]), 2);
     let unknown = bellows(&["logs", "none"]);
     expect_code(&unknown, 2);
     assert!(text(&unknown).contains("There is no service"), "{}", text(&unknown));

@@ -20,6 +20,7 @@ use model::policies::PolicySpec;
 use model::secrets::SECRET_MAX_BYTES;
 use model::status::{HostStatus, Membership, MembershipStatus, ServiceStatus, TickPage};
 use model::tick::Tick;
+use model::time::Timestamp;
 use model::value::{Checked, Invalid};
 use policy::memory_pool::{self, MemoryNeed};
 use policy::slots;
@@ -104,6 +105,8 @@ async fn one_service(
 #[serde(deny_unknown_fields)]
 struct OutputQuery {
     instance: Option<String>,
+    #[serde(default, rename = "since_ms")]
+    since: Timestamp,
     lines: Option<usize>,
 }
 
@@ -121,9 +124,9 @@ async fn output(
             _ => unauthorized("What instances write is told to those with a token to read."),
         });
     }
-    let Query(OutputQuery { instance, lines }) = query.map_err(|_| {
-        let message = "The query is not understood: instance (a name) and lines (a whole number) are \
-                       each given once at most.";
+    let Query(OutputQuery { instance, since, lines }) = query.map_err(|_| {
+        let message = "The query is not understood: instance (a name), since_ms (milliseconds since 1970) and lines (a \
+                       whole number) are each given once at most.";
         Problem::new(StatusCode::BAD_REQUEST, "bad_query", message)
     })?;
     let instance = instance.map(|text| text.parse::<InstanceName>().map_err(|_| text)).transpose();
@@ -135,7 +138,7 @@ async fn output(
     let count = lines.unwrap_or(LINES).min(LINES_MAX);
     let outputs = Arc::clone(shared.outputs());
     // Files of up to 256 KiB for each of hundreds of instances.
-    let newest = move || outputs.newest(&service, instance.as_ref(), count);
+    let newest = move || outputs.newest(&service, instance.as_ref(), since, count);
     let lines = tokio::task::spawn_blocking(newest).await.map_err(|error| {
         tracing::error!(%error, "output could not be read");
         let message = "The output could not be read: see the scaler's log.";

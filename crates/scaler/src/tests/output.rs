@@ -39,6 +39,11 @@ async fn what_instances_write_is_told_to_who_may_read_their_service_alone() {
     let console = identify::routes(&rig.shared, Unnamed::Reads);
     let by_tcp = tcp::routes(&rig.shared, &Settings::default());
     let by_operators = operators(&rig);
+    for (since, told) in [(1, true), (2, false)] {
+        let path = format!("{OUTPUT}?since_ms={since}");
+        let (_, text) = send(&by_operators, ("GET", &path, ""), &[("host", "127.0.0.1")]).await;
+        assert_eq!(text.contains(HUSH), told, "since {since}: {text}");
+    }
     for (who, routes, secret, status) in [
         ("an operator", &by_operators, None, 200),
         ("read", &console, Some(&reads), 200),
