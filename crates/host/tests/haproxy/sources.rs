@@ -1,7 +1,7 @@
 //! What one source of connections may take, so that others are answered: connections, places at
 //! instances, their turn in the queue. Sources here are other addresses of loopback.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,18 +14,21 @@ use tokio::task::JoinSet;
 use super::rig::{Instance, Rig, store};
 
 /// Somebody who takes what there is.
-const GREEDY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+pub(super) const GREEDY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// Somebody else.
-const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+pub(super) const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 /// How long others may wait: far less than the 10 s for which half a head is waited for.
 const SOON: Duration = Duration::from_secs(1);
 
-fn bounds() -> SourceSettings {
+pub(super) fn bounds() -> SourceSettings {
     SourceSettings::default()
 }
 
 /// A rig with these bounds and one instance.
-async fn start(sources: SourceSettings, replacements: &[(&str, &str)]) -> (Rig, Instance) {
+pub(super) async fn start(
+    sources: SourceSettings,
+    replacements: &[(&str, &str)],
+) -> (Rig, Instance) {
     let mut rig = Rig::new(Membership::Runtime, 1);
     rig.customise(sources, replacements);
     rig.prepare_and_start().await;
@@ -33,12 +36,20 @@ async fn start(sources: SourceSettings, replacements: &[(&str, &str)]) -> (Rig, 
     (rig, instance)
 }
 
-/// Connects from an address, with the smallest buffer for what is not read.
+/// Connects to the services from an address.
 async fn connect(rig: &Rig, source: Ipv4Addr) -> std::io::Result<TcpStream> {
+    connect_to(rig.settings.listen, source).await
+}
+
+/// Connects from an address, with the smallest buffer for what is not read.
+pub(super) async fn connect_to(
+    place: SocketAddrV4,
+    source: Ipv4Addr,
+) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(1024).unwrap();
     socket.bind((source, 0).into()).unwrap();
-    socket.connect(rig.settings.listen.into()).await
+    socket.connect(place.into()).await
 }
 
 /// Connects, and sends something; `None` where that was refused.
@@ -87,8 +98,12 @@ async fn ended(streams: &mut [Option<TcpStream>], count: usize) -> Vec<String> {
 
 /// The status that a source gets for a request, and after how long.
 async fn ask(rig: &Rig, source: Ipv4Addr, path: &str) -> (u16, Duration) {
+    ask_at(rig.settings.listen, source, path).await
+}
+
+pub(super) async fn ask_at(place: SocketAddrV4, source: Ipv4Addr, path: &str) -> (u16, Duration) {
     let start = Instant::now();
-    let mut stream = connect(rig, source).await.unwrap();
+    let mut stream = connect_to(place, source).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -96,7 +111,7 @@ async fn ask(rig: &Rig, source: Ipv4Addr, path: &str) -> (u16, Duration) {
     (answer[9..12].parse().unwrap(), start.elapsed())
 }
 
-async fn is_answered_soon(rig: &Rig, source: Ipv4Addr) {
+pub(super) async fn is_answered_soon(rig: &Rig, source: Ipv4Addr) {
     let (status, took) = ask(rig, source, "/").await;
     assert!(status == 200 && took < SOON, "{status} after {took:?}");
 }

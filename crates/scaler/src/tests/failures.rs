@@ -1,6 +1,6 @@
 //! What fails is said, tried again, and holds up nothing else.
 
-use host::haproxy::{LoadBalancer, ServerStatus, Stats, StatsError};
+use host::haproxy::{Entrance, LoadBalancer, ServerStatus, Stats, StatsError};
 use host::lxc::fake::Fault;
 use model::action::{Action, ActionKind, Blocked};
 use model::decision::{Decision, Reason};
@@ -9,7 +9,8 @@ use model::names::InstanceName;
 use super::*;
 
 fn malformed() -> StatsError {
-    Stats::parse("<html>", tokio::time::Instant::now(), Subnet::DEFAULT).unwrap_err()
+    Stats::parse("<html>", Entrance::Socket, tokio::time::Instant::now(), Subnet::DEFAULT)
+        .unwrap_err()
 }
 
 #[tokio::test(start_paused = true)]

@@ -33,7 +33,7 @@ fn the_whole_configuration_of_three_services() {
     ");
     let from = text.find("frontend bellows.first").unwrap();
     // Limits of time and bounds of sources have tests of their own.
-    let others = ["#", "timeout", "acl trusted", "http-request set-", "stats", "option"];
+    let others = ["#", "timeout", "acl", "http-request set-", "stats", "option", "maxconn", "rate"];
     let hidden = |line: &str| others.iter().any(|start| line.trim().starts_with(start));
     let directives = text[from..].lines().filter(|line| !hidden(line));
     let rendered = directives.collect::<Vec<_>>().join("\n");
@@ -57,7 +57,12 @@ fn the_whole_configuration_of_three_services() {
         use_backend store
         default_backend bellows.no-route
 
-    frontend bellows.statistics from common
+    defaults statistics from common
+
+    frontend bellows.scrape from statistics
+        bind unix@/run/bellows/haproxy-scrape.sock mode 600
+
+    frontend bellows.statistics from statistics
         bind "${BELLOWS_STATISTICS}"
 
     backend api from common
