@@ -133,7 +133,7 @@ async fn an_instance_whose_monitor_died_is_removed_and_replaced() {
 }
 
 /// From now on the checks of this instance say so, and it uses no CPU time.
-fn falls_silent(rig: &Rig, victim: &InstanceName, check: &str) {
+pub(super) fn falls_silent(rig: &Rig, victim: &InstanceName, check: &str) {
     rig.actor.containers().set_cpu_time(victim, Duration::from_secs(1));
     rig.balancer().set_figures(|services| {
         let servers = &mut services.get_mut(&store()).unwrap().servers;
