@@ -111,9 +111,10 @@ report-experiments *NAMES: build (laboratory "loadgen") (laboratory "simulator")
 project-report:
     @scripts/project-report
 
-# Bring the system up and measure it: launches, the scaler, the object store beside nginx, the generator
+# Bring the system up and measure it: launches, the scaler, the object store beside nginx, the generator, slow clients
 bench: (setup "benches") up
     cargo bench --locked --no-fail-fast --bench "*"
+    cargo test --locked -p host --test haproxy four_thousand -- --ignored --nocapture
 
 # Format the code
 fmt:

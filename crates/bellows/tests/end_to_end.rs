@@ -454,23 +454,36 @@ fn a_killed_instance_is_replaced(client: &Client) {
     assert!(client.serves());
 }
 
-/// Its process is stopped, so that the kernel takes connections for it and nobody answers.
+/// Its process is stopped, or all of its control group is frozen: the kernel takes connections for it and nobody answers.
 fn an_instance_that_stands_still_costs_no_request(client: &Client) {
     expect_code(&bellows(&["bounds", "object-store", "3", "5"]), 0);
     within(Duration::from_secs(5), "three are ready", || instances("ready").len() >= 3);
+    is_killed_when_it_stands_still(client, |_, pid| {
+        kill(pid, Signal::SIGSTOP).expect("it ran");
+    });
+    is_killed_when_it_stands_still(client, |name, _| {
+        output("lxc-freeze", &["-n", name]);
+    });
+    expect_code(&bellows(&["bounds", "object-store", "default"]), 0);
+}
+
+fn is_killed_when_it_stands_still(client: &Client, stand_still: impl FnOnce(&str, Pid)) {
     let victim = instances("ready").remove(0);
     let pid = output("lxc-info", &["-n", &victim, "-p", "-H"]).trim().parse().expect("a pid");
-    let is_there = || kill(Pid::from_raw(pid), None).is_ok();
+    let pid = Pid::from_raw(pid);
+    let is_there = || kill(pid, None).is_ok();
     without_a_failed_request(client, || {
         std::thread::sleep(Duration::from_millis(500));
-        kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("it ran");
-        // Two checks of it in vain take 2.2 s, and its end 0.1 s.
-        within(Duration::from_secs(4), "what stands still was killed", || !is_there());
+        let began = Instant::now();
+        stand_still(&victim, pid);
+        // A check begins within 1 s and waits for 0.5 s; the next, 0.2 s later, as long: 2.2 s. The silence
+        // began when the first was in vain, and lasts for 1 s: 2.5 s. A tick and its end take 0.2 s.
+        let left = Duration::from_secs(3).saturating_sub(began.elapsed());
+        within(left, "what stands still was killed", || !is_there());
         std::thread::sleep(Duration::from_millis(500));
     });
     let replaced = || instances("ready").len() >= 3 && !instances("ready").contains(&victim);
     within(Duration::from_secs(2), "another took its place", replaced);
-    expect_code(&bellows(&["bounds", "object-store", "default"]), 0);
 }
 
 /// Our own tables alone: others on this machine have theirs.

@@ -26,6 +26,7 @@ use super::secrets::SecretFiles;
 use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
 use crate::files::{FileError, file_error, remove_tree};
+use crate::network::ports;
 use crate::settings::Settings;
 use crate::slots;
 
@@ -235,11 +236,13 @@ impl<R: Runner> LxcContainers<R> {
         };
         // It prints that it created the clone even when the start then failed: only its status
         // counts.
-        self.runner.run(&command).await.map(drop).map_err(|source| ContainerError::Launch {
+        self.runner.run(&command).await.map_err(|source| ContainerError::Launch {
             instance: instance.to_string(),
             log: cause(&files.log),
             source,
-        })
+        })?;
+        // LXC has no line for it.
+        Ok(ports::isolate(&slots::interface(instance.slot()))?)
     }
 
     /// Removes the host's end of the slot's veth pair. One that outlived its instance would make the
