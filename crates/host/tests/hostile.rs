@@ -71,7 +71,8 @@ impl Drop for Held {
 fn debian(command: &[&str]) -> Image {
     let command = command.iter().map(|word| (*word).to_owned()).collect();
     let start = ImageStart::Command(command);
-    Image { folder: prepared().join("image"), digest: "hostile".to_owned(), start }
+    let (folder, digest) = (prepared().join("image"), "hostile".to_owned());
+    Image { folder, bases: Vec::new(), digest, start }
 }
 
 /// The numbers of the system calls that an instance may make.
