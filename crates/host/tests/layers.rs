@@ -5,6 +5,7 @@
 
 #[expect(dead_code, reason = "a part of it is for other tests")]
 mod running;
+mod userland;
 #[expect(dead_code, reason = "a part of it is for other tests")]
 mod world;
 
@@ -293,4 +294,19 @@ async fn through_a_templates_root_nothing_can_be_written_or_removed() {
         assert_eq!(tried.unwrap_err().kind(), std::io::ErrorKind::ReadOnlyFilesystem);
     }
     assert_eq!(content(&base), before);
+}
+
+#[tokio::test]
+async fn a_program_in_debians_python_is_a_service() {
+    let image = userland::python().await;
+    let [debian] = &image.bases[..] else { panic!("{:?}", image.bases) };
+    assert_eq!(run("find", &[debian.to_str().unwrap(), "-perm", "/6000", "-type", "f"]), "");
+    let lines = "command = [\"/usr/bin/python3\", \"-m\", \"http.server\", \"--protocol\", \"HTTP/1.1\", \"8000\"]\n\
+                 user = \"www-data\"\nworking_folder = \"/etc/python3\"\nroot = \"read_only\"";
+    let world = World::of(|_| image.clone(), "", lines).await;
+    let instance = world.launch(241).await;
+    assert!(world.get(&instance, "/").unwrap().contains("debian_config"));
+    let other = world.beside("test-other", &image, lines).await;
+    let other = world.launch_from(&other, 242).await;
+    assert!(world.get(&other, "/").unwrap().contains("debian_config"));
 }
