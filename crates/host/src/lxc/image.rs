@@ -10,9 +10,10 @@ use model::names::ImageName;
 use sha2::{Digest, Sha256};
 
 use super::image_error::ImageError;
+use super::mounts::remove_unmounted;
 use super::recipe_file::{ImageStart, RecipeFile};
 use crate::command::{CommandLine, Runner, is_installed};
-use crate::files::{FileError, file_error, remove_tree, sync_file_system};
+use crate::files::{FileError, file_error, sync_file_system};
 
 /// The name of a recipe's file.
 const RECIPE: &str = "recipe.toml";
@@ -184,7 +185,8 @@ impl Recipe {
         }
         self.check_needs()?;
         let draft = images.join(format!(".{}-draft", self.name.as_str()));
-        remove_tree(&draft)?;
+        // A script that was killed may have left mounts of the host's /dev and /sys there.
+        remove_unmounted(&draft)?;
         fs::create_dir_all(&draft).map_err(file_error("make", &draft))?;
         let mut command = CommandLine::new(&self.script).arg(&draft).deadline(BUILD_DEADLINE);
         command = command.args(&self.binaries);
@@ -248,7 +250,7 @@ pub fn remove_other_images(
         if made.contains(&folder) || stood_on.contains(&folder) {
             continue;
         }
-        fs::remove_dir_all(&folder).map_err(file_error("remove", &folder))?;
+        remove_unmounted(&folder)?;
         removed += 1;
     }
     Ok(removed)

@@ -120,24 +120,24 @@ async fn mount(template: &Path, stack: &Stack) -> Result<(), ContainerError> {
     let ids = IdRange { first: stack.first_id, count: stack.id_count };
     let namespace = id_mapped::user_namespace(ids).await;
     let namespace = namespace.map_err(file_error("start", Path::new("unshare")))?;
-    let mut layers = vec![template.join(OWN)];
+    let mut lower = vec![template.join(OWN)];
     for (number, folder) in stack.folders.iter().enumerate() {
         let target = template.join(STAGING).join(number.to_string());
         fs::create_dir_all(&target).map_err(file_error("make", &target))?;
         id_mapped::mount(folder, &target, &namespace)
             .map_err(|source| ContainerError::IdMap { folder: folder.clone(), source })?;
-        layers.push(target);
+        lower.push(target);
     }
     let rootfs = template.join(ROOTFS);
-    mount_overlay(&layers, &rootfs)
+    mount_overlay(&lower, &rootfs)
         .map_err(|source| ContainerError::IdMap { folder: rootfs, source })
 }
 
 /// Mounts these folders as one, the topmost first. `mount` takes an option of 256 bytes from util-linux 2.39 on,
 /// and the kernel itself a page.
-fn mount_overlay(layers: &[PathBuf], target: &Path) -> io::Result<()> {
-    let layers: Vec<_> = layers.iter().map(|layer| layer.display().to_string()).collect();
-    let options = CString::new(format!("userxattr,lowerdir={}", layers.join(":")))?;
+fn mount_overlay(folders: &[PathBuf], target: &Path) -> io::Result<()> {
+    let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    let options = CString::new(format!("userxattr,lowerdir={}", folders.join(":")))?;
     let flags = MountFlags::RDONLY | MountFlags::NODEV | MountFlags::NOSUID;
     Ok(rustix::mount::mount("bellows", target, "overlay", flags, options.as_c_str())?)
 }

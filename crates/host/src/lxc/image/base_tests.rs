@@ -77,6 +77,8 @@ fn a_base_that_is_not_there_or_stands_on_the_image_is_refused_with_file_and_key(
     write(root.path(), "one", "base = \"two\"", "");
     write(root.path(), "two", "base = \"one\"", "");
     refused("one", "rootfs/two/recipe.toml: base is `one`, which stands on this image itself");
+    write(root.path(), "odd", "needs = { \"/bin/sh\" = \"dash\" }", "");
+    refused("odd", "rootfs/odd/recipe.toml, line 1: needs is {\"/bin/sh\": \"dash\"}: use names");
     write(root.path(), "odd", "base = \"../odd\"", "");
     refused("odd", "`../odd` is not a name: use 1 to 31 of a-z");
 }
@@ -91,6 +93,26 @@ async fn a_base_is_looked_for_where_recipes_are_looked_for() {
     let recipe = Recipe::load(&"app".parse().unwrap(), &folders, root.path()).unwrap();
     let image = recipe.ensure(&HostRunner, &root.path().join("images")).await.unwrap();
     assert_eq!(fs::read_to_string(image.bases[0].join("file")).unwrap(), "the releases\n");
+}
+
+#[tokio::test]
+async fn what_a_killed_script_left_mounted_outlives_its_draft() {
+    let root = tempfile::tempdir().unwrap();
+    let (images, devices) = (root.path().join("images"), root.path().join("dev"));
+    fs::create_dir(&devices).unwrap();
+    fs::write(devices.join("null"), "the host's").unwrap();
+    let leave = |draft: &str| {
+        let place = images.join(draft).join("dev");
+        fs::create_dir_all(&place).unwrap();
+        rustix::mount::mount_bind(&devices, &place).unwrap();
+    };
+    write(root.path(), "app", "", "");
+    let recipe = load(root.path(), "app").unwrap();
+    leave(".app-draft");
+    recipe.ensure(&HostRunner, &images).await.unwrap();
+    leave(".app-draft");
+    assert_eq!(remove_other_images(&images, &[recipe], &BTreeSet::new()).unwrap(), 1);
+    assert_eq!(fs::read_to_string(devices.join("null")).unwrap(), "the host's");
 }
 
 #[tokio::test]
