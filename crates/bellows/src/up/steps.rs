@@ -222,14 +222,17 @@ async fn accounts() -> anyhow::Result<Outcome> {
     Ok(Outcome::changed_if(made, format!("group {OPERATORS}, users {CONSOLE} and {EGRESS}")))
 }
 
-/// Has each service's own program check the configuration that its instances will be given.
+/// Has each service's own program check the configuration that its instances will be given, and sees that the
+/// programs are there which make its image.
 pub(super) async fn check_applications(tree: &Tree) -> anyhow::Result<()> {
     let recipes = recipes(tree, &release::programs_folder()?)?;
     let mut problems = BadInput::default();
     for (ServiceFile { spec, .. }, recipe) in tree.services.iter().zip(&recipes) {
+        let made = recipe.check_needs(&tree.settings.paths.state.join(IMAGES));
         let checked = recipe.check(&HostRunner, &spec.application).await;
-        let checked = checked.with_context(|| format!("services/{}.toml", spec.name));
-        problems.0.extend(checked.err());
+        let place = || format!("services/{}.toml", spec.name);
+        let results = [made, checked].map(|result| result.with_context(place));
+        problems.0.extend(results.into_iter().filter_map(Result::err));
     }
     Ok(problems.or(())?)
 }

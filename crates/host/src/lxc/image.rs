@@ -183,7 +183,7 @@ impl Recipe {
         if folder.exists() {
             return Ok(folder);
         }
-        self.check_needs()?;
+        self.check_needs(images)?;
         let draft = images.join(format!(".{}-draft", self.name.as_str()));
         // A script that was killed may have left mounts of the host's /dev and /sys there.
         remove_unmounted(&draft)?;
@@ -203,16 +203,27 @@ impl Recipe {
         Ok(folder)
     }
 
-    /// That the programs are there which the script calls.
-    fn check_needs(&self) -> Result<(), ImageError> {
-        match self.needs.iter().find(|(program, _)| !is_installed(program)) {
-            None => Ok(()),
-            Some((program, package)) => Err(ImageError::Needs {
-                image: self.name.as_str().to_owned(),
-                program: program.clone(),
-                package: package.clone(),
-            }),
+    /// That the programs of the host are there which are called where the image, or what it stands on, is not yet
+    /// below `images`.
+    ///
+    /// # Errors
+    /// [`ImageError::Needs`] when one is not.
+    pub fn check_needs(&self, images: &Path) -> Result<(), ImageError> {
+        for Self { name, needs, .. } in self.with_bases().filter(|recipe| !recipe.is_made(images)) {
+            if let Some((program, package)) = needs.iter().find(|it| !is_installed(it.0)) {
+                let (program, package) = (program.clone(), package.clone());
+                return Err(ImageError::Needs {
+                    image: name.as_str().to_owned(),
+                    program,
+                    package,
+                });
+            }
         }
+        Ok(())
+    }
+
+    fn is_made(&self, images: &Path) -> bool {
+        self.digest().is_ok_and(|digest| images.join(self.folder_name(&digest)).exists())
     }
 }
 

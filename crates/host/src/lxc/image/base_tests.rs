@@ -122,6 +122,12 @@ async fn a_program_that_a_recipe_needs_is_named_with_its_package() {
     let images = root.path().join("images");
     let error = load(root.path(), "app").unwrap().ensure(&HostRunner, &images).await.unwrap_err();
     insta::assert_snapshot!(error, @"the recipe of image app needs `no-such-program`: apt-get install --no-install-recommends the-package");
+    // Nor when it is what the image stands on that needs it, and has not been made.
+    write(root.path(), "top", "base = \"app\"", "");
+    let top = load(root.path(), "top").unwrap();
+    assert!(top.check_needs(&images).unwrap_err().to_string().contains("image app needs"));
     write(root.path(), "app", "needs = { sh = \"dash\" }", "");
-    load(root.path(), "app").unwrap().ensure(&HostRunner, &images).await.unwrap();
+    let made = load(root.path(), "app").unwrap().ensure(&HostRunner, &images).await;
+    made.unwrap();
+    top.check_needs(&images).unwrap();
 }
