@@ -12,7 +12,7 @@ use host::files::file_error;
 use host::id_map::IdMap;
 use host::lxc::{
     Containers, LxcContainers, TemplateStore, container_states, remove_layers, remove_profiles,
-    remove_secrets, remove_shared_folder, shared_folders_below,
+    remove_secrets, remove_shared_folder, remove_unmounted, shared_folders_below,
 };
 use host::network::Network;
 use host::secrets::SecretStore;
@@ -111,7 +111,7 @@ async fn templates(settings: &Settings) -> anyhow::Result<Outcome> {
     }
     let drafts = drafts(&settings.paths.lxc);
     for draft in &drafts {
-        fs::remove_dir_all(draft).map_err(file_error("remove", draft))?;
+        remove_unmounted(draft)?;
     }
     // The newest stay. Without a template, no other is of use.
     SecretStore::new(settings).sweep()?;

@@ -4,6 +4,7 @@
 
 #[expect(dead_code, reason = "a part of it is for other tests")]
 mod running;
+mod userland;
 #[expect(dead_code, reason = "a part of it is for other tests")]
 mod world;
 
@@ -32,7 +33,7 @@ const REACHES: &str = "reaches = [\"other\"]";
 /// nothing there meanwhile.
 const BEYOND: [&str; 2] = ["192.0.2.9", "169.254.169.254"];
 
-/// The folder of what the tests of this file share, which takes a minute to make and is kept.
+/// The folder of what the tests of this file share, which is kept.
 fn prepared() -> PathBuf {
     static MADE: OnceLock<()> = OnceLock::new();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile");
@@ -70,10 +71,12 @@ impl Drop for Held {
 }
 
 /// Debian with the programs of the tests, of which one runs.
-fn debian(command: &[&str]) -> Image {
+async fn debian(command: &[&str]) -> Image {
     let command = command.iter().map(|word| (*word).to_owned()).collect();
     let start = ImageStart::Command(command);
-    Image { folder: prepared().join("image"), digest: "hostile".to_owned(), start }
+    let userland = userland::python().await;
+    let (folder, digest) = (prepared().join("image"), "hostile".to_owned());
+    Image { folder, digest, start, ..userland }
 }
 
 /// The numbers of the system calls that an instance may make.
@@ -106,7 +109,8 @@ async fn a_hostile_program_finds_no_way_out_whatever_its_services_file_may_ask_f
             "hidden": { "containers": world::LXC, "programs": env!("CARGO_MANIFEST_DIR") },
         });
         let command = ["/usr/bin/python3", "/attempts.py", &given.to_string()];
-        let world = World::of(|_| debian(&command), head, &format!("{lines}\n{writable}")).await;
+        let image = debian(&command).await;
+        let world = World::of(|_| image, head, &format!("{lines}\n{writable}")).await;
         let mut instance = Running::launch(world, 243).await;
         // The other one, whose address ends in 242.
         instance.world.launch_mute(241).await;
@@ -126,7 +130,8 @@ async fn a_hostile_program_finds_no_way_out_whatever_its_services_file_may_ask_f
 #[tokio::test]
 async fn what_a_hostile_program_takes_is_its_own_and_no_more() {
     let lines = "root = \"read_only\"\nopen_files = 256\nwritable = [{ path = \"/writable\", size_mib = 8 }]";
-    let world = World::of(|_| debian(&["/usr/bin/python3", "/hogs.py"]), "", lines).await;
+    let image = debian(&["/usr/bin/python3", "/hogs.py"]).await;
+    let world = World::of(|_| image, "", lines).await;
     let mut instance = Running::launch(world, 245).await;
     let (stdout, _) = instance.written().await;
     let told: Vec<&str> = stdout.lines().collect();
@@ -148,7 +153,8 @@ async fn what_a_hostile_program_takes_is_its_own_and_no_more() {
 #[tokio::test]
 async fn a_public_enumerator_of_escapes_finds_none() {
     let shell = "sh /enumerate >/objects/new && mv /objects/new /objects/posture.json && sleep 300";
-    let world = World::of(|_| debian(&["/bin/sh", "-c", shell]), "", MOST).await;
+    let image = debian(&["/bin/sh", "-c", shell]).await;
+    let world = World::of(|_| image, "", MOST).await;
     let running = Running::launch(world, 244).await;
     let told = running.world.settings.paths.state.join("objects/posture.json");
     wait_for(&told);

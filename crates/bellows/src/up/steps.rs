@@ -192,7 +192,7 @@ impl<'a> Steps<'a> {
     }
 
     /// Removes the templates of versions that are not kept and have no instance any more, with the secrets
-    /// that only they were given, and the images of earlier versions.
+    /// that only they were given, and the images of earlier versions that no template stands on.
     pub(super) async fn old_versions(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
         let kept: Vec<_> = deployment.templates().collect();
         let mut removed = Vec::new();
@@ -209,7 +209,7 @@ impl<'a> Steps<'a> {
         }
         SecretStore::new(self.settings).sweep()?;
         let images = self.settings.paths.state.join(IMAGES);
-        let images = remove_other_images(&images, &self.recipes)?;
+        let images = remove_other_images(&images, &self.recipes, &self.templates.stood_on()?)?;
         let releases = Releases::new(&self.settings.paths.state).remove_old()?;
         for (count, what) in [(images, "image"), (releases, "release")] {
             match count {
@@ -235,26 +235,29 @@ async fn accounts() -> anyhow::Result<Outcome> {
     Ok(Outcome::changed_if(made, format!("group {OPERATORS}, users {CONSOLE} and {EGRESS}")))
 }
 
-/// Has each service's own program check the configuration that its instances will be given.
+/// Has each service's own program check the configuration that its instances will be given, and sees that the
+/// programs are there which make its image.
 pub(super) async fn check_applications(tree: &Tree) -> anyhow::Result<()> {
     let recipes = recipes(tree, &release::programs_folder()?)?;
     let mut problems = BadInput::default();
     for (ServiceFile { spec, .. }, recipe) in tree.services.iter().zip(&recipes) {
+        let made = recipe.check_needs(&tree.settings.paths.state.join(IMAGES));
         let checked = recipe.check(&HostRunner, &spec.application).await;
-        let checked = checked.with_context(|| format!("services/{}.toml", spec.name));
-        problems.0.extend(checked.err());
+        let place = || format!("services/{}.toml", spec.name);
+        let results = [made, checked].map(|result| result.with_context(place));
+        problems.0.extend(results.into_iter().filter_map(Result::err));
     }
     Ok(problems.or(())?)
 }
 
-/// Reads the recipe of each service's image: the tree's own, or else that of this release. `programs`
-/// is the folder of the programs that go into images.
+/// Reads the recipe of each service's image: the tree's own, or else that of this release, and so for what the
+/// image stands on. `programs` is the folder of the programs that go into images.
 fn recipes(tree: &Tree, programs: &Path) -> anyhow::Result<Vec<Recipe>> {
     let mut recipes = Vec::new();
     let mut problems = BadInput::default();
+    let folders = [tree.root.clone(), release::programs_folder()?].map(|root| root.join(RECIPES));
     for ServiceFile { spec: ServiceSpec { name, image, .. }, .. } in &tree.services {
-        let recipe = release::find(&tree.root, Path::new(RECIPES).join(image.as_str()));
-        match Recipe::load(image, recipe.parent().unwrap_or(&recipe), programs) {
+        match Recipe::load(image, &folders, programs) {
             Ok(recipe) => recipes.push(recipe),
             Err(error) => problems.0.push(anyhow!(error).context(format!(
                 "service {name}: no image can be made of `{image}`: use the name of a recipe in rootfs/"

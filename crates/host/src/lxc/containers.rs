@@ -23,6 +23,7 @@ use super::layer;
 use super::output::{OutputPipes, Outputs, Owner};
 use super::profile::Profile;
 use super::secrets::SecretFiles;
+use super::stack;
 use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
 use crate::files::{FileError, file_error, remove_tree};
@@ -211,6 +212,7 @@ impl<R: Runner> LxcContainers<R> {
         self.outputs.make(instance, owner)?;
         // To the end of the launch, by when there is an instance.
         let _held = self.outputs.hold(instance)?;
+        stack::check_mounted(&self.lxc, template)?;
         let layer = layer::of_template(&self.lxc, template)?;
         let home = layer.as_ref().unwrap_or(&self.lxc);
         self.hand_over_output(instance, home.join(instance.as_str()))?;
