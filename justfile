@@ -71,7 +71,7 @@ secret *ARGS: build
 versions SERVICE: build
     @{{ bellows }} versions "$@"
 
-# Go back to the version of a service that served before, or to VERSION; with --settings all of its file
+# Go back to the version of a service that served before, or to VERSION; with --revision all of its file
 rollback SERVICE *ARGS: build
     @{{ bellows }} rollback "$@"
 

@@ -99,7 +99,7 @@ pub(crate) enum Command {
     ///
     /// Its template is kept, so nothing is built, and it is proved and rolled out as any version. Its instances
     /// are given what they were given then, secrets included. What Bellows alone reads (route, bounds, policy
-    /// and the like) stays as it is, unless --settings is there. The next `bellows up` deploys what the
+    /// and the like) stays as it is, unless --revision is there. The next `bellows up` deploys what the
     /// service's file says.
     Rollback {
         /// The service
@@ -108,7 +108,7 @@ pub(crate) enum Command {
         version: Option<Version>,
         /// Take back all that the service's file said then
         #[arg(long)]
-        settings: bool,
+        revision: bool,
     },
     /// Show who changed what, the newest last
     Changes {
@@ -244,6 +244,19 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    /// Read by its name, one would be taken for the other, which is found when the command runs.
+    #[test]
+    fn no_command_has_an_argument_of_the_name_of_one_that_all_have() {
+        let cli = Cli::command();
+        let all: Vec<_> =
+            cli.get_arguments().filter(|it| it.is_global_set()).map(clap::Arg::get_id).collect();
+        assert_eq!(all, ["tree", "settings"]);
+        for command in cli.get_subcommands() {
+            let taken = command.get_arguments().find(|own| all.contains(&own.get_id()));
+            assert!(taken.is_none(), "{}: {taken:?}", command.get_name());
+        }
     }
 
     #[test]

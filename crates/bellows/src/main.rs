@@ -64,8 +64,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Secret { what } => wait(secret::run(&running()?, what)),
         Command::Logs(asked) => wait(logs::run(&running()?, asked)),
         Command::Versions { service } => wait(versions::run(&running()?, &service)),
-        Command::Rollback { service, version, settings } => {
-            wait(rollback::run(&running()?, &service, version, settings))
+        Command::Rollback { service, version, revision } => {
+            wait(rollback::run(&running()?, &service, version, revision))
         }
         Command::Changes { json } => wait(changes::run(&running()?, json)),
         Command::Status { json } => wait(status::run(&running()?, json)),

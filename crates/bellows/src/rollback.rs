@@ -21,7 +21,7 @@ pub(crate) async fn run(
     settings: &Settings,
     service: &ServiceName,
     version: Option<Version>,
-    with_settings: bool,
+    with_revision: bool,
 ) -> anyhow::Result<()> {
     require_root()?;
     let _lock = operator::lock(settings)?;
@@ -34,10 +34,10 @@ pub(crate) async fn run(
         Some(version) => version,
         None => before.version_before(service, serving).map_err(BadInput::new)?,
     };
-    let to = Rollback { service, version, settings: with_settings, serving };
+    let to = Rollback { service, version, revision: with_revision, serving };
     let next = before.rolled_back(to, now()).map_err(BadInput::new)?;
     check(settings, service, version, &before, &next)?;
-    if with_settings && needs_egress(&next)? {
+    if with_revision && needs_egress(&next)? {
         Programs::new(settings)?.egress(true).await?;
     }
     let text = deployments.settings_text();
@@ -46,7 +46,7 @@ pub(crate) async fn run(
     rollout::wait(settings, &next).await?;
     println!(
         "{service} is version {version} again{}. The next `bellows up` deploys what services/{service}.toml says.",
-        if with_settings { ", with the settings that it had then" } else { "" }
+        if with_revision { ", with all that its file said then" } else { "" }
     );
     Ok(())
 }

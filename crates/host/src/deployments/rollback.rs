@@ -41,7 +41,7 @@ pub enum RollbackError {
     NoneServed(ServiceName),
     /// The files of both versions cannot be joined.
     #[error(
-        "the file of {service} cannot be joined with that of version {version}: {problem}; use --settings"
+        "the file of {service} cannot be joined with that of version {version}: {problem}; use --revision"
     )]
     Join {
         /// The service.
@@ -61,7 +61,7 @@ pub struct Rollback<'a> {
     /// To which version.
     pub version: Version,
     /// Whether all that its file said then is in force again, and not only what makes a version.
-    pub settings: bool,
+    pub revision: bool,
     /// The version that serves now, as far as is known.
     pub serving: Option<Version>,
 }
@@ -98,7 +98,7 @@ impl Deployment {
     /// # Errors
     /// The version is not there, is deployed already, or its file does not go with the one of now.
     pub fn rolled_back(&self, to: Rollback, now: Timestamp) -> Result<Self, RollbackError> {
-        let Rollback { service, version, settings, serving } = to;
+        let Rollback { service, version, revision, serving } = to;
         let record = self.record(service)?;
         if record.wanted.version == version {
             return Err(RollbackError::Already { service: service.clone(), version });
@@ -112,7 +112,7 @@ impl Deployment {
         }
         versions[..=place].rotate_right(1);
         versions[0].deployed_at = Some(now);
-        let file = if settings {
+        let file = if revision {
             versions[0].file.clone()
         } else {
             let joined = joined(&record.file, &versions[0].file);
@@ -186,9 +186,9 @@ mod tests {
         })
     }
 
-    fn back(from: &Deployment, to: u32, settings: bool) -> Result<Deployment, RollbackError> {
+    fn back(from: &Deployment, to: u32, revision: bool) -> Result<Deployment, RollbackError> {
         let serving = Some(version(2));
-        let to = Rollback { service: &store(), version: version(to), settings, serving };
+        let to = Rollback { service: &store(), version: version(to), revision, serving };
         from.rolled_back(to, at(9))
     }
 
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn with_its_settings_the_whole_file_goes_back() {
+    fn with_its_revision_the_whole_file_goes_back() {
         let spec = spec(&back(&deployed(), 1, true).unwrap());
         assert_eq!((spec.instance.memory_mib, spec.bounds.max()), (101, 11));
     }
