@@ -227,6 +227,7 @@ where
                         .and_then(|(deployed, increase)| observed.load(&deployed.spec, increase)),
                     cpu_cores: observed.cpu_cores.get(&name).copied(),
                     instances: Some(instances),
+                    answers: BTreeMap::new(),
                     done: Vec::new(),
                 };
                 observations.insert(name, observation);

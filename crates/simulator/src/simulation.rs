@@ -326,7 +326,8 @@ impl Simulation {
             served * self.host.cpu_s_per_request / load.elapsed.as_secs_f64()
         });
         let instances = Some(self.containers.observations(self.plant.as_ref()));
-        ServiceObservation { load, cpu_cores, instances, done }
+        let answers = BTreeMap::new();
+        ServiceObservation { load, cpu_cores, instances, answers, done }
     }
 
     /// Holds what was decided and planned to the rules, also in release builds.

@@ -249,6 +249,7 @@ fn replaced_by(replacement: Replacement) -> ServiceSpec {
     let mut spec = ServiceSpec { replacement, ..store() };
     if replacement == Replacement::Recreate {
         spec.bounds = Bounds::new(1, 1).unwrap();
+        spec.watch = Duration::ZERO;
     }
     spec
 }
