@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::action::{ActionKind, Done};
 use model::decision::Decision;
-use model::instance::Ended;
+use model::instance::{Ended, Phase};
 use model::names::{InstanceName, Slot};
 use model::service::{Requests, ServiceSpec};
 use model::tick::{Observation, Tick};
@@ -16,7 +16,7 @@ use model::watch::{Answers, Watched};
 
 use crate::backoff::Backoff;
 use crate::decide::{DecisionState, decide};
-use crate::fleet::{Fleet, InstanceObservation};
+use crate::fleet::{Fleet, Instance, InstanceObservation};
 use crate::input::{Demand, PolicyInput};
 use crate::load::{LoadHistory, LoadObservation};
 use crate::memory::{Memory, kept};
@@ -114,11 +114,13 @@ impl Controller {
         self.take_note(load, &observed.done, now);
         let is_seen = observed.instances.is_some();
         let ended = observed.instances.map(|it| self.see(it, &observed.done, context, now));
+        let watched = self.rollout.as_ref().and_then(Rollout::watched);
         self.watch(&observed.answers, ended.as_deref());
         if is_seen || self.rollout.is_some() {
             self.roll_out(context, &observed.done, is_seen, now);
         }
-        let observation = self.observation(load, observed.cpu_cores);
+        let mut observation = self.observation(load, observed.cpu_cores);
+        observation.watched = self.watched.filter(|_| watched.is_some());
         let decision = self.decide(context, &observation, is_seen, now);
         let plan = self.plan(context, &decision, now);
         Tick {
@@ -132,7 +134,7 @@ impl Controller {
             blocked: plan.blocked,
             done: observed.done,
             ended: ended.unwrap_or_default(),
-            given_up: Vec::new(),
+            given_up: watched.map_or_else(Vec::new, |version| self.given_up(version)),
         }
     }
 
@@ -206,6 +208,21 @@ impl Controller {
         let Some(ended) = ended else { return };
         let look = Look { answers, fleet: &self.fleet, ended };
         self.watched = Some(look.after(before.unwrap_or_default(), version, next.version));
+    }
+
+    /// The instances of a version that was watched up to now and is given up, without what they wrote.
+    fn given_up(&self, watched: Version) -> Vec<Ended> {
+        let is_given_up = matches!(
+            &self.rollout,
+            Some(Rollout::GivenUp { next, .. }) if next.version == watched
+        );
+        let own = |it: &&Instance| is_given_up && it.version == Some(watched);
+        let last_words = |it: &Instance| Ended {
+            instance: it.name.clone(),
+            version: it.version,
+            last_lines: Vec::new(),
+        };
+        self.fleet.in_phase(Phase::Ready).filter(own).map(last_words).collect()
     }
 
     /// Goes on with the change from one version to the next.
@@ -312,7 +329,7 @@ impl Controller {
             in_flight: load.map(|load| load.in_flight),
             cpu_cores,
             phases: self.fleet.counts(),
-            watched: self.watched,
+            watched: None,
         }
     }
 }

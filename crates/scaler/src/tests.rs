@@ -14,6 +14,7 @@ mod secrets;
 mod services;
 mod set;
 mod versions;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
