@@ -67,6 +67,14 @@ token *ARGS: build
 secret *ARGS: build
     @{{ bellows }} secret "$@"
 
+# List the versions of a service that are kept
+versions SERVICE: build
+    @{{ bellows }} versions "$@"
+
+# Go back to the version of a service that served before, or to VERSION; with --settings all of its file
+rollback SERVICE *ARGS: build
+    @{{ bellows }} rollback "$@"
+
 # Show who changed what, and how it was before
 changes *ARGS: build
     @{{ bellows }} changes "$@"
@@ -103,9 +111,10 @@ report-experiments *NAMES: build (laboratory "loadgen") (laboratory "simulator")
 project-report:
     @scripts/project-report
 
-# Bring the system up and measure it: launches, the scaler, the object store beside nginx, the generator
+# Bring the system up and measure it: launches, the scaler, the object store beside nginx, the generator, slow clients
 bench: (setup "benches") up
     cargo bench --locked --no-fail-fast --bench "*"
+    cargo test --locked -p host --test haproxy four_thousand -- --ignored --nocapture
 
 # Format the code
 fmt:

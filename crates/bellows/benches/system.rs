@@ -1,5 +1,6 @@
-//! The running system's own figures: how long a launch takes beside a bare `lxc-copy`, and what
-//! the scaler costs at 50 instances. `just bench` brings the system up first.
+//! The running system's own figures: how long a launch takes beside a bare `lxc-copy`, what the scaler costs at
+//! 50 instances, and for how long rules of the firewall are missing after a flush. `just bench` brings the
+//! system up first.
 //!
 //! Prints a table; exit code 1 when a figure is above what is wanted.
 //!
@@ -12,8 +13,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
+use host::command::{CommandLine, HostRunner, Runner as _};
 use host::deployments::{DeployedService, Deployments};
 use host::lxc::{Containers, LxcContainers};
+use host::network::{Firewall as _, Network, TABLE};
 use host::settings::Settings;
 use model::action::ActionKind;
 use model::names::{InstanceName, Slot};
@@ -30,15 +33,20 @@ struct Extent {
     /// Instances for the scaler's own costs, and how long these are watched.
     fleet: u32,
     watch: Duration,
+    /// How often the firewall's rules are removed.
+    flushes: usize,
 }
 
-const WHOLE: Extent = Extent { launches: 20, fleet: 50, watch: Duration::from_secs(20) };
-const SHORT: Extent = Extent { launches: 1, fleet: 2, watch: Duration::from_secs(1) };
+const WHOLE: Extent =
+    Extent { launches: 20, fleet: 50, watch: Duration::from_secs(20), flushes: 20 };
+const SHORT: Extent = Extent { launches: 1, fleet: 2, watch: Duration::from_secs(1), flushes: 1 };
 
 /// What is wanted at most: of a planned launch in bare ones, and of the scaler with 50 instances.
 const MAX_RATIO: f64 = 2.0;
 const MAX_CPU_PERCENT: f64 = 5.0;
 const MAX_MEMORY_MB: f64 = 64.0;
+/// The longest that the firewall's rules may be missing after a flush, of all flushes.
+const MAX_MISSING_MS: f64 = 300.0;
 
 /// A slot far from those that the scaler gives out.
 const BARE_SLOT: u32 = 1000;
@@ -86,7 +94,25 @@ impl System {
     async fn measure(&self, extent: &Extent) -> anyhow::Result<bool> {
         let ratio = self.launches(extent.launches).await?;
         let (cpu_percent, memory_mb) = self.costs(extent).await?;
-        Ok(ratio <= MAX_RATIO && cpu_percent < MAX_CPU_PERCENT && memory_mb < MAX_MEMORY_MB)
+        let missing_ms = self.flushes(extent.flushes).await?;
+        let costs_little = cpu_percent < MAX_CPU_PERCENT && memory_mb < MAX_MEMORY_MB;
+        Ok(ratio <= MAX_RATIO && costs_little && missing_ms < MAX_MISSING_MS)
+    }
+
+    /// The longest that the firewall's rules were missing after one of these flushes, in milliseconds.
+    async fn flushes(&self, count: usize) -> anyhow::Result<f64> {
+        let network = Network::new(&self.settings, HostRunner);
+        let mut missing = Vec::new();
+        for number in 0..count {
+            // Longer than the scaler waits between two looks that it takes at ease, and at another moment of
+            // its tick each time.
+            tokio::time::sleep(Duration::from_millis(1_100 + 37 * number as u64 % 100)).await;
+            missing.push(missing_after_a_flush(&network).await?);
+        }
+        let (median, worst) = (median(&mut missing), missing[count - 1]);
+        println!("rules missing after a flush             median {median:8.1} ms");
+        println!("rules missing after a flush, longest           {worst:8.1} ms");
+        Ok(worst)
     }
 
     /// The time of a planned launch as a multiple of a bare one's.
@@ -249,6 +275,26 @@ impl System {
     fn scaler_process(&self) -> anyhow::Result<procfs::process::Process> {
         procfs::process::Process::new(self.scaler.as_raw()).context("the scaler is gone")
     }
+}
+
+/// Removes our tables, as a flush does and without those of others, and waits for the scaler to put them back. The
+/// command that removes them counts as part of the time.
+async fn missing_after_a_flush(network: &Network<HostRunner>) -> anyhow::Result<f64> {
+    // Our own transaction is one step. A scaler that has put them back by the time that nft ends is one more.
+    let mut seen = network.generation()?.wrapping_add(1);
+    let begin = Instant::now();
+    let tables = format!("delete table inet {TABLE}; delete table bridge {TABLE}");
+    HostRunner.run(&CommandLine::new("nft").arg(tables)).await?;
+    while begin.elapsed() < PATIENCE {
+        let (generation, at) = (network.generation()?, begin.elapsed());
+        // To ask for the generation costs 25 us, and to compare the rules two processes.
+        if generation != seen && network.drift().await?.is_none() {
+            return Ok(at.as_secs_f64() * 1000.0);
+        }
+        seen = generation;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    bail!("the rules were not put back within a minute: see `./just status`")
 }
 
 /// One request on a connection of its own; the answer as text.

@@ -1,7 +1,7 @@
 //! `bellows changes`: who changed what, and how it was before.
 
 use host::settings::Settings;
-use model::access::{Change, Changed, Token, Who};
+use model::access::{Change, Changed, KeyChange, Token, Who};
 use model::policies::PolicySpec;
 
 use crate::clock::moment;
@@ -54,6 +54,8 @@ fn changed(changed: &Changed) -> String {
             format!("{service}: version from {before} to {after}")
         }
         Changed::Deployment { service, after: None, .. } => format!("{service}: withdrawn"),
+        Changed::ServiceFile { service, keys: changed } => format!("{service}: {}", keys(changed)),
+        Changed::Settings { keys: changed } => format!("bellows.toml: {}", keys(changed)),
         Changed::Secret { service, name, before: None, after: Some(_) } => {
             format!("{service}: secret {name} set")
         }
@@ -68,6 +70,19 @@ fn changed(changed: &Changed) -> String {
         }
         Changed::Token { name, after: None, .. } => format!("token {name} revoked"),
     }
+}
+
+fn keys(keys: &[KeyChange]) -> String {
+    let none = || "nothing".to_owned();
+    let line = |KeyChange { key, before, after }: &KeyChange| match (before, after) {
+        (None, None) => key.clone(),
+        (before, after) => format!(
+            "{key} from {} to {}",
+            before.clone().unwrap_or_else(none),
+            after.clone().unwrap_or_else(none)
+        ),
+    };
+    keys.iter().map(line).collect::<Vec<_>>().join(", ")
 }
 
 /// By its name; with `--json`, by all its figures.
@@ -121,6 +136,19 @@ mod tests {
                 },
             ),
             change(
+                Who::Operator { uid: 0, user: Some("root".to_owned()) },
+                Changed::ServiceFile {
+                    service: service(),
+                    keys: [("egress", None, Some("[\"any\"]")), ("and 3 more", None, None)]
+                        .map(|(key, before, after): (&str, Option<&str>, Option<&str>)| KeyChange {
+                            key: key.to_owned(),
+                            before: before.map(str::to_owned),
+                            after: after.map(str::to_owned),
+                        })
+                        .to_vec(),
+                },
+            ),
+            change(
                 Who::Operator { uid: 7, user: None },
                 Changed::Token { name: "ci".parse().unwrap(), before: None, after: None },
             ),
@@ -134,12 +162,13 @@ mod tests {
                 },
             ),
         ];
-        insta::assert_snapshot!(lines.each_ref().map(line).join("\n"), @r"
+        insta::assert_snapshot!(lines.each_ref().map(line).join("\n"), @r#"
         2026-11-18T11:06:40Z  anna                  store: bounds from 1 4 to 2 9
         2026-11-18T11:06:40Z  token ci              store: policy from target_tracking to hpa
         2026-11-18T11:06:40Z  up                    store: deployed as 000000ab
+        2026-11-18T11:06:40Z  root                  store: egress from nothing to ["any"], and 3 more
         2026-11-18T11:06:40Z  user 7                token ci revoked
         2026-11-18T11:06:40Z  token ci              store: secret db set to another value
-        ");
+        "#);
     }
 }

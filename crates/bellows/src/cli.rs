@@ -7,6 +7,7 @@ use host::units::ListenSocket;
 use model::access::Right;
 use model::names::{InstanceName, SecretName, ServiceName, TokenName};
 use model::status::Membership;
+use model::version::Version;
 
 /// Exit codes, as `--help` shows them.
 const EXIT_CODES: &str = "\
@@ -56,18 +57,7 @@ pub(crate) enum Command {
         json: bool,
     },
     /// Show what the instances of a service wrote, the newest last
-    Logs {
-        /// The service
-        service: ServiceName,
-        /// One of its instances, as `status` names it, also one that ended; without it, all
-        instance: Option<InstanceName>,
-        /// How many lines, 5000 at most
-        #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
-        lines: usize,
-        /// The same as JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Logs(Logs),
     /// Show the policy of a service as TOML, or set it while it runs
     Policy {
         /// The service
@@ -100,6 +90,26 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: SecretCommand,
     },
+    /// List the versions of a service that are kept, the one that was deployed last first
+    Versions {
+        /// The service
+        service: ServiceName,
+    },
+    /// Go back to the version of a service that served before, or to any that is kept
+    ///
+    /// Its template is kept, so nothing is built, and it is proved and rolled out as any version. Its instances
+    /// are given what they were given then, secrets included. What Bellows alone reads (route, bounds, policy
+    /// and the like) stays as it is, unless --settings is there. The next `bellows up` deploys what the
+    /// service's file says.
+    Rollback {
+        /// The service
+        service: ServiceName,
+        /// One that `versions` lists
+        version: Option<Version>,
+        /// Take back all that the service's file said then
+        #[arg(long)]
+        settings: bool,
+    },
     /// Show who changed what, the newest last
     Changes {
         /// The same as JSON
@@ -127,6 +137,27 @@ pub(crate) enum Command {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
+}
+
+/// Which lines to show.
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The service
+    pub(crate) service: ServiceName,
+    /// One of its instances, as `status` names it, also one that ended; without it, all
+    pub(crate) instance: Option<InstanceName>,
+    /// How many lines, 5000 at most
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
+    pub(crate) lines: usize,
+    /// Only those since then: so long ago, such as 10m or 2h, or a time such as 2026-11-29T12:00:00Z
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    pub(crate) since: Option<String>,
+    /// Go on with those that come, until it is ended
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// The same as JSON
+    #[arg(long, conflicts_with = "follow")]
+    pub(crate) json: bool,
 }
 
 /// What to do with tokens.
@@ -233,6 +264,8 @@ mod tests {
           membership  Show how HAProxy learns of instances, or set it while the system runs
           token       Make, list or revoke the tokens with which a program may ask the scaler for changes
           secret      Set, list or remove the secrets of a service
+          versions    List the versions of a service that are kept, the one that was deployed last first
+          rollback    Go back to the version of a service that served before, or to any that is kept
           changes     Show who changed what, the newest last
           help        Print this message or the help of the given subcommand(s)
 

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{bail, ensure};
+use host::cgroups::Cgroups;
 use host::command::HostRunner;
 use host::id_map::IdMap;
 use host::id_ranges::{IdRangeError, IdRanges};
@@ -27,6 +28,8 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let mut findings = examine(settings).await;
     // Not for `up`, which puts them in place.
     findings.push(Finding { check: "rules", verdict: rules(settings).await });
+    // Nor this, without which instances run all the same.
+    findings.push(Finding { check: "swap", verdict: swap() });
     findings.iter().for_each(|finding| println!("{finding}"));
     match failures(&findings).len() {
         0 => println!("This machine can run Bellows."),
@@ -166,6 +169,14 @@ async fn subnet(settings: &Settings) -> Verdict {
     }
 }
 
+/// Whether instances stay within their memory where the host can swap.
+fn swap() -> Verdict {
+    match Cgroups::of_host() {
+        Ok(cgroups) => kernel::swap(reading::has_swap(), cgroups.limit_swap()),
+        Err(error) => bad(error.to_string(), "mount /proc"),
+    }
+}
+
 /// Whether the instances' firewall is as it was put in place.
 async fn rules(settings: &Settings) -> Verdict {
     let network = Network::new(settings, HostRunner);
@@ -178,7 +189,7 @@ fn judge_rules(is_promised: bool, drift: Result<Option<Drift>, String>) -> Verdi
         Ok(None) if is_promised => Ok("the instances' firewall is in place".to_owned()),
         Ok(None) => Ok("none are in place; `up` makes them".to_owned()),
         Ok(Some(drift)) => bad(
-            format!("rules of the instances' firewall are {drift}: instances are not kept apart"),
+            format!("rules of the instances' firewall are {drift}: instances reach the host"),
             "./just up puts them back; the scaler does so by itself while it runs",
         ),
         Err(error) => bad(

@@ -12,7 +12,7 @@ use host::files::file_error;
 use host::id_map::IdMap;
 use host::lxc::{
     Containers, LxcContainers, TemplateStore, container_states, remove_layers, remove_profiles,
-    remove_secrets, remove_shared_folder, shared_folders_below,
+    remove_secrets, remove_shared_folder, remove_unmounted, shared_folders_below,
 };
 use host::network::Network;
 use host::secrets::SecretStore;
@@ -21,14 +21,14 @@ use model::names::{CONTAINER_PREFIX, InstanceName, ServiceName};
 use model::service::ScaleIn;
 
 use crate::doctor::require_root;
+use crate::operator;
 use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
-use crate::up::operator_lock;
 
 /// Takes everything down in the order in which nothing is left that could make something anew.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     require_root()?;
-    let _lock = operator_lock(settings)?;
+    let _lock = operator::lock(settings)?;
     let programs = Programs::new(settings)?;
     let mut progress = Progress::default();
     progress.step("scaler", programs.remove_scaler()).await?;
@@ -111,7 +111,7 @@ async fn templates(settings: &Settings) -> anyhow::Result<Outcome> {
     }
     let drafts = drafts(&settings.paths.lxc);
     for draft in &drafts {
-        fs::remove_dir_all(draft).map_err(file_error("remove", draft))?;
+        remove_unmounted(draft)?;
     }
     // The newest stay. Without a template, no other is of use.
     SecretStore::new(settings).sweep()?;

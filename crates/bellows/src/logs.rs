@@ -1,29 +1,65 @@
 //! `bellows logs`: what instances write.
 
-use host::settings::Settings;
-use model::names::{InstanceName, ServiceName};
-use model::output::{OutputLine, harmless};
+mod follow;
 
-use crate::clock::moment;
+use anyhow::anyhow;
+use host::settings::Settings;
+use model::output::{OutputLine, harmless};
+use model::time::Timestamp;
+use tokio::time::sleep;
+
+use self::follow::{Follow, PAUSE};
+use crate::cli::Logs;
+use crate::clock::{moment, now};
+use crate::error::BadInput;
 use crate::scaler;
 
-/// Shows the newest lines of a service, or of one of its instances.
-pub(crate) async fn run(
-    settings: &Settings,
-    service: &ServiceName,
-    instance: Option<&InstanceName>,
-    count: usize,
-    json: bool,
-) -> anyhow::Result<()> {
-    let lines = scaler::client(settings)?.output(service, instance, count).await?;
+/// So many lines the scaler tells at once.
+const LINES_MAX: usize = 5000;
+
+/// Shows the newest lines of a service, or of one of its instances, and with `follow` those that come, for ever.
+pub(crate) async fn run(settings: &Settings, asked: Logs) -> anyhow::Result<()> {
+    let Logs { service, instance, lines, since, follow, json } = asked;
+    let since = since.map_or(Ok(Timestamp::default()), |text| begin(&text, now()))?;
+    let scaler = scaler::client(settings)?;
+    let newest = scaler.output(&service, instance.as_ref(), since, lines).await?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&lines)?);
-    } else if lines.is_empty() {
-        println!("Nothing was written yet.");
-    } else {
-        lines.iter().for_each(|line| println!("{}", shown(line)));
+        println!("{}", serde_json::to_string_pretty(&newest)?);
+        return Ok(());
+    }
+    if newest.is_empty() && !follow {
+        println!(
+            "Nothing was written{}.",
+            if since == Timestamp::default() { " yet" } else { " since" }
+        );
+    }
+    newest.iter().for_each(|line| println!("{}", shown(line)));
+    if follow {
+        let mut following = Follow::after(&newest);
+        loop {
+            sleep(PAUSE).await;
+            let since = following.since();
+            let page = scaler.output(&service, instance.as_ref(), since, LINES_MAX).await?;
+            let new = following.new_of(page, LINES_MAX);
+            if new.missed {
+                println!("(more was written than can be shown: some lines are left out)");
+            }
+            new.lines.iter().for_each(|line| println!("{}", shown(line)));
+        }
     }
     Ok(())
+}
+
+/// The moment that `--since` names: as long ago as `10m` or `1h 30m`, or a date with its time.
+fn begin(text: &str, now: Timestamp) -> Result<Timestamp, BadInput> {
+    let ago = text.parse::<jiff::SignedDuration>().ok();
+    let ago = ago.and_then(|ago| u64::try_from(ago.as_millis()).ok());
+    let ago = ago.map(|ago| now.as_millis().saturating_sub(ago));
+    let moment = || u64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()).ok();
+    ago.or_else(moment).map(Timestamp::from_millis).ok_or_else(|| {
+        let allowed = "use how long ago, such as 10m or 2h, or a time such as 2026-11-29T12:00:00Z";
+        BadInput::new(anyhow!("--since is {text:?}: {allowed}"))
+    })
 }
 
 fn shown(line: &OutputLine) -> String {
@@ -34,7 +70,6 @@ fn shown(line: &OutputLine) -> String {
 #[cfg(test)]
 mod tests {
     use model::output::Stream;
-    use model::time::Timestamp;
 
     use super::*;
 
@@ -47,5 +82,19 @@ mod tests {
             text: "oops \u{1b}[31m".to_owned(),
         };
         insta::assert_snapshot!(shown(&line), @r"2026-11-18T11:06:40Z  bw-store-1-a  stderr  oops \u{1b}[31m");
+    }
+
+    #[test]
+    fn it_begins_so_long_ago_or_at_a_time_and_nowhere_else() {
+        let now = Timestamp::from_millis(1_795_000_000_123);
+        let begins = |text: &str| begin(text, now).map(Timestamp::as_millis);
+        assert_eq!(begins("10m").unwrap(), 1_794_999_400_123);
+        assert_eq!(begins("1h 30m").unwrap(), 1_794_994_600_123);
+        assert_eq!(begins("2026-11-18T11:06:40Z").unwrap(), 1_795_000_000_000);
+        assert_eq!(begins("100000h").unwrap(), 1_435_000_000_123);
+        for text in ["", "yesterday", "-5m", "10"] {
+            let told = begins(text).unwrap_err().to_string();
+            assert!(told.contains("use how long ago"), "{text}: {told}");
+        }
     }
 }

@@ -9,9 +9,11 @@ mod doctor;
 mod down;
 mod error;
 mod logs;
+mod operator;
 mod programs;
 mod progress;
 mod release;
+mod rollback;
 mod run_folder;
 mod scaler;
 mod secret;
@@ -20,6 +22,7 @@ mod status;
 mod token;
 mod tree;
 mod up;
+mod versions;
 
 use std::process::ExitCode;
 
@@ -59,8 +62,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Membership { way } => wait(set::membership(&running()?, way)),
         Command::Token { what } => wait(token::run(&running()?, what)),
         Command::Secret { what } => wait(secret::run(&running()?, what)),
-        Command::Logs { service, instance, lines, json } => {
-            wait(logs::run(&running()?, &service, instance.as_ref(), lines, json))
+        Command::Logs(asked) => wait(logs::run(&running()?, asked)),
+        Command::Versions { service } => wait(versions::run(&running()?, &service)),
+        Command::Rollback { service, version, settings } => {
+            wait(rollback::run(&running()?, &service, version, settings))
         }
         Command::Changes { json } => wait(changes::run(&running()?, json)),
         Command::Status { json } => wait(status::run(&running()?, json)),

@@ -12,13 +12,12 @@ use host::deployments::Deployments;
 use host::haproxy::HaproxySettings;
 use host::releases::Releases;
 use host::settings::Settings;
-use host::units::{Change, ListenSocket, Stop, Unit, UnitStatus, Units};
+use host::units::{Change, HAPROXY, ListenSocket, Stop, Unit, UnitStatus, Units};
 use nix::sys::signal::Signal;
 
 use crate::progress::Outcome;
 
-/// The names of the units, and of the programs of ours.
-const HAPROXY: &str = "haproxy";
+/// The names of the units that are programs of ours.
 pub(crate) const EGRESS: &str = "egress";
 pub(crate) const SCALER: &str = "scaler";
 

@@ -1,7 +1,11 @@
 //! The scaler, as operators speak to it.
 
+use std::collections::BTreeMap;
+
 use host::settings::Settings;
+use model::names::ServiceName;
 use model::status::ServiceStatus;
+use model::version::Rollout;
 use scaler_client::{Scaler, ScalerError};
 
 /// The scaler of an installation with these settings, by the operators' socket.
@@ -22,4 +26,10 @@ pub(crate) async fn services_of_any_release(settings: &Settings) -> Vec<ServiceS
         }
     }
     Vec::new()
+}
+
+/// How far each service's rollout has come; none where no scaler answers.
+pub(crate) async fn rollouts(settings: &Settings) -> BTreeMap<ServiceName, Rollout> {
+    let services = services_of_any_release(settings).await;
+    services.into_iter().filter_map(|s| Some((s.name, s.rollout?))).collect()
 }

@@ -4,23 +4,22 @@
 mod answer;
 mod egress;
 mod memory;
-mod reaches;
-mod rollout;
+pub(crate) mod reaches;
+pub(crate) mod rollout;
 mod secrets;
 mod steps;
 
 use anyhow::anyhow;
-use host::lock::Lock;
 use host::settings::Settings;
 
 use crate::cli::Place;
 use crate::deployed;
 use crate::doctor;
 use crate::error::BadInput;
+use crate::operator;
 use crate::programs::Programs;
 use crate::progress::Progress;
 use crate::release;
-use crate::run_folder;
 use crate::tree::{ServiceFile, Tree};
 use steps::Steps;
 
@@ -36,7 +35,7 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     steps::check_applications(&tree).await?;
     doctor::require(&tree.settings).await?;
     secrets::check(&tree)?;
-    let _lock = operator_lock(&tree.settings)?;
+    let _lock = operator::lock(&tree.settings)?;
     reaches::check(&tree, &tree.settings).await?;
     let mut progress = Progress::default();
     progress.step("release", async { release::install(&tree.root, &tree.settings) }).await?;
@@ -50,13 +49,6 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     answer::wait(&tree, &programs, &mut progress).await?;
     print!("{}", summary(&tree, progress.changes));
     Ok(())
-}
-
-/// Two operators at once would undo each other's work.
-pub(crate) fn operator_lock(settings: &Settings) -> anyhow::Result<Lock> {
-    let run = &settings.paths.run;
-    run_folder::ensure(run)?;
-    Ok(Lock::acquire(&run.join("operator.lock"))?)
 }
 
 /// While the system is up, its network, folders and ids stay where they are.

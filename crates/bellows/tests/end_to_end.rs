@@ -33,7 +33,13 @@ use client::Client;
 use egress::the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else;
 use machine::{Machine, command_lines, output};
 use secrets::a_secret_reaches_instances_and_is_shown_by_nothing;
-use stranger::{a_stranger_reads_and_changes_nothing, a_token_is_of_use_until_it_is_revoked};
+use stranger::{
+    a_stranger_connects_to_what_is_for_strangers_alone,
+    a_stranger_gets_nothing_of_instances_by_lxcs_tools, a_stranger_reads_and_changes_nothing,
+    a_strangers_process_with_a_units_mark_counts_for_nothing,
+    a_token_is_of_use_until_it_is_revoked,
+    of_all_that_lies_on_the_disk_a_stranger_reads_little_and_writes_nothing,
+};
 use system::{
     Down, SetAside, bellows, cargo, expect_code, from_elsewhere, instances, just,
     just_with_strict_umask, program_of, program_pid, programs, scaler, status, text, tree, within,
@@ -73,8 +79,12 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     rules_that_somebody_removed_are_back();
     an_idle_service_has_no_instance_and_answers(&client);
     what_instances_write_is_kept();
-    a_stranger_reads_and_changes_nothing();
     a_token_is_of_use_until_it_is_revoked();
+    a_stranger_reads_and_changes_nothing();
+    of_all_that_lies_on_the_disk_a_stranger_reads_little_and_writes_nothing();
+    a_stranger_connects_to_what_is_for_strangers_alone();
+    a_stranger_gets_nothing_of_instances_by_lxcs_tools();
+    a_strangers_process_with_a_units_mark_counts_for_nothing();
     the_running_system_can_be_measured();
     a_typing_error_in_the_health_path_fails_no_request(&client);
     another_version_is_rolled_out_under_load(&client);
@@ -310,6 +320,10 @@ fn what_instances_write_is_kept() {
     let instance = instances("ready").remove(0);
     let one = bellows(&["logs", "object-store", &instance, "-n", "1"]);
     assert_eq!(text(&one).lines().count(), 1, "{}", text(&one));
+    let since = |when| text(&bellows(&["logs", "object-store", "--since", when]));
+    assert!(since("1h").contains("listening"), "{}", since("1h"));
+    assert_eq!(since("2100-01-01T00:00:00Z"), "Nothing was written since.\n");
+    expect_code(&bellows(&["logs", "object-store", "--since", "soon"]), 2);
     let unknown = bellows(&["logs", "none"]);
     expect_code(&unknown, 2);
     assert!(text(&unknown).contains("There is no service"), "{}", text(&unknown));
@@ -350,9 +364,19 @@ fn another_version_is_rolled_out_under_load(client: &Client) {
         expect_code(&up_with("memory_mib = 128", "memory_mib = 160"), 0);
         let rolled_out = || versions().is_disjoint(&before);
         within(limit, "every instance is of the new version", rolled_out);
-        expect_code(&bellows(&["up"]), 0);
+        let kept = text(&bellows(&["versions", "object-store"]));
+        assert!(kept.contains("  serves\n") && kept.contains("  served before\n"), "{kept}");
+        let back = bellows(&["rollback", "object-store"]);
+        expect_code(&back, 0);
+        assert!(before.iter().all(|version| text(&back).contains(version)), "{}", text(&back));
         within(limit, "the version of before is back", || versions() == before);
     });
+    // The tree's file makes the same version.
+    expect_code(&bellows(&["up"]), 0);
+    assert_eq!(versions(), before);
+    let already = bellows(&["rollback", "object-store", before.first().expect("a version")]);
+    expect_code(&already, 2);
+    assert!(text(&already).contains("already"), "{}", text(&already));
     assert_eq!(program_pid("scaler"), scaler, "no version needs a restart");
 }
 
@@ -430,23 +454,36 @@ fn a_killed_instance_is_replaced(client: &Client) {
     assert!(client.serves());
 }
 
-/// Its process is stopped, so that the kernel takes connections for it and nobody answers.
+/// Its process is stopped, or all of its control group is frozen: the kernel takes connections for it and nobody answers.
 fn an_instance_that_stands_still_costs_no_request(client: &Client) {
     expect_code(&bellows(&["bounds", "object-store", "3", "5"]), 0);
     within(Duration::from_secs(5), "three are ready", || instances("ready").len() >= 3);
+    is_killed_when_it_stands_still(client, |_, pid| {
+        kill(pid, Signal::SIGSTOP).expect("it ran");
+    });
+    is_killed_when_it_stands_still(client, |name, _| {
+        output("lxc-freeze", &["-n", name]);
+    });
+    expect_code(&bellows(&["bounds", "object-store", "default"]), 0);
+}
+
+fn is_killed_when_it_stands_still(client: &Client, stand_still: impl FnOnce(&str, Pid)) {
     let victim = instances("ready").remove(0);
     let pid = output("lxc-info", &["-n", &victim, "-p", "-H"]).trim().parse().expect("a pid");
-    let is_there = || kill(Pid::from_raw(pid), None).is_ok();
+    let pid = Pid::from_raw(pid);
+    let is_there = || kill(pid, None).is_ok();
     without_a_failed_request(client, || {
         std::thread::sleep(Duration::from_millis(500));
-        kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("it ran");
-        // Two checks of it in vain take 2.2 s, and its end 0.1 s.
-        within(Duration::from_secs(4), "what stands still was killed", || !is_there());
+        let began = Instant::now();
+        stand_still(&victim, pid);
+        // A check begins within 1 s and waits for 0.5 s; the next, 0.2 s later, as long: 2.2 s. The silence
+        // began when the first was in vain, and lasts for 1 s: 2.5 s. A tick and its end take 0.2 s.
+        let left = Duration::from_secs(3).saturating_sub(began.elapsed());
+        within(left, "what stands still was killed", || !is_there());
         std::thread::sleep(Duration::from_millis(500));
     });
     let replaced = || instances("ready").len() >= 3 && !instances("ready").contains(&victim);
     within(Duration::from_secs(2), "another took its place", replaced);
-    expect_code(&bellows(&["bounds", "object-store", "default"]), 0);
 }
 
 /// Our own tables alone: others on this machine have theirs.

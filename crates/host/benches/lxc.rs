@@ -1,5 +1,6 @@
-//! Instances on real LXC: what a launch costs beside `lxc-copy` alone, what a list costs, and a stop.
-//! Prints a table and has no bound that it could fail.
+//! Instances on real LXC: what a launch costs beside `lxc-copy` alone, what a list costs, and a stop; and what an
+//! image costs that stands on Debian's userland beside one that holds it. Prints a table and has no bound that it
+//! could fail.
 //!
 //! `--init=PROGRAM` launches another static program, such as the object store, and `--instance=LINES`
 //! adds lines to the service's table `[instance]`.
@@ -10,6 +11,8 @@
 
 #[path = "../examples/probe.rs"]
 mod probe;
+#[path = "../tests/userland/mod.rs"]
+mod userland;
 #[path = "../tests/world/mod.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod world;
@@ -17,7 +20,8 @@ mod world;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use host::lxc::Containers;
+use host::lxc::{Containers, Image, ImageStart};
+use model::names::TemplateName;
 use model::service::Replacement;
 use world::{LXC, World, run};
 
@@ -29,7 +33,7 @@ fn main() -> std::io::Result<()> {
     }
     // The argument that `cargo bench` gives and `cargo test` does not.
     let whole = std::env::args().any(|argument| argument == "--bench");
-    let (pairs, lists) = if whole { (20, 100) } else { (1, 1) };
+    let (pairs, lists, services) = if whole { (20, 100, 20) } else { (1, 1, 2) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let named = |key| std::env::args().find_map(|it| it.strip_prefix(key).map(str::to_owned));
     let program = named("--init=").map_or_else(std::env::current_exe, |path| Ok(path.into()))?;
@@ -39,6 +43,8 @@ fn main() -> std::io::Result<()> {
         launches(&world, pairs).await;
         list_of_fifty(&world, lists).await;
         stops(&world, pairs).await;
+        userlands(&world, &program, pairs).await;
+        services_on_a_base(&world, &program, services).await;
     });
     Ok(())
 }
@@ -57,13 +63,18 @@ async fn stops(world: &World, pairs: usize) {
             times.push(started.elapsed());
         }
     }
-    killed.sort();
-    asked.sort();
-    let (killed, asked) = (killed[pairs / 2], asked[pairs / 2]);
-    let ratio = asked.as_secs_f64() / killed.as_secs_f64();
-    println!("stop, killed at once, median       {killed:8.1?}");
-    println!("stop, asked to end, median         {asked:8.1?}");
-    println!("ratio                              {ratio:8.2}");
+    compare([("stop, killed at once", killed), ("stop, asked to end", asked)]);
+}
+
+/// Prints the median of each, and that of the second beside that of the first.
+fn compare(measured: [(&str, Vec<Duration>); 2]) {
+    let medians = measured.map(|(name, mut times)| {
+        times.sort();
+        let median = times[times.len() / 2];
+        println!("{:<35}{median:8.1?}", format!("{name}, median"));
+        median.as_secs_f64()
+    });
+    println!("{:<35}{:8.2}", "ratio", medians[1] / medians[0]);
 }
 
 async fn launches(world: &World, pairs: usize) {
@@ -94,13 +105,64 @@ async fn launches(world: &World, pairs: usize) {
         bare.push(started.elapsed());
         world.containers.stop(&instance, Duration::ZERO).await.unwrap();
     }
-    ours.sort();
-    bare.sort();
-    let (ours, bare) = (ours[pairs / 2], bare[pairs / 2]);
-    let ratio = ours.as_secs_f64() / bare.as_secs_f64();
-    println!("launch to first answer, median     {ours:8.1?}");
-    println!("lxc-copy alone, median             {bare:8.1?}");
-    println!("ratio                              {ratio:8.2}");
+    compare([("lxc-copy alone", bare), ("launch to first answer", ours)]);
+}
+
+/// Debian's userland with the program, held by the image or stood on by it.
+async fn image(world: &World, program: &Path, holds_all: bool) -> Image {
+    let mut image = userland::python().await;
+    let folder = world.folder().join(if holds_all { "whole" } else { "added" });
+    if holds_all {
+        for base in std::mem::take(&mut image.bases) {
+            run("cp", &["-a", base.to_str().unwrap(), folder.to_str().unwrap()]);
+        }
+    }
+    std::fs::create_dir_all(folder.join("opt")).unwrap();
+    std::fs::copy(program, folder.join("opt/program")).unwrap();
+    let digest = folder.display().to_string();
+    Image { folder, digest, start: ImageStart::Init("/opt/program".to_owned()), ..image }
+}
+
+/// What a launch costs where the userland is shared, in turns with one where it was copied, and the templates.
+async fn userlands(world: &World, program: &Path, pairs: usize) {
+    let (whole, added) = (image(world, program, true).await, image(world, program, false).await);
+    let started = Instant::now();
+    let copied = world.beside("test-copied", &whole, "").await;
+    println!("template, userland copied          {:8.1?}", started.elapsed());
+    let started = Instant::now();
+    let shared = world.beside("test-shared", &added, "").await;
+    println!("template, userland shared          {:8.1?}", started.elapsed());
+    let launch = async |template: &TemplateName| {
+        let started = Instant::now();
+        let instance = world.launch_from(template, 250).await;
+        let took = started.elapsed();
+        world.containers.stop(&instance, Duration::ZERO).await.unwrap();
+        took
+    };
+    let (mut of_copied, mut of_shared) = (Vec::new(), Vec::new());
+    for _ in 0..pairs {
+        of_copied.push(launch(&copied).await);
+        of_shared.push(launch(&shared).await);
+    }
+    compare([("launch, userland copied", of_copied), ("launch, userland shared", of_shared)]);
+}
+
+/// What so many services on one userland take of the disk beside it.
+async fn services_on_a_base(world: &World, program: &Path, services: usize) {
+    let added = image(world, program, false).await;
+    let taken = || -> u64 {
+        let told = run("du", &["--one-file-system", "--summarize", "--block-size=1K", LXC]);
+        told.split('\t').next().unwrap().parse().unwrap()
+    };
+    let (before, started) = (taken(), Instant::now());
+    for number in 0..services {
+        world.beside(&format!("test-{number}"), &added, "").await;
+    }
+    let mib = (taken() - before) as f64 / 1024.0;
+    println!(
+        "{services} services on one userland     {mib:6.1} MiB, made in {:.1?}",
+        started.elapsed()
+    );
 }
 
 /// An instance's configuration, turned back into its template's. Its pipes went with it.

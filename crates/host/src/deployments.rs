@@ -1,19 +1,26 @@
 //! What is deployed: the host's settings, and one file that holds every service. `up` writes them,
 //! `down` removes them, and the scaler reads them and no other file of the operator's.
 
+mod changed_keys;
+mod rollback;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use config_file::ConfigError;
+use model::access::{Changed, Deploy, Who};
 use model::names::{ServiceName, TemplateName};
 use model::service::{InstanceSpec, ReachError, ServiceSpec, check_reaches};
 use model::time::Timestamp;
 use model::version::{Version, Wanted};
 use serde::{Deserialize, Serialize};
 
+use self::changed_keys::changed_keys;
+pub use self::rollback::{Rollback, RollbackError};
 use crate::files::{FileError, file_error, remove_file, remove_tree, replace_file};
 use crate::settings::DEFAULT_FILE;
 
@@ -23,6 +30,9 @@ const FILE: &str = "deployment.json";
 
 /// The form of that file. One of another form is refused.
 const FORMAT: u32 = 1;
+
+/// What tells one deploy from the next, whatever the clock says.
+const ONE_MS: Duration = Duration::from_millis(1);
 
 /// The file in which the scaler keeps what it promised about what is deployed.
 const MEMORY: &str = "memory.json";
@@ -79,11 +89,16 @@ impl DeployedService {
     }
 }
 
+/// So many deploys stand in the file, for the scaler to note. It sees each, unless it is away.
+const DEPLOYS_KEPT: usize = 16;
+
 /// Every deployed service, as the file holds it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Deployment {
     services: BTreeMap<ServiceName, Record>,
+    /// What the last deploys changed, oldest first. Releases before them wrote none.
+    #[serde(default)]
+    deploys: Vec<Deploy>,
 }
 
 /// One service.
@@ -98,9 +113,17 @@ struct Record {
 
 /// A version that can be gone back to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct KeptVersion {
-    version: Version,
+pub struct KeptVersion {
+    /// The version.
+    pub version: Version,
+    /// The service's file then, as written.
     file: String,
+    /// When it was deployed last; not known of one that a release before deployed.
+    #[serde(rename = "deployed_at_ms", default)]
+    pub deployed_at: Option<Timestamp>,
+    /// Whether it is known to have served when another version was deployed.
+    #[serde(default)]
+    pub has_served: bool,
 }
 
 /// A service that is to be deployed.
@@ -137,7 +160,43 @@ impl Deployment {
             let before = self.services.get(new.name);
             (new.name.clone(), record(before, new, keep, now))
         };
-        Self { services: services.iter().map(record).collect() }
+        let services = services.iter().map(record).collect();
+        Self { services, deploys: self.deploys.clone() }
+    }
+
+    /// The same, in which stands that `who` deployed it at `now`, and in which keys its files and the host's
+    /// `settings` (before and after) differ from the deployment `before`, unless nothing differs.
+    #[must_use]
+    pub fn noted(
+        mut self,
+        before: &Self,
+        settings: (&str, &str),
+        who: Who,
+        now: Timestamp,
+    ) -> Self {
+        let keys = changed_keys(settings.0, settings.1);
+        // Where there were none, nothing of them was changed.
+        let is_changed = !settings.0.is_empty() && !keys.is_empty();
+        let of_settings = is_changed.then_some(Changed::Settings { keys });
+        let of_service = |(name, record): (&ServiceName, &Record)| {
+            let keys = changed_keys(&before.services.get(name)?.file, &record.file);
+            (!keys.is_empty()).then(|| Changed::ServiceFile { service: name.clone(), keys })
+        };
+        let of_services = self.services.iter().filter_map(of_service);
+        let changed: Vec<_> = of_settings.into_iter().chain(of_services).collect();
+        if !changed.is_empty() || self.services != before.services {
+            let last = self.deploys.last().map(|deploy| deploy.at.after(ONE_MS));
+            let at = last.map_or(now, |last| last.max(now));
+            self.deploys.push(Deploy { at, who, changed });
+            let old = self.deploys.len().saturating_sub(DEPLOYS_KEPT);
+            self.deploys.drain(..old);
+        }
+        self
+    }
+
+    /// What the last deploys changed, oldest first.
+    pub fn deploys(&self) -> &[Deploy] {
+        &self.deploys
     }
 
     /// The templates of every kept version.
@@ -183,13 +242,22 @@ fn record(before: Option<&Record>, new: &NewService, keep: usize, now: Timestamp
         Some(Record { wanted, .. }) if wanted.version == new.version && !new.again => *wanted,
         _ => Wanted { version: new.version, deployed_at: now },
     };
-    let earlier = before.into_iter().flat_map(|record| &record.versions);
-    let earlier = earlier.filter(|kept| kept.version != new.version).cloned().enumerate();
+    let known = before.map_or(&[][..], |record| &record.versions);
+    let (same, mut earlier): (Vec<_>, Vec<_>) =
+        known.iter().cloned().partition(|kept| kept.version == new.version);
+    for kept in &mut earlier {
+        kept.has_served |= new.serving == Some(kept.version);
+    }
     let is_kept = |(place, kept): &(usize, KeptVersion)| {
         place + 1 < keep || new.serving == Some(kept.version)
     };
-    let own = KeptVersion { version: new.version, file: new.file.to_owned() };
-    let earlier = earlier.filter(is_kept).map(|(_, kept)| kept);
+    let own = KeptVersion {
+        version: new.version,
+        file: new.file.to_owned(),
+        deployed_at: Some(wanted.deployed_at),
+        has_served: same.iter().any(|kept| kept.has_served),
+    };
+    let earlier = earlier.into_iter().enumerate().filter(is_kept).map(|(_, kept)| kept);
     let versions = std::iter::once(own).chain(earlier).collect();
     Record { file: new.file.to_owned(), wanted, versions }
 }
@@ -223,9 +291,10 @@ pub struct Deployments {
 
 /// The file, with its form.
 #[derive(Serialize, Deserialize)]
-struct File<S> {
+struct File<D> {
     format: u32,
-    services: S,
+    #[serde(flatten)]
+    deployment: D,
 }
 
 impl Deployments {
@@ -242,6 +311,11 @@ impl Deployments {
     /// Where the scaler keeps what it promised about what is deployed: it goes with that.
     pub fn memory_file(&self) -> PathBuf {
         self.state.join(MEMORY)
+    }
+
+    /// The deployed settings; empty where there are none.
+    pub fn settings_text(&self) -> String {
+        fs::read_to_string(self.settings_file()).unwrap_or_default()
     }
 
     /// Whether the deployed settings read like `text`.
@@ -270,12 +344,12 @@ impl Deployments {
             }
             text => text.map_err(file_error("read", &path))?,
         };
-        let File { format, services }: File<serde_json::Value> =
+        let File { format, deployment }: File<serde_json::Value> =
             serde_json::from_slice(&text).map_err(|error| form(error.to_string()))?;
         if format != FORMAT {
             return Err(form(format!("its format is {format}, this release reads {FORMAT}")));
         }
-        serde_json::from_value(services).map_err(|error| form(error.to_string()))
+        serde_json::from_value(deployment).map_err(|error| form(error.to_string()))
     }
 
     /// Writes the deployment. Says whether it differs from what the file holds.
@@ -284,7 +358,7 @@ impl Deployments {
     /// The file could not be written; what was deployed before still is.
     pub fn deploy(&self, deployment: &Deployment) -> Result<bool, DeploymentError> {
         let path = self.file();
-        let file = File { format: FORMAT, services: deployment };
+        let file = File { format: FORMAT, deployment };
         let text = serde_json::to_string_pretty(&file)
             .map_err(|error| file_error("write", &path)(error.into()))?;
         let changed = self.replace(&path, &text)?;
@@ -330,181 +404,4 @@ fn holds(file: &Path, text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const STORE: &str = include_str!("../../../services/object-store.toml");
-
-    fn name(text: &str) -> ServiceName {
-        text.parse().unwrap()
-    }
-
-    fn at(second: u64) -> Timestamp {
-        Timestamp::from_millis(second * 1000)
-    }
-
-    /// The store, deployed as one version after the other, a second apart.
-    fn deployed(versions: &[u32], keep: usize, serving: Option<u32>) -> Deployment {
-        let store = name("object-store");
-        (0..).zip(versions).fold(Deployment::default(), |before, (second, version)| {
-            let new = NewService {
-                name: &store,
-                file: STORE,
-                version: Version::new(*version),
-                serving: serving.map(Version::new),
-                again: false,
-            };
-            before.followed_by(&[new], keep, at(second))
-        })
-    }
-
-    fn kept(deployment: &Deployment) -> Vec<String> {
-        deployment.templates().map(|template| template.version().to_string()).collect()
-    }
-
-    #[test]
-    fn the_last_versions_are_kept_and_the_one_that_serves_however_old() {
-        assert_eq!(kept(&deployed(&[1, 2, 3, 4], 3, None)), ["00000004", "00000003", "00000002"]);
-        assert_eq!(
-            kept(&deployed(&[1, 2, 3, 4], 2, Some(1))),
-            ["00000004", "00000003", "00000001"]
-        );
-        assert_eq!(kept(&deployed(&[1, 2, 1], 3, None)), ["00000001", "00000002"]);
-    }
-
-    #[test]
-    fn the_same_again_changes_nothing_unless_it_was_given_up() {
-        let (store, once) = (name("object-store"), deployed(&[7], 3, None));
-        let new = NewService {
-            name: &store,
-            file: STORE,
-            version: Version::new(7),
-            serving: None,
-            again: false,
-        };
-        assert_eq!(once.followed_by(&[new], 3, at(60)), once);
-        let again = once.followed_by(&[NewService { again: true, ..new }], 3, at(60));
-        let wanted = again.deployed().unwrap()[0].wanted;
-        assert_eq!(wanted, Wanted { version: Version::new(7), deployed_at: at(60) });
-    }
-
-    #[test]
-    fn changes_are_told_apart() {
-        let (store, before) = (name("object-store"), deployed(&[7], 3, None));
-        let revised = STORE.replace("max = 10", "max = 9");
-        assert_ne!(revised, STORE);
-        let new = |file, version| NewService {
-            name: &store,
-            file,
-            version: Version::new(version),
-            serving: None,
-            again: false,
-        };
-        let told = |after: &[NewService]| before.followed_by(after, 3, at(9)).changes(&before);
-        assert!(told(&[new(STORE, 7)]).is_empty());
-        assert_eq!(told(&[new(&revised, 7)]), ["object-store revised"]);
-        assert_eq!(told(&[new(STORE, 8)]), ["object-store as version 00000008"]);
-        assert_eq!(told(&[]), ["object-store withdrawn"]);
-    }
-
-    #[test]
-    fn an_instance_keeps_what_its_own_version_was_given() {
-        let store = name("object-store");
-        let moved = STORE.replace("port = 8000", "port = 9000");
-        assert_ne!(moved, STORE);
-        let new = NewService {
-            name: &store,
-            file: &moved,
-            version: Version::new(8),
-            serving: None,
-            again: false,
-        };
-        let after = deployed(&[7], 3, None).followed_by(&[new], 3, at(9));
-        let service = after.deployed().unwrap().remove(0);
-        let port = |version| service.instance(Some(Version::new(version))).port;
-        assert_eq!((port(7), port(8), port(9)), (8000, 9000, 9000));
-        assert_eq!(service.template(Version::new(7)).as_str(), "bw-object-store-t00000007");
-    }
-
-    #[test]
-    fn what_was_deployed_is_read_back_and_its_stamp_changes_with_it() {
-        let state = tempfile::tempdir().unwrap();
-        let deployments = Deployments::new(&state.path().join("made"));
-        assert_eq!(deployments.load().unwrap(), Deployment::default());
-        assert_eq!(deployments.stamp(), None);
-        let deployment = deployed(&[7], 3, None);
-        assert!(deployments.deploy(&deployment).unwrap());
-        let stamp = deployments.stamp();
-        assert!(!deployments.deploy(&deployment).unwrap());
-        assert_eq!(deployments.stamp(), stamp);
-        assert_eq!(deployments.load().unwrap(), deployment);
-        deployments.deploy(&deployed(&[7, 8], 3, None)).unwrap();
-        assert_ne!(deployments.stamp(), stamp);
-    }
-
-    #[test]
-    fn a_file_of_another_form_or_that_was_spoilt_is_refused_in_a_sentence() {
-        let state = tempfile::tempdir().unwrap();
-        let deployments = Deployments::new(state.path());
-        deployments.deploy(&deployed(&[7], 3, None)).unwrap();
-        let file = state.path().join(FILE);
-        let good = fs::read_to_string(&file).unwrap();
-        for (text, told) in [
-            (
-                good.replace("\"format\": 1", "\"format\": 2"),
-                "its format is 2, this release reads 1",
-            ),
-            (good[..good.len() / 2].to_owned(), "EOF"),
-            (good.replace("00000007", "seven"), "`seven` is not a version"),
-        ] {
-            fs::write(&file, text).unwrap();
-            let error = deployments.load().unwrap_err().to_string();
-            assert!(error.contains(told) && error.contains("run `bellows up` again"), "{error}");
-        }
-        fs::write(&file, good.replace("max = 10", "max = 0")).unwrap();
-        let error = deployments.load().unwrap().deployed().unwrap_err().to_string();
-        assert!(error.contains("deployment.json, service object-store"), "{error}");
-    }
-
-    #[test]
-    fn services_that_cannot_reach_what_they_name_are_refused() {
-        let (store, text) = (
-            name("object-store"),
-            STORE.replace("port = 8000", "port = 8000\nreaches = [\"gone\"]"),
-        );
-        let new = NewService {
-            name: &store,
-            file: &text,
-            version: Version::new(1),
-            serving: None,
-            again: false,
-        };
-        let error = Deployment::default().followed_by(&[new], 3, at(1)).deployed().unwrap_err();
-        insta::assert_snapshot!(error, @"deployment.json: instance.reaches of object-store names gone, and there is no such service: add it, or take the name out; run `bellows up` again");
-    }
-
-    #[test]
-    fn removing_all_keeps_what_was_not_deployed() {
-        let state = tempfile::tempdir().unwrap();
-        let deployments = Deployments::new(state.path());
-        fs::create_dir(state.path().join("objects")).unwrap();
-        assert!(!deployments.remove_all().unwrap());
-        deployments.deploy(&deployed(&[7], 3, None)).unwrap();
-        fs::write(deployments.memory_file(), "{}").unwrap();
-        assert!(deployments.deploy_settings("").unwrap());
-        assert!(!deployments.deploy_settings("").unwrap());
-        assert!(deployments.remove_all().unwrap());
-        assert!(!deployments.remove_all().unwrap());
-        let left: Vec<_> =
-            fs::read_dir(state.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(left, ["objects"]);
-    }
-
-    #[test]
-    fn records_of_releases_without_versions_go_with_the_first_deployment() {
-        let state = tempfile::tempdir().unwrap();
-        fs::create_dir_all(state.path().join("services/object-store")).unwrap();
-        Deployments::new(state.path()).deploy(&deployed(&[7], 3, None)).unwrap();
-        assert!(!state.path().join("services").exists());
-    }
-}
+mod tests;

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+
+/// The mode of a folder that is nobody else's.
+const PRIVATE: u32 = 0o700;
 
 /// A file operation that failed, with the path it failed on.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,25 @@ pub fn replace_file(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> io::Re
     file.sync_all()?;
     beside.persist(path)?;
     fs::File::open(folder)?.sync_all()
+}
+
+/// Makes a folder that its owner alone lists, passes through and writes to, whatever the umask, and closes one
+/// that is there. The folders above it, which others may have to pass through, are made with the usual mode.
+///
+/// # Errors
+/// When the folder above is not writable, or something else has the name.
+pub fn ensure_private_folder(folder: &Path) -> Result<(), FileError> {
+    if let Some(above) = folder.parent() {
+        fs::create_dir_all(above).map_err(file_error("make", above))?;
+    }
+    match fs::DirBuilder::new().mode(PRIVATE).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(file_error("make", folder)(error));
+        }
+        _ => {}
+    }
+    fs::set_permissions(folder, fs::Permissions::from_mode(PRIVATE))
+        .map_err(file_error("close", folder))
 }
 
 /// Makes a link lead to `target`, at every moment to the old one or to the new one. Says whether it did
@@ -138,6 +160,21 @@ mod tests {
         assert!(remove_file(&file).unwrap() && !remove_file(&file).unwrap());
         assert!(remove_file(&tree).unwrap_err().to_string().contains("tree"));
         assert!(remove_tree(&tree).unwrap() && !remove_tree(&tree).unwrap());
+    }
+
+    #[test]
+    fn a_private_folder_is_its_owners_alone_also_where_it_stood_open() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("above/private");
+        for _ in 0..2 {
+            ensure_private_folder(&folder).unwrap();
+            assert_eq!(mode(&folder), 0o700);
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)).unwrap();
+        }
+        assert_eq!(mode(&root.path().join("above")) & 0o700, 0o700);
+        let file = root.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(ensure_private_folder(&file.join("below")).is_err());
     }
 
     #[test]

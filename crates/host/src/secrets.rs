@@ -16,7 +16,8 @@ use model::time::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::files::{
-    FileError, file_error, names_in, remove_file, remove_tree, replace_file, sync_file_system,
+    FileError, ensure_private_folder, file_error, names_in, remove_file, remove_tree, replace_file,
+    sync_file_system,
 };
 use crate::lxc::given_to_templates;
 use crate::settings::Settings;
@@ -33,6 +34,10 @@ const LOCK: &str = ".lock";
 
 /// Secrets of all services at most: 64 MB of their newest values.
 const MOST: usize = 1_000;
+
+/// Secrets of one service at most, twice as many as its file may name: who may set those of one service takes
+/// nothing from others.
+const MOST_OF_A_SERVICE: usize = 64;
 
 /// The values of secrets that a version is given.
 pub type GivenSecrets = BTreeMap<SecretName, SecretGeneration>;
@@ -86,6 +91,14 @@ pub enum SecretError {
     /// There are too many.
     #[error("there are {MOST} secrets: remove one that is of no use any more")]
     TooMany,
+    /// The service has too many.
+    #[error(
+        "the service {service} has {MOST_OF_A_SERVICE} secrets: remove one that its file does not name any more"
+    )]
+    TooManyOfService {
+        /// The service.
+        service: ServiceName,
+    },
     /// What is kept of one was spoilt.
     #[error("{} is spoilt ({problem}): set the secret again", path.display())]
     Spoilt {
@@ -157,8 +170,8 @@ impl SecretStore {
         {
             return Ok(SecretChange { before: newest, after: held });
         }
-        if newest.is_none() && self.count()? >= MOST {
-            return Err(SecretError::TooMany);
+        if newest.is_none() {
+            self.check_room(service)?;
         }
         let generation = SecretGeneration::new(rand::random());
         self.write(service, name, generation, value)?;
@@ -337,8 +350,16 @@ impl SecretStore {
         serde_json::from_slice(&text).map(Some).map_err(spoilt)
     }
 
-    fn count(&self) -> Result<usize, SecretError> {
-        self.services()?.iter().map(|service| Ok(self.names(service)?.len())).sum()
+    /// Refuses one secret more of a service where there are too many.
+    fn check_room(&self, service: &ServiceName) -> Result<(), SecretError> {
+        if self.names(service)?.len() >= MOST_OF_A_SERVICE {
+            return Err(SecretError::TooManyOfService { service: service.clone() });
+        }
+        let counts = self.services()?.into_iter().map(|service| Ok(self.names(&service)?.len()));
+        match counts.sum::<Result<usize, SecretError>>()? {
+            MOST.. => Err(SecretError::TooMany),
+            _ => Ok(()),
+        }
     }
 
     fn names(&self, service: &ServiceName) -> Result<Vec<SecretName>, SecretError> {
@@ -365,11 +386,7 @@ impl SecretStore {
     /// Nobody else changes anything until this is dropped: `up` sweeps while the scaler sets. It is held for
     /// milliseconds.
     fn lock(&self) -> Result<Flock<File>, FileError> {
-        if let Some(state) = self.folder.parent() {
-            // As whoever else comes first makes it: others pass through to what is theirs.
-            fs::create_dir_all(state).map_err(file_error("make", state))?;
-        }
-        make_folder(&self.folder)?;
+        ensure_private_folder(&self.folder)?;
         let path = self.folder.join(LOCK);
         let file = File::create(&path).map_err(file_error("make", &path))?;
         Flock::lock(file, FlockArg::LockExclusive)

@@ -120,6 +120,11 @@ pub fn interface(slot: Slot) -> String {
     format!("bw{slot}")
 }
 
+/// The slot of this interface; `None` for a name of another form.
+pub fn of_interface(name: &str) -> Option<Slot> {
+    Slot::try_from(name.strip_prefix("bw")?.parse::<u32>().ok()?).ok()
+}
+
 /// The name of a slot's instance in the header `x-bellows-server`.
 pub fn server(slot: Slot) -> String {
     format!("s{slot}")
@@ -155,9 +160,13 @@ mod tests {
     fn a_name_is_a_slots_own_or_nobodys() {
         for number in [1, 17, 1000] {
             assert_eq!(of_server(&server(slot(number))), Some(slot(number)));
+            assert_eq!(of_interface(&interface(slot(number))), Some(slot(number)));
         }
         for other in ["", "s", "s0", "s1001", "s1x", "17", "hold"] {
             assert_eq!(of_server(other), None, "{other:?}");
+        }
+        for other in ["", "bw", "bw0", "bw1001", "bw1x", "17", "bellows0"] {
+            assert_eq!(of_interface(other), None, "{other:?}");
         }
     }
 

@@ -5,6 +5,7 @@
 #[expect(dead_code, reason = "a part of it is for other tests")]
 mod world;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,9 +16,10 @@ use std::time::{Duration, Instant};
 use host::command::{CommandLine, HostRunner, Runner};
 use host::id_ranges::IdRanges;
 use host::lxc::{Container, ContainerState, Containers, LxcContainers, TemplateStore};
+use host::network::{Firewall as _, Network};
 use model::names::InstanceName;
 use model::service::Replacement;
-use world::{LXC, World, run};
+use world::{LXC, TABLE, World, run};
 
 /// No time to end: the probe is process 1 of its instance and has no handler unless it is told to.
 const KILL: Duration = Duration::ZERO;
@@ -156,6 +158,29 @@ async fn an_instance_reaches_neither_host_nor_neighbour_nor_the_world() {
     };
     assert_eq!(as_user("haproxy"), "ok");
     assert_eq!(as_user("nobody"), "");
+}
+
+#[tokio::test]
+async fn the_bridge_itself_keeps_instances_apart_when_all_rules_are_gone() {
+    let world = World::new().await;
+    let (one, other) = (world.launch(241).await, world.launch(242).await);
+    let flush = || {
+        for family in ["inet", "bridge"] {
+            run("nft", &["delete", "table", family, TABLE]);
+        }
+    };
+    let neighbour = format!("{}:8000", world.address(&other));
+    let connect = || world.get(&one, &format!("/connect?{neighbour}")).unwrap();
+    flush();
+    assert!(connect().starts_with("failed: "), "{}", connect());
+    assert_eq!(world.get(&other, "/").unwrap(), "ok", "the host reaches it");
+    // One that a release launched which isolated none, and which a scaler adopts.
+    std::fs::write("/sys/class/net/bw242/brport/isolated", "0").unwrap();
+    assert_eq!(connect(), "connected");
+    let network = Network::new(&world.settings, HostRunner).with_table(TABLE);
+    network.hold(&BTreeSet::new()).await.unwrap();
+    flush();
+    assert!(connect().starts_with("failed: "), "{}", connect());
 }
 
 #[tokio::test]

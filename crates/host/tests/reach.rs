@@ -6,9 +6,11 @@
 #[expect(dead_code, reason = "a part of it is for other tests")]
 mod world;
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -21,6 +23,7 @@ use host::lxc::Containers;
 use host::network::Network;
 use model::names::InstanceName;
 use model::service::ServiceSpec;
+use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::sockopt::OriginalDst;
 use nix::sys::socket::{Shutdown, getsockopt};
 use world::{World, run};
@@ -81,6 +84,9 @@ fn backend(world: &World, name: &str, instance: &InstanceName, tcp_port: Option<
 const OUTSIDE: &str = "bellows-test-outside";
 const OUTSIDE_ADDRESS: &str = "10.117.9.98";
 const WAY_OUTSIDE: &str = "10.117.9.97";
+
+/// Addresses of others, which that machine has in these tests.
+const BEYOND: [&str; 2] = ["192.0.2.9", "169.254.169.254"];
 
 /// A service that takes connections.
 const DATABASE: &str = r#"
@@ -279,6 +285,16 @@ impl Outside {
         run("ip", &[&["netns", "exec", OUTSIDE], words].concat())
     }
 
+    /// Listens there, on all addresses.
+    fn listen(port: u16) -> TcpListener {
+        let there = move || {
+            let namespace = File::open(Path::new("/run/netns").join(OUTSIDE)).unwrap();
+            setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
+            TcpListener::bind(("0.0.0.0", port)).unwrap()
+        };
+        std::thread::spawn(there).join().unwrap()
+    }
+
     fn remove(&self) {
         run("ip", &["link", "delete", "bellowst9"]);
         run("ip", &["netns", "delete", OUTSIDE]);
@@ -311,4 +327,62 @@ async fn nobody_outside_of_the_host_comes_by_the_way_of_instances() {
     for place in [world.settings.network.reach(), world.settings.network.streams()] {
         assert_eq!(ask(place.port()), (String::new(), heard(&gateway, place.port())));
     }
+}
+
+/// The addresses of others lead nowhere but to our own machine outside, as long as this lives: whatever the
+/// firewall does and whatever is taken away first, the host sends nothing there by another way.
+struct Held;
+
+impl Held {
+    fn take() -> Self {
+        for address in BEYOND {
+            run("ip", &["route", "replace", "unreachable", address, "metric", "4000000000"]);
+            let route = run("ip", &["route", "get", address]);
+            assert_eq!(route, "", "there is a way to {address}");
+        }
+        Self
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for address in BEYOND {
+            run("ip", &["route", "del", "unreachable", address, "metric", "4000000000"]);
+        }
+    }
+}
+
+/// Has packets that come in by these interfaces passed on. They go with the world and with what is outside.
+fn forward_from(interfaces: [&str; 2]) {
+    for interface in interfaces {
+        std::fs::write(format!("/proc/sys/net/ipv4/conf/{interface}/forwarding"), "1").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nothing_goes_through_the_host_to_or_from_an_instance_that_has_given_itself_a_route() {
+    let _held = Held::take();
+    let world = World::new().await;
+    let outside = Outside::new(&world.settings.network.subnet.to_string());
+    for address in BEYOND {
+        outside.run(&["ip", "address", "add", &format!("{address}/32"), "dev", "lo"]);
+        run("ip", &["route", "add", address, "via", OUTSIDE_ADDRESS, "dev", "bellowst9"]);
+    }
+    outside.run(&["ip", "link", "set", "lo", "up"]);
+    let _listener = Outside::listen(80);
+    forward_from(["bellowst0", "bellowst9"]);
+    let instance = world.launch(241).await;
+    let gateway = world.settings.network.subnet.gateway().to_string();
+    as_its_root(&instance, &["ip", "route", "add", "default", "via", &gateway]);
+    let into = format!("http://{}:8000/", world.address(&instance));
+    let come_in = || outside.run(&["curl", "-s", "-m", "1", &into]);
+    let go_out = |address: &str| world.get(&instance, &format!("/connect?{address}:80")).unwrap();
+    for address in BEYOND {
+        assert!(go_out(address).starts_with("failed: "), "{address}: {}", go_out(address));
+    }
+    assert_eq!(come_in(), "");
+    // It is the firewall that holds them: without it there is a way.
+    run("nft", &["delete", "table", "inet", world::TABLE]);
+    assert_eq!(BEYOND.map(go_out), ["connected"; 2]);
+    assert_eq!(come_in(), "ok");
 }

@@ -83,6 +83,22 @@ async fn nobody_waits_for_a_log_that_nobody_reads() {
 }
 
 #[tokio::test]
+async fn what_an_instance_is_refused_is_told_with_the_key_that_would_allow_it_or_that_none_would() {
+    let cases = [
+        ("busybox mount -t tmpfs x /tmp", "", "no key allows it: the system call is none of"),
+        ("busybox chown 7 /opt/app", "", "instance.capabilities gives it rights of root: chown,"),
+        ("echo x >/opt/app/x", "root = \"read_only\"", "instance.writable names folders"),
+    ];
+    for (script, lines, cure) in cases {
+        let mut instance = scripted(script, lines).await;
+        let (_, stderr) = instance.written().await;
+        let lines: Vec<String> = stderr.lines().map(str::to_owned).collect();
+        let told = model::refusal::cure(&lines).unwrap_or_default();
+        assert!(told.starts_with(cure), "{script}: {stderr}{told}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_started_is_told() {
     let cases = [
         ("/srv/none", "/srv/none is no folder of the image: mend instance.working_folder"),

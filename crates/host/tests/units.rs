@@ -6,11 +6,12 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use host::units::{Change, ListenSocket, Stop, Unit, UnitStatus, Units};
+use host::units::{Change, HAPROXY, ListenSocket, Stop, Unit, UnitStatus, Units};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -261,6 +262,64 @@ async fn a_program_of_a_user_without_rights_is_kept_running_as_any_other() {
     assert!(world.marked("BELLOWS_UNIT").is_empty());
     assert_eq!(world.units.ensure_running(&as_root).await.unwrap(), Change::Started);
     world.units.stop(&as_root).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_program_writes_is_nobody_elses_to_read_also_where_it_stood_open() {
+    let world = World::new();
+    let folder = world.folder.path();
+    let set_mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    set_mode(folder, 0o711).unwrap();
+    let (unit, units) = (world.unit("300"), folder.join("units"));
+    let log = PathBuf::from(world.units.log(&unit));
+    // As an earlier release left them.
+    fs::create_dir(&units).unwrap();
+    fs::write(&log, "of before\n").unwrap();
+    set_mode(&log, 0o644).unwrap();
+    let stranger_reads = || {
+        let mut stranger = Command::new("setpriv");
+        stranger.args(["--reuid=65534", "--regid=65534", "--clear-groups", "cat"]).arg(&log);
+        stranger.output().unwrap().status.success()
+    };
+    assert!(stranger_reads());
+    world.units.ensure_running(&unit).await.unwrap();
+    assert!(!stranger_reads());
+    // Nor does the log lie open by itself, or where `up` finds all as it should be.
+    set_mode(&units, 0o755).unwrap();
+    assert!(!stranger_reads());
+    assert_eq!(world.units.ensure_running(&unit).await.unwrap(), Change::None);
+    assert_eq!(fs::metadata(&units).unwrap().permissions().mode() & 0o7777, 0o700);
+    assert!(fs::read_to_string(&log).unwrap().starts_with("of before\n"));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn marks_of_haproxys_user_count_for_haproxy_alone_and_never_as_a_supervisor() {
+    let world = World::new();
+    let balancer = host::accounts::user("haproxy").expect("haproxy is installed").as_raw();
+    let sleeper = |mark: &str, unit: &str| {
+        let mark = (mark, world.folder.path().join("units").join(unit));
+        let mut sleep = Command::new("sleep");
+        sleep.arg("300").env(mark.0, mark.1).uid(balancer).spawn().unwrap()
+    };
+    let haproxy = Unit { name: HAPROXY, ..unit(vec![]) };
+    let status = async |unit: &Unit| world.units.status(unit).await.unwrap();
+    let mut of_program = ["BELLOWS_UNIT", "BELLOWS_SUPERVISOR"].map(|it| sleeper(it, "program"));
+    let mut of_haproxy = ["BELLOWS_SUPERVISOR", "BELLOWS_UNIT"].map(|it| sleeper(it, "haproxy"));
+    let worker = UnitStatus::Unsupervised { pid: of_haproxy[1].id().try_into().unwrap() };
+    let begun = Instant::now();
+    while status(&haproxy).await != worker {
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", status(&haproxy).await);
+    }
+    assert_eq!(status(&unit(vec![])).await, UnitStatus::Stopped);
+    world.stop().await;
+    for child in &mut of_program {
+        assert!(child.try_wait().unwrap().is_none(), "it is somebody else's and was stopped");
+    }
+    for child in of_program.iter_mut().chain(&mut of_haproxy) {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }
 
 #[tokio::test]

@@ -185,6 +185,18 @@ pub enum Changed {
         /// The version after; `None` where it is withdrawn.
         after: Option<Version>,
     },
+    /// A service's file was deployed with other keys than before.
+    ServiceFile {
+        /// The service.
+        service: ServiceName,
+        /// The keys that differ.
+        keys: Vec<KeyChange>,
+    },
+    /// The host's settings were deployed with other keys than before.
+    Settings {
+        /// The keys that differ.
+        keys: Vec<KeyChange>,
+    },
     /// A secret of a service was set or removed.
     Secret {
         /// The service.
@@ -214,10 +226,35 @@ impl Changed {
             Self::Bounds { service, .. }
             | Self::Policy { service, .. }
             | Self::Deployment { service, .. }
+            | Self::ServiceFile { service, .. }
             | Self::Secret { service, .. } => Some(service),
-            Self::Membership { .. } | Self::Token { .. } => None,
+            Self::Membership { .. } | Self::Settings { .. } | Self::Token { .. } => None,
         }
     }
+}
+
+/// A key of a file that differs from before. Long values are cut, and those that are nobody else's business are not
+/// told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyChange {
+    /// The key, tables before it.
+    pub key: String,
+    /// The value before; `None` where the key was not there.
+    pub before: Option<String>,
+    /// The value after; `None` where the key is not there any more.
+    pub after: Option<String>,
+}
+
+/// One time that something was deployed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deploy {
+    /// When: later than all before it.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
+    /// By whom.
+    pub who: Who,
+    /// What of the files differs from before.
+    pub changed: Vec<Changed>,
 }
 
 /// A change that was made.

@@ -1,7 +1,8 @@
-//! What of a service's file would have allowed what an instance was refused, from what its program says of it.
+//! What of a service's file would have allowed what an instance was refused, from what its program says of it; or
+//! that nothing would.
 
 /// What programs say, in the words of the C library or of their own, and the key that would have allowed it.
-const CURES: [(&str, &str); 14] = [
+const CURES: [(&str, &str); 15] = [
     (
         "read-only file system",
         "instance.writable names folders that it may write to; without instance.root = \"read_only\" it may write \
@@ -9,7 +10,13 @@ const CURES: [(&str, &str); 14] = [
     ),
     (
         "operation not permitted",
-        "instance.capabilities gives it rights of root: chown, fowner, setuid, setgid or kill",
+        "instance.capabilities gives it rights of root: chown, fowner, setuid, setgid or kill; no key allows what \
+         else root may do on a host",
+    ),
+    (
+        "function not implemented",
+        "no key allows it: the system call is none of those that instances may make, as those for mounts, kernel \
+         modules and namespaces",
     ),
     (
         "permission denied",
@@ -35,7 +42,7 @@ const NETWORK: &str =
     "egress names hosts that it may reach by its proxy, and instance.reaches other services";
 
 /// The key of a service's file that would have allowed what the last of these lines that tells of a refusal was
-/// refused; `None` where none does.
+/// refused, or that none would; `None` where no line tells of one.
 pub fn cure(lines: &[String]) -> Option<&'static str> {
     lines.iter().rev().find_map(|line| {
         let line = line.to_lowercase();

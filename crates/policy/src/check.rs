@@ -140,10 +140,10 @@ fn misfit(
         // It has never served, and never will.
         (ActionKind::Stop, Phase::Starting) if is_superfluous(instance, fleet, context) => None,
         (ActionKind::Stop, _) => Some(Violation::StoppedWithoutDrain(name)),
-        (ActionKind::Kill, Phase::Ready | Phase::Draining)
-            if instance.stuck
-                && !fleet.is_doubted()
-                && context.replacement == Replacement::Surge =>
+        // Where there may be one at most, nobody else could speak for the host.
+        (ActionKind::Kill, _)
+            if instance.is_stuck_in_use()
+                && (context.replacement == Replacement::Recreate || !fleet.is_doubted()) =>
         {
             None
         }
@@ -357,17 +357,31 @@ mod tests {
         let kill = |slot| vec![act(ActionKind::Kill, slot)];
         let down = |slot| silent(running(slot, RotationState::In { healthy: false }));
         let alive = |slot| Violation::KilledAlive(ready(slot).name);
-        let found = |way, observed, slot| found_under(way, observed, &serving, kill(slot));
+        let found = |observed, slot| found_for(observed, &serving, kill(slot));
         let three = || vec![down(1), ready(2), ready(3)];
-        assert_eq!(found(Replacement::Surge, three(), 1), []);
-        assert_eq!(found(Replacement::Surge, three(), 2), [alive(2)]);
-        assert_eq!(found(Replacement::Recreate, vec![down(1)], 1), [alive(1)]);
-        assert_eq!(found(Replacement::Surge, vec![down(1), down(2), ready(3)], 1), [alive(1)]);
+        assert_eq!(found(three(), 1), []);
+        assert_eq!(found(three(), 2), [alive(2)]);
+        assert_eq!(found(vec![down(1), down(2), ready(3)], 1), [alive(1)]);
         let starting = silent(running(3, RotationState::Out));
-        assert_eq!(found(Replacement::Surge, vec![ready(1), ready(2), starting], 3), [alive(3)]);
+        assert_eq!(found(vec![ready(1), ready(2), starting], 3), [alive(3)]);
         let both = vec![act(ActionKind::Kill, 1), act(ActionKind::Drain, 2)];
         let below = Violation::DrainsBelowTarget { left: 1, target: 2 };
-        assert_eq!(found_under(Replacement::Surge, three(), &serving, both), [below]);
+        assert_eq!(found_for(three(), &serving, both), [below]);
+    }
+
+    #[test]
+    fn with_one_instance_at_most_a_kill_needs_that_it_is_stuck_and_no_others() {
+        let serving = Rollout::Serving { version: VERSION };
+        let found = |observed| {
+            let kill = vec![act(ActionKind::Kill, 1)];
+            found_under(Replacement::Recreate, vec![observed], &serving, kill)
+        };
+        let down = running(1, RotationState::In { healthy: false });
+        let alive = [Violation::KilledAlive(ready(1).name)];
+        assert_eq!(found(silent(down.clone())), []);
+        assert_eq!(found(silent(running(1, RotationState::Drain))), []);
+        assert_eq!(found(down), alive);
+        assert_eq!(found(silent(running(1, RotationState::Out))), alive);
     }
 
     #[test]

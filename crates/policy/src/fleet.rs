@@ -162,6 +162,11 @@ impl Instance {
         self.phase == Phase::Ready && self.version.is_some() && self.version == rollout.watched()
     }
 
+    /// Whether it is stuck, and is sent requests or still has some.
+    pub fn is_stuck_in_use(&self) -> bool {
+        matches!(self.phase, Phase::Ready | Phase::Draining) && self.stuck
+    }
+
     /// Whether it is neither unhealthy nor stuck.
     pub fn is_well(&self) -> bool {
         !self.unhealthy && !self.stuck

@@ -243,8 +243,7 @@ impl Draft<'_> {
 
 /// Whether an instance is stuck, and that is its own fault.
 fn is_to_be_killed(instance: &Instance, fleet: &Fleet) -> bool {
-    let is_in_use = matches!(instance.phase, Phase::Ready | Phase::Draining);
-    is_in_use && instance.stuck && !fleet.is_doubted()
+    instance.is_stuck_in_use() && !fleet.is_doubted()
 }
 
 /// Order in which ready instances leave: those to be replaced first, then the idlest, then the highest

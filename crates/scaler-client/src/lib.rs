@@ -14,6 +14,7 @@ use model::output::{OutputLine, OutputPage};
 use model::secrets::{SecretChange, SecretValue, Secrets};
 use model::status::{HostStatus, MembershipStatus, ServiceStatus, TickPage};
 use model::tick::Tick;
+use model::time::Timestamp;
 use reqwest::{Client, RequestBuilder, Url};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -98,7 +99,7 @@ impl Scaler {
         }
     }
 
-    /// The newest lines that instances of a service wrote, or one of them did.
+    /// The newest lines that instances of a service wrote since then, or one of them did.
     ///
     /// # Errors
     /// No answer, or none that tells it.
@@ -106,9 +107,11 @@ impl Scaler {
         &self,
         service: &ServiceName,
         instance: Option<&InstanceName>,
+        since: Timestamp,
         lines: usize,
     ) -> Result<Vec<OutputLine>, ScalerError> {
-        let mut query = vec![("lines", lines.to_string())];
+        let mut query =
+            vec![("lines", lines.to_string()), ("since_ms", since.as_millis().to_string())];
         query.extend(instance.map(|name| ("instance", name.to_string())));
         let page: OutputPage = self.get(&format!("/v1/services/{service}/output"), &query).await?;
         Ok(page.lines)

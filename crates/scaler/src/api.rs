@@ -20,6 +20,7 @@ use model::policies::PolicySpec;
 use model::secrets::SECRET_MAX_BYTES;
 use model::status::{HostStatus, Membership, MembershipStatus, ServiceStatus, TickPage};
 use model::tick::Tick;
+use model::time::Timestamp;
 use model::value::{Checked, Invalid};
 use policy::memory_pool::{self, MemoryNeed};
 use policy::slots;
@@ -104,6 +105,8 @@ async fn one_service(
 #[serde(deny_unknown_fields)]
 struct OutputQuery {
     instance: Option<String>,
+    #[serde(default, rename = "since_ms")]
+    since: Timestamp,
     lines: Option<usize>,
 }
 
@@ -121,9 +124,9 @@ async fn output(
             _ => unauthorized("What instances write is told to those with a token to read."),
         });
     }
-    let Query(OutputQuery { instance, lines }) = query.map_err(|_| {
-        let message = "The query is not understood: instance (a name) and lines (a whole number) are \
-                       each given once at most.";
+    let Query(OutputQuery { instance, since, lines }) = query.map_err(|_| {
+        let message = "The query is not understood: instance (a name), since_ms (milliseconds since 1970) and lines (a \
+                       whole number) are each given once at most.";
         Problem::new(StatusCode::BAD_REQUEST, "bad_query", message)
     })?;
     let instance = instance.map(|text| text.parse::<InstanceName>().map_err(|_| text)).transpose();
@@ -135,7 +138,7 @@ async fn output(
     let count = lines.unwrap_or(LINES).min(LINES_MAX);
     let outputs = Arc::clone(shared.outputs());
     // Files of up to 256 KiB for each of hundreds of instances.
-    let newest = move || outputs.newest(&service, instance.as_ref(), count);
+    let newest = move || outputs.newest(&service, instance.as_ref(), since, count);
     let lines = tokio::task::spawn_blocking(newest).await.map_err(|error| {
         tracing::error!(%error, "output could not be read");
         let message = "The output could not be read: see the scaler's log.";
@@ -154,9 +157,12 @@ async fn set_bounds(
     deployed.spec.replacement.allows(bounds).map_err(|error| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "one_instance", error.to_string())
     })?;
-    fits(&shared, &deployed.spec.name, bounds)?;
-    shared.set_bounds(who, &deployed.spec, Some(bounds)).map_err(not_written)?;
-    Ok(Json(shared.service_status(&deployed)))
+    apart(&shared, move |shared| {
+        fits(shared, &deployed.spec.name, bounds)?;
+        shared.set_bounds(who, &deployed.spec, Some(bounds)).map_err(not_written)?;
+        Ok(shared.service_status(&deployed))
+    })
+    .await
 }
 
 async fn clear_bounds(
@@ -165,8 +171,11 @@ async fn clear_bounds(
     Path(name): Path<String>,
 ) -> Answer<ServiceStatus> {
     let (who, deployed) = operated(&shared, &caller, &name)?;
-    shared.set_bounds(who, &deployed.spec, None).map_err(not_written)?;
-    Ok(Json(shared.service_status(&deployed)))
+    apart(&shared, move |shared| {
+        shared.set_bounds(who, &deployed.spec, None).map_err(not_written)?;
+        Ok(shared.service_status(&deployed))
+    })
+    .await
 }
 
 async fn set_policy(
@@ -179,8 +188,11 @@ async fn set_policy(
     deployed.spec.check_policy(&policy).map_err(|invalid| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_value", invalid.to_string())
     })?;
-    shared.set_policy(who, &deployed.spec, Some(policy)).map_err(not_written)?;
-    Ok(Json(shared.service_status(&deployed)))
+    apart(&shared, move |shared| {
+        shared.set_policy(who, &deployed.spec, Some(policy)).map_err(not_written)?;
+        Ok(shared.service_status(&deployed))
+    })
+    .await
 }
 
 async fn clear_policy(
@@ -189,8 +201,21 @@ async fn clear_policy(
     Path(name): Path<String>,
 ) -> Answer<ServiceStatus> {
     let (who, deployed) = operated(&shared, &caller, &name)?;
-    shared.set_policy(who, &deployed.spec, None).map_err(not_written)?;
-    Ok(Json(shared.service_status(&deployed)))
+    apart(&shared, move |shared| {
+        shared.set_policy(who, &deployed.spec, None).map_err(not_written)?;
+        Ok(shared.service_status(&deployed))
+    })
+    .await
+}
+
+/// Sets something on another thread than the loop's: what is new waits for the disk, which others may keep busy.
+async fn apart<T: Send + 'static>(
+    shared: &Arc<SharedState>,
+    set: impl FnOnce(&SharedState) -> Result<T, Problem> + Send + 'static,
+) -> Answer<T> {
+    let shared = Arc::clone(shared);
+    let done = tokio::task::spawn_blocking(move || shared.one_after_the_other(set)).await;
+    done.map_err(|error| not_written(io::Error::other(error)))?.map(Json)
 }
 
 /// A service that the caller sees, as its file describes it.
@@ -263,16 +288,23 @@ async fn set_membership(
     JsonBody(MembershipBody { membership }): JsonBody<MembershipBody>,
 ) -> Answer<MembershipStatus> {
     let who = caller.operates(None)?;
-    shared.set_membership(who, Some(membership)).map_err(not_written)?;
-    Ok(Json(shared.membership()))
+    apart(&shared, move |shared| {
+        shared.set_membership(who, Some(membership)).map_err(not_written)?;
+        Ok(shared.membership())
+    })
+    .await
 }
 
 async fn clear_membership(
     State(shared): Shared,
     Extension(caller): CalledBy,
 ) -> Answer<MembershipStatus> {
-    shared.set_membership(caller.operates(None)?, None).map_err(not_written)?;
-    Ok(Json(shared.membership()))
+    let who = caller.operates(None)?;
+    apart(&shared, move |shared| {
+        shared.set_membership(who, None).map_err(not_written)?;
+        Ok(shared.membership())
+    })
+    .await
 }
 
 /// Which ticks or changes to give.
@@ -350,11 +382,13 @@ async fn make_token(
     for service in grant.services.iter().flatten() {
         deployed(&shared, &caller, service.as_str())?;
     }
-    let made = shared.make_token(who, name, grant).map_err(|error| match error {
-        MakeError::NotWritten(error) => not_written(error),
-        error => refused("no_token_made", &error),
-    })?;
-    Ok((StatusCode::CREATED, Json(made)))
+    let made = apart(&shared, move |shared| {
+        shared.make_token(who, name, grant).map_err(|error| match error {
+            MakeError::NotWritten(error) => not_written(error),
+            error => refused("no_token_made", &error),
+        })
+    });
+    Ok((StatusCode::CREATED, made.await?))
 }
 
 async fn revoke_token(
@@ -363,12 +397,15 @@ async fn revoke_token(
     Path(name): Path<String>,
 ) -> Answer<Tokens> {
     let who = caller.grants()?;
-    let known = name.parse().ok().map(|name| shared.revoke_token(who, name)).transpose();
-    if known.map_err(not_written)? != Some(true) {
-        let message = format!("There is no token {name:?}; GET /v1/tokens lists them.");
-        return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_token", message));
-    }
-    Ok(Json(shared.tokens()))
+    apart(&shared, move |shared| {
+        let known = name.parse().ok().map(|name| shared.revoke_token(who, name)).transpose();
+        if known.map_err(not_written)? != Some(true) {
+            let message = format!("There is no token {name:?}; GET /v1/tokens lists them.");
+            return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_token", message));
+        }
+        Ok(shared.tokens())
+    })
+    .await
 }
 
 /// What an operator set could not be kept.

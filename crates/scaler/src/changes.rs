@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
 
-use model::access::{Change, Changed, Who};
+use model::access::{Change, Changed, Deploy, Who};
 use model::names::{SecretName, ServiceName};
 use model::secrets::SecretGeneration;
+use model::time::Timestamp;
 use model::version::Version;
 
 use crate::clock::now;
@@ -26,6 +27,8 @@ pub(crate) struct Changes {
     deployed: BTreeMap<ServiceName, Version>,
     /// Which value each secret was last set to.
     secrets: BTreeMap<(ServiceName, SecretName), SecretGeneration>,
+    /// When the last deploy was made of which it is noted what differed.
+    last_deploy: Option<Timestamp>,
     next_sequence: u64,
     file: JsonLines,
 }
@@ -42,6 +45,7 @@ impl Changes {
             newest: VecDeque::new(),
             deployed: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            last_deploy: None,
             next_sequence: 1,
             file,
         };
@@ -52,7 +56,19 @@ impl Changes {
     /// Keeps a change that was made. One that the disk has no room for is kept in memory, and in the
     /// log.
     pub(crate) fn note(&mut self, who: Who, changed: Changed) {
-        let change = Change { sequence: self.next_sequence, at: now(), who, changed };
+        self.note_at(now(), who, changed);
+    }
+
+    /// Keeps what these deploys changed, but for those that it was kept of before.
+    pub(crate) fn note_deploys(&mut self, deploys: &[Deploy]) {
+        let last = self.last_deploy;
+        for Deploy { at, who, changed } in deploys.iter().filter(|deploy| Some(deploy.at) > last) {
+            changed.iter().for_each(|changed| self.note_at(*at, who.clone(), changed.clone()));
+        }
+    }
+
+    fn note_at(&mut self, at: Timestamp, who: Who, changed: Changed) {
+        let change = Change { sequence: self.next_sequence, at, who, changed };
         tracing::info!(who = ?change.who, changed = ?change.changed, "a change");
         if let Err(error) = self.file.add(&change) {
             tracing::error!(%error, "a change is kept in memory only: check the state directory's disk");
@@ -67,6 +83,9 @@ impl Changes {
             }
             Changed::Deployment { service, after: None, .. } => {
                 self.deployed.remove(service);
+            }
+            Changed::ServiceFile { .. } | Changed::Settings { .. } => {
+                self.last_deploy = self.last_deploy.max(Some(change.at));
             }
             Changed::Secret { service, name, after: Some(after), .. } => {
                 self.secrets.insert((service.clone(), name.clone()), *after);

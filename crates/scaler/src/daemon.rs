@@ -176,9 +176,9 @@ where
 
     /// Goes on with what is deployed now.
     fn follow_deployment(&mut self) {
-        let Some(deployed) = self.deployment.changed() else { return };
-        tracing::info!(services = deployed.len(), "something else is deployed");
-        self.shared.deploy(deployed);
+        let Some(read) = self.deployment.changed() else { return };
+        tracing::info!(services = read.services.len(), "something else is deployed");
+        self.shared.deploy(read);
         let services = self.shared.services().all();
         self.controllers.retain(|name, _| services.contains_key(name));
     }

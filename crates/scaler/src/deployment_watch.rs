@@ -1,6 +1,22 @@
 //! Notices when something else is deployed, without a restart.
 
-use host::deployments::{DeployedService, DeploymentError, Deployments, Stamp};
+use host::deployments::{DeployedService, Deployment, DeploymentError, Deployments, Stamp};
+use model::access::Deploy;
+
+/// What is deployed, and what the last deploys changed.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) services: Vec<DeployedService>,
+    pub(crate) deploys: Vec<Deploy>,
+}
+
+impl TryFrom<Deployment> for Read {
+    type Error = DeploymentError;
+
+    fn try_from(deployment: Deployment) -> Result<Self, DeploymentError> {
+        Ok(Self { services: deployment.deployed()?, deploys: deployment.deploys().to_vec() })
+    }
+}
 
 /// Looks at the deployment's stamp, and reads it when that has changed.
 #[derive(Debug)]
@@ -14,24 +30,22 @@ impl DeploymentWatch {
     ///
     /// # Errors
     /// The deployment cannot be read.
-    pub(crate) fn begin(
-        deployments: Deployments,
-    ) -> Result<(Self, Vec<DeployedService>), DeploymentError> {
+    pub(crate) fn begin(deployments: Deployments) -> Result<(Self, Read), DeploymentError> {
         // Before the reading, so that what is deployed in between is read again and not missed.
         let stamp = deployments.stamp();
-        let deployed = deployments.load()?.deployed()?;
-        Ok((Self { deployments, stamp }, deployed))
+        let read = deployments.load()?.try_into()?;
+        Ok((Self { deployments, stamp }, read))
     }
 
     /// The services, if something else has been deployed since. What cannot be read is reported
     /// once, and the services go on as they are.
-    pub(crate) fn changed(&mut self) -> Option<Vec<DeployedService>> {
+    pub(crate) fn changed(&mut self) -> Option<Read> {
         let stamp = self.deployments.stamp();
         // `down` removes the file after it has ended the scaler.
         if stamp.is_none() || std::mem::replace(&mut self.stamp, stamp) == stamp {
             return None;
         }
-        let deployed = self.deployments.load().and_then(|deployment| deployment.deployed());
-        deployed.inspect_err(|error| tracing::error!(%error, "the services go on as they are")).ok()
+        let read = self.deployments.load().and_then(Read::try_from);
+        read.inspect_err(|error| tracing::error!(%error, "the services go on as they are")).ok()
     }
 }

@@ -2,6 +2,7 @@
 //! nothing can be changed.
 
 pub(crate) mod identify;
+mod rates;
 pub(crate) mod tcp;
 
 use std::path::Path;
@@ -22,7 +23,7 @@ use tokio::task::JoinSet;
 use crate::shared_state::SharedState;
 use identify::Unnamed;
 
-/// Connections at a time by each way in. What does nothing on one of them is no other's loss.
+/// Connections at a time by each way in. Those that do nothing make way for others.
 const CONNECTIONS: usize = 64;
 
 /// What is served, by which way in. It ends when told to.
@@ -64,7 +65,7 @@ impl Doors {
         listener: L,
         routes_for: impl Fn(&L::Addr) -> Router + Send + 'static,
     ) {
-        let limits = Limits { connections: CONNECTIONS, ..Limits::default() };
+        let limits = Limits { connections: CONNECTIONS, idle_make_way: true, ..Limits::default() };
         let mut ended = self.end.subscribe();
         let end = async move { drop(ended.changed().await) };
         self.served.spawn(async move {

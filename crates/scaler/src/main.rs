@@ -93,7 +93,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let memory = deployments.memory_file();
     let memory = MemoryFile::open(&memory).with_context(|| memory.display().to_string())?;
     let (deployment, deployed) = DeploymentWatch::begin(deployments)?;
-    let services = Arc::new(Services::new(deployed, settings.network.subnet));
+    let services = Arc::new(Services::new(deployed.services, settings.network.subnet));
     let shared = SharedState::open(
         &settings.paths.state,
         settings.scaler.membership,
@@ -102,6 +102,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         SecretStore::new(&settings),
     )?;
     let shared = Arc::new(shared);
+    shared.note_deployed(&deployed.deploys);
     shared.report_unused();
     let haproxy = Haproxy::new(host::haproxy::HaproxySettings::of_host(&settings)?)?;
     let (launched, outputs) = tokio::sync::mpsc::unbounded_channel();

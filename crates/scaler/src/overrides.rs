@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use host::files::replace_file;
 use model::bounds::Bounds;
@@ -11,6 +12,8 @@ use model::names::ServiceName;
 use model::policies::PolicySpec;
 use model::status::{Membership, ServiceOverrides};
 use serde::{Deserialize, Serialize};
+
+use crate::lock::lock;
 
 /// What was set. What was set for a service that is not deployed waits until it is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -39,11 +42,11 @@ impl Overrides {
     }
 }
 
-/// What was set, and the file that holds it.
+/// What was set, and the file that holds it. Whoever reads does not wait for the disk.
 #[derive(Debug)]
 pub(crate) struct OverridesFile {
     path: PathBuf,
-    held: Overrides,
+    held: Mutex<Arc<Overrides>>,
 }
 
 impl OverridesFile {
@@ -57,24 +60,29 @@ impl OverridesFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Overrides::default(),
             Err(error) => return Err(error),
         };
-        Ok(Self { path: path.to_owned(), held })
+        Ok(Self { path: path.to_owned(), held: Mutex::new(Arc::new(held)) })
     }
 
     /// What is set.
-    pub(crate) const fn held(&self) -> &Overrides {
-        &self.held
+    pub(crate) fn held(&self) -> Arc<Overrides> {
+        Arc::clone(&lock(&self.held))
     }
 
-    /// Changes what is set, on disk first.
+    /// Changes what is set, on disk first, and says whether it was set otherwise. Two callers at once get in each
+    /// other's way.
     ///
     /// # Errors
     /// It could not be written. What was set before goes on to hold.
-    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Overrides)) -> io::Result<()> {
-        let mut changed = self.held.clone();
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Overrides)) -> io::Result<bool> {
+        let before = self.held();
+        let mut changed = Overrides::clone(&before);
         change(&mut changed);
+        if changed == *before {
+            return Ok(false);
+        }
         replace_file(&self.path, serde_json::to_vec_pretty(&changed)?, 0o600)?;
-        self.held = changed;
-        Ok(())
+        *lock(&self.held) = Arc::new(changed);
+        Ok(true)
     }
 }
 
@@ -89,6 +97,8 @@ fn parse(text: &[u8]) -> serde_json::Result<Overrides> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use model::policies::PolicyKind;
 
     use super::*;
@@ -102,14 +112,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("overrides.json");
         let store: ServiceName = "store".parse().unwrap();
-        let mut file = OverridesFile::open(&path).unwrap();
+        let file = OverridesFile::open(&path).unwrap();
         assert_eq!(*file.held(), Overrides::default());
-        file.change(|set| {
+        let set = |set: &mut Overrides| {
             set.bounds.insert(store.clone(), Bounds::new(2, 5).unwrap());
             set.policies.insert(store.clone(), PolicyKind::Hpa.into());
             set.membership = Some(Membership::Reload);
-        })
-        .unwrap();
+        };
+        assert!(file.change(set).unwrap());
+        let written = || std::fs::metadata(&path).unwrap().ino();
+        let first = written();
+        assert!(!file.change(set).unwrap(), "it is set so already");
+        assert_eq!(written(), first);
         let again = OverridesFile::open(&path).unwrap();
         assert_eq!(again.held(), file.held());
         assert_eq!(again.held().of(&store).policy, Some(PolicyKind::Hpa.into()));

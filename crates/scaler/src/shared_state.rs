@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use host::deployments::DeployedService;
 use host::secrets::SecretStore;
-use model::access::{Change, Changed, Grant, MadeToken, Token, Tokens, Who};
+use model::access::{Change, Changed, Deploy, Grant, MadeToken, Token, Tokens, Who};
 use model::bounds::Bounds;
 use model::failure::Failure;
 use model::instance::InstanceStatus;
@@ -23,6 +23,7 @@ use model::status::{HostStatus, Membership, MembershipStatus, ServiceOverrides, 
 use model::tick::Tick;
 
 use crate::changes::Changes;
+use crate::deployment_watch::Read;
 use crate::journal::Journal;
 use crate::lock::lock;
 use crate::output::Outputs;
@@ -47,9 +48,12 @@ const TOKENS: &str = "tokens.json";
 pub(crate) struct SharedState {
     services: Arc<Services>,
     journal: Mutex<Journal>,
-    overrides: Mutex<OverridesFile>,
+    overrides: OverridesFile,
     changes: Mutex<Changes>,
-    tokens: Mutex<TokensFile>,
+    tokens: TokensFile,
+    /// Held by whoever sets something, from the check of what he asks for to the record of it. The loop never
+    /// waits for it, since the disk may be waited for meanwhile.
+    setting: Mutex<()>,
     secrets: SecretStore,
     outputs: Arc<Outputs>,
     /// The last turn of each service, and the instances after it.
@@ -89,9 +93,10 @@ impl SharedState {
         let shared = Self {
             services,
             journal: Mutex::new(journal),
-            overrides: Mutex::new(overrides),
+            overrides,
             changes: Mutex::new(changes),
-            tokens: Mutex::new(tokens),
+            tokens,
+            setting: Mutex::default(),
             secrets,
             outputs: Arc::new(Outputs::new(state)),
             turns: Mutex::default(),
@@ -100,14 +105,13 @@ impl SharedState {
             membership,
             memory_mib,
         };
-        shared.note_deployed();
         shared.note_secrets();
         Ok(shared)
     }
 
     /// Says for which services something was set that is of no use, since they are not deployed.
     pub(crate) fn report_unused(&self) {
-        for service in lock(&self.overrides).held().services() {
+        for service in self.overrides.held().services() {
             if self.services.get(service).is_none() {
                 tracing::info!(%service, "what was set for it waits: it is not deployed");
             }
@@ -129,6 +133,13 @@ impl SharedState {
         self.memory_mib
     }
 
+    /// Has `set` check and set something while nobody else does. It may wait for the disk, and so not on the loop's
+    /// thread.
+    pub(crate) fn one_after_the_other<T>(&self, set: impl FnOnce(&Self) -> T) -> T {
+        let _setting = lock(&self.setting);
+        set(self)
+    }
+
     /// The bounds in force for a service: those that were set, or its file's.
     pub(crate) fn bounds(&self, spec: &ServiceSpec) -> Bounds {
         bounds_in_force(spec, self.set_for(&spec.name).bounds)
@@ -148,7 +159,7 @@ impl SharedState {
 
     /// How changes of membership reach the load balancer, and whether that was set.
     pub(crate) fn membership(&self) -> MembershipStatus {
-        let set = lock(&self.overrides).held().membership;
+        let set = self.overrides.held().membership;
         MembershipStatus { membership: set.unwrap_or(self.membership), set }
     }
 
@@ -164,9 +175,10 @@ impl SharedState {
         bounds: Option<Bounds>,
     ) -> io::Result<()> {
         let before = self.bounds(spec);
-        lock(&self.overrides).change(|set| assign(&mut set.bounds, &spec.name, bounds))?;
-        let (service, after) = (spec.name.clone(), self.bounds(spec));
-        self.note(who, Changed::Bounds { service, before, after });
+        if self.overrides.change(|set| assign(&mut set.bounds, &spec.name, bounds))? {
+            let (service, after) = (spec.name.clone(), self.bounds(spec));
+            self.note(who, Changed::Bounds { service, before, after });
+        }
         Ok(())
     }
 
@@ -182,9 +194,10 @@ impl SharedState {
         policy: Option<PolicySpec>,
     ) -> io::Result<()> {
         let before = self.in_force(spec).policy.clone();
-        lock(&self.overrides).change(|set| assign(&mut set.policies, &spec.name, policy))?;
-        let (service, after) = (spec.name.clone(), self.in_force(spec).policy.clone());
-        self.note(who, Changed::Policy { service, before, after });
+        if self.overrides.change(|set| assign(&mut set.policies, &spec.name, policy))? {
+            let (service, after) = (spec.name.clone(), self.in_force(spec).policy.clone());
+            self.note(who, Changed::Policy { service, before, after });
+        }
         Ok(())
     }
 
@@ -199,20 +212,21 @@ impl SharedState {
         membership: Option<Membership>,
     ) -> io::Result<()> {
         let before = self.membership().membership;
-        lock(&self.overrides).change(|set| set.membership = membership)?;
-        let after = self.membership().membership;
-        self.note(who, Changed::Membership { before, after });
+        if self.overrides.change(|set| set.membership = membership)? {
+            let after = self.membership().membership;
+            self.note(who, Changed::Membership { before, after });
+        }
         Ok(())
     }
 
     /// The token that a secret is of.
     pub(crate) fn token(&self, secret: &str) -> Option<Token> {
-        lock(&self.tokens).of_secret(secret)
+        self.tokens.of_secret(secret)
     }
 
     /// All tokens.
     pub(crate) fn tokens(&self) -> Tokens {
-        Tokens { tokens: lock(&self.tokens).list() }
+        Tokens { tokens: self.tokens.list() }
     }
 
     /// Makes a token.
@@ -225,7 +239,7 @@ impl SharedState {
         name: TokenName,
         grant: Grant,
     ) -> Result<MadeToken, MakeError> {
-        let made = lock(&self.tokens).make(name.clone(), grant)?;
+        let made = self.tokens.make(name.clone(), grant)?;
         let after = Some(made.token.clone());
         self.note(who, Changed::Token { name, before: None, after });
         Ok(made)
@@ -236,7 +250,7 @@ impl SharedState {
     /// # Errors
     /// It could not be written; the token goes on to hold.
     pub(crate) fn revoke_token(&self, who: Who, name: TokenName) -> io::Result<bool> {
-        let before = lock(&self.tokens).revoke(&name)?;
+        let before = self.tokens.revoke(&name)?;
         let there = before.is_some();
         if there {
             self.note(who, Changed::Token { name, before, after: None });
@@ -250,23 +264,26 @@ impl SharedState {
     }
 
     /// From the next turn on, these services are deployed and no others.
-    pub(crate) fn deploy(&self, deployed: Vec<DeployedService>) {
-        self.services.replace(deployed);
-        self.note_deployed();
+    pub(crate) fn deploy(&self, Read { services, deploys }: Read) {
+        self.services.replace(services);
+        self.note_deployed(&deploys);
         let after = self.services.all();
         lock(&self.turns).retain(|name, _| after.contains_key(name));
         lock(&self.failures).retain(|name, _| after.contains_key(name));
     }
 
     /// Notes what was deployed since it was last noted, while this process ran or before.
-    fn note_deployed(&self) {
+    pub(crate) fn note_deployed(&self, deploys: &[Deploy]) {
+        lock(&self.changes).note_deploys(deploys);
+        let who = deploys.last().map_or(Who::Up, |deploy| deploy.who.clone());
         let before = lock(&self.changes).last_deployed();
         let after = self.services.all();
         for service in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
             let before = before.get(service).copied();
             let after = after.get(service).map(|deployed| deployed.wanted.version);
             if before != after {
-                self.note(Who::Up, Changed::Deployment { service: service.clone(), before, after });
+                let service = service.clone();
+                self.note(who.clone(), Changed::Deployment { service, before, after });
             }
         }
     }
@@ -330,7 +347,7 @@ impl SharedState {
     }
 
     fn set_for(&self, service: &ServiceName) -> ServiceOverrides {
-        lock(&self.overrides).held().of(service)
+        self.overrides.held().of(service)
     }
 }
 

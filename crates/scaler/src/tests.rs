@@ -7,6 +7,7 @@ mod doors;
 mod egress;
 mod failures;
 mod load;
+mod output;
 mod reaches;
 mod recreate;
 mod restarts;
@@ -40,7 +41,7 @@ use tempfile::TempDir;
 
 use crate::act::Actor;
 use crate::daemon::Daemon;
-use crate::deployment_watch::DeploymentWatch;
+use crate::deployment_watch::{DeploymentWatch, Read};
 use crate::egress::EgressSources;
 use crate::memory_file::MemoryFile;
 use crate::rotation::Rotation;
@@ -102,7 +103,8 @@ fn deploy(state: &TempDir, files: &[(&str, u32)], now: Timestamp) {
     let deployments = Deployments::new(state.path());
     let before = deployments.load().unwrap();
     let services: Vec<_> = services.collect();
-    deployments.deploy(&before.followed_by(&services, 3, now)).unwrap();
+    let next = before.followed_by(&services, 3, now);
+    deployments.deploy(&next.noted(&before, ("", ""), root(), now)).unwrap();
 }
 
 fn secrets(state: &TempDir) -> SecretStore {
@@ -135,8 +137,9 @@ impl Rig {
     /// A host with what is deployed and kept in this state folder.
     fn on(state: TempDir, containers: FakeContainers) -> Self {
         let (deployment, deployed) = Self::deployment(&state);
-        let services = Arc::new(Services::new(deployed, Subnet::DEFAULT));
+        let services = Arc::new(Services::new(deployed.services, Subnet::DEFAULT));
         let shared = Arc::new(Self::shared(&state, &services).unwrap());
+        shared.note_deployed(&deployed.deploys);
         let rotation = Rotation::new(FakeLoadBalancer::default(), Arc::clone(&shared));
         let probe = FakeProbe::default();
         let timeout = SETTINGS.launch_timeout;
@@ -150,7 +153,7 @@ impl Rig {
         Self { actor, services, shared, daemon, now, state }
     }
 
-    fn deployment(state: &TempDir) -> (DeploymentWatch, Vec<DeployedService>) {
+    fn deployment(state: &TempDir) -> (DeploymentWatch, Read) {
         DeploymentWatch::begin(Deployments::new(state.path())).unwrap()
     }
 
@@ -178,8 +181,9 @@ impl Rig {
         // What was given to the disk is on it in the milliseconds before the next one starts.
         self.daemon.flush_memory().await;
         let (deployment, deployed) = Self::deployment(&self.state);
-        self.services.replace(deployed);
+        self.services.replace(deployed.services);
         self.shared = Arc::new(Self::shared(&self.state, &self.services).unwrap());
+        self.shared.note_deployed(&deployed.deploys);
         let (actor, shared) = (Arc::clone(&self.actor), Arc::clone(&self.shared));
         let memory = Self::memory(&self.state);
         self.daemon = Daemon::new(actor, shared, deployment, memory, SETTINGS);

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use host::files::replace_file;
 use model::access::{Grant, MadeToken, Token};
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::clock::now;
+use crate::lock::lock;
 
 /// The bytes of chance in a secret: too many to guess, so that a plain digest of it can be kept.
 const SECRET_BYTES: usize = 32;
@@ -22,11 +24,12 @@ const PREFIX: &str = "bellows_";
 /// Tokens at most: each request that carries one is compared with all of them.
 const MOST: usize = 1_000;
 
-/// The tokens, and the file that holds them.
+/// The tokens, and the file that holds them. Whoever reads does not wait for the disk. Two who make or revoke at
+/// once get in each other's way.
 #[derive(Debug)]
 pub(crate) struct TokensFile {
     path: PathBuf,
-    held: Vec<Kept>,
+    held: Mutex<Arc<Vec<Kept>>>,
 }
 
 /// A token as it is kept.
@@ -63,19 +66,26 @@ impl TokensFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        Ok(Self { path: path.to_owned(), held })
+        Ok(Self { path: path.to_owned(), held: Mutex::new(Arc::new(held)) })
+    }
+
+    fn held(&self) -> Arc<Vec<Kept>> {
+        Arc::clone(&lock(&self.held))
     }
 
     /// All tokens, in the order of their names.
     pub(crate) fn list(&self) -> Vec<Token> {
-        self.held.iter().map(|kept| kept.token.clone()).collect()
+        self.held().iter().map(|kept| kept.token.clone()).collect()
     }
 
     /// The token with this secret. Every token is compared, and each whole, so that the time tells
-    /// nothing of any.
+    /// nothing of any. What is no secret by its length, which is no secret itself, costs no digest.
     pub(crate) fn of_secret(&self, secret: &str) -> Option<Token> {
+        if secret.len() != PREFIX.len() + SECRET_BYTES * 2 {
+            return None;
+        }
         let digest = digest(secret);
-        self.held
+        self.held()
             .iter()
             .filter(|kept| kept.sha256.as_bytes().ct_eq(digest.as_bytes()).into())
             .fold(None, |_, kept| Some(kept.token.clone()))
@@ -85,18 +95,19 @@ impl TokensFile {
     ///
     /// # Errors
     /// The name is taken, there are too many, or it could not be written.
-    pub(crate) fn make(&mut self, name: TokenName, grant: Grant) -> Result<MadeToken, MakeError> {
-        if self.held.iter().any(|kept| kept.token.name == name) {
+    pub(crate) fn make(&self, name: TokenName, grant: Grant) -> Result<MadeToken, MakeError> {
+        let held = self.held();
+        if held.iter().any(|kept| kept.token.name == name) {
             return Err(MakeError::Taken(name));
         }
-        if self.held.len() >= MOST {
+        if held.len() >= MOST {
             return Err(MakeError::TooMany);
         }
         let Grant { rights, services } = grant;
         let token = Token { name, rights, services, made_at: now() };
         let secret = format!("{PREFIX}{}", hex(&rand::random::<[u8; SECRET_BYTES]>()));
         let kept = Kept { token: token.clone(), sha256: digest(&secret) };
-        let mut all = self.held.clone();
+        let mut all = Vec::clone(&held);
         all.insert(all.partition_point(|other| other.token.name < kept.token.name), kept);
         self.replace(all)?;
         Ok(MadeToken { token, secret })
@@ -106,18 +117,18 @@ impl TokensFile {
     ///
     /// # Errors
     /// It could not be written. The token goes on to hold.
-    pub(crate) fn revoke(&mut self, name: &TokenName) -> io::Result<Option<Token>> {
+    pub(crate) fn revoke(&self, name: &TokenName) -> io::Result<Option<Token>> {
         let (revoked, others): (Vec<_>, Vec<_>) =
-            self.held.iter().cloned().partition(|kept| kept.token.name == *name);
+            self.held().iter().cloned().partition(|kept| kept.token.name == *name);
         if !revoked.is_empty() {
             self.replace(others)?;
         }
         Ok(revoked.into_iter().next().map(|kept| kept.token))
     }
 
-    fn replace(&mut self, all: Vec<Kept>) -> io::Result<()> {
+    fn replace(&self, all: Vec<Kept>) -> io::Result<()> {
         replace_file(&self.path, serde_json::to_vec_pretty(&all)?, 0o600)?;
-        self.held = all;
+        *lock(&self.held) = Arc::new(all);
         Ok(())
     }
 }
@@ -150,11 +161,11 @@ mod tests {
     fn a_secret_opens_its_own_token_until_that_is_revoked_and_is_nowhere_on_the_disk() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens.json");
-        let mut tokens = TokensFile::open(&path).unwrap();
+        let tokens = TokensFile::open(&path).unwrap();
         let b = tokens.make(name("b"), grant()).unwrap();
         let a = tokens.make(name("a"), grant()).unwrap();
         assert_ne!(a.secret, b.secret);
-        let mut tokens = TokensFile::open(&path).unwrap();
+        let tokens = TokensFile::open(&path).unwrap();
         assert_eq!(tokens.list(), [a.token.clone(), b.token.clone()]);
         assert_eq!(tokens.of_secret(&a.secret), Some(a.token.clone()));
         let written = std::fs::read_to_string(&path).unwrap();
@@ -172,7 +183,7 @@ mod tests {
     #[test]
     fn a_name_is_given_once() {
         let folder = tempfile::tempdir().unwrap();
-        let mut tokens = TokensFile::open(&folder.path().join("tokens.json")).unwrap();
+        let tokens = TokensFile::open(&folder.path().join("tokens.json")).unwrap();
         tokens.make(name("ci"), grant()).unwrap();
         let error = tokens.make(name("ci"), grant()).unwrap_err().to_string();
         assert_eq!(error, "there is a token `ci`: revoke it first, or choose another name");
@@ -181,7 +192,7 @@ mod tests {
     #[test]
     fn what_cannot_be_kept_is_not_made_and_not_revoked() {
         let folder = tempfile::tempdir().unwrap();
-        let mut tokens = TokensFile::open(&folder.path().join("tokens.json")).unwrap();
+        let tokens = TokensFile::open(&folder.path().join("tokens.json")).unwrap();
         let made = tokens.make(name("ci"), grant()).unwrap();
         drop(folder);
         assert!(matches!(tokens.make(name("b"), grant()), Err(MakeError::NotWritten(_))));

@@ -8,6 +8,7 @@ mod linger;
 pub mod listener;
 pub mod metrics;
 pub mod output;
+mod places;
 pub mod probes;
 pub mod problem;
 pub mod program;

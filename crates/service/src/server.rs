@@ -16,10 +16,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tower::Service;
 
 use crate::linger::discard_unread;
+use crate::places::{Place, Places};
 use crate::socket::Socket;
 use crate::wellformed;
 
@@ -28,6 +29,9 @@ use crate::wellformed;
 pub struct Limits {
     /// Connections at a time; further ones wait in the kernel, not yet accepted.
     pub connections: usize,
+    /// Whether one that comes when all places are taken gets that of the connection which has waited longest for
+    /// its client. So no client keeps others out by connections on which it does nothing.
+    pub idle_make_way: bool,
     /// The time for a request's head to be complete, and the time a connection may idle between
     /// two requests. Above the 5 s for which `HAProxy` keeps an idle connection, so that it is
     /// `HAProxy` that closes.
@@ -42,6 +46,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1024,
+            idle_make_way: false,
             head_timeout: Duration::from_secs(10),
             head_bytes: 16 * 1024,
             drain_timeout: Duration::from_secs(30),
@@ -71,18 +76,27 @@ pub async fn serve<L: Listener>(
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> Drained {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let places = Places::new(limits.connections);
     let (draining, _) = watch::channel(());
     tokio::pin!(stop);
     loop {
         let (stream, client, place) = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&mut listener, &places) => accepted,
+            accepted = accept(&mut listener, &places, limits.idle_make_way) => accepted,
         };
-        let connection = serve_one(stream, limits, routes_for(&client), draining.subscribe());
+        let place = Arc::new(place);
+        let connection = serve_one(
+            stream,
+            limits,
+            routes_for(&client),
+            Arc::clone(&place),
+            draining.subscribe(),
+        );
         tokio::spawn(async move {
-            connection.await;
-            drop(place);
+            tokio::select! {
+                () = connection => {}
+                () = place.made_way() => {}
+            }
         });
     }
     drop(listener);
@@ -104,11 +118,20 @@ async fn serve_one(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     limits: Limits,
     routes: Router,
+    place: Arc<Place>,
     mut draining: watch::Receiver<()>,
 ) {
     let mut socket = Socket::new(stream);
-    let service =
-        service_fn(|request: Request<Incoming>| answer(routes.clone(), request.map(Body::new)));
+    let place = place.as_ref();
+    let service = service_fn(|request: Request<Incoming>| {
+        place.work();
+        let answered = answer(routes.clone(), request.map(Body::new));
+        async move {
+            let response = answered.await;
+            place.rest();
+            response
+        }
+    });
     let outcome = {
         let mut connection =
             pin!(http(limits).serve_connection(TokioIo::new(&mut socket), service));
@@ -140,22 +163,27 @@ fn http(limits: Limits) -> http1::Builder {
     http
 }
 
-/// Waits for a place, then for a client: without a place, connections stay in the kernel.
+/// Waits for a place, then for a client: without a place, connections stay in the kernel. Where one makes way for
+/// the next, the next must have come.
 async fn accept<L: Listener>(
     listener: &mut L,
-    places: &Arc<Semaphore>,
-) -> (L::Io, L::Addr, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed; a server without places would be one without a bound.
-    let place = places.clone().acquire_owned().await.ok();
+    places: &Places,
+    idle_make_way: bool,
+) -> (L::Io, L::Addr, Place) {
+    if idle_make_way {
+        let (stream, client) = listener.accept().await;
+        return (stream, client, places.take().await);
+    }
+    let place = places.wait().await;
     let (stream, client) = listener.accept().await;
     (stream, client, place)
 }
 
-async fn drain(draining: watch::Sender<()>, places: &Semaphore, limits: Limits) -> Drained {
+async fn drain(draining: watch::Sender<()>, places: &Places, limits: Limits) -> Drained {
     // It fails when no connection is open, and then there is nothing to wait for.
     let _ = draining.send(());
     let whole = tokio::time::timeout(limits.drain_timeout, draining.closed()).await;
-    let connections = limits.connections - places.available_permits();
+    let connections = places.taken();
     if whole.is_ok() || connections == 0 {
         return Drained::Whole;
     }
@@ -254,6 +282,28 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(50)).await;
         running.stop.send(()).unwrap();
         assert_eq!(running.server.await.unwrap(), Drained::Cut { connections: 1 });
+    }
+
+    /// On loopback all clients are one source, so no share of the places could tell one from the other.
+    #[tokio::test]
+    async fn connections_that_do_nothing_keep_nobody_out() {
+        let limits = Limits { connections: 4, idle_make_way: true, ..Limits::default() };
+        let running = start(limits).await;
+        let request = "GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let slow = send(running.address, request).await;
+        let begun = Instant::now();
+        // Nothing, half a head, and a request whose next one never comes.
+        let mut idle = Vec::new();
+        for text in ["", "GET / HTTP/1.1\r\nx: ", "GET / HTTP/1.1\r\nhost: x\r\n\r\n"].repeat(4) {
+            idle.push(send(running.address, text).await);
+        }
+        for _ in 0..8 {
+            let answer = read(send(running.address, &request.replace("/slow", "/")).await).await;
+            assert!(answer.ends_with("hello"), "{answer}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        let answer = read(slow).await;
+        assert!(answer.ends_with("done"), "what is answered makes no way: {answer}");
     }
 
     #[tokio::test]

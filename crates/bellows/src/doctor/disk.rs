@@ -2,8 +2,7 @@
 
 use super::finding::{Verdict, bad};
 
-/// What a small installation needs: images of a few MB, a Debian userland of 219 MB twice while
-/// it is built, and room for objects.
+/// What a small installation needs: images of a few MB, a Debian userland of 186 MB, and room for objects.
 const MINIMUM_MIB: u64 = 1024;
 
 /// The room below one folder.

@@ -85,6 +85,18 @@ fn judge_controllers(version: &str, wanted: &[&str], held: &[&str]) -> Verdict {
     }
 }
 
+/// Whether an instance can grow into swap space beyond its memory.
+pub(super) fn swap(has_swap: bool, is_limited: bool) -> Verdict {
+    match (has_swap, is_limited) {
+        (_, true) => Ok("counts as instances' memory".to_owned()),
+        (false, false) => Ok("there is none that instances could grow into".to_owned()),
+        (true, false) => bad(
+            "the kernel does not limit it for instances: they grow into it beyond their memory_mib",
+            "boot with swapaccount=1, or swapoff -a",
+        ),
+    }
+}
+
 /// Whether an instance's root can be nobody on the host. `maximum` is the text of
 /// `/proc/sys/user/max_user_namespaces`.
 pub(super) fn user_namespaces(maximum: Option<&str>) -> Verdict {
@@ -214,6 +226,17 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
         assert!(apparmor(Some("Y\n"), true).is_ok());
         assert!(apparmor(Some("N\n"), false).is_ok());
         assert!(apparmor(None, false).is_ok());
+    }
+
+    #[test]
+    fn swap_space_that_instances_could_grow_into_is_told() {
+        assert!(
+            swap(false, false).is_ok() && swap(true, true).is_ok() && swap(false, true).is_ok()
+        );
+        insta::assert_snapshot!(Finding { check: "swap", verdict: swap(true, false) }, @r"
+        FAIL  swap             the kernel does not limit it for instances: they grow into it beyond their memory_mib
+                               cure: boot with swapaccount=1, or swapoff -a
+        ");
     }
 
     #[test]

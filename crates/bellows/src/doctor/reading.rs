@@ -8,6 +8,7 @@ use host::command::{CommandLine, HostRunner, Runner};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statvfs::statvfs;
+use procfs::Current as _;
 use procfs::net::TcpNetEntry;
 use procfs::process::{FDTarget, Process, Stat, all_processes};
 
@@ -89,6 +90,11 @@ pub(super) fn overlay(place: &Path) -> nix::Result<()> {
     // Lazily, so that a slow reader of the mount table cannot keep the folder alive.
     let _ = umount2(merged, MntFlags::MNT_DETACH);
     Ok(())
+}
+
+/// Whether the host has swap space; where the kernel does not say, it counts as there.
+pub(super) fn has_swap() -> bool {
+    procfs::Meminfo::current().map_or(true, |memory| memory.swap_total > 0)
 }
 
 /// The free room of the file system that holds or will hold `folder`.

@@ -394,7 +394,7 @@ mod tests {
             up
             \u{1b}[2J
             chown x: Operation not permitted
-          What it was refused: instance.capabilities gives it rights of root: chown, fowner, setuid, setgid or kill.
+          What it was refused: instance.capabilities gives it rights of root: chown, fowner, setuid, setgid or kill; no key allows what else root may do on a host.
         ");
     }
 

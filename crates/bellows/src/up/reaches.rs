@@ -9,8 +9,8 @@ use model::names::ServiceName;
 use model::service::ServiceSpec;
 use model::version::Rollout;
 
-use super::steps::rollouts;
 use crate::error::BadInput;
+use crate::scaler::rollouts;
 use crate::tree::Tree;
 
 /// Refuses to withdraw a service that instances of another one reach. The other's file may not name it any
@@ -29,7 +29,7 @@ pub(super) async fn check(tree: &Tree, settings: &Settings) -> anyhow::Result<()
 /// What is said of a service that takes requests and is to take connections, or the other way round: while a
 /// new version proves itself, instances of both would stand behind one name. So they would behind two ports, and
 /// others reach it by the port.
-fn changed_protocol(deployed: &[DeployedService], new: &ServiceSpec) -> Option<String> {
+pub(crate) fn changed_protocol(deployed: &[DeployedService], new: &ServiceSpec) -> Option<String> {
     let old = deployed.iter().find(|old| old.spec.name == new.name)?;
     let name = &new.name;
     let key = match (old.spec.tcp_port(), new.tcp_port()) {

@@ -44,7 +44,7 @@ enum Trial {
 ///
 /// # Errors
 /// One was given up, or nothing was heard of it in its time.
-pub(super) async fn wait(settings: &Settings, deployment: &Deployment) -> anyhow::Result<Outcome> {
+pub(crate) async fn wait(settings: &Settings, deployment: &Deployment) -> anyhow::Result<Outcome> {
     let scaler = scaler::client(settings)?;
     // A try that fails early is made again, and the last one has all of its time.
     let tries = 2 * settings.scaler.launch_timeout;

@@ -1,28 +1,28 @@
 //! The steps of `up`, in their order. Each makes sure of one thing and says whether it had to.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use host::accounts::{CONSOLE, EGRESS, OPERATORS};
 use host::command::HostRunner;
-use host::deployments::{Deployment, DeploymentError, Deployments, NewService};
+use host::deployments::{DeployedService, Deployment, DeploymentError, Deployments, NewService};
 use host::haproxy::{Backends, Haproxy};
 use host::id_map::IdMap;
 use host::id_ranges::IdRanges;
-use host::lxc::{Recipe, TemplateStore, remove_other_images};
+use host::lxc::{Recipe, TemplateStore, close_shared_folders, remove_other_images};
 use host::network::Network;
 use host::releases::Releases;
 use host::secrets::SecretStore;
 use host::settings::Settings;
-use model::names::{ServiceName, TemplateName};
+use model::names::TemplateName;
 use model::service::ServiceSpec;
 use model::version::Rollout;
 
 use crate::clock::now;
 use crate::deployed;
 use crate::error::BadInput;
+use crate::operator::who_calls;
 use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
 use crate::release::{self, RECIPES};
@@ -85,14 +85,30 @@ impl<'a> Steps<'a> {
                 added.push(format!("{} to {}", range.first, range.first + (range.count - 1)));
             }
         }
+        self.close_shared_folders(&ranges)?;
         Ok(Outcome::changed_if(!added.is_empty(), format!("root may map {}", added.join(", "))))
+    }
+
+    /// Closes what instances of these services share, and of those that are deployed: an instance of an earlier
+    /// version may have other users than one of the next.
+    fn close_shared_folders(&self, ranges: &IdRanges) -> anyhow::Result<()> {
+        let roots = ranges.given()?.values().map(|range| range.first).collect();
+        let deployed = self.deployed();
+        let kept = deployed.iter().flat_map(|deployed| deployed.versions.values());
+        let instances = self.tree.services.iter().map(|file| &file.spec.instance).chain(kept);
+        Ok(close_shared_folders(&self.settings.paths.state, &roots, instances)?)
+    }
+
+    /// What is deployed until the deployment of this `up`; nothing where that cannot be read.
+    fn deployed(&self) -> Vec<DeployedService> {
+        let deployed = self.deployments.load().and_then(|deployment| deployment.deployed());
+        deployed.unwrap_or_default()
     }
 
     async fn network(&self) -> anyhow::Result<Outcome> {
         let network = &self.settings.network;
         // Ports of services that are deployed stay open until the next time: this one may yet fail.
-        let deployed = Deployments::new(&self.settings.paths.state).load();
-        let deployed = deployed.and_then(|deployment| deployment.deployed()).unwrap_or_default();
+        let deployed = self.deployed();
         let services = self.tree.services.iter().map(|file| &file.spec);
         let services = services.chain(deployed.iter().map(|deployed| &deployed.spec));
         let made = Network::new(self.settings, HostRunner).serving(services).ensure().await?;
@@ -124,8 +140,9 @@ impl<'a> Steps<'a> {
         deployment: &mut Deployment,
     ) -> anyhow::Result<Outcome> {
         deployed::link(self.settings)?;
-        let rollouts = rollouts(self.settings).await;
+        let rollouts = scaler::rollouts(self.settings).await;
         let mut changes = Vec::new();
+        let settings_before = self.deployments.settings_text();
         if !self.deployments.settings_are(&self.tree.settings_text) {
             self.programs.stop_scaler().await?;
             self.deployments.deploy_settings(&self.tree.settings_text)?;
@@ -146,7 +163,9 @@ impl<'a> Steps<'a> {
             read => read?,
         };
         let services: Vec<_> = services.collect();
-        *deployment = before.followed_by(&services, self.settings.versions_kept, now());
+        let settings = (settings_before.as_str(), self.tree.settings_text.as_str());
+        let next = before.followed_by(&services, self.settings.versions_kept, now());
+        *deployment = next.noted(&before, settings, who_calls(), now());
         changes.extend(deployment.changes(&before));
         self.deployments.deploy(deployment)?;
         Ok(Outcome::changed_if(!changes.is_empty(), changes.join(", ")))
@@ -173,7 +192,7 @@ impl<'a> Steps<'a> {
     }
 
     /// Removes the templates of versions that are not kept and have no instance any more, with the secrets
-    /// that only they were given, and the images of earlier versions.
+    /// that only they were given, and the images of earlier versions that no template stands on.
     pub(super) async fn old_versions(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
         let kept: Vec<_> = deployment.templates().collect();
         let mut removed = Vec::new();
@@ -190,7 +209,7 @@ impl<'a> Steps<'a> {
         }
         SecretStore::new(self.settings).sweep()?;
         let images = self.settings.paths.state.join(IMAGES);
-        let images = remove_other_images(&images, &self.recipes)?;
+        let images = remove_other_images(&images, &self.recipes, &self.templates.stood_on()?)?;
         let releases = Releases::new(&self.settings.paths.state).remove_old()?;
         for (count, what) in [(images, "image"), (releases, "release")] {
             match count {
@@ -202,12 +221,6 @@ impl<'a> Steps<'a> {
         let changed = !removed.is_empty();
         Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))
     }
-}
-
-/// How far each service's rollout has come; none where no scaler answers.
-pub(super) async fn rollouts(settings: &Settings) -> BTreeMap<ServiceName, Rollout> {
-    let services = scaler::services_of_any_release(settings).await;
-    services.into_iter().filter_map(|s| Some((s.name, s.rollout?))).collect()
 }
 
 /// Where HAProxy listens.
@@ -222,26 +235,29 @@ async fn accounts() -> anyhow::Result<Outcome> {
     Ok(Outcome::changed_if(made, format!("group {OPERATORS}, users {CONSOLE} and {EGRESS}")))
 }
 
-/// Has each service's own program check the configuration that its instances will be given.
+/// Has each service's own program check the configuration that its instances will be given, and sees that the
+/// programs are there which make its image.
 pub(super) async fn check_applications(tree: &Tree) -> anyhow::Result<()> {
     let recipes = recipes(tree, &release::programs_folder()?)?;
     let mut problems = BadInput::default();
     for (ServiceFile { spec, .. }, recipe) in tree.services.iter().zip(&recipes) {
+        let made = recipe.check_needs(&tree.settings.paths.state.join(IMAGES));
         let checked = recipe.check(&HostRunner, &spec.application).await;
-        let checked = checked.with_context(|| format!("services/{}.toml", spec.name));
-        problems.0.extend(checked.err());
+        let place = || format!("services/{}.toml", spec.name);
+        let results = [made, checked].map(|result| result.with_context(place));
+        problems.0.extend(results.into_iter().filter_map(Result::err));
     }
     Ok(problems.or(())?)
 }
 
-/// Reads the recipe of each service's image: the tree's own, or else that of this release. `programs`
-/// is the folder of the programs that go into images.
+/// Reads the recipe of each service's image: the tree's own, or else that of this release, and so for what the
+/// image stands on. `programs` is the folder of the programs that go into images.
 fn recipes(tree: &Tree, programs: &Path) -> anyhow::Result<Vec<Recipe>> {
     let mut recipes = Vec::new();
     let mut problems = BadInput::default();
+    let folders = [tree.root.clone(), release::programs_folder()?].map(|root| root.join(RECIPES));
     for ServiceFile { spec: ServiceSpec { name, image, .. }, .. } in &tree.services {
-        let recipe = release::find(&tree.root, Path::new(RECIPES).join(image.as_str()));
-        match Recipe::load(image, recipe.parent().unwrap_or(&recipe), programs) {
+        match Recipe::load(image, &folders, programs) {
             Ok(recipe) => recipes.push(recipe),
             Err(error) => problems.0.push(anyhow!(error).context(format!(
                 "service {name}: no image can be made of `{image}`: use the name of a recipe in rootfs/"

@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs::File;
 use std::future::Future;
 use std::io;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,11 @@ const DRAIN_GRACE: Duration = Duration::from_millis(100);
 
 /// Where programs are looked for. The environment of the caller does not reach them.
 pub(crate) const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Whether a program is where programs are looked for.
+pub(crate) fn is_installed(program: &str) -> bool {
+    SEARCH_PATH.split(':').any(|folder| Path::new(folder).join(program).is_file())
+}
 
 /// A program with its arguments, what it reads, and how long it may take.
 #[derive(Debug, Clone)]

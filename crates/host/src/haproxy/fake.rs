@@ -192,6 +192,7 @@ impl LoadBalancer for FakeLoadBalancer {
 #[cfg(test)]
 mod tests {
     use super::super::backends::tests::backend;
+    use super::super::stats::Entrance;
     use super::*;
     use crate::slots::Subnet;
 
@@ -219,7 +220,9 @@ mod tests {
     #[tokio::test]
     async fn failures_last_until_they_are_taken_back() {
         let fake = FakeLoadBalancer::default();
-        fake.fail_scrape(Some(|| Stats::parse("", Instant::now(), Subnet::DEFAULT).unwrap_err()));
+        fake.fail_scrape(Some(|| {
+            Stats::parse("", Entrance::Socket, Instant::now(), Subnet::DEFAULT).unwrap_err()
+        }));
         assert!(matches!(fake.scrape().await, Err(StatsError::NotStatistics { .. })));
         fake.fail_scrape(None);
         assert!(fake.scrape().await.is_ok());

@@ -60,7 +60,7 @@ impl Haproxy {
         }
         Ok(Self {
             deferred: DeferredWrite::start(Arc::clone(&template), Arc::clone(&file)),
-            scraper: Scraper::new(settings.statistics, settings.subnet)?,
+            scraper: Scraper::new(&settings)?,
             membership: Mutex::new(settings.membership),
             settings,
             template,

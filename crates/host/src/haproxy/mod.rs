@@ -36,5 +36,7 @@ pub use load_balancer::{Applied, LoadBalancer, Way};
 pub use membership::{FollowError, Haproxy};
 pub use reach::Reach;
 pub use settings::{AccountName, HaproxySettings, HaproxySettingsError, PlainPath};
-pub use stats::{Counters, ServerStats, ServerStatus, ServiceStats, Stats, StatsError, Worker};
+pub use stats::{
+    Counters, Entrance, ServerStats, ServerStatus, ServiceStats, Stats, StatsError, Worker,
+};
 pub use template::HOLD;

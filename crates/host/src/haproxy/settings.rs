@@ -91,7 +91,7 @@ impl FromStr for AccountName {
 pub struct HaproxySettings {
     /// Where the services listen.
     pub listen: SocketAddrV4,
-    /// Where the statistics listen: `/stats` for people, `/stats;csv` for programs. On loopback.
+    /// Where the statistics listen for people and their programs: `/stats` and `/stats;csv`. On loopback.
     pub statistics: SocketAddrV4,
     /// Where instances reach other services: on their bridge's address.
     pub reach: SocketAddrV4,
@@ -101,6 +101,8 @@ pub struct HaproxySettings {
     pub tls: Option<TlsSettings>,
     /// What one source of connections may take.
     pub sources: SourceSettings,
+    /// Where the statistics listen for the control loop: a socket that root alone may open.
+    pub scrape_socket: PlainPath,
     /// The socket of the runtime API.
     pub admin_socket: PlainPath,
     /// The socket of the master process.
@@ -139,6 +141,7 @@ impl HaproxySettings {
             streams: host.network.streams(),
             tls: host.tls.clone(),
             sources: host.sources.clone(),
+            scrape_socket: in_run("haproxy-scrape.sock")?,
             admin_socket: in_run("haproxy-admin.sock")?,
             master_socket: in_run("haproxy-master.sock")?,
             config_file: in_run("haproxy.cfg")?,

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 #[derive(Debug, thiserror::Error)]
 pub enum StatsError {
     /// HAProxy did not answer in time, or not with 200.
-    #[error("HAProxy's statistics cannot be fetched from {url}; check that it runs")]
+    #[error("HAProxy's statistics cannot be fetched from {place}; check that it runs")]
     Fetch {
-        /// The address.
-        url: String,
+        /// The socket or the address.
+        place: String,
         /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -50,6 +50,25 @@ pub enum StatsError {
     NoRow(String),
 }
 
+/// By which the statistics are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    /// The control loop's own.
+    Socket,
+    /// That of all users of the host.
+    Address,
+}
+
+impl Entrance {
+    /// Its name among the statistics.
+    pub(super) fn proxy(self) -> &'static str {
+        match self {
+            Self::Socket => "bellows.scrape",
+            Self::Address => "bellows.statistics",
+        }
+    }
+}
+
 /// The process that counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Worker {
@@ -57,7 +76,7 @@ pub struct Worker {
     pub generation: u64,
     /// Seconds since it started.
     pub age_s: u64,
-    /// Connections to its statistics, this one's among them. Each scrape is one.
+    /// Connections by the entrance that was asked, this one's among them. Each scrape is one.
     pub scrapes: u64,
 }
 

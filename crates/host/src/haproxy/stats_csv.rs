@@ -9,13 +9,13 @@ use csv::StringRecord;
 use model::names::{ServiceName, Slot};
 use tokio::time::Instant;
 
-use super::stats::{Counters, ServerStats, ServerStatus, ServiceStats, Stats, StatsError, Worker};
+use super::stats::{
+    Counters, Entrance, ServerStats, ServerStatus, ServiceStats, Stats, StatsError, Worker,
+};
 use crate::slots::{self, Subnet};
 
 /// Proxies whose name starts with this are the load balancer's own. A service's name has no dot.
 const OWN_PREFIX: &str = "bellows.";
-/// The entrance of the statistics themselves.
-const STATISTICS: &str = "bellows.statistics";
 /// The empty backend that says which generation counted. It is the last row.
 const GENERATION_PREFIX: &str = "bellows.generation.";
 
@@ -39,12 +39,17 @@ impl ServerStatus {
 }
 
 impl Stats {
-    /// Reads the text of `/stats;csv;no-maint`, which was asked for at `asked_at`. Servers are known by
-    /// the addresses of their instances.
+    /// Reads the text of `/stats;csv;no-maint`, which was asked for at `asked_at` by this entrance. Servers are
+    /// known by the addresses of their instances.
     ///
     /// # Errors
     /// It is no table of statistics, lacks columns or rows, or has a figure that is none.
-    pub fn parse(text: &str, asked_at: Instant, subnet: Subnet) -> Result<Self, StatsError> {
+    pub fn parse(
+        text: &str,
+        entrance: Entrance,
+        asked_at: Instant,
+        subnet: Subnet,
+    ) -> Result<Self, StatsError> {
         if !text.starts_with("# pxname,") {
             let start = text.chars().take(40).collect();
             return Err(StatsError::NotStatistics { start });
@@ -63,7 +68,7 @@ impl Stats {
                 let generation =
                     generation.parse().map_err(|_| row.wrong("# pxname", generation))?;
                 worker = Some((generation, row.known("lastchg")?));
-            } else if proxy == STATISTICS {
+            } else if proxy == entrance.proxy() {
                 scrapes = Some(row.known("stot")?);
             } else if proxy.starts_with(OWN_PREFIX) || server == "FRONTEND" {
                 // The load balancer's own entrances count all services together.
@@ -77,7 +82,7 @@ impl Stats {
             }
         }
         let missing = |row: &str| StatsError::NoRow(row.to_owned());
-        let scrapes = scrapes.ok_or_else(|| missing(STATISTICS))?;
+        let scrapes = scrapes.ok_or_else(|| missing(entrance.proxy()))?;
         let (generation, age_s) = worker.ok_or_else(|| missing(GENERATION_PREFIX))?;
         for (service, (queued, in_flight, counters)) in totals {
             let stats = services.entry(service).or_default();
@@ -227,7 +232,7 @@ mod tests {
     const THOUSAND: &str = include_str!("fixtures/stats-1000.csv");
 
     fn parse(text: &str) -> Result<Stats, StatsError> {
-        Stats::parse(text, Instant::now(), Subnet::DEFAULT)
+        Stats::parse(text, Entrance::Address, Instant::now(), Subnet::DEFAULT)
     }
 
     fn store(stats: &Stats) -> &ServiceStats {
@@ -273,6 +278,15 @@ mod tests {
         let slots: Vec<_> = servers.keys().map(|slot| slot.get()).collect();
         assert_eq!(slots, [1, 2, 4, 5], "the third line is free");
         assert_eq!(server(&stats, 2).last_session, None);
+    }
+
+    #[test]
+    fn a_worker_is_known_by_what_the_control_loop_asked_and_not_by_what_others_did() {
+        let scrapes = |entrance| {
+            let stats = Stats::parse(CAPTURED, entrance, Instant::now(), Subnet::DEFAULT);
+            stats.unwrap().worker.scrapes
+        };
+        assert_eq!((scrapes(Entrance::Socket), scrapes(Entrance::Address)), (7, 1));
     }
 
     #[test]

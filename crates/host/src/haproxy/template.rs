@@ -82,6 +82,7 @@ struct Values<'a> {
     statistics_socket: &'static str,
     tls: Option<TlsValues>,
     sources: &'a SourceSettings,
+    scrape_socket: &'a super::settings::PlainPath,
     admin_socket: String,
     chroot: String,
     user: &'a super::settings::AccountName,
@@ -208,6 +209,7 @@ impl Template {
             streams,
             tls,
             sources,
+            scrape_socket,
             admin_socket,
             chroot,
             user,
@@ -215,7 +217,8 @@ impl Template {
             ..
         } = &self.settings;
         let tls = tls.as_ref().map(|tls| tls.listen);
-        (listen, statistics, reach, streams, tls, sources, admin_socket, chroot, user, group)
+        let addresses = (listen, statistics, reach, streams, tls, sources);
+        (addresses, scrape_socket, admin_socket, chroot, user, group)
     }
 
     /// The whole configuration, as `generation` of it.
@@ -248,6 +251,7 @@ impl Template {
             statistics_socket: STATISTICS_SOCKET,
             tls: self.tls(),
             sources: &self.settings.sources,
+            scrape_socket: &self.settings.scrape_socket,
             admin_socket: self.settings.admin_socket.to_string(),
             chroot: self.settings.chroot.to_string(),
             user: &self.settings.user,

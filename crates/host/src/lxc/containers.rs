@@ -23,9 +23,11 @@ use super::layer;
 use super::output::{OutputPipes, Outputs, Owner};
 use super::profile::Profile;
 use super::secrets::SecretFiles;
+use super::stack;
 use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
 use crate::files::{FileError, file_error, remove_tree};
+use crate::network::ports;
 use crate::settings::Settings;
 use crate::slots;
 
@@ -210,6 +212,7 @@ impl<R: Runner> LxcContainers<R> {
         self.outputs.make(instance, owner)?;
         // To the end of the launch, by when there is an instance.
         let _held = self.outputs.hold(instance)?;
+        stack::check_mounted(&self.lxc, template)?;
         let layer = layer::of_template(&self.lxc, template)?;
         let home = layer.as_ref().unwrap_or(&self.lxc);
         self.hand_over_output(instance, home.join(instance.as_str()))?;
@@ -235,11 +238,13 @@ impl<R: Runner> LxcContainers<R> {
         };
         // It prints that it created the clone even when the start then failed: only its status
         // counts.
-        self.runner.run(&command).await.map(drop).map_err(|source| ContainerError::Launch {
+        self.runner.run(&command).await.map_err(|source| ContainerError::Launch {
             instance: instance.to_string(),
             log: cause(&files.log),
             source,
-        })
+        })?;
+        // LXC has no line for it.
+        Ok(ports::isolate(&slots::interface(instance.slot()))?)
     }
 
     /// Removes the host's end of the slot's veth pair. One that outlived its instance would make the

@@ -90,6 +90,26 @@ pub enum ContainerError {
         /// Where it belongs.
         folder: PathBuf,
     },
+    /// The root file system of its template is not mounted.
+    #[error(
+        "{} is not mounted, the root file system of a template: `bellows up` mounts it, or makes it anew after \
+         `bellows down` where somebody removed its image from paths.state", folder.display()
+    )]
+    NoRootfs {
+        /// Where it belongs.
+        folder: PathBuf,
+    },
+    /// The folders that a template stands on cannot be mounted with its service's ids.
+    #[error(
+        "{} cannot be mounted with other ids, as images with a base are: boot Linux 5.19 or later, and have \
+         paths.state and paths.lxc on ext4, xfs or btrfs", folder.display()
+    )]
+    IdMap {
+        /// One of them, or where all of them belong.
+        folder: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// The tmpfs that holds its secrets is not mounted.
     #[error("{} is not mounted, which holds secrets; `bellows up` mounts it", folder.display())]
     NoSecrets {

@@ -1,17 +1,20 @@
 //! Images: root file systems made by the recipes in `rootfs/`, one for each digest of what went in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config_file::{Checked, ConfigError, Invalid};
 use model::names::ImageName;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::command::{CommandError, CommandLine, Runner};
-use crate::files::{FileError, file_error, remove_tree, sync_file_system};
+use super::image_error::ImageError;
+use super::mounts::remove_unmounted;
+use super::recipe_file::{ImageStart, RecipeFile};
+use crate::command::{CommandLine, Runner, is_installed};
+use crate::files::{FileError, ensure_private_folder, file_error, sync_file_system};
 
 /// The name of a recipe's file.
 const RECIPE: &str = "recipe.toml";
@@ -19,39 +22,9 @@ const RECIPE: &str = "recipe.toml";
 /// How long a recipe may take. Debian's userland took 41 s on two cores.
 const BUILD_DEADLINE: Duration = Duration::from_secs(1800);
 
-/// An image that could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ImageError {
-    /// The file `recipe.toml` cannot be used.
-    #[error(transparent)]
-    Recipe(#[from] ConfigError),
-    /// A file that the recipe needs is missing.
-    #[error(
-        "{}: {} is not there; build the project, or mend the name in binaries",
-        recipe.display(),
-        missing.display()
-    )]
-    Missing {
-        /// The file `recipe.toml`.
-        recipe: PathBuf,
-        /// Its script, or one of its binaries.
-        missing: PathBuf,
-    },
-    /// The recipe failed.
-    #[error("the recipe of image {image} failed")]
-    Build {
-        /// The image.
-        image: String,
-        /// How its script ended.
-        source: CommandError,
-    },
-    /// The image's own program refuses the service's configuration.
-    #[error("[application] is refused by the service's own program")]
-    Application(#[source] CommandError),
-    /// A file operation failed.
-    #[error(transparent)]
-    File(#[from] FileError),
-}
+/// The variable in which a script finds the folders of what its image stands on, the nearest first, with `:`
+/// between them.
+const BASES: &str = "BASES";
 
 /// How an image is made: the folder `rootfs/NAME` with the program `build`, which fills the folder
 /// that is its first argument, and the file `recipe.toml`.
@@ -65,104 +38,80 @@ pub struct Recipe {
     /// cannot.
     check: Vec<String>,
     start: ImageStart,
-}
-
-/// What an instance of an image runs, unless its service's file says otherwise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ImageStart {
-    /// This, as its first process: one line, the path of a program that is made for that, and words
-    /// without blanks.
-    Init(String),
-    /// This, started by an init of ours: a program and its arguments.
-    Command(Vec<String>),
-}
-
-/// The file `recipe.toml`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RecipeFile {
-    #[serde(default)]
-    binaries: Vec<String>,
-    #[serde(default)]
-    check: Vec<String>,
-    init: Option<String>,
-    command: Option<Vec<String>>,
-}
-
-impl RecipeFile {
-    fn start(&self) -> ImageStart {
-        match &self.init {
-            Some(init) => ImageStart::Init(init.clone()),
-            None => ImageStart::Command(self.command.clone().unwrap_or_default()),
-        }
-    }
-}
-
-impl Checked for RecipeFile {
-    type Raw = Self;
-
-    fn from_raw(raw: Self) -> Result<Self, Invalid> {
-        let allowed = "one line that starts with the absolute path of a program in the image";
-        if let Some(init) = &raw.init {
-            let good = init.starts_with('/') && !init.contains(|c: char| c.is_control());
-            config_file::check(good, "init", format!("{init:?}"), allowed)?;
-        }
-        let is_one = raw.init.is_some() != raw.command.is_some();
-        let given = if raw.init.is_some() { "beside init" } else { "not there" };
-        let allowed =
-            "it for a program that our init starts, or init for one that is the first process";
-        config_file::check(is_one, "command", given, allowed)?;
-        let is_whole = raw.command.as_ref().is_none_or(|words| !words.is_empty());
-        config_file::check(is_whole, "command", "[]", "the program, and then its arguments")?;
-        config_file::check(
-            !raw.binaries.iter().any(|name| name.contains('/')),
-            "binaries",
-            format!("{:?}", raw.binaries),
-            "names of this project's programs",
-        )?;
-        config_file::check(
-            !raw.binaries.is_empty() || raw.check.is_empty(),
-            "check",
-            format!("{:?}", raw.check),
-            "it with binaries, the first of which is called with it",
-        )?;
-        Ok(raw)
-    }
+    /// What makes the image that this one stands on.
+    base: Option<Box<Recipe>>,
+    /// The programs of the host that the script calls, with their Debian packages.
+    needs: BTreeMap<String, String>,
 }
 
 /// A finished image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    /// Its root file system. Files belong to the users that they belong to in an instance.
+    /// Its root file system, or what it adds to that of its base. Files belong to the users that they belong
+    /// to in an instance.
     pub folder: PathBuf,
+    /// The folders of the images that it stands on, the nearest first; none where it is whole by itself.
+    pub bases: Vec<PathBuf>,
     /// The digest of all that went in, in hex.
     pub digest: String,
     /// What an instance runs.
     pub start: ImageStart,
 }
 
+impl Image {
+    /// Its own folder and those that it stands on, the topmost first.
+    pub(super) fn stack(&self) -> Vec<&Path> {
+        [&self.folder].into_iter().chain(&self.bases).map(PathBuf::as_path).collect()
+    }
+}
+
 impl Recipe {
-    /// Reads the recipe of an image. `recipes` is the folder `rootfs`, `binaries` the folder that
-    /// holds this project's programs.
+    /// Reads the recipe of an image, and those of what it stands on. `recipes` are the folders `rootfs`, of which
+    /// the first counts that has a recipe of this name, `binaries` the folder that holds this project's programs.
     ///
     /// # Errors
-    /// When the recipe, its script or one of its binaries is missing or wrong.
-    pub fn load(name: &ImageName, recipes: &Path, binaries: &Path) -> Result<Self, ImageError> {
-        let folder = recipes.join(name.as_str());
+    /// When a recipe, its script or one of its binaries is missing or wrong.
+    pub fn load(
+        name: &ImageName,
+        recipes: &[PathBuf],
+        binaries: &Path,
+    ) -> Result<Self, ImageError> {
+        Self::load_below(&[], name, recipes, binaries)
+    }
+
+    /// The same, of an image on which these stand.
+    fn load_below(
+        above: &[&ImageName],
+        name: &ImageName,
+        recipes: &[PathBuf],
+        binaries: &Path,
+    ) -> Result<Self, ImageError> {
+        let folder = folder_of(name, recipes);
         let file = folder.join(RECIPE);
         let recipe: RecipeFile = config_file::read(&file)?;
+        let above = [above, &[name]].concat();
+        let base = match &recipe.base {
+            None => None,
+            Some(base) if above.contains(&base) => {
+                return Err(ImageError::Circle { recipe: file, base: base.as_str().to_owned() });
+            }
+            Some(base) if !folder_of(base, recipes).exists() => {
+                return Err(ImageError::NoBase { recipe: file, base: base.as_str().to_owned() });
+            }
+            Some(base) => Some(Box::new(Self::load_below(&above, base, recipes, binaries)?)),
+        };
         let start = recipe.start();
-        let RecipeFile { binaries: names, check, .. } = recipe;
+        let RecipeFile { binaries: names, check, needs, .. } = recipe;
         let script = folder.join("build");
         let binaries: Vec<_> = names.iter().map(|name| binaries.join(name)).collect();
         let missing = [&script].into_iter().chain(&binaries).find(|file| !file.is_file());
         if let Some(missing) = missing {
             return Err(ImageError::Missing { recipe: file, missing: missing.clone() });
         }
-        Ok(Self { name: name.clone(), script, binaries, check, start })
+        Ok(Self { name: name.clone(), script, binaries, check, start, base, needs })
     }
 
-    /// The digest of the script, the start and the binaries, in hex.
+    /// The digest of the script, the start, the binaries and what the image stands on, in hex.
     fn digest(&self) -> Result<String, FileError> {
         let mut hash = Sha256::new();
         match &self.start {
@@ -173,6 +122,9 @@ impl Recipe {
             let content = fs::read(file).map_err(file_error("read", file))?;
             hash.update(u64::try_from(content.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(&content);
+        }
+        if let Some(base) = &self.base {
+            hash.update(base.digest()?);
         }
         Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
     }
@@ -200,31 +152,99 @@ impl Recipe {
         format!("{}-{digest}", self.name.as_str())
     }
 
-    /// Makes the image below `images` unless it is there. It is built under a temporary name and
-    /// renamed when it is whole and on disk, so that a crash leaves no half an image that is used.
+    /// This recipe and those of what its image stands on.
+    fn with_bases(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |recipe| recipe.base.as_deref())
+    }
+
+    /// Makes the image below `images`, and before it what it stands on, unless they are there. Each is built under
+    /// a temporary name and renamed when it is whole and on disk, so that a crash leaves no half an image that is
+    /// used.
     ///
     /// # Errors
-    /// When the recipe fails or the disk does.
+    /// When a recipe fails or the disk does.
     pub async fn ensure(&self, runner: &impl Runner, images: &Path) -> Result<Image, ImageError> {
-        let digest = self.digest()?;
-        let folder = images.join(self.folder_name(&digest));
-        let image = Image { folder: folder.clone(), digest, start: self.start.clone() };
-        if folder.exists() {
-            return Ok(image);
+        close(images)?;
+        let bases: Vec<&Self> = self.with_bases().skip(1).collect();
+        let mut stack: Vec<PathBuf> = Vec::new();
+        for base in bases.into_iter().rev() {
+            stack.insert(0, base.ensure_alone(runner, images, &stack).await?);
         }
+        let folder = self.ensure_alone(runner, images, &stack).await?;
+        Ok(Image { folder, bases: stack, digest: self.digest()?, start: self.start.clone() })
+    }
+
+    /// Makes the folder of this image alone, which is to stand on these.
+    async fn ensure_alone(
+        &self,
+        runner: &impl Runner,
+        images: &Path,
+        bases: &[PathBuf],
+    ) -> Result<PathBuf, ImageError> {
+        let folder = images.join(self.folder_name(&self.digest()?));
+        if folder.exists() {
+            return Ok(folder);
+        }
+        self.check_needs(images)?;
         let draft = images.join(format!(".{}-draft", self.name.as_str()));
-        remove_tree(&draft)?;
+        // As in `close`.
+        remove_unmounted(&draft)?;
         fs::create_dir_all(&draft).map_err(file_error("make", &draft))?;
         let mut command = CommandLine::new(&self.script).arg(&draft).deadline(BUILD_DEADLINE);
         command = command.args(&self.binaries);
+        if !bases.is_empty() {
+            let bases: Vec<&OsStr> = bases.iter().map(|base| base.as_os_str()).collect();
+            command = command.env(BASES, bases.join(OsStr::new(":")));
+        }
         runner
             .run(&command)
             .await
             .map_err(|source| ImageError::Build { image: self.name.as_str().to_owned(), source })?;
         sync_file_system(&draft)?;
         fs::rename(&draft, &folder).map_err(file_error("rename", &draft))?;
-        Ok(image)
+        Ok(folder)
     }
+
+    /// That the programs of the host are there which are called where the image, or what it stands on, is not yet
+    /// below `images`.
+    ///
+    /// # Errors
+    /// [`ImageError::Needs`] when one is not.
+    pub fn check_needs(&self, images: &Path) -> Result<(), ImageError> {
+        for Self { name, needs, .. } in self.with_bases().filter(|recipe| !recipe.is_made(images)) {
+            if let Some((program, package)) = needs.iter().find(|it| !is_installed(it.0)) {
+                let (program, package) = (program.clone(), package.clone());
+                return Err(ImageError::Needs {
+                    image: name.as_str().to_owned(),
+                    program,
+                    package,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn is_made(&self, images: &Path) -> bool {
+        self.digest().is_ok_and(|digest| images.join(self.folder_name(&digest)).exists())
+    }
+}
+
+/// The folder of the recipe of this name: the first that is there.
+fn folder_of(name: &ImageName, recipes: &[PathBuf]) -> PathBuf {
+    let folders = || recipes.iter().map(|recipes| recipes.join(name.as_str()));
+    folders().find(|folder| folder.exists()).or_else(|| folders().next()).unwrap_or_default()
+}
+
+/// Makes the folder of images, for root alone: an image has folders that everybody may write to, and programs
+/// that would be set-uid root on the host. Those that an earlier release left open are built anew, since what
+/// somebody put into them would be in the next version.
+fn close(images: &Path) -> Result<(), FileError> {
+    let stood_open = fs::metadata(images).is_ok_and(|it| it.permissions().mode() & 0o077 != 0);
+    if stood_open {
+        // A script that was killed may have left mounts of the host's /dev and /sys there.
+        remove_unmounted(images)?;
+    }
+    ensure_private_folder(images)
 }
 
 /// The names of this project's programs that the recipes below `recipes` put into images. A recipe that
@@ -235,29 +255,38 @@ pub fn programs_of_recipes(recipes: &Path) -> BTreeSet<String> {
     files.flat_map(|RecipeFile { binaries, .. }| binaries).collect()
 }
 
-/// Removes every image below `images` that none of these recipes makes: those of earlier versions,
-/// and what a crash left half made. Templates hold copies. Returns how many there were.
+/// Removes every image below `images` that none of these recipes makes and that is not among `stood_on`, the
+/// folders that templates stand on: those of earlier versions, and what a crash left half made. Returns how many
+/// there were.
 ///
 /// # Errors
 /// When one cannot be removed.
-pub fn remove_other_images(images: &Path, recipes: &[Recipe]) -> Result<usize, FileError> {
-    let names = recipes.iter().map(|recipe| Ok(recipe.folder_name(&recipe.digest()?)));
-    let kept = names.collect::<Result<Vec<_>, FileError>>()?;
+pub fn remove_other_images(
+    images: &Path,
+    recipes: &[Recipe],
+    stood_on: &BTreeSet<PathBuf>,
+) -> Result<usize, FileError> {
+    let recipes = recipes.iter().flat_map(Recipe::with_bases);
+    let made = recipes.map(|recipe| Ok(images.join(recipe.folder_name(&recipe.digest()?))));
+    let made = made.collect::<Result<BTreeSet<_>, FileError>>()?;
     let mut removed = 0;
     for entry in fs::read_dir(images).into_iter().flatten().flatten() {
-        if kept.iter().any(|name| entry.file_name() == name.as_str()) {
+        let folder = entry.path();
+        if made.contains(&folder) || stood_on.contains(&folder) {
             continue;
         }
-        let folder = entry.path();
-        fs::remove_dir_all(&folder).map_err(file_error("remove", &folder))?;
+        remove_unmounted(&folder)?;
         removed += 1;
     }
     Ok(removed)
 }
 
 #[cfg(test)]
+mod base_tests;
+
+#[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
 
     use super::*;
     use crate::command::HostRunner;
@@ -273,7 +302,7 @@ mod tests {
         fs::set_permissions(folder.join("build"), fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(folder.join("recipe.toml"), "binaries = [\"tool\"]\ninit = \"/tool\"\n").unwrap();
         fs::write(root.join("bin/tool"), "1").unwrap();
-        Recipe::load(&"tiny".parse().unwrap(), &root.join("rootfs"), &root.join("bin")).unwrap()
+        Recipe::load(&"tiny".parse().unwrap(), &[root.join("rootfs")], &root.join("bin")).unwrap()
     }
 
     #[tokio::test]
@@ -289,10 +318,36 @@ mod tests {
         assert_ne!(second.folder, first.folder);
         assert_eq!(fs::read_to_string(second.folder.join("tool")).unwrap(), "2");
         fs::create_dir(images.join(".tiny-draft")).unwrap();
-        assert_eq!(remove_other_images(&images, std::slice::from_ref(&recipe)).unwrap(), 2);
+        let remove = |recipes: &[Recipe]| remove_other_images(&images, recipes, &BTreeSet::new());
+        assert_eq!(remove(std::slice::from_ref(&recipe)).unwrap(), 2);
         assert!(second.folder.exists() && !first.folder.exists());
-        assert_eq!(remove_other_images(&images, &[recipe]).unwrap(), 0);
-        assert_eq!(remove_other_images(Path::new("/does/not/exist"), &[]).unwrap(), 0);
+        assert_eq!(remove(&[recipe]).unwrap(), 0);
+        let nowhere = Path::new("/does/not/exist");
+        assert_eq!(remove_other_images(nowhere, &[], &BTreeSet::new()).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn nobody_else_lists_images_or_puts_a_file_into_one() {
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let recipe = recipe(root.path());
+        let script = "#!/bin/sh\nmkdir \"$1/tmp\"\nchmod 1777 \"$1/tmp\"\nchmod 755 \"$1\"\n";
+        fs::write(&recipe.script, script).unwrap();
+        let images = root.path().join("images");
+        let image = recipe.ensure(&HostRunner, &images).await.unwrap();
+        let planted = image.folder.join("tmp/planted");
+        let can = |program: &str, place: &Path| {
+            let mut stranger = Command::new("setpriv");
+            stranger.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]).arg(place);
+            stranger.output().unwrap().status.success()
+        };
+        assert!(!can("ls", &images) && !can("touch", &planted));
+        // As an earlier release left them.
+        fs::set_permissions(&images, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(can("ls", &images) && can("touch", &planted));
+        assert_eq!(recipe.ensure(&HostRunner, &images).await.unwrap(), image);
+        assert!(!can("ls", &images) && !can("touch", &planted));
+        assert!(image.folder.join("tmp").exists() && !planted.exists(), "it is built anew");
     }
 
     #[tokio::test]
@@ -325,11 +380,18 @@ mod tests {
     fn every_shipped_recipe_loads_and_has_a_script() {
         let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rootfs");
         let programs = tempfile::tempdir().unwrap();
-        fs::write(programs.path().join("object-store"), "").unwrap();
+        for name in programs_of_recipes(&recipes) {
+            fs::write(programs.path().join(name), "").unwrap();
+        }
         let mut loaded = Vec::new();
         for entry in fs::read_dir(&recipes).unwrap().flatten().filter(|it| it.path().is_dir()) {
             let name = entry.file_name().into_string().unwrap();
-            let recipe = Recipe::load(&name.parse().unwrap(), &recipes, programs.path()).unwrap();
+            let recipe = Recipe::load(
+                &name.parse().unwrap(),
+                std::slice::from_ref(&recipes),
+                programs.path(),
+            )
+            .unwrap();
             let mode = fs::metadata(&recipe.script).unwrap().permissions().mode();
             assert_eq!(mode & 0o111, 0o111, "{} is not executable", recipe.script.display());
             loaded.push(name);
@@ -345,7 +407,7 @@ mod tests {
         let refused = |text: &str, expected: &str| {
             fs::write(&file, text).unwrap();
             let error =
-                Recipe::load(&"tiny".parse().unwrap(), &root.path().join("rootfs"), root.path());
+                Recipe::load(&"tiny".parse().unwrap(), &[root.path().join("rootfs")], root.path());
             let error = error.unwrap_err().to_string();
             assert!(error.contains("rootfs/tiny/recipe.toml"), "{error}");
             assert!(error.contains(expected), "{error}");

@@ -1,5 +1,6 @@
-//! Copies an image into a template, with every file's owner moved into the instances' id range.
+//! Owners of an image's files: moved into the instances' id range where the image is copied into a template.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, lchown};
@@ -29,12 +30,7 @@ pub(super) async fn copy_image(
 /// Reads owners from the image and not from the copy, where a file with two names would be moved
 /// twice.
 fn shift_owners(image: &Path, copy: &Path, ids: IdRange) -> Result<(), FileError> {
-    let source = fs::symlink_metadata(image).map_err(file_error("read", image))?;
-    if source.uid().max(source.gid()) >= ids.count {
-        let error =
-            io::Error::other(format!("its owner is above the {} ids of [id_map]", ids.count));
-        return Err(file_error("move the owner of", image)(error));
-    }
+    let source = look_at(image, ids)?;
     let (user, group) = (ids.first + source.uid(), ids.first + source.gid());
     lchown(copy, Some(user), Some(group)).map_err(file_error("change the owner of", copy))?;
     if source.is_symlink() {
@@ -46,12 +42,39 @@ fn shift_owners(image: &Path, copy: &Path, ids: IdRange) -> Result<(), FileError
         fs::set_permissions(copy, mode).map_err(file_error("change the mode of", copy))?;
     }
     if source.is_dir() {
-        for entry in fs::read_dir(image).map_err(file_error("read", image))? {
-            let name = entry.map_err(file_error("read", image))?.file_name();
+        for name in names_in(image)? {
             shift_owners(&image.join(&name), &copy.join(&name), ids)?;
         }
     }
     Ok(())
+}
+
+/// That the id range has an id for every owner in an image.
+///
+/// # Errors
+/// When it has not.
+pub(super) fn check_owners(image: &Path, ids: IdRange) -> Result<(), FileError> {
+    if look_at(image, ids)?.is_dir() {
+        for name in names_in(image)? {
+            check_owners(&image.join(name), ids)?;
+        }
+    }
+    Ok(())
+}
+
+fn look_at(file: &Path, ids: IdRange) -> Result<fs::Metadata, FileError> {
+    let found = fs::symlink_metadata(file).map_err(file_error("read", file))?;
+    if found.uid().max(found.gid()) < ids.count {
+        return Ok(found);
+    }
+    let error = format!("its owner is above the {} ids of [id_map]", ids.count);
+    Err(file_error("move the owner of", file)(io::Error::other(error)))
+}
+
+fn names_in(folder: &Path) -> Result<Vec<OsString>, FileError> {
+    let entries = fs::read_dir(folder).map_err(file_error("read", folder))?;
+    let names = entries.map(|entry| Ok(entry?.file_name()));
+    names.collect::<io::Result<_>>().map_err(file_error("read", folder))
 }
 
 #[cfg(test)]
@@ -81,5 +104,17 @@ mod tests {
         assert_eq!(program.nlink(), 2);
         assert_eq!(fs::symlink_metadata(copy.join("link")).unwrap().uid(), 1_000_000);
         assert_eq!(fs::metadata("/etc/shadow").unwrap().uid(), 0);
+    }
+
+    #[test]
+    fn an_owner_that_the_range_has_no_id_for_is_named() {
+        let image = tempfile::tempdir().unwrap();
+        let file = image.path().join("opt/program");
+        fs::create_dir(image.path().join("opt")).unwrap();
+        fs::write(&file, "").unwrap();
+        lchown(&file, Some(9), Some(10)).unwrap();
+        check_owners(image.path(), IdRange { first: 1_000_000, count: 11 }).unwrap();
+        let error = check_owners(image.path(), IdRange { first: 1_000_000, count: 10 });
+        assert!(error.unwrap_err().to_string().contains("opt/program"));
     }
 }

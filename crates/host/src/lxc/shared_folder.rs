@@ -1,8 +1,12 @@
 //! The folders of the host that are mounted in instances.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use model::service::{Capability, InstanceSpec};
 
 use super::error::ContainerError;
 use super::mounts::{is_mounted, mount_points};
@@ -46,6 +50,42 @@ pub async fn ensure_shared_folder(
     Ok(())
 }
 
+/// Closes the folders below `state` that these instances mount to all but their owner, where no other user is in
+/// an instance that mounts it: where all of them run as their root, which is one of `roots` on the host and owns
+/// the folder. Who has several users, or gave the folder to one, says by its mode whom he lets in. Instances
+/// that are not among these mount none of the folders.
+///
+/// # Errors
+/// When the disk fails.
+pub fn close_shared_folders<'a>(
+    state: &Path,
+    roots: &BTreeSet<u32>,
+    instances: impl Iterator<Item = &'a InstanceSpec> + Clone,
+) -> Result<(), FileError> {
+    let mounted = |it: &'a InstanceSpec| it.mounts.iter().map(|mount| mount.source.as_str());
+    let others = instances.clone().filter(|instance| !is_root_alone(instance));
+    let of_others: BTreeSet<&str> = others.flat_map(mounted).collect();
+    for source in instances.flat_map(mounted).filter(|source| !of_others.contains(source)) {
+        let folder = state.join(source);
+        let owner = match fs::metadata(&folder) {
+            // What only an earlier version mounts may have been removed since.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            status => status.map_err(file_error("look at", &folder))?.uid(),
+        };
+        if roots.contains(&owner) {
+            let mode = fs::Permissions::from_mode(0o700);
+            fs::set_permissions(&folder, mode).map_err(file_error("close", &folder))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether nobody but its root can be in an instance: without the right to become another user, and with
+/// `no_new_privs`, under which no program is set-uid.
+fn is_root_alone(instance: &InstanceSpec) -> bool {
+    instance.start.user.is_none() && !instance.capabilities.contains(&Capability::Setuid)
+}
+
 /// Undoes the mount and keeps the folder with what is in it.
 ///
 /// # Errors
@@ -78,8 +118,46 @@ fn below(state: &Path, mut points: Vec<PathBuf>) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::chown;
+
+    use model::service::{Mount, ServiceSpec};
+
     use super::super::mounts::parse;
     use super::*;
+
+    /// Instances that mount a folder, with this in the table `[instance]` of their file.
+    fn mounting(folder: &str, line: &str) -> InstanceSpec {
+        let shipped = include_str!("../../../../services/object-store.toml");
+        let text = shipped.replacen("[instance]", &format!("[instance]\n{line}"), 1);
+        let spec: ServiceSpec = config_file::from_toml("service.toml", &text).unwrap();
+        let mount = Mount { source: folder.to_owned(), target: "/data".to_owned() };
+        InstanceSpec { mounts: vec![mount], ..spec.instance }
+    }
+
+    #[test]
+    fn a_folder_is_closed_to_the_host_where_its_owner_alone_is_in_whoever_mounts_it() {
+        let state = tempfile::tempdir().unwrap();
+        for (folder, owner) in [("own", 3_000_000), ("given-on", 3_000_033), ("shared", 3_000_000)]
+        {
+            let folder = state.path().join(folder);
+            fs::create_dir(&folder).unwrap();
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+            chown(&folder, Some(owner), Some(owner)).unwrap();
+        }
+        let root = |folder| mounting(folder, "");
+        let close = |instances: &[InstanceSpec]| {
+            close_shared_folders(state.path(), &[3_000_000].into(), instances.iter()).unwrap();
+            ["own", "given-on", "shared"]
+                .map(|it| fs::metadata(state.path().join(it)).unwrap().mode() & 0o7777)
+        };
+        for line in ["user = \"33\"", "capabilities = [\"setuid\"]"] {
+            let shared = [root("shared"), mounting("shared", line)];
+            let others =
+                [vec![root("own"), root("given-on"), root("gone")], shared.to_vec()].concat();
+            assert_eq!(close(&others), [0o700, 0o755, 0o755], "{line}");
+        }
+        assert_eq!(close(&[root("shared")]), [0o700, 0o755, 0o700]);
+    }
 
     #[test]
     fn only_mounts_below_the_state_folder_are_undone_and_inner_ones_first() {

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
 use model::secrets::SECRETS_FOLDER;
 use model::service::{InstanceSpec, SecretSpec};
 use serde::Serialize;
 
-use super::image::{Image, ImageStart};
-use super::template::TemplateError;
+use super::image::Image;
+use super::merged;
+use super::recipe_file::ImageStart;
+use super::template_error::TemplateError;
 
 /// Where our init is in an instance, and the file that says what it starts.
 pub(super) const INIT: &str = "etc/bellows/bellows-init";
@@ -73,7 +75,7 @@ pub(super) fn resolve(
             command.iter().map(String::as_str).collect()
         }
     };
-    let accounts = Accounts::read(&image.folder);
+    let accounts = Accounts::read(image);
     let (user, home) = match &spec.user {
         None => (User::default(), accounts.home(0)),
         Some(text) => {
@@ -107,12 +109,13 @@ struct Accounts {
 }
 
 impl Accounts {
-    fn read(image: &Path) -> Self {
+    fn read(image: &Image) -> Self {
         // A link of the image could lead to a file of the host.
+        let is_file =
+            |file: &PathBuf| fs::symlink_metadata(file).is_ok_and(|found| found.is_file());
         let read = |name: &str| {
-            let file = image.join(name);
-            let is_file = fs::symlink_metadata(&file).is_ok_and(|found| found.is_file());
-            let text = is_file.then(|| fs::read(&file).ok()).flatten().unwrap_or_default();
+            let file = merged::find(&image.stack(), name).filter(is_file);
+            let text = file.and_then(|file| fs::read(file).ok()).unwrap_or_default();
             String::from_utf8_lossy(&text).into_owned()
         };
         Self { passwd: read("etc/passwd"), group: read("etc/group") }
@@ -170,7 +173,12 @@ mod tests {
         let passwd = "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33:w:/var/www:/bin/false\n";
         fs::write(folder.path().join("etc/passwd"), passwd).unwrap();
         fs::write(folder.path().join("etc/group"), "www-data:x:33:\ntape:x:26:\n").unwrap();
-        let image = Image { folder: folder.path().to_owned(), digest: String::new(), start };
+        let image = Image {
+            folder: folder.path().to_owned(),
+            bases: Vec::new(),
+            digest: String::new(),
+            start,
+        };
         (folder, image)
     }
 
@@ -190,6 +198,23 @@ mod tests {
         let error = user("nobody").unwrap_err().to_string();
         assert!(error.contains("instance.user"), "{error}");
         assert!(user("www-data:nogroup").is_err() && user("4294967296").is_err());
+    }
+
+    #[test]
+    fn a_user_may_be_one_of_what_the_image_stands_on() {
+        let (base, mut image) = image(ImageStart::Command(vec!["/app".to_owned()]));
+        let above = tempfile::tempdir().unwrap();
+        image.folder = above.path().to_owned();
+        image.bases = vec![base.path().to_owned()];
+        let user = |image: &Image, text: &str| {
+            let spec = StartSpec { user: Some(text.to_owned()), ..StartSpec::default() };
+            resolve(&instance(spec), image, BTreeMap::new()).map(|start| start.user.uid)
+        };
+        assert_eq!(user(&image, "www-data").unwrap(), 33);
+        fs::create_dir(above.path().join("etc")).unwrap();
+        fs::write(above.path().join("etc/passwd"), "app:x:500:501::/srv:\n").unwrap();
+        assert_eq!(user(&image, "app").unwrap(), 500);
+        assert!(user(&image, "www-data").is_err(), "the base's is seen no more");
     }
 
     #[test]

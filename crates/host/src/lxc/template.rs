@@ -1,6 +1,7 @@
 //! Templates: the stopped containers that instances are cloned from, one for each version of a
 //! service's image, confinement and configuration.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -13,21 +14,24 @@ use model::version::Version;
 use sha2::{Digest, Sha256};
 
 use super::apparmor::{AppArmorProfile, ensure_profile};
-use super::error::ContainerError;
 use super::image::Image;
 use super::inventory::{Inventory, container_states};
 use super::layer;
+use super::mounts::{remove_unmounted, unmount_below};
+use super::own_files::OwnFiles;
 use super::ownership::copy_image;
 use super::profile::{Profile, SECCOMP};
 use super::secrets;
 use super::shared_folder::ensure_shared_folder;
+use super::stack;
 use super::start::{self, COMMAND_FILE, INIT, Start};
+use super::template_error::TemplateError;
 use crate::command::Runner;
-use crate::files::{FileError, file_error, remove_file, remove_tree, sync_file_system};
-use crate::id_ranges::{IdRangeError, IdRanges};
+use crate::files::{FileError, file_error, sync_file_system};
+use crate::id_ranges::IdRanges;
 use crate::releases::Releases;
 use crate::render::RenderError;
-use crate::secrets::{GivenSecrets, SecretError, SecretStore};
+use crate::secrets::{GivenSecrets, SecretStore};
 use crate::settings::{IdRange, Settings};
 
 /// Where an instance reads its configuration.
@@ -35,56 +39,6 @@ const SERVICE_FILE: &str = "etc/bellows/service.toml";
 
 /// Where an instance finds the services that it reaches by their names.
 const HOSTS_FILE: &str = "etc/hosts";
-
-/// A template that could not be made or removed.
-#[derive(Debug, thiserror::Error)]
-pub enum TemplateError {
-    /// Its container could not be made.
-    #[error(transparent)]
-    Container(#[from] ContainerError),
-    /// Its configuration could not be rendered.
-    #[error(transparent)]
-    Render(#[from] RenderError),
-    /// The service can be given no ids.
-    #[error(transparent)]
-    IdRange(#[from] IdRangeError),
-    /// A secret of the service cannot be given.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// A file operation failed.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The configuration of the service cannot be written as TOML.
-    #[error("the [application] table of {service} cannot be written; look at its values")]
-    Application {
-        /// The service.
-        service: String,
-        /// What TOML cannot hold.
-        source: toml::ser::Error,
-    },
-    /// The image has a file or a link where a folder is to be mounted.
-    #[error(
-        "{target} is no folder in the image, or a symbolic link leads there: name the folder that it \
-         leads to in instance.mounts or instance.writable"
-    )]
-    MountPoint {
-        /// Where it is to be mounted.
-        target: String,
-    },
-    /// The image does not have the user whom its program is to run as.
-    #[error(
-        "the image has no user or group `{0}`: name one that its /etc/passwd and /etc/group have, or a number, in instance.user"
-    )]
-    NoUser(String),
-    /// Instances still stand on it.
-    #[error("{template} is the lower layer of {instance}; stop that first")]
-    InUse {
-        /// The template.
-        template: String,
-        /// One of its instances.
-        instance: String,
-    },
-}
 
 /// What goes into a template beside its image and its configuration.
 struct Parts<'a> {
@@ -156,6 +110,7 @@ impl<R: Runner> TemplateStore<R> {
         // From here on its values stay; before, somebody may have set one anew.
         self.secrets.ensure_kept(&service.name, &given)?;
         layer::ensure(&self.runner, &self.lxc, &name).await?;
+        stack::ensure_mounted(&self.lxc, &name).await?;
         Ok(name)
     }
 
@@ -169,14 +124,17 @@ impl<R: Runner> TemplateStore<R> {
     ) -> Result<(), TemplateError> {
         let folder = self.lxc.join(name.as_str());
         let draft = self.lxc.join(format!(".{name}-draft"));
-        remove_tree(&draft)?;
+        remove_unmounted(&draft)?;
         fs::create_dir_all(&draft).map_err(file_error("make", &draft))?;
-        self.fill(&draft, image, &service.instance, ids).await?;
-        let rootfs = draft.join("rootfs");
-        write(&rootfs.join(SERVICE_FILE), parts.application)?;
-        self.write_start(&rootfs, parts.start)?;
+        let files = self.lay(&draft, image, ids).await?;
+        make_folders(&files, &service.instance)?;
+        files.write(SERVICE_FILE, parts.application, 0o644)?;
+        if let Some(command) = &parts.start.command {
+            files.write(COMMAND_FILE, command, 0o644)?;
+            files.write(INIT, self.read_init()?, 0o755)?;
+        }
         if let Some(hosts) = self.profile.hosts(&service.instance) {
-            write(&rootfs.join(HOSTS_FILE), hosts)?;
+            files.write(HOSTS_FILE, hosts, 0o644)?;
         }
         let config = self.config(name, service, parts.start, ids)?;
         write(&draft.join("seccomp"), SECCOMP)?;
@@ -190,8 +148,8 @@ impl<R: Runner> TemplateStore<R> {
         Ok(fs::rename(&draft, &folder).map_err(file_error("rename", &draft))?)
     }
 
-    /// Gives the service its range of ids, makes the folders that it shares, mounts the layers of its
-    /// templates and what holds secrets, and has the kernel know the instances' AppArmor profile: what a
+    /// Gives the service its range of ids, makes the folders that it shares, mounts the layers and the root file
+    /// systems of its templates and what holds secrets, and has the kernel know the instances' AppArmor profile: what a
     /// template needs and a boot forgets.
     ///
     /// # Errors
@@ -206,6 +164,7 @@ impl<R: Runner> TemplateStore<R> {
         let mut has_secrets = !service.instance.secrets.is_empty();
         for template in templates.iter().filter(|name| name.service() == &service.name) {
             layer::ensure(&self.runner, &self.lxc, template).await?;
+            stack::ensure_mounted(&self.lxc, template).await?;
             has_secrets |= !secrets::given_to(&self.lxc, template)?.is_empty();
         }
         if has_secrets {
@@ -224,7 +183,17 @@ impl<R: Runner> TemplateStore<R> {
         Ok(names.into_iter().filter_map(|(name, _)| name.parse().ok()).collect())
     }
 
-    /// Removes a template that no instance stands on. One that is gone is no error.
+    /// The folders of images that the templates on this host stand on.
+    ///
+    /// # Errors
+    /// When what one stands on cannot be read.
+    pub fn stood_on(&self) -> Result<BTreeSet<PathBuf>, TemplateError> {
+        let folders = self.list()?.into_iter().map(|name| stack::folders_of(&self.lxc, &name));
+        Ok(folders.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    /// Removes a template that no instance stands on, and nothing of what it stands on itself. One that is gone is
+    /// no error.
     ///
     /// # Errors
     /// [`TemplateError::InUse`] while it has instances.
@@ -242,10 +211,11 @@ impl<R: Runner> TemplateStore<R> {
         if !folder.exists() {
             return Ok(());
         }
+        unmount_below(&folder)?;
         let draft = self.lxc.join(format!(".{template}-draft"));
-        remove_tree(&draft)?;
+        remove_unmounted(&draft)?;
         fs::rename(&folder, &draft).map_err(file_error("rename", &folder))?;
-        remove_tree(&draft)?;
+        remove_unmounted(&draft)?;
         Ok(())
     }
 
@@ -300,36 +270,34 @@ impl<R: Runner> TemplateStore<R> {
         fs::read(&self.init).map_err(file_error("read", &self.init))
     }
 
-    /// Puts our init, and what it starts, into a root file system that needs one.
-    fn write_start(&self, rootfs: &Path, start: &Start) -> Result<(), FileError> {
-        let Some(command) = &start.command else { return Ok(()) };
-        write(&rootfs.join(COMMAND_FILE), command)?;
-        let init = rootfs.join(INIT);
-        write(&init, self.read_init()?)?;
-        let mode = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(&init, mode).map_err(file_error("change the mode of", &init))
-    }
-
-    async fn fill(
+    /// Puts the image into the draft of a template: a copy, or what lies above those that it shares.
+    async fn lay<'a>(
         &self,
         draft: &Path,
-        image: &Image,
-        instance: &InstanceSpec,
+        image: &'a Image,
         ids: IdRange,
-    ) -> Result<(), TemplateError> {
+    ) -> Result<OwnFiles<'a>, TemplateError> {
+        if !image.bases.is_empty() {
+            return Ok(stack::lay(draft, image, ids)?);
+        }
         let rootfs = draft.join("rootfs");
         copy_image(&self.runner, &image.folder, &rootfs, ids).await?;
-        let targets = instance.mounts.iter().map(|mount| &mount.target);
-        let writable = instance.writable.iter().map(|folder| &folder.path);
-        let secrets = (!instance.secrets.is_empty()).then_some(SECRETS_FOLDER);
-        let targets = targets.chain(writable).map(String::as_str).chain(secrets);
-        for target in targets.filter(|target| !target.starts_with("/dev/")) {
-            make_mount_point(&rootfs, target, ids.first)?;
-        }
-        if let Some((folder, _)) = SERVICE_FILE.rsplit_once('/') {
-            make_mount_point(&rootfs, folder, ids.first)?;
-        }
-        Ok(())
+        Ok(OwnFiles::in_copy(rootfs, ids))
+    }
+}
+
+/// Makes the folders that are mounted on or written to, and that of our own files.
+fn make_folders(files: &OwnFiles<'_>, instance: &InstanceSpec) -> Result<(), TemplateError> {
+    let targets = instance.mounts.iter().map(|mount| &mount.target);
+    let writable = instance.writable.iter().map(|folder| &folder.path);
+    let secrets = (!instance.secrets.is_empty()).then_some(SECRETS_FOLDER);
+    let targets = targets.chain(writable).map(String::as_str).chain(secrets);
+    for target in targets.filter(|target| !target.starts_with("/dev/")) {
+        files.make_folder(target)?;
+    }
+    match SERVICE_FILE.rsplit_once('/') {
+        Some((folder, _)) => files.make_folder(folder),
+        None => Ok(()),
     }
 }
 
@@ -342,33 +310,8 @@ fn lock_out_others(template: &Path, ids: IdRange) -> Result<(), FileError> {
     fs::set_permissions(template, mode).map_err(file_error("change the mode of", template))
 }
 
-/// Makes a folder of an image to mount on or to write to, where the image has none: in a root that is read-only
-/// LXC cannot. A symbolic link would lead to a folder of the host.
-fn make_mount_point(rootfs: &Path, target: &str, owner: u32) -> Result<(), TemplateError> {
-    let mut folder = rootfs.to_owned();
-    for part in target.trim_start_matches('/').split('/') {
-        folder.push(part);
-        match fs::symlink_metadata(&folder) {
-            Ok(found) if found.is_dir() => {}
-            Ok(_) => return Err(TemplateError::MountPoint { target: target.to_owned() }),
-            Err(_) => {
-                fs::create_dir(&folder).map_err(file_error("make", &folder))?;
-                chown(&folder, Some(owner), Some(owner))
-                    .map_err(file_error("change the owner of", &folder))?;
-                let mode = fs::Permissions::from_mode(0o755);
-                fs::set_permissions(&folder, mode)
-                    .map_err(file_error("change the mode of", &folder))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Writes a file that everybody can read: to the host's kernel an instance's root is neither the
-/// owner of what the host's root owns nor in its group.
+/// Writes a file of LXC's.
 fn write(file: &Path, content: impl AsRef<[u8]>) -> Result<(), FileError> {
-    // One that the image has, which may be a link to a file of the host.
-    remove_file(file)?;
     fs::write(file, content).map_err(file_error("write", file))?;
     let mode = fs::Permissions::from_mode(0o644);
     fs::set_permissions(file, mode).map_err(file_error("change the mode of", file))

@@ -6,6 +6,7 @@ pub mod fake;
 mod firewall;
 mod generation;
 mod own;
+pub(crate) mod ports;
 mod promise;
 
 use std::collections::BTreeSet;
@@ -70,9 +71,9 @@ pub enum NetworkError {
     /// Another process of ours is putting the rules in place, and does not come to an end.
     #[error(transparent)]
     Locked(#[from] LockError),
-    /// What was promised cannot be written down.
+    /// What was promised cannot be written down, or a port of the bridge cannot be isolated.
     #[error(transparent)]
-    Note(#[from] FileError),
+    File(#[from] FileError),
     /// A kernel setting cannot be written.
     #[error("{file} cannot be written; check that this runs as root")]
     Kernel {
@@ -92,7 +93,8 @@ pub trait Firewall: Send + Sync {
     fn generation(&self) -> Result<Generation, NetworkError>;
 
     /// Compares the rules in force with those promised, and puts these back in one transaction where
-    /// they differ. Where nothing was promised, rules by which instances reach `tcp_ports` are.
+    /// they differ. Where nothing was promised, rules by which instances reach `tcp_ports` are. Isolates the
+    /// ports of instances that are not, such as those that an earlier release launched.
     ///
     /// # Errors
     /// The rules could not be compared or put back.
@@ -169,6 +171,8 @@ impl<R: Runner> Network<R> {
         let batch = self.batch();
         let command = CommandLine::new("ip").args(["-batch", "-"]).input(batch);
         self.runner.run(&command).await?;
+        // Those of a release that left them open.
+        ports::isolate_all(self.settings.bridge.as_str())?;
         Ok(!exists)
     }
 
@@ -283,6 +287,7 @@ impl<R: Runner> Firewall for Network<R> {
     }
 
     async fn hold(&self, tcp_ports: &BTreeSet<u16>) -> Result<Held, NetworkError> {
+        ports::isolate_all(self.settings.bridge.as_str())?;
         let _lock = self.lock().await?;
         let seen = self.generation()?;
         let Some(promised) = promise::made(&self.run) else {

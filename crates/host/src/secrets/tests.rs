@@ -18,6 +18,22 @@ fn fixture() -> Fixture {
     Fixture { root, store, service: "app".parse().unwrap() }
 }
 
+#[test]
+fn a_service_that_has_too_many_secrets_takes_nothing_from_others() {
+    let fixture = fixture();
+    for number in 0..MOST_OF_A_SERVICE {
+        fixture.set(&format!("s{number}"), b"x");
+    }
+    let value = SecretValue::new(b"x".to_vec()).unwrap();
+    let set = |service: &ServiceName, name: &str| {
+        fixture.store.set(service, &name.parse().unwrap(), &value, by_root(7))
+    };
+    let error = set(&fixture.service, "one-more").unwrap_err().to_string();
+    assert!(error.starts_with("the service app has 64 secrets: remove one"), "{error}");
+    assert!(set(&"other".parse().unwrap(), "first").is_ok());
+    assert!(set(&fixture.service, "s1").is_ok(), "what is there may be set to another value");
+}
+
 impl Fixture {
     fn set(&self, name: &str, value: &[u8]) -> SecretChange {
         let value = SecretValue::new(value.to_vec()).unwrap();

@@ -7,16 +7,27 @@ mod supervise;
 mod supervisors;
 mod systemd;
 
+use std::fs::{File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nix::unistd::Uid;
 use sha2::{Digest, Sha256};
 pub use sockets::{ListenSocket, ListenSocketError, inherited};
 
+use crate::accounts;
 use crate::command::{CommandError, HostRunner};
-use crate::files::FileError;
+use crate::files::{FileError, ensure_private_folder};
 use crate::lock::LockError;
+
+/// The name of the unit that is the load balancer, whose workers leave root behind.
+pub const HAPROXY: &str = "haproxy";
+
+/// Programs write of services what strangers are not told, by the scaler's API neither.
+const LOG_MODE: u32 = 0o600;
 
 /// How long a program may take to start or, once asked, to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -125,7 +136,7 @@ pub enum UnitError {
         /// Its program.
         program: String,
         /// What the operating system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The supervisor of another release does not make way.
     #[error(
@@ -141,7 +152,7 @@ pub enum UnitError {
     },
     /// The supervisor cannot be told of its successor.
     #[error("no signal can be waited for; look at the limits of this process")]
-    Signals(#[source] std::io::Error),
+    Signals(#[source] io::Error),
     /// It does not come up.
     #[error("{name} did not start within {seconds} s; see {log}{tail}", seconds = PATIENCE.as_secs())]
     Start {
@@ -316,8 +327,20 @@ impl UnitFiles {
         Self { folder: run.join("units"), name: name.to_owned() }
     }
 
+    /// Makes the folder, and closes one that an earlier release left open, with the logs in it.
+    fn ensure_folder(&self) -> Result<(), FileError> {
+        ensure_private_folder(&self.folder)
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.join(format!("{}.log", self.name))
+    }
+
+    /// The log, to write on at its end.
+    fn open_log(&self) -> io::Result<File> {
+        let log = OpenOptions::new().append(true).create(true).mode(LOG_MODE).open(self.log())?;
+        log.set_permissions(Permissions::from_mode(LOG_MODE))?;
+        Ok(log)
     }
 
     fn lock(&self) -> PathBuf {
@@ -327,5 +350,12 @@ impl UnitFiles {
     /// What marks the unit's processes in their environment.
     fn mark(&self) -> String {
         self.folder.join(&self.name).display().to_string()
+    }
+
+    /// Whose processes can be the unit's program, beside root's: the user's that it runs as, or that its workers
+    /// run as. By the unit's name, so that a supervisor knows it which a release before this one started.
+    fn program_user(&self, user: Option<&str>) -> Option<Uid> {
+        let workers = (self.name == HAPROXY).then_some(accounts::LOAD_BALANCER);
+        user.or(workers).and_then(accounts::user)
     }
 }

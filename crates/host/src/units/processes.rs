@@ -10,8 +10,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, geteuid};
 use procfs::process::{Stat, all_processes};
 
-use crate::accounts;
-
 /// The bits of a mode by which a program runs as its owner or its group.
 const SET_IDS: u32 = 0o6000;
 
@@ -62,11 +60,11 @@ impl Process {
 }
 
 /// All processes that are alive and have `mark=value` in their environment, in the order of their
-/// ids. Those that end while they are read are left out, and those of others than root, HAProxy's user and the
-/// unit's own: anybody can set a mark, the root of an instance is an id of its own on the host, and a set-uid
-/// program such as `su` is root's and keeps the environment of whoever calls it.
+/// ids. Those that end while they are read are left out, and those of others than root and `user`: anybody can
+/// set a mark, the root of an instance is an id of its own on the host, and a set-uid program such as `su` is
+/// root's and keeps the environment of whoever calls it.
 pub(super) fn marked(mark: &str, value: &str, user: Option<Uid>) -> Vec<Process> {
-    let trusted = [Some(geteuid()), accounts::user(accounts::LOAD_BALANCER), user];
+    let trusted = [Some(geteuid()), user];
     let is_ours = |process: &procfs::process::Process| {
         process.uid().is_ok_and(|uid| trusted.contains(&Some(Uid::from_raw(uid))))
             && !is_set_uid(process)
@@ -118,6 +116,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+    use crate::accounts;
 
     #[test]
     fn processes_are_found_by_their_mark_with_their_children() {
@@ -168,7 +167,8 @@ mod tests {
             let mut sleep = Command::new("sleep");
             sleep.arg("5").env("TEST_MARK", &value).uid(uid).spawn().unwrap()
         };
-        // 1,000,000 is the root of an instance; HAProxy's workers leave root behind.
+        // 1,000,000 is the root of an instance; HAProxy's workers leave root behind, and count where they are
+        // the unit's.
         let balancer = accounts::user(accounts::LOAD_BALANCER).expect("haproxy is installed");
         let mut children: Vec<_> = [0, balancer.as_raw(), 1_000_000, 65_534].map(sleep).into();
         let folder = tempfile::tempdir().unwrap();
@@ -179,21 +179,24 @@ mod tests {
         children.push(called);
         let ours: Vec<i32> =
             children[..2].iter().map(|child| i32::try_from(child.id()).unwrap()).collect();
-        let found =
-            || marked("TEST_MARK", &value, None).iter().map(|process| process.pid).collect();
-        let mut all: Vec<i32> = found();
+        let found = |user| -> Vec<i32> {
+            marked("TEST_MARK", &value, user).iter().map(|process| process.pid).collect()
+        };
+        let mut all = found(Some(balancer));
         for _ in 0..200 {
             if all.len() >= ours.len() {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
-            all = found();
+            all = found(Some(balancer));
         }
+        let of_root = found(None);
         for child in &mut children {
             child.kill().unwrap();
             child.wait().unwrap();
         }
         assert_eq!(all, ours);
+        assert_eq!(of_root, ours[..1]);
     }
 
     #[test]

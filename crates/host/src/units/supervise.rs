@@ -49,12 +49,13 @@ pub(super) fn supervise(
     // process that is a leader already.
     let _ = nix::unistd::setsid();
     let account = user.map(Account::find).transpose()?;
+    let program_user = files.program_user(user);
     let make_way = Arc::default();
     signal_hook::flag::register(SIGHUP, Arc::clone(&make_way)).map_err(UnitError::Signals)?;
     let _lock = Lock::acquire(&files.lock())?;
     let held = Held::inherited(sockets);
     let digest = digest(user, sockets, command);
-    Supervisor { files, account, sockets, command, digest, held, make_way }.run()
+    Supervisor { files, account, program_user, sockets, command, digest, held, make_way }.run()
 }
 
 /// Whom the program runs as.
@@ -76,6 +77,8 @@ struct Supervisor<'a> {
     files: UnitFiles,
     /// Whom the program runs as; `None` for root.
     account: Option<Account>,
+    /// Whose processes can be the program, beside root's.
+    program_user: Option<Uid>,
     sockets: &'a [ListenSocket],
     command: &'a [String],
     digest: String,
@@ -128,8 +131,7 @@ impl Supervisor<'_> {
 
     /// The unit's processes.
     fn programs(&self) -> Vec<Process> {
-        let user = self.account.map(|account| account.user);
-        marked(PROGRAM_MARK, &self.files.mark(), user)
+        marked(PROGRAM_MARK, &self.files.mark(), self.program_user)
     }
 
     fn start(&mut self) -> io::Result<Child> {
@@ -141,7 +143,7 @@ impl Supervisor<'_> {
             None => Held::listen(self.sockets)?,
         };
         let held = self.held.insert(held);
-        let log = OpenOptions::new().append(true).create(true).open(self.files.log())?;
+        let log = self.files.open_log()?;
         let mut command = Command::new(program);
         command
             .args(arguments)
@@ -186,8 +188,7 @@ impl Supervisor<'_> {
 
     /// A line of the supervisor's own in the program's log.
     fn note(&self, line: &str) {
-        let log = OpenOptions::new().append(true).create(true).open(self.files.log());
-        if let Ok(mut log) = log {
+        if let Ok(mut log) = self.files.open_log() {
             // A full disk is no reason to stop watching the program.
             let _ = writeln!(log, "bellows supervise {}: {line}", self.files.name);
         }
@@ -195,7 +196,7 @@ impl Supervisor<'_> {
 }
 
 /// Copies the log aside and empties it. The program has the file open for appending, so that it
-/// writes on at the new end; what it writes between the two steps is lost.
+/// writes on at the new end; what it writes between the two steps is lost. The copy has the log's mode.
 fn shorten(log: &Path, max_bytes: u64) -> Result<(), FileError> {
     let length = fs::metadata(log).map_or(0, |data| data.len());
     if length <= max_bytes {

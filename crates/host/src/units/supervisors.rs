@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep};
 
 use super::processes::{COMMAND_MARK, PROGRAM_MARK, Process, SUPERVISOR_MARK, leaders, marked};
 use super::{Change, PATIENCE, Stop, Unit, UnitError, UnitFiles, UnitStatus, sockets};
-use crate::accounts;
 use crate::files::file_error;
 
 /// How often to look whether something has started or ended.
@@ -31,6 +30,7 @@ impl Supervisors {
     }
 
     pub(super) async fn ensure_running(&self, unit: &Unit) -> Result<Change, UnitError> {
+        self.files(unit).ensure_folder()?;
         let (supervisors, programs) = self.processes(unit);
         let digest = unit.digest();
         if let [supervisor] = supervisors.as_slice()
@@ -120,21 +120,24 @@ impl Supervisors {
         UnitFiles::new(&self.run, name).log()
     }
 
+    fn files(&self, unit: &Unit) -> UnitFiles {
+        UnitFiles::new(&self.run, unit.name)
+    }
+
     fn processes(&self, unit: &Unit) -> (Vec<Process>, Vec<Process>) {
-        let mark = UnitFiles::new(&self.run, unit.name).mark();
-        let user = unit.user.and_then(accounts::user);
+        let files = self.files(unit);
+        let (mark, user) = (files.mark(), files.program_user(unit.user));
         (marked(SUPERVISOR_MARK, &mark, None), marked(PROGRAM_MARK, &mark, user))
     }
 
     fn start(&self, unit: &Unit) -> Result<(), UnitError> {
-        let files = UnitFiles::new(&self.run, unit.name);
-        fs::create_dir_all(&files.folder).map_err(file_error("make", &files.folder))?;
+        let files = self.files(unit);
         let [program, arguments @ ..] = self.supervisor.as_slice() else {
             let source = std::io::Error::other("no command was given");
             return Err(UnitError::Supervisor { program: String::new(), source });
         };
         let log = files.log();
-        let output = || fs::OpenOptions::new().append(true).create(true).open(&log);
+        let output = || files.open_log().map_err(file_error("open", &log));
         Command::new(program)
             .args(arguments)
             .args(unit.user.map(|user| format!("--user={user}")))
@@ -148,8 +151,8 @@ impl Supervisors {
             .env(COMMAND_MARK, unit.digest())
             .current_dir("/")
             .stdin(Stdio::null())
-            .stdout(output().map_err(file_error("open", &log))?)
-            .stderr(output().map_err(file_error("open", &log))?)
+            .stdout(output()?)
+            .stderr(output()?)
             .spawn()
             .map(drop)
             .map_err(|source| UnitError::Supervisor { program: program.clone(), source })

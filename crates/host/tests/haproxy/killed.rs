@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use host::haproxy::ServerState;
 use host::settings::Membership;
-use host::units::{Stop, Unit, Units};
+use host::units::{HAPROXY, Stop, Unit, Units};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tokio::net::TcpStream;
@@ -108,7 +108,7 @@ fn unit(rig: &Rig) -> (Units, Unit) {
     let mut command = vec!["/usr/sbin/haproxy".to_owned()];
     command.extend(rig.settings.arguments());
     let stop = Stop { signal: Signal::SIGUSR1, patience: Duration::from_secs(10) };
-    let unit = Unit { name: "haproxy", command, user: None, sockets: rig.settings.sockets(), stop };
+    let unit = Unit { name: HAPROXY, command, user: None, sockets: rig.settings.sockets(), stop };
     (Units::with_own_supervisor(run, supervisor.into()), unit)
 }
 

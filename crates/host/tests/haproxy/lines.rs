@@ -216,11 +216,16 @@ async fn a_hundred_services_of_two_instances_cost_little_and_fit_the_file_descri
     assert_eq!(applied.way, Way::Commands(800));
     println!("200 instances by 800 commands: {:?}", started.elapsed());
 
-    let url = |ending| format!("http://{}/stats;csv{ending}", rig.settings.statistics);
-    let read = async |url: String| reqwest::get(url).await.unwrap().text().await.unwrap().len();
+    let socket = rig.settings.scrape_socket.as_path().to_owned();
+    let client = reqwest::Client::builder().unix_socket(socket).build().unwrap();
+    let read = async |ending| {
+        let answer =
+            client.get(format!("http://localhost/stats;csv{ending}")).send().await.unwrap();
+        answer.text().await.unwrap().len()
+    };
     let map = format!("show map {}/haproxy-1.map", rig.folder.path().display());
-    println!("statistics of all lines {:?}", median(async || read(url("")).await).await);
-    println!("statistics, no-maint {:?}", median(async || read(url(";no-maint")).await).await);
+    println!("statistics of all lines {:?}", median(async || read("").await).await);
+    println!("statistics, no-maint {:?}", median(async || read(";no-maint").await).await);
     for command in ["show servers state", &map] {
         let cost = median(async || rig.tamper(command).await.len()).await;
         println!("{command} {cost:?}");

@@ -12,6 +12,7 @@ mod repeats;
 mod rig;
 mod smuggling;
 mod sources;
+mod statistics;
 mod streams;
 mod tls;
 mod waiting;

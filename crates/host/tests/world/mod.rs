@@ -111,19 +111,47 @@ impl World {
         ensure_template(&self.settings, &self.service, &self.image).await
     }
 
+    /// The template of the version that the service is with these lines in its table `[instance]`.
+    pub(crate) async fn deploy_with(&self, lines: &str) -> TemplateName {
+        ensure_template(&self.settings, &service("", lines), &self.image).await
+    }
+
+    /// The template of another service, which has a range of ids of its own, with these lines in its table
+    /// `[instance]`.
+    pub(crate) async fn beside(&self, name: &str, image: &Image, lines: &str) -> TemplateName {
+        // Who mounts the same folder has the same ids.
+        let service = named(name, "", lines, &[("mounts = ", "# ")]);
+        let store = TemplateStore::new(&self.settings, HostRunner);
+        let ids = store.ensure_mounts(&service).await.unwrap();
+        IdMap::of_host(&self.settings.paths.state, ids).ensure().unwrap();
+        ensure_template(&self.settings, &service, image).await
+    }
+
     /// A name that was never used, in a slot that the running system is unlikely to use.
     pub(crate) fn name(&self, slot: u32) -> InstanceName {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let birth = Timestamp::from_millis(u64::try_from(now.as_micros()).unwrap());
-        let service: ServiceName = "test".parse().unwrap();
-        InstanceName::new(&service, Slot::try_from(slot).unwrap(), birth)
+        name_of(self.template.service(), slot)
     }
 
     /// Launches an instance and waits for its first answer.
     pub(crate) async fn launch(&self, slot: u32) -> InstanceName {
-        let name = self.name(slot);
-        self.containers.clone_ephemeral(&self.template, &name, Replacement::Surge).await.unwrap();
+        self.launch_from(&self.template, slot).await
+    }
+
+    /// The same, of this template.
+    pub(crate) async fn launch_from(&self, template: &TemplateName, slot: u32) -> InstanceName {
+        let name = self.launch_mute_from(template, slot).await;
         self.first_answer(&name);
+        name
+    }
+
+    /// Launches an instance and waits for nothing.
+    pub(crate) async fn launch_mute(&self, slot: u32) -> InstanceName {
+        self.launch_mute_from(&self.template, slot).await
+    }
+
+    async fn launch_mute_from(&self, template: &TemplateName, slot: u32) -> InstanceName {
+        let name = name_of(template.service(), slot);
+        self.containers.clone_ephemeral(template, &name, Replacement::Surge).await.unwrap();
         name
     }
 
@@ -196,6 +224,13 @@ impl Drop for World {
     }
 }
 
+/// A name that was never used.
+fn name_of(service: &ServiceName, slot: u32) -> InstanceName {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let birth = Timestamp::from_millis(u64::try_from(now.as_micros()).unwrap());
+    InstanceName::new(service, Slot::try_from(slot).unwrap(), birth)
+}
+
 /// Sets each secret that the service names to its own name.
 fn set_secrets(settings: &Settings, service: &ServiceSpec) {
     let store = SecretStore::new(settings);
@@ -234,7 +269,14 @@ pub(crate) fn built(name: &str) -> PathBuf {
 
 /// The service of these tests, with these lines before its tables and in its table `[instance]`.
 fn service(head: &str, lines: &str) -> ServiceSpec {
-    let text = SERVICE.replacen("[route]", &format!("{head}\n[route]"), 1);
+    named("test", head, lines, &[])
+}
+
+/// The same under another name, and with other texts in the place of these.
+fn named(name: &str, head: &str, lines: &str, others: &[(&str, &str)]) -> ServiceSpec {
+    let text = SERVICE.replacen("\"test\"", &format!("\"{name}\""), 1);
+    let text = others.iter().fold(text, |text, (from, to)| text.replacen(from, to, 1));
+    let text = text.replacen("[route]", &format!("{head}\n[route]"), 1);
     let text = text.replacen("[instance]", &format!("[instance]\n{lines}"), 1);
     config_file::from_toml("probe.toml", &text).unwrap()
 }
@@ -281,6 +323,7 @@ fn image(folder: &Path, program: &Path) -> Image {
     }
     Image {
         folder: image,
+        bases: Vec::new(),
         digest: "test".to_owned(),
         start: ImageStart::Init("/bin/probe".to_owned()),
     }
@@ -302,6 +345,8 @@ fn names_in(folder: &Path) -> Vec<String> {
 /// Takes away all that these tests may have made.
 fn clear(settings: &Settings) {
     let ours = |name: &String| name.starts_with("bw-test-") || name.starts_with(".bw-test-");
+    // Before what is mounted there is walked through.
+    unmount(&[format!("{LXC}/bw-test-"), format!("{LXC}/.bw-test-")]);
     for home in homes() {
         let path = home.display().to_string();
         for name in names_in(&home).into_iter().filter(ours) {
@@ -316,17 +361,21 @@ fn clear(settings: &Settings) {
     }
     let groups = ["/sys/fs/cgroup", "-depth", "-path", "*/lxc.*.bw-test-*", "-type", "d"];
     run("find", &[groups.as_slice(), &["-exec", "rmdir", "{}", ";"]].concat());
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let ours = [&settings.paths.state, &settings.paths.run].map(|path| path.display().to_string());
-    for place in mounts.lines().filter_map(|line| line.split(' ').nth(1)) {
-        if ours.iter().any(|path| place.starts_with(path)) {
-            run("umount", &[place]);
-        }
-    }
+    unmount(&[&settings.paths.state, &settings.paths.run].map(|path| path.display().to_string()));
     run("ip", &["link", "delete", "dev", "bellowst0"]);
     run("ip", &["route", "del", "unreachable", "10.117.8.0/24"]);
     run("nft", &["delete", "table", "inet", TABLE]);
     run("nft", &["delete", "table", "bridge", TABLE]);
+}
+
+/// Undoes all mounts whose places start like this.
+fn unmount(starts: &[String]) {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    for place in mounts.lines().filter_map(|line| line.split(' ').nth(1)) {
+        if starts.iter().any(|start| place.starts_with(start)) {
+            run("umount", &["--lazy", place]);
+        }
+    }
 }
 
 /// What a program prints, whether it ends well or not.

@@ -35,9 +35,12 @@ impl Draft<'_> {
         }
     }
 
-    /// What is to be done with one instance, of which the fleet has others at most by accident.
+    /// What is to be done with one instance, of which the fleet has others at most by accident. Where it is
+    /// stuck it is killed although nobody else answers: nobody does until it is gone, and its drain would only
+    /// be waited for.
     fn step(&self, instance: &Instance, stays: bool, target: u32) -> Option<ActionKind> {
         match instance.phase {
+            _ if instance.is_stuck_in_use() => Some(ActionKind::Kill),
             Phase::Failed => Some(ActionKind::Stop),
             Phase::Draining if self.context.has_left(instance, self.now) => Some(ActionKind::Stop),
             Phase::Draining => (stays && target > 0).then_some(ActionKind::Admit),
@@ -77,7 +80,7 @@ mod tests {
 
     use crate::fleet::{ContainerPresence, Fleet, InstanceObservation, RotationState};
     use crate::plan::{Plan, PlanContext, plan};
-    use crate::testing::{VERSION, observation, seconds, slots, store_name, wanted};
+    use crate::testing::{VERSION, observation, seconds, silent, slots, store_name, wanted};
 
     use super::*;
 
@@ -206,6 +209,33 @@ mod tests {
         let draining = vec![running(1, RotationState::Drain)];
         let draining = Fleet::observed(&sick, draining, timeout, seconds(5));
         assert!(kinds(&draining).is_empty());
+    }
+
+    #[test]
+    fn a_stuck_instance_is_killed_alone_or_not_and_another_comes_when_it_is_gone() {
+        let timeout = Duration::from_secs(10);
+        let stuck = |rotation, others: &[InstanceObservation]| {
+            let mut all = vec![silent(running(1, rotation))];
+            all.extend_from_slice(others);
+            let before = Fleet::observed(&Fleet::default(), all.clone(), timeout, seconds(0));
+            Fleet::observed(&before, all, timeout, seconds(5))
+        };
+        let acts = |fleet: &Fleet, target, rollout: &Rollout| -> Vec<String> {
+            let plan = plan_for(fleet, target, rollout, false);
+            plan.actions.iter().map(|action| format!("{:?} {}", action.kind, action.slot)).collect()
+        };
+        let down = RotationState::In { healthy: false };
+        for rotation in [down, RotationState::Drain] {
+            for (target, rollout) in [(1, SERVING), (0, SERVING), (1, proving())] {
+                assert_eq!(acts(&stuck(rotation, &[]), target, &rollout), ["Kill 1"]);
+            }
+        }
+        // One that is left of when there were many takes its place.
+        assert_eq!(acts(&stuck(down, &[running(2, READY)]), 1, &SERVING), ["Kill 1"]);
+        let mut killed = silent(running(1, down));
+        killed.under_way = Some(ActionKind::Kill);
+        assert!(planned(&[killed], 1, &SERVING).is_empty(), "it is still there");
+        assert_eq!(planned(&[], 1, &SERVING), ["Clone 5 old"]);
     }
 
     #[test]

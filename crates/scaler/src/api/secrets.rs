@@ -11,7 +11,9 @@ use model::names::{NameError, SecretName, ServiceName};
 use model::secrets::{SecretChange, SecretValue, SecretValueError, Secrets};
 use service::problem::Problem;
 
-use super::{Answer, CalledBy, Shared, not_written};
+use crate::shared_state::SharedState;
+
+use super::{Answer, CalledBy, Shared, apart, not_written};
 
 /// A body is read as it is, up to the bound of all bodies, which is that of secrets.
 pub(super) async fn set(
@@ -27,7 +29,10 @@ pub(super) async fn set(
         status => Problem::new(status, "bad_body", "The secret did not come whole: send it again."),
     })?;
     let value = SecretValue::new(bytes.into()).map_err(|error| bad_secret(&error))?;
-    apart(move || shared.set_secret(who, &service, &name, &value)).await
+    let set = move |shared: &SharedState| {
+        shared.set_secret(who, &service, &name, &value).map_err(refused)
+    };
+    apart(&shared, set).await
 }
 
 pub(super) async fn list(
@@ -51,23 +56,14 @@ pub(super) async fn remove(
         "The service {service} has no secret {name:?}; GET /v1/services/{service}/secrets lists them.",
         name = name.as_str()
     );
-    let removed = apart(move || {
-        let removed = shared.remove_secret(who, &service, &name)?;
+    let removed = apart(&shared, move |shared| {
+        let removed = shared.remove_secret(who, &service, &name).map_err(refused)?;
         // It is removed, whatever the others are.
         Ok(removed.then(|| shared.secrets(&service).unwrap_or_default()))
     });
     let Json(others) = removed.await?;
     let none = || Problem::new(StatusCode::NOT_FOUND, "no_such_secret", message);
     Ok(Json(others.ok_or_else(none)?))
-}
-
-/// On another thread than the loop's: what is new waits for the disk, which others may keep busy.
-async fn apart<T: Send + 'static>(
-    change: impl FnOnce() -> Result<T, SecretError> + Send + 'static,
-) -> Answer<T> {
-    let done = tokio::task::spawn_blocking(change).await;
-    let done = done.map_err(|error| not_written(std::io::Error::other(error)))?;
-    Ok(Json(done.map_err(refused)?))
 }
 
 fn names(service: &str, name: &str) -> Result<(ServiceName, SecretName), Problem> {
@@ -86,7 +82,9 @@ fn bad_secret(error: &SecretValueError) -> Problem {
 fn refused(error: SecretError) -> Problem {
     let (status, code) = match error {
         SecretError::InUse { .. } => (StatusCode::CONFLICT, "secret_in_use"),
-        SecretError::TooMany => (StatusCode::UNPROCESSABLE_ENTITY, "too_many_secrets"),
+        SecretError::TooMany | SecretError::TooManyOfService { .. } => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "too_many_secrets")
+        }
         SecretError::Spoilt { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "spoilt_secret"),
         error => return not_written(std::io::Error::other(error)),
     };

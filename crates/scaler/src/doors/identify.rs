@@ -1,29 +1,19 @@
-//! Who calls, by what a request carries and by the way that it came.
+//! Who calls, by what a request carries and by the way that it came, once it was counted.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use model::access::Token;
 use service::problem::{Problem, guard};
 
+use super::rates::RequestRates;
+use super::tcp;
 use crate::access::{Caller, bearer, unauthorized};
 use crate::api;
 use crate::shared_state::SharedState;
-
-/// Requests a second of who is no operator; a page that shows live data asks for one or two.
-const RATE: NonZeroU32 = NonZeroU32::new(200).unwrap();
-
-/// Requests at once after a rest.
-const BURST: NonZeroU32 = NonZeroU32::new(400).unwrap();
-
-/// As how many requests one counts that reads a record: its answer has up to 1 MB, and ten of them a second
-/// are 3% of the one core that the loop runs on, too.
-const RECORD: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
 /// Who somebody is who carries no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,57 +29,77 @@ pub(crate) enum Unnamed {
     Nobody,
 }
 
-/// A request that came by a name of this host that is known beyond it: by way of a proxy, behind which
-/// anybody can be.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FromBeyond;
+/// By which way requests come.
+#[derive(Debug)]
+enum Way {
+    /// A socket, and who somebody is there without a token.
+    Socket(Unnamed),
+    /// TCP, which refuses some whoever they are.
+    Tcp(tcp::Rules),
+}
 
 #[derive(Debug)]
 struct Door {
     shared: Arc<SharedState>,
-    unnamed: Unnamed,
-    limiter: DefaultDirectRateLimiter,
+    way: Way,
+    rates: RequestRates,
 }
 
-/// The API, each request with its [`Caller`].
+/// The API by a socket, each request with its [`Caller`].
 pub(crate) fn routes(shared: &Arc<SharedState>, unnamed: Unnamed) -> Router {
-    let limiter = RateLimiter::direct(Quota::per_second(RATE).allow_burst(BURST));
-    let door = Arc::new(Door { shared: Arc::clone(shared), unnamed, limiter });
+    by(shared, Way::Socket(unnamed))
+}
+
+/// The API by TCP, under its rules.
+pub(super) fn routes_by_tcp(shared: &Arc<SharedState>, rules: tcp::Rules) -> Router {
+    by(shared, Way::Tcp(rules))
+}
+
+fn by(shared: &Arc<SharedState>, way: Way) -> Router {
+    let door = Arc::new(Door { shared: Arc::clone(shared), way, rates: RequestRates::default() });
     // Outermost, so that it holds for paths that there are not as well.
     guard(api::routes(Arc::clone(shared))).layer(from_fn_with_state(door, identify))
 }
 
+/// Counts a request before anything refuses it: a refusal takes the loop's thread as an answer does.
 async fn identify(
     State(door): State<Arc<Door>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let from_beyond = request.extensions().get::<FromBeyond>().is_some();
-    let unnamed = if from_beyond { Unnamed::Nobody } else { door.unnamed };
-    let path = request.uri().path();
-    let caller = caller(&door.shared, unnamed, request.headers(), path == api::HEALTH)?;
-    if !matches!(caller, Caller::Operator { .. }) {
-        let is_record = path == api::TICKS || path == api::CHANGES || path.ends_with(api::OUTPUT);
-        let count = if is_record { RECORD } else { NonZeroU32::MIN };
-        // More than the burst would never be let through: 20 are not.
-        door.limiter.check_n(count).ok().and_then(Result::ok).ok_or_else(too_many)?;
+    let token = door.token(&request);
+    match (&token, &door.way) {
+        (Ok(Some(_)), _) => door.rates.count_named(&request)?,
+        (Ok(None), Way::Socket(Unnamed::Operates { .. })) => {}
+        _ => door.rates.count_unnamed(&request)?,
     }
+    let unnamed = door.unnamed(&request)?;
+    let caller = caller(token?, unnamed, request.uri().path() == api::HEALTH)?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
-/// Who calls. A token counts before the way that it came by: who passes one on acts for whoever it is of.
-fn caller(
-    shared: &SharedState,
-    unnamed: Unnamed,
-    headers: &HeaderMap,
-    is_health: bool,
-) -> Result<Caller, Problem> {
-    match (bearer(headers)?, unnamed) {
-        (Some(secret), _) => {
-            let token = shared.token(secret);
-            Ok(Caller::Token(token.ok_or_else(|| unauthorized("The token is not known here."))?))
+impl Door {
+    /// The token that a request carries, if any.
+    fn token(&self, request: &Request) -> Result<Option<Token>, Problem> {
+        let Some(secret) = bearer(request.headers())? else { return Ok(None) };
+        let token = self.shared.token(secret);
+        Ok(Some(token.ok_or_else(|| unauthorized("The token is not known here."))?))
+    }
+
+    /// Who sends a request that carries no token.
+    fn unnamed(&self, request: &Request) -> Result<Unnamed, Problem> {
+        match &self.way {
+            Way::Socket(unnamed) => Ok(*unnamed),
+            Way::Tcp(rules) => rules.check(request),
         }
+    }
+}
+
+/// Who calls. A token counts before the way that it came by: who passes one on acts for whoever it is of.
+fn caller(token: Option<Token>, unnamed: Unnamed, is_health: bool) -> Result<Caller, Problem> {
+    match (token, unnamed) {
+        (Some(token), _) => Ok(Caller::Token(token)),
         (None, Unnamed::Operates { uid }) => Ok(Caller::Operator { uid }),
         (None, Unnamed::Reads) => Ok(Caller::Reader),
         (None, Unnamed::Nobody) if is_health => Ok(Caller::Reader),
@@ -97,13 +107,4 @@ fn caller(
             Err(unauthorized("From beyond the host, reading needs a token."))
         }
     }
-}
-
-fn too_many() -> Problem {
-    let message = format!(
-        "More than {RATE} requests a second, of which one for ticks or changes counts as {RECORD}: try \
-         again in a second."
-    );
-    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
-    problem.with_header(header::RETRY_AFTER, 1)
 }

@@ -5,19 +5,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
 use host::settings::Settings;
 use service::problem::Problem;
 
-use super::identify::{self, FromBeyond, Unnamed};
+use super::identify::{self, Unnamed};
 use crate::shared_state::SharedState;
 
-/// What is asked of a request before anything is looked at.
+/// What is asked of a request, whoever sends it.
 #[derive(Debug)]
-struct Door {
+pub(super) struct Rules {
+    /// Who somebody is without a token.
+    unnamed: Unnamed,
     /// The names that this host is known by, beside its addresses and `localhost`.
     hosts: Vec<String>,
     /// Where changes are made instead.
@@ -30,23 +30,25 @@ pub(crate) fn routes(shared: &Arc<SharedState>, settings: &Settings) -> Router {
     if unnamed == Unnamed::Nobody {
         tracing::info!(%api, "listens beyond loopback: reading needs a token");
     }
-    let door = Door {
+    let rules = Rules {
+        unnamed,
         hosts: settings.listen.api_hosts.clone(),
         operator_socket: settings.operator_socket().display().to_string(),
     };
-    identify::routes(shared, unnamed).layer(from_fn_with_state(Arc::new(door), check))
+    identify::routes_by_tcp(shared, rules)
 }
 
-async fn check(
-    State(door): State<Arc<Door>>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    if check_place(request.headers(), &door.hosts)? == Place::Beyond {
-        request.extensions_mut().insert(FromBeyond);
+impl Rules {
+    /// Who sends a request that carries no token. By a name that is known beyond this host it came by way of a
+    /// proxy, behind which anybody can be.
+    ///
+    /// # Errors
+    /// 403: a browser sends it for a page of somebody else, or it would change something.
+    pub(super) fn check(&self, request: &Request) -> Result<Unnamed, Problem> {
+        let place = check_place(request.headers(), &self.hosts)?;
+        check_method(request.method(), &self.operator_socket)?;
+        Ok(if place == Place::Beyond { Unnamed::Nobody } else { self.unnamed })
     }
-    check_method(request.method(), &door.operator_socket)?;
-    Ok(next.run(request).await)
 }
 
 /// Where a request comes from, by the name that it has for this host.

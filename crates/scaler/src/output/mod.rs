@@ -15,6 +15,7 @@ use std::time::SystemTime;
 use host::lxc::OutputPipes;
 use model::names::{InstanceName, ServiceName};
 use model::output::OutputLine;
+use model::time::Timestamp;
 use tokio::io::Interest;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -92,18 +93,19 @@ impl Outputs {
         lines.into_iter().map(cut).collect()
     }
 
-    /// The newest lines of a service, or of one of its instances, oldest first.
+    /// The newest lines since then of a service, or of one of its instances, oldest first.
     pub(crate) fn newest(
         &self,
         service: &ServiceName,
         instance: Option<&InstanceName>,
+        since: Timestamp,
         count: usize,
     ) -> Vec<OutputLine> {
         let folder = self.folder_of(service);
         let all = kept(&folder).into_iter().map(|(name, _)| name);
         let wanted = all.filter(|name| instance.is_none_or(|instance| instance == name));
-        let mut lines: Vec<_> =
-            wanted.flat_map(|name| log::newest(&folder, &name, count)).collect();
+        let lines = wanted.flat_map(|name| log::newest(&folder, &name, count));
+        let mut lines: Vec<_> = lines.filter(|line| line.at >= since).collect();
         lines.sort_by_key(|line| line.at);
         lines.split_off(lines.len().saturating_sub(count))
     }
@@ -242,13 +244,15 @@ mod tests {
         write(&outputs, "bw-other-3-c", "1 o another's\n");
         let service = "store".parse().unwrap();
         let texts = |instance: Option<&InstanceName>, count| {
-            let lines = outputs.newest(&service, instance, count);
+            let lines = outputs.newest(&service, instance, Timestamp::default(), count);
             lines.into_iter().map(|line| line.text).collect::<Vec<_>>()
         };
         assert_eq!(texts(None, 10), ["one", "two", "three", "four"]);
         assert_eq!(texts(None, 2), ["three", "four"]);
         assert_eq!(texts(Some(&"bw-store-2-b".parse().unwrap()), 10), ["two", "three"]);
-        assert!(outputs.newest(&"none".parse().unwrap(), None, 10).is_empty());
+        assert!(
+            outputs.newest(&"none".parse().unwrap(), None, Timestamp::default(), 10).is_empty()
+        );
     }
 
     #[test]

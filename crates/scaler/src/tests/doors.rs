@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use host::settings::Settings;
 use http_body_util::BodyExt as _;
-use model::access::{ChangePage, Changed, MadeToken, Tokens};
+use model::access::{ChangePage, Changed, KeyChange, MadeToken, Tokens};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -16,7 +16,7 @@ use crate::doors::tcp;
 const BOUNDS: &str = "/v1/services/object-store/bounds";
 
 /// A request with these headers, and its answer.
-async fn send(
+pub(super) async fn send(
     routes: &Router,
     request: (&str, &str, &str),
     headers: &[(&str, &str)],
@@ -41,12 +41,12 @@ async fn with_token(
     send(routes, request, &[("authorization", &format!("Bearer {secret}"))]).await
 }
 
-fn operators(rig: &Rig) -> Router {
+pub(super) fn operators(rig: &Rig) -> Router {
     identify::routes(&rig.shared, Unnamed::Operates { uid: 0 })
 }
 
 /// The secret of a new token.
-async fn token(rig: &Rig, name: &str, grant: &str) -> String {
+pub(super) async fn token(rig: &Rig, name: &str, grant: &str) -> String {
     let request = ("PUT", format!("/v1/tokens/{name}"), grant);
     let routes = operators(rig);
     let (status, text) = send(&routes, (request.0, &request.1, request.2), &[]).await;
@@ -222,6 +222,72 @@ async fn more_requests_by_tcp_than_anybody_needs_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_refused_is_counted_and_keeps_nobody_out_who_has_a_token() {
+    let rig = Rig::new();
+    let secret = token(&rig, "page", r#"{"rights":["read"]}"#).await;
+    let bearer = format!("Bearer {secret}");
+    let wrong = format!("Bearer {}x", &secret[..secret.len() - 1]);
+    let (here, evil) = (("host", "127.0.0.1"), ("host", "evil.example"));
+    let by_tcp = || tcp::routes(&rig.shared, &Settings::default());
+    let console = identify::routes(&rig.shared, Unnamed::Reads);
+    for (routes, request, headers, refused) in [
+        (console, READ, vec![("authorization", wrong.as_str())], StatusCode::UNAUTHORIZED),
+        (by_tcp(), READ, vec![here, ("authorization", &wrong)], StatusCode::UNAUTHORIZED),
+        (by_tcp(), SET, vec![here], StatusCode::FORBIDDEN),
+        (by_tcp(), READ, vec![evil], StatusCode::FORBIDDEN),
+        (by_tcp(), READ, vec![here, ("origin", "http://evil.example")], StatusCode::FORBIDDEN),
+    ] {
+        let mut answers = Vec::new();
+        for _ in 0..800 {
+            answers.push(send(&routes, request, &headers).await.0);
+        }
+        // 400 at once, and 200 in each second that this takes.
+        let too_many = answers.iter().filter(|it| **it == StatusCode::TOO_MANY_REQUESTS).count();
+        assert_eq!((answers[0], too_many > 0), (refused, true), "{headers:?}");
+        let named = [here, ("authorization", &bearer)];
+        assert_eq!(send(&routes, READ, &named).await.0, StatusCode::OK, "{headers:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_sets_something_counts_for_more_and_what_is_set_already_is_no_change() {
+    let rig = Rig::new();
+    let secret = token(&rig, "ci", r#"{"rights":["operate"]}"#).await;
+    let console = identify::routes(&rig.shared, Unnamed::Reads);
+    let before = rig.shared.changes(0, 99).len();
+    let mut answered = 0;
+    for _ in 0..60 {
+        answered += u32::from(with_token(&console, SET, &secret).await.0 == StatusCode::OK);
+    }
+    // 20 at once, and 10 in each second that this takes.
+    assert!((20..50).contains(&answered), "{answered}");
+    assert_eq!(rig.shared.changes(0, 99).len(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sets_something_waits_for_the_disk_and_nobody_else_does() {
+    let mut rig = Rig::new();
+    let secret = token(&rig, "page", r#"{"rights":["read"]}"#).await;
+    let (console, by_operators) = (identify::routes(&rig.shared, Unnamed::Reads), operators(&rig));
+    let ((told, begun), (end, ended)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    let shared = Arc::clone(&rig.shared);
+    let slow = std::thread::spawn(move || {
+        shared.one_after_the_other(|_| {
+            told.send(()).unwrap();
+            ended.recv_timeout(Duration::from_secs(10))
+        })
+    });
+    begun.recv().unwrap();
+    let put = tokio::spawn(async move { send(&by_operators, SET, &[]).await.0 });
+    rig.ticks(6, 1).await;
+    assert_eq!(with_token(&console, READ, &secret).await.0, StatusCode::OK);
+    assert!(!put.is_finished());
+    end.send(()).unwrap();
+    assert_eq!(put.await.unwrap(), StatusCode::OK);
+    assert!(slow.join().unwrap().is_ok(), "all that took no time");
+}
+
+#[tokio::test(start_paused = true)]
 async fn by_way_of_a_proxy_and_to_paths_that_are_not_there_nobody_comes_without_a_token() {
     let rig = Rig::new();
     let mut settings = Settings::default();
@@ -278,14 +344,14 @@ async fn every_change_is_kept_with_who_what_before_and_after() {
         })
         .collect();
     insta::assert_snapshot!(told.join("\n"), @r"
-    1 up deployment
+    1 root deployment
     2 root token
     3 ci bounds
     4 root bounds
     5 root policy
     6 root membership
     7 root token
-    8 up deployment
+    8 root deployment
     ");
     let bounds = |min, max| Bounds::new(min, max).unwrap();
     let expected = Changed::Bounds { service: store(), before: bounds(1, 10), after: bounds(2, 4) };
@@ -293,11 +359,20 @@ async fn every_change_is_kept_with_who_what_before_and_after() {
     let version = |number| Some(Version::new(number));
     let expected = Changed::Deployment { service: store(), before: version(1), after: version(2) };
     assert_eq!(page.changes[7].changed, expected);
+    // The same version: what Bellows alone reads.
+    let open = format!("egress = [\"any\"]\n{}", store_file());
+    deploy(&rig.state, &[(&open, 2)], crate::clock::now());
+    rig.ticks(2, 1).await;
+    let changed = rig.shared.changes(8, 9).pop().unwrap();
+    let any = Some("[\"any\"]".to_owned());
+    let keys = vec![KeyChange { key: "egress".to_owned(), before: None, after: any }];
+    assert_eq!(changed.changed, Changed::ServiceFile { service: store(), keys });
+    assert_eq!((changed.who, changed.sequence), (root(), 9));
     // What was deployed while the scaler was away is noted at its start, and once.
     deploy(&rig.state, &[(&set::later(), 1)], crate::clock::now());
     rig.restart().await;
     rig.restart().await;
-    let told: Vec<_> = rig.shared.changes(8, 9).into_iter().map(|it| it.changed).collect();
+    let told: Vec<_> = rig.shared.changes(9, 9).into_iter().map(|it| it.changed).collect();
     let later = "later".parse().unwrap();
     let withdrawn = Changed::Deployment { service: store(), before: version(2), after: None };
     let deployed = Changed::Deployment { service: later, before: None, after: version(1) };

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use host::egress::SourcesFile;
-use host::haproxy::Stats;
+use host::haproxy::{Entrance, Stats};
 use model::names::InstanceName;
 
 use super::*;
@@ -95,7 +95,10 @@ async fn a_right_that_was_taken_back_is_gone_also_while_the_load_balancer_gives_
     rig.ticks(20, 1).await;
     assert!(all_may_reach(&rig, "a.example:443"));
     let address = rig.status().instances[0].address;
-    let away = || Stats::parse("<html>", tokio::time::Instant::now(), Subnet::DEFAULT).unwrap_err();
+    let away = || {
+        Stats::parse("<html>", Entrance::Socket, tokio::time::Instant::now(), Subnet::DEFAULT)
+            .unwrap_err()
+    };
     rig.balancer().fail_scrape(Some(away));
     rig.deploy(&[(&reaching("b.example:443"), 1)]);
     rig.turn(1).await;

@@ -1,6 +1,6 @@
 //! What fails is said, tried again, and holds up nothing else.
 
-use host::haproxy::{LoadBalancer, ServerStatus, Stats, StatsError};
+use host::haproxy::{Entrance, LoadBalancer, ServerStatus, Stats, StatsError};
 use host::lxc::fake::Fault;
 use model::action::{Action, ActionKind, Blocked};
 use model::decision::{Decision, Reason};
@@ -9,7 +9,8 @@ use model::names::InstanceName;
 use super::*;
 
 fn malformed() -> StatsError {
-    Stats::parse("<html>", tokio::time::Instant::now(), Subnet::DEFAULT).unwrap_err()
+    Stats::parse("<html>", Entrance::Socket, tokio::time::Instant::now(), Subnet::DEFAULT)
+        .unwrap_err()
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +133,7 @@ async fn an_instance_whose_monitor_died_is_removed_and_replaced() {
 }
 
 /// From now on the checks of this instance say so, and it uses no CPU time.
-fn falls_silent(rig: &Rig, victim: &InstanceName, check: &str) {
+pub(super) fn falls_silent(rig: &Rig, victim: &InstanceName, check: &str) {
     rig.actor.containers().set_cpu_time(victim, Duration::from_secs(1));
     rig.balancer().set_figures(|services| {
         let servers = &mut services.get_mut(&store()).unwrap().servers;

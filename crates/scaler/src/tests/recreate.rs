@@ -5,6 +5,7 @@ use host::lxc::{Container, ContainerState};
 use model::names::InstanceName;
 use model::version::Rollout;
 
+use super::failures::falls_silent;
 use super::*;
 
 const OLD: Version = Version::new(1);
@@ -89,6 +90,20 @@ async fn a_scaler_killed_at_any_moment_of_it_never_leads_to_two() {
         let end = (rig.status().phases, rig.lone_version().await);
         assert_eq!(end, (ready(1), Some(NEW)), "killed after {killed_after}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_gives_no_sign_of_life_is_killed_without_drain_and_grace_and_another_comes() {
+    let mut rig = rig().await;
+    let victim = rig.status().instances[0].name.clone();
+    falls_silent(&rig, &victim, "L7TOUT");
+    for _ in 0..20 {
+        rig.tick(1).await;
+        rig.lone_version().await;
+    }
+    assert_eq!(rig.actor.containers().grace_of(&victim), Some(Duration::ZERO));
+    assert_eq!(rig.status().phases, ready(1));
+    assert_ne!(rig.status().instances[0].name, victim);
 }
 
 #[tokio::test(start_paused = true)]

@@ -33,7 +33,7 @@ fn the_whole_configuration_of_three_services() {
     ");
     let from = text.find("frontend bellows.first").unwrap();
     // Limits of time and bounds of sources have tests of their own.
-    let others = ["#", "timeout", "acl trusted", "http-request set-", "stats", "option"];
+    let others = ["#", "timeout", "acl", "http-request set-", "stats", "option", "maxconn", "rate"];
     let hidden = |line: &str| others.iter().any(|start| line.trim().starts_with(start));
     let directives = text[from..].lines().filter(|line| !hidden(line));
     let rendered = directives.collect::<Vec<_>>().join("\n");
@@ -57,7 +57,12 @@ fn the_whole_configuration_of_three_services() {
         use_backend store
         default_backend bellows.no-route
 
-    frontend bellows.statistics from common
+    defaults statistics from common
+
+    frontend bellows.scrape from statistics
+        bind unix@/run/bellows/haproxy-scrape.sock mode 600
+
+    frontend bellows.statistics from statistics
         bind "${BELLOWS_STATISTICS}"
 
     backend api from common
@@ -190,8 +195,8 @@ fn every_trusted_source_and_every_bound_is_in_the_configuration() {
     tcp-request connection reject if !trusted { src_conn_cur ge 400 }
     tcp-request connection track-sc0 src
     tcp-request connection reject if !trusted { sc0_conn_rate gt 10000 }
-    http-request track-sc1 src table bellows.transfers if { req.body_len gt 45000 }
-    http-response track-sc1 src table bellows.transfers if { res.hdr_val(content-length) gt 100000 }
+    http-request track-sc1 src table bellows.transfers if !trusted { req.body_len gt 45000 }
+    http-response track-sc1 src table bellows.transfers if !trusted { res.hdr_val(content-length) gt 100000 }
     tcp-request connection set-var(sess.streams) fe_conn(bellows.streams)
     tcp-request connection set-var(sess.all) fe_conn(bellows.reach),add(sess.streams)
     tcp-request connection track-sc0 src,map(/run/bellows/haproxy-1.map,-)

@@ -1,6 +1,6 @@
 use std::os::unix::fs::MetadataExt;
 
-use super::super::image::ImageStart;
+use super::super::recipe_file::ImageStart;
 use super::*;
 use crate::command::HostRunner;
 
@@ -44,8 +44,12 @@ fn fixture() -> Fixture {
     let folder = root.path().join("image");
     fs::create_dir_all(folder.join("bin")).unwrap();
     fs::write(folder.join("bin/store"), "").unwrap();
-    let image =
-        Image { folder, digest: "1".to_owned(), start: ImageStart::Init("/bin/store".to_owned()) };
+    let image = Image {
+        folder,
+        bases: Vec::new(),
+        digest: "1".to_owned(),
+        start: ImageStart::Init("/bin/store".to_owned()),
+    };
     Fixture { store: TemplateStore::new(&settings, HostRunner), root, image }
 }
 

@@ -1,0 +1,260 @@
+//! The way back to a version that is kept: its template is still there, so nothing is built.
+
+use model::names::ServiceName;
+use model::time::Timestamp;
+use model::version::{Version, Wanted};
+
+use super::{Deployment, KeptVersion, Record};
+
+/// What of a service's file makes a version. The rest is Bellows' alone, and makes a revision.
+const OF_A_VERSION: [&str; 3] = ["image", "instance", "application"];
+
+/// A version to go back to that there is not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RollbackError {
+    /// The service is not deployed.
+    #[error("there is no service {0}; `bellows status` shows those that are deployed")]
+    NoService(ServiceName),
+    /// The version is not kept.
+    #[error(
+        "version {version} of {service} is not kept; `bellows versions {service}` lists those that are"
+    )]
+    NotKept {
+        /// The service.
+        service: ServiceName,
+        /// What was asked for.
+        version: Version,
+    },
+    /// It is what the service is already deployed as.
+    #[error("{service} is deployed as version {version} already")]
+    Already {
+        /// The service.
+        service: ServiceName,
+        /// What was asked for.
+        version: Version,
+    },
+    /// No other version is known to have served.
+    #[error(
+        "no version of {0} that is kept has served before; name one that `bellows versions {0}` lists, if \
+         it is to be tried"
+    )]
+    NoneServed(ServiceName),
+    /// The files of both versions cannot be joined.
+    #[error(
+        "the file of {service} cannot be joined with that of version {version}: {problem}; use --settings"
+    )]
+    Join {
+        /// The service.
+        service: ServiceName,
+        /// The version to go back to.
+        version: Version,
+        /// What is wrong with one of them.
+        problem: String,
+    },
+}
+
+/// How to go back.
+#[derive(Debug, Clone, Copy)]
+pub struct Rollback<'a> {
+    /// Of which service.
+    pub service: &'a ServiceName,
+    /// To which version.
+    pub version: Version,
+    /// Whether all that its file said then is in force again, and not only what makes a version.
+    pub settings: bool,
+    /// The version that serves now, as far as is known.
+    pub serving: Option<Version>,
+}
+
+impl Deployment {
+    /// The versions of a service that are kept, the one that was deployed last first.
+    ///
+    /// # Errors
+    /// [`RollbackError::NoService`].
+    pub fn kept(&self, service: &ServiceName) -> Result<&[KeptVersion], RollbackError> {
+        Ok(&self.record(service)?.versions)
+    }
+
+    /// The version to go back to where none is named: the one that serves while another is deployed, which is
+    /// then on trial or given up; else the last that served before.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn version_before(
+        &self,
+        service: &ServiceName,
+        serving: Option<Version>,
+    ) -> Result<Version, RollbackError> {
+        let record = self.record(service)?;
+        let now = record.wanted.version;
+        let served = |kept: &&KeptVersion| kept.has_served && kept.version != now;
+        let last = || record.versions.iter().find(served).map(|kept| kept.version);
+        let serves = serving.filter(|version| *version != now);
+        serves.or_else(last).ok_or_else(|| RollbackError::NoneServed(service.clone()))
+    }
+
+    /// The deployment in which a service is another version again, from `now` on. All that are kept stay so.
+    ///
+    /// # Errors
+    /// The version is not there, is deployed already, or its file does not go with the one of now.
+    pub fn rolled_back(&self, to: Rollback, now: Timestamp) -> Result<Self, RollbackError> {
+        let Rollback { service, version, settings, serving } = to;
+        let record = self.record(service)?;
+        if record.wanted.version == version {
+            return Err(RollbackError::Already { service: service.clone(), version });
+        }
+        let mut versions = record.versions.clone();
+        let not_kept = || RollbackError::NotKept { service: service.clone(), version };
+        let place =
+            versions.iter().position(|kept| kept.version == version).ok_or_else(not_kept)?;
+        for kept in &mut versions {
+            kept.has_served |= serving == Some(kept.version);
+        }
+        versions[..=place].rotate_right(1);
+        versions[0].deployed_at = Some(now);
+        let file = if settings {
+            versions[0].file.clone()
+        } else {
+            let joined = joined(&record.file, &versions[0].file);
+            let problem = |error: String| RollbackError::Join {
+                service: service.clone(),
+                version,
+                problem: error,
+            };
+            joined.map_err(problem)?
+        };
+        let wanted = Wanted { version, deployed_at: now };
+        let mut deployment = self.clone();
+        deployment.services.insert(service.clone(), Record { file, wanted, versions });
+        Ok(deployment)
+    }
+
+    fn record(&self, service: &ServiceName) -> Result<&Record, RollbackError> {
+        self.services.get(service).ok_or_else(|| RollbackError::NoService(service.clone()))
+    }
+}
+
+/// A service's file that makes instances as `version` does, and says all else as `current` does.
+fn joined(current: &str, version: &str) -> Result<String, String> {
+    let read = |text: &str| text.parse::<toml::Table>().map_err(|error| error.to_string());
+    let (mut file, mut version) = (read(current)?, read(version)?);
+    for key in OF_A_VERSION {
+        file.remove(key);
+        file.extend(version.remove_entry(key));
+    }
+    toml::to_string(&file).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use model::service::ServiceSpec;
+
+    use super::super::NewService;
+    use super::*;
+
+    const STORE: &str = include_str!("../../../../services/object-store.toml");
+
+    fn store() -> ServiceName {
+        "object-store".parse().unwrap()
+    }
+
+    fn at(second: u64) -> Timestamp {
+        Timestamp::from_millis(second * 1000)
+    }
+
+    const fn version(number: u32) -> Version {
+        Version::new(number)
+    }
+
+    /// The store as version 1, then as 2 and 3 with more memory and higher bounds, of which 3 never served.
+    fn deployed() -> Deployment {
+        let file = |number: u32| {
+            STORE
+                .replacen("memory_mib = 128", &format!("memory_mib = {}", 100 + number), 1)
+                .replacen("max = 10", &format!("max = {}", 10 + number), 1)
+        };
+        (1..=3).fold(Deployment::default(), |before, number| {
+            let serving = (number > 1).then(|| version(number - 1));
+            let new = NewService {
+                name: &store(),
+                file: &file(number),
+                version: version(number),
+                serving,
+                again: false,
+            };
+            before.followed_by(&[new], 3, at(number.into()))
+        })
+    }
+
+    fn back(from: &Deployment, to: u32, settings: bool) -> Result<Deployment, RollbackError> {
+        let serving = Some(version(2));
+        let to = Rollback { service: &store(), version: version(to), settings, serving };
+        from.rolled_back(to, at(9))
+    }
+
+    fn spec(deployment: &Deployment) -> ServiceSpec {
+        deployment.deployed().unwrap().remove(0).spec
+    }
+
+    #[test]
+    fn the_version_before_is_the_one_that_serves_or_the_last_that_did() {
+        let (deployment, store) = (deployed(), store());
+        // Version 3 is on trial, or was given up.
+        assert_eq!(deployment.version_before(&store, Some(version(2))), Ok(version(2)));
+        // It serves.
+        assert_eq!(deployment.version_before(&store, Some(version(3))), Ok(version(2)));
+        let first = back(&deployment, 1, false).unwrap();
+        assert_eq!(first.version_before(&store, Some(version(1))), Ok(version(2)), "there again");
+        let new = NewService {
+            name: &store,
+            file: STORE,
+            version: version(7),
+            serving: None,
+            again: false,
+        };
+        let only = Deployment::default().followed_by(&[new], 3, at(1));
+        let none = RollbackError::NoneServed(store.clone());
+        assert_eq!(only.version_before(&store, Some(version(7))), Err(none));
+    }
+
+    #[test]
+    fn what_instances_are_given_goes_back_and_the_revision_stays() {
+        let spec = spec(&back(&deployed(), 1, false).unwrap());
+        assert_eq!((spec.instance.memory_mib, spec.bounds.max()), (101, 13));
+    }
+
+    #[test]
+    fn with_its_settings_the_whole_file_goes_back() {
+        let spec = spec(&back(&deployed(), 1, true).unwrap());
+        assert_eq!((spec.instance.memory_mib, spec.bounds.max()), (101, 11));
+    }
+
+    #[test]
+    fn a_file_without_a_table_that_another_has_loses_it() {
+        let file =
+            joined("image = \"a\"\n[application]\nx = 1\n[bounds]\nmin = 1\n", "image = \"b\"\n");
+        assert_eq!(file.unwrap(), "image = \"b\"\n\n[bounds]\nmin = 1\n");
+    }
+
+    #[test]
+    fn all_versions_are_kept_with_the_one_that_is_back_first() {
+        let deployment = back(&deployed(), 1, false).unwrap();
+        let kept = deployment.kept(&store()).unwrap().iter();
+        let kept: Vec<_> =
+            kept.map(|kept| (kept.version, kept.deployed_at, kept.has_served)).collect();
+        let (second, third) = ((version(2), Some(at(2)), true), (version(3), Some(at(3)), false));
+        assert_eq!(kept, [(version(1), Some(at(9)), true), third, second]);
+        let wanted = deployment.wanted(&store()).unwrap();
+        assert_eq!(wanted, Wanted { version: version(1), deployed_at: at(9) });
+    }
+
+    #[test]
+    fn what_cannot_be_gone_back_to_is_told() {
+        let deployment = deployed();
+        let told = |number| back(&deployment, number, false).unwrap_err().to_string();
+        insta::assert_snapshot!(told(3), @"object-store is deployed as version 00000003 already");
+        insta::assert_snapshot!(told(8), @"version 00000008 of object-store is not kept; `bellows versions object-store` lists those that are");
+        let none = Deployment::default().kept(&store()).unwrap_err();
+        insta::assert_snapshot!(none, @"there is no service object-store; `bellows status` shows those that are deployed");
+    }
+}
