@@ -5,6 +5,7 @@ mod places;
 mod protocol;
 mod raw;
 mod reaches;
+mod rollout;
 mod secrets;
 mod start;
 
@@ -217,10 +218,6 @@ impl ScaleIn {
     /// The grace of a service whose file says nothing else, and of one whose file is gone.
     pub const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(10);
 }
-
-/// How long a new version is watched where a service's file does not say. Every second answer failing is
-/// told within 3 s of the first from 7 requests/s on; a crash at the first requests shows at once.
-const DEFAULT_WATCH: Duration = Duration::from_secs(5);
 
 /// How an instance takes the place of an outdated or unhealthy one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]

@@ -9,7 +9,7 @@ use model::time::Timestamp;
 use model::version::{Rollout, Version, Wanted};
 use model::watch::Watched;
 
-use crate::fleet::{Fleet, Instance};
+use crate::fleet::Fleet;
 use crate::watch::{Verdict, judge};
 
 /// What the next state of a rollout follows from.
@@ -51,41 +51,59 @@ pub fn advance(before: Option<Rollout>, context: &RolloutContext, now: Timestamp
     match before {
         Rollout::GivenUp { next, .. } if next == wanted => before,
         Rollout::Proving { next, since, .. } if next == wanted => {
-            if is_ready(fleet, next.version) {
-                let is_watched = context.watch > Duration::ZERO && is_ready(fleet, version);
-                return match is_watched {
-                    true => Rollout::Watching { version, next, since: now },
-                    false => Rollout::Serving { version: next.version },
-                };
-            }
-            match failure(context) {
-                Some(reason) if now.since(since) >= context.launch_timeout => {
-                    Rollout::GivenUp { version, next, reason: reason.to_owned() }
-                }
-                _ => before,
-            }
+            after_trial(context, version, since, now).unwrap_or(before)
         }
         Rollout::Watching { next, since, .. } if next == wanted => {
-            let verdict = context.watched.map_or(Verdict::GoesOn, |watched| {
-                judge(&watched, version, now.since(since), context.watch)
-            });
-            match verdict {
-                Verdict::Bad(reason) => Rollout::GivenUp { version, next, reason },
-                // Nobody saw how it went, such as while no scaler ran.
-                _ if !is_ready(fleet, next.version) => {
-                    Rollout::Proving { version, next, since: now }
-                }
-                Verdict::Good => Rollout::Serving { version: next.version },
-                Verdict::GoesOn => before,
-            }
+            after_watch(context, version, since, now).unwrap_or(before)
         }
         _ => Rollout::Proving { version, next: wanted, since: now },
     }
 }
 
+/// What follows the trial of the wanted version beside `version`, where it ends now.
+fn after_trial(
+    context: &RolloutContext,
+    version: Version,
+    since: Timestamp,
+    now: Timestamp,
+) -> Option<Rollout> {
+    let RolloutContext { wanted: next, fleet, watch, .. } = *context;
+    if is_ready(fleet, next.version) {
+        let is_watched = watch > Duration::ZERO && is_ready(fleet, version);
+        return Some(match is_watched {
+            true => Rollout::Watching { version, next, since: now },
+            false => Rollout::Serving { version: next.version },
+        });
+    }
+    let reason = failure(context).filter(|_| now.since(since) >= context.launch_timeout)?;
+    Some(Rollout::GivenUp { version, next, reason: reason.to_owned() })
+}
+
+/// What follows the watch of the wanted version beside `version`, where it ends now.
+fn after_watch(
+    context: &RolloutContext,
+    version: Version,
+    since: Timestamp,
+    now: Timestamp,
+) -> Option<Rollout> {
+    let next = context.wanted;
+    let verdict = context.watched.map_or(Verdict::GoesOn, |watched| {
+        judge(&watched, version, now.since(since), context.watch)
+    });
+    match verdict {
+        Verdict::Bad(reason) => Some(Rollout::GivenUp { version, next, reason }),
+        // Nobody saw how it went, such as while no scaler ran.
+        _ if !is_ready(context.fleet, next.version) => {
+            Some(Rollout::Proving { version, next, since: now })
+        }
+        Verdict::Good => Some(Rollout::Serving { version: next.version }),
+        Verdict::GoesOn => None,
+    }
+}
+
 /// Whether an instance of this version is ready.
 fn is_ready(fleet: &Fleet, version: Version) -> bool {
-    fleet.in_phase(Phase::Ready).any(|ready: &Instance| ready.version == Some(version))
+    fleet.in_phase(Phase::Ready).any(|ready| ready.version == Some(version))
 }
 
 /// How a try of the wanted version has failed just now.
@@ -206,7 +224,7 @@ mod tests {
                 panic!("it goes on")
             };
             assert_eq!((version, next), (OLD, wanted(NEW)));
-            assert!(reason.starts_with("9 of its 9 answers"), "{reason}");
+            assert!(reason.starts_with("9 of 9 answers of the new version"), "{reason}");
         }
     }
 

@@ -74,17 +74,19 @@ impl Look<'_> {
 pub fn judge(watched: &Watched, old: Version, elapsed: Duration, watch: Duration) -> Verdict {
     let Watched { old: before, new } = watched;
     if new.ended > 0 {
-        return Verdict::Bad("its instance ended by itself while it was watched".to_owned());
+        return Verdict::Bad(
+            "the new version's instance ended by itself while it was watched".to_owned(),
+        );
     }
     if new.unwell > 0 && before.unwell <= before.ready / 2 {
         return Verdict::Bad(format!(
-            "its instance failed its health checks while it was watched, and {} of {} of version {old} did",
+            "the new version's instance failed its health checks while it was watched, and {} of {} of version {old} did",
             before.unwell, before.ready
         ));
     }
     if fails_more(before.answers, new.answers) {
         return Verdict::Bad(format!(
-            "{} of its {} answers were 5xx or broke off, and {} of {} of version {old}",
+            "{} of {} answers of the new version were 5xx or broke off, and {} of {} of version {old}",
             new.answers.failed, new.answers.all, before.answers.failed, before.answers.all
         ));
     }
@@ -225,7 +227,7 @@ mod tests {
         let verdict = after_ms(&Watched { new: ended, ..calm }, 100);
         assert_eq!(
             verdict,
-            Verdict::Bad("its instance ended by itself while it was watched".into())
+            Verdict::Bad("the new version's instance ended by itself while it was watched".into())
         );
         let unwell = |figures| VersionFigures { unwell: 1, ..figures };
         let new = unwell(calm.new);
@@ -242,7 +244,7 @@ mod tests {
         let Verdict::Bad(reason) = after_ms(&seen(answers(0, 310), answers(12, 24)), 900) else {
             panic!("it goes on")
         };
-        insta::assert_snapshot!(reason, @"12 of its 24 answers were 5xx or broke off, and 0 of 310 of version 00000001");
+        insta::assert_snapshot!(reason, @"12 of 24 answers of the new version were 5xx or broke off, and 0 of 310 of version 00000001");
     }
 
     #[test]

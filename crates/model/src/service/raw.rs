@@ -10,9 +10,10 @@ use serde::Deserialize;
 
 use super::egress::RawEgress;
 use super::protocol::RawProtocol;
+use super::rollout::RawRollout;
 use super::{
-    Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Replacement, Requests,
-    RootAccess, Rules, ScaleIn, ServiceSpec, StartSpec, WritableFolder, places, reaches, secrets,
+    Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Requests, RootAccess, Rules,
+    ScaleIn, ServiceSpec, StartSpec, WritableFolder, places, reaches, secrets,
 };
 use crate::bounds::{Bounds, RawBounds};
 use crate::names::ServiceName;
@@ -135,36 +136,6 @@ impl Default for RawScaleIn {
         }
     }
 }
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawRollout {
-    replacement: Replacement,
-    watch_ms: Option<u64>,
-}
-
-impl RawRollout {
-    /// How long a new version is watched. There is nothing to watch it beside where the old one left first.
-    fn watch(&self) -> Result<Duration, Invalid> {
-        match (self.replacement, self.watch_ms) {
-            (Replacement::Surge, None) => Ok(super::DEFAULT_WATCH),
-            (Replacement::Surge, Some(ms)) => {
-                let allowed = "0 to 600000 (10 minutes, which `bellows up` waits for)";
-                within("rollout.watch_ms", ms, 0..=WATCH_MAX_MS, allowed)?;
-                Ok(Duration::from_millis(ms))
-            }
-            (Replacement::Recreate, None | Some(0)) => Ok(Duration::ZERO),
-            (Replacement::Recreate, Some(ms)) => Err(Invalid::new(
-                "rollout.watch_ms",
-                ms,
-                "0, since rollout.replacement = \"recreate\" leaves no old instance to watch it beside; or \
-                 choose \"surge\"",
-            )),
-        }
-    }
-}
-
-const WATCH_MAX_MS: u64 = 600_000;
 
 impl RawService {
     pub(super) fn checked(self) -> Result<ServiceSpec, Invalid> {
@@ -330,6 +301,7 @@ fn text<T: FromStr<Err: Display>>(key: &'static str, text: &str) -> Result<T, In
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::Replacement;
     use super::*;
 
     pub(in super::super) fn parse(text: &str) -> Result<ServiceSpec, String> {
@@ -542,28 +514,5 @@ pub(super) mod tests {
         let error = parse(&recreate.replacen("\"recreate\"", "\"rolling\"", 1)).unwrap_err();
         let message = "unknown variant `rolling`, expected `surge` or `recreate`";
         assert!(error.contains(message), "{error}");
-    }
-
-    #[test]
-    fn a_new_version_is_watched_for_five_seconds_unless_the_file_says_otherwise() {
-        let with = |rollout: &str| parse(&format!("{GOOD}\n[rollout]\n{rollout}"));
-        let watch = |rollout: &str| with(rollout).unwrap().watch;
-        assert_eq!(parse(GOOD).unwrap().watch, Duration::from_secs(5));
-        assert_eq!(watch("watch_ms = 600_000"), Duration::from_secs(600));
-        assert_eq!(watch("watch_ms = 0"), Duration::ZERO);
-        let message = "rollout.watch_ms is 600001: use 0 to 600000 (10 minutes, which `bellows up` waits for)";
-        assert_eq!(with("watch_ms = 600_001").unwrap_err(), message);
-    }
-
-    #[test]
-    fn a_service_that_is_replaced_by_recreating_is_not_watched() {
-        let one = GOOD.replacen("max = 10", "max = 1", 1);
-        let with = |rest: &str| {
-            parse(&format!("{one}\n[rollout]\nreplacement = \"recreate\"\n{rest}")).map(|s| s.watch)
-        };
-        assert_eq!((with(""), with("watch_ms = 0")), (Ok(Duration::ZERO), Ok(Duration::ZERO)));
-        let message = "rollout.watch_ms is 1: use 0, since rollout.replacement = \"recreate\" leaves no old \
-                       instance to watch it beside; or choose \"surge\"";
-        assert_eq!(with("watch_ms = 1").unwrap_err(), message);
     }
 }

@@ -409,7 +409,7 @@ fn a_version_that_fails_every_second_request_goes_back_within_three_seconds_and_
     assert!(world.now.since(failed_at.unwrap()) < Duration::from_secs(3));
     let Some(Rollout::GivenUp { reason, .. }) = &tick.rollout else { unreachable!() };
     // The ninth of the requests of each tenth of a second came to it.
-    insta::assert_snapshot!(reason, @"3 of its 5 answers were 5xx or broke off, and 0 of 40 of version 00000001");
+    insta::assert_snapshot!(reason, @"3 of 5 answers of the new version were 5xx or broke off, and 0 of 40 of version 00000001");
     let watched = tick.observation.watched.unwrap();
     assert_eq!(tick.given_up.iter().map(|it| it.version).collect::<Vec<_>>(), [Some(WRONG)]);
     let again = crate::watch::judge(&watched, VERSION, Duration::ZERO, world.spec.watch);

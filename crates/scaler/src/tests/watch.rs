@@ -71,7 +71,7 @@ async fn a_version_that_fails_every_second_request_is_given_up_with_its_figures_
     let tick = ticks.await;
     let Some(Rollout::GivenUp { version, reason, .. }) = tick.rollout else { panic!("{tick:?}") };
     assert_eq!(version, OLD);
-    insta::assert_snapshot!(reason, @"3 of its 5 answers were 5xx or broke off, and 0 of 15 of version 00000001");
+    insta::assert_snapshot!(reason, @"3 of 5 answers of the new version were 5xx or broke off, and 0 of 15 of version 00000001");
     let wrote: Vec<_> = tick.given_up.iter().map(|it| (&it.instance, &it.last_lines[..])).collect();
     assert_eq!(wrote, [(&canary.name, &["no such table: cats".to_owned()][..])]);
     rig.ticks(10, 10).await;
