@@ -38,6 +38,7 @@ fn state(kept: &KeptVersion, rollout: &Rollout) -> String {
     match rollout {
         _ if rollout.serving() == version => "serves".to_owned(),
         _ if rollout.proving() == Some(version) => "on trial".to_owned(),
+        _ if rollout.watched() == Some(version) => "watched".to_owned(),
         Rollout::GivenUp { next, reason, .. } if next.version == version => {
             format!("given up: {reason}")
         }
@@ -66,6 +67,9 @@ mod tests {
         });
         let next = Wanted { version: Version::new(4), deployed_at: at(4) };
         let reason = "no answer from /up".to_owned();
+        let watching = Rollout::Watching { version: Version::new(2), next, since: at(4) };
+        let told = table(deployment.kept(&service).unwrap(), &watching);
+        assert!(told.contains("00000004  2023-11-14T22:13:24Z  watched\n"), "{told}");
         let rollout = Rollout::GivenUp { version: Version::new(2), next, reason };
         insta::assert_snapshot!(table(deployment.kept(&service).unwrap(), &rollout), @r"
         VERSION   DEPLOYED              STATE

@@ -6,6 +6,7 @@ use crate::action::{ActionKind, Done};
 use crate::names::InstanceName;
 use crate::tick::Tick;
 use crate::time::Timestamp;
+use crate::version::Rollout;
 
 /// What went wrong with an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +32,19 @@ impl Failure {
             problem: "it ended by itself".to_owned(),
             last_lines: ended.last_lines.clone(),
         });
-        tick.done.iter().filter_map(Self::of_action).chain(ended).max_by_key(|failure| failure.at)
+        let given_up = tick.given_up.iter().map(|given_up| Self {
+            at: tick.at,
+            instance: given_up.instance.clone(),
+            problem: match &tick.rollout {
+                Some(Rollout::GivenUp { reason, .. }) => {
+                    format!("its version was given up: {reason}")
+                }
+                _ => "its version was given up".to_owned(),
+            },
+            last_lines: given_up.last_lines.clone(),
+        });
+        let others = ended.chain(given_up);
+        tick.done.iter().filter_map(Self::of_action).chain(others).max_by_key(|failure| failure.at)
     }
 
     /// What an action failed at, or the instance before it: the lines of one that was well are not kept.
@@ -54,6 +67,8 @@ impl Failure {
 
 #[cfg(test)]
 mod tests {
+    use crate::version::{Version, Wanted};
+
     use super::*;
 
     fn tick(done: &str, ended: &str) -> Tick {
@@ -86,5 +101,18 @@ mod tests {
         let failure = Failure::of(&tick(&late, ended)).unwrap();
         assert_eq!((failure.instance.as_str(), failure.at.as_millis()), ("bw-shop-4-b", 9000));
         assert_eq!(failure.last_lines, ["bye"]);
+    }
+
+    #[test]
+    fn a_version_that_was_given_up_after_it_was_watched_is_told_with_its_reason() {
+        let next = Wanted { version: Version::new(2), deployed_at: Timestamp::from_millis(1) };
+        let reason = "12 of its 24 answers were 5xx".to_owned();
+        let rollout = Rollout::GivenUp { version: Version::new(1), next, reason };
+        let ended = r#"{"instance":"bw-shop-4-b","last_lines":["no such table"]}"#;
+        let given_up = vec![serde_json::from_str(ended).unwrap()];
+        let tick = Tick { rollout: Some(rollout), given_up, ..tick("", "") };
+        let Failure { problem, last_lines, .. } = Failure::of(&tick).unwrap();
+        assert_eq!(problem, "its version was given up: 12 of its 24 answers were 5xx");
+        assert_eq!(last_lines, ["no such table"]);
     }
 }

@@ -8,7 +8,8 @@ use crate::names::{InstanceName, Slot};
 use crate::time::Timestamp;
 use crate::version::Version;
 
-/// An instance that ended although nothing was to end it.
+/// An instance at its end, with what it wrote last: one that ended although nothing was to end it, or one of
+/// a version that was given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// The instance.

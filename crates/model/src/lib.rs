@@ -51,3 +51,4 @@ pub mod tick;
 pub mod time;
 pub mod value;
 pub mod version;
+pub mod watch;

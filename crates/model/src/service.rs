@@ -5,6 +5,7 @@ mod places;
 mod protocol;
 mod raw;
 mod reaches;
+mod rollout;
 mod secrets;
 mod start;
 
@@ -50,6 +51,9 @@ pub struct ServiceSpec {
     pub scale_in: ScaleIn,
     /// How an instance takes the place of another.
     pub replacement: Replacement,
+    /// How long a new version's first instance is watched beside the old ones before it serves. Zero where
+    /// it is not, which is always so where the old one leaves first.
+    pub watch: Duration,
     /// The service's own configuration, handed to each instance as `/etc/bellows/service.toml`.
     pub application: toml::Table,
 }

@@ -10,6 +10,7 @@ use crate::instance::{Ended, PhaseCounts};
 use crate::names::ServiceName;
 use crate::time::Timestamp;
 use crate::version::Rollout;
+use crate::watch::Watched;
 
 /// What is known of a service at one moment. "Not known" is a value of its own, never 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub struct Observation {
     pub cpu_cores: Option<f64>,
     /// Instances by phase.
     pub phases: PhaseCounts,
+    /// What is held against each other while a version is watched, up to the verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<Watched>,
 }
 
 /// One turn of the loop for one service: observed, decided, planned, done.
@@ -57,6 +61,9 @@ pub struct Tick {
     /// Instances that ended by themselves since the turn before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ended: Vec<Ended>,
+    /// Instances of a version that was given up this turn after it was watched, with what they wrote last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<Ended>,
 }
 
 impl Tick {
@@ -77,7 +84,8 @@ impl Tick {
     /// Leaves out what instances wrote, for those who may not read it.
     pub fn hide_output(&mut self) {
         self.done.iter_mut().for_each(|done| done.last_lines.clear());
-        self.ended.iter_mut().for_each(|ended| ended.last_lines.clear());
+        let ended = self.ended.iter_mut().chain(&mut self.given_up);
+        ended.for_each(|ended| ended.last_lines.clear());
     }
 
     /// The number of ready instances decided on; `None` for a decision to hold.

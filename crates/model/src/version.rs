@@ -85,13 +85,25 @@ pub enum Rollout {
         #[serde(rename = "since_ms")]
         since: Timestamp,
     },
-    /// The wanted version did not get healthy in its time, and is not tried any more.
+    /// One instance of the wanted version takes its share of the requests beside all of the version that
+    /// serves, and is watched.
+    Watching {
+        /// It serves meanwhile.
+        version: Version,
+        /// What is watched.
+        next: Wanted,
+        /// Since when.
+        #[serde(rename = "since_ms")]
+        since: Timestamp,
+    },
+    /// The wanted version did not get healthy in its time, or did worse than the one that serves while it
+    /// was watched, and is not tried any more.
     GivenUp {
         /// It goes on to serve.
         version: Version,
         /// What was tried.
         next: Wanted,
-        /// How the last try ended.
+        /// How the last try ended, or what was seen of it.
         reason: String,
     },
 }
@@ -102,6 +114,7 @@ impl Rollout {
         match self {
             Self::Serving { version }
             | Self::Proving { version, .. }
+            | Self::Watching { version, .. }
             | Self::GivenUp { version, .. } => *version,
         }
     }
@@ -110,7 +123,15 @@ impl Rollout {
     pub const fn proving(&self) -> Option<Version> {
         match self {
             Self::Proving { next, .. } => Some(next.version),
-            Self::Serving { .. } | Self::GivenUp { .. } => None,
+            Self::Serving { .. } | Self::Watching { .. } | Self::GivenUp { .. } => None,
+        }
+    }
+
+    /// The version of which one instance is watched beside those of the version that serves.
+    pub const fn watched(&self) -> Option<Version> {
+        match self {
+            Self::Watching { next, .. } => Some(next.version),
+            Self::Serving { .. } | Self::Proving { .. } | Self::GivenUp { .. } => None,
         }
     }
 

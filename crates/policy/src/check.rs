@@ -38,6 +38,9 @@ pub enum Violation {
     /// It kills an instance that may still serve, or one of many that look stuck at once.
     #[error("{0} is killed although it may not be stuck")]
     KilledAlive(InstanceName),
+    /// It drains the instance that is watched, before the verdict.
+    #[error("{0} is drained while it is watched")]
+    DrainsWatched(InstanceName),
     /// It leaves fewer ready instances than decided, although it could leave more.
     #[error("it drains down to {left} ready instances where {target} are decided")]
     DrainsBelowTarget {
@@ -122,6 +125,9 @@ fn misfit(
         return Some(Violation::UnderWay(name));
     }
     match (action.kind, instance.phase) {
+        (ActionKind::Drain, _) if instance.is_watched(context.rollout) => {
+            Some(Violation::DrainsWatched(name))
+        }
         (ActionKind::Stop, Phase::Failed)
         | (ActionKind::Drain, Phase::Ready)
         | (ActionKind::Admit, Phase::Starting) => None,
@@ -174,8 +180,9 @@ fn drains(fleet: &Fleet, target: u32, plan: &Plan, context: &PlanContext) -> Opt
     let drained: Vec<_> = drained.filter_map(|action| fleet.get(&action.instance)).collect();
     let killed = plan.actions.iter().filter(|action| action.kind == ActionKind::Kill);
     let killed = killed.filter_map(|action| fleet.get(&action.instance));
-    let gone = drained.len() + killed.filter(|instance| instance.phase == Phase::Ready).count();
-    let left = fleet.in_phase(Phase::Ready).count().saturating_sub(gone);
+    let is_capacity = |it: &&Instance| it.phase == Phase::Ready && !it.is_watched(context.rollout);
+    let gone = drained.len() + killed.filter(is_capacity).count();
+    let left = fleet.instances().iter().filter(is_capacity).count().saturating_sub(gone);
     let may_leave = |instance: &&Instance| {
         context.replacement == Replacement::Recreate && is_to_be_replaced(instance, context)
     };
@@ -229,7 +236,8 @@ fn wanted_launches(fleet: &Fleet, target: u32, version: Version, context: &PlanC
     if context.launches_back_off || gives_way {
         return 0;
     }
-    let ready = count(fleet.in_phase(Phase::Ready));
+    let is_capacity = |i: &&Instance| !i.is_watched(context.rollout);
+    let ready = count(fleet.in_phase(Phase::Ready).filter(is_capacity));
     let good = count(fleet.in_phase(Phase::Ready).filter(of_version).filter(|i| i.is_well()));
     let extra = if good < ready { target.div_ceil(4).max(1) } else { 0 };
     target.saturating_sub(good + starting).min((target + extra).saturating_sub(ready + starting))
@@ -411,6 +419,26 @@ mod tests {
         assert_eq!(found(vec![starting(), ready(2)], &serving, stop()), []);
         let premature = Violation::StoppedWithoutDrain(ready(1).name);
         assert_eq!(found(vec![starting()], &serving, stop()), [premature]);
+    }
+
+    #[test]
+    fn what_is_watched_is_neither_drained_nor_counted_as_what_is_decided() {
+        let watching =
+            Rollout::Watching { version: VERSION, next: wanted(NEXT), since: seconds(0) };
+        let next = InstanceObservation { version: Some(NEXT), ..ready(3) };
+        let all = || vec![ready(1), ready(2), next.clone()];
+        let drain = |slot| vec![act(ActionKind::Drain, slot)];
+        let below = Violation::DrainsBelowTarget { left: 1, target: 2 };
+        assert_eq!(found_for(all(), &watching, drain(1)), [below]);
+        let name = ready(3).name;
+        assert!(found_for(all(), &watching, drain(3)).contains(&Violation::DrainsWatched(name)),);
+        let one_more = |version| Violation::LaunchesUnwanted { version, launched: 1, wanted: 0 };
+        for version in [VERSION, NEXT] {
+            let found = found_for(all(), &watching, vec![clone(version, 4)]);
+            assert_eq!(found, [one_more(version)]);
+        }
+        let one_old = vec![ready(1), next];
+        assert_eq!(found_for(one_old, &watching, vec![clone(VERSION, 4)]), []);
     }
 
     #[test]

@@ -6,21 +6,23 @@ use std::time::Duration;
 
 use model::action::{ActionKind, Done};
 use model::decision::Decision;
-use model::instance::Ended;
+use model::instance::{Ended, Phase};
 use model::names::{InstanceName, Slot};
 use model::service::{Requests, ServiceSpec};
 use model::tick::{Observation, Tick};
 use model::time::Timestamp;
-use model::version::{Rollout, Wanted};
+use model::version::{Rollout, Version, Wanted};
+use model::watch::{Answers, Watched};
 
 use crate::backoff::Backoff;
 use crate::decide::{DecisionState, decide};
-use crate::fleet::{Fleet, InstanceObservation};
+use crate::fleet::{Fleet, Instance, InstanceObservation};
 use crate::input::{Demand, PolicyInput};
 use crate::load::{LoadHistory, LoadObservation};
-use crate::memory::Memory;
+use crate::memory::{Memory, kept};
 use crate::plan::{Plan, PlanContext, plan};
 use crate::rollout::{RolloutContext, advance};
+use crate::watch::Look;
 
 /// What holds for a service at this turn, whatever is observed.
 #[derive(Debug, Clone)]
@@ -51,6 +53,8 @@ pub struct ServiceObservation {
     /// Every instance that exists or is being made; `None` when the host or the load balancer
     /// could not be asked. Then the fleet stays as it was observed last, and nothing is done to it.
     pub instances: Option<Vec<InstanceObservation>>,
+    /// Answers of instances since the turn before, by their version, as far as they are counted.
+    pub answers: BTreeMap<Version, Answers>,
     /// Actions that came to their end since the turn before.
     pub done: Vec<Done>,
 }
@@ -63,6 +67,7 @@ pub struct Controller {
     state: DecisionState,
     fleet: Fleet,
     rollout: Option<Rollout>,
+    watched: Option<Watched>,
     decided: Option<u32>,
     start_up: Option<Duration>,
     launches: Backoff,
@@ -75,7 +80,7 @@ impl Controller {
     pub fn restored(memory: Memory) -> Self {
         Self {
             state: DecisionState::after(memory.changes),
-            rollout: memory.rollout,
+            rollout: memory.rollout.map(kept),
             decided: memory.decided,
             launches: memory.launches,
             trials: memory.trials,
@@ -86,7 +91,7 @@ impl Controller {
     /// What is to be kept for whoever goes on after this one.
     pub fn memory(&self) -> Memory {
         Memory {
-            rollout: self.rollout.clone(),
+            rollout: self.rollout.clone().map(kept),
             decided: self.decided,
             changes: self.state.changes(),
             launches: self.launches,
@@ -109,10 +114,13 @@ impl Controller {
         self.take_note(load, &observed.done, now);
         let is_seen = observed.instances.is_some();
         let ended = observed.instances.map(|it| self.see(it, &observed.done, context, now));
+        let watched = self.rollout.as_ref().and_then(Rollout::watched);
+        self.watch(&observed.answers, ended.as_deref());
         if is_seen || self.rollout.is_some() {
-            self.roll_out(context, &observed.done, now);
+            self.roll_out(context, &observed.done, is_seen, now);
         }
-        let observation = self.observation(load, observed.cpu_cores);
+        let mut observation = self.observation(load, observed.cpu_cores);
+        observation.watched = self.watched.filter(|_| watched.is_some());
         let decision = self.decide(context, &observation, is_seen, now);
         let plan = self.plan(context, &decision, now);
         Tick {
@@ -126,6 +134,7 @@ impl Controller {
             blocked: plan.blocked,
             done: observed.done,
             ended: ended.unwrap_or_default(),
+            given_up: watched.map_or_else(Vec::new, |version| self.given_up(version)),
         }
     }
 
@@ -185,11 +194,49 @@ impl Controller {
         });
     }
 
+    /// Adds what is seen now to what is known of a version on trial and of the one that serves. Up to its first
+    /// ready instance that is what this turn shows, so that the watch misses nothing of it.
+    fn watch(&mut self, answers: &BTreeMap<Version, Answers>, ended: Option<&[Ended]>) {
+        let (before, version, next) = match &self.rollout {
+            Some(Rollout::Watching { version, next, .. }) => (self.watched, *version, *next),
+            Some(Rollout::Proving { version, next, .. }) => (None, *version, *next),
+            Some(Rollout::Serving { .. } | Rollout::GivenUp { .. }) | None => {
+                self.watched = None;
+                return;
+            }
+        };
+        let Some(ended) = ended else { return };
+        let look = Look { answers, fleet: &self.fleet, ended };
+        self.watched = Some(look.after(before.unwrap_or_default(), version, next.version));
+    }
+
+    /// The instances of a version that was watched up to now and is given up, without what they wrote.
+    fn given_up(&self, watched: Version) -> Vec<Ended> {
+        let is_given_up = matches!(
+            &self.rollout,
+            Some(Rollout::GivenUp { next, .. }) if next.version == watched
+        );
+        let own = |it: &&Instance| is_given_up && it.version == Some(watched);
+        let last_words = |it: &Instance| Ended {
+            instance: it.name.clone(),
+            version: it.version,
+            last_lines: Vec::new(),
+        };
+        self.fleet.in_phase(Phase::Ready).filter(own).map(last_words).collect()
+    }
+
     /// Goes on with the change from one version to the next.
-    fn roll_out(&mut self, context: &TurnContext, done: &[Done], now: Timestamp) {
+    fn roll_out(&mut self, context: &TurnContext, done: &[Done], is_seen: bool, now: Timestamp) {
         let TurnContext { wanted, launch_timeout, .. } = *context;
         let on_trial = self.rollout.as_ref().and_then(Rollout::proving);
-        let context = RolloutContext { wanted, fleet: &self.fleet, done, launch_timeout };
+        let context = RolloutContext {
+            wanted,
+            fleet: &self.fleet,
+            done,
+            launch_timeout,
+            watch: context.spec.watch,
+            watched: self.watched.filter(|_| is_seen),
+        };
         let rollout = advance(self.rollout.take(), &context, now);
         if rollout.proving() != on_trial {
             self.trials = Backoff::default();
@@ -282,6 +329,7 @@ impl Controller {
             in_flight: load.map(|load| load.in_flight),
             cpu_cores,
             phases: self.fleet.counts(),
+            watched: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use model::action::{ActionKind, Done};
 use model::instance::{Phase, PhaseCounts};
 use model::names::{InstanceName, Slot};
 use model::time::Timestamp;
-use model::version::Version;
+use model::version::{Rollout, Version};
 
 /// How long an instance in rotation may fail its health checks before it is to be replaced. A
 /// single refused connection marks a server down for the 200 ms to its next check.
@@ -154,6 +154,12 @@ impl Instance {
     /// request there is.
     pub fn should_be_replaced(&self, serving: Version) -> bool {
         !self.is_of(serving) || !self.is_well()
+    }
+
+    /// Whether it takes its share of the requests beside the fleet to be watched: it is neither capacity nor
+    /// too much of it.
+    pub fn is_watched(&self, rollout: &Rollout) -> bool {
+        self.phase == Phase::Ready && self.version.is_some() && self.version == rollout.watched()
     }
 
     /// Whether it is stuck, and is sent requests or still has some.

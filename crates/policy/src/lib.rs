@@ -3,7 +3,7 @@
 //! The daemon and the simulator call the same function, [`controller::Controller::turn`], with the
 //! same types: what was observed of a service becomes a [`PolicyInput`](input::PolicyInput), from
 //! which its [`policies`] form an [`advice`]. [`decide`] turns that into a decision, [`rollout`] says
-//! which version new instances are of, [`plan`] leads from the [`fleet`] to both, [`check`] holds the
+//! which version new instances are of, [`watch`] whether a new one does worse, [`plan`] leads from the [`fleet`] to both, [`check`] holds the
 //! plan to its rules, and all of it is kept as a tick.
 
 pub mod advice;
@@ -22,6 +22,7 @@ pub mod policies;
 pub mod rollout;
 pub mod rules;
 pub mod slots;
+pub mod watch;
 pub mod window;
 
 #[cfg(test)]

@@ -28,6 +28,15 @@ pub struct Memory {
     pub trials: Backoff,
 }
 
+/// What is kept of a rollout. A watch is kept as the trial that it is part of: who comes after begins it anew,
+/// since what it would have to compare is not kept, and the release that knew no watch reads it.
+pub(crate) fn kept(rollout: Rollout) -> Rollout {
+    match rollout {
+        Rollout::Watching { version, next, since } => Rollout::Proving { version, next, since },
+        other => other,
+    }
+}
+
 impl Memory {
     /// The same after the clock was set: what counts from an old time counts from `now`.
     #[must_use]
@@ -95,6 +104,20 @@ mod tests {
         let newer = text.replacen('{', r#"{"capacity_rps":48.5,"#, 1);
         assert_eq!(serde_json::from_str::<Memory>(&newer).unwrap(), memory);
         assert_eq!(serde_json::from_str::<Memory>("{}").unwrap(), Memory::default());
+    }
+
+    #[test]
+    fn a_watch_is_kept_in_words_that_the_release_before_reads_and_begins_anew() {
+        let (version, next) = (Version::new(1), wanted(Version::new(2)));
+        let since = seconds(1);
+        let kept = kept(Rollout::Watching { version, next, since });
+        assert_eq!(kept, Rollout::Proving { version, next, since });
+        let text = serde_json::to_string(&kept).unwrap();
+        // As that release wrote it.
+        let earlier = r#"{"state":"proving","version":"00000001","next":{"version":"00000002","deployed_at_ms":1000000},"since_ms":1001000}"#;
+        assert_eq!(text, earlier);
+        let given_up = Rollout::GivenUp { version, next, reason: "12 of its 24".to_owned() };
+        assert_eq!(super::kept(given_up.clone()), given_up);
     }
 
     #[test]

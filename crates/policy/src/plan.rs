@@ -73,7 +73,8 @@ impl PlanContext<'_> {
 ///
 /// Clones under way count as capacity and draining instances are not compensated. Outdated and
 /// unhealthy instances are replaced by surge: more than decided are launched, and such ones are
-/// the first to go once the new ones are ready. A version on trial gets one instance beside that.
+/// the first to go once the new ones are ready. A version on trial gets one instance beside that, and it stays
+/// while it is watched.
 /// A service that is replaced by recreating has one instance at most, and none beside it.
 pub fn plan(fleet: &Fleet, decision: &Decision, context: &PlanContext, now: Timestamp) -> Plan {
     let Decision::Target { ready: target, .. } = *decision else {
@@ -93,7 +94,7 @@ pub fn plan(fleet: &Fleet, decision: &Decision, context: &PlanContext, now: Time
     }
     draft.clean_up(fleet);
     let serving = context.rollout.serving();
-    let missing = draft.admit(fleet, launches_wanted(fleet, target, serving));
+    let missing = draft.admit(fleet, launches_wanted(fleet, target, context.rollout));
     draft.launch(missing, serving, context.launches_back_off);
     if let Some(version) = trial_wanted(fleet, context.rollout) {
         draft.launch(1, version, context.trial_backs_off);
@@ -104,8 +105,10 @@ pub fn plan(fleet: &Fleet, decision: &Decision, context: &PlanContext, now: Time
 
 /// How many more instances of the version `serving` there should be: those that the target and the
 /// replacement of others ask for, without more than the surge beyond the target.
-fn launches_wanted(fleet: &Fleet, target: u32, serving: Version) -> u32 {
-    let capacity = fleet.capacity(serving);
+fn launches_wanted(fleet: &Fleet, target: u32, rollout: &Rollout) -> u32 {
+    let serving = rollout.serving();
+    let counts = |i: &&Instance| i.counts_as_capacity(serving) && !i.is_watched(rollout);
+    let capacity = count(fleet.instances().iter().filter(counts));
     let lasts = |i: &&Instance| i.counts_as_capacity(serving) && !i.should_be_replaced(serving);
     let lasting = count(fleet.instances().iter().filter(lasts));
     let room = (target + surge(fleet, target)).saturating_sub(capacity);
@@ -203,8 +206,9 @@ impl Draft<'_> {
     /// Drains the ready instances that exceed the target. Those still starting do not replace a
     /// ready one until they are ready themselves.
     fn drain(&mut self, fleet: &Fleet, target: u32) {
-        let serving = self.context.rollout.serving();
-        let stays = |instance: &&Instance| !is_to_be_killed(instance, fleet);
+        let rollout = self.context.rollout;
+        let serving = rollout.serving();
+        let stays = |it: &&Instance| !is_to_be_killed(it, fleet) && !it.is_watched(rollout);
         let mut ready: Vec<_> = fleet.in_phase(Phase::Ready).filter(stays).collect();
         let excess = ready.len().saturating_sub(target as usize);
         ready.sort_by_key(|instance| eagerness_to_leave(instance, serving));
@@ -411,6 +415,32 @@ mod tests {
     fn outdated_instances_are_replaced_a_quarter_of_the_target_at_a_time() {
         let old = (1..=8).map(outdated).collect();
         assert_eq!(planned(old, &target(8), 0).0, ["Clone 9", "Clone 10"]);
+    }
+
+    #[test]
+    fn the_instance_that_is_watched_stands_beside_a_whole_fleet_and_leaves_when_it_is_given_up() {
+        let next = wanted(NEXT);
+        let watching = Rollout::Watching { version: VERSION, next, since: seconds(0) };
+        let given_up = Rollout::GivenUp { version: VERSION, next, reason: String::new() };
+        let (service, free) = (store_name(), slots(4..=9).collect::<Vec<_>>());
+        let planned = |instances: Vec<InstanceObservation>, ready, rollout: &Rollout| {
+            let context = PlanContext { rollout, ..context(&service, &free) };
+            let (fleet, target) = (fleet(instances), target(ready));
+            let plan = plan(&fleet, &target, &context, seconds(0));
+            assert_eq!(violations(&fleet, &target, &plan, &context, seconds(0)), []);
+            let told = |a: &Action| format!("{:?} {}", a.kind, a.slot);
+            plan.actions.iter().map(told).collect::<Vec<_>>()
+        };
+        let all = || vec![running(1, READY), running(2, READY), outdated(3)];
+        assert_eq!(planned(all(), 2, &watching), [""; 0]);
+        assert_eq!(planned(all(), 3, &watching), ["Clone 4"]);
+        assert_eq!(planned(all(), 1, &watching), ["Drain 2"]);
+        assert_eq!(planned(all(), 0, &watching), ["Drain 2", "Drain 1"]);
+        assert_eq!(planned(vec![outdated(3)], 2, &watching), ["Clone 4", "Clone 5"]);
+        assert_eq!(planned(all(), 2, &given_up), ["Drain 3"]);
+        let starting = InstanceObservation { rotation: RotationState::Out, ..outdated(4) };
+        let both = [all(), vec![starting]].concat();
+        assert_eq!(planned(both, 2, &watching), ["Stop 4"], "one is enough");
     }
 
     #[test]

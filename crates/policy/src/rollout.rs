@@ -1,14 +1,16 @@
-//! How a service changes from one version to the next: the new one proves itself on one instance,
-//! and the old one serves until it has.
+//! How a service changes from one version to the next: the new one proves itself on one instance, which is
+//! then watched beside the old ones, and the old one serves until both went well.
 
 use std::time::Duration;
 
 use model::action::{ActionKind, Done};
 use model::instance::Phase;
 use model::time::Timestamp;
-use model::version::{Rollout, Wanted};
+use model::version::{Rollout, Version, Wanted};
+use model::watch::Watched;
 
-use crate::fleet::{Fleet, Instance};
+use crate::fleet::Fleet;
+use crate::watch::{Verdict, judge};
 
 /// What the next state of a rollout follows from.
 #[derive(Debug, Clone, Copy)]
@@ -21,13 +23,18 @@ pub struct RolloutContext<'a> {
     pub done: &'a [Done],
     /// How long an instance may take to get healthy.
     pub launch_timeout: Duration,
+    /// How long a version that got healthy is watched; zero for not at all.
+    pub watch: Duration,
+    /// What was seen since the watch began; `None` without one, and where the host could not be asked.
+    pub watched: Option<Watched>,
 }
 
 /// The state of the rollout at `now`, after `before`.
 ///
-/// The wanted version serves from its first ready instance on. It is given up when a try of it
-/// fails after the time in which an instance has to get healthy; what fails sooner, such as a clone
-/// for want of disk, is tried again.
+/// The wanted version is watched from its first ready instance on, and serves when nothing spoke against it
+/// in its time; at once where no instance of the one that serves is ready to be compared with and to go back
+/// to. It is given up when a try of it fails after the time in which an instance has to get healthy (what fails
+/// sooner, such as a clone for want of disk, is tried again), or when it does worse while it is watched.
 ///
 /// Without a `before`, which is lost when nobody kept it, the version of most ready instances
 /// serves: the host is the truth.
@@ -44,19 +51,59 @@ pub fn advance(before: Option<Rollout>, context: &RolloutContext, now: Timestamp
     match before {
         Rollout::GivenUp { next, .. } if next == wanted => before,
         Rollout::Proving { next, since, .. } if next == wanted => {
-            let is_proof = |ready: &Instance| ready.version == Some(next.version);
-            if fleet.in_phase(Phase::Ready).any(is_proof) {
-                return Rollout::Serving { version: next.version };
-            }
-            match failure(context) {
-                Some(reason) if now.since(since) >= context.launch_timeout => {
-                    Rollout::GivenUp { version, next, reason: reason.to_owned() }
-                }
-                _ => before,
-            }
+            after_trial(context, version, since, now).unwrap_or(before)
+        }
+        Rollout::Watching { next, since, .. } if next == wanted => {
+            after_watch(context, version, since, now).unwrap_or(before)
         }
         _ => Rollout::Proving { version, next: wanted, since: now },
     }
+}
+
+/// What follows the trial of the wanted version beside `version`, where it ends now.
+fn after_trial(
+    context: &RolloutContext,
+    version: Version,
+    since: Timestamp,
+    now: Timestamp,
+) -> Option<Rollout> {
+    let RolloutContext { wanted: next, fleet, watch, .. } = *context;
+    if is_ready(fleet, next.version) {
+        let is_watched = watch > Duration::ZERO && is_ready(fleet, version);
+        return Some(match is_watched {
+            true => Rollout::Watching { version, next, since: now },
+            false => Rollout::Serving { version: next.version },
+        });
+    }
+    let reason = failure(context).filter(|_| now.since(since) >= context.launch_timeout)?;
+    Some(Rollout::GivenUp { version, next, reason: reason.to_owned() })
+}
+
+/// What follows the watch of the wanted version beside `version`, where it ends now.
+fn after_watch(
+    context: &RolloutContext,
+    version: Version,
+    since: Timestamp,
+    now: Timestamp,
+) -> Option<Rollout> {
+    let next = context.wanted;
+    let verdict = context.watched.map_or(Verdict::GoesOn, |watched| {
+        judge(&watched, version, now.since(since), context.watch)
+    });
+    match verdict {
+        Verdict::Bad(reason) => Some(Rollout::GivenUp { version, next, reason }),
+        // Nobody saw how it went, such as while no scaler ran.
+        _ if !is_ready(context.fleet, next.version) => {
+            Some(Rollout::Proving { version, next, since: now })
+        }
+        Verdict::Good => Some(Rollout::Serving { version: next.version }),
+        Verdict::GoesOn => None,
+    }
+}
+
+/// Whether an instance of this version is ready.
+fn is_ready(fleet: &Fleet, version: Version) -> bool {
+    fleet.in_phase(Phase::Ready).any(|ready| ready.version == Some(version))
 }
 
 /// How a try of the wanted version has failed just now.
@@ -69,13 +116,14 @@ fn failure<'a>(context: &RolloutContext<'a>) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use model::version::Version;
+    use model::watch::{Answers, VersionFigures};
 
     use super::*;
     use crate::fleet::{ContainerPresence, InstanceObservation, RotationState};
     use crate::testing::{observation, seconds, wanted};
 
     const TIMEOUT: Duration = Duration::from_secs(10);
+    const WATCH: Duration = Duration::from_secs(5);
     const OLD: Version = Version::new(1);
     const NEW: Version = Version::new(2);
 
@@ -110,15 +158,93 @@ mod tests {
         done: &[Done],
         second: u64,
     ) -> Rollout {
-        let before_fleet = Fleet::default();
-        let fleet = Fleet::observed(&before_fleet, instances.to_vec(), TIMEOUT, seconds(second));
-        let context = RolloutContext { wanted, fleet: &fleet, done, launch_timeout: TIMEOUT };
-        advance(before.cloned(), &context, seconds(second))
+        let fleet = fleet(instances, second);
+        advance(before.cloned(), &context(wanted, &fleet, done), seconds(second))
+    }
+
+    fn fleet(instances: &[InstanceObservation], second: u64) -> Fleet {
+        Fleet::observed(&Fleet::default(), instances.to_vec(), TIMEOUT, seconds(second))
+    }
+
+    /// Nothing is watched.
+    fn context<'a>(wanted: Wanted, fleet: &'a Fleet, done: &'a [Done]) -> RolloutContext<'a> {
+        let watch = Duration::ZERO;
+        RolloutContext { wanted, fleet, done, launch_timeout: TIMEOUT, watch, watched: None }
+    }
+
+    /// What becomes of [`watching`], with this seen and with these instances.
+    fn watched(
+        watched: Option<Watched>,
+        instances: &[InstanceObservation],
+        second: u64,
+    ) -> Rollout {
+        let fleet = fleet(instances, second);
+        let context = context(wanted(NEW), &fleet, &[]);
+        let context = RolloutContext { watch: WATCH, watched, ..context };
+        advance(Some(watching()), &context, seconds(second))
     }
 
     /// The new version on trial since second 0, with one old instance ready.
     fn proving() -> Rollout {
         Rollout::Proving { version: OLD, next: wanted(NEW), since: seconds(0) }
+    }
+
+    /// The new version watched since second 0.
+    fn watching() -> Rollout {
+        Rollout::Watching { version: OLD, next: wanted(NEW), since: seconds(0) }
+    }
+
+    #[test]
+    fn a_version_that_got_healthy_is_watched_where_an_old_one_is_ready_beside_it() {
+        let both = [ready(1, OLD), ready(2, NEW)];
+        let proven = |watch, instances: &[InstanceObservation]| {
+            let fleet = fleet(instances, 0);
+            let context = RolloutContext { watch, ..context(wanted(NEW), &fleet, &[]) };
+            advance(Some(proving()), &context, seconds(0))
+        };
+        let serves = Rollout::Serving { version: NEW };
+        assert_eq!(proven(WATCH, &both), watching());
+        assert_eq!(proven(Duration::ZERO, &both), serves);
+        assert_eq!(proven(WATCH, &both[1..]), serves, "there is nothing to go back to");
+    }
+
+    #[test]
+    fn a_watched_version_serves_after_its_time_or_is_given_up_as_soon_as_it_does_worse() {
+        let both = [ready(1, OLD), ready(2, NEW)];
+        let calm = Some(Watched::default());
+        assert_eq!(watched(calm, &both, 4), watching());
+        assert_eq!(watched(calm, &both, 5), Rollout::Serving { version: NEW });
+        assert_eq!(watched(None, &both, 5), watching(), "nobody could look");
+        let answers = Answers { all: 9, failed: 9 };
+        let new = VersionFigures { answers, ..VersionFigures::default() };
+        let old = VersionFigures { answers: Answers { all: 9, failed: 0 }, ..new };
+        let bad = Some(Watched { old, new });
+        for second in [1, 9] {
+            let Rollout::GivenUp { version, next, reason } = watched(bad, &both, second) else {
+                panic!("it goes on")
+            };
+            assert_eq!((version, next), (OLD, wanted(NEW)));
+            assert!(reason.starts_with("9 of 9 answers of the new version"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_watched_instance_that_went_unseen_is_followed_by_another_trial() {
+        let again = Rollout::Proving { version: OLD, next: wanted(NEW), since: seconds(9) };
+        assert_eq!(watched(Some(Watched::default()), &[ready(1, OLD)], 9), again);
+        let new = VersionFigures { ended: 1, ..VersionFigures::default() };
+        let ended = Some(Watched { new, ..Watched::default() });
+        assert!(matches!(watched(ended, &[ready(1, OLD)], 9), Rollout::GivenUp { .. }));
+    }
+
+    #[test]
+    fn a_deploy_of_another_version_ends_the_watch() {
+        let both = [ready(1, OLD), ready(2, NEW)];
+        let third = wanted(Version::new(3));
+        let trial = Rollout::Proving { version: OLD, next: third, since: seconds(1) };
+        assert_eq!(after(Some(&watching()), third, &both, &[], 1), trial);
+        let serves = Rollout::Serving { version: OLD };
+        assert_eq!(after(Some(&watching()), wanted(OLD), &both, &[], 1), serves);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use host::deployments::DeployedService;
-use host::haproxy::{LoadBalancer, Stats, increase};
+use host::haproxy::{AnswerCounts, AnswersBySlot, LoadBalancer, Stats, increase};
 use host::lxc::{ContainerState, Containers};
 use host::probe::Probe;
 use host::settings::ScalerSettings;
@@ -47,6 +47,7 @@ pub(crate) struct Daemon<C, L, P> {
     finished: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
     withdrawn: Withdrawn,
     last_stats: Option<Stats>,
+    answer_counts: AnswerCounts,
     outage: Outage,
     clock: Clock,
 }
@@ -78,6 +79,7 @@ where
             finished: mpsc::unbounded_channel(),
             withdrawn: Withdrawn::default(),
             last_stats: None,
+            answer_counts: AnswerCounts::default(),
             outage: Outage::default(),
             clock: Clock::default(),
         }
@@ -151,7 +153,11 @@ where
         let parallel = self.settings.parallel_launches;
         let mut room =
             Room::new(&self.shared, &services, observed.as_ref(), &self.under_way, parallel);
-        let mut observations = self.observations(&services, observed.as_ref(), done);
+        let answers = observed
+            .as_ref()
+            .map(|observed| self.answer_counts.increase(self.last_stats.as_ref(), &observed.stats));
+        let answers = answers.unwrap_or_default();
+        let mut observations = self.observations(&services, observed.as_ref(), &answers, done);
         for deployed in self.under_way.in_turn(&services) {
             let observation = observations.remove(&deployed.spec.name).unwrap_or_default();
             let tick = self.serve(deployed, observation, &mut room, now);
@@ -213,12 +219,14 @@ where
         &self,
         services: &Deployed,
         observed: Option<&HostObservation>,
+        answers: &AnswersBySlot,
         done: Vec<Done>,
     ) -> BTreeMap<ServiceName, ServiceObservation> {
         let mut observations: BTreeMap<ServiceName, ServiceObservation> = BTreeMap::new();
         if let Some(observed) = observed {
             let increase = self.last_stats.as_ref().map(|last| increase(last, &observed.stats));
             let wanted = |instance: &_| self.actor.rotation().wanted(instance);
+            let mut answers = observed.answers(answers);
             for (name, instances) in observed.instances(services, &self.under_way, wanted) {
                 let observation = ServiceObservation {
                     load: services
@@ -227,6 +235,7 @@ where
                         .and_then(|(deployed, increase)| observed.load(&deployed.spec, increase)),
                     cpu_cores: observed.cpu_cores.get(&name).copied(),
                     instances: Some(instances),
+                    answers: answers.remove(&name).unwrap_or_default(),
                     done: Vec::new(),
                 };
                 observations.insert(name, observation);
@@ -266,6 +275,10 @@ where
         for ended in &mut tick.ended {
             ended.last_lines = self.shared.outputs().last_lines(&ended.instance);
             tracing::warn!(instance = %ended.instance, "it ended by itself");
+        }
+        for given_up in &mut tick.given_up {
+            given_up.last_lines = self.shared.outputs().last_lines(&given_up.instance);
+            tracing::warn!(instance = %given_up.instance, "its version was given up after it was watched");
         }
         for action in tick.plan.iter().filter(|action| action.kind == ActionKind::Clone) {
             self.slots.give(action.slot, &spec.name);

@@ -93,6 +93,7 @@ mod tests {
             blocked: vec![],
             done: vec![],
             ended: vec![],
+            given_up: vec![],
         }
     }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use host::haproxy::{
-    Counters, Increase, LoadBalancer, ServerState, ServerStats, ServerStatus, Stats,
+    AnswersBySlot, Counters, Increase, LoadBalancer, ServerState, ServerStats, ServerStatus, Stats,
 };
 use host::lxc::{Container, ContainerState, Containers};
 use host::probe::Probe;
 use model::names::{InstanceName, ServiceName, Slot};
 use model::service::{Protocol, ServiceSpec};
 use model::version::Version;
+use model::watch::Answers;
 use policy::fleet::{ContainerPresence, InstanceObservation, RotationState, SilentCheck};
 use policy::load::LoadObservation;
 use tokio::time::Instant;
@@ -69,6 +70,22 @@ impl HostObservation {
         let made = under_way.instances().filter(|name| !self.containers.contains_key(*name));
         let made = made.map(|name| (name, under_way.on(name).and_then(|started| started.version)));
         there.chain(made)
+    }
+
+    /// The answers of instances by the version of these.
+    pub(crate) fn answers(
+        &self,
+        by_slot: &AnswersBySlot,
+    ) -> BTreeMap<ServiceName, BTreeMap<Version, Answers>> {
+        let mut answers: BTreeMap<ServiceName, BTreeMap<Version, Answers>> = BTreeMap::new();
+        for name in self.containers.keys() {
+            let counted = by_slot.get(name.service()).and_then(|slots| slots.get(&name.slot()));
+            if let Some((counted, version)) = counted.zip(self.version(name)) {
+                let versions = answers.entry(name.service().clone()).or_default();
+                *versions.entry(version).or_default() += *counted;
+            }
+        }
+        answers
     }
 
     /// Whether an instance's container runs.

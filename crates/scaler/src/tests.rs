@@ -15,6 +15,7 @@ mod secrets;
 mod services;
 mod set;
 mod versions;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,10 +82,11 @@ fn root() -> Who {
     Who::Operator { uid: 0, user: Some("root".to_owned()) }
 }
 
-/// The object store's file, with a patience of 10 s.
+/// The object store's file, with a patience of 10 s and no watch of a new version.
 fn store_file() -> String {
     let shipped = include_str!("../../../services/object-store.toml");
-    shipped.replace("patience_ms = 3_000", "patience_ms = 10_000")
+    let patient = shipped.replace("patience_ms = 3_000", "patience_ms = 10_000");
+    patient.replace("[application]", "[rollout]\nwatch_ms = 0\n\n[application]")
 }
 
 /// Deploys services by their files and versions, as `bellows up` does.

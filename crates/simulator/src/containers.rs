@@ -1,12 +1,13 @@
 //! The containers of one service: what is there, and the actions under way, which take their time
 //! and may fail.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::action::{Action, ActionKind};
 use model::names::{InstanceName, Slot};
 use model::version::Version;
+use model::watch::Answers;
 use policy::fleet::{ContainerPresence, InstanceObservation, RotationState, SilentCheck};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -25,8 +26,8 @@ pub(crate) struct Containers {
     /// Actions under way, by the moment of their end and the order in which they were started.
     ends: BTreeMap<(Moment, u64), UnderWay>,
     started: u64,
-    /// Versions of which no instance gets healthy.
-    broken: BTreeSet<Version>,
+    /// Versions that are not sound.
+    unsound: BTreeMap<Version, Behaviour>,
 }
 
 #[derive(Debug)]
@@ -40,6 +41,17 @@ struct Entry {
     /// When it gives no sign of life any more. It does not until somebody ends it.
     stuck_at: Option<Moment>,
     is_stuck: bool,
+}
+
+/// How the instances of a version behave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behaviour {
+    /// They get healthy and answer.
+    Sound,
+    /// None of them gets healthy.
+    NeverHealthy,
+    /// They get healthy, and answer every second request with 500.
+    FailsEverySecond,
 }
 
 /// An action that has been started and has not ended.
@@ -82,13 +94,16 @@ impl Containers {
             all: Vec::new(),
             ends: BTreeMap::new(),
             started: 0,
-            broken: BTreeSet::new(),
+            unsound: BTreeMap::new(),
         }
     }
 
-    /// No instance of this version gets healthy.
-    pub(crate) fn break_version(&mut self, version: Version) {
-        self.broken.insert(version);
+    /// Instances of this version behave so from now on.
+    pub(crate) fn behave(&mut self, version: Version, behaviour: Behaviour) {
+        match behaviour {
+            Behaviour::Sound => self.unsound.remove(&version),
+            unsound => self.unsound.insert(version, unsound),
+        };
     }
 
     /// The scaler is killed: what it had begun is left as it is then.
@@ -184,6 +199,16 @@ impl Containers {
         self.all.iter().map(observation).collect()
     }
 
+    /// What each instance in rotation has answered, as far as the plant tells them apart.
+    pub(crate) fn answers(&self, plant: &dyn Plant) -> Vec<(InstanceName, Version, Answers)> {
+        let takes_part = |entry: &&Entry| entry.rotation != RotationState::Out;
+        let answers = |entry: &Entry| {
+            let answers = plant.answers_of(entry.name.slot())?;
+            Some((entry.name.clone(), entry.version?, answers))
+        };
+        self.all.iter().filter(takes_part).filter_map(answers).collect()
+    }
+
     /// Starts an action of a plan.
     pub(crate) fn start(
         &mut self,
@@ -261,7 +286,7 @@ impl Containers {
             .iter()
             .find(|entry| entry.name == action.instance)
             .and_then(|entry| entry.version)
-            .is_some_and(|version| self.broken.contains(&version));
+            .is_some_and(|version| self.behaves(version, Behaviour::NeverHealthy));
         let failing = self.host.faults.failed_launches_percent;
         let (spread, course) = match action.kind {
             ActionKind::Clone if goes_wrong(failing, &mut self.rng) => {
@@ -288,6 +313,8 @@ impl Containers {
     ) -> Option<&'static str> {
         let index = self.all.iter().position(|entry| entry.name == action.instance)?;
         let (crashes_at, stuck_at) = (self.draw_crash(now), self.draw_stuck(now));
+        let version = self.all[index].version;
+        let is_wrong = version.is_some_and(|it| self.behaves(it, Behaviour::FailsEverySecond));
         self.all[index].under_way = None;
         let failed = self.fail(index, action.kind, course);
         if failed.is_some() {
@@ -302,12 +329,12 @@ impl Containers {
                 entry.container = ContainerPresence::Running;
                 entry.rotation = HEALTHY;
                 (entry.crashes_at, entry.stuck_at) = (crashes_at, stuck_at);
-                plant.open(action.slot, now);
+                open(plant, action.slot, is_wrong, now);
             }
             ActionKind::Admit if entry.is_stuck => entry.rotation = DOWN,
             ActionKind::Admit if entry.rotation == RotationState::Out => {
                 entry.rotation = HEALTHY;
-                plant.open(action.slot, now);
+                open(plant, action.slot, is_wrong, now);
             }
             ActionKind::Admit => {
                 entry.rotation = HEALTHY;
@@ -319,6 +346,10 @@ impl Containers {
             }
         }
         None
+    }
+
+    fn behaves(&self, version: Version, behaviour: Behaviour) -> bool {
+        self.unsound.get(&version) == Some(&behaviour)
     }
 
     /// Lets an action on a container end in vain, where it does.
@@ -358,5 +389,13 @@ impl Containers {
     fn draw(&mut self, mean_s: f64, now: Moment) -> Option<Moment> {
         let mean = Duration::from_secs_f64(mean_s);
         Some(now.after(mean.mul_f64(self.rng.sample::<f64, _>(Exp1))))
+    }
+}
+
+/// Puts a new instance in rotation.
+fn open(plant: &mut dyn Plant, slot: Slot, is_wrong: bool, now: Moment) {
+    plant.open(slot, now);
+    if is_wrong {
+        plant.fail_every_second(slot);
     }
 }

@@ -16,6 +16,7 @@ pub mod run;
 pub mod simulation;
 mod spread;
 
+pub use containers::Behaviour;
 pub use fleet_figures::FleetFigures;
 pub use host_model::HostModel;
 pub use load::Load;

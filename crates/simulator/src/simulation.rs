@@ -12,6 +12,7 @@ use model::tick::Tick;
 use model::time::Timestamp;
 use model::value::Invalid;
 use model::version::{Rollout, Version, Wanted};
+use model::watch::Answers;
 use policy::check::{Violation, violations};
 use policy::controller::{Controller, ServiceObservation, TurnContext};
 use policy::load::LoadObservation;
@@ -22,7 +23,7 @@ use rand::{RngExt, SeedableRng};
 use run::Recorder;
 use workload::{DueTimes, OfferedLoad};
 
-use crate::containers::{Containers, Ended};
+use crate::containers::{Behaviour, Containers, Ended};
 use crate::host_model::{Faults, HostModel, goes_wrong};
 use crate::load::Load;
 use crate::moment::Moment;
@@ -108,6 +109,8 @@ pub struct Simulation {
     now: Moment,
     next_turn: Moment,
     last_look: Option<(Moment, Statistics)>,
+    /// What each instance had answered by the last look.
+    last_answers: BTreeMap<InstanceName, Answers>,
     /// Looks in a row that failed.
     missed: u32,
     wanted: Wanted,
@@ -157,6 +160,7 @@ impl Simulation {
             now: Moment::default(),
             next_turn: Moment::default(),
             last_look: None,
+            last_answers: BTreeMap::new(),
             missed: 0,
             wanted: Wanted { version: FIRST_VERSION, deployed_at: load.began.before(LEAD_IN) },
             not_served: BTreeMap::new(),
@@ -237,12 +241,10 @@ impl Simulation {
         self.spec.bounds = bounds;
     }
 
-    /// Deploys another version, of which instances get healthy or not.
-    pub fn deploy(&mut self, version: Version, gets_healthy: bool) {
+    /// Deploys another version, whose instances behave so.
+    pub fn deploy(&mut self, version: Version, behaviour: Behaviour) {
         self.wanted = Wanted { version, deployed_at: self.clock() };
-        if !gets_healthy {
-            self.containers.break_version(version);
-        }
+        self.containers.behave(version, behaviour);
     }
 
     /// Kills the scaler and starts it again, with or without what it kept.
@@ -326,7 +328,24 @@ impl Simulation {
             served * self.host.cpu_s_per_request / load.elapsed.as_secs_f64()
         });
         let instances = Some(self.containers.observations(self.plant.as_ref()));
-        ServiceObservation { load, cpu_cores, instances, done }
+        let answers = if stale { BTreeMap::new() } else { self.answers() };
+        ServiceObservation { load, cpu_cores, instances, answers, done }
+    }
+
+    /// What instances answered since this was asked for last, by their version.
+    fn answers(&mut self) -> BTreeMap<Version, Answers> {
+        let counted = self.containers.answers(self.plant.as_ref());
+        let mut answers: BTreeMap<Version, Answers> = BTreeMap::new();
+        for (name, version, now) in &counted {
+            let before = self.last_answers.get(name).copied().unwrap_or_default();
+            let new = Answers {
+                all: now.all.saturating_sub(before.all),
+                failed: now.failed.saturating_sub(before.failed),
+            };
+            *answers.entry(*version).or_default() += new;
+        }
+        self.last_answers = counted.into_iter().map(|(name, _, now)| (name, now)).collect();
+        answers
     }
 
     /// Holds what was decided and planned to the rules, also in release builds.

@@ -11,14 +11,14 @@ use std::time::Duration;
 use model::bounds::Bounds;
 use model::service::{Replacement, ServiceSpec};
 use model::tick::Tick;
-use model::version::Version;
+use model::version::{Rollout, Version};
 use proptest::prelude::*;
 use run::calibration::{FOLDER, HOST_FILE, HostFigures, LimitedBy, Point, Times};
 use run::summary::Percentiles;
 use run::{Calibration, Recorder, Summary};
 use simulator::host_model::Faults;
 use simulator::input::{Choices, Folders, Source};
-use simulator::{Detail, HostModel, Load, Setup, Simulation, Spread};
+use simulator::{Behaviour, Detail, HostModel, Load, Setup, Simulation, Spread};
 use workload::{RateCurve, Segment, Shape};
 
 fn root() -> PathBuf {
@@ -249,6 +249,7 @@ fn replaced_by(replacement: Replacement) -> ServiceSpec {
     let mut spec = ServiceSpec { replacement, ..store() };
     if replacement == Replacement::Recreate {
         spec.bounds = Bounds::new(1, 1).unwrap();
+        spec.watch = Duration::ZERO;
     }
     spec
 }
@@ -270,7 +271,7 @@ struct History {
 /// What an operator or the machine does to the scaler.
 #[derive(Debug, Clone, Copy)]
 enum Event {
-    /// Version 1 to 9, of which those from 6 on never get healthy, is deployed.
+    /// Version 1 to 11 is deployed: from 6 on they never get healthy, from 10 on they fail every second request.
     Deploy(u32),
     /// The scaler is killed, and comes back with or without its memory.
     Restart { keeps_memory: bool },
@@ -279,16 +280,23 @@ enum Event {
 impl Event {
     fn happen(self, simulation: &mut Simulation) {
         match self {
-            Self::Deploy(version) => simulation.deploy(Version::new(version), version < 6),
+            Self::Deploy(version) => {
+                let behaviour = match version {
+                    ..6 => Behaviour::Sound,
+                    6..10 => Behaviour::NeverHealthy,
+                    10.. => Behaviour::FailsEverySecond,
+                };
+                simulation.deploy(Version::new(version), behaviour);
+            }
             Self::Restart { keeps_memory } => simulation.restart_scaler(keeps_memory),
         }
     }
 }
 
-/// Events at some of the turns up to `turns`.
-fn any_events(turns: usize) -> impl Strategy<Value = BTreeMap<usize, Event>> {
+/// Events at some of the turns up to `turns`, with deploys of versions up to `last`.
+fn any_events(turns: usize, last: u32) -> impl Strategy<Value = BTreeMap<usize, Event>> {
     let event = prop_oneof![
-        3 => (1_u32..10).prop_map(Event::Deploy),
+        3 => (1..=last).prop_map(Event::Deploy),
         1 => any::<bool>().prop_map(|keeps_memory| Event::Restart { keeps_memory }),
     ];
     prop::collection::btree_map(0..turns, event, 0..8)
@@ -318,7 +326,7 @@ fn any_history() -> impl Strategy<Value = History> {
         detail,
         prop_oneof![2 => Just(Replacement::Surge), 1 => Just(Replacement::Recreate)],
         most_instances,
-        any_events(300),
+        any_events(300, 11),
     )
         .prop_map(
             |(seed, rates, faults, bounds, detail, replacement, most_instances, events)| History {
@@ -387,7 +395,7 @@ proptest! {
     fn versions_that_come_and_go_cost_no_request(
         seed in any::<u64>(),
         rate in 1.0..60.0_f64,
-        events in any_events(300),
+        events in any_events(300, 9),
     ) {
         let load = levels(seed, &[rate, rate, rate]);
         let tick = Duration::from_millis(100);
@@ -405,11 +413,48 @@ proptest! {
         }
         let failures = recorder.failures();
         prop_assert!(failures.is_empty(), "{failures:?}");
-        simulation.deploy(Version::new(5), true);
+        simulation.deploy(Version::new(5), Behaviour::Sound);
         for _ in 0..600 {
             simulation.turn(&mut recorder).unwrap();
         }
         prop_assert_eq!(simulation.versions(), [Version::new(5)].into());
+    }
+
+    /// A version that fails every second request goes back within 3 s of its first failed answer, while the old
+    /// fleet is whole, whatever the seed and the load of one or two instances, and wherever the scaler is killed
+    /// before it.
+    #[test]
+    fn a_version_that_fails_every_second_request_goes_back_in_time(
+        seed in any::<u64>(),
+        rate in 20.0..60.0_f64,
+        restarts_at in prop::option::of(0_usize..100),
+    ) {
+        let load = levels(seed, &[rate, rate, rate]);
+        let (host, tick) = (HostModel::measured(), Duration::from_millis(100));
+        let mut simulation = Simulation::new(store(), &load, host, Detail::Requests, tick).unwrap();
+        let mut recorder = Recorder::new(Duration::ZERO, load.timeout).without_rows();
+        let (mut turn, mut failed_at, mut given_up_at) = (0_usize, None, None);
+        while simulation.elapsed() < Duration::from_secs(30) {
+            let tick = simulation.turn(&mut recorder).unwrap();
+            turn += usize::from(simulation.has_started());
+            if turn == 100 {
+                simulation.deploy(Version::new(2), Behaviour::FailsEverySecond);
+            } else if restarts_at.is_some_and(|at| turn == at) {
+                simulation.restart_scaler(true);
+            }
+            if recorder.failures().contains_key("status_500") {
+                failed_at.get_or_insert(simulation.elapsed());
+            }
+            if matches!(tick.rollout, Some(Rollout::GivenUp { .. })) {
+                given_up_at.get_or_insert(simulation.elapsed());
+            }
+            prop_assert!(tick.rollout.unwrap().serving() == Version::new(1));
+        }
+        let took = given_up_at.unwrap().saturating_sub(failed_at.unwrap());
+        prop_assert!(took < Duration::from_secs(3), "{took:?}");
+        let failures = recorder.failures();
+        prop_assert!(failures.keys().all(|cause| *cause == "status_500"), "{failures:?}");
+        prop_assert_eq!(simulation.versions(), [Version::new(1)].into());
     }
 
     /// The same of a service that never has two instances, and versions that all get healthy: its
@@ -418,7 +463,7 @@ proptest! {
     fn a_service_that_is_recreated_keeps_its_requests_waiting_and_loses_none(
         seed in any::<u64>(),
         rate in 1.0..30.0_f64,
-        events in any_events(300),
+        events in any_events(300, 9),
     ) {
         let load = levels(seed, &[rate, rate, rate]);
         let spec = replaced_by(Replacement::Recreate);
@@ -432,14 +477,14 @@ proptest! {
                 turn += 1;
                 match events.get(&turn) {
                     Some(Event::Deploy(version)) => {
-                        simulation.deploy(Version::new(*version), true);
+                        simulation.deploy(Version::new(*version), Behaviour::Sound);
                     }
                     Some(restart) => restart.happen(&mut simulation),
                     None => {}
                 }
             }
         }
-        simulation.deploy(Version::new(5), true);
+        simulation.deploy(Version::new(5), Behaviour::Sound);
         for _ in 0..100 {
             simulation.turn(&mut recorder).unwrap();
         }

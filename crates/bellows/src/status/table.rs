@@ -107,6 +107,11 @@ fn rollouts(services: &[Service], now_ms: u64) -> String {
                 next.version,
                 age(since.as_millis(), now_ms)
             )),
+            Rollout::Watching { version, next, since } => Some(format!(
+                "Version {} of {name} has been watched beside version {version} for {}.\n",
+                next.version,
+                age(since.as_millis(), now_ms)
+            )),
             Rollout::GivenUp { version, next, reason } => Some(format!(
                 "Version {} of {name} was given up: {reason}. Version {version} serves.\n",
                 next.version
@@ -353,12 +358,14 @@ mod tests {
         let all = [
             Rollout::Serving { version },
             Rollout::Proving { version, next, since },
+            Rollout::Watching { version, next, since },
             Rollout::GivenUp { version, next, reason },
         ];
         let all = all
             .map(|rollout| Service { rollout: Some(rollout), ..service("store", PolicyKind::Hpa) });
         insta::assert_snapshot!(rollouts(&all, 4_000), @r"
         Version 00000002 of store has been on trial for 3 s; version 00000001 serves.
+        Version 00000002 of store has been watched beside version 00000001 for 3 s.
         Version 00000002 of store was given up: http://10.117.0.2:8000/healthy answered 404. Version 00000001 serves.
         ");
     }

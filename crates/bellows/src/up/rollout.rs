@@ -48,7 +48,8 @@ pub(crate) async fn wait(settings: &Settings, deployment: &Deployment) -> anyhow
     let scaler = scaler::client(settings)?;
     // A try that fails early is made again, and the last one has all of its time.
     let tries = 2 * settings.scaler.launch_timeout;
-    let deadline = Instant::now() + longest_leave(deployment)? + tries + SPARE;
+    let before_and_after = longest_leave(deployment)? + longest_watch(deployment)?;
+    let deadline = Instant::now() + before_and_after + tries + SPARE;
     let mut waited = false;
     loop {
         let services = scaler.services().await.map(|host| host.services);
@@ -85,6 +86,12 @@ fn longest_leave(deployment: &Deployment) -> anyhow::Result<Duration> {
     let recreated = specs.filter(|spec| spec.replacement == Replacement::Recreate);
     let leaves = recreated.map(|spec| spec.scale_in.drain_timeout + spec.scale_in.stop_grace);
     Ok(leaves.max().unwrap_or_default())
+}
+
+/// How long a version that got healthy is watched before it serves.
+fn longest_watch(deployment: &Deployment) -> anyhow::Result<Duration> {
+    let deployed = deployment.deployed()?;
+    Ok(deployed.iter().map(|service| service.spec.watch).max().unwrap_or_default())
 }
 
 fn trial(name: &ServiceName, deployment: &Deployment, services: &[ServiceStatus]) -> Trial {
@@ -127,7 +134,8 @@ fn last_lines(ticks: &[Tick], service: &ServiceName, version: Version) -> String
     let of_service = ticks.iter().rev().filter(|tick| tick.service == *service);
     let mut tries = of_service.flat_map(|tick| {
         let done = tick.done.iter().map(|it| (&it.instance, it.version, &it.last_lines));
-        let ended = tick.ended.iter().map(|it| (&it.instance, it.version, &it.last_lines));
+        let ended = tick.ended.iter().chain(&tick.given_up);
+        let ended = ended.map(|it| (&it.instance, it.version, &it.last_lines));
         ended.chain(done).rev()
     });
     let last = tries.find(|(_, of, lines)| *of == Some(version) && !lines.is_empty());
@@ -175,7 +183,10 @@ mod tests {
         let given_up =
             Rollout::GivenUp { version: old, next: WANTED, reason: "no answer".to_owned() };
         assert_eq!(trial_in(None, WANTED), Trial::GoesOn);
+        let watching =
+            Rollout::Watching { version: old, next: WANTED, since: Timestamp::from_millis(5) };
         assert_eq!(trial_in(Some(proving), WANTED), Trial::GoesOn);
+        assert_eq!(trial_in(Some(watching), WANTED), Trial::GoesOn);
         assert_eq!(trial_in(Some(Rollout::Serving { version: old }), WANTED), Trial::GoesOn);
         assert_eq!(trial_in(Some(Rollout::Serving { version: new }), WANTED), Trial::Serves);
         let Trial::GivenUp { told, .. } = trial_in(Some(given_up), WANTED) else { panic!() };

@@ -39,7 +39,7 @@ pub fn increase(before: &Stats, now: &Stats) -> Increase {
 }
 
 /// A worker never counts less, which tells it from one that was started anew and scraped as often.
-fn same_worker(before: &Stats, now: &Stats) -> bool {
+pub(super) fn same_worker(before: &Stats, now: &Stats) -> bool {
     let none_fell = now.services.iter().all(|(name, stats)| {
         let Some(earlier) = before.services.get(name) else { return true };
         let mut fell = false;

@@ -78,12 +78,15 @@ mod tests {
 
     fn stats(asked_at: Instant, in_flight: Option<u64>, queued: Option<u64>) -> Stats {
         let server = ServerStats {
+            line: "store.2".to_owned(),
             status: ServerStatus::Drain,
             in_flight,
             queued,
             sessions: None,
             last_session: None,
             answers: None,
+            server_errors: None,
+            response_errors: None,
             check: None,
         };
         let servers = [(Slot::try_from(2).unwrap(), server)].into();

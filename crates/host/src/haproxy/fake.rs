@@ -102,6 +102,7 @@ impl State {
             let before = std::mem::take(&mut stats.servers);
             for server in &backend.servers {
                 let mut figures = before.get(&server.slot).cloned().unwrap_or(IDLE);
+                figures.line = format!("{}.{}", backend.service, server.slot);
                 figures.status = match server.state {
                     ServerState::Ready => ServerStatus::Up,
                     ServerState::Drain => ServerStatus::Drain,
@@ -114,12 +115,15 @@ impl State {
 }
 
 const IDLE: ServerStats = ServerStats {
+    line: String::new(),
     status: ServerStatus::Maint,
     in_flight: Some(0),
     queued: Some(0),
     sessions: Some(0),
     last_session: None,
     answers: Some(0),
+    server_errors: Some(0),
+    response_errors: Some(0),
     check: None,
 };
 

@@ -5,6 +5,7 @@
 //! [`Backends`] go in, and [`Stats`] and drained slots come out.
 
 mod admin;
+mod answers;
 mod backends;
 mod certificate;
 mod counters;
@@ -26,6 +27,7 @@ mod stats;
 mod stats_csv;
 mod template;
 
+pub use answers::{AnswerCounts, AnswersBySlot};
 pub use backends::{Backend, Backends, BackendsError, Server, ServerState};
 pub use certificate::{CertificateError, check_certificate};
 pub use counters::{Increase, increase};

@@ -149,6 +149,8 @@ pub struct Counters {
 /// One server of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerStats {
+    /// The name of its line, which goes on to count for the next instance that gets it.
+    pub line: String,
     /// Whether it takes requests.
     pub status: ServerStatus,
     /// Requests that it is serving.
@@ -161,6 +163,11 @@ pub struct ServerStats {
     pub last_session: Option<Duration>,
     /// Requests that it has answered since the worker started, whatever the status.
     pub answers: Option<u64>,
+    /// Those of them with a status 5xx. HAProxy's own are not among them.
+    pub server_errors: Option<u64>,
+    /// Requests that it did not answer in time or at all, or whose answer broke off, other than those that were
+    /// answered when they were tried again.
+    pub response_errors: Option<u64>,
     /// The last check's outcome as HAProxy names it (`L7OK`, `L4CON` ...); `None` without checks.
     pub check: Option<String>,
 }

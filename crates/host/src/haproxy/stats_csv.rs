@@ -208,12 +208,15 @@ impl Row<'_> {
         // A star says that a check is under way; the outcome behind it is the last one's.
         let check = self.text("check_status")?.trim_start_matches("* ");
         Ok(ServerStats {
+            line: self.text("svname")?.to_owned(),
             status,
             in_flight: self.figure("scur")?,
             queued: self.figure("qcur")?,
             sessions: self.figure("stot")?,
             last_session: last_session.map(Duration::from_secs),
             answers: self.answers()?,
+            server_errors: self.figure("hrsp_5xx")?,
+            response_errors: self.figure("eresp")?,
             check: (!check.is_empty()).then(|| check.to_owned()),
         })
     }
@@ -257,12 +260,15 @@ mod tests {
         };
         assert_eq!(*counters, expected);
         let busy = ServerStats {
+            line: "store.1".to_owned(),
             status: ServerStatus::Up,
             in_flight: Some(1),
             queued: Some(0),
             sessions: Some(10),
             last_session: Some(Duration::from_secs(1)),
             answers: Some(9),
+            server_errors: Some(1),
+            response_errors: Some(0),
             check: Some("L7OK".to_owned()),
         };
         assert_eq!(*server(&stats, 1), busy);

@@ -53,11 +53,6 @@ impl Instance {
 
     /// The same, which counts in `unanswered`. `/die` ends the instance, and `/leave` the connection.
     pub(crate) fn counting(address: SocketAddrV4, unanswered: &Unanswered) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
         let instance = Self(Arc::default());
         let (dying, unanswered) = (Arc::clone(&instance.0), Arc::clone(unanswered));
         let answer = async move |uri: Uri, headers: HeaderMap, body: axum::body::Bytes| {
@@ -75,7 +70,30 @@ impl Instance {
             .route("/healthz", axum::routing::get(|| async { "well" }))
             .route("/bytes/{count}", axum::routing::get(bytes))
             .route("/absent", axum::routing::get(|| async { StatusCode::NOT_FOUND }))
+            .route("/fails", axum::routing::get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
             .fallback(answer);
+        instance.serve(address, app)
+    }
+
+    /// One that answers every second request with 500, the first one among them.
+    pub(crate) fn wrong(address: SocketAddrV4) -> Self {
+        let answered = Arc::new(AtomicU64::new(0));
+        let answer = async move || {
+            let is_wrong = answered.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+            if is_wrong { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK }
+        };
+        let app = axum::Router::new()
+            .route("/healthz", axum::routing::get(|| async { "well" }))
+            .fallback(answer);
+        Self(Arc::default()).serve(address, app)
+    }
+
+    fn serve(self, address: SocketAddrV4, app: axum::Router) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let (bound, ready) = std::sync::mpsc::channel();
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::bind(address).await.unwrap();
@@ -83,8 +101,8 @@ impl Instance {
             axum::serve(listener, app).await.unwrap();
         });
         ready.recv().unwrap();
-        *instance.0.lock().unwrap() = Some(runtime);
-        instance
+        *self.0.lock().unwrap() = Some(runtime);
+        self
     }
 }
 

@@ -10,9 +10,10 @@ use serde::Deserialize;
 
 use super::egress::RawEgress;
 use super::protocol::RawProtocol;
+use super::rollout::RawRollout;
 use super::{
-    Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Replacement, Requests,
-    RootAccess, Rules, ScaleIn, ServiceSpec, StartSpec, WritableFolder, places, reaches, secrets,
+    Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Requests, RootAccess, Rules,
+    ScaleIn, ServiceSpec, StartSpec, WritableFolder, places, reaches, secrets,
 };
 use crate::bounds::{Bounds, RawBounds};
 use crate::names::ServiceName;
@@ -136,16 +137,11 @@ impl Default for RawScaleIn {
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawRollout {
-    replacement: Replacement,
-}
-
 impl RawService {
     pub(super) fn checked(self) -> Result<ServiceSpec, Invalid> {
         let (bounds, replacement) = (Bounds::try_from(self.bounds)?, self.rollout.replacement);
         replacement.allows(bounds)?;
+        let watch = self.rollout.watch()?;
         let demand = demand(self.route, self.capacity)?;
         let spec = ServiceSpec {
             name: text("name", &self.name)?,
@@ -159,6 +155,7 @@ impl RawService {
             scale_out: self.scale_out.checked()?,
             scale_in: self.scale_in.checked()?,
             replacement,
+            watch,
             application: self.application,
         };
         spec.check_policy(&spec.policy)?;
@@ -304,6 +301,7 @@ fn text<T: FromStr<Err: Display>>(key: &'static str, text: &str) -> Result<T, In
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::Replacement;
     use super::*;
 
     pub(in super::super) fn parse(text: &str) -> Result<ServiceSpec, String> {

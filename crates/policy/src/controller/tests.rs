@@ -3,7 +3,6 @@
 //! the plan checker.
 
 use model::bounds::Bounds;
-use model::instance::Phase;
 use model::policies::PolicyKind;
 use model::policies::PolicySpec;
 use proptest::prelude::*;
@@ -27,6 +26,9 @@ const NEXT: Version = Version::new(2);
 
 /// A version of which no instance ever gets healthy.
 const BROKEN: Version = Version::new(0xb);
+
+/// A version that fails every second request.
+const WRONG: Version = Version::new(4);
 
 /// A host with one service, moving in steps of 100 ms.
 struct World {
@@ -185,7 +187,29 @@ impl World {
         let instances = self.containers.iter().map(observation).collect();
         // Each request takes a fiftieth of a second of CPU time.
         let cpu_cores = arrivals.map(|arrivals| arrivals as f64 / 5.0);
-        ServiceObservation { load, cpu_cores, instances: Some(instances), done }
+        let answers = self.answers(arrivals.unwrap_or(0));
+        ServiceObservation { load, cpu_cores, instances: Some(instances), answers, done }
+    }
+
+    /// What came of so many requests, which those in rotation share alike.
+    fn answers(&self, arrivals: u64) -> BTreeMap<Version, Answers> {
+        let in_rotation =
+            |container: &&Container| container.rotation == RotationState::In { healthy: true };
+        let serving: Vec<_> = self.containers.values().filter(in_rotation).collect();
+        let each = arrivals / serving.len().max(1) as u64;
+        // Of a single one, that of every second step.
+        let odd_step = self.now.as_millis() / 100 % 2;
+        let mut answers: BTreeMap<Version, Answers> = BTreeMap::new();
+        for container in serving {
+            let failed = if container.version == WRONG { (each + odd_step) / 2 } else { 0 };
+            *answers.entry(container.version).or_default() += Answers { all: each, failed };
+        }
+        answers
+    }
+
+    fn ready_of(&self, version: Version) -> usize {
+        let ready = self.controller.fleet().in_phase(Phase::Ready);
+        ready.filter(|instance| instance.version == Some(version)).count()
     }
 
     fn ready(&self) -> usize {
@@ -211,7 +235,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         prop_oneof![8 => (0_u64..60).prop_map(Some), 1 => Just(None), 1 => Just(Some(900))];
     let dies = prop::option::weighted(0.05, 0_usize..10);
     let jump = prop_oneof![30 => Just(0_i64), 1 => -5000..5000_i64];
-    let versions = prop::sample::select(vec![VERSION, NEXT, Version::new(3), BROKEN]);
+    let versions = prop::sample::select(vec![VERSION, NEXT, Version::new(3), WRONG, BROKEN]);
     let deploys = prop::option::weighted(0.05, versions);
     let often = (arrivals, dies, prop::bool::weighted(0.1), 0_u32..=1, 1_u32..=10);
     (often, jump, deploys, prop::bool::weighted(0.03)).prop_map(
@@ -335,7 +359,18 @@ fn a_new_version_is_proved_on_one_instance_and_then_replaces_the_others_by_surge
     assert_eq!(tick.rollout, Some(proving));
     assert_eq!(tick.plan.iter().map(|action| action.version).collect::<Vec<_>>(), [Some(NEXT)]);
     let tick = world.step(&calm(30));
+    let watching = Rollout::Watching { version: VERSION, next: world.wanted, since: world.now };
+    assert_eq!(tick.rollout, Some(watching));
+    for _ in 1..50 {
+        world.step(&calm(30));
+        assert_eq!((world.ready_of(VERSION), world.ready_of(NEXT)), (8, 1));
+        assert_eq!(world.containers.len(), 9);
+    }
+    let tick = world.step(&calm(30));
     assert_eq!(tick.rollout, Some(Rollout::Serving { version: NEXT }));
+    let watched = tick.observation.watched.unwrap();
+    assert_eq!((watched.old.answers.all, watched.new.answers.all), (51 * 24, 51 * 3));
+    assert_eq!(world.step(&calm(30)).observation.watched, None);
     let mut most = 0;
     for _ in 0..30 {
         world.step(&calm(30));
@@ -345,6 +380,83 @@ fn a_new_version_is_proved_on_one_instance_and_then_replaces_the_others_by_surge
     assert_eq!((count(&world, VERSION), count(&world, NEXT)), (0, 8));
     // A surge of two, and as many that drain.
     assert!((10..=12).contains(&most), "{most} at once");
+}
+
+/// Eight ready instances of the first version, and another one deployed beside them.
+fn deployed(version: Version) -> World {
+    let mut world = World::new();
+    for _ in 0..15 {
+        world.step(&calm(30));
+    }
+    world.step(&Step { deploys: Some(version), ..calm(30) });
+    world
+}
+
+#[test]
+fn a_version_that_fails_every_second_request_goes_back_within_three_seconds_and_the_old_fleet_is_whole()
+ {
+    let mut world = deployed(WRONG);
+    let given_up = |tick: &Tick| matches!(tick.rollout, Some(Rollout::GivenUp { .. }));
+    let mut failed_at = None;
+    let tick = (0..100).find_map(|_| {
+        let tick = world.step(&calm(9));
+        assert!(world.ready_of(VERSION) >= 8);
+        let failed = tick.observation.watched.is_some_and(|watched| watched.new.answers.failed > 0);
+        failed_at = failed_at.or(failed.then_some(world.now));
+        given_up(&tick).then_some(tick)
+    });
+    let tick = tick.unwrap();
+    assert!(world.now.since(failed_at.unwrap()) < Duration::from_secs(3));
+    let Some(Rollout::GivenUp { reason, .. }) = &tick.rollout else { unreachable!() };
+    // The ninth of the requests of each tenth of a second came to it.
+    insta::assert_snapshot!(reason, @"3 of 5 answers of the new version were 5xx or broke off, and 0 of 40 of version 00000001");
+    let watched = tick.observation.watched.unwrap();
+    assert_eq!(tick.given_up.iter().map(|it| it.version).collect::<Vec<_>>(), [Some(WRONG)]);
+    let again = crate::watch::judge(&watched, VERSION, Duration::ZERO, world.spec.watch);
+    assert_eq!(
+        again,
+        crate::watch::Verdict::Bad(reason.clone()),
+        "the tick holds what it follows from"
+    );
+    for _ in 0..5 {
+        world.step(&calm(9));
+    }
+    assert_eq!(
+        (world.containers.len(), world.ready_of(VERSION)),
+        (8, 8),
+        "what was watched is gone"
+    );
+}
+
+#[test]
+fn a_watched_instance_that_ends_by_itself_is_given_up_and_an_old_one_is_replaced() {
+    for (victim, goes_on) in [(NEXT, false), (VERSION, true)] {
+        let mut world = deployed(NEXT);
+        for _ in 0..10 {
+            world.step(&calm(30));
+        }
+        let is_victim = |container: &Container| container.version == victim;
+        let dies = world.containers.values().position(is_victim);
+        let tick = world.step(&Step { dies, ..calm(30) });
+        assert_eq!(tick.ended.len(), 1);
+        assert_eq!(matches!(tick.rollout, Some(Rollout::Watching { .. })), goes_on, "{victim}");
+        world.step(&calm(30));
+        world.step(&calm(30));
+        assert_eq!(world.ready_of(VERSION), 8);
+        assert_eq!(world.ready_of(NEXT), usize::from(goes_on));
+    }
+}
+
+#[test]
+fn a_restart_of_the_loop_begins_the_watch_anew() {
+    let mut world = deployed(NEXT);
+    for _ in 0..40 {
+        world.step(&calm(30));
+    }
+    world.step(&Step { restarts: true, ..calm(30) });
+    let anew = Rollout::Watching { version: VERSION, next: world.wanted, since: world.now };
+    assert_eq!(world.controller.rollout(), Some(&anew));
+    assert_eq!((world.ready_of(VERSION), world.ready_of(NEXT)), (8, 1));
 }
 
 #[test]

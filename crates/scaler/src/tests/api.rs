@@ -109,7 +109,7 @@ async fn lower_bounds_that_together_need_more_memory_than_there_is_are_refused()
 async fn bounds_of_more_than_one_are_refused_for_a_service_that_is_recreated() {
     let file = store_file()
         .replace("max = 10", "max = 1")
-        .replace("[application]", "[rollout]\nreplacement = \"recreate\"\n[application]");
+        .replace("watch_ms = 0", "replacement = \"recreate\"");
     let rig = Rig::with_files(&[(&file, 1)]);
     let bounds = "/v1/services/object-store/bounds";
     let (status, text) = ask(&rig, "PUT", bounds, r#"{"min":0,"max":2}"#).await;

@@ -15,7 +15,7 @@ const NEW: Version = Version::new(2);
 fn recreated() -> String {
     let file = store_file()
         .replace("max = 10", "max = 1")
-        .replace("[application]", "[rollout]\nreplacement = \"recreate\"\n[application]")
+        .replace("watch_ms = 0", "replacement = \"recreate\"")
         .replace("stop_grace_ms = 10_000", "stop_grace_ms = 500");
     assert!(file.contains("recreate") && file.contains("= 500"), "{file}");
     file

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::names::Slot;
+use model::watch::Answers;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand_distr::{Distribution, Poisson};
@@ -130,6 +131,12 @@ impl Plant for FluidPlant {
     fn in_flight_of(&self, slot: Slot) -> u32 {
         let count = narrow(self.rotation.len()).max(1);
         if self.rotation.contains(&slot) { self.statistics().in_flight.div_ceil(count) } else { 0 }
+    }
+
+    fn fail_every_second(&mut self, _slot: Slot) {}
+
+    fn answers_of(&self, _slot: Slot) -> Option<Answers> {
+        None
     }
 
     fn over_at(&self) -> Option<Moment> {

@@ -11,6 +11,7 @@ mod server;
 use std::fmt;
 
 use model::names::Slot;
+use model::watch::Answers;
 
 pub(crate) use clients::Clients;
 pub(crate) use fluid::FluidPlant;
@@ -48,6 +49,12 @@ pub(crate) trait Plant: fmt::Debug {
     /// Requests that the instance in `slot` works on.
     fn in_flight_of(&self, slot: Slot) -> u32;
 
+    /// From now on the instance in `slot` answers every second request with 500, where requests are told apart.
+    fn fail_every_second(&mut self, slot: Slot);
+
+    /// What the instance in `slot` has answered; unknown where requests are not told apart.
+    fn answers_of(&self, slot: Slot) -> Option<Answers>;
+
     /// When a closed load was over; unknown before, and of an open one.
     fn over_at(&self) -> Option<Moment>;
 
@@ -63,7 +70,7 @@ pub(crate) struct Counters {
     pub(crate) arrivals: u64,
     /// Requests that an instance answered; a 429 of its own is an answer as well.
     pub(crate) served: u64,
-    /// Requests that the load balancer answered 503.
+    /// Requests that were answered 5xx, by the load balancer or by an instance.
     pub(crate) rejected: u64,
 }
 

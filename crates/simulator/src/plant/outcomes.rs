@@ -22,6 +22,7 @@ impl Log<'_> {
             Failure::Timeout => ("timeout", false),
             Failure::Limited => ("status_429", true),
             Failure::NoServer => ("status_503", true),
+            Failure::Wrong => ("status_500", false),
             Failure::Stopped => ("status_502", false),
         };
         let (due, done) = (due.since(self.load_start), done.since(self.load_start));

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use model::names::Slot;
+use model::watch::Answers;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
@@ -143,6 +144,14 @@ impl Plant for RequestPlant {
         self.servers.get(place(slot)).map_or(0, Server::in_flight)
     }
 
+    fn fail_every_second(&mut self, slot: Slot) {
+        self.server(slot).fails_every_second = true;
+    }
+
+    fn answers_of(&self, slot: Slot) -> Option<Answers> {
+        self.servers.get(place(slot)).map(|server| server.answers)
+    }
+
     fn over_at(&self) -> Option<Moment> {
         self.clients.over_at()
     }
@@ -206,10 +215,14 @@ impl RequestPlant {
         let Some(request) = server.give_back(completion.place) else { return };
         server.first_served.get_or_insert(completion.at);
         let in_rotation = server.in_rotation;
+        let failure = completion.failure.or_else(|| server.own_failure());
+        server.count(failure);
         self.in_flight -= 1;
         self.free_places += u32::from(in_rotation);
-        self.counters.served += u64::from(completion.failure != Some(Failure::Timeout));
-        match completion.failure {
+        self.counters.rejected += u64::from(failure == Some(Failure::Wrong));
+        self.counters.served +=
+            u64::from(!matches!(failure, Some(Failure::Timeout | Failure::Wrong)));
+        match failure {
             None => log.ok(request.due, completion.at, 1),
             Some(failure) => log.failed(request.due, completion.at, failure, 1),
         }

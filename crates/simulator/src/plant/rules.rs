@@ -33,6 +33,8 @@ pub(super) enum Failure {
     Limited,
     /// The load balancer held it too long, for want of an instance or of a place in one.
     NoServer,
+    /// The instance answered it with 500.
+    Wrong,
     /// The instance was stopped while it worked on it.
     Stopped,
 }

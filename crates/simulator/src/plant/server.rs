@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use model::service::Capacity;
+use model::watch::Answers;
 
 use super::clients::Request;
+use super::rules::Failure;
 use crate::moment::Moment;
 
 /// The server of a slot, in rotation or not.
@@ -18,9 +20,25 @@ pub(super) struct Server {
     places: Vec<Option<Request>>,
     in_flight: u32,
     pub(super) bucket: TokenBucket,
+    /// What this instance has answered.
+    pub(super) answers: Answers,
+    pub(super) fails_every_second: bool,
 }
 
 impl Server {
+    /// How the instance fails an answer that nothing else failed.
+    pub(super) const fn own_failure(&self) -> Option<Failure> {
+        let fails = self.fails_every_second && self.answers.all.is_multiple_of(2);
+        if fails { Some(Failure::Wrong) } else { None }
+    }
+
+    /// Counts an answer. A client that hangs up gets none.
+    pub(super) fn count(&mut self, failure: Option<Failure>) {
+        if failure != Some(Failure::Timeout) {
+            self.answers += Answers { all: 1, failed: u64::from(failure == Some(Failure::Wrong)) };
+        }
+    }
+
     /// A new instance takes the slot.
     pub(super) fn renew(&mut self, capacity: Capacity) {
         *self = Self {
