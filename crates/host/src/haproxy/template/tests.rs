@@ -190,8 +190,8 @@ fn every_trusted_source_and_every_bound_is_in_the_configuration() {
     tcp-request connection reject if !trusted { src_conn_cur ge 400 }
     tcp-request connection track-sc0 src
     tcp-request connection reject if !trusted { sc0_conn_rate gt 10000 }
-    http-request track-sc1 src table bellows.transfers if { req.body_len gt 45000 }
-    http-response track-sc1 src table bellows.transfers if { res.hdr_val(content-length) gt 100000 }
+    http-request track-sc1 src table bellows.transfers if !trusted { req.body_len gt 45000 }
+    http-response track-sc1 src table bellows.transfers if !trusted { res.hdr_val(content-length) gt 100000 }
     tcp-request connection set-var(sess.streams) fe_conn(bellows.streams)
     tcp-request connection set-var(sess.all) fe_conn(bellows.reach),add(sess.streams)
     tcp-request connection track-sc0 src,map(/run/bellows/haproxy-1.map,-)
