@@ -69,7 +69,7 @@ fn backend(world: &World, name: &str, instance: &InstanceName, tcp_port: Option<
     };
     Backend {
         service: name.parse().unwrap(),
-        path_prefix: None,
+        route: None,
         tcp_port,
         max_servers: 1,
         drain_timeout: Duration::from_secs(30),

@@ -5,6 +5,7 @@ mod places;
 mod protocol;
 mod raw;
 mod reaches;
+mod route;
 mod secrets;
 mod start;
 
@@ -16,12 +17,12 @@ use serde::{Deserialize, Serialize};
 pub use self::protocol::Protocol;
 pub use self::raw::RawService;
 pub use self::reaches::{ReachError, check_reaches};
+pub use self::route::Route;
 pub use self::secrets::SecretSpec;
 pub use self::start::StartSpec;
 use crate::bounds::Bounds;
 use crate::egress::Egress;
 use crate::names::{ImageName, ServiceName};
-use crate::paths::PathPrefix;
 use crate::policies::PolicySpec;
 use crate::value::{Checked, Invalid, check};
 
@@ -66,9 +67,9 @@ pub enum Demand {
 /// The requests that a service is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Requests {
-    /// Those from outside whose path starts with this go to the service; the longest match wins. `None` for
-    /// a service that is there for others alone, which reach it by its name.
-    pub path_prefix: Option<PathPrefix>,
+    /// Which of those from outside go to the service. `None` for a service that is there for others alone,
+    /// which reach it by its name.
+    pub route: Option<Route>,
     /// What an instance can do with them.
     pub capacity: Capacity,
 }
@@ -271,9 +272,9 @@ impl ServiceSpec {
         self.route().map(|_| requests).ok_or_else(|| Invalid::form("route", &none()))
     }
 
-    /// The start of the paths that go to it from outside; `None` without a route.
-    pub fn route(&self) -> Option<&PathPrefix> {
-        self.requests().and_then(|requests| requests.path_prefix.as_ref())
+    /// Which requests from outside go to it; `None` where none do.
+    pub fn route(&self) -> Option<&Route> {
+        self.requests().and_then(|requests| requests.route.as_ref())
     }
 
     /// The port by which others reach it, where it takes connections and not requests.

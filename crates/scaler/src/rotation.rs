@@ -12,7 +12,7 @@ use host::haproxy::{
     Stats, Worker,
 };
 use model::names::{InstanceName, ServiceName, Slot};
-use model::paths::PathPrefix;
+use model::service::Route;
 use model::version::Version;
 
 use crate::lock::lock;
@@ -31,7 +31,7 @@ struct Given {
 
 /// What it is given of a service beside its instances: its route or its port, the requests for an instance
 /// at a time, and how long a drain may take.
-type GivenService = (ServiceName, Option<PathPrefix>, Option<u16>, NonZeroU32, Duration);
+type GivenService = (ServiceName, Option<Route>, Option<u16>, NonZeroU32, Duration);
 
 /// What instances may reach, by their slots, from before their programs start until their containers are
 /// gone. Those that may reach nothing are left out.
@@ -236,7 +236,7 @@ impl<L: LoadBalancer> Rotation<L> {
             }
             Backend {
                 service: spec.name.clone(),
-                path_prefix: spec.route().cloned(),
+                route: spec.route().cloned(),
                 tcp_port: spec.tcp_port(),
                 max_servers: self.shared.bounds(spec).max(),
                 drain_timeout: spec.scale_in.drain_timeout,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use model::names::ServiceName;
+use model::service::Route;
+use reqwest::header::HOST;
 use scaler_client::Scaler;
 use tokio::time::{Instant, sleep};
 
@@ -44,9 +46,10 @@ pub(super) async fn wait(
     let scaler = scaler::client(&tree.settings)?;
     for service in &tree.services {
         let spec = &service.spec;
-        if let Some(path_prefix) = spec.route() {
-            let url = format!("http://{}{path_prefix}", tree.settings.listen.services);
-            progress.step("first answer", first_answer(&client, &url, programs)).await?;
+        if let Some(route) = spec.route() {
+            let url = format!("http://{}{}", tree.settings.listen.services, route.path_prefix);
+            let answer = first_answer(|| request(&client, &url, route), route, programs);
+            progress.step("first answer", answer).await?;
         } else {
             progress.step("ready", first_ready(&scaler, &spec.name, programs)).await?;
         }
@@ -54,15 +57,24 @@ pub(super) async fn wait(
     Ok(())
 }
 
+/// Asks for a route, whose host need not be known to this machine's resolver.
+fn request(client: &reqwest::Client, url: &str, route: &Route) -> reqwest::RequestBuilder {
+    let request = client.get(url);
+    match &route.host {
+        Some(host) => request.header(HOST, host.as_str()),
+        None => request,
+    }
+}
+
 async fn first_answer(
-    client: &reqwest::Client,
-    url: &str,
+    request: impl Fn() -> reqwest::RequestBuilder,
+    route: &Route,
     programs: &Programs,
 ) -> anyhow::Result<Outcome> {
     let deadline = Instant::now() + PATIENCE;
     let mut last = "nothing was asked yet".to_owned();
     while Instant::now() < deadline {
-        match client.get(url).send().await {
+        match request().send().await {
             Ok(answer) if is_an_instances(&answer) => return Ok(Outcome::Unchanged),
             Ok(answer) => last = format!("HAProxy answered {}", answer.status()),
             Err(error) if error.is_timeout() => last = format!("no answer within {DEADLINE:?}"),
@@ -72,7 +84,7 @@ async fn first_answer(
     }
     let logs = programs.last_lines().await;
     bail!(
-        "{url} got no answer of an instance within {PATIENCE:?}: {last}. Look at `bellows status` \
+        "the route {route} got no answer of an instance within {PATIENCE:?}: {last}. Look at `bellows status` \
          and at these last lines of the logs:\n{logs}"
     )
 }

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
 use model::names::ServiceName;
-use model::paths::{HealthPath, PathPrefix};
+use model::paths::HealthPath;
+use model::service::Route;
 
 use super::backends::{Backend, Backends, Fixed, Server, ServerState};
 use super::limits::Limits;
@@ -72,7 +73,7 @@ pub(super) struct Layout {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BackendLines {
     pub(super) service: ServiceName,
-    pub(super) path_prefix: Option<PathPrefix>,
+    pub(super) route: Option<Route>,
     /// Whether it takes connections and not requests.
     pub(super) is_tcp: bool,
     pub(super) limits: Limits,
@@ -85,7 +86,7 @@ pub(super) struct BackendLines {
 impl BackendLines {
     /// What is said of the backend that only a reload changes.
     pub(super) fn fixed(&self) -> Fixed<'_> {
-        (&self.service, self.path_prefix.as_ref(), self.is_tcp, self.limits)
+        (&self.service, self.route.as_ref(), self.is_tcp, self.limits)
     }
 }
 
@@ -94,7 +95,7 @@ impl Layout {
     pub(super) fn new(desired: &Backends) -> Self {
         let lines = |(backend, count): (&Backend, u32)| BackendLines {
             service: backend.service.clone(),
-            path_prefix: backend.path_prefix.clone(),
+            route: backend.route.clone(),
             is_tcp: backend.tcp_port.is_some(),
             limits: Limits::of(backend.drain_timeout),
             count,
@@ -116,7 +117,7 @@ impl Layout {
             let running = running.get(backend.service.as_str())?;
             Some(BackendLines {
                 service: backend.service.clone(),
-                path_prefix: backend.path_prefix.clone(),
+                route: backend.route.clone(),
                 is_tcp: backend.tcp_port.is_some(),
                 limits: Limits::of(backend.drain_timeout),
                 count: running.last_key_value().map_or(0, |(last, _)| *last),

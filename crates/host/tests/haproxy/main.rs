@@ -10,6 +10,7 @@ mod reach;
 mod refusals;
 mod repeats;
 mod rig;
+mod routes;
 mod smuggling;
 mod sources;
 mod streams;

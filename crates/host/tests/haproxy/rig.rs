@@ -16,6 +16,7 @@ use host::haproxy::{
 use host::settings::Membership;
 use host::slots::Subnet;
 use model::names::{ServiceName, Slot};
+use model::service::Route;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -211,7 +212,7 @@ impl Rig {
     pub(crate) fn backend(&self) -> Backend {
         Backend {
             service: store(),
-            path_prefix: Some("/".parse().unwrap()),
+            route: Some(Route::below("/".parse().unwrap())),
             tcp_port: None,
             max_servers: self.servers.len().try_into().unwrap(),
             drain_timeout: self.drain_timeout,
@@ -223,7 +224,7 @@ impl Rig {
     pub(crate) fn other(&self) -> Backend {
         Backend {
             service: "other".parse().unwrap(),
-            path_prefix: Some("/other".parse().unwrap()),
+            route: Some(Route::below("/other".parse().unwrap())),
             servers: self.others.clone(),
             ..self.backend()
         }

@@ -91,7 +91,7 @@ mod tests {
             ("port = 80\nprotocol = \"tcp\"", "instance.port is 80: use another port for TCP"),
             (
                 "port = 5432\nprotocol = \"tcp\"",
-                "route.path_prefix is /: use no [route] with instance.protocol = \"tcp\"",
+                "route is /: use no [route] with instance.protocol = \"tcp\"",
             ),
             ("port = 8000\nprotocol = \"udp\"", "unknown variant `udp`, expected `http` or `tcp`"),
         ];

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::egress::RawEgress;
 use super::protocol::RawProtocol;
+use super::route::RawRoute;
 use super::{
     Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Replacement, Requests,
     RootAccess, Rules, ScaleIn, ServiceSpec, StartSpec, WritableFolder, places, reaches, secrets,
@@ -43,12 +44,6 @@ pub struct RawService {
     rollout: RawRollout,
     #[serde(default)]
     application: toml::Table,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRoute {
-    path_prefix: String,
 }
 
 #[derive(Deserialize)]
@@ -178,9 +173,8 @@ fn demand(route: Option<RawRoute>, capacity: Option<Capacity>) -> Result<Demand,
         )),
         // Without a route it takes another service that reaches it, which `check_reaches` looks for.
         (route, Some(capacity)) => {
-            let path_prefix = route.map(|route| text("route.path_prefix", &route.path_prefix));
-            let (path_prefix, capacity) = (path_prefix.transpose()?, capacity.checked()?);
-            Ok(Demand::Requests(Requests { path_prefix, capacity }))
+            let route = route.map(RawRoute::checked).transpose()?;
+            Ok(Demand::Requests(Requests { route, capacity: capacity.checked()? }))
         }
     }
 }
@@ -298,7 +292,7 @@ fn span(key: impl Into<Cow<'static, str>>, ms: u64) -> Result<Duration, Invalid>
 }
 
 /// Parses the text below `key`.
-fn text<T: FromStr<Err: Display>>(key: &'static str, text: &str) -> Result<T, Invalid> {
+pub(super) fn text<T: FromStr<Err: Display>>(key: &'static str, text: &str) -> Result<T, Invalid> {
     text.parse().map_err(|error| Invalid::form(key, &error))
 }
 

@@ -43,8 +43,8 @@ fn the_whole_configuration_of_three_services() {
         errorfile 502 /dev/null
         http-request del-header x-bellows-reach
         use_backend %[var(txn.reach)] if { var(txn.reach) -m found }
-        use_backend deep if { path /api/v2 } || { path_beg /api/v2/ }
-        use_backend api if { path /api } || { path_beg /api/ }
+        use_backend deep if { path,concat(/) -m beg /api/v2/ }
+        use_backend api if { path,concat(/) -m beg /api/ }
         use_backend store
         default_backend bellows.no-route
 
@@ -52,8 +52,8 @@ fn the_whole_configuration_of_three_services() {
         bind unix@/run/bellows/haproxy-root/last.sock user haproxy mode 600
         http-request del-header x-bellows-reach
         use_backend %[var(txn.reach)] if { var(txn.reach) -m found }
-        use_backend deep if { path /api/v2 } || { path_beg /api/v2/ }
-        use_backend api if { path /api } || { path_beg /api/ }
+        use_backend deep if { path,concat(/) -m beg /api/v2/ }
+        use_backend api if { path,concat(/) -m beg /api/ }
         use_backend store
         default_backend bellows.no-route
 
@@ -89,7 +89,7 @@ fn the_whole_configuration_of_three_services() {
         server-template store. 5-7 127.0.0.1:1 disabled
 
     backend bellows.no-route from common
-        http-request return status 404 content-type application/json string '{"error":{"code":"no_such_route","message":"No service has this path."}}'
+        http-request return status 404 content-type application/json string '{"error":{"code":"no_such_route","message":"No service has this host and path."}}'
 
     backend bellows.generation.17 from common
     "#);
@@ -113,7 +113,7 @@ fn a_path_that_no_service_has_is_not_found_and_no_matter_of_waiting() {
     };
     insta::assert_snapshot!(rendered(vec![backend("api", "/api", 1, &[])]), @"
     use_backend %[var(txn.reach)] if { var(txn.reach) -m found }
-    use_backend api if { path /api } || { path_beg /api/ }
+    use_backend api if { path,concat(/) -m beg /api/ }
     default_backend bellows.no-route
     backend bellows.no-route from common
     ");
@@ -125,6 +125,51 @@ fn a_path_that_no_service_has_is_not_found_and_no_matter_of_waiting() {
     ");
     let at_start = rendered(vec![]);
     assert!(!at_start.contains("no-route"), "nothing is known of any path: {at_start}");
+}
+
+#[test]
+fn a_host_comes_before_none_the_longest_prefix_first_and_is_stripped_where_the_route_says_so() {
+    let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
+    let with = |name: &str, host: Option<&str>, prefix: &str, strips_prefix| {
+        let host = host.map(|host| host.parse().unwrap());
+        let route = Route { host, path_prefix: prefix.parse().unwrap(), strips_prefix };
+        Backend { route: Some(route), ..backend(name, "/", 1, &[]) }
+    };
+    let (shop, blog) = (Some("shop.example"), Some("blog.example"));
+    let backends = vec![
+        with("site", None, "/", true),
+        with("docs", None, "/docs/v1", true),
+        with("shop", shop, "/", false),
+        with("cart", shop, "/cart", true),
+        with("blog", blog, "/", false),
+    ];
+    let layout = Layout::new(&Backends::new(backends).unwrap());
+    let text = template.render(1, &layout).unwrap().config;
+    let from = text.find("frontend bellows.last").unwrap();
+    let kept = ["use_backend", "set-var(txn.host)", "backend", "set-path", "x-forwarded-prefix"];
+    let lines = text[from..].lines().filter(|line| kept.iter().any(|kept| line.contains(kept)));
+    let rendered: String = lines.map(|line| format!("{}\n", line.trim())).collect();
+    insta::assert_snapshot!(rendered, @"
+    http-request set-var(txn.host) req.fhdr(host),host_only,lower,rtrim(.)
+    use_backend %[var(txn.reach)] if { var(txn.reach) -m found }
+    use_backend cart if { var(txn.host) -m str shop.example } { path,concat(/) -m beg /cart/ }
+    use_backend blog if { var(txn.host) -m str blog.example }
+    use_backend shop if { var(txn.host) -m str shop.example }
+    use_backend docs if { path,concat(/) -m beg /docs/v1/ }
+    use_backend site
+    default_backend bellows.no-route
+    backend blog from common
+    backend cart from common
+    http-request set-header x-forwarded-prefix /cart if !{ var(txn.reach) -m found }
+    http-request set-path \"/%[path,bytes(5),ltrim(/)]\" if !{ var(txn.reach) -m found }
+    backend docs from common
+    http-request set-header x-forwarded-prefix /docs/v1 if !{ var(txn.reach) -m found }
+    http-request set-path \"/%[path,bytes(8),ltrim(/)]\" if !{ var(txn.reach) -m found }
+    backend shop from common
+    backend site from common
+    backend bellows.no-route from common
+    backend bellows.generation.1 from common
+    ");
 }
 
 #[test]
@@ -217,7 +262,7 @@ fn a_service_that_takes_connections_is_judged_by_nothing_that_is_of_requests() {
     let server = |server| Server { health_path: None, ..server };
     let db = backend("db", "/", 1, &[Ready]);
     let servers = db.servers.into_iter().map(server).collect();
-    let db = Backend { path_prefix: None, tcp_port: Some(5432), servers, ..db };
+    let db = Backend { route: None, tcp_port: Some(5432), servers, ..db };
     let layout = Layout::new(&Backends::new(vec![db]).unwrap());
     let Rendered { config, records, .. } = template.render(1, &layout).unwrap();
     let from = config.find("\nbackend db").unwrap() + 1;
@@ -250,7 +295,8 @@ fn instances_do_not_change_the_shape_and_services_and_settings_do() {
     };
     assert_eq!(other(|b| b[2].servers.truncate(1)), expected);
     assert_eq!(other(|b| b[2].max_servers = 700), expected);
-    assert_ne!(other(|b| b[2].path_prefix = Some("/other".parse().unwrap())), expected);
+    assert_ne!(other(|b| b[2].route = Some(Route::below("/other".parse().unwrap()))), expected);
+    assert_ne!(other(|b| b[2].route.as_mut().unwrap().strips_prefix = true), expected);
     assert_ne!(other(|b| b.truncate(2)), expected);
     assert_ne!(other(|b| b[2].tcp_port = Some(5432)), expected);
     assert_eq!(other(|b| b[2].drain_timeout = Duration::from_secs(60)), expected);
