@@ -173,7 +173,7 @@ mod tests {
            |
         11 | colour = "red"
            | ^^^^^^
-        unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `memory_mib`, `cpus`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
+        unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `health_status`, `memory_mib`, `cpus`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
         services/c.toml: name is `other`: name the file other.toml, or the service after its file
         services/twin.toml: the route is /, as in services/store.toml: give each its own host or path_prefix
         "#);

@@ -1,7 +1,7 @@
 //! What is deployed: the host's settings, and one file that holds every service. `up` writes them,
 //! `down` removes them, and the scaler reads them and no other file of the operator's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use config_file::ConfigError;
 use model::names::{ServiceName, TemplateName};
-use model::service::{InstanceSpec, ReachError, ServiceSpec, check_reaches};
+use model::service::{HealthStatus, InstanceSpec, ReachError, ServiceSpec, check_reaches};
 use model::time::Timestamp;
 use model::version::{Version, Wanted};
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,12 @@ impl DeployedService {
     /// wanted version is.
     pub fn instance(&self, version: Option<Version>) -> &InstanceSpec {
         version.and_then(|version| self.versions.get(&version)).unwrap_or(&self.spec.instance)
+    }
+
+    /// The statuses by which an instance of any version says that it can serve.
+    pub fn health_statuses(&self) -> BTreeSet<HealthStatus> {
+        let instances = self.versions.values().chain([&self.spec.instance]);
+        instances.filter_map(|instance| instance.protocol.health_status()).collect()
     }
 
     /// The template that instances of this version are cloned from.
@@ -410,7 +416,7 @@ mod tests {
     #[test]
     fn an_instance_keeps_what_its_own_version_was_given() {
         let store = name("object-store");
-        let moved = STORE.replace("port = 8000", "port = 9000");
+        let moved = STORE.replace("port = 8000", "port = 9000\nhealth_status = 204");
         assert_ne!(moved, STORE);
         let new = NewService {
             name: &store,
@@ -423,6 +429,8 @@ mod tests {
         let service = after.deployed().unwrap().remove(0);
         let port = |version| service.instance(Some(Version::new(version))).port;
         assert_eq!((port(7), port(8), port(9)), (8000, 9000, 9000));
+        let statuses: Vec<_> = service.health_statuses().iter().map(ToString::to_string).collect();
+        assert_eq!(statuses, ["200", "204"], "each is in rotation by what it says");
         assert_eq!(service.template(Version::new(7)).as_str(), "bw-object-store-t00000007");
     }
 

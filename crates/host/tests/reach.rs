@@ -20,7 +20,7 @@ use host::haproxy::{
 use host::lxc::Containers;
 use host::network::Network;
 use model::names::InstanceName;
-use model::service::ServiceSpec;
+use model::service::{HealthCheck, HealthStatus, ServiceSpec};
 use nix::sys::socket::sockopt::OriginalDst;
 use nix::sys::socket::{Shutdown, getsockopt};
 use world::{World, run};
@@ -70,6 +70,8 @@ fn backend(world: &World, name: &str, instance: &InstanceName, tcp_port: Option<
     Backend {
         service: name.parse().unwrap(),
         route: None,
+        health_check: HealthCheck::default(),
+        health_statuses: [HealthStatus::default()].into(),
         tcp_port,
         max_servers: 1,
         drain_timeout: Duration::from_secs(30),

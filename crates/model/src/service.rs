@@ -1,6 +1,7 @@
 //! A service's file: what an operator says of a service, validated.
 
 mod egress;
+mod health;
 mod places;
 mod protocol;
 mod raw;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::health::{HealthCheck, HealthStatus, HealthStatusError};
 pub use self::protocol::Protocol;
 pub use self::raw::RawService;
 pub use self::reaches::{ReachError, check_reaches};
@@ -37,6 +39,8 @@ pub struct ServiceSpec {
     pub demand: Demand,
     /// What an instance is given.
     pub instance: InstanceSpec,
+    /// How its instances' health is checked.
+    pub health_check: HealthCheck,
     /// What it may reach beyond this host.
     pub egress: Egress,
     /// The objective of a request: the expected answer within this time of the moment it was due.
@@ -275,6 +279,11 @@ impl ServiceSpec {
     /// Which requests from outside go to it; `None` where none do.
     pub fn route(&self) -> Option<&Route> {
         self.requests().and_then(|requests| requests.route.as_ref())
+    }
+
+    /// How long an instance may take to its first good answer, on a host with this setting.
+    pub fn launch_timeout(&self, of_host: Duration) -> Duration {
+        self.health_check.launch_timeout.unwrap_or(of_host)
     }
 
     /// The port by which others reach it, where it takes connections and not requests.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use model::names::{ServiceName, Slot};
 use model::paths::HealthPath;
-use model::service::Route;
+use model::service::{HealthCheck, HealthStatus, Route};
 
+use super::checks::Checks;
 use super::limits::Limits;
 use super::reach::Reach;
 
@@ -60,6 +61,11 @@ pub struct Backend {
     /// The requests that go to it; `None` for a service that gets none from outside, whose instances' health
     /// is checked all the same.
     pub route: Option<Route>,
+    /// How often the health of its instances is checked. A change is a reload.
+    pub health_check: HealthCheck,
+    /// The statuses by which an instance of any version that there may be says that it can serve: HAProxy
+    /// knows one list for a backend. A change is a reload.
+    pub health_statuses: BTreeSet<HealthStatus>,
     /// The port by which instances of others reach it, where it takes connections and not requests.
     pub tcp_port: Option<u16>,
     /// How many instances it may come to have. Up to there, and room allowing, one more costs no
@@ -76,12 +82,14 @@ impl Backend {
     /// What is said of it that only a reload changes.
     pub(super) fn fixed(&self) -> Fixed<'_> {
         let limits = Limits::of(self.drain_timeout);
-        (&self.service, self.route.as_ref(), self.tcp_port.is_some(), limits)
+        let checks = Checks::new(self.health_check, &self.health_statuses);
+        (&self.service, self.route.as_ref(), self.tcp_port.is_some(), limits, checks)
     }
 }
 
-/// What only a reload changes of a backend: its name, its route, whether it is of TCP, and its limits.
-pub(super) type Fixed<'a> = (&'a ServiceName, Option<&'a Route>, bool, Limits);
+/// What only a reload changes of a backend: its name, its route, whether it is of TCP, its limits, and its
+/// health checks.
+pub(super) type Fixed<'a> = (&'a ServiceName, Option<&'a Route>, bool, Limits, Checks);
 
 /// All services: no two share a name or a route, and no two instances a slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -178,6 +186,8 @@ pub(super) mod tests {
         Backend {
             service: service.parse().unwrap(),
             route: Some(Route::below(prefix.parse().unwrap())),
+            health_check: HealthCheck::default(),
+            health_statuses: [HealthStatus::default()].into(),
             tcp_port: None,
             max_servers: 4,
             drain_timeout: Duration::from_secs(30),

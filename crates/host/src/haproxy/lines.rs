@@ -12,6 +12,7 @@ use model::paths::HealthPath;
 use model::service::Route;
 
 use super::backends::{Backend, Backends, Fixed, Server, ServerState};
+use super::checks::Checks;
 use super::limits::Limits;
 use super::reach::{self, Entries};
 use crate::slots;
@@ -77,6 +78,7 @@ pub(super) struct BackendLines {
     /// Whether it takes connections and not requests.
     pub(super) is_tcp: bool,
     pub(super) limits: Limits,
+    pub(super) checks: Checks,
     /// How many there are.
     pub(super) count: u32,
     /// The instances by the number of their line.
@@ -86,7 +88,7 @@ pub(super) struct BackendLines {
 impl BackendLines {
     /// What is said of the backend that only a reload changes.
     pub(super) fn fixed(&self) -> Fixed<'_> {
-        (&self.service, self.route.as_ref(), self.is_tcp, self.limits)
+        (&self.service, self.route.as_ref(), self.is_tcp, self.limits, self.checks.clone())
     }
 }
 
@@ -98,6 +100,7 @@ impl Layout {
             route: backend.route.clone(),
             is_tcp: backend.tcp_port.is_some(),
             limits: Limits::of(backend.drain_timeout),
+            checks: Checks::new(backend.health_check, &backend.health_statuses),
             count,
             servers: (1..).zip(backend.servers.iter().cloned()).collect(),
         };
@@ -120,6 +123,7 @@ impl Layout {
                 route: backend.route.clone(),
                 is_tcp: backend.tcp_port.is_some(),
                 limits: Limits::of(backend.drain_timeout),
+                checks: Checks::new(backend.health_check, &backend.health_statuses),
                 count: running.last_key_value().map_or(0, |(last, _)| *last),
                 servers: place(running, &backend.servers)?,
             })

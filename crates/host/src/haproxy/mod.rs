@@ -7,6 +7,7 @@
 mod admin;
 mod backends;
 mod certificate;
+mod checks;
 mod counters;
 mod deferred_write;
 mod drains;

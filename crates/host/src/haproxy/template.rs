@@ -17,6 +17,7 @@ use tera::{Context, Tera};
 
 use super::backends::{Fixed, Server, ServerState};
 use super::certificate::Certificate;
+use super::checks::Checks;
 use super::error::HaproxyError;
 use super::limits::Limits;
 use super::lines::{self, BackendLines, Layout};
@@ -112,6 +113,7 @@ struct BackendValues<'a> {
     /// What its service does not see of paths.
     stripped: Option<&'a PathPrefix>,
     limits: Limits,
+    checks: &'a Checks,
     lines: Vec<LineValues>,
     /// The free lines, as ranges of numbers.
     free: Vec<String>,
@@ -152,7 +154,7 @@ fn routes(layout: &Layout) -> Vec<RouteValues<'_>> {
 
 impl<'a> From<&'a BackendLines> for BackendValues<'a> {
     fn from(backend: &'a BackendLines) -> Self {
-        let BackendLines { service, route, is_tcp, limits, count, servers } = backend;
+        let BackendLines { service, route, is_tcp, limits, checks, count, servers } = backend;
         let line = |(number, server): (&u32, &Server)| LineValues {
             name: lines::name(service, *number),
             address: server.address,
@@ -168,6 +170,7 @@ impl<'a> From<&'a BackendLines> for BackendValues<'a> {
             is_tcp: *is_tcp,
             stripped: route.as_ref().and_then(Route::stripped),
             limits: *limits,
+            checks,
             lines: servers.iter().map(line).collect(),
             free: free.map(|(first, last)| format!("{first}-{last}")).collect(),
         }

@@ -200,10 +200,9 @@ async fn a_hundred_services_of_two_instances_cost_little_and_fit_the_file_descri
         let backend = |(index, servers): (usize, &[Server])| Backend {
             service: format!("service-{index}").parse().unwrap(),
             route: Some(Route::below(format!("/{index}").parse().unwrap())),
-            tcp_port: None,
             max_servers: 10,
-            drain_timeout: Duration::from_secs(30),
             servers: servers.to_vec(),
+            ..rig.backend()
         };
         Backends::new(rig.servers.chunks(2).enumerate().map(backend).collect()).unwrap()
     };

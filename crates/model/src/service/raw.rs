@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::egress::RawEgress;
+use super::health::{RawHealthCheck, RawHealthStatus};
 use super::protocol::RawProtocol;
 use super::route::RawRoute;
 use super::{
@@ -30,6 +31,8 @@ pub struct RawService {
     egress: RawEgress,
     route: Option<RawRoute>,
     instance: RawInstance,
+    #[serde(default)]
+    health_check: RawHealthCheck,
     capacity: Option<Capacity>,
     #[serde(default)]
     objective: RawObjective,
@@ -53,6 +56,7 @@ struct RawInstance {
     #[serde(default)]
     protocol: RawProtocol,
     health_path: Option<String>,
+    health_status: Option<RawHealthStatus>,
     memory_mib: u32,
     cpus: f64,
     processes: u32,
@@ -146,6 +150,7 @@ impl RawService {
             name: text("name", &self.name)?,
             image: text("image", &self.image)?,
             instance: self.instance.checked(open_files(&demand))?,
+            health_check: self.health_check.checked()?,
             egress: self.egress.checked()?,
             demand,
             objective: self.objective.checked()?,
@@ -196,7 +201,11 @@ impl RawInstance {
         Ok(InstanceSpec {
             start,
             port: self.port,
-            protocol: self.protocol.checked(self.health_path.as_deref(), self.port)?,
+            protocol: self.protocol.checked(
+                self.health_path.as_deref(),
+                self.health_status.as_ref(),
+                self.port,
+            )?,
             memory_mib: self.memory_mib,
             cpus: self.cpus,
             processes: self.processes,

@@ -1,3 +1,5 @@
+use model::service::HealthCheck;
+
 use super::super::backends::ServerState::{self, Drain, Ready};
 use super::super::backends::tests::backend;
 use super::super::backends::{Backend, Backends};
@@ -62,27 +64,30 @@ fn the_whole_configuration_of_three_services() {
 
     backend api from common
         http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
+        http-check expect status 200
         http-request deny deny_status 503 if { be_conn,add(txn.all) gt 4000 }
         http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
         server hold 127.0.0.1:1 backup
-        default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
+        default-server check inter 1000ms fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
         server-template api. 1-7 127.0.0.1:1 disabled
 
     backend deep from common
         http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
+        http-check expect status 200
         http-request deny deny_status 503 if { be_conn,add(txn.all) gt 4000 }
         http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
         server hold 127.0.0.1:1 backup
-        default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
+        default-server check inter 1000ms fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
         server deep.1 10.117.0.12:8080 maxconn 8
         server-template deep. 2-7 127.0.0.1:1 disabled
 
     backend store from common
         http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
+        http-check expect status 200
         http-request deny deny_status 503 if { be_conn,add(txn.all) gt 4000 }
         http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
         server hold 127.0.0.1:1 backup
-        default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
+        default-server check inter 1000ms fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
         server store.1 10.117.0.2:8080 maxconn 8
         server store.4 10.117.0.3:8080 maxconn 8 weight 0
         server-template store. 2-3 127.0.0.1:1 disabled
@@ -169,6 +174,33 @@ fn a_host_comes_before_none_the_longest_prefix_first_and_is_stripped_where_the_r
     backend site from common
     backend bellows.no-route from common
     backend bellows.generation.1 from common
+    ");
+}
+
+#[test]
+fn the_checks_of_a_service_are_as_its_file_says() {
+    let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
+    let check = HealthCheck {
+        interval: Duration::from_secs(5),
+        rise: 2,
+        fall: 3,
+        launch_timeout: Some(Duration::from_secs(60)),
+    };
+    let statuses = ["204", "200-399"].map(|status| status.parse().unwrap());
+    let store = backend("store", "/", 1, &[]);
+    let store = Backend { health_check: check, health_statuses: statuses.into(), ..store };
+    let db = Backend { route: None, tcp_port: Some(5432), ..store.clone() };
+    let db = Backend { service: "db".parse().unwrap(), ..db };
+    let layout = Layout::new(&Backends::new(vec![store, db]).unwrap());
+    let text = template.render(1, &layout).unwrap().config;
+    let kept = ["backend db", "backend store", "http-check expect", "default-server"];
+    let lines = text.lines().filter(|line| kept.iter().any(|kept| line.trim().starts_with(kept)));
+    insta::assert_snapshot!(lines.map(str::trim).collect::<Vec<_>>().join("\n"), @"
+    backend db from streams
+    default-server check inter 5000ms fastinter 200ms downinter 200ms rise 2 fall 3 observe layer4 error-limit 1 on-error mark-down
+    backend store from common
+    http-check expect status 200-399,204
+    default-server check inter 5000ms fastinter 200ms downinter 200ms rise 2 fall 3 observe layer4 error-limit 1 on-error mark-down
     ");
 }
 
@@ -272,7 +304,7 @@ fn a_service_that_takes_connections_is_judged_by_nothing_that_is_of_requests() {
     backend db from streams
         timeout server 3600s
         server hold 127.0.0.1:1 backup
-        default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
+        default-server check inter 1000ms fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
         server db.1 10.117.0.2:8080 maxconn 8
         server-template db. 2-7 127.0.0.1:1 disabled
     ");
@@ -297,6 +329,12 @@ fn instances_do_not_change_the_shape_and_services_and_settings_do() {
     assert_eq!(other(|b| b[2].max_servers = 700), expected);
     assert_ne!(other(|b| b[2].route = Some(Route::below("/other".parse().unwrap()))), expected);
     assert_ne!(other(|b| b[2].route.as_mut().unwrap().strips_prefix = true), expected);
+    assert_ne!(other(|b| b[2].health_check.fall = 3), expected);
+    assert_ne!(other(|b| _ = b[2].health_statuses.insert("204".parse().unwrap())), expected);
+    let launched = |b: &mut Vec<Backend>| {
+        b[2].health_check.launch_timeout = Some(Duration::from_secs(60));
+    };
+    assert_eq!(other(launched), expected);
     assert_ne!(other(|b| b.truncate(2)), expected);
     assert_ne!(other(|b| b[2].tcp_port = Some(5432)), expected);
     assert_eq!(other(|b| b[2].drain_timeout = Duration::from_secs(60)), expected);
