@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use command_line::files;
 use config_file::{Checked, ConfigError};
 use host::settings::{DEFAULT_FILE, Settings};
-use model::service::{ServiceSpec, check_reaches};
+use model::service::{Route, ServiceSpec, check_reaches};
 use policy::slots;
 
 use crate::cli::Place;
@@ -113,12 +113,13 @@ fn service(file: &Path, others: &[ServiceFile]) -> anyhow::Result<ServiceFile> {
         files::stem(file) == name.as_str(),
         "{shown}: name is `{name}`: name the file {name}.toml, or the service after its file"
     );
-    let Some(prefix) = spec.route() else { return Ok(ServiceFile { spec, text }) };
-    if let Some(other) = others.iter().find(|other| other.spec.route() == Some(prefix)) {
-        let other = &other.spec.name;
+    let Some(route) = spec.route() else { return Ok(ServiceFile { spec, text }) };
+    let is_same = |other: &Route| other.matched() == route.matched();
+    if let Some(other) = others.iter().find(|other| other.spec.route().is_some_and(is_same)) {
+        let other = file.with_file_name(format!("{}.toml", other.spec.name));
         bail!(
-            "{shown}: route.path_prefix is {prefix}, which is also the route of {other}: give each \
-             its own"
+            "{shown}: the route is {route}, as in {}: give each its own host or path_prefix",
+            other.display()
         );
     }
     Ok(ServiceFile { spec, text })
@@ -172,9 +173,9 @@ mod tests {
            |
         11 | colour = "red"
            | ^^^^^^
-        unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `memory_mib`, `cpus`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
+        unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `health_status`, `memory_mib`, `cpus`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
         services/c.toml: name is `other`: name the file other.toml, or the service after its file
-        services/twin.toml: route.path_prefix is /, which is also the route of store: give each its own
+        services/twin.toml: the route is /, as in services/store.toml: give each its own host or path_prefix
         "#);
     }
 

@@ -11,6 +11,7 @@ mod steps;
 
 use anyhow::anyhow;
 use host::settings::Settings;
+use model::service::Route;
 
 use crate::cli::Place;
 use crate::deployed;
@@ -93,7 +94,7 @@ fn summary(tree: &Tree, changes: usize) -> String {
 
 fn service_lines(file: &ServiceFile, tree: &Tree) -> String {
     let spec = &file.spec;
-    let Some(path_prefix) = spec.route() else {
+    let Some(Route { host, path_prefix, .. }) = spec.route() else {
         let asked = match spec.requests() {
             Some(_) => "(for services that reach it)",
             None => "(gets no requests)",
@@ -101,16 +102,20 @@ fn service_lines(file: &ServiceFile, tree: &Tree) -> String {
         return format!("{:<13} {asked}\n", spec.name.as_str());
     };
     let route = format!("http://{}{path_prefix}", tree.settings.listen.services);
+    let (shown, curl) = match host {
+        None => (String::new(), "curl".to_owned()),
+        Some(host) => (format!(" (Host: {host})"), format!("curl -H 'Host: {host}'")),
+    };
     let examples = if spec.image.as_str() == OBJECT_STORE {
         let base = route.trim_end_matches('/');
         vec![
-            format!("curl -X PUT --data-binary 'hello' {base}/objs/greeting"),
-            format!("curl {base}/objs/greeting"),
-            format!("curl {base}/"),
+            format!("{curl} -X PUT --data-binary 'hello' {base}/objs/greeting"),
+            format!("{curl} {base}/objs/greeting"),
+            format!("{curl} {base}/"),
         ]
     } else {
-        vec![format!("curl {route}")]
+        vec![format!("{curl} {route}")]
     };
     let examples: String = examples.iter().map(|example| format!("    {example}\n")).collect();
-    format!("{:<13} {route}\n{examples}", spec.name.as_str())
+    format!("{:<13} {route}{shown}\n{examples}", spec.name.as_str())
 }

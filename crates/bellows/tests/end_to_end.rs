@@ -80,16 +80,17 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     an_idle_service_has_no_instance_and_answers(&client);
     what_instances_write_is_kept();
     a_token_is_of_use_until_it_is_revoked();
-    a_stranger_reads_and_changes_nothing();
-    of_all_that_lies_on_the_disk_a_stranger_reads_little_and_writes_nothing();
-    a_stranger_connects_to_what_is_for_strangers_alone();
-    a_stranger_gets_nothing_of_instances_by_lxcs_tools();
-    a_strangers_process_with_a_units_mark_counts_for_nothing();
     the_running_system_can_be_measured();
     a_typing_error_in_the_health_path_fails_no_request(&client);
     another_version_is_rolled_out_under_load(&client);
     the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else();
     a_secret_reaches_instances_and_is_shown_by_nothing();
+    // Once there is all that is to be closed to him: tokens, secrets, output.
+    a_stranger_reads_and_changes_nothing();
+    of_all_that_lies_on_the_disk_a_stranger_reads_little_and_writes_nothing();
+    a_stranger_connects_to_what_is_for_strangers_alone();
+    a_stranger_gets_nothing_of_instances_by_lxcs_tools();
+    a_strangers_process_with_a_units_mark_counts_for_nothing();
     switch_to_reloads();
     no_request_fails("spike");
 

@@ -4,7 +4,7 @@
 mod changed_keys;
 mod rollback;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use config_file::ConfigError;
 use model::access::{Changed, Deploy, Who};
 use model::names::{ServiceName, TemplateName};
-use model::service::{InstanceSpec, ReachError, ServiceSpec, check_reaches};
+use model::service::{HealthStatus, InstanceSpec, ReachError, ServiceSpec, check_reaches};
 use model::time::Timestamp;
 use model::version::{Version, Wanted};
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,12 @@ impl DeployedService {
     /// wanted version is.
     pub fn instance(&self, version: Option<Version>) -> &InstanceSpec {
         version.and_then(|version| self.versions.get(&version)).unwrap_or(&self.spec.instance)
+    }
+
+    /// The statuses by which an instance of any version says that it can serve.
+    pub fn health_statuses(&self) -> BTreeSet<HealthStatus> {
+        let instances = self.versions.values().chain([&self.spec.instance]);
+        instances.filter_map(|instance| instance.protocol.health_status()).collect()
     }
 
     /// The template that instances of this version are cloned from.

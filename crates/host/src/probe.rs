@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use model::paths::HealthPath;
+use model::service::{HealthStatus, Protocol};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -22,33 +24,36 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(1);
 /// An instance that did not become healthy in time.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{url} did not {wanted} within {waited_ms} ms ({last}); check instance.port, health_path and [application] of its service's file"
+    "{url} did not {wanted} within {waited_ms} ms ({last}); check instance.port, health_path, health_status and [application] of its service's file"
 )]
 pub struct ProbeError {
     url: String,
-    wanted: &'static str,
+    wanted: String,
     waited_ms: u128,
     last: String,
 }
 
 impl ProbeError {
-    fn new(address: SocketAddrV4, path: Option<&str>, waited: Duration, last: String) -> Self {
-        let wanted = path.map_or("take a connection", |_| "answer 200");
-        Self { url: url(address, path), wanted, waited_ms: waited.as_millis(), last }
+    fn new(address: SocketAddrV4, protocol: &Protocol, waited: Duration, last: String) -> Self {
+        let wanted = match protocol {
+            Protocol::Http { health_status, .. } => format!("answer {health_status}"),
+            Protocol::Tcp => "take a connection".to_owned(),
+        };
+        Self { url: url(address, protocol), wanted, waited_ms: waited.as_millis(), last }
     }
 }
 
 /// Finds out whether an instance can serve.
 pub trait Probe: Send + Sync {
-    /// Returns as soon as `GET path` at `address` answers 200, or without a path as soon as a connection is
-    /// taken there.
+    /// Returns as soon as the instance at `address` answers its health path with such a status, or where it
+    /// has none as soon as a connection is taken there.
     ///
     /// # Errors
     /// It did not within `patience`; the error says what it answered last.
     fn until_healthy(
         &self,
         address: SocketAddrV4,
-        path: Option<&str>,
+        protocol: &Protocol,
         patience: Duration,
     ) -> impl Future<Output = Result<(), ProbeError>> + Send;
 }
@@ -75,17 +80,19 @@ impl HttpProbe {
         Ok(Self { client })
     }
 
-    async fn try_once(&self, address: SocketAddrV4, path: Option<&str>) -> Result<(), String> {
-        match path {
-            Some(_) => self.ask(&url(address, path)).await,
-            None => connect(address).await,
+    async fn try_once(&self, address: SocketAddrV4, protocol: &Protocol) -> Result<(), String> {
+        match protocol {
+            Protocol::Http { health_status, .. } => {
+                self.ask(&url(address, protocol), *health_status).await
+            }
+            Protocol::Tcp => connect(address).await,
         }
     }
 
-    async fn ask(&self, url: &str) -> Result<(), String> {
+    async fn ask(&self, url: &str, wanted: HealthStatus) -> Result<(), String> {
         let answer = self.client.get(url).send().await;
         match answer {
-            Ok(answer) if answer.status() == reqwest::StatusCode::OK => Ok(()),
+            Ok(answer) if wanted.holds(answer.status().as_u16()) => Ok(()),
             Ok(answer) => Err(format!("the last answer was {}", answer.status())),
             Err(error) if error.is_timeout() => Err("the last question timed out".to_owned()),
             Err(_) => Err("it refused the connection or broke it off".to_owned()),
@@ -94,8 +101,11 @@ impl HttpProbe {
 }
 
 /// What is asked, for messages and for HTTP.
-fn url(address: SocketAddrV4, path: Option<&str>) -> String {
-    path.map_or_else(|| format!("tcp://{address}"), |path| format!("http://{address}{path}"))
+fn url(address: SocketAddrV4, protocol: &Protocol) -> String {
+    match protocol {
+        Protocol::Http { health_path, .. } => format!("http://{address}{health_path}"),
+        Protocol::Tcp => format!("tcp://{address}"),
+    }
 }
 
 /// Whether a connection is taken. It is closed at once.
@@ -111,14 +121,14 @@ impl Probe for HttpProbe {
     async fn until_healthy(
         &self,
         address: SocketAddrV4,
-        path: Option<&str>,
+        protocol: &Protocol,
         patience: Duration,
     ) -> Result<(), ProbeError> {
         let begin = Instant::now();
         let deadline = begin + patience;
         let (mut pause, mut last) = (FIRST_PAUSE, "it was not reached once".to_owned());
         while Instant::now() < deadline {
-            match timeout_at(deadline, self.try_once(address, path)).await {
+            match timeout_at(deadline, self.try_once(address, protocol)).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(answer)) => last = answer,
                 Err(_) => break,
@@ -126,7 +136,7 @@ impl Probe for HttpProbe {
             sleep(pause).await;
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         }
-        Err(ProbeError::new(address, path, begin.elapsed(), last))
+        Err(ProbeError::new(address, protocol, begin.elapsed(), last))
     }
 }
 
@@ -158,14 +168,14 @@ impl Probe for FakeProbe {
     async fn until_healthy(
         &self,
         address: SocketAddrV4,
-        path: Option<&str>,
+        protocol: &Protocol,
         patience: Duration,
     ) -> Result<(), ProbeError> {
-        if !self.is_sick(path.unwrap_or_default()) {
+        if !self.is_sick(protocol.health_path().map_or("", HealthPath::as_str)) {
             return Ok(());
         }
         sleep(patience).await;
-        Err(ProbeError::new(address, path, patience, "it is sick".to_owned()))
+        Err(ProbeError::new(address, protocol, patience, "it is sick".to_owned()))
     }
 }
 
@@ -194,11 +204,29 @@ mod tests {
         address
     }
 
+    /// HTTP with these statuses for an instance that can serve.
+    fn http(statuses: &str) -> Protocol {
+        let health_status = statuses.parse().unwrap();
+        Protocol::Http { health_path: "/healthz".parse().unwrap(), health_status }
+    }
+
+    #[tokio::test]
+    async fn it_goes_by_the_statuses_of_the_service_and_follows_none_of_them_elsewhere() {
+        let probe = HttpProbe::new().unwrap();
+        let address = server(&["200 OK", "500 No", "302 Found\r\nlocation: /elsewhere"]).await;
+        let wanted = http("300-399");
+        probe.until_healthy(address, &wanted, Duration::from_secs(5)).await.unwrap();
+        let address = server(&["204 No Content"]).await;
+        let wait = Duration::from_millis(60);
+        let error = probe.until_healthy(address, &wanted, wait).await.unwrap_err().to_string();
+        assert!(error.contains("did not answer 300-399 within"), "{error}");
+    }
+
     #[tokio::test]
     async fn it_asks_again_until_the_answer_is_200() {
         let address = server(&["503 No", "404 No", "200 OK"]).await;
         let probe = HttpProbe::new().unwrap();
-        probe.until_healthy(address, Some("/healthz"), Duration::from_secs(5)).await.unwrap();
+        probe.until_healthy(address, &http("200"), Duration::from_secs(5)).await.unwrap();
     }
 
     #[tokio::test]
@@ -209,11 +237,13 @@ mod tests {
         };
         drop(free);
         let probe = HttpProbe::new().unwrap();
-        let error =
-            probe.until_healthy(address, None, Duration::from_millis(60)).await.unwrap_err();
+        let error = probe
+            .until_healthy(address, &Protocol::Tcp, Duration::from_millis(60))
+            .await
+            .unwrap_err();
         let error = error.to_string();
         assert!(error.starts_with("tcp://") && error.contains("take a connection"), "{error}");
-        let waiting = probe.until_healthy(address, None, Duration::from_secs(5));
+        let waiting = probe.until_healthy(address, &Protocol::Tcp, Duration::from_secs(5));
         let (healthy, _listener) = tokio::join!(waiting, TcpListener::bind(address));
         healthy.unwrap();
     }
@@ -223,7 +253,7 @@ mod tests {
         let address = server(&["302 Found\r\nlocation: /elsewhere", "200 OK", "404 No"]).await;
         let probe = HttpProbe::new().unwrap();
         assert_eq!(
-            probe.ask(&format!("http://{address}/healthz")).await,
+            probe.ask(&format!("http://{address}/healthz"), HealthStatus::default()).await,
             Err("the last answer was 302 Found".to_owned())
         );
     }
@@ -232,8 +262,10 @@ mod tests {
     async fn it_gives_up_at_the_deadline_and_says_what_came_last() {
         let address = server(&["503 Service Unavailable"]).await;
         let probe = HttpProbe::new().unwrap();
-        let error =
-            probe.until_healthy(address, Some("/"), Duration::from_millis(60)).await.unwrap_err();
+        let error = probe
+            .until_healthy(address, &http("200"), Duration::from_millis(60))
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains("refused the connection"), "{error}");
     }
 }

@@ -22,7 +22,7 @@ use host::haproxy::{
 use host::lxc::Containers;
 use host::network::Network;
 use model::names::InstanceName;
-use model::service::ServiceSpec;
+use model::service::{HealthCheck, HealthStatus, ServiceSpec};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::sockopt::OriginalDst;
 use nix::sys::socket::{Shutdown, getsockopt};
@@ -72,7 +72,9 @@ fn backend(world: &World, name: &str, instance: &InstanceName, tcp_port: Option<
     };
     Backend {
         service: name.parse().unwrap(),
-        path_prefix: None,
+        route: None,
+        health_check: HealthCheck::default(),
+        health_statuses: [HealthStatus::default()].into(),
         tcp_port,
         max_servers: 1,
         drain_timeout: Duration::from_secs(30),

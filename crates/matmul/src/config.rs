@@ -13,7 +13,6 @@ use crate::product::N_MAX;
 #[serde(deny_unknown_fields, default)]
 pub struct RawConfig {
     listen: String,
-    path: String,
     max_n: usize,
     concurrency: usize,
     max_connections: usize,
@@ -25,8 +24,6 @@ pub struct RawConfig {
 pub struct Config {
     /// The address to listen at.
     pub listen: SocketAddr,
-    /// The path at which products are served: that of the service's route.
-    pub path: String,
     /// The largest `n` that may be asked for.
     pub max_n: usize,
     /// Products under way at a time; further ones wait.
@@ -41,7 +38,6 @@ impl Default for RawConfig {
     fn default() -> Self {
         Self {
             listen: "0.0.0.0:8000".to_owned(),
-            path: "/".to_owned(),
             max_n: 1000,
             concurrency: 2,
             max_connections: 256,
@@ -58,26 +54,14 @@ impl Checked for Config {
             Invalid::new("listen", &raw.listen, "an address and a port as in \"0.0.0.0:8000\"")
         })?;
         let drain_timeout_ms = in_range("drain_timeout_ms", raw.drain_timeout_ms, 0..=3_600_000)?;
-        if !is_path(&raw.path) {
-            let allowed = "a path of a-z, 0-9 and `-` as in \"/matmul\", but not that of a probe";
-            return Err(Invalid::new("path", &raw.path, allowed));
-        }
         Ok(Self {
             listen,
-            path: raw.path,
             max_n: in_range("max_n", raw.max_n, 1..=N_MAX)?,
             concurrency: in_range("concurrency", raw.concurrency, 1..=64)?,
             max_connections: in_range("max_connections", raw.max_connections, 1..=10_000)?,
             drain_timeout: Duration::from_millis(drain_timeout_ms),
         })
     }
-}
-
-fn is_path(path: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let is_name = |name: &str| name.bytes().all(allowed);
-    let is_free = !["/healthz", "/metrics"].contains(&path);
-    path.strip_prefix('/').is_some_and(is_name) && is_free
 }
 
 #[cfg(test)]
@@ -93,7 +77,6 @@ mod tests {
         insta::assert_debug_snapshot!(parse("").unwrap(), @r#"
         Config {
             listen: 0.0.0.0:8000,
-            path: "/",
             max_n: 1000,
             concurrency: 2,
             max_connections: 256,
@@ -106,9 +89,6 @@ mod tests {
     fn bad_values_are_named_with_what_is_allowed() {
         let texts = [
             "listen = 'here'",
-            "path = 'x'",
-            "path = '/healthz'",
-            "path = '/{a}'",
             "max_n = 0",
             "max_n = 5001",
             "concurrency = 0",
@@ -117,9 +97,6 @@ mod tests {
         let refusals = texts.map(|text| parse(text).unwrap_err()).join("\n");
         insta::assert_snapshot!(refusals, @r#"
         f, line 1: listen is here: use an address and a port as in "0.0.0.0:8000"
-        f, line 1: path is x: use a path of a-z, 0-9 and `-` as in "/matmul", but not that of a probe
-        f, line 1: path is /healthz: use a path of a-z, 0-9 and `-` as in "/matmul", but not that of a probe
-        f, line 1: path is /{a}: use a path of a-z, 0-9 and `-` as in "/matmul", but not that of a probe
         f, line 1: max_n is 0: use 1 to 5000
         f, line 1: max_n is 5001: use 1 to 5000
         f, line 1: concurrency is 0: use 1 to 64

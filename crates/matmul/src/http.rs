@@ -59,7 +59,7 @@ pub fn routes(config: &Config) -> Router {
     let mut registry = Registry::default();
     let metrics = HttpMetrics::register(&mut registry);
     let app = App { max_n: config.max_n, places: Arc::new(Semaphore::new(config.concurrency)) };
-    let product = Router::new().route(&config.path, get(product)).with_state(app);
+    let product = Router::new().route("/", get(product)).with_state(app);
     problem::guard(metrics.observe(product).merge(probes::routes(registry)))
 }
 

@@ -33,6 +33,11 @@ impl PathPrefix {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether every path starts with it.
+    pub fn is_all(&self) -> bool {
+        self.0 == "/"
+    }
 }
 
 impl FromStr for PathPrefix {

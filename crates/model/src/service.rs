@@ -1,11 +1,13 @@
 //! A service's file: what an operator says of a service, validated.
 
 mod egress;
+mod health;
 mod places;
 mod protocol;
 mod raw;
 mod reaches;
 mod rollout;
+mod route;
 mod secrets;
 mod start;
 
@@ -14,15 +16,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::health::{HealthCheck, HealthStatus, HealthStatusError};
 pub use self::protocol::Protocol;
 pub use self::raw::RawService;
 pub use self::reaches::{ReachError, check_reaches};
+pub use self::route::Route;
 pub use self::secrets::SecretSpec;
 pub use self::start::StartSpec;
 use crate::bounds::Bounds;
 use crate::egress::Egress;
 use crate::names::{ImageName, ServiceName};
-use crate::paths::PathPrefix;
 use crate::policies::PolicySpec;
 use crate::value::{Checked, Invalid, check};
 
@@ -37,6 +40,8 @@ pub struct ServiceSpec {
     pub demand: Demand,
     /// What an instance is given.
     pub instance: InstanceSpec,
+    /// How its instances' health is checked.
+    pub health_check: HealthCheck,
     /// What it may reach beyond this host.
     pub egress: Egress,
     /// The objective of a request: the expected answer within this time of the moment it was due.
@@ -70,9 +75,9 @@ pub enum Demand {
 /// The requests that a service is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Requests {
-    /// Those from outside whose path starts with this go to the service; the longest match wins. `None` for
-    /// a service that is there for others alone, which reach it by its name.
-    pub path_prefix: Option<PathPrefix>,
+    /// Which of those from outside go to the service. `None` for a service that is there for others alone,
+    /// which reach it by its name.
+    pub route: Option<Route>,
     /// What an instance can do with them.
     pub capacity: Capacity,
 }
@@ -275,9 +280,14 @@ impl ServiceSpec {
         self.route().map(|_| requests).ok_or_else(|| Invalid::form("route", &none()))
     }
 
-    /// The start of the paths that go to it from outside; `None` without a route.
-    pub fn route(&self) -> Option<&PathPrefix> {
-        self.requests().and_then(|requests| requests.path_prefix.as_ref())
+    /// Which requests from outside go to it; `None` where none do.
+    pub fn route(&self) -> Option<&Route> {
+        self.requests().and_then(|requests| requests.route.as_ref())
+    }
+
+    /// How long an instance may take to its first good answer, on a host with this setting.
+    pub fn launch_timeout(&self, of_host: Duration) -> Duration {
+        self.health_check.launch_timeout.unwrap_or(of_host)
     }
 
     /// The port by which others reach it, where it takes connections and not requests.

@@ -9,7 +9,6 @@ use host::lxc::Containers;
 use host::probe::Probe;
 use model::action::{Action, ActionKind};
 use model::names::ServiceName;
-use model::paths::HealthPath;
 use model::service::ScaleIn;
 
 use crate::egress::EgressSources;
@@ -28,7 +27,8 @@ pub(crate) struct Actor<C, L, P> {
 }
 
 impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
-    /// An actor for these services, that gives an instance `launch_timeout` to become healthy.
+    /// An actor for these services, that gives an instance `launch_timeout` to become healthy unless its service's file says
+    /// otherwise.
     pub(crate) fn new(
         containers: C,
         rotation: Rotation<L>,
@@ -104,11 +104,12 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
 
     async fn admit(&self, action: &Action) -> anyhow::Result<()> {
         let (instance, version) = (&action.instance, action.version);
-        let server = self.services.server(instance, version).with_context(|| {
+        let launch = self.services.launch(instance, version, self.launch_timeout);
+        let server = self.services.server(instance, version);
+        let ((protocol, timeout), server) = launch.zip(server).with_context(|| {
             format!("{instance}'s service is not deployed, or its slot is outside of the network")
         })?;
-        let path = server.health_path.as_ref().map(HealthPath::as_str);
-        self.probe.until_healthy(server.address, path, self.launch_timeout).await?;
+        self.probe.until_healthy(server.address, &protocol, timeout).await?;
         self.rotation.set(instance, version, ServerState::Ready).await
     }
 }

@@ -266,7 +266,7 @@ where
             free_slots: &self.slots.free_for(&spec.name, launches_left),
             launches_left: u32::try_from(launches_left).unwrap_or(u32::MAX),
             fits: room.fits(&spec.name, instance_mib),
-            launch_timeout: self.settings.launch_timeout,
+            launch_timeout: spec.launch_timeout(self.settings.launch_timeout),
         };
         let memory = &self.memory;
         let controller = self.controllers.entry(spec.name.clone());

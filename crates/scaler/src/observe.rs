@@ -237,6 +237,8 @@ impl HostObserver {
 
 #[cfg(test)]
 mod tests {
+    use model::service::HealthStatus;
+
     use super::*;
 
     #[test]
@@ -249,7 +251,10 @@ mod tests {
             ..Counters::ZERO
         };
         assert_eq!(outcomes(&Protocol::Tcp, &counted), Some((7, 2)));
-        let http = Protocol::Http { health_path: "/".parse().unwrap() };
+        let http = Protocol::Http {
+            health_path: "/".parse().unwrap(),
+            health_status: HealthStatus::default(),
+        };
         assert_eq!(outcomes(&http, &counted), None);
         let unknown = Counters { connection_errors: None, ..counted };
         assert_eq!(outcomes(&Protocol::Tcp, &unknown), None);

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use host::deployments::DeployedService;
@@ -12,7 +11,6 @@ use host::haproxy::{
     Stats, Worker,
 };
 use model::names::{InstanceName, ServiceName, Slot};
-use model::paths::PathPrefix;
 use model::version::Version;
 
 use crate::lock::lock;
@@ -29,9 +27,9 @@ struct Given {
     reaches: Reaches,
 }
 
-/// What it is given of a service beside its instances: its route or its port, the requests for an instance
-/// at a time, and how long a drain may take.
-type GivenService = (ServiceName, Option<PathPrefix>, Option<u16>, NonZeroU32, Duration);
+/// What it is given of a service beside its instances and their number, and the requests for an instance at a
+/// time.
+type GivenService = (Backend, NonZeroU32);
 
 /// What instances may reach, by their slots, from before their programs start until their containers are
 /// gone. Those that may reach nothing are left out.
@@ -203,17 +201,8 @@ impl<L: LoadBalancer> Rotation<L> {
     /// What the load balancer should be given, of each service in the order of their names.
     fn given_now(&self) -> Given {
         let services = self.shared.services().all();
-        let given = |deployed: &Arc<DeployedService>| {
-            let spec = &deployed.spec;
-            let drain_timeout = spec.scale_in.drain_timeout;
-            (
-                spec.name.clone(),
-                spec.route().cloned(),
-                spec.tcp_port(),
-                concurrency(spec),
-                drain_timeout,
-            )
-        };
+        let given =
+            |deployed: &Arc<DeployedService>| (backend(deployed), concurrency(&deployed.spec));
         let services = services.values().map(given).collect();
         Given { services, reaches: lock(&self.reaches).clone() }
     }
@@ -234,17 +223,25 @@ impl<L: LoadBalancer> Rotation<L> {
             for server in &mut servers {
                 server.concurrency = concurrency(spec);
             }
-            Backend {
-                service: spec.name.clone(),
-                path_prefix: spec.route().cloned(),
-                tcp_port: spec.tcp_port(),
-                max_servers: self.shared.bounds(spec).max(),
-                drain_timeout: spec.scale_in.drain_timeout,
-                servers,
-            }
+            Backend { max_servers: self.shared.bounds(spec).max(), servers, ..backend(deployed) }
         });
         let reaches = lock(&self.reaches).values().cloned().collect();
         Ok(Backends::new(backends.collect())?.with_reaches(reaches))
+    }
+}
+
+/// A service as the load balancer is to know it, with no instances.
+fn backend(deployed: &DeployedService) -> Backend {
+    let spec = &deployed.spec;
+    Backend {
+        service: spec.name.clone(),
+        route: spec.route().cloned(),
+        health_check: spec.health_check,
+        health_statuses: deployed.health_statuses(),
+        tcp_port: spec.tcp_port(),
+        max_servers: 0,
+        drain_timeout: spec.scale_in.drain_timeout,
+        servers: vec![],
     }
 }
 

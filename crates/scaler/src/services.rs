@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use host::deployments::DeployedService;
 use host::haproxy::{Reach, Server, ServerState};
 use host::slots::Subnet;
 use model::names::{InstanceName, ServiceName};
-use model::service::ServiceSpec;
+use model::service::{Protocol, ServiceSpec};
 use model::version::Version;
 
 use crate::lock::lock;
@@ -88,6 +89,19 @@ impl Services {
             concurrency: concurrency(&deployed.spec),
             state: ServerState::Ready,
         })
+    }
+
+    /// What an instance of this version serves, and how long it may take to its first good answer on a host
+    /// with this setting; `None` when its service is not deployed.
+    pub(crate) fn launch(
+        &self,
+        instance: &InstanceName,
+        version: Option<Version>,
+        of_host: Duration,
+    ) -> Option<(Protocol, Duration)> {
+        let deployed = self.get(instance.service())?;
+        let protocol = deployed.instance(version).protocol.clone();
+        Some((protocol, deployed.spec.launch_timeout(of_host)))
     }
 
     /// What an instance of this version may reach, also while its service is withdrawn; `None` for one that

@@ -134,6 +134,8 @@ impl Simulation {
         tick: Duration,
     ) -> Result<Self, SimulationError> {
         let load_start = Moment::at(LEAD_IN);
+        let launch_timeout = spec.launch_timeout(host.launch_timeout);
+        let host = HostModel { launch_timeout, ..host };
         // Each source of chance has its own stream, so that a fault leaves the arrivals as they are.
         let [service_seed, host_seed, fault_seed] =
             [b"service_", b"host____", b"faults__"].map(|tag| load.seed ^ u64::from_le_bytes(*tag));

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use model::names::ServiceName;
+use model::service::Route;
+use reqwest::header::HOST;
 use scaler_client::Scaler;
 use tokio::time::{Instant, sleep};
 
@@ -13,7 +15,7 @@ use crate::progress::{Outcome, Progress};
 use crate::scaler;
 use crate::tree::Tree;
 
-/// How long the first instance may take: a launch of 0.1 s, tried again for as long as a busy
+/// How long the first instance may take at least: a launch of 0.1 s, tried again for as long as a busy
 /// machine may need.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -44,25 +46,40 @@ pub(super) async fn wait(
     let scaler = scaler::client(&tree.settings)?;
     for service in &tree.services {
         let spec = &service.spec;
-        if let Some(path_prefix) = spec.route() {
-            let url = format!("http://{}{path_prefix}", tree.settings.listen.services);
-            progress.step("first answer", first_answer(&client, &url, programs)).await?;
+        // One that takes its whole time may be launched again.
+        let patience = PATIENCE.max(2 * spec.launch_timeout(tree.settings.scaler.launch_timeout));
+        if let Some(route) = spec.route() {
+            let url = format!("http://{}{}", tree.settings.listen.services, route.path_prefix);
+            let request = || request(&client, &url, route);
+            let answer = first_answer(request, route, patience, programs);
+            progress.step("first answer", answer).await?;
         } else {
-            progress.step("ready", first_ready(&scaler, &spec.name, programs)).await?;
+            let ready = first_ready(&scaler, &spec.name, patience, programs);
+            progress.step("ready", ready).await?;
         }
     }
     Ok(())
 }
 
+/// Asks for a route, whose host need not be known to this machine's resolver.
+fn request(client: &reqwest::Client, url: &str, route: &Route) -> reqwest::RequestBuilder {
+    let request = client.get(url);
+    match &route.host {
+        Some(host) => request.header(HOST, host.as_str()),
+        None => request,
+    }
+}
+
 async fn first_answer(
-    client: &reqwest::Client,
-    url: &str,
+    request: impl Fn() -> reqwest::RequestBuilder,
+    route: &Route,
+    patience: Duration,
     programs: &Programs,
 ) -> anyhow::Result<Outcome> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     let mut last = "nothing was asked yet".to_owned();
     while Instant::now() < deadline {
-        match client.get(url).send().await {
+        match request().send().await {
             Ok(answer) if is_an_instances(&answer) => return Ok(Outcome::Unchanged),
             Ok(answer) => last = format!("HAProxy answered {}", answer.status()),
             Err(error) if error.is_timeout() => last = format!("no answer within {DEADLINE:?}"),
@@ -72,7 +89,7 @@ async fn first_answer(
     }
     let logs = programs.last_lines().await;
     bail!(
-        "{url} got no answer of an instance within {PATIENCE:?}: {last}. Look at `bellows status` \
+        "the route {route} got no answer of an instance within {patience:?}: {last}. Look at `bellows status` \
          and at these last lines of the logs:\n{logs}"
     )
 }
@@ -81,9 +98,10 @@ async fn first_answer(
 async fn first_ready(
     scaler: &Scaler,
     service: &ServiceName,
+    patience: Duration,
     programs: &Programs,
 ) -> anyhow::Result<Outcome> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     while Instant::now() < deadline {
         let status = scaler.service(service.as_str()).await;
         if status.is_ok_and(|status| status.phases.ready >= status.rests_at()) {
@@ -93,7 +111,7 @@ async fn first_ready(
     }
     let logs = programs.last_lines().await;
     bail!(
-        "no instance of {service} got healthy within {PATIENCE:?}. Look at `bellows status` and at \
+        "no instance of {service} got healthy within {patience:?}. Look at `bellows status` and at \
          these last lines of the logs:\n{logs}"
     )
 }

@@ -8,7 +8,7 @@ use host::settings::Settings;
 use model::names::ServiceName;
 use model::output::harmless;
 use model::refusal::cure;
-use model::service::Replacement;
+use model::service::{Replacement, ServiceSpec};
 use model::status::ServiceStatus;
 use model::tick::Tick;
 use model::version::{Rollout, Version};
@@ -46,10 +46,7 @@ enum Trial {
 /// One was given up, or nothing was heard of it in its time.
 pub(crate) async fn wait(settings: &Settings, deployment: &Deployment) -> anyhow::Result<Outcome> {
     let scaler = scaler::client(settings)?;
-    // A try that fails early is made again, and the last one has all of its time.
-    let tries = 2 * settings.scaler.launch_timeout;
-    let before_and_after = longest_leave(deployment)? + longest_watch(deployment)?;
-    let deadline = Instant::now() + before_and_after + tries + SPARE;
+    let deadline = Instant::now() + longest(deployment, settings.scaler.launch_timeout)? + SPARE;
     let mut waited = false;
     loop {
         let services = scaler.services().await.map(|host| host.services);
@@ -78,20 +75,23 @@ pub(crate) async fn wait(settings: &Settings, deployment: &Deployment) -> anyhow
     }
 }
 
-/// How long the instances of services that never have two may take to leave, before which the trial
-/// does not begin.
-fn longest_leave(deployment: &Deployment) -> anyhow::Result<Duration> {
+/// How long the trial of any service may take and its watch lasts, on a host with this launch timeout.
+fn longest(deployment: &Deployment, launch_timeout: Duration) -> anyhow::Result<Duration> {
     let deployed = deployment.deployed()?;
-    let specs = deployed.iter().map(|service| &service.spec);
-    let recreated = specs.filter(|spec| spec.replacement == Replacement::Recreate);
-    let leaves = recreated.map(|spec| spec.scale_in.drain_timeout + spec.scale_in.stop_grace);
-    Ok(leaves.max().unwrap_or_default())
+    // A try that fails early is made again, and the last one has all of its time.
+    let trial =
+        |spec: &ServiceSpec| leave(spec) + 2 * spec.launch_timeout(launch_timeout) + spec.watch;
+    let trials = deployed.iter().map(|service| trial(&service.spec));
+    Ok(trials.max().unwrap_or_default())
 }
 
-/// How long a version that got healthy is watched before it serves.
-fn longest_watch(deployment: &Deployment) -> anyhow::Result<Duration> {
-    let deployed = deployment.deployed()?;
-    Ok(deployed.iter().map(|service| service.spec.watch).max().unwrap_or_default())
+/// How long the instance of a service that never has two may take to leave, before which the trial does not
+/// begin.
+fn leave(spec: &ServiceSpec) -> Duration {
+    match spec.replacement {
+        Replacement::Surge => Duration::ZERO,
+        Replacement::Recreate => spec.scale_in.drain_timeout + spec.scale_in.stop_grace,
+    }
 }
 
 fn trial(name: &ServiceName, deployment: &Deployment, services: &[ServiceStatus]) -> Trial {

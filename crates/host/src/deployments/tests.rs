@@ -111,7 +111,7 @@ fn a_deploy_says_who_made_it_and_which_keys_differ_until_many_have_followed() {
 #[test]
 fn an_instance_keeps_what_its_own_version_was_given() {
     let store = name("object-store");
-    let moved = STORE.replace("port = 8000", "port = 9000");
+    let moved = STORE.replace("port = 8000", "port = 9000\nhealth_status = 204");
     assert_ne!(moved, STORE);
     let new = NewService {
         name: &store,
@@ -124,6 +124,8 @@ fn an_instance_keeps_what_its_own_version_was_given() {
     let service = after.deployed().unwrap().remove(0);
     let port = |version| service.instance(Some(Version::new(version))).port;
     assert_eq!((port(7), port(8), port(9)), (8000, 9000, 9000));
+    let statuses: Vec<_> = service.health_statuses().iter().map(ToString::to_string).collect();
+    assert_eq!(statuses, ["200", "204"], "each is in rotation by what it says");
     assert_eq!(service.template(Version::new(7)).as_str(), "bw-object-store-t00000007");
 }
 

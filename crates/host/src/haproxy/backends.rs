@@ -6,8 +6,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use model::names::{ServiceName, Slot};
-use model::paths::{HealthPath, PathPrefix};
+use model::paths::HealthPath;
+use model::service::{HealthCheck, HealthStatus, Route};
 
+use super::checks::Checks;
 use super::limits::Limits;
 use super::reach::Reach;
 
@@ -18,8 +20,8 @@ pub enum BackendsError {
     #[error("service {0} has two backends: give each service one")]
     SameService(ServiceName),
     /// Two services under one route.
-    #[error("services {0} and {1} both have the route {2}: give each its own path_prefix")]
-    SameRoute(ServiceName, ServiceName, PathPrefix),
+    #[error("services {0} and {1} both have the route {2}: give each its own host or path_prefix")]
+    SameRoute(ServiceName, ServiceName, Box<Route>),
     /// One slot twice.
     #[error("slot {0} is in rotation twice: a slot holds one instance")]
     SameSlot(Slot),
@@ -56,9 +58,14 @@ pub struct Server {
 pub struct Backend {
     /// The service, which is also HAProxy's name of the backend.
     pub service: ServiceName,
-    /// The paths that go to it; `None` for a service that gets no requests, whose instances' health is
-    /// checked all the same.
-    pub path_prefix: Option<PathPrefix>,
+    /// The requests that go to it; `None` for a service that gets none from outside, whose instances' health
+    /// is checked all the same.
+    pub route: Option<Route>,
+    /// How often the health of its instances is checked. A change is a reload.
+    pub health_check: HealthCheck,
+    /// The statuses by which an instance of any version that there may be says that it can serve: HAProxy
+    /// knows one list for a backend. A change is a reload.
+    pub health_statuses: BTreeSet<HealthStatus>,
     /// The port by which instances of others reach it, where it takes connections and not requests.
     pub tcp_port: Option<u16>,
     /// How many instances it may come to have. Up to there, and room allowing, one more costs no
@@ -75,12 +82,14 @@ impl Backend {
     /// What is said of it that only a reload changes.
     pub(super) fn fixed(&self) -> Fixed<'_> {
         let limits = Limits::of(self.drain_timeout);
-        (&self.service, self.path_prefix.as_ref(), self.tcp_port.is_some(), limits)
+        let checks = Checks::new(self.health_check, &self.health_statuses);
+        (&self.service, self.route.as_ref(), self.tcp_port.is_some(), limits, checks)
     }
 }
 
-/// What only a reload changes of a backend: its name, its route, whether it is of TCP, and its limits.
-pub(super) type Fixed<'a> = (&'a ServiceName, Option<&'a PathPrefix>, bool, Limits);
+/// What only a reload changes of a backend: its name, its route, whether it is of TCP, its limits, and its
+/// health checks.
+pub(super) type Fixed<'a> = (&'a ServiceName, Option<&'a Route>, bool, Limits, Checks);
 
 /// All services: no two share a name or a route, and no two instances a slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -110,11 +119,11 @@ impl Backends {
                 return Err(BackendsError::SameService(a.service.clone()));
             }
         }
-        for Backend { service, path_prefix, .. } in &backends {
-            let Some(path_prefix) = path_prefix else { continue };
-            if let Some(other) = routes.insert(path_prefix, service) {
+        for Backend { service, route, .. } in &backends {
+            let Some(route) = route else { continue };
+            if let Some(other) = routes.insert(route.matched(), service) {
                 let (first, second) = (other.clone(), service.clone());
-                return Err(BackendsError::SameRoute(first, second, path_prefix.clone()));
+                return Err(BackendsError::SameRoute(first, second, Box::new(route.clone())));
             }
         }
         Ok(Self { backends, reaches: Vec::new() })
@@ -176,7 +185,9 @@ pub(super) mod tests {
         });
         Backend {
             service: service.parse().unwrap(),
-            path_prefix: Some(prefix.parse().unwrap()),
+            route: Some(Route::below(prefix.parse().unwrap())),
+            health_check: HealthCheck::default(),
+            health_statuses: [HealthStatus::default()].into(),
             tcp_port: None,
             max_servers: 4,
             drain_timeout: Duration::from_secs(30),
@@ -192,6 +203,12 @@ pub(super) mod tests {
         let refused = |other| with(other).unwrap_err();
         assert!(matches!(refused(backend("store", "/b", 5, &[])), BackendsError::SameService(_)));
         assert!(matches!(refused(backend("b", "/", 5, &[])), BackendsError::SameRoute(..)));
+        let other_view = Route { strips_prefix: true, ..Route::below("/".parse().unwrap()) };
+        let other_view = Backend { route: Some(other_view), ..backend("b", "/b", 5, &[]) };
+        assert!(matches!(refused(other_view), BackendsError::SameRoute(..)));
+        let host = Some("shop.example".parse().unwrap());
+        let of_host = Route { host, ..Route::below("/".parse().unwrap()) };
+        assert!(with(Backend { route: Some(of_host), ..backend("b", "/b", 5, &[]) }).is_ok());
         assert!(matches!(refused(backend("b", "/b", 1, &[Drain])), BackendsError::SameSlot(_)));
         let mut twice = backend("b", "/b", 5, &[Ready]);
         twice.servers.push(twice.servers[0].clone());

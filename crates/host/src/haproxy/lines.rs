@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
 use model::names::ServiceName;
-use model::paths::{HealthPath, PathPrefix};
+use model::paths::HealthPath;
+use model::service::Route;
 
 use super::backends::{Backend, Backends, Fixed, Server, ServerState};
+use super::checks::Checks;
 use super::limits::Limits;
 use super::reach::{self, Entries};
 use crate::slots;
@@ -72,10 +74,11 @@ pub(super) struct Layout {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BackendLines {
     pub(super) service: ServiceName,
-    pub(super) path_prefix: Option<PathPrefix>,
+    pub(super) route: Option<Route>,
     /// Whether it takes connections and not requests.
     pub(super) is_tcp: bool,
     pub(super) limits: Limits,
+    pub(super) checks: Checks,
     /// How many there are.
     pub(super) count: u32,
     /// The instances by the number of their line.
@@ -85,7 +88,7 @@ pub(super) struct BackendLines {
 impl BackendLines {
     /// What is said of the backend that only a reload changes.
     pub(super) fn fixed(&self) -> Fixed<'_> {
-        (&self.service, self.path_prefix.as_ref(), self.is_tcp, self.limits)
+        (&self.service, self.route.as_ref(), self.is_tcp, self.limits, self.checks.clone())
     }
 }
 
@@ -94,9 +97,10 @@ impl Layout {
     pub(super) fn new(desired: &Backends) -> Self {
         let lines = |(backend, count): (&Backend, u32)| BackendLines {
             service: backend.service.clone(),
-            path_prefix: backend.path_prefix.clone(),
+            route: backend.route.clone(),
             is_tcp: backend.tcp_port.is_some(),
             limits: Limits::of(backend.drain_timeout),
+            checks: Checks::new(backend.health_check, &backend.health_statuses),
             count,
             servers: (1..).zip(backend.servers.iter().cloned()).collect(),
         };
@@ -116,9 +120,10 @@ impl Layout {
             let running = running.get(backend.service.as_str())?;
             Some(BackendLines {
                 service: backend.service.clone(),
-                path_prefix: backend.path_prefix.clone(),
+                route: backend.route.clone(),
                 is_tcp: backend.tcp_port.is_some(),
                 limits: Limits::of(backend.drain_timeout),
+                checks: Checks::new(backend.health_check, &backend.health_statuses),
                 count: running.last_key_value().map_or(0, |(last, _)| *last),
                 servers: place(running, &backend.servers)?,
             })

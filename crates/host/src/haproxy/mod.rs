@@ -8,6 +8,7 @@ mod admin;
 mod answers;
 mod backends;
 mod certificate;
+mod checks;
 mod counters;
 mod deferred_write;
 mod drains;

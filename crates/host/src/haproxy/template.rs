@@ -7,14 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use model::egress::HostName;
 use model::names::ServiceName;
 use model::paths::PathPrefix;
+use model::service::Route;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tera::{Context, Tera};
 
 use super::backends::{Fixed, Server, ServerState};
 use super::certificate::Certificate;
+use super::checks::Checks;
 use super::error::HaproxyError;
 use super::limits::Limits;
 use super::lines::{self, BackendLines, Layout};
@@ -92,7 +95,7 @@ struct Values<'a> {
     longest: Limits,
     records: &'a str,
     backends: Vec<BackendValues<'a>>,
-    routes: Vec<Route<'a>>,
+    routes: Vec<RouteValues<'a>>,
 }
 
 /// HTTPS for the template.
@@ -108,7 +111,10 @@ struct TlsValues {
 struct BackendValues<'a> {
     service: &'a ServiceName,
     is_tcp: bool,
+    /// What its service does not see of paths.
+    stripped: Option<&'a PathPrefix>,
     limits: Limits,
+    checks: &'a Checks,
     lines: Vec<LineValues>,
     /// The free lines, as ranges of numbers.
     free: Vec<String>,
@@ -123,16 +129,33 @@ struct LineValues {
     drains: bool,
 }
 
-/// A route, longest prefix first, so that the first match is the most specific one.
+/// A route for the template.
 #[derive(Serialize)]
-struct Route<'a> {
+struct RouteValues<'a> {
     service: &'a ServiceName,
-    path_prefix: &'a PathPrefix,
+    host: Option<&'a HostName>,
+    /// `None` where every path matches.
+    path_prefix: Option<&'a PathPrefix>,
+}
+
+/// The routes in the order in which the first that matches is the right one.
+fn routes(layout: &Layout) -> Vec<RouteValues<'_>> {
+    let backends = layout.backends.iter();
+    let mut routes: Vec<_> =
+        backends.filter_map(|backend| Some((&backend.service, backend.route.as_ref()?))).collect();
+    let rank = |route: &Route| (route.host.is_none(), Reverse(route.path_prefix.as_str().len()));
+    routes.sort_by_key(|(_, route)| rank(route));
+    let values = routes.into_iter().map(|(service, route)| RouteValues {
+        service,
+        host: route.host.as_ref(),
+        path_prefix: Some(&route.path_prefix).filter(|prefix| !prefix.is_all()),
+    });
+    values.collect()
 }
 
 impl<'a> From<&'a BackendLines> for BackendValues<'a> {
     fn from(backend: &'a BackendLines) -> Self {
-        let BackendLines { service, is_tcp, count, servers, limits, .. } = backend;
+        let BackendLines { service, route, is_tcp, limits, checks, count, servers } = backend;
         let line = |(number, server): (&u32, &Server)| LineValues {
             name: lines::name(service, *number),
             address: server.address,
@@ -146,7 +169,9 @@ impl<'a> From<&'a BackendLines> for BackendValues<'a> {
         Self {
             service,
             is_tcp: *is_tcp,
+            stripped: route.as_ref().and_then(Route::stripped),
             limits: *limits,
+            checks,
             lines: servers.iter().map(line).collect(),
             free: free.map(|(first, last)| format!("{first}-{last}")).collect(),
         }
@@ -227,15 +252,6 @@ impl Template {
         generation: u64,
         layout: &Layout,
     ) -> Result<Rendered, HaproxyError> {
-        let mut routes: Vec<_> = layout
-            .backends
-            .iter()
-            .filter_map(|backend| {
-                let BackendLines { service, path_prefix, .. } = backend;
-                Some(Route { service, path_prefix: path_prefix.as_ref()? })
-            })
-            .collect();
-        routes.sort_by_key(|route| Reverse(route.path_prefix.as_str().len()));
         let longest = layout.backends.iter().map(|backend| backend.limits).max();
         let records_file = self.settings.records_file(generation);
         let values = Values {
@@ -260,7 +276,7 @@ impl Template {
             longest: longest.unwrap_or(Limits::of(Duration::ZERO)),
             records: &records_file,
             backends: layout.backends.iter().map(BackendValues::from).collect(),
-            routes,
+            routes: routes(layout),
         };
         let config = Context::from_serialize(values)
             .and_then(|context| self.tera.render(BUILT_IN_NAME, &context))

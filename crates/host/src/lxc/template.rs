@@ -7,9 +7,8 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use model::names::TemplateName;
-use model::paths::HealthPath;
 use model::secrets::SECRETS_FOLDER;
-use model::service::{InstanceSpec, Mount, ServiceSpec};
+use model::service::{HealthStatus, InstanceSpec, Mount, Protocol, ServiceSpec};
 use model::version::Version;
 use sha2::{Digest, Sha256};
 
@@ -234,13 +233,12 @@ impl<R: Runner> TemplateStore<R> {
             None => (&[][..], Vec::new()),
         };
         let mut hash = Sha256::new();
-        // Port and health path are no part of the template, but of what an instance is known by.
+        // Port and health check are no part of the template, but of what an instance is known by.
         let port = service.instance.port.to_string();
-        let health_path = service.instance.protocol.health_path().map_or("", HealthPath::as_str);
+        let health = health(&service.instance.protocol);
         let layer = format!("{:?}", service.instance.layer_mib);
         let hosts = self.profile.hosts(&service.instance);
-        let texts =
-            [image.digest.as_str(), &config, SECCOMP, application, &port, health_path, &layer];
+        let texts = [image.digest.as_str(), &config, SECCOMP, application, &port, &health, &layer];
         // Which values they are, and nothing of the values. A service without is what it was.
         let given = (!given.is_empty()).then(|| secrets::text(given));
         let texts = texts.into_iter().chain(hosts.as_deref());
@@ -315,6 +313,20 @@ fn write(file: &Path, content: impl AsRef<[u8]>) -> Result<(), FileError> {
     fs::write(file, content).map_err(file_error("write", file))?;
     let mode = fs::Permissions::from_mode(0o644);
     fs::set_permissions(file, mode).map_err(file_error("change the mode of", file))
+}
+
+/// What an instance is checked by. With the usual status it is the path alone, as it was before there were
+/// others: a release that knows them makes no new version of what is deployed.
+fn health(protocol: &Protocol) -> String {
+    match protocol {
+        Protocol::Http { health_path, health_status }
+            if *health_status == HealthStatus::default() =>
+        {
+            health_path.to_string()
+        }
+        Protocol::Http { health_path, health_status } => format!("{health_path} {health_status}"),
+        Protocol::Tcp => String::new(),
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use host::haproxy::{Backend, Backends, LoadBalancer, Server, ServerState, ServerStatus, Way};
 use host::settings::Membership;
+use model::service::Route;
 use nix::sys::signal::Signal;
 
 use super::rig::{Instance, Load, Rig, kill, store};
@@ -123,7 +124,7 @@ async fn a_service_that_comes_moves_or_goes_is_one_reload_and_costs_the_others_n
     rig.others[0].state = ServerState::Ready;
     assert_eq!(rig.apply().await.way, Way::Commands(4));
     assert_eq!(reqwest::get(rig.url("/other")).await.unwrap().status(), 200);
-    let moved = Backend { path_prefix: Some("/elsewhere".parse().unwrap()), ..rig.other() };
+    let moved = Backend { route: Some(Route::below("/elsewhere".parse().unwrap())), ..rig.other() };
     let moved = Backends::new(vec![rig.backend(), moved]).unwrap();
     reload(rig.haproxy.apply(&moved).await.unwrap().way);
     assert_eq!(reqwest::get(rig.url("/elsewhere")).await.unwrap().status(), 200);
@@ -140,7 +141,7 @@ async fn a_service_without_a_route_gets_no_request_and_its_instances_are_ready_b
     let mut rig = Rig::start(Membership::Runtime, 3).await;
     rig.servers[1].health_path = Some("/absent".parse().unwrap());
     let _instances = [1, 2].map(|number| Instance::start(rig.set(number, ServerState::Ready)));
-    let routeless = Backend { path_prefix: None, ..rig.backend() };
+    let routeless = Backend { route: None, ..rig.backend() };
     rig.haproxy.apply(&Backends::new(vec![routeless]).unwrap()).await.unwrap();
     // Two checks that fail, a second from one to the next.
     tokio::time::sleep(Duration::from_millis(1500)).await;
@@ -198,11 +199,10 @@ async fn a_hundred_services_of_two_instances_cost_little_and_fit_the_file_descri
     let backends = |rig: &Rig| {
         let backend = |(index, servers): (usize, &[Server])| Backend {
             service: format!("service-{index}").parse().unwrap(),
-            path_prefix: Some(format!("/{index}").parse().unwrap()),
-            tcp_port: None,
+            route: Some(Route::below(format!("/{index}").parse().unwrap())),
             max_servers: 10,
-            drain_timeout: Duration::from_secs(30),
             servers: servers.to_vec(),
+            ..rig.backend()
         };
         Backends::new(rig.servers.chunks(2).enumerate().map(backend).collect()).unwrap()
     };

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod answers;
+mod health;
 mod killed;
 mod lines;
 mod long;
@@ -11,6 +12,7 @@ mod reach;
 mod refusals;
 mod repeats;
 mod rig;
+mod routes;
 mod smuggling;
 mod sources;
 mod statistics;

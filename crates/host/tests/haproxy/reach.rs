@@ -41,7 +41,7 @@ async fn start(membership: Membership) -> Rig {
 }
 
 fn backends(rig: &Rig) -> Backends {
-    let private = Backend { path_prefix: None, ..rig.other() };
+    let private = Backend { route: None, ..rig.other() };
     Backends::new(vec![rig.backend(), private]).unwrap().with_reaches(rig.reaches.clone())
 }
 
@@ -90,11 +90,13 @@ async fn an_instance_reaches_what_it_may_by_name_and_nobody_reaches_anything_els
         let answer = get_from(&rig, address(&rig, FRONT), target, "host: store\r\n").await;
         assert!(is_from(&answer, "s1"), "{target}: {answer}");
     }
-    for host in
-        ["other", "other:80", "", "none", "-", "store.", "store/", "a store", "front", "storex"]
-    {
+    for host in ["other", "other:80", "", "none", "-", "store.", "front", "storex"] {
         let answer = get(&rig, FRONT, host).await;
         assert!(is_refused(&answer), "{host}: {answer}");
+    }
+    for host in ["store/", "a store"] {
+        let answer = get(&rig, FRONT, host).await;
+        assert!(answer.contains("bad_host"), "{host}: {answer}");
     }
     let gateway = *rig.settings.reach.ip();
     for source in [address(&rig, STRANGER), gateway, Ipv4Addr::LOCALHOST] {

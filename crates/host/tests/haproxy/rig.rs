@@ -16,6 +16,7 @@ use host::haproxy::{
 use host::settings::Membership;
 use host::slots::Subnet;
 use model::names::{ServiceName, Slot};
+use model::service::{HealthCheck, HealthStatus, Route};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -135,6 +136,9 @@ pub(crate) struct Rig {
     pub(crate) reaches: Vec<Reach>,
     /// How long either may drain.
     pub(crate) drain_timeout: Duration,
+    /// How the health of either's instances is checked.
+    pub(crate) health_check: HealthCheck,
+    pub(crate) health_statuses: BTreeSet<HealthStatus>,
     process: Option<Child>,
 }
 
@@ -169,6 +173,8 @@ impl Rig {
             others: vec![],
             reaches: vec![],
             drain_timeout: Duration::from_secs(30),
+            health_check: HealthCheck::default(),
+            health_statuses: [HealthStatus::default()].into(),
             process: None,
         }
     }
@@ -229,7 +235,9 @@ impl Rig {
     pub(crate) fn backend(&self) -> Backend {
         Backend {
             service: store(),
-            path_prefix: Some("/".parse().unwrap()),
+            route: Some(Route::below("/".parse().unwrap())),
+            health_check: self.health_check,
+            health_statuses: self.health_statuses.clone(),
             tcp_port: None,
             max_servers: self.servers.len().try_into().unwrap(),
             drain_timeout: self.drain_timeout,
@@ -241,7 +249,7 @@ impl Rig {
     pub(crate) fn other(&self) -> Backend {
         Backend {
             service: "other".parse().unwrap(),
-            path_prefix: Some("/other".parse().unwrap()),
+            route: Some(Route::below("/other".parse().unwrap())),
             servers: self.others.clone(),
             ..self.backend()
         }

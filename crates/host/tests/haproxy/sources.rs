@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use host::haproxy::{Backend, Backends, ServerState};
 use host::settings::{Membership, SourceSettings};
+use model::service::Route;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -256,7 +257,7 @@ async fn two_services_that_are_flooded_leave_connections_to_a_third() {
     let servers = rig.servers.split_off(2);
     let service = |name: &str, servers| Backend {
         service: name.parse().unwrap(),
-        path_prefix: Some(format!("/{name}").parse().unwrap()),
+        route: Some(Route::below(format!("/{name}").parse().unwrap())),
         servers,
         ..rig.backend()
     };

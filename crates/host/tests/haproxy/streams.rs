@@ -51,7 +51,7 @@ impl Database {
     fn backends(&self) -> Backends {
         let db = Backend {
             service: "db".parse().unwrap(),
-            path_prefix: None,
+            route: None,
             tcp_port: Some(PORT),
             ..self.rig.backend()
         };

@@ -2,16 +2,19 @@
 
 use serde::Deserialize;
 
+use super::health::{HealthStatus, RawHealthStatus};
 use crate::paths::HealthPath;
 use crate::value::{Invalid, check};
 
 /// What an instance serves on its port, and how it is known whether it can.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Protocol {
-    /// HTTP: `GET` of this path answers 200 when the instance can serve.
+    /// HTTP: `GET` of this path answers with such a status when the instance can serve.
     Http {
         /// The path.
         health_path: HealthPath,
+        /// The statuses.
+        health_status: HealthStatus,
     },
     /// Anything over TCP: it can serve when it takes connections.
     Tcp,
@@ -26,25 +29,43 @@ pub(super) enum RawProtocol {
     Tcp,
 }
 
+/// What is allowed of a health path and its statuses where there is nothing to ask.
+const CONNECTIONS: &str =
+    "none with protocol = \"tcp\": an instance can serve when it takes connections";
+
 impl Protocol {
     /// The path at which an instance says whether it can serve; `None` where to be connected to is enough.
     pub const fn health_path(&self) -> Option<&HealthPath> {
         match self {
-            Self::Http { health_path } => Some(health_path),
+            Self::Http { health_path, .. } => Some(health_path),
+            Self::Tcp => None,
+        }
+    }
+
+    /// The statuses with which it says so there.
+    pub const fn health_status(&self) -> Option<HealthStatus> {
+        match self {
+            Self::Http { health_status, .. } => Some(*health_status),
             Self::Tcp => None,
         }
     }
 }
 
 impl RawProtocol {
-    /// What an instance serves on this port, with this path for its health.
-    pub(super) fn checked(self, path: Option<&str>, port: u16) -> Result<Protocol, Invalid> {
+    /// What an instance serves on this port, with this path and these statuses for its health.
+    pub(super) fn checked(
+        self,
+        path: Option<&str>,
+        status: Option<&RawHealthStatus>,
+        port: u16,
+    ) -> Result<Protocol, Invalid> {
         match (self, path) {
             (Self::Http, Some(path)) => {
                 let health_path = path.parse();
                 let health_path =
                     health_path.map_err(|error| Invalid::form("instance.health_path", &error))?;
-                Ok(Protocol::Http { health_path })
+                let health_status = status.map(RawHealthStatus::checked).transpose()?;
+                Ok(Protocol::Http { health_path, health_status: health_status.unwrap_or_default() })
             }
             (Self::Http, None) => Err(Invalid::form(
                 "instance.health_path",
@@ -54,13 +75,11 @@ impl RawProtocol {
                 let allowed =
                     "another port for TCP: what instances send to port 80 is taken for HTTP";
                 check(port != 80, "instance.port", port, allowed)?;
+                let shown = status.map(ToString::to_string).unwrap_or_default();
+                check(status.is_none(), "instance.health_status", shown, CONNECTIONS)?;
                 Ok(Protocol::Tcp)
             }
-            (Self::Tcp, Some(path)) => Err(Invalid::new(
-                "instance.health_path",
-                path,
-                "none with protocol = \"tcp\": an instance can serve when it takes connections",
-            )),
+            (Self::Tcp, Some(path)) => Err(Invalid::new("instance.health_path", path, CONNECTIONS)),
         }
     }
 }
@@ -88,10 +107,14 @@ mod tests {
                 "port = 8000\nprotocol = \"tcp\"\nhealth_path = \"/healthz\"",
                 "instance.health_path is /healthz: use none with protocol = \"tcp\"",
             ),
+            (
+                "port = 5432\nprotocol = \"tcp\"\nhealth_status = 200",
+                "instance.health_status is 200: use none with protocol = \"tcp\"",
+            ),
             ("port = 80\nprotocol = \"tcp\"", "instance.port is 80: use another port for TCP"),
             (
                 "port = 5432\nprotocol = \"tcp\"",
-                "route.path_prefix is /: use no [route] with instance.protocol = \"tcp\"",
+                "route is /: use no [route] with instance.protocol = \"tcp\"",
             ),
             ("port = 8000\nprotocol = \"udp\"", "unknown variant `udp`, expected `http` or `tcp`"),
         ];

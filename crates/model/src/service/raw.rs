@@ -9,8 +9,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::egress::RawEgress;
+use super::health::{RawHealthCheck, RawHealthStatus};
 use super::protocol::RawProtocol;
 use super::rollout::RawRollout;
+use super::route::RawRoute;
 use super::{
     Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Requests, RootAccess, Rules,
     ScaleIn, ServiceSpec, StartSpec, WritableFolder, places, reaches, secrets,
@@ -30,6 +32,8 @@ pub struct RawService {
     egress: RawEgress,
     route: Option<RawRoute>,
     instance: RawInstance,
+    #[serde(default)]
+    health_check: RawHealthCheck,
     capacity: Option<Capacity>,
     #[serde(default)]
     objective: RawObjective,
@@ -48,17 +52,12 @@ pub struct RawService {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawRoute {
-    path_prefix: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawInstance {
     port: u16,
     #[serde(default)]
     protocol: RawProtocol,
     health_path: Option<String>,
+    health_status: Option<RawHealthStatus>,
     memory_mib: u32,
     cpus: f64,
     processes: u32,
@@ -147,6 +146,7 @@ impl RawService {
             name: text("name", &self.name)?,
             image: text("image", &self.image)?,
             instance: self.instance.checked(open_files(&demand))?,
+            health_check: self.health_check.checked()?,
             egress: self.egress.checked()?,
             demand,
             objective: self.objective.checked()?,
@@ -175,9 +175,8 @@ fn demand(route: Option<RawRoute>, capacity: Option<Capacity>) -> Result<Demand,
         )),
         // Without a route it takes another service that reaches it, which `check_reaches` looks for.
         (route, Some(capacity)) => {
-            let path_prefix = route.map(|route| text("route.path_prefix", &route.path_prefix));
-            let (path_prefix, capacity) = (path_prefix.transpose()?, capacity.checked()?);
-            Ok(Demand::Requests(Requests { path_prefix, capacity }))
+            let route = route.map(RawRoute::checked).transpose()?;
+            Ok(Demand::Requests(Requests { route, capacity: capacity.checked()? }))
         }
     }
 }
@@ -199,7 +198,11 @@ impl RawInstance {
         Ok(InstanceSpec {
             start,
             port: self.port,
-            protocol: self.protocol.checked(self.health_path.as_deref(), self.port)?,
+            protocol: self.protocol.checked(
+                self.health_path.as_deref(),
+                self.health_status.as_ref(),
+                self.port,
+            )?,
             memory_mib: self.memory_mib,
             cpus: self.cpus,
             processes: self.processes,
@@ -295,7 +298,7 @@ fn span(key: impl Into<Cow<'static, str>>, ms: u64) -> Result<Duration, Invalid>
 }
 
 /// Parses the text below `key`.
-fn text<T: FromStr<Err: Display>>(key: &'static str, text: &str) -> Result<T, Invalid> {
+pub(super) fn text<T: FromStr<Err: Display>>(key: &'static str, text: &str) -> Result<T, Invalid> {
     text.parse().map_err(|error| Invalid::form(key, &error))
 }
 

@@ -85,9 +85,9 @@ pub(super) fn check_names(spec: &ServiceSpec) -> Result<(), Invalid> {
 /// Checks that only what speaks HTTP has a route.
 pub(super) fn check_route(spec: &ServiceSpec) -> Result<(), Invalid> {
     match spec.route().filter(|_| spec.tcp_port().is_some()) {
-        Some(prefix) => Err(Invalid::new(
-            "route.path_prefix",
-            prefix,
+        Some(route) => Err(Invalid::new(
+            "route",
+            route,
             "no [route] with instance.protocol = \"tcp\": have other services reach it",
         )),
         None => Ok(()),

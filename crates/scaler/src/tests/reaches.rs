@@ -119,7 +119,7 @@ async fn a_service_that_takes_connections_is_ready_by_them_and_scaled_by_them() 
     assert_eq!(rig.status_of("db").phases, ready(1));
     let held = rig.balancer().held();
     let backend = held.iter().find(|backend| backend.service == db).unwrap();
-    assert_eq!((backend.tcp_port, &backend.path_prefix), (Some(5432), &None));
+    assert_eq!((backend.tcp_port, &backend.route), (Some(5432), &None));
     assert_eq!(backend.servers[0].health_path, None);
     for _ in 0..20 {
         // HAProxy has no column of statuses for them.

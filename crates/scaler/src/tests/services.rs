@@ -14,7 +14,7 @@ fn slots(status: &ServiceStatus) -> Vec<u16> {
 fn held_services(rig: &Rig) -> Vec<(String, String)> {
     let held = rig.balancer().held();
     let routes =
-        held.iter().map(|b| (b.service.to_string(), b.path_prefix.as_ref().unwrap().to_string()));
+        held.iter().map(|b| (b.service.to_string(), b.route.as_ref().unwrap().to_string()));
     routes.collect()
 }
 

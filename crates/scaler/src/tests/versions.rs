@@ -51,6 +51,38 @@ async fn a_version_that_never_gets_healthy_takes_no_instance_from_the_one_that_s
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_may_take_to_its_first_answer_as_long_as_its_service_says() {
+    let mut rig = Rig::new();
+    rig.ticks(20, 1).await;
+    rig.actor.probe().set_sick_at("/healthy");
+    rig.deploy(&[(&format!("{}\n[health_check]\nlaunch_timeout_ms = 60_000", mistyped()), 2)]);
+    rig.ticks(300, 1).await;
+    assert!(matches!(rig.status().rollout, Some(Rollout::Proving { .. })), "10 s are long past");
+    assert_eq!(rig.launches(), 2, "the first try goes on");
+    rig.ticks(350, 1).await;
+    assert!(matches!(rig.status().rollout, Some(Rollout::GivenUp { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_checks_are_in_force_at_the_next_turn_and_other_statuses_beside_those_of_before() {
+    let mut rig = Rig::new();
+    rig.ticks(20, 1).await;
+    let launches = rig.launches();
+    let often = format!("{}\n[health_check]\ninterval_ms = 300", store_file());
+    rig.deploy(&[(&often, 1)]);
+    rig.tick(1).await;
+    let held = rig.balancer().held().iter().next().unwrap().clone();
+    assert_eq!(held.health_check.interval, Duration::from_millis(300));
+    assert_eq!(rig.launches(), launches);
+    let other = often.replace("port = 8000", "port = 8000\nhealth_status = 204");
+    rig.deploy(&[(&other, 2)]);
+    rig.tick(1).await;
+    let held = rig.balancer().held().iter().next().unwrap().clone();
+    let statuses: Vec<_> = held.health_statuses.iter().map(ToString::to_string).collect();
+    assert_eq!(statuses, ["200", "204"], "instances of before go on to answer 200");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rollout_goes_on_wherever_the_scaler_is_killed() {
     for killed_after in 0..12 {
         let mut rig = Rig::new();

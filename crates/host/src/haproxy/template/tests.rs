@@ -1,3 +1,5 @@
+use model::service::HealthCheck;
+
 use super::super::backends::ServerState::{self, Drain, Ready};
 use super::super::backends::tests::backend;
 use super::super::backends::{Backend, Backends};
@@ -43,8 +45,8 @@ fn the_whole_configuration_of_three_services() {
         errorfile 502 /dev/null
         http-request del-header x-bellows-reach
         use_backend %[var(txn.reach)] if { var(txn.reach) -m found }
-        use_backend deep if { path /api/v2 } || { path_beg /api/v2/ }
-        use_backend api if { path /api } || { path_beg /api/ }
+        use_backend deep if { path,concat(/) -m beg /api/v2/ }
+        use_backend api if { path,concat(/) -m beg /api/ }
         use_backend store
         default_backend bellows.no-route
 
@@ -52,8 +54,8 @@ fn the_whole_configuration_of_three_services() {
         bind unix@/run/bellows/haproxy-root/last.sock user haproxy mode 600
         http-request del-header x-bellows-reach
         use_backend %[var(txn.reach)] if { var(txn.reach) -m found }
-        use_backend deep if { path /api/v2 } || { path_beg /api/v2/ }
-        use_backend api if { path /api } || { path_beg /api/ }
+        use_backend deep if { path,concat(/) -m beg /api/v2/ }
+        use_backend api if { path,concat(/) -m beg /api/ }
         use_backend store
         default_backend bellows.no-route
 
@@ -67,34 +69,37 @@ fn the_whole_configuration_of_three_services() {
 
     backend api from common
         http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
+        http-check expect status 200
         http-request deny deny_status 503 if { be_conn,add(txn.all) gt 4000 }
         http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
         server hold 127.0.0.1:1 backup
-        default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
+        default-server check inter 1000ms fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
         server-template api. 1-7 127.0.0.1:1 disabled
 
     backend deep from common
         http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
+        http-check expect status 200
         http-request deny deny_status 503 if { be_conn,add(txn.all) gt 4000 }
         http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
         server hold 127.0.0.1:1 backup
-        default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
+        default-server check inter 1000ms fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
         server deep.1 10.117.0.12:8080 maxconn 8
         server-template deep. 2-7 127.0.0.1:1 disabled
 
     backend store from common
         http-check send meth GET uri-lf "/%[srv_name,map(/run/bellows/haproxy-17.map),field(3,/,0)]"
+        http-check expect status 200
         http-request deny deny_status 503 if { be_conn,add(txn.all) gt 4000 }
         http-response set-header x-bellows-server %[srv_name,map(/run/bellows/haproxy-17.map),field(1,/)]
         server hold 127.0.0.1:1 backup
-        default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
+        default-server check inter 1000ms fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
         server store.1 10.117.0.2:8080 maxconn 8
         server store.4 10.117.0.3:8080 maxconn 8 weight 0
         server-template store. 2-3 127.0.0.1:1 disabled
         server-template store. 5-7 127.0.0.1:1 disabled
 
     backend bellows.no-route from common
-        http-request return status 404 content-type application/json string '{"error":{"code":"no_such_route","message":"No service has this path."}}'
+        http-request return status 404 content-type application/json string '{"error":{"code":"no_such_route","message":"No service has this host and path."}}'
 
     backend bellows.generation.17 from common
     "#);
@@ -118,7 +123,7 @@ fn a_path_that_no_service_has_is_not_found_and_no_matter_of_waiting() {
     };
     insta::assert_snapshot!(rendered(vec![backend("api", "/api", 1, &[])]), @"
     use_backend %[var(txn.reach)] if { var(txn.reach) -m found }
-    use_backend api if { path /api } || { path_beg /api/ }
+    use_backend api if { path,concat(/) -m beg /api/ }
     default_backend bellows.no-route
     backend bellows.no-route from common
     ");
@@ -130,6 +135,78 @@ fn a_path_that_no_service_has_is_not_found_and_no_matter_of_waiting() {
     ");
     let at_start = rendered(vec![]);
     assert!(!at_start.contains("no-route"), "nothing is known of any path: {at_start}");
+}
+
+#[test]
+fn a_host_comes_before_none_the_longest_prefix_first_and_is_stripped_where_the_route_says_so() {
+    let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
+    let with = |name: &str, host: Option<&str>, prefix: &str, strips_prefix| {
+        let host = host.map(|host| host.parse().unwrap());
+        let route = Route { host, path_prefix: prefix.parse().unwrap(), strips_prefix };
+        Backend { route: Some(route), ..backend(name, "/", 1, &[]) }
+    };
+    let (shop, blog) = (Some("shop.example"), Some("blog.example"));
+    let backends = vec![
+        with("site", None, "/", true),
+        with("docs", None, "/docs/v1", true),
+        with("shop", shop, "/", false),
+        with("cart", shop, "/cart", true),
+        with("blog", blog, "/", false),
+    ];
+    let layout = Layout::new(&Backends::new(backends).unwrap());
+    let text = template.render(1, &layout).unwrap().config;
+    let from = text.find("frontend bellows.last").unwrap();
+    let kept = ["use_backend", "set-var(txn.host)", "backend", "set-path", "x-forwarded-prefix"];
+    let lines = text[from..].lines().filter(|line| kept.iter().any(|kept| line.contains(kept)));
+    let rendered: String = lines.map(|line| format!("{}\n", line.trim())).collect();
+    insta::assert_snapshot!(rendered, @"
+    http-request set-var(txn.host) req.fhdr(host),host_only,lower,rtrim(.)
+    use_backend %[var(txn.reach)] if { var(txn.reach) -m found }
+    use_backend cart if { var(txn.host) -m str shop.example } { path,concat(/) -m beg /cart/ }
+    use_backend blog if { var(txn.host) -m str blog.example }
+    use_backend shop if { var(txn.host) -m str shop.example }
+    use_backend docs if { path,concat(/) -m beg /docs/v1/ }
+    use_backend site
+    default_backend bellows.no-route
+    backend blog from common
+    backend cart from common
+    http-request set-header x-forwarded-prefix /cart if !{ var(txn.reach) -m found }
+    http-request set-path \"/%[path,bytes(5),ltrim(/)]\" if !{ var(txn.reach) -m found }
+    backend docs from common
+    http-request set-header x-forwarded-prefix /docs/v1 if !{ var(txn.reach) -m found }
+    http-request set-path \"/%[path,bytes(8),ltrim(/)]\" if !{ var(txn.reach) -m found }
+    backend shop from common
+    backend site from common
+    backend bellows.no-route from common
+    backend bellows.generation.1 from common
+    ");
+}
+
+#[test]
+fn the_checks_of_a_service_are_as_its_file_says() {
+    let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
+    let check = HealthCheck {
+        interval: Duration::from_secs(5),
+        rise: 2,
+        fall: 3,
+        launch_timeout: Some(Duration::from_secs(60)),
+    };
+    let statuses = ["204", "200-399"].map(|status| status.parse().unwrap());
+    let store = backend("store", "/", 1, &[]);
+    let store = Backend { health_check: check, health_statuses: statuses.into(), ..store };
+    let db = Backend { route: None, tcp_port: Some(5432), ..store.clone() };
+    let db = Backend { service: "db".parse().unwrap(), ..db };
+    let layout = Layout::new(&Backends::new(vec![store, db]).unwrap());
+    let text = template.render(1, &layout).unwrap().config;
+    let kept = ["backend db", "backend store", "http-check expect", "default-server"];
+    let lines = text.lines().filter(|line| kept.iter().any(|kept| line.trim().starts_with(kept)));
+    insta::assert_snapshot!(lines.map(str::trim).collect::<Vec<_>>().join("\n"), @"
+    backend db from streams
+    default-server check inter 5000ms fastinter 200ms downinter 200ms rise 2 fall 3 observe layer4 error-limit 1 on-error mark-down
+    backend store from common
+    http-check expect status 200-399,204
+    default-server check inter 5000ms fastinter 200ms downinter 200ms rise 2 fall 3 observe layer4 error-limit 1 on-error mark-down
+    ");
 }
 
 #[test]
@@ -222,7 +299,7 @@ fn a_service_that_takes_connections_is_judged_by_nothing_that_is_of_requests() {
     let server = |server| Server { health_path: None, ..server };
     let db = backend("db", "/", 1, &[Ready]);
     let servers = db.servers.into_iter().map(server).collect();
-    let db = Backend { path_prefix: None, tcp_port: Some(5432), servers, ..db };
+    let db = Backend { route: None, tcp_port: Some(5432), servers, ..db };
     let layout = Layout::new(&Backends::new(vec![db]).unwrap());
     let Rendered { config, records, .. } = template.render(1, &layout).unwrap();
     let from = config.find("\nbackend db").unwrap() + 1;
@@ -232,7 +309,7 @@ fn a_service_that_takes_connections_is_judged_by_nothing_that_is_of_requests() {
     backend db from streams
         timeout server 3600s
         server hold 127.0.0.1:1 backup
-        default-server check inter 1s fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
+        default-server check inter 1000ms fastinter 200ms downinter 200ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down
         server db.1 10.117.0.2:8080 maxconn 8
         server-template db. 2-7 127.0.0.1:1 disabled
     ");
@@ -255,7 +332,14 @@ fn instances_do_not_change_the_shape_and_services_and_settings_do() {
     };
     assert_eq!(other(|b| b[2].servers.truncate(1)), expected);
     assert_eq!(other(|b| b[2].max_servers = 700), expected);
-    assert_ne!(other(|b| b[2].path_prefix = Some("/other".parse().unwrap())), expected);
+    assert_ne!(other(|b| b[2].route = Some(Route::below("/other".parse().unwrap()))), expected);
+    assert_ne!(other(|b| b[2].route.as_mut().unwrap().strips_prefix = true), expected);
+    assert_ne!(other(|b| b[2].health_check.fall = 3), expected);
+    assert_ne!(other(|b| _ = b[2].health_statuses.insert("204".parse().unwrap())), expected);
+    let launched = |b: &mut Vec<Backend>| {
+        b[2].health_check.launch_timeout = Some(Duration::from_secs(60));
+    };
+    assert_eq!(other(launched), expected);
     assert_ne!(other(|b| b.truncate(2)), expected);
     assert_ne!(other(|b| b[2].tcp_port = Some(5432)), expected);
     assert_eq!(other(|b| b[2].drain_timeout = Duration::from_secs(60)), expected);

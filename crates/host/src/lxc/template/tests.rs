@@ -105,6 +105,7 @@ async fn each_input_makes_another_template() {
         ("processes = 64", "processes = 65"),
         ("0.0.0.0:8000", "0.0.0.0:8001"),
         ("processes = 64", "processes = 64\nopen_files = 65"),
+        ("processes = 64", "processes = 64\nhealth_status = \"200-399\""),
         ("processes = 64", "processes = 64\ncapabilities = [\"kill\"]"),
         ("root = \"read_only\"", "layer_mib = 16"),
         ("root = \"read_only\"", "layer_mib = 17"),
@@ -118,7 +119,7 @@ async fn each_input_makes_another_template() {
     names.push(store.ensure(&service, &other).await.unwrap());
     names.sort();
     names.dedup();
-    assert_eq!(names.len(), 12);
+    assert_eq!(names.len(), 13);
     for name in &names {
         store.remove(name).await.unwrap();
     }
@@ -176,4 +177,15 @@ async fn a_template_with_an_instance_on_it_stays() {
     let config = format!("lxc.rootfs.path = overlay:{}:/delta\n", lower.display());
     fs::write(lxc.join("bw-store-1-a/config"), config).unwrap();
     assert!(matches!(store.remove(&name).await, Err(TemplateError::InUse { .. })));
+}
+
+#[test]
+fn the_usual_status_is_no_part_of_what_an_instance_is_checked_by() {
+    let with = |lines: &str| {
+        let service = described(&SERVICE.replace("processes = 64", lines));
+        health(&service.instance.protocol)
+    };
+    assert_eq!(with("processes = 64"), "/healthz");
+    assert_eq!(with("processes = 64\nhealth_status = 200"), "/healthz");
+    assert_eq!(with("processes = 64\nhealth_status = 204"), "/healthz 204");
 }
