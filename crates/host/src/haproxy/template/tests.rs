@@ -20,19 +20,29 @@ fn three_services(state: ServerState) -> Backends {
     Backends::new(vec![store, api, deep]).unwrap()
 }
 
-#[test]
-fn the_whole_configuration_of_three_services() {
+/// Generation 17 of three services, of which one has moved an instance to another line.
+fn rendered() -> Rendered {
     let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
     let mut layout = Layout::new(&three_services(Drain));
     let moved = layout.backends[2].servers.remove(&2).unwrap();
     layout.backends[2].servers.insert(4, moved);
-    let Rendered { config: text, records_file, records } = template.render(17, &layout).unwrap();
+    template.render(17, &layout).unwrap()
+}
+
+#[test]
+fn what_belongs_to_the_instance_of_a_line_stands_in_a_file_of_the_generation() {
+    let Rendered { records_file, records, .. } = rendered();
     assert_eq!(records_file, Path::new("/run/bellows/haproxy-17.map"));
     insta::assert_snapshot!(records, @"
     deep.1 s11/8/healthz
     store.1 s1/8/healthz
     store.4 s2/8/healthz
     ");
+}
+
+#[test]
+fn the_whole_configuration_of_three_services() {
+    let text = rendered().config;
     let from = text.find("frontend bellows.first").unwrap();
     // Limits of time and bounds of sources have tests of their own.
     let others = ["#", "timeout", "acl", "http-request set-", "stats", "option", "maxconn", "rate"];
@@ -103,7 +113,13 @@ fn the_whole_configuration_of_three_services() {
 
     backend bellows.generation.17 from common
     "#);
+}
+
+#[test]
+fn a_configuration_says_its_generation_and_shape() {
+    let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
     let line = format!("description gen-17 shape-{}", shape(&template, &three_services(Drain)).0);
+    let text = rendered().config;
     assert!(text.contains(&line), "{text}");
 }
 
