@@ -67,6 +67,10 @@ token *ARGS: build
 secret *ARGS: build
     @{{ bellows }} secret "$@"
 
+# Show what instances write: SERVICE [INSTANCE] [--since 10m] [--follow]
+logs *ARGS: build
+    @{{ bellows }} logs "$@"
+
 # List the versions of a service that are kept
 versions SERVICE: build
     @{{ bellows }} versions "$@"

@@ -367,7 +367,9 @@ fn another_version_is_rolled_out_under_load(client: &Client) {
         within(limit, "every instance is of the new version", rolled_out);
         let kept = text(&bellows(&["versions", "object-store"]));
         assert!(kept.contains("  serves\n") && kept.contains("  served before\n"), "{kept}");
+        let start = Instant::now();
         let back = bellows(&["rollback", "object-store"]);
+        println!("end to end: the version of before serves after {:?}", start.elapsed());
         expect_code(&back, 0);
         assert!(before.iter().all(|version| text(&back).contains(version)), "{}", text(&back));
         within(limit, "the version of before is back", || versions() == before);

@@ -275,8 +275,13 @@ fn read(name: &ServiceName, record: &Record) -> Result<DeployedService, Deployme
             .map_err(|config| DeploymentError::Service { config })
     };
     let version = |kept: &KeptVersion| Ok((kept.version, parse(&kept.file)?.instance));
+    let mut spec: ServiceSpec = parse(&record.file)?;
+    if record.versions.first().is_some_and(|wanted| wanted.has_served) {
+        // It was watched then, and who goes back to it is in a hurry.
+        spec.watch = Duration::ZERO;
+    }
     Ok(DeployedService {
-        spec: parse(&record.file)?,
+        spec,
         wanted: record.wanted,
         versions: record.versions.iter().map(version).collect::<Result<_, DeploymentError>>()?,
     })

@@ -147,6 +147,8 @@ fn joined(current: &str, version: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use model::service::ServiceSpec;
 
     use super::super::NewService;
@@ -221,6 +223,17 @@ mod tests {
     fn what_instances_are_given_goes_back_and_the_revision_stays() {
         let spec = spec(&back(&deployed(), 1, false).unwrap());
         assert_eq!((spec.instance.memory_mib, spec.bounds.max()), (101, 13));
+    }
+
+    #[test]
+    fn a_version_that_has_served_is_not_watched_again() {
+        let deployment = deployed();
+        assert!(spec(&deployment).watch > Duration::ZERO);
+        assert_eq!(spec(&back(&deployment, 1, false).unwrap()).watch, Duration::ZERO);
+        let unknown =
+            Rollback { service: &store(), version: version(3), revision: false, serving: None };
+        let back = back(&deployment, 1, false).unwrap().rolled_back(unknown, at(10)).unwrap();
+        assert!(spec(&back).watch > Duration::ZERO, "version 3 has not");
     }
 
     #[test]
