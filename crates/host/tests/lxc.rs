@@ -175,10 +175,15 @@ async fn the_bridge_itself_keeps_instances_apart_when_all_rules_are_gone() {
     assert!(connect().starts_with("failed: "), "{}", connect());
     assert_eq!(world.get(&other, "/").unwrap(), "ok", "the host reaches it");
     // One that a release launched which isolated none, and which a scaler adopts.
-    std::fs::write("/sys/class/net/bw242/brport/isolated", "0").unwrap();
-    assert_eq!(connect(), "connected");
+    let isolated = "/sys/class/net/bw242/brport/isolated";
+    std::fs::write(isolated, "0").unwrap();
+    // A system that runs on this host has rules for all interfaces of these names, and keeps them apart as well.
+    if run("nft", &["list", "table", "bridge", "bellows"]).is_empty() {
+        assert_eq!(connect(), "connected");
+    }
     let network = Network::new(&world.settings, HostRunner).with_table(TABLE);
     network.hold(&BTreeSet::new()).await.unwrap();
+    assert_eq!(std::fs::read_to_string(isolated).unwrap(), "1\n");
     flush();
     assert!(connect().starts_with("failed: "), "{}", connect());
 }
