@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use command_line::files;
 use config_file::{Checked, ConfigError};
 use host::settings::{DEFAULT_FILE, Settings};
-use model::service::{Route, ServiceSpec, check_reaches};
+use model::service::{ServiceSpec, check_reaches, check_routes};
 use policy::slots;
 
 use crate::cli::Place;
@@ -64,6 +64,11 @@ impl Tree {
         Ok(Self { root, settings, settings_text, services })
     }
 
+    /// What the services' files say.
+    pub(crate) fn specs(&self) -> Vec<&ServiceSpec> {
+        self.services.iter().map(|file| &file.spec).collect()
+    }
+
     /// Whether a service may reach something beyond this host.
     pub(crate) fn needs_egress(&self) -> bool {
         self.services.iter().any(|service| !service.spec.egress.is_none())
@@ -90,38 +95,30 @@ fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, BadI
         ));
     }
     for file in files {
-        match service(&file, &services) {
+        match service(&file) {
             Ok(service) => services.push(service),
             Err(error) => problems.0.push(error),
         }
     }
+    let specs: Vec<_> = services.iter().map(|file| &file.spec).collect();
+    problems.0.extend(check_routes(&specs).into_iter().map(Into::into));
     let lower_bounds = services.iter().map(|s| (&s.spec.name, s.spec.bounds.min()));
     let enough = slots::suffice(lower_bounds, settings.network.subnet.last_slot());
     problems.0.extend(enough.err().map(Into::into));
     // A file that cannot be read would be missed here, and is told already.
     if problems.0.is_empty() {
-        let specs: Vec<_> = services.iter().map(|file| &file.spec).collect();
         problems.0.extend(check_reaches(&specs).into_iter().map(Into::into));
     }
     problems.or(services)
 }
 
-fn service(file: &Path, others: &[ServiceFile]) -> anyhow::Result<ServiceFile> {
+fn service(file: &Path) -> anyhow::Result<ServiceFile> {
     let (spec, text): (ServiceSpec, _) = read(file)?;
     let (shown, name) = (file.display(), &spec.name);
     ensure!(
         files::stem(file) == name.as_str(),
         "{shown}: name is `{name}`: name the file {name}.toml, or the service after its file"
     );
-    let Some(route) = spec.route() else { return Ok(ServiceFile { spec, text }) };
-    let is_same = |other: &Route| other.matched() == route.matched();
-    if let Some(other) = others.iter().find(|other| other.spec.route().is_some_and(is_same)) {
-        let other = file.with_file_name(format!("{}.toml", other.spec.name));
-        bail!(
-            "{shown}: the route is {route}, as in {}: give each its own host or path_prefix",
-            other.display()
-        );
-    }
     Ok(ServiceFile { spec, text })
 }
 

@@ -2,8 +2,8 @@
 //! should be. Run again, it changes nothing.
 
 mod answer;
-mod egress;
-mod memory;
+pub(crate) mod egress;
+pub(crate) mod memory;
 pub(crate) mod reaches;
 pub(crate) mod rollout;
 mod secrets;
@@ -31,8 +31,8 @@ const OBJECT_STORE: &str = "object-store";
 pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let tree = Tree::load(place)?;
     refuse_what_cannot_move(&tree.settings)?;
-    memory::check(&tree)?;
-    egress::check(&tree)?;
+    memory::check(&tree.specs(), &tree.settings)?;
+    egress::check(&tree.specs(), &tree.settings.network)?;
     steps::check_applications(&tree).await?;
     doctor::require(&tree.settings).await?;
     secrets::check(&tree)?;
@@ -45,9 +45,10 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let programs = if no_boot { programs.until_boot() } else { programs };
     let steps = Steps::new(&tree, &programs)?;
     let deployment = steps.take(&mut progress).await?;
-    progress.step("versions", rollout::wait(&tree.settings, &deployment)).await?;
+    progress.step("versions", steps.trials(&deployment)).await?;
     progress.step("old versions", steps.old_versions(&deployment)).await?;
     answer::wait(&tree, &programs, &mut progress).await?;
+    steps.served(deployment)?;
     print!("{}", summary(&tree, progress.changes));
     Ok(())
 }

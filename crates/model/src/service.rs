@@ -20,7 +20,7 @@ pub use self::health::{HealthCheck, HealthStatus, HealthStatusError};
 pub use self::protocol::Protocol;
 pub use self::raw::RawService;
 pub use self::reaches::{ReachError, check_reaches};
-pub use self::route::Route;
+pub use self::route::{Route, SameRoute, check_routes};
 pub use self::secrets::SecretSpec;
 pub use self::start::StartSpec;
 use crate::bounds::Bounds;

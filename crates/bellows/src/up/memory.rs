@@ -1,26 +1,25 @@
 //! Whether the services fit in the memory of this host.
 
 use host::settings::Settings;
+use model::service::ServiceSpec;
 use policy::memory_pool::{MemoryNeed, suffice};
 
 use crate::error::BadInput;
-use crate::tree::{ServiceFile, Tree};
 
 /// Refuses services whose lower bounds do not fit, and warns of upper bounds that cannot be reached.
-pub(super) fn check(tree: &Tree) -> anyhow::Result<()> {
-    let total_mib = host::memory::for_instances(&tree.settings)?;
-    let lower = tree.services.iter().map(|file| need(file, file.spec.bounds.min()));
+pub(crate) fn check(services: &[&ServiceSpec], settings: &Settings) -> anyhow::Result<()> {
+    let total_mib = host::memory::for_instances(settings)?;
+    let lower = services.iter().map(|spec| need(spec, spec.bounds.min()));
     suffice(lower, total_mib).map_err(BadInput::new)?;
-    if let Some(warning) = warning(&tree.services, &tree.settings, total_mib) {
+    if let Some(warning) = warning(services, settings, total_mib) {
         eprintln!("{warning}");
     }
     Ok(())
 }
 
 /// What is said where not all services can have as many instances as their upper bounds allow.
-fn warning(services: &[ServiceFile], settings: &Settings, total_mib: u64) -> Option<String> {
-    let needed_mib: u64 =
-        services.iter().map(|file| need(file, file.spec.bounds.max()).mib()).sum();
+fn warning(services: &[&ServiceSpec], settings: &Settings, total_mib: u64) -> Option<String> {
+    let needed_mib: u64 = services.iter().map(|spec| need(spec, spec.bounds.max()).mib()).sum();
     let reserved_mib = settings.memory_reserved_mib;
     (needed_mib > total_mib).then(|| {
         format!(
@@ -31,8 +30,7 @@ fn warning(services: &[ServiceFile], settings: &Settings, total_mib: u64) -> Opt
     })
 }
 
-fn need(file: &ServiceFile, instances: u32) -> MemoryNeed<'_> {
-    let spec = &file.spec;
+fn need(spec: &ServiceSpec, instances: u32) -> MemoryNeed<'_> {
     MemoryNeed { service: &spec.name, instances, instance_mib: spec.instance.memory_mib }
 }
 
@@ -44,7 +42,7 @@ mod tests {
     fn upper_bounds_that_do_not_fit_are_a_warning_with_both_figures() {
         let text = include_str!("../../../../services/object-store.toml");
         let spec = config_file::from_toml("object-store.toml", text).unwrap();
-        let services = [ServiceFile { spec, text: text.to_owned() }];
+        let services = [&spec];
         let settings = Settings::default();
         assert_eq!(warning(&services, &settings, 1280), None);
         let warning = warning(&services, &settings, 1279).unwrap();

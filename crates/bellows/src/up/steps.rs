@@ -15,7 +15,7 @@ use host::network::Network;
 use host::releases::Releases;
 use host::secrets::SecretStore;
 use host::settings::Settings;
-use model::names::TemplateName;
+use model::names::{ServiceName, TemplateName};
 use model::service::ServiceSpec;
 use model::version::Rollout;
 
@@ -28,6 +28,7 @@ use crate::progress::{Outcome, Progress};
 use crate::release::{self, RECIPES};
 use crate::scaler;
 use crate::tree::{ServiceFile, Tree};
+use crate::up::rollout;
 
 /// The folder of built images, in the state directory.
 const IMAGES: &str = "images";
@@ -133,7 +134,8 @@ impl<'a> Steps<'a> {
 
     /// Deploys the services, which the scaler notices at its next tick. The settings it reads at its
     /// start only, so it is ended before they change: were `up` ended in between, the next one would
-    /// find the settings as they should be, and a scaler that never read them.
+    /// find the settings as they should be, and a scaler that never read them. They come last, so that
+    /// the same end would lose no note of what they changed.
     async fn deployment(
         &self,
         templates: &[TemplateName],
@@ -145,7 +147,6 @@ impl<'a> Steps<'a> {
         let settings_before = self.deployments.settings_text();
         if !self.deployments.settings_are(&self.tree.settings_text) {
             self.programs.stop_scaler().await?;
-            self.deployments.deploy_settings(&self.tree.settings_text)?;
             changes.push("settings".to_owned());
         }
         let services = self.tree.services.iter().zip(templates).map(|(service, template)| {
@@ -168,7 +169,21 @@ impl<'a> Steps<'a> {
         *deployment = next.noted(&before, settings, who_calls(), now());
         changes.extend(deployment.changes(&before));
         self.deployments.deploy(deployment)?;
+        self.deployments.deploy_settings(&self.tree.settings_text)?;
         Ok(Outcome::changed_if(!changes.is_empty(), changes.join(", ")))
+    }
+
+    /// Waits until every service serves as it was deployed, or was given up.
+    pub(super) async fn trials(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
+        let services: Vec<_> = deployment.names().collect();
+        rollout::wait(self.settings, deployment, &services, cure).await
+    }
+
+    /// Remembers that what is deployed has served, so that it can be gone back to.
+    pub(super) fn served(&self, deployment: Deployment) -> anyhow::Result<()> {
+        let services: Vec<_> = deployment.names().cloned().collect();
+        self.deployments.deploy(&deployment.served(&services))?;
+        Ok(())
     }
 
     /// HAProxy starts with no services: the scaler, which knows the slots, brings them in. It comes
@@ -221,6 +236,11 @@ impl<'a> Steps<'a> {
         let changed = !removed.is_empty();
         Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))
     }
+}
+
+/// What to do about a version that did not come to serve.
+fn cure(service: &ServiceName) -> String {
+    format!("Mend services/{service}.toml or its image, and run `bellows up` again")
 }
 
 /// Where HAProxy listens.
