@@ -15,7 +15,7 @@ use crate::error::BadInput;
 use crate::operator;
 use crate::programs::Programs;
 use crate::scaler;
-use crate::up::{egress, memory, reaches, rollout};
+use crate::up::{egress, reaches, rollout, room};
 
 /// Deploys a kept version of a service again, and waits until it serves or was given up.
 pub(crate) async fn run(
@@ -86,7 +86,7 @@ fn check(
         )
     })?;
     let specs: Vec<_> = services.iter().map(|deployed| &deployed.spec).collect();
-    memory::check(&specs, settings)?;
+    room::check(&specs, settings)?;
     egress::check(&specs, &settings.network)?;
     let lower_bounds = specs.iter().map(|spec| (&spec.name, spec.bounds.min()));
     slots::suffice(lower_bounds, settings.network.subnet.last_slot()).map_err(BadInput::new)?;

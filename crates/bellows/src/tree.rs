@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, ensure};
 use command_line::files;
-use config_file::{Checked, ConfigError};
+use config_file::ConfigError;
+use host::deployments::with_figures;
 use host::settings::{DEFAULT_FILE, Settings};
-use model::service::{ServiceSpec, check_reaches, check_routes};
+use model::service::{RawService, ServiceSpec, check_reaches, check_routes};
+use model::size::Sizes;
 use policy::slots;
 
 use crate::cli::Place;
@@ -32,7 +34,7 @@ pub(crate) struct Tree {
 #[derive(Debug)]
 pub(crate) struct ServiceFile {
     pub(crate) spec: ServiceSpec,
-    /// The file as written.
+    /// The file as written, with the figures of a size in its place.
     pub(crate) text: String,
 }
 
@@ -48,7 +50,9 @@ pub(crate) fn settings(place: &Place) -> Result<(Settings, String), BadInput> {
         None if shipped.exists() => &shipped,
         None => return Ok((Settings::default(), String::new())),
     };
-    read(file).map_err(BadInput::new)
+    let text = config_file::read_text(file).map_err(BadInput::new)?;
+    let settings = config_file::from_toml(file.display(), &text).map_err(BadInput::new)?;
+    Ok((settings, text))
 }
 
 impl Tree {
@@ -95,7 +99,7 @@ fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, BadI
         ));
     }
     for file in files {
-        match service(&file) {
+        match service(&file, &settings.sizes) {
             Ok(service) => services.push(service),
             Err(error) => problems.0.push(error),
         }
@@ -112,20 +116,17 @@ fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, BadI
     problems.or(services)
 }
 
-fn service(file: &Path) -> anyhow::Result<ServiceFile> {
-    let (spec, text): (ServiceSpec, _) = read(file)?;
+fn service(file: &Path, sizes: &Sizes) -> anyhow::Result<ServiceFile> {
+    let text = config_file::read_text(file)?;
+    let check = |raw: RawService| raw.checked(sizes);
+    let spec = config_file::from_toml_with(file.display(), &text, check)?;
     let (shown, name) = (file.display(), &spec.name);
     ensure!(
         files::stem(file) == name.as_str(),
         "{shown}: name is `{name}`: name the file {name}.toml, or the service after its file"
     );
+    let text = with_figures(&text, &spec.instance);
     Ok(ServiceFile { spec, text })
-}
-
-/// What a file says, and its text.
-fn read<T: Checked>(file: &Path) -> Result<(T, String), ConfigError> {
-    let text = config_file::read_text(file)?;
-    Ok((config_file::from_toml(file.display(), &text)?, text))
 }
 
 #[cfg(test)]
@@ -170,7 +171,7 @@ mod tests {
            |
         11 | colour = "red"
            | ^^^^^^
-        unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `health_status`, `memory_mib`, `cpus`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
+        unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `health_status`, `size`, `memory_mib`, `cpus`, `cpu_weight`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
         services/c.toml: name is `other`: name the file other.toml, or the service after its file
         services/twin.toml: the route is /, as in services/store.toml: give each its own host or path_prefix
         "#);

@@ -3,9 +3,9 @@
 
 mod answer;
 pub(crate) mod egress;
-pub(crate) mod memory;
 pub(crate) mod reaches;
 pub(crate) mod rollout;
+pub(crate) mod room;
 mod secrets;
 mod steps;
 
@@ -31,7 +31,7 @@ const OBJECT_STORE: &str = "object-store";
 pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let tree = Tree::load(place)?;
     refuse_what_cannot_move(&tree.settings)?;
-    memory::check(&tree.specs(), &tree.settings)?;
+    room::check(&tree.specs(), &tree.settings)?;
     egress::check(&tree.specs(), &tree.settings.network)?;
     steps::check_applications(&tree).await?;
     doctor::require(&tree.settings).await?;

@@ -2,6 +2,7 @@
 //! `down` removes them, and the scaler reads them and no other file of the operator's.
 
 mod changed_keys;
+mod figures;
 mod rollback;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use model::version::{Version, Wanted};
 use serde::{Deserialize, Serialize};
 
 use self::changed_keys::changed_keys;
+pub use self::figures::with_figures;
 pub use self::rollback::{Rollback, RollbackError};
 use crate::files::{FileError, file_error, remove_file, remove_tree, replace_file};
 use crate::settings::DEFAULT_FILE;

@@ -2,6 +2,7 @@
 
 mod egress;
 mod health;
+mod instance;
 mod places;
 mod protocol;
 mod raw;
@@ -27,6 +28,7 @@ use crate::bounds::Bounds;
 use crate::egress::Egress;
 use crate::names::{ImageName, ServiceName};
 use crate::policies::PolicySpec;
+use crate::size::Sizes;
 use crate::value::{Checked, Invalid, check};
 
 /// A service, as described by its file in `services/`.
@@ -95,6 +97,8 @@ pub struct InstanceSpec {
     pub memory_mib: u32,
     /// Share of CPU time in cores.
     pub cpus: f64,
+    /// Its share beside others where the host has not enough for all; `None` is the kernel's own, 100.
+    pub cpu_weight: Option<u32>,
     /// Limit on processes and threads.
     pub processes: u32,
     /// Limit on the files, sockets and pipes that each of its processes has open.
@@ -326,6 +330,6 @@ impl Checked for ServiceSpec {
     type Raw = RawService;
 
     fn from_raw(raw: RawService) -> Result<Self, Invalid> {
-        raw.checked()
+        raw.checked(&Sizes::default())
     }
 }

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use config_file::ConfigError;
+use model::size::Sizes;
 pub use model::status::Membership;
 pub use sources::{SourceNetwork, SourceSettings};
 pub use tls::TlsSettings;
@@ -21,7 +22,7 @@ use crate::slots::Subnet;
 pub const DEFAULT_FILE: &str = "bellows.toml";
 
 /// Everything about the host that its owner can choose.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The instances' network.
     pub network: NetworkSettings,
@@ -37,6 +38,8 @@ pub struct Settings {
     pub versions_kept: usize,
     /// The memory that instances are not given, in MiB: that of the kernel, of HAProxy and of the rest.
     pub memory_reserved_mib: u64,
+    /// What services may be named after.
+    pub sizes: Sizes,
     /// Where things are kept.
     pub paths: PathSettings,
     /// The users that instances run as.
@@ -182,6 +185,7 @@ impl Default for Settings {
             },
             versions_kept: 3,
             memory_reserved_mib: 256,
+            sizes: Sizes::default(),
             paths: PathSettings {
                 state: PathBuf::from("/var/lib/bellows"),
                 run: PathBuf::from("/run/bellows"),
@@ -244,7 +248,7 @@ mod tests {
         let settings: Settings = config_file::from_toml("bellows.toml", shipped).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
-        assert_eq!(shipped.matches(" = ").count(), 27);
+        assert_eq!(shipped.matches(" = ").count(), 36);
     }
 
     #[test]
