@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, anyhow};
 use command_line::files;
-use config_file::ConfigError;
+use config_file::{Checked as _, ConfigError, from_toml_or_problems};
 use host::deployments::with_figures;
-use host::settings::{DEFAULT_FILE, Settings};
+use host::settings::{DEFAULT_FILE, SHIPPED, Settings};
 use model::service::{RawService, ServiceSpec, check_reaches, check_routes};
 use model::size::Sizes;
 use policy::slots;
@@ -51,8 +51,8 @@ pub(crate) fn settings(place: &Place) -> Result<(Settings, String), BadInput> {
         None => return Ok((Settings::default(), String::new())),
     };
     let text = config_file::read_text(file).map_err(BadInput::new)?;
-    let settings = config_file::from_toml(file.display(), &text).map_err(BadInput::new)?;
-    Ok((settings, text))
+    let read = from_toml_or_problems(file.display(), &text, SHIPPED, Settings::from_raw);
+    Ok((read.map_err(problems)?, text))
 }
 
 impl Tree {
@@ -101,7 +101,7 @@ fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, BadI
     for file in files {
         match service(&file, &settings.sizes) {
             Ok(service) => services.push(service),
-            Err(error) => problems.0.push(error),
+            Err(BadInput(found)) => problems.0.extend(found),
         }
     }
     let specs: Vec<_> = services.iter().map(|file| &file.spec).collect();
@@ -116,17 +116,23 @@ fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, BadI
     problems.or(services)
 }
 
-fn service(file: &Path, sizes: &Sizes) -> anyhow::Result<ServiceFile> {
-    let text = config_file::read_text(file)?;
-    let check = |raw: RawService| raw.checked(sizes);
-    let spec = config_file::from_toml_with(file.display(), &text, check)?;
+fn service(file: &Path, sizes: &Sizes) -> Result<ServiceFile, BadInput> {
+    let text = config_file::read_text(file).map_err(BadInput::new)?;
+    let (shown, check) = (file.display(), |raw: RawService| raw.checked(sizes));
+    let read = from_toml_or_problems(shown, &text, RawService::EXAMPLE, check);
+    let spec = read.map_err(problems)?;
     let (shown, name) = (file.display(), &spec.name);
-    ensure!(
-        files::stem(file) == name.as_str(),
-        "{shown}: name is `{name}`: name the file {name}.toml, or the service after its file"
-    );
+    if files::stem(file) != name.as_str() {
+        return Err(BadInput::new(anyhow!(
+            "{shown}: name is `{name}`: name the file {name}.toml, or the service after its file"
+        )));
+    }
     let text = with_figures(&text, &spec.instance);
     Ok(ServiceFile { spec, text })
+}
+
+fn problems(found: Vec<ConfigError>) -> BadInput {
+    BadInput(found.into_iter().map(Into::into).collect())
 }
 
 #[cfg(test)]
@@ -160,18 +166,15 @@ mod tests {
         let good = service_text("store", "/", 10);
         let unknown = good.replace("processes = 64", "processes = 64\ncolour = \"red\"");
         insta::assert_snapshot!(errors(&[
-            ("a.toml", service_text("a", "/a", 10).replace("memory_mib = 64", "memory_mib = 1")),
+            ("a.toml", service_text("a", "/a", 10).replace("memory_mib = 64\ncpus", "memory_mib = 1\ncpu")),
             ("b.toml", unknown),
             ("c.toml", service_text("other", "/c", 10)),
             ("store.toml", good),
             ("twin.toml", service_text("twin", "/", 10)),
         ]), @r#"
         services/a.toml, line 8: instance.memory_mib is 1: use 4 to 1048576 (MiB)
-        services/b.toml: TOML parse error at line 11, column 1
-           |
-        11 | colour = "red"
-           | ^^^^^^
-        unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `health_status`, `size`, `memory_mib`, `cpus`, `cpu_weight`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
+        services/a.toml, line 9: instance.cpu: unknown field `cpu`, expected one of `port`, `protocol`, `health_path`, `health_status`, `size`, `memory_mib`, `cpus`, `cpu_weight`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
+        services/b.toml, line 11: instance.colour: unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `health_status`, `size`, `memory_mib`, `cpus`, `cpu_weight`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
         services/c.toml: name is `other`: name the file other.toml, or the service after its file
         services/twin.toml: the route is /, as in services/store.toml: give each its own host or path_prefix
         "#);

@@ -46,6 +46,9 @@ pub struct Settings {
     pub id_map: IdRange,
 }
 
+/// The file that is shipped: all keys, with their defaults.
+pub const SHIPPED: &str = include_str!("../../../../bellows.toml");
+
 /// The instances' network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkSettings {
@@ -244,11 +247,10 @@ mod tests {
 
     #[test]
     fn the_shipped_file_equals_the_defaults() {
-        let shipped = include_str!("../../../../bellows.toml");
-        let settings: Settings = config_file::from_toml("bellows.toml", shipped).unwrap();
+        let settings: Settings = config_file::from_toml("bellows.toml", SHIPPED).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
-        assert_eq!(shipped.matches(" = ").count(), 36);
+        assert_eq!(SHIPPED.matches(" = ").count(), 36);
     }
 
     #[test]

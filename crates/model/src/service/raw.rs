@@ -92,6 +92,23 @@ impl Default for RawScaleIn {
 }
 
 impl RawService {
+    /// A file that is right, with all keys that must be there.
+    pub const EXAMPLE: &'static str = r#"
+        name = "example"
+        image = "example"
+        [route]
+        path_prefix = "/"
+        [instance]
+        port = 8000
+        health_path = "/healthz"
+        [capacity]
+        requests_per_second = 50
+        concurrency = 8
+        [bounds]
+        min = 1
+        max = 10
+    "#;
+
     /// Checks all of it, on a host with these sizes.
     ///
     /// # Errors
@@ -240,6 +257,11 @@ pub(super) mod tests {
         [application]
         listen = "0.0.0.0:8000"
     "#;
+
+    #[test]
+    fn the_example_is_right() {
+        assert_eq!(parse(RawService::EXAMPLE).unwrap().name.as_str(), "example");
+    }
 
     #[test]
     fn a_whole_file_is_read() {
