@@ -9,6 +9,8 @@ mod raw;
 mod reaches;
 mod rollout;
 mod route;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod secrets;
 mod start;
 
@@ -123,6 +125,7 @@ pub struct InstanceSpec {
 /// A right of root that an instance's root may have: those that images need to start as root and step
 /// down to another user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Capability {
     /// Give files to others.
@@ -143,6 +146,7 @@ pub enum Capability {
 
 /// What an instance may do with its root file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RootAccess {
     /// Write to a layer of its own, on the disk of the host and within [`InstanceSpec::layer_mib`].
@@ -154,6 +158,7 @@ pub enum RootAccess {
 
 /// A folder that an instance may write to, as a tmpfs: it counts as memory, and ends with the instance.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WritableFolder {
     /// Absolute path in the instance.
@@ -167,6 +172,7 @@ pub struct WritableFolder {
 
 /// A folder below the state directory, mounted in every instance of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mount {
     /// Name of the folder below the state directory.
@@ -177,6 +183,7 @@ pub struct Mount {
 
 /// What one instance of a service can do.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Capacity {
     /// Requests per second that it serves within the objective.
@@ -230,6 +237,7 @@ impl ScaleIn {
 
 /// How an instance takes the place of an outdated or unhealthy one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Replacement {
     /// The new one is launched first and the old one leaves when it is ready: no gap.

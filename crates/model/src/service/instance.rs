@@ -15,35 +15,60 @@ use crate::value::{Invalid, check, within};
 
 /// The table `[instance]` as it is written.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawInstance {
+    /// The port that it serves on.
     port: u16,
+    /// What it serves there.
     #[serde(default)]
     protocol: RawProtocol,
+    /// `GET` of it answers when the instance can serve.
     health_path: Option<String>,
+    /// The statuses that say so: 200 unless it is said.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::health_status"))]
     health_status: Option<RawHealthStatus>,
+    /// One of the host's sizes: `small` unless it is said.
     size: Option<String>,
+    /// The most memory, in MiB, 4 to 1048576.
     memory_mib: Option<u32>,
+    /// The most CPU time, in cores, 0.01 to 1024.
     cpus: Option<f64>,
+    /// Its share where the host has not enough CPU time for all, 1 to 10000: 100 unless it is said.
     cpu_weight: Option<u32>,
+    /// The most processes and threads, 1 to 4194304.
     processes: Option<u32>,
+    /// What each of its processes may have open, 16 to 1048576.
     open_files: Option<u32>,
+    /// Rights of root that its root has, over its own users, files and ports alone.
     #[serde(default)]
     capabilities: BTreeSet<Capability>,
+    /// What it may do with its root file system.
     #[serde(default)]
     root: RootAccess,
+    /// MiB that all instances of a version together may write to roots that are writable, 16 to 1048576.
     layer_mib: Option<u32>,
+    /// Folders that it may write to, in its memory.
     #[serde(default)]
     writable: Vec<WritableFolder>,
+    /// Folders below the state directory that are mounted in it.
     #[serde(default)]
     mounts: Vec<Mount>,
+    /// Other services that it may send requests to.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeSet<String>"))]
     reaches: BTreeSet<ServiceName>,
+    /// The program and its arguments: the recipe's unless they are said.
     command: Option<Vec<String>>,
+    /// Variables.
     #[serde(default)]
     environment: BTreeMap<String, String>,
+    /// Whom it runs as, by name or number, and a group behind a colon.
     user: Option<String>,
+    /// The folder that it starts in.
     working_folder: Option<String>,
+    /// What it is told that nobody else is.
     #[serde(default)]
     secrets: Vec<secrets::RawSecret>,
 }

@@ -20,35 +20,55 @@ use crate::value::{DAY_MS, Invalid, SPAN, within};
 
 /// A service's file as it is written, before any value is checked.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawService {
+    /// The name of the service, after which the file is named.
     name: String,
+    /// The recipe in `rootfs/` that makes its image.
     image: String,
+    /// What its instances may reach beyond this host: hosts with their ports, or `"any"`. Nothing unless it is said.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::egress"))]
     egress: RawEgress,
+    /// Which requests from outside go to it. Without it, none do.
     route: Option<RawRoute>,
+    /// What an instance is given.
     instance: RawInstance,
+    /// How often instances are asked, and after how many answers they are believed.
     #[serde(default)]
     health_check: RawHealthCheck,
+    /// What an instance can do with requests.
     capacity: Option<Capacity>,
+    /// What a request is to be answered within.
     #[serde(default)]
     objective: RawObjective,
+    /// How many ready instances there may be.
     bounds: RawBounds,
+    /// How the number of ready instances is chosen: a policy, or a list of them.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::policies"))]
     policy: RawPolicies,
+    /// What holds back more instances.
     #[serde(default)]
     scale_out: RawScaleOut,
+    /// What holds back fewer instances, and how they leave.
     #[serde(default)]
     scale_in: RawScaleIn,
+    /// How a new version takes the place of the one before.
     #[serde(default)]
     rollout: RawRollout,
+    /// The service's own configuration: in an instance, `/etc/bellows/service.toml`.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::application"))]
     application: toml::Table,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RawObjective {
+    /// Milliseconds, 1 to 600000.
     latency_ms: u64,
 }
 
@@ -59,22 +79,34 @@ impl Default for RawObjective {
 }
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 struct RawScaleOut {
+    /// How long a higher need must hold, in milliseconds.
     patience_ms: u64,
+    /// The least time from one rise to the next, in milliseconds.
     cooldown_ms: u64,
+    /// The most instances at once.
     max_step: Option<u32>,
+    /// The same as a share of those there are, where that is more.
     max_step_percent: Option<u32>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 struct RawScaleIn {
+    /// How long a lower need must hold, in milliseconds.
     patience_ms: u64,
+    /// The least time from any change to a fall, in milliseconds.
     cooldown_ms: u64,
+    /// The most instances at once.
     max_step: Option<u32>,
+    /// The same as a share of those there are, where that is more.
     max_step_percent: Option<u32>,
+    /// How long a draining instance may take to finish its requests, in milliseconds.
     drain_timeout_ms: u64,
+    /// How long it may take from SIGTERM to its end, in milliseconds.
     stop_grace_ms: u64,
 }
 

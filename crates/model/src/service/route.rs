@@ -63,10 +63,14 @@ pub fn check_routes(services: &[&ServiceSpec]) -> Vec<SameRoute> {
 
 /// [`Route`] as it is written.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRoute {
+    /// The name of the host that requests are for.
     host: Option<String>,
+    /// The paths that requests are for: this one and all below it.
     path_prefix: Option<String>,
+    /// Whether the service sees paths without the prefix.
     #[serde(default)]
     strip_prefix: bool,
 }
