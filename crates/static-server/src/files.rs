@@ -53,6 +53,7 @@ where
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
+    use std::path::PathBuf;
     use std::time::{Duration, SystemTime};
 
     use axum::body::Body;
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     struct Site {
-        folder: TempDir,
+        root: TempDir,
         single_page: bool,
     }
 
@@ -82,17 +83,22 @@ mod tests {
 
     impl Site {
         fn of(files: &[(&str, &str)]) -> Self {
-            let folder = tempfile::tempdir().unwrap();
+            let root = tempfile::tempdir().unwrap();
             for (name, text) in files {
-                let file = folder.path().join(name);
+                let file = root.path().join("site").join(name);
                 fs::create_dir_all(file.parent().unwrap()).unwrap();
                 fs::write(file, text).unwrap();
             }
-            Self { folder, single_page: false }
+            Self { root, single_page: false }
+        }
+
+        fn folder(&self) -> PathBuf {
+            self.root.path().join("site")
         }
 
         async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
-            let raw = toml_of(&self.folder, self.single_page);
+            let (folder, single_page) = (self.folder(), self.single_page);
+            let raw = format!("folder = '{}'\nsingle_page = {single_page}\n", folder.display());
             let config: Config = config_file::from_toml("f", &raw).unwrap();
             let mut request = Request::builder().method(method).uri(path);
             for (name, value) in headers {
@@ -112,10 +118,6 @@ mod tests {
         async fn get(&self, path: &str) -> Answer {
             self.ask("GET", path, &[]).await
         }
-    }
-
-    fn toml_of(folder: &TempDir, single_page: bool) -> String {
-        format!("folder = '{}'\nsingle_page = {single_page}\n", folder.path().display())
     }
 
     #[tokio::test]
@@ -139,21 +141,18 @@ mod tests {
     #[tokio::test]
     async fn nothing_outside_of_the_folder_is_served() {
         let site = Site::of(&[("index.html", "home"), ("inner/a", "a")]);
-        fs::write(site.folder.path().join("../beside-the-site"), "secret").unwrap();
-        for path in
-            ["/../beside-the-site", "/%2e%2e/beside-the-site", "/inner/..%2f../beside-the-site"]
-        {
+        fs::write(site.root.path().join("beside"), "secret").unwrap();
+        for path in ["/../beside", "/%2e%2e/beside", "/inner/..%2f../beside"] {
             let answer = site.get(path).await;
             assert!(answer.status >= 400 && !answer.text.contains("secret"), "{path}");
         }
-        fs::remove_file(site.folder.path().join("../beside-the-site")).unwrap();
     }
 
     #[tokio::test]
     async fn a_path_that_leads_nowhere_has_a_page_of_its_own_or_is_the_applications() {
         let mut site = Site::of(&[("index.html", "home")]);
         assert_eq!(site.get("/nowhere").await.status, 404);
-        fs::write(site.folder.path().join("404.html"), "lost").unwrap();
+        fs::write(site.folder().join("404.html"), "lost").unwrap();
         let lost = site.get("/nowhere").await;
         assert_eq!((lost.status, lost.text.as_str()), (404, "lost"));
         site.single_page = true;
@@ -172,7 +171,7 @@ mod tests {
     #[tokio::test]
     async fn a_copy_is_the_file_where_its_date_is_the_very_same() {
         let site = Site::of(&[("index.html", "home")]);
-        let file = File::options().write(true).open(site.folder.path().join("index.html")).unwrap();
+        let file = File::options().write(true).open(site.folder().join("index.html")).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)).unwrap();
         let date = site.get("/").await.header("last-modified").to_owned();
         let with = |date: String| {
