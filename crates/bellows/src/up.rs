@@ -34,7 +34,7 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     memory::check(&tree)?;
     egress::check(&tree)?;
     steps::check_applications(&tree).await?;
-    doctor::require(&tree.settings).await?;
+    doctor::require(&tree.settings, tree.needs_egress()).await?;
     secrets::check(&tree)?;
     let _lock = operator::lock(&tree.settings)?;
     reaches::check(&tree, &tree.settings).await?;
