@@ -203,7 +203,7 @@ fn the_example_is_a_service_that_asks_for_no_more_at_once_than_is_worked_on() {
     let config: Config = config_file::from_toml("application", &settings).unwrap();
     let requests = service.requests_from_outside().unwrap();
     assert_eq!(requests.capacity.concurrency as usize, config.concurrency);
-    assert_eq!(config.listen.port(), service.instance.port);
+    assert_eq!(config.serving.listen.port(), service.instance.port);
     // Products are served at `/` alone.
     assert_eq!(service.route().unwrap().stripped().unwrap().as_str(), "/matmul");
 }
