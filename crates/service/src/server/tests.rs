@@ -1,6 +1,7 @@
 //! What a server allows its clients, asked over a socket.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::http::header::CONTENT_LENGTH;
 use axum::routing::{get, post};
@@ -43,6 +44,10 @@ async fn start(limits: Limits) -> Running {
         .route("/slow", get(slow))
         .route("/parts", get(parts))
         .route("/body", post(|body: String| async { body }));
+    start_with(routes, limits).await
+}
+
+async fn start_with(routes: Router, limits: Limits) -> Running {
     let routes = guard(routes);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -126,6 +131,45 @@ async fn an_answer_makes_no_way_until_its_client_has_it() {
     let answer = read(first).await;
     assert!(answer.ends_with(&PARTS.concat()), "{answer}");
     assert!(second.await.unwrap().ends_with("hello"));
+}
+
+/// Requests come at every moment before and after their connection is chosen to make way.
+#[tokio::test]
+async fn no_handler_that_began_is_cut_whatever_makes_way() {
+    let (begun, ended) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let count = (Arc::clone(&begun), Arc::clone(&ended));
+    let counted = move || {
+        let (begun, ended) = count.clone();
+        async move {
+            begun.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            ended.fetch_add(1, Ordering::Relaxed);
+            "hello"
+        }
+    };
+    let limits = Limits { connections: 1, idle_make_way: true, ..Limits::default() };
+    let running = start_with(Router::new().route("/", get(counted)), limits).await;
+    let mut clients = tokio::task::JoinSet::new();
+    for number in 0..2_000_u32 {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        clients.spawn(async move {
+            for _ in 0..number % 40 {
+                tokio::task::yield_now().await;
+            }
+            // Whether it made way before is not known here.
+            let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            let _ = stream.read(&mut [0; 512]).await;
+        });
+        if clients.len() > 20 {
+            clients.join_next().await;
+        }
+    }
+    clients.join_all().await;
+    running.stop.send(()).unwrap();
+    assert_eq!(running.server.await.unwrap(), Drained::Whole);
+    let (begun, ended) = (begun.load(Ordering::Relaxed), ended.load(Ordering::Relaxed));
+    assert!(begun > 0);
+    assert_eq!(begun, ended);
 }
 
 /// Its handler has done nothing yet.
