@@ -22,3 +22,4 @@ pub use self::detect::{
 };
 pub use self::folder::{Found, LeftOut, ReadError, Why, read};
 pub use self::path::{EntryPath, PathError};
+pub use self::program::ProgramFault;

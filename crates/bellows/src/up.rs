@@ -33,7 +33,7 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let tree = Tree::load(place)?;
     refuse_what_cannot_move(&tree.settings)?;
     check(&tree).await?;
-    doctor::require(&tree.settings).await?;
+    doctor::require(&tree.settings, tree.needs_egress()).await?;
     let _lock = operator::lock(&tree.settings)?;
     reaches::check(&tree, &tree.settings).await?;
     let mut progress = Progress::default();

@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser;
 use service::program::{self, Arguments};
-use service::server::Limits;
 
 use crate::config::Config;
 
@@ -31,10 +30,5 @@ fn run(config: &Config) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the threads")?;
-    let limits = Limits {
-        connections: config.max_connections,
-        drain_timeout: config.drain_timeout,
-        ..Limits::default()
-    };
-    runtime.block_on(program::serve(config.listen, files::routes(config), limits))
+    runtime.block_on(program::serve(config.serving, files::routes(config)))
 }
