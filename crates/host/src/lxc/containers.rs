@@ -1,6 +1,7 @@
 //! Launches, stops and removes instances.
 
 mod ending;
+mod isolation;
 mod launch;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
 use crate::files::{FileError, remove_tree};
 use crate::settings::Settings;
+use isolation::Isolated;
 use launch::LaunchFiles;
 
 /// Calls of `lxc-stop` at a time: each takes some 50 ms of two programs of LXC, and the hundreds that
@@ -58,7 +60,8 @@ pub trait Containers: Send + Sync {
         instance: &InstanceName,
     ) -> impl Future<Output = Result<(), ContainerError>> + Send;
 
-    /// All instances on the host, sorted by name.
+    /// All instances on the host, sorted by name. The port of the bridge of each that runs is isolated, whoever
+    /// launched it.
     fn list(&self) -> impl Future<Output = Result<Vec<Container>, ContainerError>> + Send;
 
     /// The CPU time that each of these instances has used, of all cores together. One that does not
@@ -75,6 +78,7 @@ pub struct LxcContainers<R = HostRunner> {
     launches: PathBuf,
     launch_timeout: Duration,
     inventory: Inventory,
+    isolated: Isolated,
     cgroups: Cgroups,
     cpu_files: CpuFiles,
     stops: Semaphore,
@@ -107,6 +111,7 @@ impl<R: Runner> LxcContainers<R> {
             launches: settings.paths.run.join("launches"),
             launch_timeout: settings.scaler.launch_timeout,
             inventory: Inventory::default(),
+            isolated: Isolated::default(),
             cgroups: Cgroups::of_host()?,
             cpu_files: CpuFiles::default(),
             stops: Semaphore::new(PARALLEL_STOPS),
@@ -251,7 +256,9 @@ impl<R: Runner> Containers for LxcContainers<R> {
 
     async fn list(&self) -> Result<Vec<Container>, ContainerError> {
         // Not handed to another thread: it takes less time than the hand-over would.
-        Ok(self.inventory.list(&self.lxc)?)
+        let listed = self.inventory.list(&self.lxc)?;
+        self.isolated.ensure(&listed);
+        Ok(listed)
     }
 
     fn cpu_times(&self, instances: &[&InstanceName]) -> BTreeMap<InstanceName, Duration> {

@@ -287,9 +287,20 @@ impl<R: Runner> Firewall for Network<R> {
     }
 
     async fn hold(&self, tcp_ports: &BTreeSet<u16>) -> Result<Held, NetworkError> {
-        ports::isolate_all(self.settings.bridge.as_str())?;
+        // The rules are the wall on all sides, and come first. Neither waits for the other to be whole.
+        let held = self.hold_rules(tcp_ports).await;
+        let isolated = ports::isolate_all(self.settings.bridge.as_str());
+        let held = held?;
+        isolated?;
+        Ok(held)
+    }
+}
+
+impl<R: Runner> Network<R> {
+    /// Has the rules in force that were promised.
+    async fn hold_rules(&self, tcp_ports: &BTreeSet<u16>) -> Result<Held, NetworkError> {
         let _lock = self.lock().await?;
-        let seen = self.generation()?;
+        let seen = generation::generation().map_err(NetworkError::Generation)?;
         let Some(promised) = promise::made(&self.run) else {
             // A release that wrote nothing down, or a note that was removed.
             let rules = firewall::rules(&self.table, &self.settings, tcp_ports)?;

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::net::TcpListener;
 
 use host::command::HostRunner;
+use host::lxc::{Containers as _, LxcContainers};
 use host::network::{Firewall as _, Network};
 
+use super::KILL;
 use super::world::{TABLE, World, run};
 
 #[tokio::test]
@@ -52,7 +54,7 @@ async fn the_bridge_itself_keeps_instances_apart_when_all_rules_are_gone() {
     flush();
     assert!(connect().starts_with("failed: "), "{}", connect());
     assert_eq!(world.get(&other, "/").unwrap(), "ok", "the host reaches it");
-    // One that a release launched which isolated none, and which a scaler adopts.
+    // One that a release launched which isolated none.
     let isolated = "/sys/class/net/bw242/brport/isolated";
     std::fs::write(isolated, "0").unwrap();
     // A system that runs on this host has rules for all interfaces of these names, and keeps them apart as well.
@@ -64,6 +66,22 @@ async fn the_bridge_itself_keeps_instances_apart_when_all_rules_are_gone() {
     assert_eq!(std::fs::read_to_string(isolated).unwrap(), "1\n");
     flush();
     assert!(connect().starts_with("failed: "), "{}", connect());
+}
+
+#[tokio::test]
+async fn the_port_of_an_instance_that_a_restarted_scaler_adopts_is_isolated() {
+    let world = World::new().await;
+    let restarted = LxcContainers::new(&world.settings).unwrap();
+    // The last comes into the slot of another.
+    for slot in [241, 242, 242] {
+        let instance = world.launch(slot).await;
+        let isolated = format!("/sys/class/net/bw{slot}/brport/isolated");
+        // As `lxc-copy` leaves it when the scaler that called it is killed.
+        std::fs::write(&isolated, "0").unwrap();
+        restarted.list().await.unwrap();
+        assert_eq!(std::fs::read_to_string(&isolated).unwrap(), "1\n", "{instance}");
+        restarted.stop(&instance, KILL).await.unwrap();
+    }
 }
 
 #[tokio::test]

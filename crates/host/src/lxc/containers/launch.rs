@@ -54,7 +54,8 @@ impl<R: Runner> LxcContainers<R> {
             source,
         })?;
         // LXC has no line for it.
-        Ok(ports::isolate(&slots::interface(instance.slot()))?)
+        ports::isolate(&slots::interface(instance.slot()))?;
+        Ok(())
     }
 
     /// What a template's configuration says to all of its instances, as this kernel takes it.
