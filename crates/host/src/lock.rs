@@ -5,12 +5,16 @@ use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 /// Whoever can open a file can lock it: its owner alone.
 const MODE: u32 = 0o600;
+
+/// How soon a lock that another process holds is tried again.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A lock that could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +45,22 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// Takes the lock, and waits so long for another process to let go of it.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] with the holder's process id, after that.
+    pub async fn acquire_within(file: &Path, within: Duration) -> Result<Self, LockError> {
+        let started = Instant::now();
+        loop {
+            match Self::acquire(file) {
+                Err(LockError::Held { .. }) if started.elapsed() < within => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
     /// Takes the lock, or says at once who has it.
     ///
     /// # Errors

@@ -243,6 +243,22 @@ async fn what_a_boot_forgets_is_mounted_again_for_every_version_that_is_kept() {
 }
 
 #[tokio::test]
+async fn what_two_mount_at_once_is_mounted_once() {
+    let (world, _) = world("layer_mib = 16").await;
+    for _ in 0..5 {
+        let places = [rootfs(&world.template), world.home()];
+        for place in &places {
+            run("umount", &[place.to_str().unwrap()]);
+        }
+        tokio::join!(world.ensure_mounts(), world.ensure_mounts(), world.ensure_mounts());
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        for place in &places {
+            assert_eq!(mounts.matches(&format!(" {} ", place.display())).count(), 1, "{mounts}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn whatever_removes_a_template_leaves_its_image_and_base() {
     let (world, Parts { image, base }) = world("").await;
     let before = [&base, &image.folder].map(|folder| content(folder));

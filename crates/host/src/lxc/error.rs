@@ -6,6 +6,7 @@ use model::names::Slot;
 
 use crate::command::CommandError;
 use crate::files::FileError;
+use crate::lock::LockError;
 use crate::render::RenderError;
 use crate::secrets::SecretError;
 use crate::slots::Subnet;
@@ -110,6 +111,15 @@ pub enum ContainerError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The kernel makes no user namespace, by which owners are moved.
+    #[error(
+        "no user namespace can be made, by which images with a base get their owners: set \
+         user.max_user_namespaces, `sysctl -w user.max_user_namespaces=10000`; `bellows doctor` tells more"
+    )]
+    NoUserNamespace(#[source] std::io::Error),
+    /// Another process is mounting, and does not come to an end.
+    #[error(transparent)]
+    Locked(#[from] LockError),
     /// The tmpfs that holds its secrets is not mounted.
     #[error("{} is not mounted, which holds secrets; `bellows up` mounts it", folder.display())]
     NoSecrets {

@@ -20,7 +20,7 @@ use super::image::Image;
 use super::mounts::{is_mounted, remove_unmounted};
 use super::own_files::OwnFiles;
 use super::ownership::check_owners;
-use crate::files::{FileError, file_error};
+use crate::files::{FileError, ensure_private_folder, file_error};
 use crate::settings::IdRange;
 
 /// The file of a template that says what its root file system is made of.
@@ -92,7 +92,8 @@ pub(super) fn check_mounted(lxc: &Path, template: &TemplateName) -> Result<(), C
     }
 }
 
-/// Mounts the root file system of a template, where it has to be and is not. One whose image is gone stays as it
+/// Mounts the root file system of a template, where it has to be and is not: who calls holds the lock of mounts. One
+/// whose image is gone stays as it
 /// is: another version of its service may be the one that serves.
 ///
 /// # Errors
@@ -119,10 +120,13 @@ pub(super) async fn ensure_mounted(
 async fn mount(template: &Path, stack: &Stack) -> Result<(), ContainerError> {
     let ids = IdRange { first: stack.first_id, count: stack.id_count };
     let namespace = id_mapped::user_namespace(ids).await;
-    let namespace = namespace.map_err(file_error("start", Path::new("unshare")))?;
+    let namespace = namespace.map_err(ContainerError::NoUserNamespace)?;
+    let staging = template.join(STAGING);
+    // What is mounted there for a moment with the owners of the disk is for nobody else.
+    ensure_private_folder(&staging)?;
     let mut lower = vec![template.join(OWN)];
     for (number, folder) in stack.folders.iter().enumerate() {
-        let target = template.join(STAGING).join(number.to_string());
+        let target = staging.join(number.to_string());
         fs::create_dir_all(&target).map_err(file_error("make", &target))?;
         id_mapped::mount(folder, &target, &namespace)
             .map_err(|source| ContainerError::IdMap { folder: folder.clone(), source })?;

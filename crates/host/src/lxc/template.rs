@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use model::names::TemplateName;
 use model::secrets::SECRETS_FOLDER;
@@ -13,6 +14,7 @@ use model::version::Version;
 use sha2::{Digest, Sha256};
 
 use super::apparmor::{AppArmorProfile, ensure_profile};
+use super::error::ContainerError;
 use super::image::Image;
 use super::inventory::{Inventory, container_states};
 use super::layer;
@@ -28,6 +30,7 @@ use super::template_error::TemplateError;
 use crate::command::Runner;
 use crate::files::{FileError, file_error, sync_file_system};
 use crate::id_ranges::IdRanges;
+use crate::lock::Lock;
 use crate::releases::Releases;
 use crate::render::RenderError;
 use crate::secrets::{GivenSecrets, SecretStore};
@@ -38,6 +41,9 @@ const SERVICE_FILE: &str = "etc/bellows/service.toml";
 
 /// Where an instance finds the services that it reaches by their names.
 const HOSTS_FILE: &str = "etc/hosts";
+
+/// How long another process may mount: 100 versions of one service may be kept, and 100 layers take 3 s.
+const MOUNT_WAIT: Duration = Duration::from_secs(20);
 
 /// What goes into a template beside its image and its configuration.
 struct Parts<'a> {
@@ -108,9 +114,16 @@ impl<R: Runner> TemplateStore<R> {
         }
         // From here on its values stay; before, somebody may have set one anew.
         self.secrets.ensure_kept(&service.name, &given)?;
+        let _lock = self.lock_mounts().await?;
         layer::ensure(&self.runner, &self.lxc, &name).await?;
         stack::ensure_mounted(&self.lxc, &name).await?;
         Ok(name)
+    }
+
+    /// Keeps other processes from mounting and unmounting, such as `boot` beside `up`: each of the two would see that
+    /// nothing is mounted, and do it.
+    async fn lock_mounts(&self) -> Result<Lock, ContainerError> {
+        Ok(Lock::acquire_within(&self.run.join("mounts.lock"), MOUNT_WAIT).await?)
     }
 
     async fn make(
@@ -154,6 +167,7 @@ impl<R: Runner> TemplateStore<R> {
     /// # Errors
     /// When the disk or a command fails, or the profile's template is wrong.
     pub async fn ensure_mounts(&self, service: &ServiceSpec) -> Result<IdRange, TemplateError> {
+        let _lock = self.lock_mounts().await?;
         let ids = self.ranges.ensure(service)?;
         for Mount { source, .. } in &service.instance.mounts {
             let folder = self.state.join(source);
@@ -204,6 +218,7 @@ impl<R: Runner> TemplateStore<R> {
                 instance: user.name.to_string(),
             });
         }
+        let _lock = self.lock_mounts().await?;
         let folder = self.lxc.join(template.as_str());
         layer::remove(&self.runner, &self.lxc, template).await?;
         secrets::remove(&self.run, template)?;

@@ -33,8 +33,7 @@ use crate::slots::{self, BRIDGE_MAC};
 const FALLBACK_METRIC: &str = "100000";
 
 /// Putting rules in place takes some 100 ms; a process that takes 5 s is stuck.
-const LOCK_TRIES: u32 = 500;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// A network that could not be made or removed.
 #[derive(Debug, thiserror::Error)]
@@ -233,14 +232,7 @@ impl<R: Runner> Network<R> {
     /// Keeps another process from changing the rules, such as `up` of another release beside the
     /// scaler: each of the two would take the other's for the work of a stranger.
     async fn lock(&self) -> Result<Lock, NetworkError> {
-        let file = self.run.join("network.lock");
-        for _ in 0..LOCK_TRIES {
-            match Lock::acquire(&file) {
-                Err(LockError::Held { .. }) => tokio::time::sleep(LOCK_PAUSE).await,
-                result => return Ok(result?),
-            }
-        }
-        Ok(Lock::acquire(&file)?)
+        Ok(Lock::acquire_within(&self.run.join("network.lock"), LOCK_WAIT).await?)
     }
 
     /// What `ip` shall do with the bridge, again or for the first time.

@@ -41,6 +41,8 @@ fn fixture() -> Fixture {
     let mut settings = Settings::default();
     settings.paths.lxc = root.path().join("lxc");
     settings.paths.state = root.path().join("state");
+    settings.paths.run = root.path().join("run");
+    fs::create_dir(&settings.paths.run).unwrap();
     let folder = root.path().join("image");
     fs::create_dir_all(folder.join("bin")).unwrap();
     fs::write(folder.join("bin/store"), "").unwrap();
