@@ -4,12 +4,27 @@
 use host::command::HostRunner;
 use host::deployments::Deployments;
 use host::haproxy::{Backends, Haproxy, HaproxySettings};
-use host::lxc::TemplateStore;
+use host::lxc::{Mounts, TemplateStore};
 use host::network::Network;
 use host::settings::Settings;
+use model::service::ServiceSpec;
 
 use crate::deployed;
 use crate::run_folder;
+
+/// Has what a service's versions need. A version, or a service, that cannot have it is told, and holds up no other.
+async fn mount(templates: &TemplateStore<HostRunner>, service: &ServiceSpec) {
+    match templates.ensure_mounts(service).await {
+        Ok(Mounts { failed, .. }) => {
+            for (template, error) in failed {
+                eprintln!("{template} cannot be launched: {:#}", anyhow::Error::from(error));
+            }
+        }
+        Err(error) => {
+            eprintln!("{} is not ready: {:#}", service.name, anyhow::Error::from(error));
+        }
+    }
+}
 
 /// Does what is not yet as it should be, and so nothing while the system is up.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
@@ -20,7 +35,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     Network::new(settings, HostRunner).serving(services).ensure().await?;
     let templates = TemplateStore::new(settings, HostRunner);
     for service in &deployed {
-        templates.ensure_mounts(&service.spec).await?;
+        mount(&templates, &service.spec).await;
     }
     let haproxy = HaproxySettings::of_host(settings)?;
     if !haproxy.config_file.as_path().exists() {

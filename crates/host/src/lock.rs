@@ -1,14 +1,17 @@
 //! A lock on a file that is held for life: the kernel lets go of it when its holder dies, however
 //! it dies.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+
+use crate::files::{FileError, file_error, names_in};
 
 /// Whoever can open a file can lock it: its owner alone.
 const MODE: u32 = 0o600;
@@ -99,6 +102,43 @@ impl Lock {
         write(&mut held).map_err(failed)?;
         Ok(Self { _held: held })
     }
+}
+
+/// Takes a lock that is to be handed to programs ([`CommandLine::holding`](crate::command::CommandLine::holding)):
+/// it is let go when this process and all of them have closed the file, so that who is killed leaves it to what he
+/// started. `None` while somebody holds it.
+///
+/// `std` does not unlock a file that it drops. It is open for reading alone, and empty: to a program that reads its
+/// standard input it is as good as none.
+///
+/// # Errors
+/// When the file cannot be made or locked.
+pub(crate) fn lock_for_programs(file: &Path) -> Result<Option<Arc<File>>, FileError> {
+    let mut options = OpenOptions::new();
+    let made = options.write(true).create(true).truncate(false).mode(MODE).open(file);
+    drop(made.map_err(file_error("make", file))?);
+    let open = File::open(file).map_err(file_error("open", file))?;
+    match open.try_lock() {
+        Ok(()) => Ok(Some(Arc::new(open))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(file_error("lock", file)(error)),
+    }
+}
+
+/// The ids of the processes that have a lock's file open, this one aside: the kernel names the one that took it, which
+/// may have ended since.
+pub(crate) fn holders(file: &Path) -> Vec<u32> {
+    let Ok(lock) = fs::metadata(file) else { return Vec::new() };
+    let is_it = |open: fs::DirEntry| {
+        fs::metadata(open.path()).is_ok_and(|it| (it.dev(), it.ino()) == (lock.dev(), lock.ino()))
+    };
+    let opened = |id: &u32| fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
+    let names = names_in(Path::new("/proc")).unwrap_or_default();
+    let ids = names.iter().filter_map(|name| name.parse().ok());
+    let others = ids.filter(|id| *id != std::process::id());
+    let mut holders: Vec<u32> = others.filter(|id| opened(id).any(is_it)).collect();
+    holders.sort_unstable();
+    holders
 }
 
 #[cfg(test)]

@@ -201,7 +201,6 @@ async fn what_a_services_file_asks_for_is_had_on_a_base_as_on_a_whole_image() {
 #[tokio::test]
 async fn what_a_boot_forgets_is_mounted_again_for_every_version_that_is_kept() {
     let (world, Parts { image, base }) = world("").await;
-    let store = TemplateStore::new(&world.settings, HostRunner);
     let kept = world.deploy_with("open_files = 64").await;
     let other = world.beside("test-other", &image, "").await;
     assert_ne!(kept, world.template);
@@ -234,12 +233,73 @@ async fn what_a_boot_forgets_is_mounted_again_for_every_version_that_is_kept() {
     }
     assert!(!staging.exists());
     assert_eq!(fs::read_to_string(base.join("opt/base/file")).unwrap(), "of the base");
-    // A kept version whose image somebody removed keeps nobody else from what they have.
-    store.remove(&kept).await.unwrap();
-    fs::rename(&image.folder, image.folder.with_extension("away")).unwrap();
-    run("umount", &[rootfs(&world.template).to_str().unwrap()]);
-    world.ensure_mounts().await;
-    assert!(!is_mounted(&rootfs(&world.template)));
+}
+
+/// Has each of these templates as a boot leaves it, and says which then cannot be mounted, and why.
+async fn failed_after_a_boot(
+    world: &World,
+    templates: [&TemplateName; 2],
+) -> Vec<(TemplateName, String)> {
+    for template in templates {
+        run("umount", &[rootfs(template).to_str().unwrap()]);
+        assert!(!is_mounted(&rootfs(template)));
+    }
+    world.ensure_mounts_but().await
+}
+
+#[tokio::test]
+async fn one_version_that_cannot_be_mounted_holds_up_no_other() {
+    let (world, _) = world("").await;
+    let store = TemplateStore::new(&world.settings, HostRunner);
+    let lines = "open_files = 64";
+    let torn = world.deploy_with(lines).await;
+    let stack = Path::new(LXC).join(torn.as_str()).join("stack.json");
+    fs::write(&stack, "{").unwrap();
+    let failed = failed_after_a_boot(&world, [&world.template, &torn]).await;
+    let [(failed, error)] = &failed[..] else { panic!("{failed:?}") };
+    assert!(failed == &torn && error.contains("stack.json"), "{failed}: {error}");
+    assert!(is_mounted(&rootfs(&world.template)) && !is_mounted(&rootfs(&torn)));
+    store.check_mounted(&world.template).unwrap();
+    assert!(store.check_mounted(&torn).is_err());
+    assert!(store.stood_on().is_err(), "nobody knows which images it needs");
+    // It is made anew when it is the one that is deployed.
+    assert_eq!(world.deploy_with(lines).await, torn);
+    store.check_mounted(&torn).unwrap();
+}
+
+#[tokio::test]
+async fn another_folder_in_the_place_of_an_image_is_noticed_and_gets_a_template_of_its_own() {
+    let (world, Parts { image, .. }) = world("").await;
+    let kept = world.deploy_with("open_files = 64").await;
+    let away = image.folder.with_extension("away");
+    let copy = || run("cp", &["-a", away.to_str().unwrap(), image.folder.to_str().unwrap()]);
+    let told = |problem: &str| format!("stands on {}, which {problem}: ", image.folder.display());
+    // While it has an instance it stays as it is, whatever lies below it.
+    let instance = world.launch(241).await;
+    fs::rename(&image.folder, &away).unwrap();
+    copy();
+    let error = world.try_deploy().await.unwrap_err();
+    assert!(error.contains(&told("is another folder than it was")), "{error}");
+    assert!(is_mounted(&rootfs(&world.template)));
+    assert_eq!(world.get(&instance, "/file?/opt/image/file").unwrap(), "of the image");
+    world.containers.stop(&instance, Duration::ZERO).await.unwrap();
+    for (problem, spoil) in [("is gone", true), ("is another folder than it was", false)] {
+        match spoil {
+            true => fs::remove_dir_all(&image.folder).unwrap(),
+            false => drop(copy()),
+        }
+        let failed = failed_after_a_boot(&world, [&world.template, &kept]).await;
+        assert_eq!(failed.len(), 2, "{failed:?}");
+        assert!(failed.iter().all(|(_, error)| error.contains(&told(problem))), "{failed:?}");
+        let name = world.name(241);
+        let launch = world.containers.clone_ephemeral(&world.template, &name, Replacement::Surge);
+        let error = launch.await.unwrap_err().to_string();
+        assert!(error.contains(&told(problem)), "{error}");
+    }
+    assert_eq!(world.deploy().await, world.template);
+    let instance = world.launch(241).await;
+    assert_eq!(world.get(&instance, "/file?/opt/image/file").unwrap(), "of the image");
+    assert!(!is_mounted(&rootfs(&kept)), "what it was made on is gone");
 }
 
 #[tokio::test]

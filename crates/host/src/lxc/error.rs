@@ -91,10 +91,22 @@ pub enum ContainerError {
         /// Where it belongs.
         folder: PathBuf,
     },
+    /// A folder that a template stands on is gone, or another one has its name.
+    #[error(
+        "{} stands on {}, which {problem}: put that back, or `bellows up`, which makes a version that is deployed \
+         anew once it has no instance, as after `bellows down`", template.display(), folder.display()
+    )]
+    StoodOn {
+        /// The template.
+        template: PathBuf,
+        /// The folder of an image.
+        folder: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The root file system of its template is not mounted.
     #[error(
-        "{} is not mounted, the root file system of a template: `bellows up` mounts it, or makes it anew after \
-         `bellows down` where somebody removed its image from paths.state", folder.display()
+        "{} is not mounted, the root file system of a template: `bellows up` mounts it", folder.display()
     )]
     NoRootfs {
         /// Where it belongs.

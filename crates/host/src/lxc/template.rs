@@ -52,6 +52,16 @@ struct Parts<'a> {
     given: &'a GivenSecrets,
 }
 
+/// What [`TemplateStore::ensure_mounts`] has come to.
+#[derive(Debug)]
+#[must_use]
+pub struct Mounts {
+    /// The service's range of ids.
+    pub ids: IdRange,
+    /// The templates that lack what they need, and why.
+    pub failed: Vec<(TemplateName, TemplateError)>,
+}
+
 /// The templates of this host.
 #[derive(Debug)]
 pub struct TemplateStore<R> {
@@ -101,7 +111,8 @@ impl<R: Runner> TemplateStore<R> {
         service: &ServiceSpec,
         image: &Image,
     ) -> Result<TemplateName, TemplateError> {
-        let ids = self.ensure_mounts(service).await?;
+        // What another version lacks is no reason not to make this one.
+        let ids = self.ensure_mounts(service).await?.ids;
         let application = toml::to_string(&service.application).map_err(|source| {
             TemplateError::Application { service: service.name.to_string(), source }
         })?;
@@ -109,6 +120,7 @@ impl<R: Runner> TemplateStore<R> {
         let given = self.secrets.given(service)?;
         let parts = Parts { start: &start, application: &application, given: &given };
         let name = self.name(service, image, &parts, ids)?;
+        self.remove_stale(&name).await?;
         if !self.lxc.join(name.as_str()).exists() {
             self.make(&name, service, image, &parts, ids).await?;
         }
@@ -124,6 +136,18 @@ impl<R: Runner> TemplateStore<R> {
     /// nothing is mounted, and do it.
     async fn lock_mounts(&self) -> Result<Lock, ContainerError> {
         Ok(Lock::acquire_within(&self.run.join("mounts.lock"), MOUNT_WAIT).await?)
+    }
+
+    /// Removes a template that does not stand any more on what it was made on, to be made anew.
+    ///
+    /// # Errors
+    /// [`ContainerError::StoodOn`] while it has instances.
+    async fn remove_stale(&self, template: &TemplateName) -> Result<(), TemplateError> {
+        let Err(stale) = stack::check_folders(&self.lxc, template) else { return Ok(()) };
+        match self.remove(template).await {
+            Err(TemplateError::InUse { .. }) => Err(stale.into()),
+            removed => removed,
+        }
     }
 
     async fn make(
@@ -162,11 +186,11 @@ impl<R: Runner> TemplateStore<R> {
 
     /// Gives the service its range of ids, makes the folders that it shares, mounts the layers and the root file
     /// systems of its templates and what holds secrets, and has the kernel know the instances' AppArmor profile: what a
-    /// template needs and a boot forgets.
+    /// template needs and a boot forgets. One version that cannot have it keeps no other from it.
     ///
     /// # Errors
-    /// When the disk or a command fails, or the profile's template is wrong.
-    pub async fn ensure_mounts(&self, service: &ServiceSpec) -> Result<IdRange, TemplateError> {
+    /// When what all versions need cannot be had, or the profile's template is wrong.
+    pub async fn ensure_mounts(&self, service: &ServiceSpec) -> Result<Mounts, TemplateError> {
         let _lock = self.lock_mounts().await?;
         let ids = self.ranges.ensure(service)?;
         for Mount { source, .. } in &service.instance.mounts {
@@ -175,16 +199,34 @@ impl<R: Runner> TemplateStore<R> {
         }
         let templates = self.list()?;
         let mut has_secrets = !service.instance.secrets.is_empty();
-        for template in templates.iter().filter(|name| name.service() == &service.name) {
-            layer::ensure(&self.runner, &self.lxc, template).await?;
-            stack::ensure_mounted(&self.lxc, template).await?;
-            has_secrets |= !secrets::given_to(&self.lxc, template)?.is_empty();
+        let mut failed = Vec::new();
+        for template in templates.into_iter().filter(|name| name.service() == &service.name) {
+            match self.ensure_mounts_of(&template).await {
+                Ok(is_given) => has_secrets |= is_given,
+                Err(error) => failed.push((template, error)),
+            }
         }
         if has_secrets {
             secrets::ensure_mounted(&self.runner, &self.run).await?;
         }
         ensure_profile(&self.runner, &AppArmorProfile::render()?).await?;
-        Ok(ids)
+        Ok(Mounts { ids, failed })
+    }
+
+    /// The same for one template; says whether its instances are given secrets.
+    async fn ensure_mounts_of(&self, template: &TemplateName) -> Result<bool, TemplateError> {
+        layer::ensure(&self.runner, &self.lxc, template).await?;
+        stack::ensure_mounted(&self.lxc, template).await?;
+        Ok(!secrets::given_to(&self.lxc, template)?.is_empty())
+    }
+
+    /// That instances of a template can be launched, as far as mounts go.
+    ///
+    /// # Errors
+    /// With what keeps it from being mounted, where that is known.
+    pub fn check_mounted(&self, template: &TemplateName) -> Result<(), ContainerError> {
+        layer::of_template(&self.lxc, template)?;
+        stack::check_mounted(&self.lxc, template)
     }
 
     /// The templates on this host, sorted by name.

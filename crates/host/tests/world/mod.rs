@@ -111,6 +111,12 @@ impl World {
         ensure_template(&self.settings, &self.service, &self.image).await
     }
 
+    /// The same, where it may be refused.
+    pub(crate) async fn try_deploy(&self) -> Result<TemplateName, String> {
+        let store = TemplateStore::new(&self.settings, HostRunner).with_init(init_program());
+        store.ensure(&self.service, &self.image).await.map_err(|error| error.to_string())
+    }
+
     /// The template of the version that the service is with these lines in its table `[instance]`.
     pub(crate) async fn deploy_with(&self, lines: &str) -> TemplateName {
         ensure_template(&self.settings, &service("", lines), &self.image).await
@@ -122,7 +128,7 @@ impl World {
         // Who mounts the same folder has the same ids.
         let service = named(name, "", lines, &[("mounts = ", "# ")]);
         let store = TemplateStore::new(&self.settings, HostRunner);
-        let ids = store.ensure_mounts(&service).await.unwrap();
+        let ids = store.ensure_mounts(&service).await.unwrap().ids;
         IdMap::of_host(&self.settings.paths.state, ids).ensure().unwrap();
         ensure_template(&self.settings, &service, image).await
     }
@@ -163,7 +169,15 @@ impl World {
     /// Has again what a boot forgets.
     pub(crate) async fn ensure_mounts(&self) {
         let store = TemplateStore::new(&self.settings, HostRunner);
-        store.ensure_mounts(&self.service).await.unwrap();
+        let failed = store.ensure_mounts(&self.service).await.unwrap().failed;
+        assert!(failed.is_empty(), "{failed:?}");
+    }
+
+    /// The same, where some versions cannot have it: which, and why.
+    pub(crate) async fn ensure_mounts_but(&self) -> Vec<(TemplateName, String)> {
+        let store = TemplateStore::new(&self.settings, HostRunner);
+        let failed = store.ensure_mounts(&self.service).await.unwrap().failed;
+        failed.into_iter().map(|(template, error)| (template, error.to_string())).collect()
     }
 
     /// The folder in which its instances are: a layer, or LXC's own.
