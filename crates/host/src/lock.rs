@@ -141,6 +141,12 @@ pub(crate) fn holders(file: &Path) -> Vec<u32> {
     holders
 }
 
+/// The end of a sentence: how processes are ended, where their ids are known.
+pub(crate) fn to_kill(ids: &[u32]) -> String {
+    let ids: String = ids.iter().map(|id| format!(" {id}")).collect();
+    if ids.is_empty() { ids } else { format!(" (`kill{ids}`)") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -206,7 +206,7 @@ impl<'a> Steps<'a> {
         self.programs.haproxy().await
     }
 
-    /// Removes the templates of versions that are not kept and have no instance any more, with the secrets
+    /// Removes the templates of versions that are not kept and have no instance any more, or were never whole, with the secrets
     /// that only they were given, and the images of earlier versions that no template stands on.
     pub(super) async fn old_versions(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
         let kept: Vec<_> = deployment.templates().collect();
@@ -222,6 +222,7 @@ impl<'a> Steps<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
+        self.templates.remove_drafts()?;
         SecretStore::new(self.settings).sweep()?;
         self.tell_of_unmounted(&kept);
         let images = self.remove_other_images()?;

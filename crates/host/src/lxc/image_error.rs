@@ -6,12 +6,7 @@ use config_file::ConfigError;
 
 use crate::command::CommandError;
 use crate::files::FileError;
-
-/// How processes are ended, where their ids are known.
-fn to_kill(ids: &[u32]) -> String {
-    let ids: String = ids.iter().map(|id| format!(" {id}")).collect();
-    if ids.is_empty() { ids } else { format!(" (`kill{ids}`)") }
-}
+use crate::lock::to_kill;
 
 /// An image that could not be made.
 #[derive(Debug, thiserror::Error)]

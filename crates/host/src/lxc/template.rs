@@ -2,12 +2,13 @@
 //! service's image, confinement and configuration.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use model::names::TemplateName;
+use model::names::{CONTAINER_PREFIX, TemplateName};
 use model::secrets::SECRETS_FOLDER;
 use model::service::{HealthStatus, InstanceSpec, Mount, Protocol, ServiceSpec};
 use model::version::Version;
@@ -28,9 +29,9 @@ use super::stack;
 use super::start::{self, COMMAND_FILE, INIT, Start};
 use super::template_error::TemplateError;
 use crate::command::Runner;
-use crate::files::{FileError, file_error, sync_file_system};
+use crate::files::{FileError, file_error, names_in, sync_file_system};
 use crate::id_ranges::IdRanges;
-use crate::lock::Lock;
+use crate::lock::{Lock, holders, lock_for_programs};
 use crate::releases::Releases;
 use crate::render::RenderError;
 use crate::secrets::{GivenSecrets, SecretStore};
@@ -41,6 +42,9 @@ const SERVICE_FILE: &str = "etc/bellows/service.toml";
 
 /// Where an instance finds the services that it reaches by their names.
 const HOSTS_FILE: &str = "etc/hosts";
+
+/// What the hidden name of a template ends with that is not whole.
+const DRAFT: &str = "-draft";
 
 /// How long another process may mount: 100 versions of one service may be kept, and 100 layers take 3 s.
 const MOUNT_WAIT: Duration = Duration::from_secs(20);
@@ -159,10 +163,11 @@ impl<R: Runner> TemplateStore<R> {
         ids: IdRange,
     ) -> Result<(), TemplateError> {
         let folder = self.lxc.join(name.as_str());
-        let draft = self.lxc.join(format!(".{name}-draft"));
+        let draft = self.draft(name);
+        let lock = self.lock_drafts()?;
         remove_unmounted(&draft)?;
         fs::create_dir_all(&draft).map_err(file_error("make", &draft))?;
-        let files = self.lay(&draft, image, ids).await?;
+        let files = self.lay(&draft, image, ids, lock).await?;
         make_folders(&files, &service.instance)?;
         files.write(SERVICE_FILE, parts.application, 0o644)?;
         if let Some(command) = &parts.start.command {
@@ -268,11 +273,38 @@ impl<R: Runner> TemplateStore<R> {
             return Ok(());
         }
         unmount_below(&folder)?;
-        let draft = self.lxc.join(format!(".{template}-draft"));
+        let draft = self.draft(template);
         remove_unmounted(&draft)?;
         fs::rename(&folder, &draft).map_err(file_error("rename", &folder))?;
         remove_unmounted(&draft)?;
         Ok(())
+    }
+
+    /// Removes templates that a crash left half made, under their hidden names; gives how many there were.
+    ///
+    /// # Errors
+    /// [`TemplateError::UnderWay`] while an earlier call goes on.
+    pub fn remove_drafts(&self) -> Result<usize, TemplateError> {
+        let _lock = self.lock_drafts()?;
+        let hidden = format!(".{CONTAINER_PREFIX}");
+        let mut names = names_in(&self.lxc)?;
+        names.retain(|name| name.starts_with(&hidden) && name.ends_with(DRAFT));
+        for name in &names {
+            remove_unmounted(&self.lxc.join(name))?;
+        }
+        Ok(names.len())
+    }
+
+    /// Where a template is made, and removed.
+    fn draft(&self, template: &TemplateName) -> PathBuf {
+        self.lxc.join(format!(".{template}{DRAFT}"))
+    }
+
+    /// The lock of whoever writes to drafts: what copies an image goes on when this process is killed.
+    fn lock_drafts(&self) -> Result<Arc<File>, TemplateError> {
+        let file = self.run.join("drafts.lock");
+        let lock = lock_for_programs(&file)?;
+        lock.ok_or_else(|| TemplateError::UnderWay { holders: holders(&file) })
     }
 
     /// The name with a digest of everything that goes into the template.
@@ -331,12 +363,13 @@ impl<R: Runner> TemplateStore<R> {
         draft: &Path,
         image: &'a Image,
         ids: IdRange,
+        lock: Arc<File>,
     ) -> Result<OwnFiles<'a>, TemplateError> {
         if !image.bases.is_empty() {
             return Ok(stack::lay(draft, image, ids)?);
         }
         let rootfs = draft.join("rootfs");
-        copy_image(&self.runner, &image.folder, &rootfs, ids).await?;
+        copy_image(&self.runner, &image.folder, &rootfs, ids, lock).await?;
         Ok(OwnFiles::in_copy(rootfs, ids))
     }
 }
