@@ -1,6 +1,8 @@
 //! A small installation of its own for tests on real LXC: other names, another bridge and another
 //! subnet than the running system's, and all of it taken away again, also after a failed test.
 
+pub(crate) mod held;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
@@ -21,6 +23,8 @@ use model::names::{InstanceName, ServiceName, Slot, TemplateName};
 use model::secrets::SecretValue;
 use model::service::{Replacement, SecretSpec, ServiceSpec};
 use model::time::Timestamp;
+
+use held::Held;
 
 /// Every container of these tests is named `bw-test...`.
 const SERVICE: &str = r#"
@@ -60,6 +64,8 @@ pub(crate) struct World {
     pub(crate) template: TemplateName,
     ids: IdMap,
     folder: tempfile::TempDir,
+    // In this order: after all that is taken away, and before the next world begins.
+    _held: Held,
     _lock: Lock,
 }
 
@@ -93,6 +99,7 @@ impl World {
         fs::create_dir_all(LXC).unwrap();
         fs::create_dir_all(&settings.paths.run).unwrap();
         clear(&settings);
+        let held = Held::take();
         // The instance's root walks through to its mounts.
         run("chmod", &["711", &folder.path().display().to_string()]);
         let ids = IdMap::of_host(&settings.paths.state, settings.id_map);
@@ -103,7 +110,17 @@ impl World {
         let image = image(folder.path());
         let template = ensure_template(&settings, &service, &image).await;
         let containers = LxcContainers::new(&settings).unwrap();
-        Self { settings, containers, service, image, template, ids, folder, _lock: lock }
+        Self {
+            settings,
+            containers,
+            service,
+            image,
+            template,
+            ids,
+            folder,
+            _held: held,
+            _lock: lock,
+        }
     }
 
     /// The template of the version that the service is now.
@@ -377,7 +394,7 @@ fn clear(settings: &Settings) {
     run("find", &[groups.as_slice(), &["-exec", "rmdir", "{}", ";"]].concat());
     unmount(&[&settings.paths.state, &settings.paths.run].map(|path| path.display().to_string()));
     run("ip", &["link", "delete", "dev", "bellowst0"]);
-    run("ip", &["route", "del", "unreachable", "10.117.8.0/24"]);
+    run("ip", &["route", "del", "unreachable", "10.117.8.0/24", "metric", "100000"]);
     run("nft", &["delete", "table", "inet", TABLE]);
     run("nft", &["delete", "table", "bridge", TABLE]);
 }
