@@ -24,18 +24,23 @@ use model::names::TemplateName;
 use model::service::Replacement;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use running::Running;
+use tempfile::TempDir;
 use world::{BUSYBOX, LXC, World, built, run};
 
 /// The parts of an image: what it adds, and what it stands on.
 struct Parts {
     image: Image,
     base: PathBuf,
+    /// Below the target folder, as the images of `userland` are: /tmp may be a tmpfs, which a kernel before 6.3 mounts
+    /// with no other owners.
+    _folder: TempDir,
 }
 
-/// An image with the tests' probe, on a userland of one static file, below this folder.
-fn parts(folder: &Path) -> Parts {
+/// An image with the tests' probe, on a userland of one static file.
+fn parts() -> Parts {
     assert!(Path::new(BUSYBOX).exists(), "run `scripts/setup benches`");
-    let (image, base) = (folder.join("images/app"), folder.join("images/base"));
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (image, base) = (folder.path().join("images/app"), folder.path().join("images/base"));
     for path in ["bin", "dev", "proc", "sys", "tmp", "etc", "opt/app/cache", "opt/base"] {
         fs::create_dir_all(base.join(path)).unwrap();
     }
@@ -59,15 +64,14 @@ fn parts(folder: &Path) -> Parts {
         digest: "test".to_owned(),
         start: ImageStart::Init("/bin/probe".to_owned()),
     };
-    Parts { image, base }
+    Parts { image, base, _folder: folder }
 }
 
 /// A world of such an image, with these lines in the service's table `[instance]`.
 async fn world(lines: &str) -> (World, Parts) {
-    let mut made = None;
-    let make = |folder: &Path| made.insert(parts(folder)).image.clone();
-    let world = World::of(make, "", lines).await;
-    (world, made.unwrap())
+    let parts = parts();
+    let world = World::of(|_| parts.image.clone(), "", lines).await;
+    (world, parts)
 }
 
 /// What lies in a folder: paths, kinds, owners, modes, times and what files hold.
@@ -97,7 +101,7 @@ fn pages_in_memory(file: &Path) -> u64 {
 
 #[tokio::test]
 async fn services_with_different_ids_have_one_base_on_disk_and_in_memory_and_each_as_its_own() {
-    let (world, Parts { image, base }) = world("").await;
+    let (world, Parts { image, base, _folder }) = world("").await;
     let large = base.join("opt/base/large");
     fs::write(&large, vec![b'x'; 40 * 4096]).unwrap();
     let other = world.beside("test-other", &image, "").await;
@@ -125,7 +129,7 @@ async fn services_with_different_ids_have_one_base_on_disk_and_in_memory_and_eac
 
 #[tokio::test]
 async fn the_root_of_one_service_reads_nothing_that_another_has_of_the_base() {
-    let (world, Parts { image, .. }) = world("").await;
+    let (world, Parts { image, _folder, .. }) = world("").await;
     world.beside("test-other", &image, "").await;
     let file = rootfs(&world.template).join("opt/base/file").display().to_string();
     let as_user = |id: u32| {
@@ -138,7 +142,7 @@ async fn the_root_of_one_service_reads_nothing_that_another_has_of_the_base() {
 
 #[tokio::test]
 async fn an_instance_changes_all_that_its_image_and_base_have_and_both_stay_as_they_are() {
-    let (world, Parts { image, base }) = world("").await;
+    let (world, Parts { image, base, _folder }) = world("").await;
     let before = [&base, &image.folder].map(|folder| content(folder));
     let instance = world.launch(241).await;
     let get = |target: &str| world.get(&instance, target).unwrap();
@@ -175,7 +179,7 @@ async fn what_a_services_file_asks_for_is_had_on_a_base_as_on_a_whole_image() {
          secrets = [{{ name = \"key\" }}]\n\
          writable = [{{ path = \"/var/cache/app\", size_mib = 2 }}]"
     );
-    let (world, Parts { image, .. }) = world(&lines).await;
+    let (world, Parts { image, _folder, .. }) = world(&lines).await;
     fs::write(world.settings.paths.state.join("objects/x"), " shared\n").unwrap();
     let mut instance = Running::launch(world, 241).await;
     let (stdout, stderr) = instance.written().await;
@@ -200,7 +204,7 @@ async fn what_a_services_file_asks_for_is_had_on_a_base_as_on_a_whole_image() {
 
 #[tokio::test]
 async fn what_a_boot_forgets_is_mounted_again_for_every_version_that_is_kept() {
-    let (world, Parts { image, base }) = world("").await;
+    let (world, Parts { image, base, _folder }) = world("").await;
     let kept = world.deploy_with("open_files = 64").await;
     let other = world.beside("test-other", &image, "").await;
     assert_ne!(kept, world.template);
@@ -249,7 +253,7 @@ async fn failed_after_a_boot(
 
 #[tokio::test]
 async fn one_version_that_cannot_be_mounted_holds_up_no_other() {
-    let (world, _) = world("").await;
+    let (world, _parts) = world("").await;
     let store = TemplateStore::new(&world.settings, HostRunner);
     let lines = "open_files = 64";
     let torn = world.deploy_with(lines).await;
@@ -269,7 +273,7 @@ async fn one_version_that_cannot_be_mounted_holds_up_no_other() {
 
 #[tokio::test]
 async fn another_folder_in_the_place_of_an_image_is_noticed_and_gets_a_template_of_its_own() {
-    let (world, Parts { image, .. }) = world("").await;
+    let (world, Parts { image, _folder, .. }) = world("").await;
     let kept = world.deploy_with("open_files = 64").await;
     let away = image.folder.with_extension("away");
     let copy = || run("cp", &["-a", away.to_str().unwrap(), image.folder.to_str().unwrap()]);
@@ -304,7 +308,7 @@ async fn another_folder_in_the_place_of_an_image_is_noticed_and_gets_a_template_
 
 #[tokio::test]
 async fn what_two_mount_at_once_is_mounted_once() {
-    let (world, _) = world("layer_mib = 16").await;
+    let (world, _parts) = world("layer_mib = 16").await;
     for _ in 0..5 {
         let places = [rootfs(&world.template), world.home()];
         for place in &places {
@@ -320,7 +324,7 @@ async fn what_two_mount_at_once_is_mounted_once() {
 
 #[tokio::test]
 async fn whatever_removes_a_template_leaves_its_image_and_base() {
-    let (world, Parts { image, base }) = world("").await;
+    let (world, Parts { image, base, _folder }) = world("").await;
     let before = [&base, &image.folder].map(|folder| content(folder));
     let store = TemplateStore::new(&world.settings, HostRunner);
     let images = base.parent().unwrap();
@@ -359,7 +363,7 @@ async fn whatever_removes_a_template_leaves_its_image_and_base() {
 
 #[tokio::test]
 async fn through_a_templates_root_nothing_can_be_written_or_removed() {
-    let (world, Parts { base, .. }) = world("").await;
+    let (world, Parts { base, _folder, .. }) = world("").await;
     let before = content(&base);
     let rootfs = rootfs(&world.template);
     for tried in [
