@@ -198,10 +198,7 @@ impl<R: Runner> TemplateStore<R> {
     pub async fn ensure_mounts(&self, service: &ServiceSpec) -> Result<Mounts, TemplateError> {
         let _lock = self.lock_mounts().await?;
         let ids = self.ranges.ensure(service)?;
-        for Mount { source, .. } in &service.instance.mounts {
-            let folder = self.state.join(source);
-            ensure_shared_folder(&self.runner, &folder, ids.first).await?;
-        }
+        self.mount_folders(&service.instance, ids).await?;
         let templates = self.list()?;
         let mut has_secrets = !service.instance.secrets.is_empty();
         let mut failed = Vec::new();
@@ -218,7 +215,33 @@ impl<R: Runner> TemplateStore<R> {
         Ok(Mounts { ids, failed })
     }
 
-    /// The same for one template; says whether its instances are given secrets.
+    /// Mounts the folders that instances share: those of a version that is kept may be others than the service's file
+    /// names now.
+    ///
+    /// # Errors
+    /// When one cannot be made or mounted.
+    pub async fn ensure_folders(
+        &self,
+        instance: &InstanceSpec,
+        ids: IdRange,
+    ) -> Result<(), ContainerError> {
+        let _lock = self.lock_mounts().await?;
+        self.mount_folders(instance, ids).await
+    }
+
+    async fn mount_folders(
+        &self,
+        instance: &InstanceSpec,
+        ids: IdRange,
+    ) -> Result<(), ContainerError> {
+        for Mount { source, .. } in &instance.mounts {
+            let folder = self.state.join(source);
+            ensure_shared_folder(&self.runner, &folder, ids.first).await?;
+        }
+        Ok(())
+    }
+
+    /// Mounts what one template needs; says whether its instances are given secrets.
     async fn ensure_mounts_of(&self, template: &TemplateName) -> Result<bool, TemplateError> {
         layer::ensure(&self.runner, &self.lxc, template).await?;
         stack::ensure_mounted(&self.lxc, template).await?;

@@ -38,6 +38,22 @@ async fn an_instance_answers_and_is_confined() {
 }
 
 #[tokio::test]
+async fn a_folder_that_only_a_kept_version_mounts_is_as_confined_after_a_boot() {
+    let world = World::new().await;
+    let (template, kept) = world.deploy_mounting("extra").await;
+    let extra = world.settings.paths.state.join("extra");
+    run("umount", &[extra.to_str().unwrap()]);
+    world.ensure_folders(&kept).await;
+    let instance = world.launch_from(&template, 241).await;
+    let mounts = world.get(&instance, "/file?/proc/self/mountinfo").unwrap();
+    let objects = mounts.lines().find(|line| line.contains(" /objects ")).unwrap();
+    assert!(
+        objects.contains("/extra /objects") && objects.contains("nosuid,nodev,noexec"),
+        "{objects}"
+    );
+}
+
+#[tokio::test]
 async fn an_instances_root_has_the_capabilities_that_its_services_file_names_and_no_other() {
     let some = r#"capabilities = ["chown", "setuid", "setgid", "net_bind_service"]"#;
     // Bits of include/uapi/linux/capability.h: 0, 7, 6 and 10.

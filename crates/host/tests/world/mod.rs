@@ -21,7 +21,7 @@ use host::settings::Settings;
 use model::access::Who;
 use model::names::{InstanceName, ServiceName, Slot, TemplateName};
 use model::secrets::SecretValue;
-use model::service::{Replacement, SecretSpec, ServiceSpec};
+use model::service::{InstanceSpec, Replacement, SecretSpec, ServiceSpec};
 use model::time::Timestamp;
 
 use held::Held;
@@ -195,6 +195,21 @@ impl World {
         let store = TemplateStore::new(&self.settings, HostRunner);
         let failed = store.ensure_mounts(&self.service).await.unwrap().failed;
         failed.into_iter().map(|(template, error)| (template, error.to_string())).collect()
+    }
+
+    /// The template of the version that the service is with this folder in the place of its own, and what its
+    /// instances are given.
+    pub(crate) async fn deploy_mounting(&self, source: &str) -> (TemplateName, InstanceSpec) {
+        let service = named("test", "", "", &[("\"objects\"", &format!("\"{source}\""))]);
+        let template = ensure_template(&self.settings, &service, &self.image).await;
+        (template, service.instance)
+    }
+
+    /// Has again what a boot forgets of a version that is kept.
+    pub(crate) async fn ensure_folders(&self, kept: &InstanceSpec) {
+        let store = TemplateStore::new(&self.settings, HostRunner);
+        let ids = store.ensure_mounts(&self.service).await.unwrap().ids;
+        store.ensure_folders(kept, ids).await.unwrap();
     }
 
     /// The folder in which its instances are: a layer, or LXC's own.
