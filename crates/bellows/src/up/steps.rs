@@ -1,7 +1,7 @@
 //! The steps of `up`, in their order. Each makes sure of one thing and says whether it had to.
 
 use std::net::SocketAddrV4;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use host::accounts::{CONSOLE, EGRESS, OPERATORS};
@@ -10,7 +10,7 @@ use host::deployments::{DeployedService, Deployment, DeploymentError, Deployment
 use host::haproxy::{Backends, Haproxy};
 use host::id_map::IdMap;
 use host::id_ranges::IdRanges;
-use host::lxc::{Recipe, TemplateStore, close_shared_folders, remove_other_images};
+use host::lxc::{Recipe, TemplateStore, close_images, close_shared_folders, remove_other_images};
 use host::network::Network;
 use host::releases::Releases;
 use host::secrets::SecretStore;
@@ -65,6 +65,7 @@ impl<'a> Steps<'a> {
         progress.step("accounts", accounts()).await?;
         progress.step("id ranges", async { self.id_ranges() }).await?;
         progress.step("network", self.network()).await?;
+        progress.step("images", async { self.close_images() }).await?;
         let mut templates = Vec::new();
         for (service, recipe) in self.tree.services.iter().zip(&self.recipes) {
             progress.step("template", self.template(service, recipe, &mut templates)).await?;
@@ -116,6 +117,21 @@ impl<'a> Steps<'a> {
         Ok(Outcome::changed_if(made, format!("bridge {} with {}", network.bridge, network.subnet)))
     }
 
+    /// Where a template does not say what it stands on, it may be any image.
+    fn close_images(&self) -> anyhow::Result<Outcome> {
+        let images = self.images();
+        let stood_on = self.templates.stood_on().unwrap_or_else(|_| [images.clone()].into());
+        let stood_open = close_images(&images, &stood_on)?;
+        Ok(Outcome::changed_if(
+            stood_open,
+            "closed to users of the host, and removed, to be made anew",
+        ))
+    }
+
+    fn images(&self) -> PathBuf {
+        self.settings.paths.state.join(IMAGES)
+    }
+
     /// Makes the image and the template of a service, and notes the template's name.
     async fn template(
         &self,
@@ -123,8 +139,7 @@ impl<'a> Steps<'a> {
         recipe: &Recipe,
         templates: &mut Vec<TemplateName>,
     ) -> anyhow::Result<Outcome> {
-        let images = self.settings.paths.state.join(IMAGES);
-        let image = recipe.ensure(&HostRunner, &images).await?;
+        let image = recipe.ensure(&HostRunner, &self.images()).await?;
         let before = self.templates.list()?;
         let name = self.templates.ensure(&service.spec, &image).await?;
         let outcome = Outcome::changed_if(!before.contains(&name), format!("made {name}"));
@@ -206,7 +221,7 @@ impl<'a> Steps<'a> {
         self.programs.haproxy().await
     }
 
-    /// Removes the templates of versions that are not kept and have no instance any more, with the secrets
+    /// Removes the templates of versions that are not kept and have no instance any more, or were never whole, with the secrets
     /// that only they were given, and the images of earlier versions that no template stands on.
     pub(super) async fn old_versions(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
         let kept: Vec<_> = deployment.templates().collect();
@@ -222,9 +237,10 @@ impl<'a> Steps<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
+        self.templates.remove_drafts()?;
         SecretStore::new(self.settings).sweep()?;
-        let images = self.settings.paths.state.join(IMAGES);
-        let images = remove_other_images(&images, &self.recipes, &self.templates.stood_on()?)?;
+        self.tell_of_unmounted(&kept);
+        let images = self.remove_other_images()?;
         let releases = Releases::new(&self.settings.paths.state).remove_old()?;
         for (count, what) in [(images, "image"), (releases, "release")] {
             match count {
@@ -235,6 +251,25 @@ impl<'a> Steps<'a> {
         }
         let changed = !removed.is_empty();
         Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))
+    }
+
+    /// Versions to which nobody can go back are no reason not to deploy another one.
+    fn tell_of_unmounted(&self, kept: &[TemplateName]) {
+        for template in kept {
+            if let Err(error) = self.templates.check_mounted(template) {
+                eprintln!("  {template} cannot be launched: {:#}", anyhow::Error::from(error));
+            }
+        }
+    }
+
+    fn remove_other_images(&self) -> anyhow::Result<usize> {
+        match self.templates.stood_on() {
+            Ok(stood_on) => Ok(remove_other_images(&self.images(), &self.recipes, &stood_on)?),
+            Err(error) => {
+                eprintln!("  no image is removed: {:#}", anyhow::Error::from(error));
+                Ok(0)
+            }
+        }
     }
 }
 
