@@ -27,13 +27,21 @@ async fn memory_and_processes_are_limited() {
 async fn what_takes_memory_without_end_is_killed_in_its_own_group_and_nobody_else_notices() {
     let world = World::new().await;
     let (greedy, other) = (world.launch(243).await, world.launch(244).await);
-    let limit = cgroup_file(&other, "memory.memsw.limit_in_bytes", "memory.swap.max");
+    let limit = memory_file(&other, "memory.memsw.limit_in_bytes", "memory.swap.max");
     assert!(["50331648", "0"].contains(&limit.as_str()), "it may swap: {limit}");
     assert!(world.get(&greedy, "/allocate?4096").is_err(), "it took more than its 48 MiB");
     wait_for(|| world.is_gone(&greedy)).await;
-    let events = cgroup_file(&other, "memory.oom_control", "memory.events");
+    let events = memory_file(&other, "memory.oom_control", "memory.events");
     assert!(events.lines().any(|line| line == "oom_kill 0"), "{events}");
     assert_eq!(world.get(&other, "/").unwrap(), "ok");
+}
+
+#[tokio::test]
+async fn a_share_of_the_cpu_time_that_others_want_too_is_as_the_file_says() {
+    let world = World::given("cpu_weight = 200").await;
+    let instance = world.launch(243).await;
+    let share = cgroup_file("cpu", &instance, "cpu.shares", "cpu.weight");
+    assert!(["2048", "200"].contains(&share.as_str()), "{share}");
 }
 
 #[tokio::test]
@@ -140,10 +148,20 @@ async fn what_instances_write_to_their_roots_is_theirs_and_not_the_hosts_disk() 
     assert!(!run("losetup", &["--list"]).contains(LXC), "a loop device is left");
 }
 
-/// A file of an instance's control group, on a host of either version.
-fn cgroup_file(instance: &InstanceName, version_1: &str, version_2: &str) -> String {
+/// A file of an instance's control group that is about memory.
+fn memory_file(instance: &InstanceName, version_1: &str, version_2: &str) -> String {
+    cgroup_file("memory", instance, version_1, version_2)
+}
+
+/// A file of an instance's control group, on a host of either version; `controller` is the one that has it.
+fn cgroup_file(
+    controller: &str,
+    instance: &InstanceName,
+    version_1: &str,
+    version_2: &str,
+) -> String {
     let group = format!("lxc.payload.{instance}");
-    let places = [format!("memory/{group}/{version_1}"), format!("{group}/{version_2}")];
+    let places = [format!("{controller}/{group}/{version_1}"), format!("{group}/{version_2}")];
     let read = |place: &String| std::fs::read_to_string(Path::new("/sys/fs/cgroup").join(place));
     places.iter().find_map(|place| read(place).ok()).unwrap().trim().to_owned()
 }
