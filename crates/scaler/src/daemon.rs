@@ -234,6 +234,7 @@ where
                         .zip(increase.as_ref())
                         .and_then(|(deployed, increase)| observed.load(&deployed.spec, increase)),
                     cpu_cores: observed.cpu_cores.get(&name).copied(),
+                    host_cpu: None,
                     instances: Some(instances),
                     answers: answers.remove(&name).unwrap_or_default(),
                     done: Vec::new(),

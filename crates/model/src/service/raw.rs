@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::capacity::{self, RawCapacity};
 use super::egress::RawEgress;
 use super::health::{RawHealthCheck, RawHealthStatus};
 use super::protocol::RawProtocol;
 use super::rollout::RawRollout;
 use super::route::RawRoute;
 use super::{
-    Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Requests, RootAccess, Rules,
-    ScaleIn, ServiceSpec, StartSpec, WritableFolder, places, reaches, secrets,
+    Capability, Demand, InstanceSpec, LargestStep, Mount, RootAccess, Rules, ScaleIn, ServiceSpec,
+    StartSpec, WritableFolder, places, reaches, secrets,
 };
 use crate::bounds::{Bounds, RawBounds};
 use crate::names::ServiceName;
@@ -34,12 +35,11 @@ pub struct RawService {
     instance: RawInstance,
     #[serde(default)]
     health_check: RawHealthCheck,
-    capacity: Option<Capacity>,
+    capacity: Option<RawCapacity>,
     #[serde(default)]
     objective: RawObjective,
     bounds: RawBounds,
-    #[serde(default)]
-    policy: RawPolicies,
+    policy: Option<RawPolicies>,
     #[serde(default)]
     scale_out: RawScaleOut,
     #[serde(default)]
@@ -141,17 +141,19 @@ impl RawService {
         let (bounds, replacement) = (Bounds::try_from(self.bounds)?, self.rollout.replacement);
         replacement.allows(bounds)?;
         let watch = self.rollout.watch()?;
-        let demand = demand(self.route, self.capacity)?;
+        let policy = self.policy.map(PolicySpec::try_from).transpose()?;
+        let protocol = self.instance.protocol;
+        let demand = capacity::demand(self.route, self.capacity, policy.as_ref(), protocol)?;
         let spec = ServiceSpec {
             name: text("name", &self.name)?,
             image: text("image", &self.image)?,
             instance: self.instance.checked(open_files(&demand))?,
             health_check: self.health_check.checked()?,
             egress: self.egress.checked()?,
+            policy: policy.unwrap_or_else(|| capacity::default_policy(&demand)),
             demand,
             objective: self.objective.checked()?,
             bounds,
-            policy: PolicySpec::try_from(self.policy)?,
             scale_out: self.scale_out.checked()?,
             scale_in: self.scale_in.checked()?,
             replacement,
@@ -162,22 +164,6 @@ impl RawService {
         reaches::check_names(&spec)?;
         reaches::check_route(&spec)?;
         Ok(spec)
-    }
-}
-
-/// What a service with these tables is asked for.
-fn demand(route: Option<RawRoute>, capacity: Option<Capacity>) -> Result<Demand, Invalid> {
-    match (route, capacity) {
-        (None, None) => Ok(Demand::Uncounted),
-        (Some(_), None) => Err(Invalid::form(
-            "capacity",
-            &"it is missing: say what an instance does with the requests that [route] brings",
-        )),
-        // Without a route it takes another service that reaches it, which `check_reaches` looks for.
-        (route, Some(capacity)) => {
-            let route = route.map(RawRoute::checked).transpose()?;
-            Ok(Demand::Requests(Requests { route, capacity: capacity.checked()? }))
-        }
     }
 }
 
@@ -231,20 +217,6 @@ fn layer_mib(root: RootAccess, size: Option<u32>) -> Result<Option<u32>, Invalid
     let size = size.unwrap_or(LAYER_MIB);
     within("instance.layer_mib", size, 16..=1_048_576, "16 to 1048576 (MiB)")?;
     Ok(Some(size))
-}
-
-impl Capacity {
-    fn checked(self) -> Result<Self, Invalid> {
-        within(
-            "capacity.requests_per_second",
-            self.requests_per_second,
-            0.001..=1e6,
-            "0.001 to 1000000",
-        )?;
-        within("capacity.concurrency", self.concurrency, 1..=100_000, "1 to 100000")?;
-        within("capacity.burst", self.burst, 0..=100_000, "0 to 100000 (requests)")?;
-        Ok(self)
-    }
 }
 
 impl RawObjective {
@@ -365,20 +337,19 @@ pub(super) mod tests {
             let (_, tail) = tail.split_once("[bounds]").unwrap();
             parse(&format!("{head}{policy}\n[bounds]{tail}"))
         };
-        for policy in ["", "[policy]\nkind = \"hpa\"", "[policy]\nkind = \"queue_depth\""] {
-            let error = without(policy).unwrap_err();
-            assert!(error.contains("the service has no [route]"), "{policy}: {error}");
+        // Who is scaled on requests is there for others.
+        for policy in ["", "[policy]\nkind = \"queue_depth\""] {
+            let spec = without(policy).unwrap();
+            assert_eq!((spec.requests().is_some(), spec.route()), (true, None), "{policy}");
         }
         for policy in ["kind = \"schedule\"", "kind = \"hpa\"\nmeasure = \"cpu\""] {
             let spec = without(&format!("[policy]\n{policy}")).unwrap();
             assert_eq!((spec.demand.clone(), spec.route()), (Demand::Uncounted, None));
             let error = spec.requests_required().unwrap_err().to_string();
             assert_eq!(error, "route: service store has none: choose one that gets requests");
+            let error = spec.check_policy(&PolicySpec::default()).unwrap_err().to_string();
+            assert!(error.contains("the service has no [route]"), "{policy}: {error}");
         }
-        let (head, tail) = GOOD.split_once("[capacity]").unwrap();
-        let (_, tail) = tail.split_once("[bounds]").unwrap();
-        let error = parse(&format!("{head}[bounds]{tail}")).unwrap_err();
-        assert!(error.starts_with("capacity: it is missing"), "{error}");
     }
 
     #[test]

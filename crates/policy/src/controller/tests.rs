@@ -2,6 +2,8 @@
 //! missing and clocks that jump. In builds with debug assertions the controller holds every plan to
 //! the plan checker.
 
+mod saturated;
+
 use model::bounds::Bounds;
 use model::policies::PolicyKind;
 use model::policies::PolicySpec;
@@ -40,6 +42,7 @@ struct World {
     wanted: Wanted,
     /// Whether requests keep draining instances from being drained.
     busy: bool,
+    host_cpu: Option<HostCpu>,
 }
 
 /// What happens in the world during one step.
@@ -65,6 +68,7 @@ impl World {
             spec: store(),
             wanted: wanted(VERSION),
             busy: false,
+            host_cpu: None,
         }
     }
 
@@ -188,7 +192,8 @@ impl World {
         // Each request takes a fiftieth of a second of CPU time.
         let cpu_cores = arrivals.map(|arrivals| arrivals as f64 / 5.0);
         let answers = self.answers(arrivals.unwrap_or(0));
-        ServiceObservation { load, cpu_cores, instances: Some(instances), answers, done }
+        let (host_cpu, instances) = (self.host_cpu, Some(instances));
+        ServiceObservation { load, cpu_cores, host_cpu, instances, answers, done }
     }
 
     /// What came of so many requests, which those in rotation share alike.
