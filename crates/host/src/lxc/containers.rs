@@ -28,6 +28,7 @@ use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
 use crate::files::{FileError, file_error, remove_tree};
 use crate::network::ports;
+use crate::processors::ProcessorTimes;
 use crate::settings::Settings;
 use crate::slots;
 
@@ -78,6 +79,9 @@ pub trait Containers: Send + Sync {
     /// The CPU time that each of these instances has used, of all cores together. One that does not
     /// run is left out.
     fn cpu_times(&self, instances: &[&InstanceName]) -> BTreeMap<InstanceName, Duration>;
+
+    /// What the host's processors have done, for instances and all else; `None` where it cannot be told.
+    fn processor_times(&self) -> Option<ProcessorTimes>;
 }
 
 /// The instances that LXC runs.
@@ -430,6 +434,10 @@ impl<R: Runner> Containers for LxcContainers<R> {
 
     fn cpu_times(&self, instances: &[&InstanceName]) -> BTreeMap<InstanceName, Duration> {
         self.cpu_files.read(&self.cgroups, instances)
+    }
+
+    fn processor_times(&self) -> Option<ProcessorTimes> {
+        ProcessorTimes::read()
     }
 }
 
