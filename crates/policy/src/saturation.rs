@@ -31,9 +31,9 @@ const OF_THE_HOST: f64 = 0.1;
 /// So is one whose ready instances use this share of what they may, however little that is of the host.
 const OF_ITS_OWN: f64 = 0.5;
 
-/// What an instance uses is looked at this far apart at least: within the milliseconds from the end of one action
-/// to that of the next, one that answers a single request seems busy.
-const APART: Duration = Duration::from_millis(50);
+/// What an instance uses is the mean of this at least: within the milliseconds from a tick to the end of an action,
+/// one that answers a single request seems busy.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// How long a verdict lasts where nothing is read: longer than a look that fails now and then, which a busy host
 /// is the first to have.
@@ -44,10 +44,10 @@ const LASTS: Duration = Duration::from_secs(5);
 pub(crate) struct Saturation {
     host: MeanWindow,
     own: MeanWindow,
+    own_now: MeanWindow,
     /// What each ready instance used on the mean, in thousandths of a core, for the most of late: new ones are
     /// idle at first.
     of_each: NeedHistory,
-    of_each_at: Option<Timestamp>,
     read_at: Option<Timestamp>,
     verdict: Verdict,
 }
@@ -78,6 +78,7 @@ impl Saturation {
         self.read_at = Some(now);
         self.host.push(now, busy, WINDOW);
         self.own.push(now, own, WINDOW);
+        self.own_now.push(now, own, MOMENT);
         let Some((busy, own)) = self.host.mean().zip(self.own.mean()) else { return };
         let (cores, may) = (f64::from(host.cores), input.cpus_of_an_instance());
         let all_may = f64::from(input.ready) * may;
@@ -101,11 +102,10 @@ impl Saturation {
     /// What each ready instance uses, in cores, for the most of late.
     fn of_each(&mut self, input: &PolicyInput) -> Option<f64> {
         let now = input.now;
-        let is_due = self.of_each_at.is_none_or(|at| now.since(at) >= APART);
-        if let Some(used) = known(input.cpu_cores).filter(|_| is_due && input.ready > 0) {
-            let of_each = (used / f64::from(input.ready)).min(input.cpus_of_an_instance());
+        if input.ready > 0 {
+            let of_each = self.own_now.mean()? / f64::from(input.ready);
+            let of_each = of_each.min(input.cpus_of_an_instance());
             self.of_each.push(now, rounding::ceil(1e3 * of_each), WINDOW);
-            self.of_each_at = Some(now);
         }
         Some(f64::from(self.of_each.highest()?) / 1e3)
     }
@@ -172,8 +172,12 @@ mod tests {
         // Two new ones beside them are idle at first.
         let with_new = PolicyInput { ready: 4, ..seen(1, 0.5, 2.0) };
         assert_eq!(verdict(&[seen(0, 0.5, 2.0), with_new]), Verdict::UpTo(4));
-        let at_once = PolicyInput { now: seconds(0).after(APART / 2), ..seen(0, 0.5, 2.0) };
-        assert_eq!(verdict(&[seen(0, 0.1, 0.4), at_once]), Verdict::Open, "too short a time");
+        let at =
+            |ms, input| PolicyInput { now: seconds(0).after(Duration::from_millis(ms)), ..input };
+        let calm = [0, 100, 200].map(|ms| at(ms, seen(0, 0.1, 0.4)));
+        let moment = at(210, seen(0, 0.5, 2.0));
+        let [first, second, third] = calm;
+        assert_eq!(verdict(&[first, second, third, moment]), Verdict::Open, "10 ms are no time");
         // A tenth of a core each may be used by forty.
         let capped = PolicyInput { cpus: 0.1, ..seen(0, 0.05, 0.2) };
         assert_eq!(verdict(&[capped]), Verdict::UpTo(40));

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use simulator::Setup;
 use simulator::input::{Choices, Folders, InputError, Source};
@@ -51,7 +51,7 @@ fn what_needs_the_figure_says_so_and_the_rest_is_simulated() {
     );
     let of_app = Choices { service: Some("app".to_owned()), ..Choices::default() };
     assert_eq!(
-        refused(Source::Trace(PathBuf::from(folder.path().join("trace.csv"))), of_app),
+        refused(Source::Trace(folder.path().join("trace.csv")), of_app),
         "capacity.requests_per_second: service app has none, and the load of a trace needs it: say \
          in its file how many requests one instance serves in a second"
     );

@@ -80,10 +80,13 @@ fn says(tick: &Tick, reason: Reason) -> bool {
     reasons.contains(&reason)
 }
 
-/// Quiet, then ten seconds of such a load, quiet again and the same once more, in requests per second.
+/// Quiet, with two bursts of twenty seconds, in requests per second.
 fn bursts(to: f64) -> Load {
-    let level = |rate| Segment::new(Duration::from_secs(10), Shape::Line { from: rate, to: rate });
-    Load::of_curve("bursts", 1, RateCurve::new([20.0, to, 20.0, to].map(level)))
+    let level = |(seconds, rate)| {
+        Segment::new(Duration::from_secs(seconds), Shape::Line { from: rate, to: rate })
+    };
+    let levels = [(10, 20.0), (20, to), (20, 20.0), (20, to), (20, 20.0)];
+    Load::of_curve("bursts", 1, RateCurve::new(levels.map(level)))
 }
 
 #[test]
@@ -160,6 +163,45 @@ fn two_runs_of_one_seed_are_alike_where_cores_are_shared() {
     let run =
         || Course::of(service(1.0, ""), host(10, 30.0), &bursts(500.0), Detail::Requests).ticks;
     assert_eq!(run(), run());
+}
+
+/// The table of docs/decisions/0034-without-a-figure.md, with `--ignored --nocapture`.
+#[test]
+#[ignore = "it prints figures and judges none"]
+fn policies_side_by_side_without_a_figure() {
+    let loads = [
+        ("cpu, ramp to 350/s", host(10, 10.0), ramp(350.0)),
+        ("cpu, bursts of 300/s", host(10, 10.0), bursts(300.0)),
+        ("cpu, bursts of 800/s", host(10, 10.0), bursts(800.0)),
+        ("wait, ramp to 300/s", host(1, 200.0), ramp(300.0)),
+        ("wait, bursts of 200/s", host(1, 200.0), bursts(200.0)),
+    ];
+    let policies = [
+        "kind = \"utilization\"",
+        "kind = \"utilization\"\ntarget_percent = 70",
+        "kind = \"utilization\"\ntarget_percent = 90",
+        "kind = \"queue_depth\"",
+        "kind = \"concurrency\"",
+        "kind = \"hpa\"\nmeasure = \"cpu\"\nsync_ms = 1000\nstabilisation_in_ms = 3000",
+        "kind = \"hpa\"\nmeasure = \"cpu\"",
+    ];
+    for (name, host, load) in &loads {
+        for policy in policies {
+            let spec = service(1.0, &format!("[policy]\n{policy}"));
+            let course = Course::of(spec, host.clone(), load, Detail::Requests);
+            let there = |tick: &Tick| {
+                let phases = tick.observation.phases;
+                f64::from(phases.ready + phases.starting)
+            };
+            let until_next =
+                |pair: &[Tick]| there(&pair[0]) * pair[1].at.since(pair[0].at).as_secs_f64();
+            let seconds: f64 = course.ticks.windows(2).map(until_next).sum();
+            let Course { outside_percent, failed, .. } = course;
+            println!(
+                "{name}: {policy:?}: {outside_percent:.2}% outside, {failed} failed, {seconds:.0}"
+            );
+        }
+    }
 }
 
 proptest! {

@@ -84,6 +84,7 @@ fn a_restart_of_the_loop_on_a_full_host_adds_none() {
         world.step(&calm(30));
     }
     let there = world.ready();
+    assert!(there < 8, "{there}");
     world.step(&Step { restarts: true, ..calm(30) });
     for _ in 0..20 {
         world.step(&calm(30));
