@@ -16,6 +16,7 @@ pub mod memory;
 pub mod network;
 pub mod open_files;
 pub mod probe;
+pub mod processors;
 pub mod releases;
 pub mod render;
 pub mod secrets;

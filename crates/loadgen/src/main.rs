@@ -220,7 +220,13 @@ fn assumptions(folders: &Folders, service: &str) -> anyhow::Result<Assumptions> 
         &spec.name,
         spec.requests_from_outside()?.capacity,
     )?;
-    Ok(Assumptions { capacity: Some(capacity), ..Assumptions::default() })
+    if capacity.is_none() {
+        terminal::note(format_args!(
+            "nobody knows how many instances the load needs, so the figures of elasticity stay empty: \
+             {service} has no capacity.requests_per_second and was not calibrated"
+        ));
+    }
+    Ok(Assumptions { capacity, ..Assumptions::default() })
 }
 
 /// Does it, and gives the exit code.

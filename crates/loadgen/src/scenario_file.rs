@@ -118,7 +118,8 @@ impl LoadedScenario {
 /// What one instance of a service serves, as the service's file says.
 fn capacity(services: &Path, service: &str) -> Result<Option<InstanceCapacity>, Error> {
     let spec = read_service(services, service)?;
-    Ok(InstanceCapacity::new(spec.requests_from_outside()?.capacity.requests_per_second))
+    let rate = spec.requests_from_outside()?.capacity.requests_per_second;
+    Ok(rate.and_then(InstanceCapacity::new))
 }
 
 /// Reads a service's file from the folder of all of them.

@@ -43,6 +43,10 @@ pub enum Reason {
     Utilisation,
     /// The policy's own stabilisation window keeps what it recommended earlier.
     Stabilised,
+    /// Requests in flight and waiting, against what instances are given at once, ask for it.
+    InFlight,
+    /// The CPU time that instances use, against what they may use, asks for it.
+    Cpu,
     /// The mean of requests in flight over the stable window asks for it.
     Concurrency,
     /// The panic window asked for it, and panic never scales in.
@@ -67,6 +71,8 @@ pub enum Reason {
     Cooldown,
     /// The change is cut to the largest one allowed at once.
     StepLimit,
+    /// More are needed, but the host has no CPU time left that they could use.
+    HostSaturated,
     /// Fewer would do, but the lower bound forbids it.
     AtMin,
     /// More are needed, but the upper bound forbids it.

@@ -23,6 +23,7 @@ mod steps;
 mod tables;
 mod target_tracking;
 mod threshold;
+mod utilization;
 
 pub use self::adapt::Adapt;
 pub use self::concurrency::Concurrency;
@@ -40,6 +41,7 @@ pub use self::spec::{PolicyFile, PolicySpec, RawPolicies, RawPolicyFile};
 pub use self::steps::{Step, StepUnit, Steps};
 pub use self::target_tracking::TargetTracking;
 pub use self::threshold::Threshold;
+pub use self::utilization::Utilization;
 
 /// One policy with its figures, which [`Policy::check`] checks. Those in a [`PolicySpec`] hold.
 #[derive(
@@ -70,6 +72,8 @@ pub enum Policy {
     Hpa(Hpa),
     /// Requests, waiting and under way, per instance.
     QueueDepth(QueueDepth),
+    /// Requests in flight and CPU time per instance, of what it may have of either.
+    Utilization(Utilization),
     /// A forecast of the load, one start-up time ahead.
     Predictive(Predictive),
     /// Bounds by time of day and week.
@@ -108,6 +112,30 @@ impl Policy {
             Self::TargetTracking(_)
             | Self::Concurrency(_)
             | Self::QueueDepth(_)
+            | Self::Utilization(_)
+            | Self::Predictive(_)
+            | Self::React(_)
+            | Self::Adapt(_)
+            | Self::Hist(_)
+            | Self::Reg(_)
+            | Self::Conpaas(_) => true,
+        }
+    }
+
+    /// Whether it goes by the rate that one instance serves, and has nothing to go by where nobody knows it.
+    pub const fn goes_by_rate(&self) -> bool {
+        match self {
+            Self::Threshold(Threshold { measure, .. })
+            | Self::Ratio(Ratio { measure, .. })
+            | Self::Steps(Steps { measure, .. })
+            | Self::Hpa(Hpa { measure, .. }) => {
+                matches!(measure, Measure::Offered | Measure::Served)
+            }
+            Self::Concurrency(_)
+            | Self::QueueDepth(_)
+            | Self::Utilization(_)
+            | Self::Schedule(_) => false,
+            Self::TargetTracking(_)
             | Self::Predictive(_)
             | Self::React(_)
             | Self::Adapt(_)
@@ -130,6 +158,7 @@ impl Policy {
             Self::Concurrency(figures) => figures.check(),
             Self::Hpa(figures) => figures.check(),
             Self::QueueDepth(figures) => figures.check(),
+            Self::Utilization(figures) => figures.check(),
             Self::Predictive(figures) => figures.check(),
             Self::Schedule(figures) => figures.check(),
             Self::React(figures) => figures.check(),

@@ -1,5 +1,6 @@
 //! A service's file: what an operator says of a service, validated.
 
+mod capacity;
 mod egress;
 mod health;
 mod instance;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::capacity::Capacity;
 pub use self::health::{HealthCheck, HealthStatus, HealthStatusError};
 pub use self::protocol::Protocol;
 pub use self::raw::RawService;
@@ -181,20 +183,6 @@ pub struct Mount {
     pub target: String,
 }
 
-/// What one instance of a service can do.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Capacity {
-    /// Requests per second that it serves within the objective.
-    pub requests_per_second: f64,
-    /// Requests that it is given at once; the load balancer queues the rest.
-    pub concurrency: u32,
-    /// Requests that it serves at once beyond that rate after it was idle.
-    #[serde(default)]
-    pub burst: u32,
-}
-
 /// The rules of one direction, out or in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rules {
@@ -310,17 +298,19 @@ impl ServiceSpec {
     /// Checks that a policy can decide for the service.
     ///
     /// # Errors
-    /// It goes by requests, and the service has no route.
+    /// It goes by requests, and the service gets none; or by the rate that an instance serves, and nobody has
+    /// said it.
     pub fn check_policy(&self, policy: &PolicySpec) -> Result<(), Invalid> {
         let by_requests = policy.policies().iter().find(|policy| policy.goes_by_requests());
         match (&self.demand, by_requests) {
+            (Demand::Requests(requests), _) => requests.capacity.check_policy(policy),
             (Demand::Uncounted, Some(policy)) => Err(Invalid::new(
                 "policy.kind",
                 policy.kind(),
                 "schedule, or hpa, ratio, steps or threshold with measure = \"cpu\": the service has \
                  no [route], and so no requests to go by",
             )),
-            _ => Ok(()),
+            (Demand::Uncounted, None) => Ok(()),
         }
     }
 }

@@ -25,13 +25,25 @@ pub struct Observation {
     pub queued: Option<u32>,
     /// Requests that instances work on.
     pub in_flight: Option<u32>,
-    /// CPU time that all instances together use, in cores.
+    /// CPU time that the instances in rotation and those that drain use together, in cores.
     pub cpu_cores: Option<f64>,
+    /// The host's processors; not known in the records of releases that did not look at them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_cpu: Option<HostCpu>,
     /// Instances by phase.
     pub phases: PhaseCounts,
     /// What is held against each other while a version is watched, up to the verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watched: Option<Watched>,
+}
+
+/// The host's processors, and how much all that runs there uses of them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HostCpu {
+    /// How many there are.
+    pub cores: u32,
+    /// The share of their time that is used, by instances and all else, from 0 to 1.
+    pub busy: f64,
 }
 
 /// One turn of the loop for one service: observed, decided, planned, done.
@@ -110,8 +122,12 @@ impl Tick {
     /// The reasons that kept the decision from following the need.
     fn clamps(&self) -> Vec<Reason> {
         let (Decision::Target { reasons, .. } | Decision::Hold { reasons }) = &self.decision;
-        let is_clamp =
-            |reason: &Reason| matches!(reason, Reason::AtMax | Reason::NotKnown | Reason::NoData);
+        let is_clamp = |reason: &Reason| {
+            matches!(
+                reason,
+                Reason::AtMax | Reason::HostSaturated | Reason::NotKnown | Reason::NoData
+            )
+        };
         reasons.iter().copied().filter(is_clamp).collect()
     }
 }
@@ -119,6 +135,17 @@ impl Tick {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_carries_the_hosts_processors_and_one_from_before_they_were_looked_at_knows_none() {
+        let host_cpu = Some(HostCpu { cores: 2, busy: 0.97 });
+        let text = serde_json::to_string(&Observation { host_cpu, ..Observation::default() });
+        let text = text.unwrap();
+        assert_eq!(serde_json::from_str::<Observation>(&text).unwrap().host_cpu, host_cpu);
+        let before = text.replacen(r#""host_cpu":{"cores":2,"busy":0.97},"#, "", 1);
+        assert_ne!(before, text);
+        assert_eq!(serde_json::from_str::<Observation>(&before).unwrap().host_cpu, None);
+    }
 
     #[test]
     fn a_service_rests_at_its_lower_bound_or_where_a_schedule_holds_it() {

@@ -9,7 +9,7 @@ use model::decision::Decision;
 use model::instance::{Ended, Phase};
 use model::names::{InstanceName, Slot};
 use model::service::{Requests, ServiceSpec};
-use model::tick::{Observation, Tick};
+use model::tick::{HostCpu, Observation, Tick};
 use model::time::Timestamp;
 use model::version::{Rollout, Version, Wanted};
 use model::watch::{Answers, Watched};
@@ -48,8 +48,11 @@ pub struct TurnContext<'a> {
 pub struct ServiceObservation {
     /// What the load balancer counted since the turn before; `None` when it could not be asked.
     pub load: Option<LoadObservation>,
-    /// CPU time that the instances use together, in cores; `None` when it is not known.
+    /// CPU time that the instances in rotation and those that drain use together, in cores; `None` when it is not
+    /// known.
     pub cpu_cores: Option<f64>,
+    /// The host's processors, and how much all that runs there uses of them; `None` when it is not known.
+    pub host_cpu: Option<HostCpu>,
     /// Every instance that exists or is being made; `None` when the host or the load balancer
     /// could not be asked. Then the fleet stays as it was observed last, and nothing is done to it.
     pub instances: Option<Vec<InstanceObservation>>,
@@ -119,7 +122,7 @@ impl Controller {
         if is_seen || self.rollout.is_some() {
             self.roll_out(context, &observed.done, is_seen, now);
         }
-        let mut observation = self.observation(load, observed.cpu_cores);
+        let mut observation = self.observation(load, observed.cpu_cores, observed.host_cpu);
         observation.watched = self.watched.filter(|_| watched.is_some());
         let decision = self.decide(context, &observation, is_seen, now);
         let plan = self.plan(context, &decision, now);
@@ -266,6 +269,7 @@ impl Controller {
             in_flight: observation.in_flight,
             queued: observation.queued,
             cpu_cores: observation.cpu_cores,
+            host_cpu: observation.host_cpu,
             ready,
             starting: capacity - ready,
             current: self.decided.unwrap_or(capacity),
@@ -319,7 +323,12 @@ impl Controller {
         plan
     }
 
-    fn observation(&self, load: Option<LoadObservation>, cpu_cores: Option<f64>) -> Observation {
+    fn observation(
+        &self,
+        load: Option<LoadObservation>,
+        cpu_cores: Option<f64>,
+        host_cpu: Option<HostCpu>,
+    ) -> Observation {
         let answered = self.load.answered();
         Observation {
             offered_rps: self.load.offered().map(|load| load.total_rps()),
@@ -328,6 +337,7 @@ impl Controller {
             queued: load.map(|load| load.queued),
             in_flight: load.map(|load| load.in_flight),
             cpu_cores,
+            host_cpu,
             phases: self.fleet.counts(),
             watched: None,
         }

@@ -9,6 +9,7 @@ use crate::input::PolicyInput;
 use crate::memory::LastChanges;
 use crate::policies::{self, PolicyState};
 use crate::rules;
+use crate::saturation::{Saturation, Verdict};
 
 /// What deciding remembers from turn to turn.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,7 @@ pub struct DecisionState {
     policy: Option<PolicySpec>,
     states: Vec<PolicyState>,
     rules: rules::RuleState,
+    saturation: Saturation,
 }
 
 impl DecisionState {
@@ -57,6 +59,7 @@ impl DecisionState {
 /// A service that may go to zero has an instance while it is asked for, whatever its policies say
 /// and however slowly they look: the load balancer holds a request for 10 s only.
 pub fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput) -> Decision {
+    state.saturation.observe(input);
     if input.demand.is_none() {
         state.rules.interrupt();
         return Decision::Hold { reasons: vec![Reason::NoData] };
@@ -72,6 +75,7 @@ pub fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput
     let allowed = state.rules.apply(out, inward, (need, current), now, &mut reasons);
 
     let allowed = raised(allowed, floor, &mut reasons);
+    let allowed = helpful(allowed, &state.saturation, input, &mut reasons);
 
     let bounds = input.bounds;
     let ready = allowed.clamp(bounds.min(), bounds.max());
@@ -82,6 +86,27 @@ pub fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput
     }
     state.rules.changes.note(current, ready, now);
     Decision::Target { ready, reasons }
+}
+
+/// The number, without those beyond what is there that the host has no CPU time for. The first instance is
+/// always let through, and so is what a schedule asks for: it goes by the clock and not by what is lacking.
+fn helpful(
+    number: u32,
+    saturation: &Saturation,
+    input: &PolicyInput,
+    reasons: &mut Vec<Reason>,
+) -> u32 {
+    let helps = match saturation.verdict() {
+        Verdict::Open => return number,
+        Verdict::UpTo(most) => most,
+        Verdict::Reached => 0,
+    };
+    let most = input.current.max(input.bounds.min()).max(1).max(helps);
+    if number.min(input.bounds.max()) <= most || reasons.contains(&Reason::AtScheduledMin) {
+        return number;
+    }
+    reasons.push(Reason::HostSaturated);
+    most
 }
 
 /// The number, raised to `floor` with its reason.
@@ -102,6 +127,7 @@ mod tests {
     use model::bounds::Bounds;
     use model::policies::Hpa;
     use model::policies::TargetTracking;
+    use model::tick::HostCpu;
 
     fn rps(mean_rps: f64) -> Option<OfferedLoad> {
         Some(OfferedLoad { mean_rps, burst_rps: 0.0, queue_rps: 0.0 })
@@ -229,11 +255,11 @@ mod tests {
     fn the_last_instance_goes_when_its_policy_no_longer_remembers_a_load() {
         use PolicyKind::{
             Adapt, Concurrency, Hpa, Predictive, QueueDepth, React, Steps, TargetTracking,
-            Threshold,
+            Threshold, Utilization,
         };
         let load = [[10.0; 600], [0.0; 600]].concat();
         for (kinds, seconds) in [
-            (&[TargetTracking, Predictive][..], 3..=6),
+            (&[TargetTracking, Predictive, Utilization][..], 3..=6),
             (&[Threshold, Steps, Concurrency, React], 3..=65),
             (&[Adapt], 60..=185),
             (&[QueueDepth, Hpa], 240..=305),
@@ -246,6 +272,70 @@ mod tests {
                 assert!(gone.is_some_and(|at| seconds.contains(&at)), "{kind}: {gone:?}");
             }
         }
+    }
+
+    /// What is decided of a load for so many instances on a host that is full of this service's work, where
+    /// `current` were decided before.
+    fn on_a_full_host(spec: &ServiceSpec, current: u32, instances: f64) -> Decision {
+        let host_cpu = Some(HostCpu { cores: 2, busy: 0.99 });
+        let known = known(rps(40.0 * instances), current, 0);
+        let bounds = spec.bounds;
+        let input = PolicyInput { host_cpu, cpu_cores: Some(1.9), ready: current, bounds, ..known };
+        decide(spec, &mut DecisionState::default(), &input)
+    }
+
+    #[test]
+    fn a_full_host_adds_none_beyond_what_is_there_under_any_policy() {
+        use Reason::{AtMax, HostSaturated, OfferedLoad, Patience};
+        let spec = store();
+        let decided = |current, instances| on_a_full_host(&spec, current, instances);
+        assert_eq!(decided(3, 5.0), target(3, &[OfferedLoad, HostSaturated]));
+        assert_eq!(decided(3, 3.0), target(3, &[OfferedLoad]), "nothing was held back");
+        assert_eq!(
+            decided(3, 2.0),
+            target(3, &[OfferedLoad, Patience]),
+            "fewer are no matter of it"
+        );
+        assert_eq!(decided(10, 99.0), target(10, &[OfferedLoad, AtMax]), "the bound says it first");
+        let asking = |policy: &str| {
+            let mut spec = store();
+            spec.policy = PolicySpec::new(vec![serde_json::from_str(policy).unwrap()]).unwrap();
+            let host_cpu = Some(HostCpu { cores: 2, busy: 0.99 });
+            let known = known(rps(400.0), 1, 0);
+            let input =
+                PolicyInput { host_cpu, cpu_cores: Some(1.9), in_flight: Some(70), ..known };
+            decide(&spec, &mut DecisionState::default(), &input)
+        };
+        for policy in [
+            r#"{"kind":"concurrency"}"#,
+            r#"{"kind":"hpa"}"#,
+            r#"{"kind":"predictive"}"#,
+            r#"{"kind":"queue_depth"}"#,
+            r#"{"kind":"react"}"#,
+            r#"{"kind":"threshold","window_ms":0}"#,
+            r#"{"kind":"utilization"}"#,
+        ] {
+            let Decision::Target { ready, reasons } = asking(policy) else { unreachable!() };
+            assert_eq!((ready, reasons.last()), (1, Some(&HostSaturated)), "{policy}: {reasons:?}");
+        }
+    }
+
+    #[test]
+    fn on_a_full_host_lower_bounds_and_schedules_are_kept_and_the_first_instance_comes() {
+        let mut spec = store();
+        spec.bounds = Bounds::new(4, 10).unwrap();
+        let held = [Reason::OfferedLoad, Reason::HostSaturated];
+        assert_eq!(on_a_full_host(&spec, 1, 9.0), target(4, &held));
+        spec.bounds = Bounds::new(0, 10).unwrap();
+        assert_eq!(on_a_full_host(&spec, 0, 9.0), target(1, &held));
+        let all_day =
+            r#"{"kind":"schedule","entries":[{"from":"00:00","to":"24:00","min":5,"max":9}]}"#;
+        let tracking = r#"{"kind":"target_tracking"}"#;
+        let both = [tracking, all_day].map(|policy| serde_json::from_str(policy).unwrap());
+        spec.policy = PolicySpec::new(both.into()).unwrap();
+        let by_the_clock = [Reason::OfferedLoad, Reason::AtScheduledMin];
+        assert_eq!(on_a_full_host(&spec, 2, 1.0), target(5, &by_the_clock));
+        assert_eq!(on_a_full_host(&spec, 2, 7.0), target(2, &held));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::bounds::Bounds;
 use model::service::Capacity;
+use model::tick::HostCpu;
 use model::time::Timestamp;
 
 use crate::load::OfferedLoad;
@@ -35,8 +36,10 @@ pub struct PolicyInput {
     pub in_flight: Option<u32>,
     /// Requests that wait in the load balancer.
     pub queued: Option<u32>,
-    /// CPU time that all instances together use, in cores.
+    /// CPU time that the instances in rotation and those that drain use together, in cores.
     pub cpu_cores: Option<f64>,
+    /// The host's processors, and how much all that runs there uses of them.
+    pub host_cpu: Option<HostCpu>,
     /// Instances in rotation.
     pub ready: u32,
     /// Instances that are being made.
@@ -60,6 +63,17 @@ impl PolicyInput {
             Some(Demand::Requests { capacity, .. }) => Some(capacity),
             Some(Demand::Uncounted) | None => None,
         }
+    }
+
+    /// Requests per second that one instance serves, where somebody has said it.
+    pub fn rate_of_an_instance(&self) -> Option<f64> {
+        self.capacity()?.requests_per_second
+    }
+
+    /// CPU time that one instance can use, in cores: what it is given, and no more than the host has.
+    pub fn cpus_of_an_instance(&self) -> f64 {
+        let host = self.host_cpu.filter(|host| host.cores > 0);
+        host.map_or(self.cpus, |host| self.cpus.min(f64::from(host.cores)))
     }
 
     /// Load offered, where each part of it can be true.

@@ -21,6 +21,7 @@ pub mod plan;
 pub mod policies;
 pub mod rollout;
 pub mod rules;
+mod saturation;
 pub mod slots;
 pub mod watch;
 pub mod window;

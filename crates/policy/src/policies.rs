@@ -19,12 +19,13 @@ mod queue_depth;
 mod ratio;
 mod react;
 mod reg;
-mod rounding;
+pub(crate) mod rounding;
 mod schedule;
 mod steps;
 pub mod target_tracking;
 mod threshold;
 mod timer;
+mod utilization;
 
 #[cfg(test)]
 mod tests;
@@ -74,6 +75,7 @@ policies! {
     Concurrency in concurrency;
     Hpa in hpa;
     QueueDepth in queue_depth;
+    Utilization in utilization;
     Predictive in predictive;
     Schedule in schedule;
     React in react;

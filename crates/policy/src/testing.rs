@@ -83,6 +83,7 @@ pub(crate) fn input() -> PolicyInput {
         in_flight: Some(0),
         queued: Some(0),
         cpu_cores: Some(0.0),
+        host_cpu: None,
         ready: 1,
         starting: 0,
         current: 1,
@@ -106,6 +107,6 @@ pub(crate) fn with_load(offered: Option<OfferedLoad>) -> PolicyInput {
 
 /// The requests that a [`store`] is asked for.
 fn requests(offered: OfferedLoad) -> Demand {
-    let capacity = Capacity { requests_per_second: 50.0, concurrency: 8, burst: 0 };
+    let capacity = Capacity { requests_per_second: Some(50.0), concurrency: 8, burst: 0 };
     Demand::Requests { offered, capacity }
 }

@@ -149,7 +149,16 @@ fn capacity(cli: &Cli, run: &Run) -> anyhow::Result<Option<CapacityCurve>> {
     if path.exists() {
         let spec = command_line::services::read(&path)?;
         let said = spec.requests_required()?.capacity;
-        return Ok(Some(CapacityCurve::of_service(&cli.calibration, &spec.name, said)?));
+        let capacity = CapacityCurve::of_service(&cli.calibration, &spec.name, said)?;
+        if capacity.is_none() {
+            eprintln!(
+                "warning: {} has no capacity.requests_per_second and was not calibrated, so nobody \
+                 knows how many instances the load needed: the figures of elasticity stay empty. \
+                 Give the file that key, or name a measurement (--capacity FILE)",
+                spec.name
+            );
+        }
+        return Ok(capacity);
     }
     let calibrated = CapacityCurve::calibrated(&cli.calibration, service)?;
     if calibrated.is_none() {

@@ -107,7 +107,7 @@ impl CapacityCurve {
     }
 
     /// The curve that the calibration in `folder` measured of a service; where there is none, each
-    /// instance serves what the service's file says, `said`.
+    /// instance serves what the service's file says, `said`. `None` where that says nothing either.
     ///
     /// # Errors
     /// The calibration is there and cannot be used.
@@ -115,9 +115,9 @@ impl CapacityCurve {
         folder: &Path,
         service: &ServiceName,
         said: Capacity,
-    ) -> Result<Self, ReadError> {
+    ) -> Result<Option<Self>, ReadError> {
         let calibrated = Self::calibrated(folder, service.as_str())?;
-        Ok(calibrated.unwrap_or_else(|| Self::linear(said.requests_per_second)))
+        Ok(calibrated.or_else(|| said.requests_per_second.map(Self::linear)))
     }
 
     /// How many instances a rate needs: none for none, and beyond what was measured as many as the
@@ -225,10 +225,14 @@ mod tests {
         );
         let service = service.unwrap();
         let said = service.requests().unwrap().capacity;
-        let of_service = |folder| CapacityCurve::of_service(folder, &service.name, said).unwrap();
-        assert_eq!(Some(of_service(folder)), of("object-store").unwrap());
-        let linear = CapacityCurve::linear(said.requests_per_second);
-        assert_eq!(of_service(Path::new("/nowhere")), linear);
+        let of_service =
+            |folder, said| CapacityCurve::of_service(folder, &service.name, said).unwrap();
+        assert_eq!(of_service(folder, said), of("object-store").unwrap());
+        let linear = said.requests_per_second.map(CapacityCurve::linear);
+        assert!(linear.is_some());
+        let nowhere = Path::new("/nowhere");
+        assert_eq!(of_service(nowhere, said), linear);
+        assert_eq!(of_service(nowhere, Capacity { requests_per_second: None, ..said }), None);
         let said = of("object-store").unwrap().unwrap().to_string();
         let said = said.replace(&folder.display().to_string(), "FOLDER");
         insta::assert_snapshot!(said, @"measured (FOLDER/capacity.csv), 45, 95 requests/s with 1, 2, ... instances");

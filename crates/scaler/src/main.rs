@@ -7,6 +7,7 @@ mod api;
 mod certificate_watch;
 mod changes;
 mod clock;
+mod cpu;
 mod daemon;
 mod deployment_watch;
 mod doors;

@@ -2,7 +2,6 @@
 //! half an observation.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use host::haproxy::{
@@ -16,9 +15,9 @@ use model::version::Version;
 use model::watch::Answers;
 use policy::fleet::{ContainerPresence, InstanceObservation, RotationState, SilentCheck};
 use policy::load::LoadObservation;
-use tokio::time::Instant;
 
 use crate::act::Actor;
+use crate::cpu::{CpuObserver, CpuUse};
 use crate::services::Deployed;
 use crate::under_way::{Started, UnderWay};
 
@@ -31,10 +30,8 @@ pub(crate) struct HostObservation {
     pub(crate) stats: Stats,
     /// Slots that have drained.
     pub(crate) drained: BTreeSet<(ServiceName, Slot)>,
-    /// CPU time that each service's instances used since the observation before, in cores.
-    pub(crate) cpu_cores: BTreeMap<ServiceName, f64>,
-    /// CPU time that each instance has used since it began.
-    cpu_time: Arc<BTreeMap<InstanceName, Duration>>,
+    /// CPU time that was used since the observation before.
+    pub(crate) cpu: CpuUse,
 }
 
 impl HostObservation {
@@ -121,7 +118,7 @@ impl HostObservation {
 
     /// What is known of an instance whose last check got no answer; `None` also where a figure is missing.
     fn silent(&self, name: &InstanceName, server: &ServerStats) -> Option<SilentCheck> {
-        let cpu_time = *self.cpu_time.get(name).filter(|_| server.is_silent())?;
+        let cpu_time = *self.cpu.times.get(name).filter(|_| server.is_silent())?;
         let is_down = server.status == ServerStatus::Down;
         Some(SilentCheck { is_down, answered: server.answers?, cpu_time })
     }
@@ -181,11 +178,10 @@ fn narrow(figure: u64) -> Option<u32> {
     u32::try_from(figure).ok()
 }
 
-/// Observes again and again, and remembers the CPU time, which only grows.
+/// Observes again and again, and remembers the CPU time.
 #[derive(Debug, Default)]
 pub(crate) struct HostObserver {
-    cpu_time: Arc<BTreeMap<InstanceName, Duration>>,
-    cpu_read_at: Option<Instant>,
+    cpu: CpuObserver,
 }
 
 impl HostObserver {
@@ -208,30 +204,17 @@ impl HostObserver {
         let listed = actor.containers().list().await?;
         let containers: BTreeMap<_, _> =
             listed.into_iter().map(|container| (container.name.clone(), container)).collect();
-        let cpu_cores = self.cpu_cores(actor.containers(), &containers);
-        let cpu_time = Arc::clone(&self.cpu_time);
-        Ok(HostObservation { containers, stats, drained, cpu_cores, cpu_time })
-    }
-
-    /// The CPU time that these instances used since the last call, by service.
-    fn cpu_cores(
-        &mut self,
-        host: &impl Containers,
-        instances: &BTreeMap<InstanceName, Container>,
-    ) -> BTreeMap<ServiceName, f64> {
-        let now = Instant::now();
-        let elapsed = self.cpu_read_at.replace(now).map(|before| now - before);
-        let read = host.cpu_times(&instances.keys().collect::<Vec<_>>());
-        let mut used: BTreeMap<ServiceName, Duration> = BTreeMap::new();
-        for (name, time) in &read {
-            let before = self.cpu_time.get(name).copied().unwrap_or_default();
-            *used.entry(name.service().clone()).or_default() += time.saturating_sub(before);
-        }
-        self.cpu_time = Arc::new(read);
-        let Some(seconds) = elapsed.map(|e| e.as_secs_f64()).filter(|s| *s > 0.0) else {
-            return BTreeMap::new();
+        let runs = |(name, container): (_, &Container)| {
+            (container.state == ContainerState::Running).then_some(name)
         };
-        used.into_iter().map(|(name, time)| (name, time.as_secs_f64() / seconds)).collect()
+        let running = containers.iter().filter_map(runs).collect();
+        let serves = |name: &InstanceName| {
+            let servers = stats.services.get(name.service()).map(|service| &service.servers);
+            let server = servers.and_then(|servers| servers.get(&name.slot()));
+            server.is_some_and(|server| server.status != ServerStatus::Maint)
+        };
+        let cpu = self.cpu.look(actor.containers(), &running, serves);
+        Ok(HostObservation { containers, stats, drained, cpu })
     }
 }
 

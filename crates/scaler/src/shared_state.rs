@@ -151,7 +151,7 @@ impl SharedState {
             ServiceOverrides { bounds: None, policy: None } => Cow::Borrowed(spec),
             ServiceOverrides { bounds, policy } => Cow::Owned(ServiceSpec {
                 bounds: bounds_in_force(spec, bounds),
-                policy: policy.unwrap_or_else(|| spec.policy.clone()),
+                policy: policy_in_force(spec, policy),
                 ..spec.clone()
             }),
         }
@@ -355,6 +355,13 @@ impl SharedState {
 /// own, and what was set waits.
 fn bounds_in_force(spec: &ServiceSpec, set: Option<Bounds>) -> Bounds {
     set.filter(|bounds| spec.replacement.allows(*bounds).is_ok()).unwrap_or(spec.bounds)
+}
+
+/// The policy that was set, unless it goes by what the service has not by now: then its file's, and what was set
+/// waits.
+fn policy_in_force(spec: &ServiceSpec, set: Option<PolicySpec>) -> PolicySpec {
+    let suits = |policy: &PolicySpec| spec.check_policy(policy).is_ok();
+    set.filter(suits).unwrap_or_else(|| spec.policy.clone())
 }
 
 fn assign<T>(by_service: &mut BTreeMap<ServiceName, T>, service: &ServiceName, value: Option<T>) {

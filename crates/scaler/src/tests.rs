@@ -6,6 +6,7 @@ mod cost;
 mod doors;
 mod egress;
 mod failures;
+mod figure;
 mod load;
 mod output;
 mod reaches;
@@ -87,6 +88,16 @@ fn store_file() -> String {
     let shipped = include_str!("../../../services/object-store.toml");
     let patient = shipped.replace("patience_ms = 3_000", "patience_ms = 10_000");
     patient.replace("[application]", "[rollout]\nwatch_ms = 0\n\n[application]")
+}
+
+/// The same without what an instance serves, and without a policy.
+fn without_a_figure() -> String {
+    let file = store_file();
+    let (head, rest) = file.split_once("[capacity]").unwrap();
+    let (_, rest) = rest.split_once("[objective]").unwrap();
+    let (middle, rest) = rest.split_once("[policy]").unwrap();
+    let (_, tail) = rest.split_once("[scale_in]").unwrap();
+    format!("{head}[objective]{middle}[scale_in]{tail}")
 }
 
 /// Deploys services by their files and versions, as `bellows up` does.

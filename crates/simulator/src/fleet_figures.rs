@@ -15,7 +15,8 @@ use workload::{OfferedLoad, RateCurve};
 /// The figures of one run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FleetFigures {
-    /// How supply followed demand; `None` of a closed load that is too long for rows.
+    /// How supply followed demand; `None` of a closed load that is too long for rows, and where nobody knows how
+    /// many instances a load needs.
     pub elasticity: Option<Elasticity>,
     /// Existence of all instances in hours, each rounded up to started ones.
     pub charged_hours: Option<f64>,
@@ -24,18 +25,18 @@ pub struct FleetFigures {
 impl FleetFigures {
     /// Those of a run that is over, of a load that was offered.
     pub(crate) fn measure(
-        capacity: &CapacityCurve,
+        capacity: Option<&CapacityCurve>,
         offered: &OfferedLoad,
         summary: &Summary,
         series: &RunSeries,
         lives: Lives,
     ) -> Self {
         let span = Span { from_s: series.warm_up_s, to_s: series.load_end_s };
-        let demand = match (series.rows.as_slice(), offered) {
-            ([], OfferedLoad::Open(open)) => Some(demand_of_curve(capacity, &open.curve)),
+        let demand = capacity.and_then(|known| match (series.rows.as_slice(), offered) {
+            ([], OfferedLoad::Open(open)) => Some(demand_of_curve(known, &open.curve)),
             ([], OfferedLoad::Closed(_)) => None,
-            (rows, _) => Some(capacity.demand(rows, DEFAULT_SMOOTHING_S)),
-        };
+            (rows, _) => Some(known.demand(rows, DEFAULT_SMOOTHING_S)),
+        });
         let curves = demand.zip(series::supply(&series.fleet));
         let elasticity =
             curves.and_then(|(demand, supply)| Elasticity::measure(&demand, &supply, span));

@@ -28,8 +28,10 @@ pub struct HostModel {
     pub stop: Spread,
     /// A request's time in an instance that nothing holds up.
     pub service: Spread,
-    /// CPU time that a request takes, in seconds.
-    pub cpu_s_per_request: f64,
+    /// CPU time that a request takes.
+    pub cpu_per_request: Duration,
+    /// Its cores, which instances share; `None` where none ever waits for one.
+    pub cores: Option<u32>,
     /// How long a request waits in the load balancer.
     pub queue_timeout: Duration,
     /// Launches at a time.
@@ -66,7 +68,8 @@ pub struct Faults {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InstanceModel {
-    /// Tokens per second; `None` for what the service's file says that one instance serves.
+    /// Tokens per second; `None` for what the service's file says that one instance serves, and for no such limit
+    /// where it says nothing.
     pub requests_per_second: Option<f64>,
     /// Tokens in a full bucket; `None` for the burst that the service's file says.
     pub burst: Option<u32>,
@@ -88,7 +91,7 @@ impl InstanceModel {
     /// What an instance here can do of a service that can do so much; its burst is 1 at least.
     pub fn capacity(&self, of_service: Capacity) -> Capacity {
         Capacity {
-            requests_per_second: self.requests_per_second.unwrap_or(of_service.requests_per_second),
+            requests_per_second: self.requests_per_second.or(of_service.requests_per_second),
             // A bucket that holds no token lets no request through.
             burst: self.burst.unwrap_or(of_service.burst).max(1),
             ..of_service
@@ -106,6 +109,7 @@ pub struct RawHost {
     stop: RawSpread,
     service: RawSpread,
     cpu_ms_per_request: f64,
+    cores: Option<u32>,
     queue_timeout_ms: f64,
     parallel_launches: u32,
     most_instances: Option<u32>,
@@ -124,6 +128,7 @@ impl Default for RawHost {
             stop: spread(45.0, 65.0),
             service: spread(0.5, 3.0),
             cpu_ms_per_request: 0.1,
+            cores: None,
             queue_timeout_ms: 10_000.0,
             parallel_launches: 4,
             most_instances: None,
@@ -146,6 +151,7 @@ impl Checked for HostModel {
     fn from_raw(raw: RawHost) -> Result<Self, Invalid> {
         let cpu_ms = raw.cpu_ms_per_request;
         within("cpu_ms_per_request", cpu_ms, 0.0..=1e6, "0 to 1000000 (milliseconds)")?;
+        within("cores", raw.cores.unwrap_or(1), 1..=1024, "1 to 1024")?;
         within("parallel_launches", raw.parallel_launches, 1..=64, "1 to 64")?;
         within("most_instances", raw.most_instances.unwrap_or(1), 1..=1000, "1 to 1000")?;
         Ok(Self {
@@ -155,7 +161,8 @@ impl Checked for HostModel {
             drain: raw.drain.checked("drain")?,
             stop: raw.stop.checked("stop")?,
             service: raw.service.checked("service")?,
-            cpu_s_per_request: cpu_ms / 1e3,
+            cpu_per_request: Duration::from_secs_f64(cpu_ms / 1e3),
+            cores: raw.cores,
             queue_timeout: millis("queue_timeout_ms", raw.queue_timeout_ms)?,
             parallel_launches: raw.parallel_launches,
             most_instances: raw.most_instances,
@@ -227,11 +234,11 @@ mod tests {
 
     #[test]
     fn an_instance_can_do_what_the_service_says_where_the_host_does_not() {
-        let of_service = Capacity { requests_per_second: 50.0, concurrency: 8, burst: 10 };
+        let of_service = Capacity { requests_per_second: Some(50.0), concurrency: 8, burst: 10 };
         let capacity = |text: &str| host(text).unwrap().instance.capacity(of_service);
         assert_eq!(capacity(""), of_service);
         let faster = capacity("instance = { requests_per_second = 80, burst = 3 }");
-        assert_eq!(faster, Capacity { requests_per_second: 80.0, burst: 3, ..of_service });
+        assert_eq!(faster, Capacity { requests_per_second: Some(80.0), burst: 3, ..of_service });
         let without_burst =
             HostModel::measured().instance.capacity(Capacity { burst: 0, ..of_service });
         assert_eq!(without_burst.burst, 1);
@@ -242,6 +249,7 @@ mod tests {
         let texts = [
             "clone = { median_ms = 300, p99_ms = 200 }",
             "parallel_launches = 0",
+            "cores = 0",
             "cpu_ms_per_request = -1",
             "queue_timeout_ms = nan",
             "instance = { burst = 0 }",
@@ -252,6 +260,7 @@ mod tests {
         insta::assert_snapshot!(texts.map(|text| host(text).unwrap_err()).join("\n"), @r"
         h.toml, line 1: clone is { median_ms = 300, p99_ms = 200 }: use 0.001 to 600000 (milliseconds) each, the median not above the 99th percentile
         h.toml, line 1: parallel_launches is 0: use 1 to 64
+        h.toml, line 1: cores is 0: use 1 to 1024
         h.toml, line 1: cpu_ms_per_request is -1: use 0 to 1000000 (milliseconds)
         h.toml, line 1: queue_timeout_ms is NaN: use 1 to 600000 (milliseconds)
         h.toml, line 1: instance.burst is 0: use 1 to 100000 (requests)

@@ -200,7 +200,7 @@ impl Folders {
         let scenario = config_file::read::<Scenario>(&path)?.shortened(factor);
         let spec = self.service(&scenario.service, choices)?;
         let capacity = spec.requests_required()?.capacity;
-        let capacity = InstanceCapacity::new(capacity.requests_per_second);
+        let capacity = capacity.requests_per_second.and_then(InstanceCapacity::new);
         let offered = scenario.offered(capacity)?;
         Ok((spec, Load::of_scenario(&scenario, offered, factor)))
     }
@@ -223,16 +223,20 @@ impl Folders {
             spec.bounds = Bounds::new(spec.bounds.min(), max)?;
         }
         let capacity = spec.requests_required()?.capacity;
-        let load = Load::of_trace(&trace_name(path), &replay, capacity.requests_per_second);
+        let rate = capacity.rate_required(&spec.name, "the load of a trace")?;
+        let load = Load::of_trace(&trace_name(path), &replay, rate);
         Ok((spec, load))
     }
 
     fn service(&self, name: &str, choices: &Choices) -> Result<ServiceSpec, InputError> {
         let path = self.services.join(format!("{name}.toml"));
-        let spec = command_line::services::read(&path)?;
+        let mut spec = command_line::services::read(&path)?;
         let word = choices.policy.as_deref().unwrap_or(policies::DEFAULT);
-        let chosen = Choice::find(word, &self.policies)?.spec;
-        Ok(ServiceSpec { policy: chosen.unwrap_or(spec.policy), ..spec })
+        if let Some(chosen) = Choice::find(word, &self.policies)?.spec {
+            spec.check_policy(&chosen)?;
+            spec.policy = chosen;
+        }
+        Ok(spec)
     }
 }
 

@@ -45,8 +45,8 @@ pub struct Setup {
     pub detail: Detail,
     /// Time between two turns.
     pub tick: Duration,
-    /// How many instances a load needs, for the figures of elasticity.
-    pub capacity: CapacityCurve,
+    /// How many instances a load needs, for the figures of elasticity; `None` where nobody knows.
+    pub capacity: Option<CapacityCurve>,
 }
 
 /// What came of a run.
@@ -77,7 +77,7 @@ impl Setup {
     /// A run whose detail and tick suit the load: what is long or dense is looked at less closely.
     pub fn suited(
         spec: ServiceSpec,
-        capacity: CapacityCurve,
+        capacity: Option<CapacityCurve>,
         policy: &str,
         load: Load,
         host: HostModel,
@@ -218,8 +218,13 @@ impl Finished<'_> {
         let summary = self.summary(simulation);
         let series = self.series(&summary);
         let Setup { capacity, load, .. } = self.setup;
-        let figures =
-            FleetFigures::measure(capacity, &load.offered, &summary, &series, self.course.lives);
+        let figures = FleetFigures::measure(
+            capacity.as_ref(),
+            &load.offered,
+            &summary,
+            &series,
+            self.course.lives,
+        );
         Outcome { summary, figures, series, turns: self.course.turns }
     }
 
@@ -288,10 +293,10 @@ impl Finished<'_> {
         };
         let condition = |key: &str, value: String| (key.to_owned(), value);
         let trace = load.trace.clone().map(|trace| condition("trace", trace));
+        let capacity = capacity.as_ref().map(|known| condition("capacity", known.to_string()));
         let known = [
             condition("service", spec.name.to_string()),
             condition("policy", policy.clone()),
-            condition("capacity", capacity.to_string()),
             condition("load", load.offered.to_string()),
             condition("host", host.source.clone()),
             condition(
@@ -303,7 +308,7 @@ impl Finished<'_> {
                 format!("requests {requests}, a tick each {} ms", tick.as_millis()),
             ),
         ];
-        known.into_iter().chain(trace).collect()
+        known.into_iter().chain(capacity).chain(trace).collect()
     }
 
     fn scaling(&self, simulation: &mut Simulation) -> Scaling {

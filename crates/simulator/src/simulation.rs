@@ -1,5 +1,7 @@
 //! One service in virtual time: the scaler's turns, and what the plant and the host do in between.
 
+mod check;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -8,16 +10,15 @@ use model::action::Done;
 use model::bounds::Bounds;
 use model::names::{InstanceName, Slot};
 use model::service::{Replacement, ServiceSpec};
-use model::tick::Tick;
+use model::tick::{HostCpu, Tick};
 use model::time::Timestamp;
 use model::value::Invalid;
-use model::version::{Rollout, Version, Wanted};
+use model::version::{Version, Wanted};
 use model::watch::Answers;
-use policy::check::{Violation, violations};
+use policy::check::Violation;
 use policy::controller::{Controller, ServiceObservation, TurnContext};
 use policy::load::LoadObservation;
 use policy::memory::Memory;
-use policy::plan::{Plan, PlanContext};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use run::Recorder;
@@ -88,6 +89,18 @@ pub enum SimulationError {
         /// The upper bound.
         max: u32,
     },
+    /// Instances are added to a service of which the decision says that they cannot help.
+    #[error(
+        "{seconds} s after the start of the load, {ready} instances are decided on a full host: {most} could help"
+    )]
+    AddedInVain {
+        /// When, in seconds.
+        seconds: f64,
+        /// How many.
+        ready: u32,
+        /// The most that might be.
+        most: f64,
+    },
 }
 
 /// One service, its load and its host.
@@ -113,6 +126,8 @@ pub struct Simulation {
     last_answers: BTreeMap<InstanceName, Answers>,
     /// Looks in a row that failed.
     missed: u32,
+    /// How many ready instances were decided on last; not known before, and after a restart.
+    decided: Option<u32>,
     wanted: Wanted,
     /// When each clone that has not served yet was planned.
     not_served: BTreeMap<InstanceName, Moment>,
@@ -143,6 +158,9 @@ impl Simulation {
             capacity: host.instance.capacity(spec.requests_required()?.capacity),
             max_wait: Duration::from_secs_f64(host.instance.max_wait_ms / 1e3),
             service: host.service,
+            cpu: host.cpu_per_request,
+            cores: host.cores,
+            cpus: spec.instance.cpus,
             queue_timeout: host.queue_timeout,
             client_timeout: load.timeout,
             in_flight: load.in_flight,
@@ -164,6 +182,7 @@ impl Simulation {
             last_look: None,
             last_answers: BTreeMap::new(),
             missed: 0,
+            decided: None,
             wanted: Wanted { version: FIRST_VERSION, deployed_at: load.began.before(LEAD_IN) },
             not_served: BTreeMap::new(),
             plan_to_serving: Vec::new(),
@@ -200,6 +219,7 @@ impl Simulation {
         };
         let tick = self.controller.turn(&around, seen, at);
         self.check(&around, &tick, at)?;
+        self.decided = tick.target().or(self.decided);
         for action in &tick.plan {
             self.note_plan(action.kind, &action.instance);
             let mut log = Log { recorder, load_start: self.load_start };
@@ -253,6 +273,7 @@ impl Simulation {
     pub fn restart_scaler(&mut self, keeps_memory: bool) {
         self.containers.forget_actions(self.now, self.plant.as_mut());
         let memory = if keeps_memory { self.controller.memory() } else { Memory::default() };
+        self.decided = memory.decided;
         self.controller = Controller::restored(memory);
     }
 
@@ -325,13 +346,14 @@ impl Simulation {
         };
         let last_look = self.last_look.replace((self.now, statistics));
         let load = last_look.and_then(|(at, last)| load(&last, &statistics, self.now.since(at)));
-        let cpu_cores = load.map(|load| {
-            let served = f64::from(u32::try_from(load.served).unwrap_or(u32::MAX));
-            served * self.host.cpu_s_per_request / load.elapsed.as_secs_f64()
-        });
+        let used = last_look.map(|(_, last)| statistics.cpu.saturating_sub(last.cpu));
+        let cpu_cores = used.zip(load).map(|(used, load)| used.div_duration_f64(load.elapsed));
+        let host_cpu = cpu_cores
+            .zip(self.host.cores)
+            .map(|(used, cores)| HostCpu { cores, busy: (used / f64::from(cores)).min(1.0) });
         let instances = Some(self.containers.observations(self.plant.as_ref()));
         let answers = if stale { BTreeMap::new() } else { self.answers() };
-        ServiceObservation { load, cpu_cores, instances, answers, done }
+        ServiceObservation { load, cpu_cores, host_cpu, instances, answers, done }
     }
 
     /// What instances answered since this was asked for last, by their version.
@@ -348,43 +370,6 @@ impl Simulation {
         }
         self.last_answers = counted.into_iter().map(|(name, _, now)| (name, now)).collect();
         answers
-    }
-
-    /// Holds what was decided and planned to the rules, also in release builds.
-    fn check(
-        &self,
-        around: &TurnContext,
-        tick: &Tick,
-        at: Timestamp,
-    ) -> Result<(), SimulationError> {
-        let seconds = self.elapsed().as_secs_f64();
-        let (min, max) = (self.spec.bounds.min(), self.spec.bounds.max());
-        if let Some(ready) = tick.target().filter(|ready| !(min..=max).contains(ready)) {
-            return Err(SimulationError::OutOfBounds { seconds, ready, min, max });
-        }
-        if tick.plan.is_empty() {
-            return Ok(());
-        }
-        let memory = self.controller.memory();
-        let unseen = Rollout::Serving { version: self.wanted.version };
-        let situation = PlanContext {
-            service: &self.spec.name,
-            rollout: tick.rollout.as_ref().unwrap_or(&unseen),
-            free_slots: around.free_slots,
-            launches_left: around.launches_left,
-            fits: around.fits,
-            launches_back_off: memory.launches.is_waiting(at),
-            trial_backs_off: memory.trials.is_waiting(at),
-            backing_off: &[],
-            drain_timeout: self.spec.scale_in.drain_timeout,
-            replacement: self.spec.replacement,
-        };
-        let plan = Plan { actions: tick.plan.clone(), blocked: tick.blocked.clone() };
-        let found = violations(self.controller.fleet(), &tick.decision, &plan, &situation, at);
-        match found.into_iter().next() {
-            None => Ok(()),
-            Some(violation) => Err(SimulationError::Violation { seconds, violation }),
-        }
     }
 
     fn done(&self, ended: Ended) -> Done {

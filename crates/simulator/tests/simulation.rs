@@ -81,7 +81,7 @@ fn the_calibrated_host_is_the_one_to_simulate_unless_another_is_asked_for() {
     let calibrated = host(None).unwrap();
     assert_eq!(calibrated.source, path.display().to_string());
     assert_eq!(calibrated.clone, Spread::new(300.0, 900.0).unwrap());
-    assert!((calibrated.cpu_s_per_request - 0.000_2).abs() < 1e-9);
+    assert!((calibrated.cpu_per_request.as_secs_f64() - 0.000_2).abs() < 1e-9);
     assert_eq!(calibrated.stop, HostModel::measured().stop);
     assert_eq!(host(Some("measured")).unwrap(), HostModel::measured());
     std::fs::write(&path, "clone = 1").unwrap();

@@ -25,6 +25,7 @@ use super::secrets::SecretFiles;
 use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
 use crate::files::{FileError, remove_tree};
+use crate::processors::ProcessorTimes;
 use crate::settings::Settings;
 use isolation::Isolated;
 use launch::LaunchFiles;
@@ -67,6 +68,9 @@ pub trait Containers: Send + Sync {
     /// The CPU time that each of these instances has used, of all cores together. One that does not
     /// run is left out.
     fn cpu_times(&self, instances: &[&InstanceName]) -> BTreeMap<InstanceName, Duration>;
+
+    /// What the host's processors have done, for instances and all else; `None` where it cannot be told.
+    fn processor_times(&self) -> Option<ProcessorTimes>;
 }
 
 /// The instances that LXC runs.
@@ -263,6 +267,10 @@ impl<R: Runner> Containers for LxcContainers<R> {
 
     fn cpu_times(&self, instances: &[&InstanceName]) -> BTreeMap<InstanceName, Duration> {
         self.cpu_files.read(&self.cgroups, instances)
+    }
+
+    fn processor_times(&self) -> Option<ProcessorTimes> {
+        ProcessorTimes::read()
     }
 }
 

@@ -13,6 +13,7 @@ use super::containers::Containers;
 use super::error::ContainerError;
 use super::inventory::{Container, ContainerState};
 use crate::command::{CommandError, Output};
+use crate::processors::ProcessorTimes;
 
 /// What goes wrong with a launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,7 @@ struct State {
     ignore_halt: bool,
     graces: BTreeMap<InstanceName, Duration>,
     cpu_times: BTreeMap<InstanceName, Duration>,
+    processor_times: Option<ProcessorTimes>,
     calls: Vec<Call>,
 }
 
@@ -73,6 +75,11 @@ impl FakeContainers {
     /// The CPU time that an instance says it has used, from now on. Without one it is not known.
     pub fn set_cpu_time(&self, instance: &InstanceName, time: Duration) {
         self.state().cpu_times.insert(instance.clone(), time);
+    }
+
+    /// What the host's processors have done, from now on. Until then it is not known.
+    pub fn set_processor_times(&self, times: Option<ProcessorTimes>) {
+        self.state().processor_times = times;
     }
 
     /// Whether the list fails from now on.
@@ -202,6 +209,10 @@ impl Containers for FakeContainers {
         let mut times = self.state().cpu_times.clone();
         times.retain(|name, _| instances.contains(&name));
         times
+    }
+
+    fn processor_times(&self) -> Option<ProcessorTimes> {
+        self.state().processor_times
     }
 }
 

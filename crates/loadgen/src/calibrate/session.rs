@@ -61,6 +61,8 @@ impl Session {
         let CalibrateOptions { scenario, spec, instances, target, scaler, .. } = options;
         let requests = scenario.scenario;
         let capacity = spec.requests_from_outside()?.capacity;
+        let rate_of_one =
+            capacity.rate_required(&spec.name, "the first search of a calibration")?;
         open_files::make_room(requests.in_flight.get())?;
         let service = spec.name.as_str();
         let fleet = Fleet::find(scaler.clone(), service, interrupt.clone()).await?;
@@ -78,7 +80,7 @@ impl Session {
             host: HostFigures::default(),
             trials: Vec::new(),
         };
-        let objects = StoredObjects::new(&requests.operations, capacity.requests_per_second);
+        let objects = StoredObjects::new(&requests.operations, rate_of_one);
         let bench = Bench {
             client: Arc::new(Client::new(target, &name, identity)),
             burst: capacity.burst,
@@ -91,7 +93,7 @@ impl Session {
         };
         Ok(Self {
             spec,
-            rate_of_one: capacity.requests_per_second,
+            rate_of_one,
             fleet,
             bench,
             calibration,

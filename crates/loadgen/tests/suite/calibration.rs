@@ -190,3 +190,28 @@ fn a_fleet_that_the_host_has_no_slots_for_is_refused_before_anything_is_measured
     assert_eq!(*asked.lock().unwrap(), [json!({"min": 2, "max": 3})]);
     assert!(store.count("GET") == 0 && !folder.path().join("results").exists());
 }
+
+#[test]
+fn a_service_without_a_figure_is_not_calibrated_and_is_told_what_to_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::start(|_| Conduct::Good);
+    let (api, asked) = scaler(Value::Null);
+    let shipped = std::fs::read_to_string(SERVICE).unwrap();
+    let (head, rest) = shipped.split_once("[capacity]").unwrap();
+    let (_, rest) = rest.split_once("[objective]").unwrap();
+    let (middle, rest) = rest.split_once("[policy]").unwrap();
+    let (_, tail) = rest.split_once("[scale_in]").unwrap();
+    let without = folder.path().join("without");
+    std::fs::create_dir(&without).unwrap();
+    let text = format!("{head}[objective]{middle}[scale_in]{tail}");
+    std::fs::write(without.join("object-store.toml"), text).unwrap();
+    let url = store.url();
+    let program =
+        calibrate(folder.path(), &["--target", &url, "--api", &api, "--services", "without"]);
+    let output = finished(program);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    let missing = "capacity.requests_per_second: service object-store has none";
+    assert!(told.contains(missing), "{told}");
+    assert!(asked.lock().unwrap().is_empty(), "nothing was changed");
+}

@@ -7,7 +7,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Policy, PolicyKind, TargetTracking};
+use super::{Policy, PolicyKind, TargetTracking, Utilization};
 use crate::value::{Checked, Invalid, check};
 
 /// One or more policies with figures that hold. The highest wins out, all must agree in.
@@ -44,6 +44,11 @@ impl PolicySpec {
             [one] => toml::to_string(one),
             _ => toml::to_string(&PolicyFile { policy: self.clone() }),
         }
+    }
+
+    /// The policy of a service of which nobody has said what an instance serves: [`Utilization`].
+    pub fn without_a_figure() -> Self {
+        Self(vec![Policy::Utilization(Utilization::default())])
     }
 
     /// The policies, in the order of the file.
@@ -112,12 +117,6 @@ impl Checked for PolicyFile {
 /// Policies as they are written, before their figures are checked.
 #[derive(Debug, Clone)]
 pub struct RawPolicies(Vec<Policy>);
-
-impl Default for RawPolicies {
-    fn default() -> Self {
-        Self(PolicySpec::default().0)
-    }
-}
 
 impl TryFrom<RawPolicies> for PolicySpec {
     type Error = Invalid;

@@ -22,7 +22,7 @@ pub(super) struct RawInstance {
     port: u16,
     /// What it serves there.
     #[serde(default)]
-    protocol: RawProtocol,
+    pub(super) protocol: RawProtocol,
     /// `GET` of it answers when the instance can serve.
     health_path: Option<String>,
     /// The statuses that say so: 200 unless it is said.

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::capacity::{self, RawCapacity};
 use super::egress::RawEgress;
 use super::health::RawHealthCheck;
 use super::instance::RawInstance;
 use super::rollout::RawRollout;
 use super::route::RawRoute;
-use super::{Capacity, Demand, LargestStep, Requests, Rules, ScaleIn, ServiceSpec, reaches};
+use super::{LargestStep, Rules, ScaleIn, ServiceSpec, reaches};
 use crate::bounds::{Bounds, RawBounds};
 use crate::policies::{PolicySpec, RawPolicies};
 use crate::size::Sizes;
@@ -39,7 +40,7 @@ pub struct RawService {
     #[serde(default)]
     health_check: RawHealthCheck,
     /// What an instance can do with requests.
-    capacity: Option<Capacity>,
+    capacity: Option<RawCapacity>,
     /// What a request is to be answered within.
     #[serde(default)]
     objective: RawObjective,
@@ -48,7 +49,7 @@ pub struct RawService {
     /// How the number of ready instances is chosen: a policy, or a list of them.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::policies"))]
-    policy: RawPolicies,
+    policy: Option<RawPolicies>,
     /// What holds back more instances.
     #[serde(default)]
     scale_out: RawScaleOut,
@@ -149,17 +150,19 @@ impl RawService {
         let (bounds, replacement) = (Bounds::try_from(self.bounds)?, self.rollout.replacement);
         replacement.allows(bounds)?;
         let watch = self.rollout.watch()?;
-        let demand = demand(self.route, self.capacity)?;
+        let policy = self.policy.map(PolicySpec::try_from).transpose()?;
+        let protocol = self.instance.protocol;
+        let demand = capacity::demand(self.route, self.capacity, policy.as_ref(), protocol)?;
         let spec = ServiceSpec {
             name: text("name", &self.name)?,
             image: text("image", &self.image)?,
             instance: self.instance.checked(sizes, &demand)?,
             health_check: self.health_check.checked()?,
             egress: self.egress.checked()?,
+            policy: policy.unwrap_or_else(|| capacity::default_policy(&demand)),
             demand,
             objective: self.objective.checked()?,
             bounds,
-            policy: PolicySpec::try_from(self.policy)?,
             scale_out: self.scale_out.checked()?,
             scale_in: self.scale_in.checked()?,
             replacement,
@@ -170,36 +173,6 @@ impl RawService {
         reaches::check_names(&spec)?;
         reaches::check_route(&spec)?;
         Ok(spec)
-    }
-}
-
-/// What a service with these tables is asked for.
-fn demand(route: Option<RawRoute>, capacity: Option<Capacity>) -> Result<Demand, Invalid> {
-    match (route, capacity) {
-        (None, None) => Ok(Demand::Uncounted),
-        (Some(_), None) => Err(Invalid::form(
-            "capacity",
-            &"it is missing: say what an instance does with the requests that [route] brings",
-        )),
-        // Without a route it takes another service that reaches it, which `check_reaches` looks for.
-        (route, Some(capacity)) => {
-            let route = route.map(RawRoute::checked).transpose()?;
-            Ok(Demand::Requests(Requests { route, capacity: capacity.checked()? }))
-        }
-    }
-}
-
-impl Capacity {
-    fn checked(self) -> Result<Self, Invalid> {
-        within(
-            "capacity.requests_per_second",
-            self.requests_per_second,
-            0.001..=1e6,
-            "0.001 to 1000000",
-        )?;
-        within("capacity.concurrency", self.concurrency, 1..=100_000, "1 to 100000")?;
-        within("capacity.burst", self.burst, 0..=100_000, "0 to 100000 (requests)")?;
-        Ok(self)
     }
 }
 
@@ -260,7 +233,7 @@ pub(super) fn text<T: FromStr<Err: Display>>(key: &'static str, text: &str) -> R
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::Replacement;
+    use super::super::{Demand, Replacement};
     use super::*;
 
     pub(in super::super) fn parse(text: &str) -> Result<ServiceSpec, String> {
@@ -326,20 +299,19 @@ pub(super) mod tests {
             let (_, tail) = tail.split_once("[bounds]").unwrap();
             parse(&format!("{head}{policy}\n[bounds]{tail}"))
         };
-        for policy in ["", "[policy]\nkind = \"hpa\"", "[policy]\nkind = \"queue_depth\""] {
-            let error = without(policy).unwrap_err();
-            assert!(error.contains("the service has no [route]"), "{policy}: {error}");
+        // Who is scaled on requests is there for others.
+        for policy in ["", "[policy]\nkind = \"queue_depth\""] {
+            let spec = without(policy).unwrap();
+            assert_eq!((spec.requests().is_some(), spec.route()), (true, None), "{policy}");
         }
         for policy in ["kind = \"schedule\"", "kind = \"hpa\"\nmeasure = \"cpu\""] {
             let spec = without(&format!("[policy]\n{policy}")).unwrap();
             assert_eq!((spec.demand.clone(), spec.route()), (Demand::Uncounted, None));
             let error = spec.requests_required().unwrap_err().to_string();
             assert_eq!(error, "route: service store has none: choose one that gets requests");
+            let error = spec.check_policy(&PolicySpec::default()).unwrap_err().to_string();
+            assert!(error.contains("the service has no [route]"), "{policy}: {error}");
         }
-        let (head, tail) = GOOD.split_once("[capacity]").unwrap();
-        let (_, tail) = tail.split_once("[bounds]").unwrap();
-        let error = parse(&format!("{head}[bounds]{tail}")).unwrap_err();
-        assert!(error.starts_with("capacity: it is missing"), "{error}");
     }
 
     #[test]

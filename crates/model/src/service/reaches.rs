@@ -23,7 +23,7 @@ pub enum ReachError {
     /// One reaches what takes no requests.
     #[error(
         "instance.reaches of {service} names {reached}, which takes no requests: give that a \
-         [capacity], or take the name out"
+         [capacity], which may be empty, or take the name out"
     )]
     NoRequests {
         /// Who reaches.
@@ -54,8 +54,9 @@ pub enum ReachError {
     Circle(Vec<ServiceName>),
     /// Nobody can ask for what a service offers.
     #[error(
-        "capacity of {0}: there is no [route] that could bring requests, and no other service reaches it: \
-         add a route, or remove [capacity]"
+        "{0} is scaled on requests, and there is no [route] that could bring any, and no other service reaches \
+         it: add a route, have another reach it, or give it no [capacity] and a policy that goes by the clock or \
+         by CPU time"
     )]
     Unreached(ServiceName),
 }
@@ -215,8 +216,8 @@ mod tests {
             [service("front", &["gone", "idle"], ROUTE), service("lonely", &[], ""), idle];
         insta::assert_snapshot!(errors(&services).join("\n"), @"
         instance.reaches of front names gone, and there is no such service: add it, or take the name out
-        instance.reaches of front names idle, which takes no requests: give that a [capacity], or take the name out
-        capacity of lonely: there is no [route] that could bring requests, and no other service reaches it: add a route, or remove [capacity]
+        instance.reaches of front names idle, which takes no requests: give that a [capacity], which may be empty, or take the name out
+        lonely is scaled on requests, and there is no [route] that could bring any, and no other service reaches it: add a route, have another reach it, or give it no [capacity] and a policy that goes by the clock or by CPU time
         ");
     }
 

@@ -2,6 +2,7 @@
 //! missing and clocks that jump. In builds with debug assertions the controller holds every plan to
 //! the plan checker.
 
+mod saturated;
 mod versions;
 mod world;
 

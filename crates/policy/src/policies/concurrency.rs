@@ -118,7 +118,7 @@ mod tests {
 
     /// The input of a service whose instances are given so many requests at a time.
     fn taking(concurrency: u32) -> PolicyInput {
-        let capacity = Capacity { requests_per_second: 50.0, concurrency, burst: 0 };
+        let capacity = Capacity { requests_per_second: Some(50.0), concurrency, burst: 0 };
         let offered = OfferedLoad::default();
         PolicyInput { demand: Some(Demand::Requests { offered, capacity }), ..input() }
     }

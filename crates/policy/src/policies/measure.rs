@@ -6,11 +6,10 @@ use crate::input::{PolicyInput, known};
 
 /// The load in instances: 2.5 fills two and a half of them. `None` where it is not known.
 pub(crate) fn load(measure: Measure, input: &PolicyInput) -> Option<f64> {
-    let rate = || input.capacity().map(|capacity| capacity.requests_per_second);
     let (total, per_instance) = match measure {
         Measure::Cpu => (input.cpu_cores, Some(input.cpus)),
-        Measure::Offered => (input.offered_rps(), rate()),
-        Measure::Served => (input.served_rps, rate()),
+        Measure::Offered => (input.offered_rps(), input.rate_of_an_instance()),
+        Measure::Served => (input.served_rps, input.rate_of_an_instance()),
         Measure::InFlight => {
             (input.in_system(), input.capacity().map(|capacity| f64::from(capacity.concurrency)))
         }

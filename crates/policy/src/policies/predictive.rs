@@ -27,14 +27,14 @@ pub struct State {
 pub(super) fn advise(figures: &Predictive, state: &mut State, input: &PolicyInput) -> Advice {
     let tracking = TargetTracking { target_percent: figures.target_percent };
     let reactive = target_tracking::advise(&tracking, &mut (), input);
-    let offered = input.offered().zip(input.capacity());
-    let (Some((load, capacity)), Advice::Ready { ready: needed, .. }) = (offered, reactive) else {
+    let offered = input.offered().zip(input.rate_of_an_instance());
+    let (Some((load, rate)), Advice::Ready { ready: needed, .. }) = (offered, reactive) else {
         return Advice::Unknown;
     };
     learn(figures, state, load.mean_rps, input.now);
     let forecast = known(forecast(figures, state, input));
     let ahead_rps = forecast.map_or(0.0, |rps| rps + load.queue_rps);
-    let foreseen = target_tracking::needed(tracking, ahead_rps, capacity);
+    let foreseen = target_tracking::needed(tracking, ahead_rps, rate);
     if foreseen > needed { Advice::ready(foreseen, Reason::Forecast) } else { reactive }
 }
 

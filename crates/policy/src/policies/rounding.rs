@@ -5,12 +5,12 @@
 const ROUNDING_SLACK: f64 = 1e-9;
 
 /// The next whole number from `value` on, cut to the range of `u32`; not a number counts as 0.
-pub(super) fn ceil(value: f64) -> u32 {
+pub(crate) fn ceil(value: f64) -> u32 {
     cut((value - ROUNDING_SLACK).ceil())
 }
 
 /// The last whole number up to `value`, cut to the range of `u32`; not a number counts as 0.
-pub(super) fn floor(value: f64) -> u32 {
+pub(crate) fn floor(value: f64) -> u32 {
     cut((value + ROUNDING_SLACK).floor())
 }
 

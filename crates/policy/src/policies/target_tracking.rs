@@ -2,7 +2,6 @@
 
 use model::decision::Reason;
 use model::policies::TargetTracking;
-use model::service::Capacity;
 
 use super::rounding;
 use crate::advice::Advice;
@@ -14,24 +13,24 @@ pub type State = ();
 
 pub(super) fn advise(figures: &TargetTracking, _: &mut State, input: &PolicyInput) -> Advice {
     let offered = input.offered().zip(input.offered_rps());
-    let Some(((load, offered_rps), capacity)) = offered.zip(input.capacity()) else {
+    let Some(((load, offered_rps), rate)) = offered.zip(input.rate_of_an_instance()) else {
         return Advice::Unknown;
     };
-    let ready = needed(*figures, offered_rps, capacity);
-    Advice::ready(ready, reason(*figures, &load, ready, capacity))
+    let ready = needed(*figures, offered_rps, rate);
+    Advice::ready(ready, reason(*figures, &load, ready, rate))
 }
 
-/// How many instances serve `offered_rps` requests per second at the target.
-pub fn needed(figures: TargetTracking, offered_rps: f64, capacity: Capacity) -> u32 {
-    let per_instance = capacity.requests_per_second * f64::from(figures.target_percent) / 100.0;
+/// How many instances that each serve `rate` requests per second serve `offered_rps` of them at the target.
+pub fn needed(figures: TargetTracking, offered_rps: f64, rate: f64) -> u32 {
+    let per_instance = rate * f64::from(figures.target_percent) / 100.0;
     rounding::ceil(offered_rps / per_instance)
 }
 
 /// The least unusual part of the load that explains the need.
-fn reason(figures: TargetTracking, load: &OfferedLoad, ready: u32, capacity: Capacity) -> Reason {
-    if needed(figures, load.mean_rps, capacity) >= ready {
+fn reason(figures: TargetTracking, load: &OfferedLoad, ready: u32, rate: f64) -> Reason {
+    if needed(figures, load.mean_rps, rate) >= ready {
         Reason::OfferedLoad
-    } else if needed(figures, load.mean_rps.max(load.burst_rps), capacity) >= ready {
+    } else if needed(figures, load.mean_rps.max(load.burst_rps), rate) >= ready {
         Reason::Burst
     } else {
         Reason::Queue
@@ -45,12 +44,11 @@ mod tests {
     use super::*;
     use crate::testing::{offered, with_load};
 
-    const FIFTY: Capacity = Capacity { requests_per_second: 50.0, concurrency: 8, burst: 0 };
     const AT_80: TargetTracking = TargetTracking { target_percent: 80 };
 
     #[test]
     fn forty_a_second_is_one_instance_at_80_percent_of_50() {
-        let needed = [0.0, 0.1, 40.0, 40.1, 400.0, 400.1].map(|rps| needed(AT_80, rps, FIFTY));
+        let needed = [0.0, 0.1, 40.0, 40.1, 400.0, 400.1].map(|rps| needed(AT_80, rps, 50.0));
         assert_eq!(needed, [0, 1, 1, 2, 10, 11]);
     }
 
@@ -75,9 +73,8 @@ mod tests {
         fn what_is_needed_carries_the_load_and_one_less_does_not(
             offered in 0.0_f64..1e6, target_percent in 1_u32..=100, rps in 0.1_f64..1e4
         ) {
-            let capacity = Capacity { requests_per_second: rps, concurrency: 1, burst: 0 };
             let policy = TargetTracking { target_percent };
-            let needed = needed(policy, offered, capacity);
+            let needed = needed(policy, offered, rps);
             let carried = |n: u32| f64::from(n) * rps * f64::from(target_percent) / 100.0;
             prop_assert!(carried(needed) >= offered * (1.0 - 1e-6) - 1e-6);
             prop_assert!(needed == 0 || carried(needed - 1) < offered);

@@ -1,9 +1,10 @@
 //! What holds of every policy.
 
 use model::bounds::Bounds;
-use model::decision::Decision;
+use model::decision::{Decision, Reason};
 use model::policies::PolicySpec;
 use model::policies::{PolicyKind, Schedule, ScheduleEntry};
+use model::tick::HostCpu;
 use model::time::Timestamp;
 use proptest::prelude::*;
 
@@ -24,7 +25,7 @@ fn every_policy() -> Vec<Policy> {
         {"kind": "concurrency", "sync_ms": 0, "stable_window_ms": 500, "panic_window_ms": 100},
         {"kind": "hpa", "sync_ms": 0, "stabilisation_in_ms": 300, "stabilisation_out_ms": 200,
          "period_ms": 500},
-        {"kind": "queue_depth", "idle_ms": 0},
+        {"kind": "queue_depth", "idle_ms": 0}, {"kind": "utilization", "window_ms": 100},
         {"kind": "predictive", "interval_ms": 100, "season_ms": 1000, "season_slots": 5,
          "level_gain": 1, "trend_gain": 1, "season_gain": 1},
         {"kind": "react", "interval_ms": 100}, {"kind": "adapt", "interval_ms": 100},
@@ -69,13 +70,20 @@ fn any_input() -> impl Strategy<Value = (i64, PolicyInput)> {
     let step = prop_oneof![8 => 0_i64..400, 1 => -5000_i64..100_000];
     let optional = || prop::option::weighted(0.9, figure());
     let counts = (count(), count(), 0_u32..20, 0_u32..4);
-    (step, load(), optional(), optional(), counts).prop_map(
+    let input = (step, load(), optional(), optional(), counts).prop_map(
         |(step, offered, served_rps, cpu_cores, (in_flight, queued, ready, starting))| {
             let known =
                 PolicyInput { served_rps, cpu_cores, in_flight, queued, ..with_load(offered) };
             (step, PolicyInput { ready, starting, ..known })
         },
-    )
+    );
+    (input, any_host())
+        .prop_map(|((step, input), host_cpu)| (step, PolicyInput { host_cpu, ..input }))
+}
+
+fn any_host() -> impl Strategy<Value = Option<HostCpu>> {
+    let busy = prop_oneof![2 => 0.8_f64..=1.0, 1 => figure()];
+    prop::option::weighted(0.9, (0_u32..5, busy).prop_map(|(cores, busy)| HostCpu { cores, busy }))
 }
 
 #[test]
@@ -186,6 +194,12 @@ proptest! {
                     Decision::Target { ready, reasons } => {
                         let inside = (bounds.min()..=bounds.max()).contains(&ready);
                         prop_assert!(inside && !reasons.is_empty(), "{ready} by {policy:?}");
+                        if reasons.contains(&Reason::HostSaturated) {
+                            // Up to four cores, kept busy by instances that each use half of one.
+                            let there = current.max(min).max(1);
+                            let known = (there..=there.max(8)).contains(&ready);
+                            prop_assert!(known, "{ready} for {reasons:?} by {policy:?}");
+                        }
                         current = ready;
                     }
                     Decision::Hold { .. } => prop_assert_eq!(input.demand, None),

@@ -90,6 +90,20 @@ async fn what_was_set_waits_while_the_service_is_withdrawn_or_its_file_changes()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_policy_that_goes_by_a_figure_waits_while_the_services_file_has_none() {
+    let mut rig = Rig::new();
+    let spec = rig.deployed().spec;
+    rig.shared.set_policy(root(), &spec, schedule()).unwrap();
+    rig.deploy(&[(&without_a_figure(), 1)]);
+    rig.tick(1).await;
+    assert_eq!(rig.status().policy, "utilization");
+    assert_eq!(rig.status().set.policy, schedule(), "it is kept, and shown as it is");
+    rig.deploy(&[(&store_file(), 1)]);
+    rig.tick(1).await;
+    assert_eq!(rig.status().policy, "target_tracking+schedule");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_way_of_membership_is_told_at_the_next_turn_and_after_a_restart() {
     let mut rig = Rig::new();
     rig.tick(1).await;

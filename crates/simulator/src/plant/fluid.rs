@@ -79,7 +79,9 @@ impl Plant for FluidPlant {
     }
 
     fn open(&mut self, slot: Slot, now: Moment) {
-        self.tokens += f64::from(self.rules.capacity.burst);
+        if self.rules.capacity.requests_per_second.is_some() {
+            self.tokens += f64::from(self.rules.capacity.burst);
+        }
         self.reopen(slot, now);
     }
 
@@ -124,6 +126,7 @@ impl Plant for FluidPlant {
             counters: self.counters,
             queued: count(self.waiting_total - held),
             in_flight: count(held),
+            cpu: self.rules.cpu.saturating_mul(count(self.counters.served)),
         }
     }
 
@@ -156,16 +159,30 @@ impl FluidPlant {
         let many = self.draw(end);
         self.arrive(middle, many, log);
         self.give_up(end, log);
-        let per_server = self
-            .rules
-            .capacity
-            .requests_per_second
-            .min(f64::from(self.rules.capacity.concurrency) / self.rules.service.mean_s());
-        let supply = self.tokens + per_server * self.servers() * step_s;
+        let rate = self.per_server() * self.servers();
+        let rate = self.host_rate().map_or(rate, |of_host| rate.min(of_host));
+        let supply = self.tokens + rate * step_s;
         let served = whole(supply).min(self.waiting_total);
         self.serve(served, end, log);
-        let bucket = f64::from(self.rules.capacity.burst) * self.servers();
+        // Without a limit there is no bucket, and of what was not used only the part of a request is left.
+        let bucket = match self.rules.capacity.requests_per_second {
+            Some(_) => f64::from(self.rules.capacity.burst) * self.servers(),
+            None => 1.0,
+        };
         self.tokens = (supply - as_f64(served)).min(bucket);
+    }
+
+    /// What one instance serves in a second: as much as its limit, its places and its CPU time allow.
+    fn per_server(&self) -> f64 {
+        let Rules { capacity, service, cpu, cores, cpus, .. } = self.rules;
+        let by_places = f64::from(capacity.concurrency) / service.mean_s();
+        let by_cpu = cores.map_or(f64::INFINITY, |_| cpus / cpu.as_secs_f64());
+        capacity.requests_per_second.unwrap_or(f64::INFINITY).min(by_places).min(by_cpu)
+    }
+
+    /// What the host's cores serve in a second, where they are shared.
+    fn host_rate(&self) -> Option<f64> {
+        Some(f64::from(self.rules.cores?) / self.rules.cpu.as_secs_f64())
     }
 
     /// How many requests come until `end`.

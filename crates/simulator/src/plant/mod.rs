@@ -4,11 +4,13 @@
 mod clients;
 mod fluid;
 mod outcomes;
+mod processors;
 mod requests;
 mod rules;
 mod server;
 
 use std::fmt;
+use std::time::Duration;
 
 use model::names::Slot;
 use model::watch::Answers;
@@ -43,7 +45,7 @@ pub(crate) trait Plant: fmt::Debug {
     /// The instance in `slot` has crashed. The load balancer tries its requests again elsewhere.
     fn remove(&mut self, slot: Slot, now: Moment);
 
-    /// The load balancer's statistics.
+    /// The load balancer's statistics, and what the instances have used.
     fn statistics(&self) -> Statistics;
 
     /// Requests that the instance in `slot` works on.
@@ -82,6 +84,8 @@ pub(crate) struct Statistics {
     pub(crate) queued: u32,
     /// Requests that instances work on.
     pub(crate) in_flight: u32,
+    /// CPU time that instances have used.
+    pub(crate) cpu: Duration,
 }
 
 /// A count as the statistics have it.

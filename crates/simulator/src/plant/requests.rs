@@ -10,6 +10,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 
 use super::clients::{Clients, Request};
 use super::outcomes::Log;
+use super::processors::Processors;
 use super::rules::{Failure, Rules};
 use super::server::Server;
 use super::{Counters, Plant, Statistics, narrow};
@@ -31,28 +32,43 @@ pub(crate) struct RequestPlant {
     free_places: u32,
     /// Waiting requests, the oldest first.
     queue: VecDeque<Request>,
-    completions: BinaryHeap<Reverse<Completion>>,
-    assigned: u64,
+    steps: BinaryHeap<Reverse<Step>>,
+    /// Where instances share the host's cores.
+    processors: Option<Processors>,
+    /// Up to when everything has happened.
+    now: Moment,
+    steps_set: u64,
     in_flight: usize,
     counters: Counters,
 }
 
-/// The end of a request in an instance; the earliest is the smallest.
+/// What becomes of a request in an instance next; the earliest is the smallest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Completion {
+struct Step {
     at: Moment,
-    /// Of two at one moment the one assigned first is first.
+    /// Of two at one moment the one that was set first is first.
     order: u64,
     server: usize,
     generation: u32,
     place: usize,
-    failure: Option<Failure>,
+    next: Next,
+}
+
+/// A step of a request in an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Next {
+    /// It has its token: the instance begins to work on it.
+    Work,
+    /// It ends.
+    End(Option<Failure>),
 }
 
 /// What happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    Completion,
+    /// A request has had its CPU time.
+    Worked,
+    Step,
     Timeout,
     Arrival,
 }
@@ -60,6 +76,7 @@ enum Event {
 impl RequestPlant {
     /// A plant without instances.
     pub(crate) fn new(rules: Rules, clients: Clients, seed: u64) -> Self {
+        let processors = rules.cores.map(|cores| Processors::new(cores, rules.cpus, rules.cpu));
         Self {
             rules,
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
@@ -69,8 +86,10 @@ impl RequestPlant {
             turn: 0,
             free_places: 0,
             queue: VecDeque::new(),
-            completions: BinaryHeap::new(),
-            assigned: 0,
+            steps: BinaryHeap::new(),
+            processors,
+            now: Moment::default(),
+            steps_set: 0,
             in_flight: 0,
             counters: Counters::default(),
         }
@@ -81,11 +100,13 @@ impl Plant for RequestPlant {
     fn advance(&mut self, to: Moment, log: &mut Log) {
         while let Some((at, event)) = self.next_event().filter(|(at, _)| *at <= to) {
             match event {
-                Event::Completion => self.complete(log),
+                Event::Worked => self.worked(at),
+                Event::Step => self.step(log),
                 Event::Timeout => self.give_up(at, log),
                 Event::Arrival => self.arrive(log),
             }
         }
+        self.now = to;
     }
 
     fn open(&mut self, slot: Slot, now: Moment) {
@@ -118,7 +139,7 @@ impl Plant for RequestPlant {
     }
 
     fn stop(&mut self, slot: Slot, now: Moment, log: &mut Log) {
-        for request in self.abandon(slot) {
+        for request in self.abandon(slot, now) {
             self.counters.rejected += 1;
             log.failed(request.due, now, Failure::Stopped, 1);
             self.clients.ended(request, now);
@@ -126,17 +147,20 @@ impl Plant for RequestPlant {
     }
 
     fn remove(&mut self, slot: Slot, now: Moment) {
-        for request in self.abandon(slot).into_iter().rev() {
+        for request in self.abandon(slot, now).into_iter().rev() {
             self.queue.push_front(request);
         }
         self.let_in(now);
     }
 
     fn statistics(&self) -> Statistics {
+        let served = u32::try_from(self.counters.served).unwrap_or(u32::MAX);
+        let of_served = || self.rules.cpu.saturating_mul(served);
         Statistics {
             counters: self.counters,
             queued: narrow(self.queue.len()),
             in_flight: narrow(self.in_flight),
+            cpu: self.processors.as_ref().map_or_else(of_served, |cores| cores.used(self.now)),
         }
     }
 
@@ -163,8 +187,11 @@ impl Plant for RequestPlant {
 
 impl RequestPlant {
     /// The instance is gone. Gives what it worked on, the oldest first.
-    fn abandon(&mut self, slot: Slot) -> Vec<Request> {
+    fn abandon(&mut self, slot: Slot, now: Moment) -> Vec<Request> {
         self.drain(slot);
+        if let Some(processors) = &mut self.processors {
+            processors.forget(place(slot), now);
+        }
         let server = self.server(slot);
         let abandoned = server.abandon();
         server.generation = server.generation.wrapping_add(1);
@@ -172,15 +199,17 @@ impl RequestPlant {
         abandoned
     }
 
-    /// The next event; of several at one moment completions come first and arrivals last, so that
+    /// The next event; of several at one moment those in instances come first and arrivals last, so that
     /// a place that becomes free is free.
     fn next_event(&self) -> Option<(Moment, Event)> {
-        let completion = self.completions.peek().map(|Reverse(c)| (c.at, Event::Completion));
+        let worked = self.processors.as_ref().and_then(Processors::next_end);
+        let worked = worked.map(|at| (at, Event::Worked));
+        let step = self.steps.peek().map(|Reverse(step)| (step.at, Event::Step));
         let (patience, _) = self.rules.patience();
         let oldest = self.queue.front();
         let timeout = oldest.map(|request| (request.due.after(patience), Event::Timeout));
         let arrival = self.clients.next_due().map(|due| (due, Event::Arrival));
-        [completion, timeout, arrival].into_iter().flatten().min()
+        [worked, step, timeout, arrival].into_iter().flatten().min()
     }
 
     fn arrive(&mut self, log: &mut Log) {
@@ -205,17 +234,44 @@ impl RequestPlant {
         }
     }
 
-    fn complete(&mut self, log: &mut Log) {
-        let Some(Reverse(completion)) = self.completions.pop() else { return };
-        let server = &mut self.servers[completion.server];
+    /// The next step of a request in an instance.
+    fn step(&mut self, log: &mut Log) {
+        let Some(Reverse(step)) = self.steps.pop() else { return };
         // The instance may be gone, and its request tried elsewhere.
-        if server.generation != completion.generation {
+        if self.servers[step.server].generation != step.generation {
             return;
         }
-        let Some(request) = server.give_back(completion.place) else { return };
-        server.first_served.get_or_insert(completion.at);
+        match (step.next, &mut self.processors) {
+            (Next::Work, Some(processors)) => processors.begin(step.server, step.place, step.at),
+            (Next::Work, None) => {}
+            (Next::End(failure), _) => self.complete(step, failure, log),
+        }
+    }
+
+    /// A request has had its CPU time. For what is left of its time in the instance it waits, for whatever it may
+    /// be.
+    fn worked(&mut self, now: Moment) {
+        let ended = self.processors.as_mut().and_then(|processors| processors.end(now));
+        let Some((server, place)) = ended else { return };
+        let waits = self.rules.service.sample(&mut self.rng).saturating_sub(self.rules.cpu);
+        self.set(server, place, now.after(waits), Next::End(None));
+    }
+
+    fn set(&mut self, server: usize, place: usize, at: Moment, next: Next) {
+        self.steps_set += 1;
+        let (order, generation) = (self.steps_set, self.servers[server].generation);
+        self.steps.push(Reverse(Step { at, order, server, generation, place, next }));
+    }
+
+    fn complete(&mut self, step: Step, failure: Option<Failure>, log: &mut Log) {
+        let server = &mut self.servers[step.server];
+        let Some(request) = server.give_back(step.place) else { return };
+        // An instance works on for a client that has hung up, for it does not know.
+        let hung_up = request.due.after(self.rules.client_timeout);
+        let failure = failure.or((step.at > hung_up).then_some(Failure::Timeout));
+        server.first_served.get_or_insert(step.at);
         let in_rotation = server.in_rotation;
-        let failure = completion.failure.or_else(|| server.own_failure());
+        let failure = failure.or_else(|| server.own_failure());
         server.count(failure);
         self.in_flight -= 1;
         self.free_places += u32::from(in_rotation);
@@ -223,11 +279,11 @@ impl RequestPlant {
         self.counters.served +=
             u64::from(!matches!(failure, Some(Failure::Timeout | Failure::Wrong)));
         match failure {
-            None => log.ok(request.due, completion.at, 1),
-            Some(failure) => log.failed(request.due, completion.at, failure, 1),
+            None => log.ok(request.due, step.at, 1),
+            Some(failure) => log.failed(request.due, step.at.min(hung_up), failure, 1),
         }
-        self.clients.ended(request, completion.at);
-        self.let_in(completion.at);
+        self.clients.ended(request, step.at);
+        self.let_in(step.at);
     }
 
     /// Gives waiting requests the places that are free.
@@ -248,33 +304,31 @@ impl RequestPlant {
         let index = self.rotation[(self.turn + offset) % count];
         self.turn = (self.turn + offset + 1) % count;
         let Some(place) = self.servers[index].take(request) else { return };
-        let (at, failure) = self.course(index, request.due, now);
-        self.assigned += 1;
+        let (at, next) = self.course(index, request.due, now);
         self.in_flight += 1;
         self.free_places -= 1;
-        self.completions.push(Reverse(Completion {
-            at,
-            order: self.assigned,
-            server: index,
-            generation: self.servers[index].generation,
-            place,
-            failure,
-        }));
+        self.set(index, place, at, next);
     }
 
-    /// When and how a request ends that the server takes now. One whose client hangs up leaves at
-    /// that moment, and without a token while it still waits for one.
-    fn course(&mut self, index: usize, due: Moment, now: Moment) -> (Moment, Option<Failure>) {
+    /// When and how a request ends that the server takes now, or when the instance begins to work on it where cores
+    /// are shared. One whose client hangs up leaves at that moment, and without a token while it still waits for
+    /// one.
+    fn course(&mut self, index: usize, due: Moment, now: Moment) -> (Moment, Next) {
         let Rules { capacity, max_wait, service, client_timeout, .. } = self.rules;
         let hung_up = due.after(client_timeout);
         let refused = now.after(max_wait);
         match self.servers[index].bucket.pass(capacity, now, refused.min(hung_up)) {
+            Some(passed) if self.processors.is_some() => (passed, Next::Work),
             Some(passed) => {
                 let done = passed.after(service.sample(&mut self.rng));
-                if done <= hung_up { (done, None) } else { (hung_up, Some(Failure::Timeout)) }
+                if done <= hung_up {
+                    (done, Next::End(None))
+                } else {
+                    (hung_up, Next::End(Some(Failure::Timeout)))
+                }
             }
-            None if refused < hung_up => (refused, Some(Failure::Limited)),
-            None => (hung_up, Some(Failure::Timeout)),
+            None if refused < hung_up => (refused, Next::End(Some(Failure::Limited))),
+            None => (hung_up, Next::End(Some(Failure::Timeout))),
         }
     }
 

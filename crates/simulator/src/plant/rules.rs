@@ -16,6 +16,11 @@ pub(crate) struct Rules {
     pub(crate) max_wait: Duration,
     /// A request's time in an instance that nothing holds up.
     pub(crate) service: Spread,
+    /// CPU time that a request takes, of the time in the instance.
+    pub(crate) cpu: Duration,
+    /// The cores of the host, where instances wait for each other's; and how many one may use.
+    pub(crate) cores: Option<u32>,
+    pub(crate) cpus: f64,
     /// How long a request waits in the load balancer, be it for a place or for the first instance.
     pub(crate) queue_timeout: Duration,
     /// How long the client waits in all.

@@ -90,15 +90,18 @@ pub(super) struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// When the rate limit lets through a request that comes now; `None` when that is later than
-    /// `until`, and the request leaves without a token.
+    /// When the rate limit lets through a request that comes now, at once where there is none; `None` when that
+    /// is later than `until`, and the request leaves without a token.
     pub(super) fn pass(
         &mut self,
         capacity: Capacity,
         now: Moment,
         until: Moment,
     ) -> Option<Moment> {
-        let token = Duration::from_secs_f64(1.0 / capacity.requests_per_second);
+        let Some(rate) = capacity.requests_per_second else {
+            return (now <= until).then_some(now);
+        };
+        let token = Duration::from_secs_f64(1.0 / rate);
         // A bucket that lacks fewer than all of its tokens has one left.
         let next_token = self.full_at.before(token * (capacity.burst - 1));
         let at = now.max(self.last_pass).max(next_token);
@@ -115,7 +118,7 @@ impl TokenBucket {
 mod tests {
     use super::*;
 
-    const FIFTY: Capacity = Capacity { concurrency: 8, requests_per_second: 50.0, burst: 10 };
+    const FIFTY: Capacity = Capacity { concurrency: 8, requests_per_second: Some(50.0), burst: 10 };
 
     const MAX_WAIT: Duration = Duration::from_secs(1);
 

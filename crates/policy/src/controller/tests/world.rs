@@ -35,6 +35,7 @@ pub(super) struct World {
     pub(super) wanted: Wanted,
     /// Whether requests keep draining instances from being drained.
     pub(super) busy: bool,
+    pub(super) host_cpu: Option<HostCpu>,
 }
 
 /// What happens in the world during one step.
@@ -60,6 +61,7 @@ impl World {
             spec: store(),
             wanted: wanted(VERSION),
             busy: false,
+            host_cpu: None,
         }
     }
 
@@ -183,7 +185,8 @@ impl World {
         // Each request takes a fiftieth of a second of CPU time.
         let cpu_cores = arrivals.map(|arrivals| arrivals as f64 / 5.0);
         let answers = self.answers(arrivals.unwrap_or(0));
-        ServiceObservation { load, cpu_cores, instances: Some(instances), answers, done }
+        let (host_cpu, instances) = (self.host_cpu, Some(instances));
+        ServiceObservation { load, cpu_cores, host_cpu, instances, answers, done }
     }
 
     /// What came of so many requests, which those in rotation share alike.

@@ -17,11 +17,14 @@ fn slot(number: u32) -> Slot {
 
 /// A plant under an even load, without instances.
 fn plant_of(rate: f64, seconds: u64) -> FluidPlant {
-    let capacity = Capacity { concurrency: 8, requests_per_second: 50.0, burst: 10 };
+    let capacity = Capacity { concurrency: 8, requests_per_second: Some(50.0), burst: 10 };
     let rules = Rules {
         capacity,
         max_wait: ms(1_000),
         service: Spread::new(1.0, 1.0).unwrap(),
+        cpu: Duration::ZERO,
+        cores: None,
+        cpus: 1.0,
         queue_timeout: ms(10_000),
         client_timeout: ms(10_000),
         in_flight: 4_096,

@@ -21,9 +21,12 @@ fn slot(number: u32) -> Slot {
 
 fn rules() -> Rules {
     Rules {
-        capacity: Capacity { concurrency: 8, requests_per_second: 50.0, burst: 10 },
+        capacity: Capacity { concurrency: 8, requests_per_second: Some(50.0), burst: 10 },
         max_wait: ms(1_000),
         service: Spread::new(1.0, 1.0).unwrap(),
+        cpu: Duration::ZERO,
+        cores: None,
+        cpus: 1.0,
         queue_timeout: ms(10_000),
         client_timeout: ms(10_000),
         in_flight: 4_096,
@@ -262,7 +265,7 @@ proptest! {
             let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
             plant.advance(now, &mut log);
             change.apply(&mut plant, now);
-            let Statistics { counters, queued, in_flight } = plant.statistics();
+            let Statistics { counters, queued, in_flight, .. } = plant.statistics();
             let Requests { ok, failed, dropped, due, .. } = recorder.requests();
             prop_assert_eq!(due, ok + failed + dropped);
             prop_assert_eq!(counters.arrivals, ok + failed + u64::from(queued + in_flight));

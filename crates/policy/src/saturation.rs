@@ -1,0 +1,224 @@
+//! Whether the host has CPU time left for more instances of a service.
+//!
+//! Where it has none, and CPU time is what the instances lack, more of them take it from each other: each
+//! request gets slower, and nothing is served that was not before. A burst asks for them long before the host is
+//! known to be full, so that no more are added than it could keep as busy as those that there are.
+
+use std::time::Duration;
+
+use model::time::Timestamp;
+
+use crate::input::{PolicyInput, known};
+use crate::patience::NeedHistory;
+use crate::policies::rounding;
+use crate::window::MeanWindow;
+
+/// How far back the means look. In a second the kernel's count of each core, in hundredths, is exact to a
+/// percent; and as long may a burst ask for instances before it is known that they cannot help.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// The share of the host's CPU time in use from which on none is left. Cores that all work show 97 to 100%, and
+/// of two cores this leaves a tenth of one.
+const SATURATED: f64 = 0.95;
+
+/// The share below which some is left again. What lies between must not let an instance through now and then.
+const RELIEVED: f64 = 0.85;
+
+/// A service that uses this share of the host is limited by the host once that is full. One that uses less waits
+/// for something else, or may still get what others use.
+const OF_THE_HOST: f64 = 0.1;
+
+/// So is one whose ready instances use this share of what they may, however little that is of the host.
+const OF_ITS_OWN: f64 = 0.5;
+
+/// What an instance uses is the mean of this at least: within the milliseconds from a tick to the end of an action,
+/// one that answers a single request seems busy.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// How long a verdict lasts where nothing is read: longer than a look that fails now and then, which a busy host
+/// is the first to have.
+const LASTS: Duration = Duration::from_secs(5);
+
+/// What is known of the host's CPU time and of the service's part in it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Saturation {
+    host: MeanWindow,
+    own: MeanWindow,
+    own_now: MeanWindow,
+    /// What each ready instance used on the mean, in thousandths of a core, for the most of late: new ones are
+    /// idle at first.
+    of_each: NeedHistory,
+    read_at: Option<Timestamp>,
+    verdict: Verdict,
+}
+
+/// What is known of more instances.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing speaks against any number of them.
+    #[default]
+    Open,
+    /// The service computes, and the host can keep so many of its instances busy in all.
+    UpTo(u32),
+    /// The host is full: none can help.
+    Reached,
+}
+
+impl Saturation {
+    /// Takes what is known at this turn.
+    pub(crate) fn observe(&mut self, input: &PolicyInput) {
+        let now = input.now;
+        let is_fresh = |at: Timestamp| at <= now && now.since(at) <= LASTS;
+        if self.read_at.is_some_and(|at| !is_fresh(at)) {
+            *self = Self::default();
+        }
+        let host = input.host_cpu.filter(|host| host.cores > 0);
+        let busy = known(host.map(|host| host.busy));
+        let Some(((host, busy), own)) = host.zip(busy).zip(known(input.cpu_cores)) else { return };
+        self.read_at = Some(now);
+        self.host.push(now, busy, WINDOW);
+        self.own.push(now, own, WINDOW);
+        self.own_now.push(now, own, MOMENT);
+        let Some((busy, own)) = self.host.mean().zip(self.own.mean()) else { return };
+        let (cores, may) = (f64::from(host.cores), input.cpus_of_an_instance());
+        let all_may = f64::from(input.ready) * may;
+        let takes = |part: f64| {
+            own >= part * OF_THE_HOST * cores
+                || (all_may > 0.0 && own >= part * OF_ITS_OWN * all_may)
+        };
+        let is_reached = match self.verdict {
+            Verdict::Reached => busy >= RELIEVED && takes(0.5),
+            Verdict::Open | Verdict::UpTo(_) => busy >= SATURATED && takes(1.0),
+        };
+        let of_each = self.of_each(input).filter(|of_each| *of_each >= OF_ITS_OWN * may);
+        let left = (cores * busy.min(1.0) - own).max(0.0);
+        self.verdict = match of_each {
+            _ if is_reached => Verdict::Reached,
+            Some(of_each) => Verdict::UpTo(rounding::ceil((cores - left) / of_each)),
+            None => Verdict::Open,
+        };
+    }
+
+    /// What each ready instance uses, in cores, for the most of late.
+    fn of_each(&mut self, input: &PolicyInput) -> Option<f64> {
+        let now = input.now;
+        if input.ready > 0 {
+            let of_each = self.own_now.mean()? / f64::from(input.ready);
+            let of_each = of_each.min(input.cpus_of_an_instance());
+            self.of_each.push(now, rounding::ceil(1e3 * of_each), WINDOW);
+        }
+        Some(f64::from(self.of_each.highest()?) / 1e3)
+    }
+
+    /// What is known of more instances.
+    pub(crate) const fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{input, seconds};
+    use model::tick::HostCpu;
+
+    /// A service of two instances of a core each, on four cores.
+    fn seen(second: u64, busy: f64, own: f64) -> PolicyInput {
+        let host_cpu = Some(HostCpu { cores: 4, busy });
+        PolicyInput { now: seconds(second), host_cpu, cpu_cores: Some(own), ready: 2, ..input() }
+    }
+
+    /// Whether it is reached after each of these seconds of the host's and the service's use.
+    fn follow(course: &[(f64, f64)]) -> Vec<bool> {
+        let mut saturation = Saturation::default();
+        let at = |(second, (busy, own))| {
+            saturation.observe(&seen(second, busy, own));
+            saturation.verdict() == Verdict::Reached
+        };
+        (0..).zip(course.iter().copied()).map(at).collect()
+    }
+
+    #[test]
+    fn a_full_host_holds_back_a_service_that_computes_and_no_other() {
+        assert_eq!(follow(&[(0.99, 1.8), (0.94, 1.8)]), [true, true]);
+        assert_eq!(follow(&[(0.94, 1.8)]), [false]);
+        // A fortieth of the host, and a twentieth of what two instances may: it waits for something else.
+        assert_eq!(follow(&[(1.0, 0.1)]), [false]);
+        // An idle host, and instances that use all that they may.
+        assert_eq!(follow(&[(0.5, 2.0)]), [false]);
+    }
+
+    #[test]
+    fn what_was_held_back_stays_so_until_there_is_room_and_not_by_a_hair() {
+        let course = [0.99, 0.9, 0.86, 0.84, 0.9, 0.94, 0.96].map(|busy| (busy, 1.8));
+        assert_eq!(follow(&course), [true, true, true, false, false, false, true]);
+        let own = [0.5, 0.3, 0.21, 0.19, 0.3].map(|own| (1.0, own));
+        assert_eq!(follow(&own), [true, true, true, false, false]);
+    }
+
+    #[test]
+    fn before_the_host_is_full_no_more_are_let_through_than_it_can_keep_busy() {
+        let verdict = |inputs: &[PolicyInput]| {
+            let mut saturation = Saturation::default();
+            inputs.iter().for_each(|input| saturation.observe(input));
+            saturation.verdict()
+        };
+        // Two instances use all of their two cores, and others one.
+        assert_eq!(verdict(&[seen(0, 0.75, 2.0)]), Verdict::UpTo(3));
+        // They use three quarters of it, and others nothing.
+        assert_eq!(verdict(&[seen(0, 0.375, 1.5)]), Verdict::UpTo(6));
+        // They wait for something else.
+        assert_eq!(verdict(&[seen(0, 0.225, 0.9)]), Verdict::Open);
+        // Two new ones beside them are idle at first.
+        let with_new = PolicyInput { ready: 4, ..seen(1, 0.5, 2.0) };
+        assert_eq!(verdict(&[seen(0, 0.5, 2.0), with_new]), Verdict::UpTo(4));
+        let at =
+            |ms, input| PolicyInput { now: seconds(0).after(Duration::from_millis(ms)), ..input };
+        let calm = [0, 100, 200].map(|ms| at(ms, seen(0, 0.1, 0.4)));
+        let moment = at(210, seen(0, 0.5, 2.0));
+        let [first, second, third] = calm;
+        assert_eq!(verdict(&[first, second, third, moment]), Verdict::Open, "10 ms are no time");
+        // A tenth of a core each may be used by forty.
+        let capped = PolicyInput { cpus: 0.1, ..seen(0, 0.05, 0.2) };
+        assert_eq!(verdict(&[capped]), Verdict::UpTo(40));
+    }
+
+    #[test]
+    fn instances_that_use_what_they_may_are_limited_by_a_host_that_others_fill() {
+        let mut saturation = Saturation::default();
+        let host_cpu = Some(HostCpu { cores: 64, busy: 1.0 });
+        saturation.observe(&PolicyInput { host_cpu, ..seen(0, 1.0, 1.2) });
+        assert_eq!(
+            saturation.verdict(),
+            Verdict::Reached,
+            "1.2 of 64 cores, and of 2 that they may use"
+        );
+    }
+
+    #[test]
+    fn a_verdict_outlasts_looks_that_fail_and_no_longer_gap_or_clock_set_back() {
+        let blind = |second| PolicyInput { host_cpu: None, ..seen(second, 1.0, 1.8) };
+        let mut saturation = Saturation::default();
+        let mut at = |input: &PolicyInput| {
+            saturation.observe(input);
+            saturation.verdict() == Verdict::Reached
+        };
+        assert!(at(&seen(10, 1.0, 1.8)) && at(&blind(11)) && at(&blind(15)));
+        assert!(!at(&blind(16)));
+        assert!(at(&seen(20, 1.0, 1.8)) && !at(&blind(19)));
+    }
+
+    #[test]
+    fn what_cannot_be_is_not_known() {
+        for input in [
+            seen(0, f64::NAN, 1.8),
+            seen(0, 1.0, f64::INFINITY),
+            PolicyInput { cpu_cores: None, ..seen(0, 1.0, 1.8) },
+            PolicyInput { host_cpu: Some(HostCpu { cores: 0, busy: 1.0 }), ..seen(0, 1.0, 1.8) },
+        ] {
+            let mut saturation = Saturation::default();
+            saturation.observe(&input);
+            assert_eq!(saturation.verdict(), Verdict::Open, "{input:?}");
+        }
+    }
+}
