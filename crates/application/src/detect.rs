@@ -8,6 +8,7 @@ mod python;
 mod refusal;
 
 pub use self::chosen::{Choice, Chosen, Declared, HEALTH_PATHS, Recipe, Start, Workers};
+pub(crate) use self::python::requirements;
 pub use self::refusal::Refusal;
 
 use self::procfile::Procfile;
