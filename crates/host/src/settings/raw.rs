@@ -11,11 +11,12 @@ use std::time::Duration;
 use config_file::{Checked, Invalid};
 use serde::Deserialize;
 
+use super::builds::RawBuilds;
 use super::sources::RawSources;
 use super::tls::{RawTls, TlsSettings};
 use super::{
-    IdRange, ListenSettings, Membership, NetworkSettings, PathSettings, ScalerSettings, Settings,
-    SourceSettings,
+    BuildSettings, IdRange, ListenSettings, Membership, NetworkSettings, PathSettings,
+    ScalerSettings, Settings, SourceSettings,
 };
 use crate::slots::SubnetError;
 
@@ -35,6 +36,7 @@ pub struct RawSettings {
     sources: RawSources,
     scaler: RawScaler,
     versions: RawVersions,
+    builds: RawBuilds,
     memory: RawMemory,
     paths: RawPaths,
     id_map: RawIdMap,
@@ -128,6 +130,7 @@ impl Checked for Settings {
             scaler: raw.scaler.check(default.scaler)?,
             versions_kept: number("versions.kept", raw.versions.kept, 1..=100)?
                 .unwrap_or(default.versions_kept),
+            builds: BuildSettings::from_raw(raw.builds)?,
             memory_reserved_mib: number(
                 "memory.reserved_mib",
                 raw.memory.reserved_mib,
