@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use model::egress::Egress;
 use model::names::ImageName;
 use sha2::{Digest, Sha256};
 
@@ -40,6 +41,9 @@ pub struct Recipe {
     start: ImageStart,
     /// What makes the image that this one stands on.
     base: Option<Box<Recipe>>,
+    /// What installs the packages of an application, if this image has applications, and what that may reach.
+    packages: Option<PathBuf>,
+    egress: Egress,
     /// The programs of the host that the script calls, with their Debian packages.
     needs: BTreeMap<String, String>,
 }
@@ -101,14 +105,22 @@ impl Recipe {
             Some(base) => Some(Box::new(Self::load_below(&above, base, recipes, binaries)?)),
         };
         let start = recipe.start();
-        let RecipeFile { binaries: names, check, needs, .. } = recipe;
+        let RecipeFile { binaries: names, check, needs, egress, .. } = recipe;
+        let packages = Some(folder.join("packages")).filter(|file| file.is_file());
         let script = folder.join("build");
         let binaries: Vec<_> = names.iter().map(|name| binaries.join(name)).collect();
         let missing = [&script].into_iter().chain(&binaries).find(|file| !file.is_file());
         if let Some(missing) = missing {
             return Err(ImageError::Missing { recipe: file, missing: missing.clone() });
         }
-        Ok(Self { name: name.clone(), script, binaries, check, start, base, needs })
+        let name = name.clone();
+        Ok(Self { name, script, binaries, check, start, base, packages, egress, needs })
+    }
+
+    /// The script that installs the packages of an application in a container that stands on this image, if there is
+    /// one, and what that may reach.
+    pub(crate) fn packages(&self) -> Option<(&Path, &Egress)> {
+        Some((self.packages.as_deref()?, &self.egress))
     }
 
     /// The digest of the script, the start, the binaries and what the image stands on, in hex.
@@ -116,7 +128,9 @@ impl Recipe {
         let mut hash = Sha256::new();
         match &self.start {
             ImageStart::Init(init) => hash.update(init.as_bytes()),
-            ImageStart::Command(words) => hash.update(format!("{words:?}")),
+            ImageStart::Command(words) | ImageStart::Application { command: words, .. } => {
+                hash.update(format!("{words:?}"));
+            }
         }
         for file in [&self.script].into_iter().chain(&self.binaries) {
             let content = fs::read(file).map_err(file_error("read", file))?;
