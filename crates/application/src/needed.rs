@@ -1,6 +1,7 @@
 //! What installing the packages of a Python application reads: a few texts, or all of its folder.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use sha2::Digest as _;
 use sha2::Sha256;
@@ -57,6 +58,15 @@ impl Needed {
                 false => Self { declared: ".", files: None },
             },
         }
+    }
+
+    /// The paths of what is read, of what goes along of the folder alone.
+    pub fn paths(&self, found: &Found) -> BTreeSet<PathBuf> {
+        let entries = found.contents.iter().filter(|(path, entry)| match &self.files {
+            None => !matches!(entry, Entry::Folder),
+            Some(files) => files.contains(*path),
+        });
+        entries.map(|(path, _)| path.as_str().into()).collect()
     }
 
     /// The digest of all that is read.
@@ -128,6 +138,7 @@ fn is_static(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
     use crate::{Bounds, read};
@@ -205,10 +216,18 @@ mod tests {
 
     #[test]
     fn the_digest_is_of_what_is_read_and_of_nothing_else() {
-        let digest = |requirements: &str, source: &str| {
-            let (_folder, found) = found(&[("requirements.txt", requirements), ("app.py", source)]);
-            Needed::of(&found, Declared::Requirements).digest(&found)
+        let needed = |requirements: &str, source: &str| {
+            let files =
+                [("requirements.txt", requirements), ("a/app.py", source), (".env", "SECRET=1")];
+            let (_folder, found) = found(&files);
+            let needed = Needed::of(&found, Declared::Requirements);
+            let paths: Vec<_> = needed.paths(&found).into_iter().collect();
+            (needed.digest(&found), paths)
         };
+        let all = [Path::new("a/app.py"), Path::new("requirements.txt")];
+        assert_eq!(needed("-e .", "").1, all, "and nothing that stays out");
+        assert_eq!(needed("flask", "").1, all[1..]);
+        let digest = |requirements, source| needed(requirements, source).0;
         assert_eq!(digest("flask", "a = 1"), digest("flask", "a = 2"));
         assert_ne!(digest("flask", ""), digest("flask<3", ""));
         assert_ne!(digest("-e .", "a = 1"), digest("-e .", "a = 2"));

@@ -86,13 +86,7 @@ impl<R: Runner> Builds<R> {
             script,
             arguments: declared.map(str::to_owned).collect(),
             environment: BTreeMap::new(),
-            input: match &needed.files {
-                None => Input::Folder(&found.folder),
-                Some(files) => Input::Files {
-                    folder: &found.folder,
-                    files: files.iter().map(|path| path.as_str().into()).collect(),
-                },
-            },
+            input: Input::Files { folder: &found.folder, files: needed.paths(found) },
             egress: [egress, &self.egress].into_iter().fold(Egress::default(), joined),
             limits: self.limits,
         };

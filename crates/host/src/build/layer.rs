@@ -1,7 +1,8 @@
 //! Parts of images that are no recipe's: what builds leave, and the files of applications. They lie beside the images
 //! of recipes, are made in the same way, and are removed with them once no template stands on them.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::files::{ensure_private_folder, file_error, sync_file_system};
@@ -45,6 +46,11 @@ impl Layers {
         remove_unmounted(&folder)?;
         let inner = folder.join(path.trim_start_matches('/'));
         fs::create_dir_all(&inner).map_err(file_error("make", &inner))?;
+        // Whatever the umask: users of an instance pass through.
+        for above in inner.ancestors().take_while(|above| above.starts_with(&folder)) {
+            fs::set_permissions(above, Permissions::from_mode(0o755))
+                .map_err(file_error("change the mode of", above))?;
+        }
         Ok(Draft { name: name.to_owned(), folder, inner })
     }
 

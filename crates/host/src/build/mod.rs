@@ -176,11 +176,11 @@ impl<R: Runner> Builds<R> {
             let Some(service) = name.strip_suffix(".lock").and_then(|it| it.parse().ok()) else {
                 continue;
             };
+            // The lock's file stays: who is about to take it has it open.
             let _lock = lock(&home, &service)?;
-            run::Places::new(self, &service)?.remove().await?;
-            remove_file(&run::disk_file(&home, &service))?;
-            remove_file(&home.join(&name))?;
-            removed += 1;
+            let ran = run::Places::new(self, &service)?.remove().await?;
+            let had_disk = remove_file(&run::disk_file(&home, &service))?;
+            removed += usize::from(ran || had_disk);
         }
         Ok(removed)
     }

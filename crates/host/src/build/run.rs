@@ -32,8 +32,11 @@ const AUTHORITY_VARIABLES: [&str; 5] =
 /// Where programs of the container look for a proxy.
 const LOOPBACK_PROXY: &str = "127.0.0.1:3128";
 
-/// Files that a process may have open: pip has some 50.
-const OPEN_FILES: u32 = 4096;
+/// What is asked without it: what the build itself serves.
+const NOT_BY_PROXY: &str = "localhost,127.0.0.1,::1";
+
+/// Files that a process may have open, as by default.
+const OPEN_FILES: u32 = 1024;
 
 /// The places that a service's builds have.
 #[derive(Debug)]
@@ -149,6 +152,9 @@ fn spec<'a, R>(
         let url = format!("http://{LOOPBACK_PROXY}");
         for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"] {
             environment.insert(name.to_owned(), url.clone());
+        }
+        for name in ["no_proxy", "NO_PROXY"] {
+            environment.insert(name.to_owned(), NOT_BY_PROXY.to_owned());
         }
         if let Ok(authorities) = fs::read(HOST_AUTHORITIES) {
             files.push((AUTHORITIES, authorities, false));

@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::disk::Disk;
 use super::limits::BuildLimits;
 use super::lines::Lines;
-use crate::lxc::one_run::Running;
+use crate::lxc::one_run::{OUTPUT_PIPE_BYTES, Running};
 
 /// How often the disk is looked at, and what is written after the last line that is shown.
 const LOOK: Duration = Duration::from_millis(50);
@@ -87,7 +87,10 @@ pub(super) async fn supervise(
             }
         }
     };
-    watch.take(&running.output);
+    // Nobody writes any more: it is what the pipe holds.
+    for _ in 0..=OUTPUT_PIPE_BYTES / READ_BYTES {
+        watch.take(&running.output);
+    }
     watch.lines.finish(watch.give);
     watch.take_init(&running.init_says);
     let end = if is_late { End::Late } else { watch.end };

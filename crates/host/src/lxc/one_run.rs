@@ -12,6 +12,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 
 use model::service::{InstanceSpec, Protocol, RootAccess, StartSpec};
+use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::Serialize;
 use tokio::net::unix::pipe;
@@ -37,6 +38,10 @@ use crate::settings::IdRange;
 pub(crate) const WAY_OUT: &str = "/dev/bellows/way-out";
 
 const TEMPLATE: &str = include_str!("../../../../lxc/one-run.conf.tera");
+
+/// How much the pipe of the output holds: the kernel's bound for users other than root. What finds no room is left out,
+/// and a compiler that complains writes much at once.
+pub(crate) const OUTPUT_PIPE_BYTES: usize = 1 << 20;
 
 /// Files of the container's folder: its pipes, what LXC says, and what the kernel counted.
 const OUTPUT: &str = "output";
@@ -221,6 +226,8 @@ impl OneRun {
             opened.map_err(file_error("open", &pipe))
         };
         let (output, init_says) = (open("stdout")?, open("stderr")?);
+        // Where it stays as it is, more is left out.
+        let _ = fcntl_setpipe_size(&output, OUTPUT_PIPE_BYTES);
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig", "KILL", "--", "lxc-start", "-F", "-l", "ERROR", "-P"])
