@@ -18,7 +18,7 @@ use serde::Serialize;
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
-use super::apparmor::{AppArmorProfile, ensure_profile};
+use super::apparmor::{self, AppArmorProfile, ensure_profile};
 use super::error::ContainerError;
 use super::image::Image;
 use super::mounts::remove_unmounted;
@@ -229,8 +229,14 @@ impl OneRun {
         // Where it stays as it is, more is left out.
         let _ = fcntl_setpipe_size(&output, OUTPUT_PIPE_BYTES);
         let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]);
+        if apparmor::is_enabled() {
+            // Debian confines `lxc-start` by a profile that lets it change to LXC's own profiles alone.
+            command.args(["--apparmor-profile", "unconfined"]);
+        }
         command
-            .args(["--pdeathsig", "KILL", "--", "lxc-start", "-F", "-l", "ERROR", "-P"])
+            // What this process was given open by others is not the container's.
+            .args(["--", "lxc-start", "-F", "--close-all-fds", "-l", "ERROR", "-P"])
             .arg(&self.home)
             .args(["-n", &self.name, "-f"])
             .arg(folder.join("config"))
