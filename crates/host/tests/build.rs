@@ -53,18 +53,8 @@ async fn a_build_has_its_input_and_what_it_leaves_is_a_part_of_an_image() {
     assert_eq!(site.left(), [""; 0]);
 }
 
-#[tokio::test]
-async fn a_build_has_no_network_no_right_and_no_way_to_the_hosts_files() {
-    let site = Site::new();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let name = format!("bellows-test-{}", std::process::id());
-    let _abstract = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap());
-    assert!(fs::read_to_string("/proc/net/unix").unwrap().contains(&name));
-    // As a shell or a service manager may leave one open for its children.
-    let (_reader, writer) = nix::unistd::pipe().unwrap();
-    let inherited = format!("pipe:[{}]", nix::sys::stat::fstat(&writer).unwrap().st_ino);
-    world::run("ip", &["route", "replace", "unreachable", BEYOND]);
+/// A script that tries what is refused, tells what was not, and then what it has.
+fn tries(site: &Site, port: u16, name: &str, inherited: &str) -> String {
     let refused = [
         format!("busybox nc -w 1 127.0.0.1 {port}"),
         format!("busybox nc -w 1 {BEYOND} 80"),
@@ -87,11 +77,26 @@ async fn a_build_has_no_network_no_right_and_no_way_to_the_hosts_files() {
     let tries = refused
         .iter()
         .map(|line| format!("({line}) 2>/dev/null && echo 'DONE: {}'", line.replace('\'', "")));
-    let script = format!(
+    format!(
         "set +e\n{}\nbusybox ls /sys/class/net; busybox grep -E 'Cap(Eff|Bnd|Prm)|NoNewPrivs|Seccomp:' /proc/self/status; \
          busybox cat /proc/self/uid_map; busybox env | busybox grep -i proxy; exit 0",
         tries.collect::<Vec<_>>().join("\n")
-    );
+    )
+}
+
+#[tokio::test]
+async fn a_build_has_no_network_no_right_and_no_way_to_the_hosts_files() {
+    let site = Site::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let name = format!("bellows-test-{}", std::process::id());
+    let _abstract = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap());
+    assert!(fs::read_to_string("/proc/net/unix").unwrap().contains(&name));
+    // As a shell or a service manager may leave one open for its children.
+    let (_reader, writer) = nix::unistd::pipe().unwrap();
+    let inherited = format!("pipe:[{}]", nix::sys::stat::fstat(&writer).unwrap().st_ino);
+    world::run("ip", &["route", "replace", "unreachable", BEYOND]);
+    let script = tries(&site, port, &name, &inherited);
     let built = site.build(&script).await;
     world::run("ip", &["route", "del", "unreachable", BEYOND]);
     built.result.unwrap();

@@ -102,12 +102,12 @@ impl<R: Runner> Builds<R> {
         digest: &str,
     ) -> Result<PathBuf, BuildError> {
         let name = format!("{service}.files");
-        if let Some(folder) = self.layers.find(&name, digest) {
+        if let Some(folder) = self.parts.find(&name, digest) {
             return Ok(folder);
         }
-        let draft = self.layers.draft(&name, FILES)?;
+        let draft = self.parts.draft(&name, FILES)?;
         self.lay_out(found, &draft.inner)?;
-        self.layers.keep(draft, digest)
+        self.parts.keep(draft, digest)
     }
 
     /// As they would be received: what goes along alone, and only if it still is what was found.

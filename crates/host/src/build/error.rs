@@ -91,9 +91,7 @@ pub enum BuildError {
         free_mib: u64,
     },
     /// The proxy of the build did not start.
-    #[error(
-        "the way out of the build did not start; run `bellows up`, which makes its user: {said}"
-    )]
+    #[error("the way out of the build did not start; `bellows up` installs its program: {said}")]
     NoWayOut {
         /// What it said.
         said: String,

@@ -8,9 +8,9 @@
 mod application;
 mod disk;
 mod error;
-mod layer;
 mod limits;
 mod lines;
+mod parts;
 mod proxy;
 mod run;
 mod supervise;
@@ -29,7 +29,7 @@ pub use self::error::BuildError;
 pub use self::limits::BuildLimits;
 pub use self::tree::TreeError;
 
-use self::layer::Layers;
+use self::parts::Parts;
 use self::proxy::ProxyProgram;
 use crate::accounts;
 use crate::command::Runner;
@@ -103,7 +103,7 @@ pub struct Builds<R> {
     state: PathBuf,
     run: PathBuf,
     ranges: IdRanges,
-    layers: Layers,
+    parts: Parts,
     init: PathBuf,
     proxy: ProxyProgram,
     limits: BuildLimits,
@@ -124,7 +124,7 @@ impl<R: Runner> Builds<R> {
             state: paths.state.clone(),
             run: paths.run.join(FOLDER),
             ranges: IdRanges::new(settings),
-            layers: Layers::new(&paths.state),
+            parts: Parts::new(&paths.state),
             init: release.join("init"),
             proxy: ProxyProgram { program, uid, gid, subnet },
             limits: BuildLimits::of(&settings.builds),
@@ -152,13 +152,13 @@ impl<R: Runner> Builds<R> {
         mut on_line: impl FnMut(&str) + Send,
     ) -> Result<PathBuf, BuildError> {
         let name = format!("{}.packages", build.service);
-        if let Some(folder) = self.layers.find(&name, build.digest) {
+        if let Some(folder) = self.parts.find(&name, build.digest) {
             return Ok(folder);
         }
         let home = self.ensure_home()?;
         let _lock = lock(&home, build.service)?;
         // Another build of it may have ended meanwhile.
-        if let Some(folder) = self.layers.find(&name, build.digest) {
+        if let Some(folder) = self.parts.find(&name, build.digest) {
             return Ok(folder);
         }
         run::run(self, build, &name, &mut on_line).await

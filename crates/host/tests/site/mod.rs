@@ -161,6 +161,10 @@ impl Drop for Site {
         if let Folder::Anothers(_) = self.folder {
             return;
         }
+        let home = self.settings.paths.state.join("builds").display().to_string();
+        for name in ["bw-build.test", "bw-build.test-other"] {
+            run("lxc-stop", &["-P", &home, "-k", "-n", name]);
+        }
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let ours = self.folder.path().display().to_string();
         for place in mounts.lines().filter_map(|line| line.split(' ').nth(1)) {

@@ -13,7 +13,7 @@ const IMAGES: &str = "images";
 
 /// The folder of images.
 #[derive(Debug)]
-pub(super) struct Layers {
+pub(super) struct Parts {
     images: PathBuf,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Draft {
     pub(super) inner: PathBuf,
 }
 
-impl Layers {
+impl Parts {
     pub(super) fn new(state: &Path) -> Self {
         Self { images: state.join(IMAGES) }
     }
