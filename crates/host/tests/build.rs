@@ -177,14 +177,14 @@ async fn a_build_that_fails_tells_its_status_and_its_last_lines() {
 #[tokio::test]
 async fn a_build_ends_at_its_deadline_with_all_that_it_started() {
     let mut site = Site::new();
-    site.limits.deadline = Duration::from_secs(2);
+    site.limits.deadline = Duration::from_secs(4);
     let begun = Instant::now();
     let script = "busybox setsid busybox sleep 1000 & busybox yes >/dev/null & echo begun; while :; do :; done";
     let built = site.build(script).await;
     let error = built.result.unwrap_err();
-    assert!(matches!(error, BuildError::Deadline { deadline_s: 2, .. }), "{error:?}");
+    assert!(matches!(error, BuildError::Deadline { deadline_s: 4, .. }), "{error:?}");
     assert!(error.to_string().ends_with("\n    begun"), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!(site.left(), [""; 0]);
 }
 
@@ -297,8 +297,11 @@ async fn when_a_builder_is_killed_nothing_of_its_build_runs_on_and_the_next_one_
 #[tokio::test]
 async fn a_build_that_is_given_up_ends_and_all_that_builds_had_can_be_removed() {
     let site = Site::new();
-    let given_up = tokio::time::timeout(Duration::from_secs(2), site.build("busybox sleep 1000"));
-    assert!(given_up.await.is_err());
+    let begun = site.settings.paths.state.join("builds/bw-build.test/disk/out/begun");
+    tokio::select! {
+        built = site.build("echo x >/srv/begun; busybox sleep 1000") => panic!("{:?}", built.result),
+        () = appears(&begun) => {}
+    }
     wait_until("all of it to end", || processes(&site) == 0);
     assert_ne!(site.left(), [""; 0]);
     let home = site.settings.paths.state.join("builds");
@@ -350,6 +353,13 @@ fn processes(site: &Site) -> usize {
                     && ["lxc-start", "egress build"].iter().any(|it| arguments.contains(it)))
         })
         .count()
+}
+
+/// Waits for a file as a build goes on beside it.
+async fn appears(file: &Path) {
+    while !file.exists() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {

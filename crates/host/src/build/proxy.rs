@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use model::egress::Egress;
 use model::names::ServiceName;
+use tokio::io::{copy, sink};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
@@ -78,6 +79,10 @@ impl ProxyProgram {
                 return Err(BuildError::NoWayOut { said: said(process).await });
             }
             sleep(Duration::from_millis(2)).await;
+        }
+        // What it says of refusals its client is told too; a pipe that nobody empties would hold it up.
+        if let Some(mut log) = process.stderr.take() {
+            tokio::spawn(async move { copy(&mut log, &mut sink()).await });
         }
         Ok(Proxy { _process: process, folder: folder.to_owned() })
     }

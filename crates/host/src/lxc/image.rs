@@ -438,5 +438,6 @@ mod tests {
         refused("binaries = [\"tool\"]", "command is not there: use it for a program");
         refused("init = \"/a\"\ncommand = [\"/a\"]", "command is beside init: use it for");
         refused("command = []", "command is []: use the program");
+        refused("init = \"/a\"\negress = [\"pypi.org\"]", "`pypi.org` has no port");
     }
 }
