@@ -39,6 +39,10 @@ laboratory PROGRAM: setup
 up *ARGS: build
     @{{ bellows }} up "$@"
 
+# Say what is wrong with bellows.toml and services/, everything at once
+validate *ARGS: build
+    @{{ bellows }} validate "$@"
+
 # Take the system down; keeps the stored objects
 down *ARGS: build
     @{{ bellows }} down "$@"

@@ -6,18 +6,21 @@ mod procfile;
 mod program;
 mod python;
 mod refusal;
+mod sources;
 
 pub use self::chosen::{Choice, Chosen, Declared, HEALTH_PATHS, Recipe, Start, Workers};
 pub(crate) use self::python::requirements;
 pub use self::refusal::Refusal;
 
 use self::procfile::Procfile;
+use crate::contents::Entry;
 use crate::folder::Found;
+use crate::path::EntryPath;
 
 /// Says what a folder is, and what its instances run.
 ///
 /// `command` is the program and its arguments, where the user has written them: then no start is looked for, and a
-/// `Procfile` is not read.
+/// `Procfile` is not read. It is what is started, or the folder is refused: it is never left out.
 ///
 /// # Errors
 /// [`Refusal`] says why it is nothing that Bellows runs, and what to write so that it is.
@@ -28,9 +31,22 @@ pub fn detect(found: &Found, command: Option<&[String]>) -> Result<Chosen, Refus
     };
     let given = Given { command, procfile: &procfile };
     let mut chosen = choose(found, given)?;
+    if let Some(file) = chosen.start.as_ref().and_then(|start| unrunnable(found, start)) {
+        return Err(Refusal::NotExecutable(file));
+    }
     let beside = notes_beside(found, &procfile, chosen.start.as_ref());
     chosen.notes.extend(beside.into_iter().map(Choice::of));
     Ok(chosen)
+}
+
+/// The file of the folder that a command starts with, where it may not be run: `execve` answers EACCES.
+fn unrunnable(found: &Found, start: &Start) -> Option<EntryPath> {
+    let word = start.first_word()?;
+    // A name without a slash is looked for on the `PATH`, and not in the folder.
+    let path = word.contains('/').then(|| word.strip_prefix("./").unwrap_or(&word))?;
+    let path = EntryPath::new(path.as_bytes()).ok()?;
+    let entry = found.contents.0.get(&path);
+    matches!(entry, Some(Entry::File(file)) if !file.executable).then_some(path)
 }
 
 /// What was found and is not used, or not as its author may think.
@@ -78,8 +94,22 @@ fn choose(found: &Found, given: Given<'_>) -> Result<Chosen, Refusal> {
     if let Some(module) = python::undeclared(found) {
         return Err(Refusal::NoRequirements(module));
     }
+    refuse_sources(found, given)?;
     if let Some(chosen) = files::choose(found)? {
         return Ok(chosen);
     }
     Err(if found.has_file("Dockerfile") { Refusal::Dockerfile } else { Refusal::Nothing })
+}
+
+/// What is to be started is no page, whatever lies beside it, and neither is the source of a program.
+fn refuse_sources(found: &Found, given: Given<'_>) -> Result<(), Refusal> {
+    let start = given.start();
+    match sources::first(found) {
+        Some(source) if sources::is_python(source) => Err(Refusal::NoRequirements(source.clone())),
+        source => match (start, source) {
+            (Some((start, place)), _) => Err(Refusal::Command { start: start.to_string(), place }),
+            (None, Some(source)) => Err(Refusal::Source(source.clone())),
+            (None, None) => Ok(()),
+        },
+    }
 }

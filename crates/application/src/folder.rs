@@ -1,9 +1,9 @@
 //! An application's folder, read with the rights of whoever calls.
 
 mod error;
-mod file;
 mod ignored;
 mod left_out;
+mod root;
 mod texts;
 mod walk;
 
@@ -21,13 +21,15 @@ use crate::hashed::Hashed;
 use crate::path::EntryPath;
 use crate::program::{self, Program};
 
-pub(crate) use self::file::open;
+pub(crate) use self::root::Root;
 
 /// What a folder holds.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// Where it lies.
     pub folder: PathBuf,
+    /// The same, as it was opened: a folder that took its place since is another.
+    pub(crate) root: Root,
     /// What goes along.
     pub contents: Contents,
     /// What stays out.
@@ -43,10 +45,13 @@ pub struct Found {
 /// # Errors
 /// [`ReadError`] says what cannot go along, and what to do about it.
 pub fn read(folder: &Path, bounds: Bounds) -> Result<Found, ReadError> {
-    let (seen, left_out) = walk::walk(folder, bounds)?;
+    let root = Root::open(folder).map_err(|error| ReadError::unopened(folder, error))?;
+    let (seen, left_out) = walk::walk(&root, folder, bounds)?;
     check_bytes(&seen, bounds)?;
+    texts::check_bytes(&seen)?;
     let mut found = Found {
         folder: folder.to_owned(),
+        root,
         contents: Contents::default(),
         left_out,
         programs: BTreeMap::new(),
@@ -79,7 +84,8 @@ impl Found {
     fn read_file(&mut self, path: &EntryPath, seen: walk::SeenFile) -> Result<Entry, ReadError> {
         let place = self.folder.join(path.as_str());
         let unread = |source| ReadError::unread(&place, source);
-        let mut file = file::open(&place).map_err(unread)?;
+        let opened = self.root.file(Path::new(path.as_str()));
+        let mut file = opened.map_err(|error| ReadError::unseen(&self.folder, path, error))?;
         if let Some(program) = program::examine(&mut file).map_err(unread)? {
             self.programs.insert(path.clone(), program);
         }

@@ -24,3 +24,4 @@ pub use self::detect::{
 pub use self::folder::{Found, LeftOut, ReadError, Why, read};
 pub use self::needed::Needed;
 pub use self::path::{EntryPath, PathError};
+pub use self::program::ProgramFault;

@@ -8,6 +8,10 @@ const PATH_BYTES_MAX: usize = 1024;
 /// What most file systems take.
 const NAME_BYTES_MAX: usize = 255;
 
+/// More folders in each other than this are nobody's, and whoever goes through them needs a file or a call for
+/// each.
+const NAMES_MAX: usize = 64;
+
 /// The path of a file, folder or link below the application's folder: names joined by `/`, none of which is
 /// empty, `.` or `..`. A folder comes before what it holds in the order of paths.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +31,9 @@ pub enum PathError {
         "it is too long: use names of up to {NAME_BYTES_MAX} bytes, {PATH_BYTES_MAX} with their folders"
     )]
     TooLong,
+    /// In too many folders.
+    #[error("it lies too deep: use up to {NAMES_MAX} names, those of its folders and its own")]
+    TooDeep,
 }
 
 impl EntryPath {
@@ -44,6 +51,9 @@ impl EntryPath {
         }
         if text.len() > PATH_BYTES_MAX || text.split('/').any(|name| name.len() > NAME_BYTES_MAX) {
             return Err(PathError::TooLong);
+        }
+        if text.split('/').count() > NAMES_MAX {
+            return Err(PathError::TooDeep);
         }
         Ok(Self(text.to_owned()))
     }
@@ -108,6 +118,9 @@ mod tests {
         for long in [name, deep] {
             assert_eq!(EntryPath::new(long.as_bytes()), Err(PathError::TooLong));
         }
+        let (deepest, too_deep) = ("d/".repeat(63) + "x", "d/".repeat(64) + "x");
+        assert!(EntryPath::new(deepest.as_bytes()).is_ok());
+        assert_eq!(EntryPath::new(too_deep.as_bytes()), Err(PathError::TooDeep));
     }
 
     #[test]

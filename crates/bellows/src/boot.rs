@@ -2,14 +2,35 @@
 //! boot forgets is made again as it was deployed.
 
 use host::command::HostRunner;
-use host::deployments::Deployments;
+use host::deployments::{DeployedService, Deployments};
 use host::haproxy::{Backends, Haproxy, HaproxySettings};
-use host::lxc::TemplateStore;
+use host::lxc::{Mounts, TemplateStore};
 use host::network::Network;
 use host::settings::Settings;
 
 use crate::deployed;
 use crate::run_folder;
+
+/// Has what a service's versions need. A version, or a service, that cannot have it is told, and holds up no other.
+async fn mount(templates: &TemplateStore<HostRunner>, service: &DeployedService) {
+    let name = &service.spec.name;
+    let Mounts { ids, failed } = match templates.ensure_mounts(&service.spec).await {
+        Ok(mounts) => mounts,
+        Err(error) => {
+            eprintln!("{name} is not ready: {:#}", anyhow::Error::from(error));
+            return;
+        }
+    };
+    for (template, error) in failed {
+        eprintln!("{template} cannot be launched: {:#}", anyhow::Error::from(error));
+    }
+    for (version, instance) in &service.versions {
+        if let Err(error) = templates.ensure_folders(instance, ids).await {
+            let error = anyhow::Error::from(error);
+            eprintln!("version {version} of {name} is not ready: {error:#}");
+        }
+    }
+}
 
 /// Does what is not yet as it should be, and so nothing while the system is up.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
@@ -20,7 +41,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     Network::new(settings, HostRunner).serving(services).ensure().await?;
     let templates = TemplateStore::new(settings, HostRunner);
     for service in &deployed {
-        templates.ensure_mounts(&service.spec).await?;
+        mount(&templates, service).await;
     }
     let haproxy = HaproxySettings::of_host(settings)?;
     if !haproxy.config_file.as_path().exists() {

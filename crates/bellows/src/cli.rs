@@ -42,6 +42,8 @@ pub(crate) struct Place {
 pub(crate) enum Command {
     /// Say whether this machine can run Bellows: every problem at once, each with its cure
     Doctor,
+    /// Say what is wrong with bellows.toml and the services' files: everything at once; nothing is changed
+    Validate,
     /// Bring the system up; run again, it changes only what is not as it should be
     Up {
         /// Start nothing when the machine boots
@@ -268,6 +270,7 @@ mod tests {
 
         Commands:
           doctor      Say whether this machine can run Bellows: every problem at once, each with its cure
+          validate    Say what is wrong with bellows.toml and the services' files: everything at once; nothing is changed
           up          Bring the system up; run again, it changes only what is not as it should be
           down        Take the system down and remove what Bellows made; stored objects stay
           status      Show the programs, services and instances, and the last decisions

@@ -8,7 +8,7 @@ mod ports;
 mod reading;
 mod software;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::Path;
 
 use anyhow::{bail, ensure};
@@ -25,7 +25,7 @@ use finding::{Finding, Verdict, bad};
 
 /// Prints every finding; fails when one is bad.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
-    let mut findings = examine(settings).await;
+    let mut findings = examine(settings, programs::needs_egress(settings)).await;
     // Not for `up`, which puts them in place.
     findings.push(Finding { check: "rules", verdict: rules(settings).await });
     // Nor this, without which instances run all the same.
@@ -38,9 +38,10 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fails with all that is wrong, and prints nothing when nothing is.
-pub(crate) async fn require(settings: &Settings) -> anyhow::Result<()> {
-    let failures = failures(&examine(settings).await);
+/// Fails with all that is wrong, and prints nothing when nothing is. `needs_egress` says whether a service is to reach
+/// anything beyond the host.
+pub(crate) async fn require(settings: &Settings, needs_egress: bool) -> anyhow::Result<()> {
+    let failures = failures(&examine(settings, needs_egress).await);
     let (count, lines) = (failures.len(), failures.join("\n"));
     ensure!(count == 0, "{count} of the checks failed; nothing was changed\n{lines}");
     Ok(())
@@ -56,7 +57,7 @@ fn failures(findings: &[Finding]) -> Vec<String> {
     findings.iter().filter(|f| f.verdict.is_err()).map(ToString::to_string).collect()
 }
 
-async fn examine(settings: &Settings) -> Vec<Finding> {
+async fn examine(settings: &Settings, needs_egress: bool) -> Vec<Finding> {
     let lxc_folder = reading::nearest_existing(&settings.paths.lxc);
     let actions = reading::text("/proc/sys/kernel/seccomp/actions_avail");
     let namespaces = reading::text("/proc/sys/user/max_user_namespaces");
@@ -79,7 +80,7 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
         ("apparmor", kernel::apparmor(apparmor.as_deref(), apparmor_parser.is_absolute())),
         ("network devices", kernel::network_devices(reading::network_devices().await)),
         ("firewall", kernel::firewall(reading::firewall().await)),
-        ("ports", ports::ports(&wanted_ports(settings).await)),
+        ("ports", ports::ports(&wanted_ports(settings, needs_egress).await)),
         ("subnet", subnet(settings).await),
         ("certificate", certificate(settings).await),
         ("disk", disk::disk(&folders.map(|folder| reading::room(folder)))),
@@ -87,9 +88,22 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
     verdicts.map(|(check, verdict)| Finding { check, verdict }).into()
 }
 
-async fn wanted_ports(settings: &Settings) -> Vec<ports::Wanted> {
+async fn wanted_ports(settings: &Settings, needs_egress: bool) -> Vec<ports::Wanted> {
     let sockets = reading::tcp_sockets();
     let ours = our_pids(settings).await;
+    let state = |(key, address)| {
+        let address = SocketAddr::V4(address);
+        let state = reading::port_state(&sockets, address, &ours);
+        ports::Wanted { key, address, state }
+    };
+    addresses(settings, needs_egress).map(state).collect()
+}
+
+/// Where Bellows listens, by the keys that say so; without one, where nobody is to.
+fn addresses(
+    settings: &Settings,
+    needs_egress: bool,
+) -> impl Iterator<Item = (Option<&'static str>, SocketAddrV4)> {
     let listen = &settings.listen;
     let tls = settings.tls.as_ref().map(|tls| (Some("tls.listen"), tls.listen));
     let always = [
@@ -100,13 +114,9 @@ async fn wanted_ports(settings: &Settings) -> Vec<ports::Wanted> {
         (Some("network.reach_port"), settings.network.streams()),
         (None, host::haproxy::HOLD),
     ];
-    let wanted = always.into_iter().chain(tls);
-    let state = |(key, address)| {
-        let address = SocketAddr::V4(address);
-        let state = reading::port_state(&sockets, address, &ours);
-        ports::Wanted { key, address, state }
-    };
-    wanted.map(state).collect()
+    // Another proxy may have its port where no service has a way out.
+    let way_out = needs_egress.then(|| (Some("network.egress_port"), settings.network.egress()));
+    always.into_iter().chain(tls).chain(way_out)
 }
 
 /// Whether HTTPS can be spoken where it is wanted.
@@ -212,6 +222,18 @@ mod tests {
             let text = Finding { check: "rules", verdict }.to_string();
             assert!(text.starts_with("  FAIL") && text.contains(&drift.to_string()), "{text}");
         }
+    }
+
+    #[test]
+    fn every_port_is_looked_at_and_that_of_the_way_out_where_there_is_one() {
+        let looked_at = |needs_egress| {
+            let settings = Settings::default();
+            let addresses = addresses(&settings, needs_egress);
+            addresses.map(|(_, address)| address.to_string()).collect::<Vec<_>>()
+        };
+        let without = looked_at(false);
+        insta::assert_snapshot!(without.join(" "), @"127.0.0.1:8080 127.0.0.1:8404 127.0.0.1:8090 10.117.0.1:8070 10.117.0.1:8071 127.0.0.1:1");
+        assert_eq!(looked_at(true), [without, vec!["10.117.0.1:3128".to_owned()]].concat());
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -13,12 +12,12 @@ use host::files::file_error;
 use host::id_map::IdMap;
 use host::lxc::{
     Containers, LxcContainers, TemplateStore, container_states, remove_layers, remove_profiles,
-    remove_secrets, remove_shared_folder, remove_unmounted, shared_folders_below,
+    remove_secrets, remove_shared_folder, shared_folders_below,
 };
 use host::network::Network;
 use host::secrets::SecretStore;
 use host::settings::Settings;
-use model::names::{CONTAINER_PREFIX, InstanceName, ServiceName};
+use model::names::{InstanceName, ServiceName};
 use model::service::ScaleIn;
 
 use crate::doctor::require_root;
@@ -111,13 +110,10 @@ async fn templates(settings: &Settings) -> anyhow::Result<Outcome> {
     for template in &ours {
         store.remove(template).await?;
     }
-    let drafts = drafts(&settings.paths.lxc);
-    for draft in &drafts {
-        remove_unmounted(draft)?;
-    }
+    let drafts = store.remove_drafts()?;
     // The newest stay. Without a template, no other is of use.
     SecretStore::new(settings).sweep()?;
-    let count = ours.len() + drafts.len();
+    let count = ours.len() + drafts;
     Ok(Outcome::changed_if(count > 0, format!("{count} removed")))
 }
 
@@ -125,17 +121,6 @@ async fn templates(settings: &Settings) -> anyhow::Result<Outcome> {
 async fn builds(settings: &Settings) -> anyhow::Result<Outcome> {
     let removed = Builds::new(settings, HostRunner).remove_all().await?;
     Ok(Outcome::changed_if(removed > 0, format!("{removed} removed")))
-}
-
-/// Templates that a crash left half made, under their hidden names.
-fn drafts(lxc: &Path) -> Vec<PathBuf> {
-    let hidden = format!(".{CONTAINER_PREFIX}");
-    let is_draft = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(&hidden) && name.ends_with("-draft")
-    };
-    let entries = fs::read_dir(lxc).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(is_draft).collect()
 }
 
 /// The kernel forgets the instances' profile.
@@ -172,19 +157,4 @@ fn records(settings: &Settings) -> anyhow::Result<Outcome> {
 fn id_ranges(settings: &Settings) -> anyhow::Result<Outcome> {
     let map = IdMap::of_host(&settings.paths.state, settings.id_map);
     Ok(Outcome::changed_if(map.remove()?, "taken back"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn half_made_templates_are_found_and_other_hidden_folders_are_not() {
-        let lxc = tempfile::tempdir().unwrap();
-        for name in [".bw-store-t00000001-draft", ".bw-x", ".other-draft", "bw-store-t00000002"] {
-            fs::create_dir(lxc.path().join(name)).unwrap();
-        }
-        assert_eq!(drafts(lxc.path()), [lxc.path().join(".bw-store-t00000001-draft")]);
-        assert!(drafts(Path::new("/does/not/exist")).is_empty());
-    }
 }

@@ -20,6 +20,17 @@ impl BadInput {
         Self(vec![problem.into()])
     }
 
+    /// Takes over the problems that a check has found.
+    ///
+    /// # Errors
+    /// It has found none, but failed.
+    pub(crate) fn add(&mut self, check: anyhow::Result<()>) -> anyhow::Result<()> {
+        let Err(error) = check else { return Ok(()) };
+        let Self(problems) = error.downcast()?;
+        self.0.extend(problems);
+        Ok(())
+    }
+
     /// `value`, where there are no problems.
     pub(crate) fn or<T>(self, value: T) -> Result<T, Self> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }

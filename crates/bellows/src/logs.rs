@@ -22,9 +22,12 @@ pub(crate) async fn run(settings: &Settings, asked: Logs) -> anyhow::Result<()> 
     let Logs { service, instance, lines, since, follow, json } = asked;
     let since = since.map_or(Ok(Timestamp::default()), |text| begin(&text, now()))?;
     let scaler = scaler::client(settings)?;
-    let newest = scaler.output(&service, instance.as_ref(), since, lines).await?;
+    // What is followed goes on after all that was written, of which some may be more than is asked for.
+    let count = if follow { LINES_MAX } else { lines };
+    let written = scaler.output(&service, instance.as_ref(), since, count).await?;
+    let newest = &written[written.len().saturating_sub(lines)..];
     if json {
-        println!("{}", serde_json::to_string_pretty(&newest)?);
+        println!("{}", serde_json::to_string_pretty(newest)?);
         return Ok(());
     }
     if newest.is_empty() && !follow {
@@ -35,7 +38,7 @@ pub(crate) async fn run(settings: &Settings, asked: Logs) -> anyhow::Result<()> 
     }
     newest.iter().for_each(|line| println!("{}", shown(line)));
     if follow {
-        let mut following = Follow::after(&newest);
+        let mut following = Follow::after(&written, since);
         loop {
             sleep(PAUSE).await;
             let since = following.since();

@@ -22,6 +22,7 @@ mod status;
 mod token;
 mod tree;
 mod up;
+mod validate;
 mod versions;
 
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let running = || settings().map(|edited| deployed::settings(&edited).unwrap_or(edited));
     match cli.command {
         Command::Doctor => wait(doctor::run(&settings()?)),
+        Command::Validate => wait(validate::run(place)),
         Command::Up { no_boot } => wait(up::run(place, no_boot)),
         Command::Boot => wait(boot::run(&running()?)),
         Command::Down => wait(down::run(&running()?)),

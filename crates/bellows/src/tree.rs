@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, anyhow};
 use command_line::files;
-use config_file::{Checked, ConfigError};
-use host::settings::{DEFAULT_FILE, Settings};
-use model::service::{Route, ServiceSpec, check_reaches};
+use config_file::{Checked as _, ConfigError, from_toml_or_problems};
+use host::deployments::with_figures;
+use host::settings::{DEFAULT_FILE, SHIPPED, Settings};
+use model::service::{RawService, ServiceSpec, check_reaches, check_routes};
+use model::size::Sizes;
 use policy::slots;
 
 use crate::cli::Place;
@@ -32,7 +34,7 @@ pub(crate) struct Tree {
 #[derive(Debug)]
 pub(crate) struct ServiceFile {
     pub(crate) spec: ServiceSpec,
-    /// The file as written.
+    /// The file as written, with the figures of a size in its place.
     pub(crate) text: String,
 }
 
@@ -48,7 +50,9 @@ pub(crate) fn settings(place: &Place) -> Result<(Settings, String), BadInput> {
         None if shipped.exists() => &shipped,
         None => return Ok((Settings::default(), String::new())),
     };
-    read(file).map_err(BadInput::new)
+    let text = config_file::read_text(file).map_err(BadInput::new)?;
+    let read = from_toml_or_problems(file.display(), &text, SHIPPED, Settings::from_raw);
+    Ok((read.map_err(problems)?, text))
 }
 
 impl Tree {
@@ -62,6 +66,11 @@ impl Tree {
         let root = root.map_err(BadInput::new)?;
         let services = services(&place.tree.join(SERVICES), &settings)?;
         Ok(Self { root, settings, settings_text, services })
+    }
+
+    /// What the services' files say.
+    pub(crate) fn specs(&self) -> Vec<&ServiceSpec> {
+        self.services.iter().map(|file| &file.spec).collect()
     }
 
     /// Whether a service may reach something beyond this host.
@@ -90,45 +99,40 @@ fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, BadI
         ));
     }
     for file in files {
-        match service(&file, &services) {
+        match service(&file, &settings.sizes) {
             Ok(service) => services.push(service),
-            Err(error) => problems.0.push(error),
+            Err(BadInput(found)) => problems.0.extend(found),
         }
     }
+    let specs: Vec<_> = services.iter().map(|file| &file.spec).collect();
+    problems.0.extend(check_routes(&specs).into_iter().map(Into::into));
     let lower_bounds = services.iter().map(|s| (&s.spec.name, s.spec.bounds.min()));
     let enough = slots::suffice(lower_bounds, settings.network.subnet.last_slot());
     problems.0.extend(enough.err().map(Into::into));
     // A file that cannot be read would be missed here, and is told already.
     if problems.0.is_empty() {
-        let specs: Vec<_> = services.iter().map(|file| &file.spec).collect();
         problems.0.extend(check_reaches(&specs).into_iter().map(Into::into));
     }
     problems.or(services)
 }
 
-fn service(file: &Path, others: &[ServiceFile]) -> anyhow::Result<ServiceFile> {
-    let (spec, text): (ServiceSpec, _) = read(file)?;
+fn service(file: &Path, sizes: &Sizes) -> Result<ServiceFile, BadInput> {
+    let text = config_file::read_text(file).map_err(BadInput::new)?;
+    let (shown, check) = (file.display(), |raw: RawService| raw.checked(sizes));
+    let read = from_toml_or_problems(shown, &text, RawService::EXAMPLE, check);
+    let spec = read.map_err(problems)?;
     let (shown, name) = (file.display(), &spec.name);
-    ensure!(
-        files::stem(file) == name.as_str(),
-        "{shown}: name is `{name}`: name the file {name}.toml, or the service after its file"
-    );
-    let Some(route) = spec.route() else { return Ok(ServiceFile { spec, text }) };
-    let is_same = |other: &Route| other.matched() == route.matched();
-    if let Some(other) = others.iter().find(|other| other.spec.route().is_some_and(is_same)) {
-        let other = file.with_file_name(format!("{}.toml", other.spec.name));
-        bail!(
-            "{shown}: the route is {route}, as in {}: give each its own host or path_prefix",
-            other.display()
-        );
+    if files::stem(file) != name.as_str() {
+        return Err(BadInput::new(anyhow!(
+            "{shown}: name is `{name}`: name the file {name}.toml, or the service after its file"
+        )));
     }
+    let text = with_figures(&text, &spec.instance);
     Ok(ServiceFile { spec, text })
 }
 
-/// What a file says, and its text.
-fn read<T: Checked>(file: &Path) -> Result<(T, String), ConfigError> {
-    let text = config_file::read_text(file)?;
-    Ok((config_file::from_toml(file.display(), &text)?, text))
+fn problems(found: Vec<ConfigError>) -> BadInput {
+    BadInput(found.into_iter().map(Into::into).collect())
 }
 
 #[cfg(test)]
@@ -162,18 +166,15 @@ mod tests {
         let good = service_text("store", "/", 10);
         let unknown = good.replace("processes = 64", "processes = 64\ncolour = \"red\"");
         insta::assert_snapshot!(errors(&[
-            ("a.toml", service_text("a", "/a", 10).replace("memory_mib = 64", "memory_mib = 1")),
+            ("a.toml", service_text("a", "/a", 10).replace("memory_mib = 64\ncpus", "memory_mib = 1\ncpu")),
             ("b.toml", unknown),
             ("c.toml", service_text("other", "/c", 10)),
             ("store.toml", good),
             ("twin.toml", service_text("twin", "/", 10)),
         ]), @r#"
         services/a.toml, line 8: instance.memory_mib is 1: use 4 to 1048576 (MiB)
-        services/b.toml: TOML parse error at line 11, column 1
-           |
-        11 | colour = "red"
-           | ^^^^^^
-        unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `health_status`, `memory_mib`, `cpus`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
+        services/a.toml, line 9: instance.cpu: unknown field `cpu`, expected one of `port`, `protocol`, `health_path`, `health_status`, `size`, `memory_mib`, `cpus`, `cpu_weight`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
+        services/b.toml, line 11: instance.colour: unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `health_status`, `size`, `memory_mib`, `cpus`, `cpu_weight`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
         services/c.toml: name is `other`: name the file other.toml, or the service after its file
         services/twin.toml: the route is /, as in services/store.toml: give each its own host or path_prefix
         "#);

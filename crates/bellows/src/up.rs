@@ -2,16 +2,17 @@
 //! should be. Run again, it changes nothing.
 
 mod answer;
-mod egress;
-mod memory;
+pub(crate) mod egress;
 pub(crate) mod reaches;
 pub(crate) mod rollout;
+pub(crate) mod room;
 mod secrets;
 mod steps;
 
 use anyhow::anyhow;
 use host::settings::Settings;
 use model::service::Route;
+use nix::unistd::geteuid;
 
 use crate::cli::Place;
 use crate::deployed;
@@ -31,11 +32,8 @@ const OBJECT_STORE: &str = "object-store";
 pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let tree = Tree::load(place)?;
     refuse_what_cannot_move(&tree.settings)?;
-    memory::check(&tree)?;
-    egress::check(&tree)?;
-    steps::check_applications(&tree).await?;
-    doctor::require(&tree.settings).await?;
-    secrets::check(&tree)?;
+    check(&tree).await?;
+    doctor::require(&tree.settings, tree.needs_egress()).await?;
     let _lock = operator::lock(&tree.settings)?;
     reaches::check(&tree, &tree.settings).await?;
     let mut progress = Progress::default();
@@ -45,11 +43,28 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let programs = if no_boot { programs.until_boot() } else { programs };
     let steps = Steps::new(&tree, &programs)?;
     let deployment = steps.take(&mut progress).await?;
-    progress.step("versions", rollout::wait(&tree.settings, &deployment)).await?;
+    progress.step("versions", steps.trials(&deployment)).await?;
     progress.step("old versions", steps.old_versions(&deployment)).await?;
     answer::wait(&tree, &programs, &mut progress).await?;
+    steps.served(deployment)?;
     print!("{}", summary(&tree, progress.changes));
     Ok(())
+}
+
+/// Tells all that is wrong with a tree on this host, and whoever asks is told what he may know.
+///
+/// # Errors
+/// [`BadInput`] with every problem; another where something could not be looked at.
+pub(crate) async fn check(tree: &Tree) -> anyhow::Result<()> {
+    let mut problems = BadInput::default();
+    problems.add(room::check(&tree.specs(), &tree.settings))?;
+    problems.add(egress::check(&tree.specs(), &tree.settings.network).map_err(Into::into))?;
+    problems.add(steps::check_applications(tree).await)?;
+    // Which are set is root's alone to know.
+    if geteuid().is_root() {
+        problems.add(secrets::check(tree).map_err(Into::into))?;
+    }
+    Ok(problems.or(())?)
 }
 
 /// While the system is up, its network, folders and ids stay where they are.

@@ -1,7 +1,7 @@
 //! `bellows versions`: what a service can go back to.
 
 use anyhow::Context as _;
-use host::deployments::{Deployments, KeptVersion};
+use host::deployments::{Deployments, KeptVersion, Past};
 use host::settings::Settings;
 use model::names::ServiceName;
 use model::version::Rollout;
@@ -42,8 +42,11 @@ fn state(kept: &KeptVersion, rollout: &Rollout) -> String {
         Rollout::GivenUp { next, reason, .. } if next.version == version => {
             format!("given up: {reason}")
         }
-        _ if kept.has_served => "served before".to_owned(),
-        _ => "kept".to_owned(),
+        _ => match kept.past {
+            Some(Past::Served) => "served before".to_owned(),
+            Some(Past::Left) => "gone back from".to_owned(),
+            None => "kept".to_owned(),
+        },
     }
 }
 
@@ -59,12 +62,15 @@ mod tests {
     fn versions_are_listed_with_what_became_of_them() {
         let service: ServiceName = "shop".parse().unwrap();
         let at = |second: u64| Timestamp::from_millis(1_700_000_000_000 + second * 1000);
-        let deployment = (1..=4).fold(Deployment::default(), |before, number: u32| {
-            let serving = [None, None, Some(1), Some(2)][number as usize - 1].map(Version::new);
+        let deploy = |before: Deployment, number: u32| {
             let version = Version::new(number);
-            let new = NewService { name: &service, file: "", version, serving, again: false };
+            let new = NewService { name: &service, file: "", version, serving: None, again: false };
             before.followed_by(&[new], 4, at(number.into()))
+        };
+        let served = [1, 2].into_iter().fold(Deployment::default(), |before, number| {
+            deploy(before, number).served([&service])
         });
+        let deployment = [3, 4].into_iter().fold(served, deploy);
         let next = Wanted { version: Version::new(4), deployed_at: at(4) };
         let reason = "no answer from /up".to_owned();
         let watching = Rollout::Watching { version: Version::new(2), next, since: at(4) };

@@ -374,6 +374,8 @@ fn another_version_is_rolled_out_under_load(client: &Client) {
         assert!(before.iter().all(|version| text(&back).contains(version)), "{}", text(&back));
         within(limit, "the version of before is back", || versions() == before);
     });
+    let left = text(&bellows(&["versions", "object-store"]));
+    assert!(left.contains("  gone back from\n"), "{left}");
     // The tree's file makes the same version.
     expect_code(&bellows(&["up"]), 0);
     assert_eq!(versions(), before);

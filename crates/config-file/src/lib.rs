@@ -27,16 +27,20 @@
 
 mod by_key;
 mod place;
+mod problems;
 
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
 pub use model::value::{Checked, Invalid, check, in_range, not_above, within};
 
 pub use self::by_key::ByKey;
 pub use self::place::{line_of, place_of};
+pub use self::problems::from_toml_or_problems;
 
 /// The largest file that is read: 128 MiB. A trace of two million lines with dates is half of this.
 pub const MAX_BYTES: u64 = 128 * 1024 * 1024;
@@ -105,11 +109,23 @@ pub fn read_text(path: &Path) -> Result<String, ConfigError> {
 /// # Errors
 /// [`ConfigError::Syntax`] or [`ConfigError::Invalid`].
 pub fn from_toml<T: Checked>(file: impl Display, text: &str) -> Result<T, ConfigError> {
+    from_toml_with(file, text, T::from_raw)
+}
+
+/// The same where more is needed than the text to check it.
+///
+/// # Errors
+/// [`ConfigError::Syntax`] or [`ConfigError::Invalid`].
+pub fn from_toml_with<R: DeserializeOwned, T>(
+    file: impl Display,
+    text: &str,
+    check: impl FnOnce(R) -> Result<T, Invalid>,
+) -> Result<T, ConfigError> {
     let ByKey(raw) = toml::from_str(text).map_err(|error| ConfigError::Syntax {
         file: file.to_string(),
         reason: error.to_string().trim_end().to_owned(),
     })?;
-    T::from_raw(raw).map_err(|invalid| ConfigError::Invalid {
+    check(raw).map_err(|invalid| ConfigError::Invalid {
         place: place_of(file, text, invalid.key()),
         invalid,
     })

@@ -2,6 +2,7 @@
 //! `down` removes them, and the scaler reads them and no other file of the operator's.
 
 mod changed_keys;
+mod figures;
 mod rollback;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,12 +15,15 @@ use std::time::Duration;
 use config_file::ConfigError;
 use model::access::{Changed, Deploy, Who};
 use model::names::{ServiceName, TemplateName};
-use model::service::{HealthStatus, InstanceSpec, ReachError, ServiceSpec, check_reaches};
+use model::service::{
+    HealthStatus, InstanceSpec, ReachError, SameRoute, ServiceSpec, check_reaches, check_routes,
+};
 use model::time::Timestamp;
 use model::version::{Version, Wanted};
 use serde::{Deserialize, Serialize};
 
 use self::changed_keys::changed_keys;
+pub use self::figures::with_figures;
 pub use self::rollback::{Rollback, RollbackError};
 use crate::files::{FileError, file_error, remove_file, remove_tree, replace_file};
 use crate::settings::DEFAULT_FILE;
@@ -57,6 +61,9 @@ pub enum DeploymentError {
     /// Services in it do not go together.
     #[error("{FILE}: {0}; run `bellows up` again")]
     Reaches(ReachError),
+    /// Services in it ask for the same requests.
+    #[error("{FILE}: {0}; run `bellows up` again")]
+    Routes(SameRoute),
     /// A service's file in it was spoilt.
     #[error("{config}; run `bellows up` again")]
     Service {
@@ -99,7 +106,7 @@ impl DeployedService {
 const DEPLOYS_KEPT: usize = 16;
 
 /// Every deployed service, as the file holds it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Deployment {
     services: BTreeMap<ServiceName, Record>,
     /// What the last deploys changed, oldest first. Releases before them wrote none.
@@ -115,6 +122,19 @@ struct Record {
     wanted: Wanted,
     /// The last versions, each with its file, the wanted one first.
     versions: Vec<KeptVersion>,
+    /// Whether the wanted version serves from its first good answer on, since it was gone back to.
+    #[serde(default)]
+    unwatched: bool,
+}
+
+/// What became of a version before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Past {
+    /// An `up` ended well with it.
+    Served,
+    /// So it did, and somebody went back from it.
+    Left,
 }
 
 /// A version that can be gone back to.
@@ -127,9 +147,9 @@ pub struct KeptVersion {
     /// When it was deployed last; not known of one that a release before deployed.
     #[serde(rename = "deployed_at_ms", default)]
     pub deployed_at: Option<Timestamp>,
-    /// Whether it is known to have served when another version was deployed.
+    /// What is known to have become of it.
     #[serde(default)]
-    pub has_served: bool,
+    pub past: Option<Past>,
 }
 
 /// A service that is to be deployed.
@@ -205,6 +225,18 @@ impl Deployment {
         &self.deploys
     }
 
+    /// The same, once the wanted versions of these services serve: each can be gone back to from then on.
+    #[must_use]
+    pub fn served<'a>(mut self, services: impl IntoIterator<Item = &'a ServiceName>) -> Self {
+        for service in services {
+            let record = self.services.get_mut(service);
+            if let Some(wanted) = record.and_then(|record| record.versions.first_mut()) {
+                wanted.past = Some(Past::Served);
+            }
+        }
+        self
+    }
+
     /// The templates of every kept version.
     pub fn templates(&self) -> impl Iterator<Item = TemplateName> {
         self.services.iter().flat_map(|(name, record)| {
@@ -233,11 +265,14 @@ impl Deployment {
     /// The services with their files read.
     ///
     /// # Errors
-    /// A file that does not read as a service's, or services that cannot reach what they should.
+    /// A file that does not read as a service's, or services that do not go together.
     pub fn deployed(&self) -> Result<Vec<DeployedService>, DeploymentError> {
         let services = self.services.iter().map(|(name, record)| read(name, record));
         let services: Vec<_> = services.collect::<Result<_, _>>()?;
         let specs: Vec<_> = services.iter().map(|service| &service.spec).collect();
+        if let Some(wrong) = check_routes(&specs).into_iter().next() {
+            return Err(DeploymentError::Routes(wrong));
+        }
         let wrong = check_reaches(&specs).into_iter().next();
         wrong.map_or(Ok(services), |wrong| Err(DeploymentError::Reaches(wrong)))
     }
@@ -249,23 +284,32 @@ fn record(before: Option<&Record>, new: &NewService, keep: usize, now: Timestamp
         _ => Wanted { version: new.version, deployed_at: now },
     };
     let known = before.map_or(&[][..], |record| &record.versions);
-    let (same, mut earlier): (Vec<_>, Vec<_>) =
+    let (same, earlier): (Vec<_>, Vec<_>) =
         known.iter().cloned().partition(|kept| kept.version == new.version);
-    for kept in &mut earlier {
-        kept.has_served |= new.serving == Some(kept.version);
-    }
-    let is_kept = |(place, kept): &(usize, KeptVersion)| {
-        place + 1 < keep || new.serving == Some(kept.version)
-    };
     let own = KeptVersion {
         version: new.version,
         file: new.file.to_owned(),
         deployed_at: Some(wanted.deployed_at),
-        has_served: same.iter().any(|kept| kept.has_served),
+        past: same.first().and_then(|kept| kept.past),
     };
-    let earlier = earlier.into_iter().enumerate().filter(is_kept).map(|(_, kept)| kept);
-    let versions = std::iter::once(own).chain(earlier).collect();
-    Record { file: new.file.to_owned(), wanted, versions }
+    let unwatched = before.is_some_and(|record| record.unwatched && record.wanted == wanted);
+    let versions = std::iter::once(own).chain(kept(earlier, new.serving, keep)).collect();
+    Record { file: new.file.to_owned(), wanted, versions, unwatched }
+}
+
+/// Which of these versions, the last first, are kept beside the wanted one: of those that served before, and then of
+/// the others, the last ones; and the one that serves, however old.
+fn kept(
+    earlier: Vec<KeptVersion>,
+    serving: Option<Version>,
+    keep: usize,
+) -> impl Iterator<Item = KeptVersion> {
+    let mut by_worth: Vec<_> =
+        earlier.iter().map(|kept| (kept.past.is_none(), kept.version)).collect();
+    by_worth.sort_by_key(|(is_unproved, _)| *is_unproved);
+    let last = by_worth.into_iter().take(keep.saturating_sub(1)).map(|(_, version)| version);
+    let kept: BTreeSet<_> = last.chain(serving).collect();
+    earlier.into_iter().filter(move |it| kept.contains(&it.version))
 }
 
 fn read(name: &ServiceName, record: &Record) -> Result<DeployedService, DeploymentError> {
@@ -276,8 +320,7 @@ fn read(name: &ServiceName, record: &Record) -> Result<DeployedService, Deployme
     };
     let version = |kept: &KeptVersion| Ok((kept.version, parse(&kept.file)?.instance));
     let mut spec: ServiceSpec = parse(&record.file)?;
-    if record.versions.first().is_some_and(|wanted| wanted.has_served) {
-        // It was watched then, and who goes back to it is in a hurry.
+    if record.unwatched {
         spec.watch = Duration::ZERO;
     }
     Ok(DeployedService {
@@ -300,12 +343,18 @@ pub struct Deployments {
     state: PathBuf,
 }
 
-/// The file, with its form.
-#[derive(Serialize, Deserialize)]
-struct File<D> {
+/// The file, as it is written.
+#[derive(Serialize)]
+struct File<'a> {
     format: u32,
-    #[serde(flatten)]
-    deployment: D,
+    services: &'a BTreeMap<ServiceName, Record>,
+    deploys: &'a [Deploy],
+}
+
+/// What is read of it first.
+#[derive(Deserialize)]
+struct Form {
+    format: u32,
 }
 
 impl Deployments {
@@ -355,12 +404,12 @@ impl Deployments {
             }
             text => text.map_err(file_error("read", &path))?,
         };
-        let File { format, deployment }: File<serde_json::Value> =
+        let Form { format } =
             serde_json::from_slice(&text).map_err(|error| form(error.to_string()))?;
         if format != FORMAT {
             return Err(form(format!("its format is {format}, this release reads {FORMAT}")));
         }
-        serde_json::from_value(deployment).map_err(|error| form(error.to_string()))
+        serde_json::from_slice(&text).map_err(|error| form(error.to_string()))
     }
 
     /// Writes the deployment. Says whether it differs from what the file holds.
@@ -369,7 +418,8 @@ impl Deployments {
     /// The file could not be written; what was deployed before still is.
     pub fn deploy(&self, deployment: &Deployment) -> Result<bool, DeploymentError> {
         let path = self.file();
-        let file = File { format: FORMAT, deployment };
+        let Deployment { services, deploys } = deployment;
+        let file = File { format: FORMAT, services, deploys };
         let text = serde_json::to_string_pretty(&file)
             .map_err(|error| file_error("write", &path)(error.into()))?;
         let changed = self.replace(&path, &text)?;

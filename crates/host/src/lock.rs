@@ -1,16 +1,23 @@
 //! A lock on a file that is held for life: the kernel lets go of it when its holder dies, however
 //! it dies.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::files::{FileError, file_error, names_in};
+
 /// Whoever can open a file can lock it: its owner alone.
 const MODE: u32 = 0o600;
+
+/// How soon a lock that another process holds is tried again.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A lock that could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +48,22 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// Takes the lock, and waits so long for another process to let go of it.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] with the holder's process id, after that.
+    pub async fn acquire_within(file: &Path, within: Duration) -> Result<Self, LockError> {
+        let started = Instant::now();
+        loop {
+            match Self::acquire(file) {
+                Err(LockError::Held { .. }) if started.elapsed() < within => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
     /// Takes the lock, or says at once who has it.
     ///
     /// # Errors
@@ -79,6 +102,49 @@ impl Lock {
         write(&mut held).map_err(failed)?;
         Ok(Self { _held: held })
     }
+}
+
+/// Takes a lock that is to be handed to programs ([`CommandLine::holding`](crate::command::CommandLine::holding)):
+/// it is let go when this process and all of them have closed the file, so that who is killed leaves it to what he
+/// started. `None` while somebody holds it.
+///
+/// `std` does not unlock a file that it drops. It is open for reading alone, and empty: to a program that reads its
+/// standard input it is as good as none.
+///
+/// # Errors
+/// When the file cannot be made or locked.
+pub(crate) fn lock_for_programs(file: &Path) -> Result<Option<Arc<File>>, FileError> {
+    let mut options = OpenOptions::new();
+    let made = options.write(true).create(true).truncate(false).mode(MODE).open(file);
+    drop(made.map_err(file_error("make", file))?);
+    let open = File::open(file).map_err(file_error("open", file))?;
+    match open.try_lock() {
+        Ok(()) => Ok(Some(Arc::new(open))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(file_error("lock", file)(error)),
+    }
+}
+
+/// The ids of the processes that have a lock's file open, this one aside: the kernel names the one that took it, which
+/// may have ended since.
+pub(crate) fn holders(file: &Path) -> Vec<u32> {
+    let Ok(lock) = fs::metadata(file) else { return Vec::new() };
+    let is_it = |open: fs::DirEntry| {
+        fs::metadata(open.path()).is_ok_and(|it| (it.dev(), it.ino()) == (lock.dev(), lock.ino()))
+    };
+    let opened = |id: &u32| fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
+    let names = names_in(Path::new("/proc")).unwrap_or_default();
+    let ids = names.iter().filter_map(|name| name.parse().ok());
+    let others = ids.filter(|id| *id != std::process::id());
+    let mut holders: Vec<u32> = others.filter(|id| opened(id).any(is_it)).collect();
+    holders.sort_unstable();
+    holders
+}
+
+/// The end of a sentence: how processes are ended, where their ids are known.
+pub(crate) fn to_kill(ids: &[u32]) -> String {
+    let ids: String = ids.iter().map(|id| format!(" {id}")).collect();
+    if ids.is_empty() { ids } else { format!(" (`kill{ids}`)") }
 }
 
 #[cfg(test)]

@@ -29,10 +29,6 @@ const MOST: &str = r#"capabilities = ["chown", "dac_override", "fowner", "setuid
 const EGRESS: &str = "egress = [\"example.org:443\"]";
 const REACHES: &str = "reaches = [\"other\"]";
 
-/// Addresses beyond the host that the programs of these tests try: whatever the firewall does, the host sends
-/// nothing there meanwhile.
-const BEYOND: [&str; 2] = ["192.0.2.9", "169.254.169.254"];
-
 /// The folder of what the tests of this file share, which is kept.
 fn prepared() -> PathBuf {
     static MADE: OnceLock<()> = OnceLock::new();
@@ -43,31 +39,6 @@ fn prepared() -> PathBuf {
         assert!(status.success(), "run `scripts/setup benches`, and see {}", folder.display());
     });
     folder
-}
-
-/// Routes that lead nowhere, as long as this lives.
-struct Held;
-
-impl Held {
-    fn take() -> Self {
-        for address in BEYOND {
-            world::run("ip", &["route", "replace", "unreachable", address]);
-            assert_eq!(
-                world::run("ip", &["route", "get", address]),
-                "",
-                "a way to {address} is there"
-            );
-        }
-        Self
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        for address in BEYOND {
-            world::run("ip", &["route", "del", "unreachable", address]);
-        }
-    }
 }
 
 /// Debian with the programs of the tests, of which one runs.
@@ -98,7 +69,6 @@ async fn a_hostile_program_finds_no_way_out_whatever_its_services_file_may_ask_f
     let address = SocketAddr::from_abstract_name(&abstract_name).unwrap();
     let _listens = UnixListener::bind_addr(&address).unwrap();
     let host_file = tempfile::NamedTempFile::new().unwrap();
-    let _held = Held::take();
     let both = format!("{MOST}\n{REACHES}");
     for (head, lines) in [("", "root = \"read_only\""), ("", MOST), (EGRESS, &both)] {
         let writable = "writable = [{ path = \"/writable\", size_mib = 8, exec = true }]";

@@ -24,18 +24,23 @@ use model::names::TemplateName;
 use model::service::Replacement;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use running::Running;
+use tempfile::TempDir;
 use world::{BUSYBOX, LXC, World, built, run};
 
 /// The parts of an image: what it adds, and what it stands on.
 struct Parts {
     image: Image,
     base: PathBuf,
+    /// Below the target folder, as the images of `userland` are: /tmp may be a tmpfs, which a kernel before 6.3 mounts
+    /// with no other owners.
+    _folder: TempDir,
 }
 
-/// An image with the tests' probe, on a userland of one static file, below this folder.
-fn parts(folder: &Path) -> Parts {
+/// An image with the tests' probe, on a userland of one static file.
+fn parts() -> Parts {
     assert!(Path::new(BUSYBOX).exists(), "run `scripts/setup benches`");
-    let (image, base) = (folder.join("images/app"), folder.join("images/base"));
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (image, base) = (folder.path().join("images/app"), folder.path().join("images/base"));
     for path in ["bin", "dev", "proc", "sys", "tmp", "etc", "opt/app/cache", "opt/base"] {
         fs::create_dir_all(base.join(path)).unwrap();
     }
@@ -59,15 +64,14 @@ fn parts(folder: &Path) -> Parts {
         digest: "test".to_owned(),
         start: ImageStart::Init("/bin/probe".to_owned()),
     };
-    Parts { image, base }
+    Parts { image, base, _folder: folder }
 }
 
 /// A world of such an image, with these lines in the service's table `[instance]`.
 async fn world(lines: &str) -> (World, Parts) {
-    let mut made = None;
-    let make = |folder: &Path| made.insert(parts(folder)).image.clone();
-    let world = World::of(make, "", lines).await;
-    (world, made.unwrap())
+    let parts = parts();
+    let world = World::of(|_| parts.image.clone(), "", lines).await;
+    (world, parts)
 }
 
 /// What lies in a folder: paths, kinds, owners, modes, times and what files hold.
@@ -97,7 +101,7 @@ fn pages_in_memory(file: &Path) -> u64 {
 
 #[tokio::test]
 async fn services_with_different_ids_have_one_base_on_disk_and_in_memory_and_each_as_its_own() {
-    let (world, Parts { image, base }) = world("").await;
+    let (world, Parts { image, base, _folder }) = world("").await;
     let large = base.join("opt/base/large");
     fs::write(&large, vec![b'x'; 40 * 4096]).unwrap();
     let other = world.beside("test-other", &image, "").await;
@@ -125,7 +129,7 @@ async fn services_with_different_ids_have_one_base_on_disk_and_in_memory_and_eac
 
 #[tokio::test]
 async fn the_root_of_one_service_reads_nothing_that_another_has_of_the_base() {
-    let (world, Parts { image, .. }) = world("").await;
+    let (world, Parts { image, _folder, .. }) = world("").await;
     world.beside("test-other", &image, "").await;
     let file = rootfs(&world.template).join("opt/base/file").display().to_string();
     let as_user = |id: u32| {
@@ -138,7 +142,7 @@ async fn the_root_of_one_service_reads_nothing_that_another_has_of_the_base() {
 
 #[tokio::test]
 async fn an_instance_changes_all_that_its_image_and_base_have_and_both_stay_as_they_are() {
-    let (world, Parts { image, base }) = world("").await;
+    let (world, Parts { image, base, _folder }) = world("").await;
     let before = [&base, &image.folder].map(|folder| content(folder));
     let instance = world.launch(241).await;
     let get = |target: &str| world.get(&instance, target).unwrap();
@@ -175,7 +179,7 @@ async fn what_a_services_file_asks_for_is_had_on_a_base_as_on_a_whole_image() {
          secrets = [{{ name = \"key\" }}]\n\
          writable = [{{ path = \"/var/cache/app\", size_mib = 2 }}]"
     );
-    let (world, Parts { image, .. }) = world(&lines).await;
+    let (world, Parts { image, _folder, .. }) = world(&lines).await;
     fs::write(world.settings.paths.state.join("objects/x"), " shared\n").unwrap();
     let mut instance = Running::launch(world, 241).await;
     let (stdout, stderr) = instance.written().await;
@@ -200,8 +204,7 @@ async fn what_a_services_file_asks_for_is_had_on_a_base_as_on_a_whole_image() {
 
 #[tokio::test]
 async fn what_a_boot_forgets_is_mounted_again_for_every_version_that_is_kept() {
-    let (world, Parts { image, base }) = world("").await;
-    let store = TemplateStore::new(&world.settings, HostRunner);
+    let (world, Parts { image, base, _folder }) = world("").await;
     let kept = world.deploy_with("open_files = 64").await;
     let other = world.beside("test-other", &image, "").await;
     assert_ne!(kept, world.template);
@@ -234,17 +237,94 @@ async fn what_a_boot_forgets_is_mounted_again_for_every_version_that_is_kept() {
     }
     assert!(!staging.exists());
     assert_eq!(fs::read_to_string(base.join("opt/base/file")).unwrap(), "of the base");
-    // A kept version whose image somebody removed keeps nobody else from what they have.
-    store.remove(&kept).await.unwrap();
-    fs::rename(&image.folder, image.folder.with_extension("away")).unwrap();
-    run("umount", &[rootfs(&world.template).to_str().unwrap()]);
-    world.ensure_mounts().await;
-    assert!(!is_mounted(&rootfs(&world.template)));
+}
+
+/// Has each of these templates as a boot leaves it, and says which then cannot be mounted, and why.
+async fn failed_after_a_boot(
+    world: &World,
+    templates: [&TemplateName; 2],
+) -> Vec<(TemplateName, String)> {
+    for template in templates {
+        run("umount", &[rootfs(template).to_str().unwrap()]);
+        assert!(!is_mounted(&rootfs(template)));
+    }
+    world.ensure_mounts_but().await
+}
+
+#[tokio::test]
+async fn one_version_that_cannot_be_mounted_holds_up_no_other() {
+    let (world, _parts) = world("").await;
+    let store = TemplateStore::new(&world.settings, HostRunner);
+    let lines = "open_files = 64";
+    let torn = world.deploy_with(lines).await;
+    let stack = Path::new(LXC).join(torn.as_str()).join("stack.json");
+    fs::write(&stack, "{").unwrap();
+    let failed = failed_after_a_boot(&world, [&world.template, &torn]).await;
+    let [(failed, error)] = &failed[..] else { panic!("{failed:?}") };
+    assert!(failed == &torn && error.contains("stack.json"), "{failed}: {error}");
+    assert!(is_mounted(&rootfs(&world.template)) && !is_mounted(&rootfs(&torn)));
+    store.check_mounted(&world.template).unwrap();
+    assert!(store.check_mounted(&torn).is_err());
+    assert!(store.stood_on().is_err(), "nobody knows which images it needs");
+    // It is made anew when it is the one that is deployed.
+    assert_eq!(world.deploy_with(lines).await, torn);
+    store.check_mounted(&torn).unwrap();
+}
+
+#[tokio::test]
+async fn another_folder_in_the_place_of_an_image_is_noticed_and_gets_a_template_of_its_own() {
+    let (world, Parts { image, _folder, .. }) = world("").await;
+    let kept = world.deploy_with("open_files = 64").await;
+    let away = image.folder.with_extension("away");
+    let copy = || run("cp", &["-a", away.to_str().unwrap(), image.folder.to_str().unwrap()]);
+    let told = |problem: &str| format!("stands on {}, which {problem}: ", image.folder.display());
+    // While it has an instance it stays as it is, whatever lies below it.
+    let instance = world.launch(241).await;
+    fs::rename(&image.folder, &away).unwrap();
+    copy();
+    let error = world.try_deploy().await.unwrap_err();
+    assert!(error.contains(&told("is another folder than it was")), "{error}");
+    assert!(is_mounted(&rootfs(&world.template)));
+    assert_eq!(world.get(&instance, "/file?/opt/image/file").unwrap(), "of the image");
+    world.containers.stop(&instance, Duration::ZERO).await.unwrap();
+    for (problem, spoil) in [("is gone", true), ("is another folder than it was", false)] {
+        match spoil {
+            true => fs::remove_dir_all(&image.folder).unwrap(),
+            false => drop(copy()),
+        }
+        let failed = failed_after_a_boot(&world, [&world.template, &kept]).await;
+        assert_eq!(failed.len(), 2, "{failed:?}");
+        assert!(failed.iter().all(|(_, error)| error.contains(&told(problem))), "{failed:?}");
+        let name = world.name(241);
+        let launch = world.containers.clone_ephemeral(&world.template, &name, Replacement::Surge);
+        let error = launch.await.unwrap_err().to_string();
+        assert!(error.contains(&told(problem)), "{error}");
+    }
+    assert_eq!(world.deploy().await, world.template);
+    let instance = world.launch(241).await;
+    assert_eq!(world.get(&instance, "/file?/opt/image/file").unwrap(), "of the image");
+    assert!(!is_mounted(&rootfs(&kept)), "what it was made on is gone");
+}
+
+#[tokio::test]
+async fn what_two_mount_at_once_is_mounted_once() {
+    let (world, _parts) = world("layer_mib = 16").await;
+    for _ in 0..5 {
+        let places = [rootfs(&world.template), world.home()];
+        for place in &places {
+            run("umount", &[place.to_str().unwrap()]);
+        }
+        tokio::join!(world.ensure_mounts(), world.ensure_mounts(), world.ensure_mounts());
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        for place in &places {
+            assert_eq!(mounts.matches(&format!(" {} ", place.display())).count(), 1, "{mounts}");
+        }
+    }
 }
 
 #[tokio::test]
 async fn whatever_removes_a_template_leaves_its_image_and_base() {
-    let (world, Parts { image, base }) = world("").await;
+    let (world, Parts { image, base, _folder }) = world("").await;
     let before = [&base, &image.folder].map(|folder| content(folder));
     let store = TemplateStore::new(&world.settings, HostRunner);
     let images = base.parent().unwrap();
@@ -283,7 +363,7 @@ async fn whatever_removes_a_template_leaves_its_image_and_base() {
 
 #[tokio::test]
 async fn through_a_templates_root_nothing_can_be_written_or_removed() {
-    let (world, Parts { base, .. }) = world("").await;
+    let (world, Parts { base, _folder, .. }) = world("").await;
     let before = content(&base);
     let rootfs = rootfs(&world.template);
     for tried in [

@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use host::command::HostRunner;
+use host::command::{CommandError, CommandLine, HostRunner, Output, Runner};
 use host::lock::{Lock, LockError};
 use host::network::{Firewall, Network};
 use host::settings::Settings;
@@ -76,7 +77,7 @@ fn clear() {
     for words in ["inet", "bridge"] {
         output("nft", &["delete", "table", words, TABLE]);
     }
-    for bridge in [BRIDGE, OTHER_BRIDGE] {
+    for bridge in [PORT, BRIDGE, OTHER_BRIDGE] {
         output("ip", &["link", "delete", "dev", bridge]);
     }
     output("ip", &["route", "del", "unreachable", SUBNET]);
@@ -182,4 +183,48 @@ async fn what_was_taken_back_is_not_missed() {
     assert!(!place.network.is_promised());
     assert_eq!(place.network.drift().await.unwrap(), None);
     assert_eq!(listed(), [String::new(), String::new()]);
+}
+
+/// Runs what it is given, and notes of each transaction of nftables whether the port was isolated before it.
+#[derive(Default)]
+struct Watching {
+    seen: Mutex<Vec<String>>,
+}
+
+/// The host's end of a pair that could be an instance's.
+const PORT: &str = "bw199";
+
+fn isolated() -> String {
+    std::fs::read_to_string(format!("/sys/class/net/{PORT}/brport/isolated")).unwrap()
+}
+
+impl Runner for Watching {
+    async fn run(&self, command: &CommandLine) -> Result<Output, CommandError> {
+        if command.to_string() == "nft -f -" {
+            self.seen.lock().unwrap().push(isolated());
+        }
+        HostRunner.run(command).await
+    }
+}
+
+#[tokio::test]
+async fn rules_are_put_in_place_before_ports_are_isolated() {
+    let place = Place::new().await;
+    output("ip", &["link", "add", PORT, "type", "veth", "peer", "name", "bwpeer199"]);
+    output("ip", &["link", "set", PORT, "master", BRIDGE]);
+    let watching = Watching::default();
+    let network = Network::new(&place.settings, &watching).with_table(TABLE);
+    let before = listed();
+    for hold in [false, true] {
+        std::fs::write(format!("/sys/class/net/{PORT}/brport/isolated"), "0").unwrap();
+        nft(&["delete", "table", "bridge", TABLE]);
+        match hold {
+            true => drop(network.hold(&BTreeSet::new()).await.unwrap()),
+            false => drop(network.ensure().await.unwrap()),
+        }
+        assert_eq!((isolated(), listed()), ("1\n".to_owned(), before.clone()));
+    }
+    let seen = watching.seen.lock().unwrap().clone();
+    assert!(seen.len() >= 2 && seen.iter().all(|it| it == "0\n"), "{seen:?}");
+    output("ip", &["link", "delete", "dev", PORT]);
 }

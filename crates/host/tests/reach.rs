@@ -26,6 +26,7 @@ use model::service::{HealthCheck, HealthStatus, ServiceSpec};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::sockopt::OriginalDst;
 use nix::sys::socket::{Shutdown, getsockopt};
+use world::held::BEYOND;
 use world::{World, run};
 
 /// HAProxy itself, until this is dropped.
@@ -86,9 +87,6 @@ fn backend(world: &World, name: &str, instance: &InstanceName, tcp_port: Option<
 const OUTSIDE: &str = "bellows-test-outside";
 const OUTSIDE_ADDRESS: &str = "10.117.9.98";
 const WAY_OUTSIDE: &str = "10.117.9.97";
-
-/// Addresses of others, which that machine has in these tests.
-const BEYOND: [&str; 2] = ["192.0.2.9", "169.254.169.254"];
 
 /// A service that takes connections.
 const DATABASE: &str = r#"
@@ -331,29 +329,6 @@ async fn nobody_outside_of_the_host_comes_by_the_way_of_instances() {
     }
 }
 
-/// The addresses of others lead nowhere but to our own machine outside, as long as this lives: whatever the
-/// firewall does and whatever is taken away first, the host sends nothing there by another way.
-struct Held;
-
-impl Held {
-    fn take() -> Self {
-        for address in BEYOND {
-            run("ip", &["route", "replace", "unreachable", address, "metric", "4000000000"]);
-            let route = run("ip", &["route", "get", address]);
-            assert_eq!(route, "", "there is a way to {address}");
-        }
-        Self
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        for address in BEYOND {
-            run("ip", &["route", "del", "unreachable", address, "metric", "4000000000"]);
-        }
-    }
-}
-
 /// Has packets that come in by these interfaces passed on. They go with the world and with what is outside.
 fn forward_from(interfaces: [&str; 2]) {
     for interface in interfaces {
@@ -363,7 +338,6 @@ fn forward_from(interfaces: [&str; 2]) {
 
 #[tokio::test]
 async fn nothing_goes_through_the_host_to_or_from_an_instance_that_has_given_itself_a_route() {
-    let _held = Held::take();
     let world = World::new().await;
     let outside = Outside::new(&world.settings.network.subnet.to_string());
     for address in BEYOND {

@@ -14,7 +14,6 @@ use loadgen::{
     CalibrateOptions, Experiment, Interrupt, LoadedScenario, MAX_REPETITIONS, Memberships,
     RunOptions, RunReport, Scaler, Target, TraceOptions,
 };
-use model::service::ServiceSpec;
 use run::capacity::CapacityCurve;
 use run::figures::Assumptions;
 
@@ -214,7 +213,7 @@ impl Common {
 /// service's file.
 fn assumptions(folders: &Folders, service: &str) -> anyhow::Result<Assumptions> {
     let path = folders.services.join(format!("{service}.toml"));
-    let spec: ServiceSpec = config_file::read(&path)?;
+    let spec = command_line::services::read(&path)?;
     let calibration = folders.results.join(run::calibration::FOLDER);
     let capacity = CapacityCurve::of_service(
         &calibration,

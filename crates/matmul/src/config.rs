@@ -1,10 +1,8 @@
 //! The settings of the service, as its file gives them and as they are checked.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
 use config_file::{Checked, Invalid, in_range};
 use serde::Deserialize;
+use service::program::Serving;
 
 use crate::product::N_MAX;
 
@@ -22,16 +20,12 @@ pub struct RawConfig {
 /// The checked settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The address to listen at.
-    pub listen: SocketAddr,
+    /// Where to listen, and for whom.
+    pub serving: Serving,
     /// The largest `n` that may be asked for.
     pub max_n: usize,
     /// Products under way at a time; further ones wait.
     pub concurrency: usize,
-    /// Connections at a time.
-    pub max_connections: usize,
-    /// How long requests in flight may take once the process was asked to end.
-    pub drain_timeout: Duration,
 }
 
 impl Default for RawConfig {
@@ -50,16 +44,11 @@ impl Checked for Config {
     type Raw = RawConfig;
 
     fn from_raw(raw: RawConfig) -> Result<Self, Invalid> {
-        let listen = raw.listen.parse().map_err(|_| {
-            Invalid::new("listen", &raw.listen, "an address and a port as in \"0.0.0.0:8000\"")
-        })?;
-        let drain_timeout_ms = in_range("drain_timeout_ms", raw.drain_timeout_ms, 0..=3_600_000)?;
+        let RawConfig { listen, max_n, concurrency, max_connections, drain_timeout_ms } = raw;
         Ok(Self {
-            listen,
-            max_n: in_range("max_n", raw.max_n, 1..=N_MAX)?,
-            concurrency: in_range("concurrency", raw.concurrency, 1..=64)?,
-            max_connections: in_range("max_connections", raw.max_connections, 1..=10_000)?,
-            drain_timeout: Duration::from_millis(drain_timeout_ms),
+            serving: Serving::checked(&listen, max_connections, drain_timeout_ms)?,
+            max_n: in_range("max_n", max_n, 1..=N_MAX)?,
+            concurrency: in_range("concurrency", concurrency, 1..=64)?,
         })
     }
 }
@@ -76,11 +65,18 @@ mod tests {
     fn an_empty_file_gives_the_defaults() {
         insta::assert_debug_snapshot!(parse("").unwrap(), @r#"
         Config {
-            listen: 0.0.0.0:8000,
+            serving: Serving {
+                listen: 0.0.0.0:8000,
+                limits: Limits {
+                    connections: 256,
+                    idle_make_way: false,
+                    head_timeout: 10s,
+                    head_bytes: 16384,
+                    drain_timeout: 30s,
+                },
+            },
             max_n: 1000,
             concurrency: 2,
-            max_connections: 256,
-            drain_timeout: 30s,
         }
         "#);
     }

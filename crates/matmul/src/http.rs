@@ -109,3 +109,27 @@ impl From<QueryError> for Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad_query", error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_products_are_under_way_than_there_are_places() {
+        let app = App { max_n: 1, places: Arc::new(Semaphore::new(1)) };
+        let task = Task { n: NonZeroUsize::MIN, seed: 0 };
+        let other = app.places.acquire().await.unwrap();
+        let mut waits = Box::pin(work(&app, task));
+        // Each look is one step further, if there is one to take.
+        for _ in 0..100 {
+            tokio::select! {
+                biased;
+                _ = &mut waits => panic!("it took a place that another has"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        drop(other);
+        assert!(waits.await.is_ok());
+        assert_eq!(app.places.available_permits(), 1);
+    }
+}

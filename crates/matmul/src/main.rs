@@ -8,7 +8,6 @@ use clap::Parser;
 use matmul::config::Config;
 use matmul::http;
 use service::program::{self, Arguments};
-use service::server::Limits;
 
 /// How long work that no client waits for any more may keep the process.
 const LAST_WORK: Duration = Duration::from_secs(1);
@@ -32,12 +31,7 @@ fn run(config: &Config) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the threads")?;
-    let limits = Limits {
-        connections: config.max_connections,
-        drain_timeout: config.drain_timeout,
-        ..Limits::default()
-    };
-    let served = runtime.block_on(program::serve(config.listen, http::routes(config), limits));
+    let served = runtime.block_on(program::serve(config.serving, http::routes(config)));
     runtime.shutdown_timeout(LAST_WORK);
     served
 }

@@ -43,9 +43,12 @@ impl Bounds {
 
 /// Bounds as they are written, not yet checked.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawBounds {
+    /// The fewest ready instances, 0 or more.
     min: u32,
+    /// The most ready instances, 1 to 750.
     max: u32,
 }
 

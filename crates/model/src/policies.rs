@@ -45,6 +45,7 @@ pub use self::threshold::Threshold;
 #[derive(
     Debug, Clone, PartialEq, Serialize, Deserialize, strum::EnumDiscriminants, strum::EnumIter,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[strum_discriminants(name(PolicyKind), doc = "Which policy.")]
 #[strum_discriminants(derive(PartialOrd, Ord, Hash, strum::Display, strum::EnumIter))]

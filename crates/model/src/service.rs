@@ -2,12 +2,15 @@
 
 mod egress;
 mod health;
+mod instance;
 mod places;
 mod protocol;
 mod raw;
 mod reaches;
 mod rollout;
 mod route;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod secrets;
 mod start;
 
@@ -20,13 +23,14 @@ pub use self::health::{HealthCheck, HealthStatus, HealthStatusError};
 pub use self::protocol::Protocol;
 pub use self::raw::RawService;
 pub use self::reaches::{ReachError, check_reaches};
-pub use self::route::Route;
+pub use self::route::{Route, SameRoute, check_routes};
 pub use self::secrets::SecretSpec;
 pub use self::start::StartSpec;
 use crate::bounds::Bounds;
 use crate::egress::Egress;
 use crate::names::{ImageName, ServiceName};
 use crate::policies::PolicySpec;
+use crate::size::Sizes;
 use crate::value::{Checked, Invalid, check};
 
 /// A service, as described by its file in `services/`.
@@ -95,6 +99,8 @@ pub struct InstanceSpec {
     pub memory_mib: u32,
     /// Share of CPU time in cores.
     pub cpus: f64,
+    /// Its share beside others where the host has not enough for all; `None` is the kernel's own, 100.
+    pub cpu_weight: Option<u32>,
     /// Limit on processes and threads.
     pub processes: u32,
     /// Limit on the files, sockets and pipes that each of its processes has open.
@@ -119,6 +125,7 @@ pub struct InstanceSpec {
 /// A right of root that an instance's root may have: those that images need to start as root and step
 /// down to another user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Capability {
     /// Give files to others.
@@ -139,6 +146,7 @@ pub enum Capability {
 
 /// What an instance may do with its root file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RootAccess {
     /// Write to a layer of its own, on the disk of the host and within [`InstanceSpec::layer_mib`].
@@ -150,6 +158,7 @@ pub enum RootAccess {
 
 /// A folder that an instance may write to, as a tmpfs: it counts as memory, and ends with the instance.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WritableFolder {
     /// Absolute path in the instance.
@@ -163,6 +172,7 @@ pub struct WritableFolder {
 
 /// A folder below the state directory, mounted in every instance of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mount {
     /// Name of the folder below the state directory.
@@ -173,6 +183,7 @@ pub struct Mount {
 
 /// What one instance of a service can do.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Capacity {
     /// Requests per second that it serves within the objective.
@@ -226,6 +237,7 @@ impl ScaleIn {
 
 /// How an instance takes the place of an outdated or unhealthy one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Replacement {
     /// The new one is launched first and the old one leaves when it is ready: no gap.
@@ -326,6 +338,6 @@ impl Checked for ServiceSpec {
     type Raw = RawService;
 
     fn from_raw(raw: RawService) -> Result<Self, Invalid> {
-        raw.checked()
+        raw.checked(&Sizes::default())
     }
 }

@@ -1,11 +1,11 @@
 //! The settings of the object store, as its file gives them and as they are checked.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use config_file::{Checked, Invalid, in_range};
 use serde::Deserialize;
+use service::program::Serving;
 
 /// The file as it is written. Every key has a default.
 #[derive(Debug, Deserialize)]
@@ -23,18 +23,14 @@ pub struct RawConfig {
 /// The checked settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The address to listen at.
-    pub listen: SocketAddr,
+    /// Where to listen, and for whom.
+    pub serving: Serving,
     /// The folder of objects.
     pub objects_dir: PathBuf,
     /// The largest content of an object.
     pub max_object_bytes: u64,
-    /// Connections at a time.
-    pub max_connections: usize,
     /// How long a client may send nothing in the middle of a body.
     pub body_timeout: Duration,
-    /// How long requests in flight may take once the process was asked to end.
-    pub drain_timeout: Duration,
     /// How many requests are served.
     pub rate_limit: RateLimit,
 }
@@ -85,21 +81,18 @@ impl Checked for Config {
     type Raw = RawConfig;
 
     fn from_raw(raw: RawConfig) -> Result<Self, Invalid> {
-        let listen = raw.listen.parse().map_err(|_| {
-            Invalid::new("listen", &raw.listen, "an address and a port as in \"0.0.0.0:8000\"")
-        })?;
+        let serving = Serving::checked(&raw.listen, raw.max_connections, raw.drain_timeout_ms)?;
         if !raw.objects_dir.is_absolute() {
             let value = raw.objects_dir.display();
             return Err(Invalid::new("objects_dir", value, "an absolute path"));
         }
+        let body_timeout_ms = in_range("body_timeout_ms", raw.body_timeout_ms, 1..=3_600_000)?;
         raw.rate_limit.check()?;
         Ok(Self {
-            listen,
+            serving,
             objects_dir: raw.objects_dir,
             max_object_bytes: in_range("max_object_bytes", raw.max_object_bytes, 1..=1 << 40)?,
-            max_connections: in_range("max_connections", raw.max_connections, 1..=10_000)?,
-            body_timeout: millis("body_timeout_ms", raw.body_timeout_ms, 1, 3_600_000)?,
-            drain_timeout: millis("drain_timeout_ms", raw.drain_timeout_ms, 0, 3_600_000)?,
+            body_timeout: Duration::from_millis(body_timeout_ms),
             rate_limit: raw.rate_limit,
         })
     }
@@ -118,10 +111,6 @@ impl RateLimit {
     }
 }
 
-fn millis(key: &'static str, value: u64, least: u64, most: u64) -> Result<Duration, Invalid> {
-    in_range(key, value, least..=most).map(Duration::from_millis)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,12 +123,19 @@ mod tests {
     fn an_empty_file_gives_the_defaults() {
         insta::assert_debug_snapshot!(parse("").unwrap(), @r#"
         Config {
-            listen: 0.0.0.0:8000,
+            serving: Serving {
+                listen: 0.0.0.0:8000,
+                limits: Limits {
+                    connections: 256,
+                    idle_make_way: false,
+                    head_timeout: 10s,
+                    head_bytes: 16384,
+                    drain_timeout: 30s,
+                },
+            },
             objects_dir: "/objects",
             max_object_bytes: 1073741824,
-            max_connections: 256,
             body_timeout: 30s,
-            drain_timeout: 30s,
             rate_limit: RateLimit {
                 enabled: true,
                 requests_per_second: 50,

@@ -10,7 +10,6 @@ use object_store::http;
 use object_store::store::Store;
 use service::exit;
 use service::program::{self, Arguments};
-use service::server::Limits;
 
 /// Threads that wait for the disk. More than the some 30 writers whose syncs a disk can join add
 /// nothing, and an instance may have 64 processes and threads in all.
@@ -48,12 +47,7 @@ fn run(config: &Config) -> anyhow::Result<()> {
 
 async fn serve(config: &Config, store: Store) -> anyhow::Result<()> {
     tokio::spawn(sweep_for_ever(store.clone()));
-    let limits = Limits {
-        connections: config.max_connections,
-        drain_timeout: config.drain_timeout,
-        ..Limits::default()
-    };
-    program::serve(config.listen, http::routes(store, config), limits).await
+    program::serve(config.serving, http::routes(store, config)).await
 }
 
 async fn sweep_for_ever(store: Store) {

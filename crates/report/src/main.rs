@@ -19,7 +19,6 @@ use clap::{CommandFactory as _, Parser};
 use command_line::words;
 use compared_run::ComparedRun;
 use experiment_folder::ExperimentFolder;
-use model::service::ServiceSpec;
 use page::Page;
 use run::capacity::{CapacityCurve, DEFAULT_SMOOTHING_S};
 use run::figures::{self, Assumptions};
@@ -148,7 +147,7 @@ fn capacity(cli: &Cli, run: &Run) -> anyhow::Result<Option<CapacityCurve>> {
     let Some(service) = run.service() else { return Ok(None) };
     let path = cli.services.join(service).with_extension("toml");
     if path.exists() {
-        let spec = config_file::read::<ServiceSpec>(&path)?;
+        let spec = command_line::services::read(&path)?;
         let said = spec.requests_required()?.capacity;
         return Ok(Some(CapacityCurve::of_service(&cli.calibration, &spec.name, said)?));
     }

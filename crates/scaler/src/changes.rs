@@ -1,5 +1,6 @@
 //! The record of changes: who changed what, and how it was before and after.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
@@ -27,8 +28,9 @@ pub(crate) struct Changes {
     deployed: BTreeMap<ServiceName, Version>,
     /// Which value each secret was last set to.
     secrets: BTreeMap<(ServiceName, SecretName), SecretGeneration>,
-    /// When the last deploy was made of which it is noted what differed.
-    last_deploy: Option<Timestamp>,
+    /// The last deploy of which it is noted what differed, as far as that is noted: a process that ends between two
+    /// lines leaves some of it.
+    last_deploy: Option<(Timestamp, Vec<Changed>)>,
     next_sequence: u64,
     file: JsonLines,
 }
@@ -59,11 +61,32 @@ impl Changes {
         self.note_at(now(), who, changed);
     }
 
-    /// Keeps what these deploys changed, but for those that it was kept of before.
+    /// Keeps what these deploys changed, but for what was kept before. They are noted in their order, each later
+    /// than the one before: so all before the last one are whole.
     pub(crate) fn note_deploys(&mut self, deploys: &[Deploy]) {
-        let last = self.last_deploy;
-        for Deploy { at, who, changed } in deploys.iter().filter(|deploy| Some(deploy.at) > last) {
-            changed.iter().for_each(|changed| self.note_at(*at, who.clone(), changed.clone()));
+        for Deploy { at, who, changed } in deploys {
+            for changed in changed {
+                if !self.is_noted(*at, changed) {
+                    self.note_at(*at, who.clone(), changed.clone());
+                }
+            }
+        }
+    }
+
+    /// Whether it is kept what a deploy of that time changed.
+    fn is_noted(&self, at: Timestamp, changed: &Changed) -> bool {
+        self.last_deploy.as_ref().is_some_and(|(last, noted)| match at.cmp(last) {
+            Ordering::Less => true,
+            Ordering::Equal => noted.contains(changed),
+            Ordering::Greater => false,
+        })
+    }
+
+    fn remember_deploy(&mut self, at: Timestamp, changed: &Changed) {
+        match &mut self.last_deploy {
+            Some((last, noted)) if *last == at => noted.push(changed.clone()),
+            Some((last, _)) if *last > at => {}
+            last => *last = Some((at, vec![changed.clone()])),
         }
     }
 
@@ -85,7 +108,7 @@ impl Changes {
                 self.deployed.remove(service);
             }
             Changed::ServiceFile { .. } | Changed::Settings { .. } => {
-                self.last_deploy = self.last_deploy.max(Some(change.at));
+                self.remember_deploy(change.at, &change.changed);
             }
             Changed::Secret { service, name, after: Some(after), .. } => {
                 self.secrets.insert((service.clone(), name.clone()), *after);
@@ -118,6 +141,7 @@ impl Changes {
 
 #[cfg(test)]
 mod tests {
+    use model::access::KeyChange;
     use model::status::Membership;
 
     use super::*;
@@ -153,6 +177,34 @@ mod tests {
         for changes in [changes, Changes::open(&path).unwrap()] {
             assert_eq!(changes.last_deployed(), [(store.clone(), version)].into());
             assert_eq!(changes.since(0, usize::MAX)[0].sequence, 2);
+        }
+    }
+
+    /// A deploy that changes two files is two lines: who died behind the first lost the second.
+    #[test]
+    fn wherever_the_process_dies_each_change_of_a_deploy_is_kept_once() {
+        let of = |service: &str, key: &str| Changed::ServiceFile {
+            service: service.parse().unwrap(),
+            keys: vec![KeyChange { key: key.to_owned(), before: None, after: None }],
+        };
+        let deploy = |at, changed| Deploy { at: Timestamp::from_millis(at), who: Who::Up, changed };
+        let deploys = [
+            deploy(5, vec![of("a", "route"), of("b", "route"), of("c", "egress")]),
+            deploy(6, vec![]),
+            deploy(7, vec![of("a", "route"), of("b", "bounds.min")]),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("changes.jsonl");
+        Changes::open(&path).unwrap().note_deploys(&deploys);
+        let whole = std::fs::read(&path).unwrap();
+        let kept = Changes::open(&path).unwrap().since(0, 99);
+        assert_eq!(kept.len(), 5);
+        for length in 0..=whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            // Whoever comes after notes the first deploy alone, and the one after that all of them.
+            Changes::open(&path).unwrap().note_deploys(&deploys[..1]);
+            Changes::open(&path).unwrap().note_deploys(&deploys);
+            assert_eq!(Changes::open(&path).unwrap().since(0, 99), kept, "{length}");
         }
     }
 }

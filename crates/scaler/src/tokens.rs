@@ -22,7 +22,7 @@ const SECRET_BYTES: usize = 32;
 const PREFIX: &str = "bellows_";
 
 /// Tokens at most: each request that carries one is compared with all of them.
-const MOST: usize = 1_000;
+pub(crate) const MOST: usize = 1_000;
 
 /// The tokens, and the file that holds them. Whoever reads does not wait for the disk. Two who make or revoke at
 /// once get in each other's way.

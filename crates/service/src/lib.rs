@@ -16,4 +16,5 @@ pub mod server;
 pub mod shutdown;
 mod socket;
 pub mod telemetry;
+mod watched;
 mod wellformed;

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
 use clap::Args;
-use config_file::Checked;
+use config_file::{Checked, Invalid, in_range};
 use tokio::net::TcpListener;
 
 use crate::listener::Tcp;
@@ -23,6 +24,35 @@ pub struct Arguments {
     /// Check the settings and end, with 2 when they cannot be used.
     #[arg(long)]
     check: bool,
+}
+
+/// Where a program listens and what it allows its clients: the settings that every program of an instance has, by the
+/// keys `listen`, `max_connections` and `drain_timeout_ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serving {
+    /// The address to listen at.
+    pub listen: SocketAddr,
+    /// What clients are allowed.
+    pub limits: Limits,
+}
+
+impl Serving {
+    /// Checks what stands by the three keys.
+    ///
+    /// # Errors
+    /// [`Invalid`] names the key, its value and what is allowed.
+    pub fn checked(
+        listen: &str,
+        max_connections: usize,
+        drain_timeout_ms: u64,
+    ) -> Result<Self, Invalid> {
+        let allowed = "an address and a port as in \"0.0.0.0:8000\"";
+        let listen = listen.parse().map_err(|_| Invalid::new("listen", listen, allowed))?;
+        let connections = in_range("max_connections", max_connections, 1..=10_000)?;
+        let drain_ms = in_range("drain_timeout_ms", drain_timeout_ms, 0..=3_600_000)?;
+        let drain_timeout = Duration::from_millis(drain_ms);
+        Ok(Self { listen, limits: Limits { connections, drain_timeout, ..Limits::default() } })
+    }
 }
 
 /// Reads the settings and works with them until it is done, with the outputs and the log in place; or only
@@ -52,11 +82,12 @@ fn start<C: Checked>(
     work(&config)
 }
 
-/// Serves at `listen`, which the settings call so too, until a signal asks the process to end.
+/// Serves as the settings say, until a signal asks the process to end.
 ///
 /// # Errors
 /// When signals cannot be handled, or nothing can listen there.
-pub async fn serve(listen: SocketAddr, routes: Router, limits: Limits) -> anyhow::Result<()> {
+pub async fn serve(serving: Serving, routes: Router) -> anyhow::Result<()> {
+    let Serving { listen, limits } = serving;
     let stop = shutdown::on_signal().context("cannot handle signals")?;
     let listener = TcpListener::bind(listen)
         .await

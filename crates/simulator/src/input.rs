@@ -229,7 +229,7 @@ impl Folders {
 
     fn service(&self, name: &str, choices: &Choices) -> Result<ServiceSpec, InputError> {
         let path = self.services.join(format!("{name}.toml"));
-        let spec: ServiceSpec = config_file::read(&path)?;
+        let spec = command_line::services::read(&path)?;
         let word = choices.policy.as_deref().unwrap_or(policies::DEFAULT);
         let chosen = Choice::find(word, &self.policies)?.spec;
         Ok(ServiceSpec { policy: chosen.unwrap_or(spec.policy), ..spec })

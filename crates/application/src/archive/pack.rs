@@ -3,11 +3,12 @@
 use std::fs::Permissions;
 use std::io::{self, Read as _, Write};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use tar::{Builder, EntryType, Header};
 
 use crate::contents::{Entry, File};
-use crate::folder::{self, Found};
+use crate::folder::Found;
 use crate::hashed::Hashed;
 use crate::path::EntryPath;
 
@@ -77,7 +78,7 @@ fn add_file(
     path: &EntryPath,
     file: File,
 ) -> Result<(), PackError> {
-    let opened = folder::open(&found.folder.join(path.as_str()));
+    let opened = found.root.file(Path::new(path.as_str()));
     let opened = opened.map_err(|source| PackError::Unread { path: path.clone(), source })?;
     let mut header = header(EntryType::Regular, mode(file.executable), file.size);
     header.set_mtime(file.modified);

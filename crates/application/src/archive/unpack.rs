@@ -62,9 +62,18 @@ pub enum UnpackError {
         /// The kind, as tar calls it.
         kind: EntryType,
     },
-    /// The archive holds too much.
-    #[error("the archive holds more than {} files and {} MiB: leave out what the application does not need", .0.entries, .0.bytes >> 20)]
-    TooMuch(Bounds),
+    /// The archive holds too many files.
+    #[error(
+        "the archive holds more than {} files, folders and links: leave out what the application does not need",
+        .0.entries
+    )]
+    TooMany(Bounds),
+    /// The archive holds too many bytes.
+    #[error(
+        "the archive holds more than {} bytes: leave out what the application does not need",
+        .0.bytes
+    )]
+    TooLarge(Bounds),
     /// The folder cannot be written to.
     #[error("{path} cannot be written")]
     Unwritten {
@@ -142,11 +151,13 @@ impl<'a> Unpacking<'a> {
         self.headers += 1;
         let size = header.entry_size().map_err(UnpackError::Unread)?;
         // A path and a target that are too long for the header of an entry have one each.
-        let fits = self.headers <= self.bounds.entries.saturating_mul(3)
-            && self.entries.len() < self.bounds.entries
-            && size <= self.bounds.bytes - self.bytes;
-        if !fits {
-            return Err(UnpackError::TooMuch(self.bounds));
+        if self.headers > self.bounds.entries.saturating_mul(3)
+            || self.entries.len() >= self.bounds.entries
+        {
+            return Err(UnpackError::TooMany(self.bounds));
+        }
+        if size > self.bounds.bytes - self.bytes {
+            return Err(UnpackError::TooLarge(self.bounds));
         }
         self.bytes += size;
         match header.entry_type() {

@@ -97,6 +97,19 @@ impl Start {
     }
 }
 
+impl Start {
+    /// The word that it begins with, behind what a shell or `env` sets before it.
+    pub(super) fn first_word(&self) -> Option<String> {
+        let words = match self {
+            Self::Words(words) => words.clone(),
+            Self::Shell(line) => line.split_whitespace().map(str::to_owned).collect(),
+        };
+        let is_before =
+            |word: &String| word.contains('=') || ["exec", "env"].contains(&word.as_str());
+        words.into_iter().find(|word| !is_before(word))
+    }
+}
+
 impl fmt::Display for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

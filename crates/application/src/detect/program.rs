@@ -34,7 +34,10 @@ fn started<'a>(
     }
     let mut programs = found.programs.keys().filter(|path| can_be_run(found, path));
     match (programs.next(), programs.next()) {
-        (None, _) => Ok(None),
+        (None, _) => match found.programs.keys().find(|path| path.parent().is_none()) {
+            Some(program) => Err(Refusal::NotExecutable(program.clone())),
+            None => Ok(None),
+        },
         (Some(first), Some(second)) => Err(Refusal::ManyPrograms(first.clone(), second.clone())),
         (Some(only), None) => {
             let start = Start::Words(vec![format!("./{only}")]);
@@ -52,23 +55,21 @@ fn can_be_run(found: &Found, path: &EntryPath) -> bool {
 
 /// The program of the folder that a command starts with, in a shell too.
 fn named<'a>(found: &'a Found, start: &Start) -> Option<&'a EntryPath> {
-    let words = match start {
-        Start::Words(words) => words.clone(),
-        Start::Shell(line) => line.split_whitespace().map(str::to_owned).collect(),
-    };
-    let is_before = |word: &&String| word.contains('=') || ["exec", "env"].contains(&word.as_str());
-    let first = words.iter().find(|word| !is_before(word))?;
-    let path = first.strip_prefix("./").unwrap_or(first);
+    let first = start.first_word()?;
+    let path = first.strip_prefix("./").unwrap_or(&first);
     found.programs.keys().find(|program| program.as_str() == path)
 }
 
 fn check(path: &EntryPath, program: Program) -> Result<(), Refusal> {
+    if let Linkage::Spoilt(fault) = program.linkage {
+        return Err(Refusal::Spoilt { program: path.clone(), fault });
+    }
     if program.machine != Some(ARCH) {
         let built = program.machine.unwrap_or("another machine");
         return Err(Refusal::Machine { program: path.clone(), built, here: ARCH });
     }
     match program.linkage {
-        Linkage::Static => Ok(()),
+        Linkage::Static | Linkage::Spoilt(_) => Ok(()),
         Linkage::Dynamic => Err(Refusal::Dynamic(path.clone())),
     }
 }

@@ -1,6 +1,7 @@
 //! Why a folder is nothing that Bellows runs.
 
 use crate::path::EntryPath;
+use crate::program::ProgramFault;
 
 /// How a command is written, for those who have to write one.
 const COMMAND: &str = "instance.command = [\"PROGRAM\", \"ARGUMENT\"]";
@@ -23,9 +24,35 @@ pub enum Refusal {
     Dockerfile,
     /// There is Python, and it is not said what it needs.
     #[error(
-        "{0} is there, but no requirements.txt: write one with the packages that it needs, one a line"
+        "{0} is there, but no requirements.txt: write one with the packages that it needs, one a line, or with \
+         none; where it is no part of the application, name it in .gitignore"
     )]
     NoRequirements(EntryPath),
+    /// A source, which everybody could read where it was served as a file.
+    #[error(
+        "{0} is of the source of a program, which is served to nobody: build it, and deploy the program as one \
+         static file; where the pages do without it, name it in .gitignore"
+    )]
+    Source(EntryPath),
+    /// Something is to be started that nothing of the folder has.
+    #[error(
+        "{place} starts `{start}`, and the folder has nothing that it runs in: start one static program that lies \
+         in the folder, by ./NAME; write a requirements.txt where it is Python; or take {place} away, for pages \
+         to be served as they are"
+    )]
+    Command {
+        /// What is to be started.
+        start: String,
+        /// Where that is written.
+        place: &'static str,
+    },
+    /// What is to be started may not be run.
+    #[error(
+        "{0} may not be run: chmod +x {quoted}; a program that is there to be downloaded belongs into a folder of \
+         its own",
+        quoted = quoted(.0)
+    )]
+    NotExecutable(EntryPath),
     /// A file that says what is needed cannot be read as what it is.
     #[error("{file} cannot be read: {reason}")]
     Unreadable {
@@ -54,6 +81,16 @@ pub enum Refusal {
          with Go by CGO_ENABLED=0, with C by -static"
     )]
     Dynamic(EntryPath),
+    /// It begins as a program, and is none.
+    #[error(
+        "{program} begins as a program does, and is none: {fault}; build it, or copy it, again"
+    )]
+    Spoilt {
+        /// The file.
+        program: EntryPath,
+        /// What is wrong with it.
+        fault: ProgramFault,
+    },
     /// A program for another machine.
     #[error("{program} is built for {built}, and this host is {here}: build it for {here}")]
     Machine {
@@ -78,4 +115,11 @@ pub enum Refusal {
     /// The pages lie in a folder below.
     #[error("index.html is in {0}: deploy that folder")]
     PagesBelow(EntryPath),
+}
+
+/// A path as a shell takes it, and as no option: a path of the folder holds no NUL.
+fn quoted(path: &EntryPath) -> String {
+    let path = path.as_str();
+    let path = if path.starts_with('-') { format!("./{path}") } else { path.to_owned() };
+    shlex::try_quote(&path).unwrap_or_default().into_owned()
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use crate::bounds::Bounds;
 use crate::path::{EntryPath, PathError};
 
@@ -52,6 +54,16 @@ pub enum ReadError {
         /// How long it may be.
         max_bytes: u64,
     },
+    /// The texts that have to be understood are longer together than anybody would write.
+    #[error(
+        "what tells which application it is, such as {path}, has more than {max_bytes} bytes together: shorten it"
+    )]
+    LongTexts {
+        /// The longest of them.
+        path: EntryPath,
+        /// How long they may be.
+        max_bytes: u64,
+    },
     /// There are too many files.
     #[error(
         "there are more than {} files, folders and links, {count} of the first ones in {most}: name in \
@@ -93,5 +105,28 @@ pub enum ReadError {
 impl ReadError {
     pub(super) fn unread(path: &Path, source: io::Error) -> Self {
         Self::Unread { path: path.to_owned(), source }
+    }
+
+    /// The folder at `path` cannot be opened.
+    pub(super) fn unopened(path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                Self::NotAFolder(path.to_owned())
+            }
+            _ => Self::unread(path, source),
+        }
+    }
+
+    /// What was seen at `path` cannot be opened there, where it may be gone, or a link be in its place or in that
+    /// of a folder around it.
+    pub(super) fn unseen(folder: &Path, path: &EntryPath, source: io::Error) -> Self {
+        let is_other = matches!(
+            source.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::Other
+        );
+        if is_other || source.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
+            return Self::Changed { path: path.clone() };
+        }
+        Self::unread(&folder.join(path.as_str()), source)
     }
 }

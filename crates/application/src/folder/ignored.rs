@@ -1,14 +1,13 @@
 //! What `.gitignore` files name, as git reads them: the innermost that says anything of a path decides.
 
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::error::ReadError;
-use super::{file, texts};
-use crate::path::EntryPath;
+use super::root::{Listed, Root};
+use super::texts;
 
 /// Its name.
 const NAME: &str = ".gitignore";
@@ -19,18 +18,22 @@ const NAME: &str = ".gitignore";
 pub(super) struct Ignored(Vec<Gitignore>);
 
 impl Ignored {
-    /// Adds the patterns of a folder at `place`, which is `folder` of the application's.
+    /// Adds the patterns of `folder` of the application's at `root`, which lies at `place` and lists these.
     pub(super) fn enter(
         &mut self,
+        root: &Root,
         place: &Path,
-        folder: Option<&EntryPath>,
+        folder: &Path,
+        listed: &[Listed],
     ) -> Result<(), ReadError> {
         let mut builder = GitignoreBuilder::new(rooted(folder));
-        let file = place.join(NAME);
+        let path = folder.join(NAME);
+        let file = place.join(&path);
         // Git follows no link here either.
-        if file.symlink_metadata().as_ref().is_ok_and(Metadata::is_file) {
-            let unread = |source| ReadError::unread(&file, source);
-            let text = texts::read(&mut file::open(&file).map_err(unread)?, &file)?;
+        if listed.iter().any(|it| it.name == NAME && it.kind().is_file()) {
+            let opened = root.file(&path);
+            let mut opened = opened.map_err(|source| ReadError::unread(&file, source))?;
+            let text = texts::read(&mut opened, &file)?;
             for (number, line) in text.lines().enumerate() {
                 builder.add_line(None, line).map_err(|source| ReadError::Pattern {
                     file: file.clone(),
@@ -51,8 +54,8 @@ impl Ignored {
     }
 
     /// Whether a path is named.
-    pub(super) fn names(&self, path: &EntryPath, is_folder: bool) -> bool {
-        let path = rooted(Some(path));
+    pub(super) fn names(&self, path: &Path, is_folder: bool) -> bool {
+        let path = rooted(path);
         let matches = self.0.iter().rev().map(|patterns| patterns.matched(&path, is_folder));
         let said = matches.into_iter().find_map(|said| match said {
             Match::None => None,
@@ -64,6 +67,6 @@ impl Ignored {
 }
 
 /// The path as if the application's folder were the root, so that patterns with a slash are read from there.
-fn rooted(path: Option<&EntryPath>) -> PathBuf {
-    Path::new("/").join(path.map_or("", EntryPath::as_str))
+fn rooted(path: &Path) -> PathBuf {
+    Path::new("/").join(path)
 }

@@ -1,8 +1,7 @@
 //! What of a folder stays out, and why.
 
 use std::collections::BTreeMap;
-
-use crate::path::EntryPath;
+use std::path::Path;
 
 /// How many are named of each kind.
 const NAMED: usize = 3;
@@ -14,7 +13,7 @@ pub enum Why {
     ServiceFile,
     /// The history of the project: `.git` and its likes.
     History,
-    /// `.env`, and whatever begins with `.env.`: they hold what nobody else is to know.
+    /// `.env` and `.envrc`, and whatever begins with these and a dot: they hold what nobody else is to know.
     Environment,
     /// A `.gitignore` names it.
     Ignored,
@@ -52,11 +51,14 @@ impl Why {
 }
 
 impl LeftOut {
-    pub(super) fn add(&mut self, path: &EntryPath, is_folder: bool, why: Why) {
+    /// Adds a path, whatever characters it has: what stays out may be called anything.
+    pub(super) fn add(&mut self, path: &Path, is_folder: bool, why: Why) {
         let tally = self.0.entry(why).or_default();
         tally.count += 1;
         if tally.first.len() < NAMED {
-            tally.first.push(format!("{path}{}", if is_folder { "/" } else { "" }));
+            let plain = path.to_str().filter(|text| !text.chars().any(char::is_control));
+            let shown = plain.map_or_else(|| format!("{path:?}"), str::to_owned);
+            tally.first.push(format!("{shown}{}", if is_folder { "/" } else { "" }));
         }
     }
 

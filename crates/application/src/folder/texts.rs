@@ -1,14 +1,19 @@
 //! Which files tell what an application is. They are few and short, and are kept as they are read.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use super::error::ReadError;
+use super::walk::Seen;
 use crate::path::EntryPath;
 
 /// The largest that is read, in bytes: requirements with their hashes have some 100 KiB.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// What all of them have together, in bytes: they are kept in memory, and any number of files may be called so.
+const ALL_BYTES_MAX: u64 = 8 << 20;
 
 /// Whether the file at `path` is one of them.
 pub(super) fn tells(path: &EntryPath) -> bool {
@@ -50,4 +55,20 @@ pub(super) fn read(file: &mut File, place: &Path) -> Result<String, ReadError> {
     }
     file.seek(SeekFrom::Start(0)).map_err(unread)?;
     Ok(String::from_utf8_lossy(&bytes).trim_start_matches('\u{FEFF}').to_owned())
+}
+
+/// Refuses more than is to be kept in memory, before any of it is read.
+pub(super) fn check_bytes(seen: &BTreeMap<EntryPath, Seen>) -> Result<(), ReadError> {
+    let sizes = seen.iter().filter_map(|(path, seen)| match seen {
+        Seen::File(file) if tells(path) => Some((path, file.size)),
+        Seen::File(_) | Seen::Folder | Seen::Link(_) => None,
+    });
+    let bytes = sizes.clone().map(|(_, size)| size).sum::<u64>();
+    match sizes.max_by_key(|(_, size)| *size) {
+        Some((path, size)) if size <= MAX_BYTES && bytes > ALL_BYTES_MAX => {
+            Err(ReadError::LongTexts { path: path.clone(), max_bytes: ALL_BYTES_MAX })
+        }
+        // One that is too long by itself is told when it is read.
+        _ => Ok(()),
+    }
 }

@@ -1,16 +1,15 @@
 //! One look at everything below a folder, without opening a file but `.gitignore`.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::fs::{self, Metadata};
-use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use rustix::fs::FileType;
 
 use super::error::ReadError;
 use super::ignored::Ignored;
 use super::left_out::{LeftOut, Why};
+use super::root::{Listed, Root};
 use crate::bounds::Bounds;
 use crate::link;
 use crate::path::EntryPath;
@@ -30,20 +29,15 @@ pub(super) struct SeenFile {
     pub(super) modified: u64,
 }
 
-/// Looks at everything below `folder` that goes along, and tells what stays out.
+/// Looks at everything at `root`, which lies at `place`, that goes along, and tells what stays out.
 pub(super) fn walk(
-    folder: &Path,
+    root: &Root,
+    place: &Path,
     bounds: Bounds,
 ) -> Result<(BTreeMap<EntryPath, Seen>, LeftOut), ReadError> {
-    match folder.metadata() {
-        Ok(metadata) if metadata.is_dir() => {}
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(ReadError::unread(folder, error));
-        }
-        Ok(_) | Err(_) => return Err(ReadError::NotAFolder(folder.to_owned())),
-    }
     let mut walk = Walk {
-        folder,
+        root,
+        place,
         bounds,
         ignored: Ignored::default(),
         seen: BTreeMap::new(),
@@ -60,7 +54,8 @@ enum Look {
 }
 
 struct Walk<'a> {
-    folder: &'a Path,
+    root: &'a Root,
+    place: &'a Path,
     bounds: Bounds,
     ignored: Ignored,
     seen: BTreeMap<EntryPath, Seen>,
@@ -68,32 +63,34 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Looks at what a folder holds. Folders lie in each other as deep as a path is long, 512 times at most.
+    /// Looks at what a folder holds. Folders lie in each other as deep as a path may have names.
     fn enter(&mut self, folder: Option<&EntryPath>) -> Result<(), ReadError> {
-        let place = folder.map_or(self.folder.to_owned(), |folder| self.place(folder));
-        self.ignored.enter(&place, folder)?;
-        for name in names(&place)? {
-            let path = EntryPath::within(folder, name.as_bytes());
-            let path =
-                path.map_err(|reason| ReadError::Path { path: place.join(&name), reason })?;
-            self.look_at(path)?;
+        let path = Path::new(folder.map_or("", EntryPath::as_str));
+        let listed = self.root.list(path).map_err(|error| match folder {
+            Some(folder) => ReadError::unseen(self.place, folder, error),
+            None => ReadError::unread(self.place, error),
+        })?;
+        self.ignored.enter(self.root, self.place, path, &listed)?;
+        for listed in &listed {
+            self.look_at(folder, listed)?;
         }
         self.ignored.leave();
         Ok(())
     }
 
-    fn look_at(&mut self, path: EntryPath) -> Result<(), ReadError> {
-        let place = self.place(&path);
-        let metadata =
-            place.symlink_metadata().map_err(|source| ReadError::unread(&place, source))?;
-        let is_folder = metadata.is_dir();
-        let look = match self.why_left_out(&path, &place, is_folder) {
-            Some(why) => Look::Out(why),
-            None => look(&path, &place, &metadata)?,
-        };
-        match look {
+    /// A name that no path may have is refused where it goes along, and nowhere else.
+    fn look_at(&mut self, folder: Option<&EntryPath>, listed: &Listed) -> Result<(), ReadError> {
+        let place = Path::new(folder.map_or("", EntryPath::as_str)).join(&listed.name);
+        let is_folder = listed.kind().is_dir();
+        if let Some(why) = self.why_left_out(&place, listed) {
+            self.left_out.add(&place, is_folder, why);
+            return Ok(());
+        }
+        let path = EntryPath::within(folder, listed.name.as_bytes())
+            .map_err(|reason| ReadError::Path { path: self.place.join(&place), reason })?;
+        match look(&path, listed) {
             Look::Out(why) => {
-                self.left_out.add(&path, is_folder, why);
+                self.left_out.add(&place, is_folder, why);
                 Ok(())
             }
             Look::Along(seen) => {
@@ -105,22 +102,29 @@ impl Walk<'_> {
     }
 
     /// Why a path stays out whatever it holds.
-    fn why_left_out(&self, path: &EntryPath, place: &Path, is_folder: bool) -> Option<Why> {
-        let name = path.name();
-        if path.as_str() == "bellows.toml" {
+    fn why_left_out(&self, path: &Path, listed: &Listed) -> Option<Why> {
+        let (name, is_folder) = (listed.name.as_bytes(), listed.kind().is_dir());
+        if path == Path::new("bellows.toml") {
             return Some(Why::ServiceFile);
         }
-        if matches!(name, ".git" | ".hg" | ".jj" | ".svn") {
+        if matches!(name, b".git" | b".hg" | b".jj" | b".svn") {
             return Some(Why::History);
         }
-        if name == ".env" || name.starts_with(".env.") {
+        if is_environment(name) {
             return Some(Why::Environment);
         }
         if self.ignored.names(path, is_folder) {
             return Some(Why::Ignored);
         }
-        let is_pythons = || name == "__pycache__" || place.join("pyvenv.cfg").exists();
-        (is_folder && is_pythons()).then_some(Why::MadeByPython)
+        let is_pythons = || name == b"__pycache__" || self.root.has(&path.join("pyvenv.cfg"));
+        if is_folder && is_pythons() {
+            return Some(Why::MadeByPython);
+        }
+        let goes_along = matches!(
+            listed.kind(),
+            FileType::Directory | FileType::RegularFile | FileType::Symlink
+        );
+        (!goes_along).then_some(Why::NoFile)
     }
 
     fn check_count(&self) -> Result<(), ReadError> {
@@ -135,39 +139,34 @@ impl Walk<'_> {
         let (most, count) = most.map_or((String::new(), 0), |(top, count)| (top.to_owned(), count));
         Err(ReadError::TooMany { bounds: self.bounds, most, count })
     }
-
-    fn place(&self, path: &EntryPath) -> PathBuf {
-        self.folder.join(path.as_str())
-    }
 }
 
-/// The names in a folder, in order, so that the same folder is told alike each time.
-fn names(place: &Path) -> Result<Vec<OsString>, ReadError> {
-    let unread = |source| ReadError::unread(place, source);
-    let entries = fs::read_dir(place).map_err(unread)?;
-    let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
-    let mut names = names.collect::<Result<Vec<_>, _>>().map_err(unread)?;
-    names.sort();
-    Ok(names)
+/// `.env`, the variables of a folder in the same format for direnv, and what others put beside both.
+fn is_environment(name: &[u8]) -> bool {
+    let rest = name.strip_prefix(b".envrc").or_else(|| name.strip_prefix(b".env"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
 }
 
-/// What lies at `place`, and whether things of its kind go along.
-fn look(path: &EntryPath, place: &Path, metadata: &Metadata) -> Result<Look, ReadError> {
-    let kind = metadata.file_type();
-    if kind.is_dir() {
-        return Ok(Look::Along(Seen::Folder));
+/// What goes along of what was seen at `path`.
+fn look(path: &EntryPath, listed: &Listed) -> Look {
+    let Some(target) = &listed.target else {
+        return Look::Along(if listed.kind().is_dir() {
+            Seen::Folder
+        } else {
+            Seen::File(SeenFile::of(listed))
+        });
+    };
+    let target = target.to_str().filter(|target| link::stays_inside(path, target));
+    let link = target.map(|target| Look::Along(Seen::Link(target.to_owned())));
+    link.unwrap_or(Look::Out(Why::LeadsOut))
+}
+
+impl SeenFile {
+    fn of(listed: &Listed) -> Self {
+        Self {
+            size: u64::try_from(listed.stat.st_size).unwrap_or(0),
+            executable: listed.stat.st_mode & 0o111 != 0,
+            modified: u64::try_from(listed.stat.st_mtime).unwrap_or(0),
+        }
     }
-    if kind.is_file() {
-        let executable = metadata.mode() & 0o111 != 0;
-        let modified = u64::try_from(metadata.mtime()).unwrap_or(0);
-        let file = SeenFile { size: metadata.len(), executable, modified };
-        return Ok(Look::Along(Seen::File(file)));
-    }
-    if kind.is_symlink() {
-        let target = fs::read_link(place).map_err(|source| ReadError::unread(place, source))?;
-        let target = target.to_str().filter(|target| link::stays_inside(path, target));
-        let link = target.map(|target| Look::Along(Seen::Link(target.to_owned())));
-        return Ok(link.unwrap_or(Look::Out(Why::LeadsOut)));
-    }
-    Ok(Look::Out(Why::NoFile))
 }

@@ -103,6 +103,52 @@ fn a_command_of_the_users_own_takes_the_place_of_a_search() {
     assert_eq!(chosen.recipe, Recipe::Python { declared: Declared::Requirements, added: vec![] });
 }
 
+/// `detect` once served the pages beside it, and left the command out.
+#[test]
+fn what_the_user_starts_is_started_or_refused_and_never_left_out() {
+    let page = ("index.html", "");
+    let with = |files: &[(&str, &str)], command: &[&str]| {
+        let command: Vec<String> = command.iter().map(ToString::to_string).collect();
+        let chosen = detect(&found(folder(files).path()), Some(&command));
+        chosen.map(|chosen| assert_eq!(chosen.start, Some(Start::Words(command))))
+    };
+    assert_eq!(with(&[page, ("requirements.txt", "")], &["python3", "serve.py"]), Ok(()));
+    let refusals = [
+        with(&[page], &["node", "server.js"]),
+        with(&[page, ("serve.py", "")], &["python3", "serve.py"]),
+        with(&[("public/index.html", "")], &["caddy", "file-server"]),
+        with(&[], &["caddy"]),
+        judged(&[page, ("Procfile", "web: node server.js --port $PORT")]).map(drop),
+    ];
+    let told = refusals.map(|refusal| refusal.unwrap_err().to_string());
+    insta::assert_snapshot!(told.join("\n"), @"
+    instance.command starts `node server.js`, and the folder has nothing that it runs in: start one static program that lies in the folder, by ./NAME; write a requirements.txt where it is Python; or take instance.command away, for pages to be served as they are
+    serve.py is there, but no requirements.txt: write one with the packages that it needs, one a line, or with none; where it is no part of the application, name it in .gitignore
+    instance.command starts `caddy file-server`, and the folder has nothing that it runs in: start one static program that lies in the folder, by ./NAME; write a requirements.txt where it is Python; or take instance.command away, for pages to be served as they are
+    instance.command starts `caddy`, and the folder has nothing that it runs in: start one static program that lies in the folder, by ./NAME; write a requirements.txt where it is Python; or take instance.command away, for pages to be served as they are
+    Procfile starts `exec env node server.js --port $PORT`, and the folder has nothing that it runs in: start one static program that lies in the folder, by ./NAME; write a requirements.txt where it is Python; or take Procfile away, for pages to be served as they are
+    ");
+    let server = with_program("server", &static_program(HERE));
+    write(server.path(), "index.html", b"");
+    let command = ["./server".to_owned(), "--fast".to_owned()];
+    let chosen = detect(&found(server.path()), Some(&command)).unwrap();
+    assert_eq!(chosen.start, Some(Start::Words(command.to_vec())));
+}
+
+#[test]
+fn what_may_not_be_run_is_told_with_the_line_that_lets_it() {
+    let folder = folder(&[("requirements.txt", ""), ("bin/run it.sh", "#!/bin/sh\n")]);
+    let started = |command: &str| detect(&found(folder.path()), Some(&[command.to_owned()]));
+    let refusal = started("./bin/run it.sh").unwrap_err().to_string();
+    assert!(refusal.contains("chmod +x 'bin/run it.sh';"), "{refusal}");
+    allow_to_run(&folder.path().join("bin/run it.sh"));
+    assert!(started("./bin/run it.sh").is_ok());
+    let program = crate::harness::folder(&[("index.html", "")]);
+    write(program.path(), "-server", &static_program(HERE));
+    let refusal = detect(&found(program.path()), None).unwrap_err().to_string();
+    insta::assert_snapshot!(refusal, @"-server may not be run: chmod +x ./-server; a program that is there to be downloaded belongs into a folder of its own");
+}
+
 #[test]
 fn one_static_program_is_started_and_a_command_says_which_of_several() {
     let folder = with_program("server", &static_program(HERE));
@@ -130,14 +176,17 @@ fn programs_that_would_not_run_are_refused() {
     assert!(other.starts_with("server is built for "), "{other}");
     assert!(other.contains(&format!("and this host is {}", std::env::consts::ARCH)), "{other}");
     assert!(refusal(&static_program(S390)).starts_with("server is built for another machine"));
+    let cut = refusal(&static_program(HERE)[..100]);
+    insta::assert_snapshot!(cut, @"server begins as a program does, and is none: its headers are cut off, or lead beyond its end; build it, or copy it, again");
     insta::assert_snapshot!(refusal(&dynamic_program()), @"server needs libraries of the machine that it was built on: link it statically, with Rust by a target of musl, with Go by CGO_ENABLED=0, with C by -static");
 }
 
 #[test]
-fn what_may_not_be_run_and_what_lies_deeper_is_a_file_as_any_other() {
+fn a_program_that_lies_deeper_and_a_script_are_files_as_any_other() {
     let folder = folder(&[]);
-    write(folder.path(), "server", &static_program(HERE));
+    write(folder.path(), "downloads/server", &static_program(HERE));
     allow_to_run(&write(folder.path(), "tools/server", &static_program(HERE)));
+    allow_to_run(&write(folder.path(), "server.sh", b"#!/bin/sh\n"));
     assert_eq!(detect(&found(folder.path()), None), Err(Refusal::Nothing));
 }
 
@@ -168,8 +217,8 @@ fn what_is_not_known_is_refused_with_what_to_write() {
     nothing in the folder tells what it is: an application in Python has requirements.txt or pyproject.toml, one in another language is one static program, and pages begin with index.html
     a Dockerfile is not read: put what it copies into the folder, write what it installs with pip into requirements.txt, and its CMD into bellows.toml: instance.command = ["PROGRAM", "ARGUMENT"]; a compiled program is deployed as one static file
     nothing says what starts the application: assign it to `app` in app.py or main.py, or write into bellows.toml: instance.command = ["PROGRAM", "ARGUMENT"]; for gunicorn that is instance.command = ["gunicorn", "MODULE:VARIABLE"]
-    app.py is there, but no requirements.txt: write one with the packages that it needs, one a line
-    app.py is there, but no requirements.txt: write one with the packages that it needs, one a line
+    app.py is there, but no requirements.txt: write one with the packages that it needs, one a line, or with none; where it is no part of the application, name it in .gitignore
+    app.py is there, but no requirements.txt: write one with the packages that it needs, one a line, or with none; where it is no part of the application, name it in .gitignore
     nothing in the folder tells what it is: an application in Python has requirements.txt or pyproject.toml, one in another language is one static program, and pages begin with index.html
     pyproject.toml cannot be read: TOML parse error at line 1, column 9
       |
@@ -191,6 +240,47 @@ fn a_python_application_is_never_taken_for_files() {
         let refusal = judged(&[("index.html", ""), ("shop.py", ""), (needs, text)]);
         assert_eq!(refusal, Err(Refusal::NoStart), "{needs}");
     }
+}
+
+#[test]
+fn sources_of_programs_are_never_served() {
+    for source in [
+        "shop.py",
+        "tools/deep/er/shop.py",
+        "main.go",
+        "go.mod",
+        "Cargo.toml",
+        "src/main.rs",
+        "index.php",
+        "wp-content/INDEX.PHP",
+        "app.rb",
+        "Gemfile",
+        "pom.xml",
+    ] {
+        let refusal = judged(&[("index.html", ""), (source, "")]).unwrap_err();
+        let is_python = std::path::Path::new(source).extension().is_some_and(|it| it == "py");
+        match refusal {
+            Refusal::NoRequirements(path) if is_python => assert_eq!(path.as_str(), source),
+            Refusal::Source(path) if !is_python => assert_eq!(path.as_str(), source),
+            other => panic!("{source}: {other}"),
+        }
+        let ignored = [("index.html", ""), (source, ""), (".gitignore", source)];
+        assert_eq!(judged(&ignored).unwrap().recipe, Recipe::Files, "{source}");
+    }
+}
+
+/// A file that names itself twice was read 2^8 times, and one of 200 such lines for as long as anybody waited.
+#[test]
+fn a_file_of_requirements_is_read_once_however_often_it_is_named() {
+    let itself = "-r requirements.txt\n-r ./requirements/a.txt\n".repeat(200) + "fastapi\n";
+    let each_other = "-r a.txt\n-r b.txt\n-r nowhere.txt\n".repeat(200) + "gunicorn\n";
+    let files = [
+        ("requirements.txt", itself.as_str()),
+        ("requirements/a.txt", each_other.as_str()),
+        ("requirements/b.txt", each_other.as_str()),
+        ("main.py", "app = make()"),
+    ];
+    assert!(started(&files).starts_with("exec uvicorn "));
 }
 
 #[test]

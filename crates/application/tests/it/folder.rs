@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use application::{Bounds, Entry, Why, read};
 
@@ -42,8 +43,10 @@ fn what_does_not_is_told_by_reason_with_the_first_names() {
         ("lib/.git", "gitdir: elsewhere"),
         (".env", "PASSWORD=x"),
         (".env.local", ""),
+        (".envrc", "export PASSWORD=x"),
         ("deep/.env.production", ""),
         ("deep/.env.test", ""),
+        (".environment", ""),
         (".gitignore", "*.log\n/data/\n"),
         ("a.log", ""),
         ("data/big", ""),
@@ -62,6 +65,7 @@ fn what_does_not_is_told_by_reason_with_the_first_names() {
     assert!(made.success());
     let found = found(folder.path());
     let expected = [
+        ".environment",
         ".gitignore",
         "app.py",
         "deep",
@@ -72,11 +76,11 @@ fn what_does_not_is_told_by_reason_with_the_first_names() {
         "lib",
     ];
     assert_eq!(paths(&found), expected);
-    assert_eq!((found.left_out.count(Why::Environment), found.left_out.count(Why::NoFile)), (4, 2));
+    assert_eq!((found.left_out.count(Why::Environment), found.left_out.count(Why::NoFile)), (5, 2));
     insta::assert_snapshot!(found.left_out.lines().collect::<Vec<_>>().join("\n"), @"
     bellows.toml: read by Bellows alone
     .git/, lib/.git: the project's history
-    .env, .env.local, deep/.env.production and 1 more: secrets belong to `bellows secret set`
+    .env, .env.local, .envrc and 2 more: secrets belong to `bellows secret set`
     a.log, data/: named in .gitignore
     __pycache__/, venv/: Python makes it again
     deep/passwd, deep/up: a link that leads out of the folder
@@ -218,4 +222,74 @@ fn the_digest_is_the_same_wherever_and_whosever_the_folder_is() {
     assert_eq!(found(other.path()).contents.digest(), digest);
     allow_to_run(&other.path().join("app.py"));
     assert_ne!(found(other.path()).contents.digest(), digest);
+}
+
+/// Names that no path of an application may have.
+const ODD: [&[u8]; 3] = [b"a\xff.log", b"a\n.log", b"a\x1b[2J.log"];
+
+fn odd(name: &[u8]) -> &std::ffi::OsStr {
+    std::os::unix::ffi::OsStrExt::from_bytes(name)
+}
+
+#[test]
+fn what_stays_out_may_be_called_anything() {
+    let folder = folder(&[(".gitignore", "*.log\n/data/\n"), ("app.py", ""), ("data/x", "")]);
+    for name in ODD {
+        fs::write(folder.path().join(odd(name)), b"").unwrap();
+        fs::write(folder.path().join("data").join(odd(name)), b"").unwrap();
+        let link = [b".env.", name].concat();
+        symlink("app.py", folder.path().join(odd(&link))).unwrap();
+    }
+    let found = found(folder.path());
+    assert_eq!(paths(&found), [".gitignore", "app.py"]);
+    insta::assert_snapshot!(found.left_out.lines().collect::<Vec<_>>().join("\n"), @r#"
+    ".env.a\n.log", ".env.a\u{1b}[2J.log", ".env.a\xFF.log": secrets belong to `bellows secret set`
+    "a\n.log", "a\u{1b}[2J.log", "a\xFF.log" and 1 more: named in .gitignore
+    "#);
+}
+
+#[test]
+fn what_goes_along_has_a_name_that_can_be_told() {
+    let refusals = ODD.map(|name| {
+        let folder = folder(&[("sub/", "")]);
+        fs::write(folder.path().join("sub").join(odd(name)), b"").unwrap();
+        refused(folder.path(), Bounds::default())
+    });
+    insta::assert_snapshot!(refusals.join("\n"), @r#"
+    "DIR/sub/a\xFF.log": its name must be UTF-8 without control characters: rename it
+    "DIR/sub/a\n.log": its name must be UTF-8 without control characters: rename it
+    "DIR/sub/a\u{1b}[2J.log": its name must be UTF-8 without control characters: rename it
+    "#);
+}
+
+/// Not even where a folder is swapped for a link again and again while it is read.
+#[test]
+fn no_link_that_takes_the_place_of_a_folder_is_followed() {
+    let outside = folder(&[("x", "a secret of somebody else"), ("y", "another")]);
+    let folder = folder(&[("d/x", "ours")]);
+    let (place, aside) = (folder.path().join("d"), folder.path().with_extension("aside"));
+    let first = found(folder.path());
+    fs::rename(&place, &aside).unwrap();
+    symlink(outside.path(), &place).unwrap();
+    let packed = application::pack(&first, std::io::sink());
+    assert!(matches!(packed, Err(application::PackError::Unread { .. })), "{packed:?}");
+    fs::remove_file(&place).unwrap();
+    fs::rename(&aside, &place).unwrap();
+    let swapping = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while swapping.load(Ordering::Relaxed) {
+                fs::rename(&place, &aside).unwrap();
+                symlink(outside.path(), &place).unwrap();
+                fs::remove_file(&place).unwrap();
+                fs::rename(&aside, &place).unwrap();
+            }
+        });
+        let bytes: Vec<u64> = (0..2_000)
+            .filter_map(|_| read(folder.path(), Bounds::default()).ok())
+            .map(|found| found.contents.bytes())
+            .collect();
+        swapping.store(false, Ordering::Relaxed);
+        assert!(bytes.iter().all(|bytes| [0, 4].contains(bytes)), "{bytes:?}");
+    });
 }

@@ -144,16 +144,16 @@ fn what_is_too_much_is_refused_before_it_is_read() {
     let bounds = Bounds { entries: 3, bytes: 1 << 20 };
     let refused = |archive: &[u8]| unpacked(archive, bounds).1.unwrap_err();
     let many = Raw::new().file("a").file("b").file("c").file("d").archive();
-    assert!(matches!(refused(&many), UnpackError::TooMuch(_)));
+    assert!(matches!(refused(&many), UnpackError::TooMany(_)));
     let half = vec![0; 600 << 10];
     let large = Raw::new().with(EntryType::Regular, "a", "", &half);
     let large = large.with(EntryType::Regular, "b", "", &half).archive();
-    assert!(matches!(refused(&large), UnpackError::TooMuch(_)));
+    assert!(matches!(refused(&large), UnpackError::TooLarge(_)));
     let in_folders = Raw::new().with(EntryType::Directory, "a", "", &half);
     let in_folders = in_folders.with(EntryType::Directory, "b", "", &half).archive();
-    assert!(matches!(refused(&in_folders), UnpackError::TooMuch(_)));
+    assert!(matches!(refused(&in_folders), UnpackError::TooLarge(_)));
     let names = (0..10).fold(Raw::new(), |raw, _| raw.long(EntryType::GNULongName, b"a\0"));
-    assert!(matches!(refused(&names.archive()), UnpackError::TooMuch(_)));
+    assert!(matches!(refused(&names.archive()), UnpackError::TooMany(_)));
     let name = Raw::new().long(EntryType::GNULongName, &[b'a'; 5000]).file("a").refusal();
     assert!(
         name.starts_with("the archive holds \"a name of 5000 bytes\": it is too long"),
@@ -166,7 +166,31 @@ fn what_is_too_much_is_refused_before_it_is_read() {
     header.set_size(1 << 63);
     header.set_cksum();
     let liar = [header.as_bytes().as_slice(), b"x"].concat();
-    assert!(matches!(refused(&liar), UnpackError::TooMuch(_)));
+    assert!(matches!(refused(&liar), UnpackError::TooLarge(_)));
+}
+
+#[test]
+fn what_is_refused_says_the_bound() {
+    let bounds = Bounds { entries: 1, bytes: 3 };
+    let refusal = |raw: Raw| unpacked(&raw.archive(), bounds).1.unwrap_err().to_string();
+    let deep = (1..=64).fold(Raw::new(), |raw, depth| {
+        let path = vec!["d"; depth].join("/");
+        raw.long(EntryType::GNULongName, path.as_bytes()).folder("d")
+    });
+    let deeper = deep.long(EntryType::GNULongName, ("d/".repeat(64) + "x").as_bytes());
+    let refusals = [
+        refusal(Raw::new().file("a").file("b")),
+        refusal(Raw::new().with(EntryType::Regular, "a", "", b"four")),
+        deeper.file("x").refusal(),
+        Raw::new().long(EntryType::GNULongName, &[b'n'; 300]).file("x").refusal(),
+    ];
+    let refusals = refusals.join("\n").replace("d/", "").replace(&"n".repeat(300), "n");
+    insta::assert_snapshot!(refusals, @r#"
+    the archive holds more than 1 files, folders and links: leave out what the application does not need
+    the archive holds more than 3 bytes: leave out what the application does not need
+    the archive holds "x": it lies too deep: use up to 64 names, those of its folders and its own
+    the archive holds "n": it is too long: use names of up to 255 bytes, 1024 with their folders
+    "#);
 }
 
 #[test]

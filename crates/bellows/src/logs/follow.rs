@@ -9,8 +9,10 @@ use model::time::Timestamp;
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// How far the lines were shown. Several have the same moment, so those of the last one are known each.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Follow {
+    since: Timestamp,
+    /// The lines of that moment which are not to be shown any more.
     last: Vec<OutputLine>,
 }
 
@@ -24,21 +26,21 @@ pub(super) struct New {
 }
 
 impl Follow {
-    /// After these, which are shown.
-    pub(super) fn after(shown: &[OutputLine]) -> Self {
-        let mut follow = Self::default();
-        follow.remember(shown);
+    /// What comes after all of these, which were written up to now, since that moment.
+    pub(super) fn after(written: &[OutputLine], since: Timestamp) -> Self {
+        let mut follow = Self { since, last: Vec::new() };
+        follow.remember(written);
         follow
     }
 
     /// From when on lines may be new.
-    pub(super) fn since(&self) -> Timestamp {
-        self.last.first().map(|line| line.at).unwrap_or_default()
+    pub(super) const fn since(&self) -> Timestamp {
+        self.since
     }
 
     /// Takes what of a page of `count` lines at most, all since then, is new.
     pub(super) fn new_of(&mut self, page: Vec<OutputLine>, count: usize) -> New {
-        let missed = page.len() == count && page.first().is_some_and(|line| line.at > self.since());
+        let missed = page.len() == count && page.first().is_some_and(|line| line.at > self.since);
         let mut known = self.last.clone();
         let is_new = |line: &OutputLine| {
             let place = known.iter().position(|known| known == line);
@@ -51,7 +53,8 @@ impl Follow {
 
     fn remember(&mut self, shown: &[OutputLine]) {
         let Some(newest) = shown.last() else { return };
-        if newest.at > self.since() {
+        if newest.at > self.since {
+            self.since = newest.at;
             self.last.clear();
         }
         self.last.extend(shown.iter().filter(|line| line.at == newest.at).cloned());
@@ -79,7 +82,8 @@ mod tests {
 
     #[test]
     fn each_line_is_shown_once_also_among_equals_of_one_moment() {
-        let mut follow = Follow::after(&[line(1, "a"), line(2, "b"), line(2, "b")]);
+        let written = [line(1, "a"), line(2, "b"), line(2, "b")];
+        let mut follow = Follow::after(&written, Timestamp::default());
         assert_eq!(follow.since(), Timestamp::from_millis(2));
         let page = || vec![line(2, "b"), line(2, "b"), line(2, "b"), line(2, "c")];
         assert_eq!(texts(&follow.new_of(page(), 9)), ["b", "c"]);
@@ -92,8 +96,15 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_was_written_since_a_moment_it_goes_on_from_there() {
+        let mut follow = Follow::after(&[], Timestamp::from_millis(7));
+        assert_eq!(follow.since(), Timestamp::from_millis(7));
+        assert_eq!(texts(&follow.new_of(vec![line(7, "a"), line(8, "b")], 9)), ["a", "b"]);
+    }
+
+    #[test]
     fn lines_that_no_page_holds_are_told_to_be_missed() {
-        let mut follow = Follow::default();
+        let mut follow = Follow::after(&[], Timestamp::default());
         assert!(!follow.new_of(vec![line(1, "a")], 2).missed);
         assert!(!follow.new_of(vec![line(1, "a"), line(3, "b")], 2).missed);
         assert!(follow.new_of(vec![line(7, "x"), line(8, "y")], 2).missed);

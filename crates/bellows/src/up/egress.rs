@@ -4,19 +4,17 @@ use std::net::IpAddr;
 
 use anyhow::anyhow;
 use host::network::is_own;
+use host::settings::NetworkSettings;
 use host::slots::Subnet;
 use model::egress::Destination;
 use model::service::ServiceSpec;
 
 use crate::error::BadInput;
-use crate::tree::Tree;
 
 /// Refuses services that name an address of this host, or of instances, and one that others would reach by the
 /// port of the way out.
-pub(super) fn check(tree: &Tree) -> Result<(), BadInput> {
-    let network = &tree.settings.network;
-    let specs = tree.services.iter().map(|file| &file.spec);
-    let problems = specs.flat_map(|spec| {
+pub(crate) fn check(services: &[&ServiceSpec], network: &NetworkSettings) -> Result<(), BadInput> {
+    let problems = services.iter().flat_map(|spec| {
         let taken = port_taken(spec, network.egress_port);
         problems(spec, network.subnet, is_own).into_iter().chain(taken)
     });

@@ -40,24 +40,30 @@ enum Trial {
     },
 }
 
-/// Waits until the wanted version of every service serves or was given up.
+/// Waits until the wanted version of each of these services serves or was given up; `cure` says what to do then.
 ///
 /// # Errors
 /// One was given up, or nothing was heard of it in its time.
-pub(crate) async fn wait(settings: &Settings, deployment: &Deployment) -> anyhow::Result<Outcome> {
+pub(crate) async fn wait(
+    settings: &Settings,
+    deployment: &Deployment,
+    names: &[&ServiceName],
+    cure: fn(&ServiceName) -> String,
+) -> anyhow::Result<Outcome> {
     let scaler = scaler::client(settings)?;
-    let deadline = Instant::now() + longest(deployment, settings.scaler.launch_timeout)? + SPARE;
+    let longest = longest(deployment, names, settings.scaler.launch_timeout)?;
+    let deadline = Instant::now() + longest + SPARE;
     let mut waited = false;
     loop {
         let services = scaler.services().await.map(|host| host.services);
         if let Ok(services) = &services {
-            let trials: Vec<_> =
-                deployment.names().map(|name| (name, trial(name, deployment, services))).collect();
+            let trial = |name| (name, trial(name, deployment, services));
+            let trials: Vec<(&ServiceName, _)> = names.iter().copied().map(trial).collect();
             if trials.iter().all(|(_, trial)| *trial != Trial::GoesOn) {
                 let failed = trials.iter().any(|(_, trial)| *trial != Trial::Serves);
                 // What an instance wrote is told where the scaler still says it.
                 let ticks = if failed { scaler.ticks_since(0).await } else { Ok(Vec::new()) };
-                return outcome(trials, &ticks.unwrap_or_default(), waited);
+                return outcome(trials, &ticks.unwrap_or_default(), waited, cure);
             }
             waited = true;
         }
@@ -75,13 +81,18 @@ pub(crate) async fn wait(settings: &Settings, deployment: &Deployment) -> anyhow
     }
 }
 
-/// How long the trial of any service may take and its watch lasts, on a host with this launch timeout.
-fn longest(deployment: &Deployment, launch_timeout: Duration) -> anyhow::Result<Duration> {
+/// How long the trial of any of these services may take and its watch lasts, on a host with this launch timeout.
+fn longest(
+    deployment: &Deployment,
+    names: &[&ServiceName],
+    launch_timeout: Duration,
+) -> anyhow::Result<Duration> {
     let deployed = deployment.deployed()?;
+    let deployed = deployed.iter().filter(|service| names.contains(&&service.spec.name));
     // A try that fails early is made again, and the last one has all of its time.
     let trial =
         |spec: &ServiceSpec| leave(spec) + 2 * spec.launch_timeout(launch_timeout) + spec.watch;
-    let trials = deployed.iter().map(|service| trial(&service.spec));
+    let trials = deployed.map(|service| trial(&service.spec));
     Ok(trials.max().unwrap_or_default())
 }
 
@@ -101,8 +112,7 @@ fn trial(name: &ServiceName, deployment: &Deployment, services: &[ServiceStatus]
         Some(Rollout::Serving { version }) if *version == wanted.version => Trial::Serves,
         Some(Rollout::GivenUp { version, next, reason }) if *next == wanted => {
             let told = format!(
-                "version {} of {name} was given up, and version {version} goes on to serve: \
-                 {reason}. Mend services/{name}.toml or its image, and run `bellows up` again",
+                "version {} of {name} was given up, and version {version} goes on to serve: {reason}",
                 next.version
             );
             Trial::GivenUp { told, version: next.version }
@@ -115,11 +125,15 @@ fn outcome(
     trials: Vec<(&ServiceName, Trial)>,
     ticks: &[Tick],
     waited: bool,
+    cure: fn(&ServiceName) -> String,
 ) -> anyhow::Result<Outcome> {
     let given_up: Vec<_> = trials
         .into_iter()
         .filter_map(|(name, trial)| match trial {
-            Trial::GivenUp { told, version } => Some(told + &last_lines(ticks, name, version)),
+            Trial::GivenUp { told, version } => {
+                let lines = last_lines(ticks, name, version);
+                Some(format!("{told}. {}{lines}", cure(name)))
+            }
             Trial::Serves | Trial::GoesOn => None,
         })
         .collect();
@@ -190,7 +204,7 @@ mod tests {
         assert_eq!(trial_in(Some(Rollout::Serving { version: old }), WANTED), Trial::GoesOn);
         assert_eq!(trial_in(Some(Rollout::Serving { version: new }), WANTED), Trial::Serves);
         let Trial::GivenUp { told, .. } = trial_in(Some(given_up), WANTED) else { panic!() };
-        insta::assert_snapshot!(told, @"version 00000002 of store was given up, and version 00000001 goes on to serve: no answer. Mend services/store.toml or its image, and run `bellows up` again");
+        insta::assert_snapshot!(told, @"version 00000002 of store was given up, and version 00000001 goes on to serve: no answer");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The steps of `up`, in their order. Each makes sure of one thing and says whether it had to.
 
 use std::net::SocketAddrV4;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use host::accounts::{CONSOLE, EGRESS, OPERATORS};
@@ -10,12 +10,12 @@ use host::deployments::{DeployedService, Deployment, DeploymentError, Deployment
 use host::haproxy::{Backends, Haproxy};
 use host::id_map::IdMap;
 use host::id_ranges::IdRanges;
-use host::lxc::{Recipe, TemplateStore, close_shared_folders, remove_other_images};
+use host::lxc::{Recipe, TemplateStore, close_images, close_shared_folders, remove_other_images};
 use host::network::Network;
 use host::releases::Releases;
 use host::secrets::SecretStore;
 use host::settings::Settings;
-use model::names::TemplateName;
+use model::names::{ServiceName, TemplateName};
 use model::service::ServiceSpec;
 use model::version::Rollout;
 
@@ -28,6 +28,7 @@ use crate::progress::{Outcome, Progress};
 use crate::release::{self, RECIPES};
 use crate::scaler;
 use crate::tree::{ServiceFile, Tree};
+use crate::up::rollout;
 
 /// The folder of built images, in the state directory.
 const IMAGES: &str = "images";
@@ -64,6 +65,7 @@ impl<'a> Steps<'a> {
         progress.step("accounts", accounts()).await?;
         progress.step("id ranges", async { self.id_ranges() }).await?;
         progress.step("network", self.network()).await?;
+        progress.step("images", async { self.close_images() }).await?;
         let mut templates = Vec::new();
         for (service, recipe) in self.tree.services.iter().zip(&self.recipes) {
             progress.step("template", self.template(service, recipe, &mut templates)).await?;
@@ -115,6 +117,21 @@ impl<'a> Steps<'a> {
         Ok(Outcome::changed_if(made, format!("bridge {} with {}", network.bridge, network.subnet)))
     }
 
+    /// Where a template does not say what it stands on, it may be any image.
+    fn close_images(&self) -> anyhow::Result<Outcome> {
+        let images = self.images();
+        let stood_on = self.templates.stood_on().unwrap_or_else(|_| [images.clone()].into());
+        let stood_open = close_images(&images, &stood_on)?;
+        Ok(Outcome::changed_if(
+            stood_open,
+            "closed to users of the host, and removed, to be made anew",
+        ))
+    }
+
+    fn images(&self) -> PathBuf {
+        self.settings.paths.state.join(IMAGES)
+    }
+
     /// Makes the image and the template of a service, and notes the template's name.
     async fn template(
         &self,
@@ -122,8 +139,7 @@ impl<'a> Steps<'a> {
         recipe: &Recipe,
         templates: &mut Vec<TemplateName>,
     ) -> anyhow::Result<Outcome> {
-        let images = self.settings.paths.state.join(IMAGES);
-        let image = recipe.ensure(&HostRunner, &images).await?;
+        let image = recipe.ensure(&HostRunner, &self.images()).await?;
         let before = self.templates.list()?;
         let name = self.templates.ensure(&service.spec, &image).await?;
         let outcome = Outcome::changed_if(!before.contains(&name), format!("made {name}"));
@@ -133,7 +149,8 @@ impl<'a> Steps<'a> {
 
     /// Deploys the services, which the scaler notices at its next tick. The settings it reads at its
     /// start only, so it is ended before they change: were `up` ended in between, the next one would
-    /// find the settings as they should be, and a scaler that never read them.
+    /// find the settings as they should be, and a scaler that never read them. They come last, so that
+    /// the same end would lose no note of what they changed.
     async fn deployment(
         &self,
         templates: &[TemplateName],
@@ -145,7 +162,6 @@ impl<'a> Steps<'a> {
         let settings_before = self.deployments.settings_text();
         if !self.deployments.settings_are(&self.tree.settings_text) {
             self.programs.stop_scaler().await?;
-            self.deployments.deploy_settings(&self.tree.settings_text)?;
             changes.push("settings".to_owned());
         }
         let services = self.tree.services.iter().zip(templates).map(|(service, template)| {
@@ -168,7 +184,21 @@ impl<'a> Steps<'a> {
         *deployment = next.noted(&before, settings, who_calls(), now());
         changes.extend(deployment.changes(&before));
         self.deployments.deploy(deployment)?;
+        self.deployments.deploy_settings(&self.tree.settings_text)?;
         Ok(Outcome::changed_if(!changes.is_empty(), changes.join(", ")))
+    }
+
+    /// Waits until every service serves as it was deployed, or was given up.
+    pub(super) async fn trials(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
+        let services: Vec<_> = deployment.names().collect();
+        rollout::wait(self.settings, deployment, &services, cure).await
+    }
+
+    /// Remembers that what is deployed has served, so that it can be gone back to.
+    pub(super) fn served(&self, deployment: Deployment) -> anyhow::Result<()> {
+        let services: Vec<_> = deployment.names().cloned().collect();
+        self.deployments.deploy(&deployment.served(&services))?;
+        Ok(())
     }
 
     /// HAProxy starts with no services: the scaler, which knows the slots, brings them in. It comes
@@ -191,7 +221,7 @@ impl<'a> Steps<'a> {
         self.programs.haproxy().await
     }
 
-    /// Removes the templates of versions that are not kept and have no instance any more, with the secrets
+    /// Removes the templates of versions that are not kept and have no instance any more, or were never whole, with the secrets
     /// that only they were given, and the images of earlier versions that no template stands on.
     pub(super) async fn old_versions(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
         let kept: Vec<_> = deployment.templates().collect();
@@ -207,9 +237,10 @@ impl<'a> Steps<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
+        self.templates.remove_drafts()?;
         SecretStore::new(self.settings).sweep()?;
-        let images = self.settings.paths.state.join(IMAGES);
-        let images = remove_other_images(&images, &self.recipes, &self.templates.stood_on()?)?;
+        self.tell_of_unmounted(&kept);
+        let images = self.remove_other_images()?;
         let releases = Releases::new(&self.settings.paths.state).remove_old()?;
         for (count, what) in [(images, "image"), (releases, "release")] {
             match count {
@@ -221,6 +252,30 @@ impl<'a> Steps<'a> {
         let changed = !removed.is_empty();
         Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))
     }
+
+    /// Versions to which nobody can go back are no reason not to deploy another one.
+    fn tell_of_unmounted(&self, kept: &[TemplateName]) {
+        for template in kept {
+            if let Err(error) = self.templates.check_mounted(template) {
+                eprintln!("  {template} cannot be launched: {:#}", anyhow::Error::from(error));
+            }
+        }
+    }
+
+    fn remove_other_images(&self) -> anyhow::Result<usize> {
+        match self.templates.stood_on() {
+            Ok(stood_on) => Ok(remove_other_images(&self.images(), &self.recipes, &stood_on)?),
+            Err(error) => {
+                eprintln!("  no image is removed: {:#}", anyhow::Error::from(error));
+                Ok(0)
+            }
+        }
+    }
+}
+
+/// What to do about a version that did not come to serve.
+fn cure(service: &ServiceName) -> String {
+    format!("Mend services/{service}.toml or its image, and run `bellows up` again")
 }
 
 /// Where HAProxy listens.

@@ -105,9 +105,9 @@ impl<R: Runner> Builds<R> {
         if let Some(folder) = self.parts.find(&name, digest) {
             return Ok(folder);
         }
-        let draft = self.parts.draft(&name, FILES)?;
-        self.lay_out(found, &draft.inner)?;
-        self.parts.keep(draft, digest)
+        let part = self.parts.begin(&name, FILES)?;
+        self.lay_out(found, &part.inner)?;
+        self.parts.keep(part, digest)
     }
 
     /// As they would be received: what goes along alone, and only if it still is what was found.

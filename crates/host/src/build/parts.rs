@@ -5,8 +5,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::files::{ensure_private_folder, file_error, sync_file_system};
-use crate::lxc::remove_unmounted;
+use super::error::BuildError;
+use crate::files::{file_error, sync_file_system};
+use crate::lxc::{Draft, ensure_closed};
 
 /// The folder of images in the state folder.
 const IMAGES: &str = "images";
@@ -18,10 +19,9 @@ pub(super) struct Parts {
 }
 
 /// A part that is being made.
-#[derive(Debug)]
-pub(super) struct Draft {
+pub(super) struct Part {
     name: String,
-    folder: PathBuf,
+    draft: Draft,
     /// The empty folder in it that is filled.
     pub(super) inner: PathBuf,
 }
@@ -40,28 +40,29 @@ impl Parts {
     ///
     /// # Errors
     /// When the disk fails.
-    pub(super) fn draft(&self, name: &str, path: &str) -> Result<Draft, super::BuildError> {
-        ensure_private_folder(&self.images)?;
-        let folder = self.images.join(format!(".{name}-draft"));
-        remove_unmounted(&folder)?;
+    pub(super) fn begin(&self, name: &str, path: &str) -> Result<Part, BuildError> {
+        ensure_closed(&self.images)?;
+        let draft = Draft::make(&self.images, name)?;
+        let folder = &draft.folder;
         let inner = folder.join(path.trim_start_matches('/'));
         fs::create_dir_all(&inner).map_err(file_error("make", &inner))?;
         // Whatever the umask: users of an instance pass through.
-        for above in inner.ancestors().take_while(|above| above.starts_with(&folder)) {
+        for above in inner.ancestors().take_while(|above| above.starts_with(folder)) {
             fs::set_permissions(above, Permissions::from_mode(0o755))
                 .map_err(file_error("change the mode of", above))?;
         }
-        Ok(Draft { name: name.to_owned(), folder, inner })
+        Ok(Part { name: name.to_owned(), draft, inner })
     }
 
     /// Has a part there, once it is on disk.
     ///
     /// # Errors
     /// When the disk fails.
-    pub(super) fn keep(&self, draft: Draft, digest: &str) -> Result<PathBuf, super::BuildError> {
-        let folder = self.images.join(format!("{}-{digest}", draft.name));
-        sync_file_system(&draft.folder)?;
-        fs::rename(&draft.folder, &folder).map_err(file_error("rename", &draft.folder))?;
+    pub(super) fn keep(&self, part: Part, digest: &str) -> Result<PathBuf, BuildError> {
+        let (draft, folder) = (&part.draft.folder, format!("{}-{digest}", part.name));
+        let folder = self.images.join(folder);
+        sync_file_system(draft)?;
+        fs::rename(draft, &folder).map_err(file_error("rename", draft))?;
         Ok(folder)
     }
 }

@@ -119,14 +119,14 @@ async fn run_in<R: Runner>(
         disk.empty_cache()?;
     }
     judged?;
-    let draft = builds.parts.draft(name, RESULT)?;
+    let part = builds.parts.begin(name, RESULT)?;
     let down = |id: u32| id.checked_sub(ids.first).filter(|id| *id < ids.count);
-    let copied = tree::copy(&disk.folder("out"), &draft.inner, &down, bytes_max);
+    let copied = tree::copy(&disk.folder("out"), &part.inner, &down, bytes_max);
     for path in copied.map_err(BuildError::Result)?.left_out {
         let shown = model::output::harmless(&path.display().to_string());
         give(&format!("bellows: left out of the image, since it is no file: {shown}"));
     }
-    builds.parts.keep(draft, build.digest)
+    builds.parts.keep(part, build.digest)
 }
 
 /// The container of a build.

@@ -1,10 +1,11 @@
 //! The way back to a version that is kept: its template is still there, so nothing is built.
 
 use model::names::ServiceName;
+use model::service::ServiceSpec;
 use model::time::Timestamp;
 use model::version::{Version, Wanted};
 
-use super::{Deployment, KeptVersion, Record};
+use super::{Deployment, KeptVersion, Past, Record};
 
 /// What of a service's file makes a version. The rest is Bellows' alone, and makes a revision.
 const OF_A_VERSION: [&str; 3] = ["image", "instance", "application"];
@@ -87,13 +88,14 @@ impl Deployment {
     ) -> Result<Version, RollbackError> {
         let record = self.record(service)?;
         let now = record.wanted.version;
-        let served = |kept: &&KeptVersion| kept.has_served && kept.version != now;
+        let served = |kept: &&KeptVersion| kept.past == Some(Past::Served) && kept.version != now;
         let last = || record.versions.iter().find(served).map(|kept| kept.version);
         let serves = serving.filter(|version| *version != now);
         serves.or_else(last).ok_or_else(|| RollbackError::NoneServed(service.clone()))
     }
 
-    /// The deployment in which a service is another version again, from `now` on. All that are kept stay so.
+    /// The deployment in which a service is another version again, from `now` on. All that are kept stay so. One that
+    /// served before is not watched again, unless somebody went back from it.
     ///
     /// # Errors
     /// The version is not there, is deployed already, or its file does not go with the one of now.
@@ -107,25 +109,22 @@ impl Deployment {
         let not_kept = || RollbackError::NotKept { service: service.clone(), version };
         let place =
             versions.iter().position(|kept| kept.version == version).ok_or_else(not_kept)?;
+        let unwatched = versions[place].past == Some(Past::Served);
         for kept in &mut versions {
-            kept.has_served |= serving == Some(kept.version);
+            kept.past = past(kept, record.wanted.version, serving);
         }
         versions[..=place].rotate_right(1);
         versions[0].deployed_at = Some(now);
         let file = if revision {
             versions[0].file.clone()
         } else {
-            let joined = joined(&record.file, &versions[0].file);
-            let problem = |error: String| RollbackError::Join {
-                service: service.clone(),
-                version,
-                problem: error,
-            };
-            joined.map_err(problem)?
+            let problem =
+                |problem| RollbackError::Join { service: service.clone(), version, problem };
+            joined(&record.file, &versions[0].file).map_err(problem)?
         };
         let wanted = Wanted { version, deployed_at: now };
         let mut deployment = self.clone();
-        deployment.services.insert(service.clone(), Record { file, wanted, versions });
+        deployment.services.insert(service.clone(), Record { file, wanted, versions, unwatched });
         Ok(deployment)
     }
 
@@ -134,15 +133,48 @@ impl Deployment {
     }
 }
 
-/// A service's file that makes instances as `version` does, and says all else as `current` does.
-fn joined(current: &str, version: &str) -> Result<String, String> {
+/// What is known of a version once the service goes back from `wanted`.
+fn past(kept: &KeptVersion, wanted: Version, serving: Option<Version>) -> Option<Past> {
+    let is_serving = serving == Some(kept.version);
+    match kept.past {
+        Some(Past::Served) if kept.version == wanted => Some(Past::Left),
+        None if is_serving && kept.version == wanted => Some(Past::Left),
+        None if is_serving => Some(Past::Served),
+        past => past,
+    }
+}
+
+/// A service's file that makes the version that `kept` makes, and says all else as `current` does.
+fn joined(current: &str, kept: &str) -> Result<String, String> {
     let read = |text: &str| text.parse::<toml::Table>().map_err(|error| error.to_string());
-    let (mut file, mut version) = (read(current)?, read(version)?);
+    let (mut file, mut version) = (read(current)?, read(kept)?);
     for key in OF_A_VERSION {
         file.remove(key);
         file.extend(version.remove_entry(key));
     }
-    toml::to_string(&file).map_err(|error| error.to_string())
+    let joined = toml::to_string(&file).map_err(|error| error.to_string())?;
+    makes_the_same(&joined, kept)?;
+    Ok(joined)
+}
+
+/// That instances are given the same by both files: what a version has of keys that make a revision, such as the
+/// limit of open files that follows `capacity`, comes with the whole file alone.
+fn makes_the_same(joined: &str, kept: &str) -> Result<(), String> {
+    let read = |text: &str| {
+        let spec = config_file::from_toml::<ServiceSpec>("both", text);
+        spec.map_err(|error| error.to_string())
+    };
+    let (joined, kept) = (read(joined)?, read(kept)?);
+    if joined.instance != kept.instance {
+        return Err(
+            "with what the file says now its instances would be given something else than then"
+                .to_owned(),
+        );
+    }
+    if joined.egress.is_none() != kept.egress.is_none() {
+        return Err("it had a way out and has none now, or the other way round".to_owned());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -168,24 +200,30 @@ mod tests {
         Version::new(number)
     }
 
+    fn file(number: u32) -> String {
+        STORE.replacen("memory_mib = 128", &format!("memory_mib = {}", 100 + number), 1).replacen(
+            "max = 10",
+            &format!("max = {}", 10 + number),
+            1,
+        )
+    }
+
+    fn deploy(before: &Deployment, number: u32, file: &str) -> Deployment {
+        let new = NewService {
+            name: &store(),
+            file,
+            version: version(number),
+            serving: None,
+            again: false,
+        };
+        before.followed_by(&[new], 4, at(number.into()))
+    }
+
     /// The store as version 1, then as 2 and 3 with more memory and higher bounds, of which 3 never served.
     fn deployed() -> Deployment {
-        let file = |number: u32| {
-            STORE
-                .replacen("memory_mib = 128", &format!("memory_mib = {}", 100 + number), 1)
-                .replacen("max = 10", &format!("max = {}", 10 + number), 1)
-        };
-        (1..=3).fold(Deployment::default(), |before, number| {
-            let serving = (number > 1).then(|| version(number - 1));
-            let new = NewService {
-                name: &store(),
-                file: &file(number),
-                version: version(number),
-                serving,
-                again: false,
-            };
-            before.followed_by(&[new], 3, at(number.into()))
-        })
+        let first = deploy(&Deployment::default(), 1, &file(1)).served([&store()]);
+        let second = deploy(&first, 2, &file(2)).served([&store()]);
+        deploy(&second, 3, &file(3))
     }
 
     fn back(from: &Deployment, to: u32, revision: bool) -> Result<Deployment, RollbackError> {
@@ -205,18 +243,37 @@ mod tests {
         assert_eq!(deployment.version_before(&store, Some(version(2))), Ok(version(2)));
         // It serves.
         assert_eq!(deployment.version_before(&store, Some(version(3))), Ok(version(2)));
-        let first = back(&deployment, 1, false).unwrap();
-        assert_eq!(first.version_before(&store, Some(version(1))), Ok(version(2)), "there again");
-        let new = NewService {
-            name: &store,
-            file: STORE,
-            version: version(7),
-            serving: None,
-            again: false,
-        };
-        let only = Deployment::default().followed_by(&[new], 3, at(1));
+        let only = deploy(&Deployment::default(), 7, STORE);
         let none = RollbackError::NoneServed(store.clone());
         assert_eq!(only.version_before(&store, Some(version(7))), Err(none));
+    }
+
+    #[test]
+    fn a_version_that_never_got_healthy_is_not_gone_back_to() {
+        let first = deploy(&Deployment::default(), 1, &file(1));
+        let second = deploy(&first, 2, &file(2)).served([&store()]);
+        let none = RollbackError::NoneServed(store());
+        assert_eq!(second.version_before(&store(), Some(version(2))), Err(none));
+    }
+
+    #[test]
+    fn who_goes_back_twice_goes_further_back() {
+        let third = deployed().served([&store()]);
+        let before = |deployment: &Deployment, serving: u32| {
+            let serving = Some(version(serving));
+            let version = deployment.version_before(&store(), serving)?;
+            let to = Rollback { service: &store(), version, revision: false, serving };
+            deployment.rolled_back(to, at(9)).map(|next| (version, next.served([&store()])))
+        };
+        let (to, once) = before(&third, 3).unwrap();
+        assert_eq!(to, version(2));
+        let (to, twice) = before(&once, 2).unwrap();
+        assert_eq!(to, version(1));
+        assert!(before(&twice, 1).is_err(), "both later ones were left");
+        let to =
+            Rollback { service: &store(), version: version(3), revision: false, serving: None };
+        let third = twice.rolled_back(to, at(10)).unwrap();
+        assert!(spec(&third).watch > Duration::ZERO, "what somebody went back from is watched");
     }
 
     #[test]
@@ -229,11 +286,32 @@ mod tests {
     fn a_version_that_has_served_is_not_watched_again() {
         let deployment = deployed();
         assert!(spec(&deployment).watch > Duration::ZERO);
-        assert_eq!(spec(&back(&deployment, 1, false).unwrap()).watch, Duration::ZERO);
-        let unknown =
+        let first = back(&deployment, 1, false).unwrap();
+        assert_eq!(spec(&first).watch, Duration::ZERO);
+        // By its file again: nothing changes while nothing else was asked for.
+        let joined = first.services[&store()].file.clone();
+        assert_eq!(spec(&deploy(&first, 1, &joined)).watch, Duration::ZERO);
+        let to =
             Rollback { service: &store(), version: version(3), revision: false, serving: None };
-        let back = back(&deployment, 1, false).unwrap().rolled_back(unknown, at(10)).unwrap();
-        assert!(spec(&back).watch > Duration::ZERO, "version 3 has not");
+        let third = first.rolled_back(to, at(10)).unwrap();
+        assert!(spec(&third).watch > Duration::ZERO, "version 3 has not");
+        let again = deploy(&third, 1, &file(1));
+        assert!(spec(&again).watch > Duration::ZERO, "`up` watches what it deploys");
+    }
+
+    #[test]
+    fn a_file_that_would_make_other_instances_is_not_joined() {
+        let places = |file: &str, count: u32| {
+            file.replacen("concurrency = 8", &format!("concurrency = {count}"), 1)
+        };
+        let first = deploy(&Deployment::default(), 1, &places(&file(1), 1000)).served([&store()]);
+        let second = deploy(&first, 2, &file(2)).served([&store()]);
+        let told = back(&second, 1, false).unwrap_err().to_string();
+        assert!(told.contains("something else than then; use --revision"), "{told}");
+        let open = deploy(&first, 2, &format!("egress = [\"any\"]\n{}", places(&file(2), 1000)));
+        let told = back(&open, 1, false).unwrap_err().to_string();
+        assert!(told.contains("a way out and has none now, or"), "{told}");
+        assert_eq!(spec(&back(&second, 1, true).unwrap()).instance.open_files, 2000);
     }
 
     #[test]
@@ -243,20 +321,48 @@ mod tests {
     }
 
     #[test]
+    fn a_route_that_another_service_has_by_now_is_told() {
+        let moved = |prefix: &str| {
+            STORE.replacen("path_prefix = \"/\"", &format!("path_prefix = \"{prefix}\""), 1)
+        };
+        let first = deploy(&Deployment::default(), 1, STORE).served([&store()]);
+        let name: ServiceName = "shop".parse().unwrap();
+        let shop = STORE.replacen("name = \"object-store\"", "name = \"shop\"", 1);
+        let new = |name, file, number| NewService {
+            name,
+            file,
+            version: version(number),
+            serving: None,
+            again: false,
+        };
+        let (store, file) = (store(), moved("/store"));
+        let both = [new(&store, &file, 2), new(&name, &shop, 1)];
+        let second = first.followed_by(&both, 3, at(2));
+        assert!(second.deployed().is_ok());
+        let error = back(&second, 1, true).unwrap().deployed().unwrap_err().to_string();
+        assert!(
+            error.contains("services/shop.toml: the route is /, as in services/object"),
+            "{error}"
+        );
+        assert!(back(&second, 1, false).unwrap().deployed().is_ok(), "its route of now stays");
+    }
+
+    #[test]
     fn a_file_without_a_table_that_another_has_loses_it() {
-        let file =
-            joined("image = \"a\"\n[application]\nx = 1\n[bounds]\nmin = 1\n", "image = \"b\"\n");
-        assert_eq!(file.unwrap(), "image = \"b\"\n\n[bounds]\nmin = 1\n");
+        let (head, _) = STORE.split_once("# The instance's own configuration.").unwrap();
+        assert!(STORE.contains("[application]") && !head.contains("[application]"));
+        let joined = joined(STORE, head).unwrap();
+        assert!(!joined.contains("application"), "{joined}");
     }
 
     #[test]
     fn all_versions_are_kept_with_the_one_that_is_back_first() {
         let deployment = back(&deployed(), 1, false).unwrap();
         let kept = deployment.kept(&store()).unwrap().iter();
-        let kept: Vec<_> =
-            kept.map(|kept| (kept.version, kept.deployed_at, kept.has_served)).collect();
-        let (second, third) = ((version(2), Some(at(2)), true), (version(3), Some(at(3)), false));
-        assert_eq!(kept, [(version(1), Some(at(9)), true), third, second]);
+        let kept: Vec<_> = kept.map(|kept| (kept.version, kept.deployed_at, kept.past)).collect();
+        let served = Some(Past::Served);
+        let (second, third) = ((version(2), Some(at(2)), served), (version(3), Some(at(3)), None));
+        assert_eq!(kept, [(version(1), Some(at(9)), served), third, second]);
         let wanted = deployment.wanted(&store()).unwrap();
         assert_eq!(wanted, Wanted { version: version(1), deployed_at: at(9) });
     }

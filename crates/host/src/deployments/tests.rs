@@ -39,6 +39,26 @@ fn the_last_versions_are_kept_and_the_one_that_serves_however_old() {
 }
 
 #[test]
+fn versions_that_served_are_kept_before_those_that_did_not() {
+    let store = name("object-store");
+    let served = deployed(&[1], 3, None).served([&store]);
+    let file = |version| NewService {
+        name: &store,
+        file: STORE,
+        version: Version::new(version),
+        serving: Some(Version::new(1)),
+        again: false,
+    };
+    let tries = (2..=5).fold(served, |before, version| {
+        before.followed_by(&[file(version)], 3, at(version.into()))
+    });
+    assert_eq!(kept(&tries), ["00000005", "00000004", "00000001"]);
+    let good = tries.served([&store]);
+    let new = NewService { serving: Some(Version::new(5)), ..file(6) };
+    assert_eq!(kept(&good.followed_by(&[new], 3, at(9))), ["00000006", "00000005", "00000001"]);
+}
+
+#[test]
 fn the_same_again_changes_nothing_unless_it_was_given_up() {
     let (store, once) = (name("object-store"), deployed(&[7], 3, None));
     let new = NewService {

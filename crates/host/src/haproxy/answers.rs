@@ -1,6 +1,6 @@
 //! What instances answered between two scrapes: pure arithmetic on what their lines have counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::names::{ServiceName, Slot};
 use model::watch::Answers;
@@ -11,32 +11,35 @@ use super::stats::{ServerStats, Stats};
 /// Answers by the service and the slot of the instances that gave them.
 pub type AnswersBySlot = BTreeMap<ServiceName, BTreeMap<Slot, Answers>>;
 
-/// What each line had counted when it was seen last. A line goes from one instance to the next and counts on,
-/// and it is not among the statistics in between.
+/// What each line had counted at the last look, and for whom. A line goes from one instance to the next and counts
+/// on, and it is not among the statistics in between.
 #[derive(Debug, Default)]
 pub struct AnswerCounts {
-    by_line: BTreeMap<String, Answers>,
-    /// Whether the worker that counts has been followed since it was new, when every line was at 0.
-    since_start: bool,
+    last: BTreeMap<String, (Slot, Answers)>,
+    /// The lines that instances had since the worker started that counts; `None` where it was not followed since
+    /// then.
+    used: Option<BTreeSet<String>>,
 }
 
 impl AnswerCounts {
     /// The answers since the scrape `before`, which is the one that this was called for last.
     ///
     /// A new worker counts from 0, and what its predecessor counted after `before` is lost, as it is to
-    /// [`super::increase`]. Without a scrape before, nothing is known of the time since then; of a line that
-    /// shows up later under the same worker, what it counts up to its first scrape belongs to nobody.
+    /// [`super::increase`]. Without a scrape before, nothing is known of the time since then. What a line counted
+    /// that another instance had, or that was not there at the last look, belongs to nobody: an instance that was
+    /// killed has failures of which the next one on its line knows nothing.
     pub fn increase(&mut self, before: Option<&Stats>, now: &Stats) -> AnswersBySlot {
         if !before.is_some_and(|before| same_worker(before, now)) {
-            self.by_line.clear();
-            self.since_start = before.is_some();
+            self.last.clear();
+            self.used = before.map(|_| BTreeSet::new());
         }
+        let mut looked = BTreeMap::new();
         let mut increase = AnswersBySlot::new();
         for (service, stats) in &now.services {
             for (slot, server) in &stats.servers {
                 let Some(answers) = counted(server) else { continue };
-                let unseen = if self.since_start { Answers::default() } else { answers };
-                let earlier = self.by_line.insert(server.line.clone(), answers).unwrap_or(unseen);
+                let earlier = self.earlier(&server.line, *slot).unwrap_or(answers);
+                looked.insert(server.line.clone(), (*slot, answers));
                 let new = Answers {
                     all: answers.all.saturating_sub(earlier.all),
                     failed: answers.failed.saturating_sub(earlier.failed),
@@ -46,7 +49,17 @@ impl AnswerCounts {
                 }
             }
         }
+        self.last = looked;
         increase
+    }
+
+    /// From where on what a line counts is of the instance in this slot; `None` where that is not known.
+    fn earlier(&mut self, line: &str, slot: Slot) -> Option<Answers> {
+        let is_first = self.used.as_mut().is_some_and(|used| used.insert(line.to_owned()));
+        match self.last.get(line) {
+            Some((of, answers)) if *of == slot => Some(*answers),
+            _ => is_first.then(Answers::default),
+        }
     }
 }
 
@@ -118,9 +131,15 @@ mod tests {
             scraped(2, 1, &[(1, 1, [0, 0, 2])]),
             scraped(2, 2, &[(1, 1, [7, 0, 9])]),
             scraped(2, 3, &[]),
-            scraped(2, 4, &[(5, 1, [7, 0, 12])]),
+            // The first one was killed, and what broke then is counted only now.
+            scraped(2, 4, &[(5, 1, [11, 0, 16])]),
+            scraped(2, 5, &[(5, 1, [11, 0, 18])]),
+            scraped(2, 6, &[(6, 1, [14, 0, 25])]),
+            scraped(2, 7, &[(6, 1, [14, 0, 26])]),
         ];
-        let told = [vec![], vec![(1, 0, 2)], vec![(1, 7, 7)], vec![], vec![(5, 0, 3)]];
+        let one = |slot, failed, all| vec![(slot, failed, all)];
+        let told = [vec![], one(1, 0, 2), one(1, 7, 7), vec![], vec![], one(5, 0, 2), vec![]];
+        let told: Vec<_> = told.into_iter().chain([one(6, 0, 1)]).collect();
         assert_eq!(increases(&scrapes), told);
     }
 

@@ -6,6 +6,7 @@ use model::names::Slot;
 
 use crate::command::CommandError;
 use crate::files::FileError;
+use crate::lock::LockError;
 use crate::render::RenderError;
 use crate::secrets::SecretError;
 use crate::slots::Subnet;
@@ -90,10 +91,22 @@ pub enum ContainerError {
         /// Where it belongs.
         folder: PathBuf,
     },
+    /// A folder that a template stands on is gone, or another one has its name.
+    #[error(
+        "{} stands on {}, which {problem}: put that back, or `bellows up`, which makes a version that is deployed \
+         anew once it has no instance, as after `bellows down`", template.display(), folder.display()
+    )]
+    StoodOn {
+        /// The template.
+        template: PathBuf,
+        /// The folder of an image.
+        folder: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The root file system of its template is not mounted.
     #[error(
-        "{} is not mounted, the root file system of a template: `bellows up` mounts it, or makes it anew after \
-         `bellows down` where somebody removed its image from paths.state", folder.display()
+        "{} is not mounted, the root file system of a template: `bellows up` mounts it", folder.display()
     )]
     NoRootfs {
         /// Where it belongs.
@@ -110,6 +123,15 @@ pub enum ContainerError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The kernel makes no user namespace, by which owners are moved.
+    #[error(
+        "no user namespace can be made, by which images with a base get their owners: set \
+         user.max_user_namespaces, `sysctl -w user.max_user_namespaces=10000`; `bellows doctor` tells more"
+    )]
+    NoUserNamespace(#[source] std::io::Error),
+    /// Another process is mounting, and does not come to an end.
+    #[error(transparent)]
+    Locked(#[from] LockError),
     /// The tmpfs that holds its secrets is not mounted.
     #[error("{} is not mounted, which holds secrets; `bellows up` mounts it", folder.display())]
     NoSecrets {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,10 +11,10 @@ use model::names::ImageName;
 use sha2::{Digest, Sha256};
 
 use super::image_error::ImageError;
-use super::mounts::remove_unmounted;
+use super::images::{Draft, ensure_closed, remove_images};
 use super::recipe_file::{ImageStart, RecipeFile};
 use crate::command::{CommandLine, Runner, is_installed};
-use crate::files::{FileError, ensure_private_folder, file_error, sync_file_system};
+use crate::files::{FileError, file_error, sync_file_system};
 
 /// The name of a recipe's file.
 const RECIPE: &str = "recipe.toml";
@@ -178,7 +177,7 @@ impl Recipe {
     /// # Errors
     /// When a recipe fails or the disk does.
     pub async fn ensure(&self, runner: &impl Runner, images: &Path) -> Result<Image, ImageError> {
-        close(images)?;
+        ensure_closed(images)?;
         let bases: Vec<&Self> = self.with_bases().skip(1).collect();
         let mut stack: Vec<PathBuf> = Vec::new();
         for base in bases.into_iter().rev() {
@@ -200,12 +199,9 @@ impl Recipe {
             return Ok(folder);
         }
         self.check_needs(images)?;
-        let draft = images.join(format!(".{}-draft", self.name.as_str()));
-        // As in `close`.
-        remove_unmounted(&draft)?;
-        fs::create_dir_all(&draft).map_err(file_error("make", &draft))?;
+        let Draft { folder: draft, lock } = Draft::make(images, self.name.as_str())?;
         let mut command = CommandLine::new(&self.script).arg(&draft).deadline(BUILD_DEADLINE);
-        command = command.args(&self.binaries);
+        command = command.args(&self.binaries).holding(lock);
         if !bases.is_empty() {
             let bases: Vec<&OsStr> = bases.iter().map(|base| base.as_os_str()).collect();
             command = command.env(BASES, bases.join(OsStr::new(":")));
@@ -249,18 +245,6 @@ fn folder_of(name: &ImageName, recipes: &[PathBuf]) -> PathBuf {
     folders().find(|folder| folder.exists()).or_else(|| folders().next()).unwrap_or_default()
 }
 
-/// Makes the folder of images, for root alone: an image has folders that everybody may write to, and programs
-/// that would be set-uid root on the host. Those that an earlier release left open are built anew, since what
-/// somebody put into them would be in the next version.
-fn close(images: &Path) -> Result<(), FileError> {
-    let stood_open = fs::metadata(images).is_ok_and(|it| it.permissions().mode() & 0o077 != 0);
-    if stood_open {
-        // A script that was killed may have left mounts of the host's /dev and /sys there.
-        remove_unmounted(images)?;
-    }
-    ensure_private_folder(images)
-}
-
 /// The names of this project's programs that the recipes below `recipes` put into images. A recipe that
 /// cannot be read, which no service can use, has none.
 pub fn programs_of_recipes(recipes: &Path) -> BTreeSet<String> {
@@ -270,8 +254,8 @@ pub fn programs_of_recipes(recipes: &Path) -> BTreeSet<String> {
 }
 
 /// Removes every image below `images` that none of these recipes makes and that is not among `stood_on`, the
-/// folders that templates stand on: those of earlier versions, and what a crash left half made. Returns how many
-/// there were.
+/// folders that templates stand on: those of earlier versions, and what a crash left half made, where nobody writes to
+/// it any more. Returns how many there were.
 ///
 /// # Errors
 /// When one cannot be removed.
@@ -283,16 +267,7 @@ pub fn remove_other_images(
     let recipes = recipes.iter().flat_map(Recipe::with_bases);
     let made = recipes.map(|recipe| Ok(images.join(recipe.folder_name(&recipe.digest()?))));
     let made = made.collect::<Result<BTreeSet<_>, FileError>>()?;
-    let mut removed = 0;
-    for entry in fs::read_dir(images).into_iter().flatten().flatten() {
-        let folder = entry.path();
-        if made.contains(&folder) || stood_on.contains(&folder) {
-            continue;
-        }
-        remove_unmounted(&folder)?;
-        removed += 1;
-    }
-    Ok(removed)
+    remove_images(images, &made.union(stood_on).cloned().collect())
 }
 
 #[cfg(test)]
@@ -300,8 +275,10 @@ mod base_tests;
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 
+    use super::super::images::close_images;
     use super::*;
     use crate::command::HostRunner;
 
@@ -359,6 +336,11 @@ mod tests {
         // As an earlier release left them.
         fs::set_permissions(&images, fs::Permissions::from_mode(0o755)).unwrap();
         assert!(can("ls", &images) && can("touch", &planted));
+        assert!(matches!(
+            recipe.ensure(&HostRunner, &images).await,
+            Err(ImageError::StoodOpen { .. })
+        ));
+        close_images(&images, &BTreeSet::new()).unwrap();
         assert_eq!(recipe.ensure(&HostRunner, &images).await.unwrap(), image);
         assert!(!can("ls", &images) && !can("touch", &planted));
         assert!(image.folder.join("tmp").exists() && !planted.exists(), "it is built anew");

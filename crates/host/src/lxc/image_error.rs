@@ -6,6 +6,7 @@ use config_file::ConfigError;
 
 use crate::command::CommandError;
 use crate::files::FileError;
+use crate::lock::to_kill;
 
 /// An image that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,27 @@ pub enum ImageError {
         program: String,
         /// The Debian package that has it.
         package: String,
+    },
+    /// The recipe is still run for an earlier call.
+    #[error(
+        "the recipe of image {image} still runs, which an earlier `bellows up` began: wait until it has ended, or \
+         end it{}",
+        to_kill(holders)
+    )]
+    UnderWay {
+        /// The image.
+        image: String,
+        /// The processes that write to it.
+        holders: Vec<u32>,
+    },
+    /// Others than root may have changed images.
+    #[error(
+        "{} stood open to users of the host, who may have put files there that instances would get: \
+         `bellows down`, then `bellows up`, which makes images anew", folder.display()
+    )]
+    StoodOpen {
+        /// An image that a template stands on, or the folder of images.
+        folder: PathBuf,
     },
     /// The recipe failed.
     #[error("the recipe of image {image} failed")]

@@ -4,32 +4,26 @@
 //! scaler has looked. So the program holds a lock, and who comes next launches nothing before it has
 //! ended and can be seen.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use model::names::InstanceName;
 
 use super::error::ContainerError;
-use crate::files::file_error;
+use crate::lock::lock_for_programs;
 
 /// Takes the lock of the launches of an instance's service, in the folder of launches. It is let go
-/// when this process and every program that it was handed to have closed it: `std` does not unlock a
-/// file that it drops.
+/// when this process and every program that it was handed to have closed it.
 pub(super) fn lock_launches(
     folder: &Path,
     instance: &InstanceName,
 ) -> Result<Arc<File>, ContainerError> {
     let path = folder.join(format!("{}.lock", instance.service()));
-    let file = File::create(&path).map_err(file_error("make", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Arc::new(file)),
-        Err(TryLockError::WouldBlock) => {
-            let (instance, lock) = (instance.to_string(), path.display().to_string());
-            Err(ContainerError::LaunchUnderWay { instance, lock })
-        }
-        Err(TryLockError::Error(error)) => Err(file_error("lock", &path)(error).into()),
-    }
+    lock_for_programs(&path)?.ok_or_else(|| {
+        let (instance, lock) = (instance.to_string(), path.display().to_string());
+        ContainerError::LaunchUnderWay { instance, lock }
+    })
 }
 
 #[cfg(test)]

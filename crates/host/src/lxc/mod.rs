@@ -4,9 +4,11 @@ mod apparmor;
 mod containers;
 mod error;
 pub mod fake;
+mod folder_mark;
 mod id_mapped;
 mod image;
 mod image_error;
+mod images;
 mod inventory;
 mod launch_lock;
 mod layer;
@@ -31,6 +33,8 @@ pub use containers::{Containers, LxcContainers};
 pub use error::ContainerError;
 pub use image::{Image, Recipe, programs_of_recipes, remove_other_images};
 pub use image_error::ImageError;
+pub use images::close_images;
+pub(crate) use images::{Draft, ensure_closed};
 pub use inventory::{Container, ContainerState, container_states};
 pub use layer::remove_layers;
 pub(crate) use mounts::is_mounted;
@@ -42,5 +46,5 @@ pub use secrets::remove_secrets;
 pub use shared_folder::{
     close_shared_folders, ensure_shared_folder, remove_shared_folder, shared_folders_below,
 };
-pub use template::TemplateStore;
+pub use template::{Mounts, TemplateStore};
 pub use template_error::TemplateError;

@@ -23,7 +23,7 @@ use super::error::ContainerError;
 use super::image::Image;
 use super::mounts::remove_unmounted;
 use super::output::{Owner, make_pipes};
-use super::profile::{self, MountValues, Mounts, Profile, SECCOMP};
+use super::profile::{self, HostFolders, MountValues, Profile, SECCOMP};
 use super::stack;
 use super::start::{self, COMMAND_FILE, INIT, Start};
 use super::template::{lock_out_others, write};
@@ -36,6 +36,9 @@ use crate::settings::IdRange;
 
 /// Where the container has the socket that is its way out.
 pub(crate) const WAY_OUT: &str = "/dev/bellows/way-out";
+
+/// The share of CPU time where others want it too, of which an instance has 100.
+const CPU_WEIGHT: u32 = 25;
 
 const TEMPLATE: &str = include_str!("../../../../lxc/one-run.conf.tera");
 
@@ -190,7 +193,8 @@ impl OneRun {
     ) -> Result<String, TemplateError> {
         let folder = self.folder();
         let folders = run.folders.iter().map(|(source, target)| MountValues::new(source, target));
-        let mounts = Mounts { rootfs_options: "ro", folders: folders.collect(), secrets: None };
+        let mounts =
+            HostFolders { rootfs_options: "ro", folders: folders.collect(), secrets: None };
         let shared = profile::confined(&self.name, &folder, start, instance, run.ids, mounts)?;
         let shared = match self.cgroups.limit_swap() {
             true => shared,
@@ -345,6 +349,8 @@ fn instance(run: &Run<'_>) -> InstanceSpec {
         protocol: Protocol::Tcp,
         memory_mib: run.memory_mib,
         cpus: run.cpus,
+        // What serves comes first.
+        cpu_weight: Some(CPU_WEIGHT),
         processes: run.processes,
         open_files: run.open_files,
         capabilities: BTreeSet::new(),

@@ -1,17 +1,18 @@
 //! Owners of an image's files: moved into the instances' id range where the image is copied into a template.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::error::ContainerError;
 use crate::command::{CommandLine, Runner};
 use crate::files::{FileError, file_error};
 use crate::settings::IdRange;
 
-/// Copies `image` to `rootfs`, which must not exist.
+/// Copies `image` to `rootfs`, which must not exist. What copies holds `lock`.
 ///
 /// # Errors
 /// When the copy fails, or the image holds an owner outside the id range.
@@ -20,10 +21,11 @@ pub(super) async fn copy_image(
     image: &Path,
     rootfs: &Path,
     ids: IdRange,
+    lock: Arc<File>,
 ) -> Result<(), ContainerError> {
     let deadline = std::time::Duration::from_secs(600);
     let command = CommandLine::new("cp").args(["--archive", "--reflink=auto", "--"]);
-    runner.run(&command.arg(image).arg(rootfs).deadline(deadline)).await?;
+    runner.run(&command.arg(image).arg(rootfs).deadline(deadline).holding(lock)).await?;
     Ok(shift_owners(image, rootfs, ids)?)
 }
 
@@ -83,6 +85,7 @@ mod tests {
 
     use super::*;
     use crate::command::HostRunner;
+    use crate::lock::lock_for_programs;
 
     #[tokio::test]
     async fn owners_move_once_and_modes_stay() {
@@ -97,7 +100,8 @@ mod tests {
         fs::set_permissions(image.join("program"), mode).unwrap();
 
         let ids = IdRange { first: 1_000_000, count: 65_536 };
-        copy_image(&HostRunner, &image, &copy, ids).await.unwrap();
+        let lock = lock_for_programs(&root.path().join("lock")).unwrap().unwrap();
+        copy_image(&HostRunner, &image, &copy, ids, lock).await.unwrap();
         let program = fs::metadata(copy.join("program")).unwrap();
         assert_eq!((program.uid(), program.gid()), (1_000_007, 1_000_008));
         assert_eq!(program.mode() & 0o7777, 0o4755);

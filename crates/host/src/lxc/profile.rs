@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use model::names::{ServiceName, Slot, TemplateName};
 use model::secrets::SECRETS_FOLDER;
 use model::service::{Capability, InstanceSpec, Mount, RootAccess, ServiceSpec, WritableFolder};
+use model::size::DEFAULT_CPU_WEIGHT;
 use serde::Serialize;
 
 use super::apparmor::AppArmorProfile;
@@ -62,12 +63,27 @@ struct InstanceValues<'a> {
     memory_bytes: u64,
     cpu_period_us: u32,
     cpu_quota_us: u64,
+    cpu_weight: Option<CpuWeight>,
     processes: u32,
     open_files: u32,
     capabilities: &'a BTreeSet<Capability>,
     mounts: Vec<MountValues>,
     writable: Vec<WritableValues>,
     secrets: Option<MountValues>,
+}
+
+/// A weight as both versions of control groups have it.
+#[derive(Serialize)]
+struct CpuWeight {
+    weight: u32,
+    shares: u32,
+}
+
+impl CpuWeight {
+    /// 100 of version 2 are 1,024 of version 1, whose least is 2.
+    fn new(weight: u32) -> Self {
+        Self { weight, shares: (weight * 1024 / DEFAULT_CPU_WEIGHT).max(2) }
+    }
 }
 
 /// A folder of the host and where a container has it. LXC's own escape for a blank in a path is never needed:
@@ -126,7 +142,7 @@ impl Profile {
         instance: &InstanceSpec,
         ids: IdRange,
     ) -> Result<String, RenderError> {
-        let mounts = Mounts {
+        let mounts = HostFolders {
             // Instances are overlays on it, which need the option.
             rootfs_options: match instance.root {
                 RootAccess::ReadOnly => "ro,userxattr",
@@ -189,8 +205,8 @@ impl Profile {
     }
 }
 
-/// What of the host a container has.
-pub(super) struct Mounts {
+/// The folders of the host that a container has, and how it has its root.
+pub(super) struct HostFolders {
     /// How LXC mounts its root.
     pub(super) rootfs_options: &'static str,
     pub(super) folders: Vec<MountValues>,
@@ -208,7 +224,7 @@ pub(super) fn confined(
     start: &Start,
     instance: &InstanceSpec,
     ids: IdRange,
-    mounts: Mounts,
+    mounts: HostFolders,
 ) -> Result<String, RenderError> {
     let values = InstanceValues {
         name,
@@ -223,6 +239,7 @@ pub(super) fn confined(
         memory_bytes: u64::from(instance.memory_mib) * 1024 * 1024,
         cpu_period_us: CPU_PERIOD_US,
         cpu_quota_us: cpu_quota_us(instance.cpus),
+        cpu_weight: instance.cpu_weight.map(CpuWeight::new),
         processes: instance.processes,
         open_files: instance.open_files,
         capabilities: &instance.capabilities,
@@ -275,6 +292,7 @@ mod tests {
             protocol: Protocol::Tcp,
             memory_mib: 64,
             cpus: 1.5,
+            cpu_weight: None,
             processes: 64,
             open_files: 1024,
             capabilities: BTreeSet::new(),
@@ -380,6 +398,21 @@ mod tests {
         # Folders to write to. They hold as many files as pages, so that empty files end too.
         lxc.mount.entry = tmpfs tmp tmpfs nosuid,nodev,noexec,size=8m,nr_inodes=2048,mode=1777,create=dir 0 0
         ");
+    }
+
+    #[test]
+    fn a_weight_is_there_where_one_is_given_in_the_terms_of_both_kinds_of_control_groups() {
+        assert!(!config(&instance()).contains("cpu.weight"));
+        let lines = |weight| {
+            let config = config(&InstanceSpec { cpu_weight: Some(weight), ..instance() });
+            let lines = config
+                .lines()
+                .filter(|line| line.contains("cpu.shares") || line.contains("cpu.weight"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let both = ["lxc.cgroup.cpu.shares = 2048", "lxc.cgroup2.cpu.weight = 200"];
+        assert_eq!(lines(200), both);
+        assert_eq!(lines(1)[0], "lxc.cgroup.cpu.shares = 10");
     }
 
     #[test]

@@ -15,12 +15,13 @@ use rustix::mount::MountFlags;
 use serde::{Deserialize, Serialize};
 
 use super::error::ContainerError;
+use super::folder_mark::FolderMark;
 use super::id_mapped;
 use super::image::Image;
 use super::mounts::{is_mounted, remove_unmounted};
 use super::own_files::OwnFiles;
 use super::ownership::check_owners;
-use crate::files::{FileError, file_error};
+use crate::files::{FileError, ensure_private_folder, file_error};
 use crate::settings::IdRange;
 
 /// The file of a template that says what its root file system is made of.
@@ -43,6 +44,30 @@ struct Stack {
     id_count: u32,
     /// The folders of the image and of what it stands on, the topmost first.
     folders: Vec<PathBuf>,
+    /// What each of them is known again by; none where a release before this one made the template.
+    #[serde(default)]
+    marks: Vec<FolderMark>,
+}
+
+impl Stack {
+    /// That the folders are those that the template was made on: what another one holds is not what was proved, and
+    /// what is gone cannot be mounted.
+    ///
+    /// # Errors
+    /// [`ContainerError::StoodOn`] when one is not.
+    fn check_folders(&self, template: &Path) -> Result<(), ContainerError> {
+        let marks = self.marks.iter().map(Some).chain(std::iter::repeat(None));
+        for (folder, mark) in self.folders.iter().zip(marks) {
+            let problem = match (FolderMark::of(folder), mark) {
+                (Err(_), _) => "is gone",
+                (Ok(found), Some(mark)) if found != *mark => "is another folder than it was",
+                _ => continue,
+            };
+            let (template, folder) = (template.to_owned(), folder.clone());
+            return Err(ContainerError::StoodOn { template, folder, problem });
+        }
+        Ok(())
+    }
 }
 
 /// Makes what a template needs to stand on an image, in the folder of its draft; gives where its own files belong.
@@ -63,10 +88,12 @@ pub(super) fn lay<'a>(
     // Also while nothing is mounted there, its owner says whose ids these are.
     chown(&rootfs, Some(ids.first), Some(ids.first))
         .map_err(file_error("change the owner of", &rootfs))?;
+    let mark = |folder: &&Path| FolderMark::of(folder).map_err(file_error("look at", folder));
     let stack = Stack {
         first_id: ids.first,
         id_count: ids.count,
         folders: folders.iter().map(|folder| (*folder).to_owned()).collect(),
+        marks: folders.iter().map(mark).collect::<Result<_, _>>()?,
     };
     let file = draft.join(FILE);
     let text = serde_json::to_vec(&stack).map_err(io::Error::from);
@@ -79,24 +106,35 @@ pub(super) fn folders_of(lxc: &Path, template: &TemplateName) -> Result<Vec<Path
     Ok(read(&lxc.join(template.as_str()))?.map(|stack| stack.folders).unwrap_or_default())
 }
 
+/// That a template stands on the folders that it was made on, be it mounted or not.
+///
+/// # Errors
+/// [`ContainerError::StoodOn`] when it does not, or another one when it does not say what it stands on.
+pub(super) fn check_folders(lxc: &Path, template: &TemplateName) -> Result<(), ContainerError> {
+    let folder = lxc.join(template.as_str());
+    read(&folder)?.map_or(Ok(()), |stack| stack.check_folders(&folder))
+}
+
 /// That a template's root file system is mounted, where it has to be: else its instances would find none.
 ///
 /// # Errors
-/// [`ContainerError::NoRootfs`] when it is not.
+/// [`ContainerError::StoodOn`] when it cannot be, and [`ContainerError::NoRootfs`] when it is not.
 pub(super) fn check_mounted(lxc: &Path, template: &TemplateName) -> Result<(), ContainerError> {
     let folder = lxc.join(template.as_str());
     let rootfs = folder.join(ROOTFS);
     match read(&folder)? {
-        Some(_) if !is_mounted(&rootfs)? => Err(ContainerError::NoRootfs { folder: rootfs }),
+        Some(stack) if !is_mounted(&rootfs)? => {
+            stack.check_folders(&folder)?;
+            Err(ContainerError::NoRootfs { folder: rootfs })
+        }
         _ => Ok(()),
     }
 }
 
-/// Mounts the root file system of a template, where it has to be and is not. One whose image is gone stays as it
-/// is: another version of its service may be the one that serves.
+/// Mounts the root file system of a template, where it has to be and is not: who calls holds the lock of mounts.
 ///
 /// # Errors
-/// When the kernel cannot mount with other ids, or is out of memory.
+/// When what it stands on is gone or another, or the kernel cannot mount with other ids, or is out of memory.
 pub(super) async fn ensure_mounted(
     lxc: &Path,
     template: &TemplateName,
@@ -107,10 +145,10 @@ pub(super) async fn ensure_mounted(
 /// The same of the container in this folder.
 pub(super) async fn ensure_mounted_in(folder: &Path) -> Result<(), ContainerError> {
     let Some(stack) = read(folder)? else { return Ok(()) };
-    let is_there = stack.folders.iter().all(|folder| folder.is_dir());
-    if !is_there || is_mounted(&folder.join(ROOTFS))? {
+    if is_mounted(&folder.join(ROOTFS))? {
         return Ok(());
     }
+    stack.check_folders(folder)?;
     let staging = folder.join(STAGING);
     // Which a killed one left.
     remove_unmounted(&staging)?;
@@ -123,10 +161,13 @@ pub(super) async fn ensure_mounted_in(folder: &Path) -> Result<(), ContainerErro
 async fn mount(template: &Path, stack: &Stack) -> Result<(), ContainerError> {
     let ids = IdRange { first: stack.first_id, count: stack.id_count };
     let namespace = id_mapped::user_namespace(ids).await;
-    let namespace = namespace.map_err(file_error("start", Path::new("unshare")))?;
+    let namespace = namespace.map_err(ContainerError::NoUserNamespace)?;
+    let staging = template.join(STAGING);
+    // What is mounted there for a moment with the owners of the disk is for nobody else.
+    ensure_private_folder(&staging)?;
     let mut lower = vec![template.join(OWN)];
     for (number, folder) in stack.folders.iter().enumerate() {
-        let target = template.join(STAGING).join(number.to_string());
+        let target = staging.join(number.to_string());
         fs::create_dir_all(&target).map_err(file_error("make", &target))?;
         id_mapped::mount(folder, &target, &namespace)
             .map_err(|source| ContainerError::IdMap { folder: folder.clone(), source })?;

@@ -2,17 +2,20 @@
 //! service's image, confinement and configuration.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use model::names::TemplateName;
+use model::names::{CONTAINER_PREFIX, TemplateName};
 use model::secrets::SECRETS_FOLDER;
 use model::service::{HealthStatus, InstanceSpec, Mount, Protocol, ServiceSpec};
 use model::version::Version;
 use sha2::{Digest, Sha256};
 
 use super::apparmor::{AppArmorProfile, ensure_profile};
+use super::error::ContainerError;
 use super::image::Image;
 use super::inventory::{Inventory, container_states};
 use super::layer;
@@ -26,8 +29,9 @@ use super::stack;
 use super::start::{self, COMMAND_FILE, INIT, Start};
 use super::template_error::TemplateError;
 use crate::command::Runner;
-use crate::files::{FileError, file_error, sync_file_system};
+use crate::files::{FileError, file_error, names_in, sync_file_system};
 use crate::id_ranges::IdRanges;
+use crate::lock::{Lock, holders, lock_for_programs};
 use crate::releases::Releases;
 use crate::render::RenderError;
 use crate::secrets::{GivenSecrets, SecretStore};
@@ -39,11 +43,27 @@ const SERVICE_FILE: &str = "etc/bellows/service.toml";
 /// Where an instance finds the services that it reaches by their names.
 const HOSTS_FILE: &str = "etc/hosts";
 
+/// What the hidden name of a template ends with that is not whole.
+const DRAFT: &str = "-draft";
+
+/// How long another process may mount: 100 versions of one service may be kept, and 100 layers take 3 s.
+const MOUNT_WAIT: Duration = Duration::from_secs(20);
+
 /// What goes into a template beside its image and its configuration.
 struct Parts<'a> {
     start: &'a Start,
     application: &'a str,
     given: &'a GivenSecrets,
+}
+
+/// What [`TemplateStore::ensure_mounts`] has come to.
+#[derive(Debug)]
+#[must_use]
+pub struct Mounts {
+    /// The service's range of ids.
+    pub ids: IdRange,
+    /// The templates that lack what they need, and why.
+    pub failed: Vec<(TemplateName, TemplateError)>,
 }
 
 /// The templates of this host.
@@ -95,7 +115,8 @@ impl<R: Runner> TemplateStore<R> {
         service: &ServiceSpec,
         image: &Image,
     ) -> Result<TemplateName, TemplateError> {
-        let ids = self.ensure_mounts(service).await?;
+        // What another version lacks is no reason not to make this one.
+        let ids = self.ensure_mounts(service).await?.ids;
         let application = toml::to_string(&service.application).map_err(|source| {
             TemplateError::Application { service: service.name.to_string(), source }
         })?;
@@ -103,14 +124,34 @@ impl<R: Runner> TemplateStore<R> {
         let given = self.secrets.given(service)?;
         let parts = Parts { start: &start, application: &application, given: &given };
         let name = self.name(service, image, &parts, ids)?;
+        self.remove_stale(&name).await?;
         if !self.lxc.join(name.as_str()).exists() {
             self.make(&name, service, image, &parts, ids).await?;
         }
         // From here on its values stay; before, somebody may have set one anew.
         self.secrets.ensure_kept(&service.name, &given)?;
+        let _lock = self.lock_mounts().await?;
         layer::ensure(&self.runner, &self.lxc, &name).await?;
         stack::ensure_mounted(&self.lxc, &name).await?;
         Ok(name)
+    }
+
+    /// Keeps other processes from mounting and unmounting, such as `boot` beside `up`: each of the two would see that
+    /// nothing is mounted, and do it.
+    async fn lock_mounts(&self) -> Result<Lock, ContainerError> {
+        Ok(Lock::acquire_within(&self.run.join("mounts.lock"), MOUNT_WAIT).await?)
+    }
+
+    /// Removes a template that does not stand any more on what it was made on, to be made anew.
+    ///
+    /// # Errors
+    /// [`ContainerError::StoodOn`] while it has instances.
+    async fn remove_stale(&self, template: &TemplateName) -> Result<(), TemplateError> {
+        let Err(stale) = stack::check_folders(&self.lxc, template) else { return Ok(()) };
+        match self.remove(template).await {
+            Err(TemplateError::InUse { .. }) => Err(stale.into()),
+            removed => removed,
+        }
     }
 
     async fn make(
@@ -122,10 +163,11 @@ impl<R: Runner> TemplateStore<R> {
         ids: IdRange,
     ) -> Result<(), TemplateError> {
         let folder = self.lxc.join(name.as_str());
-        let draft = self.lxc.join(format!(".{name}-draft"));
+        let draft = self.draft(name);
+        let lock = self.lock_drafts()?;
         remove_unmounted(&draft)?;
         fs::create_dir_all(&draft).map_err(file_error("make", &draft))?;
-        let files = self.lay(&draft, image, ids).await?;
+        let files = self.lay(&draft, image, ids, lock).await?;
         make_folders(&files, &service.instance)?;
         files.write(SERVICE_FILE, parts.application, 0o644)?;
         if let Some(command) = &parts.start.command {
@@ -149,28 +191,70 @@ impl<R: Runner> TemplateStore<R> {
 
     /// Gives the service its range of ids, makes the folders that it shares, mounts the layers and the root file
     /// systems of its templates and what holds secrets, and has the kernel know the instances' AppArmor profile: what a
-    /// template needs and a boot forgets.
+    /// template needs and a boot forgets. One version that cannot have it keeps no other from it.
     ///
     /// # Errors
-    /// When the disk or a command fails, or the profile's template is wrong.
-    pub async fn ensure_mounts(&self, service: &ServiceSpec) -> Result<IdRange, TemplateError> {
+    /// When what all versions need cannot be had, or the profile's template is wrong.
+    pub async fn ensure_mounts(&self, service: &ServiceSpec) -> Result<Mounts, TemplateError> {
+        let _lock = self.lock_mounts().await?;
         let ids = self.ranges.ensure(service)?;
-        for Mount { source, .. } in &service.instance.mounts {
-            let folder = self.state.join(source);
-            ensure_shared_folder(&self.runner, &folder, ids.first).await?;
-        }
+        self.mount_folders(&service.instance, ids).await?;
         let templates = self.list()?;
         let mut has_secrets = !service.instance.secrets.is_empty();
-        for template in templates.iter().filter(|name| name.service() == &service.name) {
-            layer::ensure(&self.runner, &self.lxc, template).await?;
-            stack::ensure_mounted(&self.lxc, template).await?;
-            has_secrets |= !secrets::given_to(&self.lxc, template)?.is_empty();
+        let mut failed = Vec::new();
+        for template in templates.into_iter().filter(|name| name.service() == &service.name) {
+            match self.ensure_mounts_of(&template).await {
+                Ok(is_given) => has_secrets |= is_given,
+                Err(error) => failed.push((template, error)),
+            }
         }
         if has_secrets {
             secrets::ensure_mounted(&self.runner, &self.run).await?;
         }
         ensure_profile(&self.runner, &AppArmorProfile::render()?).await?;
-        Ok(ids)
+        Ok(Mounts { ids, failed })
+    }
+
+    /// Mounts the folders that instances share: those of a version that is kept may be others than the service's file
+    /// names now.
+    ///
+    /// # Errors
+    /// When one cannot be made or mounted.
+    pub async fn ensure_folders(
+        &self,
+        instance: &InstanceSpec,
+        ids: IdRange,
+    ) -> Result<(), ContainerError> {
+        let _lock = self.lock_mounts().await?;
+        self.mount_folders(instance, ids).await
+    }
+
+    async fn mount_folders(
+        &self,
+        instance: &InstanceSpec,
+        ids: IdRange,
+    ) -> Result<(), ContainerError> {
+        for Mount { source, .. } in &instance.mounts {
+            let folder = self.state.join(source);
+            ensure_shared_folder(&self.runner, &folder, ids.first).await?;
+        }
+        Ok(())
+    }
+
+    /// Mounts what one template needs; says whether its instances are given secrets.
+    async fn ensure_mounts_of(&self, template: &TemplateName) -> Result<bool, TemplateError> {
+        layer::ensure(&self.runner, &self.lxc, template).await?;
+        stack::ensure_mounted(&self.lxc, template).await?;
+        Ok(!secrets::given_to(&self.lxc, template)?.is_empty())
+    }
+
+    /// That instances of a template can be launched, as far as mounts go.
+    ///
+    /// # Errors
+    /// With what keeps it from being mounted, where that is known.
+    pub fn check_mounted(&self, template: &TemplateName) -> Result<(), ContainerError> {
+        layer::of_template(&self.lxc, template)?;
+        stack::check_mounted(&self.lxc, template)
     }
 
     /// The templates on this host, sorted by name.
@@ -204,6 +288,7 @@ impl<R: Runner> TemplateStore<R> {
                 instance: user.name.to_string(),
             });
         }
+        let _lock = self.lock_mounts().await?;
         let folder = self.lxc.join(template.as_str());
         layer::remove(&self.runner, &self.lxc, template).await?;
         secrets::remove(&self.run, template)?;
@@ -211,11 +296,38 @@ impl<R: Runner> TemplateStore<R> {
             return Ok(());
         }
         unmount_below(&folder)?;
-        let draft = self.lxc.join(format!(".{template}-draft"));
+        let draft = self.draft(template);
         remove_unmounted(&draft)?;
         fs::rename(&folder, &draft).map_err(file_error("rename", &folder))?;
         remove_unmounted(&draft)?;
         Ok(())
+    }
+
+    /// Removes templates that a crash left half made, under their hidden names; gives how many there were.
+    ///
+    /// # Errors
+    /// [`TemplateError::UnderWay`] while an earlier call goes on.
+    pub fn remove_drafts(&self) -> Result<usize, TemplateError> {
+        let _lock = self.lock_drafts()?;
+        let hidden = format!(".{CONTAINER_PREFIX}");
+        let mut names = names_in(&self.lxc)?;
+        names.retain(|name| name.starts_with(&hidden) && name.ends_with(DRAFT));
+        for name in &names {
+            remove_unmounted(&self.lxc.join(name))?;
+        }
+        Ok(names.len())
+    }
+
+    /// Where a template is made, and removed.
+    fn draft(&self, template: &TemplateName) -> PathBuf {
+        self.lxc.join(format!(".{template}{DRAFT}"))
+    }
+
+    /// The lock of whoever writes to drafts: what copies an image goes on when this process is killed.
+    fn lock_drafts(&self) -> Result<Arc<File>, TemplateError> {
+        let file = self.run.join("drafts.lock");
+        let lock = lock_for_programs(&file)?;
+        lock.ok_or_else(|| TemplateError::UnderWay { holders: holders(&file) })
     }
 
     /// The name with a digest of everything that goes into the template.
@@ -274,12 +386,13 @@ impl<R: Runner> TemplateStore<R> {
         draft: &Path,
         image: &'a Image,
         ids: IdRange,
+        lock: Arc<File>,
     ) -> Result<OwnFiles<'a>, TemplateError> {
         if !image.bases.is_empty() {
             return Ok(stack::lay(draft, image, ids)?);
         }
         let rootfs = draft.join("rootfs");
-        copy_image(&self.runner, &image.folder, &rootfs, ids).await?;
+        copy_image(&self.runner, &image.folder, &rootfs, ids, lock).await?;
         Ok(OwnFiles::in_copy(rootfs, ids))
     }
 }

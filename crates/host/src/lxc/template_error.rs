@@ -3,6 +3,7 @@
 use super::error::ContainerError;
 use crate::files::FileError;
 use crate::id_ranges::IdRangeError;
+use crate::lock::to_kill;
 use crate::render::RenderError;
 use crate::secrets::SecretError;
 
@@ -46,6 +47,16 @@ pub enum TemplateError {
         "the image has no user or group `{0}`: name one that its /etc/passwd and /etc/group have, or a number, in instance.user"
     )]
     NoUser(String),
+    /// An image is still copied into a template, for an earlier call.
+    #[error(
+        "an image is still copied into a template, which an earlier `bellows up` began: wait until that has ended, or \
+         end it{}",
+        to_kill(holders)
+    )]
+    UnderWay {
+        /// The processes that copy it.
+        holders: Vec<u32>,
+    },
     /// Instances still stand on it.
     #[error("{template} is the lower layer of {instance}; stop that first")]
     InUse {

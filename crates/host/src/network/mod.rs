@@ -33,8 +33,7 @@ use crate::slots::{self, BRIDGE_MAC};
 const FALLBACK_METRIC: &str = "100000";
 
 /// Putting rules in place takes some 100 ms; a process that takes 5 s is stuck.
-const LOCK_TRIES: u32 = 500;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// A network that could not be made or removed.
 #[derive(Debug, thiserror::Error)]
@@ -233,14 +232,7 @@ impl<R: Runner> Network<R> {
     /// Keeps another process from changing the rules, such as `up` of another release beside the
     /// scaler: each of the two would take the other's for the work of a stranger.
     async fn lock(&self) -> Result<Lock, NetworkError> {
-        let file = self.run.join("network.lock");
-        for _ in 0..LOCK_TRIES {
-            match Lock::acquire(&file) {
-                Err(LockError::Held { .. }) => tokio::time::sleep(LOCK_PAUSE).await,
-                result => return Ok(result?),
-            }
-        }
-        Ok(Lock::acquire(&file)?)
+        Ok(Lock::acquire_within(&self.run.join("network.lock"), LOCK_WAIT).await?)
     }
 
     /// What `ip` shall do with the bridge, again or for the first time.
@@ -287,9 +279,20 @@ impl<R: Runner> Firewall for Network<R> {
     }
 
     async fn hold(&self, tcp_ports: &BTreeSet<u16>) -> Result<Held, NetworkError> {
-        ports::isolate_all(self.settings.bridge.as_str())?;
+        // The rules are the wall on all sides, and come first. Neither waits for the other to be whole.
+        let held = self.hold_rules(tcp_ports).await;
+        let isolated = ports::isolate_all(self.settings.bridge.as_str());
+        let held = held?;
+        isolated?;
+        Ok(held)
+    }
+}
+
+impl<R: Runner> Network<R> {
+    /// Has the rules in force that were promised.
+    async fn hold_rules(&self, tcp_ports: &BTreeSet<u16>) -> Result<Held, NetworkError> {
         let _lock = self.lock().await?;
-        let seen = self.generation()?;
+        let seen = generation::generation().map_err(NetworkError::Generation)?;
         let Some(promised) = promise::made(&self.run) else {
             // A release that wrote nothing down, or a note that was removed.
             let rules = firewall::rules(&self.table, &self.settings, tcp_ports)?;

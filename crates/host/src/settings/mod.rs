@@ -13,6 +13,7 @@ use std::time::Duration;
 
 pub use builds::BuildSettings;
 use config_file::ConfigError;
+use model::size::Sizes;
 pub use model::status::Membership;
 pub use sources::{SourceNetwork, SourceSettings};
 pub use tls::TlsSettings;
@@ -23,7 +24,7 @@ use crate::slots::Subnet;
 pub const DEFAULT_FILE: &str = "bellows.toml";
 
 /// Everything about the host that its owner can choose.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The instances' network.
     pub network: NetworkSettings,
@@ -41,11 +42,16 @@ pub struct Settings {
     pub builds: BuildSettings,
     /// The memory that instances are not given, in MiB: that of the kernel, of HAProxy and of the rest.
     pub memory_reserved_mib: u64,
+    /// What services may be named after.
+    pub sizes: Sizes,
     /// Where things are kept.
     pub paths: PathSettings,
     /// The users that instances run as.
     pub id_map: IdRange,
 }
+
+/// The file that is shipped: all keys, with their defaults.
+pub const SHIPPED: &str = include_str!("../../../../bellows.toml");
 
 /// The instances' network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,6 +193,7 @@ impl Default for Settings {
             versions_kept: 3,
             builds: BuildSettings::default(),
             memory_reserved_mib: 256,
+            sizes: Sizes::default(),
             paths: PathSettings {
                 state: PathBuf::from("/var/lib/bellows"),
                 run: PathBuf::from("/run/bellows"),
@@ -245,11 +252,10 @@ mod tests {
 
     #[test]
     fn the_shipped_file_equals_the_defaults() {
-        let shipped = include_str!("../../../../bellows.toml");
-        let settings: Settings = config_file::from_toml("bellows.toml", shipped).unwrap();
+        let settings: Settings = config_file::from_toml("bellows.toml", SHIPPED).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
-        assert_eq!(shipped.matches(" = ").count(), 31);
+        assert_eq!(SHIPPED.matches(" = ").count(), 40);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `bellows.toml` as it is written, and its way to checked [`Settings`].
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use config_file::{Checked, Invalid};
+use model::size::{Size, Sizes};
 use serde::Deserialize;
 
 use super::builds::RawBuilds;
@@ -38,6 +39,7 @@ pub struct RawSettings {
     versions: RawVersions,
     builds: RawBuilds,
     memory: RawMemory,
+    sizes: BTreeMap<String, Size>,
     paths: RawPaths,
     id_map: RawIdMap,
 }
@@ -137,6 +139,7 @@ impl Checked for Settings {
                 0..=1_048_576,
             )?
             .unwrap_or(default.memory_reserved_mib),
+            sizes: Sizes::with(raw.sizes)?,
             paths: raw.paths.check(default.paths)?,
             id_map: raw.id_map.check(default.id_map)?,
         })

@@ -1,6 +1,8 @@
 //! A small installation of its own for tests on real LXC: other names, another bridge and another
 //! subnet than the running system's, and all of it taken away again, also after a failed test.
 
+pub(crate) mod held;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
@@ -19,8 +21,10 @@ use host::settings::Settings;
 use model::access::Who;
 use model::names::{InstanceName, ServiceName, Slot, TemplateName};
 use model::secrets::SecretValue;
-use model::service::{Replacement, SecretSpec, ServiceSpec};
+use model::service::{InstanceSpec, Replacement, SecretSpec, ServiceSpec};
 use model::time::Timestamp;
+
+use held::Held;
 
 /// Every container of these tests is named `bw-test...`.
 const SERVICE: &str = r#"
@@ -60,6 +64,8 @@ pub(crate) struct World {
     pub(crate) template: TemplateName,
     ids: IdMap,
     folder: tempfile::TempDir,
+    // In this order: after all that is taken away, and before the next world begins.
+    _held: Held,
     _lock: Lock,
 }
 
@@ -93,6 +99,7 @@ impl World {
         fs::create_dir_all(LXC).unwrap();
         fs::create_dir_all(&settings.paths.run).unwrap();
         clear(&settings);
+        let held = Held::take();
         // The instance's root walks through to its mounts.
         run("chmod", &["711", &folder.path().display().to_string()]);
         let ids = IdMap::of_host(&settings.paths.state, settings.id_map);
@@ -103,12 +110,28 @@ impl World {
         let image = image(folder.path());
         let template = ensure_template(&settings, &service, &image).await;
         let containers = LxcContainers::new(&settings).unwrap();
-        Self { settings, containers, service, image, template, ids, folder, _lock: lock }
+        Self {
+            settings,
+            containers,
+            service,
+            image,
+            template,
+            ids,
+            folder,
+            _held: held,
+            _lock: lock,
+        }
     }
 
     /// The template of the version that the service is now.
     pub(crate) async fn deploy(&self) -> TemplateName {
         ensure_template(&self.settings, &self.service, &self.image).await
+    }
+
+    /// The same, where it may be refused.
+    pub(crate) async fn try_deploy(&self) -> Result<TemplateName, String> {
+        let store = TemplateStore::new(&self.settings, HostRunner).with_init(init_program());
+        store.ensure(&self.service, &self.image).await.map_err(|error| error.to_string())
     }
 
     /// The template of the version that the service is with these lines in its table `[instance]`.
@@ -133,7 +156,7 @@ impl World {
         // Who mounts the same folder has the same ids.
         let service = named(name, "", lines, &[&[("mounts = ", "# ")], others].concat());
         let store = TemplateStore::new(&self.settings, HostRunner);
-        let ids = store.ensure_mounts(&service).await.unwrap();
+        let ids = store.ensure_mounts(&service).await.unwrap().ids;
         IdMap::of_host(&self.settings.paths.state, ids).ensure().unwrap();
         ensure_template(&self.settings, &service, image).await
     }
@@ -179,7 +202,30 @@ impl World {
     /// Has again what a boot forgets.
     pub(crate) async fn ensure_mounts(&self) {
         let store = TemplateStore::new(&self.settings, HostRunner);
-        store.ensure_mounts(&self.service).await.unwrap();
+        let failed = store.ensure_mounts(&self.service).await.unwrap().failed;
+        assert!(failed.is_empty(), "{failed:?}");
+    }
+
+    /// The same, where some versions cannot have it: which, and why.
+    pub(crate) async fn ensure_mounts_but(&self) -> Vec<(TemplateName, String)> {
+        let store = TemplateStore::new(&self.settings, HostRunner);
+        let failed = store.ensure_mounts(&self.service).await.unwrap().failed;
+        failed.into_iter().map(|(template, error)| (template, error.to_string())).collect()
+    }
+
+    /// The template of the version that the service is with this folder in the place of its own, and what its
+    /// instances are given.
+    pub(crate) async fn deploy_mounting(&self, source: &str) -> (TemplateName, InstanceSpec) {
+        let service = named("test", "", "", &[("\"objects\"", &format!("\"{source}\""))]);
+        let template = ensure_template(&self.settings, &service, &self.image).await;
+        (template, service.instance)
+    }
+
+    /// Has again what a boot forgets of a version that is kept.
+    pub(crate) async fn ensure_folders(&self, kept: &InstanceSpec) {
+        let store = TemplateStore::new(&self.settings, HostRunner);
+        let ids = store.ensure_mounts(&self.service).await.unwrap().ids;
+        store.ensure_folders(kept, ids).await.unwrap();
     }
 
     /// The folder in which its instances are: a layer, or LXC's own.
@@ -379,7 +425,7 @@ fn clear(settings: &Settings) {
     run("find", &[groups.as_slice(), &["-exec", "rmdir", "{}", ";"]].concat());
     unmount(&[&settings.paths.state, &settings.paths.run].map(|path| path.display().to_string()));
     run("ip", &["link", "delete", "dev", "bellowst0"]);
-    run("ip", &["route", "del", "unreachable", "10.117.8.0/24"]);
+    run("ip", &["route", "del", "unreachable", "10.117.8.0/24", "metric", "100000"]);
     run("nft", &["delete", "table", "inet", TABLE]);
     run("nft", &["delete", "table", "bridge", TABLE]);
 }

@@ -34,8 +34,11 @@ fn range(text: &str) -> Range<'_> {
 /// RFC 9110, 12.4.2: from 0 to 1, with up to three digits after the point.
 fn thousandths(text: &str) -> Option<u16> {
     let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
-    let digits: u16 =
-        if rest.len() > 3 { return None } else { format!("{rest:0<3}").parse().ok()? };
+    // Rust's own reading takes a sign as well: `0.+5`.
+    if rest.len() > 3 || !rest.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digits: u16 = format!("{rest:0<3}").parse().ok()?;
     match (whole, digits) {
         ("0", digits) => Some(digits),
         ("1", 0) => Some(1000),
@@ -70,6 +73,12 @@ mod tests {
             ("application/json, text/html", Format::Page),
             ("application/json;q=0", Format::Page),
             ("application/json;q=2", Format::Page),
+            ("application/json;q=0.+5", Format::Page),
+            ("application/json;q=+1", Format::Page),
+            ("application/json;q=1.+0", Format::Page),
+            ("application/json;q=0.0005", Format::Page),
+            ("application/json;q=0.", Format::Page),
+            ("application/json;q=1.", Format::Json),
             ("image/png", Format::Page),
         ] {
             let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);

@@ -1,6 +1,7 @@
 //! The query of a request: how large the matrices are, which ones, and how the answer is written.
 
 use std::num::NonZeroUsize;
+use std::str::FromStr;
 
 use super::{Format, Task};
 
@@ -56,15 +57,23 @@ pub(super) fn parse(raw: &str, max_n: usize) -> Result<Query, QueryError> {
 fn read_n(value: Option<&str>, max: usize) -> Result<NonZeroUsize, QueryError> {
     let default = DEFAULT_N.min(max).to_string();
     let text = value.filter(|value| !value.is_empty()).unwrap_or(&default);
-    let n = text.parse().ok().filter(|n: &NonZeroUsize| n.get() <= max);
+    let n = number(text).filter(|n: &NonZeroUsize| n.get() <= max);
     n.ok_or_else(|| QueryError::N { given: text.to_owned(), max })
 }
 
 fn read_seed(value: Option<&str>) -> Result<u64, QueryError> {
     match value {
         None | Some("") => Ok(rand::random::<u64>() >> JSON_SPARE_BITS),
-        Some(text) => text.parse().map_err(|_| QueryError::Seed(text.to_owned())),
+        Some(text) => number(text).ok_or_else(|| QueryError::Seed(text.to_owned())),
     }
+}
+
+/// A number as it is told in an answer. Rust's own reading takes a sign and zeros before it as well, and to a form a
+/// `+` is a blank.
+fn number<T: FromStr>(text: &str) -> Option<T> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let has_zero = text.len() > 1 && text.starts_with('0');
+    if is_plain && !has_zero { text.parse().ok() } else { None }
 }
 
 fn read_format(value: Option<&str>) -> Result<Option<Format>, QueryError> {
@@ -86,6 +95,7 @@ mod tests {
         let query = read("n=500&seed=18446744073709551615&format=json");
         assert_eq!((query.task.n.get(), query.task.seed), (500, u64::MAX));
         assert_eq!(query.format, Some(Format::Json));
+        assert_eq!(read("seed=0").task.seed, 0);
         assert_eq!(read("").task.n.get(), 100);
         assert_eq!(parse("", 7).unwrap().task.n.get(), 7);
         assert_eq!(read("n=&seed=&format=").format, None);
@@ -101,7 +111,14 @@ mod tests {
             "n=1.5",
             "n=abc",
             "n=%31",
+            "n=+5",
+            "n=05",
+            "n=5 ",
+            "n=1e2",
             "seed=-1",
+            "seed=+1",
+            "seed=00",
+            "seed=18446744073709551616",
             "format=xml",
             "m=1",
             "n=1&n=2",
@@ -115,7 +132,14 @@ mod tests {
         n is "1.5": use 1 to 500.
         n is "abc": use 1 to 500.
         n is "%31": use 1 to 500.
+        n is "+5": use 1 to 500.
+        n is "05": use 1 to 500.
+        n is "5 ": use 1 to 500.
+        n is "1e2": use 1 to 500.
         seed is "-1": use 0 to 18446744073709551615.
+        seed is "+1": use 0 to 18446744073709551615.
+        seed is "00": use 0 to 18446744073709551615.
+        seed is "18446744073709551616": use 0 to 18446744073709551615.
         format is "xml": use json or html.
         The query has "m": use n, seed and format, each once.
         The query has "n": use n, seed and format, each once.

@@ -6,6 +6,7 @@ use crate::value::{self, DAY_MS, Invalid, SOME_TIME};
 
 /// The controller's figures.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Adapt {
     /// What is added to the load when it exceeds the fleet.

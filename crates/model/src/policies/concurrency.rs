@@ -7,6 +7,7 @@ use crate::value::{self, DAY_MS, Invalid, PERCENT_OF_CAPACITY, SOME_TIME, SPAN};
 /// ready = ceil(requests in flight and waiting / (concurrency of an instance x target)), as a mean
 /// over the stable window; in panic over the panic window too, and then never fewer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Concurrency {
     /// The share of `capacity.concurrency` to aim for.

@@ -6,6 +6,7 @@ use crate::value::{self, DAY_MS, Invalid, SOME_TIME};
 
 /// The predictors' figures.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Conpaas {
     /// How many readings the predictors look at. Until there are as many, the load decides.

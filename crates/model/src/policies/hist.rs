@@ -6,6 +6,7 @@ use crate::value::{self, DAY_MS, Invalid, SOME_TIME};
 
 /// The predictor's figures.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Hist {
     /// Which percentile of an hour's history is provided for.

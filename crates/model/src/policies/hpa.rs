@@ -7,6 +7,7 @@ use crate::value::{self, DAY_MS, Invalid, PERCENT_OF_INSTANCE, SOME_TIME, SPAN};
 
 /// Kubernetes' formula and behaviour.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Hpa {
     /// What is measured. Kubernetes' default is `cpu`; here it is the load that the load balancer

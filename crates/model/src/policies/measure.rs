@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A figure of the service, measured against what one instance is given or can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// CPU time, against `instance.cpus`.

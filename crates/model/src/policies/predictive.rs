@@ -6,6 +6,7 @@ use crate::value::{self, DAY_MS, Invalid, PERCENT_OF_CAPACITY, SOME_TIME, SPAN};
 
 /// Target tracking on the higher one of the present and the forecast load.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Predictive {
     /// The share of an instance's capacity to aim for.

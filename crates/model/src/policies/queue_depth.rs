@@ -6,6 +6,7 @@ use crate::value::{self, DAY_MS, Invalid, SPAN};
 
 /// ready = ceil(requests waiting and under way / requests per instance).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueDepth {
     /// Requests, waiting and under way, that one instance is to have; `capacity.concurrency` where

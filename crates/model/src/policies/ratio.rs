@@ -8,6 +8,7 @@ use crate::value::{self, DAY_MS, Invalid, SPAN};
 /// Times `grow_ratio` at or above the upper bound, divided by `shrink_ratio` at or below the lower
 /// one. A change is one instance at least.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Ratio {
     /// What is measured.

@@ -6,6 +6,7 @@ use crate::value::{self, DAY_MS, Invalid, SOME_TIME};
 
 /// Out: what is missing and some headroom. In, past some slack: what is needed and that headroom.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct React {
     /// What is added to the missing instances, and to the needed ones on the way in.

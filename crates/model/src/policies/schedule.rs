@@ -10,6 +10,7 @@ use crate::value::{self, Invalid};
 /// Entries, of which the first that covers the hour holds. Where none does, the schedule says
 /// nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
     /// The zone of all times of day, by its IANA name.
@@ -21,6 +22,7 @@ pub struct Schedule {
 
 /// Bounds for a part of some days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleEntry {
     /// The days on which it begins; every day where none is given.
@@ -39,6 +41,7 @@ pub struct ScheduleEntry {
 
 /// A day of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Day {
     /// Monday.

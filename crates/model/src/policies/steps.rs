@@ -8,6 +8,7 @@ use crate::value::{self, DAY_MS, Invalid, SPAN};
 
 /// Steps past an upper and a lower bound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Steps {
     /// What is measured.
@@ -30,6 +31,7 @@ pub struct Steps {
 
 /// One step: from so far past the bound on, until the next step begins.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Percentage points past the bound.
@@ -43,6 +45,7 @@ pub struct Step {
 
 /// What a step counts in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StepUnit {
     /// Instances.

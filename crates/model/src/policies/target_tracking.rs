@@ -6,6 +6,7 @@ use crate::value::{self, Invalid, PERCENT_OF_CAPACITY};
 
 /// ready = ceil(offered load / (capacity of an instance x target)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TargetTracking {
     /// The share of an instance's capacity to aim for, 1 to 100 percent. The rest is what absorbs

@@ -7,6 +7,7 @@ use crate::value::{self, DAY_MS, Invalid, SPAN};
 
 /// One more at or above the upper bound, one less at or below the lower one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Threshold {
     /// What is measured.

@@ -131,11 +131,16 @@ impl Default for HealthCheck {
 
 /// [`HealthCheck`] as it is written.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawHealthCheck {
+    /// Time from one question to the next, in milliseconds.
     interval_ms: Option<u64>,
+    /// After so many good answers an instance is healthy.
     rise: Option<u32>,
+    /// After so many bad ones it is not.
     fall: Option<u32>,
+    /// How long a launch may take to the first good answer, in milliseconds.
     launch_timeout_ms: Option<u64>,
 }
 

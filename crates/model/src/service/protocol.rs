@@ -22,6 +22,7 @@ pub enum Protocol {
 
 /// [`Protocol`] as it is written, beside `instance.health_path`.
 #[derive(Clone, Copy, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RawProtocol {
     #[default]

@@ -1,7 +1,6 @@
 //! A service's file as it is written, and its way to a validated [`ServiceSpec`].
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,91 +8,67 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::egress::RawEgress;
-use super::health::{RawHealthCheck, RawHealthStatus};
-use super::protocol::RawProtocol;
+use super::health::RawHealthCheck;
+use super::instance::RawInstance;
 use super::rollout::RawRollout;
 use super::route::RawRoute;
-use super::{
-    Capability, Capacity, Demand, InstanceSpec, LargestStep, Mount, Requests, RootAccess, Rules,
-    ScaleIn, ServiceSpec, StartSpec, WritableFolder, places, reaches, secrets,
-};
+use super::{Capacity, Demand, LargestStep, Requests, Rules, ScaleIn, ServiceSpec, reaches};
 use crate::bounds::{Bounds, RawBounds};
-use crate::names::ServiceName;
 use crate::policies::{PolicySpec, RawPolicies};
-use crate::value::{DAY_MS, Invalid, SPAN, check, within};
+use crate::size::Sizes;
+use crate::value::{DAY_MS, Invalid, SPAN, within};
 
 /// A service's file as it is written, before any value is checked.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawService {
+    /// The name of the service, after which the file is named.
     name: String,
+    /// The recipe in `rootfs/` that makes its image.
     image: String,
+    /// What its instances may reach beyond this host: hosts with their ports, or `"any"`. Nothing unless it is said.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::egress"))]
     egress: RawEgress,
+    /// Which requests from outside go to it. Without it, none do.
     route: Option<RawRoute>,
+    /// What an instance is given.
     instance: RawInstance,
+    /// How often instances are asked, and after how many answers they are believed.
     #[serde(default)]
     health_check: RawHealthCheck,
+    /// What an instance can do with requests.
     capacity: Option<Capacity>,
+    /// What a request is to be answered within.
     #[serde(default)]
     objective: RawObjective,
+    /// How many ready instances there may be.
     bounds: RawBounds,
+    /// How the number of ready instances is chosen: a policy, or a list of them.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::policies"))]
     policy: RawPolicies,
+    /// What holds back more instances.
     #[serde(default)]
     scale_out: RawScaleOut,
+    /// What holds back fewer instances, and how they leave.
     #[serde(default)]
     scale_in: RawScaleIn,
+    /// How a new version takes the place of the one before.
     #[serde(default)]
     rollout: RawRollout,
+    /// The service's own configuration: in an instance, `/etc/bellows/service.toml`.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::application"))]
     application: toml::Table,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawInstance {
-    port: u16,
-    #[serde(default)]
-    protocol: RawProtocol,
-    health_path: Option<String>,
-    health_status: Option<RawHealthStatus>,
-    memory_mib: u32,
-    cpus: f64,
-    processes: u32,
-    open_files: Option<u32>,
-    #[serde(default)]
-    capabilities: BTreeSet<Capability>,
-    #[serde(default)]
-    root: RootAccess,
-    layer_mib: Option<u32>,
-    #[serde(default)]
-    writable: Vec<WritableFolder>,
-    #[serde(default)]
-    mounts: Vec<Mount>,
-    #[serde(default)]
-    reaches: BTreeSet<ServiceName>,
-    command: Option<Vec<String>>,
-    #[serde(default)]
-    environment: BTreeMap<String, String>,
-    user: Option<String>,
-    working_folder: Option<String>,
-    #[serde(default)]
-    secrets: Vec<secrets::RawSecret>,
-}
-
-/// What the kernel gives a process that asks for nothing else; and where that is more, two for each request
-/// that an instance is given at once: the client's connection, and a file or a connection of its own.
-fn open_files(demand: &Demand) -> u32 {
-    match demand {
-        Demand::Requests(requests) => requests.capacity.concurrency.saturating_mul(2).max(1024),
-        Demand::Uncounted => 1024,
-    }
-}
-
-#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RawObjective {
+    /// Milliseconds, 1 to 600000.
     latency_ms: u64,
 }
 
@@ -104,22 +79,34 @@ impl Default for RawObjective {
 }
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 struct RawScaleOut {
+    /// How long a higher need must hold, in milliseconds.
     patience_ms: u64,
+    /// The least time from one rise to the next, in milliseconds.
     cooldown_ms: u64,
+    /// The most instances at once.
     max_step: Option<u32>,
+    /// The same as a share of those there are, where that is more.
     max_step_percent: Option<u32>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 struct RawScaleIn {
+    /// How long a lower need must hold, in milliseconds.
     patience_ms: u64,
+    /// The least time from any change to a fall, in milliseconds.
     cooldown_ms: u64,
+    /// The most instances at once.
     max_step: Option<u32>,
+    /// The same as a share of those there are, where that is more.
     max_step_percent: Option<u32>,
+    /// How long a draining instance may take to finish its requests, in milliseconds.
     drain_timeout_ms: u64,
+    /// How long it may take from SIGTERM to its end, in milliseconds.
     stop_grace_ms: u64,
 }
 
@@ -137,7 +124,28 @@ impl Default for RawScaleIn {
 }
 
 impl RawService {
-    pub(super) fn checked(self) -> Result<ServiceSpec, Invalid> {
+    /// A file that is right, with all keys that must be there.
+    pub const EXAMPLE: &'static str = r#"
+        name = "example"
+        image = "example"
+        [route]
+        path_prefix = "/"
+        [instance]
+        port = 8000
+        health_path = "/healthz"
+        [capacity]
+        requests_per_second = 50
+        concurrency = 8
+        [bounds]
+        min = 1
+        max = 10
+    "#;
+
+    /// Checks all of it, on a host with these sizes.
+    ///
+    /// # Errors
+    /// [`Invalid`] names the first key whose value is not allowed.
+    pub fn checked(self, sizes: &Sizes) -> Result<ServiceSpec, Invalid> {
         let (bounds, replacement) = (Bounds::try_from(self.bounds)?, self.rollout.replacement);
         replacement.allows(bounds)?;
         let watch = self.rollout.watch()?;
@@ -145,7 +153,7 @@ impl RawService {
         let spec = ServiceSpec {
             name: text("name", &self.name)?,
             image: text("image", &self.image)?,
-            instance: self.instance.checked(open_files(&demand))?,
+            instance: self.instance.checked(sizes, &demand)?,
             health_check: self.health_check.checked()?,
             egress: self.egress.checked()?,
             demand,
@@ -179,58 +187,6 @@ fn demand(route: Option<RawRoute>, capacity: Option<Capacity>) -> Result<Demand,
             Ok(Demand::Requests(Requests { route, capacity: capacity.checked()? }))
         }
     }
-}
-
-impl RawInstance {
-    /// `open_files` is the limit where the file says none.
-    fn checked(self, open_files: u32) -> Result<InstanceSpec, Invalid> {
-        check(self.port != 0, "instance.port", self.port, "1 to 65535")?;
-        within("instance.memory_mib", self.memory_mib, 4..=1_048_576, "4 to 1048576 (MiB)")?;
-        within("instance.cpus", self.cpus, 0.01..=1024.0, "0.01 to 1024 (cores)")?;
-        within("instance.processes", self.processes, 1..=4_194_304, "1 to 4194304")?;
-        let open_files = self.open_files.unwrap_or(open_files);
-        within("instance.open_files", open_files, 16..=1_048_576, "16 to 1048576")?;
-        places::check_all(&self.mounts, &self.writable, self.memory_mib)?;
-        let Self { command, environment, user, working_folder, .. } = self;
-        let start = StartSpec { command, environment, user, working_folder }.checked()?;
-        let secrets =
-            secrets::check_all(self.secrets, &start.environment, &self.mounts, &self.writable)?;
-        Ok(InstanceSpec {
-            start,
-            port: self.port,
-            protocol: self.protocol.checked(
-                self.health_path.as_deref(),
-                self.health_status.as_ref(),
-                self.port,
-            )?,
-            memory_mib: self.memory_mib,
-            cpus: self.cpus,
-            processes: self.processes,
-            open_files,
-            capabilities: self.capabilities,
-            root: self.root,
-            layer_mib: layer_mib(self.root, self.layer_mib)?,
-            writable: self.writable,
-            mounts: self.mounts,
-            secrets,
-            reaches: self.reaches,
-        })
-    }
-}
-
-/// How much a version's instances may write to their roots unless the file says otherwise.
-const LAYER_MIB: u32 = 1024;
-
-fn layer_mib(root: RootAccess, size: Option<u32>) -> Result<Option<u32>, Invalid> {
-    if root == RootAccess::ReadOnly {
-        let Some(size) = size else { return Ok(None) };
-        let allowed =
-            "it with root = \"writable\" alone: nothing is written to a root that is read-only";
-        return Err(Invalid::new("instance.layer_mib", size.to_string(), allowed));
-    }
-    let size = size.unwrap_or(LAYER_MIB);
-    within("instance.layer_mib", size, 16..=1_048_576, "16 to 1048576 (MiB)")?;
-    Ok(Some(size))
 }
 
 impl Capacity {
@@ -309,7 +265,7 @@ pub(super) mod tests {
 
     pub(in super::super) fn parse(text: &str) -> Result<ServiceSpec, String> {
         let raw: RawService = toml::from_str(text).map_err(|error| error.to_string())?;
-        raw.checked().map_err(|error| error.to_string())
+        raw.checked(&Sizes::default()).map_err(|error| error.to_string())
     }
 
     pub(in super::super) const GOOD: &str = r#"
@@ -333,6 +289,11 @@ pub(super) mod tests {
         [application]
         listen = "0.0.0.0:8000"
     "#;
+
+    #[test]
+    fn the_example_is_right() {
+        assert_eq!(parse(RawService::EXAMPLE).unwrap().name.as_str(), "example");
+    }
 
     #[test]
     fn a_whole_file_is_read() {
@@ -440,30 +401,6 @@ pub(super) mod tests {
             let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(message), "{to}: {error}");
         }
-    }
-
-    #[test]
-    fn open_files_suffice_for_the_requests_at_once_unless_the_file_says_otherwise() {
-        let with =
-            |from: &str, to: &str| parse(&GOOD.replacen(from, to, 1)).unwrap().instance.open_files;
-        assert_eq!(with("concurrency = 8", "concurrency = 512"), 1024);
-        assert_eq!(with("concurrency = 8", "concurrency = 100000"), 200_000);
-        assert_eq!(with("processes = 64", "processes = 64\nopen_files = 16"), 16);
-    }
-
-    #[test]
-    fn an_instance_has_the_capabilities_of_the_closed_list_that_its_file_names() {
-        let with = |list: &str| {
-            let line = format!("processes = 64\ncapabilities = {list}");
-            parse(&GOOD.replacen("processes = 64", &line, 1)).map(|spec| spec.instance.capabilities)
-        };
-        assert!(parse(GOOD).unwrap().instance.capabilities.is_empty());
-        let two = with(r#"["setuid", "chown", "setuid"]"#).unwrap();
-        assert_eq!(two, [Capability::Chown, Capability::Setuid].into());
-        let error = with(r#"["sys_admin"]"#).unwrap_err();
-        let list = "unknown variant `sys_admin`, expected one of `chown`, `dac_override`, `fowner`, \
-                    `setuid`, `setgid`, `kill`, `net_bind_service`";
-        assert!(error.contains(list), "{error}");
     }
 
     #[test]

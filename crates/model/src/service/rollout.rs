@@ -14,9 +14,12 @@ const DEFAULT_WATCH: Duration = Duration::from_secs(5);
 const WATCH_MAX_MS: u64 = 600_000;
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawRollout {
+    /// How an instance takes the place of another.
     pub(super) replacement: Replacement,
+    /// How long one instance of a new version is watched beside the old ones, in milliseconds, 0 to 600000.
     watch_ms: Option<u64>,
 }
 

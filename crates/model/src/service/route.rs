@@ -1,11 +1,15 @@
 //! Which requests from outside go to a service, and what it sees of their paths.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::Deserialize;
 
+use super::ServiceSpec;
 use super::raw::text;
 use crate::egress::HostName;
+use crate::names::ServiceName;
 use crate::paths::PathPrefix;
 use crate::value::Invalid;
 
@@ -23,12 +27,50 @@ pub struct Route {
     pub strips_prefix: bool,
 }
 
+/// Two services that ask for the same requests.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "services/{second}.toml: the route is {route}, as in services/{first}.toml: give each its own host or path_prefix"
+)]
+pub struct SameRoute {
+    /// One of them.
+    pub first: ServiceName,
+    /// The other one.
+    pub second: ServiceName,
+    /// What both say.
+    pub route: Box<Route>,
+}
+
+/// All services, of these that are all there are, whose route another one has.
+pub fn check_routes(services: &[&ServiceSpec]) -> Vec<SameRoute> {
+    let routes = services.iter().filter_map(|spec| Some((&spec.name, spec.route()?)));
+    let mut taken = BTreeMap::new();
+    let mut same = Vec::new();
+    for (second, route) in routes {
+        match taken.entry(route.matched()) {
+            Entry::Vacant(entry) => {
+                entry.insert(second);
+            }
+            Entry::Occupied(entry) => {
+                let first = (*entry.get()).clone();
+                let route = Box::new(route.clone());
+                same.push(SameRoute { first, second: second.clone(), route });
+            }
+        }
+    }
+    same
+}
+
 /// [`Route`] as it is written.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRoute {
+    /// The name of the host that requests are for.
     host: Option<String>,
+    /// The paths that requests are for: this one and all below it.
     path_prefix: Option<String>,
+    /// Whether the service sees paths without the prefix.
     #[serde(default)]
     strip_prefix: bool,
 }

@@ -25,9 +25,12 @@ pub struct SecretSpec {
 
 /// The same as it is written.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSecret {
+    /// Its name, under which it is set.
     name: String,
+    /// The variable that holds it.
     environment: Option<String>,
 }
 

@@ -35,8 +35,10 @@ pub(super) fn parse(raw: &str) -> Result<Query, QueryError> {
         }
     }
     let limit = limit.map_or(Ok(MAX_IDS), |limit| {
-        let number = limit.parse().ok().filter(|number| (1..=MAX_IDS).contains(number));
-        number.ok_or(QueryError::Limit(limit))
+        // Rust reads a sign too.
+        let digits = limit.bytes().all(|byte| byte.is_ascii_digit()).then_some(&limit);
+        let number = digits.and_then(|digits| digits.parse().ok());
+        number.filter(|number| (1..=MAX_IDS).contains(number)).ok_or(QueryError::Limit(limit))
     })?;
     Ok(Query { prefix: prefix.unwrap_or_default(), after: after.unwrap_or_default(), limit })
 }
@@ -67,6 +69,7 @@ mod tests {
             "limit=0",
             "limit=1001",
             "limit=",
+            "limit=%2B5",
             "sort=up",
             "prefix=a&prefix=b",
         ]
@@ -80,6 +83,7 @@ mod tests {
         limit is "0": use 1 to 1000.
         limit is "1001": use 1 to 1000.
         limit is "": use 1 to 1000.
+        limit is "+5": use 1 to 1000.
         The query has "sort": use prefix, after and limit, each once.
         The query has "prefix": use prefix, after and limit, each once.
         "#);

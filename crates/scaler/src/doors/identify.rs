@@ -69,9 +69,10 @@ async fn identify(
 ) -> Result<Response, Problem> {
     let token = door.token(&request);
     match (&token, &door.way) {
-        (Ok(Some(_)), _) => door.rates.count_named(&request)?,
+        (Ok(Some(token)), _) => door.rates.count_named(token, &request)?,
+        (Err(_), _) => door.rates.count_wrong()?,
         (Ok(None), Way::Socket(Unnamed::Operates { .. })) => {}
-        _ => door.rates.count_unnamed(&request)?,
+        (Ok(None), _) => door.rates.count_unnamed(&request)?,
     }
     let unnamed = door.unnamed(&request)?;
     let caller = caller(token?, unnamed, request.uri().path() == api::HEALTH)?;

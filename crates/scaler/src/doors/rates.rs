@@ -4,10 +4,12 @@ use std::num::NonZeroU32;
 
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use model::access::Token;
+use model::names::TokenName;
 use service::problem::Problem;
 
-use crate::api;
+use crate::{api, tokens};
 
 /// Requests a second; a page that shows live data asks for one or two.
 const RATE: NonZeroU32 = NonZeroU32::new(200).unwrap();
@@ -23,29 +25,65 @@ const RECORD: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// good.
 const CHANGE: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
-/// What may come by one way: as much again from who carries a token as from who does not, so that no flood of the
-/// one keeps the others out.
+/// As how much as that of one token all of them may come to together: so one that asks without end leaves three
+/// quarters to others, and a thousand tokens are no way to keep the loop from its thread.
+const TOKENS_AT_ONCE: NonZeroU32 = NonZeroU32::new(4).unwrap();
+
+/// Requests a second that carry a secret which is nobody's, and after a rest: programs with a token that was revoked
+/// go on to ask, and whoever guesses needs far more.
+const WRONG_RATE: NonZeroU32 = NonZeroU32::new(20).unwrap();
+const WRONG_BURST: NonZeroU32 = NonZeroU32::new(40).unwrap();
+
+/// What may come by one way: so much from each token, as much again from all who carry none, and little from those
+/// who carry a wrong one, so that no flood of the one keeps the others out.
 #[derive(Debug)]
 pub(super) struct RequestRates {
-    named: DefaultDirectRateLimiter,
+    of_token: DefaultKeyedRateLimiter<TokenName>,
+    of_tokens: DefaultDirectRateLimiter,
+    wrong: DefaultDirectRateLimiter,
     unnamed: DefaultDirectRateLimiter,
 }
 
 impl Default for RequestRates {
     fn default() -> Self {
-        let quota = Quota::per_second(RATE).allow_burst(BURST);
-        Self { named: RateLimiter::direct(quota), unnamed: RateLimiter::direct(quota) }
+        let each = Quota::per_second(RATE).allow_burst(BURST);
+        let all = Quota::per_second(RATE.saturating_mul(TOKENS_AT_ONCE))
+            .allow_burst(BURST.saturating_mul(TOKENS_AT_ONCE));
+        let wrong = Quota::per_second(WRONG_RATE).allow_burst(WRONG_BURST);
+        Self {
+            of_token: RateLimiter::keyed(each),
+            of_tokens: RateLimiter::direct(all),
+            wrong: RateLimiter::direct(wrong),
+            unnamed: RateLimiter::direct(each),
+        }
     }
 }
 
 impl RequestRates {
-    /// Counts a request that carries a token which is known.
+    /// Counts a request that carries this token, which is known.
     ///
     /// # Errors
     /// 429: there were too many.
-    pub(super) fn count_named(&self, request: &Request) -> Result<(), Problem> {
+    pub(super) fn count_named(&self, token: &Token, request: &Request) -> Result<(), Problem> {
+        // One that has rested for 2 s is as if it had never come. So there are as many as there are tokens, and those
+        // that were revoked since.
+        if self.of_token.len() >= tokens::MOST {
+            self.of_token.retain_recent();
+        }
         let is_change = !request.method().is_safe();
-        take(&self.named, if is_change { CHANGE } else { weight(request) })
+        let count = if is_change { CHANGE } else { weight(request) };
+        // More than the burst would never be let through: 20 are not.
+        let own = self.of_token.check_key_n(&token.name, count);
+        own.ok().and_then(Result::ok).ok_or_else(too_many)?;
+        take(&self.of_tokens, count)
+    }
+
+    /// Counts a request that carries a token which is not known, or says who sends it in a way that is not.
+    ///
+    /// # Errors
+    /// 429: there were too many.
+    pub(super) fn count_wrong(&self) -> Result<(), Problem> {
+        take(&self.wrong, NonZeroU32::MIN)
     }
 
     /// Counts any other request. It sets nothing, and may be refused.
@@ -71,8 +109,9 @@ fn take(limiter: &DefaultDirectRateLimiter, count: NonZeroU32) -> Result<(), Pro
 
 fn too_many() -> Problem {
     let message = format!(
-        "More than {RATE} requests a second, of which one for ticks, changes or output counts as {RECORD}, and one \
-         that sets something as {CHANGE}: try again in a second."
+        "More than {RATE} requests a second with one token, as many without, or {WRONG_RATE} with a wrong one. One \
+         for ticks, changes or output counts as {RECORD}, and one that sets something as {CHANGE}: try again in a \
+         second."
     );
     let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
     problem.with_header(header::RETRY_AFTER, 1)

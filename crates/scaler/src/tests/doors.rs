@@ -249,6 +249,31 @@ async fn what_is_refused_is_counted_and_keeps_nobody_out_who_has_a_token() {
     }
 }
 
+/// All tokens had one bound, and wrong ones that of who reads without any.
+#[tokio::test(start_paused = true)]
+async fn who_asks_too_often_keeps_out_neither_another_token_nor_who_reads_without() {
+    let rig = Rig::new();
+    let busy = token(&rig, "busy", r#"{"rights":["read"]}"#).await;
+    let page = token(&rig, "page", r#"{"rights":["read"]}"#).await;
+    let console = identify::routes(&rig.shared, Unnamed::Reads);
+    let mut answers = Vec::new();
+    for _ in 0..800 {
+        answers.push(with_token(&console, READ, &busy).await.0);
+    }
+    assert!(answers.contains(&StatusCode::TOO_MANY_REQUESTS), "{answers:?}");
+    assert_eq!(with_token(&console, READ, &page).await.0, StatusCode::OK);
+    let wrong = format!("{}x", &busy[..busy.len() - 1]);
+    let mut answers = Vec::new();
+    for _ in 0..800 {
+        answers.push(with_token(&console, READ, &wrong).await.0);
+    }
+    // 40 at once, and 20 in each second that this takes.
+    let told = answers.iter().filter(|it| **it == StatusCode::UNAUTHORIZED).count();
+    assert!((40..200).contains(&told), "{told}");
+    assert_eq!(with_token(&console, READ, &page).await.0, StatusCode::OK);
+    assert_eq!(send(&console, READ, &[]).await.0, StatusCode::OK);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_sets_something_counts_for_more_and_what_is_set_already_is_no_change() {
     let rig = Rig::new();

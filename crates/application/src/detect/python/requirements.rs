@@ -4,30 +4,34 @@ use std::collections::BTreeSet;
 
 use crate::folder::Found;
 
-/// How deep `-r` leads from file to file.
-const DEPTH_MAX: usize = 8;
-
-/// The names in `requirements.txt` and the files that it names by `-r`.
+/// The names in `requirements.txt` and the files that it names by `-r`, of which each is read once however often
+/// it is named: two files of two lines each that name one another would be read 2^n times to a depth of n. Those
+/// that there are, are bounded by what is kept of the folder.
 pub(super) fn names(found: &Found) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    add_names_of(found, "requirements.txt", DEPTH_MAX, &mut names);
+    let mut seen = BTreeSet::from(["requirements.txt".to_owned()]);
+    let mut to_read: Vec<String> = seen.iter().cloned().collect();
+    while let Some(path) = to_read.pop() {
+        for line in found.text(&path).map(logical_lines).unwrap_or_default() {
+            match included(&line).map(|other| beside(&path, other)) {
+                None => names.extend(name(&line)),
+                Some(other) => {
+                    if found.text(&other).is_some() && seen.insert(other.clone()) {
+                        to_read.push(other);
+                    }
+                }
+            }
+        }
+    }
     names
 }
 
-fn add_names_of(found: &Found, path: &str, depth: usize, names: &mut BTreeSet<String>) {
-    let (Some(text), Some(depth)) = (found.text(path), depth.checked_sub(1)) else {
-        return;
-    };
-    for line in logical_lines(text) {
-        if let Some(other) = included(&line) {
-            // Named from the folder of the file that names it.
-            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let other = other.strip_prefix("./").unwrap_or(other);
-            let other = format!("{folder}/{other}");
-            add_names_of(found, other.trim_start_matches('/'), depth, names);
-        } else {
-            names.extend(name(&line));
-        }
+/// The path of a file that another one names, from the folder that holds the other.
+fn beside(path: &str, named: &str) -> String {
+    let named = named.strip_prefix("./").unwrap_or(named);
+    match path.rsplit_once('/') {
+        Some((folder, _)) => format!("{folder}/{named}"),
+        None => named.to_owned(),
     }
 }
 

@@ -41,6 +41,8 @@ fn fixture() -> Fixture {
     let mut settings = Settings::default();
     settings.paths.lxc = root.path().join("lxc");
     settings.paths.state = root.path().join("state");
+    settings.paths.run = root.path().join("run");
+    fs::create_dir(&settings.paths.run).unwrap();
     let folder = root.path().join("image");
     fs::create_dir_all(folder.join("bin")).unwrap();
     fs::write(folder.join("bin/store"), "").unwrap();
@@ -188,4 +190,47 @@ fn the_usual_status_is_no_part_of_what_an_instance_is_checked_by() {
     assert_eq!(with("processes = 64"), "/healthz");
     assert_eq!(with("processes = 64\nhealth_status = 200"), "/healthz");
     assert_eq!(with("processes = 64\nhealth_status = 204"), "/healthz 204");
+}
+
+#[tokio::test]
+async fn half_made_templates_are_removed_and_other_hidden_folders_are_not() {
+    let Fixture { root, store, .. } = fixture();
+    let lxc = root.path().join("lxc");
+    assert_eq!(store.remove_drafts().unwrap(), 0);
+    for name in [".bw-store-t00000001-draft", ".bw-x", ".other-draft", "bw-store-t00000002"] {
+        fs::create_dir_all(lxc.join(name)).unwrap();
+    }
+    assert_eq!(store.remove_drafts().unwrap(), 1);
+    assert!(!lxc.join(".bw-store-t00000001-draft").exists());
+    assert_eq!(fs::read_dir(&lxc).unwrap().count(), 3);
+}
+
+#[tokio::test]
+async fn a_copy_that_outlives_who_began_it_keeps_its_draft_until_it_has_ended() {
+    let Fixture { root, store, image } = fixture();
+    // Some 50 ms to copy, with bytes, since holes are not.
+    fs::write(image.folder.join("large"), vec![b'x'; 128 << 20]).unwrap();
+    let (store, service) = (Arc::new(store), described(SERVICE));
+    let killed = tokio::spawn({
+        let (store, service, image) = (Arc::clone(&store), service.clone(), image.clone());
+        async move { store.ensure(&service, &image).await }
+    });
+    let is_copying = || {
+        let drafts = fs::read_dir(root.path().join("lxc")).into_iter().flatten().flatten();
+        drafts.into_iter().any(|draft| draft.path().join("rootfs/large").exists())
+    };
+    let started = std::time::Instant::now();
+    while !is_copying() {
+        assert!(started.elapsed() < Duration::from_secs(10), "nothing is copied");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    killed.abort();
+    assert!(killed.await.unwrap_err().is_cancelled());
+    let swept = store.remove_drafts();
+    assert!(matches!(swept, Err(TemplateError::UnderWay { .. })), "{swept:?}");
+    while store.ensure(&service, &image).await.is_err() {
+        assert!(started.elapsed() < Duration::from_secs(20), "it goes on");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(store.list().unwrap().len(), 1);
 }

@@ -1,0 +1,37 @@
+//! The JSON Schema of a service's file, for editors. It says of keys what their types say; what the values may be beyond
+//! that is said by `bellows validate`.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema as _, Schema, SchemaGenerator, json_schema};
+
+use super::RawService;
+use crate::policies::Policy;
+
+/// The schema, of draft 7, which editors of TOML know.
+pub fn service() -> Schema {
+    SchemaSettings::draft07().into_generator().into_root_schema_for::<RawService>()
+}
+
+pub(super) fn egress(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [
+        { "const": "any" },
+        { "type": "array", "items": { "type": "string" }, "maxItems": 256 },
+    ] })
+}
+
+pub(super) fn application(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object" })
+}
+
+pub(super) fn health_status(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [
+        { "type": "integer", "minimum": 200, "maximum": 599 },
+        { "type": "string", "pattern": "^[2-5][0-9]{2}(-[2-5][0-9]{2})?$" },
+    ] })
+}
+
+pub(super) fn policies(generator: &mut SchemaGenerator) -> Schema {
+    let one = Policy::json_schema(generator);
+    let many = json_schema!({ "type": "array", "items": one, "minItems": 1, "maxItems": 8 });
+    json_schema!({ "anyOf": [one, many] })
+}

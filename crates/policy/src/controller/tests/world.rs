@@ -1,0 +1,248 @@
+//! A host with one service: containers that die, launches that fail, statistics that go missing and clocks that
+//! jump.
+
+use model::bounds::Bounds;
+use proptest::prelude::*;
+
+use super::super::*;
+use crate::fleet::{ContainerPresence, RotationState};
+use crate::testing::{VERSION, seconds, slots, store, wanted};
+
+/// An instance's container as the host and the load balancer show it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Container {
+    pub(super) presence: ContainerPresence,
+    pub(super) rotation: RotationState,
+    pub(super) version: Version,
+}
+
+/// Another version than the first.
+pub(super) const NEXT: Version = Version::new(2);
+
+/// A version of which no instance ever gets healthy.
+pub(super) const BROKEN: Version = Version::new(0xb);
+
+/// A version that fails every second request.
+pub(super) const WRONG: Version = Version::new(4);
+
+/// A host with one service, moving in steps of 100 ms.
+pub(super) struct World {
+    pub(super) now: Timestamp,
+    pub(super) containers: BTreeMap<InstanceName, Container>,
+    pub(super) started: Vec<(Timestamp, model::action::Action)>,
+    pub(super) controller: Controller,
+    pub(super) spec: ServiceSpec,
+    pub(super) wanted: Wanted,
+    /// Whether requests keep draining instances from being drained.
+    pub(super) busy: bool,
+}
+
+/// What happens in the world during one step.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    pub(super) arrivals: Option<u64>,
+    pub(super) dies: Option<usize>,
+    pub(super) launches_fail: bool,
+    pub(super) clock_jump_ms: i64,
+    pub(super) deploys: Option<Version>,
+    pub(super) restarts: bool,
+    pub(super) min: u32,
+    pub(super) max: u32,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self {
+            now: seconds(0),
+            containers: BTreeMap::new(),
+            started: Vec::new(),
+            controller: Controller::default(),
+            spec: store(),
+            wanted: wanted(VERSION),
+            busy: false,
+        }
+    }
+
+    pub(super) fn step(&mut self, step: &Step) -> Tick {
+        let now = self.now.as_millis().saturating_add_signed(100 + step.clock_jump_ms);
+        self.now = Timestamp::from_millis(now);
+        if let Some(index) = step.dies {
+            let name = self.containers.keys().nth(index).cloned();
+            name.and_then(|name| self.containers.remove(&name));
+        }
+        if let Some(version) = step.deploys {
+            self.wanted = Wanted { version, deployed_at: self.now };
+        }
+        if step.restarts {
+            self.restart();
+        }
+        self.spec.bounds = Bounds::new(step.min, step.max).unwrap();
+        let done = self.finish(step.launches_fail);
+        let observed = self.look(step.arrivals, done);
+        let free: Vec<_> = slots(1..=13).filter(|slot| !self.holds(*slot)).collect();
+        let context = TurnContext {
+            spec: &self.spec,
+            wanted: self.wanted,
+            free_slots: &free,
+            launches_left: 4,
+            fits: 100,
+            launch_timeout: Duration::from_secs(10),
+        };
+        let tick = self.controller.turn(&context, observed, self.now);
+        self.started = tick.plan.iter().map(|action| (self.now, action.clone())).collect();
+        tick
+    }
+
+    pub(super) fn holds(&self, slot: Slot) -> bool {
+        self.containers.keys().any(|name| name.slot() == slot)
+    }
+
+    /// The loop's process ends and another one takes its place. Actions under way come to their
+    /// end, and nobody is told.
+    pub(super) fn restart(&mut self) {
+        self.finish(false);
+        let text = serde_json::to_string(&self.controller.memory()).unwrap();
+        self.controller = Controller::restored(serde_json::from_str(&text).unwrap());
+    }
+
+    /// Every action ends one step after it was planned.
+    pub(super) fn finish(&mut self, launches_fail: bool) -> Vec<Done> {
+        let started = std::mem::take(&mut self.started);
+        started.into_iter().map(|(at, action)| self.carry_out(at, action, launches_fail)).collect()
+    }
+
+    pub(super) fn carry_out(
+        &mut self,
+        planned_at: Timestamp,
+        action: model::action::Action,
+        launches_fail: bool,
+    ) -> Done {
+        let mut error = None;
+        match action.kind {
+            ActionKind::Clone => {
+                let version = action.version.unwrap();
+                let (presence, rotation);
+                (presence, rotation, error) = if launches_fail {
+                    let error = "no space left on device";
+                    (ContainerPresence::Stopped, RotationState::Out, Some(error))
+                } else if version == BROKEN {
+                    (ContainerPresence::Running, RotationState::Out, Some("no answer"))
+                } else {
+                    (ContainerPresence::Running, RotationState::In { healthy: true }, None)
+                };
+                let container = Container { presence, rotation, version };
+                self.containers.insert(action.instance.clone(), container);
+            }
+            ActionKind::Stop | ActionKind::Kill => {
+                self.containers.remove(&action.instance);
+            }
+            ActionKind::Admit | ActionKind::Drain => {
+                if let Some(container) = self.containers.get_mut(&action.instance) {
+                    if action.kind == ActionKind::Drain {
+                        container.rotation = RotationState::Drain;
+                    } else if container.version == BROKEN {
+                        error = Some("no answer");
+                    } else {
+                        container.rotation = RotationState::In { healthy: true };
+                    }
+                }
+            }
+        }
+        Done {
+            kind: action.kind,
+            instance: action.instance,
+            slot: action.slot,
+            version: action.version,
+            planned_at,
+            finished_at: self.now,
+            error: error.map(str::to_owned),
+            last_lines: Vec::new(),
+        }
+    }
+
+    pub(super) fn look(&self, arrivals: Option<u64>, done: Vec<Done>) -> ServiceObservation {
+        let load = arrivals.map(|arrivals| LoadObservation {
+            elapsed: Duration::from_millis(100),
+            arrivals,
+            served: arrivals,
+            rejected: 0,
+            queued: 0,
+            in_flight: 0,
+        });
+        let observation = |(name, container): (&InstanceName, &Container)| InstanceObservation {
+            name: name.clone(),
+            container: container.presence,
+            rotation: container.rotation,
+            in_flight: Some(0),
+            drained: container.rotation == RotationState::Drain && !self.busy,
+            version: Some(container.version),
+            under_way: None,
+            silent: None,
+        };
+        let instances = self.containers.iter().map(observation).collect();
+        // Each request takes a fiftieth of a second of CPU time.
+        let cpu_cores = arrivals.map(|arrivals| arrivals as f64 / 5.0);
+        let answers = self.answers(arrivals.unwrap_or(0));
+        ServiceObservation { load, cpu_cores, instances: Some(instances), answers, done }
+    }
+
+    /// What came of so many requests, which those in rotation share alike.
+    pub(super) fn answers(&self, arrivals: u64) -> BTreeMap<Version, Answers> {
+        let in_rotation =
+            |container: &&Container| container.rotation == RotationState::In { healthy: true };
+        let serving: Vec<_> = self.containers.values().filter(in_rotation).collect();
+        let each = arrivals / serving.len().max(1) as u64;
+        // Of a single one, that of every second step.
+        let odd_step = self.now.as_millis() / 100 % 2;
+        let mut answers: BTreeMap<Version, Answers> = BTreeMap::new();
+        for container in serving {
+            let failed = if container.version == WRONG { (each + odd_step) / 2 } else { 0 };
+            *answers.entry(container.version).or_default() += Answers { all: each, failed };
+        }
+        answers
+    }
+
+    pub(super) fn ready_of(&self, version: Version) -> usize {
+        let ready = self.controller.fleet().in_phase(Phase::Ready);
+        ready.filter(|instance| instance.version == Some(version)).count()
+    }
+
+    pub(super) fn ready(&self) -> usize {
+        self.controller.fleet().in_phase(Phase::Ready).count()
+    }
+}
+
+pub(super) fn calm(arrivals: u64) -> Step {
+    Step {
+        arrivals: Some(arrivals),
+        dies: None,
+        launches_fail: false,
+        clock_jump_ms: 0,
+        deploys: None,
+        restarts: false,
+        min: 1,
+        max: 10,
+    }
+}
+
+pub(super) fn any_step() -> impl Strategy<Value = Step> {
+    let arrivals =
+        prop_oneof![8 => (0_u64..60).prop_map(Some), 1 => Just(None), 1 => Just(Some(900))];
+    let dies = prop::option::weighted(0.05, 0_usize..10);
+    let jump = prop_oneof![30 => Just(0_i64), 1 => -5000..5000_i64];
+    let versions = prop::sample::select(vec![VERSION, NEXT, Version::new(3), WRONG, BROKEN]);
+    let deploys = prop::option::weighted(0.05, versions);
+    let often = (arrivals, dies, prop::bool::weighted(0.1), 0_u32..=1, 1_u32..=10);
+    (often, jump, deploys, prop::bool::weighted(0.03)).prop_map(
+        |((arrivals, dies, launches_fail, min, max), clock_jump_ms, deploys, restarts)| Step {
+            arrivals,
+            dies,
+            launches_fail,
+            clock_jump_ms,
+            deploys,
+            restarts,
+            min,
+            max,
+        },
+    )
+}

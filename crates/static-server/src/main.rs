@@ -1,0 +1,34 @@
+//! `static-server`: one instance of a service that serves a folder of files.
+
+mod config;
+mod files;
+mod prefix;
+mod unchanged;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use service::program::{self, Arguments};
+
+use crate::config::Config;
+
+/// Serves a folder of files.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct CommandLine {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+fn main() -> ExitCode {
+    program::run("static-server", &CommandLine::parse().arguments, run)
+}
+
+fn run(config: &Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the threads")?;
+    runtime.block_on(program::serve(config.serving, files::routes(config)))
+}
