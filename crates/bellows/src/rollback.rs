@@ -6,7 +6,7 @@ use host::deployments::{Deployment, DeploymentError, Deployments, Rollback};
 use host::lxc::TemplateStore;
 use host::settings::Settings;
 use model::names::{ServiceName, TemplateName};
-use model::version::Version;
+use model::version::{Rollout, Version};
 use policy::slots;
 
 use crate::clock::now;
@@ -14,8 +14,9 @@ use crate::doctor::require_root;
 use crate::error::BadInput;
 use crate::operator;
 use crate::programs::Programs;
+use crate::progress::Progress;
 use crate::scaler;
-use crate::up::{egress, reaches, rollout, room};
+use crate::up::{answer, egress, reaches, rollout, room};
 
 /// Deploys a kept version of a service again, and waits until it serves or was given up.
 pub(crate) async fn run(
@@ -29,23 +30,62 @@ pub(crate) async fn run(
     let deployments = Deployments::new(&settings.paths.state);
     let before = deployments.load()?;
     before.kept(service).map_err(BadInput::new)?;
-    let serving = scaler::rollouts(settings).await.get(service).map(|rollout| rollout.serving());
-    ensure!(serving.is_some(), "the scaler does not say which version serves: run `bellows up`");
-    let version = match version {
-        Some(version) => version,
-        None => before.version_before(service, serving).map_err(BadInput::new)?,
+    let rollout = scaler::rollouts(settings).await.remove(service);
+    let rollout =
+        rollout.context("the scaler does not say which version serves: run `bellows up`")?;
+    let wanted = before.wanted(service);
+    let given_up = matches!(&rollout, Rollout::GivenUp { next, .. } if Some(*next) == wanted);
+    let begun = before.going_back(service).map(|wanted| wanted.version).filter(|_| !given_up);
+    let next = match begun.filter(|begun| version.is_none_or(|version| version == *begun)) {
+        // Whoever called it was cut off.
+        Some(_) => before,
+        None => {
+            let serving = Some(rollout.serving());
+            let version = match version {
+                Some(version) => version,
+                None => before.version_before(service, serving).map_err(BadInput::new)?,
+            };
+            let to =
+                Rollback { service, version, revision: with_revision, serving, again: given_up };
+            begin(settings, to, &before).await?
+        }
     };
-    let to = Rollback { service, version, revision: with_revision, serving };
+    finish(settings, service, next, with_revision).await
+}
+
+/// Deploys the version to go back to.
+async fn begin(
+    settings: &Settings,
+    to: Rollback<'_>,
+    before: &Deployment,
+) -> anyhow::Result<Deployment> {
     let next = before.rolled_back(to, now()).map_err(BadInput::new)?;
-    check(settings, service, version, &before, &next)?;
+    check(settings, to.service, to.version, before, &next)?;
     if needs_egress(&next)? {
         Programs::new(settings)?.egress(true).await?;
     }
+    let deployments = Deployments::new(&settings.paths.state);
     let text = deployments.settings_text();
-    let next = next.noted(&before, (&text, &text), operator::who_calls(), now());
+    let next = next.noted(before, (&text, &text), operator::who_calls(), now());
     deployments.deploy(&next)?;
+    Ok(next)
+}
+
+/// Waits until what was gone back to serves and has answered, and remembers that it did.
+async fn finish(
+    settings: &Settings,
+    service: &ServiceName,
+    next: Deployment,
+    with_revision: bool,
+) -> anyhow::Result<()> {
     rollout::wait(settings, &next, &[service], cure).await?;
-    deployments.deploy(&next.served([service]))?;
+    let services = next.deployed()?;
+    let deployed = services.iter().find(|deployed| deployed.spec.name == *service);
+    let deployed = deployed.context("the service is deployed")?;
+    let programs = Programs::new(settings)?;
+    answer::wait(&[&deployed.spec], settings, &programs, &mut Progress::default()).await?;
+    let version = deployed.wanted.version;
+    Deployments::new(&settings.paths.state).deploy(&next.served([service]))?;
     println!(
         "{service} is version {version} again{}. The next `bellows up` deploys what services/{service}.toml says.",
         if with_revision { ", with all that its file said then" } else { "" }
@@ -86,12 +126,14 @@ fn check(
         )
     })?;
     let specs: Vec<_> = services.iter().map(|deployed| &deployed.spec).collect();
-    room::check(&specs, settings)?;
-    egress::check(&specs, &settings.network)?;
+    room::check_sums(&specs, settings)?;
     let lower_bounds = specs.iter().map(|spec| (&spec.name, spec.bounds.min()));
     slots::suffice(lower_bounds, settings.network.subnet.last_slot()).map_err(BadInput::new)?;
     let spec = specs.into_iter().find(|spec| spec.name == *service);
     let spec = spec.context("the service is deployed")?;
+    // The others are as they were.
+    room::check_size(spec, settings)?;
+    egress::check(&[spec], &settings.network)?;
     let changed = reaches::changed_protocol(&before.deployed()?, spec);
     Ok(BadInput(changed.map(|problem| anyhow!(problem)).into_iter().collect()).or(())?)
 }

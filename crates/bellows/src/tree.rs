@@ -61,10 +61,19 @@ impl Tree {
     /// # Errors
     /// Every problem of every file.
     pub(crate) fn load(place: &Place) -> Result<Self, BadInput> {
-        let (settings, settings_text) = settings(place)?;
         let root = fs::canonicalize(&place.tree).with_context(|| unread(&place.tree));
         let root = root.map_err(BadInput::new)?;
-        let services = services(&place.tree.join(SERVICES), &settings)?;
+        let read = settings(place);
+        // With the default ones where they are wrong: what is wrong with services is told too.
+        let known = read.as_ref().map(|(settings, _)| settings.clone()).unwrap_or_default();
+        let services = services(&place.tree.join(SERVICES), &known);
+        let ((settings, settings_text), services) = match (read, services) {
+            (Ok(settings), Ok(services)) => (settings, services),
+            (settings, services) => {
+                let problems = [settings.err(), services.err()].into_iter().flatten();
+                return Err(BadInput(problems.flat_map(|BadInput(problems)| problems).collect()));
+            }
+        };
         Ok(Self { root, settings, settings_text, services })
     }
 
@@ -178,6 +187,18 @@ mod tests {
         services/c.toml: name is `other`: name the file other.toml, or the service after its file
         services/twin.toml: the route is /, as in services/store.toml: give each its own host or path_prefix
         "#);
+    }
+
+    #[test]
+    fn wrong_settings_hide_no_service() {
+        let errors = errors(&[
+            ("../bellows.toml", "[scaler]\ntick_ms = 1\n".to_owned()),
+            ("a.toml", "name = 1".to_owned()),
+        ]);
+        for told in ["bellows.toml, line 2: scaler.tick_ms is 1", "services/a.toml, line 1: name: "]
+        {
+            assert!(errors.contains(told), "{errors}");
+        }
     }
 
     #[test]

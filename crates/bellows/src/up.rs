@@ -1,7 +1,7 @@
 //! `bellows up`: brings the system up in steps, each of which does only what is not yet as it
 //! should be. Run again, it changes nothing.
 
-mod answer;
+pub(crate) mod answer;
 pub(crate) mod egress;
 pub(crate) mod reaches;
 pub(crate) mod rollout;
@@ -31,11 +31,9 @@ const OBJECT_STORE: &str = "object-store";
 /// Reads and checks all input, then takes the steps, then waits for the first answer.
 pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let tree = Tree::load(place)?;
-    refuse_what_cannot_move(&tree.settings)?;
     check(&tree).await?;
     doctor::require(&tree.settings, tree.needs_egress()).await?;
     let _lock = operator::lock(&tree.settings)?;
-    reaches::check(&tree, &tree.settings).await?;
     let mut progress = Progress::default();
     progress.step("release", async { release::install(&tree.root, &tree.settings) }).await?;
     progress.step("command", async { release::link(&tree.settings) }).await?;
@@ -43,10 +41,9 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let programs = if no_boot { programs.until_boot() } else { programs };
     let steps = Steps::new(&tree, &programs)?;
     let deployment = steps.take(&mut progress).await?;
-    progress.step("versions", steps.trials(&deployment)).await?;
-    progress.step("old versions", steps.old_versions(&deployment)).await?;
-    answer::wait(&tree, &programs, &mut progress).await?;
-    steps.served(deployment)?;
+    let trials = steps.try_out(&deployment, &mut progress).await;
+    steps.served(deployment, trials.is_ok()).await?;
+    trials?;
     print!("{}", summary(&tree, progress.changes));
     Ok(())
 }
@@ -57,11 +54,13 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
 /// [`BadInput`] with every problem; another where something could not be looked at.
 pub(crate) async fn check(tree: &Tree) -> anyhow::Result<()> {
     let mut problems = BadInput::default();
+    problems.add(refuse_what_cannot_move(&tree.settings).map_err(Into::into))?;
     problems.add(room::check(&tree.specs(), &tree.settings))?;
     problems.add(egress::check(&tree.specs(), &tree.settings.network).map_err(Into::into))?;
     problems.add(steps::check_applications(tree).await)?;
-    // Which are set is root's alone to know.
+    // What is deployed, and which secrets are set, is root's alone to know.
     if geteuid().is_root() {
+        problems.add(reaches::check(tree, &tree.settings).await)?;
         problems.add(secrets::check(tree).map_err(Into::into))?;
     }
     Ok(problems.or(())?)

@@ -1,4 +1,4 @@
-//! All that is wrong with a text at once. The readers of values stop at the first thing, so a text is read again with
+//! What is wrong with a text, key by key. The readers of values stop at the first thing, so a text is read again with
 //! what an example has in its place.
 
 use std::collections::BTreeSet;
@@ -13,8 +13,8 @@ use super::{ByKey, ConfigError, Invalid, from_toml_with, line_of, place_of};
 /// So many problems are told of one text.
 const MAX_PROBLEMS: usize = 100;
 
-/// Reads a TOML text as [`from_toml_with`] does, and tells every key that is wrong. `example` is a text that is right
-/// and has all keys that must be there.
+/// Reads a TOML text as [`from_toml_with`] does, and tells each key that is wrong; of a list, the first of its items
+/// that is. `example` is a text that is right and has all keys that must be there.
 ///
 /// # Errors
 /// At least one [`ConfigError`]; only the first where the text is not TOML.
@@ -28,47 +28,95 @@ pub fn from_toml_or_problems<R: DeserializeOwned, T>(
         Ok(value) => return Ok(value),
         Err(first) => first,
     };
-    let (Ok(mut table), Ok(example)) = (text.parse(), example.parse()) else {
+    let (Ok(written), Ok(example)) = (text.parse(), example.parse()) else {
         return Err(vec![first]);
     };
-    let mut told = Vec::new();
-    let mut mended = BTreeSet::new();
-    while told.len() < MAX_PROBLEMS {
-        let Err(invalid) = read(&table, &check) else { break };
-        let steps = Steps::of(invalid.key());
-        if mended.insert(steps.clone()) {
-            told.push(invalid);
-            mend(&mut table, &example, &steps);
-        } else if mended.insert(steps.first()) {
-            // What is there does not go with the example's: all of its table gives way.
-            mend(&mut table, &example, &steps.first());
-        } else {
-            break;
-        }
-    }
-    told.sort_by_key(|invalid| line_of(text, invalid.key()));
+    let told = problems(written, &example, &check);
     let place = |invalid: &Invalid| place_of(&file, text, invalid.key());
-    let told = told.into_iter();
-    let told: Vec<_> =
-        told.map(|invalid| ConfigError::Invalid { place: place(&invalid), invalid }).collect();
+    let mut told: Vec<_> = told
+        .into_iter()
+        .map(|invalid| (line_of(text, invalid.key()), place(&invalid), invalid))
+        .collect();
+    told.sort_by_key(|(line, ..)| *line);
+    let error = |(_, place, invalid)| ConfigError::Invalid { place, invalid };
+    let told: Vec<_> = told.into_iter().map(error).collect();
     // The text and what was read from it tell the same, so that there is one.
     if told.is_empty() { Err(vec![first]) } else { Err(told) }
+}
+
+/// What is wrong with `written`, until all of it is mended or gave way.
+fn problems<R: DeserializeOwned, T>(
+    written: Table,
+    example: &Table,
+    check: &impl Fn(R) -> Result<T, Invalid>,
+) -> Vec<Invalid> {
+    let mut table = written.clone();
+    let mut told = Vec::new();
+    let mut mended: BTreeSet<Steps> = BTreeSet::new();
+    while told.len() < MAX_PROBLEMS {
+        let Err(wrong) = read(&table, check) else { break };
+        let steps = Steps::of(wrong.invalid().key());
+        let is_ours = |key: &str| mended.is_empty() || same(&written, &table, &Steps::of(key));
+        let is_told = match &wrong {
+            // A key that is missing since it was taken out was told when it was.
+            Wrong::Form(_) => !mended.contains(&steps),
+            // What does not go with a value of the example's is no fault of the text.
+            Wrong::Value(invalid) => invalid.keys().into_iter().all(is_ours),
+        };
+        // Where what is there does not go with the example's, more and more of its table gives way.
+        let Some(steps) = steps.and_above().find(|steps| mended.insert(steps.clone())) else {
+            break;
+        };
+        mend(&mut table, example, &steps.0);
+        if is_told {
+            told.push(wrong.into_invalid());
+        }
+    }
+    told
+}
+
+/// Whether a key of the text has the value that is read.
+fn same(written: &Table, table: &Table, steps: &Steps) -> bool {
+    let found = steps.value(written);
+    found.is_some() && found == steps.value(table)
+}
+
+/// What is wrong with a table.
+enum Wrong {
+    /// With what is written: a key that is not known or not there, a value of another type.
+    Form(Invalid),
+    /// With a value that was read.
+    Value(Invalid),
+}
+
+impl Wrong {
+    fn invalid(&self) -> &Invalid {
+        match self {
+            Self::Form(invalid) | Self::Value(invalid) => invalid,
+        }
+    }
+
+    fn into_invalid(self) -> Invalid {
+        match self {
+            Self::Form(invalid) | Self::Value(invalid) => invalid,
+        }
+    }
 }
 
 /// What a table says, or the first key that is wrong.
 fn read<R: DeserializeOwned, T>(
     table: &Table,
     check: &impl Fn(R) -> Result<T, Invalid>,
-) -> Result<T, Invalid> {
+) -> Result<T, Wrong> {
     let mut track = serde_path_to_error::Track::new();
     let reader = serde_path_to_error::Deserializer::new(table.clone(), &mut track);
     let raw = ByKey::<R>::deserialize(reader);
     let ByKey(raw) = raw.map_err(|error| {
         let message = error.to_string();
         let message = message.lines().next().unwrap_or_default();
-        Invalid::form(key(&track.path().to_string(), message), &message)
+        Wrong::Form(Invalid::form(key(&track.path().to_string(), message), &message))
     })?;
-    check(raw)
+    check(raw).map_err(Wrong::Value)
 }
 
 /// The key that a message of a reader is about, which was reading what stands at `path`.
@@ -94,31 +142,35 @@ impl Steps {
         Self(key.split('.').map(name).collect())
     }
 
-    fn first(&self) -> Self {
-        Self(self.0[..1].to_vec())
+    /// These, and those of the tables around it.
+    fn and_above(&self) -> impl Iterator<Item = Self> {
+        (1..=self.0.len()).rev().map(|count| Self(self.0[..count].to_vec()))
+    }
+
+    /// What stands there.
+    fn value<'a>(&self, table: &'a Table) -> Option<&'a Value> {
+        let (first, rest) = self.0.split_first()?;
+        rest.iter().try_fold(table.get(first)?, |value, name| value.as_table()?.get(name))
     }
 }
 
-/// Puts what the example has there into the table, or takes out the key of the top level's table that leads there.
-fn mend(table: &mut Table, example: &Table, Steps(steps): &Steps) {
-    let Some((first, rest)) = steps.split_first() else { return };
-    let good = example.get(first);
-    match (table.get_mut(first), good, rest) {
-        (Some(Value::Table(inner)), Some(Value::Table(good)), [name, deeper @ ..]) => {
-            match good.get(name).filter(|_| deeper.is_empty()) {
-                Some(value) => inner.insert(name.clone(), value.clone()),
-                None => inner.remove(name),
-            };
+/// Puts what the example has there into the table, or takes it out.
+fn mend(table: &mut Table, example: &Table, steps: &[String]) {
+    let Some((name, rest)) = steps.split_first() else { return };
+    let good = example.get(name);
+    match (table.get_mut(name), rest) {
+        (Some(Value::Table(inner)), [_, ..]) => {
+            let none = Table::new();
+            mend(inner, good.and_then(Value::as_table).unwrap_or(&none), rest);
         }
-        (Some(Value::Table(inner)), None, [name, ..]) if inner.len() > 1 => {
-            inner.remove(name);
-        }
-        (_, Some(good), _) => {
-            table.insert(first.clone(), good.clone());
-        }
-        (_, None, _) => {
-            table.remove(first);
-        }
+        _ => match good {
+            Some(good) => {
+                table.insert(name.clone(), good.clone());
+            }
+            None => {
+                table.remove(name);
+            }
+        },
     }
 }
 
@@ -134,6 +186,8 @@ mod tests {
         size: RawSize,
         #[serde(default)]
         folders: Vec<RawFolder>,
+        #[serde(default)]
+        more: std::collections::BTreeMap<String, RawMore>,
         kind: Option<Kind>,
     }
 
@@ -144,6 +198,12 @@ mod tests {
         most: u32,
         #[serde(default)]
         step: u32,
+    }
+
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct RawMore {
+        a: u32,
     }
 
     #[derive(serde::Deserialize)]
@@ -162,7 +222,8 @@ mod tests {
     const EXAMPLE: &str = "name = \"a\"\n[size]\nleast = 1\nmost = 2\n";
 
     fn problems(text: &str) -> Vec<String> {
-        let read = |RawPool { name, size, folders, kind }: RawPool| {
+        let read = |RawPool { name, size, folders, more, kind }: RawPool| {
+            check(more.values().all(|it| it.a < 9), "more", "9", "less")?;
             check(name != "bad", "name", &name, "another one")?;
             in_range("size.least", size.least, 1..=9)?;
             in_range("size.step", size.step, 0..=9)?;
@@ -187,14 +248,14 @@ mod tests {
                     [kind]\nis = \"fancy\"\n[lost]\na = 1\nb = 2\n";
         insta::assert_snapshot!(problems(text).join("\n"), @r#"
         p.toml, line 1: name is bad: use another one
-        p.toml, line 2: colour: unknown field `colour`, expected one of `name`, `size`, `folders`, `kind`
+        p.toml, line 2: colour: unknown field `colour`, expected one of `name`, `size`, `folders`, `more`, `kind`
         p.toml, line 4: size.least is 0: use 1 to 9
         p.toml, line 5: size.most: invalid type: string "many", expected u32
         p.toml, line 6: size.step is 70: use 0 to 9
         p.toml, line 7: size.width: unknown field `width`, expected one of `least`, `most`, `step`
         p.toml, line 11: folders[1].pat: unknown field `pat`, expected `path`
         p.toml, line 13: kind.is: unknown variant `fancy`, expected `plain`
-        p.toml, line 14: lost: unknown field `lost`, expected one of `name`, `size`, `folders`, `kind`
+        p.toml, line 14: lost: unknown field `lost`, expected one of `name`, `size`, `folders`, `more`, `kind`
         "#);
     }
 
@@ -211,6 +272,25 @@ mod tests {
     fn values_that_do_not_fit_each_other_are_told_once() {
         let told = problems("name = \"a\"\n[size]\nleast = 5\nmost = 0\n").join("\n");
         insta::assert_snapshot!(told, @"p.toml, line 3: size.least is 5, above size.most, 0: lower one or raise the other");
+    }
+
+    /// The example's 2 is not the text's, nor is it the text's fault that it has no more than that.
+    #[test]
+    fn what_does_not_go_with_the_example_is_not_told() {
+        let told = problems("name = \"a\"\n[size]\nleast = 5\nmost = \"many\"\n");
+        assert_eq!(
+            told,
+            [r#"p.toml, line 4: size.most: invalid type: string "many", expected u32"#]
+        );
+    }
+
+    #[test]
+    fn keys_of_tables_within_tables_are_told_each() {
+        let text = "name = \"a\"\n[size]\nleast = 1\nmost = 2\n[more.one]\na = 1\nb = 2\n[more.two]\na = \"x\"\n";
+        insta::assert_snapshot!(problems(text).join("\n"), @r#"
+        p.toml, line 7: more.one.b: unknown field `b`, expected `a`
+        p.toml, line 9: more.two.a: invalid type: string "x", expected u32
+        "#);
     }
 
     #[test]

@@ -125,6 +125,9 @@ struct Record {
     /// Whether the wanted version serves from its first good answer on, since it was gone back to.
     #[serde(default)]
     unwatched: bool,
+    /// Whether a rollback to the wanted version has begun and is not known to have ended well.
+    #[serde(default)]
+    going_back: bool,
 }
 
 /// What became of a version before.
@@ -150,6 +153,9 @@ pub struct KeptVersion {
     /// What is known to have become of it.
     #[serde(default)]
     pub past: Option<Past>,
+    /// The same as releases before wrote it: whether it served when another one was deployed.
+    #[serde(rename = "has_served", default, skip_serializing)]
+    had_served: Option<bool>,
 }
 
 /// A service that is to be deployed.
@@ -204,6 +210,10 @@ impl Deployment {
         // Where there were none, nothing of them was changed.
         let is_changed = !settings.0.is_empty() && !keys.is_empty();
         let of_settings = is_changed.then_some(Changed::Settings { keys });
+        // An `up` that was killed has noted it, and did not come to write the settings.
+        let last = self.deploys.last();
+        let is_noted = |changed: &Changed| last.is_some_and(|last| last.changed.contains(changed));
+        let of_settings = of_settings.filter(|changed| !is_noted(changed));
         let of_service = |(name, record): (&ServiceName, &Record)| {
             let keys = changed_keys(&before.services.get(name)?.file, &record.file);
             (!keys.is_empty()).then(|| Changed::ServiceFile { service: name.clone(), keys })
@@ -229,10 +239,20 @@ impl Deployment {
     #[must_use]
     pub fn served<'a>(mut self, services: impl IntoIterator<Item = &'a ServiceName>) -> Self {
         for service in services {
-            let record = self.services.get_mut(service);
-            if let Some(wanted) = record.and_then(|record| record.versions.first_mut()) {
+            let Some(record) = self.services.get_mut(service) else { continue };
+            record.going_back = false;
+            if let Some(wanted) = record.versions.first_mut() {
                 wanted.past = Some(Past::Served);
             }
+        }
+        self
+    }
+
+    /// The same where releases before wrote it in other words.
+    fn translated(mut self) -> Self {
+        let versions = self.services.values_mut().flat_map(|record| &mut record.versions);
+        for kept in versions.filter(|kept| kept.had_served == Some(true)) {
+            kept.past = Some(Past::Served);
         }
         self
     }
@@ -284,17 +304,24 @@ fn record(before: Option<&Record>, new: &NewService, keep: usize, now: Timestamp
         _ => Wanted { version: new.version, deployed_at: now },
     };
     let known = before.map_or(&[][..], |record| &record.versions);
-    let (same, earlier): (Vec<_>, Vec<_>) =
+    let (same, mut earlier): (Vec<_>, Vec<_>) =
         known.iter().cloned().partition(|kept| kept.version == new.version);
+    // Releases before knew that one has served only when the next one came.
+    for kept in earlier.iter_mut().filter(|kept| kept.had_served.is_some()) {
+        if new.serving == Some(kept.version) {
+            kept.past = Some(Past::Served);
+        }
+    }
     let own = KeptVersion {
         version: new.version,
         file: new.file.to_owned(),
         deployed_at: Some(wanted.deployed_at),
         past: same.first().and_then(|kept| kept.past),
+        had_served: same.first().and_then(|kept| kept.had_served),
     };
     let unwatched = before.is_some_and(|record| record.unwatched && record.wanted == wanted);
     let versions = std::iter::once(own).chain(kept(earlier, new.serving, keep)).collect();
-    Record { file: new.file.to_owned(), wanted, versions, unwatched }
+    Record { file: new.file.to_owned(), wanted, versions, unwatched, going_back: false }
 }
 
 /// Which of these versions, the last first, are kept beside the wanted one: of those that served before, and then of
@@ -409,7 +436,9 @@ impl Deployments {
         if format != FORMAT {
             return Err(form(format!("its format is {format}, this release reads {FORMAT}")));
         }
-        serde_json::from_slice(&text).map_err(|error| form(error.to_string()))
+        let deployment: Deployment =
+            serde_json::from_slice(&text).map_err(|error| form(error.to_string()))?;
+        Ok(deployment.translated())
     }
 
     /// Writes the deployment. Says whether it differs from what the file holds.

@@ -81,6 +81,14 @@ impl Invalid {
         }
     }
 
+    /// All keys that it is about.
+    pub fn keys(&self) -> Vec<&str> {
+        match self {
+            Self::Value { key, .. } | Self::Form { key, .. } => vec![key],
+            Self::Crossed { lower_key, upper_key, .. } => vec![lower_key, upper_key],
+        }
+    }
+
     /// The same error with each of its keys renamed.
     #[must_use]
     pub fn with_keys(self, rename: impl Fn(&str) -> String) -> Self {

@@ -180,6 +180,7 @@ mod tests {
         };
         let same = with(date.clone()).await;
         assert_eq!((same.status, same.text.as_str()), (304, ""));
+        assert_eq!(same.header("cache-control"), "no-cache", "nobody keeps it without asking");
         // It was newer, and somebody went back.
         let newer = with("Wed, 15 Nov 2023 22:13:20 GMT".to_owned()).await;
         assert_eq!((newer.status, newer.text.as_str()), (200, "home"));
@@ -191,7 +192,16 @@ mod tests {
         let site = Site::of(&[("a.js", "long"), ("a.js.gz", "short")]);
         let answer = site.ask("GET", "/a.js", &[("accept-encoding", "gzip")]).await;
         assert_eq!((answer.header("content-encoding"), answer.text.as_str()), ("gzip", "short"));
+        assert_eq!(answer.header("vary"), "accept-encoding");
         assert_eq!(site.get("/a.js").await.text, "long");
+    }
+
+    #[tokio::test]
+    async fn who_has_a_part_of_another_version_gets_all_of_this_one() {
+        let site = Site::of(&[("big", "of this version")]);
+        let rest = [("range", "bytes=3-"), ("if-range", "Tue, 14 Nov 2023 22:13:20 GMT")];
+        let answer = site.ask("GET", "/big", &rest).await;
+        assert_eq!((answer.status, answer.text.as_str()), (200, "of this version"));
     }
 
     #[tokio::test]

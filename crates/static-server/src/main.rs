@@ -7,7 +7,7 @@ mod unchanged;
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Parser;
 use service::program::{self, Arguments};
 
@@ -26,6 +26,9 @@ fn main() -> ExitCode {
 }
 
 fn run(config: &Config) -> anyhow::Result<()> {
+    let folder = &config.folder;
+    // Else every path would be 404, by a version that is as healthy as any.
+    ensure!(folder.is_dir(), "{} is no folder (key folder)", folder.display());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use host::settings::Settings;
 use model::names::ServiceName;
-use model::service::Route;
+use model::service::{Route, ServiceSpec};
 use reqwest::header::HOST;
 use scaler_client::Scaler;
 use tokio::time::{Instant, sleep};
@@ -13,7 +14,6 @@ use tokio::time::{Instant, sleep};
 use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
 use crate::scaler;
-use crate::tree::Tree;
 
 /// How long the first instance may take at least: a launch of 0.1 s, tried again for as long as a busy
 /// machine may need.
@@ -29,9 +29,10 @@ const DEADLINE: Duration = Duration::from_secs(12);
 /// The header that names the instance's server: an answer without it is HAProxy's own.
 const SERVER: &str = "x-bellows-server";
 
-/// Waits until an instance answers on the route of every service, and those without one are ready.
-pub(super) async fn wait(
-    tree: &Tree,
+/// Waits until an instance answers on the route of each of these services, and those without one are ready.
+pub(crate) async fn wait(
+    services: &[&ServiceSpec],
+    settings: &Settings,
     programs: &Programs,
     progress: &mut Progress,
 ) -> anyhow::Result<()> {
@@ -43,13 +44,12 @@ pub(super) async fn wait(
         .timeout(DEADLINE)
         .build()
         .context("an HTTP client cannot be made; check this host's resolver")?;
-    let scaler = scaler::client(&tree.settings)?;
-    for service in &tree.services {
-        let spec = &service.spec;
+    let scaler = scaler::client(settings)?;
+    for spec in services {
         // One that takes its whole time may be launched again.
-        let patience = PATIENCE.max(2 * spec.launch_timeout(tree.settings.scaler.launch_timeout));
+        let patience = PATIENCE.max(2 * spec.launch_timeout(settings.scaler.launch_timeout));
         if let Some(route) = spec.route() {
-            let url = format!("http://{}{}", tree.settings.listen.services, route.path_prefix);
+            let url = format!("http://{}{}", settings.listen.services, route.path_prefix);
             let request = || request(&client, &url, route);
             let answer = first_answer(request, route, patience, programs);
             progress.step("first answer", answer).await?;

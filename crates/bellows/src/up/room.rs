@@ -1,11 +1,9 @@
 //! Whether the services fit on this host.
 
-use std::num::NonZero;
-use std::thread::available_parallelism;
-
 use anyhow::anyhow;
 use host::settings::Settings;
 use model::service::ServiceSpec;
+use nix::unistd::{SysconfVar, sysconf};
 use policy::memory_pool::{MemoryNeed, suffice};
 
 use crate::error::BadInput;
@@ -13,10 +11,26 @@ use crate::error::BadInput;
 /// Refuses services of which an instance is larger than the host, or whose lower bounds do not fit into its memory,
 /// and warns of upper bounds that cannot be reached.
 pub(crate) fn check(services: &[&ServiceSpec], settings: &Settings) -> anyhow::Result<()> {
+    let mut problems = BadInput::default();
+    for spec in services {
+        problems.add(check_size(spec, settings))?;
+    }
+    problems.or(())?;
+    check_sums(services, settings)
+}
+
+/// Refuses a service of which an instance is larger than the host.
+pub(crate) fn check_size(spec: &ServiceSpec, settings: &Settings) -> anyhow::Result<()> {
     let total_mib = host::memory::for_instances(settings)?;
-    let cores = available_parallelism().map_or(1, NonZero::get);
-    let problems = services.iter().flat_map(|spec| too_large(spec, cores, total_mib));
-    BadInput(problems.map(|problem| anyhow!(problem)).collect()).or(())?;
+    // Of the host, and not of whoever calls, who may be kept to some of them.
+    let cores = sysconf(SysconfVar::_NPROCESSORS_ONLN)?.unwrap_or(1);
+    let problems = too_large(spec, cores, total_mib).into_iter();
+    Ok(BadInput(problems.map(|problem| anyhow!(problem)).collect()).or(())?)
+}
+
+/// Refuses services whose lower bounds do not fit together, and warns of upper bounds that cannot be reached.
+pub(crate) fn check_sums(services: &[&ServiceSpec], settings: &Settings) -> anyhow::Result<()> {
+    let total_mib = host::memory::for_instances(settings)?;
     let lower = services.iter().map(|spec| need(spec, spec.bounds.min()));
     suffice(lower, total_mib).map_err(BadInput::new)?;
     if let Some(warning) = warning(services, settings, total_mib) {
@@ -26,7 +40,7 @@ pub(crate) fn check(services: &[&ServiceSpec], settings: &Settings) -> anyhow::R
 }
 
 /// What an instance is given more of than the host has.
-fn too_large(spec: &ServiceSpec, cores: usize, total_mib: u64) -> Vec<String> {
+fn too_large(spec: &ServiceSpec, cores: i64, total_mib: u64) -> Vec<String> {
     let name = &spec.name;
     let (cpus, memory_mib) = (spec.instance.cpus, spec.instance.memory_mib);
     // A host has fewer cores than a number of 53 bits holds.

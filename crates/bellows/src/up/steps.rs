@@ -28,7 +28,7 @@ use crate::progress::{Outcome, Progress};
 use crate::release::{self, RECIPES};
 use crate::scaler;
 use crate::tree::{ServiceFile, Tree};
-use crate::up::rollout;
+use crate::up::{answer, rollout};
 
 /// The folder of built images, in the state directory.
 const IMAGES: &str = "images";
@@ -188,15 +188,37 @@ impl<'a> Steps<'a> {
         Ok(Outcome::changed_if(!changes.is_empty(), changes.join(", ")))
     }
 
+    /// Waits until all that is deployed serves, and has answered.
+    ///
+    /// # Errors
+    /// A version was given up, or nobody answers.
+    pub(super) async fn try_out(
+        &self,
+        deployment: &Deployment,
+        progress: &mut Progress,
+    ) -> anyhow::Result<()> {
+        progress.step("versions", self.trials(deployment)).await?;
+        progress.step("old versions", self.old_versions(deployment)).await?;
+        answer::wait(&self.tree.specs(), self.settings, self.programs, progress).await
+    }
+
     /// Waits until every service serves as it was deployed, or was given up.
-    pub(super) async fn trials(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
+    async fn trials(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
         let services: Vec<_> = deployment.names().collect();
         rollout::wait(self.settings, deployment, &services, cure).await
     }
 
-    /// Remembers that what is deployed has served, so that it can be gone back to.
-    pub(super) fn served(&self, deployment: Deployment) -> anyhow::Result<()> {
-        let services: Vec<_> = deployment.names().cloned().collect();
+    /// Remembers what has served of what is deployed, so that it can be gone back to: all of it where this `up`
+    /// ended well, and else what does not suffer from what failed.
+    pub(super) async fn served(
+        &self,
+        deployment: Deployment,
+        ended_well: bool,
+    ) -> anyhow::Result<()> {
+        let services = match ended_well {
+            true => deployment.names().cloned().collect(),
+            false => rollout::serving(self.settings, &deployment).await,
+        };
         self.deployments.deploy(&deployment.served(&services))?;
         Ok(())
     }
@@ -223,7 +245,7 @@ impl<'a> Steps<'a> {
 
     /// Removes the templates of versions that are not kept and have no instance any more, or were never whole, with the secrets
     /// that only they were given, and the images of earlier versions that no template stands on.
-    pub(super) async fn old_versions(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
+    async fn old_versions(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
         let kept: Vec<_> = deployment.templates().collect();
         let mut removed = Vec::new();
         for template in self.templates.list()? {

@@ -65,6 +65,8 @@ pub struct Rollback<'a> {
     pub revision: bool,
     /// The version that serves now, as far as is known.
     pub serving: Option<Version>,
+    /// Whether it was given up when it was deployed last, and is to be tried again.
+    pub again: bool,
 }
 
 impl Deployment {
@@ -90,8 +92,17 @@ impl Deployment {
         let now = record.wanted.version;
         let served = |kept: &&KeptVersion| kept.past == Some(Past::Served) && kept.version != now;
         let last = || record.versions.iter().find(served).map(|kept| kept.version);
-        let serves = serving.filter(|version| *version != now);
+        let was_left = |version: &Version| {
+            let of = |kept: &KeptVersion| kept.version == *version && kept.past == Some(Past::Left);
+            record.versions.iter().any(of)
+        };
+        let serves = serving.filter(|version| *version != now && !was_left(version));
         serves.or_else(last).ok_or_else(|| RollbackError::NoneServed(service.clone()))
+    }
+
+    /// The version to which a rollback has begun that is not known to have ended well.
+    pub fn going_back(&self, service: &ServiceName) -> Option<Wanted> {
+        self.services.get(service).filter(|record| record.going_back).map(|record| record.wanted)
     }
 
     /// The deployment in which a service is another version again, from `now` on. All that are kept stay so. One that
@@ -100,9 +111,9 @@ impl Deployment {
     /// # Errors
     /// The version is not there, is deployed already, or its file does not go with the one of now.
     pub fn rolled_back(&self, to: Rollback, now: Timestamp) -> Result<Self, RollbackError> {
-        let Rollback { service, version, revision, serving } = to;
+        let Rollback { service, version, revision, serving, again } = to;
         let record = self.record(service)?;
-        if record.wanted.version == version {
+        if record.wanted.version == version && !again {
             return Err(RollbackError::Already { service: service.clone(), version });
         }
         let mut versions = record.versions.clone();
@@ -110,8 +121,10 @@ impl Deployment {
         let place =
             versions.iter().position(|kept| kept.version == version).ok_or_else(not_kept)?;
         let unwatched = versions[place].past == Some(Past::Served);
-        for kept in &mut versions {
-            kept.past = past(kept, record.wanted.version, serving);
+        // Who returns to what was gone back from takes that back, and blames nothing else.
+        let left = (versions[place].past != Some(Past::Left)).then_some(record.wanted.version);
+        for kept in versions.iter_mut().filter(|kept| kept.version != version) {
+            kept.past = past(kept, left, serving);
         }
         versions[..=place].rotate_right(1);
         versions[0].deployed_at = Some(now);
@@ -124,7 +137,10 @@ impl Deployment {
         };
         let wanted = Wanted { version, deployed_at: now };
         let mut deployment = self.clone();
-        deployment.services.insert(service.clone(), Record { file, wanted, versions, unwatched });
+        deployment.services.insert(
+            service.clone(),
+            Record { file, wanted, versions, unwatched, going_back: true },
+        );
         Ok(deployment)
     }
 
@@ -133,12 +149,13 @@ impl Deployment {
     }
 }
 
-/// What is known of a version once the service goes back from `wanted`.
-fn past(kept: &KeptVersion, wanted: Version, serving: Option<Version>) -> Option<Past> {
+/// What is known of a version once the service goes back from the version `left`.
+fn past(kept: &KeptVersion, left: Option<Version>, serving: Option<Version>) -> Option<Past> {
     let is_serving = serving == Some(kept.version);
+    let is_left = left == Some(kept.version);
     match kept.past {
-        Some(Past::Served) if kept.version == wanted => Some(Past::Left),
-        None if is_serving && kept.version == wanted => Some(Past::Left),
+        Some(Past::Served) if is_left => Some(Past::Left),
+        None if is_serving && is_left => Some(Past::Left),
         None if is_serving => Some(Past::Served),
         past => past,
     }
@@ -161,7 +178,7 @@ fn joined(current: &str, kept: &str) -> Result<String, String> {
 /// limit of open files that follows `capacity`, comes with the whole file alone.
 fn makes_the_same(joined: &str, kept: &str) -> Result<(), String> {
     let read = |text: &str| {
-        let spec = config_file::from_toml::<ServiceSpec>("both", text);
+        let spec = config_file::from_toml::<ServiceSpec>("the joined file", text);
         spec.map_err(|error| error.to_string())
     };
     let (joined, kept) = (read(joined)?, read(kept)?);
@@ -228,7 +245,8 @@ mod tests {
 
     fn back(from: &Deployment, to: u32, revision: bool) -> Result<Deployment, RollbackError> {
         let serving = Some(version(2));
-        let to = Rollback { service: &store(), version: version(to), revision, serving };
+        let to =
+            Rollback { service: &store(), version: version(to), revision, serving, again: false };
         from.rolled_back(to, at(9))
     }
 
@@ -262,7 +280,8 @@ mod tests {
         let before = |deployment: &Deployment, serving: u32| {
             let serving = Some(version(serving));
             let version = deployment.version_before(&store(), serving)?;
-            let to = Rollback { service: &store(), version, revision: false, serving };
+            let to =
+                Rollback { service: &store(), version, revision: false, serving, again: false };
             deployment.rolled_back(to, at(9)).map(|next| (version, next.served([&store()])))
         };
         let (to, once) = before(&third, 3).unwrap();
@@ -270,16 +289,49 @@ mod tests {
         let (to, twice) = before(&once, 2).unwrap();
         assert_eq!(to, version(1));
         assert!(before(&twice, 1).is_err(), "both later ones were left");
-        let to =
-            Rollback { service: &store(), version: version(3), revision: false, serving: None };
+        let to = Rollback {
+            service: &store(),
+            version: version(3),
+            revision: false,
+            serving: None,
+            again: false,
+        };
         let third = twice.rolled_back(to, at(10)).unwrap();
         assert!(spec(&third).watch > Duration::ZERO, "what somebody went back from is watched");
+        let third = third.served([&store()]);
+        let back = third.version_before(&store(), Some(version(3)));
+        assert_eq!(back, Ok(version(1)), "who returned blamed nothing else");
     }
 
     #[test]
     fn what_instances_are_given_goes_back_and_the_revision_stays() {
         let spec = spec(&back(&deployed(), 1, false).unwrap());
         assert_eq!((spec.instance.memory_mib, spec.bounds.max()), (101, 13));
+    }
+
+    /// Version 3 is bad and serves. Whoever went back was cut off, or the older version was given up.
+    #[test]
+    fn a_rollback_that_did_not_end_is_known_and_does_not_turn_round() {
+        let third = deployed().served([&store()]);
+        let serving = Some(version(3));
+        let store = store();
+        let second = Rollback {
+            service: &store,
+            version: version(2),
+            revision: false,
+            serving,
+            again: false,
+        };
+        let begun = third.rolled_back(second, at(9)).unwrap();
+        assert_eq!(begun.going_back(&store).map(|wanted| wanted.version), Some(version(2)));
+        assert_eq!(
+            begun.version_before(&store, serving),
+            Ok(version(1)),
+            "not the one that was left"
+        );
+        let again = begun.rolled_back(Rollback { again: true, ..second }, at(10)).unwrap();
+        assert_eq!(again.wanted(&store).unwrap().deployed_at, at(10));
+        assert_eq!(again.served([&store]).going_back(&store), None);
     }
 
     #[test]
@@ -291,8 +343,13 @@ mod tests {
         // By its file again: nothing changes while nothing else was asked for.
         let joined = first.services[&store()].file.clone();
         assert_eq!(spec(&deploy(&first, 1, &joined)).watch, Duration::ZERO);
-        let to =
-            Rollback { service: &store(), version: version(3), revision: false, serving: None };
+        let to = Rollback {
+            service: &store(),
+            version: version(3),
+            revision: false,
+            serving: None,
+            again: false,
+        };
         let third = first.rolled_back(to, at(10)).unwrap();
         assert!(spec(&third).watch > Duration::ZERO, "version 3 has not");
         let again = deploy(&third, 1, &file(1));

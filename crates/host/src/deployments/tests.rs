@@ -58,6 +58,42 @@ fn versions_that_served_are_kept_before_those_that_did_not() {
     assert_eq!(kept(&good.followed_by(&[new], 3, at(9))), ["00000006", "00000005", "00000001"]);
 }
 
+/// As the release before wrote it, which marked a version when the next one came.
+#[test]
+fn what_served_is_known_of_a_file_that_the_release_before_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = name("object-store");
+    let version = |version: &str, served: bool| serde_json::json!({ "version": version, "file": STORE, "deployed_at_ms": 1, "has_served": served });
+    let file = serde_json::json!({ "format": 1, "deploys": [], "services": { "object-store": {
+        "file": STORE,
+        "wanted": { "version": "00000003", "deployed_at_ms": 3 },
+        "versions": [version("00000003", false), version("00000002", false), version("00000001", true)],
+    } } });
+    fs::write(folder.path().join(FILE), file.to_string()).unwrap();
+    let deployments = Deployments::new(folder.path());
+    let before = deployments.load().unwrap();
+    let past = |deployment: &Deployment| {
+        let kept = deployment.kept(&store).unwrap().iter();
+        kept.map(|kept| (kept.version.to_string(), kept.past)).collect::<Vec<_>>()
+    };
+    let served = Some(Past::Served);
+    let known = |version: &str, past| (version.to_owned(), past);
+    let read = [known("00000003", None), known("00000002", None), known("00000001", served)];
+    assert_eq!(past(&before), read);
+    let new = NewService {
+        name: &store,
+        file: STORE,
+        version: Version::new(4),
+        serving: Some(Version::new(3)),
+        again: false,
+    };
+    let next = before.followed_by(&[new], 3, at(9));
+    let told = [known("00000004", None), known("00000003", served), known("00000001", served)];
+    assert_eq!(past(&next), told);
+    deployments.deploy(&next).unwrap();
+    assert_eq!(past(&deployments.load().unwrap()), told);
+}
+
 #[test]
 fn the_same_again_changes_nothing_unless_it_was_given_up() {
     let (store, once) = (name("object-store"), deployed(&[7], 3, None));
@@ -110,7 +146,10 @@ fn a_deploy_says_who_made_it_and_which_keys_differ_until_many_have_followed() {
     let after = before.followed_by(&[new(&open, 7)], 3, at(9));
     let first = after.clone().noted(&before, ("", "[scaler]\ntick_ms = 50"), who(), at(9));
     assert_eq!(first.deploys()[0].changed.len(), 1, "the first settings change none");
-    let mut after = after.noted(&before, ("[scaler]", "[scaler]\ntick_ms = 50"), who(), at(9));
+    let settings = ("[scaler]", "[scaler]\ntick_ms = 50");
+    let mut after = after.noted(&before, settings, who(), at(9));
+    // The `up` of then was killed before it wrote the settings.
+    assert_eq!(after.clone().noted(&after, settings, who(), at(10)).deploys(), after.deploys());
     let key = |key: &str, value: &str| {
         vec![KeyChange { key: key.to_owned(), before: None, after: Some(value.to_owned()) }]
     };
