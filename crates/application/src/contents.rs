@@ -81,7 +81,7 @@ impl Contents {
 }
 
 /// With its length before it, no text can look like two.
-fn add_text(hasher: &mut Sha256, text: &str) {
+pub(crate) fn add_text(hasher: &mut Sha256, text: &str) {
     hasher.update((text.len() as u64).to_le_bytes());
     hasher.update(text);
 }

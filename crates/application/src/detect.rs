@@ -9,6 +9,7 @@ mod refusal;
 mod sources;
 
 pub use self::chosen::{Choice, Chosen, Declared, HEALTH_PATHS, Recipe, Start, Workers};
+pub(crate) use self::python::requirements;
 pub use self::refusal::Refusal;
 
 use self::procfile::Procfile;

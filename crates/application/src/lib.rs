@@ -2,7 +2,7 @@
 //!
 //! [`read`] looks at the folder, with the rights of whoever calls. [`pack`] writes what it found as one
 //! archive, and [`unpack`] lays it out where it is received, trusting nothing that it says. [`detect`] says
-//! what is to be made of it, from what was found alone.
+//! what is to be made of it, from what was found alone, and [`Needed`] what is read to install its packages.
 
 mod archive;
 mod bounds;
@@ -11,6 +11,7 @@ mod detect;
 mod folder;
 mod hashed;
 mod link;
+mod needed;
 mod path;
 mod program;
 
@@ -21,5 +22,6 @@ pub use self::detect::{
     Choice, Chosen, Declared, HEALTH_PATHS, Recipe, Refusal, Start, Workers, detect,
 };
 pub use self::folder::{Found, LeftOut, ReadError, Why, read};
+pub use self::needed::Needed;
 pub use self::path::{EntryPath, PathError};
 pub use self::program::ProgramFault;

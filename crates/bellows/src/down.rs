@@ -5,6 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use host::build::Builds;
 use host::command::HostRunner;
 use host::deployments::Deployments;
 use host::files::file_error;
@@ -34,6 +35,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     progress.step("egress", programs.remove_egress()).await?;
     progress.step("haproxy", programs.remove_haproxy()).await?;
     progress.step("instances", instances(settings)).await?;
+    progress.step("builds", builds(settings)).await?;
     progress.step("templates", templates(settings)).await?;
     progress.step("apparmor", async { apparmor() }).await?;
     progress.step("network", network(settings)).await?;
@@ -113,6 +115,12 @@ async fn templates(settings: &Settings) -> anyhow::Result<Outcome> {
     SecretStore::new(settings).sweep()?;
     let count = ours.len() + drafts;
     Ok(Outcome::changed_if(count > 0, format!("{count} removed")))
+}
+
+/// Ends builds whose caller was killed, and removes what all of them kept for the next.
+async fn builds(settings: &Settings) -> anyhow::Result<Outcome> {
+    let removed = Builds::new(settings, HostRunner).remove_all().await?;
+    Ok(Outcome::changed_if(removed > 0, format!("{removed} removed")))
 }
 
 /// The kernel forgets the instances' profile.

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use host::slots::Subnet;
 use model::egress::{Host, Source, Target};
+use model::names::ServiceName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::asker::Asker;
 use crate::idle::Idle;
 use crate::refusal::Refusal;
 use crate::resolve::Resolver;
@@ -31,12 +33,13 @@ pub(crate) type Upstream = Idle<TcpStream>;
 pub(crate) struct Connector {
     resolver: Resolver,
     subnet: Subnet,
+    asker: fn(ServiceName) -> Asker,
 }
 
 impl Connector {
-    /// One for a host whose instances are in this network.
-    pub(crate) fn new(subnet: Subnet) -> Self {
-        Self { resolver: Resolver::new(), subnet }
+    /// One for a host whose instances are in this network, and for who asks in the name of a service.
+    pub(crate) fn new(subnet: Subnet, asker: fn(ServiceName) -> Asker) -> Self {
+        Self { resolver: Resolver::new(), subnet, asker }
     }
 
     /// A connection to what an instance asks for.
@@ -51,8 +54,8 @@ impl Connector {
     ) -> Result<Upstream, Refusal> {
         let service = source.instance.service();
         if !source.egress.allows(target) {
-            let (service, target) = (service.clone(), target.clone());
-            return Err(Refusal::NotNamed { service, target });
+            let (asker, target) = ((self.asker)(service.clone()), target.clone());
+            return Err(Refusal::NotNamed { asker, target });
         }
         let addresses = match &target.host {
             Host::Address(address) => vec![*address],
@@ -69,7 +72,7 @@ impl Connector {
     fn check(&self, source: Source<'_>, target: &Target, address: IpAddr) -> Result<(), Refusal> {
         let place = SocketAddr::new(address, target.port.get());
         let barred = |barred: Barred| Refusal::Barred {
-            service: source.instance.service().clone(),
+            asker: (self.asker)(source.instance.service().clone()),
             target: target.clone(),
             address,
             barred,

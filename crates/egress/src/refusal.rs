@@ -13,6 +13,7 @@ use hyper::{Response, StatusCode};
 use model::egress::{HostName, Target, TargetError};
 use model::names::ServiceName;
 
+use crate::asker::Asker;
 use crate::verdict::Barred;
 
 /// The body of an answer: a sentence of this proxy's, or what the host says that was asked for.
@@ -39,22 +40,19 @@ pub(crate) enum Refusal {
          file, such as egress = [\"example.org:443\"], and run `bellows up`"
     )]
     NoRight,
-    /// The service's file does not name the target.
-    #[error(
-        "{service} may not reach {target}: add \"{target}\" to egress in services/{service}.toml, and run \
-         `bellows up`"
-    )]
+    /// Nobody named the target.
+    #[error("{asker} may not reach {target}: {}", asker.cure(target))]
     NotNamed {
-        /// The service.
-        service: ServiceName,
+        /// Who asked.
+        asker: Asker,
         /// What was asked for.
         target: Target,
     },
     /// The target leads to an address that may not be connected to.
-    #[error("{service} may not reach {target} at {address}: {}", why(.barred, *.address, .target))]
+    #[error("{asker} may not reach {target} at {address}: {}", why(.asker, .barred, *.address, .target))]
     Barred {
-        /// The service.
-        service: ServiceName,
+        /// Who asked.
+        asker: Asker,
         /// What was asked for.
         target: Target,
         /// Where it leads.
@@ -82,16 +80,14 @@ pub(crate) enum Refusal {
 }
 
 /// What to do about an address that is barred, if anything.
-fn why(barred: &Barred, address: IpAddr, target: &Target) -> String {
+fn why(asker: &Asker, barred: &Barred, address: IpAddr, target: &Target) -> String {
     match barred {
         Barred::Reserved => "that leads to the host, to its link or to nobody".to_owned(),
-        Barred::Own => {
-            "that is the host or an instance of it; services reach each other by `reaches`"
-                .to_owned()
-        }
+        Barred::Own => asker.own().to_owned(),
         Barred::Private => {
             let named = std::net::SocketAddr::new(address, target.port.get());
-            format!("that is a private network; if it is meant, add \"{named}\" to egress as well")
+            let list = asker.list();
+            format!("that is a private network; if it is meant, add \"{named}\" to {list} as well")
         }
     }
 }
@@ -130,18 +126,30 @@ mod tests {
 
     #[test]
     fn a_refusal_says_which_key_would_have_allowed_it() {
-        let (service, target) = ("web".parse::<ServiceName>().unwrap(), "example.org:443");
-        let target: Target = target.parse().unwrap();
-        let not_named = Refusal::NotNamed { service: service.clone(), target: target.clone() };
+        let name: ServiceName = "web".parse().unwrap();
+        let target: Target = "example.org:443".parse().unwrap();
+        let asker = Asker::Service(name.clone());
+        let not_named = Refusal::NotNamed { asker: asker.clone(), target: target.clone() };
         insta::assert_snapshot!(not_named, @r#"web may not reach example.org:443: add "example.org:443" to egress in services/web.toml, and run `bellows up`"#);
         let barred = |address: &str, barred| {
             let address = address.parse().unwrap();
-            Refusal::Barred { service: service.clone(), target: target.clone(), address, barred }
+            Refusal::Barred { asker: asker.clone(), target: target.clone(), address, barred }
         };
         insta::assert_snapshot!(barred("10.0.0.5", Barred::Private), @r#"web may not reach example.org:443 at 10.0.0.5: that is a private network; if it is meant, add "10.0.0.5:443" to egress as well"#);
         insta::assert_snapshot!(barred("127.0.0.1", Barred::Reserved), @"web may not reach example.org:443 at 127.0.0.1: that leads to the host, to its link or to nobody");
         insta::assert_snapshot!(barred("10.117.0.1", Barred::Own), @"web may not reach example.org:443 at 10.117.0.1: that is the host or an instance of it; services reach each other by `reaches`");
         insta::assert_snapshot!(Refusal::NoRight, @r#"this instance may reach nothing beyond its host: name hosts with their ports in its service's file, such as egress = ["example.org:443"], and run `bellows up`"#);
+    }
+
+    #[test]
+    fn what_a_build_is_refused_is_allowed_by_the_hosts_settings() {
+        let asker = Asker::Build("web".parse().unwrap());
+        let target: Target = "example.org:443".parse().unwrap();
+        let not_named = Refusal::NotNamed { asker: asker.clone(), target: target.clone() };
+        insta::assert_snapshot!(not_named, @r#"the build of web may not reach example.org:443: add "example.org:443" to builds.egress in bellows.toml"#);
+        let (address, barred) = ("10.0.0.5".parse().unwrap(), Barred::Private);
+        let barred = Refusal::Barred { asker, target, address, barred };
+        insta::assert_snapshot!(barred, @r#"the build of web may not reach example.org:443 at 10.0.0.5: that is a private network; if it is meant, add "10.0.0.5:443" to builds.egress as well"#);
     }
 
     #[test]

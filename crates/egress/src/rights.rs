@@ -1,11 +1,12 @@
-//! Who may reach what, as the scaler's file says now. Where it cannot be read, nobody may reach anything.
+//! Who may reach what: as the scaler's file says now, or as was said once and for all. Where the file cannot be read,
+//! nobody may reach anything.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use host::egress::{ReadSources, SourcesFile};
-use model::egress::{Source, Target};
+use model::egress::{Source, Sources, Target};
 use model::names::InstanceName;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -13,10 +14,10 @@ use tokio::time::{MissedTickBehavior, interval};
 /// How often the file is looked at for the sake of connections that are open: a system call each.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The file, and what it said last.
+/// The file, if there is one, and what it said last.
 #[derive(Debug)]
 pub(crate) struct Rights {
-    file: SourcesFile,
+    file: Option<SourcesFile>,
     /// Nobody else reads the file meanwhile, so that what was read later is not replaced by what was
     /// read before.
     reading: Mutex<()>,
@@ -25,12 +26,28 @@ pub(crate) struct Rights {
 
 /// What the file said at one moment; nothing where it could not be read.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Snapshot(Option<Arc<ReadSources>>);
+pub(crate) struct Snapshot(Option<Arc<Known>>);
+
+/// Who may reach what, and where that is from.
+#[derive(Debug)]
+enum Known {
+    Read(ReadSources),
+    Given(Sources),
+}
+
+impl Known {
+    fn sources(&self) -> &Sources {
+        match self {
+            Self::Read(read) => &read.sources,
+            Self::Given(sources) => sources,
+        }
+    }
+}
 
 impl Snapshot {
     /// The instance with this address, if it may reach anything.
     pub(crate) fn at(&self, client: Ipv4Addr) -> Option<Source<'_>> {
-        self.0.as_ref()?.sources.at(client)
+        self.0.as_ref()?.sources().at(client)
     }
 
     /// Whether the instance with this address is this one, and may ask for the target.
@@ -43,21 +60,30 @@ impl Snapshot {
 impl Rights {
     /// What this file says.
     pub(crate) fn new(file: SourcesFile) -> Self {
-        Self { file, reading: Mutex::default(), last: watch::Sender::default() }
+        Self { file: Some(file), reading: Mutex::default(), last: watch::Sender::default() }
+    }
+
+    /// These, for good.
+    pub(crate) fn given(sources: Sources) -> Self {
+        let known = Snapshot(Some(Arc::new(Known::Given(sources))));
+        Self { file: None, reading: Mutex::default(), last: watch::Sender::new(known) }
     }
 
     /// What the file says now. It is read again when it was replaced.
     pub(crate) fn now(&self) -> Snapshot {
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let last = self.last.borrow().clone();
-        if last.0.as_ref().is_some_and(|read| self.file.is_still(read)) {
+        let Some(file) = &self.file else { return last };
+        let is_still =
+            |known: &Arc<Known>| matches!(&**known, Known::Read(read) if file.is_still(read));
+        if last.0.as_ref().is_some_and(is_still) {
             return last;
         }
-        let read = self.file.read();
+        let read = file.read();
         if let (Err(error), Some(_)) = (&read, &last.0) {
             tracing::error!(%error, "who may reach what cannot be read, so nobody may reach anything");
         }
-        let now = Snapshot(read.ok().map(Arc::new));
+        let now = Snapshot(read.ok().map(|read| Arc::new(Known::Read(read))));
         if now.0.is_some() || last.0.is_some() {
             self.last.send_replace(now.clone());
         }
@@ -89,7 +115,7 @@ impl Rights {
 
 #[cfg(test)]
 mod tests {
-    use model::egress::{Egress, Sources};
+    use model::egress::Egress;
 
     use super::*;
 

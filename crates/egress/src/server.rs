@@ -14,10 +14,13 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use model::egress::{Source, Target};
-use tokio::net::{TcpListener, TcpStream};
+use model::names::ServiceName;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::time::{sleep, timeout};
 
 use crate::asked::Asked;
+use crate::asker::Asker;
 use crate::connect::{Connector, IDLE};
 use crate::forward::forward;
 use crate::idle::Idle;
@@ -41,6 +44,9 @@ const HEAD_BYTES: usize = 16 * 1024;
 /// How long what is under way may take once this process was asked to end.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// The address by which the one is known who asks by a Unix socket, and has none.
+pub(crate) const NO_ADDRESS: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+
 /// How long the accept loop rests after an accept failed.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -57,6 +63,11 @@ pub(crate) struct Proxy {
     refusals: RefusalLog,
 }
 
+/// What a client connects by.
+trait Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection for S {}
+
 /// A client's connection.
 #[derive(Debug)]
 struct Client {
@@ -65,11 +76,15 @@ struct Client {
 }
 
 impl Proxy {
-    /// A proxy for the instances of this network, with these rights.
-    pub(crate) fn new(rights: Arc<Rights>, subnet: Subnet) -> Self {
+    /// A proxy with these rights, on a host whose instances are in this network.
+    pub(crate) fn new(
+        rights: Arc<Rights>,
+        subnet: Subnet,
+        asker: fn(ServiceName) -> Asker,
+    ) -> Self {
         Self {
             rights,
-            connector: Connector::new(subnet),
+            connector: Connector::new(subnet, asker),
             places: Places::new(CONNECTIONS, PER_INSTANCE),
             refusals: RefusalLog::default(),
         }
@@ -79,8 +94,25 @@ impl Proxy {
     pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
         loop {
             match listener.accept().await {
-                Ok((stream, SocketAddr::V4(client))) => self.accept(stream, *client.ip()),
+                Ok((stream, SocketAddr::V4(client))) => {
+                    // As for a connection to a host.
+                    let _ = stream.set_nodelay(true);
+                    self.accept(stream, *client.ip());
+                }
                 Ok((_, SocketAddr::V6(_))) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection; trying again");
+                    sleep(ACCEPT_REST).await;
+                }
+            }
+        }
+    }
+
+    /// Serves the one who asks by this socket, for ever.
+    pub(crate) async fn serve_one_asker(self: Arc<Self>, listener: UnixListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => self.accept(stream, NO_ADDRESS),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection; trying again");
                     sleep(ACCEPT_REST).await;
@@ -96,21 +128,19 @@ impl Proxy {
         }
     }
 
-    fn accept(self: &Arc<Self>, stream: TcpStream, address: Ipv4Addr) {
+    fn accept(self: &Arc<Self>, mut stream: impl Connection, address: Ipv4Addr) {
         let now = self.rights.now();
         let service = now.at(address).map(|source| source.instance.service());
         let Some(place) = self.places.take(address, service) else {
-            // Nothing was written yet, so it fits what the kernel keeps or is lost.
-            let _ = stream.try_write(FULL);
+            // Nothing was written yet, so it fits what the kernel keeps, and waits for nobody.
+            tokio::spawn(async move { stream.write(FULL).await });
             return;
         };
         let client = Arc::new(Client { address, _place: place });
         tokio::spawn(Arc::clone(self).serve_one(stream, client));
     }
 
-    async fn serve_one(self: Arc<Self>, stream: TcpStream, client: Arc<Client>) {
-        // As for a connection to a host.
-        let _ = stream.set_nodelay(true);
+    async fn serve_one(self: Arc<Self>, stream: impl Connection, client: Arc<Client>) {
         let answer = service_fn(|request: Request<Incoming>| {
             let (proxy, client) = (Arc::clone(&self), Arc::clone(&client));
             async move { Ok::<_, Infallible>(proxy.answer(request, client).await) }

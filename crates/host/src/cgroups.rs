@@ -101,6 +101,18 @@ impl Cgroups {
         self.folders(container).any(|folder| folder.exists())
     }
 
+    /// Where the files of these names are in the container's groups, for whichever version has them.
+    pub(crate) fn files<'a>(
+        &self,
+        container: &str,
+        names: &'a [&'a str],
+    ) -> impl Iterator<Item = PathBuf> + use<'a> {
+        let payload = format!("lxc.payload.{container}");
+        let folders = self.hierarchies.iter().map(move |it| it.base.join(&payload));
+        let folders: Vec<_> = folders.collect();
+        folders.into_iter().flat_map(|folder| names.iter().map(move |name| folder.join(name)))
+    }
+
     /// Kills every process in the container's groups, and in those that it made below them.
     pub fn kill(&self, container: &str) {
         for pid in self.folders(container).flat_map(|folder| processes(&folder)) {

@@ -105,6 +105,13 @@ pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>, FileError> {
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
 }
 
+/// What the file system that holds `folder` has left.
+pub(crate) fn free_bytes(folder: &Path) -> Result<u64, FileError> {
+    let status = nix::sys::statvfs::statvfs(folder)
+        .map_err(|error| file_error("examine", folder)(error.into()))?;
+    Ok(status.blocks_available() * status.fragment_size())
+}
+
 fn was_there(removed: io::Result<()>) -> io::Result<bool> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -1,5 +1,5 @@
-//! Which ids of the host the users of each service map to. Each service has a range of its own, which is
-//! written down in the state folder and given to no other.
+//! Which ids of the host the users of each service map to, and those of what builds. Each service has a range of its
+//! own, and builds have one, which is written down in the state folder and given to no other.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,6 +17,9 @@ use crate::settings::{IdRange, Settings};
 /// The file in the state folder that has a line for each service: its name, the first of its ids and
 /// how many there are.
 const RECORD: &str = "id_ranges";
+
+/// How the line of builds begins: no service has such a name.
+const BUILDS: &str = "(builds)";
 
 /// Ids below belong to users of the host, and so no folder to a service.
 const LOWEST: u32 = 100_000;
@@ -64,6 +67,13 @@ pub enum IdRangeError {
     },
 }
 
+/// What the record says.
+#[derive(Debug, Default)]
+struct Given {
+    services: BTreeMap<ServiceName, IdRange>,
+    builds: Option<IdRange>,
+}
+
 /// The ranges of this host's services.
 #[derive(Debug, Clone)]
 pub struct IdRanges {
@@ -85,18 +95,42 @@ impl IdRanges {
     /// # Errors
     /// When the record cannot be read.
     pub fn given(&self) -> Result<BTreeMap<ServiceName, IdRange>, IdRangeError> {
+        Ok(self.read()?.services)
+    }
+
+    fn read(&self) -> Result<Given, IdRangeError> {
         let file = self.record();
         let text = match fs::read_to_string(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             read => read.map_err(file_error("read", &file))?,
         };
-        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        lines
-            .map(|(index, line)| {
-                let wrong = || IdRangeError::Record { file: file.clone(), line: index + 1 };
-                parse(line).ok_or_else(wrong)
-            })
-            .collect()
+        let mut given = Given::default();
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let wrong = || IdRangeError::Record { file: file.clone(), line: index + 1 };
+            let (name, range) = parse(line).ok_or_else(wrong)?;
+            match name.parse() {
+                Ok(service) => drop(given.services.insert(service, range)),
+                Err(_) if name == BUILDS => given.builds = Some(range),
+                Err(_) => return Err(wrong()),
+            }
+        }
+        Ok(given)
+    }
+
+    /// The range of what builds images, which no service has. Two callers at once get in each other's way: hold a
+    /// lock.
+    ///
+    /// # Errors
+    /// When no range is left, or the record cannot be read or written.
+    pub fn ensure_builds(&self) -> Result<IdRange, IdRangeError> {
+        let mut given = self.read()?;
+        if let Some(range) = given.builds {
+            return Ok(range);
+        }
+        let range = self.next(&given.services)?;
+        given.builds = Some(range);
+        self.write_down(&given)?;
+        Ok(range)
     }
 
     /// The range of a service, which gets one if it has none, and the folders that it mounts, which are
@@ -106,10 +140,11 @@ impl IdRanges {
     /// # Errors
     /// When no range is left, or the service mounts folders of two others.
     pub fn ensure(&self, service: &ServiceSpec) -> Result<IdRange, IdRangeError> {
-        let given = self.given()?;
+        let mut record = self.read()?;
+        let given = &record.services;
         let folders: Vec<PathBuf> =
             service.instance.mounts.iter().map(|mount| self.state.join(&mount.source)).collect();
-        let owners = folders.iter().filter_map(|folder| self.owning(folder, &given).transpose());
+        let owners = folders.iter().filter_map(|folder| self.owning(folder, given).transpose());
         let owners = owners.collect::<Result<Vec<_>, _>>()?;
         let before = given.get(&service.name).copied();
         let range = match (owners.first(), before) {
@@ -119,12 +154,11 @@ impl IdRanges {
             // The files there belong to it, whoever they were made by.
             (Some(owner), _) => *owner,
             (None, Some(range)) => range,
-            (None, None) => self.next(&given)?,
+            (None, None) => self.next(given)?,
         };
         if before != Some(range) {
-            let mut given = given;
-            given.insert(service.name.clone(), range);
-            self.write_down(&given)?;
+            record.services.insert(service.name.clone(), range);
+            self.write_down(&record)?;
         }
         for folder in &folders {
             fs::create_dir_all(folder).map_err(file_error("make", folder))?;
@@ -138,16 +172,17 @@ impl IdRanges {
     }
 
     /// The range that the next service gets, when these are given: the lowest of which nothing belongs to
-    /// another user of the host, to another service, or to what one left.
+    /// another user of the host, to another service, to builds, or to what one left.
     ///
     /// # Errors
     /// When none is left.
     pub fn next(&self, given: &BTreeMap<ServiceName, IdRange>) -> Result<IdRange, IdRangeError> {
         let owners = self.owners()?;
+        let builds = self.read()?.builds;
         let mut next = Some(self.first);
         while let Some(range) = next.filter(|range| range.first.checked_add(range.count).is_some())
         {
-            let is_given = given.values().any(|other| overlap(*other, range));
+            let is_given = given.values().chain(&builds).any(|other| overlap(*other, range));
             let left = owners.iter().any(|owner| holds(range, *owner));
             if !is_given && !left {
                 match IdMap::of_host(&self.state, range).check() {
@@ -190,11 +225,12 @@ impl IdRanges {
         owners.collect()
     }
 
-    fn write_down(&self, given: &BTreeMap<ServiceName, IdRange>) -> Result<(), IdRangeError> {
-        let line = |(name, range): (&ServiceName, &IdRange)| {
-            format!("{name} {} {}\n", range.first, range.count)
-        };
-        let text: String = given.iter().map(line).collect();
+    fn write_down(&self, given: &Given) -> Result<(), IdRangeError> {
+        let services = given.services.iter().map(|(name, range)| (name.as_str(), range));
+        let builds = given.builds.iter().map(|range| (BUILDS, range));
+        let line =
+            |(name, range): (&str, &IdRange)| format!("{name} {} {}\n", range.first, range.count);
+        let text: String = services.chain(builds).map(line).collect();
         fs::create_dir_all(&self.state).map_err(file_error("make", &self.state))?;
         let file = self.record();
         Ok(replace_file(&file, &text, 0o644).map_err(file_error("write", &file))?)
@@ -237,9 +273,9 @@ fn overlap(one: IdRange, other: IdRange) -> bool {
     u64::from(one.first) < end(other) && u64::from(other.first) < end(one)
 }
 
-fn parse(line: &str) -> Option<(ServiceName, IdRange)> {
+fn parse(line: &str) -> Option<(&str, IdRange)> {
     let mut words = line.split(' ');
-    let name = words.next()?.parse().ok()?;
+    let name = words.next()?;
     let (first, count) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     words.next().is_none().then_some((name, IdRange { first, count }))
 }
@@ -284,6 +320,19 @@ mod tests {
         assert_eq!(fs::metadata(ranges.state.join("data")).unwrap().uid(), 3_000_065_536);
         let names: Vec<String> = ranges.given().unwrap().keys().map(ToString::to_string).collect();
         assert_eq!(names, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn builds_have_a_range_that_no_service_is_given() {
+        let (_root, ranges) = host();
+        let first = ranges.ensure(&service("a", &[])).unwrap();
+        let builds = ranges.ensure_builds().unwrap();
+        assert_eq!(builds.first, first.first + first.count);
+        let second = ranges.ensure(&service("b", &[])).unwrap();
+        assert_eq!(second.first, builds.first + builds.count);
+        assert_eq!(ranges.ensure_builds().unwrap(), builds);
+        let names: Vec<String> = ranges.given().unwrap().keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["a", "b"]);
     }
 
     #[test]

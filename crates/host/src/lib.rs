@@ -1,7 +1,8 @@
 //! The boundary to this machine: commands, settings, LXC, network, control groups, long-running
-//! programs, accounts, the way out and the load balancer. What each part reads is parsed apart from running it.
+//! programs, accounts, builds, the way out and the load balancer. What each part reads is parsed apart from running it.
 
 pub mod accounts;
+pub mod build;
 pub mod cgroups;
 pub mod command;
 pub mod deployments;

@@ -1,7 +1,7 @@
 //! A Python application: what it needs, and what calls it.
 
 mod entry;
-mod requirements;
+pub(crate) mod requirements;
 mod server;
 mod source;
 

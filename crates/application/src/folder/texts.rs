@@ -34,9 +34,10 @@ pub(super) fn tells(path: &EntryPath) -> bool {
     }
 }
 
-/// `requirements.txt` and what it may read beside.
+/// `requirements.txt` and what it may read beside, by `-r` or `-c`.
 fn is_requirements(name: &str) -> bool {
-    name.contains("requirements") && has_extension(name, "txt")
+    let is_named = ["requirements", "constraints"].iter().any(|kind| name.contains(kind));
+    is_named && has_extension(name, "txt")
 }
 
 fn has_extension(name: &str, extension: &str) -> bool {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -74,7 +75,7 @@ type Reached = Arc<Mutex<Vec<(SocketAddr, SocketAddr)>>>;
 pub(crate) struct World {
     namespaces: Namespaces,
     folder: tempfile::TempDir,
-    /// The proxy.
+    /// The proxy of the instances.
     pub(crate) child: Child,
     /// Where something listens, and in which namespace.
     places: Vec<(String, SocketAddr)>,
@@ -142,6 +143,28 @@ impl World {
         let mut stream = self.connect(from);
         write!(stream, "CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n\r\n").unwrap();
         status_line(&mut stream)
+    }
+
+    /// A proxy of the build of `web`, which may reach these, and the socket that it is asked by.
+    pub(crate) fn build(&self, entries: &[&str]) -> (Child, PathBuf) {
+        let folder = self.folder.path().join("build");
+        fs::create_dir(&folder).unwrap();
+        passable(&folder, 0o777);
+        let socket = folder.join("socket");
+        let allow = entries.iter().map(|entry| format!("--allow={entry}"));
+        let child = as_nobody(&self.namespaces, &program(&folder))
+            .args(["build", "--service=web", "--subnet=10.117.0.0/22", "--socket"])
+            .arg(&socket)
+            .args(allow)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        while UnixStream::connect(&socket).is_err() {
+            assert!(begun.elapsed() < PATIENCE, "the proxy does not listen");
+            thread::sleep(Duration::from_millis(5));
+        }
+        (child, socket)
     }
 
     /// What the proxy has connected to, sorted. Each place is asked once more and waited for, so that whoever
@@ -351,17 +374,23 @@ fn start(namespaces: &Namespaces, folder: &Path) -> Child {
     let program = program(folder);
     let log = fs::File::create(folder.join("log")).unwrap();
     let listen = format!("{GATEWAY}:3128");
-    // `exec` all along, so that the child is the proxy.
-    Command::new("ip")
-        .args(["netns", "exec", &namespaces.part("host")])
-        .args(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"])
-        .arg(program)
+    as_nobody(namespaces, &program)
         .args(["--listen", &listen, "--subnet", "10.117.0.0/22", "--sources"])
         .arg(folder.join("egress.json"))
         .stdin(Stdio::null())
         .stderr(log)
         .spawn()
         .unwrap()
+}
+
+/// A program on the host, as a user without rights. `exec` all along, so that the child is the program.
+fn as_nobody(namespaces: &Namespaces, program: &Path) -> Command {
+    let mut command = Command::new("ip");
+    command
+        .args(["netns", "exec", &namespaces.part("host")])
+        .args(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .arg(program);
+    command
 }
 
 /// Does something in a network namespace, by a thread that is in it. A socket stays in the one that it was

@@ -84,7 +84,7 @@ pub fn remove_profiles() -> Result<bool, ContainerError> {
     Ok(!ours.is_empty())
 }
 
-fn is_enabled() -> bool {
+pub(super) fn is_enabled() -> bool {
     fs::read_to_string(ENABLED).is_ok_and(|text| text.starts_with('Y'))
 }
 

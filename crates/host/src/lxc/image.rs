@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use model::egress::Egress;
 use model::names::ImageName;
 use sha2::{Digest, Sha256};
 
@@ -39,6 +40,9 @@ pub struct Recipe {
     start: ImageStart,
     /// What makes the image that this one stands on.
     base: Option<Box<Recipe>>,
+    /// What installs the packages of an application, if this image has applications, and what that may reach.
+    packages: Option<PathBuf>,
+    egress: Egress,
     /// The programs of the host that the script calls, with their Debian packages.
     needs: BTreeMap<String, String>,
 }
@@ -100,14 +104,22 @@ impl Recipe {
             Some(base) => Some(Box::new(Self::load_below(&above, base, recipes, binaries)?)),
         };
         let start = recipe.start();
-        let RecipeFile { binaries: names, check, needs, .. } = recipe;
+        let RecipeFile { binaries: names, check, needs, egress, .. } = recipe;
+        let packages = Some(folder.join("packages")).filter(|file| file.is_file());
         let script = folder.join("build");
         let binaries: Vec<_> = names.iter().map(|name| binaries.join(name)).collect();
         let missing = [&script].into_iter().chain(&binaries).find(|file| !file.is_file());
         if let Some(missing) = missing {
             return Err(ImageError::Missing { recipe: file, missing: missing.clone() });
         }
-        Ok(Self { name: name.clone(), script, binaries, check, start, base, needs })
+        let name = name.clone();
+        Ok(Self { name, script, binaries, check, start, base, packages, egress, needs })
+    }
+
+    /// The script that installs the packages of an application in a container that stands on this image, if there is
+    /// one, and what that may reach.
+    pub(crate) fn packages(&self) -> Option<(&Path, &Egress)> {
+        Some((self.packages.as_deref()?, &self.egress))
     }
 
     /// The digest of the script, the start, the binaries and what the image stands on, in hex.
@@ -115,7 +127,9 @@ impl Recipe {
         let mut hash = Sha256::new();
         match &self.start {
             ImageStart::Init(init) => hash.update(init.as_bytes()),
-            ImageStart::Command(words) => hash.update(format!("{words:?}")),
+            ImageStart::Command(words) | ImageStart::Application { command: words, .. } => {
+                hash.update(format!("{words:?}"));
+            }
         }
         for file in [&self.script].into_iter().chain(&self.binaries) {
             let content = fs::read(file).map_err(file_error("read", file))?;
@@ -185,7 +199,7 @@ impl Recipe {
             return Ok(folder);
         }
         self.check_needs(images)?;
-        let Draft { folder: draft, lock } = Draft::make(images, &self.name)?;
+        let Draft { folder: draft, lock } = Draft::make(images, self.name.as_str())?;
         let mut command = CommandLine::new(&self.script).arg(&draft).deadline(BUILD_DEADLINE);
         command = command.args(&self.binaries).holding(lock);
         if !bases.is_empty() {
@@ -406,5 +420,6 @@ mod tests {
         refused("binaries = [\"tool\"]", "command is not there: use it for a program");
         refused("init = \"/a\"\ncommand = [\"/a\"]", "command is beside init: use it for");
         refused("command = []", "command is []: use the program");
+        refused("init = \"/a\"\negress = [\"pypi.org\"]", "`pypi.org` has no port");
     }
 }

@@ -8,8 +8,6 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::names::ImageName;
-
 use super::image_error::ImageError;
 use super::mounts::remove_unmounted;
 use crate::files::{FileError, ensure_private_folder, file_error, remove_file};
@@ -54,7 +52,7 @@ pub fn close_images(images: &Path, stood_on: &BTreeSet<PathBuf>) -> Result<bool,
 ///
 /// # Errors
 /// [`ImageError::StoodOpen`] where somebody can: [`close_images`] was not called, or refused.
-pub(super) fn ensure_closed(images: &Path) -> Result<(), ImageError> {
+pub(crate) fn ensure_closed(images: &Path) -> Result<(), ImageError> {
     if stand_open(images) || fs::symlink_metadata(images.join(STOOD_OPEN)).is_ok() {
         return Err(ImageError::StoodOpen { folder: images.to_owned() });
     }
@@ -90,10 +88,10 @@ pub(super) fn remove_images(images: &Path, kept: &BTreeSet<PathBuf>) -> Result<u
 }
 
 /// A folder in which one image is being made, by who holds its lock: a script that outlives its `up` goes on writing.
-pub(super) struct Draft {
-    pub(super) folder: PathBuf,
+pub(crate) struct Draft {
+    pub(crate) folder: PathBuf,
     /// To be handed to whoever writes there.
-    pub(super) lock: Arc<File>,
+    pub(crate) lock: Arc<File>,
 }
 
 impl Draft {
@@ -101,11 +99,11 @@ impl Draft {
     ///
     /// # Errors
     /// [`ImageError::UnderWay`] while somebody makes the same image.
-    pub(super) fn make(images: &Path, image: &ImageName) -> Result<Self, ImageError> {
-        let folder = images.join(format!(".{}{DRAFT}", image.as_str()));
+    pub(crate) fn make(images: &Path, image: &str) -> Result<Self, ImageError> {
+        let folder = images.join(format!(".{image}{DRAFT}"));
         let file = lock_of(&folder);
         let lock = lock_for_programs(&file)?.ok_or_else(|| ImageError::UnderWay {
-            image: image.as_str().to_owned(),
+            image: image.to_owned(),
             holders: holders(&file),
         })?;
         remove_unmounted(&folder)?;

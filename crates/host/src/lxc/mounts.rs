@@ -8,7 +8,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use crate::files::{FileError, file_error, remove_tree};
 
 /// Whether something is mounted at this very folder.
-pub(super) fn is_mounted(folder: &Path) -> Result<bool, FileError> {
+pub(crate) fn is_mounted(folder: &Path) -> Result<bool, FileError> {
     let folder = resolved(folder);
     Ok(mount_points()?.contains(&folder))
 }

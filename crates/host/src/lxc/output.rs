@@ -101,17 +101,7 @@ impl Outputs {
         remove_tree(&folder)?;
         // LXC mounts what is inside as the instance's root, which passes through and reads nothing.
         make_folder(&self.folder, 0o711)?;
-        make_folder(&folder, 0o710)?;
-        chown(&folder, None, Some(owner.root))
-            .map_err(file_error("change the group of", &folder))?;
-        for name in NAMES {
-            let pipe = folder.join(name);
-            mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR)
-                .map_err(|error| file_error("make", &pipe)(error.into()))?;
-            chown(&pipe, Some(owner.uid), Some(owner.gid))
-                .map_err(file_error("change the owner of", &pipe))?;
-        }
-        Ok(())
+        make_pipes(&folder, owner)
     }
 
     /// Opens both for reading, of the instance that is in the folder `container`.
@@ -143,6 +133,20 @@ impl Outputs {
     pub(super) fn instances(&self) -> Result<Vec<InstanceName>, FileError> {
         Ok(names_in(&self.folder)?.iter().filter_map(|name| name.parse().ok()).collect())
     }
+}
+
+/// Makes both pipes in a folder that is not there.
+pub(super) fn make_pipes(folder: &Path, owner: Owner) -> Result<(), FileError> {
+    make_folder(folder, 0o710)?;
+    chown(folder, None, Some(owner.root)).map_err(file_error("change the group of", folder))?;
+    for name in NAMES {
+        let pipe = folder.join(name);
+        mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR)
+            .map_err(|error| file_error("make", &pipe)(error.into()))?;
+        chown(&pipe, Some(owner.uid), Some(owner.gid))
+            .map_err(file_error("change the owner of", &pipe))?;
+    }
+    Ok(())
 }
 
 fn open(pipe: &Path, options: &mut OpenOptions) -> Result<File, FileError> {

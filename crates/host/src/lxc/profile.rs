@@ -53,6 +53,7 @@ pub(super) struct Profile {
 struct InstanceValues<'a> {
     name: &'a str,
     folder: String,
+    rootfs_options: &'a str,
     init: &'a str,
     user: User,
     environment: &'a BTreeMap<String, String>,
@@ -66,7 +67,6 @@ struct InstanceValues<'a> {
     processes: u32,
     open_files: u32,
     capabilities: &'a BTreeSet<Capability>,
-    read_only: bool,
     mounts: Vec<MountValues>,
     writable: Vec<WritableValues>,
     secrets: Option<MountValues>,
@@ -86,9 +86,10 @@ impl CpuWeight {
     }
 }
 
-/// LXC's own escape for a blank in a path is never needed: sources and targets hold none.
-#[derive(Serialize)]
-struct MountValues {
+/// A folder of the host and where a container has it. LXC's own escape for a blank in a path is never needed:
+/// sources and targets hold none.
+#[derive(Debug, Serialize)]
+pub(super) struct MountValues {
     source: String,
     target: String,
 }
@@ -141,28 +142,16 @@ impl Profile {
         instance: &InstanceSpec,
         ids: IdRange,
     ) -> Result<String, RenderError> {
-        let values = InstanceValues {
-            name: name.as_str(),
-            folder: folder.display().to_string(),
-            init: &start.init,
-            user: start.user,
-            environment: &start.environment,
-            apparmor: AppArmorProfile::render()?.name,
-            first_id: ids.first,
-            id_count: ids.count,
-            memory_bytes: u64::from(instance.memory_mib) * 1024 * 1024,
-            cpu_period_us: CPU_PERIOD_US,
-            cpu_quota_us: cpu_quota_us(instance.cpus),
-            cpu_weight: instance.cpu_weight.map(CpuWeight::new),
-            processes: instance.processes,
-            open_files: instance.open_files,
-            capabilities: &instance.capabilities,
-            read_only: instance.root == RootAccess::ReadOnly,
-            mounts: instance.mounts.iter().map(|mount| self.mount(mount)).collect(),
-            writable: instance.writable.iter().map(writable).collect(),
+        let mounts = HostFolders {
+            // Instances are overlays on it, which need the option.
+            rootfs_options: match instance.root {
+                RootAccess::ReadOnly => "ro,userxattr",
+                RootAccess::Writable => "userxattr",
+            },
+            folders: instance.mounts.iter().map(|mount| self.mount(mount)).collect(),
             secrets: (!instance.secrets.is_empty()).then(|| self.secrets(name)),
         };
-        render("lxc/instance.conf.tera", INSTANCE_TEMPLATE, &values)
+        confined(name.as_str(), folder, start, instance, ids, mounts)
     }
 
     /// What is added to the template's configuration for the instance in a slot, whose pipes for its output
@@ -208,17 +197,63 @@ impl Profile {
     }
 
     fn mount(&self, mount: &Mount) -> MountValues {
-        MountValues {
-            source: self.state.join(&mount.source).display().to_string(),
-            target: below_root(&mount.target),
-        }
+        MountValues::new(&self.state.join(&mount.source), &mount.target)
     }
 
     fn secrets(&self, template: &TemplateName) -> MountValues {
-        MountValues {
-            source: secrets::folder(&self.run, template).display().to_string(),
-            target: below_root(SECRETS_FOLDER),
-        }
+        MountValues::new(&secrets::folder(&self.run, template), SECRETS_FOLDER)
+    }
+}
+
+/// The folders of the host that a container has, and how it has its root.
+pub(super) struct HostFolders {
+    /// How LXC mounts its root.
+    pub(super) rootfs_options: &'static str,
+    pub(super) folders: Vec<MountValues>,
+    pub(super) secrets: Option<MountValues>,
+}
+
+/// The configuration of a container that is the folder `folder`, whose users have these ids, with the limits and
+/// rights of these instances.
+///
+/// # Errors
+/// When `lxc/instance.conf.tera` or `lxc/apparmor.tera` is wrong.
+pub(super) fn confined(
+    name: &str,
+    folder: &Path,
+    start: &Start,
+    instance: &InstanceSpec,
+    ids: IdRange,
+    mounts: HostFolders,
+) -> Result<String, RenderError> {
+    let values = InstanceValues {
+        name,
+        folder: folder.display().to_string(),
+        rootfs_options: mounts.rootfs_options,
+        init: &start.init,
+        user: start.user,
+        environment: &start.environment,
+        apparmor: AppArmorProfile::render()?.name,
+        first_id: ids.first,
+        id_count: ids.count,
+        memory_bytes: u64::from(instance.memory_mib) * 1024 * 1024,
+        cpu_period_us: CPU_PERIOD_US,
+        cpu_quota_us: cpu_quota_us(instance.cpus),
+        cpu_weight: instance.cpu_weight.map(CpuWeight::new),
+        processes: instance.processes,
+        open_files: instance.open_files,
+        capabilities: &instance.capabilities,
+        mounts: mounts.folders,
+        writable: instance.writable.iter().map(writable).collect(),
+        secrets: mounts.secrets,
+    };
+    render("lxc/instance.conf.tera", INSTANCE_TEMPLATE, &values)
+}
+
+impl MountValues {
+    /// A folder of the host at this path of the container.
+    pub(super) fn new(source: &Path, target: &str) -> Self {
+        Self { source: source.display().to_string(), target: below_root(target) }
     }
 }
 

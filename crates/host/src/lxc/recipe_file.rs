@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use config_file::{Checked, Invalid};
+use model::egress::Egress;
 use model::names::ImageName;
 use serde::Deserialize;
 
@@ -14,6 +15,16 @@ pub enum ImageStart {
     Init(String),
     /// This, started by an init of ours: a program and its arguments.
     Command(Vec<String>),
+    /// An application of a user's, started by an init of ours. It finds the port that it is to listen on in the
+    /// variable `PORT`.
+    Application {
+        /// The program and its arguments.
+        command: Vec<String>,
+        /// Variables of its environment, `PATH` among them.
+        environment: BTreeMap<String, String>,
+        /// Its working folder.
+        working_folder: String,
+    },
 }
 
 /// The file `recipe.toml`.
@@ -31,6 +42,9 @@ pub(super) struct RecipeFile {
     /// Programs of the host that the script calls, with their Debian packages.
     #[serde(default)]
     pub(super) needs: BTreeMap<String, String>,
+    /// What the script `packages` may reach.
+    #[serde(default)]
+    pub(super) egress: Egress,
     init: Option<String>,
     command: Option<Vec<String>>,
 }

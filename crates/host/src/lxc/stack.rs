@@ -139,16 +139,20 @@ pub(super) async fn ensure_mounted(
     lxc: &Path,
     template: &TemplateName,
 ) -> Result<(), ContainerError> {
-    let folder = lxc.join(template.as_str());
-    let Some(stack) = read(&folder)? else { return Ok(()) };
+    ensure_mounted_in(&lxc.join(template.as_str())).await
+}
+
+/// The same of the container in this folder.
+pub(super) async fn ensure_mounted_in(folder: &Path) -> Result<(), ContainerError> {
+    let Some(stack) = read(folder)? else { return Ok(()) };
     if is_mounted(&folder.join(ROOTFS))? {
         return Ok(());
     }
-    stack.check_folders(&folder)?;
+    stack.check_folders(folder)?;
     let staging = folder.join(STAGING);
     // Which a killed one left.
     remove_unmounted(&staging)?;
-    let mounted = mount(&folder, &stack).await;
+    let mounted = mount(folder, &stack).await;
     // The overlay has what it is made of for itself.
     remove_unmounted(&staging)?;
     mounted

@@ -65,15 +65,15 @@ pub(super) fn resolve(
     given: BTreeMap<String, String>,
 ) -> Result<Start, TemplateError> {
     let (spec, environment_files) = (&instance.start, environment_files(&instance.secrets));
+    let own = Own::of(image, instance);
     let command: Vec<&str> = match (&spec.command, &image.start) {
         (None, ImageStart::Init(init)) if spec.is_the_images() && environment_files.is_empty() => {
             let user = User::default();
             return Ok(Start { init: init.clone(), user, command: None, environment: given });
         }
         (None, ImageStart::Init(init)) => init.split(' ').filter(|word| !word.is_empty()).collect(),
-        (None, ImageStart::Command(command)) | (Some(command), _) => {
-            command.iter().map(String::as_str).collect()
-        }
+        (None, ImageStart::Command(command) | ImageStart::Application { command, .. })
+        | (Some(command), _) => command.iter().map(String::as_str).collect(),
     };
     let accounts = Accounts::read(image);
     let (user, home) = match &spec.user {
@@ -85,15 +85,33 @@ pub(super) fn resolve(
     };
     let mut environment: BTreeMap<_, _> = ENVIRONMENT.into();
     environment.insert("HOME", &home);
+    environment.extend(own.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     environment.extend(given.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     environment
         .extend(spec.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let working_folder = spec.working_folder.as_deref().unwrap_or("/");
+    let working_folder = spec.working_folder.as_deref().unwrap_or(own.working_folder);
     let file = CommandFile { command, environment, environment_files, working_folder };
     // Texts and maps of texts are JSON whatever they say.
     let json = serde_json::to_string(&file).unwrap_or_default();
     let init = format!("/{INIT}");
     Ok(Start { init, user, command: Some(json), environment: BTreeMap::new() })
+}
+
+/// What an image itself says of how its program runs, unless the service's file says otherwise.
+struct Own<'a> {
+    environment: BTreeMap<String, String>,
+    working_folder: &'a str,
+}
+
+impl<'a> Own<'a> {
+    fn of(image: &'a Image, instance: &InstanceSpec) -> Self {
+        let ImageStart::Application { environment, working_folder, .. } = &image.start else {
+            return Self { environment: BTreeMap::new(), working_folder: "/" };
+        };
+        let mut environment = environment.clone();
+        environment.insert("PORT".to_owned(), instance.port.to_string());
+        Self { environment, working_folder }
+    }
 }
 
 /// The variables that hold secrets, with the files that hold them in the instance.
@@ -243,6 +261,26 @@ mod tests {
         assert!(start.environment.is_empty());
         let json = start.command.unwrap();
         insta::assert_snapshot!(json, @r#"{"command":["/app"],"environment":{"A":"\"x\"\n","B":"the host's","HOME":"/root","LANG":"C.UTF-8","PATH":"/opt"},"working_folder":"/"}"#);
+    }
+
+    #[test]
+    fn an_application_finds_its_port_its_folder_and_its_programs() {
+        let (_folder, image) = image(ImageStart::Application {
+            command: vec!["gunicorn".to_owned()],
+            environment: [("PATH".to_owned(), "/srv/venv/bin:/bin".to_owned())].into(),
+            working_folder: "/srv/app".to_owned(),
+        });
+        let json = resolve(&instance(StartSpec::default()), &image, BTreeMap::new());
+        let json = json.unwrap().command.unwrap();
+        insta::assert_snapshot!(json, @r#"{"command":["gunicorn"],"environment":{"HOME":"/root","LANG":"C.UTF-8","PATH":"/srv/venv/bin:/bin","PORT":"8000"},"working_folder":"/srv/app"}"#);
+        let environment = [("PORT".to_owned(), "1".to_owned())].into();
+        let spec =
+            StartSpec { environment, working_folder: Some("/".to_owned()), ..StartSpec::default() };
+        let json = resolve(&instance(spec), &image, BTreeMap::new()).unwrap().command.unwrap();
+        assert!(
+            json.contains(r#""PORT":"1""#) && json.contains(r#""working_folder":"/"}"#),
+            "{json}"
+        );
     }
 
     #[test]

@@ -415,14 +415,14 @@ fn make_folders(files: &OwnFiles<'_>, instance: &InstanceSpec) -> Result<(), Tem
 /// Lets nobody but the service's own root pass into a template, and the host's: its configuration may hold what
 /// other services and users of the host are not to know. The folder stays the host's, which runs as root what
 /// the configuration says: who owns a folder can put another file in the place of one that is not theirs.
-fn lock_out_others(template: &Path, ids: IdRange) -> Result<(), FileError> {
+pub(super) fn lock_out_others(template: &Path, ids: IdRange) -> Result<(), FileError> {
     chown(template, None, Some(ids.first)).map_err(file_error("change the group of", template))?;
     let mode = fs::Permissions::from_mode(0o710);
     fs::set_permissions(template, mode).map_err(file_error("change the mode of", template))
 }
 
 /// Writes a file of LXC's.
-fn write(file: &Path, content: impl AsRef<[u8]>) -> Result<(), FileError> {
+pub(super) fn write(file: &Path, content: impl AsRef<[u8]>) -> Result<(), FileError> {
     fs::write(file, content).map_err(file_error("write", file))?;
     let mode = fs::Permissions::from_mode(0o644);
     fs::set_permissions(file, mode).map_err(file_error("change the mode of", file))

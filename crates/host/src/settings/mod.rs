@@ -1,5 +1,6 @@
 //! The host's settings: `bellows.toml`, read raw and then checked.
 
+mod builds;
 mod raw;
 mod sources;
 mod tls;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use builds::BuildSettings;
 use config_file::ConfigError;
 use model::size::Sizes;
 pub use model::status::Membership;
@@ -36,6 +38,8 @@ pub struct Settings {
     pub scaler: ScalerSettings,
     /// How many versions of a service are kept, with their templates.
     pub versions_kept: usize,
+    /// What the build of an image may take, and reach.
+    pub builds: BuildSettings,
     /// The memory that instances are not given, in MiB: that of the kernel, of HAProxy and of the rest.
     pub memory_reserved_mib: u64,
     /// What services may be named after.
@@ -187,6 +191,7 @@ impl Default for Settings {
                 launch_timeout: Duration::from_secs(10),
             },
             versions_kept: 3,
+            builds: BuildSettings::default(),
             memory_reserved_mib: 256,
             sizes: Sizes::default(),
             paths: PathSettings {
@@ -250,7 +255,7 @@ mod tests {
         let settings: Settings = config_file::from_toml("bellows.toml", SHIPPED).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
-        assert_eq!(SHIPPED.matches(" = ").count(), 36);
+        assert_eq!(SHIPPED.matches(" = ").count(), 40);
     }
 
     #[test]

@@ -12,11 +12,12 @@ use config_file::{Checked, Invalid};
 use model::size::{Size, Sizes};
 use serde::Deserialize;
 
+use super::builds::RawBuilds;
 use super::sources::RawSources;
 use super::tls::{RawTls, TlsSettings};
 use super::{
-    IdRange, ListenSettings, Membership, NetworkSettings, PathSettings, ScalerSettings, Settings,
-    SourceSettings,
+    BuildSettings, IdRange, ListenSettings, Membership, NetworkSettings, PathSettings,
+    ScalerSettings, Settings, SourceSettings,
 };
 use crate::slots::SubnetError;
 
@@ -36,6 +37,7 @@ pub struct RawSettings {
     sources: RawSources,
     scaler: RawScaler,
     versions: RawVersions,
+    builds: RawBuilds,
     memory: RawMemory,
     sizes: BTreeMap<String, Size>,
     paths: RawPaths,
@@ -130,6 +132,7 @@ impl Checked for Settings {
             scaler: raw.scaler.check(default.scaler)?,
             versions_kept: number("versions.kept", raw.versions.kept, 1..=100)?
                 .unwrap_or(default.versions_kept),
+            builds: BuildSettings::from_raw(raw.builds)?,
             memory_reserved_mib: number(
                 "memory.reserved_mib",
                 raw.memory.reserved_mib,

@@ -142,8 +142,19 @@ impl World {
     /// The template of another service, which has a range of ids of its own, with these lines in its table
     /// `[instance]`.
     pub(crate) async fn beside(&self, name: &str, image: &Image, lines: &str) -> TemplateName {
+        self.beside_with(name, image, lines, &[]).await
+    }
+
+    /// The same, with other texts in its file in the place of these.
+    pub(crate) async fn beside_with(
+        &self,
+        name: &str,
+        image: &Image,
+        lines: &str,
+        others: &[(&str, &str)],
+    ) -> TemplateName {
         // Who mounts the same folder has the same ids.
-        let service = named(name, "", lines, &[("mounts = ", "# ")]);
+        let service = named(name, "", lines, &[&[("mounts = ", "# ")], others].concat());
         let store = TemplateStore::new(&self.settings, HostRunner);
         let ids = store.ensure_mounts(&service).await.unwrap().ids;
         IdMap::of_host(&self.settings.paths.state, ids).ensure().unwrap();
@@ -172,7 +183,12 @@ impl World {
         self.launch_mute_from(&self.template, slot).await
     }
 
-    async fn launch_mute_from(&self, template: &TemplateName, slot: u32) -> InstanceName {
+    /// The same, of this template.
+    pub(crate) async fn launch_mute_from(
+        &self,
+        template: &TemplateName,
+        slot: u32,
+    ) -> InstanceName {
         let name = name_of(template.service(), slot);
         self.containers.clone_ephemeral(template, &name, Replacement::Surge).await.unwrap();
         name
@@ -296,7 +312,7 @@ async fn ensure_template(
 }
 
 /// Our init as it was built, where it was: tests that need none run without.
-fn init_program() -> PathBuf {
+pub(crate) fn init_program() -> PathBuf {
     built("init")
 }
 
@@ -340,7 +356,7 @@ pub(crate) fn settings(folder: &Path) -> Settings {
     settings
 }
 
-fn lock() -> Lock {
+pub(crate) fn lock() -> Lock {
     loop {
         match Lock::acquire(Path::new("/run/bellows-test.lock")) {
             Err(LockError::Held { .. }) => std::thread::sleep(Duration::from_millis(100)),

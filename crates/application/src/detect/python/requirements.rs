@@ -36,7 +36,7 @@ fn beside(path: &str, named: &str) -> String {
 }
 
 /// Lines as pip reads them: joined after a backslash, and without comments.
-fn logical_lines(text: &str) -> Vec<String> {
+pub(crate) fn logical_lines(text: &str) -> Vec<String> {
     let joined = text.replace("\r\n", "\n").replace("\\\n", "");
     let bare = joined.lines().map(|line| {
         let comment =
@@ -54,7 +54,7 @@ fn included(line: &str) -> Option<&str> {
 
 /// The name at the start of a requirement, as PEP 508 writes one; `None` for an option, an address or a path,
 /// which name nothing.
-pub(super) fn name(requirement: &str) -> Option<String> {
+pub(crate) fn name(requirement: &str) -> Option<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let requirement = requirement.trim();
     let end = requirement.find(|c| !is_part(c)).unwrap_or(requirement.len());
