@@ -7,6 +7,7 @@ use host::files::{FileError, replace_link};
 use host::releases::Releases;
 use host::settings::{DEFAULT_FILE, Settings};
 
+use crate::error::BadInput;
 use crate::release;
 
 /// The deployed settings, found in the folders that `edited` names; `None` where nothing is up.
@@ -20,6 +21,18 @@ pub(crate) fn settings(edited: &Settings) -> Option<Settings> {
     let installed = installed.map(|state| Deployments::new(state).settings_file());
     let files = [link_in(edited), deployed].into_iter().chain(installed);
     files.into_iter().find_map(|file| Settings::load(Some(&file)).ok())
+}
+
+/// The settings of what is up, or those that `edited` would bring up. A file that this release cannot use, such as
+/// that of a later one in the tree, hides nothing that is up in the `usual` folders.
+pub(crate) fn running(
+    edited: Result<Settings, BadInput>,
+    usual: &Settings,
+) -> Result<Settings, BadInput> {
+    match edited {
+        Ok(edited) => Ok(settings(&edited).unwrap_or(edited)),
+        Err(problems) => settings(usual).ok_or(problems),
+    }
 }
 
 /// Makes the link in the run folder.
@@ -36,6 +49,8 @@ fn link_in(settings: &Settings) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use host::settings::PathSettings;
 
     use super::*;
 
@@ -61,6 +76,18 @@ mod tests {
                 _ => edited.paths.run.push("x"),
             }
             assert_eq!(settings(&edited).as_ref(), Some(&deployed), "{path}");
+            assert_eq!(running(Ok(edited.clone()), &edited).unwrap(), deployed);
         }
+        let unread = || Err(BadInput::new(anyhow::anyhow!("line 35: unknown field `builds`")));
+        assert_eq!(running(unread(), &deployed).unwrap(), deployed);
+        let nowhere = Settings {
+            paths: PathSettings {
+                run: "/nowhere".into(),
+                state: "/nowhere".into(),
+                ..deployed.paths.clone()
+            },
+            ..deployed
+        };
+        assert!(running(unread(), &nowhere).unwrap_err().to_string().contains("`builds`"));
     }
 }

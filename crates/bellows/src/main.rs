@@ -28,6 +28,7 @@ mod versions;
 use std::process::ExitCode;
 
 use clap::Parser;
+use host::settings::Settings;
 use nix::sys::stat::{Mode, umask};
 
 use cli::{Cli, Command};
@@ -50,7 +51,11 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<()> {
     let place = &cli.place;
     let settings = || tree::settings(place).map(|(settings, _)| settings);
-    let running = || settings().map(|edited| deployed::settings(&edited).unwrap_or(edited));
+    let running = || match place.settings {
+        // Whoever names a file means that one.
+        Some(_) => settings().map(|edited| deployed::settings(&edited).unwrap_or(edited)),
+        None => deployed::running(settings(), &Settings::default()),
+    };
     match cli.command {
         Command::Doctor => wait(doctor::run(&settings()?)),
         Command::Validate => wait(validate::run(place)),

@@ -14,7 +14,7 @@ pub struct ProcessorTimes {
     pub cores: u32,
     /// Time that was used, or that the host of a virtual machine gave to others.
     pub busy: u64,
-    /// Time in which nothing wanted to run; waiting for a disk is none that is used.
+    /// Time in which nothing wanted to run, or only what gives way; waiting for a disk is none that is used.
     pub idle: u64,
 }
 
@@ -35,8 +35,9 @@ impl ProcessorTimes {
             return None;
         };
         let cores = u32::try_from(lines.count()).ok().filter(|cores| *cores > 0)?;
-        let busy = user + nice + system + irq + softirq + steal;
-        Some(Self { cores, busy, idle: idle + iowait })
+        // What runs at a lower priority, such as a build, gives way to whatever wants to run.
+        let busy = user + system + irq + softirq + steal;
+        Some(Self { cores, busy, idle: idle + iowait + nice })
     }
 
     /// The share that was used since `before`; `None` where nothing was counted in between.
@@ -66,7 +67,7 @@ btime 1763800000
 softirq 4321 0 1
 ";
 
-    const FIRST: ProcessorTimes = ProcessorTimes { cores: 2, busy: 1584, idle: 8040 };
+    const FIRST: ProcessorTimes = ProcessorTimes { cores: 2, busy: 1568, idle: 8056 };
 
     #[test]
     fn the_kernels_counts_are_read_and_waiting_for_a_disk_is_idle() {

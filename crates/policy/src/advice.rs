@@ -59,6 +59,11 @@ impl Combined {
         }
     }
 
+    /// The lower bound of a schedule at this time; 0 where there is none.
+    pub(crate) fn scheduled_min(&self) -> u32 {
+        self.within.map_or(0, |(min, _)| min)
+    }
+
     /// How many ready instances the policies want where `current` were decided last. Each reason
     /// goes to `reasons`, the main one first.
     pub(crate) fn need(self, current: u32, reasons: &mut Vec<Reason>) -> u32 {

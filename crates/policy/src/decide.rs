@@ -67,7 +67,9 @@ pub fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput
     let (now, current) = (input.now, input.current);
     let mut reasons = Vec::with_capacity(4);
     let floor = u32::from(input.bounds.min() == 0 && input.is_asked_for());
-    let need = state.advise(&spec.policy, input).need(current, &mut reasons);
+    let advice = state.advise(&spec.policy, input);
+    let scheduled = advice.scheduled_min();
+    let need = advice.need(current, &mut reasons);
     // Before the rules, so that the patience counts from the last request; and after them, so that
     // none of them keeps the first instance waiting.
     let need = raised(need, floor, &mut reasons);
@@ -75,7 +77,8 @@ pub fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput
     let allowed = state.rules.apply(out, inward, (need, current), now, &mut reasons);
 
     let allowed = raised(allowed, floor, &mut reasons);
-    let allowed = helpful(allowed, &state.saturation, input, &mut reasons);
+    let kept = scheduled.max(input.bounds.min()).max(1);
+    let allowed = helpful((allowed, kept), &state.saturation, input, &mut reasons);
 
     let bounds = input.bounds;
     let ready = allowed.clamp(bounds.min(), bounds.max());
@@ -88,10 +91,11 @@ pub fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput
     Decision::Target { ready, reasons }
 }
 
-/// The number, without those beyond what is there that the host has no CPU time for. The first instance is
-/// always let through, and so is what a schedule asks for: it goes by the clock and not by what is lacking.
+/// The number, without those beyond what is there that the host has no CPU time for. What is `kept` is always let
+/// through: the first instance, the lower bound, and that of a schedule, which goes by the clock and not by what is
+/// lacking.
 fn helpful(
-    number: u32,
+    (number, kept): (u32, u32),
     saturation: &Saturation,
     input: &PolicyInput,
     reasons: &mut Vec<Reason>,
@@ -101,8 +105,8 @@ fn helpful(
         Verdict::UpTo(most) => most,
         Verdict::Reached => 0,
     };
-    let most = input.current.max(input.bounds.min()).max(1).max(helps);
-    if number.min(input.bounds.max()) <= most || reasons.contains(&Reason::AtScheduledMin) {
+    let most = saturation.there().max(kept).max(helps);
+    if number.min(input.bounds.max()) <= most {
         return number;
     }
     reasons.push(Reason::HostSaturated);
@@ -335,7 +339,7 @@ mod tests {
         spec.policy = PolicySpec::new(both.into()).unwrap();
         let by_the_clock = [Reason::OfferedLoad, Reason::AtScheduledMin];
         assert_eq!(on_a_full_host(&spec, 2, 1.0), target(5, &by_the_clock));
-        assert_eq!(on_a_full_host(&spec, 2, 7.0), target(2, &held));
+        assert_eq!(on_a_full_host(&spec, 2, 7.0), target(5, &held), "no fewer for more load");
     }
 
     #[test]

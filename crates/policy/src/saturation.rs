@@ -50,6 +50,25 @@ pub(crate) struct Saturation {
     of_each: NeedHistory,
     read_at: Option<Timestamp>,
     verdict: Verdict,
+    there: There,
+}
+
+/// How many instances there have been, ready or in start, of those that were decided on.
+#[derive(Debug, Clone, Copy, Default)]
+struct There {
+    decided: u32,
+    most: u32,
+}
+
+impl There {
+    /// Takes what there is now. The most counts, since one that dies is to be replaced; and where more was decided on
+    /// before the host was known to be full, what of it has not begun counts not.
+    fn note(&mut self, input: &PolicyInput) {
+        let now = input.ready.saturating_add(input.starting);
+        let has_risen = input.current > self.decided;
+        self.most = if has_risen { now } else { self.most.max(now) }.min(input.current);
+        self.decided = input.current;
+    }
 }
 
 /// What is known of more instances.
@@ -67,6 +86,13 @@ pub(crate) enum Verdict {
 impl Saturation {
     /// Takes what is known at this turn.
     pub(crate) fn observe(&mut self, input: &PolicyInput) {
+        let mut there = self.there;
+        there.note(input);
+        self.judge(input);
+        self.there = there;
+    }
+
+    fn judge(&mut self, input: &PolicyInput) {
         let now = input.now;
         let is_fresh = |at: Timestamp| at <= now && now.since(at) <= LASTS;
         if self.read_at.is_some_and(|at| !is_fresh(at)) {
@@ -81,6 +107,11 @@ impl Saturation {
         self.own_now.push(now, own, MOMENT);
         let Some((busy, own)) = self.host.mean().zip(self.own.mean()) else { return };
         let (cores, may) = (f64::from(host.cores), input.cpus_of_an_instance());
+        if input.ready == 0 {
+            self.of_each = NeedHistory::default();
+            self.verdict = before_the_first(input, busy, cores);
+            return;
+        }
         let all_may = f64::from(input.ready) * may;
         let takes = |part: f64| {
             own >= part * OF_THE_HOST * cores
@@ -101,12 +132,9 @@ impl Saturation {
 
     /// What each ready instance uses, in cores, for the most of late.
     fn of_each(&mut self, input: &PolicyInput) -> Option<f64> {
-        let now = input.now;
-        if input.ready > 0 {
-            let of_each = self.own_now.mean()? / f64::from(input.ready);
-            let of_each = of_each.min(input.cpus_of_an_instance());
-            self.of_each.push(now, rounding::ceil(1e3 * of_each), WINDOW);
-        }
+        let of_each = self.own_now.mean()? / f64::from(input.ready);
+        let of_each = of_each.min(input.cpus_of_an_instance());
+        self.of_each.push(input.now, rounding::ceil(1e3 * of_each), WINDOW);
         Some(f64::from(self.of_each.highest()?) / 1e3)
     }
 
@@ -114,12 +142,33 @@ impl Saturation {
     pub(crate) const fn verdict(&self) -> Verdict {
         self.verdict
     }
+
+    /// How many instances there are, those that died and are to be replaced among them.
+    pub(crate) const fn there(&self) -> u32 {
+        self.there.most
+    }
+}
+
+/// Before the first instance is ready nobody knows what one uses. Where nobody has said either what it serves, a queue
+/// that grows while it starts says nothing: no more come than the host could keep busy if they computed.
+fn before_the_first(input: &PolicyInput, busy: f64, cores: f64) -> Verdict {
+    let is_told = input.capacity().is_none_or(|capacity| capacity.requests_per_second.is_some());
+    if busy >= SATURATED {
+        Verdict::Reached
+    } else if is_told {
+        Verdict::Open
+    } else {
+        Verdict::UpTo(rounding::ceil(cores * (1.0 - busy) / input.cpus_of_an_instance()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::Demand;
+    use crate::load::OfferedLoad;
     use crate::testing::{input, seconds};
+    use model::service::Capacity;
     use model::tick::HostCpu;
 
     /// A service of two instances of a core each, on four cores.
@@ -154,6 +203,35 @@ mod tests {
         assert_eq!(follow(&course), [true, true, true, false, false, false, true]);
         let own = [0.5, 0.3, 0.21, 0.19, 0.3].map(|own| (1.0, own));
         assert_eq!(follow(&own), [true, true, true, false, false]);
+    }
+
+    #[test]
+    fn before_the_first_instance_is_ready_a_service_without_a_figure_gets_what_the_host_could_keep_busy()
+     {
+        let starting = |busy, requests_per_second| {
+            let capacity = Capacity { requests_per_second, concurrency: 8, burst: 0 };
+            let offered = OfferedLoad { mean_rps: 0.0, burst_rps: 0.0, queue_rps: 0.0 };
+            let demand = Some(Demand::Requests { offered, capacity });
+            let mut saturation = Saturation::default();
+            saturation.observe(&PolicyInput { demand, ready: 0, ..seen(0, busy, 0.0) });
+            saturation.verdict()
+        };
+        assert_eq!(starting(0.25, None), Verdict::UpTo(3));
+        assert_eq!(starting(0.25, Some(50.0)), Verdict::Open, "its figure is believed");
+        assert_eq!([None, Some(50.0)].map(|rate| starting(0.99, rate)), [Verdict::Reached; 2]);
+    }
+
+    #[test]
+    fn what_was_decided_on_and_has_not_begun_is_not_there_and_what_died_is() {
+        let mut saturation = Saturation::default();
+        let mut there = |ready, starting, current| {
+            saturation.observe(&PolicyInput { ready, starting, current, ..input() });
+            saturation.there()
+        };
+        assert_eq!(there(1, 0, 1), 1);
+        // Fourteen at once, of which four are launched at a time.
+        assert_eq!([there(1, 0, 14), there(1, 4, 14), there(1, 4, 5)], [1, 5, 5]);
+        assert_eq!([there(5, 0, 5), there(3, 0, 5), there(2, 1, 2)], [5, 5, 2]);
     }
 
     #[test]

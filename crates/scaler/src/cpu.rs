@@ -16,10 +16,20 @@ pub(crate) struct CpuUse {
     /// What each service's instances in rotation, and those that drain, used together, in cores. A service of which
     /// one of these cannot be told is left out.
     pub(crate) cores: BTreeMap<ServiceName, f64>,
+    /// The services of which an instance runs; `None` at the first look, which is compared with nothing.
+    runs: Option<BTreeSet<ServiceName>>,
     /// The host's processors.
     pub(crate) host: Option<HostCpu>,
     /// CPU time that each instance has used since it began.
     pub(crate) times: Arc<BTreeMap<InstanceName, Duration>>,
+}
+
+impl CpuUse {
+    /// What a service used, in cores: nothing where nothing of it runs, and `None` where it is not known.
+    pub(crate) fn of(&self, service: &ServiceName) -> Option<f64> {
+        let nothing_runs = || self.runs.as_ref().is_some_and(|runs| !runs.contains(service));
+        self.cores.get(service).copied().or_else(|| nothing_runs().then_some(0.0))
+    }
 }
 
 /// Looks again and again, and remembers what was counted.
@@ -54,7 +64,9 @@ impl CpuObserver {
         let cores = per_second(sums(used), elapsed);
         self.running = running.iter().copied().cloned().collect();
         self.times = Arc::new(read);
-        CpuUse { cores, host: self.host(host), times: Arc::clone(&self.times) }
+        let runs = || running.iter().map(|name| name.service().clone()).collect();
+        let runs = elapsed.map(|_| runs());
+        CpuUse { cores, runs, host: self.host(host), times: Arc::clone(&self.times) }
     }
 
     /// The host's processors since they were counted last. Two looks within a hundredth of a second may find the
@@ -126,6 +138,22 @@ mod tests {
         host.set_cpu_time(&new, Duration::from_secs(2));
         let running = BTreeSet::from([&serving, &starting, &other, &new]);
         assert_eq!(observer.look(&host, &running, |_| true).cores, expected(0.0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_of_which_nothing_runs_uses_nothing_once_there_was_a_look_before() {
+        let (host, mut observer) = (FakeContainers::default(), CpuObserver::default());
+        let service = "a".parse().unwrap();
+        assert_eq!(observer.look(&host, &BTreeSet::new(), |_| true).of(&service), None);
+        tokio::time::advance(Duration::from_millis(100)).await;
+        assert_eq!(observer.look(&host, &BTreeSet::new(), |_| true).of(&service), Some(0.0));
+        // What runs and cannot be read may use anything.
+        let untold = name("bw-a-1-x");
+        let running = BTreeSet::from([&untold]);
+        for known in [Some(0.0), None] {
+            tokio::time::advance(Duration::from_millis(100)).await;
+            assert_eq!(observer.look(&host, &running, |_| true).of(&service), known);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -233,7 +233,7 @@ where
                         .get(&name)
                         .zip(increase.as_ref())
                         .and_then(|(deployed, increase)| observed.load(&deployed.spec, increase)),
-                    cpu_cores: observed.cpu.cores.get(&name).copied(),
+                    cpu_cores: observed.cpu.of(&name),
                     host_cpu: observed.cpu.host,
                     instances: Some(instances),
                     answers: answers.remove(&name).unwrap_or_default(),

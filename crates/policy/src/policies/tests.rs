@@ -196,8 +196,9 @@ proptest! {
                         prop_assert!(inside && !reasons.is_empty(), "{ready} by {policy:?}");
                         if reasons.contains(&Reason::HostSaturated) {
                             // Up to four cores, kept busy by instances that each use half of one.
-                            let there = current.max(min).max(1);
-                            let known = (there..=there.max(8)).contains(&ready);
+                            let there = (input.ready + input.starting).min(current);
+                            let kept = |number: u32| number.max(min).max(1);
+                            let known = (kept(there)..=kept(current).max(8)).contains(&ready);
                             prop_assert!(known, "{ready} for {reasons:?} by {policy:?}");
                         }
                         current = ready;

@@ -42,6 +42,8 @@ pub(super) fn advise(figures: &Utilization, state: &mut State, input: &PolicyInp
     state.cpu.push(input.now, cpu, window);
     let used = state.cpu.mean().unwrap_or(cpu);
     let by_cpu = rounding::ceil(used / (input.cpus_of_an_instance() * target));
+    // What instances do when nobody asks for anything, such as a job of their own, more of them would do too.
+    let by_cpu = if asked > 0.0 { by_cpu } else { by_cpu.min(input.current) };
     // What an instance takes to be there must not keep the last one of a service that nobody asks for.
     let is_at_rest = by_requests == 0 && by_cpu <= 1;
     if by_cpu > by_requests && !is_at_rest {
@@ -90,6 +92,12 @@ mod tests {
         assert_eq!(steady(6, Some(0.81), 1), Advice::ready(2, Reason::Cpu));
         assert_eq!(steady(33, Some(3.3), 4), Advice::ready(6, Reason::InFlight));
         assert_eq!(steady(2, Some(3.3), 4), Advice::ready(5, Reason::Cpu));
+    }
+
+    #[test]
+    fn cpu_time_that_nobody_asked_for_keeps_what_there_is_and_adds_nothing() {
+        assert_eq!(steady(0, Some(1.9), 2), Advice::ready(2, Reason::Cpu));
+        assert_eq!(steady(1, Some(1.9), 2), Advice::ready(3, Reason::Cpu));
     }
 
     #[test]
