@@ -19,6 +19,13 @@ const MODE: u32 = 0o600;
 /// How soon a lock that another process holds is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// A process that another thread of ours starts has all of our files open until its program begins, which takes a
+/// millisecond or, on a busy machine, some more. So often it is tried again.
+const BETWEEN_PROGRAMS: u32 = 50;
+
+/// After so long.
+const MOMENT: Duration = Duration::from_millis(2);
+
 /// A lock that could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -118,11 +125,14 @@ pub(crate) fn lock_for_programs(file: &Path) -> Result<Option<Arc<File>>, FileEr
     let made = options.write(true).create(true).truncate(false).mode(MODE).open(file);
     drop(made.map_err(file_error("make", file))?);
     let open = File::open(file).map_err(file_error("open", file))?;
-    match open.try_lock() {
-        Ok(()) => Ok(Some(Arc::new(open))),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(file_error("lock", file)(error)),
+    for _ in 0..BETWEEN_PROGRAMS {
+        match open.try_lock() {
+            Ok(()) => return Ok(Some(Arc::new(open))),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(MOMENT),
+            Err(TryLockError::Error(error)) => return Err(file_error("lock", file)(error)),
+        }
     }
+    Ok(None)
 }
 
 /// The ids of the processes that have a lock's file open, this one aside: the kernel names the one that took it, which
@@ -150,6 +160,25 @@ pub(crate) fn to_kill(ids: &[u32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a thread starts has a copy of each file until its program begins.
+    #[test]
+    fn a_lock_that_was_let_go_can_be_had_whatever_other_threads_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lock");
+        let starting = std::thread::spawn(|| {
+            for _ in 0..200 {
+                std::process::Command::new("true").status().unwrap();
+            }
+        });
+        let mut count = 0;
+        while !starting.is_finished() {
+            assert!(lock_for_programs(&file).unwrap().is_some(), "after {count}");
+            count += 1;
+        }
+        starting.join().unwrap();
+        assert!(count > 0);
+    }
 
     #[test]
     fn a_second_holder_is_refused_with_the_firsts_process_id() {
