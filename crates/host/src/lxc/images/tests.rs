@@ -100,7 +100,8 @@ fn who_holds_a_lock_that_was_handed_over_is_told() {
         Command::new("sleep").arg("60").stdin(lock.try_clone().unwrap()).spawn().unwrap();
     drop(lock);
     assert!(lock_for_programs(&file).unwrap().is_none());
-    assert_eq!(holders(&file), [program.id()]);
+    // Others are what a thread beside this one is just starting.
+    assert!(holders(&file).contains(&program.id()));
     program.kill().unwrap();
     program.wait().unwrap();
 }

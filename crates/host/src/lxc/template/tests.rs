@@ -208,8 +208,8 @@ async fn half_made_templates_are_removed_and_other_hidden_folders_are_not() {
 #[tokio::test]
 async fn a_copy_that_outlives_who_began_it_keeps_its_draft_until_it_has_ended() {
     let Fixture { root, store, image } = fixture();
-    // Some 50 ms to copy, with bytes, since holes are not.
-    fs::write(image.folder.join("large"), vec![b'x'; 128 << 20]).unwrap();
+    // Some 100 ms to copy, with bytes, since holes are not.
+    fs::write(image.folder.join("large"), vec![b'x'; 256 << 20]).unwrap();
     let (store, service) = (Arc::new(store), described(SERVICE));
     let killed = tokio::spawn({
         let (store, service, image) = (Arc::clone(&store), service.clone(), image.clone());
