@@ -188,6 +188,20 @@ async fn a_build_ends_at_its_deadline_with_all_that_it_started() {
     assert_eq!(site.left(), [""; 0]);
 }
 
+/// It may write where our init tells how the program ended, and nobody reads as fast.
+#[tokio::test]
+async fn a_build_that_writes_in_the_place_of_our_init_ends_at_its_deadline_too() {
+    let mut site = Site::new();
+    site.limits.deadline = Duration::from_secs(4);
+    let error = site.build("busybox yes '' >/dev/bellows/stderr").await.result.unwrap_err();
+    assert!(matches!(error, BuildError::Deadline { deadline_s: 4, .. }), "{error:?}");
+    site.limits.deadline = Duration::from_secs(60);
+    let much = "busybox yes x | busybox head -c 300000 >/dev/bellows/stderr; exit 5";
+    let error = site.build(much).await.result.unwrap_err();
+    assert!(error.to_string().starts_with("the build ended with status 5"), "{error}");
+    assert_eq!(site.left(), [""; 0]);
+}
+
 #[tokio::test]
 async fn what_a_build_takes_of_memory_processes_and_disk_is_bounded_and_told() {
     let mut site = Site::new();

@@ -138,11 +138,12 @@ impl Disk {
     /// Has the folders there that a build has, which belong to its root.
     fn prepare(&self, ids: IdRange) -> Result<(), FileError> {
         let size = fs::metadata(&self.file).map_err(file_error("read", &self.file))?.len();
-        if free_bytes(&self.folder)? < size / 4 {
-            self.empty_cache()?;
-        }
+        // What the build before left comes first, or the cache would go for its sake.
         for (name, _) in EMPTY {
             remove_tree(&self.folder(name))?;
+        }
+        if free_bytes(&self.folder)? < size / 4 {
+            self.empty_cache()?;
         }
         for (name, mode) in EMPTY.into_iter().chain([(CACHE, 0o755)]) {
             let folder = self.folder(name);

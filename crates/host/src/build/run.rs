@@ -97,6 +97,7 @@ async fn run_in<R: Runner>(
     give: &mut (impl FnMut(&str) + Send),
 ) -> Result<PathBuf, BuildError> {
     let Places { container, disk, run } = places;
+    container.make_folder(ids)?;
     disk.mount(&builds.runner, build.limits.disk_mib, ids).await?;
     let root = |_| Some(ids.first);
     let bytes_max = u64::from(build.limits.disk_mib) << 20;

@@ -22,6 +22,9 @@ const WELL: &str = "ended with status 0";
 /// As much as a pipe holds.
 const READ_BYTES: usize = 65_536;
 
+/// As much as that of our init holds, which is left as large as it is made.
+const INIT_PIPE_BYTES: usize = 65_536;
+
 /// How a build ended.
 #[derive(Debug)]
 pub(super) struct Outcome {
@@ -49,6 +52,8 @@ pub(super) enum End {
 struct Watch<'a, F> {
     lines: Lines,
     init: Lines,
+    /// How many bytes of what our init says may still be given: the program can write there as well.
+    init_left: usize,
     /// What our init said last. A program that says it in its place deceives nobody but whoever wrote it.
     end: End,
     give: &'a mut F,
@@ -62,8 +67,10 @@ pub(super) async fn supervise(
     limits: &BuildLimits,
     give: &mut impl FnMut(&str),
 ) -> Outcome {
-    let (lines, init) = (Lines::new(limits.output_bytes), Lines::new(READ_BYTES));
-    let mut watch = Watch { lines, init, end: End::Unknown, give, bytes: vec![0; READ_BYTES] };
+    // However much comes before it, how the program ended is looked for in all that our init says.
+    let (lines, init) = (Lines::new(limits.output_bytes), Lines::new(usize::MAX));
+    let (bytes, init_left) = (vec![0; READ_BYTES], READ_BYTES);
+    let mut watch = Watch { lines, init, init_left, end: End::Unknown, give, bytes };
     let deadline = Instant::now() + limits.deadline;
     let mut timer = interval(LOOK);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -92,7 +99,9 @@ pub(super) async fn supervise(
         watch.take(&running.output);
     }
     watch.lines.finish(watch.give);
-    watch.take_init(&running.init_says);
+    for _ in 0..=INIT_PIPE_BYTES / READ_BYTES {
+        watch.take_init(&running.init_says);
+    }
     let end = if is_late { End::Late } else { watch.end };
     Outcome { end, was_full, tail: watch.lines.tail() }
 }
@@ -110,14 +119,20 @@ impl<F: FnMut(&str)> Watch<'_, F> {
     }
 
     /// The same of our init, which says that the program has ended, why it could not be started, and how much of what
-    /// it writes found no room.
+    /// it writes found no room. No more than that at a time either: the program runs as who may write there.
     fn take_init(&mut self, output: &Receiver) {
-        while let Ok(count @ 1..) = output.try_read(&mut self.bytes) {
-            let (end, give) = (&mut self.end, &mut *self.give);
+        for _ in 0..2 {
+            let Ok(count @ 1..) = output.try_read(&mut self.bytes) else { return };
+            let (end, left, give) = (&mut self.end, &mut self.init_left, &mut *self.give);
             let mut told = |line: &str| match line.strip_prefix(ENDED) {
                 Some(WELL) => *end = End::Well,
                 Some(how) => *end = End::Badly(how.to_owned()),
-                None => give(line),
+                None => {
+                    if let Some(rest) = left.checked_sub(line.len() + 1) {
+                        *left = rest;
+                        give(line);
+                    }
+                }
             };
             self.init.push(&self.bytes[..count], &mut told);
         }

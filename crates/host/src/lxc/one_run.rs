@@ -148,6 +148,17 @@ impl OneRun {
         Ok(remove_unmounted(&self.folder())? || ran)
     }
 
+    /// Makes its folder, through which nobody passes but root and the run's own root: what is mounted below it has folders
+    /// that everybody may write to.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn make_folder(&self, ids: IdRange) -> Result<(), FileError> {
+        let folder = self.folder();
+        fs::create_dir_all(&folder).map_err(file_error("make", &folder))?;
+        lock_out_others(&folder, ids)
+    }
+
     /// Makes the container, whose folder is there and empty but for what is mounted below it.
     ///
     /// # Errors
