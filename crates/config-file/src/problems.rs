@@ -68,8 +68,9 @@ fn problems<R: DeserializeOwned, T>(
             break;
         };
         mend(&mut table, example, &steps.0);
-        if is_told {
-            told.push(wrong.into_invalid());
+        let invalid = wrong.into_invalid();
+        if is_told && !told.contains(&invalid) {
+            told.push(invalid);
         }
     }
     told
@@ -272,6 +273,8 @@ mod tests {
     fn values_that_do_not_fit_each_other_are_told_once() {
         let told = problems("name = \"a\"\n[size]\nleast = 5\nmost = 0\n").join("\n");
         insta::assert_snapshot!(told, @"p.toml, line 3: size.least is 5, above size.most, 0: lower one or raise the other");
+        // The example has the same there, so that it is found a second time.
+        assert_eq!(problems("name = \"a\"\n[size]\nleast = 1\nmost = 0\n").len(), 1);
     }
 
     /// The example's 2 is not the text's, nor is it the text's fault that it has no more than that.
