@@ -50,6 +50,33 @@ pub(crate) enum Command {
         #[arg(long)]
         no_boot: bool,
     },
+    /// Deploy an application from its folder: make its image, prove it, bring it in, or go back
+    ///
+    /// Nothing has to be written for it: what is found and chosen is told, with the line of a bellows.toml in the
+    /// folder that would change it. It goes on when the terminal is closed, and `status` shows it.
+    Deploy {
+        /// The application's folder
+        folder: PathBuf,
+        /// What the service is called; default: as its bellows.toml says, or as the folder is called
+        #[arg(long)]
+        name: Option<ServiceName>,
+    },
+    /// Remove a service that was deployed from a folder, with its versions, secrets and caches
+    Destroy {
+        /// The service
+        service: ServiceName,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write what `deploy` would choose into a bellows.toml in an application's folder
+    Init {
+        /// The application's folder
+        folder: PathBuf,
+        /// What the service is called; default: as the folder is called
+        #[arg(long)]
+        name: Option<ServiceName>,
+    },
     /// Take the system down and remove what Bellows made; stored objects stay
     Down,
     /// Show the programs, services and instances, and the last decisions
@@ -117,6 +144,12 @@ pub(crate) enum Command {
         /// The same as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Carry out a deploy that was asked for
+    #[command(hide = true)]
+    DeployJob {
+        /// The service
+        service: ServiceName,
     },
     /// Make the host ready after a boot, for what is started then
     #[command(hide = true)]
@@ -272,6 +305,9 @@ mod tests {
           doctor      Say whether this machine can run Bellows: every problem at once, each with its cure
           validate    Say what is wrong with bellows.toml and the services' files: everything at once; nothing is changed
           up          Bring the system up; run again, it changes only what is not as it should be
+          deploy      Deploy an application from its folder: make its image, prove it, bring it in, or go back
+          destroy     Remove a service that was deployed from a folder, with its versions, secrets and caches
+          init        Write what `deploy` would choose into a bellows.toml in an application's folder
           down        Take the system down and remove what Bellows made; stored objects stay
           status      Show the programs, services and instances, and the last decisions
           logs        Show what the instances of a service wrote, the newest last

@@ -1,11 +1,13 @@
 //! The settings that the running system was brought up with, whatever `bellows.toml` says by now.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use host::deployments::Deployments;
 use host::files::{FileError, replace_link};
 use host::releases::Releases;
 use host::settings::{DEFAULT_FILE, Settings};
+use model::service::ServiceSpec;
 
 use crate::error::BadInput;
 use crate::release;
@@ -33,6 +35,15 @@ pub(crate) fn running(
         Ok(edited) => Ok(settings(&edited).unwrap_or(edited)),
         Err(problems) => settings(usual).ok_or(problems),
     }
+}
+
+/// The services that are deployed from folders. What is deployed is root's alone to know; of what this release cannot
+/// read others tell.
+pub(crate) fn of_folders(settings: &Settings) -> Vec<ServiceSpec> {
+    let Ok(deployment) = Deployments::new(&settings.paths.state).load() else { return Vec::new() };
+    let names: BTreeSet<_> = deployment.folders().map(|(name, _)| name).collect();
+    let deployed = deployment.deployed().unwrap_or_default().into_iter().map(|it| it.spec);
+    deployed.filter(|spec| names.contains(&spec.name)).collect()
 }
 
 /// Makes the link in the run folder.

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use host::build::Builds;
 use host::command::HostRunner;
 use host::deployments::Deployments;
+use host::deploys::Deploys;
 use host::files::file_error;
 use host::id_map::IdMap;
 use host::lxc::{
@@ -29,6 +30,8 @@ use crate::progress::{Outcome, Progress};
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     require_root()?;
     let _lock = operator::lock(settings)?;
+    // While one goes on, what is removed here would be made anew.
+    Deploys::new(&settings.paths.state).remove_all()?;
     let programs = Programs::new(settings)?;
     let mut progress = Progress::default();
     progress.step("scaler", programs.remove_scaler()).await?;

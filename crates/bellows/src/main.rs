@@ -1,10 +1,13 @@
 //! `bellows`: the operator's command line.
 
+mod ask;
 mod boot;
 mod changes;
 mod cli;
 mod clock;
+mod deploy;
 mod deployed;
+mod destroy;
 mod doctor;
 mod down;
 mod error;
@@ -61,6 +64,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Validate => wait(validate::run(place)),
         Command::Up { no_boot } => wait(up::run(place, no_boot)),
         Command::Boot => wait(boot::run(&running()?)),
+        Command::Deploy { folder, name } => wait(deploy::run(&running()?, &folder, name.as_ref())),
+        Command::DeployJob { service } => wait(deploy::run_job(&running()?, &service)),
+        Command::Destroy { service, yes } => wait(destroy::run(&running()?, &service, yes)),
+        Command::Init { folder, name } => deploy::init(&running()?, &folder, name.as_ref()),
         Command::Down => wait(down::run(&running()?)),
         Command::Policy { service, policy } => {
             wait(set::policy(&place.tree, &running()?, &service, policy.as_deref()))

@@ -1,13 +1,12 @@
 //! `bellows rollback`: back to a version that is kept, whose template is there.
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, ensure};
 use host::command::HostRunner;
-use host::deployments::{Deployment, DeploymentError, Deployments, Rollback};
+use host::deployments::{Deployment, Deployments, Rollback};
 use host::lxc::TemplateStore;
 use host::settings::Settings;
 use model::names::{ServiceName, TemplateName};
 use model::version::{Rollout, Version};
-use policy::slots;
 
 use crate::clock::now;
 use crate::doctor::require_root;
@@ -16,7 +15,7 @@ use crate::operator;
 use crate::programs::Programs;
 use crate::progress::Progress;
 use crate::scaler;
-use crate::up::{answer, egress, reaches, rollout, room};
+use crate::up::{answer, rollout, together};
 
 /// Deploys a kept version of a service again, and waits until it serves or was given up.
 pub(crate) async fn run(
@@ -85,12 +84,24 @@ async fn finish(
     let programs = Programs::new(settings)?;
     answer::wait(&[&deployed.spec], settings, &programs, &mut Progress::default()).await?;
     let version = deployed.wanted.version;
-    Deployments::new(&settings.paths.state).deploy(&next.served([service]))?;
+    let next = next.served([service]);
+    Deployments::new(&settings.paths.state).deploy(&next)?;
     println!(
-        "{service} is version {version} again{}. The next `bellows up` deploys what services/{service}.toml says.",
-        if with_revision { ", with all that its file said then" } else { "" }
+        "{service} is version {version} again{}. {}",
+        if with_revision { ", with all that its file said then" } else { "" },
+        next_deploy(&next, service)
     );
     Ok(())
+}
+
+/// What deploys another version.
+fn next_deploy(deployment: &Deployment, service: &ServiceName) -> String {
+    match deployment.folders().find(|(name, _)| *name == service) {
+        Some((_, folder)) => {
+            format!("`bellows deploy {}` deploys what is in that folder.", folder.display())
+        }
+        None => format!("The next `bellows up` deploys what services/{service}.toml says."),
+    }
 }
 
 /// What to do about a version that was gone back to and did not serve either.
@@ -115,27 +126,8 @@ fn check(
         templates.contains(&template),
         "the template of version {version} is gone: put services/{service}.toml back as it was, and run `bellows up`"
     );
-    let services = next.deployed().map_err(|error| {
-        let problem = match error {
-            DeploymentError::Routes(problem) => anyhow!(problem),
-            DeploymentError::Reaches(problem) => anyhow!(problem),
-            other => anyhow!(other),
-        };
-        BadInput::new(
-            problem.context(format!("version {version} of {service} does not go with the rest")),
-        )
-    })?;
-    let specs: Vec<_> = services.iter().map(|deployed| &deployed.spec).collect();
-    room::check_sums(&specs, settings)?;
-    let lower_bounds = specs.iter().map(|spec| (&spec.name, spec.bounds.min()));
-    slots::suffice(lower_bounds, settings.network.subnet.last_slot()).map_err(BadInput::new)?;
-    let spec = specs.into_iter().find(|spec| spec.name == *service);
-    let spec = spec.context("the service is deployed")?;
-    // The others are as they were.
-    room::check_size(spec, settings)?;
-    egress::check(&[spec], &settings.network)?;
-    let changed = reaches::changed_protocol(&before.deployed()?, spec);
-    Ok(BadInput(changed.map(|problem| anyhow!(problem)).into_iter().collect()).or(())?)
+    let what = format!("version {version} of {service}");
+    together::check(settings, (service, &what), before, next)
 }
 
 fn needs_egress(deployment: &Deployment) -> anyhow::Result<bool> {

@@ -5,6 +5,7 @@ mod view;
 
 use anyhow::Context as _;
 use host::deployments::{DeployedService, Deployments};
+use host::deploys::{Deploy, Deploys};
 use host::lxc::{ContainerState, container_states};
 use host::settings::Settings;
 use host::units::UnitStatus;
@@ -19,7 +20,7 @@ use crate::clock::now;
 use crate::doctor::require_root;
 use crate::programs::{self, Programs};
 use crate::scaler;
-use view::{Decided, Instance, Program, Service, Set, Source, View};
+use view::{Decided, DeployState, Instance, Program, Service, Set, Source, View};
 
 /// Prints the view on standard output.
 pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
@@ -38,6 +39,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
 async fn read(settings: &Settings) -> anyhow::Result<View> {
     let programs = Programs::new(settings)?.list().await?.into_iter().map(program).collect();
     let at_ms = now().as_millis();
+    let deploys = deploys(settings)?;
     Ok(match ask(settings).await {
         Ok((HostStatus { services, network }, membership)) => {
             let deployments = Deployments::new(&settings.paths.state);
@@ -53,6 +55,7 @@ async fn read(settings: &Settings) -> anyhow::Result<View> {
                 network: Some(network),
                 instances: instances.collect(),
                 services: services.iter().map(|status| service(status, &deployed)).collect(),
+                deploys,
             }
         }
         Err(error) => View {
@@ -63,6 +66,7 @@ async fn read(settings: &Settings) -> anyhow::Result<View> {
             membership: None,
             network: None,
             services: Vec::new(),
+            deploys,
             instances: running(settings)?,
         },
     })
@@ -72,6 +76,27 @@ async fn read(settings: &Settings) -> anyhow::Result<View> {
 async fn ask(settings: &Settings) -> Result<(HostStatus, MembershipStatus), ScalerError> {
     let scaler = scaler::client(settings)?;
     Ok((scaler.services().await?, scaler.membership().await?))
+}
+
+/// The last deploys of services, without those that ended well.
+fn deploys(settings: &Settings) -> anyhow::Result<Vec<DeployState>> {
+    let deploys = Deploys::new(&settings.paths.state);
+    let mut states = Vec::new();
+    for deploy in deploys.last()? {
+        let Deploy { service, folder, begun_at, stage, outcome, .. } = deploy;
+        if outcome.as_ref().is_some_and(|outcome| outcome.is_well) {
+            continue;
+        }
+        states.push(DeployState {
+            goes_on: deploys.of(&service).is_under_way(),
+            verdict: outcome.map(|outcome| outcome.verdict),
+            begun_at_ms: begun_at.as_millis(),
+            service,
+            folder,
+            stage,
+        });
+    }
+    Ok(states)
 }
 
 fn program((name, status): (&'static str, UnitStatus)) -> Program {

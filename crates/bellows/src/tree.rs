@@ -13,6 +13,7 @@ use model::size::Sizes;
 use policy::slots;
 
 use crate::cli::Place;
+use crate::deployed;
 use crate::error::BadInput;
 
 /// The folder of the services' files.
@@ -28,6 +29,8 @@ pub(crate) struct Tree {
     pub(crate) settings_text: String,
     /// The services, in the order of their names.
     pub(crate) services: Vec<ServiceFile>,
+    /// The services that were deployed from folders, which are served beside these.
+    pub(crate) of_folders: Vec<ServiceSpec>,
 }
 
 /// A service's file.
@@ -66,7 +69,8 @@ impl Tree {
         let read = settings(place);
         // With the default ones where they are wrong: what is wrong with services is told too.
         let known = read.as_ref().map(|(settings, _)| settings.clone()).unwrap_or_default();
-        let services = services(&place.tree.join(SERVICES), &known);
+        let of_folders = deployed::of_folders(&known);
+        let services = services(&place.tree.join(SERVICES), &known, &of_folders);
         let ((settings, settings_text), services) = match (read, services) {
             (Ok(settings), Ok(services)) => (settings, services),
             (settings, services) => {
@@ -74,7 +78,7 @@ impl Tree {
                 return Err(BadInput(problems.flat_map(|BadInput(problems)| problems).collect()));
             }
         };
-        Ok(Self { root, settings, settings_text, services })
+        Ok(Self { root, settings, settings_text, services, of_folders })
     }
 
     /// What the services' files say.
@@ -82,9 +86,14 @@ impl Tree {
         self.services.iter().map(|file| &file.spec).collect()
     }
 
+    /// The same, with the services that were deployed from folders.
+    pub(crate) fn all_specs(&self) -> Vec<&ServiceSpec> {
+        self.specs().into_iter().chain(&self.of_folders).collect()
+    }
+
     /// Whether a service may reach something beyond this host.
     pub(crate) fn needs_egress(&self) -> bool {
-        self.services.iter().any(|service| !service.spec.egress.is_none())
+        self.all_specs().iter().any(|spec| !spec.egress.is_none())
     }
 }
 
@@ -92,7 +101,11 @@ fn unread(folder: &Path) -> String {
     format!("{} cannot be read; name the project's folder with --tree", folder.display())
 }
 
-fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, BadInput> {
+fn services(
+    folder: &Path,
+    settings: &Settings,
+    of_folders: &[ServiceSpec],
+) -> Result<Vec<ServiceFile>, BadInput> {
     let files = files::with_extension(folder, "toml").map_err(|error| {
         BadInput::new(match error {
             ConfigError::Read { path, cause } => anyhow!(cause).context(unread(&path)),
@@ -113,9 +126,18 @@ fn services(folder: &Path, settings: &Settings) -> Result<Vec<ServiceFile>, BadI
             Err(BadInput(found)) => problems.0.extend(found),
         }
     }
-    let specs: Vec<_> = services.iter().map(|file| &file.spec).collect();
+    let (taken, others): (Vec<_>, Vec<_>) = of_folders
+        .iter()
+        .partition(|other| services.iter().any(|file| file.spec.name == other.name));
+    problems.0.extend(taken.into_iter().map(|ServiceSpec { name, .. }| {
+        anyhow!(
+            "services/{name}.toml: {name} is deployed from a folder: give this service another name, or \
+             `bellows destroy {name}` first"
+        )
+    }));
+    let specs: Vec<_> = services.iter().map(|file| &file.spec).chain(others).collect();
     problems.0.extend(check_routes(&specs).into_iter().map(Into::into));
-    let lower_bounds = services.iter().map(|s| (&s.spec.name, s.spec.bounds.min()));
+    let lower_bounds = specs.iter().map(|spec| (&spec.name, spec.bounds.min()));
     let enough = slots::suffice(lower_bounds, settings.network.subnet.last_slot());
     problems.0.extend(enough.err().map(Into::into));
     // A file that cannot be read would be missed here, and is told already.

@@ -2,12 +2,15 @@
 //! should be. Run again, it changes nothing.
 
 pub(crate) mod answer;
-pub(crate) mod egress;
-pub(crate) mod reaches;
+mod egress;
+pub(crate) mod images;
+mod reaches;
 pub(crate) mod rollout;
-pub(crate) mod room;
+mod room;
 mod secrets;
 mod steps;
+pub(crate) mod sweep;
+pub(crate) mod together;
 
 use anyhow::anyhow;
 use host::settings::Settings;
@@ -55,7 +58,7 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
 pub(crate) async fn check(tree: &Tree) -> anyhow::Result<()> {
     let mut problems = BadInput::default();
     problems.add(refuse_what_cannot_move(&tree.settings).map_err(Into::into))?;
-    problems.add(room::check(&tree.specs(), &tree.settings))?;
+    problems.add(room::check(&tree.all_specs(), &tree.settings))?;
     problems.add(egress::check(&tree.specs(), &tree.settings.network).map_err(Into::into))?;
     problems.add(steps::check_applications(tree).await)?;
     // What is deployed, and which secrets are set, is root's alone to know.

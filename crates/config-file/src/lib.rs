@@ -40,7 +40,7 @@ pub use model::value::{Checked, Invalid, check, in_range, not_above, within};
 
 pub use self::by_key::ByKey;
 pub use self::place::{line_of, place_of};
-pub use self::problems::from_toml_or_problems;
+pub use self::problems::{from_partial_toml_or_problems, from_toml_or_problems};
 
 /// The largest file that is read: 128 MiB. A trace of two million lines with dates is half of this.
 pub const MAX_BYTES: u64 = 128 * 1024 * 1024;

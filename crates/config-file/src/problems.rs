@@ -31,17 +31,48 @@ pub fn from_toml_or_problems<R: DeserializeOwned, T>(
     let (Ok(written), Ok(example)) = (text.parse(), example.parse()) else {
         return Err(vec![first]);
     };
-    let told = problems(written, &example, &check);
+    let told = told(file, text, problems(written, &example, &check));
+    // The text and what was read from it tell the same, so that there is one.
+    if told.is_empty() { Err(vec![first]) } else { Err(told) }
+}
+
+/// The same of a text that need not say everything: `complete` adds to what it says what it leaves out. Gives what
+/// was read, and the whole table of it.
+///
+/// # Errors
+/// As [`from_toml_or_problems`]; a problem with what was added has no line.
+pub fn from_partial_toml_or_problems<R: DeserializeOwned, T>(
+    file: impl Display,
+    text: &str,
+    complete: impl FnOnce(Table) -> Table,
+    example: &str,
+    check: impl Fn(R) -> Result<T, Invalid>,
+) -> Result<(T, Table), Vec<ConfigError>> {
+    let place = file.to_string();
+    let written = from_toml_with(&place, text, Ok).map_err(|first| vec![first])?;
+    let whole = complete(written);
+    let first = match read(&whole, &check) {
+        Ok(value) => return Ok((value, whole)),
+        Err(wrong) => wrong.into_invalid(),
+    };
+    let example = example.parse().unwrap_or_default();
+    let all = match problems(whole, &example, &check) {
+        none if none.is_empty() => vec![first],
+        all => all,
+    };
+    Err(told(place, text, all))
+}
+
+/// What is told of problems, in the order of their lines.
+fn told(file: impl Display, text: &str, problems: Vec<Invalid>) -> Vec<ConfigError> {
     let place = |invalid: &Invalid| place_of(&file, text, invalid.key());
-    let mut told: Vec<_> = told
+    let mut told: Vec<_> = problems
         .into_iter()
         .map(|invalid| (line_of(text, invalid.key()), place(&invalid), invalid))
         .collect();
     told.sort_by_key(|(line, ..)| *line);
     let error = |(_, place, invalid)| ConfigError::Invalid { place, invalid };
-    let told: Vec<_> = told.into_iter().map(error).collect();
-    // The text and what was read from it tell the same, so that there is one.
-    if told.is_empty() { Err(vec![first]) } else { Err(told) }
+    told.into_iter().map(error).collect()
 }
 
 /// What is wrong with `written`, until all of it is mended or gave way.
@@ -235,6 +266,39 @@ mod tests {
         let read = from_toml_or_problems("p.toml", text, EXAMPLE, read);
         let problems = read.err().unwrap_or_default();
         problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_text_that_leaves_out_what_is_added_is_read_and_problems_have_its_lines() {
+        let complete = |mut table: Table| {
+            table.entry("name").or_insert_with(|| "pool".into());
+            let size = Table::from_iter(
+                [("least", 1), ("most", 2)].map(|(key, number)| (key.to_owned(), number.into())),
+            );
+            table.entry("size").or_insert_with(|| size.into());
+            table
+        };
+        let read = |text: &str| {
+            let check = |raw: RawPool| {
+                check(raw.size.least <= raw.size.most, "size.least", raw.size.least, "less")?;
+                Ok(raw.name)
+            };
+            from_partial_toml_or_problems("pool.toml", text, complete, EXAMPLE, check)
+        };
+        let (name, whole) = read("").unwrap();
+        assert_eq!((name.as_str(), whole["size"]["most"].as_integer()), ("pool", Some(2)));
+        let told = |text: &str| {
+            let problems = read(text).unwrap_err();
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told("\nname = 3\nsize = { least = 4, most = 3 }"),
+            [
+                "pool.toml, line 2: name: invalid type: integer `3`, expected a string",
+                "pool.toml, line 3: size.least is 4: use less",
+            ]
+        );
+        assert!(told("name = ")[0].starts_with("pool.toml: TOML parse error at line 1"));
     }
 
     #[test]

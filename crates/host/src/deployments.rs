@@ -128,6 +128,9 @@ struct Record {
     /// Whether a rollback to the wanted version has begun and is not known to have ended well.
     #[serde(default)]
     going_back: bool,
+    /// The application's folder, where it was deployed from one; `None` for a file in `services/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    folder: Option<PathBuf>,
 }
 
 /// What became of a version before.
@@ -184,16 +187,46 @@ impl Deployment {
         self.services.get(service).map(|record| record.wanted)
     }
 
-    /// The deployment of these services and no others at `now`, that keeps the last `keep` versions
-    /// of each.
+    /// The deployment at `now` of these services, of those that were deployed from folders, and of no others, that
+    /// keeps the last `keep` versions of each.
     #[must_use]
     pub fn followed_by(&self, services: &[NewService], keep: usize, now: Timestamp) -> Self {
-        let record = |new: &NewService| {
-            let before = self.services.get(new.name);
-            (new.name.clone(), record(before, new, keep, now))
-        };
-        let services = services.iter().map(record).collect();
+        let new = |new: &NewService| (new.name.clone(), self.renewed(new, keep, now));
+        let of_folders = self.services.iter().filter(|(_, record)| record.folder.is_some());
+        let of_folders = of_folders.map(|(name, record)| (name.clone(), record.clone()));
+        let services = of_folders.chain(services.iter().map(new)).collect();
         Self { services, deploys: self.deploys.clone() }
+    }
+
+    /// The deployment at `now` in which one service is as it was made of this folder, and all others as before.
+    #[must_use]
+    pub fn with_folder(
+        mut self,
+        new: &NewService,
+        folder: &Path,
+        keep: usize,
+        now: Timestamp,
+    ) -> Self {
+        let folder = Some(folder.to_owned());
+        let record = Record { folder, ..self.renewed(new, keep, now) };
+        self.services.insert(new.name.clone(), record);
+        self
+    }
+
+    /// The same without one service.
+    #[must_use]
+    pub fn without(mut self, service: &ServiceName) -> Self {
+        self.services.remove(service);
+        self
+    }
+
+    /// The services that were deployed from folders, each with its own.
+    pub fn folders(&self) -> impl Iterator<Item = (&ServiceName, &Path)> {
+        self.services.iter().filter_map(|(name, record)| Some((name, record.folder.as_deref()?)))
+    }
+
+    fn renewed(&self, new: &NewService, keep: usize, now: Timestamp) -> Record {
+        record(self.services.get(new.name), new, keep, now)
     }
 
     /// The same, in which stands that `who` deployed it at `now`, and in which keys its files and the host's
@@ -321,7 +354,8 @@ fn record(before: Option<&Record>, new: &NewService, keep: usize, now: Timestamp
     };
     let unwatched = before.is_some_and(|record| record.unwatched && record.wanted == wanted);
     let versions = std::iter::once(own).chain(kept(earlier, new.serving, keep)).collect();
-    Record { file: new.file.to_owned(), wanted, versions, unwatched, going_back: false }
+    let file = new.file.to_owned();
+    Record { file, wanted, versions, unwatched, going_back: false, folder: None }
 }
 
 /// Which of these versions, the last first, are kept beside the wanted one: of those that served before, and then of

@@ -6,6 +6,7 @@ pub mod build;
 pub mod cgroups;
 pub mod command;
 pub mod deployments;
+pub mod deploys;
 pub mod egress;
 pub mod files;
 pub mod haproxy;

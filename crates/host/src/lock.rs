@@ -111,6 +111,52 @@ impl Lock {
     }
 }
 
+/// A lock that many hold together, or one alone, until the value is dropped.
+#[derive(Debug)]
+pub struct SharedLock {
+    _held: Flock<File>,
+}
+
+impl SharedLock {
+    /// Takes the lock beside others, and waits so long for whoever has it alone.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] after that.
+    pub async fn share_within(file: &Path, within: Duration) -> Result<Self, LockError> {
+        let started = Instant::now();
+        loop {
+            match Self::take(file, FlockArg::LockSharedNonblock)? {
+                Some(held) => return Ok(held),
+                None if started.elapsed() < within => tokio::time::sleep(PAUSE).await,
+                None => {
+                    let holders: Vec<_> = holders(file).iter().map(u32::to_string).collect();
+                    let holder = holders.join(", ");
+                    return Err(LockError::Held { file: file.to_owned(), holder });
+                }
+            }
+        }
+    }
+
+    /// Takes the lock where nobody else has it.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn alone(file: &Path) -> Result<Option<Self>, LockError> {
+        Self::take(file, FlockArg::LockExclusiveNonblock)
+    }
+
+    fn take(file: &Path, how: FlockArg) -> Result<Option<Self>, LockError> {
+        let failed = |source| LockError::File { file: file.to_owned(), source };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(MODE);
+        match Flock::lock(options.open(file).map_err(failed)?, how) {
+            Ok(held) => Ok(Some(Self { _held: held })),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, error)) => Err(failed(error.into())),
+        }
+    }
+}
+
 /// Takes a lock that is to be handed to programs ([`CommandLine::holding`](crate::command::CommandLine::holding)):
 /// it is let go when this process and all of them have closed the file, so that who is killed leaves it to what he
 /// started. `None` while somebody holds it.
@@ -175,6 +221,22 @@ mod tests {
         });
         assert!(lock_for_programs(&file).unwrap().is_some());
         moment.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_many_share_is_had_alone_once_all_of_them_let_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("images.lock");
+        let share = || SharedLock::share_within(&file, Duration::from_millis(30));
+        let (one, two) = (share().await.unwrap(), share().await.unwrap());
+        assert!(SharedLock::alone(&file).unwrap().is_none());
+        drop(one);
+        assert!(SharedLock::alone(&file).unwrap().is_none());
+        drop(two);
+        let alone = SharedLock::alone(&file).unwrap().unwrap();
+        assert!(matches!(share().await, Err(LockError::Held { .. })));
+        drop(alone);
+        assert!(share().await.is_ok());
     }
 
     #[test]

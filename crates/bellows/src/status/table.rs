@@ -11,7 +11,7 @@ use model::refusal::cure;
 use model::status::MembershipStatus;
 use model::version::Rollout;
 
-use super::view::{Decided, Instance, Program, Service, Set, Source, View};
+use super::view::{Decided, DeployState, Instance, Program, Service, Set, Source, View};
 
 /// A failure that nobody asked about for an hour is found in the ticks and in the logs.
 const FAILURES_SHOWN_MS: u64 = 3_600_000;
@@ -39,6 +39,7 @@ pub(crate) fn render(view: &View) -> String {
         text.push_str(&rollouts(&view.services, view.at_ms));
         text.push_str(&failures(&view.services, view.at_ms));
     }
+    text.push_str(&deploys(&view.deploys, view.at_ms));
     text.push('\n');
     if view.instances.is_empty() && view.source == Source::Host {
         text.push_str("No instances. `./just up` brings the system up.\n");
@@ -48,6 +49,24 @@ pub(crate) fn render(view: &View) -> String {
         text.push_str(&instances(&view.instances, view.at_ms));
     }
     text
+}
+
+/// A line for each deploy that goes on, was cut off, or did not end well.
+fn deploys(deploys: &[DeployState], now_ms: u64) -> String {
+    let line = |deploy: &DeployState| {
+        let DeployState { service, folder, stage, .. } = deploy;
+        let (folder, age) = (folder.display(), age(deploy.begun_at_ms, now_ms));
+        match &deploy.verdict {
+            _ if deploy.goes_on => {
+                format!("{service} is being deployed from {folder} since {age}: {stage}.\n")
+            }
+            None => format!(
+                "The deploy of {service} from {folder} was cut off, {age} ago, at {stage}: deploy it again.\n"
+            ),
+            Some(verdict) => format!("The last deploy, {age} ago: {}.\n", harmless(verdict)),
+        }
+    };
+    deploys.iter().map(line).collect()
 }
 
 /// What an operator should know of the instances' firewall; nothing where nothing happened to it.
@@ -259,6 +278,7 @@ mod tests {
             membership: None,
             network: None,
             services: Vec::new(),
+            deploys: Vec::new(),
             instances: vec![
                 instance(1, "ready", 999_988_000),
                 instance(17, "starting", 996_000_000),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
+use host::deploys::Stage;
 use model::action::Blocked;
 use model::bounds::Bounds;
 use model::decision::Reason;
@@ -31,8 +33,24 @@ pub(crate) struct View {
     pub(crate) network: Option<NetworkStatus>,
     /// The services, as the scaler tells.
     pub(crate) services: Vec<Service>,
+    /// Deploys from folders that go on, or did not end well.
+    pub(crate) deploys: Vec<DeployState>,
     /// The instances, in the order of service and slot.
     pub(crate) instances: Vec<Instance>,
+}
+
+/// How far the last deploy of a service has come.
+#[derive(Debug, Serialize)]
+pub(crate) struct DeployState {
+    pub(crate) service: ServiceName,
+    pub(crate) folder: PathBuf,
+    pub(crate) begun_at_ms: u64,
+    /// What it is at, or was at last.
+    pub(crate) stage: Stage,
+    /// Whether a process is at it.
+    pub(crate) goes_on: bool,
+    /// What was said of it last; `None` while it goes on, and of one that was cut off.
+    pub(crate) verdict: Option<String>,
 }
 
 /// Where the figures come from.

@@ -19,7 +19,7 @@ pub(super) async fn check(tree: &Tree, settings: &Settings) -> anyhow::Result<()
     let deployment = Deployments::new(&settings.paths.state).load();
     // What this release cannot read is about to be replaced.
     let deployed = deployment.and_then(|deployment| deployment.deployed()).unwrap_or_default();
-    let kept = tree.services.iter().map(|file| &file.spec.name).collect();
+    let kept = tree.all_specs().into_iter().map(|spec| &spec.name).collect();
     let mut problems = still_reached(&deployed, &rollouts(settings).await, &kept);
     problems
         .extend(tree.services.iter().filter_map(|file| changed_protocol(&deployed, &file.spec)));

@@ -41,8 +41,13 @@ mod tests {
             service("store", ""),
             service("wiki", "{ name = \"db\" }"),
         ];
-        let tree =
-            Tree { root: root.path().to_owned(), settings, settings_text: String::new(), services };
+        let tree = Tree {
+            root: root.path().to_owned(),
+            settings,
+            settings_text: String::new(),
+            services,
+            of_folders: Vec::new(),
+        };
         insta::assert_snapshot!(check(&tree).unwrap_err(), @r"
         service shop: its secret `db` is not set: `bellows secret set shop db` reads it from standard input
         service shop: its secret `tls.key` is not set: `bellows secret set shop tls.key` reads it from standard input

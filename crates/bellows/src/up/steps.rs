@@ -1,7 +1,7 @@
 //! The steps of `up`, in their order. Each makes sure of one thing and says whether it had to.
 
 use std::net::SocketAddrV4;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use host::accounts::{CONSOLE, EGRESS, OPERATORS};
@@ -10,10 +10,9 @@ use host::deployments::{DeployedService, Deployment, DeploymentError, Deployment
 use host::haproxy::{Backends, Haproxy};
 use host::id_map::IdMap;
 use host::id_ranges::IdRanges;
-use host::lxc::{Recipe, TemplateStore, close_images, close_shared_folders, remove_other_images};
+use host::lxc::{Recipe, TemplateStore, close_shared_folders};
 use host::network::Network;
 use host::releases::Releases;
-use host::secrets::SecretStore;
 use host::settings::Settings;
 use model::names::{ServiceName, TemplateName};
 use model::service::ServiceSpec;
@@ -28,10 +27,7 @@ use crate::progress::{Outcome, Progress};
 use crate::release::{self, RECIPES};
 use crate::scaler;
 use crate::tree::{ServiceFile, Tree};
-use crate::up::{answer, rollout};
-
-/// The folder of built images, in the state directory.
-const IMAGES: &str = "images";
+use crate::up::{answer, images, rollout, sweep};
 
 /// What the steps work on.
 pub(super) struct Steps<'a> {
@@ -65,7 +61,7 @@ impl<'a> Steps<'a> {
         progress.step("accounts", accounts()).await?;
         progress.step("id ranges", async { self.id_ranges() }).await?;
         progress.step("network", self.network()).await?;
-        progress.step("images", async { self.close_images() }).await?;
+        progress.step("images", async { images::close(self.settings) }).await?;
         let mut templates = Vec::new();
         for (service, recipe) in self.tree.services.iter().zip(&self.recipes) {
             progress.step("template", self.template(service, recipe, &mut templates)).await?;
@@ -117,21 +113,6 @@ impl<'a> Steps<'a> {
         Ok(Outcome::changed_if(made, format!("bridge {} with {}", network.bridge, network.subnet)))
     }
 
-    /// Where a template does not say what it stands on, it may be any image.
-    fn close_images(&self) -> anyhow::Result<Outcome> {
-        let images = self.images();
-        let stood_on = self.templates.stood_on().unwrap_or_else(|_| [images.clone()].into());
-        let stood_open = close_images(&images, &stood_on)?;
-        Ok(Outcome::changed_if(
-            stood_open,
-            "closed to users of the host, and removed, to be made anew",
-        ))
-    }
-
-    fn images(&self) -> PathBuf {
-        self.settings.paths.state.join(IMAGES)
-    }
-
     /// Makes the image and the template of a service, and notes the template's name.
     async fn template(
         &self,
@@ -139,7 +120,7 @@ impl<'a> Steps<'a> {
         recipe: &Recipe,
         templates: &mut Vec<TemplateName>,
     ) -> anyhow::Result<Outcome> {
-        let image = recipe.ensure(&HostRunner, &self.images()).await?;
+        let image = recipe.ensure(&HostRunner, &images::folder(self.settings)).await?;
         let before = self.templates.list()?;
         let name = self.templates.ensure(&service.spec, &image).await?;
         let outcome = Outcome::changed_if(!before.contains(&name), format!("made {name}"));
@@ -198,7 +179,8 @@ impl<'a> Steps<'a> {
         progress: &mut Progress,
     ) -> anyhow::Result<()> {
         progress.step("versions", self.trials(deployment)).await?;
-        progress.step("old versions", self.old_versions(deployment)).await?;
+        let old = sweep::remove_unused(self.settings, deployment, &self.recipes);
+        progress.step("old versions", old).await?;
         answer::wait(&self.tree.specs(), self.settings, self.programs, progress).await
     }
 
@@ -242,57 +224,6 @@ impl<'a> Steps<'a> {
         }
         self.programs.haproxy().await
     }
-
-    /// Removes the templates of versions that are not kept and have no instance any more, or were never whole, with the secrets
-    /// that only they were given, and the images of earlier versions that no template stands on.
-    async fn old_versions(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
-        let kept: Vec<_> = deployment.templates().collect();
-        let mut removed = Vec::new();
-        for template in self.templates.list()? {
-            if kept.contains(&template) {
-                continue;
-            }
-            match self.templates.remove(&template).await {
-                Ok(()) => removed.push(template.to_string()),
-                // Its instances are being replaced: the next `up` finds it unused.
-                Err(host::lxc::TemplateError::InUse { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.templates.remove_drafts()?;
-        SecretStore::new(self.settings).sweep()?;
-        self.tell_of_unmounted(&kept);
-        let images = self.remove_other_images()?;
-        let releases = Releases::new(&self.settings.paths.state).remove_old()?;
-        for (count, what) in [(images, "image"), (releases, "release")] {
-            match count {
-                0 => {}
-                1 => removed.push(format!("one {what}")),
-                count => removed.push(format!("{count} {what}s")),
-            }
-        }
-        let changed = !removed.is_empty();
-        Ok(Outcome::changed_if(changed, format!("removed {}", removed.join(", "))))
-    }
-
-    /// Versions to which nobody can go back are no reason not to deploy another one.
-    fn tell_of_unmounted(&self, kept: &[TemplateName]) {
-        for template in kept {
-            if let Err(error) = self.templates.check_mounted(template) {
-                eprintln!("  {template} cannot be launched: {:#}", anyhow::Error::from(error));
-            }
-        }
-    }
-
-    fn remove_other_images(&self) -> anyhow::Result<usize> {
-        match self.templates.stood_on() {
-            Ok(stood_on) => Ok(remove_other_images(&self.images(), &self.recipes, &stood_on)?),
-            Err(error) => {
-                eprintln!("  no image is removed: {:#}", anyhow::Error::from(error));
-                Ok(0)
-            }
-        }
-    }
 }
 
 /// What to do about a version that did not come to serve.
@@ -318,7 +249,7 @@ pub(super) async fn check_applications(tree: &Tree) -> anyhow::Result<()> {
     let recipes = recipes(tree, &release::programs_folder()?)?;
     let mut problems = BadInput::default();
     for (ServiceFile { spec, .. }, recipe) in tree.services.iter().zip(&recipes) {
-        let made = recipe.check_needs(&tree.settings.paths.state.join(IMAGES));
+        let made = recipe.check_needs(&images::folder(&tree.settings));
         let checked = recipe.check(&HostRunner, &spec.application).await;
         let place = || format!("services/{}.toml", spec.name);
         let results = [made, checked].map(|result| result.with_context(place));

@@ -135,11 +135,11 @@ impl Deployment {
                 |problem| RollbackError::Join { service: service.clone(), version, problem };
             joined(&record.file, &versions[0].file).map_err(problem)?
         };
-        let wanted = Wanted { version, deployed_at: now };
+        let (wanted, folder) = (Wanted { version, deployed_at: now }, record.folder.clone());
         let mut deployment = self.clone();
         deployment.services.insert(
             service.clone(),
-            Record { file, wanted, versions, unwatched, going_back: true },
+            Record { file, wanted, versions, unwatched, going_back: true, folder },
         );
         Ok(deployment)
     }

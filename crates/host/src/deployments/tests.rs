@@ -58,6 +58,48 @@ fn versions_that_served_are_kept_before_those_that_did_not() {
     assert_eq!(kept(&good.followed_by(&[new], 3, at(9))), ["00000006", "00000005", "00000001"]);
 }
 
+#[test]
+fn services_of_folders_stay_whatever_files_there_are_until_they_are_destroyed() {
+    let (shop, store) = (name("shop"), name("object-store"));
+    let text = STORE.replacen("name = \"object-store\"", "name = \"shop\"", 1);
+    let text = text.replacen("path_prefix = \"/\"", "path_prefix = \"/shop\"", 1);
+    let new = |name, file, version| NewService {
+        name,
+        file,
+        version: Version::new(version),
+        serving: None,
+        again: false,
+    };
+    let folder = Path::new("/home/anna/shop");
+    let with = |before: Deployment, version, second| {
+        before.with_folder(&new(&shop, &text, version), folder, 3, at(second))
+    };
+    let both = with(deployed(&[1], 3, None), 7, 1);
+    assert_eq!(both.folders().collect::<Vec<_>>(), [(&shop, folder)]);
+    let names = |deployment: &Deployment| {
+        deployment.deployed().unwrap().iter().map(|it| it.spec.name.clone()).collect::<Vec<_>>()
+    };
+    let next = both.followed_by(&[new(&store, STORE, 2)], 3, at(2));
+    assert_eq!(names(&next), [store.clone(), shop.clone()]);
+    assert_eq!(names(&next.followed_by(&[], 3, at(3))), [shop.clone()]);
+    assert_eq!(names(&next.clone().without(&shop)), [store.clone()]);
+    let second = with(next.served([&shop]), 8, 4);
+    assert_eq!(second.kept(&shop).unwrap().len(), 2);
+    let back = Rollback {
+        service: &shop,
+        version: Version::new(7),
+        revision: false,
+        serving: Some(Version::new(8)),
+        again: false,
+    };
+    let back = second.rolled_back(back, at(5)).unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let deployments = Deployments::new(state.path());
+    deployments.deploy(&back).unwrap();
+    let read = deployments.load().unwrap();
+    assert_eq!(read.folders().collect::<Vec<_>>(), [(&shop, folder)]);
+}
+
 /// As the release before wrote it, which marked a version when the next one came.
 #[test]
 fn what_served_is_known_of_a_file_that_the_release_before_wrote() {

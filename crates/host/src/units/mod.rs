@@ -1,6 +1,7 @@
 //! Long-running programs, kept running by systemd where it is the host's init, and by a small
 //! supervisor of our own elsewhere.
 
+mod jobs;
 mod processes;
 mod sockets;
 mod supervise;
@@ -13,6 +14,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use jobs::start_job;
 use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 use sha2::{Digest, Sha256};
@@ -133,6 +135,14 @@ pub enum UnitError {
          not mounted noexec"
     )]
     Supervisor {
+        /// Its program.
+        program: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A job could not be started.
+    #[error("the job `{program}` could not be started; see that its folder is not mounted noexec")]
+    Job {
         /// Its program.
         program: String,
         /// What the operating system said.

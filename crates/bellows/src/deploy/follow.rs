@@ -1,0 +1,79 @@
+//! Follows a deploy to its verdict, from wherever it is.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use host::deploys::{Beginning, Deploy, DeployFiles, Outcome};
+use tokio::time::{Instant, sleep};
+
+/// Time between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long the job may take to begin: a program that is started.
+const BEGINS_WITHIN: Duration = Duration::from_secs(20);
+
+/// How much of the log is shown at a time.
+const CHUNK_BYTES: u64 = 1 << 16;
+
+/// Shows what a deploy writes as it comes, until it has ended. `beginning` keeps others from beginning one until the
+/// job has begun.
+///
+/// # Errors
+/// The verdict of one that did not end well.
+pub(super) async fn follow(
+    files: &DeployFiles,
+    deploy: &Deploy,
+    beginning: Beginning,
+) -> anyhow::Result<()> {
+    let log = files.log();
+    let mut log = File::open(&log).with_context(|| format!("{} is gone", log.display()))?;
+    let started = Instant::now();
+    let mut beginning = Some(beginning);
+    loop {
+        // In this order: a job that has ended has written all.
+        let is_under_way = files.is_under_way();
+        let outcome = outcome(files, deploy);
+        show(&mut log)?;
+        if let Some(Outcome { is_well, verdict }) = outcome {
+            if is_well {
+                println!("{verdict}");
+                return Ok(());
+            }
+            bail!(verdict);
+        }
+        if is_under_way {
+            beginning = None;
+        } else if beginning.is_none() || started.elapsed() > BEGINS_WITHIN {
+            bail!(
+                "the deploy of {} was cut off, and {}: `bellows status` shows what serves; deploy it again",
+                deploy.service,
+                match beginning {
+                    None => "its process is gone",
+                    Some(_) => "its process did not begin",
+                }
+            );
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// How this very deploy ended.
+fn outcome(files: &DeployFiles, deploy: &Deploy) -> Option<Outcome> {
+    let last = files.read().ok().flatten()?;
+    (last.begun_at == deploy.begun_at).then_some(last.outcome)?
+}
+
+/// Shows what has been written since the last time. What builds write comes with control characters as escapes.
+fn show(log: &mut File) -> anyhow::Result<()> {
+    loop {
+        let mut text = Vec::new();
+        log.take(CHUNK_BYTES).read_to_end(&mut text)?;
+        if text.is_empty() {
+            return Ok(());
+        }
+        // Nobody may read it any more.
+        let _ = io::stdout().write_all(&text).and_then(|()| io::stdout().flush());
+    }
+}

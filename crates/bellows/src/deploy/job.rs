@@ -1,0 +1,44 @@
+//! The job of a deploy, from the folder that was laid out to the verdict.
+
+use std::time::Instant;
+
+use anyhow::Context as _;
+use host::deploys::{Deploys, Outcome};
+use host::settings::Settings;
+use model::names::ServiceName;
+
+use super::steps::Steps;
+use crate::doctor::require_root;
+
+/// Carries out the deploy of a service that was asked for, and notes how it ended.
+pub(crate) async fn run(settings: &Settings, service: &ServiceName) -> anyhow::Result<()> {
+    require_root()?;
+    // The leader of a session of its own does not get the terminal's SIGHUP.
+    let _ = nix::unistd::setsid();
+    let files = Deploys::new(&settings.paths.state).of(service);
+    let _lock = files.take()?;
+    let mut deploy = files.read()?.context("no deploy of it was asked for")?;
+    let begun = Instant::now();
+    let result = Steps::new(settings, &files, &mut deploy).take().await;
+    let outcome = match result {
+        Ok(serves) => {
+            let verdict = format!("{serves}, after {:.1} s", begun.elapsed().as_secs_f64());
+            Outcome { is_well: true, verdict }
+        }
+        Err(error) => Outcome { is_well: false, verdict: told(service, &error) },
+    };
+    deploy.outcome = Some(outcome);
+    files.write(&deploy)?;
+    files.remove_source()?;
+    Ok(())
+}
+
+/// The verdict on one that did not end well, in a line; what there is to be told beside it is written before.
+fn told(service: &ServiceName, error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    let (verdict, more) = text.split_once('\n').unwrap_or((&text, ""));
+    if !more.is_empty() {
+        eprintln!("{more}");
+    }
+    format!("{service} is not deployed: {verdict}")
+}

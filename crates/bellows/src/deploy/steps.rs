@@ -1,0 +1,212 @@
+//! The steps of a deploy, in their order.
+
+use anyhow::Context as _;
+use application::{Bounds, Chosen, Found, detect, read};
+use host::build::{Application, Builds};
+use host::command::HostRunner;
+use host::deployments::{Deployment, Deployments, NewService};
+use host::deploys::{Deploy, DeployFiles, Stage};
+use host::id_map::IdMap;
+use host::id_ranges::IdRanges;
+use host::lock::{Lock, SharedLock};
+use host::lxc::{Image, Recipe, TemplateStore};
+use host::network::Network;
+use host::releases::Releases;
+use host::settings::Settings;
+use model::names::{ServiceName, TemplateName};
+use model::service::{Route, ServiceSpec};
+use model::version::Rollout;
+
+use super::complete;
+use crate::clock::now;
+use crate::operator;
+use crate::programs::{Programs, needs_egress};
+use crate::progress::{Outcome, Progress};
+use crate::release::RECIPES;
+use crate::scaler;
+use crate::up::{answer, images, rollout, sweep, together};
+
+/// What the steps work on.
+pub(super) struct Steps<'a> {
+    settings: &'a Settings,
+    files: &'a DeployFiles,
+    deploy: &'a mut Deploy,
+    progress: Progress,
+}
+
+/// What the image of an application is made of.
+struct Source {
+    found: Found,
+    chosen: Chosen,
+}
+
+impl<'a> Steps<'a> {
+    pub(super) fn new(
+        settings: &'a Settings,
+        files: &'a DeployFiles,
+        deploy: &'a mut Deploy,
+    ) -> Self {
+        Self { settings, files, deploy, progress: Progress::default() }
+    }
+
+    /// Takes all of them; says what serves then.
+    ///
+    /// # Errors
+    /// With what went wrong. Whatever served before goes on to serve.
+    pub(super) async fn take(mut self) -> anyhow::Result<String> {
+        let images = images::lock(self.settings);
+        let making = SharedLock::share_within(&images, operator::PATIENCE).await?;
+        let source = self.source()?;
+        let image = self.image(&source).await?;
+        let spec = self.spec()?;
+        self.enter(Stage::Template)?;
+        let deployment = self.template_and_record(&spec, &image).await?;
+        drop(making);
+        self.files.remove_source()?;
+        self.enter(Stage::Rollout)?;
+        self.rollout(&spec, &deployment).await?;
+        Ok(serves(self.settings, &spec, &deployment))
+    }
+
+    fn enter(&mut self, stage: Stage) -> anyhow::Result<()> {
+        self.deploy.stage = stage;
+        Ok(self.files.write(self.deploy)?)
+    }
+
+    fn spec(&self) -> anyhow::Result<ServiceSpec> {
+        let Deploy { service, file, .. } = &*self.deploy;
+        Ok(config_file::from_toml(format!("the file of {service}"), file)?)
+    }
+
+    /// What was laid out when the deploy was asked for.
+    fn source(&self) -> anyhow::Result<Source> {
+        let found = read(&self.files.source(), Bounds { entries: usize::MAX, bytes: u64::MAX })?;
+        let chosen = detect(&found, self.deploy.command.as_deref())?;
+        Ok(Source { found, chosen })
+    }
+
+    /// Has the image there, and before it what it stands on.
+    async fn image(&mut self, Source { found, chosen }: &Source) -> anyhow::Result<Image> {
+        let service = &self.deploy.service;
+        let recipe = recipe(complete::image(&chosen.recipe), self.settings)?;
+        // Ids are given by one at a time.
+        let lock = operator::lock_within(self.settings).await?;
+        IdRanges::new(self.settings).ensure_builds()?;
+        images::close(self.settings)?;
+        drop(lock);
+        let folder = images::folder(self.settings);
+        let mut base = None;
+        let made = async {
+            base = Some(recipe.ensure(&HostRunner, &folder).await?);
+            Ok(Outcome::Unchanged)
+        };
+        self.progress.step("userland", made).await?;
+        let base = base.context("the userland is there")?;
+        let builds = Builds::new(self.settings, HostRunner);
+        let application = Application { service, found, chosen, base: &base, recipe: &recipe };
+        Ok(builds.build_application(&application, |line| eprintln!("  | {line}")).await?)
+    }
+
+    /// Makes the template, and has the scaler serve it.
+    async fn template_and_record(
+        &mut self,
+        spec: &ServiceSpec,
+        image: &Image,
+    ) -> anyhow::Result<Deployment> {
+        let _lock: Lock = operator::lock_within(self.settings).await?;
+        let range = IdRanges::new(self.settings).ensure(spec)?;
+        IdMap::of_host(&self.settings.paths.state, range).ensure()?;
+        let templates = TemplateStore::new(self.settings, HostRunner);
+        let template = templates.ensure(spec, image).await?;
+        let deployments = Deployments::new(&self.settings.paths.state);
+        let before = deployments.load()?;
+        let next = self.next(&before, &template).await;
+        let what = self.deploy.folder.display().to_string();
+        together::check(self.settings, (&spec.name, &what), &before, &next)?;
+        self.open_ways(&before, spec).await?;
+        deployments.deploy(&next)?;
+        Ok(next)
+    }
+
+    /// What is deployed then.
+    async fn next(&self, before: &Deployment, template: &TemplateName) -> Deployment {
+        let Deploy { service, folder, file, who, .. } = &*self.deploy;
+        let rollout = scaler::rollouts(self.settings).await.remove(service);
+        let version = template.version();
+        let again = matches!(
+            &rollout, Some(Rollout::GivenUp { next, .. }) if next.version == version
+        );
+        let serving = rollout.as_ref().map(Rollout::serving);
+        let new = NewService { name: service, file, version, serving, again };
+        let next = before.clone().with_folder(&new, folder, self.settings.versions_kept, now());
+        next.noted(before, ("", ""), who.clone(), now())
+    }
+
+    /// Opens the way of others to a service that takes connections, and the way out where it has one.
+    async fn open_ways(&self, before: &Deployment, spec: &ServiceSpec) -> anyhow::Result<()> {
+        let deployed = before.deployed()?;
+        let others =
+            deployed.iter().map(|deployed| &deployed.spec).filter(|it| it.name != spec.name);
+        let network = Network::new(self.settings, HostRunner);
+        network.serving(others.chain([spec])).ensure().await?;
+        if !spec.egress.is_none() || needs_egress(self.settings) {
+            Programs::new(self.settings)?.egress(true).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the version serves and has answered, and remembers that it did.
+    async fn rollout(&mut self, spec: &ServiceSpec, deployment: &Deployment) -> anyhow::Result<()> {
+        let service = &self.deploy.service;
+        rollout::wait(self.settings, deployment, &[service], cure).await?;
+        let programs = Programs::new(self.settings)?;
+        answer::wait(&[spec], self.settings, &programs, &mut self.progress).await?;
+        let _lock = operator::lock_within(self.settings).await?;
+        let deployments = Deployments::new(&self.settings.paths.state);
+        let now = deployments.load()?;
+        // Somebody may have deployed another one meanwhile.
+        let now = match now.wanted(service) == deployment.wanted(service) {
+            true => now.served([service]),
+            false => now,
+        };
+        deployments.deploy(&now)?;
+        let recipes = recipes_of_release(self.settings);
+        let unused = sweep::remove_unused(self.settings, &now, &recipes);
+        self.progress.step("old versions", unused).await
+    }
+}
+
+/// What to do about a version that was gone back from.
+fn cure(_: &ServiceName) -> String {
+    "Mend the application, and deploy it again".to_owned()
+}
+
+/// The recipe of this name, of the release in force.
+fn recipe(name: &str, settings: &Settings) -> anyhow::Result<Recipe> {
+    let release = Releases::new(&settings.paths.state).current();
+    let name = name.parse().context("a recipe's name")?;
+    Ok(Recipe::load(&name, &[release.join(RECIPES)], &release)?)
+}
+
+/// All recipes of the release in force: what they make is kept for the next deploy.
+pub(crate) fn recipes_of_release(settings: &Settings) -> Vec<Recipe> {
+    let release = Releases::new(&settings.paths.state).current().join(RECIPES);
+    let entries = std::fs::read_dir(&release).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter_map(|name| recipe(&name, settings).ok()).collect()
+}
+
+/// What serves, and where it is asked.
+fn serves(settings: &Settings, spec: &ServiceSpec, deployment: &Deployment) -> String {
+    let name = &spec.name;
+    let version = deployment.wanted(name).map(|wanted| wanted.version.to_string());
+    let version = version.unwrap_or_default();
+    match spec.route() {
+        None => format!("{name} serves as version {version}, for services that reach it"),
+        Some(Route { host, path_prefix, .. }) => {
+            let url = format!("http://{}{path_prefix}", settings.listen.services);
+            let host = host.as_ref().map(|host| format!(" (Host: {host})")).unwrap_or_default();
+            format!("{name} serves as version {version} at {url}{host}")
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! `bellows destroy`: a service that was deployed from a folder goes, with all that it has.
+
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use host::command::HostRunner;
+use host::deployments::{Deployment, DeploymentError, Deployments};
+use host::deploys::Deploys;
+use host::lxc::container_states;
+use host::network::Network;
+use host::secrets::SecretStore;
+use host::settings::Settings;
+use model::names::{InstanceName, ServiceName};
+use model::service::ServiceSpec;
+use tokio::time::{Instant, sleep};
+
+use crate::ask::confirm;
+use crate::clock::now;
+use crate::deploy::recipes_of_release;
+use crate::doctor::require_root;
+use crate::error::BadInput;
+use crate::operator;
+use crate::programs::{Programs, needs_egress};
+use crate::progress::{Outcome, Progress};
+use crate::up::sweep;
+
+/// Time between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the scaler may take beside the drain of the instances.
+const SPARE: Duration = Duration::from_secs(20);
+
+/// Removes a service: its instances leave as in a scale-in, and then its images, versions, secrets and caches go.
+pub(crate) async fn run(
+    settings: &Settings,
+    service: &ServiceName,
+    yes: bool,
+) -> anyhow::Result<()> {
+    require_root()?;
+    let deployments = Deployments::new(&settings.paths.state);
+    let now_deployed = deployments.load()?;
+    check_origin(service, &now_deployed)?;
+    without(service, &now_deployed)?;
+    confirm(&format!("{service} is to go, with its versions, secrets and caches."), yes)?;
+    let beginning = Deploys::new(&settings.paths.state).of(service).begin()?;
+    let _lock = operator::lock(settings)?;
+    // Something may have changed while somebody thought about it.
+    let before = deployments.load()?;
+    let next = without(service, &before)?;
+    let spec = before.deployed()?.into_iter().map(|it| it.spec).find(|it| it.name == *service);
+    let mut progress = Progress::default();
+    deployments.deploy(&next.clone().noted(&before, ("", ""), operator::who_calls(), now()))?;
+    progress.step("instances", gone(settings, service, spec.as_ref())).await?;
+    progress.step("secrets", async { secrets(settings, service) }).await?;
+    progress
+        .step("versions", sweep::remove_unused(settings, &next, &recipes_of_release(settings)))
+        .await?;
+    progress.step("ways", close_ways(settings, &next)).await?;
+    beginning.remove_all()?;
+    println!("{service} is gone.");
+    Ok(())
+}
+
+/// Refuses what was not deployed from a folder.
+fn check_origin(service: &ServiceName, deployment: &Deployment) -> anyhow::Result<()> {
+    deployment.kept(service).map_err(BadInput::new)?;
+    if deployment.folders().any(|(name, _)| name == service) {
+        return Ok(());
+    }
+    Err(BadInput::new(anyhow!(
+        "services/{service}.toml describes {service}: remove that file and run `bellows up`"
+    ))
+    .into())
+}
+
+/// The deployment without the service, which nobody may reach.
+fn without(service: &ServiceName, before: &Deployment) -> anyhow::Result<Deployment> {
+    let next = before.clone().without(service);
+    match next.deployed() {
+        Ok(_) => Ok(next),
+        Err(DeploymentError::Reaches(_)) => {
+            let others = before.deployed()?;
+            let reaching = others.iter().filter(|it| it.spec.instance.reaches.contains(service));
+            let reaching: Vec<_> = reaching.map(|it| it.spec.name.to_string()).collect();
+            Err(BadInput::new(anyhow!(
+                "instance.reaches of {} names {service}: take it out there, and deploy that first",
+                reaching.join(", ")
+            ))
+            .into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Waits until the scaler has none of its instances any more.
+async fn gone(
+    settings: &Settings,
+    service: &ServiceName,
+    spec: Option<&ServiceSpec>,
+) -> anyhow::Result<Outcome> {
+    let leave = spec.map(|spec| spec.scale_in.drain_timeout + spec.scale_in.stop_grace);
+    let deadline = Instant::now() + leave.unwrap_or_default() + SPARE;
+    let mut left = instances(settings, service)?;
+    let had = left.len();
+    while !left.is_empty() {
+        if Instant::now() > deadline {
+            bail!(
+                "{} of {service} are still there: see that the scaler runs (`bellows status`), and run this again",
+                left.join(", ")
+            );
+        }
+        sleep(PAUSE).await;
+        left = instances(settings, service)?;
+    }
+    Ok(Outcome::changed_if(had > 0, format!("{had} drained and removed")))
+}
+
+fn instances(settings: &Settings, service: &ServiceName) -> anyhow::Result<Vec<String>> {
+    let containers = container_states(&settings.paths.lxc)?.into_iter();
+    let names = containers.filter_map(|(name, _)| name.parse::<InstanceName>().ok());
+    Ok(names.filter(|name| name.service() == service).map(|name| name.to_string()).collect())
+}
+
+fn secrets(settings: &Settings, service: &ServiceName) -> anyhow::Result<Outcome> {
+    let store = SecretStore::new(settings);
+    let mut removed = 0;
+    for secret in store.list(service)? {
+        removed += usize::from(store.remove(service, &secret.name, None)?.is_some());
+    }
+    Ok(Outcome::changed_if(removed > 0, format!("{removed} removed")))
+}
+
+/// Closes the ways that were open for it alone.
+async fn close_ways(settings: &Settings, next: &Deployment) -> anyhow::Result<Outcome> {
+    let deployed = next.deployed()?;
+    let services = deployed.iter().map(|deployed| &deployed.spec);
+    let changed = Network::new(settings, HostRunner).serving(services).ensure().await?;
+    Programs::new(settings)?.egress(needs_egress(settings)).await?;
+    Ok(Outcome::changed_if(changed, "closed"))
+}
