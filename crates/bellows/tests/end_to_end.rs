@@ -6,6 +6,8 @@
 
 #[path = "end_to_end/client.rs"]
 mod client;
+#[path = "end_to_end/deploy.rs"]
+mod deploy;
 #[path = "end_to_end/egress.rs"]
 mod egress;
 #[path = "end_to_end/machine.rs"]
@@ -30,6 +32,12 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use client::Client;
+use deploy::{
+    a_flask_application_is_deployed_goes_back_by_itself_and_by_hand,
+    a_folder_of_files_and_a_program_are_deployed,
+    an_asgi_application_with_a_websocket_and_events_lives_through_a_deploy,
+    what_is_nothing_that_runs_is_refused_and_leaves_nothing,
+};
 use egress::the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else;
 use machine::{Machine, command_lines, output};
 use secrets::a_secret_reaches_instances_and_is_shown_by_nothing;
@@ -85,6 +93,10 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     another_version_is_rolled_out_under_load(&client);
     the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else();
     a_secret_reaches_instances_and_is_shown_by_nothing();
+    what_is_nothing_that_runs_is_refused_and_leaves_nothing();
+    a_flask_application_is_deployed_goes_back_by_itself_and_by_hand(&client);
+    an_asgi_application_with_a_websocket_and_events_lives_through_a_deploy(&client);
+    a_folder_of_files_and_a_program_are_deployed(&client);
     // Once there is all that is to be closed to him: tokens, secrets, output.
     a_stranger_reads_and_changes_nothing();
     of_all_that_lies_on_the_disk_a_stranger_reads_little_and_writes_nothing();
@@ -279,7 +291,7 @@ fn up_with(from: &str, to: &str) -> Output {
 
 /// Does `work` while requests come, of which none may fail.
 fn without_a_failed_request<T>(client: &Client, work: impl FnOnce() -> T) -> T {
-    let (result, answers) = client.meanwhile(work);
+    let (result, answers) = client.meanwhile("/?limit=1", work);
     assert!(answers.len() > 10, "{} answers", answers.len());
     assert!(answers.iter().all(|status| *status == Some(StatusCode::OK)), "{answers:?}");
     result

@@ -52,15 +52,19 @@ impl Client {
             .is_ok_and(|r| r.status() == StatusCode::OK)
     }
 
-    /// Does `work` and asks the services 50 times a second until it is done. Gives the status of
-    /// every answer, `None` where there was none.
-    pub(crate) fn meanwhile<T>(&self, work: impl FnOnce() -> T) -> (T, Vec<Option<StatusCode>>) {
+    /// Does `work` and asks for `path` 50 times a second until it is done. Gives the status of every answer, `None`
+    /// where there was none.
+    pub(crate) fn meanwhile<T>(
+        &self,
+        path: &str,
+        work: impl FnOnce() -> T,
+    ) -> (T, Vec<Option<StatusCode>>) {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let asking = scope.spawn(|| {
                 let mut answers = Vec::new();
                 while !done.load(Ordering::Relaxed) {
-                    let request = self.http.get(format!("{SERVICES}/?limit=1"));
+                    let request = self.http.get(format!("{SERVICES}{path}"));
                     let answer = self.runtime.block_on(async { request.send().await });
                     answers.push(answer.ok().map(|answer| answer.status()));
                     std::thread::sleep(Duration::from_millis(20));
