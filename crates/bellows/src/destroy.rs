@@ -6,10 +6,11 @@ use anyhow::{anyhow, bail};
 use host::command::HostRunner;
 use host::deployments::{Deployment, DeploymentError, Deployments};
 use host::deploys::Deploys;
+use host::files::remove_tree;
 use host::lxc::container_states;
 use host::network::Network;
 use host::secrets::SecretStore;
-use host::settings::Settings;
+use host::settings::{Settings, output_folder};
 use model::names::{InstanceName, ServiceName};
 use model::service::ServiceSpec;
 use tokio::time::{Instant, sleep};
@@ -56,6 +57,7 @@ pub(crate) async fn run(
         .step("versions", sweep::remove_unused(settings, &next, &recipes_of_release(settings)))
         .await?;
     progress.step("ways", close_ways(settings, &next)).await?;
+    progress.step("output", async { output(settings, service) }).await?;
     beginning.remove_all()?;
     println!("{service} is gone.");
     Ok(())
@@ -128,6 +130,12 @@ fn secrets(settings: &Settings, service: &ServiceName) -> anyhow::Result<Outcome
         removed += usize::from(store.remove(service, &secret.name, None)?.is_some());
     }
     Ok(Outcome::changed_if(removed > 0, format!("{removed} removed")))
+}
+
+/// Removes what its instances wrote.
+fn output(settings: &Settings, service: &ServiceName) -> anyhow::Result<Outcome> {
+    let removed = remove_tree(&output_folder(&settings.paths.state).join(service.as_str()))?;
+    Ok(Outcome::changed_if(removed, "removed"))
 }
 
 /// Closes the ways that were open for it alone.

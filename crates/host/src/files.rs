@@ -91,7 +91,10 @@ pub(crate) fn remove_file(path: &Path) -> Result<bool, FileError> {
 }
 
 /// Removes a folder with all that is in it, and says whether it was there.
-pub(crate) fn remove_tree(folder: &Path) -> Result<bool, FileError> {
+///
+/// # Errors
+/// When something in it cannot be removed.
+pub fn remove_tree(folder: &Path) -> Result<bool, FileError> {
     was_there(fs::remove_dir_all(folder)).map_err(file_error("remove", folder))
 }
 

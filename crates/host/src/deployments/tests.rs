@@ -77,12 +77,13 @@ fn services_of_folders_stay_whatever_files_there_are_until_they_are_destroyed() 
     let both = with(deployed(&[1], 3, None), 7, 1);
     assert_eq!(both.folders().collect::<Vec<_>>(), [(&shop, folder)]);
     let names = |deployment: &Deployment| {
-        deployment.deployed().unwrap().iter().map(|it| it.spec.name.clone()).collect::<Vec<_>>()
+        let deployed = deployment.deployed().unwrap();
+        deployed.iter().map(|it| it.spec.name.to_string()).collect::<Vec<_>>()
     };
     let next = both.followed_by(&[new(&store, STORE, 2)], 3, at(2));
-    assert_eq!(names(&next), [store.clone(), shop.clone()]);
-    assert_eq!(names(&next.followed_by(&[], 3, at(3))), [shop.clone()]);
-    assert_eq!(names(&next.clone().without(&shop)), [store.clone()]);
+    assert_eq!(names(&next), ["object-store", "shop"]);
+    assert_eq!(names(&next.followed_by(&[], 3, at(3))), ["shop"]);
+    assert_eq!(names(&next.clone().without(&shop)), ["object-store"]);
     let second = with(next.served([&shop]), 8, 4);
     assert_eq!(second.kept(&shop).unwrap().len(), 2);
     let back = Rollback {

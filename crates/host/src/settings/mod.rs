@@ -239,6 +239,11 @@ impl Settings {
     }
 }
 
+/// Where the scaler keeps what instances write, in a folder for each service, on a host with this state folder.
+pub fn output_folder(state: &Path) -> PathBuf {
+    state.join("output")
+}
+
 #[cfg(test)]
 mod tests {
     use model::names::{InstanceName, ServiceName, Slot};

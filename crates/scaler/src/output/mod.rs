@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use host::lxc::OutputPipes;
+use host::settings::output_folder;
 use model::names::{InstanceName, ServiceName};
 use model::output::OutputLine;
 use model::time::Timestamp;
@@ -25,9 +26,6 @@ use self::log::{ENDING, Log};
 use self::reader::{Look, PAUSE, Reader};
 use crate::clock::now;
 use crate::lock::lock;
-
-/// The folder in the state directory.
-const FOLDER: &str = "output";
 
 /// Of so many instances of a service that ended the output is kept.
 const ENDED_KEPT: usize = 20;
@@ -46,7 +44,7 @@ pub(crate) struct Outputs {
 impl Outputs {
     /// The output that is kept in this state directory.
     pub(crate) fn new(state: &Path) -> Self {
-        Self { folder: state.join(FOLDER), readers: Mutex::default() }
+        Self { folder: output_folder(state), readers: Mutex::default() }
     }
 
     /// Reads what instances write, each from when its pipes come, for ever.
