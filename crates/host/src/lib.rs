@@ -11,6 +11,7 @@ pub mod files;
 pub mod haproxy;
 pub mod id_map;
 pub mod id_ranges;
+mod listeners;
 pub mod lock;
 pub mod lxc;
 pub mod memory;
