@@ -19,6 +19,7 @@ pub mod network;
 pub mod open_files;
 pub mod probe;
 pub mod processors;
+pub mod rehearsal;
 pub mod releases;
 pub mod render;
 pub mod secrets;
