@@ -74,7 +74,7 @@ pub trait Containers: Send + Sync {
     fn processor_times(&self) -> Option<ProcessorTimes>;
 
     /// What keeps others from connecting to this port of an instance, as far as its processes tell: a part of a
-    /// sentence, which ends with the cure. It takes less than a millisecond.
+    /// sentence, which ends with the cure. It takes some 4 ms, which is how long the kernel takes for its tables.
     fn obstacle(&self, instance: &InstanceName, port: u16) -> Option<String>;
 }
 

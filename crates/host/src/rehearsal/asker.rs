@@ -19,8 +19,8 @@ use super::question::{ask, is_taken};
 use super::verdict::{self, Answer};
 use crate::listeners;
 
-/// How soon it is looked again whether anybody listens: some are there within 20 ms.
-const LOOK: Duration = Duration::from_millis(10);
+/// How soon it is looked again whether anybody listens: a look takes some 4 ms of CPU time.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How soon all paths are asked again.
 const AGAIN: Duration = Duration::from_millis(200);

@@ -11,7 +11,7 @@ use crate::build::lines::Lines;
 use crate::lxc::one_run::{OneRun, Running};
 
 /// How often it is looked whether its first process is there, and what our init says.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How long who asks may take beyond the deadline: two questions of half a second, and a busy machine.
 const GRACE: Duration = Duration::from_secs(3);
