@@ -16,6 +16,7 @@ use host::lxc::{
     remove_secrets, remove_shared_folder, shared_folders_below,
 };
 use host::network::Network;
+use host::rehearsal::Rehearsals;
 use host::secrets::SecretStore;
 use host::settings::Settings;
 use model::names::{InstanceName, ServiceName};
@@ -39,6 +40,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     progress.step("haproxy", programs.remove_haproxy()).await?;
     progress.step("instances", instances(settings)).await?;
     progress.step("builds", builds(settings)).await?;
+    progress.step("rehearsals", rehearsals(settings)).await?;
     progress.step("templates", templates(settings)).await?;
     progress.step("apparmor", async { apparmor() }).await?;
     progress.step("network", network(settings)).await?;
@@ -123,6 +125,12 @@ async fn templates(settings: &Settings) -> anyhow::Result<Outcome> {
 /// Ends builds whose caller was killed, and removes what all of them kept for the next.
 async fn builds(settings: &Settings) -> anyhow::Result<Outcome> {
     let removed = Builds::new(settings, HostRunner).remove_all().await?;
+    Ok(Outcome::changed_if(removed > 0, format!("{removed} removed")))
+}
+
+/// Ends rehearsals whose caller was killed.
+async fn rehearsals(settings: &Settings) -> anyhow::Result<Outcome> {
+    let removed = Rehearsals::new(settings, HostRunner).remove_all().await?;
     Ok(Outcome::changed_if(removed > 0, format!("{removed} removed")))
 }
 

@@ -113,6 +113,13 @@ impl Cgroups {
         folders.into_iter().flat_map(|folder| names.iter().map(move |name| folder.join(name)))
     }
 
+    /// A process of the container, of those that run in it; `None` when it does not run.
+    pub(crate) fn process_of(&self, container: &str) -> Option<i32> {
+        let payload = format!("lxc.payload.{container}");
+        let mut hierarchies = self.hierarchies.iter();
+        hierarchies.find_map(|it| processes(&it.base.join(&payload)).first().copied())
+    }
+
     /// Kills every process in the container's groups, and in those that it made below them.
     pub fn kill(&self, container: &str) {
         for pid in self.folders(container).flat_map(|folder| processes(&folder)) {

@@ -3,6 +3,7 @@
 
 mod changed_keys;
 mod figures;
+mod health;
 mod rollback;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ use config_file::ConfigError;
 use model::access::{Changed, Deploy, Who};
 use model::names::{ServiceName, TemplateName};
 use model::service::{
-    HealthStatus, InstanceSpec, ReachError, SameRoute, ServiceSpec, check_reaches, check_routes,
+    InstanceSpec, ReachError, SameRoute, ServiceSpec, check_reaches, check_routes,
 };
 use model::time::Timestamp;
 use model::version::{Version, Wanted};
@@ -88,12 +89,6 @@ impl DeployedService {
     /// wanted version is.
     pub fn instance(&self, version: Option<Version>) -> &InstanceSpec {
         version.and_then(|version| self.versions.get(&version)).unwrap_or(&self.spec.instance)
-    }
-
-    /// The statuses by which an instance of any version says that it can serve.
-    pub fn health_statuses(&self) -> BTreeSet<HealthStatus> {
-        let instances = self.versions.values().chain([&self.spec.instance]);
-        instances.filter_map(|instance| instance.protocol.health_status()).collect()
     }
 
     /// The template that instances of this version are cloned from.

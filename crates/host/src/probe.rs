@@ -23,23 +23,38 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An instance that did not become healthy in time.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{url} did not {wanted} within {waited_ms} ms ({last}); check instance.port, health_path, health_status and [application] of its service's file"
-)]
+#[error("{url} did not {wanted} within {waited_ms} ms ({last}); {cure}")]
 pub struct ProbeError {
     url: String,
     wanted: String,
     waited_ms: u128,
     last: String,
+    cure: String,
 }
 
+/// What helps where nothing else is known.
+const CURE: &str =
+    "check instance.port, health_path, health_status and [application] of its service's file";
+
 impl ProbeError {
+    /// The same, of which it is known what it comes from: a part of a sentence, which ends with the cure.
+    #[must_use]
+    pub fn because(self, cure: Option<String>) -> Self {
+        Self { cure: cure.unwrap_or(self.cure), ..self }
+    }
+
     fn new(address: SocketAddrV4, protocol: &Protocol, waited: Duration, last: String) -> Self {
-        let wanted = match protocol {
-            Protocol::Http { health_status, .. } => format!("answer {health_status}"),
-            Protocol::Tcp => "take a connection".to_owned(),
+        let wanted = match protocol.health_status() {
+            Some(status) => format!("answer {status}"),
+            None => "take a connection".to_owned(),
         };
-        Self { url: url(address, protocol), wanted, waited_ms: waited.as_millis(), last }
+        Self {
+            url: url(address, protocol),
+            wanted,
+            waited_ms: waited.as_millis(),
+            last,
+            cure: CURE.to_owned(),
+        }
     }
 }
 
@@ -81,11 +96,9 @@ impl HttpProbe {
     }
 
     async fn try_once(&self, address: SocketAddrV4, protocol: &Protocol) -> Result<(), String> {
-        match protocol {
-            Protocol::Http { health_status, .. } => {
-                self.ask(&url(address, protocol), *health_status).await
-            }
-            Protocol::Tcp => connect(address).await,
+        match protocol.health_status() {
+            Some(status) => self.ask(&url(address, protocol), status).await,
+            None => connect(address).await,
         }
     }
 
@@ -102,9 +115,9 @@ impl HttpProbe {
 
 /// What is asked, for messages and for HTTP.
 fn url(address: SocketAddrV4, protocol: &Protocol) -> String {
-    match protocol {
-        Protocol::Http { health_path, .. } => format!("http://{address}{health_path}"),
-        Protocol::Tcp => format!("tcp://{address}"),
+    match protocol.health_path() {
+        Some(path) => format!("http://{address}{path}"),
+        None => format!("tcp://{address}"),
     }
 }
 
@@ -181,6 +194,7 @@ impl Probe for FakeProbe {
 
 #[cfg(test)]
 mod tests {
+    use model::service::HttpHealth;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -206,8 +220,8 @@ mod tests {
 
     /// HTTP with these statuses for an instance that can serve.
     fn http(statuses: &str) -> Protocol {
-        let health_status = statuses.parse().unwrap();
-        Protocol::Http { health_path: "/healthz".parse().unwrap(), health_status }
+        let status = statuses.parse().unwrap();
+        Protocol::Http { health: Some(HttpHealth { path: "/healthz".parse().unwrap(), status }) }
     }
 
     #[tokio::test]
@@ -237,13 +251,13 @@ mod tests {
         };
         drop(free);
         let probe = HttpProbe::new().unwrap();
-        let error = probe
-            .until_healthy(address, &Protocol::Tcp, Duration::from_millis(60))
-            .await
-            .unwrap_err();
-        let error = error.to_string();
-        assert!(error.starts_with("tcp://") && error.contains("take a connection"), "{error}");
-        let waiting = probe.until_healthy(address, &Protocol::Tcp, Duration::from_secs(5));
+        let without_path = [Protocol::Tcp, Protocol::Http { health: None }];
+        for protocol in &without_path {
+            let asking = probe.until_healthy(address, protocol, Duration::from_millis(60));
+            let error = asking.await.unwrap_err().to_string();
+            assert!(error.starts_with("tcp://") && error.contains("take a connection"), "{error}");
+        }
+        let waiting = probe.until_healthy(address, &without_path[1], Duration::from_secs(5));
         let (healthy, _listener) = tokio::join!(waiting, TcpListener::bind(address));
         healthy.unwrap();
     }

@@ -76,6 +76,7 @@ fn backend(world: &World, name: &str, instance: &InstanceName, tcp_port: Option<
         route: None,
         health_check: HealthCheck::default(),
         health_statuses: [HealthStatus::default()].into(),
+        some_by_connection: false,
         tcp_port,
         max_servers: 1,
         drain_timeout: Duration::from_secs(30),

@@ -115,3 +115,29 @@ async fn what_cannot_be_started_is_told() {
         assert_eq!((stdout.as_str(), stderr), ("", format!("bellows: {told}\n")));
     }
 }
+
+#[tokio::test]
+async fn what_keeps_others_from_connecting_to_an_instance_is_told() {
+    let script = "busybox httpd -p 127.0.0.1:8000 -h /; echo begun; busybox sleep 1; \
+                  busybox httpd -p 5000 -h /; echo begun; exec busybox sleep 99";
+    let mut instance = scripted(script, "").await;
+    let mut stdout = String::new();
+    instance.wait_for(&mut stdout, "begun\n").await;
+    let (world, name) = (&instance.world, &instance.name);
+    let told = world.containers.obstacle(name, 8000).unwrap();
+    assert!(told.starts_with("it listens on 127.0.0.1:8000 alone"), "{told}");
+    let told = world.containers.obstacle(name, 80).unwrap();
+    assert!(
+        told.starts_with("it listens on 127.0.0.1:8000 alone: have it listen on 0.0.0.0 and"),
+        "{told}"
+    );
+    stdout.clear();
+    instance.wait_for(&mut stdout, "begun\n").await;
+    let (world, name) = (&instance.world, &instance.name);
+    let told = world.containers.obstacle(name, 80).unwrap();
+    assert!(told.starts_with("it listens on port 5000, not on 80"), "{told}");
+    assert_eq!(world.containers.obstacle(name, 5000), None);
+    world.containers.stop(name, Duration::ZERO).await.unwrap();
+    let told = world.containers.obstacle(name, 8000).unwrap();
+    assert!(told.starts_with("its program has ended by itself"), "{told}");
+}

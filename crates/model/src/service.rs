@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::capacity::Capacity;
 pub use self::health::{HealthCheck, HealthStatus, HealthStatusError};
-pub use self::protocol::Protocol;
+pub use self::protocol::{HttpHealth, Protocol};
 pub use self::raw::RawService;
 pub use self::reaches::{ReachError, check_reaches};
 pub use self::route::{Route, SameRoute, check_routes};

@@ -109,7 +109,9 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         let ((protocol, timeout), server) = launch.zip(server).with_context(|| {
             format!("{instance}'s service is not deployed, or its slot is outside of the network")
         })?;
-        self.probe.until_healthy(server.address, &protocol, timeout).await?;
+        let healthy = self.probe.until_healthy(server.address, &protocol, timeout).await;
+        let obstacle = || self.containers.obstacle(instance, server.address.port());
+        healthy.map_err(|error| error.because(obstacle()))?;
         self.rotation.set(instance, version, ServerState::Ready).await
     }
 }

@@ -220,8 +220,6 @@ impl HostObserver {
 
 #[cfg(test)]
 mod tests {
-    use model::service::HealthStatus;
-
     use super::*;
 
     #[test]
@@ -234,10 +232,7 @@ mod tests {
             ..Counters::ZERO
         };
         assert_eq!(outcomes(&Protocol::Tcp, &counted), Some((7, 2)));
-        let http = Protocol::Http {
-            health_path: "/".parse().unwrap(),
-            health_status: HealthStatus::default(),
-        };
+        let http = Protocol::Http { health: None };
         assert_eq!(outcomes(&http, &counted), None);
         let unknown = Counters { connection_errors: None, ..counted };
         assert_eq!(outcomes(&Protocol::Tcp, &unknown), None);

@@ -238,6 +238,7 @@ fn backend(deployed: &DeployedService) -> Backend {
         route: spec.route().cloned(),
         health_check: spec.health_check,
         health_statuses: deployed.health_statuses(),
+        some_by_connection: deployed.has_no_path(),
         tcp_port: spec.tcp_port(),
         max_servers: 0,
         drain_timeout: spec.scale_in.drain_timeout,

@@ -1,4 +1,4 @@
-//! What a build writes, as lines that can be shown: each and all of them bounded, and harmless on a terminal.
+//! What a build or a rehearsal writes, as lines that can be shown: each and all of them bounded, and harmless on a terminal.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ const TAIL_LINES: usize = 20;
 
 /// Splits what comes into lines.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     /// What came since the last end of a line, up to a bound.
     begun: Vec<u8>,
     /// How many bytes may still be given.
@@ -23,13 +23,13 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Of which this many bytes are given at most.
-    pub(super) fn new(bytes: usize) -> Self {
+    pub(crate) fn new(bytes: usize) -> Self {
         let tail = VecDeque::with_capacity(TAIL_LINES);
         Self { begun: Vec::new(), left: bytes, is_over: false, tail }
     }
 
     /// Takes what came, and gives the lines that are whole.
-    pub(super) fn push(&mut self, bytes: &[u8], give: &mut impl FnMut(&str)) {
+    pub(crate) fn push(&mut self, bytes: &[u8], give: &mut impl FnMut(&str)) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (text, is_whole) =
                 piece.strip_suffix(b"\n").map_or((piece, false), |it| (it, true));
@@ -43,19 +43,19 @@ impl Lines {
     }
 
     /// Gives the line that was begun, if there is one: nothing more comes.
-    pub(super) fn finish(&mut self, give: &mut impl FnMut(&str)) {
+    pub(crate) fn finish(&mut self, give: &mut impl FnMut(&str)) {
         if !self.begun.is_empty() {
             self.end(give);
         }
     }
 
     /// Whether no more is given, whatever comes.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.is_over
     }
 
     /// The last lines, given or not.
-    pub(super) fn tail(&self) -> String {
+    pub(crate) fn tail(&self) -> String {
         self.tail.iter().map(|line| format!("\n    {line}")).collect()
     }
 

@@ -9,7 +9,7 @@ mod application;
 mod disk;
 mod error;
 mod limits;
-mod lines;
+pub(crate) mod lines;
 mod parts;
 mod proxy;
 mod run;

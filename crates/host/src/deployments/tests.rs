@@ -232,6 +232,24 @@ fn an_instance_keeps_what_its_own_version_was_given() {
 }
 
 #[test]
+fn a_kept_version_that_names_no_health_path_is_known() {
+    let store = name("object-store");
+    let without = STORE.replace("health_path = \"/healthz\"\n", "");
+    assert_ne!(without, STORE);
+    let follow = |deployment: Deployment, file: &str, version, second| {
+        let version = Version::new(version);
+        let new = NewService { name: &store, file, version, serving: None, again: false };
+        deployment.followed_by(&[new], 3, at(second))
+    };
+    let has_none = |deployment: &Deployment| deployment.deployed().unwrap().remove(0).has_no_path();
+    let first = deployed(&[7], 3, None);
+    assert!(!has_none(&first));
+    let second = follow(first, &without, 8, 9);
+    assert!(has_none(&second));
+    assert!(has_none(&follow(second, STORE, 9, 10)), "one that is kept");
+}
+
+#[test]
 fn what_was_deployed_is_read_back_and_its_stamp_changes_with_it() {
     let state = tempfile::tempdir().unwrap();
     let deployments = Deployments::new(&state.path().join("made"));

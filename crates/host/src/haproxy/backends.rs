@@ -66,6 +66,9 @@ pub struct Backend {
     /// The statuses by which an instance of any version that there may be says that it can serve: HAProxy
     /// knows one list for a backend. A change is a reload.
     pub health_statuses: BTreeSet<HealthStatus>,
+    /// Whether there may be instances of a version that names no health path, and can serve when they take
+    /// connections. A change is a reload.
+    pub some_by_connection: bool,
     /// The port by which instances of others reach it, where it takes connections and not requests.
     pub tcp_port: Option<u16>,
     /// How many instances it may come to have. Up to there, and room allowing, one more costs no
@@ -82,7 +85,7 @@ impl Backend {
     /// What is said of it that only a reload changes.
     pub(super) fn fixed(&self) -> Fixed<'_> {
         let limits = Limits::of(self.drain_timeout);
-        let checks = Checks::new(self.health_check, &self.health_statuses);
+        let checks = Checks::of(self);
         (&self.service, self.route.as_ref(), self.tcp_port.is_some(), limits, checks)
     }
 }
@@ -188,6 +191,7 @@ pub(super) mod tests {
             route: Some(Route::below(prefix.parse().unwrap())),
             health_check: HealthCheck::default(),
             health_statuses: [HealthStatus::default()].into(),
+            some_by_connection: false,
             tcp_port: None,
             max_servers: 4,
             drain_timeout: Duration::from_secs(30),

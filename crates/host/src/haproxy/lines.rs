@@ -100,7 +100,7 @@ impl Layout {
             route: backend.route.clone(),
             is_tcp: backend.tcp_port.is_some(),
             limits: Limits::of(backend.drain_timeout),
-            checks: Checks::new(backend.health_check, &backend.health_statuses),
+            checks: Checks::of(backend),
             count,
             servers: (1..).zip(backend.servers.iter().cloned()).collect(),
         };
@@ -123,7 +123,7 @@ impl Layout {
                 route: backend.route.clone(),
                 is_tcp: backend.tcp_port.is_some(),
                 limits: Limits::of(backend.drain_timeout),
-                checks: Checks::new(backend.health_check, &backend.health_statuses),
+                checks: Checks::of(backend),
                 count: running.last_key_value().map_or(0, |(last, _)| *last),
                 servers: place(running, &backend.servers)?,
             })

@@ -96,6 +96,8 @@ struct Values<'a> {
     records: &'a str,
     backends: Vec<BackendValues<'a>>,
     routes: Vec<RouteValues<'a>>,
+    /// Whether some instances of one backend are asked for a path, and others for a connection alone.
+    checks_differ: bool,
 }
 
 /// HTTPS for the template.
@@ -277,6 +279,7 @@ impl Template {
             records: &records_file,
             backends: layout.backends.iter().map(BackendValues::from).collect(),
             routes: routes(layout),
+            checks_differ: layout.backends.iter().any(|backend| backend.checks.differ()),
         };
         let config = Context::from_serialize(values)
             .and_then(|context| self.tera.render(BUILT_IN_NAME, &context))

@@ -6,7 +6,7 @@ mod launch;
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::names::{InstanceName, TemplateName};
@@ -25,6 +25,7 @@ use super::secrets::SecretFiles;
 use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
 use crate::files::{FileError, remove_tree};
+use crate::listeners;
 use crate::processors::ProcessorTimes;
 use crate::settings::Settings;
 use isolation::Isolated;
@@ -71,6 +72,10 @@ pub trait Containers: Send + Sync {
 
     /// What the host's processors have done, for instances and all else; `None` where it cannot be told.
     fn processor_times(&self) -> Option<ProcessorTimes>;
+
+    /// What keeps others from connecting to this port of an instance, as far as its processes tell: a part of a
+    /// sentence, which ends with the cure. It takes some 4 ms, which is how long the kernel takes for its tables.
+    fn obstacle(&self, instance: &InstanceName, port: u16) -> Option<String>;
 }
 
 /// The instances that LXC runs.
@@ -271,6 +276,15 @@ impl<R: Runner> Containers for LxcContainers<R> {
 
     fn processor_times(&self) -> Option<ProcessorTimes> {
         ProcessorTimes::read()
+    }
+
+    fn obstacle(&self, instance: &InstanceName, port: u16) -> Option<String> {
+        let Some(process) = self.cgroups.process_of(instance.as_str()) else {
+            return Some("its program has ended by itself: see what it wrote last".to_owned());
+        };
+        let process = Path::new("/proc").join(process.to_string());
+        // One that ended just now is looked at by whoever tries again.
+        listeners::problem(port, &listeners::of_process(&process).ok()?)
     }
 }
 

@@ -53,6 +53,7 @@ struct State {
     graces: BTreeMap<InstanceName, Duration>,
     cpu_times: BTreeMap<InstanceName, Duration>,
     processor_times: Option<ProcessorTimes>,
+    obstacle: Option<String>,
     calls: Vec<Call>,
 }
 
@@ -80,6 +81,11 @@ impl FakeContainers {
     /// What the host's processors have done, from now on. Until then it is not known.
     pub fn set_processor_times(&self, times: Option<ProcessorTimes>) {
         self.state().processor_times = times;
+    }
+
+    /// What keeps others from connecting to any instance, from now on.
+    pub fn set_obstacle(&self, obstacle: &str) {
+        self.state().obstacle = Some(obstacle.to_owned());
     }
 
     /// Whether the list fails from now on.
@@ -213,6 +219,10 @@ impl Containers for FakeContainers {
 
     fn processor_times(&self) -> Option<ProcessorTimes> {
         self.state().processor_times
+    }
+
+    fn obstacle(&self, _instance: &InstanceName, _port: u16) -> Option<String> {
+        self.state().obstacle.clone()
     }
 }
 

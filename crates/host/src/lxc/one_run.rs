@@ -1,6 +1,8 @@
 //! A container for one run of one program, as the build of an image is: its root is read-only and stands on an
 //! image, it has no network but a loopback interface, and it ends with whoever started it.
 
+mod as_instance;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -17,6 +19,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::Serialize;
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
+
+pub(crate) use self::as_instance::AsInstance;
 
 use super::apparmor::{self, AppArmorProfile, ensure_profile};
 use super::error::ContainerError;
@@ -115,6 +119,7 @@ pub(crate) struct End {
 #[derive(Serialize)]
 struct Values {
     output: String,
+    root: Option<String>,
     way_out: Option<String>,
     count: String,
 }
@@ -182,16 +187,27 @@ impl OneRun {
         files.write(COMMAND_FILE, start.command.as_deref().unwrap_or_default(), 0o644)?;
         let init = fs::read(run.init).map_err(file_error("read", run.init))?;
         files.write(INIT, init, 0o755)?;
-        write(&folder.join("seccomp"), SECCOMP)?;
         let config = self.config(run, &start, &instance)?;
-        write(&folder.join("config"), &config)?;
+        self.set_up(runner, &config, run.ids).await
+    }
+
+    /// Makes what any run has beside its root, with this configuration, and mounts its root.
+    async fn set_up(
+        &self,
+        runner: &impl Runner,
+        config: &str,
+        ids: IdRange,
+    ) -> Result<(), TemplateError> {
+        let folder = self.folder();
+        write(&folder.join("seccomp"), SECCOMP)?;
+        write(&folder.join("config"), config)?;
         write(&folder.join(COUNT), self.count_script())?;
         let executable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(folder.join(COUNT), executable)
             .map_err(file_error("change the mode of", &folder))?;
-        let owner = Owner::of_config(&config);
+        let owner = Owner::of_config(config);
         owner.map_or(Ok(()), |owner| make_pipes(&folder.join(OUTPUT), owner))?;
-        lock_out_others(&folder, run.ids)?;
+        lock_out_others(&folder, ids)?;
         stack::ensure_mounted_in(&folder).await?;
         Ok(ensure_profile(runner, &AppArmorProfile::render()?).await?)
     }
@@ -207,13 +223,26 @@ impl OneRun {
         let mounts =
             HostFolders { rootfs_options: "ro", folders: folders.collect(), secrets: None };
         let shared = profile::confined(&self.name, &folder, start, instance, run.ids, mounts)?;
+        let way_out = run.way_out.as_ref().map(|socket| socket.display().to_string());
+        self.with_own_lines(&shared, None, way_out)
+    }
+
+    /// A configuration with the lines of this run: its root, where that is another, and its way out, if it has one.
+    fn with_own_lines(
+        &self,
+        shared: &str,
+        root: Option<String>,
+        way_out: Option<String>,
+    ) -> Result<String, TemplateError> {
+        let folder = self.folder();
         let shared = match self.cgroups.limit_swap() {
-            true => shared,
-            false => Profile::without_swap_limits(&shared),
+            true => shared.to_owned(),
+            false => Profile::without_swap_limits(shared),
         };
         let values = Values {
             output: folder.join(OUTPUT).display().to_string(),
-            way_out: run.way_out.as_ref().map(|socket| socket.display().to_string()),
+            root,
+            way_out,
             count: folder.join(COUNT).display().to_string(),
         };
         Ok(format!("{shared}\n{}", render("lxc/one-run.conf.tera", TEMPLATE, &values)?))
@@ -266,6 +295,12 @@ impl OneRun {
             .process_group(0);
         let (process, ended) = spawn(command).await.map_err(file_error("start", &folder))?;
         Ok(Running { output, init_says, end: End { ended, process } })
+    }
+
+    /// The folder in `/proc` of a process of it; `None` before the first one runs, and after the last.
+    pub(crate) fn process(&self) -> Option<PathBuf> {
+        let process = self.cgroups.process_of(&self.name)?;
+        Some(Path::new("/proc").join(process.to_string()))
     }
 
     /// What the kernel did to a run that has ended by itself.

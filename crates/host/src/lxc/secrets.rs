@@ -31,6 +31,11 @@ pub(super) fn folder(run: &Path, template: &TemplateName) -> PathBuf {
     run.join(FOLDER).join(template.as_str())
 }
 
+/// The same of a run that is no instance, by its name.
+pub(super) fn of_run(run: &Path, name: &str) -> PathBuf {
+    run.join(FOLDER).join(name)
+}
+
 /// Writes down in a template's folder what its instances are given, if anything.
 pub(super) fn write_down(template: &Path, given: &GivenSecrets) -> Result<(), FileError> {
     if given.is_empty() {
@@ -143,14 +148,28 @@ impl SecretFiles {
         }
         let draft = draft(&self.run, template);
         remove_tree(&draft)?;
-        fs::DirBuilder::new().mode(0o700).create(&draft).map_err(file_error("make", &draft))?;
-        for (name, generation) in &given {
-            let value = self.store.read(template.service(), name, *generation)?;
-            write(&draft.join(name.as_str()), &value, owner)?;
-        }
-        give(&draft, owner, 0o500)?;
+        self.give(template.service(), &given, &draft, owner)?;
         fs::rename(&draft, &folder).map_err(file_error("rename", &draft))?;
         Ok(())
+    }
+
+    /// Makes a folder of these values, for `owner` alone.
+    ///
+    /// # Errors
+    /// When a value is gone, or the folder is there.
+    pub(super) fn give(
+        &self,
+        service: &ServiceName,
+        given: &GivenSecrets,
+        folder: &Path,
+        owner: Owner,
+    ) -> Result<(), ContainerError> {
+        fs::DirBuilder::new().mode(0o700).create(folder).map_err(file_error("make", folder))?;
+        for (name, generation) in given {
+            let value = self.store.read(service, name, *generation)?;
+            write(&folder.join(name.as_str()), &value, owner)?;
+        }
+        Ok(give(folder, owner, 0o500)?)
     }
 }
 

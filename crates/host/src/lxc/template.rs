@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use model::names::{CONTAINER_PREFIX, TemplateName};
 use model::secrets::SECRETS_FOLDER;
-use model::service::{HealthStatus, InstanceSpec, Mount, Protocol, ServiceSpec};
+use model::service::{HealthStatus, HttpHealth, InstanceSpec, Mount, Protocol, ServiceSpec};
 use model::version::Version;
 use sha2::{Digest, Sha256};
 
@@ -50,10 +50,10 @@ const DRAFT: &str = "-draft";
 const MOUNT_WAIT: Duration = Duration::from_secs(20);
 
 /// What goes into a template beside its image and its configuration.
-struct Parts<'a> {
-    start: &'a Start,
-    application: &'a str,
-    given: &'a GivenSecrets,
+pub(super) struct Parts<'a> {
+    pub(super) start: &'a Start,
+    pub(super) application: &'a str,
+    pub(super) given: &'a GivenSecrets,
 }
 
 /// What [`TemplateStore::ensure_mounts`] has come to.
@@ -117,9 +117,7 @@ impl<R: Runner> TemplateStore<R> {
     ) -> Result<TemplateName, TemplateError> {
         // What another version lacks is no reason not to make this one.
         let ids = self.ensure_mounts(service).await?.ids;
-        let application = toml::to_string(&service.application).map_err(|source| {
-            TemplateError::Application { service: service.name.to_string(), source }
-        })?;
+        let application = application_text(service)?;
         let start = start::resolve(&service.instance, image, self.profile.environment(service))?;
         let given = self.secrets.given(service)?;
         let parts = Parts { start: &start, application: &application, given: &given };
@@ -168,15 +166,8 @@ impl<R: Runner> TemplateStore<R> {
         remove_unmounted(&draft)?;
         fs::create_dir_all(&draft).map_err(file_error("make", &draft))?;
         let files = self.lay(&draft, image, ids, lock).await?;
-        make_folders(&files, &service.instance)?;
-        files.write(SERVICE_FILE, parts.application, 0o644)?;
-        if let Some(command) = &parts.start.command {
-            files.write(COMMAND_FILE, command, 0o644)?;
-            files.write(INIT, self.read_init()?, 0o755)?;
-        }
-        if let Some(hosts) = self.profile.hosts(&service.instance) {
-            files.write(HOSTS_FILE, hosts, 0o644)?;
-        }
+        let hosts = self.profile.hosts(&service.instance);
+        write_files(&files, &service.instance, parts, hosts, &self.init)?;
         let config = self.config(name, service, parts.start, ids)?;
         write(&draft.join("seccomp"), SECCOMP)?;
         write(&draft.join("config"), &config)?;
@@ -341,7 +332,7 @@ impl<R: Runner> TemplateStore<R> {
         let nameless = TemplateName::new(&service.name, Version::new(0));
         let config = self.config(&nameless, service, start, ids)?;
         let (command, init) = match &start.command {
-            Some(command) => (command.as_bytes(), self.read_init()?),
+            Some(command) => (command.as_bytes(), read(&self.init)?),
             None => (&[][..], Vec::new()),
         };
         let mut hash = Sha256::new();
@@ -376,10 +367,6 @@ impl<R: Runner> TemplateStore<R> {
         self.profile.template_config(name, &folder, start, &service.instance, ids)
     }
 
-    fn read_init(&self) -> Result<Vec<u8>, FileError> {
-        fs::read(&self.init).map_err(file_error("read", &self.init))
-    }
-
     /// Puts the image into the draft of a template: a copy, or what lies above those that it shares.
     async fn lay<'a>(
         &self,
@@ -395,6 +382,36 @@ impl<R: Runner> TemplateStore<R> {
         copy_image(&self.runner, &image.folder, &rootfs, ids, lock).await?;
         Ok(OwnFiles::in_copy(rootfs, ids))
     }
+}
+
+/// A service's table `[application]`, as its instances read it.
+pub(super) fn application_text(service: &ServiceSpec) -> Result<String, TemplateError> {
+    toml::to_string(&service.application)
+        .map_err(|source| TemplateError::Application { service: service.name.to_string(), source })
+}
+
+/// Adds to an image what instances of a service find in it: its folders, and files of ours.
+pub(super) fn write_files(
+    files: &OwnFiles<'_>,
+    instance: &InstanceSpec,
+    parts: &Parts<'_>,
+    hosts: Option<String>,
+    init: &Path,
+) -> Result<(), TemplateError> {
+    make_folders(files, instance)?;
+    files.write(SERVICE_FILE, parts.application, 0o644)?;
+    if let Some(command) = &parts.start.command {
+        files.write(COMMAND_FILE, command, 0o644)?;
+        files.write(INIT, read(init)?, 0o755)?;
+    }
+    if let Some(hosts) = hosts {
+        files.write(HOSTS_FILE, hosts, 0o644)?;
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, FileError> {
+    fs::read(file).map_err(file_error("read", file))
 }
 
 /// Makes the folders that are mounted on or written to, and that of our own files.
@@ -432,12 +449,13 @@ pub(super) fn write(file: &Path, content: impl AsRef<[u8]>) -> Result<(), FileEr
 /// others: a release that knows them makes no new version of what is deployed.
 fn health(protocol: &Protocol) -> String {
     match protocol {
-        Protocol::Http { health_path, health_status }
-            if *health_status == HealthStatus::default() =>
+        Protocol::Http { health: Some(HttpHealth { path, status }) }
+            if *status == HealthStatus::default() =>
         {
-            health_path.to_string()
+            path.to_string()
         }
-        Protocol::Http { health_path, health_status } => format!("{health_path} {health_status}"),
+        Protocol::Http { health: Some(HttpHealth { path, status }) } => format!("{path} {status}"),
+        Protocol::Http { health: None } => "connection".to_owned(),
         Protocol::Tcp => String::new(),
     }
 }

@@ -57,6 +57,76 @@ async fn an_instance_is_in_rotation_by_the_statuses_that_its_service_names_and_n
     assert!(!left.lock().unwrap().is_empty(), "it still answers 204 and 302");
 }
 
+/// One that takes connections and says nothing.
+async fn mute(server: &Server) -> tokio::task::JoinHandle<()> {
+    let listener = tokio::net::TcpListener::bind(server.address).await.unwrap();
+    tokio::spawn(async move {
+        let mut taken = vec![];
+        while let Ok((connection, _)) = listener.accept().await {
+            taken.push(connection);
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_without_a_health_path_is_in_rotation_while_it_takes_connections() {
+    let mut rig = Rig::new(Membership::Runtime, 2);
+    for server in &mut rig.servers {
+        server.health_path = None;
+    }
+    (rig.health_statuses, rig.some_by_connection) = ([].into(), true);
+    rig.prepare_and_start().await;
+    let taking = mute(&rig.servers[0]).await;
+    for number in [1, 2] {
+        rig.set(number, ServerState::Ready);
+    }
+    rig.apply().await;
+    until(&rig, 2, ServerStatus::Down).await;
+    until(&rig, 1, ServerStatus::Up).await;
+    taking.abort();
+    until(&rig, 1, ServerStatus::Down).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_versions_one_may_have_a_health_path_and_the_other_none() {
+    let mut rig = Rig::new(Membership::Runtime, 6);
+    let paths = ["/healthz", "/fails", "/absent", "/"].map(|path| path.parse().unwrap());
+    for (server, path) in rig.servers[2..].iter_mut().zip(paths) {
+        server.health_path = Some(path);
+    }
+    (rig.servers[0].health_path, rig.servers[1].health_path) = (None, None);
+    (rig.health_statuses, rig.some_by_connection) = (["404".parse().unwrap()].into(), true);
+    rig.health_statuses.insert("200".parse().unwrap());
+    rig.prepare_and_start().await;
+    let taking = mute(&rig.servers[0]).await;
+    let _hangs = mute(&rig.servers[5]).await;
+    let instances = [3, 4, 5].map(|number| Instance::start(rig.set(number, ServerState::Ready)));
+    for number in [1, 2, 6] {
+        rig.set(number, ServerState::Ready);
+    }
+    rig.apply().await;
+    for (number, wanted) in [
+        (1, ServerStatus::Up),
+        (2, ServerStatus::Down),
+        (3, ServerStatus::Up),
+        (4, ServerStatus::Down),
+        (5, ServerStatus::Up),
+        (6, ServerStatus::Down),
+    ] {
+        until(&rig, number, wanted).await;
+    }
+    let stats = rig.stats().await;
+    let check = |number| stats.services[&store()].servers[&slot(number)].check.clone().unwrap();
+    // No sign of life is told by what the check came to.
+    assert_eq!([2, 4, 6].map(check), ["L4CON", "L7RSP", "L7TOUT"]);
+    assert_eq!(status(&rig, 1).await, ServerStatus::Up);
+    taking.abort();
+    drop(instances);
+    for number in [1, 3, 5] {
+        until(&rig, number, ServerStatus::Down).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_leaves_rotation_after_as_many_bad_answers_as_its_service_says_and_no_fewer() {
     let mut rig = Rig::new(Membership::Runtime, 2);

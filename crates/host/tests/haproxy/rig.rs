@@ -139,6 +139,7 @@ pub(crate) struct Rig {
     /// How the health of either's instances is checked.
     pub(crate) health_check: HealthCheck,
     pub(crate) health_statuses: BTreeSet<HealthStatus>,
+    pub(crate) some_by_connection: bool,
     process: Option<Child>,
 }
 
@@ -175,6 +176,7 @@ impl Rig {
             drain_timeout: Duration::from_secs(30),
             health_check: HealthCheck::default(),
             health_statuses: [HealthStatus::default()].into(),
+            some_by_connection: false,
             process: None,
         }
     }
@@ -238,6 +240,7 @@ impl Rig {
             route: Some(Route::below("/".parse().unwrap())),
             health_check: self.health_check,
             health_statuses: self.health_statuses.clone(),
+            some_by_connection: self.some_by_connection,
             tcp_port: None,
             max_servers: self.servers.len().try_into().unwrap(),
             drain_timeout: self.drain_timeout,

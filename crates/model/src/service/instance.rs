@@ -23,7 +23,7 @@ pub(super) struct RawInstance {
     /// What it serves there.
     #[serde(default)]
     pub(super) protocol: RawProtocol,
-    /// `GET` of it answers when the instance can serve.
+    /// `GET` of it answers when the instance can serve; without one it can when it takes connections.
     health_path: Option<String>,
     /// The statuses that say so: 200 unless it is said.
     #[serde(default)]

@@ -51,6 +51,23 @@ async fn a_version_that_never_gets_healthy_takes_no_instance_from_the_one_that_s
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_version_that_nobody_can_connect_to_is_given_up_with_the_cause() {
+    let mut rig = Rig::new();
+    rig.ticks(20, 10).await;
+    rig.actor.probe().set_sick_at("/healthy");
+    rig.actor
+        .containers()
+        .set_obstacle("it listens on 127.0.0.1:8000 alone: have it listen on all");
+    rig.deploy(&[(&mistyped(), 2)]);
+    rig.ticks(150, 10).await;
+    let Some(Rollout::GivenUp { reason, .. }) = rig.status().rollout else {
+        panic!("{:?}", rig.status().rollout)
+    };
+    let cause = "(it is sick); it listens on 127.0.0.1:8000 alone: have it listen on all";
+    assert!(reason.ends_with(cause), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_instance_may_take_to_its_first_answer_as_long_as_its_service_says() {
     let mut rig = Rig::new();
     rig.ticks(20, 1).await;

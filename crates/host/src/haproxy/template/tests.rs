@@ -1,4 +1,4 @@
-use model::service::HealthCheck;
+use model::service::{HealthCheck, HealthStatus};
 
 use super::super::backends::ServerState::{self, Drain, Ready};
 use super::super::backends::tests::backend;
@@ -223,6 +223,24 @@ fn the_checks_of_a_service_are_as_its_file_says() {
     http-check expect status 200-399,204
     default-server check inter 5000ms fastinter 200ms downinter 200ms rise 2 fall 3 observe layer4 error-limit 1 on-error mark-down
     ");
+}
+
+#[test]
+fn instances_are_asked_for_a_connection_for_their_paths_or_for_either_as_their_versions_say() {
+    let template = Template::load(&settings(Path::new("/run/bellows"))).unwrap();
+    let config = |with_path, some_by_connection| {
+        let statuses = [with_path].into_iter().flatten().collect();
+        let store = backend("store", "/", 1, &[]);
+        let store = Backend { health_statuses: statuses, some_by_connection, ..store };
+        template.render(1, &Layout::new(&Backends::new(vec![store]).unwrap())).unwrap().config
+    };
+    let usual = Some(HealthStatus::default());
+    let has = |config: &str| {
+        ["option httpchk", "option tcp-check", "bellows.checks"].map(|it| config.contains(it))
+    };
+    assert_eq!(has(&config(usual, false)), [true, false, false]);
+    assert_eq!(has(&config(None, true)), [false; 3]);
+    assert_eq!(has(&config(usual, true)), [false, true, true]);
 }
 
 #[test]
