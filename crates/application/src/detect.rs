@@ -31,7 +31,7 @@ pub fn detect(found: &Found, command: Option<&[String]>) -> Result<Chosen, Refus
     };
     let given = Given { command, procfile: &procfile };
     let mut chosen = choose(found, given)?;
-    if let Some(file) = chosen.start.as_ref().and_then(|start| unrunnable(found, start)) {
+    if let Some(file) = unrunnable(found, &chosen) {
         return Err(Refusal::NotExecutable(file));
     }
     let beside = notes_beside(found, &procfile, chosen.start.as_ref());
@@ -40,11 +40,15 @@ pub fn detect(found: &Found, command: Option<&[String]>) -> Result<Chosen, Refus
 }
 
 /// The file of the folder that a command starts with, where it may not be run: `execve` answers EACCES.
-fn unrunnable(found: &Found, start: &Start) -> Option<EntryPath> {
-    let word = start.first_word()?;
-    // A name without a slash is looked for on the `PATH`, and not in the folder.
-    let path = word.contains('/').then(|| word.strip_prefix("./").unwrap_or(&word))?;
-    let path = EntryPath::new(path.as_bytes()).ok()?;
+fn unrunnable(found: &Found, chosen: &Chosen) -> Option<EntryPath> {
+    let path = match &chosen.recipe {
+        Recipe::Program { program } => program.clone(),
+        // A name without a slash is looked for on the `PATH`, and not in the folder.
+        Recipe::Python { .. } | Recipe::Files => {
+            let word = chosen.start.as_ref()?.first_word().filter(|word| word.contains('/'))?;
+            EntryPath::new(word.strip_prefix("./").unwrap_or(&word).as_bytes()).ok()?
+        }
+    };
     let entry = found.contents.0.get(&path);
     matches!(entry, Some(Entry::File(file)) if !file.executable).then_some(path)
 }

@@ -1,7 +1,7 @@
-//! Builds the image of a Python application by hand, as root, and prints what its build writes as it comes:
+//! Builds the image of an application by hand, as root, and prints what its build writes as it comes:
 //!
 //! ```sh
-//! cargo build -p init -p egress
+//! cargo build -p init -p egress -p static-server
 //! cargo run -p host --example build_application -- examples/hello-flask hello-flask /var/tmp/bellows-builds
 //! ```
 //!
@@ -32,11 +32,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let chosen = detect(&found, None)?;
     chosen.notes.iter().for_each(|note| println!("{note}"));
     let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rootfs");
-    let recipe = Recipe::load(&"python".parse()?, &[recipes], Path::new("/none"))?;
-    let base = recipe.ensure(&HostRunner, &settings.paths.state.join("images")).await?;
-
     let programs = std::env::current_exe()?;
     let programs = programs.ancestors().nth(2).ok_or("no folder of programs")?;
+    let recipe = Recipe::load(&chosen.image().parse()?, &[recipes], programs)?;
+    let base = recipe.ensure(&HostRunner, &settings.paths.state.join("images")).await?;
+
     let builds = Builds::new(&settings, HostRunner);
     let builds = builds.with_programs(programs.join("init"), programs.join("egress"));
     let begun = Instant::now();

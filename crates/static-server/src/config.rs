@@ -6,11 +6,11 @@ use config_file::{Checked, Invalid};
 use serde::Deserialize;
 use service::program::Serving;
 
-/// The file as it is written. Every key has a default.
+/// The file as it is written. Every key has a default: `listen` all addresses at the port in `PORT`, or 8000.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawConfig {
-    listen: String,
+    listen: Option<String>,
     folder: PathBuf,
     single_page: bool,
     max_connections: usize,
@@ -31,7 +31,7 @@ pub(crate) struct Config {
 impl Default for RawConfig {
     fn default() -> Self {
         Self {
-            listen: "0.0.0.0:8000".to_owned(),
+            listen: None,
             folder: "/srv/files".into(),
             single_page: false,
             max_connections: 512,
@@ -47,9 +47,16 @@ impl Checked for Config {
         let RawConfig { listen, folder, single_page, max_connections, drain_timeout_ms } = raw;
         let shown = folder.display();
         config_file::check(folder.is_absolute(), "folder", shown, "an absolute path")?;
+        let port = std::env::var("PORT").ok();
+        let listen = listen.unwrap_or_else(|| everywhere(port.as_deref()));
         let serving = Serving::checked(&listen, max_connections, drain_timeout_ms)?;
         Ok(Self { serving, folder, single_page })
     }
+}
+
+/// At all addresses, where the file names none: at the port of the instance, which Bellows gives in `PORT`.
+fn everywhere(port: Option<&str>) -> String {
+    format!("0.0.0.0:{}", port.unwrap_or("8000"))
 }
 
 #[cfg(test)]
@@ -65,6 +72,12 @@ mod tests {
         let Config { serving, folder, single_page } = parse("").unwrap();
         assert_eq!(serving, Serving::checked("0.0.0.0:8000", 512, 30_000).unwrap());
         assert_eq!((folder, single_page), (PathBuf::from("/srv/files"), false));
+    }
+
+    #[test]
+    fn the_port_is_the_instances_where_the_file_names_none() {
+        assert_eq!(everywhere(Some("3000")), "0.0.0.0:3000");
+        assert_eq!(everywhere(None), "0.0.0.0:8000");
     }
 
     #[test]

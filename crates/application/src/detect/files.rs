@@ -1,6 +1,6 @@
 //! Pages and pictures, as they are.
 
-use super::chosen::{Choice, Chosen, Recipe};
+use super::chosen::{Choice, Chosen, Recipe, Workers};
 use super::refusal::Refusal;
 use crate::folder::Found;
 
@@ -13,7 +13,9 @@ pub(super) fn choose(found: &Found) -> Result<Option<Chosen>, Refusal> {
             return Err(Refusal::Unbuilt);
         }
         let note = Choice::of("index.html: files, served as they are");
-        return Ok(Some(Chosen::new(Recipe::Files, note)));
+        let mut chosen = Chosen::new(Recipe::Files, note);
+        chosen.notes.push(Choice::of_workers(Workers::WAITING));
+        return Ok(Some(Chosen { workers: Some(Workers::WAITING), ..chosen }));
     }
     let below = found
         .contents

@@ -3,7 +3,7 @@
 use std::env::consts::ARCH;
 
 use super::Given;
-use super::chosen::{Choice, Chosen, Recipe, Start};
+use super::chosen::{Choice, Chosen, Recipe, Start, Workers};
 use super::refusal::Refusal;
 use crate::contents::Entry;
 use crate::folder::Found;
@@ -17,7 +17,20 @@ pub(super) fn choose(found: &Found, given: Given<'_>) -> Result<Option<Chosen>, 
     };
     check(path, found.programs[path])?;
     let recipe = Recipe::Program { program: path.clone() };
-    Ok(Some(Chosen { start: Some(start), ..Chosen::new(recipe, note) }))
+    let mut chosen = Chosen::new(recipe, note);
+    chosen.notes.extend(start.needs_a_userland().then(|| userland_note(path, &start)));
+    chosen.notes.push(Choice::of_workers(Workers::WAITING));
+    Ok(Some(Chosen { start: Some(start), workers: Some(Workers::WAITING), ..chosen }))
+}
+
+/// Told where a shell, or `env`, starts the program: neither is in a folder.
+fn userland_note(program: &EntryPath, start: &Start) -> Choice {
+    let told = format!(
+        "started by {}, so the image stands on Debian's userland (186 MB, on disk once for all services); a program \
+         that reads PORT by itself needs none",
+        start.command()[0]
+    );
+    Choice::with(told, format!("instance.command = [\"./{program}\"]"))
 }
 
 /// The program, how it is started, and what is told of the choice.

@@ -60,7 +60,7 @@ pub(super) fn choose(found: &Found, given: Given<'_>) -> Result<Option<Chosen>, 
         }
     });
     let beside =
-        [added_note(&started.added), version_note(found), started.workers.map(workers_note)];
+        [added_note(&started.added), version_note(found), started.workers.map(Choice::of_workers)];
     let recipe = Recipe::Python { declared: needs.declared, added: started.added };
     let mut chosen = Chosen::new(recipe, note);
     chosen.notes.push(started.note);
@@ -147,9 +147,4 @@ fn added_note(added: &[&str]) -> Option<Choice> {
 fn version_note(found: &Found) -> Option<Choice> {
     let file = [".python-version", "runtime.txt"].into_iter().find(|file| found.has_file(file))?;
     Some(Choice::of(format!("{file}: not read, Python is the one of the image")))
-}
-
-fn workers_note(workers: Workers) -> Choice {
-    let told = format!("requests that an instance is given at once: {}", workers.at_once());
-    Choice::with(told, format!("capacity.concurrency = {}", workers.at_once()))
 }

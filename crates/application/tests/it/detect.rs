@@ -165,6 +165,61 @@ fn one_static_program_is_started_and_a_command_says_which_of_several() {
     }
 }
 
+/// The image that a program stands on where it is started so, and what is told.
+fn image(folder: &TempDir, line: &str) -> (&'static str, String) {
+    write(folder.path(), "Procfile", format!("web: {line}").as_bytes());
+    let chosen = detect(&found(folder.path()), None).unwrap();
+    let notes = chosen.notes.iter().map(ToString::to_string);
+    (chosen.image(), notes.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn what_needs_a_shell_stands_on_debians_userland_and_a_program_alone_on_next_to_nothing() {
+    let folder = with_program("server", &static_program(HERE));
+    for line in ["server", "./server", "./server --port 8000"] {
+        let (image, notes) = image(&folder, line);
+        assert!(image == "program" && !notes.contains("Debian"), "{line}: {notes}");
+    }
+    for line in ["./server --port $PORT", "A=b ./server", "env A=b ./server", "./server && true"] {
+        assert_eq!(image(&folder, line).0, "debian", "{line}");
+    }
+    insta::assert_snapshot!(image(&folder, "./server --port $PORT").1, @r#"
+    server: one static program, started by Procfile.
+    started by /bin/sh, so the image stands on Debian's userland (186 MB, on disk once for all services); a program that reads PORT by itself needs none; to change it, write: instance.command = ["./server"]
+    requests that an instance is given at once: 100; to change it, write: capacity.concurrency = 100
+    "#);
+    let python = judged(&[("requirements.txt", "flask"), ("app.py", FLASK)]).unwrap();
+    let pages = judged(&[("index.html", "")]).unwrap();
+    assert_eq!((python.image(), pages.image()), ("python", "static-server"));
+}
+
+/// It is looked for in the folder too, so it was told by the instance alone.
+#[test]
+fn a_program_that_may_not_be_run_is_told_also_where_its_name_has_no_slash() {
+    let folder = folder(&[("Procfile", "web: server --fast")]);
+    write(folder.path(), "server", &static_program(HERE));
+    let refusal = detect(&found(folder.path()), None).unwrap_err().to_string();
+    assert!(refusal.starts_with("server may not be run: chmod +x server;"), "{refusal}");
+}
+
+#[test]
+fn places_in_the_load_balancer_are_what_takes_requests_at_once() {
+    let flask = ("requirements.txt", "flask\ngunicorn\nuvicorn\n");
+    let of = |line: &str| {
+        let line = format!("web: {line}");
+        judged(&[flask, ("app.py", FLASK), ("Procfile", &line)]).unwrap().concurrency()
+    };
+    assert_eq!(of("gunicorn app:app"), Some(1));
+    assert_eq!(of("gunicorn --workers 1 --threads 8 app:app"), Some(8));
+    assert_eq!(of("uvicorn app:app"), Some(100));
+    assert_eq!(of("python app.py"), None, "it is the 8 of every service's file");
+    // More than HAProxy has for a service; and `bellows validate` would refuse 4,294,967,295.
+    assert_eq!(of("gunicorn -w 100000 --threads 100000 app:app"), Some(2_000));
+    let program = detect(&found(with_program("server", &static_program(HERE)).path()), None);
+    let pages = judged(&[("index.html", "")]);
+    assert_eq!([program, pages].map(|chosen| chosen.unwrap().concurrency()), [Some(100); 2]);
+}
+
 #[test]
 fn programs_that_would_not_run_are_refused() {
     let refusal = |program: &[u8]| {

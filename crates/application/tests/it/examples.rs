@@ -32,7 +32,10 @@ fn each_example_is_known_for_what_it_is() {
     main.py: app is the application, started by `exec uvicorn --host 0.0.0.0 --port "$PORT" main:app`; to change it, write: instance.command = ["/bin/sh", "-c", 'exec uvicorn --host 0.0.0.0 --port "$PORT" main:app']
     requests that an instance is given at once: 100; to change it, write: capacity.concurrency = 100
     "#);
-    insta::assert_snapshot!(told("static"), @"index.html: files, served as they are.");
+    insta::assert_snapshot!(told("static"), @"
+    index.html: files, served as they are.
+    requests that an instance is given at once: 100; to change it, write: capacity.concurrency = 100
+    ");
 }
 
 #[test]

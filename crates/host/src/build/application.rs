@@ -1,11 +1,12 @@
-//! The image of an application: its files, above the packages that it needs, above the userland of a recipe.
+//! The image of an application: its files, above the packages that it needs if it needs some, above the image of a
+//! recipe.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
 
-use application::{Bounds, Chosen, Declared, Found, Needed};
+use application::{Bounds, Chosen, Declared, Found, Needed, Recipe as Kind};
 use model::egress::Egress;
 use model::names::ServiceName;
 use sha2::{Digest as _, Sha256};
@@ -16,11 +17,14 @@ use crate::command::Runner;
 use crate::files::file_error;
 use crate::lxc::{Image, ImageStart, Recipe};
 
-/// Where an image has the application's files.
-const FILES: &str = "/srv/app";
+/// Where an image has the files of an application that is started.
+const FOLDER: &str = "/srv/app";
 
-/// Where programs are looked for: what was installed for the application comes first.
-const PATH: &str = "/srv/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where the server of files has what it serves.
+const SERVED: &str = "/srv/files";
+
+/// Where programs are looked for after what comes with the application.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// An application that lies in a folder of root's, which nobody changes meanwhile.
 #[derive(Debug, Clone, Copy)]
@@ -31,15 +35,17 @@ pub struct Application<'a> {
     pub found: &'a Found,
     /// What is to be made of it.
     pub chosen: &'a Chosen,
-    /// The image that it stands on.
+    /// The image of the recipe [`Chosen::image`], that it stands on.
     pub base: &'a Image,
-    /// The recipe of that image, which says how packages are installed.
+    /// That recipe, which says how packages are installed.
     pub recipe: &'a Recipe,
 }
 
 impl<R: Runner> Builds<R> {
-    /// Makes the image of a Python application, and of that what is not there: its packages, its files. Packages are installed anew when what they are made of changes, and when the application's other files do only
-    /// where its requirements name some of them. `on_line` is given each line that the build of the packages writes.
+    /// Makes the image of an application, and of that what is not there: its packages, where it is one of Python, and
+    /// its files. Packages are installed anew when what they are made of changes, and when the application's other
+    /// files do only where its requirements name some of them. `on_line` is given each line that the build of the
+    /// packages writes.
     ///
     /// # Errors
     /// [`BuildError`], whose text says what to do.
@@ -49,17 +55,22 @@ impl<R: Runner> Builds<R> {
         on_line: impl FnMut(&str) + Send,
     ) -> Result<Image, BuildError> {
         let Application { service, found, chosen, base, .. } = *application;
-        let application::Recipe::Python { declared, added } = &chosen.recipe else {
-            return Err(BuildError::NotPython);
+        let packages = match &chosen.recipe {
+            Kind::Python { declared, added } => {
+                Some(self.packages(application, *declared, added, on_line).await?)
+            }
+            Kind::Program { .. } | Kind::Files => None,
         };
-        let (packages, built) = self.packages(application, *declared, added, on_line).await?;
-        let files = digest([service.as_str(), &found.contents.digest().to_string()]);
-        let folder = self.add_files(service, found, &files)?;
+        let (packages, built) = packages.unzip();
+        let place = place(&chosen.recipe);
+        let files = digest([service.as_str(), place, &found.contents.digest().to_string()]);
+        let folder = self.add_files(service, found, place, &files)?;
+        let parts = [&base.digest].into_iter().chain(&built).chain([&files]);
         Ok(Image {
             folder,
-            digest: digest([base.digest.as_str(), &built, &files]),
-            bases: [&packages, &base.folder].into_iter().chain(&base.bases).cloned().collect(),
-            start: start(chosen),
+            digest: digest(parts.map(String::as_str)),
+            bases: packages.iter().chain([&base.folder]).chain(&base.bases).cloned().collect(),
+            start: start(chosen, base),
         })
     }
 
@@ -99,13 +110,14 @@ impl<R: Runner> Builds<R> {
         &self,
         service: &ServiceName,
         found: &Found,
+        place: &str,
         digest: &str,
     ) -> Result<PathBuf, BuildError> {
         let name = format!("{service}.files");
         if let Some(folder) = self.parts.find(&name, digest) {
             return Ok(folder);
         }
-        let part = self.parts.begin(&name, FILES)?;
+        let part = self.parts.begin(&name, place)?;
         self.lay_out(found, &part.inner)?;
         self.parts.keep(part, digest)
     }
@@ -127,16 +139,30 @@ fn joined(all: Egress, more: &Egress) -> Egress {
     Egress::new(all.destinations().iter().chain(more.destinations()).cloned().collect())
 }
 
-/// How the application starts: in its folder, with what was installed for it before what the userland has.
-fn start(chosen: &Chosen) -> ImageStart {
-    let environment = chosen.environment.iter();
-    let environment = environment.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let own = [("PATH", PATH), ("VIRTUAL_ENV", "/srv/venv")];
-    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+/// Where the application's files are in an instance.
+fn place(recipe: &Kind) -> &'static str {
+    match recipe {
+        Kind::Program { .. } | Kind::Python { .. } => FOLDER,
+        Kind::Files => SERVED,
+    }
+}
+
+/// How the application starts: in its folder, with what comes with it before what a userland has. Files are served by
+/// what the image below starts.
+fn start(chosen: &Chosen, base: &Image) -> ImageStart {
+    let (first, own) = match &chosen.recipe {
+        Kind::Files => return base.start.clone(),
+        Kind::Program { .. } => (FOLDER, None),
+        Kind::Python { .. } => ("/srv/venv/bin", Some(("VIRTUAL_ENV", "/srv/venv"))),
+    };
+    let path = format!("{first}:{PATH}");
+    let chosen_ones = chosen.environment.iter().map(|(name, value)| (*name, *value));
+    let environment = chosen_ones.chain(own).chain([("PATH", path.as_str())]);
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
     ImageStart::Application {
         command: chosen.start.as_ref().map(application::Start::command).unwrap_or_default(),
-        environment: environment.chain(own).collect(),
-        working_folder: FILES.to_owned(),
+        environment: environment.collect(),
+        working_folder: FOLDER.to_owned(),
     }
 }
 

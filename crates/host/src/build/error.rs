@@ -102,9 +102,6 @@ pub enum BuildError {
          rootfs/python"
     )]
     NoScript,
-    /// It is another kind of application.
-    #[error("only applications of Python are built; write a recipe in rootfs/ for others")]
-    NotPython,
     /// The application's files cannot be read.
     #[error("the application's files cannot be put into an image")]
     Pack(#[source] application::PackError),

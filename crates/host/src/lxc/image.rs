@@ -45,6 +45,8 @@ pub struct Recipe {
     egress: Egress,
     /// The programs of the host that the script calls, with their Debian packages.
     needs: BTreeMap<String, String>,
+    /// The files of the host that the script copies.
+    host_files: Vec<PathBuf>,
 }
 
 /// A finished image.
@@ -104,7 +106,7 @@ impl Recipe {
             Some(base) => Some(Box::new(Self::load_below(&above, base, recipes, binaries)?)),
         };
         let start = recipe.start();
-        let RecipeFile { binaries: names, check, needs, egress, .. } = recipe;
+        let RecipeFile { binaries: names, check, needs, host_files, egress, .. } = recipe;
         let packages = Some(folder.join("packages")).filter(|file| file.is_file());
         let script = folder.join("build");
         let binaries: Vec<_> = names.iter().map(|name| binaries.join(name)).collect();
@@ -113,7 +115,7 @@ impl Recipe {
             return Err(ImageError::Missing { recipe: file, missing: missing.clone() });
         }
         let name = name.clone();
-        Ok(Self { name, script, binaries, check, start, base, packages, egress, needs })
+        Ok(Self { name, script, binaries, check, start, base, packages, egress, needs, host_files })
     }
 
     /// The script that installs the packages of an application in a container that stands on this image, if there is
@@ -122,7 +124,7 @@ impl Recipe {
         Some((self.packages.as_deref()?, &self.egress))
     }
 
-    /// The digest of the script, the start, the binaries and what the image stands on, in hex.
+    /// The digest of the script, the start, the binaries, the host's files and what the image stands on, in hex.
     fn digest(&self) -> Result<String, FileError> {
         let mut hash = Sha256::new();
         match &self.start {
@@ -135,6 +137,10 @@ impl Recipe {
             let content = fs::read(file).map_err(file_error("read", file))?;
             hash.update(u64::try_from(content.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(&content);
+        }
+        for file in &self.host_files {
+            // One that is not there is as one that is empty: the script says whether it can do without.
+            hash.update(Sha256::digest(fs::read(file).unwrap_or_default()));
         }
         if let Some(base) = &self.base {
             hash.update(base.digest()?);
@@ -315,6 +321,17 @@ mod tests {
         assert_eq!(remove(&[recipe]).unwrap(), 0);
         let nowhere = Path::new("/does/not/exist");
         assert_eq!(remove_other_images(nowhere, &[], &BTreeSet::new()).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn another_file_of_the_host_that_goes_in_is_another_image() {
+        let root = tempfile::tempdir().unwrap();
+        let recipe = Recipe { host_files: vec![root.path().join("host")], ..recipe(root.path()) };
+        let without = recipe.digest().unwrap();
+        fs::write(root.path().join("host"), "1").unwrap();
+        let first = recipe.digest().unwrap();
+        fs::write(root.path().join("host"), "2").unwrap();
+        assert!(recipe.digest().unwrap() != first && first != without);
     }
 
     #[tokio::test]

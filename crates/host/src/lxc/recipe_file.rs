@@ -1,13 +1,15 @@
 //! The file `recipe.toml`: what goes into an image, and what its instances run.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use config_file::{Checked, Invalid};
 use model::egress::Egress;
 use model::names::ImageName;
 use serde::Deserialize;
 
-/// What an instance of an image runs, unless its service's file says otherwise.
+/// What an instance of an image runs, unless its service's file says otherwise. It finds the port that it is to
+/// listen on in the variable `PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageStart {
     /// This, as its first process: one line, the path of a program that is made for that, and words
@@ -15,8 +17,7 @@ pub enum ImageStart {
     Init(String),
     /// This, started by an init of ours: a program and its arguments.
     Command(Vec<String>),
-    /// An application of a user's, started by an init of ours. It finds the port that it is to listen on in the
-    /// variable `PORT`.
+    /// An application of a user's, started by an init of ours.
     Application {
         /// The program and its arguments.
         command: Vec<String>,
@@ -42,6 +43,9 @@ pub(super) struct RecipeFile {
     /// Programs of the host that the script calls, with their Debian packages.
     #[serde(default)]
     pub(super) needs: BTreeMap<String, String>,
+    /// Files of the host that the script copies.
+    #[serde(default)]
+    pub(super) host_files: Vec<PathBuf>,
     /// What the script `packages` may reach.
     #[serde(default)]
     pub(super) egress: Egress,
@@ -91,6 +95,12 @@ impl Checked for RecipeFile {
             "needs",
             format!("{:?}", raw.needs),
             "names of programs, each with the Debian package that has it",
+        )?;
+        config_file::check(
+            raw.host_files.iter().all(|file| file.is_absolute()),
+            "host_files",
+            format!("{:?}", raw.host_files),
+            "absolute paths of files of the host",
         )?;
         Ok(raw)
     }

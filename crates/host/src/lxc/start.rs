@@ -69,7 +69,8 @@ pub(super) fn resolve(
     let command: Vec<&str> = match (&spec.command, &image.start) {
         (None, ImageStart::Init(init)) if spec.is_the_images() && environment_files.is_empty() => {
             let user = User::default();
-            return Ok(Start { init: init.clone(), user, command: None, environment: given });
+            let environment = own.environment.into_iter().chain(given).collect();
+            return Ok(Start { init: init.clone(), user, command: None, environment });
         }
         (None, ImageStart::Init(init)) => init.split(' ').filter(|word| !word.is_empty()).collect(),
         (None, ImageStart::Command(command) | ImageStart::Application { command, .. })
@@ -105,10 +106,12 @@ struct Own<'a> {
 
 impl<'a> Own<'a> {
     fn of(image: &'a Image, instance: &InstanceSpec) -> Self {
-        let ImageStart::Application { environment, working_folder, .. } = &image.start else {
-            return Self { environment: BTreeMap::new(), working_folder: "/" };
+        let (mut environment, working_folder) = match &image.start {
+            ImageStart::Application { environment, working_folder, .. } => {
+                (environment.clone(), working_folder.as_str())
+            }
+            ImageStart::Init(_) | ImageStart::Command(_) => (BTreeMap::new(), "/"),
         };
-        let mut environment = environment.clone();
         environment.insert("PORT".to_owned(), instance.port.to_string());
         Self { environment, working_folder }
     }
@@ -241,11 +244,12 @@ mod tests {
         let given: BTreeMap<_, _> = [("A".to_owned(), "x".to_owned())].into();
         let alone = resolve(&instance(StartSpec::default()), &image, given.clone()).unwrap();
         assert_eq!((alone.init.as_str(), alone.command), ("/bin/store --fast", None));
-        assert_eq!(alone.environment, given);
+        let port = ("PORT".to_owned(), "8000".to_owned());
+        assert_eq!(alone.environment, given.into_iter().chain([port]).collect());
         let spec = StartSpec { user: Some("www-data".to_owned()), ..StartSpec::default() };
         let start = resolve(&instance(spec), &image, BTreeMap::new()).unwrap();
         assert_eq!(start.init, "/etc/bellows/bellows-init");
-        insta::assert_snapshot!(start.command.unwrap(), @r#"{"command":["/bin/store","--fast"],"environment":{"HOME":"/var/www","LANG":"C.UTF-8","PATH":"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},"working_folder":"/"}"#);
+        insta::assert_snapshot!(start.command.unwrap(), @r#"{"command":["/bin/store","--fast"],"environment":{"HOME":"/var/www","LANG":"C.UTF-8","PATH":"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin","PORT":"8000"},"working_folder":"/"}"#);
     }
 
     #[test]
@@ -260,7 +264,7 @@ mod tests {
         let start = resolve(&instance(spec), &image, given).unwrap();
         assert!(start.environment.is_empty());
         let json = start.command.unwrap();
-        insta::assert_snapshot!(json, @r#"{"command":["/app"],"environment":{"A":"\"x\"\n","B":"the host's","HOME":"/root","LANG":"C.UTF-8","PATH":"/opt"},"working_folder":"/"}"#);
+        insta::assert_snapshot!(json, @r#"{"command":["/app"],"environment":{"A":"\"x\"\n","B":"the host's","HOME":"/root","LANG":"C.UTF-8","PATH":"/opt","PORT":"8000"},"working_folder":"/"}"#);
     }
 
     #[test]

@@ -254,7 +254,17 @@ impl World {
 
     /// The body of the instance's answer.
     pub(crate) fn get(&self, instance: &InstanceName, target: &str) -> std::io::Result<String> {
-        let address = SocketAddrV4::new(self.address(instance), 8000);
+        self.get_at(8000, instance, target)
+    }
+
+    /// The same at another port.
+    pub(crate) fn get_at(
+        &self,
+        port: u16,
+        instance: &InstanceName,
+        target: &str,
+    ) -> std::io::Result<String> {
+        let address = SocketAddrV4::new(self.address(instance), port);
         let mut stream = TcpStream::connect_timeout(&address.into(), Duration::from_millis(500))?;
         stream.set_read_timeout(Some(Duration::from_secs(3)))?;
         write!(stream, "GET {target} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")?;

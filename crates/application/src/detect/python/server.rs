@@ -2,12 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::detect::chosen::{Start, Workers};
-
-/// Requests that a process takes at once where they wait for each other in one thread. They cost it little until
-/// they have work to do, and an open WebSocket is one of them for as long as it lasts: far fewer would fill an
-/// instance with clients that wait for events.
-const WAITING_AT_ONCE: u32 = 100;
+use crate::detect::chosen::{Start, WAITING_AT_ONCE, Workers};
 
 /// The arguments that say how many processes there are, and how many threads each of gunicorn's has.
 const WORKERS: &[&str] = &["--workers", "-w"];
