@@ -26,6 +26,18 @@ pub enum RollbackError {
         /// What was asked for.
         version: Version,
     },
+    /// The version's file does not read as a service's.
+    #[error(
+        "version {version} of {service} cannot be gone back to, since this release does not read its file: {problem}"
+    )]
+    Unreadable {
+        /// The service.
+        service: ServiceName,
+        /// What was asked for.
+        version: Version,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// It is what the service is already deployed as.
     #[error("{service} is deployed as version {version} already")]
     Already {
@@ -120,6 +132,13 @@ impl Deployment {
         let not_kept = || RollbackError::NotKept { service: service.clone(), version };
         let place =
             versions.iter().position(|kept| kept.version == version).ok_or_else(not_kept)?;
+        super::parse(service, &versions[place].file).map_err(|problem| {
+            RollbackError::Unreadable {
+                service: service.clone(),
+                version,
+                problem: problem.to_string(),
+            }
+        })?;
         let unwatched = versions[place].past == Some(Past::Served);
         // Who returns to what was gone back from takes that back, and blames nothing else.
         let left = (versions[place].past != Some(Past::Left)).then_some(record.wanted.version);
