@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
+use command_line::numbers;
 use command_line::policies::{Choice, DEFAULT};
 use host::settings::Settings;
 use model::bounds::Bounds;
@@ -141,7 +142,7 @@ fn bounds_setting<'a>(
         [] => return Ok(None),
         [word] if word == DEFAULT => None,
         [min, max] => {
-            let number = |word: &String| word.parse::<u32>().map_err(|_| form());
+            let number = |word: &String| numbers::whole(word).map_err(|_| form());
             Some(Bounds::new(number(min)?, number(max)?).map_err(BadInput::new)?)
         }
         _ => return Err(form()),
@@ -228,7 +229,7 @@ mod tests {
         assert_eq!(setting(&[]), Ok(None));
         assert_eq!(setting(&["default"]), Ok(Some(Setting::Bounds("store", None))));
         assert_eq!(setting(&["2", "4"]), Ok(Some(Setting::Bounds("store", Some(bounds)))));
-        for words in [&["2"][..], &["file"], &["a", "4"], &["-1", "4"]] {
+        for words in [&["2"][..], &["file"], &["a", "4"], &["-1", "4"], &["+3", "5"]] {
             let told = format!("the bounds are `{}`: use MIN MAX", words.join(" "));
             assert!(setting(words).unwrap_err().contains(&told), "{words:?}");
         }
