@@ -9,6 +9,7 @@ use command_line::policies::{Choice, DEFAULT};
 use host::settings::Settings;
 use model::bounds::Bounds;
 use model::names::ServiceName;
+use model::output::harmless;
 use model::status::{MembershipStatus, ServiceStatus};
 use scaler_client::Setting;
 
@@ -135,7 +136,7 @@ fn bounds_setting<'a>(
         BadInput::new(anyhow!(
             "the bounds are `{}`: use MIN MAX, such as 1 10, or `{DEFAULT}` for what the service's \
              own file says",
-            words.join(" ")
+            harmless(&words.join(" "))
         ))
     };
     let bounds = match words {

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use self::changed_keys::changed_keys;
 pub use self::figures::with_figures;
-pub use self::rollback::{Rollback, RollbackError};
+pub use self::rollback::{GoingBack, Rollback, RollbackError};
 use crate::files::{FileError, file_error, remove_file, remove_tree, replace_file};
 use crate::settings::DEFAULT_FILE;
 

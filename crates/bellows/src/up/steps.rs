@@ -13,7 +13,6 @@ use host::id_ranges::IdRanges;
 use host::lxc::{Recipe, TemplateStore, close_images, close_shared_folders, remove_other_images};
 use host::network::Network;
 use host::releases::Releases;
-use host::secrets::SecretStore;
 use host::settings::Settings;
 use model::names::{ServiceName, TemplateName};
 use model::service::ServiceSpec;
@@ -27,6 +26,7 @@ use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
 use crate::release::{self, RECIPES};
 use crate::scaler;
+use crate::secret;
 use crate::tree::{ServiceFile, Tree};
 use crate::up::{answer, rollout};
 
@@ -260,7 +260,7 @@ impl<'a> Steps<'a> {
             }
         }
         self.templates.remove_drafts()?;
-        SecretStore::new(self.settings).sweep()?;
+        secret::sweep(self.settings)?;
         self.tell_of_unmounted(&kept);
         let images = self.remove_other_images()?;
         let releases = Releases::new(&self.settings.paths.state).remove_old()?;
