@@ -30,6 +30,9 @@ pub fn detect(found: &Found, command: Option<&[String]>) -> Result<Chosen, Refus
         Some(_) | None => Procfile::default(),
     };
     let given = Given { command, procfile: &procfile };
+    if let Some((program, place)) = bare_program(found, given) {
+        return Err(Refusal::BareName { program, place });
+    }
     let mut chosen = choose(found, given)?;
     if let Some(file) = unrunnable(found, &chosen) {
         return Err(Refusal::NotExecutable(file));
@@ -37,6 +40,15 @@ pub fn detect(found: &Found, command: Option<&[String]>) -> Result<Chosen, Refus
     let beside = notes_beside(found, &procfile, chosen.start.as_ref());
     chosen.notes.extend(beside.into_iter().map(Choice::of));
     Ok(chosen)
+}
+
+/// The program of the folder that is started by its name alone, and where that is written. Whoever starts it looks for
+/// such a name on the `PATH`, where the folder is not.
+fn bare_program(found: &Found, given: Given<'_>) -> Option<(EntryPath, &'static str)> {
+    let (start, place) = given.start()?;
+    let name = start.first_word().filter(|word| !word.contains('/'))?;
+    let path = EntryPath::new(name.as_bytes()).ok()?;
+    found.programs.contains_key(&path).then_some((path, place))
 }
 
 /// The file of the folder that a command starts with, where it may not be run: `execve` answers EACCES.

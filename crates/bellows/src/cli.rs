@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use command_line::numbers;
 use host::units::ListenSocket;
 use model::access::Right;
 use model::names::{InstanceName, SecretName, ServiceName, TokenName};
@@ -182,7 +183,7 @@ pub(crate) struct Logs {
     /// One of its instances, as `status` names it, also one that ended; without it, all
     pub(crate) instance: Option<InstanceName>,
     /// How many lines, 5000 at most
-    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100, value_parser = numbers::whole::<usize>)]
     pub(crate) lines: usize,
     /// Only those since then: so long ago, such as 10m or 2h, or a time such as 2026-11-29T12:00:00Z
     #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]

@@ -17,7 +17,6 @@ use host::lxc::{
 };
 use host::network::Network;
 use host::rehearsal::Rehearsals;
-use host::secrets::SecretStore;
 use host::settings::Settings;
 use model::names::{InstanceName, ServiceName};
 use model::service::ScaleIn;
@@ -26,6 +25,7 @@ use crate::doctor::require_root;
 use crate::operator;
 use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
+use crate::secret;
 
 /// Takes everything down in the order in which nothing is left that could make something anew.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
@@ -117,7 +117,7 @@ async fn templates(settings: &Settings) -> anyhow::Result<Outcome> {
     }
     let drafts = store.remove_drafts()?;
     // The newest stay. Without a template, no other is of use.
-    SecretStore::new(settings).sweep()?;
+    secret::sweep(settings)?;
     let count = ours.len() + drafts;
     Ok(Outcome::changed_if(count > 0, format!("{count} removed")))
 }

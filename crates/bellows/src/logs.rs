@@ -55,7 +55,7 @@ pub(crate) async fn run(settings: &Settings, asked: Logs) -> anyhow::Result<()> 
 
 /// The moment that `--since` names: as long ago as `10m` or `1h 30m`, or a date with its time.
 fn begin(text: &str, now: Timestamp) -> Result<Timestamp, BadInput> {
-    let ago = text.parse::<jiff::SignedDuration>().ok();
+    let ago = text.parse::<jiff::SignedDuration>().ok().filter(|_| !text.starts_with(['+', '-']));
     let ago = ago.and_then(|ago| u64::try_from(ago.as_millis()).ok());
     let ago = ago.map(|ago| now.as_millis().saturating_sub(ago));
     let moment = || u64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()).ok();
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(begins("1h 30m").unwrap(), 1_794_994_600_123);
         assert_eq!(begins("2026-11-18T11:06:40Z").unwrap(), 1_795_000_000_000);
         assert_eq!(begins("100000h").unwrap(), 1_435_000_000_123);
-        for text in ["", "yesterday", "-5m", "10"] {
+        for text in ["", "yesterday", "-5m", "+5m", "10"] {
             let told = begins(text).unwrap_err().to_string();
             assert!(told.contains("use how long ago"), "{text}: {told}");
         }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use host::command::HostRunner;
-use host::deployments::{Deployment, Deployments, Rollback};
+use host::deployments::{Deployment, Deployments, GoingBack, Rollback};
 use host::lxc::TemplateStore;
 use host::settings::Settings;
 use model::names::{ServiceName, TemplateName};
@@ -34,22 +34,41 @@ pub(crate) async fn run(
         rollout.context("the scaler does not say which version serves: run `bellows up`")?;
     let wanted = before.wanted(service);
     let given_up = matches!(&rollout, Rollout::GivenUp { next, .. } if Some(*next) == wanted);
-    let begun = before.going_back(service).map(|wanted| wanted.version).filter(|_| !given_up);
-    let next = match begun.filter(|begun| version.is_none_or(|version| version == *begun)) {
-        // Whoever called it was cut off.
-        Some(_) => before,
-        None => {
-            let serving = Some(rollout.serving());
-            let version = match version {
-                Some(version) => version,
-                None => before.version_before(service, serving).map_err(BadInput::new)?,
-            };
-            let to =
-                Rollback { service, version, revision: with_revision, serving, again: given_up };
-            begin(settings, to, &before).await?
+    let begun = before.going_back(service).filter(|_| !given_up);
+    let serving = Some(rollout.serving());
+    let to =
+        |version, again| Rollback { service, version, revision: with_revision, serving, again };
+    let next = match Step::after(begun, version, with_revision) {
+        Step::GoOn => before,
+        Step::BeginAgain(version) => begin(settings, to(version, true), &before).await?,
+        Step::Begin(Some(version)) => begin(settings, to(version, given_up), &before).await?,
+        Step::Begin(None) => {
+            let version = before.version_before(service, serving).map_err(BadInput::new)?;
+            begin(settings, to(version, given_up), &before).await?
         }
     };
-    finish(settings, service, next, with_revision).await
+    finish(settings, service, next).await
+}
+
+/// What is done where a rollback may have been cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// It is waited for, as it was begun.
+    GoOn,
+    /// It had begun without what the version's file said beside, which is asked for now.
+    BeginAgain(Version),
+    /// Another one begins: to this version, or to the one before.
+    Begin(Option<Version>),
+}
+
+impl Step {
+    fn after(begun: Option<GoingBack>, asked: Option<Version>, with_revision: bool) -> Self {
+        match begun.filter(|begun| asked.is_none_or(|asked| asked == begun.version)) {
+            None => Self::Begin(asked),
+            Some(begun) if with_revision && !begun.revision => Self::BeginAgain(begun.version),
+            Some(_) => Self::GoOn,
+        }
+    }
 }
 
 /// Deploys the version to go back to.
@@ -75,8 +94,8 @@ async fn finish(
     settings: &Settings,
     service: &ServiceName,
     next: Deployment,
-    with_revision: bool,
 ) -> anyhow::Result<()> {
+    let with_revision = next.going_back(service).is_some_and(|begun| begun.revision);
     rollout::wait(settings, &next, &[service], cure).await?;
     let services = next.deployed()?;
     let deployed = services.iter().find(|deployed| deployed.spec.name == *service);
@@ -132,4 +151,29 @@ fn check(
 
 fn needs_egress(deployment: &Deployment) -> anyhow::Result<bool> {
     Ok(deployment.deployed()?.iter().any(|deployed| !deployed.spec.egress.is_none()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rollback_that_was_cut_off_goes_on_unless_more_is_asked_for() {
+        let [first, second] = [1, 2].map(Version::new);
+        let begun = |revision| Some(GoingBack { version: first, revision });
+        for (begun, asked, with_revision, step) in [
+            (None, None, true, Step::Begin(None)),
+            (None, Some(second), false, Step::Begin(Some(second))),
+            (begun(false), None, false, Step::GoOn),
+            (begun(false), Some(first), false, Step::GoOn),
+            (begun(true), None, true, Step::GoOn),
+            (begun(true), None, false, Step::GoOn),
+            (begun(false), None, true, Step::BeginAgain(first)),
+            (begun(false), Some(first), true, Step::BeginAgain(first)),
+            (begun(false), Some(second), true, Step::Begin(Some(second))),
+        ] {
+            let after = Step::after(begun, asked, with_revision);
+            assert_eq!(after, step, "{begun:?}, {asked:?}, {with_revision}");
+        }
+    }
 }

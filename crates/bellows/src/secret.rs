@@ -22,6 +22,15 @@ use crate::error::BadInput;
 use crate::run_folder;
 use crate::scaler;
 
+/// Removes values that are of no use to any version. Where that cannot be told, they stay, and it is said.
+pub(crate) fn sweep(settings: &Settings) -> anyhow::Result<()> {
+    for (service, error) in SecretStore::new(settings).sweep()? {
+        let error = anyhow::Error::from(error);
+        eprintln!("values of secrets of {service} that are of no use are left: {error:#}");
+    }
+    Ok(())
+}
+
 /// Does what is to be done with secrets: by the scaler, and where none runs, as before the first `up`, by
 /// itself.
 pub(crate) async fn run(settings: &Settings, what: SecretCommand) -> anyhow::Result<()> {

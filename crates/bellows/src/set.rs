@@ -4,10 +4,12 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
+use command_line::numbers;
 use command_line::policies::{Choice, DEFAULT};
 use host::settings::Settings;
 use model::bounds::Bounds;
 use model::names::ServiceName;
+use model::output::harmless;
 use model::status::{MembershipStatus, ServiceStatus};
 use scaler_client::Setting;
 
@@ -26,7 +28,8 @@ pub(crate) async fn policy(
     let setting = word.map(|word| policy_setting(tree, service, word)).transpose()?;
     let status = carry_out(settings, service, setting).await?;
     let command = format!("policy {service}");
-    let origin = origin(&command, &file_of(service), status.set.policy.is_some());
+    let set = Origin::of(status.set.policy.as_ref(), &status.policy_spec);
+    let origin = origin(&command, &file_of(service), set);
     let text = status.policy_spec.to_toml();
     let text =
         text.context("the policy cannot be written as TOML; the scaler's API shows it as JSON")?;
@@ -43,7 +46,8 @@ pub(crate) async fn bounds(
     let setting = bounds_setting(service, words)?;
     let status = carry_out(settings, service, setting).await?;
     let command = format!("bounds {service}");
-    let origin = origin(&command, &file_of(service), status.set.bounds.is_some());
+    let set = Origin::of(status.set.bounds.as_ref(), &status.bounds);
+    let origin = origin(&command, &file_of(service), set);
     print!("{origin}min = {}\nmax = {}\n", status.bounds.min(), status.bounds.max());
     Ok(())
 }
@@ -55,17 +59,39 @@ pub(crate) async fn membership(settings: &Settings, way: Option<Way>) -> anyhow:
         scaler.set(&Setting::Membership(way.membership())).await?;
     }
     let MembershipStatus { membership, set } = scaler.membership().await?;
-    let origin = origin("membership", "bellows.toml", set.is_some());
+    let origin = origin("membership", "bellows.toml", Origin::of(set.as_ref(), &membership));
     println!("{origin}membership = \"{membership}\"");
     Ok(())
 }
 
+/// Where what is in force comes from.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    File,
+    Set,
+    /// From the file, since what was set does not go with that.
+    FileInstead,
+}
+
+impl Origin {
+    fn of<T: PartialEq>(set: Option<&T>, in_force: &T) -> Self {
+        match set {
+            None => Self::File,
+            Some(set) if set == in_force => Self::Set,
+            Some(_) => Self::FileInstead,
+        }
+    }
+}
+
 /// A line of TOML above what is in force; `command` is the one that sets it.
-fn origin(command: &str, file: &str, set: bool) -> String {
-    if set {
-        format!("# set while it runs; `./just {command} {DEFAULT}` goes back to what {file} says\n")
-    } else {
-        format!("# as {file} says\n")
+fn origin(command: &str, file: &str, origin: Origin) -> String {
+    let back = format!("`./just {command} {DEFAULT}`");
+    match origin {
+        Origin::File => format!("# as {file} says\n"),
+        Origin::Set => format!("# set while it runs; {back} goes back to what {file} says\n"),
+        Origin::FileInstead => format!(
+            "# as {file} says: what was set while it runs does not go with that and waits; {back} forgets it\n"
+        ),
     }
 }
 
@@ -110,14 +136,14 @@ fn bounds_setting<'a>(
         BadInput::new(anyhow!(
             "the bounds are `{}`: use MIN MAX, such as 1 10, or `{DEFAULT}` for what the service's \
              own file says",
-            words.join(" ")
+            harmless(&words.join(" "))
         ))
     };
     let bounds = match words {
         [] => return Ok(None),
         [word] if word == DEFAULT => None,
         [min, max] => {
-            let number = |word: &String| word.parse::<u32>().map_err(|_| form());
+            let number = |word: &String| numbers::whole(word).map_err(|_| form());
             Some(Bounds::new(number(min)?, number(max)?).map_err(BadInput::new)?)
         }
         _ => return Err(form()),
@@ -181,11 +207,16 @@ mod tests {
 
     #[test]
     fn what_was_set_names_the_way_back() {
-        let told = origin("policy store", &file_of(&store()), true);
+        let told = origin("policy store", &file_of(&store()), Origin::of(Some(&2), &2));
         let back = "# set while it runs; `./just policy store default` goes back to what the file of \
                     store says\n";
         assert_eq!(told, back);
-        assert_eq!(origin("membership", "bellows.toml", false), "# as bellows.toml says\n");
+        let of_file = origin("membership", "bellows.toml", Origin::of(None, &2));
+        assert_eq!(of_file, "# as bellows.toml says\n");
+        let waits = origin("policy store", &file_of(&store()), Origin::of(Some(&1), &2));
+        let told = "# as the file of store says: what was set while it runs does not go with that and waits; \
+                    `./just policy store default` forgets it\n";
+        assert_eq!(waits, told);
     }
 
     #[test]
@@ -199,7 +230,7 @@ mod tests {
         assert_eq!(setting(&[]), Ok(None));
         assert_eq!(setting(&["default"]), Ok(Some(Setting::Bounds("store", None))));
         assert_eq!(setting(&["2", "4"]), Ok(Some(Setting::Bounds("store", Some(bounds)))));
-        for words in [&["2"][..], &["file"], &["a", "4"], &["-1", "4"]] {
+        for words in [&["2"][..], &["file"], &["a", "4"], &["-1", "4"], &["+3", "5"]] {
             let told = format!("the bounds are `{}`: use MIN MAX", words.join(" "));
             assert!(setting(words).unwrap_err().contains(&told), "{words:?}");
         }

@@ -111,12 +111,12 @@ fn program((name, status): (&'static str, UnitStatus)) -> Program {
 
 /// A service as the scaler tells, beside what its file says where an operator set something else.
 fn service(status: &ServiceStatus, deployed: &[DeployedService]) -> Service {
-    let file = deployed.iter().map(|deployed| &deployed.spec).find(|s| s.name == status.name);
-    let policy_of_file = || Set { file_says: file.map(|file| file.policy.clone()) };
-    let bounds_of_file = || Set { file_says: file.map(|file| file.bounds) };
+    let deployed = deployed.iter().find(|deployed| deployed.spec.name == status.name);
+    let file = deployed.map(|deployed| &deployed.spec);
     Service {
-        policy_set: status.set.policy.is_some().then(policy_of_file),
-        bounds_set: status.set.bounds.is_some().then(bounds_of_file),
+        policy_set: set(&status.set.policy, &status.policy_spec, file.map(|file| &file.policy)),
+        bounds_set: set(&status.set.bounds, &status.bounds, file.map(|file| &file.bounds)),
+        unreadable: deployed.map(|deployed| deployed.unreadable.clone()).unwrap_or_default(),
         name: status.name.to_string(),
         route: status.route.clone(),
         reaches: status.reaches.clone(),
@@ -129,6 +129,12 @@ fn service(status: &ServiceStatus, deployed: &[DeployedService]) -> Service {
         offered_rps: status.tick.as_ref().and_then(|tick| tick.observation.offered_rps),
         decision: status.tick.as_ref().map(decided),
     }
+}
+
+/// What was set of something, beside what is in force and what the service's file says.
+fn set<T: Clone + PartialEq>(set: &Option<T>, in_force: &T, of_file: Option<&T>) -> Option<Set<T>> {
+    let waits = |set: &T| (set != in_force).then(|| set.clone());
+    set.as_ref().map(|set| Set { file_says: of_file.cloned(), waits: waits(set) })
 }
 
 fn decided(tick: &Tick) -> Decided {
@@ -175,4 +181,20 @@ fn running(settings: &Settings) -> anyhow::Result<Vec<Instance>> {
         })
     };
     Ok(containers.into_iter().filter_map(instance).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_set_and_is_not_in_force_waits() {
+        let told = |in_force, file: Option<&u32>| {
+            set(&Some(5), &in_force, file).map(|set| (set.file_says, set.waits))
+        };
+        assert_eq!(told(5, Some(&1)), Some((Some(1), None)));
+        assert_eq!(told(1, Some(&1)), Some((Some(1), Some(5))));
+        assert_eq!(told(1, None), Some((None, Some(5))));
+        assert!(set(&None, &1, Some(&1)).is_none());
+    }
 }

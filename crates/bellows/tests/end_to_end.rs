@@ -10,8 +10,12 @@ mod client;
 mod deploy;
 #[path = "end_to_end/egress.rs"]
 mod egress;
+#[path = "end_to_end/logs.rs"]
+mod logs;
 #[path = "end_to_end/machine.rs"]
 mod machine;
+#[path = "end_to_end/rollout.rs"]
+mod rollout;
 #[path = "end_to_end/secrets.rs"]
 mod secrets;
 #[path = "end_to_end/stranger.rs"]
@@ -19,11 +23,10 @@ mod stranger;
 #[path = "end_to_end/system.rs"]
 mod system;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -39,7 +42,12 @@ use deploy::{
     what_is_nothing_that_runs_is_refused_and_leaves_nothing,
 };
 use egress::the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else;
+use logs::what_instances_write_is_kept;
 use machine::{Machine, command_lines, output};
+use rollout::{
+    a_typing_error_in_the_health_path_fails_no_request, another_version_is_rolled_out_under_load,
+    copy_of_the_tree, without_a_failed_request,
+};
 use secrets::a_secret_reaches_instances_and_is_shown_by_nothing;
 use stranger::{
     a_stranger_connects_to_what_is_for_strangers_alone,
@@ -267,134 +275,6 @@ fn bad_input_leaves_the_running_system_alone(client: &Client) {
     what_cannot_move_is_refused(&copy.path().to_string_lossy());
     assert!(client.serves());
     assert_eq!((program_pid("haproxy"), program_pid("scaler")), (haproxy, scaler));
-}
-
-/// The files that `up` reads, to be edited. What is not there comes from the release in force.
-fn copy_of_the_tree() -> tempfile::TempDir {
-    let copy = tempfile::tempdir().expect("a folder");
-    for name in ["bellows.toml", "services", "rootfs"] {
-        let from = tree().join(name);
-        output("cp", &["-r", &from.to_string_lossy(), &copy.path().to_string_lossy()]);
-    }
-    copy
-}
-
-/// Runs `up` with `from` in the store's file written as `to`.
-fn up_with(from: &str, to: &str) -> Output {
-    let copy = copy_of_the_tree();
-    let file = copy.path().join("services/object-store.toml");
-    let shipped = fs::read_to_string(&file).expect("the service's file");
-    assert!(shipped.contains(from), "{from}");
-    fs::write(&file, shipped.replace(from, to)).expect("written");
-    bellows(&["--tree", &copy.path().to_string_lossy(), "up"])
-}
-
-/// Does `work` while requests come, of which none may fail.
-fn without_a_failed_request<T>(client: &Client, work: impl FnOnce() -> T) -> T {
-    let (result, answers) = client.meanwhile("/?limit=1", work);
-    assert!(answers.len() > 10, "{} answers", answers.len());
-    assert!(answers.iter().all(|status| *status == Some(StatusCode::OK)), "{answers:?}");
-    result
-}
-
-/// The versions of the ready instances.
-fn versions() -> BTreeSet<String> {
-    let status = status();
-    let instances = status["instances"].as_array().expect("instances");
-    let version = |instance: &Value| instance["version"].as_str().expect("a version").to_owned();
-    instances.iter().filter(|instance| instance["phase"] == "ready").map(version).collect()
-}
-
-fn a_typing_error_in_the_health_path_fails_no_request(client: &Client) {
-    let (before, scaler) = (versions(), program_pid("scaler"));
-    let mistyped = || up_with("\"/healthz\"", "\"/healthy\"");
-    let up = without_a_failed_request(client, mistyped);
-    expect_code(&up, 1);
-    for part in ["was given up", "/healthy", "goes on to serve"] {
-        assert!(text(&up).contains(part), "{part} is not in:\n{}", text(&up));
-    }
-    assert!(text(&up).contains("wrote last:") && text(&up).contains("listening"), "{}", text(&up));
-    only_those_who_may_read_it_see_what_instances_wrote();
-    assert_eq!(versions(), before);
-    assert!(text(&bellows(&["status"])).contains("was given up"));
-    expect_code(&bellows(&["up"]), 0);
-    assert!(!text(&bellows(&["status"])).contains("was given up"));
-    assert_eq!((versions(), program_pid("scaler")), (before, scaler));
-}
-
-fn what_instances_write_is_kept() {
-    let logs = bellows(&["logs", "object-store"]);
-    expect_code(&logs, 0);
-    assert!(
-        text(&logs).contains("  stderr  ") && text(&logs).contains("listening"),
-        "{}",
-        text(&logs)
-    );
-    let instance = instances("ready").remove(0);
-    let one = bellows(&["logs", "object-store", &instance, "-n", "1"]);
-    assert_eq!(text(&one).lines().count(), 1, "{}", text(&one));
-    let since = |when| text(&bellows(&["logs", "object-store", "--since", when]));
-    assert!(since("1h").contains("listening"), "{}", since("1h"));
-    assert_eq!(since("2100-01-01T00:00:00Z"), "Nothing was written since.\n");
-    expect_code(&bellows(&["logs", "object-store", "--since", "soon"]), 2);
-    let unknown = bellows(&["logs", "none"]);
-    expect_code(&unknown, 2);
-    assert!(text(&unknown).contains("There is no service"), "{}", text(&unknown));
-}
-
-/// After a version was given up, beside which its last lines stand.
-fn only_those_who_may_read_it_see_what_instances_wrote() {
-    let curl = |words: &[&str]| {
-        text(&Command::new("curl").arg("--silent").args(words).output().expect("curl"))
-    };
-    let by_socket = |path: &str| {
-        let url = format!("http://localhost{path}");
-        curl(&["--unix-socket", "/run/bellows/operator.sock", &url])
-    };
-    // The record may hold those of earlier days, a page after the other.
-    let mut newest = 0;
-    loop {
-        let page = by_socket(&format!("/v1/ticks?since={newest}"));
-        let page: Value = serde_json::from_str(&page).expect("JSON");
-        let next = page["next"].as_u64().expect("a number");
-        if next == newest {
-            break;
-        }
-        newest = next;
-    }
-    let ticks = format!("/v1/ticks?since={}", newest.saturating_sub(500));
-    assert!(by_socket(&ticks).contains("\"last_lines\":["), "no last lines in {ticks}");
-    let told = curl(&[&format!("http://127.0.0.1:8090{ticks}")]);
-    assert!(told.contains("healthy") && !told.contains("last_lines"), "{ticks} over TCP");
-    let output = curl(&["http://127.0.0.1:8090/v1/services/object-store/output"]);
-    assert!(output.contains("\"unauthorized\""), "{output}");
-}
-
-fn another_version_is_rolled_out_under_load(client: &Client) {
-    let (before, scaler) = (versions(), program_pid("scaler"));
-    let limit = Duration::from_secs(10);
-    without_a_failed_request(client, || {
-        expect_code(&up_with("memory_mib = 128", "memory_mib = 160"), 0);
-        let rolled_out = || versions().is_disjoint(&before);
-        within(limit, "every instance is of the new version", rolled_out);
-        let kept = text(&bellows(&["versions", "object-store"]));
-        assert!(kept.contains("  serves\n") && kept.contains("  served before\n"), "{kept}");
-        let start = Instant::now();
-        let back = bellows(&["rollback", "object-store"]);
-        println!("end to end: the version of before serves after {:?}", start.elapsed());
-        expect_code(&back, 0);
-        assert!(before.iter().all(|version| text(&back).contains(version)), "{}", text(&back));
-        within(limit, "the version of before is back", || versions() == before);
-    });
-    let left = text(&bellows(&["versions", "object-store"]));
-    assert!(left.contains("  gone back from\n"), "{left}");
-    // The tree's file makes the same version.
-    expect_code(&bellows(&["up"]), 0);
-    assert_eq!(versions(), before);
-    let already = bellows(&["rollback", "object-store", before.first().expect("a version")]);
-    expect_code(&already, 2);
-    assert!(text(&already).contains("already"), "{}", text(&already));
-    assert_eq!(program_pid("scaler"), scaler, "no version needs a restart");
 }
 
 /// While the system is up, its network, folders and ids stay where they are.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use config_file::ConfigError;
+use model::output::harmless;
 
 /// A word of a command line that leads to no file that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +12,10 @@ pub enum FileError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// There is no file of that name.
-    #[error("there is no {kind} `{name}`: use {known}, or a file whose name ends in .toml")]
+    #[error(
+        "there is no {kind} `{}`: use {known}, or a file whose name ends in .toml",
+        harmless(name)
+    )]
     Unknown {
         /// What the word should name: `scenario`, `policy`.
         kind: &'static str,

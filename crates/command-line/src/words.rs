@@ -1,10 +1,11 @@
 //! The short form of a command line: `simulate trace=FILE policy=NAME json=true`.
 
 use clap::{Arg, Command};
+use model::output::harmless;
 
 /// A word that the command line does not know, or with a value that it does not allow.
 #[derive(Debug, thiserror::Error)]
-#[error("`{word}`: use {allowed}")]
+#[error("`{}`: use {allowed}", harmless(word))]
 pub struct WordError {
     word: String,
     allowed: String,

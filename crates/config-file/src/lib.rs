@@ -34,6 +34,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use model::output::harmless;
+
 use serde::de::DeserializeOwned;
 
 pub use model::value::{Checked, Invalid, check, in_range, not_above, within};
@@ -123,7 +125,8 @@ pub fn from_toml_with<R: DeserializeOwned, T>(
 ) -> Result<T, ConfigError> {
     let ByKey(raw) = toml::from_str(text).map_err(|error| ConfigError::Syntax {
         file: file.to_string(),
-        reason: error.to_string().trim_end().to_owned(),
+        // With the line of the text as it stands there.
+        reason: error.to_string().trim_end().lines().map(harmless).collect::<Vec<_>>().join("\n"),
     })?;
     check(raw).map_err(|invalid| ConfigError::Invalid {
         place: place_of(file, text, invalid.key()),
@@ -194,6 +197,14 @@ mod tests {
           |           ^^^^^^
         invalid type: string "many", expected u32
         "#);
+    }
+
+    #[test]
+    fn what_a_file_holds_does_nothing_on_a_terminal() {
+        for text in ["\"w\u{1b}[2J\" = 9", "\"w\\u001b[2J\" = 9", "workers = \"\\u009b2J\""] {
+            let told = refused(text);
+            assert!(!told.contains(['\u{1b}', '\u{9b}']), "{told:?}");
+        }
     }
 
     #[derive(Debug, serde::Deserialize)]

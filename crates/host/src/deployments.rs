@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use self::changed_keys::changed_keys;
 pub use self::figures::with_figures;
-pub use self::rollback::{Rollback, RollbackError};
+pub use self::rollback::{GoingBack, Rollback, RollbackError};
 use crate::files::{FileError, file_error, remove_file, remove_tree, replace_file};
 use crate::settings::DEFAULT_FILE;
 
@@ -82,11 +82,13 @@ pub struct DeployedService {
     pub wanted: Wanted,
     /// What an instance of each kept version is given.
     pub versions: BTreeMap<Version, InstanceSpec>,
+    /// What is wrong with the files of kept versions that do not read as a service's: another release wrote them.
+    pub unreadable: BTreeMap<Version, String>,
 }
 
 impl DeployedService {
-    /// What an instance of this version was given; of a version that is not kept, what one of the
-    /// wanted version is.
+    /// What an instance of this version was given; of a version that is not kept or cannot be read, what one of
+    /// the wanted version is.
     pub fn instance(&self, version: Option<Version>) -> &InstanceSpec {
         version.and_then(|version| self.versions.get(&version)).unwrap_or(&self.spec.instance)
     }
@@ -368,22 +370,27 @@ fn kept(
     earlier.into_iter().filter(move |it| kept.contains(&it.version))
 }
 
+/// Reads a service. A kept version that this release cannot read is none that can be gone back to, and stops neither
+/// this service nor another.
 fn read(name: &ServiceName, record: &Record) -> Result<DeployedService, DeploymentError> {
-    let parse = |file: &str| {
-        let place = format!("{FILE}, service {name}");
-        config_file::from_toml::<ServiceSpec>(place, file)
-            .map_err(|config| DeploymentError::Service { config })
-    };
-    let version = |kept: &KeptVersion| Ok((kept.version, parse(&kept.file)?.instance));
-    let mut spec: ServiceSpec = parse(&record.file)?;
+    let mut spec =
+        parse(name, &record.file).map_err(|config| DeploymentError::Service { config })?;
     if record.unwatched {
         spec.watch = Duration::ZERO;
     }
-    Ok(DeployedService {
-        spec,
-        wanted: record.wanted,
-        versions: record.versions.iter().map(version).collect::<Result<_, DeploymentError>>()?,
-    })
+    let (mut versions, mut unreadable) = (BTreeMap::new(), BTreeMap::new());
+    for kept in &record.versions {
+        match parse(name, &kept.file) {
+            Ok(spec) => drop(versions.insert(kept.version, spec.instance)),
+            Err(problem) => drop(unreadable.insert(kept.version, problem.to_string())),
+        }
+    }
+    Ok(DeployedService { spec, wanted: record.wanted, versions, unreadable })
+}
+
+/// Reads a service's file as it was written at a deploy.
+fn parse(name: &ServiceName, file: &str) -> Result<ServiceSpec, ConfigError> {
+    config_file::from_toml(format!("{FILE}, service {name}"), file)
 }
 
 /// Tells one content of the file from the next, without reading it.

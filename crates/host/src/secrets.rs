@@ -280,16 +280,18 @@ impl SecretStore {
         given.try_for_each(|(name, value)| self.read(service, name, *value).map(drop))
     }
 
-    /// Removes the values that are neither the newest nor given to a version whose template is there.
+    /// Removes the values that are neither the newest nor given to a version whose template is there. A service of
+    /// which that cannot be told keeps all, and is given with what is wrong.
     ///
     /// # Errors
-    /// When a file cannot be read or removed.
-    pub fn sweep(&self) -> Result<(), SecretError> {
+    /// When the services cannot be listed.
+    pub fn sweep(&self) -> Result<Vec<(ServiceName, SecretError)>, SecretError> {
         if !self.folder.exists() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let _lock = self.lock()?;
-        self.services()?.iter().try_for_each(|service| self.sweep_service(service))
+        let swept = |service| self.sweep_service(&service).err().map(|error| (service, error));
+        Ok(self.services()?.into_iter().filter_map(swept).collect())
     }
 
     fn sweep_service(&self, service: &ServiceName) -> Result<(), SecretError> {

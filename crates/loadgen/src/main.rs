@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use command_line::policies::Choice;
-use command_line::{files, terminal, words};
+use command_line::{files, numbers, terminal, words};
 use loadgen::{
     CalibrateOptions, Experiment, Interrupt, LoadedScenario, MAX_REPETITIONS, Memberships,
     RunOptions, RunReport, Scaler, Target, TraceOptions,
@@ -91,7 +91,7 @@ struct Choices {
     policy: Option<String>,
     /// How many runs, each with a seed one higher; more than one gives medians with intervals.
     #[arg(long, value_name = "RUNS", default_value_t = 1,
-          value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_REPETITIONS)))]
+          value_parser = numbers::within(1..=MAX_REPETITIONS))]
     n: u32,
     /// How HAProxy learns of members meanwhile [default: what the scenario says, or as it is].
     #[arg(long, value_name = "WAY")]
@@ -104,10 +104,10 @@ struct Choices {
 #[derive(Args)]
 struct Common {
     /// Multiplies the durations of the load, not its rates: 0.2 makes a run five times as short.
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = numbers::fraction)]
     time_factor: f64,
     /// Takes the place of the scenario's seed.
-    #[arg(long)]
+    #[arg(long, value_parser = numbers::whole::<u64>)]
     seed: Option<u64>,
     #[command(flatten)]
     folders: Folders,

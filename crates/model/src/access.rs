@@ -7,6 +7,7 @@ use strum::IntoEnumIterator as _;
 
 use crate::bounds::Bounds;
 use crate::names::{SecretName, ServiceName, TokenName};
+use crate::output::harmless;
 use crate::policies::PolicySpec;
 use crate::secrets::SecretGeneration;
 use crate::status::Membership;
@@ -44,7 +45,7 @@ pub enum Right {
 
 /// A text that is no right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no right `{0}`: use {all}", all = Right::names())]
+#[error("there is no right `{}`: use {all}", harmless(.0), all = Right::names())]
 pub struct UnknownRight(String);
 
 fn unknown(text: &str) -> UnknownRight {

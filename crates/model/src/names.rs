@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::output::harmless;
 use crate::time::Timestamp;
 use crate::version::Version;
 
@@ -25,19 +26,23 @@ const SECRET_NAME_MAX_BYTES: usize = 64;
 pub enum NameError {
     /// Not the name of a service, an image or a token.
     #[error(
-        "`{0}` is not a name: use 1 to 31 of a-z, 0-9 and `-`, starting with a letter and not ending with `-`"
+        "`{}` is not a name: use 1 to 31 of a-z, 0-9 and `-`, starting with a letter and not ending with `-`",
+        harmless(.0)
     )]
     Name(String),
     /// Not the name of a secret.
     #[error(
-        "`{0}` is not the name of a secret: use 1 to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`, starting with a letter, a digit or `_`"
+        "`{}` is not the name of a secret: use 1 to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`, starting with a letter, a digit or `_`",
+        harmless(.0)
     )]
     Secret(String),
     /// Not an instance's name.
-    #[error("`{0}` is not the name of an instance: it reads bw-SERVICE-SLOT-BIRTH")]
+    #[error("`{}` is not the name of an instance: it reads bw-SERVICE-SLOT-BIRTH",
+        harmless(.0))]
     Instance(String),
     /// Not a template's name.
-    #[error("`{0}` is not the name of a template: it reads bw-SERVICE-tDIGEST with 8 hex digits")]
+    #[error("`{}` is not the name of a template: it reads bw-SERVICE-tDIGEST with 8 hex digits",
+        harmless(.0))]
     Template(String),
     /// Not a slot number.
     #[error("{0} is not a slot: slots go from 1 to {max}", max = Slot::MAX)]

@@ -37,7 +37,7 @@ pub struct OutputPage {
     pub lines: Vec<OutputLine>,
 }
 
-/// A text of an instance as it can be shown on a terminal: characters that would do something there, or
+/// A text of an instance, or one that was refused, as it can be shown on a terminal: characters that would do something there, or
 /// turn the direction of what follows, are written as escapes.
 pub fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::output::harmless;
+
 /// Longest path in bytes.
 const PATH_MAX_BYTES: usize = 256;
 
@@ -13,12 +15,14 @@ const PATH_MAX_BYTES: usize = 256;
 pub enum PathError {
     /// A path prefix of another form.
     #[error(
-        "`{0}` is not a path prefix: use `/`, or `/name` of A-Z, a-z, 0-9, `.`, `_`, `~`, `-` and `/`, \
-         without a `/` at the end"
+        "`{}` is not a path prefix: use `/`, or `/name` of A-Z, a-z, 0-9, `.`, `_`, `~`, `-` and `/`, \
+         without a `/` at the end",
+        harmless(.0)
     )]
     Prefix(String),
     /// A health path of another form.
-    #[error("`{0}` is not a health path: use `/`, followed by A-Z, a-z, 0-9 and any of `._~-/?=&`")]
+    #[error("`{}` is not a health path: use `/`, followed by A-Z, a-z, 0-9 and any of `._~-/?=&`",
+        harmless(.0))]
     Health(String),
 }
 
@@ -100,6 +104,8 @@ mod tests {
             assert!(bad.parse::<PathPrefix>().is_err(), "{bad:?}");
             assert!(bad.parse::<HealthPath>().is_err(), "{bad:?}");
         }
+        let told = "/a\n\u{1b}[2J".parse::<PathPrefix>().unwrap_err().to_string();
+        assert!(told.starts_with("`/a\\u{a}\\u{1b}[2J` is not a path prefix"), "{told}");
         assert!("/a/".parse::<PathPrefix>().is_err());
         assert!("/a//b".parse::<PathPrefix>().is_err());
         assert!("/a?b=c&d".parse::<HealthPath>().is_ok());

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use strum::IntoEnumIterator;
 
+use crate::output::harmless;
 use crate::value::Invalid;
 
 mod adapt;
@@ -192,7 +193,7 @@ impl PolicyKind {
 
 /// A name that no policy has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is not a policy: use one of {}", names())]
+#[error("`{}` is not a policy: use one of {}", harmless(given), names())]
 pub struct UnknownPolicy {
     /// What was given.
     pub given: String,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Who;
 use crate::names::SecretName;
+use crate::output::harmless;
 use crate::time::Timestamp;
 
 /// The folder of an instance in which its secrets are, a file for each.
@@ -60,7 +61,8 @@ impl fmt::Debug for SecretValue {
 
 /// A text that is no generation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a generation of a secret: it has 16 digits of 0-9 and a-f")]
+#[error("`{}` is not a generation of a secret: it has 16 digits of 0-9 and a-f",
+        harmless(.0))]
 pub struct SecretGenerationError(String);
 
 /// Tells one value of a secret from the next: a number of chance, that says nothing of the value. It is a

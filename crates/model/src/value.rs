@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 
 use serde::de::DeserializeOwned;
 
+use crate::output::harmless;
+
 /// A type that is read in two steps: raw, as a file or a request has it, then checked.
 pub trait Checked: Sized {
     /// What is written. It refuses unknown keys.
@@ -23,7 +25,7 @@ pub trait Checked: Sized {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// A value out of its range.
-    #[error("{key} is {value}: use {allowed}")]
+    #[error("{} is {}: use {allowed}", harmless(key), harmless(value))]
     Value {
         /// The key.
         key: Cow<'static, str>,
@@ -49,7 +51,7 @@ pub enum Invalid {
         values: Box<[String; 2]>,
     },
     /// A text of the wrong form.
-    #[error("{key}: {reason}")]
+    #[error("{}: {}", harmless(key), harmless(reason))]
     Form {
         /// The key.
         key: Cow<'static, str>,
@@ -221,6 +223,14 @@ mod tests {
         assert_eq!(refused.to_string(), "a.min is 3, above a.max, 2: lower one or raise the other");
         assert_eq!(refused.key(), "a.min");
         assert!(within("x", f64::NAN, 0.0..=1.0, "0 to 1").is_err());
+    }
+
+    #[test]
+    fn what_somebody_wrote_does_nothing_on_a_terminal() {
+        let told = Invalid::new("a.\u{9b}2J", "x\ny", "z").to_string();
+        assert_eq!(told, "a.\\u{9b}2J is x\\u{a}y: use z");
+        let told = Invalid::form("a", &"`\u{1b}c` is none").to_string();
+        assert_eq!(told, "a: `\\u{1b}c` is none");
     }
 
     #[test]

@@ -5,11 +5,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::output::harmless;
 use crate::time::Timestamp;
 
 /// A text that is not a version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a version: it has 8 digits of 0-9 and a-f")]
+#[error("`{}` is not a version: it has 8 digits of 0-9 and a-f",
+        harmless(.0))]
 pub struct VersionError(String);
 
 /// One version of a service: a digest of all that an instance sees, in 8 hex digits.

@@ -76,6 +76,12 @@ impl PolicyInput {
         host.map_or(self.cpus, |host| self.cpus.min(f64::from(host.cores)))
     }
 
+    /// CPU time that one instance can use whatever its program, in cores: what it may, and no more than one, since
+    /// nobody knows whether a program has more than one thread that computes.
+    pub fn cpus_of_a_thread(&self) -> f64 {
+        self.cpus_of_an_instance().min(1.0)
+    }
+
     /// Load offered, where each part of it can be true.
     pub fn offered(&self) -> Option<OfferedLoad> {
         let Some(Demand::Requests { offered: load, .. }) = self.demand else { return None };

@@ -2,7 +2,8 @@
 //!
 //! Where it has none, and CPU time is what the instances lack, more of them take it from each other: each
 //! request gets slower, and nothing is served that was not before. A burst asks for them long before the host is
-//! known to be full, so that no more are added than it could keep as busy as those that there are.
+//! known to be full, so that no more are added than it could keep as busy as those that there are. And where it has
+//! CPU time again, that may be the pause of a neighbour, so that they are added by and by.
 
 use std::time::Duration;
 
@@ -28,7 +29,8 @@ const RELIEVED: f64 = 0.85;
 /// for something else, or may still get what others use.
 const OF_THE_HOST: f64 = 0.1;
 
-/// So is one whose ready instances use this share of what they may, however little that is of the host.
+/// So is one whose ready instances use this share of what they may, or of a core each where they may use more,
+/// however little that is of the host.
 const OF_ITS_OWN: f64 = 0.5;
 
 /// What an instance uses is the mean of this at least: within the milliseconds from a tick to the end of an action,
@@ -50,7 +52,15 @@ pub(crate) struct Saturation {
     of_each: NeedHistory,
     read_at: Option<Timestamp>,
     verdict: Verdict,
+    ration: Option<Ration>,
     there: There,
+}
+
+/// How many instances there may be for a second, after the host was full.
+#[derive(Debug, Clone, Copy)]
+struct Ration {
+    since: Timestamp,
+    most: u32,
 }
 
 /// How many instances there have been, ready or in start, of those that were decided on.
@@ -86,18 +96,12 @@ pub(crate) enum Verdict {
 impl Saturation {
     /// Takes what is known at this turn.
     pub(crate) fn observe(&mut self, input: &PolicyInput) {
-        let mut there = self.there;
-        there.note(input);
-        self.judge(input);
-        self.there = there;
-    }
-
-    fn judge(&mut self, input: &PolicyInput) {
         let now = input.now;
         let is_fresh = |at: Timestamp| at <= now && now.since(at) <= LASTS;
         if self.read_at.is_some_and(|at| !is_fresh(at)) {
-            *self = Self::default();
+            *self = Self { there: self.there, ..Self::default() };
         }
+        self.there.note(input);
         let host = input.host_cpu.filter(|host| host.cores > 0);
         let busy = known(host.map(|host| host.busy));
         let Some(((host, busy), own)) = host.zip(busy).zip(known(input.cpu_cores)) else { return };
@@ -106,28 +110,51 @@ impl Saturation {
         self.own.push(now, own, WINDOW);
         self.own_now.push(now, own, MOMENT);
         let Some((busy, own)) = self.host.mean().zip(self.own.mean()) else { return };
-        let (cores, may) = (f64::from(host.cores), input.cpus_of_an_instance());
-        if input.ready == 0 {
+        let seen = Seen { cores: f64::from(host.cores), busy, own };
+        let verdict = if input.ready == 0 {
             self.of_each = NeedHistory::default();
-            self.verdict = before_the_first(input, busy, cores);
-            return;
-        }
-        let all_may = f64::from(input.ready) * may;
-        let takes = |part: f64| {
-            own >= part * OF_THE_HOST * cores
-                || (all_may > 0.0 && own >= part * OF_ITS_OWN * all_may)
+            before_the_first(input, &seen)
+        } else {
+            self.judge(input, &seen)
         };
+        self.verdict = self.rationed(verdict, input, &seen);
+    }
+
+    fn judge(&mut self, input: &PolicyInput, seen: &Seen) -> Verdict {
         let is_reached = match self.verdict {
-            Verdict::Reached => busy >= RELIEVED && takes(0.5),
-            Verdict::Open | Verdict::UpTo(_) => busy >= SATURATED && takes(1.0),
+            Verdict::Reached => seen.busy >= RELIEVED && seen.lacks(0.5, input),
+            Verdict::Open | Verdict::UpTo(_) => seen.busy >= SATURATED && seen.lacks(1.0, input),
         };
-        let of_each = self.of_each(input).filter(|of_each| *of_each >= OF_ITS_OWN * may);
-        let left = (cores * busy.min(1.0) - own).max(0.0);
-        self.verdict = match of_each {
+        let is_busy = |of_each: &f64| *of_each >= OF_ITS_OWN * input.cpus_of_a_thread();
+        let of_each = self.of_each(input).filter(is_busy);
+        let of_others = (seen.cores * seen.busy.min(1.0) - seen.own).max(0.0);
+        match of_each {
             _ if is_reached => Verdict::Reached,
-            Some(of_each) => Verdict::UpTo(rounding::ceil((cores - left) / of_each)),
+            Some(of_each) => Verdict::UpTo(rounding::ceil((seen.cores - of_others) / of_each)),
             None => Verdict::Open,
+        }
+    }
+
+    /// The verdict, for as long as a service that lacked CPU time asks for all that it is let have since the host is
+    /// full no longer: in each second as many more as the idle cores could keep busy if they computed.
+    fn rationed(&mut self, verdict: Verdict, input: &PolicyInput, seen: &Seen) -> Verdict {
+        if verdict == Verdict::Reached || (input.ready > 0 && !seen.lacks(0.5, input)) {
+            self.ration = None;
+            return verdict;
+        }
+        let more = rounding::ceil(seen.idle() / input.cpus_of_a_thread()).max(1);
+        let next = Ration { since: input.now, most: self.there.most.saturating_add(more) };
+        let is_over = |ration: Ration| input.now.since(ration.since) >= WINDOW;
+        self.ration = match self.ration {
+            None => (self.verdict == Verdict::Reached).then_some(next),
+            Some(ration) if is_over(ration) => (input.current >= ration.most).then_some(next),
+            kept => kept,
         };
+        match (self.ration, verdict) {
+            (None, verdict) => verdict,
+            (Some(ration), Verdict::UpTo(most)) => Verdict::UpTo(most.min(ration.most)),
+            (Some(ration), _) => Verdict::UpTo(ration.most),
+        }
     }
 
     /// What each ready instance uses, in cores, for the most of late.
@@ -149,16 +176,40 @@ impl Saturation {
     }
 }
 
+/// The host and the service's part in it, as means of a second.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    cores: f64,
+    /// The share of the host in use, by all that runs there.
+    busy: f64,
+    /// Cores that the service uses.
+    own: f64,
+}
+
+impl Seen {
+    /// Cores that nothing uses.
+    fn idle(&self) -> f64 {
+        self.cores * (1.0 - self.busy).max(0.0)
+    }
+
+    /// Whether the service uses as much as one does that lacks CPU time, or this part of it.
+    fn lacks(&self, part: f64, input: &PolicyInput) -> bool {
+        let all = f64::from(input.ready) * input.cpus_of_a_thread();
+        self.own >= part * OF_THE_HOST * self.cores
+            || (all > 0.0 && self.own >= part * OF_ITS_OWN * all)
+    }
+}
+
 /// Before the first instance is ready nobody knows what one uses. Where nobody has said either what it serves, a queue
 /// that grows while it starts says nothing: no more come than the host could keep busy if they computed.
-fn before_the_first(input: &PolicyInput, busy: f64, cores: f64) -> Verdict {
+fn before_the_first(input: &PolicyInput, seen: &Seen) -> Verdict {
     let is_told = input.capacity().is_none_or(|capacity| capacity.requests_per_second.is_some());
-    if busy >= SATURATED {
+    if seen.busy >= SATURATED {
         Verdict::Reached
     } else if is_told {
         Verdict::Open
     } else {
-        Verdict::UpTo(rounding::ceil(cores * (1.0 - busy) / input.cpus_of_an_instance()))
+        Verdict::UpTo(rounding::ceil(seen.idle() / input.cpus_of_a_thread()))
     }
 }
 
@@ -259,6 +310,64 @@ mod tests {
         // A tenth of a core each may be used by forty.
         let capped = PolicyInput { cpus: 0.1, ..seen(0, 0.05, 0.2) };
         assert_eq!(verdict(&[capped]), Verdict::UpTo(40));
+    }
+
+    /// How many there are after each tenth of a second in which the service asks for twenty, five of which are there
+    /// on a full host, when a neighbour that uses three of its four cores pauses for so many of them.
+    fn through_a_pause(tenths: u64, of_each: f64) -> Vec<u32> {
+        let (mut saturation, mut there) = (Saturation::default(), 5);
+        let mut at = |tenth: u64| {
+            let pauses = (10..10 + tenths).contains(&tenth);
+            let own = (of_each * f64::from(there)).min(4.0);
+            let busy = if pauses { own / 4.0 } else { 1.0 };
+            let seen = PolicyInput { ready: there, current: there, ..seen(0, busy, own) };
+            let now = seconds(0).after(Duration::from_millis(100 * tenth));
+            saturation.observe(&PolicyInput { now, ..seen });
+            there = match saturation.verdict() {
+                Verdict::Open => 20,
+                Verdict::UpTo(most) => saturation.there().max(most).min(20),
+                Verdict::Reached => saturation.there(),
+            };
+            there
+        };
+        (0..100).map(&mut at).collect()
+    }
+
+    #[test]
+    fn the_pause_of_a_neighbour_brings_what_the_idle_cores_could_keep_busy_in_each_second() {
+        // Each uses a fifth of what it may.
+        let pause = through_a_pause(10, 0.2);
+        assert_eq!((pause[11], pause[12], pause[99]), (5, 6, 8), "{pause:?}");
+        let for_good = through_a_pause(90, 0.2);
+        assert!(for_good.windows(11).all(|second| second[10] - second[0] <= 4), "{for_good:?}");
+        assert_eq!((for_good[60], for_good[99]), (16, 19), "{for_good:?}");
+    }
+
+    #[test]
+    fn whoever_asks_for_less_than_its_ration_is_rationed_no_longer() {
+        let mut saturation = Saturation::default();
+        let mut verdict = |second, busy, current| {
+            let input = seen(second, busy, 0.8);
+            saturation.observe(&PolicyInput { ready: 2, current, ..input });
+            saturation.verdict()
+        };
+        let full = verdict(0, 1.0, 2);
+        assert_eq!([full, verdict(1, 0.7, 2)], [Verdict::Reached, Verdict::UpTo(4)]);
+        assert_eq!(verdict(2, 0.7, 3), Verdict::Open, "four were allowed, and three wanted");
+    }
+
+    #[test]
+    fn a_program_of_one_thread_in_instances_of_many_cores_is_seen_to_compute() {
+        let of_four = |second, busy, own| PolicyInput { cpus: 4.0, ..seen(second, busy, own) };
+        let verdict = |input: &PolicyInput| {
+            let mut saturation = Saturation::default();
+            saturation.observe(input);
+            saturation.verdict()
+        };
+        // Two instances use a core each, and others nothing: four keep four cores busy.
+        assert_eq!(verdict(&of_four(0, 0.5, 2.0)), Verdict::UpTo(4));
+        let host_cpu = Some(HostCpu { cores: 64, busy: 1.0 });
+        assert_eq!(verdict(&PolicyInput { host_cpu, ..of_four(0, 1.0, 1.2) }), Verdict::Reached);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser};
-use command_line::words;
+use command_line::{numbers, words};
 use compared_run::ComparedRun;
 use experiment_folder::ExperimentFolder;
 use page::Page;
@@ -60,7 +60,8 @@ struct Cli {
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
     /// Seconds over whose median the load is smoothed before it becomes demand
-    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_SMOOTHING_S)]
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_SMOOTHING_S,
+          value_parser = numbers::whole::<usize>)]
     smoothing: usize,
     /// A condition of the run that its folder does not tell, such as kernel=6.18; may be given again
     #[arg(long, value_name = "NAME=VALUE", value_parser = note)]

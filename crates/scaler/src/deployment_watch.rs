@@ -14,7 +14,13 @@ impl TryFrom<Deployment> for Read {
     type Error = DeploymentError;
 
     fn try_from(deployment: Deployment) -> Result<Self, DeploymentError> {
-        Ok(Self { services: deployment.deployed()?, deploys: deployment.deploys().to_vec() })
+        let services = deployment.deployed()?;
+        for DeployedService { spec, unreadable, .. } in &services {
+            for (version, problem) in unreadable {
+                tracing::warn!(service = %spec.name, %version, problem, "cannot be gone back to");
+            }
+        }
+        Ok(Self { services, deploys: deployment.deploys().to_vec() })
     }
 }
 

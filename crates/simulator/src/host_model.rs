@@ -75,6 +75,8 @@ pub struct InstanceModel {
     pub burst: Option<u32>,
     /// A request that would wait longer than this for its token is refused with 429.
     pub max_wait_ms: f64,
+    /// Threads of its program that compute, each of which keeps one core busy at most; `None` for any number.
+    pub threads: Option<u32>,
 }
 
 impl HostModel {
@@ -96,6 +98,11 @@ impl InstanceModel {
             burst: self.burst.unwrap_or(of_service.burst).max(1),
             ..of_service
         }
+    }
+
+    /// Cores that an instance here can use of those that it may.
+    pub fn cpus(&self, may: f64) -> f64 {
+        self.threads.map_or(may, |threads| may.min(f64::from(threads)))
     }
 }
 
@@ -141,7 +148,7 @@ impl Default for RawHost {
 
 impl Default for InstanceModel {
     fn default() -> Self {
-        Self { requests_per_second: None, burst: None, max_wait_ms: 1_000.0 }
+        Self { requests_per_second: None, burst: None, max_wait_ms: 1_000.0, threads: None }
     }
 }
 
@@ -179,6 +186,7 @@ impl InstanceModel {
         within("instance.requests_per_second", rate, 0.001..=1e6, "0.001 to 1000000")?;
         within("instance.burst", self.burst.unwrap_or(1), 1..=100_000, "1 to 100000 (requests)")?;
         millis("instance.max_wait_ms", self.max_wait_ms)?;
+        within("instance.threads", self.threads.unwrap_or(1), 1..=1024, "1 to 1024")?;
         Ok(self)
     }
 }
@@ -253,6 +261,7 @@ mod tests {
             "cpu_ms_per_request = -1",
             "queue_timeout_ms = nan",
             "instance = { burst = 0 }",
+            "instance = { threads = 0 }",
             "faults = { crash_mean_s = 0 }",
             "faults = { stuck_mean_s = 0 }",
             "parallel_launches = 4\n[faults]\nfailed_launches_percent = 101",
@@ -264,6 +273,7 @@ mod tests {
         h.toml, line 1: cpu_ms_per_request is -1: use 0 to 1000000 (milliseconds)
         h.toml, line 1: queue_timeout_ms is NaN: use 1 to 600000 (milliseconds)
         h.toml, line 1: instance.burst is 0: use 1 to 100000 (requests)
+        h.toml, line 1: instance.threads is 0: use 1 to 1024
         h.toml, line 1: faults.crash_mean_s is 0: use 1 to 1000000000 (seconds)
         h.toml, line 1: faults.stuck_mean_s is 0: use 1 to 1000000000 (seconds)
         h.toml, line 3: faults.failed_launches_percent is 101: use 0 to 100 (percent)

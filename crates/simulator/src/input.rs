@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use command_line::files::{self, FileError};
+use command_line::numbers;
 use command_line::policies::{self, Choice};
 use config_file::ConfigError;
 use model::bounds::Bounds;
@@ -59,7 +60,7 @@ pub struct Choices {
     #[arg(long, value_name = "NAME")]
     pub policy: Option<String>,
     /// The busiest moment of a trace, in instances' worth of load [default: 10].
-    #[arg(long, value_name = "INSTANCES")]
+    #[arg(long, value_name = "INSTANCES", value_parser = numbers::fraction)]
     pub peak: Option<f64>,
     /// What stands for the missing intervals of a trace: `zero` (no request) or `hold` (as many as in
     /// the interval before) [default: a trace with holes is refused].
@@ -70,10 +71,10 @@ pub struct Choices {
     #[arg(long, value_name = "LENGTH")]
     pub interval: Option<IntervalLength>,
     /// Takes the place of the scenario's seed.
-    #[arg(long)]
+    #[arg(long, value_parser = numbers::whole::<u64>)]
     pub seed: Option<u64>,
     /// Multiplies the durations of the load, not its rates.
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, value_name = "FACTOR", value_parser = numbers::fraction)]
     pub time_factor: Option<f64>,
     /// A file that says what the host is like, or `measured` for the built-in figures [default:
     /// the calibration's, where there is one].

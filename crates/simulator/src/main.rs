@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
-use command_line::words;
+use command_line::{numbers, words};
 use run::policy_comparison::PolicyRow;
 use run::{PolicyTable, ResultsFolder, text};
 use simulator::input::{Choices, Folders, Source};
@@ -47,7 +47,7 @@ enum Command {
         /// Runs of each policy under each load, with seeds that follow one another; the figures
         /// are their medians.
         #[arg(long, value_name = "N", default_value_t = 1,
-              value_parser = clap::value_parser!(u32).range(1..=100))]
+              value_parser = numbers::within(1..=100))]
         seeds: u32,
         /// What stands for the missing intervals of traces: `zero` (no request) or `hold` (as many as
         /// in the interval before) [default: a trace with holes is refused].

@@ -160,7 +160,7 @@ impl Simulation {
             service: host.service,
             cpu: host.cpu_per_request,
             cores: host.cores,
-            cpus: spec.instance.cpus,
+            cpus: host.instance.cpus(spec.instance.cpus),
             queue_timeout: host.queue_timeout,
             client_timeout: load.timeout,
             in_flight: load.in_flight,

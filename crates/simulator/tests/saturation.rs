@@ -11,7 +11,7 @@ use model::service::ServiceSpec;
 use model::tick::Tick;
 use proptest::prelude::*;
 use run::Recorder;
-use simulator::host_model::Faults;
+use simulator::host_model::{Faults, InstanceModel};
 use simulator::{Detail, HostModel, Load, Simulation, Spread};
 use workload::{RateCurve, Segment, Shape};
 
@@ -34,6 +34,12 @@ fn host(cpu_ms: u64, service_ms: f64) -> HostModel {
         service: Spread::new(service_ms, service_ms).unwrap(),
         ..HostModel::measured()
     }
+}
+
+/// The same, where each instance's program has one thread.
+fn of_one_thread(host: HostModel) -> HostModel {
+    let instance = InstanceModel { threads: Some(1), ..host.instance };
+    HostModel { instance, ..host }
 }
 
 /// A load that rises from nothing for a minute and stays there for half a minute, in requests per second.
@@ -149,6 +155,15 @@ fn instances_that_use_all_that_they_may_are_added_on_a_host_with_cores_to_spare(
 }
 
 #[test]
+fn a_program_of_one_thread_in_instances_of_two_cores_gets_others_before_its_requests_wait() {
+    // Eight of 40 ms in one thread are 320 ms for the last of them.
+    let host = of_one_thread(host(40, 40.0));
+    let course = Course::of(service(2.0, ""), host, &ramp(85.0), Detail::Requests);
+    assert_eq!((course.failed, course.most_ready()), (0, 5));
+    assert!(course.outside_percent < 1.0, "{}", course.outside_percent);
+}
+
+#[test]
 fn a_lower_bound_above_the_cores_is_kept() {
     let mut spec = service(1.0, "");
     spec.bounds = Bounds::new(8, 20).unwrap();
@@ -169,12 +184,19 @@ fn two_runs_of_one_seed_are_alike_where_cores_are_shared() {
 #[test]
 #[ignore = "it prints figures and judges none"]
 fn policies_side_by_side_without_a_figure() {
+    let of_cpu = host(10, 10.0);
+    let slow = host(40, 40.0);
+    let of_one = of_one_thread(slow.clone());
     let loads = [
-        ("cpu, ramp to 350/s", host(10, 10.0), ramp(350.0)),
-        ("cpu, bursts of 300/s", host(10, 10.0), bursts(300.0)),
-        ("cpu, bursts of 800/s", host(10, 10.0), bursts(800.0)),
-        ("wait, ramp to 300/s", host(1, 200.0), ramp(300.0)),
-        ("wait, bursts of 200/s", host(1, 200.0), bursts(200.0)),
+        ("cpu, ramp to 350/s", 1.0, of_cpu.clone(), ramp(350.0)),
+        ("cpu, bursts of 300/s", 1.0, of_cpu.clone(), bursts(300.0)),
+        ("cpu, bursts of 800/s", 1.0, of_cpu, bursts(800.0)),
+        ("wait, ramp to 300/s", 1.0, host(1, 200.0), ramp(300.0)),
+        ("wait, bursts of 200/s", 1.0, host(1, 200.0), bursts(200.0)),
+        ("one thread in 2 cores, ramp to 85/s", 2.0, of_one.clone(), ramp(85.0)),
+        ("one thread in 2 cores, bursts of 70/s", 2.0, of_one, bursts(70.0)),
+        ("threads in 2 cores, ramp to 85/s", 2.0, slow.clone(), ramp(85.0)),
+        ("threads in 2 cores, bursts of 70/s", 2.0, slow, bursts(70.0)),
     ];
     let policies = [
         "kind = \"utilization\"",
@@ -185,9 +207,9 @@ fn policies_side_by_side_without_a_figure() {
         "kind = \"hpa\"\nmeasure = \"cpu\"\nsync_ms = 1000\nstabilisation_in_ms = 3000",
         "kind = \"hpa\"\nmeasure = \"cpu\"",
     ];
-    for (name, host, load) in &loads {
+    for (name, cpus, host, load) in &loads {
         for policy in policies {
-            let spec = service(1.0, &format!("[policy]\n{policy}"));
+            let spec = service(*cpus, &format!("[policy]\n{policy}"));
             let course = Course::of(spec, host.clone(), load, Detail::Requests);
             let there = |tick: &Tick| {
                 let phases = tick.observation.phases;
@@ -215,6 +237,7 @@ proptest! {
         rates in prop::collection::vec(prop_oneof![Just(0.0), 1.0..600.0_f64], 1..4),
         (cores, cpu_ms, waits_ms) in (1_u32..5, 1_u64..40, 1.0..200.0_f64),
         cpus in prop::sample::select(vec![0.1, 0.5, 1.0, 4.0]),
+        threads in prop::option::of(1_u32..3),
         policy in prop::sample::select(vec!["utilization", "queue_depth", "concurrency", "threshold"]),
         (missing, stale, jumps) in (0.0..20.0_f64, 0.0..20.0_f64, 0.0..5.0_f64),
         crash_mean_s in prop::option::of((5_u32..60).prop_map(f64::from)),
@@ -231,7 +254,8 @@ proptest! {
             clock_jumps_percent: jumps,
             ..Faults::default()
         };
-        let host = HostModel { cores: Some(cores), faults, ..host(cpu_ms, waits_ms) };
+        let instance = InstanceModel { threads, ..InstanceModel::default() };
+        let host = HostModel { cores: Some(cores), faults, instance, ..host(cpu_ms, waits_ms) };
         let spec = service(cpus, &format!("[policy]\nkind = \"{policy}\""));
         let tick = Duration::from_millis(100);
         let mut simulation = Simulation::new(spec, &load, host, detail, tick).unwrap();

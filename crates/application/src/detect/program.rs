@@ -68,7 +68,7 @@ fn can_be_run(found: &Found, path: &EntryPath) -> bool {
 
 /// The program of the folder that a command starts with, in a shell too.
 fn named<'a>(found: &'a Found, start: &Start) -> Option<&'a EntryPath> {
-    let first = start.first_word()?;
+    let first = start.first_word().filter(|word| word.contains('/'))?;
     let path = first.strip_prefix("./").unwrap_or(&first);
     found.programs.keys().find(|program| program.as_str() == path)
 }

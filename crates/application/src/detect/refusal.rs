@@ -101,6 +101,17 @@ pub enum Refusal {
         /// What this host is.
         here: &'static str,
     },
+    /// A program of the folder that is started as one of the userland is.
+    #[error(
+        "{place} starts `{program}` by its name alone, which is looked for on the PATH and not in the folder: write \
+         ./{program}"
+    )]
+    BareName {
+        /// The program.
+        program: EntryPath,
+        /// Where that is written.
+        place: &'static str,
+    },
     /// Several programs.
     #[error(
         "{0} and {1} are programs: say which to start in bellows.toml: instance.command = [\"./{0}\"]"

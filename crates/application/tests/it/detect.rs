@@ -136,6 +136,27 @@ fn what_the_user_starts_is_started_or_refused_and_never_left_out() {
 }
 
 #[test]
+fn a_program_of_the_folder_is_started_by_its_path_as_whoever_starts_it_finds_it() {
+    let folder = with_program("server", &static_program(HERE));
+    let started = |command: &[&str]| {
+        let command: Vec<String> = command.iter().map(ToString::to_string).collect();
+        detect(&found(folder.path()), Some(&command)).map_err(|refusal| refusal.to_string())
+    };
+    assert!(started(&["./server"]).is_ok());
+    insta::assert_snapshot!(started(&["server", "--fast"]).unwrap_err(), @"instance.command starts `server` by its name alone, which is looked for on the PATH and not in the folder: write ./server");
+    for line in ["web: server", "web: server --port $PORT", "web: PORT=1 server && true"] {
+        write(folder.path(), "Procfile", line.as_bytes());
+        let refusal = detect(&found(folder.path()), None).unwrap_err().to_string();
+        assert!(
+            refusal.starts_with("Procfile starts `server` by its name alone"),
+            "{line}: {refusal}"
+        );
+    }
+    write(folder.path(), "Procfile", b"web: ./server");
+    assert!(detect(&found(folder.path()), None).is_ok());
+}
+
+#[test]
 fn what_may_not_be_run_is_told_with_the_line_that_lets_it() {
     let folder = folder(&[("requirements.txt", ""), ("bin/run it.sh", "#!/bin/sh\n")]);
     let started = |command: &str| detect(&found(folder.path()), Some(&[command.to_owned()]));

@@ -37,6 +37,7 @@ pub(crate) fn render(view: &View) -> String {
         text.push('\n');
         text.push_str(&services(&view.services, view.at_ms));
         text.push_str(&rollouts(&view.services, view.at_ms));
+        text.push_str(&unreadable(&view.services));
         text.push_str(&failures(&view.services, view.at_ms));
     }
     text.push_str(&deploys(&view.deploys, view.at_ms));
@@ -140,6 +141,16 @@ fn rollouts(services: &[Service], now_ms: u64) -> String {
     services.iter().filter_map(line).collect()
 }
 
+/// A line for each version that this release cannot read.
+fn unreadable(services: &[Service]) -> String {
+    let lines = services.iter().flat_map(|Service { name, unreadable, .. }| {
+        unreadable.iter().map(move |(version, problem)| {
+            format!("Version {version} of {name} cannot be gone back to: {problem}.\n")
+        })
+    });
+    lines.collect()
+}
+
 /// What went wrong last with each service, with what the instance wrote last; nothing of what is long past.
 fn failures(services: &[Service], now_ms: u64) -> String {
     let mut text = String::new();
@@ -168,8 +179,9 @@ fn failures(services: &[Service], now_ms: u64) -> String {
 fn marked<T>(value: String, set: Option<&Set<T>>, text: impl Fn(&T) -> String) -> String {
     match set {
         None => value,
-        Some(Set { file_says: None }) => format!("{value} (set)"),
-        Some(Set { file_says: Some(said) }) => {
+        Some(Set { waits: Some(set), .. }) => format!("{value} (set, and waits: {})", text(set)),
+        Some(Set { file_says: None, .. }) => format!("{value} (set)"),
+        Some(Set { file_says: Some(said), .. }) => {
             format!("{value} (set; the file says {})", text(said))
         }
     }
@@ -179,7 +191,7 @@ fn range(bounds: &Bounds) -> String {
     format!("{}..{}", bounds.min(), bounds.max())
 }
 
-/// The policy of a service's file, as people tell it from the one in force.
+/// A policy that is not in force, as people tell it from the one that is.
 fn policy_said(service: &Service, said: &PolicySpec) -> String {
     let name = said.to_string();
     if *said == service.policy_spec {
@@ -243,7 +255,7 @@ fn columns<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::net::Ipv4Addr;
 
     use model::action::Blocked;
@@ -300,6 +312,7 @@ mod tests {
             last_failure: None,
             policy_set: None,
             bounds_set: None,
+            unreadable: BTreeMap::new(),
             offered_rps: None,
             decision: None,
         }
@@ -336,8 +349,11 @@ mod tests {
             Service {
                 min: 2,
                 max: 4,
-                policy_set: Some(Set { file_says: Some(PolicyKind::TargetTracking.into()) }),
-                bounds_set: Some(Set { file_says: Some(Bounds::new(1, 10).unwrap()) }),
+                policy_set: Some(Set {
+                    file_says: Some(PolicyKind::TargetTracking.into()),
+                    waits: None,
+                }),
+                bounds_set: Some(Set { file_says: Some(Bounds::new(1, 10).unwrap()), waits: None }),
                 offered_rps: Some(123.44),
                 decision: Some(Decided {
                     at_ms: 999_997_000,
@@ -419,11 +435,33 @@ mod tests {
     }
 
     #[test]
+    fn what_was_set_and_waits_is_not_told_as_in_force() {
+        let mut waiting = service("store", PolicyKind::Utilization);
+        let react = Some(PolicyKind::React.into());
+        waiting.policy_set = Some(Set { file_says: None, waits: react });
+        let bounds = Some(Bounds::new(3, 9).unwrap());
+        waiting.bounds_set = Some(Set { file_says: bounds, waits: bounds });
+        let told = services(&[waiting], 0);
+        assert!(told.contains("utilization (set, and waits: react)"), "{told}");
+        assert!(told.contains("1..2 (set, and waits: 3..9)"), "{told}");
+    }
+
+    #[test]
+    fn a_kept_version_that_cannot_be_read_is_told() {
+        let mut service = service("store", PolicyKind::Hpa);
+        service.unreadable.insert(Version::new(7), "deployment.json: `x` is unknown".to_owned());
+        assert_eq!(
+            unreadable(&[service]),
+            "Version 00000007 of store cannot be gone back to: deployment.json: `x` is unknown.\n"
+        );
+    }
+
+    #[test]
     fn the_policy_of_the_file_is_told_from_the_one_that_was_set() {
         let quick = PolicySpec::new(vec![Policy::Hpa(Hpa { sync_ms: 100, ..Hpa::default() })]);
         let mut service = service("store", PolicyKind::Hpa);
         let mut cell = |file_says| {
-            service.policy_set = Some(Set { file_says });
+            service.policy_set = Some(Set { file_says, waits: None });
             services(std::slice::from_ref(&service), 0)
         };
         assert!(cell(Some(PolicyKind::Hpa.into())).contains("hpa (set; the file says the same)"));

@@ -1,6 +1,6 @@
 //! What `status` shows, as plain data: the table and the JSON are two renderings of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -96,6 +96,8 @@ pub(crate) struct Service {
     pub(crate) policy_set: Option<Set<PolicySpec>>,
     /// The bounds of its file, where an operator set others.
     pub(crate) bounds_set: Option<Set<Bounds>>,
+    /// What is wrong with the kept versions whose files cannot be read.
+    pub(crate) unreadable: BTreeMap<Version, String>,
     /// Requests per second that clients ask for; `None` when not known.
     pub(crate) offered_rps: Option<f64>,
     pub(crate) decision: Option<Decided>,
@@ -106,6 +108,8 @@ pub(crate) struct Service {
 pub(crate) struct Set<T> {
     /// What would hold else; `None` when the file cannot be read.
     pub(crate) file_says: Option<T>,
+    /// What was set, where it is not in force: it waits until the service's file allows it.
+    pub(crate) waits: Option<T>,
 }
 
 /// What the scaler decided last for a service.

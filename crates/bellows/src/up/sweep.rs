@@ -6,12 +6,12 @@ use host::deployments::Deployment;
 use host::lock::SharedLock;
 use host::lxc::{Recipe, TemplateError, TemplateStore, remove_other_images};
 use host::releases::Releases;
-use host::secrets::SecretStore;
 use host::settings::Settings;
 use model::names::TemplateName;
 
 use super::images;
 use crate::progress::Outcome;
+use crate::secret;
 
 /// Removes the templates of versions that are not kept and have no instance any more, or were never whole, with the
 /// secrets that only they were given, and the images that neither a template stands on nor one of these recipes makes.
@@ -39,7 +39,7 @@ pub(crate) async fn remove_unused(
         }
     }
     templates.remove_drafts()?;
-    SecretStore::new(settings).sweep()?;
+    secret::sweep(settings)?;
     tell_of_unmounted(&templates, &kept);
     let images = remove_images(settings, &templates, recipes)?;
     let releases = Releases::new(&settings.paths.state).remove_old()?;

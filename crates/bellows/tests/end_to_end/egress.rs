@@ -5,8 +5,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::machine::output;
+use crate::rollout::{up_with, versions};
 use crate::system::{bellows, expect_code, instances, program_pid, status, text, within};
-use crate::{BACK_WITHIN, kill_hard, up_with, versions};
+use crate::{BACK_WITHIN, kill_hard};
 
 const IMAGE: &str = "image = \"object-store\"\n";
 
@@ -46,7 +47,7 @@ fn up_reaching(entry: &str) -> std::process::Output {
 }
 
 /// Whether the proxy is among the programs.
-fn runs() -> bool {
+pub(crate) fn runs() -> bool {
     let status = status();
     let programs = status["programs"].as_array().expect("programs");
     programs.iter().any(|program| program["name"] == "egress")

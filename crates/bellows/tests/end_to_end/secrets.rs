@@ -5,8 +5,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::machine::{command_lines, output};
+use crate::rollout::{up_with, versions};
 use crate::system::{bellows, expect_code, instances, programs, text, within};
-use crate::{up_with, versions};
 
 const PORT: &str = "port = 8000\n";
 const VALUE: &str = "hush-4f1c9e";

@@ -26,6 +26,18 @@ pub enum RollbackError {
         /// What was asked for.
         version: Version,
     },
+    /// The version's file does not read as a service's.
+    #[error(
+        "version {version} of {service} cannot be gone back to, since this release does not read its file: {problem}"
+    )]
+    Unreadable {
+        /// The service.
+        service: ServiceName,
+        /// What was asked for.
+        version: Version,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// It is what the service is already deployed as.
     #[error("{service} is deployed as version {version} already")]
     Already {
@@ -69,6 +81,15 @@ pub struct Rollback<'a> {
     pub again: bool,
 }
 
+/// A rollback that has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GoingBack {
+    /// To which version.
+    pub version: Version,
+    /// Whether with all that its file said then.
+    pub revision: bool,
+}
+
 impl Deployment {
     /// The versions of a service that are kept, the one that was deployed last first.
     ///
@@ -100,9 +121,12 @@ impl Deployment {
         serves.or_else(last).ok_or_else(|| RollbackError::NoneServed(service.clone()))
     }
 
-    /// The version to which a rollback has begun that is not known to have ended well.
-    pub fn going_back(&self, service: &ServiceName) -> Option<Wanted> {
-        self.services.get(service).filter(|record| record.going_back).map(|record| record.wanted)
+    /// The rollback of a service that has begun and is not known to have ended well.
+    pub fn going_back(&self, service: &ServiceName) -> Option<GoingBack> {
+        let record = self.services.get(service).filter(|record| record.going_back)?;
+        let version = record.wanted.version;
+        let of_then = record.versions.iter().find(|kept| kept.version == version);
+        Some(GoingBack { version, revision: of_then.is_some_and(|kept| kept.file == record.file) })
     }
 
     /// The deployment in which a service is another version again, from `now` on. All that are kept stay so. One that
@@ -120,6 +144,13 @@ impl Deployment {
         let not_kept = || RollbackError::NotKept { service: service.clone(), version };
         let place =
             versions.iter().position(|kept| kept.version == version).ok_or_else(not_kept)?;
+        super::parse(service, &versions[place].file).map_err(|problem| {
+            RollbackError::Unreadable {
+                service: service.clone(),
+                version,
+                problem: problem.to_string(),
+            }
+        })?;
         let unwatched = versions[place].past == Some(Past::Served);
         // Who returns to what was gone back from takes that back, and blames nothing else.
         let left = (versions[place].past != Some(Past::Left)).then_some(record.wanted.version);
@@ -323,7 +354,8 @@ mod tests {
             again: false,
         };
         let begun = third.rolled_back(second, at(9)).unwrap();
-        assert_eq!(begun.going_back(&store).map(|wanted| wanted.version), Some(version(2)));
+        let going = |revision| Some(GoingBack { version: version(2), revision });
+        assert_eq!(begun.going_back(&store), going(false));
         assert_eq!(
             begun.version_before(&store, serving),
             Ok(version(1)),
@@ -331,6 +363,9 @@ mod tests {
         );
         let again = begun.rolled_back(Rollback { again: true, ..second }, at(10)).unwrap();
         assert_eq!(again.wanted(&store).unwrap().deployed_at, at(10));
+        let whole = Rollback { again: true, revision: true, ..second };
+        let whole = begun.rolled_back(whole, at(10)).unwrap();
+        assert_eq!(whole.going_back(&store), going(true));
         assert_eq!(again.served([&store]).going_back(&store), None);
     }
 

@@ -325,3 +325,32 @@ fn records_of_releases_without_versions_go_with_the_first_deployment() {
     Deployments::new(state.path()).deploy(&deployed(&[7], 3, None)).unwrap();
     assert!(!state.path().join("services").exists());
 }
+
+#[test]
+fn a_kept_version_that_this_release_does_not_read_is_told_and_not_gone_back_to() {
+    let store = name("object-store");
+    let strange = format!("of_a_later_release = true\n{STORE}");
+    let deploy = |before: Deployment, version, file| {
+        let new = NewService {
+            name: &store,
+            file,
+            version: Version::new(version),
+            serving: None,
+            again: false,
+        };
+        before.followed_by(&[new], 3, at(version.into())).served([&store])
+    };
+    let deployment = deploy(deploy(Deployment::default(), 1, &strange), 2, STORE);
+    let [service] = &deployment.deployed().unwrap()[..] else { unreachable!() };
+    assert_eq!(service.versions.keys().collect::<Vec<_>>(), [&Version::new(2)]);
+    let problem = &service.unreadable[&Version::new(1)];
+    assert!(problem.contains("of_a_later_release"), "{problem}");
+    for revision in [false, true] {
+        let version = Version::new(1);
+        let to = Rollback { service: &store, version, revision, serving: None, again: false };
+        let refused = deployment.rolled_back(to, at(9)).unwrap_err();
+        assert!(matches!(refused, RollbackError::Unreadable { .. }), "{refused}");
+    }
+    let wanted = deploy(deployment, 3, &strange).deployed().unwrap_err().to_string();
+    assert!(wanted.ends_with("run `bellows up` again"), "{wanted}");
+}

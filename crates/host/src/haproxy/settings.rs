@@ -5,6 +5,7 @@ use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use model::output::harmless;
 use serde::Serialize;
 
 use crate::settings::{self, Membership, SourceSettings, TlsSettings};
@@ -26,12 +27,13 @@ pub(super) const TLS_SOCKET: &str = "BELLOWS_TLS";
 pub enum HaproxySettingsError {
     /// A path with characters that mean something to HAProxy, or one that is too long.
     #[error(
-        "`{0}` cannot be used here: give an absolute path of at most {PATH_MAX_BYTES} bytes, of A-Z, \
-         a-z, 0-9, `.`, `_`, `-` and `/`"
+        "`{}` cannot be used here: give an absolute path of at most {PATH_MAX_BYTES} bytes, of A-Z, \
+         a-z, 0-9, `.`, `_`, `-` and `/`",
+        harmless(.0)
     )]
     Path(String),
     /// Not the name of an account.
-    #[error("`{0}` is not the name of a user or group: use 1 to 32 of a-z, 0-9, `_` and `-`")]
+    #[error("`{}` is not the name of a user or group: use 1 to 32 of a-z, 0-9, `_` and `-`", harmless(.0))]
     Account(String),
     /// Statistics that others could read.
     #[error("the statistics would listen on {0}: they tell all about the host, use 127.0.0.1")]

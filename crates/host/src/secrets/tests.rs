@@ -147,6 +147,26 @@ fn what_a_crash_left_is_swept_and_the_newest_value_stays() {
 }
 
 #[test]
+fn a_spoilt_note_of_one_template_keeps_that_services_values_and_holds_up_no_other() {
+    let fixture = fixture();
+    let first = fixture.set("db", b"one").after;
+    let template = fixture.template("bw-app-t00000001", &[("db", first)]);
+    fixture.set("db", b"two");
+    let later: ServiceName = "later".parse().unwrap();
+    let value = SecretValue::new(b"three".to_vec()).unwrap();
+    fixture.store.set(&later, &"key".parse().unwrap(), &value, by_root(7)).unwrap();
+    let crashed = fixture.store.folder.join("later/key/00000000000000ff");
+    fs::write(&crashed, "of a crash").unwrap();
+    fs::write(template.join("secrets.json"), "{").unwrap();
+    let left = fixture.store.sweep().unwrap();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0].0, fixture.service);
+    assert!(left[0].1.to_string().contains("secrets.json"), "{}", left[0].1);
+    assert_eq!(fixture.value("db", first).unwrap(), b"one");
+    assert!(!crashed.exists());
+}
+
+#[test]
 fn what_a_service_names_and_is_not_set_is_told_at_once_with_what_to_do() {
     let fixture = fixture();
     let spec =

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{AddressKind, HostName, HostNameError, WEB_PORTS};
 
+use crate::output::harmless;
+
 /// The entry that stands for every public address.
 const ANY: &str = "any";
 
@@ -33,10 +35,12 @@ pub enum DestinationError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// There is no port, or none from 1 to 65535.
-    #[error("`{0}` has no port: add one, 1 to 65535, behind a colon")]
+    #[error("`{}` has no port: add one, 1 to 65535, behind a colon",
+        harmless(.0))]
     Port(String),
     /// An address of IPv6 without brackets, or what is none within them.
-    #[error("`{0}` is no address: write one of IPv6 in brackets, such as [2001:db8::5]:443")]
+    #[error("`{}` is no address: write one of IPv6 in brackets, such as [2001:db8::5]:443",
+        harmless(.0))]
     Brackets(String),
     /// No name.
     #[error(transparent)]

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::output::harmless;
+
 /// Longest name in bytes (RFC 1035, 2.3.4), and longest part of it between two dots.
 const NAME_MAX_BYTES: usize = 253;
 const LABEL_MAX_BYTES: usize = 63;
@@ -11,8 +13,9 @@ const LABEL_MAX_BYTES: usize = 63;
 /// A text that is not the name of a host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not the name of a host: use a name of two parts or more, of a-z, 0-9, `-` and `_` between \
-     dots, such as example.org"
+    "`{}` is not the name of a host: use a name of two parts or more, of a-z, 0-9, `-` and `_` between \
+     dots, such as example.org",
+        harmless(.0)
 )]
 pub struct HostNameError(String);
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
+use crate::output::harmless;
 use crate::value::{Invalid, within};
 
 /// The statuses of HTTP that say that an instance can serve: one, or a range.
@@ -44,7 +45,8 @@ impl fmt::Display for HealthStatus {
 /// A text that is neither a status nor a range of them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no status of a health check: use one from 200 to 599, or a range such as \"200-399\""
+    "`{}` is no status of a health check: use one from 200 to 599, or a range such as \"200-399\"",
+        harmless(.0)
 )]
 pub struct HealthStatusError(String);
 

@@ -344,7 +344,7 @@ pub(super) mod tests {
             (
                 "\"/healthz\"",
                 "\"/a\\n  bind :1\"",
-                "instance.health_path: `/a\n  bind :1` is not a health path",
+                "instance.health_path: `/a\\u{a}  bind :1` is not a health path",
             ),
             (
                 "\"objects\"",

@@ -1,4 +1,5 @@
-//! Utilization: keep every instance at a share of its places, and of the CPU time that it may use.
+//! Utilization: keep every instance at a share of its places, and of the CPU time that any program can use of what
+//! it may: a core at most.
 //!
 //! What Kubernetes' autoscaler does with two metrics of which the larger one counts, for a service of which
 //! nobody knows what an instance serves. Requests in flight tell at once that instances lack, whatever they wait
@@ -41,7 +42,7 @@ pub(super) fn advise(figures: &Utilization, state: &mut State, input: &PolicyInp
     };
     state.cpu.push(input.now, cpu, window);
     let used = state.cpu.mean().unwrap_or(cpu);
-    let by_cpu = rounding::ceil(used / (input.cpus_of_an_instance() * target));
+    let by_cpu = rounding::ceil(used / (input.cpus_of_a_thread() * target));
     // What instances do when nobody asks for anything, such as a job of their own, more of them would do too.
     let by_cpu = if asked > 0.0 { by_cpu } else { by_cpu.min(input.current) };
     // What an instance takes to be there must not keep the last one of a service that nobody asks for.
@@ -66,7 +67,6 @@ fn without_cpu(by_requests: u32, current: u32) -> Advice {
 mod tests {
     use super::*;
     use crate::testing::{input, seconds};
-    use model::tick::HostCpu;
 
     const AT_80: Utilization = Utilization { target_percent: 80, window_ms: 1_000 };
 
@@ -101,11 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_may_use_no_more_than_the_host_has() {
-        let mut state = State::default();
-        let host_cpu = Some(HostCpu { cores: 2, busy: 0.9 });
-        let input = PolicyInput { cpus: 8.0, host_cpu, ..seen(2, Some(1.7), 1) };
-        assert_eq!(advise(&AT_80, &mut state, &input), Advice::ready(2, Reason::Cpu));
+    fn an_instance_of_several_cores_is_full_where_a_program_of_one_thread_is() {
+        let of_cores = |cpus, used| {
+            let input = PolicyInput { cpus, ..seen(2, Some(used), 1) };
+            advise(&AT_80, &mut State::default(), &input)
+        };
+        assert_eq!(of_cores(2.0, 1.0), Advice::ready(2, Reason::Cpu));
+        assert_eq!(of_cores(8.0, 0.8), Advice::ready(1, Reason::InFlight));
+        assert_eq!(of_cores(0.5, 0.5), Advice::ready(2, Reason::Cpu), "half a core is all it may");
     }
 
     #[test]

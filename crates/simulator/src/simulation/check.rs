@@ -49,14 +49,18 @@ impl Simulation {
         }
     }
 
-    /// Holds a decision that says that the host is full to what was there, or to what the host's cores can keep
-    /// half busy: one that is less does not want CPU time.
+    /// Holds a decision that says that the host is full to what its cores can keep half busy, since one that is less
+    /// does not want CPU time; or to what was there and, where it is full no longer, what all of its cores could keep
+    /// busy of instances that compute.
     fn check_additions(&self, tick: &Tick) -> Result<(), SimulationError> {
         let Decision::Target { ready, reasons } = &tick.decision else { return Ok(()) };
-        let may = self.host.cores.map(|cores| self.spec.instance.cpus.min(f64::from(cores)));
-        let helps = self.host.cores.zip(may).map(|(cores, may)| 2.0 * f64::from(cores) / may);
+        // A core at most, whatever an instance may: its program may have one thread.
+        let busy = self
+            .host
+            .cores
+            .map_or(0.0, |cores| f64::from(cores) / self.spec.instance.cpus.min(1.0));
         let there = self.decided.unwrap_or(u32::MAX).max(self.spec.bounds.min()).max(1);
-        let most = f64::from(there).max(helps.unwrap_or(0.0).ceil());
+        let most = (f64::from(there) + busy.ceil()).max((2.0 * busy).ceil());
         if reasons.contains(&Reason::HostSaturated) && f64::from(*ready) > most {
             let seconds = self.elapsed().as_secs_f64();
             return Err(SimulationError::AddedInVain { seconds, ready: *ready, most });

@@ -1,6 +1,7 @@
 //! What can be wrong with a trace, and where.
 
 use csv::StringRecord;
+use model::output::harmless;
 use model::value::Invalid;
 
 /// A year of minutes is 525,600 lines.
@@ -103,8 +104,8 @@ pub(super) fn start_of(record: &StringRecord) -> u64 {
 pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 80;
     match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
+        Some((end, _)) => format!("{}...", harmless(&text[..end])),
+        None => harmless(text),
     }
 }
 

@@ -46,7 +46,7 @@ impl FromStr for IntervalLength {
     type Err = IntervalOptionError;
 
     fn from_str(text: &str) -> Result<Self, IntervalOptionError> {
-        let span = text.parse::<Span>().ok();
+        let span = text.parse::<Span>().ok().filter(|_| !text.starts_with(['+', '-']));
         span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok())
             .and_then(|length| Duration::try_from(length).ok())
             .filter(|length| *length > Duration::ZERO && *length <= MAX_LENGTH)
@@ -79,7 +79,7 @@ mod tests {
         {
             assert_eq!(length(text), Ok(seconds), "{text}");
         }
-        for text in ["", "1", "0s", "-1h", "1h ago", "1 fortnight", "1mo", "367d"] {
+        for text in ["", "1", "0s", "-1h", "+1h", "1h ago", "1 fortnight", "1mo", "367d"] {
             assert_eq!(
                 length(text).unwrap_err().to_string(),
                 "use a length above 0 up to 366d, such as 10s, 1m, 1h or 1d",
