@@ -4,6 +4,7 @@
 mod application;
 mod complete;
 mod follow;
+mod health;
 mod init;
 mod job;
 mod steps;

@@ -1,6 +1,6 @@
 //! A whole service's file, of what an application's own says and of what is chosen where it says nothing.
 
-use application::{Choice, Chosen, Recipe};
+use application::{Choice, Chosen};
 use model::names::ServiceName;
 use toml::{Table, Value};
 
@@ -9,15 +9,6 @@ const PORT: i64 = 8000;
 
 /// The fewest and the most instances where the file does not say.
 const BOUNDS: (i64, i64) = (1, 10);
-
-/// The image that an application of this kind stands on.
-pub(super) const fn image(recipe: &Recipe) -> &'static str {
-    match recipe {
-        Recipe::Program { .. } => "program",
-        Recipe::Python { .. } => "python",
-        Recipe::Files => "static-server",
-    }
-}
 
 /// What the file has when nothing of it is left open, and what was chosen for it. `written` is the application's own,
 /// which may be empty.
@@ -32,7 +23,7 @@ pub(super) fn complete(
         note(format!("the service is called {name}"), "name = \"NAME\"".to_owned());
     }
     written.insert("name".to_owned(), name.as_str().into());
-    written.entry("image").or_insert_with(|| image(&chosen.recipe).into());
+    written.entry("image").or_insert_with(|| chosen.image().into());
     if takes_requests(&written) && !written.contains_key("route") {
         let told = format!(
             "its route is /{name}, which it does not see in the paths that it is asked for"
@@ -44,15 +35,11 @@ pub(super) fn complete(
     if written.get("route") == Some(&Value::Boolean(false)) {
         written.remove("route");
     }
-    let takes = takes_requests(&written);
     if let Some(instance) = table(&mut written, "instance") {
         if !instance.contains_key("port") {
             let told = format!("it is to listen on port {PORT}, which stands in the variable PORT");
             note(told, "instance.port = NUMBER".to_owned());
             instance.insert("port".to_owned(), PORT.into());
-        }
-        if !instance.contains_key("health_path") && takes {
-            instance.insert("health_path".to_owned(), "/".into());
         }
     }
     if !written.contains_key("bounds") {
@@ -65,8 +52,7 @@ pub(super) fn complete(
             [("min", min), ("max", max)].map(|(key, value)| (key.to_owned(), value.into()));
         written.insert("bounds".to_owned(), Table::from_iter(bounds).into());
     }
-    if let Some(workers) = chosen.workers {
-        let at_once = workers.at_once();
+    if let Some(at_once) = chosen.concurrency() {
         if let Some(capacity) = table(&mut written, "capacity") {
             capacity.entry("concurrency").or_insert_with(|| i64::from(at_once).into());
         }
@@ -104,7 +90,7 @@ pub(super) fn name_of(folder: &str) -> Option<ServiceName> {
 
 #[cfg(test)]
 mod tests {
-    use application::Workers;
+    use application::{Recipe, Workers};
     use model::service::{RawService, ServiceSpec};
     use model::size::Sizes;
 

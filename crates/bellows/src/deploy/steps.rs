@@ -11,13 +11,14 @@ use host::id_ranges::IdRanges;
 use host::lock::{Lock, SharedLock};
 use host::lxc::{Image, Recipe, TemplateStore};
 use host::network::Network;
+use host::rehearsal::Rehearsals;
 use host::releases::Releases;
 use host::settings::Settings;
-use model::names::{ServiceName, TemplateName};
+use model::names::{ImageName, ServiceName, TemplateName};
 use model::service::{Route, ServiceSpec};
 use model::version::Rollout;
 
-use super::complete;
+use super::health;
 use crate::clock::now;
 use crate::operator;
 use crate::programs::{Programs, needs_egress};
@@ -58,6 +59,7 @@ impl<'a> Steps<'a> {
         let making = SharedLock::share_within(&images, operator::PATIENCE).await?;
         let source = self.source()?;
         let image = self.image(&source).await?;
+        self.health(&image).await?;
         let spec = self.spec()?;
         self.enter(Stage::Template)?;
         let deployment = self.template_and_record(&spec, &image).await?;
@@ -87,13 +89,10 @@ impl<'a> Steps<'a> {
 
     /// Has the image there, and before it what it stands on.
     async fn image(&mut self, Source { found, chosen }: &Source) -> anyhow::Result<Image> {
+        let spec = self.spec()?;
         let service = &self.deploy.service;
-        let recipe = recipe(complete::image(&chosen.recipe), self.settings)?;
-        // Ids are given by one at a time.
-        let lock = operator::lock_within(self.settings).await?;
-        IdRanges::new(self.settings).ensure_builds()?;
-        images::close(self.settings)?;
-        drop(lock);
+        let recipe = recipe(&spec.image, self.settings)?;
+        self.ids(&spec).await?;
         let folder = images::folder(self.settings);
         let mut base = None;
         let made = async {
@@ -107,6 +106,32 @@ impl<'a> Steps<'a> {
         Ok(builds.build_application(&application, |line| eprintln!("  | {line}")).await?)
     }
 
+    /// Ids are given by one at a time: later steps find them.
+    async fn ids(&self, spec: &ServiceSpec) -> anyhow::Result<()> {
+        let _lock = operator::lock_within(self.settings).await?;
+        let ranges = IdRanges::new(self.settings);
+        ranges.ensure_builds()?;
+        let range = ranges.ensure(spec)?;
+        IdMap::of_host(&self.settings.paths.state, range).ensure()?;
+        images::close(self.settings)?;
+        Ok(())
+    }
+
+    /// Looks for how an instance shows that it can serve, where the file does not say.
+    async fn health(&mut self, image: &Image) -> anyhow::Result<()> {
+        if self.deploy.says_health {
+            return Ok(());
+        }
+        self.enter(Stage::Health)?;
+        let spec = self.spec()?;
+        let patience = spec.launch_timeout(self.settings.scaler.launch_timeout);
+        let rehearsals = Rehearsals::new(self.settings, HostRunner);
+        let found = rehearsals.find_health(&spec, image, patience, |_| ()).await?;
+        eprintln!("  {}", health::told(&found, spec.instance.port));
+        self.deploy.file = health::said(&self.deploy.file, &found);
+        Ok(())
+    }
+
     /// Makes the template, and has the scaler serve it.
     async fn template_and_record(
         &mut self,
@@ -114,8 +139,6 @@ impl<'a> Steps<'a> {
         image: &Image,
     ) -> anyhow::Result<Deployment> {
         let _lock: Lock = operator::lock_within(self.settings).await?;
-        let range = IdRanges::new(self.settings).ensure(spec)?;
-        IdMap::of_host(&self.settings.paths.state, range).ensure()?;
         let templates = TemplateStore::new(self.settings, HostRunner);
         let template = templates.ensure(spec, image).await?;
         let deployments = Deployments::new(&self.settings.paths.state);
@@ -182,17 +205,16 @@ fn cure(_: &ServiceName) -> String {
 }
 
 /// The recipe of this name, of the release in force.
-fn recipe(name: &str, settings: &Settings) -> anyhow::Result<Recipe> {
+fn recipe(name: &ImageName, settings: &Settings) -> anyhow::Result<Recipe> {
     let release = Releases::new(&settings.paths.state).current();
-    let name = name.parse().context("a recipe's name")?;
-    Ok(Recipe::load(&name, &[release.join(RECIPES)], &release)?)
+    Ok(Recipe::load(name, &[release.join(RECIPES)], &release)?)
 }
 
 /// All recipes of the release in force: what they make is kept for the next deploy.
 pub(crate) fn recipes_of_release(settings: &Settings) -> Vec<Recipe> {
     let release = Releases::new(&settings.paths.state).current().join(RECIPES);
     let entries = std::fs::read_dir(&release).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let names = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     names.filter_map(|name| recipe(&name, settings).ok()).collect()
 }
 
