@@ -24,7 +24,6 @@ use model::version::Version;
 
 pub(crate) use self::init::run as init;
 pub(crate) use self::job::run as run_job;
-pub(crate) use self::steps::recipes_of_release;
 
 use self::application::Application;
 use crate::clock::now;

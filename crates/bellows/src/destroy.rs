@@ -17,7 +17,6 @@ use tokio::time::{Instant, sleep};
 
 use crate::ask::confirm;
 use crate::clock::now;
-use crate::deploy::recipes_of_release;
 use crate::doctor::require_root;
 use crate::error::BadInput;
 use crate::operator;
@@ -53,9 +52,7 @@ pub(crate) async fn run(
     deployments.deploy(&next.clone().noted(&before, ("", ""), operator::who_calls(), now()))?;
     progress.step("instances", gone(settings, service, spec.as_ref())).await?;
     progress.step("secrets", async { secrets(settings, service) }).await?;
-    progress
-        .step("versions", sweep::remove_unused(settings, &next, &recipes_of_release(settings)))
-        .await?;
+    progress.step("versions", sweep::remove_unused(settings, &next)).await?;
     progress.step("ways", close_ways(settings, &next)).await?;
     progress.step("output", async { output(settings, service) }).await?;
     beginning.remove_all()?;

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use host::lxc::programs_of_recipes;
+use host::lxc::{ImageError, Recipe, programs_of_recipes};
 use host::releases::{Content, Releases};
 use host::settings::Settings;
+use model::names::ImageName;
 
 use crate::programs::{BELLOWS, EGRESS, SCALER};
 use crate::progress::Outcome;
@@ -78,6 +79,23 @@ pub(crate) fn find(tree: &Path, path: impl AsRef<Path>) -> PathBuf {
         Ok(installed) if !in_tree.exists() && installed.exists() => installed,
         _ => in_tree,
     }
+}
+
+/// The recipe of this name, of the release in force.
+///
+/// # Errors
+/// It is not there, or cannot be used.
+pub(crate) fn recipe(name: &ImageName, settings: &Settings) -> Result<Recipe, ImageError> {
+    let release = Releases::new(&settings.paths.state).current();
+    Recipe::load(name, &[release.join(RECIPES)], &release)
+}
+
+/// All recipes of the release in force that can be used.
+pub(crate) fn recipes(settings: &Settings) -> Vec<Recipe> {
+    let folder = Releases::new(&settings.paths.state).current().join(RECIPES);
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    names.filter_map(|name| recipe(&name, settings).ok()).collect()
 }
 
 /// The folder that holds this project's programs: that of this one.

@@ -35,12 +35,12 @@ pub(super) fn complete(
     if written.get("route") == Some(&Value::Boolean(false)) {
         written.remove("route");
     }
-    if let Some(instance) = table(&mut written, "instance") {
-        if !instance.contains_key("port") {
-            let told = format!("it is to listen on port {PORT}, which stands in the variable PORT");
-            note(told, "instance.port = NUMBER".to_owned());
-            instance.insert("port".to_owned(), PORT.into());
-        }
+    if let Some(instance) = table(&mut written, "instance")
+        && !instance.contains_key("port")
+    {
+        let told = format!("it is to listen on port {PORT}, which stands in the variable PORT");
+        note(told, "instance.port = NUMBER".to_owned());
+        instance.insert("port".to_owned(), PORT.into());
     }
     if !written.contains_key("bounds") {
         let (min, max) = BOUNDS;
@@ -52,10 +52,10 @@ pub(super) fn complete(
             [("min", min), ("max", max)].map(|(key, value)| (key.to_owned(), value.into()));
         written.insert("bounds".to_owned(), Table::from_iter(bounds).into());
     }
-    if let Some(at_once) = chosen.concurrency() {
-        if let Some(capacity) = table(&mut written, "capacity") {
-            capacity.entry("concurrency").or_insert_with(|| i64::from(at_once).into());
-        }
+    if let Some(at_once) = chosen.concurrency()
+        && let Some(capacity) = table(&mut written, "capacity")
+    {
+        capacity.entry("concurrency").or_insert_with(|| i64::from(at_once).into());
     }
     (written, notes)
 }

@@ -9,12 +9,11 @@ use host::deploys::{Deploy, DeployFiles, Stage};
 use host::id_map::IdMap;
 use host::id_ranges::IdRanges;
 use host::lock::{Lock, SharedLock};
-use host::lxc::{Image, Recipe, TemplateStore};
+use host::lxc::{Image, TemplateStore};
 use host::network::Network;
 use host::rehearsal::Rehearsals;
-use host::releases::Releases;
 use host::settings::Settings;
-use model::names::{ImageName, ServiceName, TemplateName};
+use model::names::{ServiceName, TemplateName};
 use model::service::{Route, ServiceSpec};
 use model::version::Rollout;
 
@@ -23,7 +22,7 @@ use crate::clock::now;
 use crate::operator;
 use crate::programs::{Programs, needs_egress};
 use crate::progress::{Outcome, Progress};
-use crate::release::RECIPES;
+use crate::release;
 use crate::scaler;
 use crate::up::{answer, images, rollout, sweep, together};
 
@@ -91,7 +90,7 @@ impl<'a> Steps<'a> {
     async fn image(&mut self, Source { found, chosen }: &Source) -> anyhow::Result<Image> {
         let spec = self.spec()?;
         let service = &self.deploy.service;
-        let recipe = recipe(&spec.image, self.settings)?;
+        let recipe = release::recipe(&spec.image, self.settings)?;
         self.ids(&spec).await?;
         let folder = images::folder(self.settings);
         let mut base = None;
@@ -193,8 +192,7 @@ impl<'a> Steps<'a> {
             false => now,
         };
         deployments.deploy(&now)?;
-        let recipes = recipes_of_release(self.settings);
-        let unused = sweep::remove_unused(self.settings, &now, &recipes);
+        let unused = sweep::remove_unused(self.settings, &now);
         self.progress.step("old versions", unused).await
     }
 }
@@ -202,20 +200,6 @@ impl<'a> Steps<'a> {
 /// What to do about a version that was gone back from.
 fn cure(_: &ServiceName) -> String {
     "Mend the application, and deploy it again".to_owned()
-}
-
-/// The recipe of this name, of the release in force.
-fn recipe(name: &ImageName, settings: &Settings) -> anyhow::Result<Recipe> {
-    let release = Releases::new(&settings.paths.state).current();
-    Ok(Recipe::load(name, &[release.join(RECIPES)], &release)?)
-}
-
-/// All recipes of the release in force: what they make is kept for the next deploy.
-pub(crate) fn recipes_of_release(settings: &Settings) -> Vec<Recipe> {
-    let release = Releases::new(&settings.paths.state).current().join(RECIPES);
-    let entries = std::fs::read_dir(&release).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    names.filter_map(|name| recipe(&name, settings).ok()).collect()
 }
 
 /// What serves, and where it is asked.

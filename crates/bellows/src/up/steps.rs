@@ -179,7 +179,7 @@ impl<'a> Steps<'a> {
         progress: &mut Progress,
     ) -> anyhow::Result<()> {
         progress.step("versions", self.trials(deployment)).await?;
-        let old = sweep::remove_unused(self.settings, deployment, &self.recipes);
+        let old = sweep::remove_unused(self.settings, deployment);
         progress.step("old versions", old).await?;
         answer::wait(&self.tree.specs(), self.settings, self.programs, progress).await
     }

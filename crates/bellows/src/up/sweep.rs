@@ -4,25 +4,25 @@
 use host::command::HostRunner;
 use host::deployments::Deployment;
 use host::lock::SharedLock;
-use host::lxc::{Recipe, TemplateError, TemplateStore, remove_other_images};
+use host::lxc::{TemplateError, TemplateStore, remove_other_images};
 use host::releases::Releases;
 use host::settings::Settings;
 use model::names::TemplateName;
 
 use super::images;
 use crate::progress::Outcome;
+use crate::release;
 use crate::secret;
 
 /// Removes the templates of versions that are not kept and have no instance any more, or were never whole, with the
-/// secrets that only they were given, and the images that neither a template stands on nor one of these recipes makes.
-/// Images stay while somebody else makes one.
+/// secrets that only they were given, and the images that neither a template stands on nor a recipe of the release in
+/// force makes: the next application finds its userland. Images stay while somebody else makes one.
 ///
 /// # Errors
 /// When something cannot be removed.
 pub(crate) async fn remove_unused(
     settings: &Settings,
     deployment: &Deployment,
-    recipes: &[Recipe],
 ) -> anyhow::Result<Outcome> {
     let templates = TemplateStore::new(settings, HostRunner);
     let kept: Vec<_> = deployment.templates().collect();
@@ -41,7 +41,7 @@ pub(crate) async fn remove_unused(
     templates.remove_drafts()?;
     secret::sweep(settings)?;
     tell_of_unmounted(&templates, &kept);
-    let images = remove_images(settings, &templates, recipes)?;
+    let images = remove_images(settings, &templates)?;
     let releases = Releases::new(&settings.paths.state).remove_old()?;
     for (count, what) in [(images, "image"), (releases, "release")] {
         match count {
@@ -66,11 +66,13 @@ fn tell_of_unmounted(templates: &TemplateStore<HostRunner>, kept: &[TemplateName
 fn remove_images(
     settings: &Settings,
     templates: &TemplateStore<HostRunner>,
-    recipes: &[Recipe],
 ) -> anyhow::Result<usize> {
     let Some(_alone) = SharedLock::alone(&images::lock(settings))? else { return Ok(0) };
     match templates.stood_on() {
-        Ok(stood_on) => Ok(remove_other_images(&images::folder(settings), recipes, &stood_on)?),
+        Ok(stood_on) => {
+            let recipes = release::recipes(settings);
+            Ok(remove_other_images(&images::folder(settings), &recipes, &stood_on)?)
+        }
         Err(error) => {
             eprintln!("  no image is removed: {:#}", anyhow::Error::from(error));
             Ok(0)
