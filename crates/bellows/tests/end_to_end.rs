@@ -42,7 +42,7 @@ use deploy::{
     what_is_nothing_that_runs_is_refused_and_leaves_nothing,
 };
 use egress::the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else;
-use logs::what_instances_write_is_kept;
+use logs::{only_those_who_may_read_it_see_what_instances_wrote, what_instances_write_is_kept};
 use machine::{Machine, command_lines, output};
 use rollout::{
     a_typing_error_in_the_health_path_fails_no_request, another_version_is_rolled_out_under_load,
@@ -97,7 +97,9 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     what_instances_write_is_kept();
     a_token_is_of_use_until_it_is_revoked();
     the_running_system_can_be_measured();
-    a_typing_error_in_the_health_path_fails_no_request(&client);
+    a_typing_error_in_the_health_path_fails_no_request(&client, || {
+        only_those_who_may_read_it_see_what_instances_wrote();
+    });
     another_version_is_rolled_out_under_load(&client);
     the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else();
     a_secret_reaches_instances_and_is_shown_by_nothing();

@@ -9,7 +9,6 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::logs::only_those_who_may_read_it_see_what_instances_wrote;
 use crate::machine::output;
 use crate::system::{bellows, expect_code, program_pid, status, text, tree, within};
 
@@ -49,7 +48,10 @@ pub(crate) fn versions() -> BTreeSet<String> {
     instances.iter().filter(|instance| instance["phase"] == "ready").map(version).collect()
 }
 
-pub(crate) fn a_typing_error_in_the_health_path_fails_no_request(client: &Client) {
+pub(crate) fn a_typing_error_in_the_health_path_fails_no_request(
+    client: &Client,
+    once_given_up: impl FnOnce(),
+) {
     let (before, scaler) = (versions(), program_pid("scaler"));
     let mistyped = || up_with("\"/healthz\"", "\"/healthy\"");
     let up = without_a_failed_request(client, mistyped);
@@ -58,7 +60,7 @@ pub(crate) fn a_typing_error_in_the_health_path_fails_no_request(client: &Client
         assert!(text(&up).contains(part), "{part} is not in:\n{}", text(&up));
     }
     assert!(text(&up).contains("wrote last:") && text(&up).contains("listening"), "{}", text(&up));
-    only_those_who_may_read_it_see_what_instances_wrote();
+    once_given_up();
     assert_eq!(versions(), before);
     assert!(text(&bellows(&["status"])).contains("was given up"));
     expect_code(&bellows(&["up"]), 0);

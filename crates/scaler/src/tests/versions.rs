@@ -190,3 +190,22 @@ async fn a_deployment_that_cannot_be_read_leaves_the_services_as_they_are() {
     rig.ticks(30, 10).await;
     assert_eq!(versions(&rig), [NEW; 3]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_version_that_this_release_does_not_read_stops_no_service() {
+    let mut rig = Rig::new();
+    rig.deploy(&[(&store_file(), 2)]);
+    let file = rig.state.path().join("deployment.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut written: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let kept = &mut written["services"]["object-store"]["versions"][1];
+    assert_eq!(kept["version"], "00000001");
+    kept["file"] = "of_a_later_release = true".into();
+    std::fs::write(&file, written.to_string()).unwrap();
+    rig.deploy(&[(&store_file(), 3), (&super::set::later(), 1)]);
+    rig.ticks(6, 1).await;
+    assert_eq!(rig.status().wanted.version, Version::new(3));
+    assert_eq!(rig.status_of("later").phases, ready(1));
+    rig.restart().await;
+    assert_eq!(rig.ticks(6, 1).await, ready(1));
+}
