@@ -87,6 +87,8 @@ fn program((name, status): (&'static str, UnitStatus)) -> Program {
 /// A service as the scaler tells, beside what its file says where an operator set something else.
 fn service(status: &ServiceStatus, deployed: &[DeployedService]) -> Service {
     let file = deployed.iter().map(|deployed| &deployed.spec).find(|s| s.name == status.name);
+    let price_per_hour = file.and_then(|file| file.price_per_hour);
+    let instances = u32::try_from(status.instances.len()).unwrap_or(u32::MAX);
     let policy_of_file = || Set { file_says: file.map(|file| file.policy.clone()) };
     let bounds_of_file = || Set { file_says: file.map(|file| file.bounds) };
     Service {
@@ -101,6 +103,8 @@ fn service(status: &ServiceStatus, deployed: &[DeployedService]) -> Service {
         max: status.bounds.max(),
         rollout: status.rollout.clone(),
         last_failure: status.last_failure.clone(),
+        price_per_hour,
+        cost_per_hour: price_per_hour.map(|price| price * f64::from(instances)),
         offered_rps: status.tick.as_ref().and_then(|tick| tick.observation.offered_rps),
         decision: status.tick.as_ref().map(decided),
     }

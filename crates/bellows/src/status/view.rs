@@ -78,6 +78,10 @@ pub(crate) struct Service {
     pub(crate) policy_set: Option<Set<PolicySpec>>,
     /// The bounds of its file, where an operator set others.
     pub(crate) bounds_set: Option<Set<Bounds>>,
+    /// What an instance costs for each hour, as its file or its size says; `None` where neither does.
+    pub(crate) price_per_hour: Option<f64>,
+    /// What its instances cost for each hour now, whatever their phases and versions.
+    pub(crate) cost_per_hour: Option<f64>,
     /// Requests per second that clients ask for; `None` when not known.
     pub(crate) offered_rps: Option<f64>,
     pub(crate) decision: Option<Decided>,
