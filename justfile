@@ -16,7 +16,7 @@ simulator := quote(programs / "simulator")
 report := quote(programs / "report")
 
 # The packages of the programs that run: the laboratory's are built by the recipes that call them.
-system := "--package bellows --package scaler --package egress --package object-store --package init"
+system := "--package bellows --package scaler --package egress --package object-store --package static-server --package init"
 
 # List the recipes
 default:

@@ -113,6 +113,8 @@ fn program((name, status): (&'static str, UnitStatus)) -> Program {
 fn service(status: &ServiceStatus, deployed: &[DeployedService]) -> Service {
     let deployed = deployed.iter().find(|deployed| deployed.spec.name == status.name);
     let file = deployed.map(|deployed| &deployed.spec);
+    let price_per_hour = file.and_then(|file| file.price_per_hour);
+    let instances = u32::try_from(status.instances.len()).unwrap_or(u32::MAX);
     Service {
         policy_set: set(&status.set.policy, &status.policy_spec, file.map(|file| &file.policy)),
         bounds_set: set(&status.set.bounds, &status.bounds, file.map(|file| &file.bounds)),
@@ -126,6 +128,8 @@ fn service(status: &ServiceStatus, deployed: &[DeployedService]) -> Service {
         max: status.bounds.max(),
         rollout: status.rollout.clone(),
         last_failure: status.last_failure.clone(),
+        price_per_hour,
+        cost_per_hour: price_per_hour.map(|price| price * f64::from(instances)),
         offered_rps: status.tick.as_ref().and_then(|tick| tick.observation.offered_rps),
         decision: status.tick.as_ref().map(decided),
     }

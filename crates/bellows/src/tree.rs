@@ -158,7 +158,7 @@ fn service(file: &Path, sizes: &Sizes) -> Result<ServiceFile, BadInput> {
             "{shown}: name is `{name}`: name the file {name}.toml, or the service after its file"
         )));
     }
-    let text = with_figures(&text, &spec.instance);
+    let text = with_figures(&text, &spec);
     Ok(ServiceFile { spec, text })
 }
 
@@ -204,8 +204,8 @@ mod tests {
             ("twin.toml", service_text("twin", "/", 10)),
         ]), @r#"
         services/a.toml, line 8: instance.memory_mib is 1: use 4 to 1048576 (MiB)
-        services/a.toml, line 9: instance.cpu: unknown field `cpu`, expected one of `port`, `protocol`, `health_path`, `health_status`, `size`, `memory_mib`, `cpus`, `cpu_weight`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
-        services/b.toml, line 11: instance.colour: unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `health_status`, `size`, `memory_mib`, `cpus`, `cpu_weight`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
+        services/a.toml, line 9: instance.cpu: unknown field `cpu`, expected one of `port`, `protocol`, `health_path`, `health_status`, `size`, `memory_mib`, `cpus`, `cpu_weight`, `processes`, `price_per_hour`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
+        services/b.toml, line 11: instance.colour: unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `health_status`, `size`, `memory_mib`, `cpus`, `cpu_weight`, `processes`, `price_per_hour`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
         services/c.toml: name is `other`: name the file other.toml, or the service after its file
         services/twin.toml: the route is /, as in services/store.toml: give each its own host or path_prefix
         "#);

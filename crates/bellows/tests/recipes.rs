@@ -44,12 +44,33 @@ fn checkout(folder: &Path) -> (PathBuf, PathBuf) {
     (checkout, calls)
 }
 
+/// Who deploys a folder builds nothing for it, and a release has what was built.
+#[test]
+fn the_programs_of_the_images_that_applications_stand_on_are_built_with_the_system() {
+    let justfile = fs::read_to_string(tree().join("justfile")).expect("read");
+    let system = justfile.lines().find(|line| line.starts_with("system :=")).expect("is there");
+    let mut programs = 0;
+    for image in ["static-server", "program", "debian", "python"] {
+        let recipe = tree().join("rootfs").join(image).join("recipe.toml");
+        let recipe: toml::Table =
+            fs::read_to_string(recipe).expect("read").parse().expect("is TOML");
+        let binaries = recipe.get("binaries").and_then(toml::Value::as_array);
+        for binary in binaries.into_iter().flatten() {
+            let name = binary.as_str().expect("a name");
+            assert!(system.contains(&format!("--package {name} ")), "{name}: {system}");
+            programs += 1;
+        }
+    }
+    assert_eq!(programs, 1);
+}
+
 #[test]
 fn recipes_work_in_a_checkout_with_blanks_in_its_name_and_build_no_more_than_they_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let (checkout, calls) = checkout(folder.path());
     let system = "cargo <build> <--release> <--locked> <--package> <bellows> <--package> <scaler> \
-                  <--package> <egress> <--package> <object-store> <--package> <init>\n";
+                  <--package> <egress> <--package> <object-store> <--package> <static-server> \
+                  <--package> <init>\n";
     let laboratory = |name| format!("cargo <build> <--release> <--locked> <--package> <{name}>\n");
     for (words, builds, called) in [
         (&["up", "--no-boot"][..], system.to_owned(), "bellows <up> <--no-boot>\n"),

@@ -46,6 +46,8 @@ pub struct ServiceSpec {
     pub demand: Demand,
     /// What an instance is given.
     pub instance: InstanceSpec,
+    /// What an instance costs for each hour that it is there; `None` where nobody has said it.
+    pub price_per_hour: Option<f64>,
     /// How its instances' health is checked.
     pub health_check: HealthCheck,
     /// What it may reach beyond this host.

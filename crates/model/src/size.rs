@@ -20,6 +20,9 @@ pub struct Size {
     pub memory_mib: u32,
     /// The most processes and threads.
     pub processes: u32,
+    /// What an instance of it costs for each hour that it is there, in whatever currency; `None` where nobody has
+    /// said it.
+    pub price_per_hour: Option<f64>,
 }
 
 impl Size {
@@ -33,7 +36,9 @@ impl Size {
         within(key("cpus"), self.cpus, 0.01..=1024.0, "0.01 to 1024 (cores)")?;
         let weight = self.cpu_weight.unwrap_or(DEFAULT_CPU_WEIGHT);
         within(key("cpu_weight"), weight, 1..=10_000, "1 to 10000")?;
-        within(key("processes"), self.processes, 1..=4_194_304, "1 to 4194304")
+        within(key("processes"), self.processes, 1..=4_194_304, "1 to 4194304")?;
+        let price = self.price_per_hour.unwrap_or(0.0);
+        within(key("price_per_hour"), price, 0.0..=1e6, "0 to 1000000, in any currency")
     }
 }
 
@@ -80,7 +85,10 @@ impl Sizes {
 impl Default for Sizes {
     fn default() -> Self {
         let size = |(name, cpus, memory_mib, processes): (&str, f64, u32, u32)| {
-            (name.to_owned(), Size { cpus, cpu_weight: None, memory_mib, processes })
+            (
+                name.to_owned(),
+                Size { cpus, cpu_weight: None, memory_mib, processes, price_per_hour: None },
+            )
         };
         let sizes = [("small", 0.5, 128, 64), ("medium", 1.0, 256, 128), ("large", 2.0, 1024, 256)];
         Self(sizes.map(size).into())
@@ -121,6 +129,9 @@ mod tests {
             ))
         };
         assert_eq!(of("tiny", 0).unwrap_err(), "sizes.tiny.cpu_weight is 0: use 1 to 10000");
+        let text = "[tiny]\ncpus = 1\nmemory_mib = 64\nprocesses = 16\nprice_per_hour = -0.1\n";
+        let error = sizes(text).unwrap_err();
+        assert_eq!(error, "sizes.tiny.price_per_hour is -0.1: use 0 to 1000000, in any currency");
         assert!(of("\"a b\"", 100).unwrap_err().starts_with("sizes.a b: `a b` is not a name"));
     }
 }

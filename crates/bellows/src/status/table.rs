@@ -36,6 +36,7 @@ pub(crate) fn render(view: &View) -> String {
     if !view.services.is_empty() {
         text.push('\n');
         text.push_str(&services(&view.services, view.at_ms));
+        text.push_str(&costs(&view.services));
         text.push_str(&rollouts(&view.services, view.at_ms));
         text.push_str(&unreadable(&view.services));
         text.push_str(&failures(&view.services, view.at_ms));
@@ -114,6 +115,29 @@ fn services(services: &[Service], now_ms: u64) -> String {
         ]
     });
     columns(["SERVICE", "ROUTE", "BOUNDS", "POLICY", "OFFERED", "LAST DECISION"], rows)
+}
+
+/// What the instances cost for each hour now; nothing where nobody said what one costs.
+fn costs(services: &[Service]) -> String {
+    let costs: Vec<_> = services
+        .iter()
+        .filter_map(|service| Some((service.name.as_str(), service.cost_per_hour?)))
+        .collect();
+    if costs.is_empty() {
+        return String::new();
+    }
+    let all = amount(costs.iter().map(|(_, cost)| cost).sum());
+    let each = costs.iter().map(|(name, cost)| format!("{name} {}", amount(*cost)));
+    let unknown = services.iter().filter(|service| service.cost_per_hour.is_none());
+    let unknown = unknown.map(|service| format!("{} not known", service.name));
+    let each = each.chain(unknown).collect::<Vec<_>>().join(", ");
+    format!("Instances cost {all} an hour now: {each}.\n")
+}
+
+/// A price, of which a sum of fractions may have made 0.30000000000000004.
+fn amount(price: f64) -> String {
+    let text = format!("{price:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A line for each service whose wanted version does not serve.
@@ -313,6 +337,8 @@ mod tests {
             policy_set: None,
             bounds_set: None,
             unreadable: BTreeMap::new(),
+            price_per_hour: None,
+            cost_per_hour: None,
             offered_rps: None,
             decision: None,
         }
@@ -383,6 +409,18 @@ mod tests {
         bw-object-store-1-m1x   ready     1a2b3c4d  1     10.117.0.2   12 s
         bw-object-store-17-m1x  starting  1a2b3c4d  17    10.117.0.18  1 h 6 min
         ");
+    }
+
+    #[test]
+    fn what_instances_cost_now_is_told_where_somebody_said_what_one_costs() {
+        let costing = |name, cost_per_hour| Service {
+            cost_per_hour,
+            ..service(name, PolicyKind::Utilization)
+        };
+        let free = costing("matmul", None);
+        assert_eq!(costs(std::slice::from_ref(&free)), "");
+        let all = [costing("shop", Some(0.1 + 0.2)), free, costing("store", Some(10.0))];
+        insta::assert_snapshot!(costs(&all), @"Instances cost 10.3 an hour now: shop 0.3, store 10, matmul not known.");
     }
 
     #[test]

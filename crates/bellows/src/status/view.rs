@@ -98,6 +98,10 @@ pub(crate) struct Service {
     pub(crate) bounds_set: Option<Set<Bounds>>,
     /// What is wrong with the kept versions whose files cannot be read.
     pub(crate) unreadable: BTreeMap<Version, String>,
+    /// What an instance costs for each hour, as its file or its size says; `None` where neither does.
+    pub(crate) price_per_hour: Option<f64>,
+    /// What its instances cost for each hour now, whatever their phases and versions.
+    pub(crate) cost_per_hour: Option<f64>,
     /// Requests per second that clients ask for; `None` when not known.
     pub(crate) offered_rps: Option<f64>,
     pub(crate) decision: Option<Decided>,

@@ -10,6 +10,9 @@ use super::{Deployment, KeptVersion, Past, Record};
 /// What of a service's file makes a version. The rest is Bellows' alone, and makes a revision.
 const OF_A_VERSION: [&str; 3] = ["image", "instance", "application"];
 
+/// What of `[instance]` makes no version: no instance sees what it costs.
+const PRICE: &str = "price_per_hour";
+
 /// A version to go back to that there is not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RollbackError {
@@ -196,13 +199,23 @@ fn past(kept: &KeptVersion, left: Option<Version>, serving: Option<Version>) -> 
 fn joined(current: &str, kept: &str) -> Result<String, String> {
     let read = |text: &str| text.parse::<toml::Table>().map_err(|error| error.to_string());
     let (mut file, mut version) = (read(current)?, read(kept)?);
+    let price = instance(&mut file).and_then(|table| table.remove_entry(PRICE));
     for key in OF_A_VERSION {
         file.remove(key);
         file.extend(version.remove_entry(key));
     }
+    if let Some(table) = instance(&mut file) {
+        table.remove(PRICE);
+        table.extend(price);
+    }
     let joined = toml::to_string(&file).map_err(|error| error.to_string())?;
     makes_the_same(&joined, kept)?;
     Ok(joined)
+}
+
+/// The table `[instance]` of a service's file.
+fn instance(file: &mut toml::Table) -> Option<&mut toml::Table> {
+    file.get_mut("instance").and_then(toml::Value::as_table_mut)
 }
 
 /// That instances are given the same by both files: what a version has of keys that make a revision, such as the
@@ -338,6 +351,22 @@ mod tests {
     fn what_instances_are_given_goes_back_and_the_revision_stays() {
         let spec = spec(&back(&deployed(), 1, false).unwrap());
         assert_eq!((spec.instance.memory_mib, spec.bounds.max()), (101, 13));
+    }
+
+    #[test]
+    fn what_an_instance_costs_now_stays_whatever_version_is_gone_back_to() {
+        let costing = |number, line: &str| {
+            file(number).replacen("memory_mib", &format!("{line}\nmemory_mib"), 1)
+        };
+        let first = costing(1, "price_per_hour = 0.5");
+        let first = deploy(&Deployment::default(), 1, &first).served([&store()]);
+        for (line, price) in [("price_per_hour = 0.75", Some(0.75)), ("", None)] {
+            let second = deploy(&first, 2, &costing(2, line)).served([&store()]);
+            let went_back = spec(&back(&second, 1, false).unwrap());
+            assert_eq!((went_back.instance.memory_mib, went_back.price_per_hour), (101, price));
+        }
+        let second = deploy(&first, 2, &file(2)).served([&store()]);
+        assert_eq!(spec(&back(&second, 1, true).unwrap()).price_per_hour, Some(0.5));
     }
 
     /// Version 3 is bad and serves. Whoever went back was cut off, or the older version was given up.

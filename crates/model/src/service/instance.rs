@@ -39,6 +39,9 @@ pub(super) struct RawInstance {
     cpu_weight: Option<u32>,
     /// The most processes and threads, 1 to 4194304.
     processes: Option<u32>,
+    /// What an instance costs for each hour that it is there, in whatever currency: its size's price unless it is
+    /// said.
+    price_per_hour: Option<f64>,
     /// What each of its processes may have open, 16 to 1048576.
     open_files: Option<u32>,
     /// Rights of root that its root has, over its own users, files and ports alone.
@@ -116,6 +119,12 @@ impl RawInstance {
         })
     }
 
+    /// What an instance costs for each hour; `None` where nobody has said it. No part of [`InstanceSpec`]: what it
+    /// costs is nothing that it sees.
+    pub(super) fn price_per_hour(&self, sizes: &Sizes) -> Result<Option<f64>, Invalid> {
+        Ok(self.size(sizes)?.price_per_hour)
+    }
+
     /// What it may take: by its size, but for the figures that the file gives itself.
     fn size(&self, sizes: &Sizes) -> Result<Size, Invalid> {
         let name = self.size.as_deref().unwrap_or(Sizes::DEFAULT);
@@ -125,6 +134,10 @@ impl RawInstance {
             cpu_weight: self.cpu_weight.or(named.cpu_weight),
             memory_mib: self.memory_mib.unwrap_or(named.memory_mib),
             processes: self.processes.unwrap_or(named.processes),
+            // With other cores or memory it is not of that size.
+            price_per_hour: self.price_per_hour.or(named
+                .price_per_hour
+                .filter(|_| self.cpus.is_none() && self.memory_mib.is_none())),
         };
         size.check("instance")?;
         Ok(size)
@@ -158,7 +171,8 @@ mod tests {
             assert!(GOOD.contains(figures));
             parse(&GOOD.replacen(figures, lines, 1)).map(|spec| {
                 let InstanceSpec { cpus, cpu_weight, memory_mib, processes, .. } = spec.instance;
-                Size { cpus, cpu_weight, memory_mib, processes }
+                let price_per_hour = spec.price_per_hour;
+                Size { cpus, cpu_weight, memory_mib, processes, price_per_hour }
             })
         };
         let named = |name| Sizes::default().named("instance.size", name).unwrap();
@@ -169,6 +183,26 @@ mod tests {
         assert_eq!(size(lines).unwrap(), own);
         let error = size("size = \"gigantic\"").unwrap_err();
         assert!(error.starts_with("instance.size is \"gigantic\": use large, medium"), "{error}");
+    }
+
+    #[test]
+    fn an_instance_costs_what_its_file_says_or_its_size_where_it_is_of_that_size() {
+        let size = "[small]\ncpus = 0.5\nmemory_mib = 128\nprocesses = 64\nprice_per_hour = 0.25";
+        let sizes = Sizes::with(toml::from_str(size).unwrap()).unwrap();
+        let price = |lines: &str| {
+            let figures = "memory_mib = 64\n        cpus = 1.0\n        processes = 64";
+            let text = GOOD.replacen(figures, lines, 1);
+            let raw: crate::service::RawService = toml::from_str(&text).unwrap();
+            raw.checked(&sizes).map(|spec| spec.price_per_hour).map_err(|error| error.to_string())
+        };
+        assert_eq!(price(""), Ok(Some(0.25)));
+        assert_eq!(price("processes = 9"), Ok(Some(0.25)));
+        assert_eq!(price("size = \"large\""), Ok(None));
+        assert_eq!(price("memory_mib = 64"), Ok(None), "what nobody gave a price for has none");
+        assert_eq!(price("memory_mib = 64\nprice_per_hour = 0.5"), Ok(Some(0.5)));
+        assert_eq!(price("price_per_hour = 0"), Ok(Some(0.0)));
+        let error = price("price_per_hour = -1").unwrap_err();
+        assert!(error.starts_with("instance.price_per_hour is -1: use 0 to 1000000"), "{error}");
     }
 
     #[test]

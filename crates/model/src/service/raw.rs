@@ -153,10 +153,12 @@ impl RawService {
         let policy = self.policy.map(PolicySpec::try_from).transpose()?;
         let protocol = self.instance.protocol;
         let demand = capacity::demand(self.route, self.capacity, policy.as_ref(), protocol)?;
+        let price_per_hour = self.instance.price_per_hour(sizes)?;
         let spec = ServiceSpec {
             name: text("name", &self.name)?,
             image: text("image", &self.image)?,
             instance: self.instance.checked(sizes, &demand)?,
+            price_per_hour,
             health_check: self.health_check.checked()?,
             egress: self.egress.checked()?,
             policy: policy.unwrap_or_else(|| capacity::default_policy(&demand)),
