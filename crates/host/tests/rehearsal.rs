@@ -4,7 +4,6 @@
 
 #[expect(dead_code, reason = "a part of it is for other tests")]
 mod site;
-#[expect(dead_code, reason = "a part of it is for other tests")]
 mod userland;
 #[expect(dead_code, reason = "a part of it is for other tests")]
 mod world;
