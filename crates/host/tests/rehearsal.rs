@@ -4,6 +4,7 @@
 
 #[expect(dead_code, reason = "a part of it is for other tests")]
 mod site;
+mod userland;
 #[expect(dead_code, reason = "a part of it is for other tests")]
 mod world;
 
@@ -11,7 +12,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use host::command::HostRunner;
-use host::lxc::{remove_secrets, remove_unmounted};
+use host::lxc::{Image, ImageStart, remove_secrets, remove_unmounted};
 use host::rehearsal::{Found, Rehearsals};
 use host::secrets::SecretStore;
 use model::access::Who;
@@ -79,10 +80,11 @@ impl Stage {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
         let rehearsals = paths.state.join("rehearsals").display().to_string();
         let mounts = mounts.lines().filter(|line| line.contains(&rehearsals)).map(str::to_owned);
-        let names = [paths.state.join("rehearsals"), paths.run.join("secrets"), paths.lxc.clone()];
-        let names = names.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten());
+        let places = [paths.state.join("rehearsals"), paths.run.join("secrets"), paths.lxc.clone()];
+        let names = places.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten());
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let names = names.filter(|name| !name.ends_with(".lock"));
+        // What other tests keep is not looked at.
+        let names = names.filter(|name| name.starts_with("bw-rehearsal."));
         groups.lines().map(str::to_owned).chain(mounts).chain(names).collect()
     }
 }
@@ -188,6 +190,37 @@ async fn it_is_as_an_instance_is_but_for_the_data_that_instances_share() {
     let shared = fs::read_dir(settings.paths.state.join("data")).unwrap().count();
     assert_eq!(shared, 0, "nothing of it is there");
     remove_secrets(&HostRunner, &settings.paths.run).await.unwrap();
+}
+
+/// A server of Python's own that answers by the host that it is asked for, as frameworks do that know theirs.
+const SERVER: &str = r#"
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        host = self.headers.get("host") or ""
+        self.send_response(200 if self.path == "/" or host.startswith("localhost") else 400)
+        self.end_headers()
+http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
+"#;
+
+#[tokio::test]
+async fn an_application_on_an_image_that_stands_on_others_is_asked_as_it_will_be() {
+    let stage = Stage::new();
+    let command = ["python3", "-c", SERVER].map(str::to_owned).to_vec();
+    let path_of_programs = ("PATH".to_owned(), "/usr/bin:/bin".to_owned());
+    let start = ImageStart::Application {
+        command,
+        environment: [path_of_programs].into(),
+        working_folder: "/srv".to_owned(),
+    };
+    let image = Image { start, ..userland::python().await };
+    assert!(!image.bases.is_empty());
+    let text = SERVICE.replacen("LINES", "", 1).replacen("= 48", "= 128", 1);
+    let service: ServiceSpec = config_file::from_toml("test.toml", &text).unwrap();
+    let finding = stage.rehearsals();
+    let found = finding.find_health(&service, &image, Duration::from_secs(30), |_| ()).await;
+    assert_eq!(found.unwrap(), path("/", "200"));
+    assert_eq!(stage.left(), [""; 0]);
 }
 
 #[tokio::test]

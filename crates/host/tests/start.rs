@@ -139,5 +139,5 @@ async fn what_keeps_others_from_connecting_to_an_instance_is_told() {
     assert_eq!(world.containers.obstacle(name, 5000), None);
     world.containers.stop(name, Duration::ZERO).await.unwrap();
     let told = world.containers.obstacle(name, 8000).unwrap();
-    assert!(told.starts_with("its program has ended by itself"), "{told}");
+    assert!(told.starts_with("its program has ended: "), "{told}");
 }

@@ -280,7 +280,7 @@ impl<R: Runner> Containers for LxcContainers<R> {
 
     fn obstacle(&self, instance: &InstanceName, port: u16) -> Option<String> {
         let Some(process) = self.cgroups.process_of(instance.as_str()) else {
-            return Some("its program has ended by itself: see what it wrote last".to_owned());
+            return Some("its program has ended: see what it wrote last".to_owned());
         };
         let process = Path::new("/proc").join(process.to_string());
         // One that ended just now is looked at by whoever tries again.
