@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use model::names::ServiceName;
-use model::service::ServiceSpec;
+use model::service::{STATEFUL, ServiceSpec};
 
 use crate::files::{FileError, file_error, replace_file};
 use crate::id_map::{Grant, IdMap, IdMapError};
@@ -219,9 +219,9 @@ impl IdRanges {
     /// Who owns what services left: the folders of the state directory, and the root file systems of
     /// templates.
     fn owners(&self) -> Result<Vec<u32>, FileError> {
-        let shared = entries(&self.state)?;
+        let shared = entries(&self.state)?.into_iter().chain(entries(&self.state.join(STATEFUL))?);
         let templates = entries(&self.lxc)?.into_iter().map(|folder| folder.join("rootfs"));
-        let owners = shared.into_iter().chain(templates).filter_map(|it| owner(&it).transpose());
+        let owners = shared.chain(templates).filter_map(|it| owner(&it).transpose());
         owners.collect()
     }
 

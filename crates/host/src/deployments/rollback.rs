@@ -8,7 +8,8 @@ use model::version::{Version, Wanted};
 use super::{Deployment, KeptVersion, Past, Record};
 
 /// What of a service's file makes a version. The rest is Bellows' alone, and makes a revision.
-const OF_A_VERSION: [&str; 3] = ["image", "instance", "application"];
+/// A service that is stateful has one instance and a folder in it, which go together.
+const OF_A_VERSION: [&str; 5] = ["image", "instance", "application", "release", "stateful"];
 
 /// A version to go back to that there is not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -139,7 +140,7 @@ impl Deployment {
         let mut deployment = self.clone();
         deployment.services.insert(
             service.clone(),
-            Record { file, wanted, versions, unwatched, going_back: true },
+            Record { file, wanted, versions, unwatched, going_back: true, gone_back: true },
         );
         Ok(deployment)
     }
@@ -354,6 +355,25 @@ mod tests {
         assert!(spec(&third).watch > Duration::ZERO, "version 3 has not");
         let again = deploy(&third, 1, &file(1));
         assert!(spec(&again).watch > Duration::ZERO, "`up` watches what it deploys");
+    }
+
+    #[test]
+    fn a_version_that_somebody_went_back_to_keeps_its_release_command_and_is_not_released() {
+        let releasing = |number| format!("release = \"./migrate {number}\"\n{}", file(number));
+        let releases = |deployment: &Deployment| {
+            let deployed = deployment.deployed().unwrap().remove(0);
+            let command = deployed.spec.instance.start.release.map(|it| it.to_string());
+            (command.unwrap_or_default(), deployed.release)
+        };
+        let first = deploy(&Deployment::default(), 1, &releasing(1)).served([&store()]);
+        assert_eq!(releases(&first), ("./migrate 1".to_owned(), true));
+        let second = deploy(&first, 2, &releasing(2)).served([&store()]);
+        let back = back(&second, 1, false).unwrap();
+        assert_eq!(releases(&back), ("./migrate 1".to_owned(), false));
+        // By its file again nothing else is asked for, until something is.
+        let joined = back.services[&store()].file.clone();
+        assert_eq!(releases(&deploy(&back, 1, &joined)), ("./migrate 1".to_owned(), false));
+        assert_eq!(releases(&deploy(&back, 2, &releasing(2))), ("./migrate 2".to_owned(), true));
     }
 
     #[test]
