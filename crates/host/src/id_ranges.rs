@@ -282,6 +282,8 @@ fn parse(line: &str) -> Option<(&str, IdRange)> {
 
 #[cfg(test)]
 mod tests {
+    use model::service::{Mount, own_folder};
+
     use super::*;
 
     fn service(name: &str, folders: &[&str]) -> ServiceSpec {
@@ -320,6 +322,19 @@ mod tests {
         assert_eq!(fs::metadata(ranges.state.join("data")).unwrap().uid(), 3_000_065_536);
         let names: Vec<String> = ranges.given().unwrap().keys().map(ToString::to_string).collect();
         assert_eq!(names, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn what_a_service_left_in_its_own_folder_is_given_to_no_other() {
+        let (_root, ranges) = host();
+        let mut stateful = service("a", &[]);
+        let mount = Mount { source: own_folder(&stateful.name), target: "/data".to_owned() };
+        stateful.instance.mounts.push(mount);
+        let first = ranges.ensure(&stateful).unwrap();
+        fs::remove_file(ranges.record()).unwrap();
+        let other = ranges.ensure(&service("b", &[])).unwrap();
+        assert_eq!(other.first, first.first + first.count);
+        assert_eq!(ranges.ensure(&stateful).unwrap(), first, "and it is its own again");
     }
 
     #[test]

@@ -377,6 +377,26 @@ mod tests {
     }
 
     #[test]
+    fn a_stateful_version_is_gone_back_to_with_its_folder_and_its_one_instance() {
+        let stateful = |number| {
+            let file = file(number);
+            let (head, tail) = file.split_once("[bounds]").unwrap();
+            let (_, tail) = tail.split_once("[policy]").unwrap();
+            format!("stateful = true\n{head}[policy]{tail}")
+        };
+        let first = deploy(&Deployment::default(), 1, &stateful(1)).served([&store()]);
+        let second = deploy(&first, 2, &stateful(2)).served([&store()]);
+        let gone_back = spec(&back(&second, 1, false).unwrap());
+        assert_eq!(gone_back.own_folder(), Some("stateful/object-store"));
+        assert_eq!((gone_back.instance.memory_mib, gone_back.bounds.max()), (101, 1));
+        // What was not has other bounds, which come with the whole file alone; and so the other way round.
+        let plain = deploy(&second, 3, &file(3)).served([&store()]);
+        let told = back(&plain, 1, false).unwrap_err().to_string();
+        assert!(told.contains("bounds.max is 13") && told.contains("use --revision"), "{told}");
+        assert_eq!(spec(&back(&plain, 1, true).unwrap()).bounds.max(), 1);
+    }
+
+    #[test]
     fn a_file_that_would_make_other_instances_is_not_joined() {
         let places = |file: &str, count: u32| {
             file.replacen("concurrency = 8", &format!("concurrency = {count}"), 1)
