@@ -328,7 +328,8 @@ mod tests {
     fn what_a_service_left_in_its_own_folder_is_given_to_no_other() {
         let (_root, ranges) = host();
         let mut stateful = service("a", &[]);
-        let mount = Mount { source: own_folder(&stateful.name), target: "/data".to_owned() };
+        let (source, target) = (own_folder(&stateful.name), "/data".to_owned());
+        let mount = Mount { source, target, shared: false };
         stateful.instance.mounts.push(mount);
         let first = ranges.ensure(&stateful).unwrap();
         fs::remove_file(ranges.record()).unwrap();

@@ -14,6 +14,7 @@ mod route;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod secrets;
+mod shared;
 mod start;
 mod stateful;
 
@@ -30,6 +31,7 @@ pub use self::reaches::{ReachError, check_reaches};
 pub use self::release::ReleaseCommand;
 pub use self::route::{Route, SameRoute, check_routes};
 pub use self::secrets::SecretSpec;
+pub use self::shared::{NotShared, check_mounts};
 pub use self::start::StartSpec;
 pub use self::stateful::{STATEFUL, own_folder};
 use crate::bounds::Bounds;
@@ -187,6 +189,8 @@ pub struct Mount {
     pub source: String,
     /// Absolute path in the instance.
     pub target: String,
+    /// Whether other services that say the same may mount it too.
+    pub shared: bool,
 }
 
 /// The rules of one direction, out or in.

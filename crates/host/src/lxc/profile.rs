@@ -273,7 +273,11 @@ mod tests {
             root: RootAccess::ReadOnly,
             layer_mib: None,
             writable: vec![WritableFolder { path: "/tmp".to_owned(), size_mib: 8, exec: false }],
-            mounts: vec![Mount { source: "objects".to_owned(), target: "/objects".to_owned() }],
+            mounts: vec![Mount {
+                source: "objects".to_owned(),
+                target: "/objects".to_owned(),
+                shared: false,
+            }],
             secrets: Vec::new(),
             reaches: BTreeSet::new(),
         }

@@ -39,23 +39,26 @@ pub(super) struct RawMount {
     source: Option<String>,
     /// Absolute path in the instance.
     target: String,
+    /// Whether other services that say the same may mount it too: `false` unless it is said.
+    #[serde(default)]
+    shared: bool,
 }
 
 /// The mounts of a service, with `own` as the folder of its own where it is stateful.
 pub(super) fn mounts(written: Vec<RawMount>, own: Option<String>) -> Result<Vec<Mount>, Invalid> {
     let mut mounts = Vec::new();
     let mut placed = None;
-    for (index, RawMount { source, target }) in written.into_iter().enumerate() {
+    for (index, RawMount { source, target, shared }) in written.into_iter().enumerate() {
         let source = match source {
             Some(source) => Mount::check_source(&source).map(|()| source),
             None => own_source(own.as_deref(), placed.replace(index)),
         };
         let source = source.map_err(|error| error.of_item("instance.mounts", index))?;
-        mounts.push(Mount { source, target });
+        mounts.push(Mount { source, target, shared });
     }
     if let Some(source) = own.filter(|_| placed.is_none()) {
         check_apart(&mounts)?;
-        mounts.push(Mount { source, target: TARGET.to_owned() });
+        mounts.push(Mount { source, target: TARGET.to_owned(), shared: false });
     }
     Ok(mounts)
 }
