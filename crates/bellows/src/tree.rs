@@ -8,7 +8,7 @@ use command_line::files;
 use config_file::{Checked as _, ConfigError, from_toml_or_problems};
 use host::deployments::with_figures;
 use host::settings::{DEFAULT_FILE, SHIPPED, Settings};
-use model::service::{RawService, ServiceSpec, check_reaches, check_routes};
+use model::service::{RawService, ServiceSpec, check_mounts, check_reaches, check_routes};
 use model::size::Sizes;
 use policy::slots;
 
@@ -137,6 +137,7 @@ fn services(
     }));
     let specs: Vec<_> = services.iter().map(|file| &file.spec).chain(others).collect();
     problems.0.extend(check_routes(&specs).into_iter().map(Into::into));
+    problems.0.extend(check_mounts(&specs).into_iter().map(Into::into));
     let lower_bounds = specs.iter().map(|spec| (&spec.name, spec.bounds.min()));
     let enough = slots::suffice(lower_bounds, settings.network.subnet.last_slot());
     problems.0.extend(enough.err().map(Into::into));
@@ -246,6 +247,19 @@ mod tests {
         a reaches b, which reaches a: in a circle each would wait for the next; take one name out of an instance.reaches
         ");
         insta::assert_snapshot!(errors(&[("a.toml", reaching("a", "a"))]), @"services/a.toml, line 7: instance.reaches is a: use the names of other services, which `localhost` cannot be");
+    }
+
+    #[test]
+    fn services_that_mount_one_folder_and_do_not_both_share_it_are_refused() {
+        let mounting = |name: &str, shared: bool| {
+            let mount = format!("{{ source = \"pictures\", target = \"/p\", shared = {shared} }}");
+            let lines = format!("port = 8000\nmounts = [{mount}]");
+            service_text(name, &format!("/{name}"), 1).replace("port = 8000", &lines)
+        };
+        insta::assert_snapshot!(errors(&[
+            ("a.toml", mounting("a", false)),
+            ("b.toml", mounting("b", true)),
+        ]), @"services a and b both mount the folder pictures, and a does not say that it shares it: say shared = true at both mounts if both are to have it, or name another folder");
     }
 
     #[test]

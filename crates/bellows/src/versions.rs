@@ -36,7 +36,7 @@ fn table(kept: &[KeptVersion], rollout: &Rollout) -> String {
 fn state(kept: &KeptVersion, rollout: &Rollout) -> String {
     let version = kept.version;
     match rollout {
-        _ if rollout.serving() == version => "serves".to_owned(),
+        _ if rollout.serving() == version && !rollout.is_first() => "serves".to_owned(),
         _ if rollout.proving() == Some(version) => "on trial".to_owned(),
         _ if rollout.watched() == Some(version) => "watched".to_owned(),
         Rollout::GivenUp { next, reason, .. } if next.version == version => {

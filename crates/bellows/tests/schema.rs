@@ -81,7 +81,7 @@ fn it_knows_all_keys_of_what_is_shipped_and_no_others() {
                  [routes]\nhost = \"a.b\"\n[instance]\nport = 1\nsecrets = [{ nam = \"a\" }]\n";
     let mut told = wrong(text);
     told.sort();
-    let missing = [".bounds", ".image", ".instance.secrets.name", ".name"];
+    let missing = [".image", ".instance.secrets.name", ".name"];
     let missing = missing.map(|key| format!("{key} is missing"));
     let unknown = [".instance.secrets.nam", ".policy.out.att", ".routes"].map(str::to_owned);
     let mut expected = [&missing[..], &unknown[..]].concat();

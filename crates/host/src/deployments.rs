@@ -5,11 +5,11 @@ mod changed_keys;
 mod figures;
 mod health;
 mod rollback;
+mod stamp;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use self::changed_keys::changed_keys;
 pub use self::figures::with_figures;
 pub use self::rollback::{GoingBack, Rollback, RollbackError};
+pub use self::stamp::Stamp;
 use crate::files::{FileError, file_error, remove_file, remove_tree, replace_file};
 use crate::settings::DEFAULT_FILE;
 
@@ -84,6 +85,9 @@ pub struct DeployedService {
     pub versions: BTreeMap<Version, InstanceSpec>,
     /// What is wrong with the files of kept versions that do not read as a service's: another release wrote them.
     pub unreadable: BTreeMap<Version, String>,
+    /// Whether the wanted version's release command is to be run before that serves. It is not where somebody went
+    /// back to it.
+    pub release: bool,
 }
 
 impl DeployedService {
@@ -128,6 +132,9 @@ struct Record {
     /// The application's folder, where it was deployed from one; `None` for a file in `services/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     folder: Option<PathBuf>,
+    /// Whether the wanted version was gone back to, and so is not released again.
+    #[serde(default)]
+    gone_back: bool,
 }
 
 /// What became of a version before.
@@ -349,10 +356,12 @@ fn record(before: Option<&Record>, new: &NewService, keep: usize, now: Timestamp
         past: same.first().and_then(|kept| kept.past),
         had_served: same.first().and_then(|kept| kept.had_served),
     };
-    let unwatched = before.is_some_and(|record| record.unwatched && record.wanted == wanted);
+    let same = before.filter(|record| record.wanted == wanted);
+    let unwatched = same.is_some_and(|record| record.unwatched);
+    let gone_back = same.is_some_and(|record| record.gone_back);
     let versions = std::iter::once(own).chain(kept(earlier, new.serving, keep)).collect();
     let file = new.file.to_owned();
-    Record { file, wanted, versions, unwatched, going_back: false, folder: None }
+    Record { file, wanted, versions, unwatched, going_back: false, gone_back, folder: None }
 }
 
 /// Which of these versions, the last first, are kept beside the wanted one: of those that served before, and then of
@@ -385,19 +394,13 @@ fn read(name: &ServiceName, record: &Record) -> Result<DeployedService, Deployme
             Err(problem) => drop(unreadable.insert(kept.version, problem.to_string())),
         }
     }
-    Ok(DeployedService { spec, wanted: record.wanted, versions, unreadable })
+    let release = spec.instance.start.release.is_some() && !record.gone_back;
+    Ok(DeployedService { spec, wanted: record.wanted, versions, unreadable, release })
 }
 
 /// Reads a service's file as it was written at a deploy.
 fn parse(name: &ServiceName, file: &str) -> Result<ServiceSpec, ConfigError> {
     config_file::from_toml(format!("{FILE}, service {name}"), file)
-}
-
-/// Tells one content of the file from the next, without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    inode: u64,
-    written: (i64, i64),
 }
 
 /// What is deployed below one state folder.
@@ -494,8 +497,7 @@ impl Deployments {
 
     /// The stamp of the file now; `None` where there is none.
     pub fn stamp(&self) -> Option<Stamp> {
-        let file = fs::metadata(self.file()).ok()?;
-        Some(Stamp { inode: file.ino(), written: (file.mtime(), file.mtime_nsec()) })
+        Stamp::of(&self.file())
     }
 
     /// Removes everything that was deployed. Says whether there was anything.

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use model::names::ServiceName;
-use model::service::ServiceSpec;
+use model::service::{STATEFUL, ServiceSpec};
 
 use crate::files::{FileError, file_error, replace_file};
 use crate::id_map::{Grant, IdMap, IdMapError};
@@ -219,9 +219,9 @@ impl IdRanges {
     /// Who owns what services left: the folders of the state directory, and the root file systems of
     /// templates.
     fn owners(&self) -> Result<Vec<u32>, FileError> {
-        let shared = entries(&self.state)?;
+        let shared = entries(&self.state)?.into_iter().chain(entries(&self.state.join(STATEFUL))?);
         let templates = entries(&self.lxc)?.into_iter().map(|folder| folder.join("rootfs"));
-        let owners = shared.into_iter().chain(templates).filter_map(|it| owner(&it).transpose());
+        let owners = shared.chain(templates).filter_map(|it| owner(&it).transpose());
         owners.collect()
     }
 
@@ -282,6 +282,8 @@ fn parse(line: &str) -> Option<(&str, IdRange)> {
 
 #[cfg(test)]
 mod tests {
+    use model::service::{Mount, own_folder};
+
     use super::*;
 
     fn service(name: &str, folders: &[&str]) -> ServiceSpec {
@@ -320,6 +322,20 @@ mod tests {
         assert_eq!(fs::metadata(ranges.state.join("data")).unwrap().uid(), 3_000_065_536);
         let names: Vec<String> = ranges.given().unwrap().keys().map(ToString::to_string).collect();
         assert_eq!(names, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn what_a_service_left_in_its_own_folder_is_given_to_no_other() {
+        let (_root, ranges) = host();
+        let mut stateful = service("a", &[]);
+        let (source, target) = (own_folder(&stateful.name), "/data".to_owned());
+        let mount = Mount { source, target, shared: false };
+        stateful.instance.mounts.push(mount);
+        let first = ranges.ensure(&stateful).unwrap();
+        fs::remove_file(ranges.record()).unwrap();
+        let other = ranges.ensure(&service("b", &[])).unwrap();
+        assert_eq!(other.first, first.first + first.count);
+        assert_eq!(ranges.ensure(&stateful).unwrap(), first, "and it is its own again");
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub(crate) struct Program {
     #[serde(default)]
     environment_files: BTreeMap<String, PathBuf>,
     working_folder: PathBuf,
+    /// What is run before it in the first instance of a deploy, and its arguments.
+    #[serde(default)]
+    release: Option<Vec<String>>,
 }
 
 impl Program {
@@ -40,10 +43,21 @@ impl Program {
 
     /// Starts the program, whose outputs are `output`'s.
     pub(crate) fn start(&self, output: &mut Output) -> Result<Pid, String> {
+        self.start_as("instance.command", &self.command, output)
+    }
+
+    /// Starts the release command in the same way, where there is one.
+    pub(crate) fn start_release(&self, output: &mut Output) -> Result<Option<Pid>, String> {
+        let start = |words: &Vec<String>| self.start_as("release", words, output);
+        self.release.as_ref().map(start).transpose()
+    }
+
+    /// Starts what the service's file has as `key`.
+    fn start_as(&self, key: &str, words: &[String], output: &mut Output) -> Result<Pid, String> {
         let folder = &self.working_folder;
         // The program inherits it. By itself its folder would be told as one that cannot be started.
         std::env::set_current_dir(folder).map_err(|error| not_entered(folder, &error))?;
-        let (name, arguments) = self.command.split_first().ok_or("instance.command is empty")?;
+        let (name, arguments) = words.split_first().ok_or_else(|| format!("{key} is empty"))?;
         let pipes = output.pipes().map_err(|error| format!("no pipe can be made: {error}"))?;
         let [stdout, stderr] = pipes.map(Stdio::from);
         let mut command = Command::new(name);
@@ -52,7 +66,7 @@ impl Program {
             command.env(variable, value_of(variable, file)?);
         }
         let child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn();
-        let child = child.map_err(|error| not_started(name, &error))?;
+        let child = child.map_err(|error| not_started(key, name, &error))?;
         i32::try_from(child.id()).map(Pid::from_raw).map_err(|error| error.to_string())
     }
 }
@@ -85,25 +99,26 @@ fn value_of(variable: &str, file: &Path) -> Result<OsString, String> {
     Ok(OsString::from_vec(value))
 }
 
-fn not_started(name: &str, error: &io::Error) -> String {
+fn not_started(key: &str, name: &str, error: &io::Error) -> String {
     let cure = match error.kind() {
-        io::ErrorKind::NotFound => {
-            "it, or the interpreter that its first line names, is not in the image: mend \
-             instance.command"
-        }
+        io::ErrorKind::NotFound => format!(
+            "it, or the interpreter that its first line names, is not in the image: mend {key}"
+        ),
         io::ErrorKind::PermissionDenied => {
             "it is not executable, or not for this user: mend its mode in the image, or instance.user"
+                .to_owned()
         }
         io::ErrorKind::ArgumentListTooLong => {
             "arguments and environment are more than the kernel takes: have the program read large \
              secrets from their files"
+                .to_owned()
         }
-        _ => "mend instance.command",
+        _ => format!("mend {key}"),
     };
     format!("{name} cannot be started ({error}): {cure}")
 }
 
-/// How the program ended.
+/// How what was started ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// By itself, with this status.
@@ -126,8 +141,8 @@ impl Ended {
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exited(status) => write!(f, "the program ended with status {status}"),
-            Self::Killed(signal) => write!(f, "the program was killed by {}", signal.as_str()),
+            Self::Exited(status) => write!(f, "ended with status {status}"),
+            Self::Killed(signal) => write!(f, "was killed by {}", signal.as_str()),
         }
     }
 }
@@ -155,15 +170,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_started_is_told_with_the_key_to_mend() {
-        let told = |kind: io::ErrorKind| not_started("/bin/x", &kind.into());
+        let told = |kind: io::ErrorKind| not_started("instance.command", "/bin/x", &kind.into());
         assert!(told(io::ErrorKind::NotFound).ends_with("mend instance.command"));
         assert!(told(io::ErrorKind::PermissionDenied).ends_with("or instance.user"));
     }
 
     #[test]
     fn an_end_is_told_in_words_and_as_a_shell_does_in_its_code() {
-        assert_eq!(Ended::Exited(3).to_string(), "the program ended with status 3");
-        assert_eq!(Ended::Killed(Signal::SIGKILL).to_string(), "the program was killed by SIGKILL");
+        assert_eq!(Ended::Exited(3).to_string(), "ended with status 3");
+        assert_eq!(Ended::Killed(Signal::SIGKILL).to_string(), "was killed by SIGKILL");
         assert_eq!(Ended::Killed(Signal::SIGKILL).exit_code(), ExitCode::from(137));
     }
 }

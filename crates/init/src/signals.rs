@@ -63,6 +63,11 @@ impl Signals {
     }
 }
 
+/// Whether a signal asks this process to end: LXC sends the first of these.
+pub(crate) fn asks_to_end(signal: Signal) -> bool {
+    matches!(signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)
+}
+
 /// Sends the program what this process was sent.
 pub(crate) fn pass_on(signal: Signal, child: Pid) {
     if signal != Signal::SIGCHLD {

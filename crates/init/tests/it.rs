@@ -113,3 +113,92 @@ fn with_secret(value: &[u8]) -> Output {
     );
     run(&json)
 }
+
+/// What a program does whose release command is this script, in an instance that runs it; and what the host is told.
+fn released(release: &str) -> (Output, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let (child, mut pipe) = releasing(folder.path(), release);
+    let output = child.wait_with_output().unwrap();
+    let mut told = [0; 64];
+    let count = pipe.read(&mut told).unwrap_or(0);
+    (output, String::from_utf8(told[..count].to_vec()).unwrap())
+}
+
+/// A program that writes `serves`, started with this release command, and the host's end of its pipe.
+fn releasing(folder: &Path, release: &str) -> (std::process::Child, std::fs::File) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let pipe = folder.join("release");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut options = std::fs::OpenOptions::new();
+    let options = options.read(true).write(true);
+    let host = options.custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(&pipe).unwrap();
+    let json = format!(
+        r#"{{"command":["/bin/echo","serves"],"environment":{{"A":"x y"}},"working_folder":"{}","release":{release}}}"#,
+        folder.display()
+    );
+    (init(folder, &json).arg(pipe).spawn().unwrap(), host)
+}
+
+#[test]
+fn a_release_command_runs_before_the_program_where_the_host_says_so_as_the_program_would() {
+    let script =
+        r#"["/bin/sh","-c","echo \"$A|${PWD##*/}|$HOME\"; (sleep 0.1; echo orphan) & wait"]"#;
+    let (output, told_host) = released(script);
+    let (stdout, stderr) = told(&output);
+    let lines: Vec<_> = stdout.lines().collect();
+    assert!(lines[0].starts_with("x y|") && lines[0].ends_with('|'), "{stdout}");
+    assert_eq!(lines[1..], ["orphan", "serves"]);
+    let release = "bellows: the release command ended with status 0\n";
+    assert_eq!(stderr, format!("{release}bellows: the program ended with status 0\n"));
+    assert_eq!((output.status.code(), told_host.as_str()), (Some(0), "well\n"));
+    // Every other instance starts the program alone.
+    let json = r#"{"command":["/bin/echo","serves"],"environment":{},"working_folder":"/","release":["/bin/false"]}"#;
+    assert_eq!(told(&run(json)).0, "serves\n");
+}
+
+#[test]
+fn a_release_command_that_fails_ends_the_instance_and_is_told() {
+    for (release, words, status) in [
+        (
+            r#"["/bin/sh","-c","echo bad >&2; exit 3"]"#,
+            "bad\nbellows: the release command ended with status 3\n",
+            "status 3\n",
+        ),
+        (
+            r#"["/bin/sh","-c","kill -9 $$"]"#,
+            "bellows: the release command was killed by SIGKILL\n",
+            "signal 9\n",
+        ),
+        (
+            r#"["/nowhere"]"#,
+            "bellows: /nowhere cannot be started (No such file or directory (os error 2)): it, or the interpreter that its first line names, is not in the image: mend release\n",
+            "not started\n",
+        ),
+    ] {
+        let (output, told_host) = released(release);
+        let (stdout, stderr) = told(&output);
+        assert_eq!((stdout.as_str(), stderr.as_str(), told_host.as_str()), ("", words, status));
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+#[test]
+fn an_instance_that_is_asked_to_end_during_its_release_command_starts_no_program() {
+    let script =
+        r#"["/bin/sh","-c","trap 'exit 0' TERM; echo >ready; while :; do sleep 0.01; done"]"#;
+    let folder = tempfile::tempdir().unwrap();
+    let (child, mut pipe) = releasing(folder.path(), script);
+    let started = Instant::now();
+    while !folder.path().join("ready").exists() {
+        assert!(started.elapsed() < Duration::from_secs(5));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let mut word = [0; 64];
+    let count = pipe.read(&mut word).unwrap();
+    assert_eq!(&word[..count], b"stopped\n");
+    let words = "bellows: the release command was stopped with its instance\n";
+    assert_eq!(told(&output), (String::new(), words.to_owned()));
+}

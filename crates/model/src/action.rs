@@ -37,13 +37,16 @@ pub struct Action {
     /// and in the records of releases that knew no versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
+    /// Whether the clone runs the release command of its version before its program.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub releases: bool,
 }
 
 impl Action {
     /// Doing `kind` with an instance of this version.
     pub fn new(kind: ActionKind, instance: InstanceName, version: Option<Version>) -> Self {
         let slot = instance.slot();
-        Self { kind, instance, slot, version }
+        Self { kind, instance, slot, version, releases: false }
     }
 }
 
@@ -88,4 +91,18 @@ pub struct Done {
     /// instance was killed or removed because it was not well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_lines: Vec<String>,
+    /// What became of the release command that the instance was to run first; `None` where it ran none, or nobody
+    /// knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseEnd>,
+}
+
+/// What became of a release command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseEnd {
+    /// It ended with status 0.
+    Well,
+    /// It did not, or not in its time.
+    Failed,
 }

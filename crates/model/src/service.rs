@@ -8,12 +8,15 @@ mod places;
 mod protocol;
 mod raw;
 mod reaches;
+mod release;
 mod rollout;
 mod route;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod secrets;
+mod shared;
 mod start;
+mod stateful;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,9 +28,12 @@ pub use self::health::{HealthCheck, HealthStatus, HealthStatusError};
 pub use self::protocol::{HttpHealth, Protocol};
 pub use self::raw::RawService;
 pub use self::reaches::{ReachError, check_reaches};
+pub use self::release::ReleaseCommand;
 pub use self::route::{Route, SameRoute, check_routes};
 pub use self::secrets::SecretSpec;
+pub use self::shared::{NotShared, check_mounts};
 pub use self::start::StartSpec;
+pub use self::stateful::{STATEFUL, own_folder};
 use crate::bounds::Bounds;
 use crate::egress::Egress;
 use crate::names::{ImageName, ServiceName};
@@ -67,6 +73,10 @@ pub struct ServiceSpec {
     /// How long a new version's first instance is watched beside the old ones before it serves. Zero where
     /// it is not, which is always so where the old one leaves first.
     pub watch: Duration,
+    /// How long its release command may take.
+    pub release_timeout: Duration,
+    /// Whether it has one instance at most and a folder of its own.
+    pub stateful: bool,
     /// The service's own configuration, handed to each instance as `/etc/bellows/service.toml`.
     pub application: toml::Table,
 }
@@ -175,14 +185,14 @@ pub struct WritableFolder {
 }
 
 /// A folder below the state directory, mounted in every instance of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
-    /// Name of the folder below the state directory.
+    /// The folder below the state directory: one with a name, or the service's own, `stateful/NAME`.
     pub source: String,
     /// Absolute path in the instance.
     pub target: String,
+    /// Whether other services that say the same may mount it too.
+    pub shared: bool,
 }
 
 /// The rules of one direction, out or in.

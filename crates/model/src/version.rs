@@ -79,7 +79,7 @@ pub enum Rollout {
     },
     /// The wanted version is tried on one new instance.
     Proving {
-        /// It serves meanwhile.
+        /// It serves meanwhile. It is the wanted one itself where none has served yet: see [`Rollout::is_first`].
         version: Version,
         /// What is tried.
         next: Wanted,
@@ -101,7 +101,7 @@ pub enum Rollout {
     /// The wanted version did not get healthy in its time, or did worse than the one that serves while it
     /// was watched, and is not tried any more.
     GivenUp {
-        /// It goes on to serve.
+        /// It goes on to serve. It is the wanted one itself where none has served yet.
         version: Version,
         /// What was tried.
         next: Wanted,
@@ -137,15 +137,38 @@ impl Rollout {
         }
     }
 
+    /// Whether no version has served yet, and the wanted one may not before its release command has ended well.
+    pub fn is_first(&self) -> bool {
+        match self {
+            Self::Proving { version, next, .. } | Self::GivenUp { version, next, .. } => {
+                *version == next.version
+            }
+            Self::Serving { .. } | Self::Watching { .. } => false,
+        }
+    }
+
     /// Whether there is to be an instance of this version.
     pub fn wants(&self, version: Version) -> bool {
-        self.serving() == version || self.proving() == Some(version)
+        let serves = self.serving() == version && !self.is_first();
+        serves || self.proving() == Some(version)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_first_version_that_was_given_up_is_wanted_no_more() {
+        let version = Version::new(1);
+        let next = Wanted { version, deployed_at: Timestamp::from_millis(1) };
+        let first = Rollout::Proving { version, next, since: Timestamp::from_millis(1) };
+        assert!(first.is_first() && first.wants(version));
+        let given_up = Rollout::GivenUp { version, next, reason: String::new() };
+        assert!(given_up.is_first() && !given_up.wants(version));
+        let another = Rollout::GivenUp { version: Version::new(2), next, reason: String::new() };
+        assert!(!another.is_first() && another.wants(Version::new(2)) && !another.wants(version));
+    }
 
     #[test]
     fn a_version_has_one_spelling() {

@@ -1,6 +1,8 @@
 //! The plan checker: what no plan may do, whatever led to it. Tests and the simulator hold every
 //! plan to it.
 
+mod releases;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::action::{Action, ActionKind};
@@ -59,6 +61,10 @@ pub enum Violation {
         /// How many there should be.
         wanted: u32,
     },
+    /// It has a release command run that is not owed, or beside what may run one; or starts a trial that owes one
+    /// without it.
+    #[error("{0} runs a release command that it should not, or does not run one that it should")]
+    Release(InstanceName),
     /// It makes a clone without saying of which version.
     #[error("{0} is cloned of no version")]
     NoVersion(InstanceName),
@@ -103,6 +109,7 @@ pub fn violations(
     }
     found.extend(drains(fleet, target, plan, context));
     found.extend(launches(fleet, target, plan, context));
+    found.extend(releases::wrong(fleet, plan, context));
     found
 }
 
@@ -168,7 +175,10 @@ fn is_superfluous(starting: &Instance, fleet: &Fleet, context: &PlanContext) -> 
     match context.replacement {
         Replacement::Surge => starting.version.is_some_and(|own| !context.rollout.wants(own)),
         Replacement::Recreate => {
-            is_to_be_replaced(starting, context) || fleet.instances().iter().any(|i| is_other(&i))
+            let is_unwanted = starting.version.is_some_and(|own| !context.rollout.wants(own));
+            is_unwanted
+                || is_to_be_replaced(starting, context)
+                || fleet.instances().iter().any(|i| is_other(&i))
         }
     }
 }
@@ -227,7 +237,7 @@ fn launches(fleet: &Fleet, target: u32, plan: &Plan, context: &PlanContext) -> V
 fn wanted_launches(fleet: &Fleet, target: u32, version: Version, context: &PlanContext) -> u32 {
     let of_version = |i: &&Instance| i.is_of(version);
     let starting = count(fleet.in_phase(Phase::Starting).filter(of_version));
-    if version != context.rollout.serving() {
+    if version != context.rollout.serving() || context.rollout.is_first() {
         let is_on_trial = context.rollout.proving() == Some(version);
         return u32::from(is_on_trial && starting == 0 && !context.trial_backs_off);
     }
@@ -293,6 +303,7 @@ mod tests {
             fits: 3,
             launches_back_off: false,
             trial_backs_off: false,
+            owes_release: false,
             backing_off: &[],
             drain_timeout: Duration::from_secs(10),
             replacement,

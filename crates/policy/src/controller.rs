@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::action::{ActionKind, Done};
+use model::action::{ActionKind, Done, ReleaseEnd};
 use model::decision::Decision;
 use model::instance::{Ended, Phase};
 use model::names::{InstanceName, Slot};
@@ -33,6 +33,8 @@ pub struct TurnContext<'a> {
     pub spec: &'a ServiceSpec,
     /// The version that the service was last deployed as.
     pub wanted: Wanted,
+    /// Whether its release command is to be run before it serves. It is not where somebody went back to it.
+    pub release: bool,
     /// Slots that no instance of any service holds, in the order of use.
     pub free_slots: &'a [Slot],
     /// How many more launches the host takes now.
@@ -75,6 +77,8 @@ pub struct Controller {
     start_up: Option<Duration>,
     launches: Backoff,
     trials: Backoff,
+    /// The last deploy whose release command ended well.
+    released: Option<Wanted>,
     failures: BTreeMap<(InstanceName, ActionKind), Backoff>,
 }
 
@@ -87,6 +91,7 @@ impl Controller {
             decided: memory.decided,
             launches: memory.launches,
             trials: memory.trials,
+            released: memory.released,
             ..Self::default()
         }
     }
@@ -99,7 +104,13 @@ impl Controller {
             changes: self.state.changes(),
             launches: self.launches,
             trials: self.trials,
+            released: self.released,
         }
+    }
+
+    /// Whether the wanted version's release command is to be run, and has not ended well yet.
+    pub fn owes_release(&self, context: &TurnContext) -> bool {
+        context.release && self.released != Some(context.wanted)
     }
 
     /// Takes one turn: observes, decides and plans.
@@ -114,7 +125,7 @@ impl Controller {
         // Counts without a fleet lead to no decision that could be planned for.
         let is_asked = context.spec.requests().is_some();
         let load = observed.load.filter(|_| is_asked && observed.instances.is_some());
-        self.take_note(load, &observed.done, now);
+        self.take_note(load, &observed.done, context.wanted, now);
         let is_seen = observed.instances.is_some();
         let ended = observed.instances.map(|it| self.see(it, &observed.done, context, now));
         let watched = self.rollout.as_ref().and_then(Rollout::watched);
@@ -171,7 +182,13 @@ impl Controller {
     }
 
     /// Learns from the counts and from how actions ended.
-    fn take_note(&mut self, load: Option<LoadObservation>, done: &[Done], now: Timestamp) {
+    fn take_note(
+        &mut self,
+        load: Option<LoadObservation>,
+        done: &[Done],
+        wanted: Wanted,
+        now: Timestamp,
+    ) {
         match load {
             Some(load) => self.load.push(now, load),
             // What was observed before a gap says nothing of the load after it.
@@ -188,7 +205,11 @@ impl Controller {
                 kind => self.failures.entry((done.instance.clone(), kind)).or_default(),
             };
             backoff.record(failed, done.finished_at);
-            if done.kind == ActionKind::Clone && !failed {
+            if done.release == Some(ReleaseEnd::Well) && done.version == Some(wanted.version) {
+                self.released = Some(wanted);
+            }
+            // A release command is no part of what an instance takes to start.
+            if done.kind == ActionKind::Clone && !failed && done.release.is_none() {
                 self.learn_start_up(done.finished_at.since(done.planned_at));
             }
         }
@@ -232,12 +253,14 @@ impl Controller {
     fn roll_out(&mut self, context: &TurnContext, done: &[Done], is_seen: bool, now: Timestamp) {
         let TurnContext { wanted, launch_timeout, .. } = *context;
         let on_trial = self.rollout.as_ref().and_then(Rollout::proving);
+        let owes_release = self.owes_release(context);
         let context = RolloutContext {
             wanted,
             fleet: &self.fleet,
             done,
             launch_timeout,
             watch: context.spec.watch,
+            owes_release,
             watched: self.watched.filter(|_| is_seen),
         };
         let rollout = advance(self.rollout.take(), &context, now);
@@ -309,6 +332,7 @@ impl Controller {
             fits: context.fits,
             launches_back_off: self.launches.is_waiting(now),
             trial_backs_off: self.trials.is_waiting(now),
+            owes_release: self.owes_release(context),
             backing_off: &backing_off,
             drain_timeout: context.spec.scale_in.drain_timeout,
             replacement: context.spec.replacement,

@@ -393,6 +393,7 @@ mod tests {
             finished_at: seconds(1),
             error: None,
             last_lines: Vec::new(),
+            release: None,
         };
         let ended = after.ended_since(&before, std::slice::from_ref(&stopped));
         assert_eq!(ended.map(|it| it.slot().get()).collect::<Vec<_>>(), [1, 2]);

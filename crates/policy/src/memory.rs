@@ -1,7 +1,7 @@
 //! What a service's loop keeps when its process ends: what it promised and learnt.
 
 use model::time::Timestamp;
-use model::version::Rollout;
+use model::version::{Rollout, Wanted};
 use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
@@ -26,6 +26,9 @@ pub struct Memory {
     pub launches: Backoff,
     /// The wait after trials of a version that failed.
     pub trials: Backoff,
+    /// The last deploy whose release command ended well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub released: Option<Wanted>,
 }
 
 /// What is kept of a rollout. A watch is kept as the trial that it is part of: who comes after begins it anew,

@@ -43,6 +43,8 @@ pub struct PlanContext<'a> {
     pub launches_back_off: bool,
     /// Whether the trial of a version failed of late and the next attempt has to wait.
     pub trial_backs_off: bool,
+    /// Whether the version on trial has a release command that has not ended well yet.
+    pub owes_release: bool,
     /// Actions that failed a moment ago, and wait for their next attempt.
     pub backing_off: &'a [(InstanceName, ActionKind)],
     /// How long a draining instance may take to finish its requests.
@@ -74,7 +76,8 @@ impl PlanContext<'_> {
 /// Clones under way count as capacity and draining instances are not compensated. Outdated and
 /// unhealthy instances are replaced by surge: more than decided are launched, and such ones are
 /// the first to go once the new ones are ready. A version on trial gets one instance beside that, and it stays
-/// while it is watched.
+/// while it is watched. Where the trial owes a release command, its instance runs that first; nothing else does, and
+/// of a service of which no version has served nothing else is launched.
 /// A service that is replaced by recreating has one instance at most, and none beside it.
 pub fn plan(fleet: &Fleet, decision: &Decision, context: &PlanContext, now: Timestamp) -> Plan {
     let Decision::Target { ready: target, .. } = *decision else {
@@ -96,8 +99,8 @@ pub fn plan(fleet: &Fleet, decision: &Decision, context: &PlanContext, now: Time
     let serving = context.rollout.serving();
     let missing = draft.admit(fleet, launches_wanted(fleet, target, context.rollout));
     draft.launch(missing, serving, context.launches_back_off);
-    if let Some(version) = trial_wanted(fleet, context.rollout) {
-        draft.launch(1, version, context.trial_backs_off);
+    if let Some(version) = trial_wanted(fleet, context) {
+        draft.launch_trial(version);
     }
     draft.drain(fleet, target);
     draft.plan
@@ -106,6 +109,9 @@ pub fn plan(fleet: &Fleet, decision: &Decision, context: &PlanContext, now: Time
 /// How many more instances of the version `serving` there should be: those that the target and the
 /// replacement of others ask for, without more than the surge beyond the target.
 fn launches_wanted(fleet: &Fleet, target: u32, rollout: &Rollout) -> u32 {
+    if rollout.is_first() {
+        return 0;
+    }
     let serving = rollout.serving();
     let counts = |i: &&Instance| i.counts_as_capacity(serving) && !i.is_watched(rollout);
     let capacity = count(fleet.instances().iter().filter(counts));
@@ -115,11 +121,26 @@ fn launches_wanted(fleet: &Fleet, target: u32, rollout: &Rollout) -> u32 {
     target.saturating_sub(lasting).min(room)
 }
 
-/// The version on trial, when no instance of it is there to prove it.
-fn trial_wanted(fleet: &Fleet, rollout: &Rollout) -> Option<Version> {
-    let version = rollout.proving()?;
+/// The version on trial, when no instance of it is there to prove it, and none that could be in the middle of a
+/// release command where it has one of its own: two at a time on the same data are nothing that anybody expects.
+fn trial_wanted(fleet: &Fleet, context: &PlanContext) -> Option<Version> {
+    let version = context.rollout.proving()?;
     let tries = |i: &Instance| i.version == Some(version) && i.phase == Phase::Starting;
-    (!fleet.instances().iter().any(tries)).then_some(version)
+    let hinders =
+        |i: &Instance| tries(i) || context.owes_release && may_release(i, context.rollout);
+    (!fleet.instances().iter().any(hinders)).then_some(version)
+}
+
+/// Whether an instance may be running a release command: it is of a version that has not served, and is neither ready
+/// nor on its way out of use.
+fn may_release(instance: &Instance, rollout: &Rollout) -> bool {
+    let has_served = instance.version == Some(rollout.serving()) && !rollout.is_first();
+    let is_or_was_used = match instance.phase {
+        Phase::Ready => true,
+        Phase::Draining => instance.under_way.is_none(),
+        Phase::Starting | Phase::Failed => false,
+    };
+    !has_served && !is_or_was_used
 }
 
 /// How many instances beyond the target there may be while others take their places: a quarter of
@@ -200,6 +221,17 @@ impl Draft<'_> {
             self.free_slots = rest;
             self.launches_left -= 1;
             self.fits -= 1;
+        }
+    }
+
+    /// Clones the instance on which a version is tried, which runs the release command that is owed.
+    fn launch_trial(&mut self, version: Version) {
+        let planned = self.plan.actions.len();
+        self.launch(1, version, self.context.trial_backs_off);
+        if self.context.owes_release {
+            for action in &mut self.plan.actions[planned..] {
+                action.releases = true;
+            }
         }
     }
 

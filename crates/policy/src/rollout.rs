@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::action::{ActionKind, Done};
+use model::action::{ActionKind, Done, ReleaseEnd};
 use model::instance::Phase;
 use model::time::Timestamp;
 use model::version::{Rollout, Version, Wanted};
@@ -25,6 +25,8 @@ pub struct RolloutContext<'a> {
     pub launch_timeout: Duration,
     /// How long a version that got healthy is watched; zero for not at all.
     pub watch: Duration,
+    /// Whether the wanted version has a release command to be run before it serves that has not ended well yet.
+    pub owes_release: bool,
     /// What was seen since the watch began; `None` without one, and where the host could not be asked.
     pub watched: Option<Watched>,
 }
@@ -36,14 +38,21 @@ pub struct RolloutContext<'a> {
 /// to. It is given up when a try of it fails after the time in which an instance has to get healthy (what fails
 /// sooner, such as a clone for want of disk, is tried again), or when it does worse while it is watched.
 ///
+/// A version that owes a release command gets no further before that has ended well, and is given up as soon as it
+/// failed: run again, it would hardly do better, and may have done a part.
+///
 /// Without a `before`, which is lost when nobody kept it, the version of most ready instances
-/// serves: the host is the truth.
+/// serves: the host is the truth. Where there is none, so does the wanted version, once it owes nothing.
 #[must_use]
 pub fn advance(before: Option<Rollout>, context: &RolloutContext, now: Timestamp) -> Rollout {
     let RolloutContext { wanted, fleet, .. } = *context;
-    let before = before.unwrap_or_else(|| Rollout::Serving {
-        version: fleet.main_version().unwrap_or(wanted.version),
+    let before = before.unwrap_or_else(|| match fleet.main_version() {
+        None if context.owes_release => first(wanted, now),
+        main => Rollout::Serving { version: main.unwrap_or(wanted.version) },
     });
+    if before.is_first() {
+        return after_first(before, context, now);
+    }
     let version = before.serving();
     if version == wanted.version {
         return Rollout::Serving { version };
@@ -60,6 +69,28 @@ pub fn advance(before: Option<Rollout>, context: &RolloutContext, now: Timestamp
     }
 }
 
+/// The trial of the wanted version where none has served yet.
+const fn first(wanted: Wanted, now: Timestamp) -> Rollout {
+    Rollout::Proving { version: wanted.version, next: wanted, since: now }
+}
+
+/// What follows the state `before` in which no version has served. There is nothing to go back to, so a version that
+/// owes nothing serves, as any first one does.
+fn after_first(before: Rollout, context: &RolloutContext, now: Timestamp) -> Rollout {
+    let next = context.wanted;
+    match before {
+        _ if !context.owes_release => Rollout::Serving { version: next.version },
+        Rollout::GivenUp { next: tried, .. } if tried == next => before,
+        Rollout::Proving { next: tried, .. } if tried == next => match release_failure(context) {
+            Some(reason) => {
+                Rollout::GivenUp { version: next.version, next, reason: reason.to_owned() }
+            }
+            None => before,
+        },
+        _ => first(next, now),
+    }
+}
+
 /// What follows the trial of the wanted version beside `version`, where it ends now.
 fn after_trial(
     context: &RolloutContext,
@@ -68,7 +99,10 @@ fn after_trial(
     now: Timestamp,
 ) -> Option<Rollout> {
     let RolloutContext { wanted: next, fleet, watch, .. } = *context;
-    if is_ready(fleet, next.version) {
+    if let Some(reason) = release_failure(context) {
+        return Some(Rollout::GivenUp { version, next, reason: reason.to_owned() });
+    }
+    if is_ready(fleet, next.version) && !context.owes_release {
         let is_watched = watch > Duration::ZERO && is_ready(fleet, version);
         return Some(match is_watched {
             true => Rollout::Watching { version, next, since: now },
@@ -104,6 +138,14 @@ fn after_watch(
 /// Whether an instance of this version is ready.
 fn is_ready(fleet: &Fleet, version: Version) -> bool {
     fleet.in_phase(Phase::Ready).any(|ready| ready.version == Some(version))
+}
+
+/// How the release command of the wanted version has failed just now.
+fn release_failure<'a>(context: &RolloutContext<'a>) -> Option<&'a str> {
+    let failed = |done: &&Done| {
+        done.release == Some(ReleaseEnd::Failed) && done.version == Some(context.wanted.version)
+    };
+    context.done.iter().find(failed).map(|done| done.error.as_deref().unwrap_or_default())
 }
 
 /// How a try of the wanted version has failed just now.
@@ -148,6 +190,7 @@ mod tests {
             finished_at: seconds(1),
             error: error.map(str::to_owned),
             last_lines: Vec::new(),
+            release: None,
         }]
     }
 
@@ -169,7 +212,15 @@ mod tests {
     /// Nothing is watched.
     fn context<'a>(wanted: Wanted, fleet: &'a Fleet, done: &'a [Done]) -> RolloutContext<'a> {
         let watch = Duration::ZERO;
-        RolloutContext { wanted, fleet, done, launch_timeout: TIMEOUT, watch, watched: None }
+        RolloutContext {
+            wanted,
+            fleet,
+            done,
+            launch_timeout: TIMEOUT,
+            watch,
+            owes_release: false,
+            watched: None,
+        }
     }
 
     /// What becomes of [`watching`], with this seen and with these instances.
@@ -293,5 +344,65 @@ mod tests {
         assert_eq!(after(None, wanted(NEW), &instances, &[], 0), proving());
         let serves = Rollout::Serving { version: NEW };
         assert_eq!(after(None, wanted(NEW), &[], &[], 0), serves);
+    }
+    /// What becomes of `before` where the new version owes its release command.
+    fn owing(
+        before: Option<&Rollout>,
+        instances: &[InstanceObservation],
+        done: &[Done],
+    ) -> Rollout {
+        let fleet = fleet(instances, 1);
+        let context = RolloutContext { owes_release: true, ..context(wanted(NEW), &fleet, done) };
+        advance(before.cloned(), &context, seconds(1))
+    }
+
+    fn released(end: ReleaseEnd, error: Option<&str>) -> Vec<Done> {
+        tried(error).into_iter().map(|done| Done { release: Some(end), ..done }).collect()
+    }
+
+    #[test]
+    fn a_version_that_owes_its_release_command_serves_only_after_it() {
+        // One of an earlier deploy is ready still.
+        let both = [ready(1, OLD), ready(2, NEW)];
+        assert_eq!(owing(Some(&proving()), &both, &[]), proving());
+        let serves = Rollout::Serving { version: NEW };
+        assert_eq!(after(Some(&proving()), wanted(NEW), &both, &[], 1), serves);
+    }
+
+    #[test]
+    fn a_release_command_that_failed_gives_its_version_up_at_once() {
+        let failed = released(ReleaseEnd::Failed, Some("it ended with status 3"));
+        let reason = "it ended with status 3".to_owned();
+        let given_up = Rollout::GivenUp { version: OLD, next: wanted(NEW), reason };
+        assert_eq!(owing(Some(&proving()), &[ready(1, OLD)], &failed), given_up);
+        assert_eq!(owing(Some(&given_up), &[ready(1, OLD)], &[]), given_up);
+        // A program that fails after it has until the launch timeout.
+        let later = released(ReleaseEnd::Well, Some("no answer"));
+        assert_eq!(after(Some(&proving()), wanted(NEW), &[ready(1, OLD)], &later, 9), proving());
+    }
+
+    #[test]
+    fn a_first_version_serves_once_its_release_command_ended_well() {
+        let first = Rollout::Proving { version: NEW, next: wanted(NEW), since: seconds(1) };
+        assert_eq!(owing(None, &[], &[]), first);
+        assert_eq!(owing(Some(&first), &[starting(1, NEW)], &[]), first);
+        let serves = Rollout::Serving { version: NEW };
+        assert_eq!(after(Some(&first), wanted(NEW), &[starting(1, NEW)], &[], 1), serves);
+        let failed = released(ReleaseEnd::Failed, Some("status 1"));
+        let given_up = owing(Some(&first), &[], &failed);
+        assert!(given_up.is_first() && !given_up.wants(NEW));
+        assert_eq!(owing(Some(&given_up), &[], &[]), given_up);
+        // Another one is the first then, and owes nothing.
+        let third = wanted(Version::new(3));
+        let serves = Rollout::Serving { version: third.version };
+        assert_eq!(after(Some(&given_up), third, &[], &[], 2), serves);
+    }
+
+    #[test]
+    fn what_runs_without_a_memory_has_been_released() {
+        let main = Rollout::Serving { version: NEW };
+        assert_eq!(owing(None, &[ready(1, NEW)], &[]), main);
+        let trial = Rollout::Proving { version: OLD, next: wanted(NEW), since: seconds(1) };
+        assert_eq!(owing(None, &[ready(1, OLD)], &[]), trial);
     }
 }

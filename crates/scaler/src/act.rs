@@ -3,17 +3,34 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use host::haproxy::{LoadBalancer, ServerState};
-use host::lxc::Containers;
+use host::lxc::{Containers, Launch, Release, ReleaseStatus};
 use host::probe::Probe;
-use model::action::{Action, ActionKind};
+use model::action::{Action, ActionKind, ReleaseEnd};
 use model::names::ServiceName;
+use model::output::harmless;
 use model::service::ScaleIn;
+use tokio::time::{Instant, sleep};
 
 use crate::egress::EgressSources;
 use crate::rotation::Rotation;
 use crate::services::Services;
+
+/// Time between two looks at whether a release command has ended.
+const RELEASE_LOOKS: Duration = Duration::from_millis(50);
+
+/// How long what an instance wrote last takes to its reader, which is told of it when it comes.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// How an action came to its end.
+#[derive(Debug)]
+pub(crate) struct CarriedOut {
+    /// Whether it was done.
+    pub(crate) result: anyhow::Result<()>,
+    /// What became of the release command that its instance was to run first.
+    pub(crate) release: Option<ReleaseEnd>,
+}
 
 /// The means to carry out actions.
 #[derive(Debug)]
@@ -61,28 +78,26 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         &self.rotation
     }
 
-    /// Carries out one action and returns when it has come to its end.
-    ///
-    /// # Errors
-    /// A part of it failed. Nothing is rolled back: what is left shows at the next look at the
-    /// host, and the next turn plans anew.
-    pub(crate) async fn carry_out(&self, action: &Action) -> anyhow::Result<()> {
+    /// Carries out one action and returns when it has come to its end. Of what failed nothing is rolled back: what is
+    /// left shows at the next look at the host, and the next turn plans anew.
+    pub(crate) async fn carry_out(&self, action: &Action) -> CarriedOut {
+        let mut release = None;
+        let result = self.try_out(action, &mut release).await;
+        CarriedOut { result, release }
+    }
+
+    async fn try_out(
+        &self,
+        action: &Action,
+        release: &mut Option<ReleaseEnd>,
+    ) -> anyhow::Result<()> {
         let (instance, version) = (&action.instance, action.version);
         match action.kind {
             ActionKind::Clone => {
-                let deployed = self.services.get(instance.service());
-                let deployed =
-                    deployed.with_context(|| format!("{instance}'s service is not deployed"))?;
-                let version = version.context("the plan names no version to clone")?;
-                let (template, replacement) =
-                    (deployed.template(version), deployed.spec.replacement);
-                // A program may ask for what it needs as soon as it starts, and end where it does not get it.
-                self.rotation.let_reach(instance, Some(version)).await?;
-                self.egress.admit(instance)?;
-                self.containers.clone_ephemeral(&template, instance, replacement).await?;
-                self.admit(action).await
+                self.launch(action).await?;
+                self.admit(action, release).await
             }
-            ActionKind::Admit => self.admit(action).await,
+            ActionKind::Admit => self.admit(action, release).await,
             ActionKind::Drain => self.rotation.set(instance, version, ServerState::Drain).await,
             ActionKind::Stop => {
                 self.rotation.set(instance, version, ServerState::Maint).await?;
@@ -96,13 +111,28 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         }
     }
 
+    async fn launch(&self, action: &Action) -> anyhow::Result<()> {
+        let (instance, version) = (&action.instance, action.version);
+        let deployed = self.services.get(instance.service());
+        let deployed = deployed.with_context(|| format!("{instance}'s service is not deployed"))?;
+        let version = version.context("the plan names no version to clone")?;
+        let template = deployed.template(version);
+        let launch = Launch { replacement: deployed.spec.replacement, release: action.releases };
+        // A program may ask for what it needs as soon as it starts, and end where it does not get it.
+        self.rotation.let_reach(instance, Some(version)).await?;
+        self.egress.admit(instance)?;
+        Ok(self.containers.clone_ephemeral(&template, instance, launch).await?)
+    }
+
     /// How long instances of a service may take to end, which may have been withdrawn.
     fn stop_grace(&self, service: &ServiceName) -> Duration {
         let deployed = self.services.last_known(service);
         deployed.map_or(ScaleIn::DEFAULT_STOP_GRACE, |deployed| deployed.spec.scale_in.stop_grace)
     }
 
-    async fn admit(&self, action: &Action) -> anyhow::Result<()> {
+    /// Puts an instance in rotation once its release command has ended well, where it runs one, and it is healthy.
+    async fn admit(&self, action: &Action, release: &mut Option<ReleaseEnd>) -> anyhow::Result<()> {
+        self.wait_for_release(action, release).await?;
         let (instance, version) = (&action.instance, action.version);
         let launch = self.services.launch(instance, version, self.launch_timeout);
         let server = self.services.server(instance, version);
@@ -113,5 +143,57 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         let obstacle = || self.containers.obstacle(instance, server.address.port());
         healthy.map_err(|error| error.because(obstacle()))?;
         self.rotation.set(instance, version, ServerState::Ready).await
+    }
+
+    /// Waits for an instance's release command, which a scaler before this one may have had it run.
+    async fn wait_for_release(
+        &self,
+        action: &Action,
+        release: &mut Option<ReleaseEnd>,
+    ) -> anyhow::Result<()> {
+        let (instance, begin) = (&action.instance, Instant::now());
+        let status = loop {
+            match self.containers.release(instance)? {
+                Release::None => return Ok(()),
+                Release::Ended(status) => break status,
+                Release::UnderWay => {}
+            }
+            let deployed = self.services.get(instance.service());
+            let deployed =
+                deployed.with_context(|| format!("{instance}'s service is not deployed"))?;
+            if action.version != Some(deployed.wanted.version) {
+                bail!("another version was deployed before its release command had ended");
+            }
+            let timeout = deployed.spec.release_timeout;
+            if begin.elapsed() >= timeout {
+                *release = Some(ReleaseEnd::Failed);
+                bail!(
+                    "release {} did not end within {} ms: mend it, or raise rollout.release_timeout_ms",
+                    self.release_of(action),
+                    timeout.as_millis()
+                );
+            }
+            sleep(RELEASE_LOOKS).await;
+        };
+        *release = match status {
+            ReleaseStatus::Well => Some(ReleaseEnd::Well),
+            // Nobody knows whether it would have ended well.
+            ReleaseStatus::Stopped => None,
+            _ => Some(ReleaseEnd::Failed),
+        };
+        if status == ReleaseStatus::Well {
+            return Ok(());
+        }
+        sleep(LAST_WORDS).await;
+        bail!("release {} {status}", self.release_of(action))
+    }
+
+    /// The release command of an instance's version, as its service's file has it.
+    fn release_of(&self, action: &Action) -> String {
+        let deployed = self.services.get(action.instance.service());
+        let release = deployed
+            .as_ref()
+            .and_then(|deployed| deployed.instance(action.version).start.release.as_ref());
+        release.map_or_else(String::new, |release| format!("`{}`", harmless(&release.to_string())))
     }
 }

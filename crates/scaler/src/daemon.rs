@@ -20,7 +20,7 @@ use policy::slots::SlotPool;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::act::Actor;
+use crate::act::{Actor, CarriedOut};
 use crate::clock::{Clock, now};
 use crate::deployment_watch::DeploymentWatch;
 use crate::memory_file::MemoryFile;
@@ -264,6 +264,7 @@ where
         let context = TurnContext {
             spec,
             wanted: deployed.wanted,
+            release: deployed.release,
             free_slots: &self.slots.free_for(&spec.name, launches_left),
             launches_left: u32::try_from(launches_left).unwrap_or(u32::MAX),
             fits: room.fits(&spec.name, instance_mib),
@@ -296,12 +297,13 @@ where
         let (actor, finished) = (Arc::clone(&self.actor), self.finished.0.clone());
         let started = Instant::now();
         tokio::spawn(async move {
-            let Action { kind, instance, slot, version } = action.clone();
+            let Action { kind, instance, slot, version, .. } = action.clone();
             let carried_out = tokio::spawn(async move { actor.carry_out(&action).await });
-            let error = match carried_out.await {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(format!("{error:#}")),
-                Err(panic) => Some(format!("a fault of the scaler: {panic}")),
+            let (error, release) = match carried_out.await {
+                Ok(CarriedOut { result, release }) => {
+                    (result.err().map(|error| format!("{error:#}")), release)
+                }
+                Err(panic) => (Some(format!("a fault of the scaler: {panic}")), None),
             };
             let finished_at = planned_at.after(started.elapsed());
             let last_lines = match is_failed || error.is_some() {
@@ -318,6 +320,7 @@ where
                 finished_at,
                 error,
                 last_lines,
+                release,
             });
         });
     }

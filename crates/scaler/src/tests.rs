@@ -11,6 +11,7 @@ mod load;
 mod output;
 mod reaches;
 mod recreate;
+mod releases;
 mod restarts;
 mod secrets;
 mod services;

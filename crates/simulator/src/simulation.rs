@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::action::ActionKind;
-use model::action::Done;
+use model::action::{Done, ReleaseEnd};
 use model::bounds::Bounds;
 use model::names::{InstanceName, Slot};
 use model::service::{Replacement, ServiceSpec};
@@ -212,6 +212,7 @@ impl Simulation {
         let around = TurnContext {
             spec: &self.spec,
             wanted: self.wanted,
+            release: self.spec.instance.start.release.is_some(),
             free_slots: &free,
             launches_left,
             fits: self.fits(),
@@ -374,6 +375,8 @@ impl Simulation {
 
     fn done(&self, ended: Ended) -> Done {
         let Ended { action, planned, error } = ended;
+        // It takes no time here, and ends well where its instance is launched.
+        let release = (action.releases && error.is_none()).then_some(ReleaseEnd::Well);
         let finished_at = self.clock();
         Done {
             kind: action.kind,
@@ -384,6 +387,7 @@ impl Simulation {
             finished_at,
             error: error.map(str::to_owned),
             last_lines: Vec::new(),
+            release,
         }
     }
 

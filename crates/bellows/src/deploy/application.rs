@@ -76,7 +76,7 @@ pub(super) fn load(
     let (spec, whole) = read.map_err(problems)?;
     notes.extend(chosen_for_file);
     let file = toml::to_string(&whole).context("the service's file cannot be written");
-    let file = with_figures(&file.map_err(BadInput::new)?, &spec.instance);
+    let file = with_figures(&file.map_err(BadInput::new)?, &spec);
     let says_health = says_health(&written);
     Ok(Application { folder, found, spec, file, command, says_health, notes })
 }

@@ -146,6 +146,15 @@ fn rollouts(services: &[Service], now_ms: u64) -> String {
         let name = &service.name;
         match service.rollout.as_ref()? {
             Rollout::Serving { .. } => None,
+            first @ Rollout::Proving { next, since, .. } if first.is_first() => Some(format!(
+                "Version {} of {name} is to be the first to serve: its release command has been due for {}.\n",
+                next.version,
+                age(since.as_millis(), now_ms)
+            )),
+            first @ Rollout::GivenUp { next, reason, .. } if first.is_first() => Some(format!(
+                "Version {} of {name} was given up: {reason}. No version has served yet.\n",
+                next.version
+            )),
             Rollout::Proving { version, next, since } => Some(format!(
                 "Version {} of {name} has been on trial for {}; version {version} serves.\n",
                 next.version,
@@ -429,7 +438,10 @@ mod tests {
         let version = Version::new(1);
         let since = Timestamp::from_millis(1_000);
         let reason = "http://10.117.0.2:8000/healthy answered 404".to_owned();
+        let failed = "release `./migrate` ended with status 3".to_owned();
         let all = [
+            Rollout::Proving { version: next.version, next, since },
+            Rollout::GivenUp { version: next.version, next, reason: failed },
             Rollout::Serving { version },
             Rollout::Proving { version, next, since },
             Rollout::Watching { version, next, since },
@@ -438,6 +450,8 @@ mod tests {
         let all = all
             .map(|rollout| Service { rollout: Some(rollout), ..service("store", PolicyKind::Hpa) });
         insta::assert_snapshot!(rollouts(&all, 4_000), @r"
+        Version 00000002 of store is to be the first to serve: its release command has been due for 3 s.
+        Version 00000002 of store was given up: release `./migrate` ended with status 3. No version has served yet.
         Version 00000002 of store has been on trial for 3 s; version 00000001 serves.
         Version 00000002 of store has been watched beside version 00000001 for 3 s.
         Version 00000002 of store was given up: http://10.117.0.2:8000/healthy answered 404. Version 00000001 serves.

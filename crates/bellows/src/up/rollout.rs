@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use host::deployments::Deployment;
+use host::deployments::{DeployedService, Deployment};
 use host::settings::Settings;
 use model::names::ServiceName;
 use model::output::harmless;
@@ -103,9 +103,12 @@ fn longest(
     let deployed = deployment.deployed()?;
     let deployed = deployed.iter().filter(|service| names.contains(&&service.spec.name));
     // A try that fails early is made again, and the last one has all of its time.
-    let trial =
-        |spec: &ServiceSpec| leave(spec) + 2 * spec.launch_timeout(launch_timeout) + spec.watch;
-    let trials = deployed.map(|service| trial(&service.spec));
+    let trial = |service: &DeployedService| {
+        let spec = &service.spec;
+        let release = if service.release { spec.release_timeout } else { Duration::ZERO };
+        leave(spec) + release + 2 * spec.launch_timeout(launch_timeout) + spec.watch
+    };
+    let trials = deployed.map(trial);
     Ok(trials.max().unwrap_or_default())
 }
 
@@ -123,11 +126,13 @@ fn trial(name: &ServiceName, deployment: &Deployment, services: &[ServiceStatus]
     let Some(wanted) = deployment.wanted(name) else { return Trial::GoesOn };
     match status.filter(|status| status.wanted == wanted).and_then(|s| s.rollout.as_ref()) {
         Some(Rollout::Serving { version }) if *version == wanted.version => Trial::Serves,
-        Some(Rollout::GivenUp { version, next, reason }) if *next == wanted => {
-            let told = format!(
-                "version {} of {name} was given up, and version {version} goes on to serve: {reason}",
-                next.version
-            );
+        Some(rollout @ Rollout::GivenUp { version, next, reason }) if *next == wanted => {
+            let serves = match rollout.is_first() {
+                true => "no version has served yet".to_owned(),
+                false => format!("version {version} goes on to serve"),
+            };
+            let told =
+                format!("version {} of {name} was given up, and {serves}: {reason}", next.version);
             Trial::GivenUp { told, version: next.version }
         }
         _ => Trial::GoesOn,
@@ -216,6 +221,13 @@ mod tests {
         assert_eq!(trial_in(Some(watching), WANTED), Trial::GoesOn);
         assert_eq!(trial_in(Some(Rollout::Serving { version: old }), WANTED), Trial::GoesOn);
         assert_eq!(trial_in(Some(Rollout::Serving { version: new }), WANTED), Trial::Serves);
+        let first = Rollout::GivenUp {
+            version: new,
+            next: WANTED,
+            reason: "release `./migrate` ended with status 3".to_owned(),
+        };
+        let Trial::GivenUp { told, .. } = trial_in(Some(first), WANTED) else { panic!() };
+        insta::assert_snapshot!(told, @"version 00000002 of store was given up, and no version has served yet: release `./migrate` ended with status 3");
         let Trial::GivenUp { told, .. } = trial_in(Some(given_up), WANTED) else { panic!() };
         insta::assert_snapshot!(told, @"version 00000002 of store was given up, and version 00000001 goes on to serve: no answer");
     }

@@ -8,7 +8,8 @@ use model::version::{Version, Wanted};
 use super::{Deployment, KeptVersion, Past, Record};
 
 /// What of a service's file makes a version. The rest is Bellows' alone, and makes a revision.
-const OF_A_VERSION: [&str; 3] = ["image", "instance", "application"];
+/// A service that is stateful has one instance and a folder in it, which go together.
+const OF_A_VERSION: [&str; 5] = ["image", "instance", "application", "release", "stateful"];
 
 /// What of `[instance]` makes no version: no instance sees what it costs.
 const PRICE: &str = "price_per_hour";
@@ -173,7 +174,7 @@ impl Deployment {
         let mut deployment = self.clone();
         deployment.services.insert(
             service.clone(),
-            Record { file, wanted, versions, unwatched, going_back: true, folder },
+            Record { file, wanted, versions, unwatched, going_back: true, gone_back: true, folder },
         );
         Ok(deployment)
     }
@@ -418,6 +419,45 @@ mod tests {
         assert!(spec(&third).watch > Duration::ZERO, "version 3 has not");
         let again = deploy(&third, 1, &file(1));
         assert!(spec(&again).watch > Duration::ZERO, "`up` watches what it deploys");
+    }
+
+    #[test]
+    fn a_version_that_somebody_went_back_to_keeps_its_release_command_and_is_not_released() {
+        let releasing = |number| format!("release = \"./migrate {number}\"\n{}", file(number));
+        let releases = |deployment: &Deployment| {
+            let deployed = deployment.deployed().unwrap().remove(0);
+            let command = deployed.spec.instance.start.release.map(|it| it.to_string());
+            (command.unwrap_or_default(), deployed.release)
+        };
+        let first = deploy(&Deployment::default(), 1, &releasing(1)).served([&store()]);
+        assert_eq!(releases(&first), ("./migrate 1".to_owned(), true));
+        let second = deploy(&first, 2, &releasing(2)).served([&store()]);
+        let back = back(&second, 1, false).unwrap();
+        assert_eq!(releases(&back), ("./migrate 1".to_owned(), false));
+        // By its file again nothing else is asked for, until something is.
+        let joined = back.services[&store()].file.clone();
+        assert_eq!(releases(&deploy(&back, 1, &joined)), ("./migrate 1".to_owned(), false));
+        assert_eq!(releases(&deploy(&back, 2, &releasing(2))), ("./migrate 2".to_owned(), true));
+    }
+
+    #[test]
+    fn a_stateful_version_is_gone_back_to_with_its_folder_and_its_one_instance() {
+        let stateful = |number| {
+            let file = file(number);
+            let (head, tail) = file.split_once("[bounds]").unwrap();
+            let (_, tail) = tail.split_once("[policy]").unwrap();
+            format!("stateful = true\n{head}[policy]{tail}")
+        };
+        let first = deploy(&Deployment::default(), 1, &stateful(1)).served([&store()]);
+        let second = deploy(&first, 2, &stateful(2)).served([&store()]);
+        let gone_back = spec(&back(&second, 1, false).unwrap());
+        assert_eq!(gone_back.own_folder(), Some("stateful/object-store"));
+        assert_eq!((gone_back.instance.memory_mib, gone_back.bounds.max()), (101, 1));
+        // What was not has other bounds, which come with the whole file alone; and so the other way round.
+        let plain = deploy(&second, 3, &file(3)).served([&store()]);
+        let told = back(&plain, 1, false).unwrap_err().to_string();
+        assert!(told.contains("bounds.max is 13") && told.contains("use --revision"), "{told}");
+        assert_eq!(spec(&back(&plain, 1, true).unwrap()).bounds.max(), 1);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use super::launch_lock::lock_launches;
 use super::layer;
 use super::output::{OutputPipes, Outputs};
 use super::profile::Profile;
+use super::release::{Release, Releases};
 use super::secrets::SecretFiles;
 use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
@@ -35,6 +36,22 @@ use launch::LaunchFiles;
 /// a steep fall of the load asks for would leave no CPU time for the requests.
 const PARALLEL_STOPS: usize = 8;
 
+/// How an instance is launched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Launch {
+    /// How instances of its service take each other's place.
+    pub replacement: Replacement,
+    /// Whether it runs its release command before its program.
+    pub release: bool,
+}
+
+impl From<Replacement> for Launch {
+    /// Without a release command.
+    fn from(replacement: Replacement) -> Self {
+        Self { replacement, release: false }
+    }
+}
+
 /// The instances of this host. Each operation has a deadline of its own.
 pub trait Containers: Send + Sync {
     /// Clones a template into a new instance and starts it. Returns once its init runs: the first
@@ -45,8 +62,14 @@ pub trait Containers: Send + Sync {
         &self,
         template: &TemplateName,
         instance: &InstanceName,
-        replacement: Replacement,
+        launch: impl Into<Launch> + Send,
     ) -> impl Future<Output = Result<(), ContainerError>> + Send;
+
+    /// How far an instance is that was launched with its release command. That it ended is told once.
+    ///
+    /// # Errors
+    /// When the host's pipe to it cannot be opened or removed.
+    fn release(&self, instance: &InstanceName) -> Result<Release, ContainerError>;
 
     /// Asks an instance to end, kills it when it has not within `grace`, and removes all of it. One
     /// that is gone is no error.
@@ -92,6 +115,7 @@ pub struct LxcContainers<R = HostRunner> {
     cpu_files: CpuFiles,
     stops: Semaphore,
     outputs: Outputs,
+    releases: Releases,
     secrets: SecretFiles,
     /// Who reads what instances write; nobody where they are only to be ended.
     reader: Option<mpsc::UnboundedSender<(InstanceName, OutputPipes)>>,
@@ -125,6 +149,7 @@ impl<R: Runner> LxcContainers<R> {
             cpu_files: CpuFiles::default(),
             stops: Semaphore::new(PARALLEL_STOPS),
             outputs: Outputs::new(&settings.paths.run),
+            releases: Releases::default(),
             secrets: SecretFiles::new(settings),
             reader: None,
         })
@@ -203,8 +228,9 @@ impl<R: Runner> Containers for LxcContainers<R> {
         &self,
         template: &TemplateName,
         instance: &InstanceName,
-        replacement: Replacement,
+        launch: impl Into<Launch> + Send,
     ) -> Result<(), ContainerError> {
+        let Launch { replacement, release } = launch.into();
         if let Some((other, _)) = self.others_in_slot(instance)?.first() {
             let (instance, holder) = (instance.to_string(), other.to_string());
             return Err(ContainerError::SlotHeld { instance, holder });
@@ -218,7 +244,7 @@ impl<R: Runner> Containers for LxcContainers<R> {
                 Some(lock)
             }
         };
-        let result = self.launch(template, instance, lock, &files).await;
+        let result = self.launch(template, instance, lock, &files, release).await;
         if result.is_err()
             && let Err(error) = self.stop(instance, Duration::ZERO).await
         {
@@ -227,7 +253,13 @@ impl<R: Runner> Containers for LxcContainers<R> {
         result
     }
 
+    fn release(&self, instance: &InstanceName) -> Result<Release, ContainerError> {
+        let is_gone = || !self.folder(instance).exists();
+        Ok(self.releases.look(instance, &self.outputs.folder(instance), is_gone)?)
+    }
+
     async fn stop(&self, instance: &InstanceName, grace: Duration) -> Result<(), ContainerError> {
+        self.releases.forget(instance);
         if self.is_running(instance)? && self.end(instance, grace).await {
             return Ok(self.outputs.remove(instance)?);
         }
@@ -239,6 +271,7 @@ impl<R: Runner> Containers for LxcContainers<R> {
     }
 
     async fn destroy(&self, instance: &InstanceName) -> Result<(), ContainerError> {
+        self.releases.forget(instance);
         let folder = self.folder(instance);
         self.cgroups.kill(instance.as_str());
         if folder.exists() {

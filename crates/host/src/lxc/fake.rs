@@ -9,9 +9,10 @@ use std::time::Duration;
 use model::names::{InstanceName, TemplateName};
 use model::service::Replacement;
 
-use super::containers::Containers;
+use super::containers::{Containers, Launch};
 use super::error::ContainerError;
 use super::inventory::{Container, ContainerState};
+use super::release::{Release, ReleaseStatus};
 use crate::command::{CommandError, Output};
 use crate::processors::ProcessorTimes;
 
@@ -31,6 +32,8 @@ pub enum Fault {
 pub enum Call {
     /// A launch was asked for.
     Clone(InstanceName),
+    /// So was its release command.
+    Release(InstanceName),
     /// A stop was asked for.
     Stop(InstanceName),
     /// A removal was asked for.
@@ -54,6 +57,7 @@ struct State {
     cpu_times: BTreeMap<InstanceName, Duration>,
     processor_times: Option<ProcessorTimes>,
     obstacle: Option<String>,
+    releases: BTreeMap<InstanceName, Release>,
     calls: Vec<Call>,
 }
 
@@ -108,6 +112,26 @@ impl FakeContainers {
         self.state().containers.remove(instance);
     }
 
+    /// An instance that is there runs its release command, as if it had been launched so before.
+    pub fn put_release(&self, instance: &InstanceName) {
+        self.state().releases.insert(instance.clone(), Release::UnderWay);
+    }
+
+    /// The release command that is under way ends; where it does not end well, so does its instance.
+    pub fn end_release(&self, status: ReleaseStatus) {
+        let mut state = self.state();
+        let under_way = state.releases.iter_mut().filter(|(_, it)| **it == Release::UnderWay);
+        let ended: Vec<_> = under_way
+            .map(|(instance, release)| {
+                *release = Release::Ended(status);
+                instance.clone()
+            })
+            .collect();
+        if status != ReleaseStatus::Well {
+            state.containers.retain(|instance, _| !ended.contains(instance));
+        }
+    }
+
     /// The instance's monitor dies: its folder stays.
     pub fn lose_monitor(&self, instance: &InstanceName) {
         if let Some(container) = self.state().containers.get_mut(instance) {
@@ -148,11 +172,16 @@ impl Containers for FakeContainers {
         &self,
         template: &TemplateName,
         instance: &InstanceName,
-        replacement: Replacement,
+        launch: impl Into<Launch> + Send,
     ) -> Result<(), ContainerError> {
+        let Launch { replacement, release } = launch.into();
         let fault = {
             let mut state = self.state();
             state.calls.push(Call::Clone(instance.clone()));
+            if release {
+                state.calls.push(Call::Release(instance.clone()));
+                state.releases.insert(instance.clone(), Release::UnderWay);
+            }
             let mut others = state.containers.keys();
             if replacement == Replacement::Recreate
                 && let Some(holder) = others.find(|other| other.service() == instance.service())
@@ -188,6 +217,23 @@ impl Containers for FakeContainers {
                 source: failed("lxc-copy"),
             }),
         }
+    }
+
+    fn release(&self, instance: &InstanceName) -> Result<Release, ContainerError> {
+        let mut state = self.state();
+        Ok(match state.releases.get(instance) {
+            None => Release::None,
+            Some(Release::UnderWay) if state.containers.contains_key(instance) => Release::UnderWay,
+            Some(Release::Ended(status)) => {
+                let ended = Release::Ended(*status);
+                state.releases.remove(instance);
+                ended
+            }
+            Some(_) => {
+                state.releases.remove(instance);
+                Release::Ended(ReleaseStatus::Unknown)
+            }
+        })
     }
 
     async fn stop(&self, instance: &InstanceName, grace: Duration) -> Result<(), ContainerError> {

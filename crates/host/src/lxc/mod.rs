@@ -2,6 +2,7 @@
 
 mod apparmor;
 mod containers;
+mod cpu_share;
 mod error;
 pub mod fake;
 mod folder_mark;
@@ -20,6 +21,7 @@ mod own_files;
 mod ownership;
 mod profile;
 mod recipe_file;
+mod release;
 mod secrets;
 mod shared_folder;
 mod stack;
@@ -29,7 +31,7 @@ mod template_error;
 mod way_out;
 
 pub use apparmor::remove_profiles;
-pub use containers::{Containers, LxcContainers};
+pub use containers::{Containers, Launch, LxcContainers};
 pub use error::ContainerError;
 pub use image::{Image, Recipe, programs_of_recipes, remove_other_images};
 pub use image_error::ImageError;
@@ -41,6 +43,7 @@ pub(crate) use mounts::is_mounted;
 pub use mounts::remove_unmounted;
 pub use output::OutputPipes;
 pub use recipe_file::ImageStart;
+pub use release::{Release, ReleaseStatus};
 pub(crate) use secrets::given_to_templates;
 pub use secrets::remove_secrets;
 pub use shared_folder::{

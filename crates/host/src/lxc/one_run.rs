@@ -389,6 +389,7 @@ fn instance(run: &Run<'_>) -> InstanceSpec {
             environment: run.environment.clone(),
             user: None,
             working_folder: Some(run.working_folder.to_owned()),
+            release: None,
         },
         // It has no network.
         port: 1,

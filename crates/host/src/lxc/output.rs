@@ -13,6 +13,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
+use super::release;
 use crate::files::{FileError, file_error, names_in, remove_tree};
 
 /// The folder in the run folder.
@@ -95,13 +96,19 @@ impl Outputs {
         self.folder.join(instance.as_str())
     }
 
-    /// Makes the pipes of an instance that is about to be launched.
-    pub(super) fn make(&self, instance: &InstanceName, owner: Owner) -> Result<(), FileError> {
+    /// Makes the pipes of an instance that is about to be launched, with one for a release command where that is due.
+    pub(super) fn make(
+        &self,
+        instance: &InstanceName,
+        owner: Owner,
+        release: bool,
+    ) -> Result<(), FileError> {
         let folder = self.folder(instance);
         remove_tree(&folder)?;
         // LXC mounts what is inside as the instance's root, which passes through and reads nothing.
         make_folder(&self.folder, 0o711)?;
-        make_pipes(&folder, owner)
+        make_pipes(&folder, owner)?;
+        if release { make_pipe(&folder.join(release::NAME), owner) } else { Ok(()) }
     }
 
     /// Opens both for reading, of the instance that is in the folder `container`.
@@ -139,14 +146,13 @@ impl Outputs {
 pub(super) fn make_pipes(folder: &Path, owner: Owner) -> Result<(), FileError> {
     make_folder(folder, 0o710)?;
     chown(folder, None, Some(owner.root)).map_err(file_error("change the group of", folder))?;
-    for name in NAMES {
-        let pipe = folder.join(name);
-        mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR)
-            .map_err(|error| file_error("make", &pipe)(error.into()))?;
-        chown(&pipe, Some(owner.uid), Some(owner.gid))
-            .map_err(file_error("change the owner of", &pipe))?;
-    }
-    Ok(())
+    NAMES.iter().try_for_each(|name| make_pipe(&folder.join(name), owner))
+}
+
+fn make_pipe(pipe: &Path, owner: Owner) -> Result<(), FileError> {
+    mkfifo(pipe, Mode::S_IRUSR | Mode::S_IWUSR)
+        .map_err(|error| file_error("make", pipe)(error.into()))?;
+    chown(pipe, Some(owner.uid), Some(owner.gid)).map_err(file_error("change the owner of", pipe))
 }
 
 fn open(pipe: &Path, options: &mut OpenOptions) -> Result<File, FileError> {
@@ -185,7 +191,7 @@ mod tests {
     fn what_was_written_is_read_after_its_writer_and_its_files_are_gone() {
         let run = tempfile::tempdir().unwrap();
         let (outputs, instance) = (Outputs::new(run.path()), "bw-store-1-a".parse().unwrap());
-        outputs.make(&instance, Owner { uid: 0, gid: 0, root: 0 }).unwrap();
+        outputs.make(&instance, Owner { uid: 0, gid: 0, root: 0 }, false).unwrap();
         assert_eq!(outputs.instances().unwrap(), std::slice::from_ref(&instance));
         let container = run.path().join("container");
         std::fs::create_dir(&container).unwrap();

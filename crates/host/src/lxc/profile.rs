@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use model::names::{ServiceName, Slot, TemplateName};
 use model::secrets::SECRETS_FOLDER;
 use model::service::{Capability, InstanceSpec, Mount, RootAccess, ServiceSpec, WritableFolder};
-use model::size::DEFAULT_CPU_WEIGHT;
 use serde::Serialize;
 
 use super::apparmor::AppArmorProfile;
+use super::cpu_share::{CPU_PERIOD_US, CpuWeight, cpu_quota_us};
 use super::error::ContainerError;
 use super::secrets;
 use super::start::{Start, User};
@@ -18,12 +18,6 @@ use super::way_out;
 use crate::render::{RenderError, render};
 use crate::settings::{IdRange, NetworkSettings, Settings};
 use crate::slots;
-
-/// The period over which the share of CPU time is granted: the kernel's default.
-const CPU_PERIOD_US: u32 = 100_000;
-
-/// The smallest quota of CPU time that the kernel takes.
-const CPU_QUOTA_MIN_US: f64 = 1_000.0;
 
 /// A tmpfs takes a page for the smallest file.
 const PAGES_IN_A_MIB: u64 = 256;
@@ -72,20 +66,6 @@ struct InstanceValues<'a> {
     secrets: Option<MountValues>,
 }
 
-/// A weight as both versions of control groups have it.
-#[derive(Serialize)]
-struct CpuWeight {
-    weight: u32,
-    shares: u32,
-}
-
-impl CpuWeight {
-    /// 100 of version 2 are 1,024 of version 1, whose least is 2.
-    fn new(weight: u32) -> Self {
-        Self { weight, shares: (weight * 1024 / DEFAULT_CPU_WEIGHT).max(2) }
-    }
-}
-
 /// A folder of the host and where a container has it. LXC's own escape for a blank in a path is never needed:
 /// sources and targets hold none.
 #[derive(Debug, Serialize)]
@@ -105,6 +85,7 @@ struct WritableValues {
 #[derive(Serialize)]
 struct LaunchValues<'a> {
     output: String,
+    release: bool,
     bridge: &'a str,
     interface: String,
     mac: String,
@@ -155,7 +136,7 @@ impl Profile {
     }
 
     /// What is added to the template's configuration for the instance in a slot, whose pipes for its output
-    /// are in the folder `output`.
+    /// are in the folder `output`, with one for its release command where it is to run that.
     ///
     /// # Errors
     /// When the slot has no address, or `lxc/launch.conf.tera` is wrong.
@@ -163,12 +144,14 @@ impl Profile {
         &self,
         slot: Slot,
         output: &Path,
+        release: bool,
     ) -> Result<String, ContainerError> {
         let subnet = self.network.subnet;
         let address =
             subnet.address(slot).ok_or_else(|| ContainerError::NoAddress { slot, subnet })?;
         let values = LaunchValues {
             output: output.display().to_string(),
+            release,
             bridge: self.network.bridge.as_str(),
             interface: slots::interface(slot),
             mac: slots::mac(slot),
@@ -270,15 +253,6 @@ fn below_root(path: &str) -> String {
     path.trim_start_matches('/').to_owned()
 }
 
-/// Microseconds of CPU time in each period.
-fn cpu_quota_us(cpus: f64) -> u64 {
-    let quota = (cpus * f64::from(CPU_PERIOD_US)).round().max(CPU_QUOTA_MIN_US);
-    // A service's file grants 0.01 to 1,024 cores, so the quota is at most 102,400,000.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let quota = quota as u64;
-    quota
-}
-
 #[cfg(test)]
 mod tests {
     use model::service::{Protocol, StartSpec};
@@ -299,7 +273,11 @@ mod tests {
             root: RootAccess::ReadOnly,
             layer_mib: None,
             writable: vec![WritableFolder { path: "/tmp".to_owned(), size_mib: 8, exec: false }],
-            mounts: vec![Mount { source: "objects".to_owned(), target: "/objects".to_owned() }],
+            mounts: vec![Mount {
+                source: "objects".to_owned(),
+                target: "/objects".to_owned(),
+                shared: false,
+            }],
             secrets: Vec::new(),
             reaches: BTreeSet::new(),
         }
@@ -452,8 +430,15 @@ mod tests {
     #[test]
     fn a_launch_adds_what_derives_from_the_slot() {
         let profile = Profile::new(&Settings::default());
-        let config =
-            profile.launch_config(Slot::try_from(300).unwrap(), Path::new("/run/o")).unwrap();
+        let launched = |release| {
+            let slot = Slot::try_from(300).unwrap();
+            profile.launch_config(slot, Path::new("/run/o"), release).unwrap()
+        };
+        let (config, releasing) = (launched(false), launched(true));
+        let release =
+            "lxc.mount.entry = /run/o/release dev/bellows/release none bind,create=file 0 0";
+        let others = releasing.lines().filter(|line| *line != release);
+        assert!(releasing.contains(release) && others.eq(config.lines()));
         insta::assert_snapshot!(config, @"
         # What is one instance's own: the pipes that take what it writes, and its network interface, which
         # follows from its slot. A launch hands LXC these lines behind the template's, so that LXC itself makes
@@ -476,15 +461,12 @@ mod tests {
     fn a_slot_past_the_subnet_is_refused_with_the_cure() {
         let mut settings = Settings::default();
         settings.network.subnet = "10.117.8.0/24".parse().unwrap();
-        let error = Profile::new(&settings)
-            .launch_config(Slot::try_from(300).unwrap(), Path::new("/run/o"));
+        let error = Profile::new(&settings).launch_config(
+            Slot::try_from(300).unwrap(),
+            Path::new("/run/o"),
+            false,
+        );
         insta::assert_snapshot!(error.unwrap_err(), @"slot 300 has no address in the subnet 10.117.8.0/24; choose a larger [network] subnet or lower the services' bounds.max");
-    }
-
-    #[test]
-    fn a_quota_is_never_below_the_kernels_minimum() {
-        assert_eq!(cpu_quota_us(0.001), 1_000);
-        assert_eq!(cpu_quota_us(0.5), 50_000);
     }
 
     #[test]

@@ -130,7 +130,7 @@ mod tests {
         let shipped = include_str!("../../../../services/object-store.toml");
         let text = shipped.replacen("[instance]", &format!("[instance]\n{line}"), 1);
         let spec: ServiceSpec = config_file::from_toml("service.toml", &text).unwrap();
-        let mount = Mount { source: folder.to_owned(), target: "/data".to_owned() };
+        let mount = Mount { source: folder.to_owned(), target: "/data".to_owned(), shared: false };
         InstanceSpec { mounts: vec![mount], ..spec.instance }
     }
 

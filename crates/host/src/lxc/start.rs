@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use model::secrets::SECRETS_FOLDER;
-use model::service::{InstanceSpec, SecretSpec};
+use model::service::{InstanceSpec, ReleaseCommand, SecretSpec};
 use serde::Serialize;
 
 use super::image::Image;
@@ -51,6 +51,9 @@ struct CommandFile<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     environment_files: BTreeMap<&'a str, String>,
     working_folder: &'a str,
+    /// What is run before it where the launch says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<&'a [String]>,
 }
 
 /// How an instance of this image starts, where the service's file says this, and `given` is what every program of
@@ -91,7 +94,8 @@ pub(super) fn resolve(
     environment
         .extend(spec.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let working_folder = spec.working_folder.as_deref().unwrap_or(own.working_folder);
-    let file = CommandFile { command, environment, environment_files, working_folder };
+    let release = spec.release.as_ref().map(ReleaseCommand::words);
+    let file = CommandFile { command, environment, environment_files, working_folder, release };
     // Texts and maps of texts are JSON whatever they say.
     let json = serde_json::to_string(&file).unwrap_or_default();
     let init = format!("/{INIT}");
@@ -285,6 +289,18 @@ mod tests {
             json.contains(r#""PORT":"1""#) && json.contains(r#""working_folder":"/"}"#),
             "{json}"
         );
+    }
+
+    #[test]
+    fn a_release_command_is_run_by_our_init_and_makes_another_version() {
+        let text = include_str!("../../../../services/object-store.toml");
+        let text = format!("release = \"./migrate\"\n{text}");
+        let spec: ServiceSpec = config_file::from_toml("store.toml", &text).unwrap();
+        let (_folder, image) = image(ImageStart::Init("/bin/store".to_owned()));
+        let json = resolve(&spec.instance, &image, BTreeMap::new()).unwrap().command.unwrap();
+        assert!(json.ends_with(r#","release":["/bin/sh","-c","./migrate"]}"#), "{json}");
+        let without = InstanceSpec { start: StartSpec::default(), ..spec.instance };
+        assert_eq!(resolve(&without, &image, BTreeMap::new()).unwrap().command, None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use super::profile::{Profile, SECCOMP};
 use super::secrets;
 use super::shared_folder::ensure_shared_folder;
 use super::stack;
-use super::start::{self, COMMAND_FILE, INIT, Start};
+use super::start::{self, COMMAND_FILE, INIT, Start, User};
 use super::template_error::TemplateError;
 use crate::command::Runner;
 use crate::files::{FileError, file_error, names_in, sync_file_system};
@@ -119,6 +119,7 @@ impl<R: Runner> TemplateStore<R> {
         let ids = self.ensure_mounts(service).await?.ids;
         let application = application_text(service)?;
         let start = start::resolve(&service.instance, image, self.profile.environment(service))?;
+        self.hand_over(service, start.user, ids)?;
         let given = self.secrets.given(service)?;
         let parts = Parts { start: &start, application: &application, given: &given };
         let name = self.name(service, image, &parts, ids)?;
@@ -218,6 +219,22 @@ impl<R: Runner> TemplateStore<R> {
     ) -> Result<(), ContainerError> {
         let _lock = self.lock_mounts().await?;
         self.mount_folders(instance, ids).await
+    }
+
+    /// Gives the folder of a service's own to the user of its first process and to nobody else, as long as nothing is in
+    /// it. Whose what is in it should be, the service alone knows.
+    fn hand_over(&self, service: &ServiceSpec, user: User, ids: IdRange) -> Result<(), FileError> {
+        let Some(own) = service.own_folder() else { return Ok(()) };
+        let folder = self.state.join(own);
+        let in_range = user.uid.max(user.gid) < ids.count;
+        if in_range && names_in(&folder)?.is_empty() {
+            let (uid, gid) = (ids.first + user.uid, ids.first + user.gid);
+            chown(&folder, Some(uid), Some(gid))
+                .map_err(file_error("change the owner of", &folder))?;
+            let mode = fs::Permissions::from_mode(0o700);
+            fs::set_permissions(&folder, mode).map_err(file_error("close", &folder))?;
+        }
+        Ok(())
     }
 
     async fn mount_folders(

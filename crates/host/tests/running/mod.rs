@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 
-use host::lxc::{Containers as _, LxcContainers, OutputPipes};
+use host::lxc::{Containers as _, Launch, LxcContainers, OutputPipes};
 use model::names::InstanceName;
 use model::service::Replacement;
 use tokio::sync::mpsc;
@@ -20,13 +20,18 @@ pub(crate) struct Running {
 impl Running {
     /// Launches an instance of this world in this slot, and waits for nothing.
     pub(crate) async fn launch(world: World, slot: u32) -> Self {
+        Self::launched(world, slot, Replacement::Surge.into()).await.0
+    }
+
+    /// The same, in this way; and who launched it.
+    pub(crate) async fn launched(world: World, slot: u32, launch: Launch) -> (Self, LxcContainers) {
         let (sender, mut launched) = mpsc::unbounded_channel();
         let containers = LxcContainers::new(&world.settings).unwrap().with_reader(sender).unwrap();
         let name = world.name(slot);
-        containers.clone_ephemeral(&world.template, &name, Replacement::Surge).await.unwrap();
+        containers.clone_ephemeral(&world.template, &name, launch).await.unwrap();
         let (launched, pipes) = launched.recv().await.unwrap();
         assert_eq!(launched, name);
-        Self { world, name, pipes }
+        (Self { world, name, pipes }, containers)
     }
 
     /// Takes what it writes to its standard output until that ends so.

@@ -60,7 +60,7 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) containers: LxcContainers,
     service: ServiceSpec,
-    image: Image,
+    pub(crate) image: Image,
     pub(crate) template: TemplateName,
     ids: IdMap,
     folder: tempfile::TempDir,

@@ -6,8 +6,10 @@ use serde::Deserialize;
 
 use super::health::RawHealthStatus;
 use super::protocol::RawProtocol;
+use super::stateful::RawMount;
 use super::{
-    Capability, Demand, InstanceSpec, Mount, RootAccess, StartSpec, WritableFolder, places, secrets,
+    Capability, Demand, InstanceSpec, ReleaseCommand, RootAccess, StartSpec, WritableFolder,
+    places, secrets, stateful,
 };
 use crate::names::ServiceName;
 use crate::size::{Size, Sizes};
@@ -57,7 +59,7 @@ pub(super) struct RawInstance {
     writable: Vec<WritableFolder>,
     /// Folders below the state directory that are mounted in it.
     #[serde(default)]
-    mounts: Vec<Mount>,
+    mounts: Vec<RawMount>,
     /// Other services that it may send requests to.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "BTreeSet<String>"))]
@@ -85,17 +87,32 @@ fn open_files(demand: &Demand) -> u32 {
     }
 }
 
+/// What an instance is given by keys outside of its table.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    /// What is run once a deploy.
+    pub(super) release: Option<ReleaseCommand>,
+    /// The folder of the service's own.
+    pub(super) own_folder: Option<String>,
+}
+
 impl RawInstance {
-    pub(super) fn checked(self, sizes: &Sizes, demand: &Demand) -> Result<InstanceSpec, Invalid> {
+    pub(super) fn checked(
+        self,
+        sizes: &Sizes,
+        demand: &Demand,
+        Beside { release, own_folder }: Beside,
+    ) -> Result<InstanceSpec, Invalid> {
         check(self.port != 0, "instance.port", self.port, "1 to 65535")?;
         let size = self.size(sizes)?;
         let open_files = self.open_files.unwrap_or_else(|| open_files(demand));
         within("instance.open_files", open_files, 16..=1_048_576, "16 to 1048576")?;
-        places::check_all(&self.mounts, &self.writable, size.memory_mib)?;
+        let mounts = stateful::mounts(self.mounts, own_folder)?;
+        places::check_all(&mounts, &self.writable, size.memory_mib)?;
         let Self { command, environment, user, working_folder, .. } = self;
-        let start = StartSpec { command, environment, user, working_folder }.checked()?;
+        let start = StartSpec { command, environment, user, working_folder, release }.checked()?;
         let secrets =
-            secrets::check_all(self.secrets, &start.environment, &self.mounts, &self.writable)?;
+            secrets::check_all(self.secrets, &start.environment, &mounts, &self.writable)?;
         Ok(InstanceSpec {
             start,
             port: self.port,
@@ -113,7 +130,7 @@ impl RawInstance {
             root: self.root,
             layer_mib: layer_mib(self.root, self.layer_mib)?,
             writable: self.writable,
-            mounts: self.mounts,
+            mounts,
             secrets,
             reaches: self.reaches,
         })

@@ -1,12 +1,14 @@
 //! The folders of an instance in which something is mounted, checked: they have paths of their own and
 //! fit in its memory.
 
+use super::stateful::STATEFUL;
 use super::{Mount, WritableFolder};
 use crate::value::{Invalid, check, within};
 
 /// What Bellows itself keeps below the state directory. An instance that could write there would
 /// say what the scaler does, or what other instances run.
-const OWN_FOLDERS: [&str; 6] = ["images", "services", "releases", "id_ranges", "output", "secrets"];
+const OWN_FOLDERS: [&str; 7] =
+    ["images", "services", "releases", "id_ranges", "output", "secrets", STATEFUL];
 
 /// The folders of an instance in which nothing of a service's own is mounted: the kernel's and LXC's, and
 /// that of its configuration.
@@ -80,19 +82,23 @@ impl WritableFolder {
 }
 
 impl Mount {
-    fn check(&self) -> Result<(), Invalid> {
+    /// Checks the name of a folder that a file gives as a source.
+    pub(super) fn check_source(source: &str) -> Result<(), Invalid> {
         check(
-            is_plain(&self.source),
+            is_plain(source),
             "instance.mounts.source",
-            &self.source,
+            source,
             "the name of a folder below the state directory: a-z, A-Z, 0-9, `-` and `_`",
         )?;
         check(
-            !OWN_FOLDERS.contains(&self.source.as_str()),
+            !OWN_FOLDERS.contains(&source),
             "instance.mounts.source",
-            &self.source,
+            source,
             "another name: this folder of the state directory is Bellows' own",
-        )?;
+        )
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
         check(
             is_plain_path(&self.target),
             "instance.mounts.target",

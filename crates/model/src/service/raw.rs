@@ -10,11 +10,14 @@ use serde::Deserialize;
 use super::capacity::{self, RawCapacity};
 use super::egress::RawEgress;
 use super::health::RawHealthCheck;
-use super::instance::RawInstance;
+use super::instance::{Beside, RawInstance};
+use super::release::RawRelease;
 use super::rollout::RawRollout;
 use super::route::RawRoute;
+use super::stateful::{self, own_folder};
 use super::{LargestStep, Rules, ScaleIn, ServiceSpec, reaches};
-use crate::bounds::{Bounds, RawBounds};
+use crate::bounds::RawBounds;
+use crate::names::ServiceName;
 use crate::policies::{PolicySpec, RawPolicies};
 use crate::size::Sizes;
 use crate::value::{DAY_MS, Invalid, SPAN, within};
@@ -32,6 +35,14 @@ pub struct RawService {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::egress"))]
     egress: RawEgress,
+    /// What is run once a deploy, before a new version serves, such as a migration: a line for the shell, or a program
+    /// and its arguments.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::release"))]
+    release: Option<RawRelease>,
+    /// Whether it keeps data in a folder of its own, at `/data`, and so has one instance at most.
+    #[serde(default)]
+    stateful: bool,
     /// Which requests from outside go to it. Without it, none do.
     route: Option<RawRoute>,
     /// What an instance is given.
@@ -44,8 +55,8 @@ pub struct RawService {
     /// What a request is to be answered within.
     #[serde(default)]
     objective: RawObjective,
-    /// How many ready instances there may be.
-    bounds: RawBounds,
+    /// How many ready instances there may be. A stateful service has one without it.
+    bounds: Option<RawBounds>,
     /// How the number of ready instances is chosen: a policy, or a list of them.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::policies"))]
@@ -147,17 +158,23 @@ impl RawService {
     /// # Errors
     /// [`Invalid`] names the first key whose value is not allowed.
     pub fn checked(self, sizes: &Sizes) -> Result<ServiceSpec, Invalid> {
-        let (bounds, replacement) = (Bounds::try_from(self.bounds)?, self.rollout.replacement);
+        let is_stateful = self.stateful;
+        let replacement = stateful::replacement(is_stateful, self.rollout.replacement)?;
+        let bounds = stateful::bounds(is_stateful, self.bounds)?;
         replacement.allows(bounds)?;
-        let watch = self.rollout.watch()?;
+        let watch = self.rollout.watch(replacement)?;
+        let release_timeout = self.rollout.release_timeout()?;
         let policy = self.policy.map(PolicySpec::try_from).transpose()?;
         let protocol = self.instance.protocol;
         let demand = capacity::demand(self.route, self.capacity, policy.as_ref(), protocol)?;
         let price_per_hour = self.instance.price_per_hour(sizes)?;
+        let name: ServiceName = text("name", &self.name)?;
+        let release = self.release.map(RawRelease::checked).transpose()?;
+        let beside = Beside { release, own_folder: is_stateful.then(|| own_folder(&name)) };
         let spec = ServiceSpec {
-            name: text("name", &self.name)?,
+            name,
             image: text("image", &self.image)?,
-            instance: self.instance.checked(sizes, &demand)?,
+            instance: self.instance.checked(sizes, &demand, beside)?,
             price_per_hour,
             health_check: self.health_check.checked()?,
             egress: self.egress.checked()?,
@@ -169,6 +186,8 @@ impl RawService {
             scale_in: self.scale_in.checked()?,
             replacement,
             watch,
+            release_timeout,
+            stateful: is_stateful,
             application: self.application,
         };
         spec.check_policy(&spec.policy)?;

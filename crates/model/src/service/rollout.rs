@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::Replacement;
-use crate::value::{Invalid, within};
+use crate::value::{DAY_MS, Invalid, SOME_TIME, within};
 
 /// How long a new version is watched where a service's file does not say. Every second answer failing is
 /// told within 3 s of the first from 7 requests/s on; a crash at the first requests shows at once.
@@ -13,20 +13,35 @@ const DEFAULT_WATCH: Duration = Duration::from_secs(5);
 
 const WATCH_MAX_MS: u64 = 600_000;
 
+/// How long a release command may take where a service's file does not say: most migrations take seconds, and one
+/// that waits for a lock should not hold up a deploy until somebody looks.
+const DEFAULT_RELEASE_MS: u64 = 300_000;
+
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawRollout {
-    /// How an instance takes the place of another.
-    pub(super) replacement: Replacement,
+    /// How an instance takes the place of another: `surge` unless it is said, and `recreate` where the service is
+    /// stateful.
+    pub(super) replacement: Option<Replacement>,
     /// How long one instance of a new version is watched beside the old ones, in milliseconds, 0 to 600000.
     watch_ms: Option<u64>,
+    /// How long the release command may take, in milliseconds, 1 to 86400000: 300000 unless it is said.
+    release_timeout_ms: Option<u64>,
 }
 
 impl RawRollout {
-    /// How long a new version is watched. There is nothing to watch it beside where the old one left first.
-    pub(super) fn watch(&self) -> Result<Duration, Invalid> {
-        match (self.replacement, self.watch_ms) {
+    /// How long the release command may take.
+    pub(super) fn release_timeout(&self) -> Result<Duration, Invalid> {
+        let ms = self.release_timeout_ms.unwrap_or(DEFAULT_RELEASE_MS);
+        within("rollout.release_timeout_ms", ms, 1..=DAY_MS, SOME_TIME)?;
+        Ok(Duration::from_millis(ms))
+    }
+
+    /// How long a new version is watched where it takes another's place so. There is nothing to watch it beside
+    /// where the old one left first.
+    pub(super) fn watch(&self, replacement: Replacement) -> Result<Duration, Invalid> {
+        match (replacement, self.watch_ms) {
             (Replacement::Surge, None) => Ok(DEFAULT_WATCH),
             (Replacement::Surge, Some(ms)) => {
                 let allowed = "0 to 600000 (10 minutes, which `bellows up` waits for)";

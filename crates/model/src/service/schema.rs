@@ -19,6 +19,13 @@ pub(super) fn egress(_: &mut SchemaGenerator) -> Schema {
     ] })
 }
 
+pub(super) fn release(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [
+        { "type": "string" },
+        { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+    ] })
+}
+
 pub(super) fn application(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object" })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::release::ReleaseCommand;
 use crate::value::{Invalid, check};
 
 /// The kernel takes some 2 MiB of arguments and environment together.
@@ -18,6 +19,8 @@ pub struct StartSpec {
     pub user: Option<String>,
     /// The folder that it starts in; `None` for `/`.
     pub working_folder: Option<String>,
+    /// What is run once a deploy, before a new version serves; `None` for nothing.
+    pub release: Option<ReleaseCommand>,
 }
 
 impl StartSpec {
@@ -28,13 +31,9 @@ impl StartSpec {
 
     pub(super) fn checked(self) -> Result<Self, Invalid> {
         if let Some(command) = &self.command {
-            let is_whole = command.first().is_some_and(|program| !program.is_empty());
             let allowed =
                 "the program, and then its arguments, such as [\"/usr/bin/python3\", \"app.py\"]";
-            check(is_whole, "instance.command", format!("{command:?}"), allowed)?;
-            let fits = command.iter().map(|word| word.len() + 1).sum::<usize>() <= BYTES_MAX;
-            check(fits, "instance.command", "too long", "1 MiB at most")?;
-            no_nul("instance.command", command.iter())?;
+            checked_command("instance.command", command, allowed)?;
         }
         for name in self.environment.keys() {
             let allowed = "names of A-Z, a-z, 0-9 and `_` that do not begin with a digit";
@@ -61,6 +60,19 @@ impl StartSpec {
         }
         Ok(self)
     }
+}
+
+/// Checks a program with its arguments.
+pub(super) fn checked_command(
+    key: &'static str,
+    command: &[String],
+    allowed: &'static str,
+) -> Result<(), Invalid> {
+    let is_whole = command.first().is_some_and(|program| !program.is_empty());
+    check(is_whole, key, format!("{command:?}"), allowed)?;
+    let fits = command.iter().map(|word| word.len() + 1).sum::<usize>() <= BYTES_MAX;
+    check(fits, key, "too long", "1 MiB at most")?;
+    no_nul(key, command.iter())
 }
 
 /// POSIX: uppercase by custom, and not beginning with a digit.

@@ -2,6 +2,7 @@
 //! missing and clocks that jump. In builds with debug assertions the controller holds every plan to
 //! the plan checker.
 
+mod releases;
 mod saturated;
 mod versions;
 mod world;
@@ -132,9 +133,10 @@ proptest! {
     /// The plan checker runs inside the controller; here the world must also come to rest.
     #[test]
     fn whatever_happened_a_calm_world_settles_at_what_the_load_needs(
-        steps in prop::collection::vec(any_step(), 1..120)
+        steps in prop::collection::vec(any_step(), 1..120),
+        release in prop::bool::ANY,
     ) {
-        let mut world = World::new();
+        let mut world = World { release, ..World::new() };
         for step in &steps {
             world.step(step);
         }

@@ -17,18 +17,18 @@ impl Draft<'_> {
         let rollout = self.context.rollout;
         // A trial takes the place of the version that serves: there is no room for both.
         let next = rollout.proving().unwrap_or(rollout.serving());
-        let is_wanted = target > 0 || rollout.proving().is_some();
         if fleet.instances().is_empty() {
-            let context = self.context;
-            let backs_off = match rollout.proving() {
-                Some(_) => context.trial_backs_off,
-                None => context.launches_back_off,
+            let is_wanted = target > 0 && rollout.wants(next);
+            return match rollout.proving() {
+                Some(version) => self.launch_trial(version),
+                None => self.launch(u32::from(is_wanted), next, self.context.launches_back_off),
             };
-            return self.launch(u32::from(is_wanted), next, backs_off);
         }
         let kept = kept(fleet, next).map(|instance| &instance.name);
         for instance in fleet.instances() {
-            let stays = kept == Some(&instance.name) && !instance.should_be_replaced(next);
+            let stays = kept == Some(&instance.name)
+                && !instance.should_be_replaced(next)
+                && rollout.wants(next);
             if let Some(kind) = self.step(instance, stays, target) {
                 self.act(kind, instance);
             }
@@ -126,6 +126,7 @@ mod tests {
             fits: 100,
             launches_back_off: false,
             trial_backs_off,
+            owes_release: false,
             backing_off: &[],
             drain_timeout: Duration::from_secs(30),
             replacement: Replacement::Recreate,

@@ -38,6 +38,7 @@ fn context<'a>(service: &'a ServiceName, free_slots: &'a [Slot]) -> PlanContext<
         fits: 100,
         launches_back_off: false,
         trial_backs_off: false,
+        owes_release: false,
         backing_off: &[],
         drain_timeout: Duration::from_secs(30),
         replacement: Replacement::Surge,

@@ -37,6 +37,7 @@ impl Simulation {
             fits: around.fits,
             launches_back_off: memory.launches.is_waiting(at),
             trial_backs_off: memory.trials.is_waiting(at),
+            owes_release: self.controller.owes_release(around),
             backing_off: &[],
             drain_timeout: self.spec.scale_in.drain_timeout,
             replacement: self.spec.replacement,

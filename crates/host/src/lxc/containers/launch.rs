@@ -26,18 +26,21 @@ impl<R: Runner> LxcContainers<R> {
         instance: &InstanceName,
         lock: Option<Arc<File>>,
         files: &LaunchFiles,
+        release: bool,
     ) -> Result<(), ContainerError> {
         let shared = self.shared_config(template, instance)?;
         let owner = Owner::of_config(&shared).ok_or_else(|| no_template(template, instance))?;
         self.secrets.ensure(template, owner)?;
-        self.outputs.make(instance, owner)?;
+        self.outputs.make(instance, owner, release)?;
+        let output = self.outputs.folder(instance);
+        self.releases.begin(instance, &output)?;
         // To the end of the launch, by when there is an instance.
         let _held = self.outputs.hold(instance)?;
         stack::check_mounted(&self.lxc, template)?;
         let layer = layer::of_template(&self.lxc, template)?;
         let home = layer.as_ref().unwrap_or(&self.lxc);
         self.hand_over_output(instance, home.join(instance.as_str()))?;
-        let own = self.profile.launch_config(instance.slot(), &self.outputs.folder(instance))?;
+        let own = self.profile.launch_config(instance.slot(), &output, release)?;
         fs::write(&files.config, format!("{shared}\n{own}"))
             .map_err(file_error("write", &files.config))?;
         self.remove_interface(instance).await?;

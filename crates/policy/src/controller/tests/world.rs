@@ -25,6 +25,9 @@ pub(super) const BROKEN: Version = Version::new(0xb);
 /// A version that fails every second request.
 pub(super) const WRONG: Version = Version::new(4);
 
+/// A version whose release command fails.
+pub(super) const UNRELEASABLE: Version = Version::new(5);
+
 /// A host with one service, moving in steps of 100 ms.
 pub(super) struct World {
     pub(super) now: Timestamp,
@@ -33,6 +36,10 @@ pub(super) struct World {
     pub(super) controller: Controller,
     pub(super) spec: ServiceSpec,
     pub(super) wanted: Wanted,
+    /// Whether versions have a release command.
+    pub(super) release: bool,
+    /// The versions whose release command has ended well.
+    pub(super) released: Vec<Version>,
     /// Whether requests keep draining instances from being drained.
     pub(super) busy: bool,
     pub(super) host_cpu: Option<HostCpu>,
@@ -60,6 +67,8 @@ impl World {
             controller: Controller::default(),
             spec: store(),
             wanted: wanted(VERSION),
+            release: false,
+            released: Vec::new(),
             busy: false,
             host_cpu: None,
         }
@@ -85,6 +94,7 @@ impl World {
         let context = TurnContext {
             spec: &self.spec,
             wanted: self.wanted,
+            release: self.release,
             free_slots: &free,
             launches_left: 4,
             fits: 100,
@@ -119,10 +129,19 @@ impl World {
         action: model::action::Action,
         launches_fail: bool,
     ) -> Done {
-        let mut error = None;
+        let (mut error, mut release) = (None, None);
         match action.kind {
+            ActionKind::Clone if action.releases && action.version == Some(UNRELEASABLE) => {
+                (error, release) = (Some("status 3"), Some(ReleaseEnd::Failed));
+            }
             ActionKind::Clone => {
                 let version = action.version.unwrap();
+                if action.releases && !launches_fail {
+                    release = Some(ReleaseEnd::Well);
+                    self.released.push(version);
+                }
+                let is_due = self.release && !launches_fail;
+                assert!(!is_due || self.released.contains(&version), "{version} is not released");
                 let (presence, rotation);
                 (presence, rotation, error) = if launches_fail {
                     let error = "no space left on device";
@@ -159,6 +178,7 @@ impl World {
             finished_at: self.now,
             error: error.map(str::to_owned),
             last_lines: Vec::new(),
+            release,
         }
     }
 
@@ -233,7 +253,8 @@ pub(super) fn any_step() -> impl Strategy<Value = Step> {
         prop_oneof![8 => (0_u64..60).prop_map(Some), 1 => Just(None), 1 => Just(Some(900))];
     let dies = prop::option::weighted(0.05, 0_usize..10);
     let jump = prop_oneof![30 => Just(0_i64), 1 => -5000..5000_i64];
-    let versions = prop::sample::select(vec![VERSION, NEXT, Version::new(3), WRONG, BROKEN]);
+    let versions =
+        prop::sample::select(vec![VERSION, NEXT, Version::new(3), WRONG, BROKEN, UNRELEASABLE]);
     let deploys = prop::option::weighted(0.05, versions);
     let often = (arrivals, dies, prop::bool::weighted(0.1), 0_u32..=1, 1_u32..=10);
     (often, jump, deploys, prop::bool::weighted(0.03)).prop_map(
