@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use self::changed_keys::changed_keys;
 pub use self::figures::with_figures;
+use self::rollback::parse;
 pub use self::rollback::{GoingBack, Rollback, RollbackError};
 use crate::files::{FileError, file_error, remove_file, remove_tree, replace_file};
 use crate::settings::DEFAULT_FILE;
@@ -357,11 +358,6 @@ fn read(name: &ServiceName, record: &Record) -> Result<DeployedService, Deployme
         }
     }
     Ok(DeployedService { spec, wanted: record.wanted, versions, unreadable })
-}
-
-/// Reads a service's file as it was written at a deploy.
-fn parse(name: &ServiceName, file: &str) -> Result<ServiceSpec, ConfigError> {
-    config_file::from_toml(format!("{FILE}, service {name}"), file)
 }
 
 /// Tells one content of the file from the next, without reading it.
