@@ -1,11 +1,12 @@
 //! The way back to a version that is kept: its template is still there, so nothing is built.
 
+use config_file::ConfigError;
 use model::names::ServiceName;
 use model::service::ServiceSpec;
 use model::time::Timestamp;
 use model::version::{Version, Wanted};
 
-use super::{Deployment, KeptVersion, Past, Record};
+use super::{Deployment, FILE, KeptVersion, Past, Record};
 
 /// What of a service's file makes a version. The rest is Bellows' alone, and makes a revision.
 /// A service that is stateful has one instance and a folder in it, which go together.
@@ -148,12 +149,10 @@ impl Deployment {
         let not_kept = || RollbackError::NotKept { service: service.clone(), version };
         let place =
             versions.iter().position(|kept| kept.version == version).ok_or_else(not_kept)?;
-        super::parse(service, &versions[place].file).map_err(|problem| {
-            RollbackError::Unreadable {
-                service: service.clone(),
-                version,
-                problem: problem.to_string(),
-            }
+        parse(service, &versions[place].file).map_err(|problem| RollbackError::Unreadable {
+            service: service.clone(),
+            version,
+            problem: problem.to_string(),
         })?;
         let unwatched = versions[place].past == Some(Past::Served);
         // Who returns to what was gone back from takes that back, and blames nothing else.
@@ -194,6 +193,11 @@ fn past(kept: &KeptVersion, left: Option<Version>, serving: Option<Version>) -> 
         None if is_serving => Some(Past::Served),
         past => past,
     }
+}
+
+/// Reads a service's file as it was written at a deploy.
+pub(super) fn parse(name: &ServiceName, file: &str) -> Result<ServiceSpec, ConfigError> {
+    config_file::from_toml(format!("{FILE}, service {name}"), file)
 }
 
 /// A service's file that makes the version that `kept` makes, and says all else as `current` does.

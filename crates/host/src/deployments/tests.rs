@@ -1,3 +1,5 @@
+use std::fs;
+
 use model::access::KeyChange;
 
 use super::*;
