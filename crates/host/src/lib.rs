@@ -12,6 +12,7 @@ pub mod haproxy;
 pub mod id_map;
 pub mod id_ranges;
 pub mod lock;
+mod loop_devices;
 pub mod lxc;
 pub mod memory;
 pub mod network;

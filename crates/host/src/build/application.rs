@@ -105,7 +105,7 @@ impl<R: Runner> Builds<R> {
         if let Some(folder) = self.parts.find(&name, digest) {
             return Ok(folder);
         }
-        let part = self.parts.begin(&name, FILES)?;
+        let part = self.parts.begin(&name, FILES, found.contents.bytes())?;
         self.lay_out(found, &part.inner)?;
         self.parts.keep(part, digest)
     }
