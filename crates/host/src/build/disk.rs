@@ -14,12 +14,12 @@ use crate::lxc::is_mounted;
 use crate::settings::IdRange;
 
 /// Nobody's programs run as another user from there, whatever a build leaves.
-const OPTIONS: &str = "nosuid,nodev,noatime,discard,noinit_itable";
+const OPTIONS: &str = "nosuid,nodev,noatime,noinit_itable";
 
 /// How long the check of a file system may take: one of 4 GiB takes 20 ms.
 const CHECK_DEADLINE: Duration = Duration::from_secs(120);
 
-/// How long the removal of what a build left may take: 260,000 files, as many as 4 GiB hold, take 6 s.
+/// How long the removal of what a build left may take: 4 GiB hold 260,000 files, of which 70,000 took 3 s.
 const REMOVE_DEADLINE: Duration = Duration::from_secs(120);
 
 /// What is kept for the next build.
@@ -97,6 +97,9 @@ impl Disk {
         if free_bytes(&self.folder)? < size / 2 {
             self.empty_cache(runner).await?;
         }
+        // All at once, in 0.4 s: file by file, by the option `discard`, the removal of 190,000 took 9 minutes.
+        let trim = CommandLine::new("fstrim").arg(&self.folder).deadline(REMOVE_DEADLINE);
+        runner.run(&trim).await?;
         Ok(())
     }
 
