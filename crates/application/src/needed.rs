@@ -1,5 +1,7 @@
 //! What installing the packages of a Python application reads: a few texts, or all of its folder.
 
+mod line;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -8,25 +10,14 @@ use sha2::Sha256;
 
 use crate::contents::{Digest, Entry, add_text};
 use crate::detect::Declared;
-use crate::detect::requirements::{logical_lines, name};
+use crate::detect::requirements::logical_lines;
 use crate::folder::Found;
 use crate::path::EntryPath;
 
+use self::line::Line;
+
 /// How deep `-r` and `-c` lead from file to file.
 const DEPTH_MAX: usize = 8;
-
-/// Options of a line that name no file.
-const OPTIONS: [&str; 9] = [
-    "--index-url",
-    "--extra-index-url",
-    "--no-index",
-    "--no-binary",
-    "--only-binary",
-    "--prefer-binary",
-    "--pre",
-    "--trusted-host",
-    "--require-hashes",
-];
 
 /// The form of what the digest is made of.
 const FORM: &[u8] = b"bellows packages 1\n";
@@ -44,6 +35,13 @@ impl Needed {
     /// What is read where the packages are declared like this. Where that cannot be told, it is all of the folder: then
     /// they are installed anew whenever something in it changes.
     pub fn of(found: &Found, declared: Declared) -> Self {
+        let needed = Self::of_lines(found, declared);
+        let files = needed.files.filter(|_| !looks_like_an_address(found));
+        Self { files, ..needed }
+    }
+
+    /// The same, by what the lines say alone.
+    fn of_lines(found: &Found, declared: Declared) -> Self {
         match declared {
             Declared::Requirements => {
                 let mut files = BTreeSet::new();
@@ -93,46 +91,46 @@ fn add(found: &Found, path: &str, depth: usize, files: &mut BTreeSet<EntryPath>)
     let (Some(text), Some(depth)) = (found.text(path), depth.checked_sub(1)) else { return false };
     let Ok(entry) = EntryPath::new(path.as_bytes()) else { return false };
     files.insert(entry);
-    logical_lines(text).iter().all(|line| match named(line) {
-        // Named from the folder of the file that names it.
-        Some(other) => {
-            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let other = other.strip_prefix("./").unwrap_or(other);
-            add(found, format!("{folder}/{other}").trim_start_matches('/'), depth, files)
-        }
-        None => reads_no_file(line),
-    })
+    is_plain(text)
+        && logical_lines(text).iter().all(|line| match Line::read(line) {
+            Line::Elsewhere => true,
+            // Named from the folder of the file that names it.
+            Line::File(other) => {
+                let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                let other = other.strip_prefix("./").unwrap_or(other);
+                add(found, format!("{folder}/{other}").trim_start_matches('/'), depth, files)
+            }
+            Line::Unknown => false,
+        })
 }
 
-/// The file that a line names by `-r` or `-c`.
-fn named(line: &str) -> Option<&str> {
-    let rest = ["--requirement", "--constraint", "-r", "-c"]
-        .iter()
-        .find_map(|option| line.strip_prefix(option))?;
-    Some(rest.trim_start_matches(['=', ' ', '\t']).trim())
+/// Whether pip reads a file as the text that it is here: the first two lines may name another encoding.
+fn is_plain(text: &str) -> bool {
+    let mut first = text.split('\n').take(2);
+    !first
+        .any(|line| line.starts_with('#') && (line.contains("coding:") || line.contains("coding=")))
 }
 
-/// Whether a line names packages, or where they are elsewhere.
-fn reads_no_file(line: &str) -> bool {
-    if line.contains("file:") || line.contains('$') {
-        return false;
-    }
-    if line.starts_with('-') {
-        let option = line.split([' ', '\t', '=']).next().unwrap_or_default();
-        return OPTIONS.contains(&option) || (option == "-i" && line.contains("://"));
-    }
-    name(line).is_some() || line.contains("://")
+/// Whether something of a folder is where pip looks first for the file that an address such as `x @ https://x.example/x`
+/// would be as a path.
+fn looks_like_an_address(found: &Found) -> bool {
+    let mut first = found.contents.iter().filter_map(|(path, _)| path.as_str().split('/').next());
+    first.any(|name| name.ends_with(':'))
 }
 
-/// Whether a project lists what it depends on, so that nothing of it need be run to tell.
+/// Whether a project lists what it depends on, so that nothing of it need be run to tell. pip is given the list as the
+/// lines of a file.
 fn is_static(text: &str) -> bool {
     let Ok(table) = text.parse::<toml::Table>() else { return false };
     let Some(project) = table.get("project") else { return false };
     let is_made = |value: &toml::Value| value.as_str() == Some("dependencies");
     let made = project.get("dynamic").and_then(toml::Value::as_array);
     let listed = project.get("dependencies").and_then(toml::Value::as_array);
-    let mut listed = listed.into_iter().flatten().filter_map(toml::Value::as_str);
-    !made.is_some_and(|made| made.iter().any(is_made)) && listed.all(reads_no_file)
+    let listed = listed.into_iter().flatten().filter_map(toml::Value::as_str);
+    let lines = listed.collect::<Vec<_>>().join("\n");
+    !made.is_some_and(|made| made.iter().any(is_made))
+        && is_plain(&lines)
+        && logical_lines(&lines).iter().all(|line| Line::read(line) == Line::Elsewhere)
 }
 
 #[cfg(test)]
@@ -184,19 +182,36 @@ mod tests {
 
     #[test]
     fn where_a_line_may_read_the_folder_it_is_all_that_is_read() {
-        for line in [
-            "-e .",
-            "./vendored",
-            "vendored/x.whl",
-            "--find-links wheels",
-            "-f wheels",
-            "x @ file:///build/input/x.whl",
+        for text in [
+            "flask\n-e .",
+            "x-1.0-py3-none-any.whl",
+            "--pre --find-links wheels",
+            "--index-url index",
             "-r missing.txt",
             "-r requirements.txt",
-            "x @ file://${PWD}/x",
+            "-r ../requirements.txt",
+            "-r /build/input/requirements.txt",
+            // A comment has no next line; one behind a requirement has.
+            "# a comment \\\n-e .",
+            "  # a comment \\\n-e .",
+            // Python's lines end with more than a line feed.
+            "flask # a comment\r-e .",
+            "flask # a comment\u{85}-e .",
+            "flask # a comment\x0c-e .",
+            "# -*- coding: utf-7 -*-\n+AC0-e .",
         ] {
-            let (_, files) = of(&[("requirements.txt", line)], Declared::Requirements);
-            assert_eq!(files, None, "{line}");
+            let (_, files) = of(&[("requirements.txt", text)], Declared::Requirements);
+            assert_eq!(files, None, "{text:?}");
+        }
+        let files = [("requirements.txt", "x @ https://h/x"), ("x @ https:/h/x/setup.py", "")];
+        assert_eq!(of(&files, Declared::Requirements).1, None, "a folder that is called like it");
+    }
+
+    #[test]
+    fn what_a_comment_swallows_reads_nothing() {
+        for text in ["flask # a comment \\\n-e .", "# -e .", "flask \\\n  >= 3"] {
+            let (_, files) = of(&[("requirements.txt", text)], Declared::Requirements);
+            assert_eq!(files.as_deref(), Some("requirements.txt"), "{text:?}");
         }
     }
 
@@ -208,6 +223,9 @@ mod tests {
         for other in [
             "[project]\ndynamic = ['dependencies']",
             "[project]\ndependencies = ['x @ file:///x']",
+            "[project]\ndependencies = ['x-1.0-py3-none-any.whl']",
+            "[project]\ndependencies = ['''flask;\n-e .''']",
+            "[project]\ndependencies = ['-r /build/input/requirements.txt']",
             "[tool.poetry.dependencies]\nflask = '^3'",
         ] {
             assert_eq!(of(other), (".".to_owned(), None), "{other}");

@@ -18,8 +18,9 @@ use crate::settings::{IdRange, Settings};
 /// how many there are.
 const RECORD: &str = "id_ranges";
 
-/// How the line of builds begins: no service has such a name.
-const BUILDS: &str = "(builds)";
+/// The file beside it that has those of builds: the first of them and how many there are. A line of the record would be
+/// one that the release before cannot read.
+const BUILDS_RECORD: &str = "id_range_of_builds";
 
 /// Ids below belong to users of the host, and so no folder to a service.
 const LOWEST: u32 = 100_000;
@@ -65,13 +66,12 @@ pub enum IdRangeError {
         /// The line.
         line: usize,
     },
-}
-
-/// What the record says.
-#[derive(Debug, Default)]
-struct Given {
-    services: BTreeMap<ServiceName, IdRange>,
-    builds: Option<IdRange>,
+    /// The file of builds does.
+    #[error("{} does not hold two numbers: remove it while nothing is built, and builds get other ids", file.display())]
+    BuildsRecord {
+        /// The file.
+        file: PathBuf,
+    },
 }
 
 /// The ranges of this host's services.
@@ -95,24 +95,14 @@ impl IdRanges {
     /// # Errors
     /// When the record cannot be read.
     pub fn given(&self) -> Result<BTreeMap<ServiceName, IdRange>, IdRangeError> {
-        Ok(self.read()?.services)
-    }
-
-    fn read(&self) -> Result<Given, IdRangeError> {
         let file = self.record();
-        let text = match fs::read_to_string(&file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            read => read.map_err(file_error("read", &file))?,
-        };
-        let mut given = Given::default();
+        let text = read_if_there(&file)?.unwrap_or_default();
+        let mut given = BTreeMap::new();
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let wrong = || IdRangeError::Record { file: file.clone(), line: index + 1 };
-            let (name, range) = parse(line).ok_or_else(wrong)?;
-            match name.parse() {
-                Ok(service) => drop(given.services.insert(service, range)),
-                Err(_) if name == BUILDS => given.builds = Some(range),
-                Err(_) => return Err(wrong()),
-            }
+            let (name, range) = line.split_once(' ').ok_or_else(wrong)?;
+            let name = name.parse().map_err(|_| wrong())?;
+            given.insert(name, parse(range).ok_or_else(wrong)?);
         }
         Ok(given)
     }
@@ -121,16 +111,25 @@ impl IdRanges {
     /// lock.
     ///
     /// # Errors
-    /// When no range is left, or the record cannot be read or written.
+    /// When no range is left, or a record cannot be read or written.
     pub fn ensure_builds(&self) -> Result<IdRange, IdRangeError> {
-        let mut given = self.read()?;
-        if let Some(range) = given.builds {
+        let given = self.given()?;
+        // The release before knows nothing of builds, and may have given it to a service.
+        let is_a_services = |range: &IdRange| given.values().any(|other| overlap(*other, *range));
+        if let Some(range) = self.builds()?.filter(|range| !is_a_services(range)) {
             return Ok(range);
         }
-        let range = self.next(&given.services)?;
-        given.builds = Some(range);
-        self.write_down(&given)?;
+        let range = self.next(&given)?;
+        let file = self.state.join(BUILDS_RECORD);
+        self.write(&file, &format!("{} {}\n", range.first, range.count))?;
         Ok(range)
+    }
+
+    /// What builds have, if they have any.
+    fn builds(&self) -> Result<Option<IdRange>, IdRangeError> {
+        let file = self.state.join(BUILDS_RECORD);
+        let Some(text) = read_if_there(&file)? else { return Ok(None) };
+        parse(text.trim()).map(Some).ok_or(IdRangeError::BuildsRecord { file })
     }
 
     /// The range of a service, which gets one if it has none, and the folders that it mounts, which are
@@ -140,11 +139,10 @@ impl IdRanges {
     /// # Errors
     /// When no range is left, or the service mounts folders of two others.
     pub fn ensure(&self, service: &ServiceSpec) -> Result<IdRange, IdRangeError> {
-        let mut record = self.read()?;
-        let given = &record.services;
+        let mut given = self.given()?;
         let folders: Vec<PathBuf> =
             service.instance.mounts.iter().map(|mount| self.state.join(&mount.source)).collect();
-        let owners = folders.iter().filter_map(|folder| self.owning(folder, given).transpose());
+        let owners = folders.iter().filter_map(|folder| self.owning(folder, &given).transpose());
         let owners = owners.collect::<Result<Vec<_>, _>>()?;
         let before = given.get(&service.name).copied();
         let range = match (owners.first(), before) {
@@ -154,11 +152,11 @@ impl IdRanges {
             // The files there belong to it, whoever they were made by.
             (Some(owner), _) => *owner,
             (None, Some(range)) => range,
-            (None, None) => self.next(given)?,
+            (None, None) => self.next(&given)?,
         };
         if before != Some(range) {
-            record.services.insert(service.name.clone(), range);
-            self.write_down(&record)?;
+            given.insert(service.name.clone(), range);
+            self.write_down(&given)?;
         }
         for folder in &folders {
             fs::create_dir_all(folder).map_err(file_error("make", folder))?;
@@ -178,7 +176,7 @@ impl IdRanges {
     /// When none is left.
     pub fn next(&self, given: &BTreeMap<ServiceName, IdRange>) -> Result<IdRange, IdRangeError> {
         let owners = self.owners()?;
-        let builds = self.read()?.builds;
+        let builds = self.builds()?;
         let mut next = Some(self.first);
         while let Some(range) = next.filter(|range| range.first.checked_add(range.count).is_some())
         {
@@ -225,15 +223,17 @@ impl IdRanges {
         owners.collect()
     }
 
-    fn write_down(&self, given: &Given) -> Result<(), IdRangeError> {
-        let services = given.services.iter().map(|(name, range)| (name.as_str(), range));
-        let builds = given.builds.iter().map(|range| (BUILDS, range));
-        let line =
-            |(name, range): (&str, &IdRange)| format!("{name} {} {}\n", range.first, range.count);
-        let text: String = services.chain(builds).map(line).collect();
+    fn write_down(&self, given: &BTreeMap<ServiceName, IdRange>) -> Result<(), IdRangeError> {
+        let line = |(name, range): (&ServiceName, &IdRange)| {
+            format!("{name} {} {}\n", range.first, range.count)
+        };
+        let text: String = given.iter().map(line).collect();
+        self.write(&self.record(), &text)
+    }
+
+    fn write(&self, file: &Path, text: &str) -> Result<(), IdRangeError> {
         fs::create_dir_all(&self.state).map_err(file_error("make", &self.state))?;
-        let file = self.record();
-        Ok(replace_file(&file, &text, 0o644).map_err(file_error("write", &file))?)
+        Ok(replace_file(file, text, 0o644).map_err(file_error("write", file))?)
     }
 
     fn record(&self) -> PathBuf {
@@ -273,11 +273,18 @@ fn overlap(one: IdRange, other: IdRange) -> bool {
     u64::from(one.first) < end(other) && u64::from(other.first) < end(one)
 }
 
-fn parse(line: &str) -> Option<(&str, IdRange)> {
-    let mut words = line.split(' ');
-    let name = words.next()?;
-    let (first, count) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    words.next().is_none().then_some((name, IdRange { first, count }))
+/// The text of a file; `None` where there is none.
+fn read_if_there(file: &Path) -> Result<Option<String>, FileError> {
+    match fs::read_to_string(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(file_error("read", file)),
+    }
+}
+
+/// Reads `FIRST COUNT`.
+fn parse(text: &str) -> Option<IdRange> {
+    let (first, count) = text.split_once(' ')?;
+    Some(IdRange { first: first.parse().ok()?, count: count.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -349,6 +356,22 @@ mod tests {
         assert_eq!(ranges.ensure_builds().unwrap(), builds);
         let names: Vec<String> = ranges.given().unwrap().keys().map(ToString::to_string).collect();
         assert_eq!(names, ["a", "b"]);
+        let record = fs::read_to_string(ranges.record()).unwrap();
+        assert_eq!(record.lines().count(), 2, "the release before reads services alone: {record}");
+    }
+
+    #[test]
+    fn builds_get_another_range_when_a_service_was_given_theirs() {
+        let (_root, ranges) = host();
+        let builds = ranges.ensure_builds().unwrap();
+        // As the release before gives it.
+        fs::write(ranges.record(), format!("a {} {}\n", builds.first, builds.count)).unwrap();
+        let others = ranges.ensure_builds().unwrap();
+        assert_eq!(others.first, builds.first + builds.count);
+        assert_eq!(ranges.ensure_builds().unwrap(), others);
+        fs::write(ranges.state.join(BUILDS_RECORD), "0\n").unwrap();
+        let error = ranges.ensure_builds().unwrap_err().to_string();
+        assert!(error.contains("id_range_of_builds does not hold two numbers"), "{error}");
     }
 
     #[test]

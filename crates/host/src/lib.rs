@@ -14,6 +14,7 @@ pub mod id_map;
 pub mod id_ranges;
 mod listeners;
 pub mod lock;
+mod loop_devices;
 pub mod lxc;
 pub mod memory;
 pub mod network;

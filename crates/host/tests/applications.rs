@@ -20,12 +20,14 @@ use world::{World, built, init_program, run};
 /// A wheel of one module, as pip makes them.
 const WHEEL: &str = r#"
 import sys, zipfile
-folder, text = sys.argv[1:]
+folder, text, *started = sys.argv[1:]
 with zipfile.ZipFile(folder + "/greeting-1.0-py3-none-any.whl", "w") as wheel:
     wheel.writestr("greeting.py", f"TEXT = {text!r}\n")
     wheel.writestr("greeting-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n")
     wheel.writestr("greeting-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
     wheel.writestr("greeting-1.0.dist-info/RECORD", "")
+    for line in started:
+        wheel.writestr("greeting.pth", line + "\n")
 "#;
 
 /// A server without a package of anybody's.
@@ -149,6 +151,38 @@ async fn a_package_from_the_applications_own_folder_is_importable_in_an_instance
     let left =
         run("find", &[rig.world.settings.paths.state.to_str().unwrap(), "-name", "bw-build.*"]);
     assert_eq!(left, "");
+}
+
+/// What runs whenever Python starts, and would have each Python say so that is copied from the cache.
+const POISON: &str = "import os; folder = '/build/cache/venv/lib/python3.11/site-packages'; \
+    os.makedirs(folder, exist_ok=True); open(folder + '/bad.pth', 'w').write('import sys; print(\"poisoned\")')";
+
+#[tokio::test]
+async fn what_a_package_leaves_in_the_cache_is_not_run_by_the_next_build_nor_is_a_file_of_the_folder()
+ {
+    let rig = Rig::of(&[
+        ("requirements.txt", "--no-index\n--find-links wheels\ngreeting==1.0\n"),
+        ("Procfile", "web: python server.py\n"),
+        ("server.py", ""),
+        // Which pip imports.
+        ("optparse.py", "raise SystemExit('a file of the folder is run')"),
+    ])
+    .await;
+    let wheels = rig.folder.join("wheels");
+    fs::create_dir(&wheels).unwrap();
+    run("python3", &["-c", WHEEL, wheels.to_str().unwrap(), "hello", POISON]);
+    let (image, lines) = rig.build().await;
+    let image = image.unwrap_or_else(|error| panic!("{error}: {lines:#?}"));
+    let packages = image.bases[0].join("srv/venv/lib/python3.11/site-packages");
+    assert!(packages.join("greeting.pth").exists());
+    rig.write("requirements.txt", "--no-index\n");
+    let (image, lines) = rig.build().await;
+    let image = image.unwrap_or_else(|error| panic!("{error}: {lines:#?}"));
+    assert!(!lines.iter().any(|line| line.contains("poisoned")), "{lines:#?}");
+    let packages = image.bases[0].join("srv/venv/lib/python3.11/site-packages");
+    assert!(!packages.join("bad.pth").exists());
+    let names = ["pip", "setuptools", "pkg_resources"].map(|name| packages.join(name).is_dir());
+    assert_eq!(names, [true; 3], "as `python3 -m venv` leaves them");
 }
 
 #[tokio::test]

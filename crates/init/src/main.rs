@@ -5,6 +5,7 @@
 //! It runs as the user that the program runs as, in a system of which it knows nothing: it is static,
 //! needs no file but its own, and no right.
 
+mod builder;
 mod lines;
 mod output;
 mod program;
@@ -15,6 +16,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use builder::Builder;
 use nix::unistd::Pid;
 use output::Output;
 use program::{Ended, Program};
@@ -29,6 +31,9 @@ const FILE: &str = "/etc/bellows/command.json";
 
 /// The exit code where the program cannot be started, as a shell's.
 const NOT_STARTED: u8 = 127;
+
+/// The exit code where nobody waits for it any more.
+const NOT_WAITED_FOR: u8 = 125;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
@@ -49,58 +54,72 @@ fn main() -> ExitCode {
 
 /// Runs the program to its end, after the release command where that is due, and gives the code to end with.
 fn run(file: &Path, pipe: &Path, output: &mut Output) -> Result<ExitCode, String> {
+    let builder = Builder::at(Path::new(builder::PIPE))
+        .map_err(|error| format!("{} cannot be opened: {error}", builder::PIPE))?;
     let program = Program::read(file)?;
     // Before the program is there, so that no signal is missed, its end among them.
-    let mut signals =
-        Signals::take().map_err(|error| format!("signals cannot be taken: {error}"))?;
+    let signals = Signals::take().map_err(|error| format!("signals cannot be taken: {error}"))?;
+    let mut watch = Watch { output, signals, builder };
     if let Some(due) = Due::open(pipe) {
-        let release = release(&program, output, &mut signals);
+        let release = watch.release(&program);
         let told = match &release {
             Ok(release) => release.to_string(),
             Err(told) => told.clone(),
         };
-        output.tell_last(&told);
+        watch.output.tell_last(&told);
         let release = release.unwrap_or(Release::NotStarted);
         due.tell(release);
         if !release.is_well() {
             return Ok(ExitCode::from(NOT_RELEASED));
         }
     }
-    let child = program.start(output)?;
-    let (ended, _) = wait_for(child, output, &mut signals);
-    output.tell_last(&format!("the program {ended}"));
+    let child = program.start(watch.output)?;
+    let Some((ended, _)) = watch.wait_for(child) else {
+        return Ok(ExitCode::from(NOT_WAITED_FOR));
+    };
+    watch.output.tell_last(&format!("the program {ended}"));
     Ok(ended.exit_code())
 }
 
-/// Runs the release command to its end. Where the program has none, none failed.
-fn release(
-    program: &Program,
-    output: &mut Output,
-    signals: &mut Signals,
-) -> Result<Release, String> {
-    let Some(child) = program.start_release(output)? else {
-        return Ok(Release::Ended(Ended::Exited(0)));
-    };
-    let (ended, is_asked_to_end) = wait_for(child, output, signals);
-    Ok(if is_asked_to_end { Release::Stopped(ended) } else { Release::Ended(ended) })
+/// What is looked at while something runs.
+struct Watch<'a> {
+    output: &'a mut Output,
+    signals: Signals,
+    builder: Builder,
 }
 
-/// Waits for what was started to end, hands it the signals that come meanwhile, and carries what it writes. Tells how
-/// it ended, and whether this process was asked to end.
-fn wait_for(child: Pid, output: &mut Output, signals: &mut Signals) -> (Ended, bool) {
-    let mut is_asked_to_end = false;
-    let ended = loop {
-        output.wait(signals.as_fd());
-        output.carry();
-        for signal in signals.pending() {
-            is_asked_to_end |= signals::asks_to_end(signal);
-            signals::pass_on(signal, child);
-        }
-        if let Some(ended) = program::reap(child) {
-            break ended;
-        }
-    };
-    output.carry();
-    output.end();
-    (ended, is_asked_to_end)
+impl Watch<'_> {
+    /// Runs the release command to its end. Where the program has none, none failed.
+    fn release(&mut self, program: &Program) -> Result<Release, String> {
+        let Some(child) = program.start_release(self.output)? else {
+            return Ok(Release::Ended(Ended::Exited(0)));
+        };
+        let ended = self.wait_for(child);
+        // No build has a release command.
+        let (ended, is_asked_to_end) = ended.ok_or("nobody waits for it")?;
+        Ok(if is_asked_to_end { Release::Stopped(ended) } else { Release::Ended(ended) })
+    }
+
+    /// Waits for what was started to end, hands it the signals that come meanwhile, and carries what it writes. Tells
+    /// how it ended, and whether this process was asked to end; `None` where nobody waits for it any more.
+    fn wait_for(&mut self, child: Pid) -> Option<(Ended, bool)> {
+        let mut is_asked_to_end = false;
+        let ended = loop {
+            if self.builder.is_gone() {
+                return None;
+            }
+            self.output.wait([self.signals.as_fd()].into_iter().chain(self.builder.as_fd()));
+            self.output.carry();
+            for signal in self.signals.pending() {
+                is_asked_to_end |= signals::asks_to_end(signal);
+                signals::pass_on(signal, child);
+            }
+            if let Some(ended) = program::reap(child) {
+                break ended;
+            }
+        };
+        self.output.carry();
+        self.output.end();
+        Some((ended, is_asked_to_end))
+    }
 }

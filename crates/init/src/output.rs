@@ -56,12 +56,12 @@ impl Output {
         Ok([stdout.1, stderr.1])
     }
 
-    /// Waits until there is something to carry, or `signals` has one.
-    pub(crate) fn wait(&self, signals: BorrowedFd<'_>) {
+    /// Waits until there is something to carry, or one of these has something.
+    pub(crate) fn wait<'a>(&'a self, others: impl Iterator<Item = BorrowedFd<'a>>) {
         let pipes = self.streams.iter().filter_map(|stream| stream.from.as_ref());
-        let all = pipes.map(AsFd::as_fd).chain([signals]);
+        let all = pipes.map(AsFd::as_fd).chain(others);
         let mut all: Vec<_> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        // Whatever it says, both are looked at next.
+        // Whatever it says, all are looked at next.
         let _ = poll(&mut all, PollTimeout::NONE);
     }
 

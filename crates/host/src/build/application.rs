@@ -117,7 +117,7 @@ impl<R: Runner> Builds<R> {
         if let Some(folder) = self.parts.find(&name, digest) {
             return Ok(folder);
         }
-        let part = self.parts.begin(&name, place)?;
+        let part = self.parts.begin(&name, place, found.contents.bytes())?;
         self.lay_out(found, &part.inner)?;
         self.parts.keep(part, digest)
     }

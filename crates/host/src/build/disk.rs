@@ -8,15 +8,19 @@ use std::time::Duration;
 
 use super::error::BuildError;
 use crate::command::{CommandError, CommandLine, Runner};
-use crate::files::{FileError, file_error, free_bytes, remove_tree};
+use crate::files::{FileError, file_error, free_bytes, remove_file};
+use crate::loop_devices;
 use crate::lxc::is_mounted;
 use crate::settings::IdRange;
 
 /// Nobody's programs run as another user from there, whatever a build leaves.
-const OPTIONS: &str = "nosuid,nodev,noatime,discard,noinit_itable";
+const OPTIONS: &str = "nosuid,nodev,noatime,noinit_itable";
 
 /// How long the check of a file system may take: one of 4 GiB takes 20 ms.
 const CHECK_DEADLINE: Duration = Duration::from_secs(120);
+
+/// How long the removal of what a build left may take: 4 GiB hold 260,000 files, of which 70,000 took 3 s.
+const REMOVE_DEADLINE: Duration = Duration::from_secs(120);
 
 /// What is kept for the next build.
 const CACHE: &str = "cache";
@@ -64,21 +68,68 @@ impl Disk {
     ) -> Result<(), BuildError> {
         fs::create_dir_all(&self.folder).map_err(file_error("make", &self.folder))?;
         self.check_room(size_mib)?;
-        if self.is_usable(runner, size_mib).await
+        // What somebody has open on it still, which no mount shows any more, would be spoilt by a check and a second
+        // mount, and would spoil these.
+        let is_free = loop_devices::let_go(runner, &self.file).await?;
+        if is_free
+            && self.is_usable(runner, size_mib).await
             && self.attach(runner).await.is_ok()
-            && self.prepare(ids).is_ok()
+            && self.prepare(runner, ids).await.is_ok()
         {
             return Ok(());
         }
         self.unmount(runner).await?;
         self.make(runner, size_mib).await?;
         self.attach(runner).await?;
-        Ok(self.prepare(ids)?)
+        self.prepare(runner, ids).await
+    }
+
+    /// Takes away all that the next build does not find, and what is kept for it too once that takes half of the disk:
+    /// the build needs the other half.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub(super) async fn tidy(&self, runner: &impl Runner) -> Result<(), BuildError> {
+        let size = fs::metadata(&self.file).map_err(file_error("read", &self.file))?.len();
+        for (name, _) in EMPTY {
+            self.remove(runner, name).await?;
+        }
+        if free_bytes(&self.folder)? < size / 2 {
+            self.empty_cache(runner).await?;
+        }
+        // All at once, in 0.4 s: file by file, by the option `discard`, the removal of 190,000 took 9 minutes.
+        let trim = CommandLine::new("fstrim").arg(&self.folder).deadline(REMOVE_DEADLINE);
+        runner.run(&trim).await?;
+        Ok(())
+    }
+
+    /// Has the next build make it anew. What is mounted stays until it is no more.
+    ///
+    /// # Errors
+    /// When its file cannot be removed.
+    pub(super) fn discard(&self) -> Result<(), FileError> {
+        remove_file(&self.file).map(drop)
+    }
+
+    /// Whether it is mounted where it belongs.
+    ///
+    /// # Errors
+    /// When the kernel's table cannot be read.
+    pub(super) fn is_mounted(&self) -> Result<bool, FileError> {
+        is_mounted(&self.folder)
     }
 
     /// Takes away what was kept for the next build.
-    pub(super) fn empty_cache(&self) -> Result<(), FileError> {
-        remove_tree(&self.folder(CACHE)).map(drop)
+    pub(super) async fn empty_cache(&self, runner: &impl Runner) -> Result<(), BuildError> {
+        self.remove(runner, CACHE).await
+    }
+
+    /// Removes a folder of it. A build can make folders in folders as deep as its disk has room for, and each level takes
+    /// some of the stack of this process, but none of `rm`'s.
+    async fn remove(&self, runner: &impl Runner, name: &str) -> Result<(), BuildError> {
+        let remove = CommandLine::new("rm").args(["-rf", "--one-file-system", "--"]);
+        runner.run(&remove.arg(self.folder(name)).deadline(REMOVE_DEADLINE)).await?;
+        Ok(())
     }
 
     async fn unmount(&self, runner: &impl Runner) -> Result<(), BuildError> {
@@ -121,29 +172,17 @@ impl Disk {
     }
 
     async fn attach(&self, runner: &impl Runner) -> Result<(), CommandError> {
-        // As a layer of instances is: without direct I/O the page cache holds all twice.
-        let attach = CommandLine::new("losetup")
-            .args(["--find", "--show", "--direct-io=on"])
-            .arg(&self.file);
-        let device = runner.run(&attach).await?.stdout;
-        let device = device.trim();
-        let mount =
-            CommandLine::new("mount").args(["-t", "ext4", "-o", OPTIONS, device]).arg(&self.folder);
-        let mounted = runner.run(&mount).await;
-        // While it is mounted the kernel keeps the device, and frees it by itself then.
-        runner.run(&CommandLine::new("losetup").args(["--detach", device])).await?;
-        mounted.map(drop)
+        loop_devices::mount(runner, &self.file, &self.folder, OPTIONS).await
     }
 
     /// Has the folders there that a build has, which belong to its root.
-    fn prepare(&self, ids: IdRange) -> Result<(), FileError> {
-        let size = fs::metadata(&self.file).map_err(file_error("read", &self.file))?.len();
-        // What the build before left comes first, or the cache would go for its sake.
-        for (name, _) in EMPTY {
-            remove_tree(&self.folder(name))?;
-        }
-        if free_bytes(&self.folder)? < size / 4 {
-            self.empty_cache()?;
+    async fn prepare(&self, runner: &impl Runner, ids: IdRange) -> Result<(), BuildError> {
+        // Where the build before did not come to its end.
+        self.tidy(runner).await?;
+        let cache = self.folder(CACHE);
+        if fs::metadata(&cache).is_ok_and(|found| found.uid() != ids.first) {
+            // Of other ids, which builds had before.
+            self.empty_cache(runner).await?;
         }
         for (name, mode) in EMPTY.into_iter().chain([(CACHE, 0o755)]) {
             let folder = self.folder(name);
@@ -155,6 +194,7 @@ impl Disk {
         }
         // Its root passes through.
         fs::set_permissions(&self.folder, Permissions::from_mode(0o711))
-            .map_err(file_error("change the mode of", &self.folder))
+            .map_err(file_error("change the mode of", &self.folder))?;
+        Ok(())
     }
 }

@@ -90,6 +90,17 @@ pub enum BuildError {
         /// What is free.
         free_mib: u64,
     },
+    /// It has none for a part of an image.
+    #[error(
+        "a part of the image takes {mib} MiB, and the disk that holds paths.state has {free_mib} free: make room, or \
+         name fewer or smaller packages"
+    )]
+    NoRoomForPart {
+        /// What it takes.
+        mib: u64,
+        /// What is free.
+        free_mib: u64,
+    },
     /// The proxy of the build did not start.
     #[error("the way out of the build did not start; `bellows up` installs its program: {said}")]
     NoWayOut {

@@ -8,6 +8,7 @@
 mod application;
 mod disk;
 mod error;
+mod kept;
 mod limits;
 pub(crate) mod lines;
 mod parts;
@@ -26,6 +27,7 @@ use model::names::ServiceName;
 
 pub use self::application::Application;
 pub use self::error::BuildError;
+pub use self::kept::{Kept, Pruned, unneeded};
 pub use self::limits::BuildLimits;
 pub use self::tree::TreeError;
 
@@ -33,7 +35,7 @@ use self::parts::Parts;
 use self::proxy::ProxyProgram;
 use crate::accounts;
 use crate::command::Runner;
-use crate::files::{file_error, names_in, remove_file};
+use crate::files::file_error;
 use crate::id_ranges::IdRanges;
 use crate::lock::{Lock, LockError};
 use crate::lxc::Image;
@@ -170,17 +172,10 @@ impl<R: Runner> Builds<R> {
     /// # Errors
     /// When something cannot be removed, or a build is under way.
     pub async fn remove_all(&self) -> Result<usize, BuildError> {
-        let home = self.state.join(FOLDER);
         let mut removed = 0;
-        for name in names_in(&home)? {
-            let Some(service) = name.strip_suffix(".lock").and_then(|it| it.parse().ok()) else {
-                continue;
-            };
-            // The lock's file stays: who is about to take it has it open.
-            let _lock = lock(&home, &service)?;
-            let ran = run::Places::new(self, &service)?.remove().await?;
-            let had_disk = remove_file(&run::disk_file(&home, &service))?;
-            removed += usize::from(ran || had_disk);
+        for service in self.known()? {
+            let (was_there, _) = self.forget_all_of(&service).await?;
+            removed += usize::from(was_there);
         }
         Ok(removed)
     }

@@ -62,9 +62,14 @@ impl Places {
         Ok(Self { container, disk, run: builds.run.join(service.as_str()) })
     }
 
-    /// Ends and removes whatever a build has, but for its disk's file.
-    pub(super) async fn remove(&self) -> Result<bool, BuildError> {
-        let removed = self.container.remove().await?;
+    /// Ends and removes whatever a build has, but for its disk's file with what is kept for the next one.
+    pub(super) async fn remove(&self, runner: &impl Runner) -> Result<bool, BuildError> {
+        let ran = self.container.end().await?;
+        if self.disk.is_mounted()? && self.disk.tidy(runner).await.is_err() {
+            // It holds a cache: the next build makes it anew.
+            self.disk.discard()?;
+        }
+        let removed = self.container.remove()? || ran;
         Ok(remove_tree(&self.run)? || removed)
     }
 }
@@ -78,11 +83,11 @@ pub(super) async fn run<R: Runner>(
 ) -> Result<PathBuf, BuildError> {
     let places = Places::new(builds, build.service)?;
     // What a build left that was killed.
-    places.remove().await?;
+    places.remove(&builds.runner).await?;
     let ids = builds.ranges.ensure_builds()?;
     IdMap::of_host(&builds.state, ids).ensure()?;
     let built = run_in(builds, build, name, &places, ids, give).await;
-    let removed = places.remove().await;
+    let removed = places.remove(&builds.runner).await;
     let folder = built?;
     removed?;
     Ok(folder)
@@ -117,12 +122,14 @@ async fn run_in<R: Runner>(
     drop((running, proxy));
     let judged = judge(&outcome, container.counts(), || container.log(), build);
     if let Err(BuildError::Disk { .. }) = judged {
-        disk.empty_cache()?;
+        disk.empty_cache(&builds.runner).await?;
     }
     judged?;
-    let part = builds.parts.begin(name, RESULT)?;
+    let out = disk.folder("out");
+    let needed = tree::measure(&out, bytes_max).map_err(BuildError::Result)?;
+    let part = builds.parts.begin(name, RESULT, needed)?;
     let down = |id: u32| id.checked_sub(ids.first).filter(|id| *id < ids.count);
-    let copied = tree::copy(&disk.folder("out"), &part.inner, &down, bytes_max);
+    let copied = tree::copy(&out, &part.inner, &down, bytes_max);
     for path in copied.map_err(BuildError::Result)?.left_out {
         let shown = model::output::harmless(&path.display().to_string());
         give(&format!("bellows: left out of the image, since it is no file: {shown}"));

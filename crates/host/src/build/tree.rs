@@ -16,6 +16,12 @@ use crate::files::{FileError, file_error};
 /// Files, folders and links of one folder. A large application has some 50,000.
 const ENTRIES_MAX: usize = 400_000;
 
+/// Folders in folders, each of which takes some of the stack. Packages have some 15.
+const DEPTH_MAX: usize = 100;
+
+/// What a file takes is a multiple of this.
+const BLOCK: u64 = 4096;
+
 /// How many of the paths are told that were left out.
 const TOLD: usize = 10;
 
@@ -29,6 +35,12 @@ pub enum TreeError {
         entries: usize,
         /// MiB of all files that are allowed.
         mib: u64,
+    },
+    /// It is too deep.
+    #[error("it has folders in folders, more than {folders} deep")]
+    TooDeep {
+        /// Folders in folders that are allowed.
+        folders: usize,
     },
     /// A file that belongs to somebody else.
     #[error("{} belongs to {uid}:{gid}, who is nobody there", path.display())]
@@ -50,8 +62,60 @@ pub enum TreeError {
 pub(super) struct Copied {
     /// The first paths that were left out, since they are no files, folders or links.
     pub(super) left_out: Vec<PathBuf>,
+}
+
+/// What was seen, up to a bound.
+struct Count {
     entries: usize,
     bytes: u64,
+    /// In whole blocks.
+    taken: u64,
+    bytes_max: u64,
+}
+
+impl Count {
+    fn new(bytes_max: u64) -> Self {
+        Self { entries: 0, bytes: 0, taken: 0, bytes_max }
+    }
+
+    /// Takes note of one entry.
+    fn add(&mut self, found: &fs::Metadata) -> Result<(), TreeError> {
+        self.entries += 1;
+        let bytes = if found.is_file() { found.len() } else { 0 };
+        self.bytes = self.bytes.saturating_add(bytes);
+        let blocks = if found.is_dir() { 1 } else { bytes.div_ceil(BLOCK) };
+        self.taken = self.taken.saturating_add(blocks.saturating_mul(BLOCK));
+        if self.entries > ENTRIES_MAX || self.bytes > self.bytes_max {
+            return Err(TreeError::TooMuch { entries: ENTRIES_MAX, mib: self.bytes_max >> 20 });
+        }
+        Ok(())
+    }
+
+    /// Takes note of all that is in a folder.
+    fn add_all(&mut self, folder: &Path, deep: usize) -> Result<(), TreeError> {
+        if deep > DEPTH_MAX {
+            return Err(TreeError::TooDeep { folders: DEPTH_MAX });
+        }
+        for entry in fs::read_dir(folder).map_err(file_error("read", folder))? {
+            let path = entry.map_err(file_error("read", folder))?.path();
+            let found = fs::symlink_metadata(&path).map_err(file_error("read", &path))?;
+            self.add(&found)?;
+            if found.is_dir() {
+                self.add_all(&path, deep + 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of the disk that a copy of what is in a folder takes.
+///
+/// # Errors
+/// When it holds more than `bytes_max`, or folders in folders that are deeper than a copy goes.
+pub(super) fn measure(folder: &Path, bytes_max: u64) -> Result<u64, TreeError> {
+    let mut count = Count::new(bytes_max);
+    count.add_all(folder, 0)?;
+    Ok(count.taken)
 }
 
 /// Copies what is in `from` into `to`, an empty folder. `owner` says whom a user or a group of this number on the host
@@ -65,7 +129,7 @@ pub(super) fn copy(
     owner: &impl Fn(u32) -> Option<u32>,
     bytes_max: u64,
 ) -> Result<Copied, TreeError> {
-    let mut copy = Copy { owner, bytes_max, copied: Copied::default() };
+    let mut copy = Copy { owner, count: Count::new(bytes_max), copied: Copied::default() };
     copy.folder(from, to)?;
     Ok(copy.copied)
 }
@@ -81,7 +145,7 @@ pub(super) fn copy_files(
     owner: &impl Fn(u32) -> Option<u32>,
     bytes_max: u64,
 ) -> Result<Copied, TreeError> {
-    let mut copy = Copy { owner, bytes_max, copied: Copied::default() };
+    let mut copy = Copy { owner, count: Count::new(bytes_max), copied: Copied::default() };
     for path in files {
         let mut above = PathBuf::new();
         for name in path.parent().into_iter().flat_map(Path::components) {
@@ -101,7 +165,7 @@ pub(super) fn copy_files(
 
 struct Copy<'a, F> {
     owner: &'a F,
-    bytes_max: u64,
+    count: Count,
     copied: Copied,
 }
 
@@ -120,13 +184,7 @@ impl<F: Fn(u32) -> Option<u32>> Copy<'_, F> {
     fn entry(&mut self, from: &Path, to: &Path) -> Result<(), TreeError> {
         let found = fs::symlink_metadata(from).map_err(file_error("read", from))?;
         let kind = found.file_type();
-        self.copied.entries += 1;
-        if kind.is_file() {
-            self.copied.bytes = self.copied.bytes.saturating_add(found.len());
-        }
-        if self.copied.entries > ENTRIES_MAX || self.copied.bytes > self.bytes_max {
-            return Err(TreeError::TooMuch { entries: ENTRIES_MAX, mib: self.bytes_max >> 20 });
-        }
+        self.count.add(&found)?;
         if kind.is_dir() {
             fs::create_dir(to).map_err(file_error("make", to))?;
             return self.folder(from, to);

@@ -12,7 +12,8 @@ use model::names::{InstanceName, TemplateName};
 use super::error::ContainerError;
 use super::mounts::is_mounted;
 use crate::command::{CommandLine, Runner};
-use crate::files::{FileError, file_error, names_in};
+use crate::files::{file_error, free_bytes, names_in};
+use crate::loop_devices;
 
 /// The file below a template's folder.
 const FILE: &str = "layer.ext4";
@@ -30,7 +31,7 @@ const MIB: u64 = 1024 * 1024;
 /// Has a template's folder hold a layer of this size. The file takes as much of the disk as is written.
 pub(super) fn reserve(template: &Path, size_mib: u32) -> Result<(), ContainerError> {
     let path = template.join(FILE);
-    let free_mib = free_mib(template)?;
+    let free_mib = free_bytes(template)? / MIB;
     if free_mib < u64::from(size_mib) {
         return Err(ContainerError::NoRoomForLayer { size_mib, free_mib, folder: template.into() });
     }
@@ -88,18 +89,7 @@ pub(super) async fn ensure(
         .arg(&draft);
     runner.run(&make).await?;
     fs::rename(&draft, &file).map_err(file_error("rename", &draft))?;
-    // Without direct I/O the page cache holds all twice, and an instance at its limit of memory took 39 s for
-    // what takes 3.
-    let attach =
-        CommandLine::new("losetup").args(["--find", "--show", "--direct-io=on"]).arg(&file);
-    let device = runner.run(&attach).await?.stdout;
-    let device = device.trim();
-    let mount = CommandLine::new("mount").args(["-t", "ext4", "-o", OPTIONS, device]).arg(&folder);
-    let mounted = runner.run(&mount).await;
-    // While it is mounted the kernel keeps the device, and frees it by itself then.
-    runner.run(&CommandLine::new("losetup").args(["--detach", device])).await?;
-    mounted?;
-    Ok(())
+    Ok(loop_devices::mount(runner, &file, &folder, OPTIONS).await?)
 }
 
 /// Undoes the mount of a template's layer.
@@ -111,8 +101,9 @@ pub(super) async fn remove(
     remove_folder(runner, &folder(lxc, template)).await
 }
 
-/// Undoes the mounts of all layers below LXC's folder, those among them that lost their templates; gives
-/// how many there were.
+/// Undoes the mounts of all layers below LXC's folder, those among them that lost their templates, and takes back the
+/// loop devices that a release left which was killed between making one and mounting it; gives how many mounts there
+/// were.
 ///
 /// # Errors
 /// When one is in use.
@@ -121,6 +112,12 @@ pub async fn remove_layers(runner: &impl Runner, lxc: &Path) -> Result<usize, Co
     for folder in &folders {
         remove_folder(runner, folder).await?;
     }
+    let ours = loop_devices::resolved(&lxc.join(FILE));
+    let is_ours = |path: &Path| {
+        path.file_name() == ours.file_name()
+            && path.parent().and_then(Path::parent) == ours.parent()
+    };
+    loop_devices::detach(runner, is_ours).await?;
     Ok(folders.len())
 }
 
@@ -138,13 +135,6 @@ async fn remove_folder(runner: &impl Runner, folder: &Path) -> Result<(), Contai
 
 fn folder(lxc: &Path, template: &TemplateName) -> PathBuf {
     lxc.join(format!("{PREFIX}{}", template.version()))
-}
-
-/// What the file system that holds `folder` has left for root.
-fn free_mib(folder: &Path) -> Result<u64, FileError> {
-    let status = nix::sys::statvfs::statvfs(folder)
-        .map_err(|error| file_error("examine", folder)(error.into()))?;
-    Ok(status.blocks_available() * status.fragment_size() / MIB)
 }
 
 #[cfg(test)]

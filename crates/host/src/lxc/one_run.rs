@@ -4,7 +4,7 @@
 mod as_instance;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,6 +14,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 
 use model::service::{InstanceSpec, Protocol, RootAccess, StartSpec};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::Serialize;
@@ -49,6 +51,13 @@ const TEMPLATE: &str = include_str!("../../../../lxc/one-run.conf.tera");
 /// How much the pipe of the output holds: the kernel's bound for users other than root. What finds no room is left out,
 /// and a compiler that complains writes much at once.
 pub(crate) const OUTPUT_PIPE_BYTES: usize = 1 << 20;
+
+/// What it runs at: its time counts as idle ([decision 34](../../../../docs/decisions/0034-without-a-figure.md)), and it
+/// gives way also where the kernel has no weights of control groups.
+const NICE: &str = "10";
+
+/// Beside the pipes of its output, one that nobody writes to: our init in the container ends with whoever holds it open.
+const BUILDER: &str = "builder";
 
 /// Files of the container's folder: its pipes, what LXC says, and what the kernel counted.
 const OUTPUT: &str = "output";
@@ -114,6 +123,8 @@ pub(crate) struct Running {
 pub(crate) struct End {
     ended: oneshot::Receiver<io::Result<ExitStatus>>,
     process: OwnedFd,
+    /// What our init in the container ends without.
+    held: Option<File>,
 }
 
 #[derive(Serialize)]
@@ -138,11 +149,11 @@ impl OneRun {
         self.home.join(&self.name)
     }
 
-    /// Ends whatever is left of a run, and removes all that it had; says whether there was anything.
+    /// Ends whatever is left of a run; says whether there was anything.
     ///
     /// # Errors
-    /// When a process cannot be ended, or a mount not be undone.
-    pub(crate) async fn remove(&self) -> Result<bool, ContainerError> {
+    /// When a process cannot be ended.
+    pub(crate) async fn end(&self) -> Result<bool, ContainerError> {
         let ran = self.cgroups.exists(&self.name);
         self.cgroups.kill(&self.name);
         self.cgroups.remove(&self.name).await;
@@ -150,7 +161,15 @@ impl OneRun {
             let left = "a control group with a process in it".to_owned();
             return Err(ContainerError::Left { instance: self.name.clone(), left });
         }
-        Ok(remove_unmounted(&self.folder())? || ran)
+        Ok(ran)
+    }
+
+    /// Removes all that a run had, which has ended; says whether there was anything.
+    ///
+    /// # Errors
+    /// When a mount cannot be undone.
+    pub(crate) fn remove(&self) -> Result<bool, FileError> {
+        remove_unmounted(&self.folder())
     }
 
     /// Makes its folder, through which nobody passes but root and the run's own root: what is mounted below it has folders
@@ -207,6 +226,7 @@ impl OneRun {
             .map_err(file_error("change the mode of", &folder))?;
         let owner = Owner::of_config(config);
         owner.map_or(Ok(()), |owner| make_pipes(&folder.join(OUTPUT), owner))?;
+        make_builder_pipe(&folder.join(OUTPUT).join(BUILDER))?;
         lock_out_others(&folder, ids)?;
         stack::ensure_mounted_in(&folder).await?;
         Ok(ensure_profile(runner, &AppArmorProfile::render()?).await?)
@@ -272,8 +292,11 @@ impl OneRun {
         let (output, init_says) = (open("stdout")?, open("stderr")?);
         // Where it stays as it is, more is left out.
         let _ = fcntl_setpipe_size(&output, OUTPUT_PIPE_BYTES);
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]);
+        let builder = folder.join(OUTPUT).join(BUILDER);
+        let held = File::options().read(true).write(true).open(&builder);
+        let held = Some(held.map_err(file_error("open", &builder))?);
+        let mut command = Command::new("nice");
+        command.args(["-n", NICE, "setpriv", "--pdeathsig", "KILL"]);
         if apparmor::is_enabled() {
             // Debian confines `lxc-start` by a profile that lets it change to LXC's own profiles alone.
             command.args(["--apparmor-profile", "unconfined"]);
@@ -294,7 +317,7 @@ impl OneRun {
             .stderr(Stdio::null())
             .process_group(0);
         let (process, ended) = spawn(command).await.map_err(file_error("start", &folder))?;
-        Ok(Running { output, init_says, end: End { ended, process } })
+        Ok(Running { output, init_says, end: End { ended, process, held } })
     }
 
     /// The folder in `/proc` of a process of it; `None` before the first one runs, and after the last.
@@ -343,10 +366,11 @@ impl End {
     }
 
     /// Kills it with all that it has started.
-    pub(crate) fn kill(&self) {
-        // One that has ended is what was wanted. LXC's monitor takes the first process with it, and the kernel
-        // all others with that.
+    pub(crate) fn kill(&mut self) {
+        // One that has ended is what was wanted. LXC's monitor takes the first process with it unless the kernel
+        // forgot that, which then ends without its builder, and the kernel all others with that.
         let _ = pidfd_send_signal(&self.process, Signal::KILL);
+        self.held = None;
     }
 }
 
@@ -354,6 +378,13 @@ impl Drop for End {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Makes the pipe that root alone writes to and everybody reads, whatever the umask.
+fn make_builder_pipe(pipe: &Path) -> Result<(), FileError> {
+    mkfifo(pipe, Mode::S_IRUSR).map_err(|error| file_error("make", pipe)(error.into()))?;
+    let mode = fs::Permissions::from_mode(0o444);
+    fs::set_permissions(pipe, mode).map_err(file_error("change the mode of", pipe))
 }
 
 /// Starts a program from a thread that waits for its end: what is to die with its parent dies with the thread that

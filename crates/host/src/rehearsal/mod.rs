@@ -157,7 +157,8 @@ impl<R: Runner> Rehearsals<R> {
     }
 
     async fn remove(&self, container: &OneRun) -> Result<bool, RehearsalError> {
-        let removed = container.remove().await?;
+        let ran = container.end().await?;
+        let removed = container.remove()? || ran;
         Ok(container.remove_secrets(&self.settings)? || removed)
     }
 

@@ -82,7 +82,24 @@ impl Site {
 
     pub(crate) fn builds(&self) -> Builds<HostRunner> {
         let builds = Builds::new(&self.settings, HostRunner);
-        builds.with_programs(init_program(), self.proxy())
+        let init = if self.forgets_parents() { self.forgetful() } else { init_program() };
+        builds.with_programs(init, self.proxy())
+    }
+
+    /// What stands in the place of our init, where there is such a thing.
+    fn forgetful(&self) -> PathBuf {
+        self.folder.path().join("init")
+    }
+
+    pub(crate) fn forgets_parents(&self) -> bool {
+        self.forgetful().exists()
+    }
+
+    /// Has the kernel forget that the first process of a build is to die with its parent, as it does with AppArmor.
+    pub(crate) fn forget_parents(&self) {
+        let path = |path: PathBuf| path.display().to_string();
+        run("cp", &[&path(init_program()), &path(self.base().folder.join("bin/init"))]);
+        run("cp", &[&path(built("examples/forgetful")), &path(self.forgetful())]);
     }
 
     /// The proxy, where its user can run it.
@@ -141,7 +158,7 @@ impl Site {
 
     /// What a build has left that is no result of it, nor kept for the next one.
     pub(crate) fn left(&self) -> Vec<String> {
-        let groups = run("find", &["/sys/fs/cgroup", "-name", "lxc.*.bw-build.*"]);
+        let groups = run("find", &["/sys/fs/cgroup", "-name", "lxc.*.bw-build.test*"]);
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
         let state = self.settings.paths.state.display().to_string();
         let mounts = mounts.lines().filter(|line| line.contains(&state));

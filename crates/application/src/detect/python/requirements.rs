@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::folder::Found;
 
+/// Where Python ends a line of a text.
+const ENDS_OF_LINES: [char; 10] =
+    ['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
+
 /// The names in `requirements.txt` and the files that it names by `-r`, of which each is read once however often
 /// it is named: two files of two lines each that name one another would be read 2^n times to a depth of n. Those
 /// that there are, are bounded by what is kept of the folder.
@@ -35,15 +39,30 @@ fn beside(path: &str, named: &str) -> String {
     }
 }
 
-/// Lines as pip reads them: joined after a backslash, and without comments.
+/// Lines as pip reads them: joined after a backslash, which at the end of a comment is none where the line has nothing
+/// else, and without comments.
 pub(crate) fn logical_lines(text: &str) -> Vec<String> {
-    let joined = text.replace("\r\n", "\n").replace("\\\n", "");
-    let bare = joined.lines().map(|line| {
-        let comment =
-            line.match_indices('#').find(|(at, _)| *at == 0 || line[..*at].ends_with([' ', '\t']));
-        comment.map_or(line, |(at, _)| &line[..at]).trim().to_owned()
-    });
+    let (mut lines, mut begun) = (Vec::new(), String::new());
+    for line in text.replace("\r\n", "\n").split(ENDS_OF_LINES) {
+        match line.strip_suffix('\\') {
+            Some(_) if !line.trim_start().starts_with('#') => begun += line.trim_matches('\\'),
+            _ => {
+                // A comment is one also behind what was begun.
+                begun += if line.trim_start().starts_with('#') { " " } else { "" };
+                begun += line;
+                lines.push(std::mem::take(&mut begun));
+            }
+        }
+    }
+    lines.push(begun);
+    let bare = lines.iter().map(|line| without_comment(line).trim().to_owned());
     bare.filter(|line| !line.is_empty()).collect()
+}
+
+fn without_comment(line: &str) -> &str {
+    let mut signs = line.match_indices('#');
+    let begins = |at: usize| at == 0 || line[..at].ends_with(char::is_whitespace);
+    signs.find(|(at, _)| begins(*at)).map_or(line, |(at, _)| &line[..at])
 }
 
 /// The file that a line reads in.
@@ -130,6 +149,8 @@ mod tests {
     fn comments_and_ends_of_lines_are_read_as_pip_reads_them() {
         let text = "# Flask\nflask # a comment\r\nbottle \\\n  >= 0.12\n\n  Django#egg\n";
         assert_eq!(logical_lines(text), ["flask", "bottle   >= 0.12", "Django#egg"]);
+        let text = "a \\\n# b \\\nc # d \\\ne\x0cf\rg \\";
+        assert_eq!(logical_lines(text), ["a", "c", "f", "g"]);
     }
 
     #[test]
