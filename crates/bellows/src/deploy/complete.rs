@@ -42,7 +42,8 @@ pub(super) fn complete(
         note(told, "instance.port = NUMBER".to_owned());
         instance.insert("port".to_owned(), PORT.into());
     }
-    if !written.contains_key("bounds") {
+    let is_stateful = written.get("stateful") == Some(&Value::Boolean(true));
+    if !written.contains_key("bounds") && !is_stateful {
         let (min, max) = BOUNDS;
         note(
             format!("it has {min} to {max} instances"),
@@ -148,6 +149,13 @@ mod tests {
         assert_eq!(spec.requests().unwrap().capacity.concurrency, 4);
         assert_eq!(spec.route().unwrap().to_string(), "a.example/");
         assert_eq!(notes, ["the service is called shop; to change it, write: name = \"NAME\""]);
+    }
+
+    #[test]
+    fn a_stateful_service_has_the_bounds_that_go_with_that() {
+        let (text, notes) = completed("stateful = true", None);
+        assert_eq!(spec(&text).bounds.max(), 1);
+        assert!(!notes.iter().any(|note| note.contains("instances")), "{notes:?}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use anyhow::{Context as _, anyhow};
 use host::deployments::{Deployment, DeploymentError};
 use host::settings::Settings;
 use model::names::ServiceName;
+use model::service::check_mounts;
 use policy::slots;
 
 use super::{egress, reaches, room};
@@ -29,6 +30,8 @@ pub(crate) fn check(
         BadInput::new(problem.context(format!("{what} does not go with the rest")))
     })?;
     let specs: Vec<_> = services.iter().map(|deployed| &deployed.spec).collect();
+    let mounts = check_mounts(&specs).into_iter().filter(|it| it.services.contains(service));
+    BadInput(mounts.map(Into::into).collect()).or(())?;
     room::check_sums(&specs, settings)?;
     let lower_bounds = specs.iter().map(|spec| (&spec.name, spec.bounds.min()));
     slots::suffice(lower_bounds, settings.network.subnet.last_slot()).map_err(BadInput::new)?;

@@ -7,8 +7,18 @@ use crate::value::{Invalid, check, within};
 
 /// What Bellows itself keeps below the state directory. An instance that could write there would
 /// say what the scaler does, or what other instances run.
-const OWN_FOLDERS: [&str; 7] =
-    ["images", "services", "releases", "id_ranges", "output", "secrets", STATEFUL];
+const OWN_FOLDERS: [&str; 10] = [
+    "images",
+    "services",
+    "releases",
+    "id_ranges",
+    "output",
+    "secrets",
+    "builds",
+    "deploys",
+    "rehearsals",
+    STATEFUL,
+];
 
 /// The folders of an instance in which nothing of a service's own is mounted: the kernel's and LXC's, and
 /// that of its configuration.
