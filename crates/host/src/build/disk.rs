@@ -99,7 +99,8 @@ impl Disk {
         }
         // All at once, in 0.4 s: file by file, by the option `discard`, the removal of 190,000 took 9 minutes.
         let trim = CommandLine::new("fstrim").arg(&self.folder).deadline(REMOVE_DEADLINE);
-        runner.run(&trim).await?;
+        // Where the host's file system makes no holes in files, the file stays as large as it was.
+        let _ = runner.run(&trim).await;
         Ok(())
     }
 

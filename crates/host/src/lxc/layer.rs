@@ -140,6 +140,24 @@ fn folder(lxc: &Path, template: &TemplateName) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::HostRunner;
+
+    #[tokio::test]
+    async fn a_loop_device_of_a_layer_that_a_kill_left_is_taken_back() {
+        let lxc = tempfile::tempdir().unwrap();
+        let file = lxc.path().join("bw-store-t01234567").join(FILE);
+        fs::create_dir(file.parent().unwrap()).unwrap();
+        File::create(&file).unwrap().set_len(MIB).unwrap();
+        let attach = CommandLine::new("losetup").args(["--find", "--show"]).arg(&file);
+        HostRunner.run(&attach).await.unwrap();
+        // Its template is gone by then.
+        fs::remove_file(&file).unwrap();
+        let ours = lxc.path().display().to_string();
+        let list = async || HostRunner.run(&CommandLine::new("losetup").arg("--list")).await;
+        assert!(list().await.unwrap().stdout.contains(&ours));
+        assert_eq!(remove_layers(&HostRunner, lxc.path()).await.unwrap(), 0);
+        assert!(!list().await.unwrap().stdout.contains(&ours));
+    }
 
     #[test]
     fn a_template_has_a_layer_once_it_is_reserved_and_takes_no_disk_for_it() {
