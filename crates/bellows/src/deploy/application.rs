@@ -153,11 +153,15 @@ mod tests {
     #[test]
     fn all_that_is_wrong_with_its_own_file_is_told_with_its_line() {
         let file = "bounds = { min = 3, max = 1 }\n[instance]\nport = 0\ncolour = \"red\"\n";
-        insta::assert_snapshot!(told(&[("index.html", ""), ("bellows.toml", file)]), @r"
-        bellows.toml, line 1: bounds.min is 3, above bounds.max, 1: lower one or raise the other
-        bellows.toml, line 3: instance.port is 0: use 1 to 65535
-        bellows.toml, line 4: instance.colour: unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `health_status`, `size`, `memory_mib`, `cpus`, `cpu_weight`, `processes`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
-        ");
+        let problems = told(&[("index.html", ""), ("bellows.toml", file)]);
+        for (line, told) in problems.lines().zip([
+            "bellows.toml, line 1: bounds.min is 3, above bounds.max, 1: lower one or raise the other",
+            "bellows.toml, line 3: instance.port is 0: use 1 to 65535",
+            "bellows.toml, line 4: instance.colour: unknown field `colour`, expected one of `port`",
+        ]) {
+            assert!(line.starts_with(told), "{line}");
+        }
+        assert_eq!(problems.lines().count(), 3, "{problems}");
         let told = told(&[("index.html", ""), ("bellows.toml", "name = \n")]);
         assert!(told.contains("bellows.toml: TOML parse error at line 1"), "{told}");
     }
