@@ -1,4 +1,5 @@
-//! The JSON Schema that is shipped for editors, `services/schema.json`.
+//! The JSON Schemas that are shipped for editors, `services/schema.json` of a service's file and
+//! `services/folder.schema.json` of that in an application's folder.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -10,16 +11,34 @@ fn services() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../services")
 }
 
-/// `UPDATE=1 cargo test -p bellows --test schema` writes it anew.
+/// `UPDATE=1 cargo test -p bellows --test schema` writes them anew.
 #[test]
-fn the_shipped_schema_is_that_of_the_code() {
-    let file = services().join("schema.json");
-    let text = format!("{:#}\n", schema::service().to_value());
-    if env::var_os("UPDATE").is_some() {
-        fs::write(&file, &text).expect("written");
+fn the_shipped_schemas_are_those_of_the_code() {
+    for (name, schema) in
+        [("schema.json", schema::service()), ("folder.schema.json", schema::of_folder())]
+    {
+        let (file, text) = (services().join(name), format!("{:#}\n", schema.to_value()));
+        if env::var_os("UPDATE").is_some() {
+            fs::write(&file, &text).expect("written");
+        }
+        let shipped = fs::read_to_string(&file).expect("read");
+        assert!(shipped == text, "run `UPDATE=1 cargo test -p bellows --test schema`");
     }
-    let shipped = fs::read_to_string(&file).expect("read");
-    assert!(shipped == text, "run `UPDATE=1 cargo test -p bellows --test schema`");
+}
+
+#[test]
+fn in_an_applications_folder_nothing_has_to_be_said() {
+    let schema = schema::of_folder().to_value();
+    let wrong = |text: &str| {
+        let file: toml::Table = text.parse().expect("TOML");
+        wrong(&schema, &schema, &serde_json::to_value(file).expect("JSON"), "")
+    };
+    for text in
+        ["", "route = false", "[instance]\nhealth_path = \"/up\"", "route = { host = \"a\" }"]
+    {
+        assert_eq!(wrong(text), [""; 0], "{text}");
+    }
+    assert_eq!(wrong("instance = { prot = 1 }"), [".instance.prot"]);
 }
 
 /// The tables that a schema allows at a place, with what they hold.

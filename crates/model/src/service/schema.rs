@@ -3,6 +3,7 @@
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema as _, Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
 
 use super::RawService;
 use crate::policies::Policy;
@@ -10,6 +11,24 @@ use crate::policies::Policy;
 /// The schema, of draft 7, which editors of TOML know.
 pub fn service() -> Schema {
     SchemaSettings::draft07().into_generator().into_root_schema_for::<RawService>()
+}
+
+/// The same of the file in an application's folder, in which nothing has to be said, and a route may be refused.
+pub fn of_folder() -> Schema {
+    let mut schema = service();
+    schema.remove("required");
+    let instance = schema.pointer_mut("/definitions/RawInstance").and_then(Value::as_object_mut);
+    if let Some(instance) = instance {
+        instance.remove("required");
+    }
+    let told = "Which requests from outside go to it: those below /NAME, unless it is said, and none where it is false.";
+    if let Some(route) = schema.pointer_mut("/properties/route") {
+        *route = json!({
+            "anyOf": [{ "$ref": "#/definitions/RawRoute" }, { "const": false }],
+            "description": told,
+        });
+    }
+    schema
 }
 
 pub(super) fn egress(_: &mut SchemaGenerator) -> Schema {
