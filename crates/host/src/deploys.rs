@@ -132,10 +132,19 @@ impl Deploys {
     /// # Errors
     /// The folder cannot be read.
     pub fn last(&self) -> Result<Vec<Deploy>, FileError> {
-        let mut names: Vec<ServiceName> =
-            names_in(&self.folder)?.iter().filter_map(|name| name.parse().ok()).collect();
-        names.sort();
+        let names = self.services()?;
         Ok(names.iter().filter_map(|name| self.of(name).read().ok().flatten()).collect())
+    }
+
+    /// The services of which deploys have left something, in the order of their names.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn services(&self) -> Result<Vec<ServiceName>, FileError> {
+        let names = names_in(&self.folder)?;
+        let mut names: Vec<_> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        names.sort();
+        Ok(names)
     }
 
     /// Removes what all deploys have left.
@@ -143,7 +152,7 @@ impl Deploys {
     /// # Errors
     /// One is under way, or the disk refuses.
     pub fn remove_all(&self) -> Result<bool, DeployError> {
-        for name in names_in(&self.folder)?.iter().filter_map(|name| name.parse().ok()) {
+        for name in self.services()? {
             self.of(&name).begin()?.remove_all()?;
         }
         Ok(remove_tree(&self.folder)?)
@@ -188,6 +197,11 @@ impl DeployFiles {
     /// Whether a process is at it.
     pub fn is_under_way(&self) -> bool {
         matches!(self.lock("job.lock"), Err(DeployError::UnderWay(_)))
+    }
+
+    /// Where all of its files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// What is deployed.

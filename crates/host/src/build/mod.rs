@@ -27,7 +27,7 @@ use model::names::ServiceName;
 
 pub use self::application::Application;
 pub use self::error::BuildError;
-pub use self::kept::{Kept, Pruned, unneeded};
+pub use self::kept::{Kept, Pruned, above, unneeded};
 pub use self::limits::BuildLimits;
 pub use self::tree::TreeError;
 
@@ -194,9 +194,14 @@ impl<R: Runner> Builds<R> {
     }
 }
 
+/// The file of the lock of a service's builds.
+fn lock_file(home: &Path, service: &ServiceName) -> PathBuf {
+    home.join(format!("{service}.lock"))
+}
+
 /// The lock of a service's builds, for as long as one lasts.
 fn lock(home: &Path, service: &ServiceName) -> Result<Lock, BuildError> {
-    Lock::acquire(&home.join(format!("{service}.lock"))).map_err(|error| match error {
+    Lock::acquire(&lock_file(home, service)).map_err(|error| match error {
         LockError::Held { .. } => BuildError::Busy { service: service.to_string(), source: error },
         LockError::File { .. } => BuildError::Lock(error),
     })
