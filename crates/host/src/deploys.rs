@@ -6,6 +6,7 @@ use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use model::access::Who;
 use model::names::ServiceName;
@@ -19,6 +20,13 @@ use crate::lock::{Lock, LockError};
 
 /// The folder of deploys, in the state folder.
 const FOLDER: &str = "deploys";
+
+/// Who looks whether a job is there, as whoever follows it does 20 times a second, has its lock while he looks, which takes
+/// less than a millisecond. So often one that begins tries again.
+const LOOKS: u32 = 50;
+
+/// After so long.
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// What it holds, and what it writes, is root's: an application's folder may hold what is nobody else's business.
 const MODE: u32 = 0o600;
@@ -191,6 +199,12 @@ impl DeployFiles {
     /// # Errors
     /// [`DeployError::UnderWay`].
     pub fn take(&self) -> Result<Lock, DeployError> {
+        for _ in 0..LOOKS {
+            match self.lock("job.lock") {
+                Err(DeployError::UnderWay(_)) => std::thread::sleep(MOMENT),
+                taken => return taken,
+            }
+        }
         self.lock("job.lock")
     }
 
@@ -280,6 +294,8 @@ impl DeployFiles {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     fn deploy(service: &ServiceName) -> Deploy {
@@ -316,6 +332,24 @@ mod tests {
         assert!(!files.is_under_way());
         assert!(files.begin().is_ok() && deploys.remove_all().unwrap());
         assert!(!deploys.remove_all().unwrap());
+    }
+
+    #[test]
+    fn who_looks_whether_a_job_is_there_keeps_none_from_beginning() {
+        let state = tempfile::tempdir().unwrap();
+        let files = Deploys::new(state.path()).of(&"shop".parse().unwrap());
+        drop(files.begin().unwrap());
+        let has_ended = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !has_ended.load(Ordering::Relaxed) {
+                    files.is_under_way();
+                }
+            });
+            let taken = (0..500).all(|_| files.take().is_ok());
+            has_ended.store(true, Ordering::Relaxed);
+            assert!(taken, "a job did not begin");
+        });
     }
 
     #[test]

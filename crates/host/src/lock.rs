@@ -213,6 +213,8 @@ pub(crate) fn to_kill(ids: &[u32]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     /// As what another thread starts has it until its program begins.
@@ -259,6 +261,26 @@ mod tests {
         assert!(!is_at(&late, &file));
         let _second = Lock::acquire(&file).unwrap();
         assert!(!is_at(&late, &file), "it is another file of the same name");
+    }
+
+    /// Without a look at the name, two of these 4 had it in each of 3 runs.
+    #[test]
+    fn a_lock_that_its_holders_remove_is_held_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("one.lock");
+        let holders = AtomicU32::new(0);
+        let until = Instant::now() + Duration::from_millis(200);
+        let hold = || {
+            while Instant::now() < until {
+                let Ok(lock) = Lock::acquire(&file) else { continue };
+                assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0, "two hold it");
+                std::thread::yield_now();
+                holders.fetch_sub(1, Ordering::SeqCst);
+                fs::remove_file(&file).unwrap();
+                drop(lock);
+            }
+        };
+        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(hold))));
     }
 
     #[test]
