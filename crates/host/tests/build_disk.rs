@@ -230,3 +230,16 @@ async fn what_was_used_longest_ago_goes_while_all_caches_together_are_above_the_
     let left = fs::read_dir(site.settings.paths.state.join("builds")).unwrap().count();
     assert_eq!((left, site.left()), (0, Vec::new()), "no lock is left");
 }
+
+#[tokio::test]
+async fn a_build_waits_while_what_is_kept_for_its_service_is_removed() {
+    let site = Site::new();
+    fs::create_dir_all(site.settings.paths.state.join("builds")).unwrap();
+    let lock = Lock::acquire(&site.settings.paths.state.join("builds/test.lock")).unwrap();
+    let removed = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        drop(lock);
+    };
+    let (built, ()) = tokio::join!(site.build_of("test", "1", "true"), removed);
+    built.result.unwrap();
+}
