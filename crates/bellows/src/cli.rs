@@ -63,12 +63,29 @@ pub(crate) enum Command {
         name: Option<ServiceName>,
     },
     /// Remove a service that was deployed from a folder, with its versions, secrets and caches
+    ///
+    /// What it keeps in folders of the host stays unless --data is there. Of a service whose deploy came to nothing, and of
+    /// one that is gone, what is left is removed.
     Destroy {
         /// The service
         service: ServiceName,
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        /// Remove its data as well: the folder of its own, and those that it mounts and no other service does
+        #[arg(long)]
+        data: bool,
+    },
+    /// Free the disk of what nothing needs: images, caches, old releases, what failed deploys left
+    ///
+    /// It shows first what it would free, and asks. What is in use stays.
+    Prune {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Remove what builds keep for services that are deployed, too: the next ones take longer
+        #[arg(long)]
+        caches: bool,
     },
     /// Write what `deploy` would choose into a bellows.toml in an application's folder
     Init {
@@ -308,6 +325,7 @@ mod tests {
           up          Bring the system up; run again, it changes only what is not as it should be
           deploy      Deploy an application from its folder: make its image, prove it, bring it in, or go back
           destroy     Remove a service that was deployed from a folder, with its versions, secrets and caches
+          prune       Free the disk of what nothing needs: images, caches, old releases, what failed deploys left
           init        Write what `deploy` would choose into a bellows.toml in an application's folder
           down        Take the system down and remove what Bellows made; stored objects stay
           status      Show the programs, services and instances, and the last decisions

@@ -1,8 +1,14 @@
-//! `bellows destroy`: a service that was deployed from a folder goes, with all that it has.
+//! `bellows destroy`: a service that was deployed from a folder goes, with all that it has but its data, which goes where
+//! that is said.
 
+mod data;
+mod left;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use host::build::Builds;
 use host::command::HostRunner;
 use host::deployments::{Deployment, DeploymentError, Deployments};
 use host::deploys::Deploys;
@@ -19,6 +25,7 @@ use crate::ask::confirm;
 use crate::clock::now;
 use crate::doctor::require_root;
 use crate::error::BadInput;
+use crate::mib;
 use crate::operator;
 use crate::programs::{Programs, needs_egress};
 use crate::progress::{Outcome, Progress};
@@ -30,23 +37,30 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What the scaler may take beside the drain of the instances.
 const SPARE: Duration = Duration::from_secs(20);
 
-/// Removes a service: its instances leave as in a scale-in, and then its images, versions, secrets and caches go.
+/// Removes a service: its instances leave as in a scale-in, and then its images, versions, secrets and caches go, and
+/// `with_data` what it keeps on the host.
 pub(crate) async fn run(
     settings: &Settings,
     service: &ServiceName,
     yes: bool,
+    with_data: bool,
 ) -> anyhow::Result<()> {
     require_root()?;
     let deployments = Deployments::new(&settings.paths.state);
     let now_deployed = deployments.load()?;
+    if !now_deployed.names().any(|name| name == service) {
+        return left::remove(settings, service, yes, with_data).await;
+    }
     check_origin(service, &now_deployed)?;
     without(service, &now_deployed)?;
-    confirm(&format!("{service} is to go, with its versions, secrets and caches."), yes)?;
+    let known = data::of(settings, service, &now_deployed)?;
+    confirm(&question(service, if with_data { &known } else { &[] }), yes)?;
     let beginning = Deploys::new(&settings.paths.state).of(service).begin()?;
     let _lock = operator::lock(settings)?;
     // Something may have changed while somebody thought about it.
     let before = deployments.load()?;
     let next = without(service, &before)?;
+    let mut data = data::of(settings, service, &before)?;
     let spec = before.deployed()?.into_iter().map(|it| it.spec).find(|it| it.name == *service);
     let mut progress = Progress::default();
     deployments.deploy(&next.clone().noted(&before, ("", ""), operator::who_calls(), now()))?;
@@ -55,9 +69,25 @@ pub(crate) async fn run(
     progress.step("versions", sweep::remove_unused(settings, &next)).await?;
     progress.step("ways", close_ways(settings, &next)).await?;
     progress.step("output", async { output(settings, service) }).await?;
+    progress.step("cache", cache(settings, service)).await?;
+    if with_data {
+        // Of what came to be its data since somebody said yes, nobody has said it.
+        let (said, unsaid): (Vec<_>, Vec<_>) = data.into_iter().partition(|it| known.contains(it));
+        progress.step("data", data::remove(settings, service, &said)).await?;
+        data = unsaid;
+    }
     beginning.remove_all()?;
-    println!("{service} is gone.");
+    println!("{service} is gone.{}", data::told(settings, service, &data));
     Ok(())
+}
+
+/// What is to go.
+fn question(service: &ServiceName, data: &[PathBuf]) -> String {
+    let what = format!("{service} is to go, with its versions, secrets and caches");
+    match data {
+        [] => format!("{what}."),
+        data => format!("{what}, AND ITS DATA in {}.", data::listed(data)),
+    }
 }
 
 /// Refuses what was not deployed from a folder.
@@ -127,6 +157,12 @@ fn secrets(settings: &Settings, service: &ServiceName) -> anyhow::Result<Outcome
         removed += usize::from(store.remove(service, &secret.name, None)?.is_some());
     }
     Ok(Outcome::changed_if(removed > 0, format!("{removed} removed")))
+}
+
+/// Removes what its builds keep.
+async fn cache(settings: &Settings, service: &ServiceName) -> anyhow::Result<Outcome> {
+    let bytes = Builds::new(settings, HostRunner).forget(service).await?;
+    Ok(Outcome::changed_if(bytes > 0, format!("{} of its builds removed", mib::told(bytes))))
 }
 
 /// Removes what its instances wrote.

@@ -12,9 +12,11 @@ mod doctor;
 mod down;
 mod error;
 mod logs;
+mod mib;
 mod operator;
 mod programs;
 mod progress;
+mod prune;
 mod release;
 mod rollback;
 mod run_folder;
@@ -66,7 +68,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Boot => wait(boot::run(&running()?)),
         Command::Deploy { folder, name } => wait(deploy::run(&running()?, &folder, name.as_ref())),
         Command::DeployJob { service } => wait(deploy::run_job(&running()?, &service)),
-        Command::Destroy { service, yes } => wait(destroy::run(&running()?, &service, yes)),
+        Command::Destroy { service, yes, data } => {
+            wait(destroy::run(&running()?, &service, yes, data))
+        }
+        Command::Prune { yes, caches } => wait(prune::run(&running()?, yes, caches)),
         Command::Init { folder, name } => deploy::init(&running()?, &folder, name.as_ref()),
         Command::Down => wait(down::run(&running()?)),
         Command::Policy { service, policy } => {

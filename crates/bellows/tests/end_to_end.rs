@@ -36,9 +36,11 @@ use serde_json::Value;
 
 use client::Client;
 use deploy::{
+    a_first_deploy_that_failed_is_shown_until_it_is_removed,
     a_flask_application_is_deployed_goes_back_by_itself_and_by_hand,
     a_folder_of_files_and_a_program_are_deployed,
     an_asgi_application_with_a_websocket_and_events_lives_through_a_deploy,
+    what_a_stateful_service_keeps_goes_only_where_that_is_said,
     what_is_nothing_that_runs_is_refused_and_leaves_nothing,
 };
 use egress::the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else;
@@ -107,6 +109,8 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     a_flask_application_is_deployed_goes_back_by_itself_and_by_hand(&client);
     an_asgi_application_with_a_websocket_and_events_lives_through_a_deploy(&client);
     a_folder_of_files_and_a_program_are_deployed(&client);
+    what_a_stateful_service_keeps_goes_only_where_that_is_said();
+    a_first_deploy_that_failed_is_shown_until_it_is_removed();
     // Once there is all that is to be closed to him: tokens, secrets, output.
     a_stranger_reads_and_changes_nothing();
     of_all_that_lies_on_the_disk_a_stranger_reads_little_and_writes_nothing();

@@ -6,6 +6,7 @@ use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use model::access::Who;
 use model::names::ServiceName;
@@ -19,6 +20,13 @@ use crate::lock::{Lock, LockError};
 
 /// The folder of deploys, in the state folder.
 const FOLDER: &str = "deploys";
+
+/// Who looks whether a job is there, as whoever follows it does 20 times a second, has its lock while he looks, which takes
+/// less than a millisecond. So often one that begins tries again.
+const LOOKS: u32 = 100;
+
+/// After so long.
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// What it holds, and what it writes, is root's: an application's folder may hold what is nobody else's business.
 const MODE: u32 = 0o600;
@@ -132,10 +140,19 @@ impl Deploys {
     /// # Errors
     /// The folder cannot be read.
     pub fn last(&self) -> Result<Vec<Deploy>, FileError> {
-        let mut names: Vec<ServiceName> =
-            names_in(&self.folder)?.iter().filter_map(|name| name.parse().ok()).collect();
-        names.sort();
+        let names = self.services()?;
         Ok(names.iter().filter_map(|name| self.of(name).read().ok().flatten()).collect())
+    }
+
+    /// The services of which deploys have left something, in the order of their names.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn services(&self) -> Result<Vec<ServiceName>, FileError> {
+        let names = names_in(&self.folder)?;
+        let mut names: Vec<_> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        names.sort();
+        Ok(names)
     }
 
     /// Removes what all deploys have left.
@@ -143,7 +160,7 @@ impl Deploys {
     /// # Errors
     /// One is under way, or the disk refuses.
     pub fn remove_all(&self) -> Result<bool, DeployError> {
-        for name in names_in(&self.folder)?.iter().filter_map(|name| name.parse().ok()) {
+        for name in self.services()? {
             self.of(&name).begin()?.remove_all()?;
         }
         Ok(remove_tree(&self.folder)?)
@@ -182,12 +199,23 @@ impl DeployFiles {
     /// # Errors
     /// [`DeployError::UnderWay`].
     pub fn take(&self) -> Result<Lock, DeployError> {
+        for _ in 0..LOOKS {
+            match self.lock("job.lock") {
+                Err(DeployError::UnderWay(_)) => std::thread::sleep(MOMENT),
+                taken => return taken,
+            }
+        }
         self.lock("job.lock")
     }
 
     /// Whether a process is at it.
     pub fn is_under_way(&self) -> bool {
         matches!(self.lock("job.lock"), Err(DeployError::UnderWay(_)))
+    }
+
+    /// Where all of its files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// What is deployed.
@@ -302,6 +330,22 @@ mod tests {
         assert!(!files.is_under_way());
         assert!(files.begin().is_ok() && deploys.remove_all().unwrap());
         assert!(!deploys.remove_all().unwrap());
+    }
+
+    #[test]
+    fn who_looks_whether_a_job_is_there_keeps_none_from_beginning() {
+        let state = tempfile::tempdir().unwrap();
+        let files = Deploys::new(state.path()).of(&"shop".parse().unwrap());
+        drop(files.begin().unwrap());
+        // As whoever looks has it, for longer than that takes.
+        let looked = files.lock("job.lock").unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(5));
+                drop(looked);
+            });
+            assert!(files.take().is_ok(), "a job did not begin");
+        });
     }
 
     #[test]

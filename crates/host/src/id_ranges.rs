@@ -169,6 +169,24 @@ impl IdRanges {
         Ok(range)
     }
 
+    /// Takes back the range of a service of which nothing is left, for others to be given: no folder of the state
+    /// directory and no template belongs to it. Says whether it had one and has none now. Two callers at once get in
+    /// each other's way: hold a lock.
+    ///
+    /// # Errors
+    /// When the record cannot be read or written.
+    pub fn forget(&self, service: &ServiceName) -> Result<bool, IdRangeError> {
+        let mut given = self.given()?;
+        let Some(range) = given.remove(service) else { return Ok(false) };
+        // What belongs to it may be another's, which has the same range then, and keeps it.
+        let is_shared = given.values().any(|other| overlap(*other, range));
+        if !is_shared && self.owners()?.iter().any(|owner| holds(range, *owner)) {
+            return Ok(false);
+        }
+        self.write_down(&given)?;
+        Ok(true)
+    }
+
     /// The range that the next service gets, when these are given: the lowest of which nothing belongs to
     /// another user of the host, to another service, to builds, or to what one left.
     ///
@@ -343,6 +361,23 @@ mod tests {
         let other = ranges.ensure(&service("b", &[])).unwrap();
         assert_eq!(other.first, first.first + first.count);
         assert_eq!(ranges.ensure(&stateful).unwrap(), first, "and it is its own again");
+    }
+
+    #[test]
+    fn a_range_is_taken_back_once_nothing_of_its_service_is_left() {
+        let (_root, ranges) = host();
+        let a = service("a", &["data"]);
+        let first = ranges.ensure(&a).unwrap();
+        ranges.ensure(&service("b", &["shared"])).unwrap();
+        let shared = ranges.ensure(&service("c", &["shared"])).unwrap();
+        assert!(!ranges.forget(&a.name).unwrap(), "a folder of it is left");
+        assert_eq!(ranges.given().unwrap()[&a.name], first);
+        fs::remove_dir(ranges.state.join("data")).unwrap();
+        assert!(ranges.forget(&a.name).unwrap() && !ranges.forget(&a.name).unwrap());
+        assert!(ranges.forget(&"b".parse().unwrap()).unwrap(), "the other has the range still");
+        assert_eq!(ranges.given().unwrap(), [("c".parse().unwrap(), shared)].into());
+        assert_eq!(ranges.ensure(&service("new", &[])).unwrap(), first);
+        assert_eq!(ranges.ensure(&service("d", &[])).unwrap().first, shared.first + shared.count);
     }
 
     #[test]

@@ -47,8 +47,8 @@ pub enum LockError {
     },
 }
 
-/// A lock that this process holds until the value is dropped. The file stays: removing it would
-/// let two processes hold a lock on two files of one name.
+/// A lock that this process holds until the value is dropped. The file stays, or goes while it is held: who waited for it
+/// sees that, since two processes would else hold a lock on two files of one name.
 #[derive(Debug)]
 pub struct Lock {
     _held: Flock<File>,
@@ -89,7 +89,9 @@ impl Lock {
         // One that an earlier release made could be opened, and so be locked, by anybody.
         open.set_permissions(Permissions::from_mode(MODE)).map_err(failed)?;
         let mut held = match Flock::lock(open, FlockArg::LockExclusiveNonblock) {
-            Ok(held) => held,
+            Ok(held) if is_at(&held, file) => held,
+            // Who held it has removed the file, and somebody may hold another one under its name.
+            Ok(_) => return Self::acquire(file),
             Err((mut open, Errno::EWOULDBLOCK)) => {
                 let mut holder = String::new();
                 open.read_to_string(&mut holder).map_err(failed)?;
@@ -109,6 +111,12 @@ impl Lock {
         write(&mut held).map_err(failed)?;
         Ok(Self { _held: held })
     }
+}
+
+/// Whether an open file is the one that now has this name.
+fn is_at(open: &File, file: &Path) -> bool {
+    let id = |found: &fs::Metadata| (found.dev(), found.ino());
+    matches!((open.metadata(), fs::metadata(file)), (Ok(open), Ok(named)) if id(&open) == id(&named))
 }
 
 /// A lock that many hold together, or one alone, until the value is dropped.
@@ -205,6 +213,8 @@ pub(crate) fn to_kill(ids: &[u32]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     /// As what another thread starts has it until its program begins.
@@ -237,6 +247,40 @@ mod tests {
         assert!(matches!(share().await, Err(LockError::Held { .. })));
         drop(alone);
         assert!(share().await.is_ok());
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_meanwhile_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("one.lock");
+        let first = Lock::acquire(&file).unwrap();
+        let late = File::open(&file).unwrap();
+        assert!(is_at(&late, &file));
+        fs::remove_file(&file).unwrap();
+        drop(first);
+        assert!(!is_at(&late, &file));
+        let _second = Lock::acquire(&file).unwrap();
+        assert!(!is_at(&late, &file), "it is another file of the same name");
+    }
+
+    /// Without a look at the name, two of these 4 had it in each of 3 runs.
+    #[test]
+    fn a_lock_that_its_holders_remove_is_held_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("one.lock");
+        let holders = AtomicU32::new(0);
+        let until = Instant::now() + Duration::from_millis(200);
+        let hold = || {
+            while Instant::now() < until {
+                let Ok(lock) = Lock::acquire(&file) else { continue };
+                assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0, "two hold it");
+                std::thread::yield_now();
+                holders.fetch_sub(1, Ordering::SeqCst);
+                fs::remove_file(&file).unwrap();
+                drop(lock);
+            }
+        };
+        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(hold))));
     }
 
     #[test]

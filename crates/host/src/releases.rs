@@ -129,17 +129,20 @@ impl Releases {
     /// # Errors
     /// When one cannot be removed.
     pub fn remove_old(&self) -> Result<usize, FileError> {
+        let old = self.old();
+        for folder in &old {
+            remove_tree(folder)?;
+        }
+        Ok(old.len())
+    }
+
+    /// The folders of those that it would remove.
+    pub fn old(&self) -> Vec<PathBuf> {
         let mut releases = self.list();
         releases.sort_by_key(|(_, made)| std::cmp::Reverse(*made));
         let used = self.used();
-        let mut removed = 0;
-        for (folder, _) in releases.into_iter().skip(KEPT) {
-            if !used.contains(&folder) {
-                remove_tree(&folder)?;
-                removed += 1;
-            }
-        }
-        Ok(removed)
+        let earlier = releases.into_iter().skip(KEPT).map(|(folder, _)| folder);
+        earlier.filter(|folder| !used.contains(folder)).collect()
     }
 
     /// The folders of the releases, and when each was put in force first.

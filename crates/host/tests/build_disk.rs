@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use host::build::{BuildError, unneeded};
@@ -189,4 +190,56 @@ async fn what_is_kept_for_services_that_are_not_deployed_is_removed_unless_they_
     assert_eq!(site.builds().forget(&"test".parse().unwrap()).await.unwrap(), freed);
     let built = site.build_of("test", "2", "busybox ls /build/cache").await;
     assert_eq!((built.lines, site.left()), (Vec::new(), Vec::new()));
+}
+
+#[tokio::test]
+async fn what_was_used_longest_ago_goes_while_all_caches_together_are_above_the_bound() {
+    let site = Site::new();
+    let keep = |service| {
+        site.build_of(
+            service,
+            "1",
+            "busybox dd if=/dev/zero of=/build/cache/x bs=1M count=8 2>/dev/null",
+        )
+    };
+    for service in ["test", "test-other", "test-third"] {
+        keep(service).await.result.unwrap();
+    }
+    // The first is used once more.
+    site.build_of("test", "2", "true").await.result.unwrap();
+    let there = || ["test", "test-other", "test-third"].map(|name| disk(&site, name).exists());
+    let sum: u64 = site.builds().kept().unwrap().iter().map(|kept| kept.bytes).sum();
+    let bound = u32::try_from(sum.div_ceil(MIB)).unwrap();
+    assert_eq!(site.builds().keep_within(bound).await.unwrap().removed, []);
+    site.builds().keep_within(bound - 2).await.unwrap();
+    assert_eq!(there(), [true, false, true]);
+    // Of another process, as a build is.
+    let lock = site.settings.paths.state.join("builds/test-third.lock");
+    let lock = lock.display().to_string();
+    let mut builder =
+        Command::new("flock").args(["--no-fork", &lock, "sleep", "60"]).spawn().unwrap();
+    let third = "test-third".parse().unwrap();
+    wait_until("it to be built", || site.builds().is_busy(&third));
+    site.builds().keep_within(0).await.unwrap();
+    assert_eq!(there(), [false, false, true]);
+    builder.kill().unwrap();
+    builder.wait().unwrap();
+    wait_until("it to have ended", || !site.builds().is_busy(&third));
+    site.builds().keep_within(0).await.unwrap();
+    assert_eq!(there(), [false; 3]);
+    let left = fs::read_dir(site.settings.paths.state.join("builds")).unwrap().count();
+    assert_eq!((left, site.left()), (0, Vec::new()), "no lock is left");
+}
+
+#[tokio::test]
+async fn a_build_waits_while_what_is_kept_for_its_service_is_removed() {
+    let site = Site::new();
+    fs::create_dir_all(site.settings.paths.state.join("builds")).unwrap();
+    let lock = Lock::acquire(&site.settings.paths.state.join("builds/test.lock")).unwrap();
+    let removed = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        drop(lock);
+    };
+    let (built, ()) = tokio::join!(site.build_of("test", "1", "true"), removed);
+    built.result.unwrap();
 }

@@ -3,12 +3,15 @@
 use std::time::Instant;
 
 use anyhow::Context as _;
+use host::build::{Builds, Kept};
+use host::command::HostRunner;
 use host::deploys::{Deploys, Outcome};
 use host::settings::Settings;
 use model::names::ServiceName;
 
 use super::steps::Steps;
 use crate::doctor::require_root;
+use crate::mib;
 
 /// Carries out the deploy of a service that was asked for, and notes how it ended.
 pub(crate) async fn run(settings: &Settings, service: &ServiceName) -> anyhow::Result<()> {
@@ -20,6 +23,9 @@ pub(crate) async fn run(settings: &Settings, service: &ServiceName) -> anyhow::R
     let mut deploy = files.read()?.context("no deploy of it was asked for")?;
     let begun = Instant::now();
     let result = Steps::new(settings, &files, &mut deploy).take().await;
+    if let Err(error) = bound_caches(settings).await {
+        eprintln!("  what builds keep is not bounded: {error:#}");
+    }
     let outcome = match result {
         Ok(serves) => {
             let verdict = format!("{serves}, after {:.1} s", begun.elapsed().as_secs_f64());
@@ -30,6 +36,18 @@ pub(crate) async fn run(settings: &Settings, service: &ServiceName) -> anyhow::R
     deploy.outcome = Some(outcome);
     files.write(&deploy)?;
     files.remove_source()?;
+    Ok(())
+}
+
+/// Removes what builds keep above its bound; the verdict is the same with and without.
+async fn bound_caches(settings: &Settings) -> anyhow::Result<()> {
+    let pruned = Builds::new(settings, HostRunner).keep_within(settings.builds.caches_mib).await?;
+    for Kept { service, bytes, .. } in pruned.removed {
+        let told = mib::told(bytes);
+        eprintln!(
+            "  caches       {told} of builds of {service} removed, for the bound builds.caches_mib"
+        );
+    }
     Ok(())
 }
 

@@ -315,3 +315,42 @@ pub(crate) fn a_folder_of_files_and_a_program_are_deployed(client: &Client) {
     let deploys: Value = status()["deploys"].clone();
     assert_eq!(deploys, serde_json::json!([]));
 }
+
+pub(crate) fn what_a_stateful_service_keeps_goes_only_where_that_is_said() {
+    let pages = Folder::of_example("static");
+    pages.write("bellows.toml", "name = \"keeps\"\nstateful = true\n");
+    let data = Path::new("/var/lib/bellows/stateful/keeps");
+    let range = || {
+        let ranges = fs::read_to_string("/var/lib/bellows/id_ranges").expect("read");
+        ranges.lines().find(|line| line.starts_with("keeps ")).map(str::to_owned)
+    };
+    pages.deploy_well();
+    fs::write(data.join("rows"), "1").expect("written");
+    let first = range();
+    let destroyed = bellows(&["destroy", "keeps", "--yes"]);
+    expect_code(&destroyed, 0);
+    let told = last_line(&destroyed);
+    assert!(told.contains("`bellows destroy keeps --data` removes it"), "{told}");
+    pages.deploy_well();
+    assert_eq!(fs::read_to_string(data.join("rows")).expect("it stayed"), "1");
+    assert!(first.is_some() && range() == first);
+    expect_code(&bellows(&["destroy", "keeps", "--yes", "--data"]), 0);
+    assert!(!data.exists() && range().is_none());
+    let left = output("find", &["/var/lib/bellows", "/var/lib/lxc", "-name", "*keeps*"]);
+    assert_eq!(left, "", "nothing of it is left");
+}
+
+pub(crate) fn a_first_deploy_that_failed_is_shown_until_it_is_removed() {
+    let fails = Folder::of_example("hello-flask");
+    fails.edit("requirements.txt", "flask", "no-package-has-this-name-9f3b");
+    let deploy = bellows(&["deploy", &fails.path.to_string_lossy(), "--name", "never"]);
+    expect_code(&deploy, 1);
+    assert!(text(&bellows(&["status"])).contains("never is not deployed"));
+    let destroyed = bellows(&["destroy", "never", "--yes"]);
+    expect_code(&destroyed, 0);
+    assert!(last_line(&destroyed).starts_with("never is not deployed. What was left"));
+    assert!(!text(&bellows(&["status"])).contains("never"));
+    let again = bellows(&["destroy", "never", "--yes"]);
+    expect_code(&again, 2);
+    assert!(text(&again).contains("there is no service never"), "{}", text(&again));
+}

@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 use model::names::ServiceName;
 
 use super::error::BuildError;
 use super::run::{self, Places};
-use super::{Builds, lock};
+use super::{Builds, lock, lock_file};
 use crate::command::Runner;
+use crate::disk_use::allocated;
 use crate::files::{FileError, names_in, remove_file};
+use crate::lock::holders;
 use crate::loop_devices;
 
 /// What a disk's file, and the one that it is made in, end with.
@@ -24,6 +26,8 @@ pub struct Kept {
     pub service: ServiceName,
     /// What it takes of the host's disk.
     pub bytes: u64,
+    /// When a build wrote to it last, which each one does.
+    pub used_at: SystemTime,
 }
 
 /// What pruning did.
@@ -40,6 +44,20 @@ pub fn unneeded(kept: Vec<Kept>, deployed: &BTreeSet<ServiceName>) -> Vec<Kept> 
     kept.into_iter().filter(|kept| !deployed.contains(&kept.service)).collect()
 }
 
+/// What has to go of what is kept for all services, so that no more than `bound` bytes stay: what was used longest ago,
+/// first, and nothing of those that are `busy`.
+pub fn above(kept: &[Kept], bound: u64, busy: &BTreeSet<ServiceName>) -> Vec<Kept> {
+    let mut sum: u64 = kept.iter().map(|kept| kept.bytes).sum();
+    let mut oldest: Vec<_> = kept.iter().filter(|kept| !busy.contains(&kept.service)).collect();
+    oldest.sort_by_key(|kept| kept.used_at);
+    let goes = oldest.into_iter().take_while(|kept| {
+        let is_above = sum > bound;
+        sum = sum.saturating_sub(kept.bytes);
+        is_above
+    });
+    goes.cloned().collect()
+}
+
 impl<R: Runner> Builds<R> {
     /// What builds keep, in the order of the services' names.
     ///
@@ -47,14 +65,35 @@ impl<R: Runner> Builds<R> {
     /// When the folder of builds cannot be read.
     pub fn kept(&self) -> Result<Vec<Kept>, BuildError> {
         let home = self.home();
-        let mut kept = BTreeMap::new();
+        let mut kept: BTreeMap<ServiceName, Kept> = BTreeMap::new();
         for name in names_in(&home)? {
             let mut services = DISKS.iter().filter_map(|end| name.strip_suffix(end)?.parse().ok());
-            if let Some(service) = services.next() {
-                *kept.entry(service).or_insert(0) += allocated(&home.join(name));
-            }
+            let Some(service) = services.next() else { continue };
+            let file = home.join(&name);
+            let (bytes, used_at) = (allocated(&file), written_at(&file));
+            let first = || Kept { service: ServiceName::clone(&service), bytes: 0, used_at };
+            let known = kept.entry(service.clone()).or_insert_with(first);
+            known.bytes += bytes;
+            known.used_at = known.used_at.max(used_at);
         }
-        Ok(kept.into_iter().map(|(service, bytes)| Kept { service, bytes }).collect())
+        Ok(kept.into_values().collect())
+    }
+
+    /// Whether a process builds for a service at this moment, or is about to.
+    pub fn is_busy(&self, service: &ServiceName) -> bool {
+        !holders(&lock_file(&self.home(), service)).is_empty()
+    }
+
+    /// Removes what was used longest ago of what is kept for all services, until that is within `bound_mib`, but for
+    /// those that are being built.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub async fn keep_within(&self, bound_mib: u32) -> Result<Pruned, BuildError> {
+        let kept = self.kept()?;
+        let services = kept.iter().map(|kept| &kept.service);
+        let busy = services.filter(|service| self.is_busy(service)).cloned().collect();
+        self.prune(&above(&kept, u64::from(bound_mib) << 20, &busy)).await
     }
 
     /// Removes what is kept for these services, but for those that are being built.
@@ -63,10 +102,10 @@ impl<R: Runner> Builds<R> {
     /// When something cannot be removed.
     pub async fn prune(&self, unneeded: &[Kept]) -> Result<Pruned, BuildError> {
         let mut pruned = Pruned::default();
-        for Kept { service, .. } in unneeded {
-            match self.forget(service).await {
-                Ok(bytes) => pruned.removed.push(Kept { service: service.clone(), bytes }),
-                Err(BuildError::Busy { .. }) => pruned.busy.push(service.clone()),
+        for kept in unneeded {
+            match self.forget(&kept.service).await {
+                Ok(bytes) => pruned.removed.push(Kept { bytes, ..kept.clone() }),
+                Err(BuildError::Busy { .. }) => pruned.busy.push(kept.service.clone()),
                 Err(error) => return Err(error),
             }
         }
@@ -91,8 +130,7 @@ impl<R: Runner> Builds<R> {
         service: &ServiceName,
     ) -> Result<(bool, u64), BuildError> {
         let home = self.home();
-        // The lock's file stays: who is about to take it has it open.
-        let _lock = lock(&home, service)?;
+        let lock = lock(&home, service)?;
         let mut was_there = Places::new(self, service)?.remove(&self.runner).await?;
         let disk = run::disk_file(&home, service);
         let mut bytes = 0;
@@ -103,6 +141,9 @@ impl<R: Runner> Builds<R> {
             bytes += allocated(&file);
             was_there |= remove_file(&file)?;
         }
+        // While it is held: who is about to take it sees that it is gone.
+        remove_file(&lock_file(&home, service))?;
+        drop(lock);
         Ok((was_there, bytes))
     }
 
@@ -115,18 +156,45 @@ impl<R: Runner> Builds<R> {
     }
 }
 
-/// What a file takes of the disk, which is less than its length where it has holes.
-fn allocated(file: &Path) -> u64 {
-    fs::metadata(file).map_or(0, |found| found.blocks() * 512)
+/// The kernel notes it also where the file is written to by way of its loop device.
+fn written_at(file: &Path) -> SystemTime {
+    let written = fs::metadata(file).and_then(|found| found.modified());
+    written.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    /// Of so many bytes, used so many seconds after another.
+    fn kept_at(service: &str, bytes: u64, seconds: u64) -> Kept {
+        let used_at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        Kept { service: service.parse().unwrap(), bytes, used_at }
+    }
+
+    #[test]
+    fn above_the_bound_what_was_used_longest_ago_goes_and_nothing_that_is_being_built() {
+        let all = [kept_at("a", 10, 3), kept_at("b", 20, 1), kept_at("c", 30, 2)];
+        let goes = |bound, busy: &[&str]| -> Vec<String> {
+            let busy = busy.iter().map(|name| name.parse().unwrap()).collect();
+            let goes = above(&all, bound, &busy);
+            goes.iter().map(|kept| kept.service.to_string()).collect()
+        };
+        assert_eq!(goes(60, &[]), [""; 0]);
+        assert_eq!(goes(59, &[]), ["b"]);
+        assert_eq!(goes(40, &[]), ["b"]);
+        assert_eq!(goes(39, &[]), ["b", "c"]);
+        assert_eq!(goes(39, &["b"]), ["c"]);
+        assert_eq!(goes(20, &["b"]), ["c", "a"]);
+        assert_eq!(goes(0, &[]), ["b", "c", "a"]);
+        assert_eq!(goes(0, &["a", "b", "c"]), [""; 0]);
+    }
 
     #[test]
     fn what_is_kept_for_services_that_are_not_deployed_is_unneeded() {
-        let kept = |service: &str, bytes| Kept { service: service.parse().unwrap(), bytes };
+        let kept = |service: &str, bytes| kept_at(service, bytes, 0);
         let all = vec![kept("a", 1), kept("b", 2), kept("c", 3)];
         let deployed = ["b", "d"].map(|name| name.parse().unwrap()).into();
         assert_eq!(unneeded(all.clone(), &deployed), [kept("a", 1), kept("c", 3)]);

@@ -21,13 +21,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use model::egress::Egress;
 use model::names::ServiceName;
 
 pub use self::application::Application;
 pub use self::error::BuildError;
-pub use self::kept::{Kept, Pruned, unneeded};
+pub use self::kept::{Kept, Pruned, above, unneeded};
 pub use self::limits::BuildLimits;
 pub use self::tree::TreeError;
 
@@ -56,6 +57,9 @@ const FOLDER: &str = "builds";
 
 /// What the container of a build is called, before the service's name. No instance and no template has such a name.
 const CONTAINER: &str = "bw-build.";
+
+/// How long the removal of what is kept for a service may take: that of a file, as large as a disk.
+const REMOVED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Nobody's ids, as Debian has them, for a host that has no user for the proxy yet: the proxy needs none of its
 /// own, since it writes nothing.
@@ -158,7 +162,7 @@ impl<R: Runner> Builds<R> {
             return Ok(folder);
         }
         let home = self.ensure_home()?;
-        let _lock = lock(&home, build.service)?;
+        let _lock = lock_within(&home, build.service).await?;
         // Another build of it may have ended meanwhile.
         if let Some(folder) = self.parts.find(&name, build.digest) {
             return Ok(folder);
@@ -194,10 +198,25 @@ impl<R: Runner> Builds<R> {
     }
 }
 
+/// The file of the lock of a service's builds.
+fn lock_file(home: &Path, service: &ServiceName) -> PathBuf {
+    home.join(format!("{service}.lock"))
+}
+
 /// The lock of a service's builds, for as long as one lasts.
 fn lock(home: &Path, service: &ServiceName) -> Result<Lock, BuildError> {
-    Lock::acquire(&home.join(format!("{service}.lock"))).map_err(|error| match error {
+    Lock::acquire(&lock_file(home, service)).map_err(not_locked(service))
+}
+
+/// The same for who begins one: another service's deploy may be removing what is kept for it.
+async fn lock_within(home: &Path, service: &ServiceName) -> Result<Lock, BuildError> {
+    let lock = Lock::acquire_within(&lock_file(home, service), REMOVED_WITHIN).await;
+    lock.map_err(not_locked(service))
+}
+
+fn not_locked(service: &ServiceName) -> impl FnOnce(LockError) -> BuildError {
+    |error| match error {
         LockError::Held { .. } => BuildError::Busy { service: service.to_string(), source: error },
         LockError::File { .. } => BuildError::Lock(error),
-    })
+    }
 }

@@ -11,7 +11,7 @@ use model::names::ImageName;
 use sha2::{Digest, Sha256};
 
 use super::image_error::ImageError;
-use super::images::{Draft, ensure_closed, remove_images};
+use super::images::{Draft, ensure_closed, folders_but, remove_images};
 use super::recipe_file::{ImageStart, RecipeFile};
 use crate::command::{CommandLine, Runner, is_installed};
 use crate::files::{FileError, file_error, sync_file_system};
@@ -270,10 +270,31 @@ pub fn remove_other_images(
     recipes: &[Recipe],
     stood_on: &BTreeSet<PathBuf>,
 ) -> Result<usize, FileError> {
+    remove_images(images, &needed(images, recipes, stood_on)?)
+}
+
+/// The folders that it would remove, those in which an image is being made among them.
+///
+/// # Errors
+/// When what goes into one cannot be read.
+pub fn other_images(
+    images: &Path,
+    recipes: &[Recipe],
+    stood_on: &BTreeSet<PathBuf>,
+) -> Result<Vec<PathBuf>, FileError> {
+    Ok(folders_but(images, &needed(images, recipes, stood_on)?))
+}
+
+/// What these recipes make, with what it stands on, and what templates stand on.
+fn needed(
+    images: &Path,
+    recipes: &[Recipe],
+    stood_on: &BTreeSet<PathBuf>,
+) -> Result<BTreeSet<PathBuf>, FileError> {
     let recipes = recipes.iter().flat_map(Recipe::with_bases);
     let made = recipes.map(|recipe| Ok(images.join(recipe.folder_name(&recipe.digest()?))));
     let made = made.collect::<Result<BTreeSet<_>, FileError>>()?;
-    remove_images(images, &made.union(stood_on).cloned().collect())
+    Ok(made.union(stood_on).cloned().collect())
 }
 
 #[cfg(test)]

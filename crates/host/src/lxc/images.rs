@@ -64,27 +64,42 @@ fn stand_open(images: &Path) -> bool {
 }
 
 /// Removes every folder below `images` but these, and but those that a recipe writes to at this moment; gives how many
-/// there were. What is no folder is none of ours, or a lock.
+/// there were.
 ///
 /// # Errors
 /// When one cannot be removed.
 pub(super) fn remove_images(images: &Path, kept: &BTreeSet<PathBuf>) -> Result<usize, FileError> {
     let mut removed = 0;
-    for entry in fs::read_dir(images).into_iter().flatten().flatten() {
-        let folder = entry.path();
-        if kept.contains(&folder) || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            continue;
-        }
-        let is_draft = entry.file_name().to_string_lossy().ends_with(DRAFT);
-        // Held until it is removed.
-        let lock = if is_draft { lock_for_programs(&lock_of(&folder))? } else { None };
-        if lock.is_some() || !is_draft {
-            // A script that was killed may have left mounts of the host's /dev and /sys there.
-            remove_unmounted(&folder)?;
-            removed += 1;
-        }
+    for folder in folders_but(images, kept) {
+        removed += usize::from(remove_image(&folder)?);
     }
     Ok(removed)
+}
+
+/// Every folder below `images` but these, in the order of their names. What is no folder is none of ours, or a lock.
+pub(super) fn folders_but(images: &Path, kept: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
+    let entries = fs::read_dir(images).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let others = folders.map(|entry| entry.path()).filter(|folder| !kept.contains(folder));
+    let mut others: Vec<_> = others.collect();
+    others.sort();
+    others
+}
+
+/// Removes an image, or what is left of one that was not finished, unless a recipe writes to it at this moment. Says
+/// whether it did. Whoever calls has seen that no template stands on it, and keeps others from making one meanwhile.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove_image(folder: &Path) -> Result<bool, FileError> {
+    let is_draft = folder.as_os_str().as_encoded_bytes().ends_with(DRAFT.as_bytes());
+    // Held until it is removed.
+    let lock = if is_draft { lock_for_programs(&lock_of(folder))? } else { None };
+    if is_draft && lock.is_none() {
+        return Ok(false);
+    }
+    // A script that was killed may have left mounts of the host's /dev and /sys there.
+    remove_unmounted(folder)
 }
 
 /// A folder in which one image is being made, by who holds its lock: a script that outlives its `up` goes on writing.

@@ -317,13 +317,22 @@ impl<R: Runner> TemplateStore<R> {
     /// [`TemplateError::UnderWay`] while an earlier call goes on.
     pub fn remove_drafts(&self) -> Result<usize, TemplateError> {
         let _lock = self.lock_drafts()?;
+        let drafts = self.drafts()?;
+        for draft in &drafts {
+            remove_unmounted(draft)?;
+        }
+        Ok(drafts.len())
+    }
+
+    /// The folders of templates that are half made, or being made.
+    ///
+    /// # Errors
+    /// When LXC's folder cannot be read.
+    pub fn drafts(&self) -> Result<Vec<PathBuf>, TemplateError> {
         let hidden = format!(".{CONTAINER_PREFIX}");
         let mut names = names_in(&self.lxc)?;
         names.retain(|name| name.starts_with(&hidden) && name.ends_with(DRAFT));
-        for name in &names {
-            remove_unmounted(&self.lxc.join(name))?;
-        }
-        Ok(names.len())
+        Ok(names.iter().map(|name| self.lxc.join(name)).collect())
     }
 
     /// Where a template is made, and removed.

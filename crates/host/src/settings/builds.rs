@@ -15,6 +15,8 @@ pub struct BuildSettings {
     pub memory_mib: u32,
     /// What it may write, and what is kept for the next one of the same service, in MiB.
     pub disk_mib: u32,
+    /// What is kept for the next builds of all services together, in MiB.
+    pub caches_mib: u32,
     /// What builds may reach beside what the image's recipe names.
     pub egress: Egress,
 }
@@ -26,6 +28,7 @@ pub struct RawBuilds {
     deadline_s: Option<u32>,
     memory_mib: Option<u32>,
     disk_mib: Option<u32>,
+    caches_mib: Option<u32>,
     egress: Vec<String>,
 }
 
@@ -35,6 +38,7 @@ impl Default for BuildSettings {
             deadline: Duration::from_secs(900),
             memory_mib: 1024,
             disk_mib: 4096,
+            caches_mib: 8192,
             egress: Egress::default(),
         }
     }
@@ -56,6 +60,8 @@ impl Checked for BuildSettings {
                 .unwrap_or(default.memory_mib),
             disk_mib: number("builds.disk_mib", raw.disk_mib, 64..=1_048_576)?
                 .unwrap_or(default.disk_mib),
+            caches_mib: number("builds.caches_mib", raw.caches_mib, 0..=1_048_576)?
+                .unwrap_or(default.caches_mib),
             egress: egress(&raw.egress)?,
         })
     }
@@ -83,11 +89,13 @@ mod tests {
         let refused = |text| read(text).unwrap_err();
         insta::assert_snapshot!(refused("deadline_s = 0"), @"b.toml, line 2: builds.deadline_s is 0: use 1 to 86400");
         insta::assert_snapshot!(refused("memory_mib = 1"), @"b.toml, line 2: builds.memory_mib is 1: use 64 to 1048576");
+        insta::assert_snapshot!(refused("caches_mib = 1048577"), @"b.toml, line 2: builds.caches_mib is 1048577: use 0 to 1048576");
         let refused = refused("egress = [\"pypi.example\"]");
         assert!(
             refused.starts_with("b.toml, line 2: builds.egress[0]: `pypi.example` has no port"),
             "{refused}"
         );
+        assert_eq!(read("caches_mib = 0").unwrap().builds.caches_mib, 0);
         let builds = read("deadline_s = 60\negress = [\"pypi.example.org:443\"]").unwrap().builds;
         assert_eq!((builds.deadline.as_secs(), builds.egress.destinations().len()), (60, 1));
     }

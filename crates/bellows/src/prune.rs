@@ -1,0 +1,70 @@
+//! `bellows prune`: what nothing needs any more goes, once it was shown and somebody said yes.
+
+mod found;
+mod plan;
+
+use host::build::{BuildError, Builds};
+use host::command::HostRunner;
+use host::deploys::{DeployError, Deploys};
+use host::files::remove_tree;
+use host::lock::SharedLock;
+use host::lxc::{TemplateStore, remove_image};
+use host::settings::Settings;
+
+use self::plan::{Plan, What};
+use crate::ask::confirm;
+use crate::doctor::require_root;
+use crate::mib;
+use crate::operator;
+use crate::up::images;
+
+/// Shows what can be freed, asks, and frees it. With `caches`, what builds keep for services that are deployed goes as
+/// well.
+pub(crate) async fn run(settings: &Settings, yes: bool, caches: bool) -> anyhow::Result<()> {
+    require_root()?;
+    let plan = Plan::new(found::read(settings)?, caches);
+    print!("{plan}");
+    if plan.items.is_empty() {
+        println!("Nothing to free.");
+        return Ok(());
+    }
+    confirm("All of this is to go.", yes)?;
+    let _lock = operator::lock(settings)?;
+    // Something of it may be needed since somebody thought about it.
+    let plan = plan.and_still(&Plan::new(found::read(settings)?, caches));
+    let mut freed = 0;
+    for item in &plan.items {
+        if free(settings, &item.what).await? {
+            freed += item.bytes;
+        } else {
+            println!("{} stays: it is in use.", item.what);
+        }
+    }
+    println!("{} are free.", mib::told(freed));
+    Ok(())
+}
+
+/// Frees one of it. Says whether it did: nothing that somebody has begun to use goes.
+async fn free(settings: &Settings, what: &What) -> anyhow::Result<bool> {
+    match what {
+        What::Image(folder) => {
+            let Some(_alone) = SharedLock::alone(&images::lock(settings))? else {
+                return Ok(false);
+            };
+            Ok(remove_image(folder)?)
+        }
+        What::Cache(service) => match Builds::new(settings, HostRunner).forget(service).await {
+            Err(BuildError::Busy { .. }) => Ok(false),
+            forgotten => Ok(forgotten.map(|_| true)?),
+        },
+        What::Deploy(service) => match Deploys::new(&settings.paths.state).of(service).begin() {
+            Err(DeployError::UnderWay(_)) => Ok(false),
+            begun => Ok(begun?.remove_all().map(|()| true)?),
+        },
+        What::Drafts => {
+            TemplateStore::new(settings, HostRunner).remove_drafts()?;
+            Ok(true)
+        }
+        What::Release(folder) => Ok(remove_tree(folder)?),
+    }
+}
