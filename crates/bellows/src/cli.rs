@@ -168,6 +168,8 @@ pub(crate) enum Command {
     DeployJob {
         /// The service
         service: ServiceName,
+        /// When it was asked for, in milliseconds since 1970
+        begun_at: u64,
     },
     /// Make the host ready after a boot, for what is started then
     #[command(hide = true)]

@@ -7,19 +7,23 @@ mod follow;
 mod health;
 mod init;
 mod job;
+mod owner;
 mod steps;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufReader, Seek as _};
 use std::path::Path;
 
-use anyhow::Context as _;
-use host::deployments::{Deployments, NewService};
+use anyhow::{Context as _, anyhow};
+use host::deployments::{Deployment, Deployments, NewService};
 use host::deploys::{Deploy, DeployFiles, Deploys, Stage};
+use host::releases::Releases;
 use host::secrets::SecretStore;
 use host::settings::Settings;
 use host::units::start_job;
 use model::names::ServiceName;
+use model::output::harmless;
+use model::service::ServiceSpec;
 use model::version::Version;
 
 pub(crate) use self::init::run as init;
@@ -30,7 +34,7 @@ use crate::clock::now;
 use crate::doctor::require_root;
 use crate::error::BadInput;
 use crate::operator::who_calls;
-use crate::release;
+use crate::programs::BELLOWS;
 use crate::run_folder;
 use crate::scaler;
 use crate::up::together;
@@ -44,7 +48,7 @@ pub(crate) async fn run(
     require_root()?;
     let application = application::load(folder, name, &settings.sizes)?;
     tell(&application);
-    check(settings, &application)?;
+    check(settings, &application, name.is_some())?;
     scaler::client(settings)?
         .services()
         .await
@@ -52,13 +56,17 @@ pub(crate) async fn run(
     let service = &application.spec.name;
     let files = Deploys::new(&settings.paths.state).of(service);
     let beginning = files.begin()?;
-    lay_out(&application, &files)?;
+    if let Err(error) = lay_out(&application, &files) {
+        files.remove_source()?;
+        return Err(error);
+    }
     let deploy = Deploy {
         service: service.clone(),
         folder: application.folder,
         file: application.file,
         says_health: application.says_health,
         command: application.command,
+        replaces: name.is_some(),
         who: who_calls(),
         begun_at: now(),
         stage: Stage::Image,
@@ -66,30 +74,48 @@ pub(crate) async fn run(
     };
     files.write(&deploy)?;
     files.begin_log()?;
-    start(settings, service, &files).await?;
+    start(settings, &deploy, &files).await?;
     follow::follow(&files, &deploy, beginning).await
 }
 
 /// Says what was found and chosen, and what stays out.
 fn tell(application: &Application) {
     println!("{}", application.folder.display());
-    application.notes.iter().for_each(|note| println!("  {note}"));
-    application.found.left_out.lines().for_each(|line| println!("  {line}"));
+    let notes = application.notes.iter().map(ToString::to_string);
+    let asked = asked(&application.spec).into_iter();
+    for line in notes.chain(asked).chain(application.found.left_out.lines()) {
+        println!("  {}", harmless(&line));
+    }
+}
+
+/// What its own file asks of the host and of others, beside what every service gets.
+fn asked(spec: &ServiceSpec) -> Vec<String> {
+    let instance = &spec.instance;
+    let list = |names: Vec<String>| names.join(", ");
+    let egress = spec.egress.destinations().iter().map(ToString::to_string).collect();
+    let mounts = instance.mounts.iter().map(|it| format!("{} at {}", it.source, it.target));
+    let asked = [
+        ("it may reach, beyond this host,", list(egress)),
+        (
+            "it may ask the services",
+            list(instance.reaches.iter().map(ToString::to_string).collect()),
+        ),
+        (
+            "it is told the secrets",
+            list(instance.secrets.iter().map(|it| it.name.to_string()).collect()),
+        ),
+        ("it has folders of this host:", list(mounts.collect())),
+    ];
+    let told = asked.into_iter().filter(|(_, what)| !what.is_empty());
+    told.map(|(told, what)| format!("{told} {what}.")).collect()
 }
 
 /// Refuses what does not go with this host and with what is deployed, before anything is made of it.
-fn check(settings: &Settings, application: &Application) -> anyhow::Result<()> {
+fn check(settings: &Settings, application: &Application, replaces: bool) -> anyhow::Result<()> {
     let Application { spec, folder, file, .. } = application;
     let before = Deployments::new(&settings.paths.state).load()?;
-    let is_others = before.names().any(|name| *name == spec.name)
-        && !before.folders().any(|(name, _)| *name == spec.name);
-    if is_others {
-        let name = &spec.name;
-        return Err(BadInput::new(anyhow::anyhow!(
-            "services/{name}.toml describes a service of this name: name this one with --name"
-        ))
-        .into());
-    }
+    owner::check(&before, &spec.name, folder, replaces).map_err(BadInput::new)?;
+    check_data(settings, &before, spec)?;
     let problems = SecretStore::new(settings).problems(spec).into_iter().map(Into::into);
     BadInput(problems.collect()).or(())?;
     // Whichever version it becomes.
@@ -112,16 +138,37 @@ fn lay_out(application: &Application, files: &DeployFiles) -> anyhow::Result<()>
 }
 
 /// Starts the job, a program of the release in force.
-async fn start(
-    settings: &Settings,
-    service: &ServiceName,
-    files: &DeployFiles,
-) -> anyhow::Result<()> {
+async fn start(settings: &Settings, deploy: &Deploy, files: &DeployFiles) -> anyhow::Result<()> {
     run_folder::ensure(&settings.paths.run)?;
-    let program = release::own_path()?.display().to_string();
+    let Deploy { service, begun_at, .. } = deploy;
+    let program = Releases::new(&settings.paths.state).current().join(BELLOWS);
     let settings = Deployments::new(&settings.paths.state).settings_file();
-    let settings = settings.display().to_string();
-    let command = [&program, "--settings", &settings, "deploy-job", service.as_str()];
+    let [program, settings] = [program, settings].map(|path| path.display().to_string());
+    let begun_at = begun_at.as_millis().to_string();
+    let command = [&program, "--settings", &settings, "deploy-job", service.as_str(), &begun_at];
     let command = command.map(str::to_owned);
     Ok(start_job(&format!("deploy-{service}"), &command, &files.log()).await?)
+}
+
+/// Refuses a service that would find what another one left in a folder of the host: its own it may find again.
+fn check_data(settings: &Settings, before: &Deployment, spec: &ServiceSpec) -> anyhow::Result<()> {
+    let deployed = before.deployed().unwrap_or_default();
+    let own = deployed.iter().find(|it| it.spec.name == spec.name);
+    let own = own.into_iter().flat_map(|it| it.versions.values().chain([&it.spec.instance]));
+    let own: Vec<_> = own.flat_map(|instance| &instance.mounts).map(|it| &it.source).collect();
+    let holds_something = |source: &str| {
+        let entries = fs::read_dir(settings.paths.state.join(source));
+        entries.is_ok_and(|mut entries| entries.next().is_some())
+    };
+    let mounts = spec.instance.mounts.iter().filter(|mount| !mount.shared);
+    let others = mounts.filter(|mount| Some(mount.source.as_str()) != spec.own_folder());
+    let found = others.filter(|it| !own.contains(&&it.source) && holds_something(&it.source));
+    let problems = found.map(|mount| {
+        anyhow!(
+            "instance.mounts names {}, which holds data of before: name another folder, or say shared = true where \
+             it is to have them",
+            mount.source
+        )
+    });
+    Ok(BadInput(problems.collect()).or(())?)
 }

@@ -34,6 +34,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use host::settings::Settings;
+use model::time::Timestamp;
 use nix::sys::stat::{Mode, umask};
 
 use cli::{Cli, Command};
@@ -67,7 +68,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Up { no_boot } => wait(up::run(place, no_boot)),
         Command::Boot => wait(boot::run(&running()?)),
         Command::Deploy { folder, name } => wait(deploy::run(&running()?, &folder, name.as_ref())),
-        Command::DeployJob { service } => wait(deploy::run_job(&running()?, &service)),
+        Command::DeployJob { service, begun_at } => {
+            wait(deploy::run_job(&running()?, &service, Timestamp::from_millis(begun_at)))
+        }
         Command::Destroy { service, yes, data } => {
             wait(destroy::run(&running()?, &service, yes, data))
         }

@@ -58,7 +58,7 @@ async fn free(settings: &Settings, what: &What) -> anyhow::Result<bool> {
             forgotten => Ok(forgotten.map(|_| true)?),
         },
         What::Deploy(service) => match Deploys::new(&settings.paths.state).of(service).begin() {
-            Err(DeployError::UnderWay(_)) => Ok(false),
+            Err(DeployError::UnderWay { .. }) => Ok(false),
             begun => Ok(begun?.remove_all().map(|()| true)?),
         },
         What::Drafts => {

@@ -82,19 +82,17 @@ async fn ask(settings: &Settings) -> Result<(HostStatus, MembershipStatus), Scal
 fn deploys(settings: &Settings) -> anyhow::Result<Vec<DeployState>> {
     let deploys = Deploys::new(&settings.paths.state);
     let mut states = Vec::new();
-    for deploy in deploys.last()? {
+    for files in deploys.all()? {
+        // Before it is read: what has ended has noted how.
+        let goes_on = files.goes_on();
+        // What this release cannot read was another's.
+        let Ok(Some(deploy)) = files.read() else { continue };
         let Deploy { service, folder, begun_at, stage, outcome, .. } = deploy;
         if outcome.as_ref().is_some_and(|outcome| outcome.is_well) {
             continue;
         }
-        states.push(DeployState {
-            goes_on: deploys.of(&service).is_under_way(),
-            verdict: outcome.map(|outcome| outcome.verdict),
-            begun_at_ms: begun_at.as_millis(),
-            service,
-            folder,
-            stage,
-        });
+        let (begun_at_ms, verdict) = (begun_at.as_millis(), outcome.map(|it| it.verdict));
+        states.push(DeployState { service, folder, begun_at_ms, stage, goes_on, verdict });
     }
     Ok(states)
 }

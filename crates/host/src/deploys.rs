@@ -16,17 +16,17 @@ use serde::{Deserialize, Serialize};
 use crate::files::{
     FileError, ensure_private_folder, file_error, names_in, remove_tree, replace_file,
 };
-use crate::lock::{Lock, LockError};
+use crate::lock::{Lock, LockError, SharedLock};
 
 /// The folder of deploys, in the state folder.
 const FOLDER: &str = "deploys";
 
-/// Who looks whether a job is there, as whoever follows it does 20 times a second, has its lock while he looks, which takes
-/// less than a millisecond. So often one that begins tries again.
-const LOOKS: u32 = 100;
+/// The locks of a service's deploys: of who begins one, and of the process that carries it out.
+const BEGIN: &str = "begin.lock";
+const JOB: &str = "job.lock";
 
-/// After so long.
-const MOMENT: Duration = Duration::from_millis(2);
+/// How long somebody may ask whether there is a job.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// What it holds, and what it writes, is root's: an application's folder may hold what is nobody else's business.
 const MODE: u32 = 0o600;
@@ -36,9 +36,15 @@ const MODE: u32 = 0o600;
 pub enum DeployError {
     /// One at a time for a service.
     #[error(
-        "a deploy of {0} is under way: `bellows status` shows how far it has come; wait until it has ended"
+        "a deploy of {service} is under way: `bellows status` shows how far it has come; wait until it has ended, or \
+         end process {holder}"
     )]
-    UnderWay(ServiceName),
+    UnderWay {
+        /// The service.
+        service: ServiceName,
+        /// The process that is at it.
+        holder: String,
+    },
     /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
@@ -68,6 +74,9 @@ pub struct Deploy {
     pub says_health: bool,
     /// The program and its arguments, where the application's own file says them.
     pub command: Option<Vec<String>>,
+    /// Whether it may take the place of what is deployed under this name from another folder.
+    #[serde(default)]
+    pub replaces: bool,
     /// Who asked for it.
     pub who: Who,
     /// When it was asked for, which tells one deploy of a service from the next.
@@ -134,14 +143,12 @@ impl Deploys {
         DeployFiles { service: service.clone(), folder: self.folder.join(service.as_str()) }
     }
 
-    /// The last deploy of each service, in the order of their names. One that cannot be read is told of when it is
-    /// asked for.
+    /// Those of all services that were deployed from folders, in the order of their names.
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub fn last(&self) -> Result<Vec<Deploy>, FileError> {
-        let names = self.services()?;
-        Ok(names.iter().filter_map(|name| self.of(name).read().ok().flatten()).collect())
+    pub fn all(&self) -> Result<Vec<DeployFiles>, FileError> {
+        Ok(self.services()?.iter().map(|name| self.of(name)).collect())
     }
 
     /// The services of which deploys have left something, in the order of their names.
@@ -160,8 +167,8 @@ impl Deploys {
     /// # Errors
     /// One is under way, or the disk refuses.
     pub fn remove_all(&self) -> Result<bool, DeployError> {
-        for name in self.services()? {
-            self.of(&name).begin()?.remove_all()?;
+        for files in self.all()? {
+            files.begin()?.remove_all()?;
         }
         Ok(remove_tree(&self.folder)?)
     }
@@ -185,32 +192,37 @@ impl DeployFiles {
     /// [`DeployError::UnderWay`].
     pub fn begin(&self) -> Result<Beginning, DeployError> {
         self.ensure_folders()?;
-        let lock = self.lock("begin.lock")?;
-        // Whoever has it begun may not have come to say so.
-        drop(self.lock("job.lock")?);
+        let lock = self.lock(BEGIN)?;
+        // Whoever began it may be gone, and the job at it.
+        drop(self.lock(JOB)?);
         let source = self.source();
         remove_tree(&source)?;
         ensure_private_folder(&source)?;
         Ok(Beginning { folder: self.folder.clone(), _lock: lock })
     }
 
-    /// Has the job be this process, until the value is dropped.
+    /// Has the job be this process, until the value is dropped. Who asks whether there is one may have the lock for a
+    /// moment.
     ///
     /// # Errors
     /// [`DeployError::UnderWay`].
-    pub fn take(&self) -> Result<Lock, DeployError> {
-        for _ in 0..LOOKS {
-            match self.lock("job.lock") {
-                Err(DeployError::UnderWay(_)) => std::thread::sleep(MOMENT),
-                taken => return taken,
-            }
-        }
-        self.lock("job.lock")
+    pub async fn take(&self) -> Result<Lock, DeployError> {
+        let lock = Lock::acquire_within(&self.folder.join(JOB), MOMENT).await;
+        lock.map_err(|error| self.locked(error))
     }
 
     /// Whether a process is at it.
     pub fn is_under_way(&self) -> bool {
-        matches!(self.lock("job.lock"), Err(DeployError::UnderWay(_)))
+        self.is_held(JOB)
+    }
+
+    /// Whether a process is at it, or is about to begin it.
+    pub fn goes_on(&self) -> bool {
+        self.is_held(BEGIN) || self.is_held(JOB)
+    }
+
+    fn is_held(&self, name: &str) -> bool {
+        SharedLock::is_held_alone(&self.folder.join(name)).unwrap_or(false)
     }
 
     /// Where all of its files are.
@@ -261,8 +273,8 @@ impl DeployFiles {
     /// The file cannot be written.
     pub fn write(&self, deploy: &Deploy) -> Result<(), FileError> {
         let path = self.file();
-        // Texts and numbers are JSON whatever they say.
-        let text = serde_json::to_string(deploy).unwrap_or_default();
+        let text = serde_json::to_string(deploy)
+            .map_err(|error| file_error("write", &path)(error.into()))?;
         replace_file(&path, text, MODE).map_err(file_error("write", &path))
     }
 
@@ -285,10 +297,16 @@ impl DeployFiles {
     }
 
     fn lock(&self, name: &str) -> Result<Lock, DeployError> {
-        Lock::acquire(&self.folder.join(name)).map_err(|error| match error {
-            LockError::Held { .. } => DeployError::UnderWay(self.service.clone()),
+        Lock::acquire(&self.folder.join(name)).map_err(|error| self.locked(error))
+    }
+
+    fn locked(&self, error: LockError) -> DeployError {
+        match error {
+            LockError::Held { holder, .. } => {
+                DeployError::UnderWay { service: self.service.clone(), holder }
+            }
             LockError::File { .. } => DeployError::Lock(error),
-        })
+        }
     }
 }
 
@@ -303,6 +321,7 @@ mod tests {
             file: "name = \"shop\"".to_owned(),
             says_health: false,
             command: None,
+            replaces: false,
             who: Who::Up,
             begun_at: Timestamp::from_millis(7),
             stage: Stage::Image,
@@ -310,49 +329,50 @@ mod tests {
         }
     }
 
-    #[test]
-    fn one_deploy_of_a_service_goes_on_at_a_time_and_of_others_as_many_as_are_asked_for() {
+    #[tokio::test]
+    async fn one_deploy_of_a_service_goes_on_at_a_time_and_of_others_as_many_as_are_asked_for() {
         let state = tempfile::tempdir().unwrap();
         let deploys = Deploys::new(state.path());
         let (shop, store) = ("shop".parse().unwrap(), "store".parse().unwrap());
         let files = deploys.of(&shop);
         assert!(!files.is_under_way());
         let beginning = files.begin().unwrap();
+        assert!(files.goes_on() && !files.is_under_way());
         let refused = files.begin().unwrap_err().to_string();
         assert!(refused.starts_with("a deploy of shop is under way"), "{refused}");
         drop(deploys.of(&store).begin().unwrap());
-        let job = files.take().unwrap();
+        let job = files.take().await.unwrap();
         drop(beginning);
         assert!(files.is_under_way());
-        assert!(matches!(files.begin(), Err(DeployError::UnderWay(_))));
-        assert!(matches!(deploys.remove_all(), Err(DeployError::UnderWay(_))));
+        assert!(matches!(files.begin(), Err(DeployError::UnderWay { .. })));
+        assert!(matches!(deploys.remove_all(), Err(DeployError::UnderWay { .. })));
         drop(job);
-        assert!(!files.is_under_way());
+        assert!(!files.goes_on());
         assert!(files.begin().is_ok() && deploys.remove_all().unwrap());
         assert!(!deploys.remove_all().unwrap());
     }
 
-    #[test]
-    fn who_looks_whether_a_job_is_there_keeps_none_from_beginning() {
+    #[tokio::test]
+    async fn who_looks_whether_a_job_is_there_keeps_none_from_beginning_and_is_not_taken_for_one() {
         let state = tempfile::tempdir().unwrap();
         let files = Deploys::new(state.path()).of(&"shop".parse().unwrap());
         drop(files.begin().unwrap());
-        // As whoever looks has it, for longer than that takes.
-        let looked = files.lock("job.lock").unwrap();
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                std::thread::sleep(Duration::from_millis(5));
-                drop(looked);
-            });
-            assert!(files.take().is_ok(), "a job did not begin");
-        });
+        let looks = SharedLock::share_within(&files.folder.join(JOB), MOMENT).await.unwrap();
+        assert!(!files.is_under_way());
+        let begins = files.take();
+        let stops = async {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            drop(looks);
+        };
+        let (begun, ()) = tokio::join!(begins, stops);
+        assert!(begun.is_ok() && files.is_under_way(), "a job did not begin");
     }
 
     #[test]
     fn what_was_deployed_last_is_read_by_whoever_asks_and_by_nobody_else() {
         let state = tempfile::tempdir().unwrap();
         let deploys = Deploys::new(state.path());
-        assert_eq!(deploys.last().unwrap(), []);
+        assert!(deploys.all().unwrap().is_empty());
         let shop: ServiceName = "shop".parse().unwrap();
         let files = deploys.of(&shop);
         assert_eq!(files.read().unwrap(), None);
@@ -361,7 +381,9 @@ mod tests {
         let outcome = Some(Outcome { is_well: true, verdict: "it serves".to_owned() });
         for deploy in [deploy(&shop), Deploy { outcome, ..deploy(&shop) }] {
             files.write(&deploy).unwrap();
-            assert_eq!(deploys.last().unwrap(), [deploy]);
+            let all = deploys.all().unwrap();
+            assert_eq!(all.len(), 1);
+            assert_eq!(all[0].read().unwrap(), Some(deploy));
         }
         for path in [files.file(), files.source(), files.folder.clone()] {
             let mode = fs::metadata(path).unwrap().permissions().mode();
@@ -372,6 +394,5 @@ mod tests {
         fs::write(files.file(), "{").unwrap();
         let error = files.read().unwrap_err().to_string();
         assert!(error.contains("deploy.json is not as this release writes it"), "{error}");
-        assert_eq!(deploys.last().unwrap(), []);
     }
 }

@@ -153,6 +153,15 @@ impl SharedLock {
         Self::take(file, FlockArg::LockExclusiveNonblock)
     }
 
+    /// Whether somebody has the lock of this file alone, be it this type's or a [`Lock`]. To ask keeps nobody from it for
+    /// longer than that takes.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn is_held_alone(file: &Path) -> Result<bool, LockError> {
+        Ok(Self::take(file, FlockArg::LockSharedNonblock)?.is_none())
+    }
+
     fn take(file: &Path, how: FlockArg) -> Result<Option<Self>, LockError> {
         let failed = |source| LockError::File { file: file.to_owned(), source };
         let mut options = OpenOptions::new();
@@ -243,7 +252,9 @@ mod tests {
         drop(one);
         assert!(SharedLock::alone(&file).unwrap().is_none());
         drop(two);
+        assert!(!SharedLock::is_held_alone(&file).unwrap());
         let alone = SharedLock::alone(&file).unwrap().unwrap();
+        assert!(SharedLock::is_held_alone(&file).unwrap());
         assert!(matches!(share().await, Err(LockError::Held { .. })));
         drop(alone);
         assert!(share().await.is_ok());

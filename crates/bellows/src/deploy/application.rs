@@ -49,6 +49,10 @@ pub(super) fn load(
     let place = fs::canonicalize(folder);
     let place = place.with_context(|| format!("{} cannot be read", folder.display()));
     let folder = place.map_err(BadInput::new)?;
+    if folder.to_str().is_none() {
+        let told = anyhow!("{} is no text in UTF-8: rename the folder", folder.display());
+        return Err(BadInput::new(told));
+    }
     let found = read(&folder, Bounds::default()).map_err(BadInput::new)?;
     let text = own_text(&folder)?;
     let shown = folder.join(OWN_FILE).display().to_string();

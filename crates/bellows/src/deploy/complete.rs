@@ -53,7 +53,10 @@ pub(super) fn complete(
             [("min", min), ("max", max)].map(|(key, value)| (key.to_owned(), value.into()));
         written.insert("bounds".to_owned(), Table::from_iter(bounds).into());
     }
-    if let Some(at_once) = chosen.concurrency()
+    // Who is scaled by something else, and has no route, gets no requests.
+    let gets_requests = ["route", "capacity"].iter().any(|key| written.contains_key(*key))
+        || !written.contains_key("policy");
+    if let Some(at_once) = chosen.concurrency().filter(|_| gets_requests)
         && let Some(capacity) = table(&mut written, "capacity")
     {
         capacity.entry("concurrency").or_insert_with(|| i64::from(at_once).into());
@@ -161,6 +164,9 @@ mod tests {
     #[test]
     fn a_service_without_a_route_is_there_for_others() {
         assert_eq!(spec(&completed("route = false", None).0).route(), None);
+        let worker = "route = false\npolicy = { kind = \"schedule\" }";
+        let worker = spec(&completed(worker, Some(Workers { processes: 1, each: 8 })).0);
+        assert!(worker.requests().is_none());
         let (text, notes) = completed("[instance]\nprotocol = \"tcp\"\nport = 5432", None);
         assert_eq!(spec(&text).tcp_port(), Some(5432));
         assert!(!notes.iter().any(|note| note.contains("route")), "{notes:?}");

@@ -36,7 +36,8 @@ pub(super) async fn follow(
         let is_under_way = files.is_under_way();
         let outcome = outcome(files, deploy);
         show(&mut log)?;
-        if let Some(Outcome { is_well, verdict }) = outcome {
+        // Not before the job is gone, so that another one can be begun at once.
+        if let Some(Outcome { is_well, verdict }) = outcome.filter(|_| !is_under_way) {
             if is_well {
                 println!("{verdict}");
                 return Ok(());

@@ -8,19 +8,25 @@ use host::command::HostRunner;
 use host::deploys::{Deploys, Outcome};
 use host::settings::Settings;
 use model::names::ServiceName;
+use model::time::Timestamp;
 
 use super::steps::Steps;
 use crate::doctor::require_root;
 use crate::mib;
 
-/// Carries out the deploy of a service that was asked for, and notes how it ended.
-pub(crate) async fn run(settings: &Settings, service: &ServiceName) -> anyhow::Result<()> {
+/// Carries out the deploy of a service that was asked for then, and notes how it ended.
+pub(crate) async fn run(
+    settings: &Settings,
+    service: &ServiceName,
+    begun_at: Timestamp,
+) -> anyhow::Result<()> {
     require_root()?;
     // The leader of a session of its own does not get the terminal's SIGHUP.
     let _ = nix::unistd::setsid();
     let files = Deploys::new(&settings.paths.state).of(service);
-    let _lock = files.take()?;
-    let mut deploy = files.read()?.context("no deploy of it was asked for")?;
+    let _lock = files.take().await?;
+    let deploy = files.read()?.filter(|deploy| deploy.begun_at == begun_at);
+    let mut deploy = deploy.context("another deploy of it was asked for meanwhile")?;
     let begun = Instant::now();
     let result = Steps::new(settings, &files, &mut deploy).take().await;
     if let Err(error) = bound_caches(settings).await {
@@ -31,12 +37,13 @@ pub(crate) async fn run(settings: &Settings, service: &ServiceName) -> anyhow::R
             let verdict = format!("{serves}, after {:.1} s", begun.elapsed().as_secs_f64());
             Outcome { is_well: true, verdict }
         }
-        Err(error) => Outcome { is_well: false, verdict: told(service, &error) },
+        Err(error) => Outcome { is_well: false, verdict: told(&error) },
     };
+    // First, where the disk is full.
+    let removed = files.remove_source();
     deploy.outcome = Some(outcome);
     files.write(&deploy)?;
-    files.remove_source()?;
-    Ok(())
+    Ok(removed?)
 }
 
 /// Removes what builds keep above its bound; the verdict is the same with and without.
@@ -52,11 +59,11 @@ async fn bound_caches(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// The verdict on one that did not end well, in a line; what there is to be told beside it is written before.
-fn told(service: &ServiceName, error: &anyhow::Error) -> String {
+fn told(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
     let (verdict, more) = text.split_once('\n').unwrap_or((&text, ""));
     if !more.is_empty() {
         eprintln!("{more}");
     }
-    format!("{service} is not deployed: {verdict}")
+    verdict.to_owned()
 }

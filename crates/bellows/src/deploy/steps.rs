@@ -1,6 +1,9 @@
 //! The steps of a deploy, in their order.
 
-use anyhow::Context as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
 use application::{Bounds, Chosen, Found, detect, read};
 use host::build::{Application, Builds};
 use host::command::HostRunner;
@@ -9,15 +12,16 @@ use host::deploys::{Deploy, DeployFiles, Stage};
 use host::id_map::IdMap;
 use host::id_ranges::IdRanges;
 use host::lock::{Lock, SharedLock};
-use host::lxc::{Image, TemplateStore};
+use host::lxc::{Image, ImageError, Recipe, TemplateStore};
 use host::network::Network;
 use host::rehearsal::Rehearsals;
 use host::settings::Settings;
 use model::names::{ServiceName, TemplateName};
 use model::service::{Route, ServiceSpec};
-use model::version::Rollout;
+use model::version::{Rollout, Version};
+use tokio::time::{Instant, sleep};
 
-use super::health;
+use super::{health, owner};
 use crate::clock::now;
 use crate::operator;
 use crate::programs::{Programs, needs_egress};
@@ -25,6 +29,9 @@ use crate::progress::{Outcome, Progress};
 use crate::release;
 use crate::scaler;
 use crate::up::{answer, images, rollout, sweep, together};
+
+/// Time between two tries to have an image there that somebody else makes.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the steps work on.
 pub(super) struct Steps<'a> {
@@ -54,19 +61,28 @@ impl<'a> Steps<'a> {
     /// # Errors
     /// With what went wrong. Whatever served before goes on to serve.
     pub(super) async fn take(mut self) -> anyhow::Result<String> {
+        let made = self.make().await;
+        let (spec, deployment) =
+            made.with_context(|| format!("{} is not deployed", self.deploy.service))?;
+        self.files.remove_source()?;
+        self.enter(Stage::Rollout)?;
+        let version = deployment.wanted(&spec.name).map(|wanted| wanted.version);
+        let version = version.context("the service is deployed")?;
+        self.rollout(&spec, &deployment, version).await?;
+        Ok(serves(self.settings, &spec, version))
+    }
+
+    /// Makes the version, and has the scaler serve it.
+    async fn make(&mut self) -> anyhow::Result<(ServiceSpec, Deployment)> {
         let images = images::lock(self.settings);
-        let making = SharedLock::share_within(&images, operator::PATIENCE).await?;
+        let _making = SharedLock::share_within(&images, operator::PATIENCE).await?;
         let source = self.source()?;
         let image = self.image(&source).await?;
         self.health(&image).await?;
         let spec = self.spec()?;
         self.enter(Stage::Template)?;
         let deployment = self.template_and_record(&spec, &image).await?;
-        drop(making);
-        self.files.remove_source()?;
-        self.enter(Stage::Rollout)?;
-        self.rollout(&spec, &deployment).await?;
-        Ok(serves(self.settings, &spec, &deployment))
+        Ok((spec, deployment))
     }
 
     fn enter(&mut self, stage: Stage) -> anyhow::Result<()> {
@@ -95,7 +111,7 @@ impl<'a> Steps<'a> {
         let folder = images::folder(self.settings);
         let mut base = None;
         let made = async {
-            base = Some(recipe.ensure(&HostRunner, &folder).await?);
+            base = Some(ensure(&recipe, &folder).await?);
             Ok(Outcome::Unchanged)
         };
         self.progress.step("userland", made).await?;
@@ -142,6 +158,7 @@ impl<'a> Steps<'a> {
         let template = templates.ensure(spec, image).await?;
         let deployments = Deployments::new(&self.settings.paths.state);
         let before = deployments.load()?;
+        owner::check(&before, &spec.name, &self.deploy.folder, self.deploy.replaces)?;
         let next = self.next(&before, &template).await;
         let what = self.deploy.folder.display().to_string();
         together::check(self.settings, (&spec.name, &what), &before, &next)?;
@@ -178,11 +195,21 @@ impl<'a> Steps<'a> {
     }
 
     /// Waits until the version serves and has answered, and remembers that it did.
-    async fn rollout(&mut self, spec: &ServiceSpec, deployment: &Deployment) -> anyhow::Result<()> {
+    async fn rollout(
+        &mut self,
+        spec: &ServiceSpec,
+        deployment: &Deployment,
+        version: Version,
+    ) -> anyhow::Result<()> {
         let service = &self.deploy.service;
         rollout::wait(self.settings, deployment, &[service], cure).await?;
         let programs = Programs::new(self.settings)?;
-        answer::wait(&[spec], self.settings, &programs, &mut self.progress).await?;
+        let answered = answer::wait(&[spec], self.settings, &programs, &mut self.progress).await;
+        if let Err(error) = answered {
+            let words = rollout::last_words(self.settings, service, version).await;
+            let told = format!("{service} is deployed as version {version}, and does not answer");
+            return Err(anyhow!("{told}: {error:#}{words}"));
+        }
         let _lock = operator::lock_within(self.settings).await?;
         let deployments = Deployments::new(&self.settings.paths.state);
         let now = deployments.load()?;
@@ -193,7 +220,23 @@ impl<'a> Steps<'a> {
         };
         deployments.deploy(&now)?;
         let unused = sweep::remove_unused(self.settings, &now);
-        self.progress.step("old versions", unused).await
+        let removed = self.progress.step("old versions", unused).await;
+        removed.with_context(|| {
+            format!("{service} serves as version {version}, and something old stays")
+        })
+    }
+}
+
+/// Has the image of a recipe there, and waits for who else makes it.
+async fn ensure(recipe: &Recipe, images: &Path) -> anyhow::Result<Image> {
+    let started = Instant::now();
+    loop {
+        match recipe.ensure(&HostRunner, images).await {
+            Err(ImageError::UnderWay { .. }) if started.elapsed() < operator::PATIENCE => {
+                sleep(PAUSE).await;
+            }
+            made => return Ok(made?),
+        }
     }
 }
 
@@ -203,10 +246,8 @@ fn cure(_: &ServiceName) -> String {
 }
 
 /// What serves, and where it is asked.
-fn serves(settings: &Settings, spec: &ServiceSpec, deployment: &Deployment) -> String {
+fn serves(settings: &Settings, spec: &ServiceSpec, version: Version) -> String {
     let name = &spec.name;
-    let version = deployment.wanted(name).map(|wanted| wanted.version.to_string());
-    let version = version.unwrap_or_default();
     match spec.route() {
         None => format!("{name} serves as version {version}, for services that reach it"),
         Some(Route { host, path_prefix, .. }) => {

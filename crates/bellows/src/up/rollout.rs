@@ -31,6 +31,8 @@ enum Trial {
     Serves,
     /// It goes on, or the scaler has not seen the deployment yet.
     GoesOn,
+    /// Another version was deployed meanwhile.
+    Overtaken,
     /// It was given up, and another version serves.
     GivenUp {
         /// What is told of it.
@@ -124,6 +126,9 @@ fn leave(spec: &ServiceSpec) -> Duration {
 fn trial(name: &ServiceName, deployment: &Deployment, services: &[ServiceStatus]) -> Trial {
     let status = services.iter().find(|status| status.name == *name);
     let Some(wanted) = deployment.wanted(name) else { return Trial::GoesOn };
+    if status.is_some_and(|status| status.wanted.deployed_at > wanted.deployed_at) {
+        return Trial::Overtaken;
+    }
     match status.filter(|status| status.wanted == wanted).and_then(|s| s.rollout.as_ref()) {
         Some(Rollout::Serving { version }) if *version == wanted.version => Trial::Serves,
         Some(rollout @ Rollout::GivenUp { version, next, reason }) if *next == wanted => {
@@ -152,6 +157,9 @@ fn outcome(
                 let lines = last_lines(ticks, name, version);
                 Some(format!("{told}. {}{lines}", cure(name)))
             }
+            Trial::Overtaken => Some(format!(
+                "another version of {name} was deployed before this one served: `bellows versions {name}` says which"
+            )),
             Trial::Serves | Trial::GoesOn => None,
         })
         .collect();
@@ -159,6 +167,17 @@ fn outcome(
         bail!(given_up.join("\n"));
     }
     Ok(Outcome::changed_if(waited, "every wanted version serves"))
+}
+
+/// What instances of a version wrote last, as far as the scaler still says it: lines to be put behind a message.
+pub(crate) async fn last_words(
+    settings: &Settings,
+    service: &ServiceName,
+    version: Version,
+) -> String {
+    let Ok(scaler) = scaler::client(settings) else { return String::new() };
+    let ticks = scaler.ticks_since(0).await.unwrap_or_default();
+    last_lines(&ticks, service, version)
 }
 
 /// What the instance wrote last on which a version was tried last; empty where that is not known.
@@ -237,5 +256,16 @@ mod tests {
         let earlier = Wanted { deployed_at: Timestamp::from_millis(4), ..WANTED };
         let serves = Rollout::Serving { version: WANTED.version };
         assert_eq!(trial_in(Some(serves), earlier), Trial::GoesOn);
+    }
+
+    #[test]
+    fn a_version_that_was_overtaken_is_waited_for_no_longer() {
+        let later = Wanted { version: Version::new(3), deployed_at: Timestamp::from_millis(6) };
+        let proving = Rollout::Proving {
+            version: Version::new(1),
+            next: later,
+            since: Timestamp::from_millis(6),
+        };
+        assert_eq!(trial_in(Some(proving), later), Trial::Overtaken);
     }
 }

@@ -114,6 +114,11 @@ pub(crate) fn what_is_nothing_that_runs_is_refused_and_leaves_nothing() {
     let refused = taken.deploy();
     expect_code(&refused, 2);
     assert!(text(&refused).contains("instance.cpus is 900"), "{}", text(&refused));
+    let data = "instance = { mounts = [{ source = \"objects\", target = \"/objects\", shared = true }] }\n";
+    taken.write("bellows.toml", data);
+    let refused = taken.deploy();
+    expect_code(&refused, 2);
+    assert!(text(&refused).contains("both mount the folder objects"), "{}", text(&refused));
     let named = bellows(&["deploy", &taken.path.to_string_lossy(), "--name", "object-store"]);
     expect_code(&named, 2);
     assert!(!Path::new("/var/lib/bellows/deploys").exists());
@@ -163,7 +168,7 @@ fn it_goes_back_from_what_does_not_start(client: &Client, flask: &Folder, first:
     expect_code(&deploy, 1);
     let told = text(&deploy);
     assert!(told.contains("SyntaxError") && told.contains("goes on to serve"), "{told}");
-    assert!(last_line(&deploy).contains("hello-flask is not deployed"), "{told}");
+    assert!(last_line(&deploy).contains("of hello-flask was given up"), "{told}");
     assert!(answers.iter().all(|it| *it == Some(StatusCode::OK)), "{answers:?}");
     assert_eq!(serving("hello-flask"), first);
     flask.edit("app.py", "def hello(:", "def hello():");
@@ -239,7 +244,9 @@ fn it_is_destroyed_without_a_trace(client: &Client) {
     expect_code(&bellows(&["destroy", "hello-flask", "--yes"]), 0);
     let gone = client.send(Method::GET, "/hello-flask", |request| request);
     assert_eq!(gone.status, StatusCode::NOT_FOUND);
-    let left = output("find", &["/var/lib/bellows", "/var/lib/lxc", "-name", "*hello-flask*"]);
+    // Locks stay, for who is about to take one has it open.
+    let named = ["-name", "*hello-flask*", "-not", "-name", "*.lock"];
+    let left = output("find", &[&["/var/lib/bellows", "/var/lib/lxc"][..], &named].concat());
     assert_eq!(left, "", "nothing of it is left");
     expect_code(&bellows(&["destroy", "object-store", "--yes"]), 2);
 }

@@ -1,6 +1,7 @@
 //! Programs that run once, and go on when whoever started them is gone, with their terminal and their session.
 
 use std::fs::File;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -29,6 +30,8 @@ pub async fn start_job(name: &str, command: &[String], log: &Path) -> Result<(),
         .env_clear()
         .env("PATH", SEARCH_PATH)
         .current_dir("/")
+        // Before it has a session of its own, what ends its caller's group would end it too.
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(output()?)
         .stderr(output()?)
