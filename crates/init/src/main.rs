@@ -60,7 +60,8 @@ fn run(file: &Path, pipe: &Path, output: &mut Output) -> Result<ExitCode, String
     // Before the program is there, so that no signal is missed, its end among them.
     let signals = Signals::take().map_err(|error| format!("signals cannot be taken: {error}"))?;
     let mut watch = Watch { output, signals, builder };
-    if let Some(due) = Due::open(pipe) {
+    let mut due = Due::open(pipe);
+    if let Some(due) = &mut due {
         let release = watch.release(&program);
         let told = match &release {
             Ok(release) => release.to_string(),
