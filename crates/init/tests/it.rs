@@ -244,6 +244,32 @@ fn how_a_release_command_ended_is_kept_for_a_scaler_that_did_not_run_at_that_mom
     assert!(child.wait_with_output().unwrap().status.success());
 }
 
+#[test]
+fn all_that_a_release_command_started_is_asked_to_end_and_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let migration = "trap 'sleep 0.3; echo rolled back; exit 0' TERM\necho >ready\nwhile :; do sleep 0.01; done\n";
+    std::fs::write(folder.join("migrate"), migration).unwrap();
+    let release = r#"["/bin/sh","-c","/bin/sh ./migrate && echo next"]"#;
+    let (pipe, host) = release_pipe(folder);
+    let json = release_file(folder, r#"["/bin/echo","serves"]"#, release);
+    let init = init(folder, &json);
+    // The first process of a system of its own, as in an instance: it may ask all others there.
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--kill-child"]).arg(init.get_program()).args(init.get_args());
+    command.arg(pipe).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    wait_for(&folder.join("ready"));
+    let id = child.id();
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    ask_to_end(children.trim());
+    let output = child.wait_with_output().unwrap();
+    let (stdout, stderr) = told(&output);
+    // A shell tells of what was ended under it.
+    assert!(stdout == "rolled back\n" && stderr.ends_with(STOPPED), "{stdout}{stderr}");
+    assert_eq!(word(host), "stopped\n");
+}
+
 const STOPPED: &str = "bellows: the release command was stopped with its instance\n";
 
 fn ask_to_end(process: &str) {
