@@ -194,19 +194,26 @@ impl Controller {
             // What was observed before a gap says nothing of the load after it.
             None => self.load = LoadHistory::default(),
         }
-        let on_trial = self.rollout.as_ref().and_then(Rollout::proving);
+        let rollout = self.rollout.clone();
+        let on_trial = rollout.as_ref().and_then(Rollout::proving);
+        let is_wanted = |version: Option<Version>| {
+            rollout.as_ref().zip(version).is_none_or(|(rollout, version)| rollout.wants(version))
+        };
         for done in done {
             let failed = done.error.is_some();
             let backoff = match done.kind {
                 ActionKind::Clone if on_trial.is_some() && done.version == on_trial => {
-                    &mut self.trials
+                    Some(&mut self.trials)
                 }
-                ActionKind::Clone => &mut self.launches,
-                kind => self.failures.entry((done.instance.clone(), kind)).or_default(),
+                // How a version fared that nobody wants any more says nothing of the one that serves.
+                ActionKind::Clone => is_wanted(done.version).then_some(&mut self.launches),
+                kind => Some(self.failures.entry((done.instance.clone(), kind)).or_default()),
             };
-            backoff.record(failed, done.finished_at);
+            if let Some(backoff) = backoff {
+                backoff.record(failed, done.finished_at);
+            }
             if done.release == Some(ReleaseEnd::Well) && done.version == Some(wanted.version) {
-                self.released = Some(wanted);
+                self.note_released(wanted, now);
             }
             // A release command is no part of what an instance takes to start.
             if done.kind == ActionKind::Clone && !failed && done.release.is_none() {
@@ -216,6 +223,18 @@ impl Controller {
         self.failures.retain(|(name, _), backoff| {
             *backoff != Backoff::default() && self.fleet.get(name).is_some()
         });
+    }
+
+    /// Takes note that the release command of this deploy has ended well. The time in which its version has to get
+    /// healthy begins then.
+    fn note_released(&mut self, wanted: Wanted, now: Timestamp) {
+        if self.released == Some(wanted) {
+            return;
+        }
+        self.released = Some(wanted);
+        if let Some(Rollout::Proving { since, .. }) = &mut self.rollout {
+            *since = now;
+        }
     }
 
     /// Adds what is seen now to what is known of a version on trial and of the one that serves. Up to its first

@@ -108,6 +108,33 @@ fn a_program_that_fails_after_its_release_command_is_tried_again_without_it() {
 }
 
 #[test]
+fn the_time_to_get_healthy_begins_when_the_release_command_has_ended() {
+    let mut world = released(2);
+    world.step(&Step { deploys: Some(BROKEN), ..calm(2) });
+    // The command takes twice the time that an instance has.
+    let tick = world.step(&Step { clock_jump_ms: 20_000, ..calm(2) });
+    assert!(matches!(tick.rollout, Some(Rollout::Proving { .. })), "{:?}", tick.rollout);
+    let ended = world.now;
+    let is_given_up =
+        |tick: &Tick| matches!(tick.rollout, Some(Rollout::GivenUp { version: VERSION, .. }));
+    while !is_given_up(&world.step(&calm(2))) {
+        assert!(world.now.since(ended) < Duration::from_secs(60));
+    }
+    assert!(world.now.since(ended) >= Duration::from_secs(10));
+}
+
+#[test]
+fn a_clone_that_fails_when_its_version_is_wanted_no_more_holds_back_nothing_that_serves() {
+    let mut world = released(2);
+    world.step(&Step { deploys: Some(BROKEN), ..calm(2) });
+    let slow = std::mem::take(&mut world.started);
+    world.step(&Step { deploys: Some(NEXT), ..calm(2) });
+    world.started.extend(slow);
+    world.step(&calm(2));
+    assert_eq!(world.controller.memory().launches, Backoff::default());
+}
+
+#[test]
 fn what_somebody_went_back_to_is_not_released() {
     let mut world = released(2);
     world.release = false;
