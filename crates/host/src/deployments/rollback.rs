@@ -135,7 +135,7 @@ impl Deployment {
     }
 
     /// The deployment in which a service is another version again, from `now` on. All that are kept stay so. One that
-    /// served before is not watched again, unless somebody went back from it.
+    /// served before is not watched again, unless somebody went back from it; and is not released again in any case.
     ///
     /// # Errors
     /// The version is not there, is deployed already, or its file does not go with the one of now.
@@ -155,6 +155,8 @@ impl Deployment {
             problem: problem.to_string(),
         })?;
         let unwatched = versions[place].past == Some(Past::Served);
+        // What has served was released before. Of what never did, nobody knows.
+        let gone_back = versions[place].past.is_some() || serving == Some(version);
         // Who returns to what was gone back from takes that back, and blames nothing else.
         let left = (versions[place].past != Some(Past::Left)).then_some(record.wanted.version);
         for kept in versions.iter_mut().filter(|kept| kept.version != version) {
@@ -173,7 +175,7 @@ impl Deployment {
         let mut deployment = self.clone();
         deployment.services.insert(
             service.clone(),
-            Record { file, wanted, versions, unwatched, going_back: true, gone_back: true, folder },
+            Record { file, wanted, versions, unwatched, going_back: true, gone_back, folder },
         );
         Ok(deployment)
     }

@@ -183,6 +183,28 @@ fn a_version_that_somebody_went_back_to_keeps_its_release_command_and_is_not_rel
 }
 
 #[test]
+fn a_version_that_never_served_is_released_also_where_somebody_goes_back_to_it() {
+    let releasing = |number| format!("release = \"./migrate {number}\"\n{}", file(number));
+    let first = deploy(&Deployment::default(), 1, &releasing(1)).served([&store()]);
+    let second = deploy(&first, 2, &releasing(2));
+    let third = deploy(&second, 3, &releasing(3)).served([&store()]);
+    let store = store();
+    let to = |serving| Rollback {
+        service: &store,
+        version: version(2),
+        revision: false,
+        serving: Some(version(serving)),
+        again: false,
+    };
+    let is_released = |serving| {
+        let back = third.rolled_back(to(serving), at(9)).unwrap();
+        back.deployed().unwrap().remove(0).release
+    };
+    assert!(is_released(3));
+    assert!(!is_released(2), "what serves has been released");
+}
+
+#[test]
 fn a_stateful_version_is_gone_back_to_with_its_folder_and_its_one_instance() {
     let stateful = |number| {
         let file = file(number);
