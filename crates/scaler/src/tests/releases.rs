@@ -68,10 +68,13 @@ async fn a_release_command_that_fails_gives_the_version_up_with_its_words_and_to
     let Some(Rollout::GivenUp { reason, .. }) = rig.status().rollout else { panic!("it goes on") };
     assert_eq!(reason, "release `./migrate` ended with status 3");
     assert_eq!((rig.ready_of(OLD), rig.status().instances.len(), rig.releases().len()), (3, 3, 1));
-    // A deploy of the same version runs it again.
     rig.deploy(&[(&releasing(), 2)]);
     rig.ticks(3, 10).await;
     assert_eq!(rig.releases().len(), 1, "nothing else was deployed");
+    // A deploy of the same version, after it was given up, runs it again.
+    deploy_again(&rig.state, &[(&releasing(), 2)], rig.now);
+    rig.ticks(3, 10).await;
+    assert_eq!(rig.releases().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
