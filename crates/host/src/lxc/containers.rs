@@ -12,6 +12,7 @@ use std::time::Duration;
 use model::names::{InstanceName, TemplateName};
 use model::service::Replacement;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::spawn_blocking;
 
 use super::error::ContainerError;
 use super::inventory::{
@@ -98,7 +99,11 @@ pub trait Containers: Send + Sync {
 
     /// What keeps others from connecting to this port of an instance, as far as its processes tell: a part of a
     /// sentence, which ends with the cure. It takes some 4 ms, which is how long the kernel takes for its tables.
-    fn obstacle(&self, instance: &InstanceName, port: u16) -> Option<String>;
+    fn obstacle(
+        &self,
+        instance: &InstanceName,
+        port: u16,
+    ) -> impl Future<Output = Option<String>> + Send;
 }
 
 /// The instances that LXC runs.
@@ -311,13 +316,14 @@ impl<R: Runner> Containers for LxcContainers<R> {
         ProcessorTimes::read()
     }
 
-    fn obstacle(&self, instance: &InstanceName, port: u16) -> Option<String> {
+    async fn obstacle(&self, instance: &InstanceName, port: u16) -> Option<String> {
         let Some(process) = self.cgroups.process_of(instance.as_str()) else {
             return Some("its program has ended: see what it wrote last".to_owned());
         };
         let process = Path::new("/proc").join(process.to_string());
         // One that ended just now is looked at by whoever tries again.
-        listeners::problem(port, &listeners::of_process(&process).ok()?)
+        let listening = spawn_blocking(move || listeners::of_process(&process)).await;
+        listeners::problem(port, &listening.ok()?.ok()?)
     }
 }
 

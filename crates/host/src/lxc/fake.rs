@@ -267,7 +267,7 @@ impl Containers for FakeContainers {
         self.state().processor_times
     }
 
-    fn obstacle(&self, _instance: &InstanceName, _port: u16) -> Option<String> {
+    async fn obstacle(&self, _instance: &InstanceName, _port: u16) -> Option<String> {
         self.state().obstacle.clone()
     }
 }
