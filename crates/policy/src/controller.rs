@@ -126,6 +126,7 @@ impl Controller {
         let is_asked = context.spec.requests().is_some();
         let load = observed.load.filter(|_| is_asked && observed.instances.is_some());
         self.take_note(load, &observed.done, context.wanted, now);
+        self.find_released(observed.instances.as_deref().unwrap_or_default(), context.wanted, now);
         let is_seen = observed.instances.is_some();
         let ended = observed.instances.map(|it| self.see(it, &observed.done, context, now));
         let watched = self.rollout.as_ref().and_then(Rollout::watched);
@@ -223,6 +224,17 @@ impl Controller {
         self.failures.retain(|(name, _), backoff| {
             *backoff != Backoff::default() && self.fleet.get(name).is_some()
         });
+    }
+
+    /// Finds that the release command of this deploy has ended well, where who waited for it is gone. An instance of an
+    /// earlier deploy of the same version says nothing of this one.
+    fn find_released(&mut self, instances: &[InstanceObservation], wanted: Wanted, now: Timestamp) {
+        let is_of_deploy = |it: &&InstanceObservation| {
+            it.version == Some(wanted.version) && it.name.birth() >= wanted.deployed_at
+        };
+        if instances.iter().filter(is_of_deploy).any(|it| it.released) {
+            self.note_released(wanted, now);
+        }
     }
 
     /// Takes note that the release command of this deploy has ended well. The time in which its version has to get

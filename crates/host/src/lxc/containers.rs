@@ -22,7 +22,7 @@ use super::launch_lock::lock_launches;
 use super::layer;
 use super::output::{OutputPipes, Outputs};
 use super::profile::Profile;
-use super::release::{Release, Releases};
+use super::release::{Release, Releases, has_ended_well};
 use super::secrets::SecretFiles;
 use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
@@ -71,6 +71,9 @@ pub trait Containers: Send + Sync {
     /// # Errors
     /// When the host's pipe to it cannot be opened or removed.
     fn release(&self, instance: &InstanceName) -> Result<Release, ContainerError>;
+
+    /// Whether an instance's release command has ended well, also where that was told before.
+    fn has_released(&self, instance: &InstanceName) -> bool;
 
     /// Asks an instance to end, kills it when it has not within `grace`, and removes all of it. One
     /// that is gone is no error.
@@ -261,6 +264,10 @@ impl<R: Runner> Containers for LxcContainers<R> {
     fn release(&self, instance: &InstanceName) -> Result<Release, ContainerError> {
         let is_gone = || !self.folder(instance).exists();
         Ok(self.releases.look(instance, &self.outputs.folder(instance), is_gone)?)
+    }
+
+    fn has_released(&self, instance: &InstanceName) -> bool {
+        has_ended_well(&self.outputs.folder(instance))
     }
 
     async fn stop(&self, instance: &InstanceName, grace: Duration) -> Result<(), ContainerError> {
