@@ -77,7 +77,7 @@ pub struct DeployedService {
     /// What is wrong with the files of kept versions that do not read as a service's: another release wrote them.
     pub unreadable: BTreeMap<Version, String>,
     /// Whether the wanted version's release command is to be run before that serves. It is not where somebody went
-    /// back to it.
+    /// back to one that had served.
     pub release: bool,
 }
 
@@ -123,7 +123,7 @@ struct Record {
     /// The application's folder, where it was deployed from one; `None` for a file in `services/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     folder: Option<PathBuf>,
-    /// Whether the wanted version was gone back to, and so is not released again.
+    /// Whether the wanted version had served and was gone back to, and so is not released again.
     #[serde(default)]
     gone_back: bool,
 }

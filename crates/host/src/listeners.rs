@@ -1,19 +1,24 @@
 //! What programs listen on, out of the kernel's tables of a network namespace, and what is wrong with it.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 /// The state of a socket that listens, as the kernel writes it.
 const LISTENS: &str = "0A";
 
+/// So much of a table is read at most, some 7,000 rows: a program may have any number of connections, and the kernel
+/// writes those who listen first.
+const TABLE_BYTES: u64 = 1 << 20;
+
 /// The addresses on which somebody listens in the network namespace of a process, given by its folder in `/proc`.
 ///
 /// # Errors
 /// When the process has ended.
 pub(crate) fn of_process(process: &Path) -> io::Result<BTreeSet<SocketAddr>> {
-    let table = |name: &str| match std::fs::read_to_string(process.join("net").join(name)) {
+    let table = |name: &str| match File::open(process.join("net").join(name)).and_then(begin) {
         // Of a kernel without IPv6.
         Err(error) if name == "tcp6" && error.kind() == io::ErrorKind::NotFound => {
             Ok(String::new())
@@ -21,6 +26,13 @@ pub(crate) fn of_process(process: &Path) -> io::Result<BTreeSet<SocketAddr>> {
         text => text,
     };
     Ok(parse(&table("tcp")?).chain(parse(&table("tcp6")?)).collect())
+}
+
+/// The begin of a table. A row that is cut off has no state.
+fn begin(table: impl Read) -> io::Result<String> {
+    let mut text = Vec::new();
+    table.take(TABLE_BYTES).read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Reads `/proc/PID/net/tcp` or `tcp6`: a header, and a row for each socket.
@@ -116,6 +128,16 @@ mod tests {
         assert_eq!(found, listening(&wanted));
         let odd = "sl local\n 0: 1\n 0: 00:1 00:0 0A\n 0: XY00007F:AC09 0:0 0A\n 0: :: 0 0A\n";
         assert_eq!(parse(odd).count(), 0);
+    }
+
+    #[test]
+    fn a_table_is_read_up_to_a_bound() {
+        let row = TCP.lines().nth(1).unwrap();
+        let table = format!("{TCP}{}", format!("{row}\n").repeat(20_000));
+        let read = begin(table.as_bytes()).unwrap();
+        assert_eq!(read.len() as u64, TABLE_BYTES);
+        let found: BTreeSet<_> = parse(&read).collect();
+        assert_eq!(found, parse(TCP).collect());
     }
 
     #[test]

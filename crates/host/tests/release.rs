@@ -76,14 +76,34 @@ async fn an_instance_whose_release_command_fails_ends_with_its_words() {
 
 #[tokio::test]
 async fn who_comes_after_finds_the_release_command_that_runs_and_how_it_ends() {
-    let script = "while [ ! -e /objects/go ]; do busybox sleep 0.01; done";
-    let (instance, _containers) = releasing(script, "").await;
+    let (instance, containers) = releasing(WAITS, "").await;
     let after = LxcContainers::new(&instance.world.settings).unwrap();
     assert_eq!(after.release(&instance.name).unwrap(), Release::UnderWay);
-    fs::write(instance.world.settings.paths.state.join("objects/go"), "").unwrap();
+    drop(containers);
+    go_on(&instance);
     assert_eq!(ended(&after, &instance.name).await, ReleaseStatus::Well);
     let third = LxcContainers::new(&instance.world.settings).unwrap();
     assert_eq!(third.release(&instance.name).unwrap(), Release::None);
+    assert!(third.has_released(&instance.name));
+}
+
+#[tokio::test]
+async fn how_a_release_command_ended_is_known_also_where_nobody_waited_at_that_moment() {
+    let (mut instance, containers) = releasing(WAITS, "").await;
+    drop(containers);
+    go_on(&instance);
+    let mut stdout = String::new();
+    instance.wait_for(&mut stdout, "serves\n").await;
+    let after = LxcContainers::new(&instance.world.settings).unwrap();
+    let well = Release::Ended(ReleaseStatus::Well);
+    assert_eq!(after.release(&instance.name).unwrap(), well);
+}
+
+/// A release command that ends once [`go_on`] says so.
+const WAITS: &str = "while [ ! -e /objects/go ]; do busybox sleep 0.01; done";
+
+fn go_on(instance: &Running) {
+    fs::write(instance.world.settings.paths.state.join("objects/go"), "").unwrap();
 }
 
 #[tokio::test]

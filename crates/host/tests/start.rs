@@ -124,9 +124,9 @@ async fn what_keeps_others_from_connecting_to_an_instance_is_told() {
     let mut stdout = String::new();
     instance.wait_for(&mut stdout, "begun\n").await;
     let (world, name) = (&instance.world, &instance.name);
-    let told = world.containers.obstacle(name, 8000).unwrap();
+    let told = world.containers.obstacle(name, 8000).await.unwrap();
     assert!(told.starts_with("it listens on 127.0.0.1:8000 alone"), "{told}");
-    let told = world.containers.obstacle(name, 80).unwrap();
+    let told = world.containers.obstacle(name, 80).await.unwrap();
     assert!(
         told.starts_with("it listens on 127.0.0.1:8000 alone: have it listen on 0.0.0.0 and"),
         "{told}"
@@ -134,10 +134,10 @@ async fn what_keeps_others_from_connecting_to_an_instance_is_told() {
     stdout.clear();
     instance.wait_for(&mut stdout, "begun\n").await;
     let (world, name) = (&instance.world, &instance.name);
-    let told = world.containers.obstacle(name, 80).unwrap();
+    let told = world.containers.obstacle(name, 80).await.unwrap();
     assert!(told.starts_with("it listens on port 5000, not on 80"), "{told}");
-    assert_eq!(world.containers.obstacle(name, 5000), None);
+    assert_eq!(world.containers.obstacle(name, 5000).await, None);
     world.containers.stop(name, Duration::ZERO).await.unwrap();
-    let told = world.containers.obstacle(name, 8000).unwrap();
+    let told = world.containers.obstacle(name, 8000).await.unwrap();
     assert!(told.starts_with("its program has ended: "), "{told}");
 }

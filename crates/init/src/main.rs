@@ -60,7 +60,8 @@ fn run(file: &Path, pipe: &Path, output: &mut Output) -> Result<ExitCode, String
     // Before the program is there, so that no signal is missed, its end among them.
     let signals = Signals::take().map_err(|error| format!("signals cannot be taken: {error}"))?;
     let mut watch = Watch { output, signals, builder };
-    if let Some(due) = Due::open(pipe) {
+    let mut due = Due::open(pipe);
+    if let Some(due) = &mut due {
         let release = watch.release(&program);
         let told = match &release {
             Ok(release) => release.to_string(),
@@ -74,11 +75,20 @@ fn run(file: &Path, pipe: &Path, output: &mut Output) -> Result<ExitCode, String
         }
     }
     let child = program.start(watch.output)?;
-    let Some((ended, _)) = watch.wait_for(child) else {
+    let Some((ended, _)) = watch.wait_for(child, Asked::Child) else {
         return Ok(ExitCode::from(NOT_WAITED_FOR));
     };
     watch.output.tell_last(&format!("the program {ended}"));
     Ok(ended.exit_code())
+}
+
+/// Who is asked to end where this process is, and waited for then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// What was started: it looks after what it started itself.
+    Child,
+    /// All that runs here. The shell of a line `./migrate && ./seed` ends at once, and leaves a migration to be killed.
+    Everybody,
 }
 
 /// What is looked at while something runs.
@@ -94,7 +104,7 @@ impl Watch<'_> {
         let Some(child) = program.start_release(self.output)? else {
             return Ok(Release::Ended(Ended::Exited(0)));
         };
-        let ended = self.wait_for(child);
+        let ended = self.wait_for(child, Asked::Everybody);
         // No build has a release command.
         let (ended, is_asked_to_end) = ended.ok_or("nobody waits for it")?;
         Ok(if is_asked_to_end { Release::Stopped(ended) } else { Release::Ended(ended) })
@@ -102,8 +112,8 @@ impl Watch<'_> {
 
     /// Waits for what was started to end, hands it the signals that come meanwhile, and carries what it writes. Tells
     /// how it ended, and whether this process was asked to end; `None` where nobody waits for it any more.
-    fn wait_for(&mut self, child: Pid) -> Option<(Ended, bool)> {
-        let mut is_asked_to_end = false;
+    fn wait_for(&mut self, child: Pid, asked: Asked) -> Option<(Ended, bool)> {
+        let (mut is_asked_to_end, mut has_ended) = (false, None);
         let ended = loop {
             if self.builder.is_gone() {
                 return None;
@@ -113,8 +123,13 @@ impl Watch<'_> {
             for signal in self.signals.pending() {
                 is_asked_to_end |= signals::asks_to_end(signal);
                 signals::pass_on(signal, child);
+                if asked == Asked::Everybody && signals::asks_to_end(signal) {
+                    signals::ask_everybody();
+                }
             }
-            if let Some(ended) = program::reap(child) {
+            has_ended = has_ended.or(program::reap(child));
+            let waits = asked == Asked::Everybody && is_asked_to_end;
+            if let Some(ended) = has_ended.filter(|_| !waits || !program::has_children()) {
                 break ended;
             }
         };

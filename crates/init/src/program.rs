@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use serde::Deserialize;
 
@@ -162,6 +162,12 @@ pub(crate) fn reap(child: Pid) -> Option<Ended> {
             Ok(_) | Err(_) => {}
         }
     }
+}
+
+/// Whether any process is left that this one waits for: as the first one of its system, any at all.
+pub(crate) fn has_children() -> bool {
+    let looks = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    waitid(Id::All, looks) != Err(Errno::ECHILD)
 }
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ impl fmt::Display for Release {
     }
 }
 
-/// The pipe, where it is due.
+/// The pipe, where it is due. It is held to the end of this process: a pipe that nobody has open forgets what was
+/// written to it, and at that moment no scaler may run.
 #[derive(Debug)]
 pub(crate) struct Due(File);
 
@@ -67,7 +68,7 @@ impl Due {
     }
 
     /// Tells the host how it ended.
-    pub(crate) fn tell(mut self, release: Release) {
+    pub(crate) fn tell(&mut self, release: Release) {
         // Who filled the pipe from inside fooled nobody but its own service.
         let _ = self.0.write_all(format!("{}\n", release.word()).as_bytes());
     }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid};
 
 /// What is passed on, and that a process has ended, which is this one's own matter.
 const SIGNALS: [Signal; 9] = [
@@ -66,6 +66,14 @@ impl Signals {
 /// Whether a signal asks this process to end: LXC sends the first of these.
 pub(crate) fn asks_to_end(signal: Signal) -> bool {
     matches!(signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)
+}
+
+/// Asks all other processes of this system to end, as its first one: no other may.
+pub(crate) fn ask_everybody() {
+    if getpid() == Pid::from_raw(1) {
+        // There may be none.
+        let _ = kill(Pid::from_raw(-1), Signal::SIGTERM);
+    }
 }
 
 /// Sends the program what this process was sent.

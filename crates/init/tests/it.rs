@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 fn init(folder: &Path, json: &str) -> Command {
@@ -117,26 +119,54 @@ fn with_secret(value: &[u8]) -> Output {
 /// What a program does whose release command is this script, in an instance that runs it; and what the host is told.
 fn released(release: &str) -> (Output, String) {
     let folder = tempfile::tempdir().unwrap();
-    let (child, mut pipe) = releasing(folder.path(), release);
-    let output = child.wait_with_output().unwrap();
-    let mut told = [0; 64];
-    let count = pipe.read(&mut told).unwrap_or(0);
-    (output, String::from_utf8(told[..count].to_vec()).unwrap())
+    let (child, pipe) = releasing(folder.path(), release);
+    (child.wait_with_output().unwrap(), word(pipe))
 }
 
 /// A program that writes `serves`, started with this release command, and the host's end of its pipe.
-fn releasing(folder: &Path, release: &str) -> (std::process::Child, std::fs::File) {
-    use std::os::unix::fs::OpenOptionsExt as _;
+fn releasing(folder: &Path, release: &str) -> (Child, File) {
+    let (pipe, host) = release_pipe(folder);
+    let json = release_file(folder, r#"["/bin/echo","serves"]"#, release);
+    (init(folder, &json).arg(pipe).spawn().unwrap(), host)
+}
+
+/// The pipe of a release command, and the host's end of it.
+fn release_pipe(folder: &Path) -> (PathBuf, File) {
     let pipe = folder.join("release");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let host = host_end(&pipe);
+    (pipe, host)
+}
+
+/// The end that a scaler opens.
+fn host_end(pipe: &Path) -> File {
     let mut options = std::fs::OpenOptions::new();
     let options = options.read(true).write(true);
-    let host = options.custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(&pipe).unwrap();
-    let json = format!(
-        r#"{{"command":["/bin/echo","serves"],"environment":{{"A":"x y"}},"working_folder":"{}","release":{release}}}"#,
+    options.custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(pipe).unwrap()
+}
+
+/// What starts this command after this release command, both in `folder`.
+fn release_file(folder: &Path, command: &str, release: &str) -> String {
+    format!(
+        r#"{{"command":{command},"environment":{{"A":"x y"}},"working_folder":"{}","release":{release}}}"#,
         folder.display()
-    );
-    (init(folder, &json).arg(pipe).spawn().unwrap(), host)
+    )
+}
+
+/// Waits until something has written this file.
+fn wait_for(file: &Path) {
+    let started = Instant::now();
+    while !file.exists() {
+        assert!(started.elapsed() < Duration::from_secs(5), "{}", file.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// What a scaler reads that looks now.
+fn word(mut pipe: File) -> String {
+    let mut word = [0; 64];
+    let count = pipe.read(&mut word).unwrap_or(0);
+    String::from_utf8(word[..count].to_vec()).unwrap()
 }
 
 #[test]
@@ -187,18 +217,61 @@ fn an_instance_that_is_asked_to_end_during_its_release_command_starts_no_program
     let script =
         r#"["/bin/sh","-c","trap 'exit 0' TERM; echo >ready; while :; do sleep 0.01; done"]"#;
     let folder = tempfile::tempdir().unwrap();
-    let (child, mut pipe) = releasing(folder.path(), script);
-    let started = Instant::now();
-    while !folder.path().join("ready").exists() {
-        assert!(started.elapsed() < Duration::from_secs(5));
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let (child, pipe) = releasing(folder.path(), script);
+    wait_for(&folder.path().join("ready"));
+    ask_to_end(&child.id().to_string());
     let output = child.wait_with_output().unwrap();
-    let mut word = [0; 64];
-    let count = pipe.read(&mut word).unwrap();
-    assert_eq!(&word[..count], b"stopped\n");
-    let words = "bellows: the release command was stopped with its instance\n";
-    assert_eq!(told(&output), (String::new(), words.to_owned()));
+    assert_eq!(word(pipe), "stopped\n");
+    assert_eq!(told(&output), (String::new(), STOPPED.to_owned()));
+}
+
+#[test]
+fn how_a_release_command_ended_is_kept_for_a_scaler_that_did_not_run_at_that_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (pipe, first) = release_pipe(folder);
+    let until = |file: &str| format!("while [ ! -e {file} ]; do sleep 0.01; done");
+    let command = format!(r#"["/bin/sh","-c","echo >serves; {}"]"#, until("end"));
+    let release = format!(r#"["/bin/sh","-c","echo >begun; {}"]"#, until("go"));
+    let json = release_file(folder, &command, &release);
+    let child = init(folder, &json).arg(&pipe).spawn().unwrap();
+    wait_for(&folder.join("begun"));
+    drop(first);
+    std::fs::write(folder.join("go"), "").unwrap();
+    wait_for(&folder.join("serves"));
+    assert_eq!(word(host_end(&pipe)), "well\n");
+    std::fs::write(folder.join("end"), "").unwrap();
+    assert!(child.wait_with_output().unwrap().status.success());
+}
+
+#[test]
+fn all_that_a_release_command_started_is_asked_to_end_and_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let migration = "trap 'sleep 0.3; echo rolled back; exit 0' TERM\necho >ready\nwhile :; do sleep 0.01; done\n";
+    std::fs::write(folder.join("migrate"), migration).unwrap();
+    let release = r#"["/bin/sh","-c","/bin/sh ./migrate && echo next"]"#;
+    let (pipe, host) = release_pipe(folder);
+    let json = release_file(folder, r#"["/bin/echo","serves"]"#, release);
+    let init = init(folder, &json);
+    // The first process of a system of its own, as in an instance: it may ask all others there.
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--kill-child"]).arg(init.get_program()).args(init.get_args());
+    command.arg(pipe).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    wait_for(&folder.join("ready"));
+    let id = child.id();
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    ask_to_end(children.trim());
+    let output = child.wait_with_output().unwrap();
+    let (stdout, stderr) = told(&output);
+    // A shell tells of what was ended under it.
+    assert!(stdout == "rolled back\n" && stderr.ends_with(STOPPED), "{stdout}{stderr}");
+    assert_eq!(word(host), "stopped\n");
+}
+
+const STOPPED: &str = "bellows: the release command was stopped with its instance\n";
+
+fn ask_to_end(process: &str) {
+    assert!(Command::new("kill").args(["-TERM", process]).status().unwrap().success());
 }

@@ -126,6 +126,7 @@ impl Controller {
         let is_asked = context.spec.requests().is_some();
         let load = observed.load.filter(|_| is_asked && observed.instances.is_some());
         self.take_note(load, &observed.done, context.wanted, now);
+        self.find_released(observed.instances.as_deref().unwrap_or_default(), context.wanted, now);
         let is_seen = observed.instances.is_some();
         let ended = observed.instances.map(|it| self.see(it, &observed.done, context, now));
         let watched = self.rollout.as_ref().and_then(Rollout::watched);
@@ -194,19 +195,26 @@ impl Controller {
             // What was observed before a gap says nothing of the load after it.
             None => self.load = LoadHistory::default(),
         }
-        let on_trial = self.rollout.as_ref().and_then(Rollout::proving);
+        let rollout = self.rollout.clone();
+        let on_trial = rollout.as_ref().and_then(Rollout::proving);
+        let is_wanted = |version: Option<Version>| {
+            rollout.as_ref().zip(version).is_none_or(|(rollout, version)| rollout.wants(version))
+        };
         for done in done {
             let failed = done.error.is_some();
             let backoff = match done.kind {
                 ActionKind::Clone if on_trial.is_some() && done.version == on_trial => {
-                    &mut self.trials
+                    Some(&mut self.trials)
                 }
-                ActionKind::Clone => &mut self.launches,
-                kind => self.failures.entry((done.instance.clone(), kind)).or_default(),
+                // How a version fared that nobody wants any more says nothing of the one that serves.
+                ActionKind::Clone => is_wanted(done.version).then_some(&mut self.launches),
+                kind => Some(self.failures.entry((done.instance.clone(), kind)).or_default()),
             };
-            backoff.record(failed, done.finished_at);
+            if let Some(backoff) = backoff {
+                backoff.record(failed, done.finished_at);
+            }
             if done.release == Some(ReleaseEnd::Well) && done.version == Some(wanted.version) {
-                self.released = Some(wanted);
+                self.note_released(wanted, now);
             }
             // A release command is no part of what an instance takes to start.
             if done.kind == ActionKind::Clone && !failed && done.release.is_none() {
@@ -216,6 +224,29 @@ impl Controller {
         self.failures.retain(|(name, _), backoff| {
             *backoff != Backoff::default() && self.fleet.get(name).is_some()
         });
+    }
+
+    /// Finds that the release command of this deploy has ended well, where who waited for it is gone. An instance of an
+    /// earlier deploy of the same version says nothing of this one.
+    fn find_released(&mut self, instances: &[InstanceObservation], wanted: Wanted, now: Timestamp) {
+        let is_of_deploy = |it: &&InstanceObservation| {
+            it.version == Some(wanted.version) && it.name.birth() >= wanted.deployed_at
+        };
+        if instances.iter().filter(is_of_deploy).any(|it| it.released) {
+            self.note_released(wanted, now);
+        }
+    }
+
+    /// Takes note that the release command of this deploy has ended well. The time in which its version has to get
+    /// healthy begins then.
+    fn note_released(&mut self, wanted: Wanted, now: Timestamp) {
+        if self.released == Some(wanted) {
+            return;
+        }
+        self.released = Some(wanted);
+        if let Some(Rollout::Proving { since, .. }) = &mut self.rollout {
+            *since = now;
+        }
     }
 
     /// Adds what is seen now to what is known of a version on trial and of the one that serves. Up to its first

@@ -66,6 +66,8 @@ pub struct InstanceObservation {
     /// What is known where its last health check got no answer in time; `None` where it got one, or
     /// where not all of this is known.
     pub silent: Option<SilentCheck>,
+    /// Whether it is known to have run its version's release command, which ended well.
+    pub released: bool,
 }
 
 /// An instance whose last health check got no answer in time.

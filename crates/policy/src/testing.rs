@@ -65,6 +65,7 @@ pub(crate) fn observation(
         version: Some(VERSION),
         under_way: None,
         silent: None,
+        released: false,
     }
 }
 

@@ -140,8 +140,10 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
             format!("{instance}'s service is not deployed, or its slot is outside of the network")
         })?;
         let healthy = self.probe.until_healthy(server.address, &protocol, timeout).await;
-        let obstacle = || self.containers.obstacle(instance, server.address.port());
-        healthy.map_err(|error| error.because(obstacle()))?;
+        if let Err(error) = healthy {
+            let obstacle = self.containers.obstacle(instance, server.address.port()).await;
+            return Err(error.because(obstacle).into());
+        }
         self.rotation.set(instance, version, ServerState::Ready).await
     }
 

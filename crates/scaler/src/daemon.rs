@@ -227,7 +227,9 @@ where
             let increase = self.last_stats.as_ref().map(|last| increase(last, &observed.stats));
             let wanted = |instance: &_| self.actor.rotation().wanted(instance);
             let mut answers = observed.answers(answers);
-            for (name, instances) in observed.instances(services, &self.under_way, wanted) {
+            let released = |instance: &_| self.actor.containers().has_released(instance);
+            let instances = observed.instances(services, &self.under_way, wanted, released);
+            for (name, instances) in instances {
                 let observation = ServiceObservation {
                     load: services
                         .get(&name)

@@ -36,19 +36,26 @@ pub(crate) struct HostObservation {
 
 impl HostObservation {
     /// Every instance of the services, those included that are being cloned and do not show yet.
-    /// `wanted` says what an instance whose server is down is there for.
+    /// `wanted` says what an instance whose server is down is there for, and `has_released` whether the release command
+    /// of one has ended well, where its service has one that is to be run.
     pub(crate) fn instances(
         &self,
         services: &Deployed,
         under_way: &UnderWay,
         wanted: impl Fn(&InstanceName) -> ServerState,
+        has_released: impl Fn(&InstanceName) -> bool,
     ) -> BTreeMap<ServiceName, Vec<InstanceObservation>> {
         let mut instances: BTreeMap<_, Vec<_>> =
             services.keys().map(|name| (name.clone(), Vec::new())).collect();
         let names: BTreeSet<_> = self.containers.keys().chain(under_way.instances()).collect();
         for name in names {
             let Some(own) = instances.get_mut(name.service()) else { continue };
-            own.push(self.instance(name, under_way.on(name), wanted(name)));
+            let is_due = services.get(name.service()).is_some_and(|deployed| deployed.release);
+            let released = is_due && has_released(name);
+            own.push(InstanceObservation {
+                released,
+                ..self.instance(name, under_way.on(name), wanted(name))
+            });
         }
         instances
     }
@@ -113,6 +120,7 @@ impl HostObservation {
             version: self.version(name).or(under_way.and_then(|started| started.version)),
             under_way: under_way.map(|started| started.kind),
             silent: server.and_then(|server| self.silent(name, server)),
+            released: false,
         }
     }
 

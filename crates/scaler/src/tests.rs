@@ -103,6 +103,15 @@ fn without_a_figure() -> String {
 
 /// Deploys services by their files and versions, as `bellows up` does.
 fn deploy(state: &TempDir, files: &[(&str, u32)], now: Timestamp) {
+    deploy_to(state, files, false, now);
+}
+
+/// Deploys also what was given up.
+fn deploy_again(state: &TempDir, files: &[(&str, u32)], now: Timestamp) {
+    deploy_to(state, files, true, now);
+}
+
+fn deploy_to(state: &TempDir, files: &[(&str, u32)], again: bool, now: Timestamp) {
     let specs: Vec<ServiceSpec> =
         files.iter().map(|(file, _)| config_file::from_toml("a.toml", file).unwrap()).collect();
     let services = specs.iter().zip(files).map(|(spec, (file, version))| NewService {
@@ -110,7 +119,7 @@ fn deploy(state: &TempDir, files: &[(&str, u32)], now: Timestamp) {
         file,
         version: Version::new(*version),
         serving: None,
-        again: false,
+        again,
     });
     let deployments = Deployments::new(state.path());
     let before = deployments.load().unwrap();

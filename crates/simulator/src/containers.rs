@@ -194,6 +194,7 @@ impl Containers {
                 version: entry.version,
                 under_way: entry.under_way,
                 silent: entry.is_stuck.then_some(SILENT),
+                released: false,
             }
         };
         self.all.iter().map(observation).collect()

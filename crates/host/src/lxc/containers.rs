@@ -12,6 +12,7 @@ use std::time::Duration;
 use model::names::{InstanceName, TemplateName};
 use model::service::Replacement;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::spawn_blocking;
 
 use super::error::ContainerError;
 use super::inventory::{
@@ -21,7 +22,7 @@ use super::launch_lock::lock_launches;
 use super::layer;
 use super::output::{OutputPipes, Outputs};
 use super::profile::Profile;
-use super::release::{Release, Releases};
+use super::release::{Release, Releases, has_ended_well};
 use super::secrets::SecretFiles;
 use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
@@ -71,6 +72,9 @@ pub trait Containers: Send + Sync {
     /// When the host's pipe to it cannot be opened or removed.
     fn release(&self, instance: &InstanceName) -> Result<Release, ContainerError>;
 
+    /// Whether an instance's release command has ended well, also where that was told before.
+    fn has_released(&self, instance: &InstanceName) -> bool;
+
     /// Asks an instance to end, kills it when it has not within `grace`, and removes all of it. One
     /// that is gone is no error.
     fn stop(
@@ -98,7 +102,11 @@ pub trait Containers: Send + Sync {
 
     /// What keeps others from connecting to this port of an instance, as far as its processes tell: a part of a
     /// sentence, which ends with the cure. It takes some 4 ms, which is how long the kernel takes for its tables.
-    fn obstacle(&self, instance: &InstanceName, port: u16) -> Option<String>;
+    fn obstacle(
+        &self,
+        instance: &InstanceName,
+        port: u16,
+    ) -> impl Future<Output = Option<String>> + Send;
 }
 
 /// The instances that LXC runs.
@@ -258,6 +266,10 @@ impl<R: Runner> Containers for LxcContainers<R> {
         Ok(self.releases.look(instance, &self.outputs.folder(instance), is_gone)?)
     }
 
+    fn has_released(&self, instance: &InstanceName) -> bool {
+        has_ended_well(&self.outputs.folder(instance))
+    }
+
     async fn stop(&self, instance: &InstanceName, grace: Duration) -> Result<(), ContainerError> {
         self.releases.forget(instance);
         if self.is_running(instance)? && self.end(instance, grace).await {
@@ -311,13 +323,14 @@ impl<R: Runner> Containers for LxcContainers<R> {
         ProcessorTimes::read()
     }
 
-    fn obstacle(&self, instance: &InstanceName, port: u16) -> Option<String> {
+    async fn obstacle(&self, instance: &InstanceName, port: u16) -> Option<String> {
         let Some(process) = self.cgroups.process_of(instance.as_str()) else {
             return Some("its program has ended: see what it wrote last".to_owned());
         };
         let process = Path::new("/proc").join(process.to_string());
         // One that ended just now is looked at by whoever tries again.
-        listeners::problem(port, &listeners::of_process(&process).ok()?)
+        let listening = spawn_blocking(move || listeners::of_process(&process)).await;
+        listeners::problem(port, &listening.ok()?.ok()?)
     }
 }
 

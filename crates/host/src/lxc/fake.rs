@@ -1,7 +1,7 @@
 //! Containers in memory, for tests of what stands on this crate: they can be told to fail, to hang
 //! and to die.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::pending;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -58,6 +58,7 @@ struct State {
     processor_times: Option<ProcessorTimes>,
     obstacle: Option<String>,
     releases: BTreeMap<InstanceName, Release>,
+    released: BTreeSet<InstanceName>,
     calls: Vec<Call>,
 }
 
@@ -225,15 +226,22 @@ impl Containers for FakeContainers {
             None => Release::None,
             Some(Release::UnderWay) if state.containers.contains_key(instance) => Release::UnderWay,
             Some(Release::Ended(status)) => {
-                let ended = Release::Ended(*status);
+                let status = *status;
                 state.releases.remove(instance);
-                ended
+                if status == ReleaseStatus::Well {
+                    state.released.insert(instance.clone());
+                }
+                Release::Ended(status)
             }
             Some(_) => {
                 state.releases.remove(instance);
                 Release::Ended(ReleaseStatus::Unknown)
             }
         })
+    }
+
+    fn has_released(&self, instance: &InstanceName) -> bool {
+        self.state().released.contains(instance)
     }
 
     async fn stop(&self, instance: &InstanceName, grace: Duration) -> Result<(), ContainerError> {
@@ -267,7 +275,7 @@ impl Containers for FakeContainers {
         self.state().processor_times
     }
 
-    fn obstacle(&self, _instance: &InstanceName, _port: u16) -> Option<String> {
+    async fn obstacle(&self, _instance: &InstanceName, _port: u16) -> Option<String> {
         self.state().obstacle.clone()
     }
 }

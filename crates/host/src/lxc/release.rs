@@ -3,22 +3,29 @@
 //!
 //! As long as the pipe stands in the host's folder nobody knows how the command ended: so a scaler that comes after
 //! another goes on to wait. A file would do too, and an instance could fill the host's run folder with it.
+//!
+//! What was said stays in the pipe until that is gone, and where the command ended well the pipe gets another name instead,
+//! for as long as the instance is there: a scaler may end at any moment, and the one after it must not run the command again.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::names::InstanceName;
 use nix::fcntl::OFlag;
+use rustix::pipe::{SpliceFlags, tee};
 
 use crate::files::{FileError, file_error, remove_file};
 
 /// The pipe in an instance's folder.
 pub(super) const NAME: &str = "release";
+
+/// Its name once the command has ended well.
+const WELL: &str = "released";
 
 /// The longest word that our init says.
 const WORD_BYTES: usize = 64;
@@ -115,22 +122,48 @@ impl Releases {
         {
             pipes.insert(instance.clone(), pipe);
         }
-        let Some(pipe) = pipes.get_mut(instance) else { return Ok(Release::None) };
+        let Some(pipe) = pipes.get(instance) else { return Ok(Release::None) };
         // In this order: what it said with its last breath is there once it is gone.
         let is_gone = is_gone();
         let mut word = [0; WORD_BYTES];
-        let ended = match pipe.read(&mut word) {
+        let ended = match peek(pipe, &mut word) {
             Ok(count) if count > 0 => ReleaseStatus::parse(&word[..count]),
             _ if is_gone => ReleaseStatus::Unknown,
             _ => return Ok(Release::UnderWay),
         };
         pipes.remove(instance);
-        remove_file(&folder.join(NAME))?;
+        let pipe = folder.join(NAME);
+        match ended {
+            ReleaseStatus::Well => rename(&pipe, &folder.join(WELL))?,
+            _ => drop(remove_file(&pipe)?),
+        }
         Ok(Release::Ended(ended))
     }
 
     fn open(&self) -> MutexGuard<'_, BTreeMap<InstanceName, File>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an instance that has this folder of pipes ran a release command which ended well, and somebody was told.
+pub(super) fn has_ended_well(folder: &Path) -> bool {
+    folder.join(WELL).exists()
+}
+
+/// Reads what stands in a pipe, and leaves it there.
+fn peek(pipe: &File, word: &mut [u8]) -> io::Result<usize> {
+    let (mut copy, writer) = io::pipe()?;
+    let count = tee(pipe, &writer, word.len(), SpliceFlags::NONBLOCK)?;
+    copy.read(&mut word[..count])
+}
+
+/// Gives a pipe another name, unless it has gone with its instance.
+fn rename(pipe: &Path, other: &Path) -> Result<(), FileError> {
+    match std::fs::rename(pipe, other) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(file_error("rename", pipe)(error))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -142,7 +175,7 @@ fn open(folder: &Path) -> Result<Option<File>, FileError> {
     let options = options.read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits());
     match options.open(&pipe) {
         Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(file_error("open", &pipe)(error)),
     }
 }
@@ -195,5 +228,30 @@ mod tests {
         begin();
         assert_eq!(look(&releases, true), Release::Ended(ReleaseStatus::Unknown));
         assert_eq!(look(&releases, true), Release::None);
+    }
+
+    #[test]
+    fn an_end_outlasts_whoever_waited_for_it() {
+        let instance: InstanceName = "bw-store-1-a".parse().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        mkfifo(&folder.join(NAME), Mode::S_IRWXU).unwrap();
+        let mut init = open(folder).unwrap().unwrap();
+        let first = Releases::default();
+        first.begin(&instance, folder).unwrap();
+        assert_eq!(first.look(&instance, folder, || false).unwrap(), Release::UnderWay);
+        drop(first);
+        init.write_all(b"well\n").unwrap();
+        // Who ends between the reading and the rest leaves it as it was.
+        let mut word = [0; WORD_BYTES];
+        let second = open(folder).unwrap().unwrap();
+        assert_eq!(peek(&second, &mut word).unwrap(), 5);
+        assert!(!has_ended_well(folder));
+        drop(second);
+        let ended = Release::Ended(ReleaseStatus::Well);
+        assert_eq!(Releases::default().look(&instance, folder, || false).unwrap(), ended);
+        assert!(has_ended_well(folder), "also once it was told");
+        let told = Releases::default().look(&instance, folder, || false).unwrap();
+        assert_eq!(told, Release::None);
     }
 }

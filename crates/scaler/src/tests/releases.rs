@@ -1,7 +1,7 @@
 //! Release commands: the scaler waits for them, and for nothing else of a version meanwhile.
 
-use host::lxc::ReleaseStatus;
 use host::lxc::fake::Call;
+use host::lxc::{Containers as _, Release, ReleaseStatus};
 use model::names::InstanceName;
 use model::version::Rollout;
 
@@ -68,10 +68,13 @@ async fn a_release_command_that_fails_gives_the_version_up_with_its_words_and_to
     let Some(Rollout::GivenUp { reason, .. }) = rig.status().rollout else { panic!("it goes on") };
     assert_eq!(reason, "release `./migrate` ended with status 3");
     assert_eq!((rig.ready_of(OLD), rig.status().instances.len(), rig.releases().len()), (3, 3, 1));
-    // A deploy of the same version runs it again.
     rig.deploy(&[(&releasing(), 2)]);
     rig.ticks(3, 10).await;
     assert_eq!(rig.releases().len(), 1, "nothing else was deployed");
+    // A deploy of the same version, after it was given up, runs it again.
+    deploy_again(&rig.state, &[(&releasing(), 2)], rig.now);
+    rig.ticks(3, 10).await;
+    assert_eq!(rig.releases().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,6 +108,18 @@ async fn a_scaler_that_comes_after_waits_for_the_release_command_that_runs() {
     rig.end_release(ReleaseStatus::Well);
     rig.ticks(30, 10).await;
     assert_eq!((rig.ready_of(OLD), rig.releases().len()), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_command_that_ended_well_is_not_run_again_by_the_scaler_after() {
+    let mut rig = rig().await;
+    rig.end_release(ReleaseStatus::Well);
+    // The scaler is told, and killed before it takes note of it.
+    let told = rig.actor.containers().release(&rig.releases()[0]).unwrap();
+    assert_eq!(told, Release::Ended(ReleaseStatus::Well));
+    rig.restart().await;
+    rig.ticks(30, 10).await;
+    assert_eq!((rig.ready_of(NEW), rig.releases().len()), (3, 1));
 }
 
 #[tokio::test(start_paused = true)]

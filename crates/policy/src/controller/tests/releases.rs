@@ -3,7 +3,7 @@
 use model::service::Replacement;
 
 use super::super::*;
-use super::world::{BROKEN, NEXT, Step, UNRELEASABLE, World, calm};
+use super::world::{BROKEN, Container, NEXT, Step, UNRELEASABLE, World, calm};
 use crate::testing::VERSION;
 
 /// The versions that a tick launches, each with whether it runs its release command.
@@ -105,6 +105,72 @@ fn a_program_that_fails_after_its_release_command_is_tried_again_without_it() {
     later.extend((0..10).flat_map(|_| launches(&world.step(&calm(2)))));
     assert!(later.iter().all(|(_, releases)| !releases), "{later:?}");
     assert_eq!(world.released, [VERSION, BROKEN]);
+}
+
+#[test]
+fn a_release_command_that_ended_well_is_not_run_again_where_who_was_told_is_gone() {
+    for replacement in [Replacement::Surge, Replacement::Recreate] {
+        let mut world = released(2);
+        world.spec.replacement = replacement;
+        world.spec.watch = Duration::ZERO;
+        let alone = Step { max: 1, ..calm(2) };
+        let mut tick = world.step(&Step { deploys: Some(NEXT), ..alone.clone() });
+        for _ in 0..20 {
+            if launches(&tick) == [(Some(NEXT), true)] {
+                break;
+            }
+            tick = world.step(&alone);
+        }
+        world.restart();
+        for _ in 0..20 {
+            world.step(&alone);
+        }
+        assert_eq!(world.released, [VERSION, NEXT], "{replacement:?}");
+        assert_eq!((world.ready_of(NEXT), world.containers.len()), (1, 1), "{replacement:?}");
+    }
+}
+
+#[test]
+fn an_instance_of_an_earlier_deploy_says_nothing_of_the_release_command_of_a_later_one() {
+    let mut world = released(2);
+    // It drains for as long as it may.
+    world.busy = true;
+    let mut tick = world.step(&Step { deploys: Some(NEXT), ..calm(2) });
+    while tick.rollout != Some(Rollout::Serving { version: NEXT }) {
+        tick = world.step(&calm(2));
+    }
+    world.step(&Step { deploys: Some(VERSION), ..calm(2) });
+    let left = |it: &Container| it.version == VERSION && it.released;
+    assert!(world.containers.values().any(left));
+    world.step(&calm(2));
+    assert_eq!(world.released, [VERSION, NEXT, VERSION]);
+}
+
+#[test]
+fn the_time_to_get_healthy_begins_when_the_release_command_has_ended() {
+    let mut world = released(2);
+    world.step(&Step { deploys: Some(BROKEN), ..calm(2) });
+    // The command takes twice the time that an instance has.
+    let tick = world.step(&Step { clock_jump_ms: 20_000, ..calm(2) });
+    assert!(matches!(tick.rollout, Some(Rollout::Proving { .. })), "{:?}", tick.rollout);
+    let ended = world.now;
+    let is_given_up =
+        |tick: &Tick| matches!(tick.rollout, Some(Rollout::GivenUp { version: VERSION, .. }));
+    while !is_given_up(&world.step(&calm(2))) {
+        assert!(world.now.since(ended) < Duration::from_secs(60));
+    }
+    assert!(world.now.since(ended) >= Duration::from_secs(10));
+}
+
+#[test]
+fn a_clone_that_fails_when_its_version_is_wanted_no_more_holds_back_nothing_that_serves() {
+    let mut world = released(2);
+    world.step(&Step { deploys: Some(BROKEN), ..calm(2) });
+    let slow = std::mem::take(&mut world.started);
+    world.step(&Step { deploys: Some(NEXT), ..calm(2) });
+    world.started.extend(slow);
+    world.step(&calm(2));
+    assert_eq!(world.controller.memory().launches, Backoff::default());
 }
 
 #[test]

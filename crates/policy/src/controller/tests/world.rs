@@ -14,6 +14,8 @@ pub(super) struct Container {
     pub(super) presence: ContainerPresence,
     pub(super) rotation: RotationState,
     pub(super) version: Version,
+    /// Whether its release command has ended well, as the host shows.
+    pub(super) released: bool,
 }
 
 /// Another version than the first.
@@ -151,7 +153,8 @@ impl World {
                 } else {
                     (ContainerPresence::Running, RotationState::In { healthy: true }, None)
                 };
-                let container = Container { presence, rotation, version };
+                let container =
+                    Container { presence, rotation, version, released: release.is_some() };
                 self.containers.insert(action.instance.clone(), container);
             }
             ActionKind::Stop | ActionKind::Kill => {
@@ -200,6 +203,7 @@ impl World {
             version: Some(container.version),
             under_way: None,
             silent: None,
+            released: container.released,
         };
         let instances = self.containers.iter().map(observation).collect();
         // Each request takes a fiftieth of a second of CPU time.
