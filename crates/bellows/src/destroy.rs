@@ -43,7 +43,7 @@ pub(crate) async fn run(
     without(service, &now_deployed)?;
     confirm(&format!("{service} is to go, with its versions, secrets and caches."), yes)?;
     let beginning = Deploys::new(&settings.paths.state).of(service).begin()?;
-    let _lock = operator::lock(settings)?;
+    let _lock = operator::lock(settings).await?;
     // Something may have changed while somebody thought about it.
     let before = deployments.load()?;
     let next = without(service, &before)?;
