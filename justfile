@@ -8,7 +8,8 @@ export PATH := env("HOME", "/root") / ".cargo/bin:" + env("PATH")
 # Static binaries are built for a named target: see .cargo/config.toml.
 programs := justfile_directory() / "target" / arch() + "-unknown-linux-gnu/release"
 as_root := if `id -u` == "0" { "" } else { "sudo" }
-bellows := as_root + " " + quote(programs / "bellows")
+# Of the current folder alone it would read no settings, but for `up`, `validate` and `doctor`.
+bellows := as_root + " " + quote(programs / "bellows") + " --tree ."
 # The scaler's operators may run experiments: root, and whoever is in the group, which sudo lends.
 as_operator := if `id -u; id -Gn` =~ '(?m)^0$|\bbellows-operators\b' { "" } else { "sudo -g bellows-operators" }
 loadgen := as_operator + " " + quote(programs / "loadgen")

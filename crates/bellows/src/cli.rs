@@ -1,6 +1,6 @@
 //! The command line: what may be typed, and what `--help` says of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use command_line::numbers;
@@ -30,12 +30,25 @@ pub(crate) struct Cli {
 /// Where the installation's own files are.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
-    /// The folder that holds bellows.toml, services/ and rootfs/
-    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
-    pub(crate) tree: PathBuf,
-    /// The host's settings; default: bellows.toml in the tree
+    /// The folder that holds bellows.toml, services/ and rootfs/; default for `up`, `validate` and `doctor`: this one
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) tree: Option<PathBuf>,
+    /// The host's settings; default: bellows.toml in the tree, and for all other commands those that are deployed
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
+}
+
+impl Place {
+    /// The tree's folder: the current one, unless another one is named.
+    pub(crate) fn tree(&self) -> &Path {
+        self.tree.as_deref().unwrap_or(Path::new("."))
+    }
+
+    /// Whether somebody said where the settings are. The current folder may be anybody's, such as that of an
+    /// application, whose bellows.toml is a service's file.
+    pub(crate) const fn is_named(&self) -> bool {
+        self.tree.is_some() || self.settings.is_some()
+    }
 }
 
 /// What to do.
@@ -343,8 +356,8 @@ mod tests {
           help        Print this message or the help of the given subcommand(s)
 
         Options:
-              --tree <DIR>       The folder that holds bellows.toml, services/ and rootfs/ [default: .]
-              --settings <FILE>  The host's settings; default: bellows.toml in the tree
+              --tree <DIR>       The folder that holds bellows.toml, services/ and rootfs/; default for `up`, `validate` and `doctor`: this one
+              --settings <FILE>  The host's settings; default: bellows.toml in the tree, and for all other commands those that are deployed
           -h, --help             Print help
           -V, --version          Print version
 

@@ -1,16 +1,21 @@
 //! The settings that the running system was brought up with, whatever `bellows.toml` says by now.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use host::deployments::Deployments;
 use host::files::{FileError, replace_link};
 use host::releases::Releases;
 use host::settings::{DEFAULT_FILE, Settings};
 use model::service::ServiceSpec;
+use nix::unistd::geteuid;
 
+use crate::cli::Place;
 use crate::error::BadInput;
 use crate::release;
+use crate::tree;
 
 /// The deployed settings, found in the folders that `edited` names; `None` where nothing is up.
 ///
@@ -22,19 +27,41 @@ pub(crate) fn settings(edited: &Settings) -> Option<Settings> {
     let installed = own.as_deref().and_then(Releases::state_of);
     let installed = installed.map(|state| Deployments::new(state).settings_file());
     let files = [link_in(edited), deployed].into_iter().chain(installed);
-    files.into_iter().find_map(|file| Settings::load(Some(&file)).ok())
+    files.into_iter().find_map(|file| load(&file))
 }
 
-/// The settings of what is up, or those that `edited` would bring up. A file that this release cannot use, such as
-/// that of a later one in the tree, hides nothing that is up in the `usual` folders.
-pub(crate) fn running(
-    edited: Result<Settings, BadInput>,
-    usual: &Settings,
-) -> Result<Settings, BadInput> {
+/// The settings of what is up: in the folders that the named place says, or else in the `usual` ones or those of the
+/// release that this program belongs to; where nothing is up, those that would be brought up.
+///
+/// What lies in the current folder is of no account unless it is named. A tree that this release cannot use, such as
+/// that of a later one, hides nothing that is up in the `usual` folders.
+pub(crate) fn running(place: &Place, usual: &Settings) -> Result<Settings, BadInput> {
+    let edited = match place.is_named() {
+        true => tree::settings(place).map(|(settings, _)| settings),
+        false => Ok(usual.clone()),
+    };
     match edited {
         Ok(edited) => Ok(settings(&edited).unwrap_or(edited)),
+        // Whoever names a file means that one.
+        Err(problems) if place.settings.is_some() => Err(problems),
         Err(problems) => settings(usual).ok_or(problems),
     }
+}
+
+/// The settings in this file, if there are any: for root, only what nobody else can have written.
+fn load(file: &Path) -> Option<Settings> {
+    let data = fs::metadata(file).ok()?;
+    if geteuid().is_root() && !is_roots(data.uid(), data.mode()) {
+        eprintln!("{} is not read: others than root may write to it", file.display());
+        return None;
+    }
+    Settings::load(Some(file)).ok()
+}
+
+/// Whether root alone may write to a file of this owner and mode.
+const fn is_roots(uid: u32, mode: u32) -> bool {
+    const OTHERS_WRITE: u32 = 0o022;
+    uid == 0 && mode & OTHERS_WRITE == 0
 }
 
 /// The services that are deployed from folders. What is deployed is root's alone to know; of what this release cannot
@@ -59,11 +86,41 @@ fn link_in(settings: &Settings) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
 
     use host::settings::PathSettings;
 
     use super::*;
+
+    #[test]
+    fn a_file_that_others_than_root_may_write_is_not_read_for_root() {
+        assert!(is_roots(0, 0o100_644) && is_roots(0, 0o100_600));
+        assert!(!is_roots(1000, 0o100_600) && !is_roots(0, 0o100_664) && !is_roots(0, 0o100_602));
+        let root = tempfile::tempdir().unwrap();
+        let mut others = Settings::default();
+        others.paths.state = root.path().join("state");
+        let deployments = Deployments::new(&others.paths.state);
+        deployments.deploy_settings(&text(&others)).unwrap();
+        let file = deployments.settings_file();
+        assert_eq!(load(&file).as_ref(), Some(&others));
+        fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(load(&file).is_some(), !geteuid().is_root());
+    }
+
+    /// The text of settings that have these two folders of their own.
+    fn text(settings: &Settings) -> String {
+        let PathSettings { state, run, .. } = &settings.paths;
+        format!("[paths]\nstate = {state:?}\nrun = {run:?}\n")
+    }
+
+    /// A tree whose file has the text of these settings.
+    fn in_tree(root: &Path, settings: &Settings) -> Place {
+        let tree = root.join("tree");
+        fs::create_dir_all(&tree).unwrap();
+        fs::write(tree.join(DEFAULT_FILE), text(settings)).unwrap();
+        Place { tree: Some(tree), settings: None }
+    }
 
     #[test]
     fn the_deployed_settings_are_found_when_one_of_their_folders_was_edited() {
@@ -73,11 +130,7 @@ mod tests {
         deployed.paths.run = root.path().join("run");
         fs::create_dir(&deployed.paths.run).unwrap();
         assert_eq!(settings(&deployed), None);
-        let text = format!(
-            "[paths]\nstate = {:?}\nrun = {:?}\n",
-            deployed.paths.state, deployed.paths.run
-        );
-        Deployments::new(&deployed.paths.state).deploy_settings(&text).unwrap();
+        Deployments::new(&deployed.paths.state).deploy_settings(&text(&deployed)).unwrap();
         link(&deployed).unwrap();
         link(&deployed).unwrap();
         for path in ["state", "run"] {
@@ -87,18 +140,23 @@ mod tests {
                 _ => edited.paths.run.push("x"),
             }
             assert_eq!(settings(&edited).as_ref(), Some(&deployed), "{path}");
-            assert_eq!(running(Ok(edited.clone()), &edited).unwrap(), deployed);
+            let place = in_tree(root.path(), &edited);
+            assert_eq!(running(&place, &edited).unwrap(), deployed);
         }
-        let unread = || Err(BadInput::new(anyhow::anyhow!("line 35: unknown field `builds`")));
-        assert_eq!(running(unread(), &deployed).unwrap(), deployed);
+        let unread = in_tree(root.path(), &deployed);
+        let file = unread.tree().join(DEFAULT_FILE);
+        fs::write(&file, "[later]\n").unwrap();
+        assert_eq!(running(&unread, &deployed).unwrap(), deployed);
         let nowhere = Settings {
             paths: PathSettings {
                 run: "/nowhere".into(),
                 state: "/nowhere".into(),
                 ..deployed.paths.clone()
             },
-            ..deployed
+            ..deployed.clone()
         };
-        assert!(running(unread(), &nowhere).unwrap_err().to_string().contains("`builds`"));
+        assert!(running(&unread, &nowhere).unwrap_err().to_string().contains("`later`"));
+        let named = Place { tree: None, settings: Some(file) };
+        assert!(running(&named, &deployed).unwrap_err().to_string().contains("`later`"));
     }
 }

@@ -56,7 +56,7 @@ pub(crate) async fn run(
     let known = data::of(settings, service, &now_deployed)?;
     confirm(&question(service, if with_data { &known } else { &[] }), yes)?;
     let beginning = Deploys::new(&settings.paths.state).of(service).begin()?;
-    let _lock = operator::lock(settings)?;
+    let _lock = operator::lock(settings).await?;
     // Something may have changed while somebody thought about it.
     let before = deployments.load()?;
     let next = without(service, &before)?;

@@ -30,7 +30,7 @@ use crate::secret;
 /// Takes everything down in the order in which nothing is left that could make something anew.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     require_root()?;
-    let _lock = operator::lock(settings)?;
+    let _lock = operator::lock(settings).await?;
     // While one goes on, what is removed here would be made anew.
     Deploys::new(&settings.paths.state).remove_all()?;
     let programs = Programs::new(settings)?;

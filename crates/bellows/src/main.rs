@@ -57,11 +57,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<()> {
     let place = &cli.place;
     let settings = || tree::settings(place).map(|(settings, _)| settings);
-    let running = || match place.settings {
-        // Whoever names a file means that one.
-        Some(_) => settings().map(|edited| deployed::settings(&edited).unwrap_or(edited)),
-        None => deployed::running(settings(), &Settings::default()),
-    };
+    let running = || deployed::running(place, &Settings::default());
     match cli.command {
         Command::Doctor => wait(doctor::run(&settings()?)),
         Command::Validate => wait(validate::run(place)),
@@ -78,7 +74,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Init { folder, name } => deploy::init(&running()?, &folder, name.as_ref()),
         Command::Down => wait(down::run(&running()?)),
         Command::Policy { service, policy } => {
-            wait(set::policy(&place.tree, &running()?, &service, policy.as_deref()))
+            wait(set::policy(place.tree(), &running()?, &service, policy.as_deref()))
         }
         Command::Bounds { service, bounds } => wait(set::bounds(&running()?, &service, &bounds)),
         Command::Membership { way } => wait(set::membership(&running()?, way)),

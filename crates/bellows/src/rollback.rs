@@ -25,7 +25,7 @@ pub(crate) async fn run(
     with_revision: bool,
 ) -> anyhow::Result<()> {
     require_root()?;
-    let _lock = operator::lock(settings)?;
+    let _lock = operator::lock(settings).await?;
     let deployments = Deployments::new(&settings.paths.state);
     let before = deployments.load()?;
     before.kept(service).map_err(BadInput::new)?;

@@ -8,6 +8,7 @@ use command_line::files;
 use config_file::{Checked as _, ConfigError, from_toml_or_problems};
 use host::deployments::with_figures;
 use host::settings::{DEFAULT_FILE, SHIPPED, Settings};
+use model::names::ServiceName;
 use model::service::{RawService, ServiceSpec, check_mounts, check_reaches, check_routes};
 use model::size::Sizes;
 use policy::slots;
@@ -47,7 +48,7 @@ pub(crate) struct ServiceFile {
 /// # Errors
 /// A file that cannot be read or used; the text names file, key, value and what is allowed.
 pub(crate) fn settings(place: &Place) -> Result<(Settings, String), BadInput> {
-    let shipped = place.tree.join(DEFAULT_FILE);
+    let shipped = place.tree().join(DEFAULT_FILE);
     let file = match &place.settings {
         Some(named) => named,
         None if shipped.exists() => &shipped,
@@ -64,13 +65,13 @@ impl Tree {
     /// # Errors
     /// Every problem of every file.
     pub(crate) fn load(place: &Place) -> Result<Self, BadInput> {
-        let root = fs::canonicalize(&place.tree).with_context(|| unread(&place.tree));
+        let root = fs::canonicalize(place.tree()).with_context(|| unread(place.tree()));
         let root = root.map_err(BadInput::new)?;
         let read = settings(place);
         // With the default ones where they are wrong: what is wrong with services is told too.
         let known = read.as_ref().map(|(settings, _)| settings.clone()).unwrap_or_default();
         let of_folders = deployed::of_folders(&known);
-        let services = services(&place.tree.join(SERVICES), &known, &of_folders);
+        let services = services(&place.tree().join(SERVICES), &known, &of_folders);
         let ((settings, settings_text), services) = match (read, services) {
             (Ok(settings), Ok(services)) => (settings, services),
             (settings, services) => {
@@ -89,6 +90,11 @@ impl Tree {
     /// The same, with the services that were deployed from folders.
     pub(crate) fn all_specs(&self) -> Vec<&ServiceSpec> {
         self.specs().into_iter().chain(&self.of_folders).collect()
+    }
+
+    /// The names of the services that have a file.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &ServiceName> {
+        self.services.iter().map(|file| &file.spec.name)
     }
 
     /// Whether a service may reach something beyond this host.
@@ -188,7 +194,7 @@ mod tests {
         for (name, text) in files {
             fs::write(services.join(name), text).unwrap();
         }
-        let place = Place { tree: folder.path().to_owned(), settings: None };
+        let place = Place { tree: Some(folder.path().to_owned()), settings: None };
         let errors = Tree::load(&place).expect_err("bad input");
         errors.to_string().replace(&format!("{}/", folder.path().display()), "")
     }
@@ -269,14 +275,14 @@ mod tests {
 
     #[test]
     fn settings_that_were_named_must_be_there() {
-        let place = Place { tree: ".".into(), settings: Some("/nowhere/bellows.toml".into()) };
+        let place = Place { tree: None, settings: Some("/nowhere/bellows.toml".into()) };
         assert!(settings(&place).unwrap_err().to_string().contains("/nowhere/bellows.toml"));
     }
 
     #[test]
     fn the_shipped_tree_is_good() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
-        let tree = Tree::load(&Place { tree: root, settings: None }).unwrap();
+        let tree = Tree::load(&Place { tree: Some(root), settings: None }).unwrap();
         assert!(tree.services.iter().any(|s| s.spec.name.as_str() == "object-store"));
     }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let tree = Tree::load(place)?;
     check(&tree).await?;
     doctor::require(&tree.settings, tree.needs_egress()).await?;
-    let _lock = operator::lock(&tree.settings)?;
+    let _lock = operator::lock(&tree.settings).await?;
     let mut progress = Progress::default();
     progress.step("release", async { release::install(&tree.root, &tree.settings) }).await?;
     progress.step("command", async { release::link(&tree.settings) }).await?;

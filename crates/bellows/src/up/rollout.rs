@@ -84,16 +84,20 @@ pub(crate) async fn wait(
 }
 
 /// Those of the services that serve as they are deployed, with an instance that is ready.
-pub(super) async fn serving(settings: &Settings, deployment: &Deployment) -> Vec<ServiceName> {
+pub(super) async fn serving<'a>(
+    settings: &Settings,
+    deployment: &Deployment,
+    names: Vec<&'a ServiceName>,
+) -> Vec<&'a ServiceName> {
     let Ok(scaler) = scaler::client(settings) else { return Vec::new() };
     let Ok(host) = scaler.services().await else { return Vec::new() };
     let is_ready = |name: &ServiceName| {
         host.services.iter().any(|status| status.name == *name && status.phases.ready > 0)
     };
-    let serves = |name: &&ServiceName| {
+    let serves = |name: &&'a ServiceName| {
         trial(name, deployment, &host.services) == Trial::Serves && is_ready(name)
     };
-    deployment.names().filter(serves).cloned().collect()
+    names.into_iter().filter(serves).collect()
 }
 
 /// How long the trial of any of these services may take and its watch lasts, on a host with this launch timeout.

@@ -184,24 +184,24 @@ impl<'a> Steps<'a> {
         answer::wait(&self.tree.specs(), self.settings, self.programs, progress).await
     }
 
-    /// Waits until every service serves as it was deployed, or was given up.
+    /// Waits until every service of the tree serves as it was deployed, or was given up.
+    /// What was deployed from folders has a job of its own to wait for it.
     async fn trials(&self, deployment: &Deployment) -> anyhow::Result<Outcome> {
-        let services: Vec<_> = deployment.names().collect();
+        let services: Vec<_> = self.tree.names().collect();
         rollout::wait(self.settings, deployment, &services, cure).await
     }
 
-    /// Remembers what has served of what is deployed, so that it can be gone back to: all of it where this `up`
-    /// ended well, and else what does not suffer from what failed.
+    /// Remembers what has served of the tree, so that it can be gone back to: all of it where this `up` ended well, and else what does not suffer from what failed.
     pub(super) async fn served(
         &self,
         deployment: Deployment,
         ended_well: bool,
     ) -> anyhow::Result<()> {
-        let services = match ended_well {
-            true => deployment.names().cloned().collect(),
-            false => rollout::serving(self.settings, &deployment).await,
-        };
-        self.deployments.deploy(&deployment.served(&services))?;
+        let mut services: Vec<_> = self.tree.names().collect();
+        if !ended_well {
+            services = rollout::serving(self.settings, &deployment, services).await;
+        }
+        self.deployments.deploy(&deployment.served(services))?;
         Ok(())
     }
 
@@ -273,4 +273,59 @@ fn recipes(tree: &Tree, programs: &Path) -> anyhow::Result<Vec<Recipe>> {
         }
     }
     Ok(problems.or(recipes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use host::deployments::Past;
+    use model::version::Version;
+
+    use super::*;
+
+    const STORE: &str = include_str!("../../../../services/object-store.toml");
+
+    /// A tree with the object store, on a host of these settings, beside a service that is deployed from a folder.
+    fn tree(settings: Settings) -> Tree {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
+        let spec = config_file::from_toml("object-store.toml", STORE).unwrap();
+        let of_folders = vec![config_file::from_toml("shop.toml", &shop()).unwrap()];
+        let services = vec![ServiceFile { spec, text: STORE.to_owned() }];
+        Tree { root, settings, settings_text: String::new(), services, of_folders }
+    }
+
+    fn shop() -> String {
+        STORE.replacen("name = \"object-store\"", "name = \"shop\"", 1).replacen(
+            "path_prefix = \"/\"",
+            "path_prefix = \"/shop\"",
+            1,
+        )
+    }
+
+    fn new<'a>(name: &'a ServiceName, file: &'a str) -> NewService<'a> {
+        NewService { name, file, version: Version::new(1), serving: None, again: false }
+    }
+
+    #[tokio::test]
+    async fn an_up_that_ends_well_says_nothing_of_what_was_deployed_from_folders() {
+        let state = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.paths.state = state.path().to_owned();
+        let tree = tree(settings);
+        let steps = Steps {
+            tree: &tree,
+            recipes: Vec::new(),
+            settings: &tree.settings,
+            templates: TemplateStore::new(&tree.settings, HostRunner),
+            programs: &Programs::new(&tree.settings).unwrap(),
+            deployments: Deployments::new(state.path()),
+        };
+        let (store, shop_name) = (tree.services[0].spec.name.clone(), &tree.of_folders[0].name);
+        let deployment = Deployment::default()
+            .with_folder(&new(shop_name, &shop()), Path::new("/home/anna/shop"), 3, now())
+            .followed_by(&[new(&store, STORE)], 3, now());
+        steps.served(deployment, true).await.unwrap();
+        let deployed = steps.deployments.load().unwrap();
+        let past = |name| deployed.kept(name).unwrap()[0].past;
+        assert_eq!((past(&store), past(shop_name)), (Some(Past::Served), None));
+    }
 }
