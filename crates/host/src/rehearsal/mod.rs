@@ -47,7 +47,7 @@ pub enum Found {
     Path {
         /// The path.
         path: HealthPath,
-        /// The status that it answered with.
+        /// The statuses that are good there.
         status: HealthStatus,
     },
     /// By connections, which it takes: it answers no path well.
