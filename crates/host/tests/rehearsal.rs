@@ -168,6 +168,42 @@ async fn why_nobody_can_connect_is_told_with_its_cure_and_the_last_lines() {
 }
 
 #[tokio::test]
+async fn how_a_program_ended_is_told_however_much_it_wrote_before() {
+    let stage = Stage::new();
+    for output in [1, 2] {
+        // 88,000 bytes, of which 65,536 are shown.
+        let script = format!(
+            "for n in $(busybox seq 2000); do echo as much as this and then some more of it, all; done >&{output}; exit 3"
+        );
+        let (found, _) = stage.find(&script, "", 20).await;
+        assert_eq!(why(&found).0, "its program ended with status 3: see what it wrote last");
+    }
+}
+
+#[tokio::test]
+async fn what_it_writes_to_its_root_is_bounded_as_what_an_instance_writes() {
+    let stage = Stage::new();
+    let script = format!(
+        "busybox dd if=/dev/zero of=/all bs=1M count=64 2>&1; busybox rm /all; busybox mkdir /www; {SERVES}"
+    );
+    let (found, written) = stage.find(&script, "layer_mib = 16", 60).await;
+    assert_eq!(found, path("/", "200-499"));
+    assert!(written.iter().any(|line| line.contains("No space left on device")), "{written:?}");
+}
+
+#[tokio::test]
+async fn what_is_the_first_process_of_an_instance_is_started_by_our_init() {
+    let stage = Stage::new();
+    let start = ImageStart::Init("/bin/busybox false".to_owned());
+    let image = Image { start, ..stage.0.base() };
+    let text = SERVICE.replacen("LINES", "", 1);
+    let service: ServiceSpec = config_file::from_toml("test.toml", &text).unwrap();
+    let rehearsals = stage.rehearsals();
+    let found = rehearsals.find_health(&service, &image, Duration::from_secs(10), |_| ()).await;
+    assert_eq!(why(&found.unwrap()).0, "its program ended with status 1: see what it wrote last");
+}
+
+#[tokio::test]
 async fn it_is_as_an_instance_is_but_for_the_data_that_instances_share() {
     let stage = Stage::new();
     let settings = &stage.0.settings;
