@@ -30,10 +30,10 @@ pub fn detect(found: &Found, command: Option<&[String]>) -> Result<Chosen, Refus
         Some(_) | None => Procfile::default(),
     };
     let given = Given { command, procfile: &procfile };
-    if let Some((program, place)) = bare_program(found, given) {
+    let mut chosen = choose(found, given)?;
+    if let Some((program, place)) = bare_program(found, given, &chosen.recipe) {
         return Err(Refusal::BareName { program, place });
     }
-    let mut chosen = choose(found, given)?;
     if let Some(file) = unrunnable(found, &chosen) {
         return Err(Refusal::NotExecutable(file));
     }
@@ -43,8 +43,15 @@ pub fn detect(found: &Found, command: Option<&[String]>) -> Result<Chosen, Refus
 }
 
 /// The program of the folder that is started by its name alone, and where that is written. Whoever starts it looks for
-/// such a name on the `PATH`, where the folder is not.
-fn bare_program(found: &Found, given: Given<'_>) -> Option<(EntryPath, &'static str)> {
+/// such a name on the `PATH`, where the folder is for programs, and not for Python.
+fn bare_program(
+    found: &Found,
+    given: Given<'_>,
+    recipe: &Recipe,
+) -> Option<(EntryPath, &'static str)> {
+    if matches!(recipe, Recipe::Program { .. }) {
+        return None;
+    }
     let (start, place) = given.start()?;
     let name = start.first_word().filter(|word| !word.contains('/'))?;
     let path = EntryPath::new(name.as_bytes()).ok()?;

@@ -117,11 +117,11 @@ async fn the_first_path_that_answers_well_is_found_at_once_and_nothing_is_left()
     let script =
         format!("busybox mkdir /www; echo up >/www/up; busybox ls /sys/class/net; {SERVES}");
     let (found, written) = stage.find(&script, "", 60).await;
-    assert_eq!((found, written), (path("/up", "200"), vec!["lo".to_owned()]));
+    assert_eq!((found, written), (path("/up", "200-399"), vec!["lo".to_owned()]));
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     // Everybody has a page at `/`, and be it none.
     let script = format!("busybox mkdir /www; {SERVES}");
-    assert_eq!(stage.find(&script, "", 60).await.0, path("/", "404"));
+    assert_eq!(stage.find(&script, "", 60).await.0, path("/", "200-499"));
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn what_answers_503_while_it_starts_is_asked_again() {
     let script = format!(
         "busybox mkdir /www; for n in 1 2 3 4 5 6 7 8 9; do {answer}; done; echo >/www/healthz; {SERVES}"
     );
-    assert_eq!(stage.find(&script, "", 60).await.0, path("/healthz", "200"));
+    assert_eq!(stage.find(&script, "", 60).await.0, path("/healthz", "200-399"));
 }
 
 #[tokio::test]
@@ -168,6 +168,42 @@ async fn why_nobody_can_connect_is_told_with_its_cure_and_the_last_lines() {
 }
 
 #[tokio::test]
+async fn how_a_program_ended_is_told_however_much_it_wrote_before() {
+    let stage = Stage::new();
+    for output in [1, 2] {
+        // 88,000 bytes, of which 65,536 are shown.
+        let script = format!(
+            "for n in $(busybox seq 2000); do echo as much as this and then some more of it, all; done >&{output}; exit 3"
+        );
+        let (found, _) = stage.find(&script, "", 20).await;
+        assert_eq!(why(&found).0, "its program ended with status 3: see what it wrote last");
+    }
+}
+
+#[tokio::test]
+async fn what_it_writes_to_its_root_is_bounded_as_what_an_instance_writes() {
+    let stage = Stage::new();
+    let script = format!(
+        "busybox dd if=/dev/zero of=/all bs=1M count=64 2>&1; busybox rm /all; busybox mkdir /www; {SERVES}"
+    );
+    let (found, written) = stage.find(&script, "layer_mib = 16", 60).await;
+    assert_eq!(found, path("/", "200-499"));
+    assert!(written.iter().any(|line| line.contains("No space left on device")), "{written:?}");
+}
+
+#[tokio::test]
+async fn what_is_the_first_process_of_an_instance_is_started_by_our_init() {
+    let stage = Stage::new();
+    let start = ImageStart::Init("/bin/busybox false".to_owned());
+    let image = Image { start, ..stage.0.base() };
+    let text = SERVICE.replacen("LINES", "", 1);
+    let service: ServiceSpec = config_file::from_toml("test.toml", &text).unwrap();
+    let rehearsals = stage.rehearsals();
+    let found = rehearsals.find_health(&service, &image, Duration::from_secs(10), |_| ()).await;
+    assert_eq!(why(&found.unwrap()).0, "its program ended with status 1: see what it wrote last");
+}
+
+#[tokio::test]
 async fn it_is_as_an_instance_is_but_for_the_data_that_instances_share() {
     let stage = Stage::new();
     let settings = &stage.0.settings;
@@ -185,7 +221,7 @@ async fn it_is_as_an_instance_is_but_for_the_data_that_instances_share() {
     let (found, written) = stage.find(&script, lines, 60).await;
     assert_eq!(
         (found, written),
-        (path("/", "404"), ["b of the host", "read-only"].map(str::to_owned).into())
+        (path("/", "200-499"), ["b of the host", "read-only"].map(str::to_owned).into())
     );
     let shared = fs::read_dir(settings.paths.state.join("data")).unwrap().count();
     assert_eq!(shared, 0, "nothing of it is there");
@@ -219,7 +255,7 @@ async fn an_application_on_an_image_that_stands_on_others_is_asked_as_it_will_be
     let service: ServiceSpec = config_file::from_toml("test.toml", &text).unwrap();
     let finding = stage.rehearsals();
     let found = finding.find_health(&service, &image, Duration::from_secs(30), |_| ()).await;
-    assert_eq!(found.unwrap(), path("/", "200"));
+    assert_eq!(found.unwrap(), path("/", "200-499"));
     assert_eq!(stage.left(), [""; 0]);
 }
 

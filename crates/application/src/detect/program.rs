@@ -66,9 +66,10 @@ fn can_be_run(found: &Found, path: &EntryPath) -> bool {
     path.parent().is_none() && matches!(entry, Some(Entry::File(file)) if file.executable)
 }
 
-/// The program of the folder that a command starts with, in a shell too.
+/// The program of the folder that a command starts with, in a shell too. One in the folder itself is found by its name
+/// alone as well: the folder is the first on the `PATH`.
 fn named<'a>(found: &'a Found, start: &Start) -> Option<&'a EntryPath> {
-    let first = start.first_word().filter(|word| word.contains('/'))?;
+    let first = start.first_word()?;
     let path = first.strip_prefix("./").unwrap_or(&first);
     found.programs.keys().find(|program| program.as_str() == path)
 }

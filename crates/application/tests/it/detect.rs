@@ -136,24 +136,30 @@ fn what_the_user_starts_is_started_or_refused_and_never_left_out() {
 }
 
 #[test]
-fn a_program_of_the_folder_is_started_by_its_path_as_whoever_starts_it_finds_it() {
+fn a_program_of_the_folder_is_started_by_its_path_or_by_its_name_alone() {
     let folder = with_program("server", &static_program(HERE));
-    let started = |command: &[&str]| {
-        let command: Vec<String> = command.iter().map(ToString::to_string).collect();
+    let command = ["server".to_owned(), "--fast".to_owned()];
+    let chosen = detect(&found(folder.path()), Some(&command)).unwrap();
+    assert_eq!(chosen.start, Some(Start::Words(command.to_vec())));
+    assert_eq!(chosen.image(), "program");
+    for line in ["web: ./server", "web: server", "web: server --port $PORT", "web: A=b server && c"]
+    {
+        write(folder.path(), "Procfile", line.as_bytes());
+        let chosen = detect(&found(folder.path()), None).unwrap();
+        assert!(matches!(chosen.recipe, Recipe::Program { .. }), "{line}");
+    }
+}
+
+#[test]
+fn a_program_beside_python_is_started_by_its_path_as_whoever_starts_it_finds_it() {
+    let folder = with_program("server", &static_program(HERE));
+    write(folder.path(), "requirements.txt", b"");
+    let started = |command: &str| {
+        let command = [command.to_owned()];
         detect(&found(folder.path()), Some(&command)).map_err(|refusal| refusal.to_string())
     };
-    assert!(started(&["./server"]).is_ok());
-    insta::assert_snapshot!(started(&["server", "--fast"]).unwrap_err(), @"instance.command starts `server` by its name alone, which is looked for on the PATH and not in the folder: write ./server");
-    for line in ["web: server", "web: server --port $PORT", "web: PORT=1 server && true"] {
-        write(folder.path(), "Procfile", line.as_bytes());
-        let refusal = detect(&found(folder.path()), None).unwrap_err().to_string();
-        assert!(
-            refusal.starts_with("Procfile starts `server` by its name alone"),
-            "{line}: {refusal}"
-        );
-    }
-    write(folder.path(), "Procfile", b"web: ./server");
-    assert!(detect(&found(folder.path()), None).is_ok());
+    assert!(started("./server").is_ok());
+    insta::assert_snapshot!(started("server").unwrap_err(), @"instance.command starts `server` by its name alone, which is looked for on the PATH and not in the folder: write ./server");
 }
 
 #[test]

@@ -45,10 +45,10 @@ mod tests {
 
     #[test]
     fn what_a_rehearsal_found_stands_in_the_file() {
-        let path = Found::Path { path: "/up".parse().unwrap(), status: "404".parse().unwrap() };
+        let path = Found::Path { path: "/up".parse().unwrap(), status: "200-399".parse().unwrap() };
         let found = spec(&path).instance.protocol;
         assert_eq!(found.health_path().unwrap().to_string(), "/up");
-        assert_eq!(found.health_status().unwrap().to_string(), "404");
+        assert_eq!(found.health_status().unwrap().to_string(), "200-399");
         let nothing = Found::Nothing { why: "it ended".to_owned(), tail: "\n  no".to_owned() };
         for found in [Found::Port, nothing] {
             assert_eq!(spec(&found).instance.protocol.health_path(), None);
@@ -56,7 +56,7 @@ mod tests {
         }
         assert_eq!(
             told(&path, 8000),
-            "it can serve when /up answers 404; to change it, write: instance.health_path = \"/PATH\""
+            "it can serve when /up answers 200-399; to change it, write: instance.health_path = \"/PATH\""
         );
     }
 }

@@ -125,6 +125,8 @@ async fn run_in<R: Runner>(
         disk.empty_cache(&builds.runner).await?;
     }
     judged?;
+    // What its first process left running would go on to write into what is measured and copied.
+    container.end().await?;
     let out = disk.folder("out");
     let needed = tree::measure(&out, bytes_max).map_err(BuildError::Result)?;
     let part = builds.parts.begin(name, RESULT, needed)?;

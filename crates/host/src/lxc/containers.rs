@@ -26,7 +26,7 @@ use super::release::{Release, Releases, has_ended_well};
 use super::secrets::SecretFiles;
 use crate::cgroups::{Cgroups, CpuFiles};
 use crate::command::{CommandLine, HostRunner, Runner};
-use crate::files::{FileError, remove_tree};
+use crate::files::{FileError, remove_strangers_tree};
 use crate::listeners;
 use crate::processors::ProcessorTimes;
 use crate::settings::Settings;
@@ -294,7 +294,7 @@ impl<R: Runner> Containers for LxcContainers<R> {
             }
         }
         // LXC may be faster.
-        remove_tree(&folder)?;
+        remove_strangers_tree(&folder)?;
         let runs = |(_, state): &(_, ContainerState)| *state == ContainerState::Running;
         if !self.others_in_slot(instance)?.iter().any(runs) {
             self.remove_interface(instance).await?;

@@ -28,7 +28,7 @@ const OPTIONS: &str = "nosuid,nodev,noatime,discard,noinit_itable";
 
 const MIB: u64 = 1024 * 1024;
 
-/// Has a template's folder hold a layer of this size. The file takes as much of the disk as is written.
+/// Has the folder of a template, or of a run that is no instance, hold a layer of this size. The file takes as much of the disk as is written.
 pub(super) fn reserve(template: &Path, size_mib: u32) -> Result<(), ContainerError> {
     let path = template.join(FILE);
     let free_mib = free_bytes(template)? / MIB;
@@ -77,7 +77,20 @@ pub(super) async fn ensure(
     if !file.exists() || is_mounted(&folder)? {
         return Ok(());
     }
-    fs::create_dir_all(&folder).map_err(file_error("make", &folder))?;
+    mount(runner, &lxc.join(template.as_str()), &folder).await
+}
+
+/// Makes the layer that this folder holds anew, and mounts it there.
+///
+/// # Errors
+/// When the disk or a command fails.
+pub(super) async fn mount(
+    runner: &impl Runner,
+    holder: &Path,
+    folder: &Path,
+) -> Result<(), ContainerError> {
+    let file = holder.join(FILE);
+    fs::create_dir_all(folder).map_err(file_error("make", folder))?;
     let size = fs::metadata(&file).map_err(file_error("read", &file))?.len();
     // Another file than the one of before: who still has that mounted, such as an instance that is about to end,
     // would write what it holds of it over this one, which then was no file system ("Structure needs cleaning").
@@ -89,7 +102,7 @@ pub(super) async fn ensure(
         .arg(&draft);
     runner.run(&make).await?;
     fs::rename(&draft, &file).map_err(file_error("rename", &draft))?;
-    Ok(loop_devices::mount(runner, &file, &folder, OPTIONS).await?)
+    Ok(loop_devices::mount(runner, &file, folder, OPTIONS).await?)
 }
 
 /// Undoes the mount of a template's layer.

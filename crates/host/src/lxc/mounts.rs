@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::mount::{UnmountFlags, unmount};
 
-use crate::files::{FileError, file_error, remove_tree};
+use crate::files::{FileError, file_error, remove_strangers_tree};
 
 /// Whether something is mounted at this very folder.
 pub(crate) fn is_mounted(folder: &Path) -> Result<bool, FileError> {
@@ -26,7 +26,7 @@ pub(super) fn mount_points() -> Result<Vec<PathBuf>, FileError> {
 /// When a mount cannot be undone, or a file cannot be removed.
 pub fn remove_unmounted(folder: &Path) -> Result<bool, FileError> {
     unmount_below(folder)?;
-    remove_tree(folder)
+    remove_strangers_tree(folder)
 }
 
 /// Undoes all mounts at a folder and below it, the last first. Whoever has a file of one open keeps it.

@@ -67,14 +67,31 @@ pub(super) fn resolve(
     image: &Image,
     given: BTreeMap<String, String>,
 ) -> Result<Start, TemplateError> {
+    match &image.start {
+        ImageStart::Init(init)
+            if instance.start.is_the_images()
+                && environment_files(&instance.secrets).is_empty() =>
+        {
+            let own = Own::of(image, instance).environment;
+            let environment = own.into_iter().chain(given).collect();
+            Ok(Start { init: init.clone(), user: User::default(), command: None, environment })
+        }
+        _ => resolve_by_init(instance, image, given),
+    }
+}
+
+/// The same where our init starts whatever the image has.
+///
+/// # Errors
+/// [`TemplateError::NoUser`] where the image does not have the user.
+pub(super) fn resolve_by_init(
+    instance: &InstanceSpec,
+    image: &Image,
+    given: BTreeMap<String, String>,
+) -> Result<Start, TemplateError> {
     let (spec, environment_files) = (&instance.start, environment_files(&instance.secrets));
     let own = Own::of(image, instance);
     let command: Vec<&str> = match (&spec.command, &image.start) {
-        (None, ImageStart::Init(init)) if spec.is_the_images() && environment_files.is_empty() => {
-            let user = User::default();
-            let environment = own.environment.into_iter().chain(given).collect();
-            return Ok(Start { init: init.clone(), user, command: None, environment });
-        }
         (None, ImageStart::Init(init)) => init.split(' ').filter(|word| !word.is_empty()).collect(),
         (None, ImageStart::Command(command) | ImageStart::Application { command, .. })
         | (Some(command), _) => command.iter().map(String::as_str).collect(),

@@ -40,6 +40,10 @@ const FOLDER: &str = "rehearsals";
 /// What the container is called, before the service's name. No instance and no template has such a name.
 const CONTAINER: &str = "bw-rehearsal.";
 
+/// How long one lasts at most, whatever time the service gives its instances: what it needs of the host is counted
+/// nowhere.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// By what it is known that an application can serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
@@ -47,7 +51,7 @@ pub enum Found {
     Path {
         /// The path.
         path: HealthPath,
-        /// The status that it answered with.
+        /// The statuses that are good there.
         status: HealthStatus,
     },
     /// By connections, which it takes: it answers no path well.
@@ -83,7 +87,7 @@ impl<R: Runner> Rehearsals<R> {
     }
 
     /// Starts an image once as an instance of this service, and asks it the usual paths in turn: until it is known by
-    /// what it can serve, or it has ended, for `patience` at most. `on_line` is given each line that it writes, as it
+    /// what it can serve, or it has ended, for `patience` at most, and never for more than a minute. `on_line` is given each line that it writes, as it
     /// comes, and is not to wait. Nothing is left of it but what the service's template is to have anyway: its ids, and
     /// the folders that it mounts, which are empty where they are new.
     ///
@@ -143,7 +147,7 @@ impl<R: Runner> Rehearsals<R> {
         let of = AsInstance { settings, service, image, ids, init: &self.init };
         container.make_as_instance(&self.runner, of).await?;
         let mut running = container.start().await?;
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + patience.min(LONGEST);
         let watched = watch(&mut running, container, service.instance.port, deadline, give).await;
         drop(running);
         let name = || service.name.to_string();

@@ -10,8 +10,8 @@ use super::Found;
 pub(super) enum Answer {
     /// Nothing that is HTTP, or nothing in time.
     None,
-    /// These statuses, the lowest and the highest of those who ask.
-    Statuses(u16, u16),
+    /// This status, the highest of those that they got who ask.
+    Status(u16),
 }
 
 /// What all paths were answered with, in their order.
@@ -22,10 +22,8 @@ pub(super) type Answers = [Answer; HEALTH_PATHS.len()];
 pub(super) fn found(answers: &Answers) -> Option<Found> {
     for (index, answer) in answers.iter().enumerate() {
         match answer {
-            Answer::Statuses(low, high) if is_good(index, *high) => {
-                return path(index, *low, *high);
-            }
-            Answer::Statuses(_, high) if *high < 500 => {}
+            Answer::Status(status) if is_good(index, *status) => return path(index),
+            Answer::Status(status) if *status < 500 => {}
             _ => return None,
         }
     }
@@ -35,25 +33,30 @@ pub(super) fn found(answers: &Answers) -> Option<Found> {
 /// What there is when there is no more time: the first path with a good answer, whatever those before it say.
 pub(super) fn settled(answers: &Answers) -> Option<Found> {
     answers.iter().enumerate().find_map(|(index, answer)| match answer {
-        Answer::Statuses(low, high) if is_good(index, *high) => path(index, *low, *high),
+        Answer::Status(status) if is_good(index, *status) => path(index),
         _ => None,
     })
 }
 
-/// Of a path that is for the purpose, what says that there is none is no good answer. Everybody has the last one, which
-/// may be a page that is not there, or not for everybody.
-fn is_good(index: usize, status: u16) -> bool {
-    status < if index + 1 == HEALTH_PATHS.len() { 500 } else { 400 }
+/// The highest good status of a path. Of one that is for the purpose, what says that there is none is no good answer.
+/// Everybody has the last one, which may be a page that is not there, or not for everybody.
+fn highest(index: usize) -> u16 {
+    if index + 1 == HEALTH_PATHS.len() { 499 } else { 399 }
 }
 
-fn path(index: usize, low: u16, high: u16) -> Option<Found> {
-    let status: HealthStatus = format!("{low}-{high}").parse().ok()?;
+fn is_good(index: usize, status: u16) -> bool {
+    status <= highest(index)
+}
+
+/// By every answer that is good here, and not by the one that came: an application that is set up by its first user
+/// answers 302 until then, and 200 from then on.
+fn path(index: usize) -> Option<Found> {
+    let status: HealthStatus = format!("200-{}", highest(index)).parse().ok()?;
     Some(Found::Path { path: HEALTH_PATHS[index].parse().ok()?, status })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Answer::Statuses;
     use super::*;
 
     fn told(found: Option<Found>) -> Option<String> {
@@ -66,31 +69,29 @@ mod tests {
     fn of(statuses: [u16; 4]) -> Answers {
         statuses.map(|status| match status {
             0 => Answer::None,
-            status => Statuses(status, status),
+            status => Answer::Status(status),
         })
     }
 
     #[test]
-    fn the_first_path_that_answers_well_is_taken_with_its_status() {
+    fn the_first_path_that_answers_well_is_taken_by_all_that_is_good_there() {
         for (statuses, wanted) in [
-            ([200, 200, 200, 200], "/healthz 200"),
-            ([404, 204, 200, 200], "/health 204"),
-            ([404, 404, 302, 200], "/up 302"),
-            ([404, 403, 405, 200], "/ 200"),
-            ([404, 404, 404, 404], "/ 404"),
-            ([404, 404, 404, 301], "/ 301"),
+            ([200, 200, 200, 200], "/healthz 200-399"),
+            ([404, 204, 200, 200], "/health 200-399"),
+            ([404, 404, 302, 200], "/up 200-399"),
+            ([404, 403, 405, 200], "/ 200-499"),
+            ([404, 404, 404, 404], "/ 200-499"),
+            ([404, 404, 404, 301], "/ 200-499"),
         ] {
             assert_eq!(told(found(&of(statuses))), Some(wanted.to_owned()));
         }
-        let both = [Statuses(200, 301), Answer::None, Answer::None, Answer::None];
-        assert_eq!(told(found(&both)), Some("/healthz 200-301".to_owned()), "they are both good");
     }
 
     #[test]
     fn what_fails_may_still_be_starting_and_is_asked_again_until_there_is_no_more_time() {
         for (statuses, at_last) in [
-            ([503, 404, 404, 200], Some("/ 200")),
-            ([404, 0, 404, 200], Some("/ 200")),
+            ([503, 404, 404, 200], Some("/ 200-499")),
+            ([404, 0, 404, 200], Some("/ 200-499")),
             ([404, 404, 404, 500], None),
             ([404, 404, 404, 0], None),
             ([0, 0, 0, 0], None),

@@ -41,6 +41,8 @@ pub(super) struct Outcome {
 
 struct Watch<'a, F> {
     lines: Lines,
+    /// Its standard error, where our init says how the program ended, however much comes before that.
+    stderr: Lines,
     how: Option<String>,
     has_written: bool,
     give: &'a mut F,
@@ -55,8 +57,9 @@ pub(super) async fn watch(
     deadline: Instant,
     give: &mut (impl FnMut(&str) + Send),
 ) -> io::Result<Outcome> {
-    let (lines, bytes) = (Lines::new(SHOWN_BYTES), vec![0; READ_BYTES]);
-    let mut watch = Watch { lines, how: None, has_written: false, give, bytes };
+    let (lines, stderr) = (Lines::new(SHOWN_BYTES), Lines::new(usize::MAX));
+    let bytes = vec![0; READ_BYTES];
+    let mut watch = Watch { lines, stderr, how: None, has_written: false, give, bytes };
     let mut timer = interval(LOOK);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut asker: Option<Asker> = None;
@@ -75,7 +78,9 @@ pub(super) async fn watch(
         }
     };
     watch.take(&running.output, &running.init_says);
-    watch.lines.finish(watch.give);
+    let Watch { lines, stderr, give, .. } = &mut watch;
+    stderr.finish(&mut |line| lines.push(format!("{line}\n").as_bytes(), give));
+    lines.finish(give);
     let Watch { lines, how, has_written, .. } = watch;
     Ok(Outcome { asked, has_ended, how, has_written, tail: lines.tail() })
 }
@@ -93,19 +98,26 @@ async fn answer(asker: &mut Option<Asker>) -> io::Result<Asked> {
 impl<F: FnMut(&str)> Watch<'_, F> {
     /// Takes what is there of both outputs, and no more of it than pipes hold: who writes may be as fast.
     fn take(&mut self, stdout: &Receiver, stderr: &Receiver) {
-        for output in [stdout, stderr] {
-            for _ in 0..16 {
-                let Ok(count @ 1..) = output.try_read(&mut self.bytes) else { break };
-                self.has_written = true;
-                let (how, give) = (&mut self.how, &mut *self.give);
-                let mut told = |line: &str| {
-                    if let Some(end) = line.strip_prefix(ENDED) {
-                        *how = Some(end.to_owned());
-                    }
-                    give(line);
-                };
-                self.lines.push(&self.bytes[..count], &mut told);
-            }
+        for _ in 0..16 {
+            let Some(count) = self.read(stdout) else { break };
+            self.lines.push(&self.bytes[..count], self.give);
         }
+        for _ in 0..16 {
+            let Some(count) = self.read(stderr) else { break };
+            let (lines, how, give) = (&mut self.lines, &mut self.how, &mut *self.give);
+            let mut told = |line: &str| {
+                if let Some(end) = line.strip_prefix(ENDED) {
+                    *how = Some(end.to_owned());
+                }
+                lines.push(format!("{line}\n").as_bytes(), give);
+            };
+            self.stderr.push(&self.bytes[..count], &mut told);
+        }
+    }
+
+    fn read(&mut self, output: &Receiver) -> Option<usize> {
+        let count = output.try_read(&mut self.bytes).ok().filter(|count| *count > 0)?;
+        self.has_written = true;
+        Some(count)
     }
 }

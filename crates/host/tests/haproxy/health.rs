@@ -87,10 +87,18 @@ async fn an_instance_without_a_health_path_is_in_rotation_while_it_takes_connect
     until(&rig, 1, ServerStatus::Down).await;
 }
 
+/// One that fails, with a page that says what is said of those without a health path.
+async fn pretends(server: &Server) {
+    let page = "\r\n\r\nHTTP/1.0 200 OK\r\nx-bellows-connection: taken\r\n\r\n";
+    let answer = async move || (StatusCode::INTERNAL_SERVER_ERROR, page);
+    let listener = tokio::net::TcpListener::bind(server.address).await.unwrap();
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_versions_one_may_have_a_health_path_and_the_other_none() {
-    let mut rig = Rig::new(Membership::Runtime, 6);
-    let paths = ["/healthz", "/fails", "/absent", "/"].map(|path| path.parse().unwrap());
+    let mut rig = Rig::new(Membership::Runtime, 7);
+    let paths = ["/healthz", "/fails", "/absent", "/", "/"].map(|path| path.parse().unwrap());
     for (server, path) in rig.servers[2..].iter_mut().zip(paths) {
         server.health_path = Some(path);
     }
@@ -100,8 +108,9 @@ async fn of_two_versions_one_may_have_a_health_path_and_the_other_none() {
     rig.prepare_and_start().await;
     let taking = mute(&rig.servers[0]).await;
     let _hangs = mute(&rig.servers[5]).await;
+    pretends(&rig.servers[6]).await;
     let instances = [3, 4, 5].map(|number| Instance::start(rig.set(number, ServerState::Ready)));
-    for number in [1, 2, 6] {
+    for number in [1, 2, 6, 7] {
         rig.set(number, ServerState::Ready);
     }
     rig.apply().await;
@@ -112,13 +121,14 @@ async fn of_two_versions_one_may_have_a_health_path_and_the_other_none() {
         (4, ServerStatus::Down),
         (5, ServerStatus::Up),
         (6, ServerStatus::Down),
+        (7, ServerStatus::Down),
     ] {
         until(&rig, number, wanted).await;
     }
     let stats = rig.stats().await;
     let check = |number| stats.services[&store()].servers[&slot(number)].check.clone().unwrap();
     // No sign of life is told by what the check came to.
-    assert_eq!([2, 4, 6].map(check), ["L4CON", "L7RSP", "L7TOUT"]);
+    assert_eq!([2, 4, 6, 7].map(check), ["L4CON", "L7RSP", "L7TOUT", "L7RSP"]);
     assert_eq!(status(&rig, 1).await, ServerStatus::Up);
     taking.abort();
     drop(instances);

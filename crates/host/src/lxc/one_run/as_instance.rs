@@ -15,7 +15,7 @@ use super::super::profile::{self, HostFolders, MountValues, Profile};
 use super::super::secrets::SecretFiles;
 use super::super::template::{Parts, application_text, write_files};
 use super::super::template_error::TemplateError;
-use super::super::{secrets, stack, start};
+use super::super::{layer, secrets, stack, start};
 use super::OneRun;
 use crate::command::Runner;
 use crate::files::{FileError, file_error, remove_tree};
@@ -50,7 +50,9 @@ impl OneRun {
         let AsInstance { settings, service, image, ids, init } = of;
         let (folder, profile) = (self.folder(), Profile::new(settings));
         let instance = without_shared_folders(&service.instance);
-        let start = start::resolve(&instance, image, profile.environment(service))?;
+        // A program that is the first process by itself would not end with whoever started it where there is AppArmor:
+        // our init does.
+        let start = start::resolve_by_init(&instance, image, profile.environment(service))?;
         let application = application_text(service)?;
         let given = SecretStore::new(settings).given(service)?;
         let files = stack::lay(&folder, image, ids)?;
@@ -70,9 +72,9 @@ impl OneRun {
             secrets::ensure_mounted(runner, &settings.paths.run).await?;
             SecretFiles::new(settings).give(&service.name, &given, &secrets, owner)?;
         }
-        let root = match instance.root {
-            RootAccess::ReadOnly => None,
-            RootAccess::Writable => Some(self.writable_root(ids)?),
+        let root = match instance.layer_mib {
+            None => None,
+            Some(size_mib) => Some(self.writable_root(runner, ids, size_mib).await?),
         };
         self.set_up(runner, &self.with_own_lines(&shared, root, None)?, ids).await
     }
@@ -82,9 +84,17 @@ impl OneRun {
         remove_tree(&secrets::of_run(&settings.paths.run, &self.name))
     }
 
-    /// An overlay of LXC's on the root, as instances have it, whose upper folder is the run's own.
-    fn writable_root(&self, ids: IdRange) -> Result<String, FileError> {
+    /// An overlay of LXC's on the root, as instances have it, whose upper folder is the run's own and in a file system of
+    /// this size.
+    async fn writable_root(
+        &self,
+        runner: &impl Runner,
+        ids: IdRange,
+        size_mib: u32,
+    ) -> Result<String, TemplateError> {
         let folder = self.folder();
+        layer::reserve(&folder, size_mib)?;
+        layer::mount(runner, &folder, &folder.join("overlay")).await?;
         let upper = folder.join("overlay/delta");
         fs::create_dir_all(&upper).map_err(file_error("make", &upper))?;
         for folder in [folder.join("overlay"), upper.clone()] {
