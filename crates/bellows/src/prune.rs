@@ -29,7 +29,7 @@ pub(crate) async fn run(settings: &Settings, yes: bool, caches: bool) -> anyhow:
         return Ok(());
     }
     confirm("All of this is to go.", yes)?;
-    let _lock = operator::lock(settings)?;
+    let _lock = operator::lock(settings).await?;
     // Something of it may be needed since somebody thought about it.
     let plan = plan.and_still(&Plan::new(found::read(settings)?, caches));
     let mut freed = 0;

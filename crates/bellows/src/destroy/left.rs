@@ -44,7 +44,7 @@ pub(super) async fn remove(
     let left = Left::read(settings, service)?;
     confirm(&question(service, &left, with_data)?, yes)?;
     let beginning = Deploys::new(&settings.paths.state).of(service).begin()?;
-    let _lock = operator::lock(settings)?;
+    let _lock = operator::lock(settings).await?;
     let deployment = Deployments::new(&settings.paths.state).load()?;
     if deployment.names().any(|name| name == service) {
         return Err(anyhow!("{service} has been deployed meanwhile: nothing was removed"));
