@@ -99,6 +99,19 @@ async fn how_a_release_command_ended_is_known_also_where_nobody_waited_at_that_m
     assert_eq!(after.release(&instance.name).unwrap(), well);
 }
 
+#[tokio::test]
+async fn all_programs_of_a_release_command_that_is_stopped_are_asked_to_end() {
+    let migration =
+        "trap 'echo rolled back; exit 0' TERM; echo begun; while :; do busybox sleep 0.01; done";
+    let (mut instance, containers) =
+        releasing(&format!("/bin/sh -c \"{migration}\" && echo next"), "").await;
+    instance.wait_for(&mut String::new(), "begun\n").await;
+    containers.stop(&instance.name, Duration::from_secs(5)).await.unwrap();
+    let (stdout, stderr) = instance.written().await;
+    assert_eq!(stdout, "rolled back\n");
+    assert!(stderr.ends_with("the release command was stopped with its instance\n"), "{stderr}");
+}
+
 /// A release command that ends once [`go_on`] says so.
 const WAITS: &str = "while [ ! -e /objects/go ]; do busybox sleep 0.01; done";
 
