@@ -136,7 +136,7 @@ fn alone(settings: &Settings) -> anyhow::Result<(SecretStore, Lock)> {
 }
 
 fn deployed(settings: &Settings, service: &ServiceName) -> anyhow::Result<Option<ServiceSpec>> {
-    let deployed = Deployments::new(&settings.paths.state).load()?.deployed()?;
+    let deployed = Deployments::new(&settings.paths.state).load()?.readable().services;
     let specs = deployed.into_iter().map(|deployed| deployed.spec);
     Ok(specs.into_iter().find(|spec| spec.name == *service))
 }

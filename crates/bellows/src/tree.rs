@@ -70,7 +70,7 @@ impl Tree {
         let read = settings(place);
         // With the default ones where they are wrong: what is wrong with services is told too.
         let known = read.as_ref().map(|(settings, _)| settings.clone()).unwrap_or_default();
-        let of_folders = deployed::of_folders(&known);
+        let (of_folders, _) = deployed::of_folders(&known);
         let services = services(&place.tree().join(SERVICES), &known, &of_folders);
         let ((settings, settings_text), services) = match (read, services) {
             (Ok(settings), Ok(services)) => (settings, services),

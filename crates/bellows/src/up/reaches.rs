@@ -18,7 +18,7 @@ use crate::tree::Tree;
 pub(super) async fn check(tree: &Tree, settings: &Settings) -> anyhow::Result<()> {
     let deployment = Deployments::new(&settings.paths.state).load();
     // What this release cannot read is about to be replaced.
-    let deployed = deployment.and_then(|deployment| deployment.deployed()).unwrap_or_default();
+    let deployed = deployment.map(|deployment| deployment.readable().services).unwrap_or_default();
     let kept = tree.all_specs().into_iter().map(|spec| &spec.name).collect();
     let mut problems = still_reached(&deployed, &rollouts(settings).await, &kept);
     problems

@@ -99,8 +99,23 @@ impl<'a> Steps<'a> {
 
     /// What is deployed until the deployment of this `up`; nothing where that cannot be read.
     fn deployed(&self) -> Vec<DeployedService> {
-        let deployed = self.deployments.load().and_then(|deployment| deployment.deployed());
+        let deployed = self.deployments.load().map(|deployment| deployment.readable().services);
         deployed.unwrap_or_default()
+    }
+
+    /// What stays of a deployment that cannot be read as a whole; what is lost is told.
+    fn salvaged(&self) -> Deployment {
+        let Some((deployment, lost)) = self.deployments.salvaged() else {
+            eprintln!(
+                "  what was deployed before cannot be read: deploy again what was deployed from folders"
+            );
+            return Deployment::default();
+        };
+        for (service, folder) in lost {
+            let folder = folder.display();
+            eprintln!("  what was deployed of {service} cannot be read: deploy {folder} again");
+        }
+        deployment
     }
 
     async fn network(&self) -> anyhow::Result<Outcome> {
@@ -156,7 +171,7 @@ impl<'a> Steps<'a> {
         });
         let before = match self.deployments.load() {
             // One that this release cannot read is replaced, as its message says.
-            Err(DeploymentError::Form { .. }) => Deployment::default(),
+            Err(DeploymentError::Form { .. }) => self.salvaged(),
             read => read?,
         };
         let services: Vec<_> = services.collect();
