@@ -37,6 +37,11 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     check(&tree).await?;
     doctor::require(&tree.settings, tree.needs_egress()).await?;
     let _lock = operator::lock(&tree.settings).await?;
+    let before = tree.of_folders.clone();
+    let tree = tree.read_again()?;
+    if tree.of_folders != before {
+        check(&tree).await?;
+    }
     tell_of_unusable(&tree.settings);
     let mut progress = Progress::default();
     progress.step("release", async { release::install(&tree.root, &tree.settings) }).await?;
