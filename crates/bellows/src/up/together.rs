@@ -94,7 +94,7 @@ mod tests {
             ("good".parse().unwrap(), "twin".parse().unwrap());
         let next = with(&bad, "good", &named("good", "/good"));
         let names = |next| services(&good, &bad, next).unwrap().into_iter().map(|it| it.spec.name);
-        assert_eq!(names(&next).collect::<Vec<_>>(), [good.clone()]);
+        assert!(names(&next).eq([good.clone()]));
         let same_route = with(&next, "twin", &named("twin", "/good"));
         let error = services(&twin, &next, &same_route).unwrap_err().to_string();
         assert!(error.contains("the route is /good"), "{error}");
