@@ -4,7 +4,7 @@
 pub(crate) mod answer;
 mod egress;
 pub(crate) mod images;
-mod reaches;
+pub(crate) mod reaches;
 pub(crate) mod rollout;
 mod room;
 mod secrets;
