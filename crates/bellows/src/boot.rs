@@ -2,7 +2,7 @@
 //! boot forgets is made again as it was deployed.
 
 use host::command::HostRunner;
-use host::deployments::{DeployedService, Deployments};
+use host::deployments::{DeployedService, Deployments, Readable};
 use host::haproxy::{Backends, Haproxy, HaproxySettings};
 use host::lxc::{Mounts, TemplateStore};
 use host::network::Network;
@@ -36,7 +36,9 @@ async fn mount(templates: &TemplateStore<HostRunner>, service: &DeployedService)
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     run_folder::ensure(&settings.paths.run)?;
     deployed::link(settings)?;
-    let deployed = Deployments::new(&settings.paths.state).load()?.deployed()?;
+    let Readable { services: deployed, problems } =
+        Deployments::new(&settings.paths.state).load()?.readable();
+    problems.values().for_each(|problem| eprintln!("{problem}"));
     let services = deployed.iter().map(|service| &service.spec);
     Network::new(settings, HostRunner).serving(services).ensure().await?;
     let templates = TemplateStore::new(settings, HostRunner);

@@ -260,7 +260,7 @@ pub(crate) enum SecretCommand {
     /// variable of its environment that holds it has it without the end of the last line: after
     /// `echo hunter2 | bellows secret set shop db-password` the file ends with the line, and the variable
     /// does not. `printf %s hunter2` writes no end of a line. Instances are given it with the next
-    /// `bellows up`.
+    /// `bellows up`, or the next deploy of its folder.
     Set {
         /// The service, which need not be deployed yet
         service: ServiceName,

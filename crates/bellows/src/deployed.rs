@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use host::deployments::Deployments;
+use host::deployments::{DeploymentError, Deployments, Readable};
 use host::files::{FileError, replace_link};
 use host::releases::Releases;
 use host::settings::{DEFAULT_FILE, Settings};
@@ -64,13 +64,20 @@ const fn is_roots(uid: u32, mode: u32) -> bool {
     uid == 0 && mode & OTHERS_WRITE == 0
 }
 
-/// The services that are deployed from folders. What is deployed is root's alone to know; of what this release cannot
-/// read others tell.
-pub(crate) fn of_folders(settings: &Settings) -> Vec<ServiceSpec> {
-    let Ok(deployment) = Deployments::new(&settings.paths.state).load() else { return Vec::new() };
+/// The services that are deployed from folders, and what is wrong with those that cannot be used. What is deployed is
+/// root's alone to know.
+pub(crate) fn of_folders(settings: &Settings) -> (Vec<ServiceSpec>, Vec<DeploymentError>) {
+    let Ok(deployment) = Deployments::new(&settings.paths.state).load() else {
+        return <_>::default();
+    };
     let names: BTreeSet<_> = deployment.folders().map(|(name, _)| name).collect();
-    let deployed = deployment.deployed().unwrap_or_default().into_iter().map(|it| it.spec);
-    deployed.filter(|spec| names.contains(&spec.name)).collect()
+    let Readable { services, problems } = deployment.readable();
+    let deployed = services.into_iter().map(|service| service.spec);
+    let problems = problems.into_iter().filter(|(name, _)| names.contains(name));
+    (
+        deployed.filter(|spec| names.contains(&spec.name)).collect(),
+        problems.map(|(_, problem)| problem).collect(),
+    )
 }
 
 /// Makes the link in the run folder.

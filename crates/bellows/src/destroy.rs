@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use host::build::Builds;
 use host::command::HostRunner;
-use host::deployments::{Deployment, DeploymentError, Deployments};
+use host::deployments::{Deployment, Deployments};
 use host::deploys::Deploys;
 use host::files::remove_tree;
 use host::lxc::container_states;
@@ -61,7 +61,8 @@ pub(crate) async fn run(
     let before = deployments.load()?;
     let next = without(service, &before)?;
     let mut data = data::of(settings, service, &before)?;
-    let spec = before.deployed()?.into_iter().map(|it| it.spec).find(|it| it.name == *service);
+    let spec =
+        before.readable().services.into_iter().map(|it| it.spec).find(|it| it.name == *service);
     let mut progress = Progress::default();
     deployments.deploy(&next.clone().noted(&before, ("", ""), operator::who_calls(), now()))?;
     progress.step("instances", gone(settings, service, spec.as_ref())).await?;
@@ -105,19 +106,20 @@ fn check_origin(service: &ServiceName, deployment: &Deployment) -> anyhow::Resul
 /// The deployment without the service, which nobody may reach.
 fn without(service: &ServiceName, before: &Deployment) -> anyhow::Result<Deployment> {
     let next = before.clone().without(service);
+    let others = before.readable().services.into_iter().map(|it| it.spec);
+    let reaching = others.filter(|spec| spec.instance.reaches.contains(service));
+    let reaching: Vec<_> = reaching.map(|spec| spec.name.to_string()).collect();
+    if !reaching.is_empty() {
+        return Err(BadInput::new(anyhow!(
+            "instance.reaches of {} names {service}: take it out there, and deploy that first",
+            reaching.join(", ")
+        ))
+        .into());
+    }
     match next.deployed() {
-        Ok(_) => Ok(next),
-        Err(DeploymentError::Reaches(_)) => {
-            let others = before.deployed()?;
-            let reaching = others.iter().filter(|it| it.spec.instance.reaches.contains(service));
-            let reaching: Vec<_> = reaching.map(|it| it.spec.name.to_string()).collect();
-            Err(BadInput::new(anyhow!(
-                "instance.reaches of {} names {service}: take it out there, and deploy that first",
-                reaching.join(", ")
-            ))
-            .into())
-        }
-        Err(error) => Err(error.into()),
+        Err(error) if before.deployed().is_ok() => Err(error.into()),
+        // Whatever could not be used before holds up nobody.
+        _ => Ok(next),
     }
 }
 
@@ -173,7 +175,7 @@ fn output(settings: &Settings, service: &ServiceName) -> anyhow::Result<Outcome>
 
 /// Closes the ways that were open for it alone.
 async fn close_ways(settings: &Settings, next: &Deployment) -> anyhow::Result<Outcome> {
-    let deployed = next.deployed()?;
+    let deployed = next.readable().services;
     let services = deployed.iter().map(|deployed| &deployed.spec);
     let changed = Network::new(settings, HostRunner).serving(services).ensure().await?;
     Programs::new(settings)?.egress(needs_egress(settings)).await?;

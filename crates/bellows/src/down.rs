@@ -88,7 +88,7 @@ async fn instances(settings: &Settings) -> anyhow::Result<Outcome> {
 /// be read is no reason to leave anything up.
 fn stop_graces(settings: &Settings) -> BTreeMap<ServiceName, Duration> {
     let deployment = Deployments::new(&settings.paths.state).load();
-    let services = deployment.and_then(|deployment| deployment.deployed()).unwrap_or_default();
+    let services = deployment.map(|deployment| deployment.readable().services).unwrap_or_default();
     services
         .into_iter()
         .map(|service| (service.spec.name, service.spec.scale_in.stop_grace))

@@ -214,7 +214,7 @@ fn egress(settings: &Settings, release: &Path) -> Unit {
 /// Whether a service that is deployed may reach something. One that cannot be read is told of elsewhere.
 pub(crate) fn needs_egress(settings: &Settings) -> bool {
     let deployment = Deployments::new(&settings.paths.state).load();
-    let services = deployment.and_then(|deployment| deployment.deployed()).unwrap_or_default();
+    let services = deployment.map(|deployment| deployment.readable().services).unwrap_or_default();
     services.iter().any(|service| !service.spec.egress.is_none())
 }
 

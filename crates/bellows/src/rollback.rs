@@ -79,7 +79,7 @@ async fn begin(
 ) -> anyhow::Result<Deployment> {
     let next = before.rolled_back(to, now()).map_err(BadInput::new)?;
     check(settings, to.service, to.version, before, &next)?;
-    if needs_egress(&next)? {
+    if needs_egress(&next) {
         Programs::new(settings)?.egress(true).await?;
     }
     let deployments = Deployments::new(&settings.paths.state);
@@ -97,7 +97,7 @@ async fn finish(
 ) -> anyhow::Result<()> {
     let with_revision = next.going_back(service).is_some_and(|begun| begun.revision);
     rollout::wait(settings, &next, &[service], cure).await?;
-    let services = next.deployed()?;
+    let services = next.readable().services;
     let deployed = services.iter().find(|deployed| deployed.spec.name == *service);
     let deployed = deployed.context("the service is deployed")?;
     let programs = Programs::new(settings)?;
@@ -149,8 +149,8 @@ fn check(
     together::check(settings, (service, &what), before, next)
 }
 
-fn needs_egress(deployment: &Deployment) -> anyhow::Result<bool> {
-    Ok(deployment.deployed()?.iter().any(|deployed| !deployed.spec.egress.is_none()))
+fn needs_egress(deployment: &Deployment) -> bool {
+    deployment.readable().services.iter().any(|deployed| !deployed.spec.egress.is_none())
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ fn alone(settings: &Settings) -> anyhow::Result<(SecretStore, Lock)> {
 }
 
 fn deployed(settings: &Settings, service: &ServiceName) -> anyhow::Result<Option<ServiceSpec>> {
-    let deployed = Deployments::new(&settings.paths.state).load()?.deployed()?;
+    let deployed = Deployments::new(&settings.paths.state).load()?.readable().services;
     let specs = deployed.into_iter().map(|deployed| deployed.spec);
     Ok(specs.into_iter().find(|spec| spec.name == *service))
 }
@@ -147,8 +147,8 @@ fn told(service: &ServiceName, name: &SecretName, change: SecretChange) -> Strin
         return format!("The secret {name} of {service} has this value already.");
     }
     format!(
-        "The secret {name} of {service} is set. Instances are given it with the next `bellows up`, where \
-         services/{service}.toml names it in instance.secrets."
+        "The secret {name} of {service} is set. Instances are given it once {service} is deployed the next time, \
+         where its file names it in instance.secrets."
     )
 }
 
@@ -201,7 +201,7 @@ mod tests {
         };
         assert_eq!(told(Some(one), one), "The secret db of shop has this value already.");
         for before in [None, Some(one)] {
-            assert!(told(before, two).contains("with the next `bellows up`"));
+            assert!(told(before, two).contains("deployed the next time"));
         }
     }
 }

@@ -43,7 +43,7 @@ async fn read(settings: &Settings) -> anyhow::Result<View> {
     Ok(match ask(settings).await {
         Ok((HostStatus { services, network }, membership)) => {
             let deployments = Deployments::new(&settings.paths.state);
-            let deployed = deployments.load().and_then(|deployment| deployment.deployed());
+            let deployed = deployments.load().map(|deployment| deployment.readable().services);
             let deployed = deployed.unwrap_or_default();
             let instances = services.iter().flat_map(|service| &service.instances).map(instance);
             View {

@@ -70,7 +70,7 @@ impl Tree {
         let read = settings(place);
         // With the default ones where they are wrong: what is wrong with services is told too.
         let known = read.as_ref().map(|(settings, _)| settings.clone()).unwrap_or_default();
-        let of_folders = deployed::of_folders(&known);
+        let (of_folders, _) = deployed::of_folders(&known);
         let services = services(&place.tree().join(SERVICES), &known, &of_folders);
         let ((settings, settings_text), services) = match (read, services) {
             (Ok(settings), Ok(services)) => (settings, services),
@@ -80,6 +80,17 @@ impl Tree {
             }
         };
         Ok(Self { root, settings, settings_text, services, of_folders })
+    }
+
+    /// The same beside what is deployed from folders by now: whoever has the operators' lock reads it again, since a
+    /// deploy may have ended since.
+    ///
+    /// # Errors
+    /// What does not go together with it.
+    pub(crate) fn read_again(mut self) -> Result<Self, BadInput> {
+        (self.of_folders, _) = deployed::of_folders(&self.settings);
+        let problems = together(&self.services, &self.settings, &self.of_folders, true);
+        BadInput(problems).or(self)
     }
 
     /// What the services' files say.
@@ -132,26 +143,38 @@ fn services(
             Err(BadInput(found)) => problems.0.extend(found),
         }
     }
-    let (taken, others): (Vec<_>, Vec<_>) = of_folders
-        .iter()
-        .partition(|other| services.iter().any(|file| file.spec.name == other.name));
-    problems.0.extend(taken.into_iter().map(|ServiceSpec { name, .. }| {
+    problems.0.extend(together(&services, settings, of_folders, problems.0.is_empty()));
+    problems.or(services)
+}
+
+/// What keeps these services from being served beside those of folders. What they reach is looked at where
+/// all of them could be read.
+fn together(
+    files: &[ServiceFile],
+    settings: &Settings,
+    of_folders: &[ServiceSpec],
+    are_all: bool,
+) -> Vec<anyhow::Error> {
+    let mut problems = Vec::new();
+    let (taken, others): (Vec<_>, Vec<_>) =
+        of_folders.iter().partition(|other| files.iter().any(|file| file.spec.name == other.name));
+    problems.extend(taken.into_iter().map(|ServiceSpec { name, .. }| {
         anyhow!(
             "services/{name}.toml: {name} is deployed from a folder: give this service another name, or \
              `bellows destroy {name}` first"
         )
     }));
-    let specs: Vec<_> = services.iter().map(|file| &file.spec).chain(others).collect();
-    problems.0.extend(check_routes(&specs).into_iter().map(Into::into));
-    problems.0.extend(check_mounts(&specs).into_iter().map(Into::into));
+    let specs: Vec<_> = files.iter().map(|file| &file.spec).chain(others).collect();
+    problems.extend(check_routes(&specs).into_iter().map(Into::into));
+    problems.extend(check_mounts(&specs).into_iter().map(Into::into));
     let lower_bounds = specs.iter().map(|spec| (&spec.name, spec.bounds.min()));
     let enough = slots::suffice(lower_bounds, settings.network.subnet.last_slot());
-    problems.0.extend(enough.err().map(Into::into));
+    problems.extend(enough.err().map(Into::into));
     // A file that cannot be read would be missed here, and is told already.
-    if problems.0.is_empty() {
-        problems.0.extend(check_reaches(&specs).into_iter().map(Into::into));
+    if are_all && problems.is_empty() {
+        problems.extend(check_reaches(&specs).into_iter().map(Into::into));
     }
-    problems.or(services)
+    problems
 }
 
 fn service(file: &Path, sizes: &Sizes) -> Result<ServiceFile, BadInput> {
@@ -175,6 +198,10 @@ fn problems(found: Vec<ConfigError>) -> BadInput {
 
 #[cfg(test)]
 mod tests {
+    use host::deployments::{Deployment, Deployments, NewService};
+    use model::time::Timestamp;
+    use model::version::Version;
+
     use super::*;
 
     fn service_text(name: &str, prefix: &str, min: u32) -> String {
@@ -214,7 +241,7 @@ mod tests {
         services/a.toml, line 9: instance.cpu: unknown field `cpu`, expected one of `port`, `protocol`, `health_path`, `health_status`, `size`, `memory_mib`, `cpus`, `cpu_weight`, `processes`, `price_per_hour`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
         services/b.toml, line 11: instance.colour: unknown field `colour`, expected one of `port`, `protocol`, `health_path`, `health_status`, `size`, `memory_mib`, `cpus`, `cpu_weight`, `processes`, `price_per_hour`, `open_files`, `capabilities`, `root`, `layer_mib`, `writable`, `mounts`, `reaches`, `command`, `environment`, `user`, `working_folder`, `secrets`
         services/c.toml: name is `other`: name the file other.toml, or the service after its file
-        services/twin.toml: the route is /, as in services/store.toml: give each its own host or path_prefix
+        service twin: the route is /, as that of store: give each its own host or path_prefix
         "#);
     }
 
@@ -266,6 +293,34 @@ mod tests {
             ("a.toml", mounting("a", false)),
             ("b.toml", mounting("b", true)),
         ]), @"services a and b both mount the folder pictures, and a does not say that it shares it: say shared = true at both mounts if both are to have it, or name another folder");
+    }
+
+    #[test]
+    fn what_was_deployed_from_a_folder_since_the_tree_was_read_is_checked_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let services = folder.path().join(SERVICES);
+        fs::create_dir(&services).unwrap();
+        fs::write(services.join("a.toml"), service_text("a", "/a", 1)).unwrap();
+        let state = folder.path().join("state");
+        let settings = format!("[paths]\nstate = {state:?}\n");
+        fs::write(folder.path().join(DEFAULT_FILE), settings).unwrap();
+        let deployments = Deployments::new(&state);
+        let place = Place { tree: Some(folder.path().to_owned()), settings: None };
+        let deploy = |name: &str, prefix: &str| {
+            let tree = Tree::load(&place).unwrap();
+            let (name, file) = (name.parse().unwrap(), service_text(name, prefix, 1));
+            let version = Version::new(1);
+            let new = NewService { name: &name, file: &file, version, serving: None, again: false };
+            let (deployment, at) = (Deployment::default(), Timestamp::from_millis(1));
+            let deployment = deployment.with_folder(&new, Path::new("/srv/b"), 3, at);
+            deployments.deploy(&deployment).unwrap();
+            let read = tree.read_again().map(|tree| tree.of_folders.len());
+            deployments.remove_all().unwrap();
+            read.map_err(|error| error.to_string())
+        };
+        assert_eq!(deploy("b", "/b"), Ok(1));
+        assert!(deploy("b", "/a").unwrap_err().contains("the route is /a"));
+        assert!(deploy("a", "/b").unwrap_err().contains("a is deployed from a folder"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 pub(crate) mod answer;
 mod egress;
 pub(crate) mod images;
-mod reaches;
+pub(crate) mod reaches;
 pub(crate) mod rollout;
 mod room;
 mod secrets;
@@ -37,6 +37,12 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     check(&tree).await?;
     doctor::require(&tree.settings, tree.needs_egress()).await?;
     let _lock = operator::lock(&tree.settings).await?;
+    let before = tree.of_folders.clone();
+    let tree = tree.read_again()?;
+    if tree.of_folders != before {
+        check(&tree).await?;
+    }
+    tell_of_unusable(&tree.settings);
     let mut progress = Progress::default();
     progress.step("release", async { release::install(&tree.root, &tree.settings) }).await?;
     progress.step("command", async { release::link(&tree.settings) }).await?;
@@ -67,6 +73,12 @@ pub(crate) async fn check(tree: &Tree) -> anyhow::Result<()> {
         problems.add(secrets::check(tree).map_err(Into::into))?;
     }
     Ok(problems.or(())?)
+}
+
+/// Tells what is deployed from folders and cannot be used, which is no reason not to bring up the rest.
+fn tell_of_unusable(settings: &Settings) {
+    let (_, problems) = deployed::of_folders(settings);
+    problems.iter().for_each(|problem| eprintln!("warning: {problem}"));
 }
 
 /// While the system is up, its network, folders and ids stay where they are.

@@ -4,6 +4,7 @@
 mod changed_keys;
 mod figures;
 mod health;
+mod readable;
 mod rollback;
 mod stamp;
 mod store;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use self::changed_keys::changed_keys;
 pub use self::figures::with_figures;
+pub use self::readable::Readable;
 use self::rollback::parse;
 pub use self::rollback::{GoingBack, Rollback, RollbackError};
 pub use self::stamp::Stamp;
@@ -62,6 +64,19 @@ pub enum DeploymentError {
     Service {
         /// What is wrong with it.
         config: ConfigError,
+    },
+    /// One that was deployed from a folder cannot be used as it stands there.
+    #[error(
+        "service {service} cannot be used ({problem}): deploy {} again, or `bellows destroy {service}`",
+        folder.display()
+    )]
+    OfFolder {
+        /// The service.
+        service: ServiceName,
+        /// Its folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
 }
 
@@ -310,7 +325,7 @@ impl Deployment {
         self.services.iter().filter_map(told).chain(gone).collect()
     }
 
-    /// The services with their files read.
+    /// The services with their files read; [`Deployment::readable`] gives those that can be used.
     ///
     /// # Errors
     /// A file that does not read as a service's, or services that do not go together.
@@ -373,8 +388,13 @@ fn kept(
 /// Reads a service. A kept version that this release cannot read is none that can be gone back to, and stops neither
 /// this service nor another.
 fn read(name: &ServiceName, record: &Record) -> Result<DeployedService, DeploymentError> {
-    let mut spec =
-        parse(name, &record.file).map_err(|config| DeploymentError::Service { config })?;
+    let mut spec = parse(name, &record.file).map_err(|config| match &record.folder {
+        None => DeploymentError::Service { config },
+        Some(folder) => {
+            let (service, folder) = (name.clone(), folder.clone());
+            DeploymentError::OfFolder { service, folder, problem: config.to_string() }
+        }
+    })?;
     if record.unwatched {
         spec.watch = Duration::ZERO;
     }

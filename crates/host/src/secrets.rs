@@ -69,8 +69,8 @@ pub enum SecretError {
     },
     /// The value that a version was given is not there any more.
     #[error(
-        "service {service}: the value of `{name}` that its version was given is gone: run `bellows up`, \
-         which deploys it with the newest"
+        "service {service}: the value of `{name}` that its version was given is gone: deploy it again, which \
+         gives it the newest"
     )]
     Gone {
         /// The service.
@@ -80,7 +80,7 @@ pub enum SecretError {
     },
     /// It is of use.
     #[error(
-        "services/{service}.toml names the secret `{name}`: remove it there and run `bellows up` first"
+        "the file of the service {service} names the secret `{name}`: remove it there, and deploy that first"
     )]
     InUse {
         /// The service.

@@ -10,17 +10,20 @@ pub(crate) struct Read {
     pub(crate) deploys: Vec<Deploy>,
 }
 
-impl TryFrom<Deployment> for Read {
-    type Error = DeploymentError;
-
-    fn try_from(deployment: Deployment) -> Result<Self, DeploymentError> {
-        let services = deployment.deployed()?;
+impl Read {
+    /// What can be used of a deployment. A service that cannot be stays as it is `known`, and holds up no other.
+    fn new(deployment: &Deployment, known: &[DeployedService]) -> Self {
+        let readable = deployment.readable();
+        for (service, error) in &readable.problems {
+            tracing::error!(%service, %error, "is not as it was deployed");
+        }
+        let services = readable.or_known(known).services;
         for DeployedService { spec, unreadable, .. } in &services {
             for (version, problem) in unreadable {
                 tracing::warn!(service = %spec.name, %version, problem, "cannot be gone back to");
             }
         }
-        Ok(Self { services, deploys: deployment.deploys().to_vec() })
+        Self { services, deploys: deployment.deploys().to_vec() }
     }
 }
 
@@ -29,6 +32,7 @@ impl TryFrom<Deployment> for Read {
 pub(crate) struct DeploymentWatch {
     deployments: Deployments,
     stamp: Option<Stamp>,
+    known: Vec<DeployedService>,
 }
 
 impl DeploymentWatch {
@@ -39,8 +43,9 @@ impl DeploymentWatch {
     pub(crate) fn begin(deployments: Deployments) -> Result<(Self, Read), DeploymentError> {
         // Before the reading, so that what is deployed in between is read again and not missed.
         let stamp = deployments.stamp();
-        let read = deployments.load()?.try_into()?;
-        Ok((Self { deployments, stamp }, read))
+        let read = Read::new(&deployments.load()?, &[]);
+        let known = read.services.clone();
+        Ok((Self { deployments, stamp, known }, read))
     }
 
     /// The services, if something else has been deployed since. What cannot be read is reported
@@ -51,7 +56,58 @@ impl DeploymentWatch {
         if stamp.is_none() || std::mem::replace(&mut self.stamp, stamp) == stamp {
             return None;
         }
-        let read = self.deployments.load().and_then(Read::try_from);
-        read.inspect_err(|error| tracing::error!(%error, "the services go on as they are")).ok()
+        let deployment = self.deployments.load();
+        let deployment = deployment
+            .inspect_err(|error| tracing::error!(%error, "the services go on as they are"))
+            .ok()?;
+        let read = Read::new(&deployment, &self.known);
+        self.known.clone_from(&read.services);
+        Some(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use host::deployments::NewService;
+    use model::names::ServiceName;
+    use model::time::Timestamp;
+    use model::version::Version;
+
+    use super::*;
+
+    const STORE: &str = include_str!("../../../services/object-store.toml");
+
+    /// The same with a service of a folder.
+    fn with(before: &Deployment, name: &str, file: &str) -> Deployment {
+        let name: ServiceName = name.parse().unwrap();
+        let version = Version::new(1);
+        let new = NewService { name: &name, file, version, serving: None, again: false };
+        before.clone().with_folder(&new, Path::new("/srv/a"), 3, Timestamp::from_millis(1))
+    }
+
+    fn names(read: &Read) -> Vec<&str> {
+        read.services.iter().map(|service| service.spec.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_service_that_cannot_be_used_goes_on_as_it_was_and_holds_up_no_other() {
+        let state = tempfile::tempdir().unwrap();
+        let deployments = Deployments::new(state.path());
+        let shop = STORE.replacen("name = \"object-store\"", "name = \"shop\"", 1).replacen(
+            "path_prefix = \"/\"",
+            "path_prefix = \"/shop\"",
+            1,
+        );
+        let first = with(&Deployment::default(), "shop", &shop);
+        deployments.deploy(&first).unwrap();
+        let (mut watch, read) = DeploymentWatch::begin(deployments.clone()).unwrap();
+        assert_eq!(names(&read), ["shop"]);
+        let next = with(&with(&first, "shop", "colour = 1"), "object-store", STORE);
+        deployments.deploy(&next).unwrap();
+        assert_eq!(names(&watch.changed().unwrap()), ["object-store", "shop"]);
+        let (_, read) = DeploymentWatch::begin(deployments).unwrap();
+        assert_eq!(names(&read), ["object-store"]);
     }
 }

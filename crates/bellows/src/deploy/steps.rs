@@ -183,7 +183,7 @@ impl<'a> Steps<'a> {
 
     /// Opens the way of others to a service that takes connections, and the way out where it has one.
     async fn open_ways(&self, before: &Deployment, spec: &ServiceSpec) -> anyhow::Result<()> {
-        let deployed = before.deployed()?;
+        let deployed = before.readable().services;
         let others =
             deployed.iter().map(|deployed| &deployed.spec).filter(|it| it.name != spec.name);
         let network = Network::new(self.settings, HostRunner);

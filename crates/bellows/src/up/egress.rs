@@ -26,7 +26,7 @@ pub(crate) fn check(services: &[&ServiceSpec], network: &NetworkSettings) -> Res
 fn port_taken(spec: &ServiceSpec, egress_port: u16) -> Option<String> {
     (spec.tcp_port() == Some(egress_port)).then(|| {
         format!(
-            "services/{}.toml: instance.port is {egress_port}, by which instances find the way out: choose \
+            "service {}: instance.port is {egress_port}, by which instances find the way out: choose \
              another one, or another network.egress_port",
             spec.name
         )
@@ -46,7 +46,7 @@ fn problems(spec: &ServiceSpec, subnet: Subnet, is_own: impl Fn(IpAddr) -> bool)
             _ => continue,
         };
         problems.push(format!(
-            "services/{}.toml: egress names {address}, which is {whose}: name what lies beyond this host",
+            "service {}: egress names {address}, which is {whose}: name what lies beyond this host",
             spec.name
         ));
     }
@@ -66,8 +66,8 @@ mod tests {
         let spec: ServiceSpec = config_file::from_toml("object-store.toml", &text).unwrap();
         let own = |address: IpAddr| address == IpAddr::from([192, 0, 2, 1]);
         insta::assert_snapshot!(problems(&spec, Subnet::DEFAULT, own).join("\n"), @"
-        services/object-store.toml: egress names 10.117.0.1:80, which is in 10.117.0.0/22, the network of instances: name what lies beyond this host
-        services/object-store.toml: egress names 192.0.2.1:80, which is this host's own: name what lies beyond this host
+        service object-store: egress names 10.117.0.1:80, which is in 10.117.0.0/22, the network of instances: name what lies beyond this host
+        service object-store: egress names 192.0.2.1:80, which is this host's own: name what lies beyond this host
         ");
     }
 

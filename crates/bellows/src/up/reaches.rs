@@ -18,7 +18,7 @@ use crate::tree::Tree;
 pub(super) async fn check(tree: &Tree, settings: &Settings) -> anyhow::Result<()> {
     let deployment = Deployments::new(&settings.paths.state).load();
     // What this release cannot read is about to be replaced.
-    let deployed = deployment.and_then(|deployment| deployment.deployed()).unwrap_or_default();
+    let deployed = deployment.map(|deployment| deployment.readable().services).unwrap_or_default();
     let kept = tree.all_specs().into_iter().map(|spec| &spec.name).collect();
     let mut problems = still_reached(&deployed, &rollouts(settings).await, &kept);
     problems
@@ -39,13 +39,13 @@ pub(crate) fn changed_protocol(deployed: &[DeployedService], new: &ServiceSpec) 
         _ => "instance.protocol",
     };
     Some(format!(
-        "services/{name}.toml: {key} cannot change while {name} is deployed: give the service another name, or \
+        "service {name}: {key} cannot change while {name} is deployed: give the service another name, or \
          remove it first"
     ))
 }
 
 /// What is said of each deployed service that is not `kept` and that instances of one that is reach.
-fn still_reached(
+pub(crate) fn still_reached(
     deployed: &[DeployedService],
     rollouts: &BTreeMap<ServiceName, Rollout>,
     kept: &BTreeSet<&ServiceName>,
@@ -57,9 +57,8 @@ fn still_reached(
         let reaches = &service.instance(Some(serving)).reaches;
         for gone in reaches.iter().filter(|reached| !kept.contains(*reached)) {
             problems.push(format!(
-                "services/{gone}.toml is gone, and the instances of {name} that serve reach {gone}: \
-                 put it back, run `bellows up` with a services/{name}.toml that does not name it, and \
-                 remove it then"
+                "service {gone} is to go, and the instances of {name} that serve reach {gone}: keep it, deploy \
+                 {name} without {gone} in its instance.reaches, and remove {gone} once that serves"
             ));
         }
     }
@@ -110,7 +109,7 @@ mod tests {
         let mut spec = deployed[0].spec.clone();
         assert_eq!(changed_protocol(&deployed, &spec), None);
         spec.instance.protocol = Protocol::Tcp;
-        insta::assert_snapshot!(changed_protocol(&deployed, &spec).unwrap(), @"services/front.toml: instance.protocol cannot change while front is deployed: give the service another name, or remove it first");
+        insta::assert_snapshot!(changed_protocol(&deployed, &spec).unwrap(), @"service front: instance.protocol cannot change while front is deployed: give the service another name, or remove it first");
         spec.name = "other".parse().unwrap();
         assert_eq!(changed_protocol(&deployed, &spec), None);
         // Others know it by its port.
@@ -137,7 +136,7 @@ mod tests {
         let (old, new) = (Version::new(1), Version::new(2));
         let next = Wanted { version: new, deployed_at: Timestamp::from_millis(1) };
         let given_up = Rollout::GivenUp { version: old, next, reason: "no answer".to_owned() };
-        insta::assert_snapshot!(after(given_up).join("\n"), @"services/object-store.toml is gone, and the instances of front that serve reach object-store: put it back, run `bellows up` with a services/front.toml that does not name it, and remove it then");
+        insta::assert_snapshot!(after(given_up).join("\n"), @"service object-store is to go, and the instances of front that serve reach object-store: keep it, deploy front without object-store in its instance.reaches, and remove object-store once that serves");
         assert_eq!(after(Rollout::Serving { version: new }), [""; 0]);
         let none = still_reached(&deployed, &BTreeMap::new(), &BTreeSet::new());
         assert_eq!(none, [""; 0], "all may go at once");

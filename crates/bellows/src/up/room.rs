@@ -54,7 +54,7 @@ fn too_large(spec: &ServiceSpec, cores: i64, total_mib: u64) -> Vec<String> {
              or another size"
         )
     });
-    let told = |problem| format!("services/{name}.toml: {problem}");
+    let told = |problem| format!("service {name}: {problem}");
     cpus.into_iter().chain(memory).map(told).collect()
 }
 
@@ -86,8 +86,8 @@ mod tests {
         let spec = config_file::from_toml("object-store.toml", &text).unwrap();
         assert_eq!(too_large(&spec, 4, 128), [""; 0]);
         insta::assert_snapshot!(too_large(&spec, 2, 127).join("\n"), @r"
-        services/object-store.toml: instance.cpus is 4, and this host has 2 cores: use 2 at most, or another size
-        services/object-store.toml: instance.memory_mib is 128, and this host has 127 MiB for instances: use less, or another size
+        service object-store: instance.cpus is 4, and this host has 2 cores: use 2 at most, or another size
+        service object-store: instance.memory_mib is 128, and this host has 127 MiB for instances: use less, or another size
         ");
     }
 

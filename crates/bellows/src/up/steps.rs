@@ -99,8 +99,23 @@ impl<'a> Steps<'a> {
 
     /// What is deployed until the deployment of this `up`; nothing where that cannot be read.
     fn deployed(&self) -> Vec<DeployedService> {
-        let deployed = self.deployments.load().and_then(|deployment| deployment.deployed());
+        let deployed = self.deployments.load().map(|deployment| deployment.readable().services);
         deployed.unwrap_or_default()
+    }
+
+    /// What stays of a deployment that cannot be read as a whole; what is lost is told.
+    fn salvaged(&self) -> Deployment {
+        let Some((deployment, lost)) = self.deployments.salvaged() else {
+            eprintln!(
+                "  what was deployed before cannot be read: deploy again what was deployed from folders"
+            );
+            return Deployment::default();
+        };
+        for (service, folder) in lost {
+            let folder = folder.display();
+            eprintln!("  what was deployed of {service} cannot be read: deploy {folder} again");
+        }
+        deployment
     }
 
     async fn network(&self) -> anyhow::Result<Outcome> {
@@ -156,9 +171,10 @@ impl<'a> Steps<'a> {
         });
         let before = match self.deployments.load() {
             // One that this release cannot read is replaced, as its message says.
-            Err(DeploymentError::Form { .. }) => Deployment::default(),
+            Err(DeploymentError::Form { .. }) => self.salvaged(),
             read => read?,
         };
+        refuse_taken(self.tree, &before)?;
         let services: Vec<_> = services.collect();
         let settings = (settings_before.as_str(), self.tree.settings_text.as_str());
         let next = before.followed_by(&services, self.settings.versions_kept, now());
@@ -224,6 +240,20 @@ impl<'a> Steps<'a> {
         }
         self.programs.haproxy().await
     }
+}
+
+/// Refuses a tree with a service that is deployed from a folder, be it one that cannot be used, which the tree does
+/// not know.
+fn refuse_taken(tree: &Tree, before: &Deployment) -> Result<(), BadInput> {
+    let taken = before.folders().filter(|(name, _)| tree.names().any(|own| own == *name));
+    let problem = |(name, folder): (&ServiceName, &Path)| {
+        let folder = folder.display();
+        anyhow!(
+            "services/{name}.toml: {name} is deployed from {folder}: give this service another name, or \
+             `bellows destroy {name}` first"
+        )
+    };
+    BadInput(taken.map(problem).collect()).or(())
 }
 
 /// What to do about a version that did not come to serve.
@@ -303,6 +333,19 @@ mod tests {
 
     fn new<'a>(name: &'a ServiceName, file: &'a str) -> NewService<'a> {
         NewService { name, file, version: Version::new(1), serving: None, again: false }
+    }
+
+    #[test]
+    fn a_service_of_a_folder_that_cannot_be_read_is_not_replaced_by_one_of_its_name() {
+        let tree = tree(Settings::default());
+        let with = |name: &str| {
+            let name = name.parse().unwrap();
+            let new = new(&name, "colour = 1");
+            Deployment::default().with_folder(&new, Path::new("/home/anna/shop"), 3, now())
+        };
+        refuse_taken(&tree, &with("shop")).unwrap();
+        let error = refuse_taken(&tree, &with("object-store")).unwrap_err().to_string();
+        assert!(error.contains("is deployed from /home/anna/shop"), "{error}");
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Whether a service goes with this host and with what else is deployed.
 
 use anyhow::{Context as _, anyhow};
-use host::deployments::{Deployment, DeploymentError};
+use host::deployments::{DeployedService, Deployment, DeploymentError, Readable};
 use host::settings::Settings;
 use model::names::ServiceName;
 use model::service::check_mounts;
@@ -21,10 +21,11 @@ pub(crate) fn check(
     before: &Deployment,
     next: &Deployment,
 ) -> anyhow::Result<()> {
-    let services = next.deployed().map_err(|error| {
+    let services = services(service, before, next).map_err(|error| {
         let problem = match error {
             DeploymentError::Routes(problem) => anyhow!(problem),
             DeploymentError::Reaches(problem) => anyhow!(problem),
+            DeploymentError::OfFolder { problem, .. } => anyhow!(problem),
             other => anyhow!(other),
         };
         BadInput::new(problem.context(format!("{what} does not go with the rest")))
@@ -39,6 +40,63 @@ pub(crate) fn check(
     let spec = spec.context("the service is deployed")?;
     room::check_size(spec, settings)?;
     egress::check(&[spec], &settings.network)?;
-    let changed = reaches::changed_protocol(&before.deployed()?, spec);
+    let changed = reaches::changed_protocol(&before.readable().services, spec);
     Ok(BadInput(changed.map(|problem| anyhow!(problem)).into_iter().collect()).or(())?)
+}
+
+/// The services of `next`. One that cannot be used, and could not be `before`, holds up no other.
+fn services(
+    service: &ServiceName,
+    before: &Deployment,
+    next: &Deployment,
+) -> Result<Vec<DeployedService>, DeploymentError> {
+    let known = before.readable().problems;
+    if known.is_empty() {
+        return next.deployed();
+    }
+    let Readable { services, problems } = next.readable();
+    let mut new =
+        problems.into_iter().filter(|(name, _)| name == service || !known.contains_key(name));
+    new.next().map_or(Ok(services), |(_, problem)| Err(problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use host::deployments::NewService;
+    use model::time::Timestamp;
+    use model::version::Version;
+
+    use super::*;
+
+    const STORE: &str = include_str!("../../../../services/object-store.toml");
+
+    fn named(name: &str, prefix: &str) -> String {
+        STORE.replacen("name = \"object-store\"", &format!("name = {name:?}"), 1).replacen(
+            "path_prefix = \"/\"",
+            &format!("path_prefix = {prefix:?}"),
+            1,
+        )
+    }
+
+    fn with(before: &Deployment, name: &str, file: &str) -> Deployment {
+        let name = name.parse().unwrap();
+        let version = Version::new(1);
+        let new = NewService { name: &name, file, version, serving: None, again: false };
+        before.clone().with_folder(&new, Path::new("/srv/a"), 3, Timestamp::from_millis(1))
+    }
+
+    #[test]
+    fn a_service_is_held_up_by_none_that_could_not_be_used_before() {
+        let bad = with(&Deployment::default(), "bad", "colour = 1");
+        let (good, twin): (ServiceName, ServiceName) =
+            ("good".parse().unwrap(), "twin".parse().unwrap());
+        let next = with(&bad, "good", &named("good", "/good"));
+        let names = |next| services(&good, &bad, next).unwrap().into_iter().map(|it| it.spec.name);
+        assert!(names(&next).eq([good.clone()]));
+        let same_route = with(&next, "twin", &named("twin", "/good"));
+        let error = services(&twin, &next, &same_route).unwrap_err().to_string();
+        assert!(error.contains("the route is /good"), "{error}");
+    }
 }

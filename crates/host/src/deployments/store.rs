@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use model::access::Deploy;
 use model::names::ServiceName;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Deployment, DeploymentError, FILE, Record, Stamp};
 use crate::files::{file_error, remove_file, remove_tree, replace_file};
@@ -40,6 +41,12 @@ struct File<'a> {
 #[derive(Deserialize)]
 struct Form {
     format: u32,
+}
+
+/// Every record, whatever it holds.
+#[derive(Deserialize)]
+struct Records {
+    services: BTreeMap<ServiceName, Value>,
 }
 
 impl Deployments {
@@ -97,6 +104,23 @@ impl Deployments {
         let deployment: Deployment =
             serde_json::from_slice(&text).map_err(|error| form(error.to_string()))?;
         Ok(deployment.translated())
+    }
+
+    /// What can be read of a deployment that [`Deployments::load`] refuses, record by record, and the services of
+    /// folders, each with its own, that cannot be; [`None`] where nothing at all can be told of it.
+    pub fn salvaged(&self) -> Option<(Deployment, BTreeMap<ServiceName, PathBuf>)> {
+        let text = fs::read(self.file()).ok()?;
+        let Form { format } = serde_json::from_slice(&text).ok()?;
+        let Records { services } = serde_json::from_slice(&text).ok()?;
+        let (mut deployment, mut lost) = (Deployment::default(), BTreeMap::new());
+        for (name, value) in services {
+            let folder = value.get("folder").and_then(Value::as_str).map(PathBuf::from);
+            match serde_json::from_value(value) {
+                Ok(record) if format == FORMAT => drop(deployment.services.insert(name, record)),
+                _ => lost.extend(folder.map(|folder| (name, folder))),
+            }
+        }
+        Some((deployment.translated(), lost))
     }
 
     /// Writes the deployment. Says whether it differs from what the file holds.

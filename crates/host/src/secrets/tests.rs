@@ -191,7 +191,7 @@ fn a_secret_that_the_services_file_names_stays() {
     let remove = |spec| fixture.store.remove(&fixture.service, &"db".parse().unwrap(), Some(&spec));
     let error = remove(spec("{ name = \"db\" }")).unwrap_err().to_string();
     let told =
-        "services/app.toml names the secret `db`: remove it there and run `bellows up` first";
+        "the file of the service app names the secret `db`: remove it there, and deploy that first";
     assert_eq!(error, told);
     assert!(remove(spec("")).unwrap().is_some());
 }
@@ -221,7 +221,7 @@ fn a_version_that_was_made_while_its_secret_was_set_anew_is_told_apart() {
     fixture.store.ensure_kept(&fixture.service, &given).unwrap();
     fixture.set("db", b"two");
     let error = fixture.store.ensure_kept(&fixture.service, &given).unwrap_err().to_string();
-    let told = "service app: the value of `db` that its version was given is gone: run `bellows up`, which \
-                deploys it with the newest";
+    let told = "service app: the value of `db` that its version was given is gone: deploy it again, which \
+                gives it the newest";
     assert_eq!(error, told);
 }

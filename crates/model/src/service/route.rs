@@ -30,7 +30,7 @@ pub struct Route {
 /// Two services that ask for the same requests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "services/{second}.toml: the route is {route}, as in services/{first}.toml: give each its own host or path_prefix"
+    "service {second}: the route is {route}, as that of {first}: give each its own host or path_prefix"
 )]
 pub struct SameRoute {
     /// One of them.

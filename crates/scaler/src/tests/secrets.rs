@@ -171,7 +171,9 @@ async fn a_secret_is_removed_once_the_services_file_does_not_name_it() {
     let (status, text) = by_root.send("DELETE", DB, "").await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert!(
-        text.contains("services/object-store.toml names the secret `db`: remove it there"),
+        text.contains(
+            "the file of the service object-store names the secret `db`: remove it there"
+        ),
         "{text}"
     );
     rig.services.replace([without]);

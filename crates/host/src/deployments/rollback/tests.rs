@@ -265,7 +265,7 @@ fn a_route_that_another_service_has_by_now_is_told() {
     let second = first.followed_by(&both, 3, at(2));
     assert!(second.deployed().is_ok());
     let error = back(&second, 1, true).unwrap().deployed().unwrap_err().to_string();
-    assert!(error.contains("services/shop.toml: the route is /, as in services/object"), "{error}");
+    assert!(error.contains("service shop: the route is /, as that of object"), "{error}");
     assert!(back(&second, 1, false).unwrap().deployed().is_ok(), "its route of now stays");
 }
 
