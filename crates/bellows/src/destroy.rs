@@ -29,6 +29,8 @@ use crate::mib;
 use crate::operator;
 use crate::programs::{Programs, needs_egress};
 use crate::progress::{Outcome, Progress};
+use crate::scaler::rollouts;
+use crate::up::reaches::still_reached;
 use crate::up::sweep;
 
 /// Time between two looks.
@@ -53,6 +55,7 @@ pub(crate) async fn run(
     }
     check_origin(service, &now_deployed)?;
     without(service, &now_deployed)?;
+    check_reached(settings, service, &now_deployed).await?;
     let known = data::of(settings, service, &now_deployed)?;
     confirm(&question(service, if with_data { &known } else { &[] }), yes)?;
     let beginning = Deploys::new(&settings.paths.state).of(service).begin()?;
@@ -60,6 +63,7 @@ pub(crate) async fn run(
     // Something may have changed while somebody thought about it.
     let before = deployments.load()?;
     let next = without(service, &before)?;
+    check_reached(settings, service, &before).await?;
     let mut data = data::of(settings, service, &before)?;
     let spec =
         before.readable().services.into_iter().map(|it| it.spec).find(|it| it.name == *service);
@@ -121,6 +125,19 @@ fn without(service: &ServiceName, before: &Deployment) -> anyhow::Result<Deploym
         // Whatever could not be used before holds up nobody.
         _ => Ok(next),
     }
+}
+
+/// Refuses to remove what instances that serve reach, be it that a file does not name it any more.
+async fn check_reached(
+    settings: &Settings,
+    service: &ServiceName,
+    before: &Deployment,
+) -> anyhow::Result<()> {
+    let deployed = before.readable().services;
+    let kept = before.names().filter(|name| *name != service).collect();
+    let told = still_reached(&deployed, &rollouts(settings).await, &kept);
+    let told = told.into_iter().filter(|problem| problem.contains(service.as_str()));
+    Ok(BadInput(told.map(|problem| anyhow!(problem)).collect()).or(())?)
 }
 
 /// Waits until the scaler has none of its instances any more.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use model::action::Blocked;
 use model::decision::Reason;
 use model::policies::PolicyKind;
+use model::service::ServiceSpec;
 use strum::IntoEnumIterator;
 
 /// The tree of the project.
@@ -214,13 +215,35 @@ fn every_code_of_a_decision_is_documented() {
     }
 }
 
+/// The names without a dot of what Bellows keeps in the state folder, of which a mount can have no other.
+fn own_names(page: &str) -> BTreeSet<&str> {
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| "));
+    let places = rows.filter_map(|row| row.split(" | ").next()).flat_map(quoted);
+    let below = places.filter_map(|place| place.strip_prefix("/var/lib/bellows/"));
+    let names = below.filter_map(|place| place.split('/').next());
+    names.filter(|name| !name.contains('.')).collect()
+}
+
+#[test]
+fn no_service_mounts_what_bellows_keeps_for_itself() {
+    let (files, shipped) = (read("docs/operations/files.md"), read("services/object-store.toml"));
+    let names = own_names(&files);
+    assert!(names.len() > 8 && names.contains("images"), "{names:?}");
+    for name in names {
+        let text = shipped.replacen("\"objects\"", &format!("\"{name}\""), 1);
+        let spec = config_file::from_toml::<ServiceSpec>("a.toml", &text);
+        // Which is the shared folder of this very service.
+        assert_eq!(spec.is_ok(), name == "objects", "{name}");
+    }
+}
+
 /// A crate may depend on those of the rows above its own, as docs/architecture.md draws it. Programs
 /// stand in the last row: none of them depends on another, and nobody on `report`.
 #[test]
 fn crates_know_those_below_them_alone() {
     let rooms = [
-        &["application", "model"][..],
-        &["config-file", "policy", "run", "scaler-client"],
+        &["model"][..],
+        &["application", "config-file", "policy", "run", "scaler-client"],
         &["command-line", "host", "service", "workload"],
         &[
             "bellows",

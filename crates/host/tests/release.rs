@@ -131,11 +131,11 @@ async fn a_stateful_service_has_a_folder_that_outlives_its_instances_and_belongs
         )
     };
     let write = version("echo kept >/data/file");
-    let template = world.beside_with("keeper", &world.image, &write, &stateful).await;
-    let folder = world.settings.paths.state.join("stateful/keeper");
+    let template = world.beside_with("test-keeper", &world.image, &write, &stateful).await;
+    let folder = world.settings.paths.state.join("stateful/test-keeper");
     let found = fs::metadata(&folder).unwrap();
     let given = IdRanges::new(&world.settings).given().unwrap();
-    let ids = given[&"keeper".parse().unwrap()].first;
+    let ids = given[&"test-keeper".parse().unwrap()].first;
     assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (ids + 500, ids + 501, 0o700));
     let first = world.launch_mute_from(&template, 248).await;
     let is = |text: &str| {
@@ -148,7 +148,7 @@ async fn a_stateful_service_has_a_folder_that_outlives_its_instances_and_belongs
     is("kept\n");
     world.containers.stop(&first, Duration::ZERO).await.unwrap();
     let append = version("echo more >>/data/file");
-    let template = world.beside_with("keeper", &world.image, &append, &stateful).await;
+    let template = world.beside_with("test-keeper", &world.image, &append, &stateful).await;
     world.launch_mute_from(&template, 248).await;
     is("kept\nmore\n");
 }

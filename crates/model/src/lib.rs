@@ -46,6 +46,7 @@ pub mod policies;
 pub mod refusal;
 pub mod secrets;
 pub mod service;
+pub mod shell;
 pub mod size;
 pub mod status;
 pub mod tick;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use model::shell::{SHELL, line_of};
+
 use crate::path::EntryPath;
 
 /// The paths that are asked in turn where the user names none, until one answers below 400, the last below 500.
@@ -119,7 +121,9 @@ impl Start {
     pub fn command(&self) -> Vec<String> {
         match self {
             Self::Words(words) => words.clone(),
-            Self::Shell(line) => ["/bin/sh", "-c", line].map(str::to_owned).to_vec(),
+            Self::Shell(line) => {
+                SHELL.into_iter().chain([line.as_str()]).map(str::to_owned).collect()
+            }
         }
     }
 
@@ -146,10 +150,7 @@ impl Start {
 impl fmt::Display for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // What cannot be quoted holds a NUL, which no command does.
-            Self::Words(words) => {
-                f.write_str(&shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default())
-            }
+            Self::Words(words) => f.write_str(&line_of(words)),
             Self::Shell(line) => f.write_str(line),
         }
     }

@@ -1,5 +1,7 @@
 //! A `Procfile`: a line `NAME: COMMAND` for each kind of process, of which `web` takes requests.
 
+use model::shell::Line;
+
 use super::chosen::Start;
 use super::refusal::Refusal;
 
@@ -42,39 +44,14 @@ fn is_name(name: &str) -> bool {
 }
 
 fn start(command: &str) -> Result<Start, &'static str> {
-    let words = shlex::split(command).ok_or("a quote or a backslash has no end: complete it")?;
-    if words.first().is_none_or(String::is_empty) {
-        return Err("the command is missing: write it after the colon");
-    }
-    Ok(match Shell::needed(command, &words[0]) {
-        None => Start::Words(words),
-        // A shell that runs one command stays in front of it, and signals would get no further.
-        Some(Shell::OneCommand) => Start::Shell(format!("exec env {command}")),
-        Some(Shell::Anything) => Start::Shell(command.to_owned()),
-    })
-}
-
-/// What a shell is needed for.
-enum Shell {
-    /// One command, with variables or redirections.
-    OneCommand,
-    /// Several, or what the shell does itself.
-    Anything,
-}
-
-impl Shell {
-    /// What a line means to a shell beyond its words, by its characters: one in quotes takes the shell too, which
-    /// reads it alike.
-    fn needed(line: &str, first: &str) -> Option<Self> {
-        // POSIX, 2.9 and 2.14: what joins commands, and what a shell does itself.
-        let builtins =
-            [".", ":", "!", "cd", "eval", "exec", "export", "set", "trap", "ulimit", "umask"];
-        if line.contains(|c: char| ";&|()`".contains(c)) || builtins.contains(&first) {
-            return Some(Self::Anything);
+    match Line::read(command).ok_or("a quote or a backslash has no end: complete it")? {
+        Line::Words(words) if words.first().is_none_or(String::is_empty) => {
+            Err("the command is missing: write it after the colon")
         }
-        // POSIX, 2.2: what is expanded.
-        let is_expanded = line.contains(|c: char| "$<>*?[#~".contains(c)) || first.contains('=');
-        is_expanded.then_some(Self::OneCommand)
+        Line::Words(words) => Ok(Start::Words(words)),
+        // A shell that runs one command stays in front of it, and signals would get no further.
+        Line::OneCommand => Ok(Start::Shell(format!("exec env {command}"))),
+        Line::Commands => Ok(Start::Shell(command.to_owned())),
     }
 }
 

@@ -61,7 +61,8 @@ struct CommandFile<'a> {
 /// itself is one no more as soon as the file says anything of it, or has a secret in its environment.
 ///
 /// # Errors
-/// [`TemplateError::NoUser`] where the image does not have the user.
+/// [`TemplateError::NoUser`] where the image does not have the user, and [`TemplateError::NoShell`] where it has no shell
+/// and the release command needs one.
 pub(super) fn resolve(
     instance: &InstanceSpec,
     image: &Image,
@@ -83,7 +84,7 @@ pub(super) fn resolve(
 /// The same where our init starts whatever the image has.
 ///
 /// # Errors
-/// [`TemplateError::NoUser`] where the image does not have the user.
+/// As those of [`resolve`].
 pub(super) fn resolve_by_init(
     instance: &InstanceSpec,
     image: &Image,
@@ -111,12 +112,22 @@ pub(super) fn resolve_by_init(
     environment
         .extend(spec.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let working_folder = spec.working_folder.as_deref().unwrap_or(own.working_folder);
+    check_release(spec.release.as_ref(), image)?;
     let release = spec.release.as_ref().map(ReleaseCommand::words);
     let file = CommandFile { command, environment, environment_files, working_folder, release };
     // Texts and maps of texts are JSON whatever they say.
     let json = serde_json::to_string(&file).unwrap_or_default();
     let init = format!("/{INIT}");
     Ok(Start { init, user, command: Some(json), environment: BTreeMap::new() })
+}
+
+/// Checks that an image has a shell where the release command needs one: it would fail in each trial.
+fn check_release(release: Option<&ReleaseCommand>, image: &Image) -> Result<(), TemplateError> {
+    let Some(line) = release.and_then(ReleaseCommand::shell_line) else { return Ok(()) };
+    // A link is followed by the image's own: that of Debian's userland is one of `/bin`, beside that of `sh`.
+    let places = ["bin/sh", "usr/bin/sh"];
+    let has_shell = places.iter().any(|place| merged::find(&image.stack(), place).is_some());
+    if has_shell { Ok(()) } else { Err(TemplateError::NoShell(line.to_owned())) }
 }
 
 /// What an image itself says of how its program runs, unless the service's file says otherwise.
@@ -315,9 +326,24 @@ mod tests {
         let spec: ServiceSpec = config_file::from_toml("store.toml", &text).unwrap();
         let (_folder, image) = image(ImageStart::Init("/bin/store".to_owned()));
         let json = resolve(&spec.instance, &image, BTreeMap::new()).unwrap().command.unwrap();
-        assert!(json.ends_with(r#","release":["/bin/sh","-c","./migrate"]}"#), "{json}");
+        assert!(json.ends_with(r#","release":["./migrate"]}"#), "{json}");
         let without = InstanceSpec { start: StartSpec::default(), ..spec.instance };
         assert_eq!(resolve(&without, &image, BTreeMap::new()).unwrap().command, None);
+    }
+
+    #[test]
+    fn a_release_command_that_needs_a_shell_is_refused_where_the_image_has_none() {
+        let text = include_str!("../../../../services/object-store.toml");
+        let text = format!("release = \"./migrate && ./seed\"\n{text}");
+        let spec: ServiceSpec = config_file::from_toml("store.toml", &text).unwrap();
+        let (folder, image) = image(ImageStart::Init("/bin/store".to_owned()));
+        let resolved = || resolve(&spec.instance, &image, BTreeMap::new());
+        let told = resolved().unwrap_err().to_string();
+        assert!(told.starts_with("release is `./migrate && ./seed`, which is a line"), "{told}");
+        // As Debian's userland has it: `bin` is a link to `usr/bin`.
+        fs::create_dir_all(folder.path().join("usr/bin")).unwrap();
+        std::os::unix::fs::symlink("dash", folder.path().join("usr/bin/sh")).unwrap();
+        assert!(resolved().is_ok());
     }
 
     #[test]

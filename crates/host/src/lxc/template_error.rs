@@ -47,6 +47,12 @@ pub enum TemplateError {
         "the image has no user or group `{0}`: name one that its /etc/passwd and /etc/group have, or a number, in instance.user"
     )]
     NoUser(String),
+    /// The image has no shell, which the release command needs.
+    #[error(
+        "release is `{0}`, which is a line for /bin/sh, and the image has none: write the program and its arguments, \
+         such as [\"./server\", \"migrate\"]"
+    )]
+    NoShell(String),
     /// An image is still copied into a template, for an earlier call.
     #[error(
         "an image is still copied into a template, which an earlier `bellows up` began: wait until that has ended, or \

@@ -7,11 +7,12 @@ use crate::value::{Invalid, check, within};
 
 /// What Bellows itself keeps below the state directory. An instance that could write there would
 /// say what the scaler does, or what other instances run.
-const OWN_FOLDERS: [&str; 10] = [
+const OWN_FOLDERS: [&str; 11] = [
     "images",
     "services",
     "releases",
     "id_ranges",
+    "id_range_of_builds",
     "output",
     "secrets",
     "builds",

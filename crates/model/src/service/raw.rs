@@ -35,7 +35,7 @@ pub struct RawService {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::egress"))]
     egress: RawEgress,
-    /// What is run once a deploy, before a new version serves, such as a migration: a line for the shell, or a program
+    /// What is run once a deploy, before a new version serves, such as a migration: a line, or a program
     /// and its arguments.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::release"))]

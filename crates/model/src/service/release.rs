@@ -6,10 +6,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use super::start::checked_command;
+use crate::shell::{Line, SHELL, line_of};
 use crate::value::Invalid;
-
-/// What runs a line, as it does the line of a `Procfile`.
-const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
 /// A release command: a program and its arguments, such as a migration of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,15 +18,20 @@ impl ReleaseCommand {
     pub fn words(&self) -> &[String] {
         &self.0
     }
+
+    /// The line that a shell is needed for, if one is.
+    pub fn shell_line(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [shell, option, line] if [shell, option] == SHELL => Some(line),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for ReleaseCommand {
-    /// As it was written, on one line: what the shell runs, or the words with blanks between.
+    /// As it was written, on one line: what the shell runs, or the words in a line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self.0.as_slice() {
-            [shell, option, line] if [shell, option] == SHELL => line.clone(),
-            words => words.join(" "),
-        };
+        let text = self.shell_line().map_or_else(|| line_of(&self.0), str::to_owned);
         let mut lines = text.trim().lines();
         f.write_str(lines.next().unwrap_or_default())?;
         if lines.next().is_some() { f.write_str(" ...") } else { Ok(()) }
@@ -42,7 +45,7 @@ pub(super) struct RawRelease(Vec<String>);
 impl RawRelease {
     pub(super) fn checked(self) -> Result<ReleaseCommand, Invalid> {
         let Self(words) = self;
-        let allowed = "a line for the shell, such as \"./manage.py migrate\", or the program and then its \
+        let allowed = "a line, such as \"./manage.py migrate\", or the program and then its \
                        arguments, such as [\"./manage.py\", \"migrate\"]";
         checked_command("release", &words, allowed)?;
         Ok(ReleaseCommand(words))
@@ -61,15 +64,16 @@ impl<'de> Visitor<'de> for LineOrWords {
     type Value = RawRelease;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a line for the shell, or a program and its arguments such as [\"./manage.py\", \"migrate\"]")
+        f.write_str("a line, or a program and its arguments such as [\"./manage.py\", \"migrate\"]")
     }
 
     fn visit_str<E: Error>(self, line: &str) -> Result<RawRelease, E> {
-        if line.trim().is_empty() {
-            return Ok(RawRelease(Vec::new()));
-        }
         let [shell, option] = SHELL.map(str::to_owned);
-        Ok(RawRelease(vec![shell, option, line.to_owned()]))
+        match Line::read(line) {
+            Some(Line::Words(words)) => Ok(RawRelease(words)),
+            Some(_) => Ok(RawRelease(vec![shell, option, line.to_owned()])),
+            None => Err(E::custom("a quote or a backslash of release has no end: complete it")),
+        }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawRelease, A::Error> {
@@ -92,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_command_is_a_line_for_the_shell_or_a_program_with_its_arguments() {
+    fn a_release_command_is_a_line_or_a_program_with_its_arguments() {
         let release = |line: &str| with(line).unwrap().instance.start.release.unwrap();
         let line = release("release = \"./manage.py migrate && ./seed\"");
         assert_eq!(line.words(), ["/bin/sh", "-c", "./manage.py migrate && ./seed"]);
@@ -102,6 +106,9 @@ mod tests {
             (lines.to_string().as_str(), &lines.words()[2..]),
             ("./one ...", &["./one\n./two\n".to_owned()][..])
         );
+        let plain = release("release = \"./server migrate 'a b'\"");
+        assert_eq!(plain.words(), ["./server", "migrate", "a b"], "which needs no shell");
+        assert_eq!(plain.to_string(), "./server migrate 'a b'");
         let words = release("release = [\"./manage.py\", \"migrate\"]");
         assert_eq!(words.words(), ["./manage.py", "migrate"]);
         assert_eq!(words.to_string(), "./manage.py migrate");
@@ -115,11 +122,12 @@ mod tests {
     #[test]
     fn a_release_command_that_is_none_is_refused_with_what_would_be_one() {
         for (line, told) in [
-            ("release = \"  \"", "release is []: use a line for the shell"),
-            ("release = []", "release is []: use a line for the shell"),
-            ("release = [\"\"]", "release is [\"\"]: use a line for the shell"),
+            ("release = \"  \"", "release is []: use a line"),
+            ("release = []", "release is []: use a line"),
+            ("release = [\"\"]", "release is [\"\"]: use a line"),
             ("release = \"a\\u0000\"", "release is a text with a NUL: use texts without one"),
-            ("release = 1", "expected a line for the shell, or a program and its arguments"),
+            ("release = \"a 'b\"", "a quote or a backslash of release has no end"),
+            ("release = 1", "expected a line, or a program and its arguments"),
         ] {
             let error = with(line).unwrap_err();
             assert!(error.contains(told), "{line}: {error}");
