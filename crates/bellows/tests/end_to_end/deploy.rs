@@ -109,7 +109,7 @@ pub(crate) fn what_is_nothing_that_runs_is_refused_and_leaves_nothing() {
     taken.write("bellows.toml", "route = { path_prefix = \"/\" }\n");
     let refused = taken.deploy();
     expect_code(&refused, 2);
-    assert!(text(&refused).contains("services/object-store.toml"), "{}", text(&refused));
+    assert!(text(&refused).contains("as that of object-store"), "{}", text(&refused));
     taken.write("bellows.toml", "instance = { cpus = 900 }\n");
     let refused = taken.deploy();
     expect_code(&refused, 2);
