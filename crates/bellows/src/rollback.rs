@@ -126,8 +126,7 @@ fn next_deploy(deployment: &Deployment, service: &ServiceName) -> String {
 /// What to do about a version that was gone back to and did not serve either.
 fn cure(service: &ServiceName) -> String {
     format!(
-        "Go back to another one that `bellows versions {service}` lists, or mend services/{service}.toml or its \
-         image, and run `bellows up`"
+        "Go back to another one that `bellows versions {service}` lists, or mend {service} and deploy it again"
     )
 }
 

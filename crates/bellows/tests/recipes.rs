@@ -73,10 +73,10 @@ fn recipes_work_in_a_checkout_with_blanks_in_its_name_and_build_no_more_than_the
                   <--package> <init>\n";
     let laboratory = |name| format!("cargo <build> <--release> <--locked> <--package> <{name}>\n");
     for (words, builds, called) in [
-        (&["up", "--no-boot"][..], system.to_owned(), "bellows <up> <--no-boot>\n"),
-        (&["down"], system.to_owned(), "bellows <down>\n"),
-        (&["status", "--json"], system.to_owned(), "bellows <status> <--json>\n"),
-        (&["policy", "a", "b c"], system.to_owned(), "bellows <policy> <a> <b c>\n"),
+        (&["up", "--no-boot"][..], system.to_owned(), "bellows <--tree> <.> <up> <--no-boot>\n"),
+        (&["down"], system.to_owned(), "bellows <--tree> <.> <down>\n"),
+        (&["status", "--json"], system.to_owned(), "bellows <--tree> <.> <status> <--json>\n"),
+        (&["policy", "a", "b c"], system.to_owned(), "bellows <--tree> <.> <policy> <a> <b c>\n"),
         (&["experiment", "ramp"], laboratory("loadgen"), "loadgen <experiment> <ramp>\n"),
         (&["simulate", "ramp"], laboratory("simulator"), "simulator <run> <ramp>\n"),
         (&["report"], laboratory("report"), "report <results/latest>\n"),
