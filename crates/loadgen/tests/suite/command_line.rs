@@ -80,8 +80,8 @@ fn bad_input_is_exit_code_2_and_names_what_is_wrong() {
             "pace.csv: this is a pace file, in which a rate holds until the next line: use gaps=",
         ),
         (&["experiment", "trace=none.csv"], "none.csv cannot be read"),
-        (&with("n=0"), "0 is not in 1..=100"),
-        (&with("n=101"), "101 is not in 1..=100"),
+        (&with("n=0"), "invalid value '0' for '--n <RUNS>': use 1 to 100"),
+        (&with("n=101"), "invalid value '101' for '--n <RUNS>': use 1 to 100"),
         (&with("membership=none"), "possible values: runtime, reload, both"),
     ];
     for (arguments, message) in cases {
