@@ -212,6 +212,12 @@ fn a_deploy_goes_on_without_its_terminal_and_one_at_a_time(client: &Client, flas
         deploys.as_array().is_some_and(|all| all.iter().any(|it| it["goes_on"] == true))
     };
     within(Duration::from_secs(10), "the deploy is shown", is_told);
+    // Who is gone before the job has begun takes it along. What it writes first comes after that.
+    let log = Path::new("/var/lib/bellows/deploys/hello-flask/log");
+    within(Duration::from_secs(20), "the job is at it", || {
+        !processes_of(&["deploy-job", "hello-flask"]).is_empty()
+            && fs::read(log).is_ok_and(|words| !words.is_empty())
+    });
     let follower_pid = Pid::from_raw(i32::try_from(follower.id()).expect("a pid"));
     kill(follower_pid, Signal::SIGHUP).expect("it ran");
     follower.wait().expect("it ended");
