@@ -17,10 +17,11 @@ const CONTAINERS: &str = "/var/lib/lxc";
 
 /// What a stranger may read of what Bellows keeps: the programs, which user has which ids, and HAProxy's
 /// configuration, of which the statistics tell as much. `*` stands for any text.
-const READABLE: [&str; 6] = [
+const READABLE: [&str; 7] = [
     "/var/lib/bellows/releases*",
     "/var/lib/bellows/id_map.added",
     "/var/lib/bellows/id_ranges",
+    "/var/lib/bellows/id_range_of_builds",
     "/run/bellows/haproxy-root",
     "/run/bellows/haproxy.cfg",
     "/run/bellows/haproxy-*.map",
