@@ -16,8 +16,11 @@ use host::lxc::{Image, ImageError, Recipe, TemplateStore};
 use host::network::Network;
 use host::rehearsal::Rehearsals;
 use host::settings::Settings;
+use model::failure::Failure;
 use model::names::{ServiceName, TemplateName};
+use model::output::harmless;
 use model::service::{Route, ServiceSpec};
+use model::time::Timestamp;
 use model::version::{Rollout, Version};
 use tokio::time::{Instant, sleep};
 
@@ -203,12 +206,12 @@ impl<'a> Steps<'a> {
     ) -> anyhow::Result<()> {
         let service = &self.deploy.service;
         rollout::wait(self.settings, deployment, &[service], cure).await?;
-        let programs = Programs::new(self.settings)?;
-        let answered = answer::wait(&[spec], self.settings, &programs, &mut self.progress).await;
+        let answered = answer::wait_alone(&[spec], self.settings, &mut self.progress).await;
         if let Err(error) = answered {
-            let words = rollout::last_words(self.settings, service, version).await;
-            let told = format!("{service} is deployed as version {version}, and does not answer");
-            return Err(anyhow!("{told}: {error:#}{words}"));
+            let begun_at = self.deploy.begun_at;
+            let failure = last_failure(self.settings, service, begun_at).await;
+            let told = format!("{service} is deployed as version {version}, and does not serve");
+            return Err(anyhow!("{told}: {}", not_serving(&error, failure.as_ref())));
         }
         let _lock = operator::lock_within(self.settings).await?;
         let deployments = Deployments::new(&self.settings.paths.state);
@@ -240,6 +243,23 @@ async fn ensure(recipe: &Recipe, images: &Path) -> anyhow::Result<Image> {
     }
 }
 
+/// What went wrong last with an instance of a service since then, as far as the scaler knows.
+async fn last_failure(
+    settings: &Settings,
+    service: &ServiceName,
+    since: Timestamp,
+) -> Option<Failure> {
+    let status = scaler::client(settings).ok()?.service(service.as_str()).await.ok()?;
+    status.last_failure.filter(|failure| failure.at >= since)
+}
+
+/// Why nobody answers: what failed with the last instance rather than that there is none, with what it wrote.
+fn not_serving(error: &anyhow::Error, failure: Option<&Failure>) -> String {
+    let Some(Failure { problem, last_lines, .. }) = failure else { return format!("{error:#}") };
+    let lines = last_lines.iter().map(|line| format!("\n    {}", harmless(line)));
+    format!("{problem}. Mend it and deploy it again{}", lines.collect::<String>())
+}
+
 /// What to do about a version that was gone back from.
 fn cure(_: &ServiceName) -> String {
     "Mend the application, and deploy it again".to_owned()
@@ -255,5 +275,27 @@ fn serves(settings: &Settings, spec: &ServiceSpec, version: Version) -> String {
             let host = host.as_ref().map(|host| format!(" (Host: {host})")).unwrap_or_default();
             format!("{name} serves as version {version} at {url}{host}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_first_version_does_not_serve_is_what_failed_and_what_it_wrote() {
+        let error = anyhow!("the route /shop got no good answer: HAProxy answered 503");
+        assert_eq!(not_serving(&error, None), error.to_string());
+        let failure = Failure {
+            at: Timestamp::from_millis(1),
+            instance: "bw-shop-1-a".parse().unwrap(),
+            problem: "its launch failed: it listens on 127.0.0.1:8000 alone".to_owned(),
+            last_lines: vec!["no DATABASE_URL\u{1b}".to_owned()],
+        };
+        let told = not_serving(&error, Some(&failure));
+        assert_eq!(
+            told,
+            "its launch failed: it listens on 127.0.0.1:8000 alone. Mend it and deploy it again\n    no DATABASE_URL\\u{1b}"
+        );
     }
 }

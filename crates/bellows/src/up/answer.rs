@@ -30,10 +30,27 @@ const DEADLINE: Duration = Duration::from_secs(12);
 const SERVER: &str = "x-bellows-server";
 
 /// Waits until an instance answers on the route of each of these services, and those without one are ready.
+///
+/// # Errors
+/// One does not, told with the last lines that the programs of the host wrote.
 pub(crate) async fn wait(
     services: &[&ServiceSpec],
     settings: &Settings,
     programs: &Programs,
+    progress: &mut Progress,
+) -> anyhow::Result<()> {
+    let Err(error) = wait_alone(services, settings, progress).await else { return Ok(()) };
+    let logs = programs.last_lines().await;
+    bail!("{error:#}. Look at `bellows status` and at these last lines of the logs:\n{logs}")
+}
+
+/// The same, which tells nothing of what others wrote.
+///
+/// # Errors
+/// One does not.
+pub(crate) async fn wait_alone(
+    services: &[&ServiceSpec],
+    settings: &Settings,
     progress: &mut Progress,
 ) -> anyhow::Result<()> {
     let client = reqwest::Client::builder()
@@ -51,10 +68,10 @@ pub(crate) async fn wait(
         if let Some(route) = spec.route() {
             let url = format!("http://{}{}", settings.listen.services, route.path_prefix);
             let request = || request(&client, &url, route);
-            let answer = first_answer(request, route, patience, programs);
+            let answer = first_answer(request, route, patience);
             progress.step("first answer", answer).await?;
         } else {
-            let ready = first_ready(&scaler, &spec.name, patience, programs);
+            let ready = first_ready(&scaler, &spec.name, patience);
             progress.step("ready", ready).await?;
         }
     }
@@ -74,24 +91,22 @@ async fn first_answer(
     request: impl Fn() -> reqwest::RequestBuilder,
     route: &Route,
     patience: Duration,
-    programs: &Programs,
 ) -> anyhow::Result<Outcome> {
     let deadline = Instant::now() + patience;
     let mut last = "nothing was asked yet".to_owned();
     while Instant::now() < deadline {
         match request().send().await {
             Ok(answer) if is_an_instances(&answer) => return Ok(Outcome::Unchanged),
-            Ok(answer) => last = format!("HAProxy answered {}", answer.status()),
+            Ok(answer) => {
+                let who = if is_of_one(&answer) { "an instance" } else { "HAProxy" };
+                last = format!("{who} answered {}", answer.status());
+            }
             Err(error) if error.is_timeout() => last = format!("no answer within {DEADLINE:?}"),
             Err(_) => last = "the connection was refused or broken off".to_owned(),
         }
         sleep(PAUSE).await;
     }
-    let logs = programs.last_lines().await;
-    bail!(
-        "the route {route} got no answer of an instance within {patience:?}: {last}. Look at `bellows status` \
-         and at these last lines of the logs:\n{logs}"
-    )
+    bail!("the route {route} got no good answer of an instance within {patience:?}: {last}")
 }
 
 /// Waits until a service has as many ready instances as it rests at, which may be none.
@@ -99,7 +114,6 @@ async fn first_ready(
     scaler: &Scaler,
     service: &ServiceName,
     patience: Duration,
-    programs: &Programs,
 ) -> anyhow::Result<Outcome> {
     let deadline = Instant::now() + patience;
     while Instant::now() < deadline {
@@ -109,14 +123,15 @@ async fn first_ready(
         }
         sleep(PAUSE).await;
     }
-    let logs = programs.last_lines().await;
-    bail!(
-        "no instance of {service} got healthy within {patience:?}. Look at `bellows status` and at \
-         these last lines of the logs:\n{logs}"
-    )
+    bail!("no instance of {service} got healthy within {patience:?}")
 }
 
 /// Whether an instance answered, and not with an error of its own.
 fn is_an_instances(answer: &reqwest::Response) -> bool {
-    answer.headers().contains_key(SERVER) && !answer.status().is_server_error()
+    is_of_one(answer) && !answer.status().is_server_error()
+}
+
+/// Whether an instance answered, and not HAProxy for it.
+fn is_of_one(answer: &reqwest::Response) -> bool {
+    answer.headers().contains_key(SERVER)
 }

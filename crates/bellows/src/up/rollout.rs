@@ -173,17 +173,6 @@ fn outcome(
     Ok(Outcome::changed_if(waited, "every wanted version serves"))
 }
 
-/// What instances of a version wrote last, as far as the scaler still says it: lines to be put behind a message.
-pub(crate) async fn last_words(
-    settings: &Settings,
-    service: &ServiceName,
-    version: Version,
-) -> String {
-    let Ok(scaler) = scaler::client(settings) else { return String::new() };
-    let ticks = scaler.ticks_since(0).await.unwrap_or_default();
-    last_lines(&ticks, service, version)
-}
-
 /// What the instance wrote last on which a version was tried last; empty where that is not known.
 fn last_lines(ticks: &[Tick], service: &ServiceName, version: Version) -> String {
     let of_service = ticks.iter().rev().filter(|tick| tick.service == *service);

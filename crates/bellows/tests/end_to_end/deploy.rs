@@ -367,7 +367,20 @@ pub(crate) fn a_first_deploy_that_failed_is_shown_until_it_is_removed() {
     let told = text(&destroyed);
     assert!(told.contains("never is not deployed. What was left of it is removed"), "{told}");
     assert!(!text(&bellows(&["status"])).contains("never"));
+    a_first_version_that_does_not_serve_says_why();
     let again = bellows(&["destroy", "never", "--yes"]);
     expect_code(&again, 2);
     assert!(text(&again).contains("there is no service never"), "{}", text(&again));
+}
+
+/// There is nothing to go back to.
+fn a_first_version_that_does_not_serve_says_why() {
+    let alone = Folder::of_example("hello-flask");
+    let command = ["gunicorn", "--bind", "127.0.0.1:8000", "app:app"];
+    alone.write("bellows.toml", format!("instance = {{ command = {command:?} }}\n"));
+    let deploy = alone.deploy();
+    expect_code(&deploy, 1);
+    let verdict = last_line(&deploy);
+    assert!(verdict.contains("it listens on 127.0.0.1:8000 alone: have it listen"), "{verdict}");
+    expect_code(&bellows(&["destroy", "hello-flask", "--yes"]), 0);
 }
