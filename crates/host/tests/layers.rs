@@ -108,9 +108,11 @@ async fn services_with_different_ids_have_one_base_on_disk_and_in_memory_and_eac
     let file = |folder: &Path| fs::metadata(folder.join("closed/file")).unwrap();
     let on_disk = file(&base);
     assert_eq!(on_disk.uid(), 0);
-    for (template, slot, first) in [(&world.template, 241, 2_000_000), (&other, 242, 2_065_536)] {
+    let roots = [&world.template, &other].map(|template| world.root_of(template));
+    assert!(roots[0].abs_diff(roots[1]) >= 65_536, "{roots:?}");
+    for (template, slot, root) in [(&world.template, 241, roots[0]), (&other, 242, roots[1])] {
         let seen = file(&rootfs(template));
-        assert_eq!((seen.uid(), seen.gid(), seen.ino()), (first, first, on_disk.ino()));
+        assert_eq!((seen.uid(), seen.gid(), seen.ino()), (root, root, on_disk.ino()));
         let instance = world.launch_from(template, slot).await;
         // Its root has no capability: it is let in, and may write, as the owner alone.
         assert_eq!(world.get(&instance, "/file?/closed/file").unwrap(), "for its root");
@@ -130,14 +132,16 @@ async fn services_with_different_ids_have_one_base_on_disk_and_in_memory_and_eac
 #[tokio::test]
 async fn the_root_of_one_service_reads_nothing_that_another_has_of_the_base() {
     let (world, Parts { image, _folder, .. }) = world("").await;
-    world.beside("test-other", &image, "").await;
+    let other = world.beside("test-other", &image, "").await;
     let file = rootfs(&world.template).join("opt/base/file").display().to_string();
     let as_user = |id: u32| {
         let id = id.to_string();
         run("setpriv", &["--reuid", &id, "--regid", &id, "--clear-groups", "cat", &file])
     };
-    assert_eq!(as_user(2_000_000), "of the base");
-    assert_eq!((as_user(2_065_536), as_user(65_534)), (String::new(), String::new()));
+    assert_eq!(as_user(world.root_of(&world.template)), "of the base");
+    for stranger in [world.root_of(&other), 65_534] {
+        assert_eq!(as_user(stranger), "", "{stranger}");
+    }
 }
 
 #[tokio::test]
@@ -215,7 +219,9 @@ async fn what_a_boot_forgets_is_mounted_again_for_every_version_that_is_kept() {
     }
     // Whose ids they have is known also now, and when the record is lost.
     let next = IdRanges::new(&world.settings).next(&[].into()).unwrap();
-    assert_eq!(next.first, 2_131_072);
+    for template in [&world.template, &other] {
+        assert!(next.first.abs_diff(world.root_of(template)) >= 65_536, "{next:?}");
+    }
     let name = world.name(241);
     let launch = world.containers.clone_ephemeral(&world.template, &name, Replacement::Surge);
     let error = launch.await.unwrap_err().to_string();

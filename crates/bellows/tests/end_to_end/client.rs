@@ -1,5 +1,6 @@
 //! A client of the services, through HAProxy.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -75,6 +76,34 @@ impl Client {
             done.store(true, Ordering::Relaxed);
             (result, asking.join().expect("the thread that asks"))
         })
+    }
+
+    /// Does `work` while so many ask for `path`, each for the next answer when it has one. Gives as `meanwhile` does.
+    pub(crate) fn under_load<T>(
+        &self,
+        path: &str,
+        clients: usize,
+        work: impl FnOnce() -> T,
+    ) -> (T, Vec<Option<StatusCode>>) {
+        let done = Arc::new(AtomicBool::new(false));
+        let asking = || {
+            let (http, done) = (self.http.clone(), done.clone());
+            let url = format!("{SERVICES}{path}");
+            self.runtime.spawn(async move {
+                let mut answers = Vec::new();
+                while !done.load(Ordering::Relaxed) {
+                    let answer = http.get(&url).send().await;
+                    answers.push(answer.ok().map(|answer| answer.status()));
+                }
+                answers
+            })
+        };
+        let asking: Vec<_> = std::iter::repeat_with(asking).take(clients).collect();
+        let result = work();
+        done.store(true, Ordering::Relaxed);
+        let answers =
+            asking.into_iter().flat_map(|it| self.runtime.block_on(it).expect("it asked"));
+        (result, answers.collect())
     }
 
     /// Whether the services answer through HAProxy now.

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::machine::output;
-use super::system::{bellows, expect_code, programs, status, text, tree, within};
+use super::system::{bellows, expect_code, instances, programs, status, text, tree, within};
 
 /// How long the scaler may take from the first bad answer of a watched version to give it up.
 const BACK_WITHIN: Duration = Duration::from_secs(3);
@@ -166,6 +166,7 @@ pub(crate) fn a_flask_application_is_deployed_goes_back_by_itself_and_by_hand(cl
     assert_eq!(body(client, "/hello-flask"), "Hello, world!\n", "`up` leaves it alone");
     a_deploy_goes_on_without_its_terminal_and_one_at_a_time(client, &flask);
     a_deploy_that_was_killed_is_told_and_harms_nothing(client, &flask);
+    it_is_scaled_by_what_its_instances_have_to_do(client, &flask);
     it_is_destroyed_without_a_trace(client);
 }
 
@@ -248,6 +249,27 @@ fn a_deploy_that_was_killed_is_told_and_harms_nothing(client: &Client, flask: &F
     flask.deploy_well();
     assert_eq!(body(client, "/hello-flask"), "Good night, world!\n");
     assert!(!text(&bellows(&["status"])).contains("was cut off"));
+}
+
+/// Its file is not there, and nobody said what an instance can carry.
+fn it_is_scaled_by_what_its_instances_have_to_do(client: &Client, flask: &Folder) {
+    flask.edit(
+        "app.py",
+        "from itertools import count\n",
+        "from itertools import count\nfrom time import sleep\n",
+    );
+    let slow = "@app.get(\"/slow\")\ndef slow():\n    sleep(0.3)\n    return \"\"\n\n\n@app.get(\"/healthz\")";
+    flask.edit("app.py", "@app.get(\"/healthz\")", slow);
+    flask.deploy_well();
+    let (took, answers) = client.under_load("/hello-flask/slow", 24, || {
+        let start = Instant::now();
+        let are_more =
+            || instances("ready").iter().filter(|it| it.contains("hello-flask")).count() > 2;
+        within(Duration::from_secs(20), "there are three instances", are_more);
+        start.elapsed()
+    });
+    println!("end to end: three instances after {took:?}, {} answers", answers.len());
+    assert!(answers.iter().all(|it| *it == Some(StatusCode::OK)), "{answers:?}");
 }
 
 fn it_is_destroyed_without_a_trace(client: &Client) {

@@ -2,8 +2,6 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
-use host::id_ranges::IdRanges;
-
 use super::init;
 use super::world::{LXC, World, run};
 
@@ -25,7 +23,8 @@ async fn an_instance_answers_and_is_confined() {
     assert_eq!(field("Uid"), "0\t0\t0\t0");
 
     let on_host = std::fs::read_to_string(format!("/proc/{}/status", init(&instance))).unwrap();
-    assert!(on_host.contains("\nUid:\t2000000\t"), "its root is not in the map: {on_host}");
+    let root = format!("\nUid:\t{}\t", world.root_of(&world.template));
+    assert!(on_host.contains(&root), "its root is not in the map: {on_host}");
 
     let mounts = world.get(&instance, "/file?/proc/self/mountinfo").unwrap();
     let objects = mounts.lines().find(|line| line.contains(" /objects ")).unwrap();
@@ -78,7 +77,8 @@ async fn an_instances_root_has_the_capabilities_that_its_services_file_names_and
             assert!(became.contains("\nCapEff:\t0000000000000000\n"), "{became}");
             let on_host =
                 std::fs::metadata(world.home().join(format!("{instance}/overlay/delta/opt/app")));
-            assert_eq!(on_host.unwrap().uid(), 2_000_033, "an id of the host's was given");
+            let given = world.root_of(&world.template) + 33;
+            assert_eq!(on_host.unwrap().uid(), given, "an id of the host's was given");
         }
     }
 }
@@ -95,11 +95,11 @@ async fn what_a_template_holds_is_read_by_its_own_service_alone() {
         let id = id.to_string();
         run("setpriv", &["--reuid", &id, "--regid", &id, "--clear-groups", "cat", &file])
     };
-    assert_eq!(as_user(2_000_000), "of the image");
-    assert_eq!(as_user(2_065_536), "");
-    assert_eq!(as_user(65_534), "");
-    let given = IdRanges::new(&world.settings).given().unwrap();
-    assert_eq!(given.values().map(|range| range.first).collect::<Vec<_>>(), [2_000_000]);
+    let root = world.root_of(&world.template);
+    assert_eq!(as_user(root), "of the image");
+    for stranger in [root + 65_536, 65_534] {
+        assert_eq!(as_user(stranger), "", "{stranger}");
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use host::command::HostRunner;
 use host::id_map::IdMap;
+use host::id_ranges::IdRanges;
 use host::lock::{Lock, LockError};
 use host::lxc::{ContainerError, Containers, Image, ImageStart, LxcContainers, TemplateStore};
 use host::network::Network;
@@ -232,6 +233,12 @@ impl World {
     pub(crate) fn home(&self) -> PathBuf {
         let layer = PathBuf::from(format!("{LXC}/bwl-{}", self.template.version()));
         if layer.exists() { layer } else { LXC.into() }
+    }
+
+    /// The host's id of the root of a template's service, which depends on what else is on this host.
+    pub(crate) fn root_of(&self, template: &TemplateName) -> u32 {
+        let given = IdRanges::new(&self.settings).given().unwrap();
+        given[template.service()].first
     }
 
     /// Where its files are.
