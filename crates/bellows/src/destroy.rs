@@ -13,6 +13,7 @@ use host::command::HostRunner;
 use host::deployments::{Deployment, Deployments};
 use host::deploys::Deploys;
 use host::files::remove_tree;
+use host::id_ranges::IdRanges;
 use host::lxc::container_states;
 use host::network::Network;
 use host::secrets::SecretStore;
@@ -78,10 +79,12 @@ pub(crate) async fn run(
     if with_data {
         // Of what came to be its data since somebody said yes, nobody has said it.
         let (said, unsaid): (Vec<_>, Vec<_>) = data.into_iter().partition(|it| known.contains(it));
-        progress.step("data", data::remove(settings, service, &said)).await?;
+        progress.step("data", data::remove(&said)).await?;
         data = unsaid;
     }
     beginning.remove_all()?;
+    // What stays of its data keeps them.
+    IdRanges::new(settings).forget(service)?;
     println!("{service} is gone.{}", data::told(settings, service, &data));
     Ok(())
 }

@@ -7,6 +7,7 @@ use host::build::{BuildError, Builds};
 use host::command::HostRunner;
 use host::deploys::{DeployError, Deploys};
 use host::files::remove_tree;
+use host::id_ranges::IdRanges;
 use host::lock::SharedLock;
 use host::lxc::{TemplateStore, remove_image};
 use host::settings::Settings;
@@ -59,7 +60,12 @@ async fn free(settings: &Settings, what: &What) -> anyhow::Result<bool> {
         },
         What::Deploy(service) => match Deploys::new(&settings.paths.state).of(service).begin() {
             Err(DeployError::UnderWay { .. }) => Ok(false),
-            begun => Ok(begun?.remove_all().map(|()| true)?),
+            begun => {
+                begun?.remove_all()?;
+                // One that was deployed has them by its template.
+                IdRanges::new(settings).forget(service)?;
+                Ok(true)
+            }
         },
         What::Drafts => {
             TemplateStore::new(settings, HostRunner).remove_drafts()?;

@@ -2,20 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-#[expect(dead_code, reason = "a part of it is for other tests")]
-mod userland;
+mod rig;
 #[expect(dead_code, reason = "a part of it is for other tests")]
 mod world;
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use application::{Bounds, detect, read};
-use host::build::{Application, BuildError, Builds};
-use host::command::HostRunner;
+use host::build::BuildError;
 use host::lxc::Image;
-use world::{World, built, init_program, run};
+use rig::Rig;
+use world::run;
 
 /// A wheel of one module, as pip makes them.
 const WHEEL: &str = r#"
@@ -44,76 +41,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
 "#;
 
-/// A host of its own, and the application that is built there.
-struct Rig {
-    world: World,
-    folder: PathBuf,
-}
-
-impl Rig {
-    async fn new() -> Self {
-        let world = World::new().await;
-        let folder = world.folder().join("application");
-        fs::create_dir(&folder).unwrap();
-        run("cp", &[&built("egress").display().to_string(), &program(&world)]);
-        Self { world, folder }
-    }
-
-    /// The same of an application of these files.
-    async fn of(files: &[(&str, &str)]) -> Self {
-        let rig = Self::new().await;
-        for (path, text) in files {
-            rig.write(path, text);
+/// What an instance of this image answers.
+async fn answer(rig: &Rig, image: &Image, path: &str) -> String {
+    let lines = "root = \"read_only\"\nwritable = [{ path = \"/tmp\", size_mib = 8 }]";
+    let memory = [("memory_mib = 48", "memory_mib = 128")];
+    let template = rig.world.beside_with("test-app", image, lines, &memory).await;
+    let instance = rig.world.launch_mute_from(&template, 242).await;
+    let begun = Instant::now();
+    loop {
+        match rig.world.get(&instance, path) {
+            Ok(body) => return body,
+            Err(error) => assert!(begun.elapsed().as_secs() < 10, "{error}"),
         }
-        rig
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-
-    fn write(&self, path: &str, text: &str) {
-        let file = self.folder.join(path);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, text).unwrap();
-    }
-
-    /// The application's image, and what its build wrote.
-    async fn build(&self) -> (Result<Image, BuildError>, Vec<String>) {
-        let (recipe, base) = userland::python_with_recipe().await;
-        let found = read(&self.folder, Bounds::default()).unwrap();
-        let chosen = detect(&found, None).unwrap();
-        let service = "test-app".parse().unwrap();
-        let application = Application {
-            service: &service,
-            found: &found,
-            chosen: &chosen,
-            base: &base,
-            recipe: &recipe,
-        };
-        let builds = Builds::new(&self.world.settings, HostRunner);
-        let builds = builds.with_programs(init_program(), program(&self.world).into());
-        let mut lines = Vec::new();
-        let image =
-            builds.build_application(&application, |line| lines.push(line.to_owned())).await;
-        (image, lines)
-    }
-
-    /// What an instance of this image answers.
-    async fn answer(&self, image: &Image, path: &str) -> String {
-        let lines = "root = \"read_only\"\nwritable = [{ path = \"/tmp\", size_mib = 8 }]";
-        let memory = [("memory_mib = 48", "memory_mib = 128")];
-        let template = self.world.beside_with("test-app", image, lines, &memory).await;
-        let instance = self.world.launch_mute_from(&template, 242).await;
-        let begun = Instant::now();
-        loop {
-            match self.world.get(&instance, path) {
-                Ok(body) => return body,
-                Err(error) => assert!(begun.elapsed().as_secs() < 10, "{error}"),
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    }
-}
-
-fn program(world: &World) -> String {
-    world.folder().join("egress").display().to_string()
 }
 
 /// The times at which the parts of an image were made.
@@ -136,13 +77,13 @@ async fn a_package_from_the_applications_own_folder_is_importable_in_an_instance
     let wheels = rig.folder.join("wheels");
     fs::create_dir(&wheels).unwrap();
     run("python3", &["-c", WHEEL, wheels.to_str().unwrap(), "hello"]);
-    let (image, lines) = rig.build().await;
+    let (image, lines) = rig.build_for("test-app").await;
     let image = image.unwrap_or_else(|error| panic!("{error}: {lines:#?}"));
     assert!(
         lines.iter().any(|line| line.starts_with("Successfully installed greeting")),
         "{lines:#?}"
     );
-    assert_eq!(rig.answer(&image, "/").await, "hello one");
+    assert_eq!(answer(&rig, &image, "/").await, "hello one");
     assert!(!image.folder.join("srv/app/.env").exists());
     assert!(image.bases[0].join("srv/venv/bin/python").is_symlink());
     // What is compiled is there, and is as new as its source.
@@ -171,12 +112,12 @@ async fn what_a_package_leaves_in_the_cache_is_not_run_by_the_next_build_nor_is_
     let wheels = rig.folder.join("wheels");
     fs::create_dir(&wheels).unwrap();
     run("python3", &["-c", WHEEL, wheels.to_str().unwrap(), "hello", POISON]);
-    let (image, lines) = rig.build().await;
+    let (image, lines) = rig.build_for("test-app").await;
     let image = image.unwrap_or_else(|error| panic!("{error}: {lines:#?}"));
     let packages = image.bases[0].join("srv/venv/lib/python3.11/site-packages");
     assert!(packages.join("greeting.pth").exists());
     rig.write("requirements.txt", "--no-index\n");
-    let (image, lines) = rig.build().await;
+    let (image, lines) = rig.build_for("test-app").await;
     let image = image.unwrap_or_else(|error| panic!("{error}: {lines:#?}"));
     assert!(!lines.iter().any(|line| line.contains("poisoned")), "{lines:#?}");
     let packages = image.bases[0].join("srv/venv/lib/python3.11/site-packages");
@@ -193,20 +134,20 @@ async fn packages_are_installed_anew_when_what_names_them_changes_and_else_not()
         ("server.py", "1"),
     ])
     .await;
-    let (first, lines) = rig.build().await;
+    let (first, lines) = rig.build_for("test-app").await;
     let first = first.unwrap();
     assert!(!lines.is_empty());
     rig.write("server.py", "2");
-    let (second, lines) = rig.build().await;
+    let (second, lines) = rig.build_for("test-app").await;
     let second = second.unwrap();
     assert_eq!(lines, [""; 0]);
     assert_eq!(parts(&second)[1], parts(&first)[1]);
     assert_ne!((&parts(&second)[0], &second.digest), (&parts(&first)[0], &first.digest));
     rig.write("server.py", "1");
-    let (again, _) = rig.build().await;
+    let (again, _) = rig.build_for("test-app").await;
     assert_eq!(again.unwrap(), first);
     rig.write("requirements.txt", "--no-index\n# another\n");
-    let (third, lines) = rig.build().await;
+    let (third, lines) = rig.build_for("test-app").await;
     assert!(!lines.is_empty());
     assert_ne!(parts(&third.unwrap())[1], parts(&first)[1]);
 }
@@ -218,7 +159,7 @@ async fn a_requirement_that_is_not_there_is_told_in_pips_own_words() {
         ("Procfile", "web: python server.py\n"),
     ])
     .await;
-    let error = rig.build().await.0.unwrap_err().to_string();
+    let error = rig.build_for("test-app").await.0.unwrap_err().to_string();
     assert!(
         error.starts_with("the build ended with status 1: mend what its last lines name"),
         "{error}"
@@ -230,13 +171,12 @@ async fn a_requirement_that_is_not_there_is_told_in_pips_own_words() {
 /// The package index is asked, and nobody else.
 #[tokio::test]
 async fn flask_comes_from_the_package_index_by_the_way_out_alone() {
-    let mut rig = Rig::new().await;
-    rig.folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hello-flask");
+    let rig = Rig::new().await.of_example("hello-flask");
     let begun = Instant::now();
-    let (image, lines) = rig.build().await;
+    let (image, lines) = rig.build_for("test-app").await;
     let image = image.unwrap_or_else(|error| panic!("{error}: {lines:#?}"));
     println!("built in {:?}", begun.elapsed());
-    let answer = rig.answer(&image, "/").await;
+    let answer = answer(&rig, &image, "/").await;
     assert_eq!(answer, "Hello, world!\n");
     let installed = lines.iter().find(|line| line.starts_with("Successfully installed")).unwrap();
     assert!(
@@ -256,10 +196,10 @@ async fn what_needs_a_compiler_or_another_host_is_told_with_its_last_lines() {
         ("Procfile", "web: python server.py\n"),
     ])
     .await;
-    let error = rig.build().await.0.unwrap_err().to_string();
+    let error = rig.build_for("test-app").await.0.unwrap_err().to_string();
     assert!(error.contains("gcc") && error.contains("No such file or directory"), "{error}");
     rig.write("requirements.txt", "--index-url https://index.example/simple\nflask\n");
-    let (result, lines) = rig.build().await;
+    let (result, lines) = rig.build_for("test-app").await;
     assert!(matches!(result, Err(BuildError::Failed { .. })), "{result:?}");
     let cure = "add \"index.example:443\" to builds.egress in bellows.toml";
     assert!(lines.iter().any(|line| line.contains(cure)), "{lines:#?}");

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use host::command::HostRunner;
 use host::data::{self, folders_of_one};
 use host::deployments::Deployment;
-use host::id_ranges::IdRanges;
 use host::settings::Settings;
 use model::names::ServiceName;
 use model::service::own_folder;
@@ -28,19 +27,14 @@ pub(super) fn own(settings: &Settings, service: &ServiceName) -> Vec<PathBuf> {
     data::there(&settings.paths.state, &BTreeSet::from([own_folder(service)]))
 }
 
-/// Removes them, and takes back the service's ids where nothing else of it is left.
-pub(super) async fn remove(
-    settings: &Settings,
-    service: &ServiceName,
-    folders: &[PathBuf],
-) -> anyhow::Result<Outcome> {
+/// Removes them.
+pub(super) async fn remove(folders: &[PathBuf]) -> anyhow::Result<Outcome> {
     let mut removed = Vec::new();
     for folder in folders {
         if data::remove(&HostRunner, folder).await? {
             removed.push(folder.clone());
         }
     }
-    IdRanges::new(settings).forget(service)?;
     let told = format!("{} removed", listed(&removed));
     Ok(Outcome::changed_if(!removed.is_empty(), told))
 }

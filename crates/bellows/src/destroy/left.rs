@@ -7,6 +7,7 @@ use host::build::Builds;
 use host::command::HostRunner;
 use host::deployments::Deployments;
 use host::deploys::Deploys;
+use host::id_ranges::IdRanges;
 use host::secrets::SecretStore;
 use host::settings::Settings;
 use model::names::ServiceName;
@@ -55,9 +56,10 @@ pub(super) async fn remove(
     progress.step("output", async { output(settings, service) }).await?;
     progress.step("images", sweep::remove_unused(settings, &deployment)).await?;
     if with_data {
-        progress.step("data", data::remove(settings, service, &left.data)).await?;
+        progress.step("data", data::remove(&left.data)).await?;
     }
     beginning.remove_all()?;
+    IdRanges::new(settings).forget(service)?;
     let stays = data::told(settings, service, &data::own(settings, service));
     println!("{service} is not deployed. What was left of it is removed.{stays}");
     Ok(())

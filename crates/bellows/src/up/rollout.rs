@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use host::deployments::{DeployedService, Deployment};
 use host::settings::Settings;
+use model::instance::{InstanceStatus, Phase};
 use model::names::ServiceName;
 use model::output::harmless;
 use model::refusal::cure;
@@ -29,6 +30,8 @@ const SPARE: Duration = Duration::from_secs(20);
 enum Trial {
     /// It serves.
     Serves,
+    /// It serves, beside instances of others that it is about to take the place of.
+    Replaces,
     /// It goes on, or the scaler has not seen the deployment yet.
     GoesOn,
     /// Another version was deployed meanwhile.
@@ -42,7 +45,19 @@ enum Trial {
     },
 }
 
-/// Waits until the wanted version of each of these services serves or was given up; `cure` says what to do then.
+impl Trial {
+    const fn serves(&self) -> bool {
+        matches!(self, Self::Serves | Self::Replaces)
+    }
+
+    /// Whether there is nothing to wait for, when it `is_late`.
+    fn has_ended(&self, is_late: bool) -> bool {
+        *self != Self::GoesOn && (is_late || *self != Self::Replaces)
+    }
+}
+
+/// Waits until the wanted version of each of these services serves alone or was given up; `cure` says what to do then.
+/// Where many are to be replaced, it waits no longer than a trial may take.
 ///
 /// # Errors
 /// One was given up, or nothing was heard of it in its time.
@@ -57,19 +72,20 @@ pub(crate) async fn wait(
     let deadline = Instant::now() + longest + SPARE;
     let mut waited = false;
     loop {
+        let is_late = Instant::now() >= deadline;
         let services = scaler.services().await.map(|host| host.services);
         if let Ok(services) = &services {
             let trial = |name| (name, trial(name, deployment, services));
             let trials: Vec<(&ServiceName, _)> = names.iter().copied().map(trial).collect();
-            if trials.iter().all(|(_, trial)| *trial != Trial::GoesOn) {
-                let failed = trials.iter().any(|(_, trial)| *trial != Trial::Serves);
+            if trials.iter().all(|(_, trial)| trial.has_ended(is_late)) {
+                let failed = trials.iter().any(|(_, trial)| !trial.serves());
                 // What an instance wrote is told where the scaler still says it.
                 let ticks = if failed { scaler.ticks_since(0).await } else { Ok(Vec::new()) };
                 return outcome(trials, &ticks.unwrap_or_default(), waited, cure);
             }
             waited = true;
         }
-        if Instant::now() >= deadline {
+        if is_late {
             let heard = services.map(drop);
             return heard
                 .context("the scaler does not say how far the deployment has come")
@@ -94,9 +110,8 @@ pub(super) async fn serving<'a>(
     let is_ready = |name: &ServiceName| {
         host.services.iter().any(|status| status.name == *name && status.phases.ready > 0)
     };
-    let serves = |name: &&'a ServiceName| {
-        trial(name, deployment, &host.services) == Trial::Serves && is_ready(name)
-    };
+    let serves =
+        |name: &&'a ServiceName| trial(name, deployment, &host.services).serves() && is_ready(name);
     names.into_iter().filter(serves).collect()
 }
 
@@ -134,7 +149,13 @@ fn trial(name: &ServiceName, deployment: &Deployment, services: &[ServiceStatus]
         return Trial::Overtaken;
     }
     match status.filter(|status| status.wanted == wanted).and_then(|s| s.rollout.as_ref()) {
-        Some(Rollout::Serving { version }) if *version == wanted.version => Trial::Serves,
+        Some(Rollout::Serving { version }) if *version == wanted.version => {
+            let mut instances = status.into_iter().flat_map(|status| &status.instances);
+            let is_other = |it: &InstanceStatus| {
+                it.phase == Phase::Ready && it.version != Some(wanted.version)
+            };
+            if instances.any(is_other) { Trial::Replaces } else { Trial::Serves }
+        }
         Some(rollout @ Rollout::GivenUp { version, next, reason }) if *next == wanted => {
             let serves = match rollout.is_first() {
                 true => "no version has served yet".to_owned(),
@@ -164,7 +185,7 @@ fn outcome(
             Trial::Overtaken => Some(format!(
                 "another version of {name} was deployed before this one served: `bellows versions {name}` says which"
             )),
-            Trial::Serves | Trial::GoesOn => None,
+            Trial::Serves | Trial::Replaces | Trial::GoesOn => None,
         })
         .collect();
     if !given_up.is_empty() {
@@ -201,6 +222,11 @@ mod tests {
         Wanted { version: Version::new(2), deployed_at: Timestamp::from_millis(5) };
 
     fn trial_in(rollout: Option<Rollout>, wanted: Wanted) -> Trial {
+        trial_with(rollout, wanted, &[])
+    }
+
+    /// The same with ready instances of these versions.
+    fn trial_with(rollout: Option<Rollout>, wanted: Wanted, ready: &[Version]) -> Trial {
         let name: ServiceName = "store".parse().unwrap();
         let json = r#"{"name":"store","route":"/","bounds":{"min":1,"max":2},"policy":"hpa",
             "policy_spec":{"kind":"hpa"},"objective_ms":250,
@@ -216,7 +242,28 @@ mod tests {
             again: false,
         };
         let deployment = Deployment::default().followed_by(&[new], 3, WANTED.deployed_at);
-        trial(&name, &deployment, &[ServiceStatus { rollout, wanted, ..status }])
+        let instance = |(slot, version): (u16, &Version)| InstanceStatus {
+            name: format!("bw-store-{slot}-a").parse().unwrap(),
+            slot: serde_json::from_value(slot.into()).unwrap(),
+            address: [10, 0, 0, 1].into(),
+            version: Some(*version),
+            phase: Phase::Ready,
+            since: Timestamp::from_millis(1),
+        };
+        let instances = (1..).zip(ready).map(instance).collect();
+        trial(&name, &deployment, &[ServiceStatus { rollout, wanted, instances, ..status }])
+    }
+
+    #[test]
+    fn a_version_serves_alone_once_no_other_has_an_instance_that_answers() {
+        let [old, new] = [1, 2].map(Version::new);
+        let serves = Some(Rollout::Serving { version: new });
+        let beside = trial_with(serves.clone(), WANTED, &[new, old]);
+        assert_eq!(beside, Trial::Replaces);
+        assert!(beside.serves() && !beside.has_ended(false) && beside.has_ended(true));
+        let alone = trial_with(serves, WANTED, &[new, new]);
+        assert!(alone.serves() && alone.has_ended(false));
+        assert!(!Trial::GoesOn.has_ended(true));
     }
 
     #[test]

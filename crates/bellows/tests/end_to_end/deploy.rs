@@ -88,6 +88,13 @@ fn left_of(service: &str) -> String {
     output("find", &[&["/var/lib/bellows", "/var/lib/lxc"][..], &named].concat())
 }
 
+/// The line with the ids that a service has.
+fn ids_of(service: &str) -> Option<String> {
+    let ranges = fs::read_to_string("/var/lib/bellows/id_ranges").expect("read");
+    let is_its = |line: &&str| line.split(' ').next() == Some(service);
+    ranges.lines().find(is_its).map(str::to_owned)
+}
+
 /// The version of a service that serves.
 fn serving(service: &str) -> String {
     let status = status();
@@ -279,7 +286,7 @@ fn it_is_destroyed_without_a_trace(client: &Client) {
     expect_code(&bellows(&["destroy", "hello-flask", "--yes"]), 0);
     let gone = client.send(Method::GET, "/hello-flask", |request| request);
     assert_eq!(gone.status, StatusCode::NOT_FOUND);
-    assert_eq!(left_of("hello-flask"), "");
+    assert_eq!((left_of("hello-flask"), ids_of("hello-flask")), (String::new(), None));
     expect_code(&bellows(&["destroy", "object-store", "--yes"]), 2);
 }
 
@@ -359,10 +366,7 @@ pub(crate) fn what_a_stateful_service_keeps_goes_only_where_that_is_said() {
     let pages = Folder::of_example("static");
     pages.write("bellows.toml", "name = \"keeps\"\nstateful = true\n");
     let data = Path::new("/var/lib/bellows/stateful/keeps");
-    let range = || {
-        let ranges = fs::read_to_string("/var/lib/bellows/id_ranges").expect("read");
-        ranges.lines().find(|line| line.starts_with("keeps ")).map(str::to_owned)
-    };
+    let range = || ids_of("keeps");
     pages.deploy_well();
     fs::write(data.join("rows"), "1").expect("written");
     let first = range();
@@ -389,6 +393,7 @@ pub(crate) fn a_first_deploy_that_failed_is_shown_until_it_is_removed() {
     let told = text(&destroyed);
     assert!(told.contains("never is not deployed. What was left of it is removed"), "{told}");
     assert!(!text(&bellows(&["status"])).contains("never"));
+    assert_eq!(ids_of("never"), None);
     a_first_version_that_does_not_serve_says_why();
     let again = bellows(&["destroy", "never", "--yes"]);
     expect_code(&again, 2);

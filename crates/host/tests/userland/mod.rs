@@ -9,20 +9,14 @@ use tokio::sync::OnceCell;
 
 /// The image of `rootfs/python`, which adds nothing to `rootfs/debian`.
 pub(crate) async fn python() -> Image {
-    python_with_recipe().await.1
-}
-
-/// The same, with its recipe.
-pub(crate) async fn python_with_recipe() -> (Recipe, Image) {
-    static MADE: OnceCell<(Recipe, Image)> = OnceCell::const_new();
+    static MADE: OnceCell<Image> = OnceCell::const_new();
     MADE.get_or_init(make).await.clone()
 }
 
-async fn make() -> (Recipe, Image) {
+async fn make() -> Image {
     let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rootfs");
     let images = Path::new(env!("CARGO_TARGET_TMPDIR")).join("images");
     let recipe = Recipe::load(&"python".parse().unwrap(), &[recipes], Path::new("/none")).unwrap();
     let made = recipe.ensure(&HostRunner, &images).await;
-    let image = made.unwrap_or_else(|error| panic!("run `scripts/setup benches`: {error:?}"));
-    (recipe, image)
+    made.unwrap_or_else(|error| panic!("run `scripts/setup benches`: {error:?}"))
 }
