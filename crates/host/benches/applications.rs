@@ -58,7 +58,7 @@ async fn flask(rig: &Rig, rounds: usize) {
         cloned.await.unwrap();
         first_answer(&rig.world, &instance);
         ours.push(started.elapsed());
-        let config = bare_config(&rig.world, &template, &instance, &image);
+        let config = bare_config(&template, &instance, &image);
         rig.world.containers.stop(&instance, Duration::ZERO).await.unwrap();
         bare.push(bare_start(rig, &template, &config).await);
         let is_of_cpu = |line: &&str| line.contains("cpu.cfs_") || line.contains("cpu.max");
@@ -104,11 +104,12 @@ async fn bare_start(rig: &Rig, template: &TemplateName, config: &str) -> Duratio
 }
 
 /// The configuration of an instance without what is ours: it starts the application itself.
-fn bare_config(world: &World, template: &TemplateName, of: &InstanceName, image: &Image) -> String {
+fn bare_config(template: &TemplateName, of: &InstanceName, image: &Image) -> String {
     let ImageStart::Application { command, environment, working_folder } = &image.start else {
         panic!("{:?} is no application", image.start)
     };
-    let written = fs::read_to_string(world.home().join(of.as_str()).join("config")).unwrap();
+    let written =
+        fs::read_to_string(World::home_of(template).join(of.as_str()).join("config")).unwrap();
     let is_ours = |line: &&str| {
         ["rootfs.path", "ephemeral", "uts.name", "init.cmd", "environment"]
             .iter()

@@ -231,7 +231,12 @@ impl World {
 
     /// The folder in which its instances are: a layer, or LXC's own.
     pub(crate) fn home(&self) -> PathBuf {
-        let layer = PathBuf::from(format!("{LXC}/bwl-{}", self.template.version()));
+        Self::home_of(&self.template)
+    }
+
+    /// The same of the instances of a template.
+    pub(crate) fn home_of(template: &TemplateName) -> PathBuf {
+        let layer = PathBuf::from(format!("{LXC}/bwl-{}", template.version()));
         if layer.exists() { layer } else { LXC.into() }
     }
 
