@@ -1,111 +1,44 @@
-//! What one policy says at one turn, and what several say together.
+//! What several policies say together: the highest wins out, all must agree in.
 
-use model::decision::Reason;
+use model::trail::{Rule, Trail};
 
-/// What one policy says. It knows no bounds: those come after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Advice {
-    /// This many ready instances.
-    Ready {
-        /// The number.
-        ready: u32,
-        /// Why.
-        reason: Reason,
-    },
-    /// Whatever the others say, no fewer than `min` and no more than `max`.
-    Within {
-        /// The fewest ready instances.
-        min: u32,
-        /// The most ready instances.
-        max: u32,
-    },
-    /// A figure that it needs is not known. It asks for nothing and agrees to nothing.
-    Unknown,
-    /// It is not set up, or has nothing to say at this hour. Others decide without it.
-    Silent,
-}
+pub use model::trail::Advice;
 
-impl Advice {
-    /// Advice of `ready` instances for `reason`.
-    pub const fn ready(ready: u32, reason: Reason) -> Self {
-        Self::Ready { ready, reason }
+use crate::rules::step;
+
+/// How many ready instances the policies of a trail want together. What their schedules and those who know nothing
+/// change about that goes to its steps.
+pub(crate) fn need(trail: &mut Trail) -> u32 {
+    let (highest, current) = (trail.highest(), trail.current);
+    let asked = highest.map_or(current, |(ready, _)| ready);
+    let mut need = asked;
+    if trail.is_in_doubt() && (need < current || highest.is_none()) {
+        need = current;
+        trail.steps.push(step(Rule::NotKnown, asked, need));
     }
-}
-
-/// The advice of several policies as one: the highest wins out, all must agree in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Combined {
-    highest: Option<(u32, Reason)>,
-    within: Option<(u32, u32)>,
-    unknown: bool,
-}
-
-impl Combined {
-    /// Takes one more policy's advice in. Of equal numbers, the reason heard first stays.
-    pub(crate) fn add(&mut self, advice: Advice) {
-        match advice {
-            Advice::Ready { ready, reason } => {
-                if self.highest.is_none_or(|(highest, _)| ready > highest) {
-                    self.highest = Some((ready, reason));
-                }
-            }
-            Advice::Within { min, max } => {
-                let (low, high) = self.within.unwrap_or((min, max));
-                self.within = Some((low.max(min), high.max(max)));
-            }
-            Advice::Unknown => self.unknown = true,
-            Advice::Silent => {}
-        }
+    let Some((min, max)) = trail.scheduled() else { return need };
+    let within = need.clamp(min, max.max(min));
+    if need > max {
+        trail.steps.push(step(Rule::ScheduledMax { max }, need, within));
+    } else if need < min {
+        trail.steps.push(step(Rule::ScheduledMin { min }, need, within));
     }
-
-    /// The lower bound of a schedule at this time; 0 where there is none.
-    pub(crate) fn scheduled_min(&self) -> u32 {
-        self.within.map_or(0, |(min, _)| min)
-    }
-
-    /// How many ready instances the policies want where `current` were decided last. Each reason
-    /// goes to `reasons`, the main one first.
-    pub(crate) fn need(self, current: u32, reasons: &mut Vec<Reason>) -> u32 {
-        let mut need = match self.highest {
-            Some((ready, reason)) => {
-                reasons.push(reason);
-                ready
-            }
-            None if self.unknown => current,
-            None if self.within.is_some() => {
-                reasons.push(Reason::Schedule);
-                current
-            }
-            None => {
-                reasons.push(Reason::NotSet);
-                current
-            }
-        };
-        if self.unknown && (need < current || self.highest.is_none()) {
-            need = current;
-            reasons.push(Reason::NotKnown);
-        }
-        let Some((min, max)) = self.within else { return need };
-        if need > max {
-            reasons.push(Reason::AtScheduledMax);
-        } else if need < min {
-            reasons.push(Reason::AtScheduledMin);
-        }
-        need.clamp(min, max.max(min))
-    }
+    within
 }
 
 #[cfg(test)]
 mod tests {
+    use model::decision::Reason;
+    use model::policies::PolicyKind;
+    use model::trail::PolicyAdvice;
+
     use super::*;
 
     fn together(advice: &[Advice]) -> (u32, Vec<Reason>) {
-        let (mut combined, mut reasons) = (Combined::default(), Vec::new());
-        for one in advice {
-            combined.add(*one);
-        }
-        (combined.need(5, &mut reasons), reasons)
+        let policy = PolicyKind::TargetTracking;
+        let advice = advice.iter().map(|one| PolicyAdvice { policy, advice: *one, went_by: None });
+        let mut trail = Trail { current: 5, advice: advice.collect(), ..Trail::default() };
+        (need(&mut trail), trail.reasons())
     }
 
     const THREE: Advice = Advice::ready(3, Reason::OfferedLoad);
