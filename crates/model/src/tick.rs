@@ -188,7 +188,11 @@ mod tests {
             let at = Timestamp::from_millis(7);
             let rule = Rule::Patience { since: at, patience_ms: 3 };
             let step = Step { rule, from: 4, to: 5 };
-            let trail = Trail { advice: vec![advice], steps: vec![step], ..Trail::default() };
+            let trail = Trail {
+                advice: [advice].into_iter().collect(),
+                steps: [step].into_iter().collect(),
+                ..Trail::default()
+            };
             let room = Some(Room { slots: 3, launches_wait_until: Some(at), ..Room::default() });
             Tick { trail: Some(trail), room, ..before.clone() }
         };

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::Bounds;
 use crate::decision::Reason;
 use crate::names::ServiceName;
 use crate::policies::{Measure, PolicyKind};
@@ -110,13 +111,13 @@ pub enum Obstacle {
     },
     /// The upper bound.
     Max {
-        /// The most.
-        max: u32,
+        /// The bounds in force.
+        bounds: Bounds,
     },
     /// The lower bound.
     Min {
-        /// The fewest.
-        min: u32,
+        /// The bounds in force.
+        bounds: Bounds,
     },
     /// The service never has two instances, since one leaves before the next one comes.
     OneAtMost,

@@ -4,9 +4,9 @@ use model::bounds::Bounds;
 use model::decision::{Decision, Reason};
 use model::policies::PolicySpec;
 use model::service::ServiceSpec;
-use model::trail::{PolicyAdvice, Rule, Step, Trail};
+use model::trail::{Advised, PolicyAdvice, Rule, Step, Steps, Trail};
 
-use crate::advice;
+use crate::advice::Combined;
 use crate::input::PolicyInput;
 use crate::memory::LastChanges;
 use crate::policies::{self, PolicyState};
@@ -38,18 +38,18 @@ impl DecisionState {
 
     /// What each policy of `spec` advises. Where they are not the ones that advised
     /// before, they start without a memory.
-    fn advise(&mut self, spec: &PolicySpec, input: &PolicyInput) -> Vec<PolicyAdvice> {
+    fn advise(&mut self, spec: &PolicySpec, input: &PolicyInput) -> Advised {
         if self.policy.as_ref() != Some(spec) {
             self.policy = Some(spec.clone());
             self.states = spec.policies().iter().map(PolicyState::of).collect();
         }
-        let policies = spec.policies().iter().zip(&mut self.states);
-        let advice = policies.map(|(policy, state)| {
+        let mut advised = Advised::new();
+        for (policy, state) in spec.policies().iter().zip(&mut self.states) {
             let advice = policies::advise(policy, state, input);
             let went_by = policies::went_by(policy, state, input, advice);
-            PolicyAdvice { policy: policy.kind(), advice, went_by }
-        });
-        advice.collect()
+            advised.push(PolicyAdvice { policy: policy.kind(), advice, went_by });
+        }
+        advised
     }
 }
 
@@ -80,28 +80,42 @@ pub fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput
     }
     let (now, current, bounds) = (input.now, input.current, input.bounds);
     let advice = state.advise(&spec.policy, input);
-    let mut trail = Trail { current, advice, ..Trail::default() };
+    let combined = Combined::of(&advice);
+    let mut steps = Steps::new();
     let floor = u32::from(bounds.min() == 0 && input.is_asked_for());
-    let need = advice::need(&mut trail);
+    let need = combined.need(current, &mut steps);
     // Before the rules, so that the patience counts from the last request; and after them, so that
     // none of them keeps the first instance waiting.
-    let need = raised(need, floor, &mut trail.steps);
+    let need = raised(need, floor, &mut steps);
     let (out, inward) = (spec.scale_out, spec.scale_in.rules);
-    let allowed = state.rules.apply(out, inward, (need, current), now, &mut trail.steps);
-    let patience = (out.patience, inward.patience);
-    [trail.held_out, trail.held_in] = state.rules.held(patience, need, now);
-    let allowed = raised(allowed, floor, &mut trail.steps);
+    let allowed = state.rules.apply(out, inward, (need, current), now, &mut steps);
+    let [held_out, held_in] = state.rules.held((out.patience, inward.patience), need, now);
+    let allowed = raised(allowed, floor, &mut steps);
 
-    let scheduled_min = trail.scheduled().map_or(0, |(min, _)| min);
-    trail.helpful = most_helpful(&state.saturation, scheduled_min.max(bounds.min()).max(1));
-    let allowed = helpful(allowed, bounds.max(), trail.helpful, &mut trail.steps);
+    let kept = combined.scheduled_min().max(bounds.min()).max(1);
+    let helpful = most_helpful(&state.saturation, kept);
+    let allowed = helped(allowed, bounds.max(), helpful, &mut steps);
 
-    let ready = within(allowed, bounds, &mut trail.steps);
+    let ready = within(allowed, bounds, &mut steps);
     state.rules.changes.note(current, ready, now);
-    trail.rose_at = state.rules.changes.rise;
-    trail.changed_at = state.rules.changes.any;
-    let reasons = trail.reasons();
+    let LastChanges { rise: rose_at, any: changed_at } = state.rules.changes;
+    let reasons = reasons(combined.main_reason(), &steps);
+    let trail = Trail { current, advice, steps, held_out, held_in, rose_at, changed_at, helpful };
     Decided { decision: Decision::Target { ready, reasons }, trail: Some(trail) }
+}
+
+/// The reasons of the decision: the main one first, then each rule that changed the number. Activation, which may raise
+/// it twice, is named once.
+fn reasons(main: Option<Reason>, steps: &[Step]) -> Vec<Reason> {
+    let mut reasons = Vec::with_capacity(1 + steps.len());
+    reasons.extend(main);
+    for step in steps {
+        let reason = step.rule.reason();
+        if reason != Reason::Activation || !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons
 }
 
 /// The most instances that the host has CPU time for, of those that are there; `None` where it has no limit. What is
@@ -117,14 +131,14 @@ fn most_helpful(saturation: &Saturation, kept: u32) -> Option<u32> {
 }
 
 /// The number, without those that the host has no CPU time for. The bound says it first where it is lower.
-fn helpful(number: u32, max: u32, most: Option<u32>, steps: &mut Vec<Step>) -> u32 {
+fn helped(number: u32, max: u32, most: Option<u32>, steps: &mut Steps) -> u32 {
     let Some(most) = most.filter(|most| number.min(max) > *most) else { return number };
     steps.push(step(Rule::HostSaturated { most }, number, most));
     most
 }
 
 /// The number, raised to `floor`.
-fn raised(number: u32, floor: u32, steps: &mut Vec<Step>) -> u32 {
+fn raised(number: u32, floor: u32, steps: &mut Steps) -> u32 {
     if number < floor {
         steps.push(step(Rule::Activation, number, floor));
     }
@@ -132,7 +146,7 @@ fn raised(number: u32, floor: u32, steps: &mut Vec<Step>) -> u32 {
 }
 
 /// The number within the bounds.
-fn within(number: u32, bounds: Bounds, steps: &mut Vec<Step>) -> u32 {
+fn within(number: u32, bounds: Bounds, steps: &mut Steps) -> u32 {
     let (min, max) = (bounds.min(), bounds.max());
     let ready = number.clamp(min, max);
     if ready < number {

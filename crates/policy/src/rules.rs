@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::service::Rules;
 use model::time::Timestamp;
-use model::trail::{Held, Rule, Step};
+use model::trail::{Held, Rule, Step, Steps};
 
 use crate::memory::LastChanges;
 use crate::patience::NeedHistory;
@@ -36,7 +36,7 @@ impl RuleState {
         inward: Rules,
         (need, current): (u32, u32),
         now: Timestamp,
-        steps: &mut Vec<Step>,
+        steps: &mut Steps,
     ) -> u32 {
         let patient = self.patient(out.patience, inward.patience, (need, current), now);
         if patient != need {
@@ -139,7 +139,7 @@ mod tests {
         let (mut state, mut current) = (RuleState::default(), current);
         let mut decided = Vec::new();
         for (second, need) in (0..).zip(needs) {
-            let (now, mut steps) = (seconds(second), Vec::new());
+            let (now, mut steps) = (seconds(second), Steps::new());
             let next = state.apply(out, inward, (*need, current), now, &mut steps);
             assert_eq!(next == *need, steps.is_empty(), "{steps:?}");
             state.changes.note(current, next, now);
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn a_clock_set_back_lengthens_no_cooldown() {
         let three = Rules { cooldown: Duration::from_secs(3), ..NONE };
-        let (mut state, mut steps) = (RuleState::default(), Vec::new());
+        let (mut state, mut steps) = (RuleState::default(), Steps::new());
         state.changes.note(1, 2, seconds(1000));
         let mut at = |second| state.apply(three, NONE, (9, 2), seconds(second), &mut steps);
         assert_eq!((at(0), at(2), at(3)), (2, 2, 9));

@@ -8,11 +8,11 @@ use model::action::ActionKind;
 use model::policies::Policy;
 use model::service::{Replacement, Requests, Rules, ServiceSpec};
 use model::tick::{Room, Tick};
-use model::trail::{Advice, PolicyAdvice, Trail};
+use model::trail::{Advice, PolicyAdvice, Steps, Trail};
 use model::version::Rollout;
 use model::why_not::{Obstacle, WhyNot, Wish};
 
-use crate::advice;
+use crate::advice::Combined;
 use crate::input::{Demand, PolicyInput};
 use crate::load::OfferedLoad;
 use crate::rules::millis;
@@ -63,12 +63,13 @@ impl Question<'_> {
             return;
         }
         let input = input(self.spec, self.tick, self.from);
-        self.policies(trail, &input, obstacles);
-        obstacles.extend(self.scheduled(trail));
+        let together = Combined::of(&trail.advice);
+        self.policies(trail, &together, &input, obstacles);
+        obstacles.extend(self.scheduled(&together));
         if self.ready == 0 && input.is_asked_for() {
             obstacles.push(Obstacle::Activation);
         }
-        obstacles.extend(self.patience(trail));
+        obstacles.extend(self.patience(trail, &together));
         obstacles.extend(self.cooldown(trail));
         obstacles.extend(self.step_limit());
         let most = trail.helpful.filter(|most| self.is_more() && self.ready > *most);
@@ -89,16 +90,21 @@ impl Question<'_> {
     }
 
     /// The policies that do not ask for the number. Towards more one that does is enough.
-    fn policies(&self, trail: &Trail, input: &PolicyInput, obstacles: &mut Vec<Obstacle>) {
-        let highest = trail.highest().map(|(ready, _)| ready);
-        if self.is_more() && highest.is_some_and(|ready| ready >= self.ready) {
+    fn policies(
+        &self,
+        trail: &Trail,
+        together: &Combined,
+        input: &PolicyInput,
+        obstacles: &mut Vec<Obstacle>,
+    ) {
+        if self.is_more() && together.highest().is_some_and(|ready| ready >= self.ready) {
             return;
         }
         let policies = self.spec.policy.policies();
         for (index, said) in trail.advice.iter().enumerate() {
             // Another policy may be in force by now.
             let policy = policies.get(index).filter(|policy| policy.kind() == said.policy);
-            obstacles.extend(self.policy(said, policy, highest.is_some(), trail, input));
+            obstacles.extend(self.policy(said, policy, together, input));
         }
     }
 
@@ -106,11 +112,10 @@ impl Question<'_> {
         &self,
         said: &PolicyAdvice,
         policy: Option<&Policy>,
-        another_asks: bool,
-        trail: &Trail,
+        together: &Combined,
         input: &PolicyInput,
     ) -> Option<Obstacle> {
-        let is_undecided = !another_asks && !trail.is_in_doubt();
+        let is_undecided = together.highest().is_none() && !together.is_in_doubt();
         match said.advice {
             Advice::Ready { ready, reason } => self.falls_short(ready).then(|| Obstacle::Policy {
                 policy: said.policy,
@@ -121,14 +126,14 @@ impl Question<'_> {
             Advice::Unknown => Some(Obstacle::NotKnown { policy: said.policy }),
             Advice::Within { .. } => is_undecided.then_some(Obstacle::ScheduleAlone),
             Advice::Silent => {
-                let nobody_decides = is_undecided && trail.scheduled().is_none();
+                let nobody_decides = is_undecided && together.within().is_none();
                 nobody_decides.then_some(Obstacle::NotSet { policy: said.policy })
             }
         }
     }
 
-    fn scheduled(&self, trail: &Trail) -> Option<Obstacle> {
-        let (min, max) = trail.scheduled()?;
+    fn scheduled(&self, together: &Combined) -> Option<Obstacle> {
+        let (min, max) = together.within()?;
         let max = max.max(min);
         match self.wish {
             Wish::More if max < self.ready => Some(Obstacle::ScheduledMax { max }),
@@ -143,13 +148,12 @@ impl Question<'_> {
     }
 
     /// Patience with the need as it is; where that is another one, the patience that begins when it changes.
-    fn patience(&self, trail: &Trail) -> Option<Obstacle> {
+    fn patience(&self, trail: &Trail, together: &Combined) -> Option<Obstacle> {
         let patience_ms = millis(self.rules().patience);
         if patience_ms == 0 {
             return None;
         }
-        let mut anew = Trail { steps: Vec::new(), ..trail.clone() };
-        if self.falls_short(advice::need(&mut anew)) {
+        if self.falls_short(together.need(trail.current, &mut Steps::new())) {
             return Some(Obstacle::Patience { patience_ms, since: None });
         }
         let held = if self.is_more() { trail.held_out } else { trail.held_in };
@@ -171,12 +175,12 @@ impl Question<'_> {
     }
 
     fn bound(&self) -> Option<Obstacle> {
-        let (min, max) = (self.spec.bounds.min(), self.spec.bounds.max());
-        if self.ready > max {
+        let bounds = self.spec.bounds;
+        if self.ready > bounds.max() {
             let never = self.spec.replacement == Replacement::Recreate;
-            return Some(if never { Obstacle::OneAtMost } else { Obstacle::Max { max } });
+            return Some(if never { Obstacle::OneAtMost } else { Obstacle::Max { bounds } });
         }
-        (self.ready < min).then_some(Obstacle::Min { min })
+        (self.ready < bounds.min()).then_some(Obstacle::Min { bounds })
     }
 
     /// What is in the way of the instances themselves.

@@ -89,7 +89,7 @@ fn everything_that_stands_between_is_told_in_order_with_its_figure() {
             Obstacle::Patience { patience_ms: 5000, since: None },
             Obstacle::Cooldown { cooldown_ms: 60_000, since: seconds(5) },
             Obstacle::StepLimit { largest: 2 },
-            Obstacle::Max { max: 10 },
+            Obstacle::Max { bounds: spec.bounds },
             Obstacle::LaunchBackoff { until: seconds(8) },
             Obstacle::HostMemory { fits: 5 },
             Obstacle::NoFreeSlot { free: 3 },
@@ -105,9 +105,12 @@ fn patience_tells_since_when_fewer_are_needed() {
     let fall = tick(&spec, &mut state, &seen(4, 40.0, 5));
     let since = |since| Obstacle::Patience { patience_ms: 10_000, since };
     assert_eq!(why_not(&spec, &fall, 2).obstacles, [since(Some(seconds(0)))]);
-    let no_fewer = [tracking(1, 40.0, 0.0), since(None), Obstacle::Min { min: 1 }];
+    let no_fewer = [tracking(1, 40.0, 0.0), since(None), Obstacle::Min { bounds: spec.bounds }];
     assert_eq!(why_not(&spec, &fall, 0).obstacles[..1], no_fewer[..1]);
-    assert_eq!(why_not(&spec, &fall, 0).obstacles[2..], [since(None), Obstacle::Min { min: 1 }]);
+    assert_eq!(
+        why_not(&spec, &fall, 0).obstacles[2..],
+        [since(None), Obstacle::Min { bounds: spec.bounds }]
+    );
     assert_eq!(why_not(&spec, &fall, 5).obstacles, []);
 }
 

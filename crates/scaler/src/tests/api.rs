@@ -84,7 +84,11 @@ async fn what_stands_between_a_service_and_another_number_is_told_under_what_is_
     assert_eq!(told[0]["kind"], "policy", "{text}");
     assert_eq!(told[0]["needed"][0]["measure"], "offered", "{text}");
     assert_eq!(told[0]["needed"][0]["bound"], 440.0, "{text}");
-    assert_eq!(told[1], serde_json::json!({"kind": "max", "max": 6}), "{text}");
+    assert_eq!(
+        told[1],
+        serde_json::json!({"kind": "max", "bounds": {"min": 1, "max": 6}}),
+        "{text}"
+    );
     let tick = rig.status().tick.unwrap();
     assert_eq!(tick.trail.as_ref().map(|trail| trail.current), tick.target());
     assert_eq!(tick.room.unwrap().launches, 4);
