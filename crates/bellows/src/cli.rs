@@ -118,6 +118,31 @@ pub(crate) enum Command {
     },
     /// Show what the instances of a service wrote, the newest last
     Logs(Logs),
+    /// Say what was observed of a service, what its policies asked for, and what became of it
+    ///
+    /// Of its last turn, or with --at of the last one that is kept up to then. A turn is kept when something changed,
+    /// or was to change and could not.
+    Explain {
+        /// The service
+        service: ServiceName,
+        /// So long ago, such as 10m or 2h, or a time such as 2026-11-29T12:00:00Z
+        #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+        at: Option<String>,
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what stands between a service and so many ready instances, and what would have to change
+    WhyNot {
+        /// The service
+        service: ServiceName,
+        /// How many ready instances, 0 to 750
+        #[arg(value_name = "N", value_parser = numbers::whole::<u32>)]
+        ready: u32,
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show the policy of a service as TOML, or set it while it runs
     Policy {
         /// The service
@@ -345,6 +370,8 @@ mod tests {
           down        Take the system down and remove what Bellows made; stored objects stay
           status      Show the programs, services and instances, and the last decisions
           logs        Show what the instances of a service wrote, the newest last
+          explain     Say what was observed of a service, what its policies asked for, and what became of it
+          why-not     Say what stands between a service and so many ready instances, and what would have to change
           policy      Show the policy of a service as TOML, or set it while it runs
           bounds      Show the bounds of a service as TOML, or set them while it runs
           membership  Show how HAProxy learns of instances, or set it while the system runs

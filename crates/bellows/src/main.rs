@@ -11,6 +11,7 @@ mod destroy;
 mod doctor;
 mod down;
 mod error;
+mod explain;
 mod logs;
 mod mib;
 mod operator;
@@ -29,6 +30,8 @@ mod tree;
 mod up;
 mod validate;
 mod versions;
+mod why_not;
+mod words;
 
 use std::process::ExitCode;
 
@@ -81,6 +84,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Token { what } => wait(token::run(&running()?, what)),
         Command::Secret { what } => wait(secret::run(&running()?, what)),
         Command::Logs(asked) => wait(logs::run(&running()?, asked)),
+        Command::Explain { service, at, json } => {
+            wait(explain::run(&running()?, &service, at.as_deref(), json))
+        }
+        Command::WhyNot { service, ready, json } => {
+            wait(why_not::run(&running()?, &service, ready, json))
+        }
         Command::Versions { service } => wait(versions::run(&running()?, &service)),
         Command::Rollback { service, version, revision } => {
             wait(rollback::run(&running()?, &service, version, revision))

@@ -2,15 +2,35 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::anyhow;
 use host::settings::Settings;
 use model::names::ServiceName;
 use model::status::ServiceStatus;
 use model::version::Rollout;
 use scaler_client::{Scaler, ScalerError};
 
+use crate::error::BadInput;
+
 /// The scaler of an installation with these settings, by the operators' socket.
 pub(crate) fn client(settings: &Settings) -> Result<Scaler, ScalerError> {
     Scaler::new(&settings.operator_socket().to_string_lossy())
+}
+
+/// A service as it is now.
+///
+/// # Errors
+/// There is none of that name: bad input, which says which there are. Or the scaler does not tell.
+pub(crate) async fn known(scaler: &Scaler, service: &ServiceName) -> anyhow::Result<ServiceStatus> {
+    let mut services = scaler.services().await?.services;
+    if let Some(index) = services.iter().position(|status| status.name == *service) {
+        return Ok(services.swap_remove(index));
+    }
+    let known: Vec<&str> = services.iter().map(|status| status.name.as_str()).collect();
+    let told = match known.as_slice() {
+        [] => anyhow!("there is no service {service}, and no other"),
+        known => anyhow!("there is no service {service}: use {}", known.join(", ")),
+    };
+    Err(BadInput::new(told).into())
 }
 
 /// What the scaler that runs tells of its services, be it of an earlier release, which has no socket; none

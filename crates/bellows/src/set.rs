@@ -105,12 +105,7 @@ async fn carry_out(
     setting: Option<Setting<'_>>,
 ) -> anyhow::Result<ServiceStatus> {
     let scaler = scaler::client(settings)?;
-    let services = scaler.services().await?.services;
-    if !services.iter().any(|status| status.name == *service) {
-        let known: Vec<&str> = services.iter().map(|status| status.name.as_str()).collect();
-        let known = known.join(", ");
-        return Err(BadInput::new(anyhow!("there is no service {service}: use {known}")).into());
-    }
+    scaler::known(&scaler, service).await?;
     if let Some(setting) = setting {
         scaler.set(&setting).await?;
     }

@@ -9,13 +9,13 @@ use model::decision::Decision;
 use model::instance::{Ended, Phase};
 use model::names::{InstanceName, Slot};
 use model::service::{Requests, ServiceSpec};
-use model::tick::{HostCpu, Observation, Tick};
+use model::tick::{HostCpu, Observation, Room, Tick};
 use model::time::Timestamp;
 use model::version::{Rollout, Version, Wanted};
 use model::watch::{Answers, Watched};
 
 use crate::backoff::Backoff;
-use crate::decide::{DecisionState, decide};
+use crate::decide::{Decided, DecisionState, decide};
 use crate::fleet::{Fleet, Instance, InstanceObservation};
 use crate::input::{Demand, PolicyInput};
 use crate::load::{LoadHistory, LoadObservation};
@@ -136,7 +136,7 @@ impl Controller {
         }
         let mut observation = self.observation(load, observed.cpu_cores, observed.host_cpu);
         observation.watched = self.watched.filter(|_| watched.is_some());
-        let decision = self.decide(context, &observation, is_seen, now);
+        let Decided { decision, trail } = self.decide(context, &observation, is_seen, now);
         let plan = self.plan(context, &decision, now);
         Tick {
             sequence: 0,
@@ -145,6 +145,8 @@ impl Controller {
             observation,
             rollout: self.rollout.clone(),
             decision,
+            trail,
+            room: Some(self.room(context, now)),
             plan: plan.actions,
             blocked: plan.blocked,
             done: observed.done,
@@ -312,7 +314,7 @@ impl Controller {
         observation: &Observation,
         is_seen: bool,
         now: Timestamp,
-    ) -> Decision {
+    ) -> Decided {
         let ready = observation.phases.ready;
         let serving = self.rollout.as_ref().map_or(context.wanted.version, Rollout::serving);
         let capacity = self.fleet.capacity(serving);
@@ -332,11 +334,11 @@ impl Controller {
             start_up: self.start_up,
             bounds: context.spec.bounds,
         };
-        let decision = decide(context.spec, &mut self.state, &input);
-        if let Decision::Target { ready, .. } = decision {
+        let decided = decide(context.spec, &mut self.state, &input);
+        if let Decision::Target { ready, .. } = decided.decision {
             self.decided = Some(ready);
         }
-        decision
+        decided
     }
 
     /// What the service is asked for, as far as it is known.
@@ -376,6 +378,16 @@ impl Controller {
             self.fleet
         );
         plan
+    }
+
+    /// What a plan can count on at this turn.
+    fn room(&self, context: &TurnContext, now: Timestamp) -> Room {
+        Room {
+            launches: context.launches_left,
+            slots: u32::try_from(context.free_slots.len()).unwrap_or(u32::MAX),
+            memory: context.fits,
+            launches_wait_until: self.launches.waits_until(now),
+        }
     }
 
     fn observation(

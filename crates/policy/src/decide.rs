@@ -1,14 +1,16 @@
 //! How many ready instances a service should have, and why.
 
+use model::bounds::Bounds;
 use model::decision::{Decision, Reason};
 use model::policies::PolicySpec;
 use model::service::ServiceSpec;
+use model::trail::{Advised, PolicyAdvice, Rule, Step, Steps, Trail};
 
 use crate::advice::Combined;
 use crate::input::PolicyInput;
 use crate::memory::LastChanges;
 use crate::policies::{self, PolicyState};
-use crate::rules;
+use crate::rules::{self, step};
 use crate::saturation::{Saturation, Verdict};
 
 /// What deciding remembers from turn to turn.
@@ -34,19 +36,31 @@ impl DecisionState {
         self.rules.changes
     }
 
-    /// What the policies of `spec` advise together. Where they are not the ones that advised
+    /// What each policy of `spec` advises. Where they are not the ones that advised
     /// before, they start without a memory.
-    fn advise(&mut self, spec: &PolicySpec, input: &PolicyInput) -> Combined {
+    fn advise(&mut self, spec: &PolicySpec, input: &PolicyInput) -> Advised {
         if self.policy.as_ref() != Some(spec) {
             self.policy = Some(spec.clone());
             self.states = spec.policies().iter().map(PolicyState::of).collect();
         }
-        let mut combined = Combined::default();
+        let mut advised = Advised::new();
         for (policy, state) in spec.policies().iter().zip(&mut self.states) {
-            combined.add(policies::advise(policy, state, input));
+            let advice = policies::advise(policy, state, input);
+            let went_by = policies::went_by(policy, state, input, advice);
+            advised.push(PolicyAdvice { policy: policy.kind(), advice, went_by });
         }
-        combined
+        advised
     }
+}
+
+/// A decision, and how it came about.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Decided {
+    /// What was decided.
+    pub decision: Decision,
+    /// What led to it; `None` for a decision to hold.
+    pub trail: Option<Trail>,
 }
 
 /// Decides from what is known now: every policy advises, the rules of each direction hold back, the
@@ -58,67 +72,89 @@ impl DecisionState {
 ///
 /// A service that may go to zero has an instance while it is asked for, whatever its policies say
 /// and however slowly they look: the load balancer holds a request for 10 s only.
-pub fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput) -> Decision {
+pub fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput) -> Decided {
     state.saturation.observe(input);
     if input.demand.is_none() {
         state.rules.interrupt();
-        return Decision::Hold { reasons: vec![Reason::NoData] };
+        return Decided { decision: Decision::Hold { reasons: vec![Reason::NoData] }, trail: None };
     }
-    let (now, current) = (input.now, input.current);
-    let mut reasons = Vec::with_capacity(4);
-    let floor = u32::from(input.bounds.min() == 0 && input.is_asked_for());
+    let (now, current, bounds) = (input.now, input.current, input.bounds);
     let advice = state.advise(&spec.policy, input);
-    let scheduled = advice.scheduled_min();
-    let need = advice.need(current, &mut reasons);
+    let combined = Combined::of(&advice);
+    let mut steps = Steps::new();
+    let floor = u32::from(bounds.min() == 0 && input.is_asked_for());
+    let need = combined.need(current, &mut steps);
     // Before the rules, so that the patience counts from the last request; and after them, so that
     // none of them keeps the first instance waiting.
-    let need = raised(need, floor, &mut reasons);
+    let need = raised(need, floor, &mut steps);
     let (out, inward) = (spec.scale_out, spec.scale_in.rules);
-    let allowed = state.rules.apply(out, inward, (need, current), now, &mut reasons);
+    let allowed = state.rules.apply(out, inward, (need, current), now, &mut steps);
+    let [held_out, held_in] = state.rules.held((out.patience, inward.patience), need, now);
+    let allowed = raised(allowed, floor, &mut steps);
 
-    let allowed = raised(allowed, floor, &mut reasons);
-    let kept = scheduled.max(input.bounds.min()).max(1);
-    let allowed = helpful((allowed, kept), &state.saturation, input, &mut reasons);
+    let kept = combined.scheduled_min().max(bounds.min()).max(1);
+    let helpful = most_helpful(&state.saturation, kept);
+    let allowed = helped(allowed, bounds.max(), helpful, &mut steps);
 
-    let bounds = input.bounds;
-    let ready = allowed.clamp(bounds.min(), bounds.max());
-    if ready < allowed {
-        reasons.push(Reason::AtMax);
-    } else if ready > allowed {
-        reasons.push(Reason::AtMin);
-    }
+    let ready = within(allowed, bounds, &mut steps);
     state.rules.changes.note(current, ready, now);
-    Decision::Target { ready, reasons }
+    let LastChanges { rise: rose_at, any: changed_at } = state.rules.changes;
+    let reasons = reasons(combined.main_reason(), &steps);
+    let trail = Trail { current, advice, steps, held_out, held_in, rose_at, changed_at, helpful };
+    Decided { decision: Decision::Target { ready, reasons }, trail: Some(trail) }
 }
 
-/// The number, without those beyond what is there that the host has no CPU time for. What is `kept` is always let
-/// through: the first instance, the lower bound, and that of a schedule, which goes by the clock and not by what is
-/// lacking.
-fn helpful(
-    (number, kept): (u32, u32),
-    saturation: &Saturation,
-    input: &PolicyInput,
-    reasons: &mut Vec<Reason>,
-) -> u32 {
+/// The reasons of the decision: the main one first, then each rule that changed the number. Activation, which may raise
+/// it twice, is named once.
+fn reasons(main: Option<Reason>, steps: &[Step]) -> Vec<Reason> {
+    let mut reasons = Vec::with_capacity(1 + steps.len());
+    reasons.extend(main);
+    for step in steps {
+        let reason = step.rule.reason();
+        if reason != Reason::Activation || !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons
+}
+
+/// The most instances that the host has CPU time for, of those that are there; `None` where it has no limit. What is
+/// `kept` is always let through: the first instance, the lower bound, and that of a schedule, which goes by the clock
+/// and not by what is lacking.
+fn most_helpful(saturation: &Saturation, kept: u32) -> Option<u32> {
     let helps = match saturation.verdict() {
-        Verdict::Open => return number,
+        Verdict::Open => return None,
         Verdict::UpTo(most) => most,
         Verdict::Reached => 0,
     };
-    let most = saturation.there().max(kept).max(helps);
-    if number.min(input.bounds.max()) <= most {
-        return number;
-    }
-    reasons.push(Reason::HostSaturated);
+    Some(saturation.there().max(kept).max(helps))
+}
+
+/// The number, without those that the host has no CPU time for. The bound says it first where it is lower.
+fn helped(number: u32, max: u32, most: Option<u32>, steps: &mut Steps) -> u32 {
+    let Some(most) = most.filter(|most| number.min(max) > *most) else { return number };
+    steps.push(step(Rule::HostSaturated { most }, number, most));
     most
 }
 
-/// The number, raised to `floor` with its reason.
-fn raised(number: u32, floor: u32, reasons: &mut Vec<Reason>) -> u32 {
-    if number < floor && !reasons.contains(&Reason::Activation) {
-        reasons.push(Reason::Activation);
+/// The number, raised to `floor`.
+fn raised(number: u32, floor: u32, steps: &mut Steps) -> u32 {
+    if number < floor {
+        steps.push(step(Rule::Activation, number, floor));
     }
     number.max(floor)
+}
+
+/// The number within the bounds.
+fn within(number: u32, bounds: Bounds, steps: &mut Steps) -> u32 {
+    let (min, max) = (bounds.min(), bounds.max());
+    let ready = number.clamp(min, max);
+    if ready < number {
+        steps.push(step(Rule::Max { max }, number, ready));
+    } else if ready > number {
+        steps.push(step(Rule::Min { min }, number, ready));
+    }
+    ready
 }
 
 #[cfg(test)]
@@ -128,10 +164,14 @@ mod tests {
     use super::*;
     use crate::load::OfferedLoad;
     use crate::testing::{seconds, store, with_load};
-    use model::bounds::Bounds;
     use model::policies::Hpa;
     use model::policies::TargetTracking;
     use model::tick::HostCpu;
+
+    /// The decision alone.
+    fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput) -> Decision {
+        super::decide(spec, state, input).decision
+    }
 
     fn rps(mean_rps: f64) -> Option<OfferedLoad> {
         Some(OfferedLoad { mean_rps, burst_rps: 0.0, queue_rps: 0.0 })

@@ -4,7 +4,8 @@
 //! same types: what was observed of a service becomes a [`PolicyInput`](input::PolicyInput), from
 //! which its [`policies`] form an [`advice`]. [`decide`] turns that into a decision, [`rollout`] says
 //! which version new instances are of, [`watch`] whether a new one does worse, [`plan`] leads from the [`fleet`] to both, [`check`] holds the
-//! plan to its rules, and all of it is kept as a tick.
+//! plan to its rules, and all of it is kept as a tick. From that, [`why_not`] says what stands between
+//! the service and another number of instances.
 
 pub mod advice;
 pub mod backoff;
@@ -23,7 +24,9 @@ pub mod rollout;
 pub mod rules;
 mod saturation;
 pub mod slots;
+mod steady;
 pub mod watch;
+pub mod why_not;
 pub mod window;
 
 #[cfg(test)]

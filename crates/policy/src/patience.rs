@@ -45,6 +45,14 @@ impl NeedHistory {
         self.falling.front().filter(|_| covered).map(|(_, need)| *need)
     }
 
+    /// Since when a lower need than [`Self::highest_over`] allows is known to have held: the moment of the highest
+    /// need within the patience, or of the record's beginning where it does not reach back that far.
+    pub fn holds_since(&self, patience: Duration, now: Timestamp) -> Option<Timestamp> {
+        let began = self.began?;
+        let covered = now.since(began) >= patience;
+        if covered { self.falling.front().map(|(at, _)| *at) } else { Some(began) }
+    }
+
     /// The highest need that the record holds, however far it reaches back.
     pub fn highest(&self) -> Option<u32> {
         self.falling.front().map(|(_, need)| *need)

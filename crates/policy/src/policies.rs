@@ -1,6 +1,7 @@
 //! The policies: one file each, a pure function from figures, state and input to advice.
 
 use model::policies::Policy;
+use model::trail::WentBy;
 
 use crate::advice::Advice;
 use crate::input::PolicyInput;
@@ -13,7 +14,7 @@ mod hist;
 mod holt_winters;
 mod hpa;
 mod load_reader;
-mod measure;
+pub(crate) mod measure;
 mod predictive;
 mod queue_depth;
 mod ratio;
@@ -30,7 +31,7 @@ mod utilization;
 #[cfg(test)]
 mod tests;
 
-/// Each policy's module has its `State`, plain data, and its `advise`.
+/// Each policy's module has its `State`, plain data, its `advise`, and `went_by`: the figure that this went by.
 macro_rules! policies {
     ($($variant:ident in $module:ident;)+) => {
         /// What one policy remembers from turn to turn. It may be lost at any moment.
@@ -62,6 +63,22 @@ macro_rules! policies {
                     *state = PolicyState::of(policy);
                     advise(policy, state, input)
                 }
+            }
+        }
+
+        /// The figure that `policy` went by when it gave `advice`; `None` where it knew none.
+        pub fn went_by(
+            policy: &Policy,
+            state: &PolicyState,
+            input: &PolicyInput,
+            advice: Advice,
+        ) -> Option<WentBy> {
+            let Advice::Ready { reason, .. } = advice else { return None };
+            match (policy, state) {
+                $((Policy::$variant(figures), PolicyState::$variant(state)) => {
+                    $module::went_by(figures, state, input, reason)
+                })+
+                _ => None,
             }
         }
     };

@@ -15,6 +15,7 @@ use model::secrets::{SecretChange, SecretValue, Secrets};
 use model::status::{HostStatus, MembershipStatus, ServiceStatus, TickPage};
 use model::tick::Tick;
 use model::time::Timestamp;
+use model::why_not::WhyNot;
 use reqwest::{Client, RequestBuilder, Url};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -81,6 +82,15 @@ impl Scaler {
     /// No answer, or none that tells it.
     pub async fn service(&self, name: &str) -> Result<ServiceStatus, ScalerError> {
         self.get(&format!("/v1/services/{name}"), &[]).await
+    }
+
+    /// What stands between a service and so many ready instances.
+    ///
+    /// # Errors
+    /// No answer, or none that tells it: the service never has so many.
+    pub async fn why_not(&self, service: &ServiceName, ready: u32) -> Result<WhyNot, ScalerError> {
+        let query = [("ready", ready.to_string())];
+        self.get(&format!("/v1/services/{service}/why-not"), &query).await
     }
 
     /// All kept ticks of the host with a sequence above `since`.

@@ -2,6 +2,7 @@
 //! membership, and tokens. [`crate::doors`] tells who calls.
 
 mod secrets;
+mod why_not;
 
 use std::io;
 use std::sync::Arc;
@@ -49,6 +50,9 @@ pub(crate) const HEALTH: &str = "/healthz";
 /// The end of the path of what a service's instances wrote.
 pub(crate) const OUTPUT: &str = "/output";
 
+/// The end of the path of what stands between a service and another number of instances.
+pub(crate) const WHY_NOT: &str = "/why-not";
+
 /// The record of ticks, and that of changes.
 pub(crate) const TICKS: &str = "/v1/ticks";
 pub(crate) const CHANGES: &str = "/v1/changes";
@@ -67,6 +71,7 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
         .route("/v1/services/{name}/secrets", get(secrets::list))
         .route("/v1/services/{name}/secrets/{secret}", put(secrets::set).delete(secrets::remove))
         .route(&format!("/v1/services/{{name}}{OUTPUT}"), get(output))
+        .route(&format!("/v1/services/{{name}}{WHY_NOT}"), get(why_not::ask))
         .route("/v1/membership", get(membership).put(set_membership).delete(clear_membership))
         .route(TICKS, get(ticks))
         .route(CHANGES, get(changes))

@@ -89,6 +89,8 @@ mod tests {
             observation: Observation::default(),
             rollout: None,
             decision,
+            trail: None,
+            room: None,
             plan: vec![],
             blocked: vec![],
             done: vec![],

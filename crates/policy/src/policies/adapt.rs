@@ -9,6 +9,7 @@
 
 use model::decision::Reason;
 use model::policies::Adapt;
+use model::trail::WentBy;
 
 use super::load_reader::LoadReader;
 use super::rounding;
@@ -32,6 +33,10 @@ pub(super) fn advise(figures: &Adapt, state: &mut State, input: &PolicyInput) ->
     state.advise(figures.interval_ms, input, |repairs, load| {
         step(figures, repairs, rounding::ceil(load), input.current)
     })
+}
+
+pub(super) fn went_by(_: &Adapt, state: &State, input: &PolicyInput, _: Reason) -> Option<WentBy> {
+    state.went_by(input)
 }
 
 /// One step of the controller.

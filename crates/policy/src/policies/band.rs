@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::decision::Reason;
 use model::policies::Measure;
 use model::time::Timestamp;
+use model::trail::WentBy;
 
 use super::measure;
 use crate::advice::Advice;
@@ -73,5 +74,12 @@ impl Band {
         };
         state.asked = (ready != current).then_some((ready, now));
         Advice::ready(ready, reason)
+    }
+
+    /// The mean that is held against the bounds, of so much of the window as is known.
+    pub(super) fn went_by(self, state: &State) -> Option<WentBy> {
+        let Self { measure, lower_percent, upper_percent, .. } = self;
+        let percent = state.window.mean()?;
+        Some(WentBy::Share { measure, percent, lower_percent, upper_percent })
     }
 }

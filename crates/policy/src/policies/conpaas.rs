@@ -16,6 +16,7 @@ use std::collections::VecDeque;
 
 use model::decision::Reason;
 use model::policies::Conpaas;
+use model::trail::WentBy;
 
 use super::holt_winters::{Gains, HoltWinters};
 use super::load_reader::{LoadReader, push_bounded};
@@ -39,6 +40,15 @@ const SMOOTHING: Gains = Gains { level: 0.2, trend: 0.1, season: 0.0 };
 
 pub(super) fn advise(figures: &Conpaas, state: &mut State, input: &PolicyInput) -> Advice {
     state.advise(figures.interval_ms, input, |predictors, load| step(figures, predictors, load))
+}
+
+pub(super) fn went_by(
+    _: &Conpaas,
+    state: &State,
+    input: &PolicyInput,
+    _: Reason,
+) -> Option<WentBy> {
+    state.went_by(input)
 }
 
 fn step(figures: &Conpaas, predictors: &mut Predictors, load: f64) -> Advice {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use model::decision::Reason;
 use model::policies::Hpa;
 use model::time::Timestamp;
+use model::trail::WentBy;
 
 use super::measure;
 use super::rounding;
@@ -52,6 +53,16 @@ pub(super) fn advise(figures: &Hpa, state: &mut State, input: &PolicyInput) -> A
             Reason::Utilisation
         };
         Advice::ready(ready, reason)
+    })
+}
+
+pub(super) fn went_by(figures: &Hpa, _: &State, input: &PolicyInput, _: Reason) -> Option<WentBy> {
+    let (measure, tolerance) = (figures.measure, figures.tolerance_percent / 100.0);
+    Some(WentBy::Share {
+        measure,
+        percent: measure::percent(measure, input)?,
+        lower_percent: figures.target_percent * (1.0 - tolerance),
+        upper_percent: figures.target_percent * (1.0 + tolerance),
     })
 }
 

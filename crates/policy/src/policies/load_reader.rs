@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::policies::Measure;
+use model::trail::WentBy;
 
 use super::measure;
 use super::timer::Paced;
@@ -34,6 +35,13 @@ impl<Memory> LoadReader<Memory> {
         self.load.push(input.now, load, interval);
         let mean = self.load.mean().unwrap_or(load);
         self.paced.advise(interval, input.now, || form(&mut self.memory, mean))
+    }
+
+    /// The mean of the offered load, and what one instance serves of it.
+    pub(super) fn went_by(&self, input: &PolicyInput) -> Option<WentBy> {
+        let per_instance = input.rate_of_an_instance()?;
+        let value = self.load.mean()? * per_instance;
+        Some(WentBy::Load { measure: Measure::Offered, value, per_instance })
     }
 }
 

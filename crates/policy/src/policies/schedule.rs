@@ -5,8 +5,10 @@
 
 use jiff::Timestamp as Instant;
 use jiff::tz::TimeZone;
+use model::decision::Reason;
 use model::policies::{Day, Schedule, ScheduleEntry};
 use model::time::Timestamp;
+use model::trail::WentBy;
 
 use crate::advice::Advice;
 use crate::input::PolicyInput;
@@ -30,6 +32,11 @@ pub(super) fn advise(figures: &Schedule, state: &mut State, input: &PolicyInput)
         state.minute = Some(minute);
     }
     state.within.map_or(Advice::Silent, |(min, max)| Advice::Within { min, max })
+}
+
+/// It goes by the clock.
+pub(super) const fn went_by(_: &Schedule, _: &State, _: &PolicyInput, _: Reason) -> Option<WentBy> {
+    None
 }
 
 /// The bounds of the first entry that covers `now`.
