@@ -3,6 +3,7 @@
 use model::decision::{Decision, Reason};
 use model::policies::PolicySpec;
 use model::service::ServiceSpec;
+use model::time::Timestamp;
 
 use crate::advice::Combined;
 use crate::input::PolicyInput;
@@ -32,6 +33,20 @@ impl DecisionState {
     /// When the number decided on changed last.
     pub const fn changes(&self) -> LastChanges {
         self.rules.changes
+    }
+
+    /// Takes over a number that was decided on by other means than the policies, `before` and `ready`, and when the
+    /// number has changed last.
+    pub(crate) fn take_over(
+        &mut self,
+        changes: LastChanges,
+        (before, ready): (u32, u32),
+        now: Timestamp,
+    ) {
+        self.rules.changes = changes;
+        if ready != before {
+            self.states.iter_mut().for_each(|state| state.number_was_set(ready, now));
+        }
     }
 
     /// What the policies of `spec` advise together. Where they are not the ones that advised

@@ -271,6 +271,8 @@ where
             launches_left: u32::try_from(launches_left).unwrap_or(u32::MAX),
             fits: room.fits(&spec.name, instance_mib),
             launch_timeout: spec.launch_timeout(self.settings.launch_timeout),
+            hold: None,
+            removals: &[],
         };
         let memory = &self.memory;
         let controller = self.controllers.entry(spec.name.clone());
