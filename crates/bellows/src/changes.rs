@@ -31,6 +31,7 @@ pub(crate) fn who(who: &Who) -> String {
         Who::Operator { uid, user: None } => format!("user {uid}"),
         Who::Token { name } => format!("token {name}"),
         Who::Up => "up".to_owned(),
+        Who::Time => "time".to_owned(),
     }
 }
 
@@ -45,6 +46,16 @@ fn changed(changed: &Changed) -> String {
         ),
         Changed::Policy { service, before, after } => {
             format!("{service}: policy from {} to {}", policy(before), policy(after))
+        }
+        Changed::Hold { service, after: Some(hold), .. } => {
+            format!("{service}: held at {} until {}", hold.ready, moment(hold.until))
+        }
+        Changed::Hold { service, before: Some(hold), after: None } => {
+            format!("{service}: held at {} no longer", hold.ready)
+        }
+        Changed::Hold { service, before: None, after: None } => format!("{service}: not held"),
+        Changed::Removal { service, instance } => {
+            format!("{service}: instance {instance} to be removed")
         }
         Changed::Membership { before, after } => format!("membership from {before} to {after}"),
         Changed::Deployment { service, before: None, after: Some(after) } => {
