@@ -35,7 +35,8 @@ pub(crate) fn who(who: &Who) -> String {
     }
 }
 
-fn changed(changed: &Changed) -> String {
+/// What was changed, and how it was before.
+pub(crate) fn changed(changed: &Changed) -> String {
     match changed {
         Changed::Bounds { service, before, after } => format!(
             "{service}: bounds from {} {} to {} {}",

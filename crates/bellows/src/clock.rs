@@ -2,7 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::anyhow;
 use model::time::Timestamp;
+
+use crate::error::BadInput;
 
 /// The time of day.
 pub(crate) fn now() -> Timestamp {
@@ -15,4 +18,35 @@ pub(crate) fn moment(at: Timestamp) -> String {
     let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
     let moment = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
     format!("{moment:.0}")
+}
+
+/// The moment that `--since` names: as long ago as `10m` or `1h 30m`, or a date with its time.
+pub(crate) fn begin(text: &str, now: Timestamp) -> Result<Timestamp, BadInput> {
+    let ago = text.parse::<jiff::SignedDuration>().ok().filter(|_| !text.starts_with(['+', '-']));
+    let ago = ago.and_then(|ago| u64::try_from(ago.as_millis()).ok());
+    let ago = ago.map(|ago| now.as_millis().saturating_sub(ago));
+    let moment = || u64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()).ok();
+    ago.or_else(moment).map(Timestamp::from_millis).ok_or_else(|| {
+        let allowed = "use how long ago, such as 10m or 2h, or a time such as 2026-11-29T12:00:00Z";
+        BadInput::new(anyhow!("--since is {text:?}: {allowed}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_begins_so_long_ago_or_at_a_time_and_nowhere_else() {
+        let now = Timestamp::from_millis(1_795_000_000_123);
+        let begins = |text: &str| begin(text, now).map(Timestamp::as_millis);
+        assert_eq!(begins("10m").unwrap(), 1_794_999_400_123);
+        assert_eq!(begins("1h 30m").unwrap(), 1_794_994_600_123);
+        assert_eq!(begins("2026-11-18T11:06:40Z").unwrap(), 1_795_000_000_000);
+        assert_eq!(begins("100000h").unwrap(), 1_435_000_000_123);
+        for text in ["", "yesterday", "-5m", "+5m", "10"] {
+            let told = begins(text).unwrap_err().to_string();
+            assert!(told.contains("use how long ago"), "{text}: {told}");
+        }
+    }
 }
