@@ -430,6 +430,56 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_held_for_a_time_or_given_back_and_not_both() {
+        let scale = |words: &[&str]| {
+            let words = ["bellows", "scale", "shop"].iter().chain(words);
+            match Cli::try_parse_from(words).map(|cli| cli.command) {
+                Ok(Command::Scale(scale)) => Ok(scale),
+                Ok(_) => panic!("another command"),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        let Scale { ready, lasts, auto, .. } = scale(&["4", "--for", "2h"]).unwrap();
+        assert_eq!((ready, lasts.unwrap().span().as_secs(), auto), (Some(4), 7200, false));
+        assert!(scale(&["--auto"]).unwrap().auto);
+        assert_eq!(scale(&[]).unwrap().ready, None);
+        for words in [
+            &["4", "--auto"][..],
+            &["--for", "2h"],
+            &["-1"],
+            &["four"],
+            &["4", "--for", "-2h"],
+            &["4", "--for", "9s"],
+            &["--yes"],
+        ] {
+            assert!(scale(words).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn instances_are_shown_added_and_removed_by_one_command() {
+        let instances = |words: &[&str]| {
+            let words = ["bellows", "instances"].iter().chain(words);
+            match Cli::try_parse_from(words).map(|cli| cli.command) {
+                Ok(Command::Instances { service, what, .. }) => {
+                    Ok(format!("{:?} {what:?}", service.map(|name| name.to_string())))
+                }
+                Ok(_) => panic!("another command"),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        assert_eq!(instances(&[]).unwrap(), "None None");
+        assert_eq!(instances(&["shop", "--json"]).unwrap(), "Some(\"shop\") None");
+        assert!(instances(&["add", "shop"]).unwrap().starts_with("None Some(Add"));
+        assert!(instances(&["remove", "shop", "bw-shop-1-a"]).unwrap().contains("bw-shop-1-a"));
+        assert!(instances(&["remove", "shop"]).unwrap().contains("instance: None"));
+        assert!(instances(&["remove"]).is_err());
+        assert!(instances(&["remove", "shop", "1"]).is_err(), "which has no such form");
+        // A service of that name is asked for behind two dashes.
+        assert_eq!(instances(&["--", "add"]).unwrap(), "Some(\"add\") None");
+    }
+
+    #[test]
     fn help_tells_the_exit_codes_and_hides_what_is_internal() {
         insta::assert_snapshot!(Cli::command().render_help(), @r"
         Autoscaled web applications on one Linux host

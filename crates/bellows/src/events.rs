@@ -43,9 +43,11 @@ pub(crate) async fn run(settings: &Settings, asked: Events) -> anyhow::Result<()
         println!("Nothing happened since {}.", moment(since));
     }
     events.iter().for_each(show);
-    while follow {
-        sleep(PAUSE).await;
-        reader.next().await?.iter().for_each(show);
+    if follow {
+        loop {
+            sleep(PAUSE).await;
+            reader.next().await?.iter().for_each(show);
+        }
     }
     Ok(())
 }

@@ -170,7 +170,8 @@ async fn an_instance_is_removed_once_however_often_it_is_asked_for_and_another_t
     }
     rig.tick(1).await;
     let marked = rig.status().instances.into_iter().filter(|instance| instance.to_be_removed);
-    assert_eq!(marked.map(|instance| instance.name).collect::<Vec<_>>(), [gone.clone()]);
+    let marked: Vec<_> = marked.map(|instance| instance.name).collect();
+    assert_eq!(marked, std::slice::from_ref(&gone));
     for _ in 0..30 {
         assert!(rig.tick(1).await.observation.phases.ready >= 3);
     }
