@@ -37,7 +37,9 @@ pub enum Error {
     )]
     NeedsScaler,
     /// An operator holds the service at a number: what was measured would be that.
-    #[error("{service} is held at {ready} instances; `bellows scale {service} --auto` gives it back to its policy")]
+    #[error(
+        "{service} is held at {ready} instances; `bellows scale {service} --auto` gives it back to its policy"
+    )]
     Held {
         /// The service.
         service: String,
