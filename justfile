@@ -56,6 +56,22 @@ status *ARGS: build
 policy SERVICE *ARGS: build
     @{{ bellows }} policy "$@"
 
+# Show a line for each service, with how it fares
+services *ARGS: build
+    @{{ bellows }} services "$@"
+
+# Show the instances; `add SERVICE` and `remove SERVICE [INSTANCE]` change how many there are, or which
+instances *ARGS: build
+    @{{ bellows }} instances "$@"
+
+# Show what holds for the number of a service's instances, or hold one: N [--for TIME], or --auto
+scale SERVICE *ARGS: build
+    @{{ bellows }} scale "$@"
+
+# Show what happened: --since 10m, --follow
+events *ARGS: build
+    @{{ bellows }} events "$@"
+
 # Show a service's bounds, or set them while it runs: MIN MAX, or `default` for its file's
 bounds SERVICE *ARGS: build
     @{{ bellows }} bounds "$@"

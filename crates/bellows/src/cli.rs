@@ -6,9 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use command_line::numbers;
 use host::units::ListenSocket;
 use model::access::Right;
+use model::hold::HoldTime;
 use model::names::{InstanceName, SecretName, ServiceName, TokenName};
 use model::status::Membership;
 use model::version::Version;
+
+use crate::scale;
 
 /// Exit codes, as `--help` shows them.
 const EXIT_CODES: &str = "\
@@ -150,6 +153,9 @@ pub(crate) enum Command {
         /// A policy's name, that of a file in loadgen/policies, any file that ends in .toml, or
         /// `default` for what the service's own file says
         policy: Option<String>,
+        /// Show it as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Show the bounds of a service as TOML, or set them while it runs
     Bounds {
@@ -159,11 +165,38 @@ pub(crate) enum Command {
         /// says
         #[arg(value_names = ["MIN", "MAX"], num_args = 0..=2, allow_negative_numbers = true)]
         bounds: Vec<String>,
+        /// Show them as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a line for each service: what is ready, what bounds it, what is held, and how it fares
+    Services {
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what happened, as sentences: decisions, launches, ends, and who changed what
+    Events(Events),
+    /// Show what holds for the number of a service's instances, or hold one for a time
+    Scale(Scale),
+    /// Show the instances, of all services or of one; add one, or remove one
+    #[command(args_conflicts_with_subcommands = true)]
+    Instances {
+        /// The service; without it, all
+        service: Option<ServiceName>,
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(subcommand)]
+        what: Option<InstancesCommand>,
     },
     /// Show how HAProxy learns of instances, or set it while the system runs
     Membership {
         /// The way
         way: Option<Way>,
+        /// Show it as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Make, list or revoke the tokens with which a program may ask the scaler for changes
     Token {
@@ -179,6 +212,9 @@ pub(crate) enum Command {
     Versions {
         /// The service
         service: ServiceName,
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Go back to the version of a service that served before, or to any that is kept
     ///
@@ -232,6 +268,65 @@ pub(crate) enum Command {
     },
 }
 
+/// What to show of what happened.
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    /// The service; without it, all, and what is the host's
+    pub(crate) service: Option<ServiceName>,
+    /// Only what happened since then: so long ago, such as 10m or 2h, or a time such as 2026-11-29T12:00:00Z; default: an
+    /// hour ago
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    pub(crate) since: Option<String>,
+    /// Go on with what happens, until it is ended
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// The same as JSON
+    #[arg(long, conflicts_with = "follow")]
+    pub(crate) json: bool,
+}
+
+/// How many ready instances to hold.
+#[derive(Debug, Args)]
+pub(crate) struct Scale {
+    /// The service
+    pub(crate) service: ServiceName,
+    /// How many ready instances to hold, within its bounds, whatever its policy says
+    #[arg(value_name = "N", value_parser = numbers::whole::<u32>, allow_negative_numbers = true)]
+    pub(crate) ready: Option<u32>,
+    /// For how long: 10s to 30d, such as 90s, 2h or 7d; default: an hour
+    #[arg(long = "for", value_name = "TIME", requires = "ready", value_parser = scale::hold_time, allow_hyphen_values = true)]
+    pub(crate) lasts: Option<HoldTime>,
+    /// Give it back to its policy
+    #[arg(long, conflicts_with = "ready")]
+    pub(crate) auto: bool,
+    /// Do not ask before a service that may have no instance is held at none
+    #[arg(long, requires = "ready")]
+    pub(crate) yes: bool,
+    /// Show it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to do with the number of instances, or with one of them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum InstancesCommand {
+    /// Hold the service at one more than is decided now, for an hour
+    Add {
+        /// The service
+        service: ServiceName,
+    },
+    /// Hold the service at one fewer for an hour, so that the idlest leaves; or have this one removed
+    ///
+    /// With an instance's name the number stays what it is: that one drains and is stopped, once another has taken its
+    /// place where it is needed.
+    Remove {
+        /// The service
+        service: ServiceName,
+        /// The instance, as `instances` names it
+        instance: Option<InstanceName>,
+    },
+}
+
 /// Which lines to show.
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
@@ -268,7 +363,11 @@ pub(crate) enum TokenCommand {
         services: Option<Vec<ServiceName>>,
     },
     /// List the tokens, without their secrets
-    List,
+    List {
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Revoke a token: it is of no use from then on
     Revoke {
         /// Its name
@@ -296,6 +395,9 @@ pub(crate) enum SecretCommand {
     List {
         /// The service
         service: ServiceName,
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Remove a secret that the service's file does not name
     Remove {
@@ -353,6 +455,56 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_held_for_a_time_or_given_back_and_not_both() {
+        let scale = |words: &[&str]| {
+            let words = ["bellows", "scale", "shop"].iter().chain(words);
+            match Cli::try_parse_from(words).map(|cli| cli.command) {
+                Ok(Command::Scale(scale)) => Ok(scale),
+                Ok(_) => panic!("another command"),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        let Scale { ready, lasts, auto, .. } = scale(&["4", "--for", "2h"]).unwrap();
+        assert_eq!((ready, lasts.unwrap().span().as_secs(), auto), (Some(4), 7200, false));
+        assert!(scale(&["--auto"]).unwrap().auto);
+        assert_eq!(scale(&[]).unwrap().ready, None);
+        for words in [
+            &["4", "--auto"][..],
+            &["--for", "2h"],
+            &["-1"],
+            &["four"],
+            &["4", "--for", "-2h"],
+            &["4", "--for", "9s"],
+            &["--yes"],
+        ] {
+            assert!(scale(words).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn instances_are_shown_added_and_removed_by_one_command() {
+        let instances = |words: &[&str]| {
+            let words = ["bellows", "instances"].iter().chain(words);
+            match Cli::try_parse_from(words).map(|cli| cli.command) {
+                Ok(Command::Instances { service, what, .. }) => {
+                    Ok(format!("{:?} {what:?}", service.map(|name| name.to_string())))
+                }
+                Ok(_) => panic!("another command"),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        assert_eq!(instances(&[]).unwrap(), "None None");
+        assert_eq!(instances(&["shop", "--json"]).unwrap(), "Some(\"shop\") None");
+        assert!(instances(&["add", "shop"]).unwrap().starts_with("None Some(Add"));
+        assert!(instances(&["remove", "shop", "bw-shop-1-a"]).unwrap().contains("bw-shop-1-a"));
+        assert!(instances(&["remove", "shop"]).unwrap().contains("instance: None"));
+        assert!(instances(&["remove"]).is_err());
+        assert!(instances(&["remove", "shop", "1"]).is_err(), "which has no such form");
+        // A service of that name is asked for behind two dashes.
+        assert_eq!(instances(&["--", "add"]).unwrap(), "Some(\"add\") None");
+    }
+
+    #[test]
     fn help_tells_the_exit_codes_and_hides_what_is_internal() {
         insta::assert_snapshot!(Cli::command().render_help(), @r"
         Autoscaled web applications on one Linux host
@@ -374,6 +526,10 @@ mod tests {
           why-not     Say what stands between a service and so many ready instances, and what would have to change
           policy      Show the policy of a service as TOML, or set it while it runs
           bounds      Show the bounds of a service as TOML, or set them while it runs
+          services    Show a line for each service: what is ready, what bounds it, what is held, and how it fares
+          events      Show what happened, as sentences: decisions, launches, ends, and who changed what
+          scale       Show what holds for the number of a service's instances, or hold one for a time
+          instances   Show the instances, of all services or of one; add one, or remove one
           membership  Show how HAProxy learns of instances, or set it while the system runs
           token       Make, list or revoke the tokens with which a program may ask the scaler for changes
           secret      Set, list or remove the secrets of a service

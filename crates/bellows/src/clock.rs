@@ -31,3 +31,22 @@ pub(crate) fn past(option: &str, text: &str, now: Timestamp) -> Result<Timestamp
         BadInput::new(anyhow!("{option} is {text:?}: {allowed}"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_begins_so_long_ago_or_at_a_time_and_nowhere_else() {
+        let now = Timestamp::from_millis(1_795_000_000_123);
+        let begins = |text: &str| past("--since", text, now).map(Timestamp::as_millis);
+        assert_eq!(begins("10m").unwrap(), 1_794_999_400_123);
+        assert_eq!(begins("1h 30m").unwrap(), 1_794_994_600_123);
+        assert_eq!(begins("2026-11-18T11:06:40Z").unwrap(), 1_795_000_000_000);
+        assert_eq!(begins("100000h").unwrap(), 1_435_000_000_123);
+        for text in ["", "yesterday", "-5m", "+5m", "10"] {
+            let told = begins(text).unwrap_err().to_string();
+            assert!(told.contains("use how long ago"), "{text}: {told}");
+        }
+    }
+}

@@ -11,7 +11,10 @@ mod destroy;
 mod doctor;
 mod down;
 mod error;
+mod events;
 mod explain;
+mod instances;
+mod json;
 mod logs;
 mod mib;
 mod operator;
@@ -21,10 +24,13 @@ mod prune;
 mod release;
 mod rollback;
 mod run_folder;
+mod scale;
 mod scaler;
 mod secret;
+mod services;
 mod set;
 mod status;
+mod text;
 mod token;
 mod tree;
 mod up;
@@ -76,11 +82,20 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Prune { yes, caches } => wait(prune::run(&running()?, yes, caches)),
         Command::Init { folder, name } => deploy::init(&running()?, &folder, name.as_ref()),
         Command::Down => wait(down::run(&running()?)),
-        Command::Policy { service, policy } => {
-            wait(set::policy(place.tree(), &running()?, &service, policy.as_deref()))
+        Command::Policy { service, policy, json } => {
+            wait(set::policy(place.tree(), &running()?, &service, policy.as_deref(), json))
         }
-        Command::Bounds { service, bounds } => wait(set::bounds(&running()?, &service, &bounds)),
-        Command::Membership { way } => wait(set::membership(&running()?, way)),
+        Command::Bounds { service, bounds, json } => {
+            wait(set::bounds(&running()?, &service, &bounds, json))
+        }
+        Command::Services { json } => wait(services::run(&running()?, json)),
+        Command::Events(asked) => wait(events::run(&running()?, asked)),
+        Command::Scale(asked) => wait(scale::run(&running()?, asked)),
+        Command::Instances { what: Some(what), .. } => wait(instances::change(&running()?, what)),
+        Command::Instances { service, json, what: None } => {
+            wait(instances::list(&running()?, service.as_ref(), json))
+        }
+        Command::Membership { way, json } => wait(set::membership(&running()?, way, json)),
         Command::Token { what } => wait(token::run(&running()?, what)),
         Command::Secret { what } => wait(secret::run(&running()?, what)),
         Command::Logs(asked) => wait(logs::run(&running()?, asked)),
@@ -90,7 +105,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::WhyNot { service, ready, json } => {
             wait(why_not::run(&running()?, &service, ready, json))
         }
-        Command::Versions { service } => wait(versions::run(&running()?, &service)),
+        Command::Versions { service, json } => wait(versions::run(&running()?, &service, json)),
         Command::Rollback { service, version, revision } => {
             wait(rollback::run(&running()?, &service, version, revision))
         }

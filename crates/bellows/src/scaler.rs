@@ -16,21 +16,20 @@ pub(crate) fn client(settings: &Settings) -> Result<Scaler, ScalerError> {
     Scaler::new(&settings.operator_socket().to_string_lossy())
 }
 
-/// A service as it is now.
+/// One service.
 ///
 /// # Errors
-/// There is none of that name: bad input, which says which there are. Or the scaler does not tell.
+/// There is none of that name, and those that there are are told; or the scaler does not say.
 pub(crate) async fn known(scaler: &Scaler, service: &ServiceName) -> anyhow::Result<ServiceStatus> {
-    let mut services = scaler.services().await?.services;
-    if let Some(index) = services.iter().position(|status| status.name == *service) {
-        return Ok(services.swap_remove(index));
-    }
-    let known: Vec<&str> = services.iter().map(|status| status.name.as_str()).collect();
-    let told = match known.as_slice() {
-        [] => anyhow!("there is no service {service}, and no other"),
-        known => anyhow!("there is no service {service}: use {}", known.join(", ")),
+    let services = scaler.services().await?.services;
+    let names: Vec<&str> = services.iter().map(|status| status.name.as_str()).collect();
+    let names = if names.is_empty() {
+        "none is deployed".to_owned()
+    } else {
+        format!("use {}", names.join(", "))
     };
-    Err(BadInput::new(told).into())
+    let found = services.into_iter().find(|status| status.name == *service);
+    found.ok_or_else(|| BadInput::new(anyhow!("there is no service {service}: {names}")).into())
 }
 
 /// What the scaler that runs tells of its services, be it of an earlier release, which has no socket; none

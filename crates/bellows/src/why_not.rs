@@ -92,6 +92,10 @@ fn obstacle_told(obstacle: &Obstacle, answer: &WhyNot) -> String {
         Obstacle::Policy { policy, asks_for, reason, needed } => {
             policy_told(*policy, (*asks_for, *reason), needed, answer)
         }
+        Obstacle::Held { ready: held } => format!(
+            "An operator holds it at {held}: `bellows scale {service} {ready}` holds it at {ready}, and `bellows scale \
+             {service} --auto` gives it back to its policy."
+        ),
         Obstacle::NotKnown { policy } => format!(
             "{policy} lacks a figure that it goes by: it asks for nothing, and agrees to no fewer than there are."
         ),

@@ -37,6 +37,7 @@ pub mod bounds;
 pub mod decision;
 pub mod egress;
 pub mod failure;
+pub mod hold;
 pub mod instance;
 pub mod names;
 pub mod network;

@@ -130,10 +130,14 @@ impl Tick {
     }
 
     /// The ready instances that a service without load comes down to, as far as this turn shows:
-    /// the lower bound of a schedule in force, where that is above the service's own.
+    /// the number that an operator holds it at, or the lower bound of a schedule in force, where that is above the
+    /// service's own.
     pub fn rests_at(&self, bounds: Bounds) -> u32 {
         let Decision::Target { ready, reasons } = &self.decision else { return bounds.min() };
         let is = |any: &[Reason]| reasons.iter().any(|reason| any.contains(reason));
+        if is(&[Reason::Held]) {
+            return *ready;
+        }
         let is_scheduled = is(&[Reason::Schedule, Reason::AtScheduledMin]);
         // These stand for more instances than what the schedule asks for.
         let is_held = is(&[Reason::Patience, Reason::Cooldown, Reason::StepLimit]);
@@ -146,7 +150,11 @@ impl Tick {
         let is_clamp = |reason: &Reason| {
             matches!(
                 reason,
-                Reason::AtMax | Reason::HostSaturated | Reason::NotKnown | Reason::NoData
+                Reason::Held
+                    | Reason::AtMax
+                    | Reason::HostSaturated
+                    | Reason::NotKnown
+                    | Reason::NoData
             )
         };
         reasons.iter().copied().filter(is_clamp).collect()
@@ -224,6 +232,7 @@ mod tests {
         assert_eq!(target(&[OfferedLoad, AtScheduledMin]), 5);
         assert_eq!(target(&[OfferedLoad, AtScheduledMin, AtMax]), 5);
         assert_eq!(target(&[Schedule]), 5);
+        assert_eq!(target(&[Reason::Held]), 5);
         // More than the schedule asks for, until the patience is over.
         assert_eq!(target(&[OfferedLoad, AtScheduledMin, Patience]), 1);
         assert_eq!(rests(r#"{"kind":"hold","reasons":["NoData"]}"#), 1);

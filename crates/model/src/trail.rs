@@ -180,6 +180,8 @@ pub enum Rule {
         /// The most that help.
         most: u32,
     },
+    /// An operator holds the number, whatever policies and rules ask for.
+    Held,
     /// The lower bound.
     Min {
         /// The fewest.
@@ -204,6 +206,7 @@ impl Rule {
             Self::Cooldown { .. } => Reason::Cooldown,
             Self::StepLimit { .. } => Reason::StepLimit,
             Self::HostSaturated { .. } => Reason::HostSaturated,
+            Self::Held => Reason::Held,
             Self::Min { .. } => Reason::AtMin,
             Self::Max { .. } => Reason::AtMax,
         }
@@ -222,8 +225,16 @@ impl Rule {
             | Self::Activation
             | Self::StepLimit { .. }
             | Self::HostSaturated { .. }
+            | Self::Held
             | Self::Min { .. }
             | Self::Max { .. } => None,
         }
+    }
+}
+
+impl Trail {
+    /// The number that an operator holds it at, where one does.
+    pub fn held(&self) -> Option<u32> {
+        self.steps.iter().find(|step| step.rule == Rule::Held).map(|step| step.to)
     }
 }

@@ -46,6 +46,11 @@ pub enum Wish {
 pub enum Obstacle {
     /// The load or the fleet is not known: nothing is changed.
     NoData,
+    /// An operator holds it at another number.
+    Held {
+        /// The number.
+        ready: u32,
+    },
     /// A policy asks for another number. Towards more, one policy that asks for it is enough; towards fewer, all
     /// must agree.
     Policy {

@@ -17,6 +17,7 @@ use model::watch::{Answers, Watched};
 use crate::backoff::Backoff;
 use crate::decide::{Decided, DecisionState, decide};
 use crate::fleet::{Fleet, Instance, InstanceObservation};
+use crate::hold::decide_held;
 use crate::input::{Demand, PolicyInput};
 use crate::load::{LoadHistory, LoadObservation};
 use crate::memory::{Memory, kept};
@@ -43,6 +44,10 @@ pub struct TurnContext<'a> {
     pub fits: u32,
     /// How long an instance may take from its clone to its first good health check.
     pub launch_timeout: Duration,
+    /// How many ready instances an operator holds the service at; `None` where its policies decide.
+    pub hold: Option<u32>,
+    /// Instances that an operator wants gone: each leaves as soon as another has taken its place, or none has to.
+    pub removals: &'a [InstanceName],
 }
 
 /// What is observed of a service at one turn.
@@ -163,7 +168,8 @@ impl Controller {
         context: &TurnContext,
         now: Timestamp,
     ) -> Vec<Ended> {
-        let fleet = Fleet::observed(&self.fleet, instances, context.launch_timeout, now);
+        let fleet = Fleet::observed(&self.fleet, instances, context.launch_timeout, now)
+            .marked(context.removals);
         let ended = fleet.ended_since(&self.fleet, done).map(|instance| Ended {
             instance: instance.name.clone(),
             version: instance.version,
@@ -334,7 +340,11 @@ impl Controller {
             start_up: self.start_up,
             bounds: context.spec.bounds,
         };
-        let decided = decide(context.spec, &mut self.state, &input);
+        // Of a host that could not be looked at nothing is decided, held or not.
+        let decided = match context.hold.filter(|_| is_seen) {
+            Some(held) => decide_held(context.spec, &mut self.state, &input, held),
+            None => decide(context.spec, &mut self.state, &input),
+        };
         if let Decision::Target { ready, .. } = decided.decision {
             self.decided = Some(ready);
         }

@@ -4,6 +4,7 @@ use model::bounds::Bounds;
 use model::decision::{Decision, Reason};
 use model::policies::PolicySpec;
 use model::service::ServiceSpec;
+use model::time::Timestamp;
 use model::trail::{Advised, PolicyAdvice, Rule, Step, Steps, Trail};
 
 use crate::advice::Combined;
@@ -34,6 +35,20 @@ impl DecisionState {
     /// When the number decided on changed last.
     pub const fn changes(&self) -> LastChanges {
         self.rules.changes
+    }
+
+    /// Takes over a number that was decided on by other means than the policies, `before` and `ready`, and when the
+    /// number has changed last.
+    pub(crate) fn take_over(
+        &mut self,
+        changes: LastChanges,
+        (before, ready): (u32, u32),
+        now: Timestamp,
+    ) {
+        self.rules.changes = changes;
+        if ready != before {
+            self.states.iter_mut().for_each(|state| state.number_was_set(ready, now));
+        }
     }
 
     /// What each policy of `spec` advises. Where they are not the ones that advised
@@ -146,7 +161,7 @@ fn raised(number: u32, floor: u32, steps: &mut Steps) -> u32 {
 }
 
 /// The number within the bounds.
-fn within(number: u32, bounds: Bounds, steps: &mut Steps) -> u32 {
+pub(crate) fn within(number: u32, bounds: Bounds, steps: &mut Steps) -> u32 {
     let (min, max) = (bounds.min(), bounds.max());
     let ready = number.clamp(min, max);
     if ready < number {

@@ -104,6 +104,8 @@ pub struct Instance {
     /// Whether it has given no sign of life for longer than a moment: no answer to a check or a request,
     /// and no CPU time. So are a process that was stopped, a frozen one, and one that waits for ever.
     pub stuck: bool,
+    /// Whether an operator wants it gone.
+    pub to_be_removed: bool,
     unhealthy_since: Option<Timestamp>,
     silence: Option<Silence>,
 }
@@ -153,9 +155,9 @@ impl Instance {
 
     /// Whether another should take its place. An unhealthy instance is replaced like an outdated
     /// one and not stopped at once: where all are slow together, stopping all would end every
-    /// request there is.
+    /// request there is. So is one that an operator wants gone: the number is the decision's matter.
     pub fn should_be_replaced(&self, serving: Version) -> bool {
-        !self.is_of(serving) || !self.is_well()
+        !self.is_of(serving) || !self.is_well() || self.to_be_removed
     }
 
     /// Whether it takes its share of the requests beside the fleet to be watched: it is neither capacity nor
@@ -197,6 +199,15 @@ impl Fleet {
         let mut instances: Vec<Instance> = instances.into_iter().map(instance).collect();
         instances.sort_by(|a, b| a.name.cmp(&b.name));
         Self { instances }
+    }
+
+    /// The same, where an operator wants these instances gone and no others.
+    #[must_use]
+    pub fn marked(mut self, removals: &[InstanceName]) -> Self {
+        for instance in &mut self.instances {
+            instance.to_be_removed = removals.contains(&instance.name);
+        }
+        self
     }
 
     /// The instances of the fleet of before that are gone although nothing was to end them: those that an
@@ -319,6 +330,7 @@ fn instance(
         under_way: observed.under_way,
         unhealthy: unhealthy_since.is_some_and(|at| now.since(at) >= UNHEALTHY_GRACE),
         stuck: is_down && silence.is_some_and(|silence| now.since(silence.since) >= SILENCE_GRACE),
+        to_be_removed: false,
         unhealthy_since,
         silence,
     }

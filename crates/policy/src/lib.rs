@@ -2,7 +2,7 @@
 //!
 //! The daemon and the simulator call the same function, [`controller::Controller::turn`], with the
 //! same types: what was observed of a service becomes a [`PolicyInput`](input::PolicyInput), from
-//! which its [`policies`] form an [`advice`]. [`decide`] turns that into a decision, [`rollout`] says
+//! which its [`policies`] form an [`advice`]. [`decide`] turns that into a decision, unless an operator holds a number; [`rollout`] says
 //! which version new instances are of, [`watch`] whether a new one does worse, [`plan`] leads from the [`fleet`] to both, [`check`] holds the
 //! plan to its rules, and all of it is kept as a tick. From that, [`why_not`] says what stands between
 //! the service and another number of instances.
@@ -13,6 +13,7 @@ pub mod check;
 pub mod controller;
 pub mod decide;
 pub mod fleet;
+mod hold;
 pub mod input;
 pub mod load;
 pub mod memory;

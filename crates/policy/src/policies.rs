@@ -1,6 +1,7 @@
 //! The policies: one file each, a pure function from figures, state and input to advice.
 
 use model::policies::Policy;
+use model::time::Timestamp;
 use model::trail::WentBy;
 
 use crate::advice::Advice;
@@ -30,6 +31,30 @@ mod utilization;
 
 #[cfg(test)]
 mod tests;
+
+impl PolicyState {
+    /// Others have set the number that was decided on to `ready`: what the policy asked for before was from another
+    /// number, and is not repeated. What it has seen of the load, it keeps.
+    pub(crate) fn number_was_set(&mut self, ready: u32, now: Timestamp) {
+        match self {
+            Self::Threshold(state) | Self::Ratio(state) | Self::Steps(state) => {
+                state.number_was_set(ready, now);
+            }
+            Self::Hpa(state) => state.ask_anew(),
+            Self::Concurrency(state) => state.ask_anew(),
+            Self::React(state) => state.ask_anew(),
+            Self::Adapt(state) => state.ask_anew(),
+            Self::Hist(state) => state.ask_anew(),
+            Self::Reg(state) => state.ask_anew(),
+            Self::Conpaas(state) => state.ask_anew(),
+            Self::TargetTracking(_)
+            | Self::QueueDepth(_)
+            | Self::Utilization(_)
+            | Self::Predictive(_)
+            | Self::Schedule(_) => {}
+        }
+    }
+}
 
 /// Each policy's module has its `State`, plain data, its `advise`, and `went_by`: the figure that this went by.
 macro_rules! policies {

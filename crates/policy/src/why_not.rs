@@ -62,6 +62,11 @@ impl Question<'_> {
         if self.wish == Wish::Same {
             return;
         }
+        // Nothing else is asked as long as it is held, and another number can be held as well.
+        if let Some(ready) = trail.held() {
+            obstacles.push(Obstacle::Held { ready });
+            return;
+        }
         let input = input(self.spec, self.tick, self.from);
         let together = Combined::of(&trail.advice);
         self.policies(trail, &together, &input, obstacles);

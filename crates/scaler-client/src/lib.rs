@@ -1,6 +1,7 @@
 //! The scaler's API as its clients see it: what it tells, and what an operator sets by it.
 
 mod error;
+mod number;
 mod setting;
 
 use std::io;
@@ -132,7 +133,15 @@ impl Scaler {
     /// # Errors
     /// No answer, or none that tells it.
     pub async fn changes(&self) -> Result<Vec<Change>, ScalerError> {
-        let (mut since, mut all) = (0, Vec::new());
+        self.changes_since(0).await
+    }
+
+    /// All kept changes with a sequence above `since`, oldest first.
+    ///
+    /// # Errors
+    /// No answer, or none that tells it.
+    pub async fn changes_since(&self, mut since: u64) -> Result<Vec<Change>, ScalerError> {
+        let mut all = Vec::new();
         loop {
             let page: ChangePage = self.get("/v1/changes", &page_after(since)).await?;
             if page.next == since {

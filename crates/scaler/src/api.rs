@@ -1,6 +1,7 @@
-//! The HTTP API, version 1: what the loop sees and does, and what is set: bounds, policies, the way of
-//! membership, and tokens. [`crate::doors`] tells who calls.
+//! The HTTP API, version 1: what the loop sees and does, and what is set: bounds, policies, numbers
+//! that are held, the way of membership, and tokens. [`crate::doors`] tells who calls.
 
+mod number;
 mod secrets;
 mod why_not;
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{get, put};
+use axum::routing::{delete, get, post, put};
 use axum::{Extension, Json, Router};
 use host::deployments::DeployedService;
 use model::access::{ChangePage, Changed, Grant, MadeToken, Right, Tokens, Who};
@@ -68,6 +69,9 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
         .route("/v1/services/{name}", get(one_service))
         .route("/v1/services/{name}/bounds", put(set_bounds).delete(clear_bounds))
         .route("/v1/services/{name}/policy", put(set_policy).delete(clear_policy))
+        .route("/v1/services/{name}/hold", put(number::hold).delete(number::release))
+        .route("/v1/services/{name}/instances", post(number::add).delete(number::remove_idlest))
+        .route("/v1/services/{name}/instances/{instance}", delete(number::remove))
         .route("/v1/services/{name}/secrets", get(secrets::list))
         .route("/v1/services/{name}/secrets/{secret}", put(secrets::set).delete(secrets::remove))
         .route(&format!("/v1/services/{{name}}{OUTPUT}"), get(output))

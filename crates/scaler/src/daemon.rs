@@ -24,6 +24,7 @@ use crate::act::{Actor, CarriedOut};
 use crate::clock::{Clock, now};
 use crate::deployment_watch::DeploymentWatch;
 use crate::memory_file::MemoryFile;
+use crate::oblivion::Oblivion;
 use crate::observe::{HostObservation, HostObserver};
 use crate::outage::Outage;
 use crate::room::{Room, instance_mib};
@@ -50,6 +51,7 @@ pub(crate) struct Daemon<C, L, P> {
     answer_counts: AnswerCounts,
     outage: Outage,
     clock: Clock,
+    oblivion: Oblivion,
 }
 
 impl<C, L, P> Daemon<C, L, P>
@@ -82,6 +84,7 @@ where
             answer_counts: AnswerCounts::default(),
             outage: Outage::default(),
             clock: Clock::default(),
+            oblivion: Oblivion::default(),
         }
     }
 
@@ -108,6 +111,7 @@ where
             }
         }
         self.memory.flush().await;
+        self.oblivion.end().await;
     }
 
     /// Waits until every action under way has ended or waits for time to pass, and gives those
@@ -124,6 +128,7 @@ where
     #[cfg(test)]
     pub(crate) async fn flush_memory(&mut self) {
         self.memory.flush().await;
+        self.oblivion.end().await;
     }
 
     /// One turn for every service.
@@ -166,12 +171,23 @@ where
             }
             self.show(tick);
         }
+        self.forget_past(observed.as_ref(), now).await;
         if let Some(observed) = observed {
             self.remove_withdrawn(&services, &observed, now).await;
             self.last_stats = Some(observed.stats);
         }
         let memories = self.controllers.iter().map(|(name, c)| (name.clone(), c.memory()));
         self.memory.keep(memories.collect()).await;
+    }
+
+    /// Forgets holds that are over, and removals of instances that are gone as far as is known.
+    async fn forget_past(&mut self, observed: Option<&HostObservation>, now: Timestamp) {
+        let is_gone = |name: &InstanceName| {
+            let is_there = |seen: &HostObservation| seen.containers.contains_key(name);
+            observed.is_some_and(|seen| !is_there(seen)) && self.under_way.on(name).is_none()
+        };
+        let past = self.shared.standing().past(is_gone, now);
+        self.oblivion.begin(&self.shared, past).await;
     }
 
     /// Goes on with what is deployed now.
@@ -260,6 +276,7 @@ where
         now: Timestamp,
     ) -> Tick {
         let spec = &self.shared.in_force(&deployed.spec);
+        let standing = self.shared.standing();
         let launches_left = room.clones(&spec.name);
         let rollout = self.controllers.get(&spec.name).and_then(Controller::rollout);
         let instance_mib = instance_mib(deployed, rollout.map(Rollout::serving));
@@ -271,6 +288,8 @@ where
             launches_left: u32::try_from(launches_left).unwrap_or(u32::MAX),
             fits: room.fits(&spec.name, instance_mib),
             launch_timeout: spec.launch_timeout(self.settings.launch_timeout),
+            hold: standing.hold(&spec.name, now).map(|hold| hold.ready),
+            removals: &standing.removals(&spec.name),
         };
         let memory = &self.memory;
         let controller = self.controllers.entry(spec.name.clone());
@@ -390,6 +409,7 @@ where
                 version: instance.version,
                 phase: instance.phase,
                 since: instance.since,
+                to_be_removed: instance.to_be_removed,
             })
         };
         self.shared.show(tick, instances.filter_map(status).collect());

@@ -2,6 +2,7 @@
 //! what an operator set.
 
 mod secrets;
+mod standing;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,12 +24,15 @@ use model::status::{HostStatus, Membership, MembershipStatus, ServiceOverrides, 
 use model::tick::Tick;
 
 use crate::changes::Changes;
+use crate::clock;
 use crate::deployment_watch::Read;
 use crate::journal::Journal;
+use crate::kept_file::KeptFile;
 use crate::lock::lock;
 use crate::output::Outputs;
-use crate::overrides::OverridesFile;
+use crate::overrides::{self, Overrides};
 use crate::services::Services;
+use crate::standing::Standing;
 use crate::tokens::{MakeError, TokensFile};
 
 /// The record of ticks, below the state directory.
@@ -36,6 +40,9 @@ const JOURNAL: &str = "ticks.jsonl";
 
 /// What an operator set, below the state directory.
 const OVERRIDES: &str = "overrides.json";
+
+/// What an operator asked for that stands for a while, below the state directory.
+const STANDING: &str = "standing.json";
 
 /// Who changed what, below the state directory.
 const CHANGES: &str = "changes.jsonl";
@@ -48,7 +55,8 @@ const TOKENS: &str = "tokens.json";
 pub(crate) struct SharedState {
     services: Arc<Services>,
     journal: Mutex<Journal>,
-    overrides: OverridesFile,
+    overrides: KeptFile<Overrides>,
+    standing: KeptFile<Standing>,
     changes: Mutex<Changes>,
     tokens: TokensFile,
     /// Held by whoever sets something, from the check of what he asks for to the record of it. The loop never
@@ -87,13 +95,17 @@ impl SharedState {
             }
         };
         let journal = Journal::open(&state.join(JOURNAL)).map_err(named(JOURNAL))?;
-        let overrides = OverridesFile::open(&state.join(OVERRIDES)).map_err(named(OVERRIDES))?;
+        let overrides = KeptFile::open(&state.join(OVERRIDES), overrides::parse);
+        let overrides = overrides.map_err(named(OVERRIDES))?;
+        let standing = KeptFile::open(&state.join(STANDING), |text| serde_json::from_slice(text));
+        let standing = standing.map_err(named(STANDING))?;
         let changes = Changes::open(&state.join(CHANGES)).map_err(named(CHANGES))?;
         let tokens = TokensFile::open(&state.join(TOKENS)).map_err(named(TOKENS))?;
         let shared = Self {
             services,
             journal: Mutex::new(journal),
             overrides,
+            standing,
             changes: Mutex::new(changes),
             tokens,
             setting: Mutex::default(),
@@ -334,6 +346,7 @@ impl SharedState {
             wanted: deployed.wanted,
             rollout: tick.as_ref().and_then(|tick| tick.rollout.clone()),
             set: self.set_for(&spec.name),
+            hold: self.standing().hold(&spec.name, clock::now()),
             phases: tick.as_ref().map(|tick| tick.observation.phases).unwrap_or_default(),
             instances: instances.unwrap_or_default(),
             tick,

@@ -8,6 +8,7 @@ mod egress;
 mod failures;
 mod figure;
 mod load;
+mod number;
 mod output;
 mod reaches;
 mod recreate;

@@ -217,6 +217,8 @@ impl Simulation {
             launches_left,
             fits: self.fits(),
             launch_timeout: self.host.launch_timeout,
+            hold: None,
+            removals: &[],
         };
         let tick = self.controller.turn(&around, seen, at);
         self.check(&around, &tick, at)?;

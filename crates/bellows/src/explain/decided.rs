@@ -108,6 +108,7 @@ fn why(rule: Rule, is_raised: bool, at: Timestamp) -> String {
         Rule::HostSaturated { most } => {
             format!("the host has CPU time for {most} at most: more would take it from each other")
         }
+        Rule::Held => "an operator holds it (`bellows scale` shows until when)".to_owned(),
         Rule::Min { min } => format!("bounds.min is {min}"),
         Rule::Max { max } => format!("bounds.max is {max}"),
     }

@@ -84,6 +84,7 @@ fn every_rule() -> Vec<Step> {
         Rule::Cooldown { since: ago(55_000), cooldown_ms: 60_000 },
         Rule::StepLimit { largest: 2 },
         Rule::HostSaturated { most: 5 },
+        Rule::Held,
         Rule::Min { min: 2 },
         Rule::Max { max: 10 },
     ];

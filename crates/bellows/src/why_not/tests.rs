@@ -48,6 +48,7 @@ fn why_not_more_names_each_figure_and_what_would_have_to_change() {
         Obstacle::NoFreeSlot { free: 2 },
         Obstacle::LaunchLimit { left: 4 },
         Obstacle::Starting { count: 1 },
+        Obstacle::Held { ready: 4 },
         Obstacle::NoData,
     ];
     insta::assert_snapshot!(told(&answer(12, obstacles)));

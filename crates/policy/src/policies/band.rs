@@ -38,6 +38,13 @@ pub struct State {
     asked: Option<(u32, Timestamp)>,
 }
 
+impl State {
+    /// Others have set the number: the wait after a change goes on from there.
+    pub(super) fn number_was_set(&mut self, ready: u32, now: Timestamp) {
+        self.asked = Some((ready, now));
+    }
+}
+
 impl Band {
     /// What `change` makes of the present number where the mean lies past a bound; the number
     /// itself otherwise. A change that the rules or bounds of the service hold back is asked for

@@ -41,6 +41,13 @@ enum Mode {
     },
 }
 
+impl State {
+    /// Others have set the number: what was advised before is not repeated.
+    pub(super) fn ask_anew(&mut self) {
+        self.paced.ask_anew();
+    }
+}
+
 pub(super) fn advise(figures: &Concurrency, state: &mut State, input: &PolicyInput) -> Advice {
     let load = input.in_system().zip(per_instance(figures, input));
     let load = known(load.map(|(requests, per_instance)| requests / per_instance));

@@ -34,6 +34,13 @@ pub struct State {
     seen: Option<(Timestamp, u32)>,
 }
 
+impl State {
+    /// Others have set the number: what was advised before is not repeated.
+    pub(super) fn ask_anew(&mut self) {
+        self.paced.ask_anew();
+    }
+}
+
 pub(super) fn advise(figures: &Hpa, state: &mut State, input: &PolicyInput) -> Advice {
     let (now, current) = (input.now, input.current);
     state.take_note(Duration::from_millis(figures.period_ms), current, now);

@@ -22,6 +22,11 @@ pub struct LoadReader<Memory> {
 }
 
 impl<Memory> LoadReader<Memory> {
+    /// Others have set the number: what was advised before is not repeated.
+    pub(super) fn ask_anew(&mut self) {
+        self.paced.ask_anew();
+    }
+
     /// The advice that `form` makes of the mean where an interval has begun, that of before
     /// otherwise.
     pub(super) fn advise(

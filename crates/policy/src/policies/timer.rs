@@ -39,6 +39,11 @@ pub(super) struct Paced {
 }
 
 impl Paced {
+    /// The advice of before is not repeated: the next one is formed at once.
+    pub(super) fn ask_anew(&mut self) {
+        self.last = None;
+    }
+
     /// The advice of `form` where an interval has begun, that of before otherwise.
     pub(super) fn advise(
         &mut self,

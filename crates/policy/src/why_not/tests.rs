@@ -13,11 +13,17 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::decide::{Decided, DecisionState, decide};
+use crate::hold::decide_held;
 use crate::testing::{offered, seconds, store};
 
 /// The tick of a turn in which that was read, of a fleet that is as large as was decided before.
 fn tick(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput) -> Tick {
-    let Decided { decision, trail } = decide(spec, state, input);
+    let decided = decide(spec, state, input);
+    tick_of(spec, decided, input)
+}
+
+/// The same of what was decided.
+fn tick_of(spec: &ServiceSpec, Decided { decision, trail }: Decided, input: &PolicyInput) -> Tick {
     let observation = Observation {
         offered_rps: input.offered_rps(),
         served_rps: input.served_rps,
@@ -55,6 +61,18 @@ fn seen(second: u64, rps: f64, current: u32) -> PolicyInput {
 fn at_once(spec: &ServiceSpec, rps: f64, current: u32, ready: u32) -> Vec<Obstacle> {
     let input = PolicyInput { bounds: spec.bounds, ..seen(0, rps, current) };
     why_not(spec, &tick(spec, &mut DecisionState::default(), &input), ready).obstacles
+}
+
+#[test]
+fn a_number_that_an_operator_holds_is_what_stands_between_whatever_policies_ask_for() {
+    let spec = store();
+    let input = PolicyInput { bounds: spec.bounds, ..seen(0, 400.0, 4) };
+    let held = decide_held(&spec, &mut DecisionState::default(), &input, 4);
+    let tick = tick_of(&spec, held, &input);
+    let between = |ready| why_not(&spec, &tick, ready).obstacles;
+    assert_eq!(between(4), []);
+    assert_eq!(between(5), [Obstacle::Held { ready: 4 }]);
+    assert_eq!(between(11), [Obstacle::Held { ready: 4 }, Obstacle::Max { bounds: spec.bounds }]);
 }
 
 fn tracking(asks_for: u32, now: f64, bound: f64) -> Obstacle {

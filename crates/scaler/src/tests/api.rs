@@ -9,7 +9,12 @@ use tower::ServiceExt as _;
 
 use super::*;
 
-async fn ask(rig: &Rig, method: &str, path: &str, body: &'static str) -> (StatusCode, String) {
+pub(super) async fn ask(
+    rig: &Rig,
+    method: &str,
+    path: &str,
+    body: &'static str,
+) -> (StatusCode, String) {
     let routes = crate::doors::identify::routes(
         &rig.shared,
         crate::doors::identify::Unnamed::Operates { uid: 0 },
