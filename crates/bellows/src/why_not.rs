@@ -92,10 +92,7 @@ fn obstacle_told(obstacle: &Obstacle, answer: &WhyNot) -> String {
         Obstacle::Policy { policy, asks_for, reason, needed } => {
             policy_told(*policy, (*asks_for, *reason), needed, answer)
         }
-        Obstacle::Held { ready: held } => format!(
-            "An operator holds it at {held}: `bellows scale {service} {ready}` holds it at {ready}, and `bellows scale \
-             {service} --auto` gives it back to its policy."
-        ),
+        Obstacle::Held { ready } => held_told(*ready, answer),
         Obstacle::NotKnown { policy } => format!(
             "{policy} lacks a figure that it goes by: it asks for nothing, and agrees to no fewer than there are."
         ),
@@ -159,6 +156,13 @@ fn obstacle_told(obstacle: &Obstacle, answer: &WhyNot) -> String {
             format!("{} there beside them while a version is tried or takes over.", are(*count))
         }
     }
+}
+
+fn held_told(held: u32, WhyNot { service, ready, .. }: &WhyNot) -> String {
+    format!(
+        "An operator holds it at {held}: `bellows scale {service} {ready}` holds it at {ready}, and `bellows scale \
+         {service} --auto` gives it back to its policy."
+    )
 }
 
 /// The table of the service's file whose rules hold back.

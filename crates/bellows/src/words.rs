@@ -93,6 +93,7 @@ pub(crate) const fn reason(reason: Reason) -> &'static str {
         Reason::AtMax => "the upper bound",
         Reason::NotKnown => "a figure that the policy needs is not known",
         Reason::NotSet => "no policy has anything to say, so that what there is stays",
+        Reason::Held => "an operator holds the number",
         Reason::NoData => "the load or the instances are not known, so that nothing is changed",
     }
 }
