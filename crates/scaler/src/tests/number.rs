@@ -227,6 +227,16 @@ async fn what_cannot_be_kept_is_not_done_and_told_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hold_whose_end_cannot_be_written_is_over_all_the_same() {
+    let mut rig = idle().await;
+    hold(&rig, r#"{"ready":3,"for_s":10}"#).await;
+    assert_eq!(rig.ticks(90, 1).await, ready(3));
+    rig.daemon.flush_memory().await;
+    std::fs::remove_dir_all(rig.state.path()).unwrap();
+    assert_eq!(rig.ticks(25, 1).await, ready(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn operators_and_tokens_to_operate_the_service_may_and_nobody_else() {
     let mut rig = idle().await;
     let one = format!("{INSTANCES}/{}", names(&rig)[0]);

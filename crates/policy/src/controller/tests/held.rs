@@ -105,6 +105,18 @@ fn patience_counts_what_was_needed_during_the_hold() {
 }
 
 #[test]
+fn a_need_that_was_seen_under_the_hold_alone_is_waited_for_after_it() {
+    let mut world = World::new();
+    targets(&mut world, 15, &calm(2));
+    targets(&mut world, 60, &held(5, 20));
+    // It is over for 2 s when the hold ends.
+    targets(&mut world, 40, &held(5, 2));
+    let after = targets(&mut world, 120, &calm(2));
+    let fell = after.iter().position(|ready| *ready < 5).unwrap();
+    assert!((55..=85).contains(&fell), "what is left of the patience of 10 s: {fell}");
+}
+
+#[test]
 fn what_the_policy_would_have_decided_is_no_change_for_the_cooldown_and_what_the_hold_did_is_one() {
     let mut world = five();
     world.spec.scale_out.cooldown = Duration::from_secs(20);
