@@ -1,10 +1,12 @@
 //! What one policy says at one turn, and what several say together.
 
 use model::decision::Reason;
+use serde::{Deserialize, Serialize};
 
 /// What one policy says. It knows no bounds: those come after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
+#[serde(rename_all = "snake_case")]
 pub enum Advice {
     /// This many ready instances.
     Ready {

@@ -3,6 +3,7 @@
 use model::decision::{Decision, Reason};
 use model::policies::PolicySpec;
 use model::service::ServiceSpec;
+use serde::{Deserialize, Serialize};
 
 use crate::advice::Combined;
 use crate::input::PolicyInput;
@@ -12,7 +13,8 @@ use crate::rules;
 use crate::saturation::{Saturation, Verdict};
 
 /// What deciding remembers from turn to turn.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DecisionState {
     /// The policy that the policies belong to.
     policy: Option<PolicySpec>,

@@ -1,6 +1,7 @@
 //! The policies: one file each, a pure function from figures, state and input to advice.
 
 use model::policies::Policy;
+use serde::{Deserialize, Serialize};
 
 use crate::advice::Advice;
 use crate::input::PolicyInput;
@@ -34,7 +35,8 @@ mod tests;
 macro_rules! policies {
     ($($variant:ident in $module:ident;)+) => {
         /// What one policy remembers from turn to turn. It may be lost at any moment.
-        #[derive(Debug, Clone)]
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
         pub enum PolicyState {
             $(
                 #[doc = concat!("Of [`Policy::", stringify!($variant), "`].")]

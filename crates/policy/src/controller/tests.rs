@@ -3,6 +3,7 @@
 //! the plan checker.
 
 mod releases;
+mod replays;
 mod saturated;
 mod versions;
 mod world;

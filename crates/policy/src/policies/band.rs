@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::decision::Reason;
 use model::policies::Measure;
 use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::measure;
 use crate::advice::Advice;
@@ -30,7 +31,8 @@ pub(super) enum Past {
 }
 
 /// What a policy with a band remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     window: MeanWindow,
     /// What is asked for until the wait is over, and since when.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use model::decision::Reason;
 use model::policies::Concurrency;
 use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::rounding;
 use super::timer::Paced;
@@ -21,7 +22,8 @@ use crate::input::{PolicyInput, known};
 use crate::window::MeanWindow;
 
 /// What it remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     stable: MeanWindow,
     panic: MeanWindow,
@@ -30,7 +32,8 @@ pub struct State {
 }
 
 /// Panic, or not.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Mode {
     Stable,
     /// Since its cause was seen last, with the most that was advised in it.

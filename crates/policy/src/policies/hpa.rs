@@ -12,6 +12,7 @@ use std::time::Duration;
 use model::decision::Reason;
 use model::policies::Hpa;
 use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::measure;
 use super::rounding;
@@ -21,7 +22,8 @@ use crate::input::PolicyInput;
 use crate::patience::NeedHistory;
 
 /// What it remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     paced: Paced,
     /// Recommendations, for the highest of late.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::decision::Reason;
 use model::policies::{Predictive, TargetTracking};
 use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::holt_winters::{Gains, HoltWinters};
 use super::target_tracking;
@@ -17,7 +18,8 @@ use crate::input::{PolicyInput, known};
 const START_UP_UNTIL_MEASURED: Duration = Duration::from_millis(300);
 
 /// What it remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     model: HoltWinters,
     timer: Timer,

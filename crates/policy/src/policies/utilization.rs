@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use model::decision::Reason;
 use model::policies::Utilization;
+use serde::{Deserialize, Serialize};
 
 use super::rounding;
 use crate::advice::Advice;
@@ -21,7 +22,8 @@ use crate::window::MeanWindow;
 const DEVIATIONS: f64 = 3.0;
 
 /// What it remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     in_flight: MeanWindow,
     cpu: MeanWindow,

@@ -5,6 +5,7 @@ use model::bounds::Bounds;
 use proptest::prelude::*;
 
 use super::super::*;
+use super::replays::Tape;
 use crate::fleet::{ContainerPresence, RotationState};
 use crate::testing::{VERSION, seconds, slots, store, wanted};
 
@@ -45,6 +46,8 @@ pub(super) struct World {
     /// Whether requests keep draining instances from being drained.
     pub(super) busy: bool,
     pub(super) host_cpu: Option<HostCpu>,
+    /// What decides each turn again from what is recorded of it, where that is asked for.
+    pub(super) tape: Option<Tape>,
 }
 
 /// What happens in the world during one step.
@@ -73,6 +76,7 @@ impl World {
             released: Vec::new(),
             busy: false,
             host_cpu: None,
+            tape: None,
         }
     }
 
@@ -102,7 +106,12 @@ impl World {
             fits: 100,
             launch_timeout: Duration::from_secs(10),
         };
+        let taped =
+            self.tape.as_mut().map(|it| it.begin(&self.controller, &context, &observed, self.now));
         let tick = self.controller.turn(&context, observed, self.now);
+        if let Some((tape, taped)) = self.tape.as_mut().zip(taped) {
+            tape.hold_against(taped, &tick);
+        }
         self.started = tick.plan.iter().map(|action| (self.now, action.clone())).collect();
         tick
     }
@@ -117,6 +126,7 @@ impl World {
         self.finish(false);
         let text = serde_json::to_string(&self.controller.memory()).unwrap();
         self.controller = Controller::restored(serde_json::from_str(&text).unwrap());
+        self.tape.as_mut().into_iter().for_each(Tape::start_anew);
     }
 
     /// Every action ends one step after it was planned.
