@@ -1,6 +1,7 @@
 //! The HTTP API, version 1: what the loop sees and does, and what is set: bounds, policies, the way of
 //! membership, and tokens. [`crate::doors`] tells who calls.
 
+mod recording;
 mod secrets;
 
 use std::io;
@@ -49,6 +50,9 @@ pub(crate) const HEALTH: &str = "/healthz";
 /// The end of the path of what a service's instances wrote.
 pub(crate) const OUTPUT: &str = "/output";
 
+/// The end of the path of a service's turns as they are taken.
+pub(crate) const RECORDING: &str = "/recording";
+
 /// The record of ticks, and that of changes.
 pub(crate) const TICKS: &str = "/v1/ticks";
 pub(crate) const CHANGES: &str = "/v1/changes";
@@ -67,6 +71,7 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
         .route("/v1/services/{name}/secrets", get(secrets::list))
         .route("/v1/services/{name}/secrets/{secret}", put(secrets::set).delete(secrets::remove))
         .route(&format!("/v1/services/{{name}}{OUTPUT}"), get(output))
+        .route(&format!("/v1/services/{{name}}{RECORDING}"), get(recording::record))
         .route("/v1/membership", get(membership).put(set_membership).delete(clear_membership))
         .route(TICKS, get(ticks))
         .route(CHANGES, get(changes))

@@ -28,6 +28,7 @@ use crate::journal::Journal;
 use crate::lock::lock;
 use crate::output::Outputs;
 use crate::overrides::OverridesFile;
+use crate::recordings::Recordings;
 use crate::services::Services;
 use crate::tokens::{MakeError, TokensFile};
 
@@ -61,6 +62,7 @@ pub(crate) struct SharedState {
     /// What went wrong last with each service.
     failures: Mutex<BTreeMap<ServiceName, Failure>>,
     network: Mutex<NetworkStatus>,
+    recordings: Recordings,
     /// The way of membership of the host's settings.
     membership: Membership,
     /// What all instances may have together, in MiB.
@@ -102,6 +104,7 @@ impl SharedState {
             turns: Mutex::default(),
             failures: Mutex::default(),
             network: Mutex::default(),
+            recordings: Recordings::default(),
             membership,
             memory_mib,
         };
@@ -116,6 +119,11 @@ impl SharedState {
                 tracing::info!(%service, "what was set for it waits: it is not deployed");
             }
         }
+    }
+
+    /// The recordings that are being taken.
+    pub(crate) fn recordings(&self) -> &Recordings {
+        &self.recordings
     }
 
     /// What instances write.

@@ -10,6 +10,7 @@ mod figure;
 mod load;
 mod output;
 mod reaches;
+mod recordings;
 mod recreate;
 mod releases;
 mod restarts;

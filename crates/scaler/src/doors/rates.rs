@@ -98,7 +98,8 @@ impl RequestRates {
 /// As how many requests one counts that reads.
 fn weight(request: &Request) -> NonZeroU32 {
     let path = request.uri().path();
-    let is_record = path == api::TICKS || path == api::CHANGES || path.ends_with(api::OUTPUT);
+    let is_long = [api::OUTPUT, api::RECORDING].iter().any(|end| path.ends_with(end));
+    let is_record = path == api::TICKS || path == api::CHANGES || is_long;
     if is_record { RECORD } else { NonZeroU32::MIN }
 }
 
@@ -110,7 +111,7 @@ fn take(limiter: &DefaultDirectRateLimiter, count: NonZeroU32) -> Result<(), Pro
 fn too_many() -> Problem {
     let message = format!(
         "More than {RATE} requests a second with one token, as many without, or {WRONG_RATE} with a wrong one. One \
-         for ticks, changes or output counts as {RECORD}, and one that sets something as {CHANGE}: try again in a \
+         for ticks, changes, output or a recording counts as {RECORD}, and one that sets something as {CHANGE}: try again in a \
          second."
     );
     let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
