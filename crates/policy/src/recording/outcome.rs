@@ -4,9 +4,10 @@ use model::action::{Action, Blocked};
 use model::decision::Decision;
 use model::tick::Tick;
 use model::version::Rollout;
+use serde::Serialize;
 
 /// What a turn decided and planned: what is the same where it is decided again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// How many ready instances, and why.
     pub decision: Decision,

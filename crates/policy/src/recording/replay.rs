@@ -25,6 +25,8 @@ pub enum Step {
 /// A turn that was decided again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decided {
+    /// The policy that was in force then.
+    pub policy: PolicySpec,
     /// What came of it then.
     pub recorded: Outcome,
     /// The whole turn as it is decided now, without what instances wrote.
@@ -75,6 +77,7 @@ impl Replay {
                 let no_start = RecordingError::NoStart { line };
                 let (controller, player) = self.part.as_mut().ok_or(no_start)?;
                 let (mut inputs, recorded) = player.turn(*turn, line)?;
+                let in_force = inputs.spec.policy.clone();
                 if let Some(policy) = &self.policy {
                     let suits = inputs.spec.check_policy(policy);
                     suits.map_err(|source| RecordingError::Policy { line, source })?;
@@ -82,7 +85,7 @@ impl Replay {
                 }
                 let observed = std::mem::take(&mut inputs.observed);
                 let tick = controller.turn(&inputs.context(), observed, inputs.now);
-                Ok(Step::Decided(Box::new(Decided { recorded, tick })))
+                Ok(Step::Decided(Box::new(Decided { policy: in_force, recorded, tick })))
             }
             Line::End(end) => Ok(Step::Ends(end)),
         }
