@@ -191,6 +191,7 @@ mod tests {
     fn awkward_floats_come_back_with_all_their_bits() {
         let odd_nan = f64::from_bits(0xfff8_0000_0000_0001);
         for figure in [
+            f64::from_bits(1_093_309_591_870_548_587),
             51.248_178_685_734_22,
             0.1 + 0.2,
             f64::MIN_POSITIVE / 3.0,
