@@ -104,6 +104,14 @@ rollback SERVICE *ARGS: build
 changes *ARGS: build
     @{{ bellows }} changes "$@"
 
+# Record a service's turns with every input of their decisions: SERVICE FILE [--for 60s]
+record *ARGS: build
+    @{{ bellows }} record "$@"
+
+# Decide a recording again, as it was or with policy=NAME; --json
+replay *ARGS: build
+    @{{ quote(programs / "bellows") }} --tree . replay "$@"
+
 # Say whether this machine can run Bellows, and the cure for what is wrong
 doctor *ARGS: build
     @{{ bellows }} doctor "$@"

@@ -231,6 +231,38 @@ pub(crate) enum Command {
         #[arg(long)]
         revision: bool,
     },
+    /// Record a stretch of a service's turns, with every input of their decisions
+    ///
+    /// It holds what was observed, decided and planned, and nothing that programs are told or write. `replay` decides
+    /// it again, on any machine. Ctrl-C ends it sooner, and what was recorded by then is kept.
+    Record {
+        /// The service
+        service: ServiceName,
+        /// Where it is written; no file that is there is written over
+        file: PathBuf,
+        /// For how long, such as 60s or 10m
+        #[arg(
+            long = "for",
+            value_name = "TIME",
+            default_value = "60s",
+            allow_hyphen_values = true
+        )]
+        span: String,
+    },
+    /// Decide a recording again, and say whether each decision and plan is the same
+    ///
+    /// It ends with 1 where one is not, and says which and how. With another policy it shows what that would have asked
+    /// for beside what was decided, of the load and the instances that there were.
+    Replay {
+        /// What `record` wrote
+        file: PathBuf,
+        /// `policy=NAME`: a policy's name, that of a file in loadgen/policies, or any file that ends in .toml
+        #[arg(value_name = "policy=NAME")]
+        policy: Option<String>,
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show who changed what, the newest last
     Changes {
         /// The same as JSON

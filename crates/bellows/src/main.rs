@@ -21,7 +21,9 @@ mod operator;
 mod programs;
 mod progress;
 mod prune;
+mod record;
 mod release;
+mod replay;
 mod rollback;
 mod run_folder;
 mod scale;
@@ -108,6 +110,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Versions { service, json } => wait(versions::run(&running()?, &service, json)),
         Command::Rollback { service, version, revision } => {
             wait(rollback::run(&running()?, &service, version, revision))
+        }
+        Command::Record { service, file, span } => {
+            wait(record::run(&running()?, &service, &file, &span))
+        }
+        Command::Replay { file, policy, json } => {
+            replay::run(place.tree(), &file, policy.as_deref(), json)
         }
         Command::Changes { json } => wait(changes::run(&running()?, json)),
         Command::Status { json } => wait(status::run(&running()?, json)),

@@ -13,6 +13,7 @@ use model::tick::{HostCpu, Observation, Room, Tick};
 use model::time::Timestamp;
 use model::version::{Rollout, Version, Wanted};
 use model::watch::{Answers, Watched};
+use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
 use crate::decide::{Decided, DecisionState, decide};
@@ -71,7 +72,8 @@ pub struct ServiceObservation {
 
 /// What one service's loop remembers from turn to turn. It may be lost at any moment: a new one
 /// keeps what runs until it knows better, and one with its [`Memory`] keeps what it promised.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Controller {
     load: LoadHistory,
     state: DecisionState,
@@ -84,6 +86,7 @@ pub struct Controller {
     trials: Backoff,
     /// The last deploy whose release command ended well.
     released: Option<Wanted>,
+    #[serde(with = "failures")]
     failures: BTreeMap<(InstanceName, ActionKind), Backoff>,
 }
 
@@ -418,6 +421,30 @@ impl Controller {
             phases: self.fleet.counts(),
             watched: None,
         }
+    }
+}
+
+/// Failures as a list of their keys and values: JSON has texts alone for the keys of a map.
+mod failures {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{ActionKind, Backoff, InstanceName};
+
+    type Failures = BTreeMap<(InstanceName, ActionKind), Backoff>;
+
+    pub(super) fn serialize<S: Serializer>(
+        failures: &Failures,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        failures.iter().collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Failures, D::Error> {
+        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
     }
 }
 

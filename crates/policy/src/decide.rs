@@ -6,6 +6,7 @@ use model::policies::PolicySpec;
 use model::service::ServiceSpec;
 use model::time::Timestamp;
 use model::trail::{Advised, PolicyAdvice, Rule, Step, Steps, Trail};
+use serde::{Deserialize, Serialize};
 
 use crate::advice::Combined;
 use crate::input::PolicyInput;
@@ -15,7 +16,8 @@ use crate::rules::{self, step};
 use crate::saturation::{Saturation, Verdict};
 
 /// What deciding remembers from turn to turn.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DecisionState {
     /// The policy that the policies belong to.
     policy: Option<PolicySpec>,

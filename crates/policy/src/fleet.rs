@@ -8,6 +8,7 @@ use model::instance::{Phase, PhaseCounts};
 use model::names::{InstanceName, Slot};
 use model::time::Timestamp;
 use model::version::{Rollout, Version};
+use serde::{Deserialize, Serialize};
 
 /// How long an instance in rotation may fail its health checks before it is to be replaced. A
 /// single refused connection marks a server down for the 200 ms to its next check.
@@ -22,7 +23,8 @@ const SILENCE_GRACE: Duration = Duration::from_secs(1);
 const AT_REST: Duration = Duration::from_millis(10);
 
 /// What the host says of a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ContainerPresence {
     /// There is none: it is still being cloned, or it is gone.
     Absent,
@@ -33,7 +35,8 @@ pub enum ContainerPresence {
 }
 
 /// What the load balancer does with an instance's slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RotationState {
     /// Out of rotation.
     Out,
@@ -47,7 +50,7 @@ pub enum RotationState {
 }
 
 /// What is observed of one instance at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceObservation {
     /// The instance.
     pub name: InstanceName,
@@ -71,7 +74,7 @@ pub struct InstanceObservation {
 }
 
 /// An instance whose last health check got no answer in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SilentCheck {
     /// Whether the load balancer sends it nothing any more: more than one check was in vain.
     pub is_down: bool,
@@ -82,7 +85,7 @@ pub struct SilentCheck {
 }
 
 /// An instance of a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
     /// Its name.
     pub name: InstanceName,
@@ -111,7 +114,7 @@ pub struct Instance {
 }
 
 /// Since when an instance is silent, and what it had done by then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Silence {
     since: Timestamp,
     answered: u64,
@@ -178,7 +181,8 @@ impl Instance {
 }
 
 /// The instances of one service, by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Fleet {
     instances: Vec<Instance>,
 }

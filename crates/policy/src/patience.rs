@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// The highest need of a sliding window, in amortised constant time: entries that a later and
 /// higher one outlives can never be the maximum again and are dropped at once.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NeedHistory {
     /// Needs in falling order, each with its moment.
     falling: VecDeque<(Timestamp, u32)>,

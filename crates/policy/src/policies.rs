@@ -3,6 +3,7 @@
 use model::policies::Policy;
 use model::time::Timestamp;
 use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use crate::advice::Advice;
 use crate::input::PolicyInput;
@@ -60,7 +61,8 @@ impl PolicyState {
 macro_rules! policies {
     ($($variant:ident in $module:ident;)+) => {
         /// What one policy remembers from turn to turn. It may be lost at any moment.
-        #[derive(Debug, Clone)]
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
         pub enum PolicyState {
             $(
                 #[doc = concat!("Of [`Policy::", stringify!($variant), "`].")]

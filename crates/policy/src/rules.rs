@@ -6,12 +6,14 @@ use std::time::Duration;
 use model::service::Rules;
 use model::time::Timestamp;
 use model::trail::{Held, Rule, Step, Steps};
+use serde::{Deserialize, Serialize};
 
 use crate::memory::LastChanges;
 use crate::patience::NeedHistory;
 
 /// What the rules remember from turn to turn.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RuleState {
     /// Needs, for the highest of late.
     needs: NeedHistory,

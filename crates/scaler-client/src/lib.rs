@@ -2,6 +2,7 @@
 
 mod error;
 mod number;
+mod recording;
 mod setting;
 
 use std::io;
@@ -17,10 +18,11 @@ use model::status::{HostStatus, MembershipStatus, ServiceStatus, TickPage};
 use model::tick::Tick;
 use model::time::Timestamp;
 use model::why_not::WhyNot;
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use error::ScalerError;
+pub use recording::Recording;
 pub use setting::Setting;
 
 /// What a URL begins with where a socket takes the place of its host.
@@ -289,23 +291,41 @@ impl Scaler {
 
     /// Sends a request and reads what comes back.
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ScalerError> {
-        let address = || match &self.socket {
+        let response = self.begin(request).await?;
+        let body = response.bytes().await.map_err(|source| self.away(source))?;
+        serde_json::from_slice(&body).map_err(|source| self.strange(source))
+    }
+
+    /// Sends a request, and gives an answer that is none of refusal.
+    async fn begin(&self, request: RequestBuilder) -> Result<Response, ScalerError> {
+        let response = request.send().await.map_err(|source| self.away(source))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.bytes().await.map_err(|source| self.away(source))?;
+        let Problem { error } =
+            serde_json::from_slice(&body).map_err(|source| self.strange(source))?;
+        Err(ScalerError::Refused { status, message: error.message })
+    }
+
+    fn away(&self, source: reqwest::Error) -> ScalerError {
+        match is_denied(&source) {
+            true => ScalerError::Denied { socket: self.address(), source },
+            false => ScalerError::Away { address: self.address(), source },
+        }
+    }
+
+    fn strange(&self, source: serde_json::Error) -> ScalerError {
+        ScalerError::Strange { address: self.address(), source }
+    }
+
+    /// Where it is, as messages say it.
+    fn address(&self) -> String {
+        match &self.socket {
             Some(socket) => socket.display().to_string(),
             None => self.base.authority().to_owned(),
-        };
-        let away = |source| match is_denied(&source) {
-            true => ScalerError::Denied { socket: address(), source },
-            false => ScalerError::Away { address: address(), source },
-        };
-        let strange = |source| ScalerError::Strange { address: address(), source };
-        let response = request.send().await.map_err(away)?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(away)?;
-        if status.is_success() {
-            return serde_json::from_slice(&body).map_err(strange);
         }
-        let Problem { error } = serde_json::from_slice(&body).map_err(strange)?;
-        Err(ScalerError::Refused { status, message: error.message })
     }
 
     fn url(&self, path: &str) -> Url {

@@ -2,6 +2,7 @@
 //! that are held, the way of membership, and tokens. [`crate::doors`] tells who calls.
 
 mod number;
+mod recording;
 mod secrets;
 mod why_not;
 
@@ -53,6 +54,8 @@ pub(crate) const OUTPUT: &str = "/output";
 
 /// The end of the path of what stands between a service and another number of instances.
 pub(crate) const WHY_NOT: &str = "/why-not";
+/// The end of the path of a service's turns as they are taken.
+pub(crate) const RECORDING: &str = "/recording";
 
 /// The record of ticks, and that of changes.
 pub(crate) const TICKS: &str = "/v1/ticks";
@@ -76,6 +79,7 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
         .route("/v1/services/{name}/secrets/{secret}", put(secrets::set).delete(secrets::remove))
         .route(&format!("/v1/services/{{name}}{OUTPUT}"), get(output))
         .route(&format!("/v1/services/{{name}}{WHY_NOT}"), get(why_not::ask))
+        .route(&format!("/v1/services/{{name}}{RECORDING}"), get(recording::record))
         .route("/v1/membership", get(membership).put(set_membership).delete(clear_membership))
         .route(TICKS, get(ticks))
         .route(CHANGES, get(changes))

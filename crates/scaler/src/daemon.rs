@@ -110,6 +110,7 @@ where
                 timer.reset_after(pause);
             }
         }
+        self.shared.recordings().end();
         self.memory.flush().await;
         self.oblivion.end().await;
     }
@@ -142,6 +143,7 @@ where
             for controller in self.controllers.values_mut() {
                 *controller = Controller::restored(controller.memory().dated_anew(now));
             }
+            self.shared.recordings().start_anew();
         }
         self.follow_deployment();
         let observed = self.observe().await;
@@ -197,6 +199,7 @@ where
         self.shared.deploy(read);
         let services = self.shared.services().all();
         self.controllers.retain(|name, _| services.contains_key(name));
+        self.shared.recordings().withdraw(|name| services.contains_key(name));
     }
 
     /// Looks at the host and brings the load balancer to what is wanted where it differs.
@@ -294,7 +297,8 @@ where
         let memory = &self.memory;
         let controller = self.controllers.entry(spec.name.clone());
         let controller = controller.or_insert_with(|| Controller::restored(memory.of(&spec.name)));
-        let mut tick = controller.turn(&context, observation, now);
+        let recordings = self.shared.recordings();
+        let mut tick = recordings.turn(controller, &context, observation, now);
         for ended in &mut tick.ended {
             ended.last_lines = self.shared.outputs().last_lines(&ended.instance);
             tracing::warn!(instance = %ended.instance, "it ended by itself");

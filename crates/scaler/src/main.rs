@@ -23,6 +23,7 @@ mod observe;
 mod outage;
 mod output;
 mod overrides;
+mod recordings;
 mod room;
 mod rotation;
 mod services;

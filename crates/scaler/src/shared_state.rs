@@ -31,6 +31,7 @@ use crate::kept_file::KeptFile;
 use crate::lock::lock;
 use crate::output::Outputs;
 use crate::overrides::{self, Overrides};
+use crate::recordings::Recordings;
 use crate::services::Services;
 use crate::standing::Standing;
 use crate::tokens::{MakeError, TokensFile};
@@ -69,6 +70,7 @@ pub(crate) struct SharedState {
     /// What went wrong last with each service.
     failures: Mutex<BTreeMap<ServiceName, Failure>>,
     network: Mutex<NetworkStatus>,
+    recordings: Recordings,
     /// The way of membership of the host's settings.
     membership: Membership,
     /// What all instances may have together, in MiB.
@@ -114,6 +116,7 @@ impl SharedState {
             turns: Mutex::default(),
             failures: Mutex::default(),
             network: Mutex::default(),
+            recordings: Recordings::default(),
             membership,
             memory_mib,
         };
@@ -128,6 +131,11 @@ impl SharedState {
                 tracing::info!(%service, "what was set for it waits: it is not deployed");
             }
         }
+    }
+
+    /// The recordings that are being taken.
+    pub(crate) fn recordings(&self) -> &Recordings {
+        &self.recordings
     }
 
     /// What instances write.

@@ -11,6 +11,7 @@ mod load;
 mod number;
 mod output;
 mod reaches;
+mod recordings;
 mod recreate;
 mod releases;
 mod restarts;

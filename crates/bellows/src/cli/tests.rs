@@ -101,6 +101,8 @@ fn help_tells_the_exit_codes_and_hides_what_is_internal() {
       secret      Set, list or remove the secrets of a service
       versions    List the versions of a service that are kept, the one that was deployed last first
       rollback    Go back to the version of a service that served before, or to any that is kept
+      record      Record a stretch of a service's turns, with every input of their decisions
+      replay      Decide a recording again, and say whether each decision and plan is the same
       changes     Show who changed what, the newest last
       help        Print this message or the help of the given subcommand(s)
 

@@ -4,6 +4,7 @@
 
 mod held;
 mod releases;
+mod replays;
 mod saturated;
 mod versions;
 mod world;

@@ -10,6 +10,7 @@
 use model::decision::Reason;
 use model::policies::Adapt;
 use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::load_reader::LoadReader;
 use super::rounding;
@@ -20,12 +21,16 @@ use crate::input::PolicyInput;
 pub(super) type State = LoadReader<Repairs>;
 
 /// How much is still to be repaired.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Repairs {
     /// Sum of the fleet's sizes, one an interval, and their number.
+    #[serde(with = "crate::exact")]
     alive: f64,
+    #[serde(with = "crate::exact")]
     intervals: f64,
     /// Parts of instances that are still to be added or released.
+    #[serde(with = "crate::exact")]
     repair: f64,
 }
 

@@ -7,6 +7,7 @@ use model::decision::Reason;
 use model::policies::Measure;
 use model::time::Timestamp;
 use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::measure;
 use crate::advice::Advice;
@@ -31,7 +32,8 @@ pub(super) enum Past {
 }
 
 /// What a policy with a band remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     window: MeanWindow,
     /// What is asked for until the wait is over, and since when.

@@ -14,6 +14,7 @@ use model::decision::Reason;
 use model::policies::{Concurrency, Measure};
 use model::time::Timestamp;
 use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::rounding;
 use super::timer::Paced;
@@ -22,7 +23,8 @@ use crate::input::{PolicyInput, known};
 use crate::window::MeanWindow;
 
 /// What it remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     stable: MeanWindow,
     panic: MeanWindow,
@@ -31,7 +33,8 @@ pub struct State {
 }
 
 /// Panic, or not.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Mode {
     Stable,
     /// Since its cause was seen last, with the most that was advised in it.

@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use model::decision::Reason;
 use model::policies::Conpaas;
 use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::holt_winters::{Gains, HoltWinters};
 use super::load_reader::{LoadReader, push_bounded};
@@ -28,10 +29,13 @@ use crate::input::PolicyInput;
 pub(super) type State = LoadReader<Predictors>;
 
 /// The readings, and what each predictor made of those before the last.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Predictors {
     /// Loads in instances, newest last.
+    #[serde(with = "crate::exact")]
     loads: VecDeque<f64>,
+    #[serde(with = "crate::exact")]
     forecasts: Option<[f64; 3]>,
 }
 

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use model::decision::Reason;
 use model::policies::Hist;
 use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::load_reader::{LoadReader, push_bounded};
 use super::rounding;
@@ -23,7 +24,8 @@ use crate::input::PolicyInput;
 pub(super) type State = LoadReader<History>;
 
 /// The instances that were needed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct History {
     /// By hour of the day. More than 65,535 count as that: a host holds 750.
     hours: Box<[VecDeque<u16>; 24]>,

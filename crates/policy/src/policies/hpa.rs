@@ -13,6 +13,7 @@ use model::decision::Reason;
 use model::policies::Hpa;
 use model::time::Timestamp;
 use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::measure;
 use super::rounding;
@@ -22,7 +23,8 @@ use crate::input::PolicyInput;
 use crate::patience::NeedHistory;
 
 /// What it remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     paced: Paced,
     /// Recommendations, for the highest of late.

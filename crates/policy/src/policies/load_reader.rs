@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use model::policies::Measure;
 use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::measure;
 use super::timer::Paced;
@@ -14,7 +15,8 @@ use crate::window::MeanWindow;
 
 /// Reads the mean of the offered load, in instances, once an interval, and keeps what the policy
 /// remembers beside it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LoadReader<Memory> {
     load: MeanWindow,
     paced: Paced,

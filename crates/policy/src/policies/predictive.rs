@@ -7,6 +7,7 @@ use model::decision::Reason;
 use model::policies::{Predictive, TargetTracking};
 use model::time::Timestamp;
 use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::holt_winters::{Gains, HoltWinters};
 use super::target_tracking;
@@ -19,7 +20,8 @@ use crate::load::OfferedLoad;
 const START_UP_UNTIL_MEASURED: Duration = Duration::from_millis(300);
 
 /// What it remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     model: HoltWinters,
     timer: Timer,

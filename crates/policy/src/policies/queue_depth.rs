@@ -9,13 +9,15 @@ use model::decision::Reason;
 use model::policies::{Measure, QueueDepth};
 use model::time::Timestamp;
 use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::rounding;
 use crate::advice::Advice;
 use crate::input::{PolicyInput, known};
 
 /// What it remembers.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     /// When there was work last; at the start, when it began to look.
     busy_at: Option<Timestamp>,

@@ -9,13 +9,17 @@ use model::decision::Reason;
 use model::policies::{Day, Schedule, ScheduleEntry};
 use model::time::Timestamp;
 use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use crate::advice::Advice;
 use crate::input::PolicyInput;
 
 /// The bounds of the minute that was looked at last: a zone is asked once a minute, not once a turn.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
+    /// Found anew from the figures where it is not known.
+    #[serde(skip)]
     zone: Option<TimeZone>,
     minute: Option<u64>,
     within: Option<(u32, u32)>,

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::advice::Advice;
 
 /// Says when the next interval has come.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Timer {
     last: Option<Timestamp>,
 }
@@ -32,7 +34,8 @@ impl Timer {
 }
 
 /// Advice that is formed once in an interval and repeated in between.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Paced {
     timer: Timer,
     last: Option<Advice>,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use model::decision::Reason;
 use model::policies::{Measure, Utilization};
 use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::rounding;
 use crate::advice::Advice;
@@ -22,7 +23,8 @@ use crate::window::MeanWindow;
 const DEVIATIONS: f64 = 3.0;
 
 /// What it remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     in_flight: MeanWindow,
     cpu: MeanWindow,

@@ -27,6 +27,40 @@ async fn turn_at_rest(count: u32) -> Duration {
     (cpu_time() - before) / 20
 }
 
+/// The mean CPU time of a turn of 200 instances, each with other requests in flight than before, and the bytes of what is
+/// recorded of it.
+async fn turn_of_200(readers: usize) -> (Duration, usize) {
+    let file = store_file().replace("min = 1", "min = 200").replace("max = 10", "max = 200");
+    let mut rig = Rig::with_files(&[(&file, 1)]);
+    rig.ticks(150, 0).await;
+    assert_eq!(rig.in_rotation(ServerState::Ready), 200);
+    let begin = |_| rig.shared.recordings().begin(&store()).unwrap();
+    let mut readers: Vec<_> = (0..readers).map(begin).collect();
+    let mut taken = Vec::new();
+    let mut took = Duration::ZERO;
+    for round in 0..100 {
+        rig.balancer().set_figures(|services| {
+            let servers = services.values_mut().flat_map(|figures| figures.servers.values_mut());
+            servers.zip(round..).for_each(|(server, count)| server.in_flight = Some(count % 7));
+        });
+        let before = cpu_time();
+        rig.tick(500).await;
+        for reader in &mut readers {
+            taken.extend(std::iter::from_fn(|| reader.try_recv().ok()));
+        }
+        took += cpu_time() - before;
+    }
+    (took / 100, taken.last().map_or(0, Vec::len))
+}
+
+/// Prints what the documentation states, in a release build with `--nocapture`.
+#[tokio::test(start_paused = true)]
+async fn a_reader_of_200_instances_costs_less_than_the_turns_that_it_records() {
+    let ((without, _), (with, bytes)) = (turn_of_200(0).await, turn_of_200(1).await);
+    println!("a turn of 200 instances {without:?}, recorded {with:?}, in {bytes} bytes");
+    assert!(with < without * 2, "{without:?}, recorded {with:?}");
+}
+
 /// Prints what a turn costs, which the documentation states: run in a release build, with
 /// `--nocapture`.
 #[tokio::test(start_paused = true)]

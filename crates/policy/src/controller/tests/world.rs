@@ -5,6 +5,7 @@ use model::bounds::Bounds;
 use proptest::prelude::*;
 
 use super::super::*;
+use super::replays::Tape;
 use crate::fleet::{ContainerPresence, RotationState};
 use crate::testing::{VERSION, seconds, slots, store, wanted};
 
@@ -47,6 +48,8 @@ pub(super) struct World {
     pub(super) host_cpu: Option<HostCpu>,
     /// The instances that an operator wants gone.
     pub(super) removals: Vec<InstanceName>,
+    /// What decides each turn again from what is recorded of it, where that is asked for.
+    pub(super) tape: Option<Tape>,
 }
 
 /// What happens in the world during one step.
@@ -79,6 +82,7 @@ impl World {
             busy: false,
             host_cpu: None,
             removals: Vec::new(),
+            tape: None,
         }
     }
 
@@ -113,7 +117,12 @@ impl World {
             hold: step.hold,
             removals: &self.removals,
         };
+        let taped =
+            self.tape.as_mut().map(|it| it.begin(&self.controller, &context, &observed, self.now));
         let tick = self.controller.turn(&context, observed, self.now);
+        if let Some((tape, taped)) = self.tape.as_mut().zip(taped) {
+            tape.hold_against(taped, &tick);
+        }
         self.started = tick.plan.iter().map(|action| (self.now, action.clone())).collect();
         tick
     }
@@ -128,6 +137,7 @@ impl World {
         self.finish(false);
         let text = serde_json::to_string(&self.controller.memory()).unwrap();
         self.controller = Controller::restored(serde_json::from_str(&text).unwrap());
+        self.tape.as_mut().into_iter().for_each(Tape::start_anew);
     }
 
     /// Every action ends one step after it was planned.
