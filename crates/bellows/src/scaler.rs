@@ -26,11 +26,14 @@ pub(crate) async fn known(scaler: &Scaler, service: &ServiceName) -> anyhow::Res
         return Ok(services.swap_remove(index));
     }
     let known: Vec<&str> = services.iter().map(|status| status.name.as_str()).collect();
-    let told = match known.as_slice() {
+    Err(unknown(service, &known).into())
+}
+
+fn unknown(service: &ServiceName, known: &[&str]) -> BadInput {
+    BadInput::new(match known {
         [] => anyhow!("there is no service {service}, and no other"),
         known => anyhow!("there is no service {service}: use {}", known.join(", ")),
-    };
-    Err(BadInput::new(told).into())
+    })
 }
 
 /// What the scaler that runs tells of its services, be it of an earlier release, which has no socket; none
@@ -52,4 +55,17 @@ pub(crate) async fn services_of_any_release(settings: &Settings) -> Vec<ServiceS
 pub(crate) async fn rollouts(settings: &Settings) -> BTreeMap<ServiceName, Rollout> {
     let services = services_of_any_release(settings).await;
     services.into_iter().filter_map(|s| Some((s.name, s.rollout?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_names_a_service_that_is_not_there_is_told_which_are() {
+        let shop = "shop".parse().unwrap();
+        let told = |known: &[&str]| unknown(&shop, known).to_string();
+        assert_eq!(told(&["blog", "store"]), "there is no service shop: use blog, store");
+        assert_eq!(told(&[]), "there is no service shop, and no other");
+    }
 }
