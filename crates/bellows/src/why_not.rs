@@ -33,10 +33,7 @@ pub(crate) async fn run(
     ready: u32,
     json: bool,
 ) -> anyhow::Result<()> {
-    let most = Bounds::MAX_INSTANCES;
-    if ready > most {
-        return Err(BadInput::new(anyhow!("N is {ready}: no service has more than {most}")).into());
-    }
+    can_be(ready)?;
     let scaler = scaler::client(settings)?;
     if scaler::known(&scaler, service).await?.tick.is_none() {
         return Err(no_turn(service).into());
@@ -48,6 +45,13 @@ pub(crate) async fn run(
         print!("{}", told(&answer));
     }
     Ok(())
+}
+
+/// Whether any service may have so many.
+fn can_be(ready: u32) -> Result<(), BadInput> {
+    let most = Bounds::MAX_INSTANCES;
+    let told = || anyhow!("N is {ready}: use 0 to {most} (instances), the most of any service");
+    (ready <= most).then_some(()).ok_or_else(|| BadInput::new(told()))
 }
 
 /// The answer in words.

@@ -1,5 +1,7 @@
 //! What stands between a service and another number of ready instances.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::Bounds;
@@ -182,9 +184,9 @@ impl WhyNot {
     pub fn wish(&self) -> Wish {
         let from = self.target.unwrap_or(self.ready_now);
         match self.ready.cmp(&from) {
-            std::cmp::Ordering::Greater => Wish::More,
-            std::cmp::Ordering::Equal => Wish::Same,
-            std::cmp::Ordering::Less => Wish::Fewer,
+            Ordering::Greater => Wish::More,
+            Ordering::Equal => Wish::Same,
+            Ordering::Less => Wish::Fewer,
         }
     }
 }

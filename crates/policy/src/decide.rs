@@ -214,6 +214,45 @@ mod tests {
     }
 
     #[test]
+    fn the_trail_has_what_each_policy_went_by_and_each_rule_with_its_figure() {
+        use model::policies::{Measure, PolicyKind};
+        use model::trail::{Advice, Held, WentBy};
+        let (mut spec, mut state) = (store(), DecisionState::default());
+        spec.policy =
+            serde_json::from_str(r#"[{"kind":"target_tracking"},{"kind":"ratio"}]"#).unwrap();
+        let mut at = |second, load, current| {
+            super::decide(&spec, &mut state, &known(load, current, second)).trail
+        };
+        assert_eq!(at(0, None, 1), None, "nothing led to what was held");
+        let rise = at(1, rps(600.0), 1).unwrap();
+        let value =
+            |value| Some(WentBy::Load { measure: Measure::Offered, value, per_instance: 40.0 });
+        let said = |policy, advice, went_by| PolicyAdvice { policy, advice, went_by };
+        assert_eq!(
+            rise.advice[..],
+            [
+                said(
+                    PolicyKind::TargetTracking,
+                    Advice::ready(15, Reason::OfferedLoad),
+                    value(600.0)
+                ),
+                said(PolicyKind::Ratio, Advice::Silent, None),
+            ]
+        );
+        assert_eq!(rise.steps[..], [step(Rule::Max { max: 10 }, 15, 10)]);
+        let (rose_at, since) = (Some(seconds(1)), seconds(1));
+        assert_eq!((rise.current, rise.rose_at, rise.changed_at), (1, rose_at, rose_at));
+        let fall = at(5, rps(120.0), 10).unwrap();
+        assert_eq!(fall.advice[0].went_by, value(120.0));
+        let patience = Rule::Patience { since, patience_ms: 10_000 };
+        assert_eq!(fall.steps[..], [step(patience, 3, 10)]);
+        assert_eq!(fall.held_in, Some(Held { at: None, since }), "four seconds are no ten");
+        // The need for fifteen counts for ten seconds, and then that for three.
+        assert_eq!(at(11, rps(120.0), 10).unwrap().held_in, Some(Held { at: Some(15), since }));
+        assert_eq!(at(12, rps(120.0), 10).unwrap().held_in, None);
+    }
+
+    #[test]
     fn missing_data_holds_and_starts_the_patience_anew() {
         let (spec, mut state) = (store(), DecisionState::default());
         let mut at = |second, load| decide(&spec, &mut state, &known(load, 5, second));

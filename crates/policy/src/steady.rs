@@ -153,7 +153,7 @@ mod tests {
     fn by(kind: PolicyKind, ready: u32) -> Vec<(Measure, f64)> {
         let three = PolicyInput { current: 3, ready: 3, in_flight: Some(9), ..offering(100.0) };
         let needed =
-            needed(&kind.defaults(), &PolicyInput { cpu_cores: Some(1.0), ..three }, ready);
+            needed(&kind.defaults(), &PolicyInput { cpu_cores: Some(2.0), ..three }, ready);
         needed.into_iter().map(|it| (it.measure, it.bound)).collect()
     }
 

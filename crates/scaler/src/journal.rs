@@ -10,7 +10,7 @@ use model::tick::Tick;
 
 use crate::json_lines::{JsonLines, push_bounded};
 
-/// Ticks in memory: some 10 MB, and more than an hour in which a service changes twice a second.
+/// Ticks in memory: some 15 MB, and more than an hour in which a service changes twice a second.
 const TICKS_IN_MEMORY: usize = 10_000;
 
 /// Size at which the file is put aside. Two of them are kept.

@@ -79,3 +79,10 @@ fn where_nothing_stands_between_that_is_said() {
     ];
     insta::assert_snapshot!(texts.each_ref().map(told).join("\n"));
 }
+
+#[test]
+fn a_number_that_no_service_ever_has_is_bad_input() {
+    assert!(can_be(750).is_ok());
+    let told = can_be(751).unwrap_err().to_string();
+    assert_eq!(told, "N is 751: use 0 to 750 (instances), the most of any service");
+}
