@@ -1,6 +1,6 @@
 //! The time of day.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::anyhow;
 use model::time::Timestamp;
@@ -20,10 +20,16 @@ pub(crate) fn moment(at: Timestamp) -> String {
     format!("{moment:.0}")
 }
 
+/// A span as people write it: `90s`, `1h 30m`, or `7d`, each of 24 hours.
+pub(crate) fn span(text: &str) -> Option<Duration> {
+    let days = jiff::SpanRelativeTo::days_are_24_hours();
+    let span: jiff::Span = text.parse().ok().filter(|_| !text.starts_with(['+', '-']))?;
+    Duration::try_from(span.to_duration(days).ok()?).ok()
+}
+
 /// The moment that an option such as `--since` names: as long ago as `10m` or `1h 30m`, or a date with its time.
 pub(crate) fn past(option: &str, text: &str, now: Timestamp) -> Result<Timestamp, BadInput> {
-    let ago = text.parse::<jiff::SignedDuration>().ok().filter(|_| !text.starts_with(['+', '-']));
-    let ago = ago.and_then(|ago| u64::try_from(ago.as_millis()).ok());
+    let ago = span(text).and_then(|ago| u64::try_from(ago.as_millis()).ok());
     let ago = ago.map(|ago| now.as_millis().saturating_sub(ago));
     let moment = || u64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()).ok();
     ago.or_else(moment).map(Timestamp::from_millis).ok_or_else(|| {
@@ -42,6 +48,7 @@ mod tests {
         let begins = |text: &str| past("--since", text, now).map(Timestamp::as_millis);
         assert_eq!(begins("10m").unwrap(), 1_794_999_400_123);
         assert_eq!(begins("1h 30m").unwrap(), 1_794_994_600_123);
+        assert_eq!(begins("2d").unwrap(), 1_794_827_200_123);
         assert_eq!(begins("2026-11-18T11:06:40Z").unwrap(), 1_795_000_000_000);
         assert_eq!(begins("100000h").unwrap(), 1_435_000_000_123);
         for text in ["", "yesterday", "-5m", "+5m", "10"] {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::ask;
 use crate::cli::Scale;
+use crate::clock::span;
 use crate::json::{self, FORMAT};
 use crate::scaler;
 use crate::text::held;
@@ -38,11 +39,7 @@ const NOBODY: &str =
 
 /// The span that `--for` names, such as `90s`, `2h` or `7d`.
 pub(crate) fn hold_time(text: &str) -> Result<HoldTime, String> {
-    let days = jiff::SpanRelativeTo::days_are_24_hours();
-    let span: Option<jiff::Span> = text.parse().ok().filter(|_| !text.starts_with(['+', '-']));
-    let span = span.and_then(|span| span.to_duration(days).ok());
-    let seconds = span.and_then(|span| u64::try_from(span.as_secs()).ok());
-    let time = seconds.and_then(|seconds| HoldTime::from_secs(seconds).ok());
+    let time = span(text).and_then(|span| HoldTime::from_secs(span.as_secs()).ok());
     time.ok_or_else(|| "use 10s to 30d, such as 90s, 2h or 7d".to_owned())
 }
 
@@ -99,7 +96,7 @@ fn told(status: &ServiceStatus) -> String {
     let Some(hold) = status.hold else {
         let ready = phases.ready;
         return format!(
-            "{name} is not held: {policy} decides within {min} to {max}; {ready} are ready now."
+            "{name} is not held: {policy} decides within {min} to {max}. Ready now: {ready}."
         );
     };
     let nobody = match hold.ready.clamp(min, max) {
@@ -141,7 +138,7 @@ mod tests {
             told(&status(0, 2, Some(0))),
         ];
         insta::assert_snapshot!(told.join("\n"), @r"
-        shop is not held: hpa decides within 1 to 10; 3 are ready now.
+        shop is not held: hpa decides within 1 to 10. Ready now: 3.
         shop is held at 4 until 2026-11-18T12:06:40Z; `bellows scale shop --auto` gives it back to its policy, hpa.
         shop is held at 4 (2 within its bounds) until 2026-11-18T12:06:40Z; `bellows scale shop --auto` gives it back to its policy, hpa.
         shop is held at 0 until 2026-11-18T12:06:40Z; `bellows scale shop --auto` gives it back to its policy, hpa.
