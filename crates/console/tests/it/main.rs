@@ -1,0 +1,6 @@
+//! The console as a program and its parts: the history on real disks, the scaler's feed, the API over HTTP.
+
+#![allow(clippy::unwrap_used, reason = "in a test, to panic is to fail")]
+
+mod history;
+mod spoilt;
