@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::names::InstanceName;
+use crate::network::NetworkStatus;
 use crate::status::ServiceStatus;
 use crate::tick::Tick;
 use crate::time::Timestamp;
@@ -14,6 +15,8 @@ pub enum FeedLine {
     /// A turn of the loop for one service, kept in the record or not. The sequence is 0 where it is not. Never with what
     /// instances wrote.
     Tick(Box<Tick>),
+    /// The instances' firewall: when the reader comes, and once a second.
+    Network(NetworkStatus),
     /// A service and its instances: when the reader comes, once a second, and at each turn that the record keeps.
     Service(Box<ServiceFeed>),
 }

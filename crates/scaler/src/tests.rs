@@ -6,6 +6,7 @@ mod cost;
 mod doors;
 mod egress;
 mod failures;
+mod feed;
 mod figure;
 mod load;
 mod output;
