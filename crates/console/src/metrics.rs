@@ -194,7 +194,49 @@ mod tests {
         tick.observation.offered_rps = Some(12.5);
         status.tick = Some(tick);
         let host = HostStatus { services: vec![status], ..HostStatus::default() };
-        insta::assert_snapshot!(written(Some(&host)), @"");
+        let text = written(Some(&host));
+        // The labels of one figure come in any order.
+        let lines: Vec<_> = text.lines().filter(|line| !line.contains("phase=")).collect();
+        assert_eq!(text.lines().count(), lines.len() + 4);
+        assert!(text.contains("bellows_service_instances{service=\"store\",phase=\"ready\"} 1\n"));
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        # HELP bellows_events Events since the console began, by service (empty for the whole host) and kind.
+        # TYPE bellows_events counter
+        bellows_events_total{service="store",kind="limit_began"} 1
+        # HELP bellows_scaler_up Whether the scaler tells what it does (1) or is away (0).
+        # TYPE bellows_scaler_up gauge
+        bellows_scaler_up 1
+        # HELP bellows_history_used_bytes What the history has in its file.
+        # TYPE bellows_history_used_bytes gauge
+        # UNIT bellows_history_used_bytes bytes
+        bellows_history_used_bytes 4096
+        # HELP bellows_history_missed_seconds Seconds since the console began that could not be written to the history.
+        # TYPE bellows_history_missed_seconds counter
+        bellows_history_missed_seconds_total 2
+        # HELP bellows_service_instances Instances, by phase.
+        # TYPE bellows_service_instances gauge
+        # HELP bellows_service_offered_requests_per_second Load that is offered.
+        # TYPE bellows_service_offered_requests_per_second gauge
+        # UNIT bellows_service_offered_requests_per_second requests_per_second
+        bellows_service_offered_requests_per_second{service="store"} 12.5
+        # HELP bellows_service_target_instances Ready instances decided on; none at a turn that holds.
+        # TYPE bellows_service_target_instances gauge
+        # UNIT bellows_service_target_instances instances
+        bellows_service_target_instances{service="store"} 1.0
+        # HELP bellows_service_bounds_min_instances The lower bound in force.
+        # TYPE bellows_service_bounds_min_instances gauge
+        # UNIT bellows_service_bounds_min_instances instances
+        bellows_service_bounds_min_instances{service="store"} 1.0
+        # HELP bellows_service_bounds_max_instances The upper bound in force.
+        # TYPE bellows_service_bounds_max_instances gauge
+        # UNIT bellows_service_bounds_max_instances instances
+        bellows_service_bounds_max_instances{service="store"} 10.0
+        # HELP bellows_service_objective_seconds The objective of a request.
+        # TYPE bellows_service_objective_seconds gauge
+        # UNIT bellows_service_objective_seconds seconds
+        bellows_service_objective_seconds{service="store"} 0.25
+        # EOF
+        "#);
     }
 
     #[test]
