@@ -226,6 +226,13 @@ impl Rig {
         self.status().tick.unwrap()
     }
 
+    /// So many ticks in which no request arrives, whatever is deployed.
+    async fn ticks_of_all(&mut self, count: usize) {
+        for _ in 0..count {
+            self.turn(0).await;
+        }
+    }
+
     /// The same, also while the store is not deployed.
     async fn turn(&mut self, arrivals: u64) {
         self.balancer().set_figures(|services| {

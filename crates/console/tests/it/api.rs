@@ -315,3 +315,16 @@ fn it_listens_on_loopback_alone_and_not_as_root() {
     assert!(told.contains("use an address of loopback"), "{told}");
     assert_eq!(beyond.status.code(), Some(1));
 }
+
+#[tokio::test]
+async fn a_listener_to_whom_nothing_is_told_for_a_while_stays() {
+    let folder = folder();
+    let scaler = FakeScaler::start(folder.path());
+    let console = Console::start(&scaler, folder.path());
+    scaler.is_read().await;
+    let mut live = console.listen("/v1/live", None).await;
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    scaler.is_read().await;
+    scaler.tick(&decided(1, 1));
+    live.next("tick").await;
+}
