@@ -14,7 +14,7 @@ use console::events::{Event, Happened};
 use console::history::{self, Batch, Place, Recorder, Step, Wanted};
 use console::samples;
 use console::series::figure::Figure;
-use console::series::point::{InstancePoint, MEASURES, Row, ServicePoint};
+use console::series::point::{InstancePoint, Row, ServicePoint};
 use model::instance::Phase;
 use model::names::{InstanceName, ServiceName};
 use model::tick::Tick;
@@ -147,15 +147,14 @@ fn batch(extent: &Extent, second: u64, detail: bool) -> Batch {
         for (figure, index) in point.figures.iter_mut().zip(0..) {
             *figure = noise(second, index, false);
         }
-        assert!(MEASURES > 5);
         let (service, instances) = (service.clone(), instances.collect());
         batch.rows.push(Row { service: service.clone(), second, point, instances });
         let every = 60 * extent.minutes / extent.changed;
-        let is_changed = (second / 60 + u64::from(number)) % (every / 60).max(1) == 0;
+        let is_changed = (second / 60 + u64::from(number)).is_multiple_of((every / 60).max(1));
         if detail {
             batch.turns.extend((0..10).map(|tenth| Arc::new(turn(&service, second, tenth, 0))));
         }
-        if is_changed && second % 60 == 0 {
+        if is_changed && second.is_multiple_of(60) {
             batch.recalled.push(turn(&service, second, 0, second * 100 + u64::from(number)));
             let instance = instance(&service, number * 10, second);
             let happened = Happened::Started { instance, took_ms: 80 };

@@ -12,6 +12,7 @@ mod scaler;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use console::samples;
+use futures_util::StreamExt as _;
 use model::feed::{FeedLine, InstanceFigures};
 use scaler::{Console, FakeScaler, folder};
 
@@ -51,7 +52,7 @@ async fn main() {
 /// Takes what comes.
 fn drop_all(live: &mut scaler::Live) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { while live.part().await.is_some() {} });
+    runtime.block_on(async { while live.parts.next().await.is_some() {} });
 }
 
 /// One turn of all services; once a second with all instances.
@@ -63,11 +64,12 @@ fn lines(turn: u64) -> Vec<FeedLine> {
         let service = format!("service-{number}");
         let mut tick = samples::tick(&service, at);
         // One in a hundred changes something.
-        tick.sequence = if (turn + number) % 100 == 0 { turn * SERVICES + number + 1 } else { 0 };
+        tick.sequence =
+            if (turn + number).is_multiple_of(100) { turn * SERVICES + number + 1 } else { 0 };
         tick.observation.offered_rps = Some(f64::from(u32::try_from(turn).unwrap()) / 3.0);
         (tick.observation.queued, tick.observation.in_flight) = (Some(0), Some(7));
         lines.push(FeedLine::Tick(Box::new(tick)));
-        if turn % 10 == 0 {
+        if turn.is_multiple_of(10) {
             let names: Vec<_> = (1..=INSTANCES)
                 .map(|slot| format!("bw-{service}-{}-a", number * INSTANCES + slot))
                 .collect();

@@ -1,10 +1,9 @@
 //! The scaler's feed, read for as long as the console runs.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use model::feed::FeedLine;
-use model::time::Timestamp;
 use scaler_client::{Feed, Scaler, ScalerError};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -120,7 +119,7 @@ impl Follower {
                     if heard.elapsed() > SILENCE {
                         return Err(FollowError::Silent);
                     }
-                    self.tell(intake.pass(now()));
+                    self.tell(intake.pass());
                     self.record(intake);
                 }
             }
@@ -171,10 +170,4 @@ enum FollowError {
 
 async fn next(feed: &mut Feed) -> Result<Vec<FeedLine>, FollowError> {
     feed.next().await?.ok_or(FollowError::Ended)
-}
-
-/// The time of day: by it seconds are over for which no turn comes.
-fn now() -> Timestamp {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
 }

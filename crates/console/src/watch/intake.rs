@@ -26,7 +26,7 @@ pub enum Taken {
     /// Something happened.
     Event(Event),
     /// A second is over.
-    Second(Row),
+    Second(Box<Row>),
 }
 
 /// Takes in what the scaler tells, in its order.
@@ -62,7 +62,7 @@ impl Intake {
         let mut taken = Vec::new();
         taken.extend(self.gap(tick.at).map(Taken::Event));
         let second = self.seconds.tick(&tick);
-        taken.extend(second.map(Taken::Second));
+        taken.extend(second.map(Box::new).map(Taken::Second));
         if self.is_new(&tick) {
             taken.extend(self.derived.tick(&tick).into_iter().map(Taken::Event));
         }
@@ -95,10 +95,12 @@ impl Intake {
         taken
     }
 
-    /// Some time has passed: seconds for which no turn comes any more are over.
-    pub fn pass(&mut self, now: Timestamp) -> Vec<Taken> {
-        let over = self.seconds.close_before(now.before(Duration::from_secs(1)));
-        let taken: Vec<_> = over.into_iter().map(Taken::Second).collect();
+    /// Some time has passed: seconds of services for which no turn comes any more are over. By the time of what was told, so
+    /// that what comes late is not cut in two.
+    pub fn pass(&mut self) -> Vec<Taken> {
+        let Some(last) = self.last else { return Vec::new() };
+        let over = self.seconds.close_before(last.before(Duration::from_secs(1)));
+        let taken: Vec<_> = over.into_iter().map(Box::new).map(Taken::Second).collect();
         self.note(&taken);
         taken
     }
@@ -106,7 +108,8 @@ impl Intake {
     /// The scaler does not tell any more. What was open of a second is what there is of it.
     pub fn lose(&mut self) -> Vec<Taken> {
         self.lost = self.lost.or(self.last);
-        let taken: Vec<_> = self.seconds.close_all().into_iter().map(Taken::Second).collect();
+        let taken: Vec<_> =
+            self.seconds.close_all().into_iter().map(Box::new).map(Taken::Second).collect();
         self.note(&taken);
         taken
     }
@@ -132,7 +135,7 @@ impl Intake {
         for it in taken {
             match it {
                 Taken::Event(event) => self.batch.events.push(event.clone()),
-                Taken::Second(row) => self.batch.rows.push(row.clone()),
+                Taken::Second(row) => self.batch.rows.push(Row::clone(row)),
                 Taken::Tick(_) => {}
             }
         }

@@ -9,7 +9,7 @@ use model::names::ServiceName;
 use model::network::NetworkStatus;
 use model::status::{HostStatus, ServiceStatus};
 use model::tick::Tick;
-use model::time::Timestamp;
+use tokio::time::Instant;
 
 /// A service that was not told of for so long is not deployed any more: each is told of once a second.
 const GONE: Duration = Duration::from_secs(5);
@@ -22,10 +22,9 @@ pub struct Now {
 
 #[derive(Debug, Default)]
 struct Inner {
-    services: BTreeMap<ServiceName, (Timestamp, ServiceStatus)>,
+    services: BTreeMap<ServiceName, (Instant, ServiceStatus)>,
     ticks: BTreeMap<ServiceName, Tick>,
     network: NetworkStatus,
-    latest: Timestamp,
     /// Why the scaler does not tell; `None` while it does.
     away: Option<String>,
     is_told: bool,
@@ -45,11 +44,8 @@ impl Now {
     pub fn service(&self, feed: &ServiceFeed) {
         let mut inner = self.lock();
         let name = feed.status.name.clone();
-        inner.services.insert(name, (feed.at, feed.status.clone()));
-        inner.latest = feed.at;
+        inner.services.insert(name, (Instant::now(), feed.status.clone()));
         inner.is_told = true;
-        let latest = inner.latest;
-        inner.services.retain(|_, (at, _)| latest.since(*at) < GONE);
     }
 
     /// A turn was taken.
@@ -59,7 +55,13 @@ impl Now {
 
     /// The instances' firewall is like this.
     pub fn network(&self, network: NetworkStatus) {
-        self.lock().network = network;
+        let mut inner = self.lock();
+        inner.network = network;
+        inner.is_told = true;
+        // It is told once a second, whatever there is of services.
+        let Inner { services, ticks, .. } = &mut *inner;
+        services.retain(|_, (at, _)| at.elapsed() < GONE);
+        ticks.retain(|name, _| services.contains_key(name));
     }
 
     /// The scaler tells again.
@@ -79,7 +81,7 @@ impl Now {
         match &inner.away {
             Some(why) => Seen::Away(why.clone()),
             None if inner.is_told => Seen::Now,
-            None => Seen::Away("it has not told of a service yet".to_owned()),
+            None => Seen::Away("it has told nothing yet".to_owned()),
         }
     }
 
@@ -103,7 +105,10 @@ impl Now {
 impl Inner {
     /// A service with its last turn, which may be a few tenths younger than the rest.
     fn status(&self, name: &ServiceName) -> Option<ServiceStatus> {
-        let (_, status) = self.services.get(name)?;
+        let (at, status) = self.services.get(name)?;
+        if at.elapsed() >= GONE {
+            return None;
+        }
         Some(ServiceStatus { tick: self.ticks.get(name).cloned(), ..status.clone() })
     }
 }

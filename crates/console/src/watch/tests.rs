@@ -1,6 +1,6 @@
 use model::decision::{Decision, Reason};
+use model::network::NetworkStatus;
 use model::tick::Tick;
-use model::time::Timestamp;
 
 use super::{Intake, Now, Seen, Taken};
 use crate::events::Happened;
@@ -30,8 +30,12 @@ fn a_turn_is_told_with_what_happened_and_ends_the_second_before() {
     let batch = intake.batch();
     assert_eq!((batch.rows.len(), batch.turns.len(), batch.events.len()), (1, 3, 1));
     assert!(intake.batch().is_empty());
-    assert!(intake.pass(Timestamp::from_millis(3_999)).is_empty());
-    assert_eq!(words(&intake.pass(Timestamp::from_millis(4_000))), ["second 2"]);
+    assert!(intake.pass().is_empty(), "a turn of this second may come late");
+    let other = |at| tick("other", at);
+    intake.tick(other(3_900));
+    assert!(intake.pass().is_empty());
+    intake.tick(other(4_000));
+    assert_eq!(words(&intake.pass()), ["second 2"], "no turn of the first comes any more");
 }
 
 #[test]
@@ -77,8 +81,8 @@ fn a_record_of_the_scaler_that_begins_anew_is_followed_from_its_begin() {
     assert_eq!(intake.sequence(), 1);
 }
 
-#[test]
-fn what_the_scaler_told_is_not_of_now_once_it_is_away() {
+#[tokio::test(start_paused = true)]
+async fn what_the_scaler_told_is_not_of_now_once_it_is_away() {
     let now = Now::default();
     assert!(matches!(now.seen(), Seen::Away(_)));
     now.found();
@@ -92,13 +96,18 @@ fn what_the_scaler_told_is_not_of_now_once_it_is_away() {
     assert!(now.host().services.is_empty());
 }
 
-#[test]
-fn a_service_that_is_told_of_no_more_is_gone() {
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_told_of_no_more_is_gone_and_a_host_may_have_none() {
     let now = Now::default();
+    let pass = |seconds| tokio::time::advance(std::time::Duration::from_secs(seconds));
+    now.network(NetworkStatus::default());
+    assert_eq!((now.seen(), now.host().services.len()), (Seen::Now, 0));
     now.service(&service_feed("store", 1_000, &[]));
-    now.service(&service_feed("other", 5_900, &[]));
+    pass(4).await;
+    now.service(&service_feed("other", 5_000, &[]));
     assert_eq!(now.host().services.len(), 2);
-    now.service(&service_feed("other", 6_000, &[]));
+    pass(1).await;
+    assert_eq!(now.one(&"store".parse().unwrap()), None);
     let names: Vec<_> = now.host().services.into_iter().map(|it| it.name.to_string()).collect();
     assert_eq!(names, ["other"]);
 }

@@ -250,7 +250,7 @@ pub(crate) fn folder() -> TempDir {
 
 /// What happens, as it is told.
 pub(crate) struct Live {
-    parts: std::pin::Pin<Box<dyn futures_util::Stream<Item = Bytes> + Send>>,
+    pub(crate) parts: std::pin::Pin<Box<dyn futures_util::Stream<Item = Bytes> + Send>>,
     text: String,
 }
 
@@ -263,11 +263,6 @@ pub(crate) struct Message {
 }
 
 impl Live {
-    /// Waits for more, whatever it is.
-    pub(crate) async fn part(&mut self) -> Option<Bytes> {
-        self.parts.next().await
-    }
-
     /// Waits for the next message with this name.
     pub(crate) async fn next(&mut self, name: &str) -> Message {
         let wait = async {

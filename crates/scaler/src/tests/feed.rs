@@ -38,13 +38,19 @@ fn lines(body: &mut BodyDataStream) -> Vec<FeedLine> {
 }
 
 fn ticks(lines: &[FeedLine]) -> Vec<&Tick> {
-    let tick = |line| if let &FeedLine::Tick(ref tick) = line { Some(&**tick) } else { None };
-    lines.iter().filter_map(tick).collect()
+    let ticks = lines.iter().filter_map(|line| match line {
+        FeedLine::Tick(tick) => Some(&**tick),
+        _ => None,
+    });
+    ticks.collect()
 }
 
 fn services(lines: &[FeedLine]) -> Vec<&ServiceFeed> {
-    let told = |line| if let &FeedLine::Service(ref it) = line { Some(&**it) } else { None };
-    lines.iter().filter_map(told).collect()
+    let services = lines.iter().filter_map(|line| match line {
+        FeedLine::Service(service) => Some(&**service),
+        _ => None,
+    });
+    services.collect()
 }
 
 #[tokio::test(start_paused = true)]
