@@ -169,7 +169,7 @@ ci: (setup "benches")
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo test --workspace --locked
-    cargo test --workspace --bench applications --bench compare --bench lxc --bench neighbours --bench pace --bench speed --locked
+    cargo test --workspace --bench applications --bench compare --bench history --bench live --bench lxc --bench neighbours --bench pace --bench speed --locked
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
     cargo build --release --locked {{ system }}
     cargo build --release --locked --package loadgen

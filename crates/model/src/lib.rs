@@ -3,7 +3,8 @@
 //! A [`service`] is described by its file. Its [`instance`]s are in phases, and [`action`]s lead
 //! from one phase to the next. Each turn of the control loop leaves a [`tick`]: what was observed,
 //! the [`decision`] with its reasons and its [`trail`], what was planned and done. [`status`] is what the scaler's API
-//! says, [`why_not`] what stands between a service and another number of instances, [`access`] who may do what there, and [`egress`] what a service may reach beyond the host. Every value
+//! says and [`feed`] what it tells as it happens, [`why_not`] what stands between a service and another number of instances,
+//! [`access`] who may do what there, and [`egress`] what a service may reach beyond the host. Every value
 //! is checked when it is made, and an [`value::Invalid`] says what is allowed.
 
 /// Conversions that names and paths share: shown, and read back from, their one spelling.
@@ -37,6 +38,7 @@ pub mod bounds;
 pub mod decision;
 pub mod egress;
 pub mod failure;
+pub mod feed;
 pub mod hold;
 pub mod instance;
 pub mod names;

@@ -1,6 +1,7 @@
 //! The scaler's API as its clients see it: what it tells, and what an operator sets by it.
 
 mod error;
+mod feed;
 mod number;
 mod recording;
 mod setting;
@@ -22,6 +23,7 @@ use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use error::ScalerError;
+pub use feed::Feed;
 pub use recording::Recording;
 pub use setting::Setting;
 
@@ -29,6 +31,8 @@ pub use setting::Setting;
 const SOCKET_URL: &str = "http://localhost";
 /// The scaler answers from memory: what takes longer than this is not coming.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// The time of an answer that has no end: a century.
+const WITHOUT_END: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Ticks asked for at once.
 const PAGE: usize = 1_000;
 /// A scaler that was killed is back within a second or two; a machine under load takes longer.
@@ -110,6 +114,16 @@ impl Scaler {
             since = page.next;
             all.extend(page.ticks);
         }
+    }
+
+    /// What happens from now on, as it happens. By a socket alone.
+    ///
+    /// # Errors
+    /// No answer, or there are too many readers.
+    pub async fn feed(&self) -> Result<Feed, ScalerError> {
+        let request = self.http.get(self.url("/v1/feed")).timeout(WITHOUT_END);
+        let response = self.accepted(request).await?;
+        Ok(Feed::new(response, self.address()))
     }
 
     /// The newest lines that instances of a service wrote since then, or one of them did.
@@ -291,13 +305,13 @@ impl Scaler {
 
     /// Sends a request and reads what comes back.
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ScalerError> {
-        let response = self.begin(request).await?;
+        let response = self.accepted(request).await?;
         let body = response.bytes().await.map_err(|source| self.away(source))?;
         serde_json::from_slice(&body).map_err(|source| self.strange(source))
     }
 
-    /// Sends a request, and gives an answer that is none of refusal.
-    async fn begin(&self, request: RequestBuilder) -> Result<Response, ScalerError> {
+    /// Sends a request; what is not a refusal is still to be read.
+    async fn accepted(&self, request: RequestBuilder) -> Result<Response, ScalerError> {
         let response = request.send().await.map_err(|source| self.away(source))?;
         let status = response.status();
         if status.is_success() {

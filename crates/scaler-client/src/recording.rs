@@ -32,7 +32,7 @@ impl Scaler {
     pub async fn record(&self, service: &ServiceName) -> Result<Recording, ScalerError> {
         let url = self.url(&format!("/v1/services/{service}/recording"));
         let request = self.http.get(url).timeout(LONGEST);
-        let asked = timeout(QUIET, self.begin(request)).await;
+        let asked = timeout(QUIET, self.accepted(request)).await;
         let response = asked.map_err(|_| ScalerError::Silent { address: self.address() })??;
         Ok(Recording { response, address: self.address(), bytes: Vec::new() })
     }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Extension, Json, Router};
 use host::deployments::DeployedService;
@@ -61,9 +62,34 @@ pub(crate) const RECORDING: &str = "/recording";
 pub(crate) const TICKS: &str = "/v1/ticks";
 pub(crate) const CHANGES: &str = "/v1/changes";
 
+/// What happens as it happens.
+const FEED: &str = "/v1/feed";
+
 type Shared = State<Arc<SharedState>>;
 type CalledBy = Extension<Caller>;
 type Answer<T> = Result<Json<T>, Problem>;
+
+/// The feed, by the ways in that lead to it.
+pub(crate) fn feed(shared: Arc<SharedState>) -> Router {
+    Router::new().route(FEED, get(read_feed)).with_state(shared)
+}
+
+/// All turns as they happen, to those who see all services.
+async fn read_feed(
+    State(shared): Shared,
+    Extension(caller): CalledBy,
+) -> Result<Response, Problem> {
+    if let Caller::Token(token) = &caller
+        && !token.is_for(None)
+    {
+        return Err(too_few_rights(token, Right::Read, None));
+    }
+    let lines = shared.feed().read().ok_or_else(|| {
+        let message = "The feed has all the readers that it may have: end one of them.";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_readers", message)
+    })?;
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
+}
 
 /// The API without its errors for unknown paths. Every request carries its [`Caller`].
 pub(crate) fn routes(shared: Arc<SharedState>) -> Router {

@@ -16,6 +16,7 @@ use model::tick::Tick;
 use model::time::Timestamp;
 use model::version::Rollout;
 use policy::controller::{Controller, ServiceObservation, TurnContext};
+use policy::fleet::Fleet;
 use policy::slots::SlotPool;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -25,7 +26,7 @@ use crate::clock::{Clock, now};
 use crate::deployment_watch::DeploymentWatch;
 use crate::memory_file::MemoryFile;
 use crate::oblivion::Oblivion;
-use crate::observe::{HostObservation, HostObserver};
+use crate::observe::{HostObservation, HostObserver, unknown};
 use crate::outage::Outage;
 use crate::room::{Room, instance_mib};
 use crate::services::Deployed;
@@ -171,8 +172,9 @@ where
             for action in tick.plan.clone() {
                 self.start(action, now);
             }
-            self.show(tick);
+            self.show(tick, observed.as_ref());
         }
+        self.shared.end_turn(now);
         self.forget_past(observed.as_ref(), now).await;
         if let Some(observed) = observed {
             self.remove_withdrawn(&services, &observed, now).await;
@@ -400,11 +402,17 @@ where
         }
     }
 
-    /// Shows a service's turn on the shared state.
-    fn show(&self, tick: Tick) {
+    /// Shows a service's turn on the shared state, and what is known of its instances.
+    fn show(&self, tick: Tick, observed: Option<&HostObservation>) {
         let subnet = self.shared.services().subnet();
         let fleet = self.controllers.get(&tick.service).map(Controller::fleet);
-        let instances = fleet.into_iter().flat_map(|fleet| fleet.instances());
+        let instances = fleet.map(Fleet::instances).unwrap_or_default();
+        let figures = || {
+            let names = instances.iter().map(|instance| &instance.name);
+            names
+                .map(|name| observed.map_or_else(|| unknown(name), |it| it.figures(name)))
+                .collect()
+        };
         let status = |instance: &policy::fleet::Instance| {
             Some(InstanceStatus {
                 name: instance.name.clone(),
@@ -416,7 +424,8 @@ where
                 to_be_removed: instance.to_be_removed,
             })
         };
-        self.shared.show(tick, instances.filter_map(status).collect());
+        let statuses = instances.iter().filter_map(status).collect();
+        self.shared.show(tick, statuses, figures);
     }
 }
 

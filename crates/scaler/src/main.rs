@@ -12,6 +12,7 @@ mod daemon;
 mod deployment_watch;
 mod doors;
 mod egress;
+mod feed;
 mod journal;
 mod json_lines;
 mod kept_file;
@@ -125,13 +126,14 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     tracing::info!(services = services.all().len(), "the loop begins");
     let network = NetworkWatch::new(Network::new(&settings, HostRunner));
     let (tick, watched) = (settings.scaler.tick, Arc::clone(&shared));
-    let haproxy = Arc::clone(&actor);
+    let (haproxy, told) = (Arc::clone(&actor), Arc::clone(&shared));
     tokio::select! {
         () = Daemon::new(actor, shared, deployment, memory, settings.scaler).run(stop) => {}
         () = network.run(tick, &watched) => {}
         () = outputs => {}
         () = certificate_watch::run(haproxy.rotation().load_balancer()) => {}
     }
+    told.feed().close();
     doors.close().await;
     Ok(())
 }

@@ -15,6 +15,7 @@ use host::secrets::SecretStore;
 use model::access::{Change, Changed, Deploy, Grant, MadeToken, Token, Tokens, Who};
 use model::bounds::Bounds;
 use model::failure::Failure;
+use model::feed::{InstanceFigures, ServiceFeed};
 use model::instance::InstanceStatus;
 use model::names::{ServiceName, TokenName};
 use model::network::NetworkStatus;
@@ -22,10 +23,12 @@ use model::policies::PolicySpec;
 use model::service::ServiceSpec;
 use model::status::{HostStatus, Membership, MembershipStatus, ServiceOverrides, ServiceStatus};
 use model::tick::Tick;
+use model::time::Timestamp;
 
 use crate::changes::Changes;
 use crate::clock;
 use crate::deployment_watch::Read;
+use crate::feed::Feed;
 use crate::journal::Journal;
 use crate::kept_file::KeptFile;
 use crate::lock::lock;
@@ -65,6 +68,7 @@ pub(crate) struct SharedState {
     setting: Mutex<()>,
     secrets: SecretStore,
     outputs: Arc<Outputs>,
+    feed: Feed,
     /// The last turn of each service, and the instances after it.
     turns: Mutex<BTreeMap<ServiceName, (Tick, Vec<InstanceStatus>)>>,
     /// What went wrong last with each service.
@@ -113,6 +117,7 @@ impl SharedState {
             setting: Mutex::default(),
             secrets,
             outputs: Arc::new(Outputs::new(state)),
+            feed: Feed::default(),
             turns: Mutex::default(),
             failures: Mutex::default(),
             network: Mutex::default(),
@@ -141,6 +146,11 @@ impl SharedState {
     /// What instances write.
     pub(crate) fn outputs(&self) -> &Arc<Outputs> {
         &self.outputs
+    }
+
+    /// What the console is told.
+    pub(crate) fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     /// The services that are deployed.
@@ -312,15 +322,41 @@ impl SharedState {
         lock(&self.changes).note(who, changed);
     }
 
-    /// Shows a service's turn, and keeps its tick if it is worth it.
-    pub(crate) fn show(&self, tick: Tick, instances: Vec<InstanceStatus>) {
-        if let Err(error) = lock(&self.journal).offer(tick.clone()) {
+    /// Shows a service's turn, and keeps its tick if it is worth it. `figures` are those of its instances, which are
+    /// asked for where somebody reads them.
+    pub(crate) fn show(
+        &self,
+        tick: Tick,
+        instances: Vec<InstanceStatus>,
+        figures: impl FnOnce() -> Vec<InstanceFigures>,
+    ) {
+        let mut kept = tick.clone();
+        if let Err(error) = lock(&self.journal).offer(&mut kept) {
             tracing::error!(%error, "a tick is kept in memory only: check the state directory's disk");
         }
         if let Some(failure) = Failure::of(&tick) {
             lock(&self.failures).insert(tick.service.clone(), failure);
         }
         lock(&self.turns).insert(tick.service.clone(), (tick, instances));
+        if self.feed.is_read() {
+            self.tell(kept, figures);
+        }
+    }
+
+    /// Tells the feed of a turn that is shown.
+    fn tell(&self, tick: Tick, figures: impl FnOnce() -> Vec<InstanceFigures>) {
+        let (service, at) = (tick.service.clone(), tick.at);
+        let is_due = tick.sequence > 0 || self.feed.is_due(&service, at);
+        self.feed.tick(tick);
+        if let Some(deployed) = self.services.get(&service).filter(|_| is_due) {
+            let status = self.service_status(&deployed);
+            self.feed.service(ServiceFeed { at, status, instances: figures() });
+        }
+    }
+
+    /// Ends the turn of all services.
+    pub(crate) fn end_turn(&self, at: Timestamp) {
+        self.feed.end_turn(at, || lock(&self.network).clone());
     }
 
     /// Shows what became of the instances' firewall.

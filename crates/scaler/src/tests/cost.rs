@@ -1,5 +1,7 @@
 //! What a turn costs, in CPU time of this thread.
 
+use futures_util::StreamExt as _;
+
 use super::set::later;
 use super::*;
 
@@ -68,4 +70,37 @@ async fn the_work_of_a_turn_grows_with_the_services_and_not_with_their_square() 
     let (few, many) = (turn_at_rest(10).await, turn_at_rest(100).await);
     println!("a turn of 10 services {few:?}, of 100 services {many:?}");
     assert!(many < few * 30, "10 services: {few:?}, 100 services: {many:?}");
+}
+
+/// Prints what one reader of the feed costs with 200 instances of 20 services, in CPU time of ten turns, which are a
+/// second: run in a release build, with `--nocapture`. What the reader takes of the socket is not in it.
+#[tokio::test(start_paused = true)]
+async fn one_reader_of_the_feed_costs_a_hundredth_of_a_core_at_most() {
+    let ten = |file: String| file.replace("min = 1", "min = 10");
+    let service = |index| {
+        let file = later().replace("\"later\"", &format!("\"service-{index}\""));
+        ten(file.replace("\"/later\"", &format!("\"/{index}\"")))
+    };
+    let files: Vec<String> = (0..20).map(service).collect();
+    let files: Vec<_> = files.iter().map(|file| (file.as_str(), 1)).collect();
+    let mut rig = Rig::with_files(&files);
+    rig.ticks_of_all(400).await;
+    assert_eq!(rig.in_rotation(ServerState::Ready), 200);
+    let mut second = async |reads: bool| {
+        let body = reads.then(|| rig.shared.feed().read().unwrap());
+        let mut lines = body.map(axum::body::Body::into_data_stream);
+        let before = cpu_time();
+        for _ in 0..100 {
+            rig.ticks_of_all(1).await;
+            if let Some(lines) = &mut lines {
+                lines.next().await.unwrap().unwrap();
+            }
+        }
+        (cpu_time() - before) / 10
+    };
+    let (without, with) = (second(false).await, second(true).await);
+    println!("a second without a reader {without:?}, with one {with:?}");
+    // In a build that is not for release, ten times that.
+    let most = if cfg!(debug_assertions) { 100 } else { 10 };
+    assert!(with < without + Duration::from_millis(most), "{without:?} {with:?}");
 }
