@@ -79,14 +79,12 @@ fn beside(report: &Report, policy: &str) -> String {
 fn difference(first: &Difference) -> String {
     let Difference { line, at, recorded, now } = first;
     let mut text = format!("The turn in line {line}, at {}, comes out otherwise:\n", moment(*at));
-    let parts: [(&str, fn(&Outcome) -> String); 4] = [
-        ("decision", |it| decision(&it.decision)),
-        ("rollout", |it| it.rollout.as_ref().map_or_else(|| "none".to_owned(), rollout)),
-        ("plan", |it| plan(&it.plan)),
-        ("blocked", |it| blocked(&it.blocked)),
-    ];
-    for (part, shown) in parts {
-        let (recorded, now) = (shown(recorded), shown(now));
+    let texts = |it: &Outcome| {
+        let rollout = it.rollout.as_ref().map_or_else(|| "none".to_owned(), rollout);
+        [decision(&it.decision), rollout, plan(&it.plan), blocked(&it.blocked)]
+    };
+    let parts = ["decision", "rollout", "plan", "blocked"].into_iter();
+    for ((part, recorded), now) in parts.zip(texts(recorded)).zip(texts(now)) {
         if recorded != now {
             let _ =
                 writeln!(text, "  {part:<8}  recorded  {recorded}\n  {:<8}  now       {now}", "");
