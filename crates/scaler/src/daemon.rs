@@ -23,8 +23,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::act::{Actor, CarriedOut};
 use crate::clock::{Clock, now};
 use crate::deployment_watch::DeploymentWatch;
+use crate::forgetting::Forgetting;
 use crate::memory_file::MemoryFile;
-use crate::oblivion::Oblivion;
 use crate::observe::{HostObservation, HostObserver};
 use crate::outage::Outage;
 use crate::room::{Room, instance_mib};
@@ -51,7 +51,7 @@ pub(crate) struct Daemon<C, L, P> {
     answer_counts: AnswerCounts,
     outage: Outage,
     clock: Clock,
-    oblivion: Oblivion,
+    forgetting: Forgetting,
 }
 
 impl<C, L, P> Daemon<C, L, P>
@@ -84,7 +84,7 @@ where
             answer_counts: AnswerCounts::default(),
             outage: Outage::default(),
             clock: Clock::default(),
-            oblivion: Oblivion::default(),
+            forgetting: Forgetting::default(),
         }
     }
 
@@ -111,7 +111,7 @@ where
             }
         }
         self.memory.flush().await;
-        self.oblivion.end().await;
+        self.forgetting.end().await;
     }
 
     /// Waits until every action under way has ended or waits for time to pass, and gives those
@@ -128,7 +128,7 @@ where
     #[cfg(test)]
     pub(crate) async fn flush_memory(&mut self) {
         self.memory.flush().await;
-        self.oblivion.end().await;
+        self.forgetting.end().await;
     }
 
     /// One turn for every service.
@@ -187,7 +187,7 @@ where
             observed.is_some_and(|seen| !is_there(seen)) && self.under_way.on(name).is_none()
         };
         let past = self.shared.standing().past(is_gone, now);
-        self.oblivion.begin(&self.shared, past).await;
+        self.forgetting.begin(&self.shared, past).await;
     }
 
     /// Goes on with what is deployed now.
