@@ -24,8 +24,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::act::{Actor, CarriedOut};
 use crate::clock::{Clock, now};
 use crate::deployment_watch::DeploymentWatch;
+use crate::forgetting::Forgetting;
 use crate::memory_file::MemoryFile;
-use crate::oblivion::Oblivion;
 use crate::observe::{HostObservation, HostObserver, unknown};
 use crate::outage::Outage;
 use crate::room::{Room, instance_mib};
@@ -52,7 +52,7 @@ pub(crate) struct Daemon<C, L, P> {
     answer_counts: AnswerCounts,
     outage: Outage,
     clock: Clock,
-    oblivion: Oblivion,
+    forgetting: Forgetting,
 }
 
 impl<C, L, P> Daemon<C, L, P>
@@ -85,7 +85,7 @@ where
             answer_counts: AnswerCounts::default(),
             outage: Outage::default(),
             clock: Clock::default(),
-            oblivion: Oblivion::default(),
+            forgetting: Forgetting::default(),
         }
     }
 
@@ -113,7 +113,7 @@ where
         }
         self.shared.recordings().end();
         self.memory.flush().await;
-        self.oblivion.end().await;
+        self.forgetting.end().await;
     }
 
     /// Waits until every action under way has ended or waits for time to pass, and gives those
@@ -130,7 +130,7 @@ where
     #[cfg(test)]
     pub(crate) async fn flush_memory(&mut self) {
         self.memory.flush().await;
-        self.oblivion.end().await;
+        self.forgetting.end().await;
     }
 
     /// One turn for every service.
@@ -191,7 +191,7 @@ where
             observed.is_some_and(|seen| !is_there(seen)) && self.under_way.on(name).is_none()
         };
         let past = self.shared.standing().past(is_gone, now);
-        self.oblivion.begin(&self.shared, past).await;
+        self.forgetting.begin(&self.shared, past).await;
     }
 
     /// Goes on with what is deployed now.

@@ -14,12 +14,12 @@ const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// What is being forgotten.
 #[derive(Debug, Default)]
-pub(crate) struct Oblivion {
+pub(crate) struct Forgetting {
     under_way: Option<JoinHandle<bool>>,
     not_before: Option<Instant>,
 }
 
-impl Oblivion {
+impl Forgetting {
     /// Has what is past forgotten, unless something is being forgotten, or that failed a moment ago.
     pub(crate) async fn begin(&mut self, shared: &Arc<SharedState>, past: Past) {
         if self.under_way.as_ref().is_some_and(JoinHandle::is_finished) {
@@ -32,7 +32,10 @@ impl Oblivion {
         let shared = Arc::clone(shared);
         self.under_way = Some(tokio::task::spawn_blocking(move || {
             let forgotten = shared.one_after_the_other(|shared| shared.forget_past(&past));
-            forgotten.inspect_err(|error| tracing::error!(%error, "the end of a hold or of a removal could not be written: check the disk")).is_ok()
+            let failed = |error: &_| {
+                tracing::error!(%error, "that a hold is over or an instance gone is not written: check the disk");
+            };
+            forgotten.inspect_err(failed).is_ok()
         }));
     }
 
