@@ -108,6 +108,7 @@ pub struct Instance {
     /// and no CPU time. So are a process that was stopped, a frozen one, and one that waits for ever.
     pub stuck: bool,
     /// Whether an operator wants it gone.
+    #[serde(default)]
     pub to_be_removed: bool,
     unhealthy_since: Option<Timestamp>,
     silence: Option<Silence>,
