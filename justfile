@@ -56,6 +56,22 @@ status *ARGS: build
 policy SERVICE *ARGS: build
     @{{ bellows }} policy "$@"
 
+# Show a line for each service, with how it fares
+services *ARGS: build
+    @{{ bellows }} services "$@"
+
+# Show the instances; `add SERVICE` and `remove SERVICE [INSTANCE]` change how many there are, or which
+instances *ARGS: build
+    @{{ bellows }} instances "$@"
+
+# Show what holds for the number of a service's instances, or hold one: N [--for TIME], or --auto
+scale SERVICE *ARGS: build
+    @{{ bellows }} scale "$@"
+
+# Show what happened: --since 10m, --follow
+events *ARGS: build
+    @{{ bellows }} events "$@"
+
 # Show a service's bounds, or set them while it runs: MIN MAX, or `default` for its file's
 bounds SERVICE *ARGS: build
     @{{ bellows }} bounds "$@"
@@ -87,6 +103,14 @@ rollback SERVICE *ARGS: build
 # Show who changed what, and how it was before
 changes *ARGS: build
     @{{ bellows }} changes "$@"
+
+# Record a service's turns with every input of their decisions: SERVICE FILE [--for 60s]
+record *ARGS: build
+    @{{ bellows }} record "$@"
+
+# Decide a recording again, as it was or with policy=NAME; --json
+replay *ARGS: build
+    @{{ quote(programs / "bellows") }} --tree . replay "$@"
 
 # Say whether this machine can run Bellows, and the cure for what is wrong
 doctor *ARGS: build
@@ -145,7 +169,7 @@ ci: (setup "benches")
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo test --workspace --locked
-    cargo test --workspace --bench applications --bench compare --bench lxc --bench neighbours --bench pace --bench speed --locked
+    cargo test --workspace --bench applications --bench compare --bench history --bench live --bench lxc --bench neighbours --bench pace --bench speed --locked
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
     cargo build --release --locked {{ system }}
     cargo build --release --locked --package loadgen

@@ -31,10 +31,12 @@ pub(crate) fn who(who: &Who) -> String {
         Who::Operator { uid, user: None } => format!("user {uid}"),
         Who::Token { name } => format!("token {name}"),
         Who::Up => "up".to_owned(),
+        Who::Time => "time".to_owned(),
     }
 }
 
-fn changed(changed: &Changed) -> String {
+/// What was changed, and how it was before.
+pub(crate) fn changed(changed: &Changed) -> String {
     match changed {
         Changed::Bounds { service, before, after } => format!(
             "{service}: bounds from {} {} to {} {}",
@@ -45,6 +47,16 @@ fn changed(changed: &Changed) -> String {
         ),
         Changed::Policy { service, before, after } => {
             format!("{service}: policy from {} to {}", policy(before), policy(after))
+        }
+        Changed::Hold { service, after: Some(hold), .. } => {
+            format!("{service}: held at {} until {}", hold.ready, moment(hold.until))
+        }
+        Changed::Hold { service, before: Some(hold), after: None } => {
+            format!("{service}: held at {} no longer", hold.ready)
+        }
+        Changed::Hold { service, before: None, after: None } => format!("{service}: not held"),
+        Changed::Removal { service, instance } => {
+            format!("{service}: instance {instance} to be removed")
         }
         Changed::Membership { before, after } => format!("membership from {before} to {after}"),
         Changed::Deployment { service, before: None, after: Some(after) } => {
@@ -97,10 +109,17 @@ fn rights(token: &Token) -> String {
 #[cfg(test)]
 mod tests {
     use model::bounds::Bounds;
+    use model::hold::Hold;
     use model::secrets::SecretGeneration;
     use model::time::Timestamp;
 
     use super::*;
+
+    const HOLD: Hold = Hold {
+        ready: 4,
+        since: Timestamp::from_millis(1_795_000_000_000),
+        until: Timestamp::from_millis(1_795_003_600_000),
+    };
 
     #[test]
     fn a_change_says_when_who_and_what_before_and_after() {
@@ -170,5 +189,17 @@ mod tests {
         2026-11-18T11:06:40Z  user 7                token ci revoked
         2026-11-18T11:06:40Z  token ci              store: secret db set to another value
         "#);
+    }
+
+    #[test]
+    fn a_hold_its_end_and_a_removal_are_told() {
+        let service = || "store".parse().unwrap();
+        let held = |before, after| changed(&Changed::Hold { service: service(), before, after });
+        assert_eq!(held(None, Some(HOLD)), "store: held at 4 until 2026-11-18T12:06:40Z");
+        assert_eq!(held(Some(HOLD), None), "store: held at 4 no longer");
+        assert_eq!(who(&Who::Time), "time");
+        let instance = "bw-store-3-a".parse().unwrap();
+        let removal = changed(&Changed::Removal { service: service(), instance });
+        assert_eq!(removal, "store: instance bw-store-3-a to be removed");
     }
 }

@@ -6,9 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use command_line::numbers;
 use host::units::ListenSocket;
 use model::access::Right;
+use model::hold::HoldTime;
 use model::names::{InstanceName, SecretName, ServiceName, TokenName};
 use model::status::Membership;
 use model::version::Version;
+
+use crate::scale;
 
 /// Exit codes, as `--help` shows them.
 const EXIT_CODES: &str = "\
@@ -118,6 +121,31 @@ pub(crate) enum Command {
     },
     /// Show what the instances of a service wrote, the newest last
     Logs(Logs),
+    /// Say what was observed of a service, what its policies asked for, and what became of it
+    ///
+    /// Of its last turn, or with --at of the last one that is kept up to then. A turn is kept when something changed,
+    /// or was to change and could not.
+    Explain {
+        /// The service
+        service: ServiceName,
+        /// So long ago, such as 10m or 2h, or a time such as 2026-11-29T12:00:00Z
+        #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+        at: Option<String>,
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what stands between a service and so many ready instances, and what would have to change
+    WhyNot {
+        /// The service
+        service: ServiceName,
+        /// How many ready instances, 0 to 750
+        #[arg(value_name = "N", value_parser = numbers::whole::<u32>)]
+        ready: u32,
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show the policy of a service as TOML, or set it while it runs
     Policy {
         /// The service
@@ -125,6 +153,9 @@ pub(crate) enum Command {
         /// A policy's name, that of a file in loadgen/policies, any file that ends in .toml, or
         /// `default` for what the service's own file says
         policy: Option<String>,
+        /// Show it as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Show the bounds of a service as TOML, or set them while it runs
     Bounds {
@@ -134,11 +165,38 @@ pub(crate) enum Command {
         /// says
         #[arg(value_names = ["MIN", "MAX"], num_args = 0..=2, allow_negative_numbers = true)]
         bounds: Vec<String>,
+        /// Show them as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a line for each service: what is ready, what bounds it, what is held, and how it fares
+    Services {
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what happened, as sentences: decisions, launches, ends, and who changed what
+    Events(Events),
+    /// Show what holds for the number of a service's instances, or hold one for a time
+    Scale(Scale),
+    /// Show the instances, of all services or of one; add one, or remove one
+    #[command(args_conflicts_with_subcommands = true)]
+    Instances {
+        /// The service; without it, all
+        service: Option<ServiceName>,
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(subcommand)]
+        what: Option<InstancesCommand>,
     },
     /// Show how HAProxy learns of instances, or set it while the system runs
     Membership {
         /// The way
         way: Option<Way>,
+        /// Show it as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Make, list or revoke the tokens with which a program may ask the scaler for changes
     Token {
@@ -154,6 +212,9 @@ pub(crate) enum Command {
     Versions {
         /// The service
         service: ServiceName,
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Go back to the version of a service that served before, or to any that is kept
     ///
@@ -169,6 +230,38 @@ pub(crate) enum Command {
         /// Take back all that the service's file said then
         #[arg(long)]
         revision: bool,
+    },
+    /// Record a stretch of a service's turns, with every input of their decisions
+    ///
+    /// It holds what was observed, decided and planned, and nothing that programs are told or write. `replay` decides
+    /// it again, on any machine. Ctrl-C ends it sooner, and what was recorded by then is kept.
+    Record {
+        /// The service
+        service: ServiceName,
+        /// Where it is written; no file that is there is written over
+        file: PathBuf,
+        /// For how long, such as 60s or 10m
+        #[arg(
+            long = "for",
+            value_name = "TIME",
+            default_value = "60s",
+            allow_hyphen_values = true
+        )]
+        span: String,
+    },
+    /// Decide a recording again, and say whether each decision and plan is the same
+    ///
+    /// It ends with 1 where one is not, and says which and how. With another policy it shows what that would have asked
+    /// for beside what was decided, of the load and the instances that there were.
+    Replay {
+        /// What `record` wrote
+        file: PathBuf,
+        /// `policy=NAME`: a policy's name, that of a file in loadgen/policies, or any file that ends in .toml
+        #[arg(value_name = "policy=NAME")]
+        policy: Option<String>,
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Show who changed what, the newest last
     Changes {
@@ -204,6 +297,65 @@ pub(crate) enum Command {
         /// The program and its arguments
         #[arg(last = true, required = true)]
         command: Vec<String>,
+    },
+}
+
+/// What to show of what happened.
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    /// The service; without it, all, and what is the host's
+    pub(crate) service: Option<ServiceName>,
+    /// Only what happened since then: so long ago, such as 10m or 2h, or a time such as 2026-11-29T12:00:00Z; default: an
+    /// hour ago
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    pub(crate) since: Option<String>,
+    /// Go on with what happens, until it is ended
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// The same as JSON
+    #[arg(long, conflicts_with = "follow")]
+    pub(crate) json: bool,
+}
+
+/// How many ready instances to hold.
+#[derive(Debug, Args)]
+pub(crate) struct Scale {
+    /// The service
+    pub(crate) service: ServiceName,
+    /// How many ready instances to hold, within its bounds, whatever its policy says
+    #[arg(value_name = "N", value_parser = numbers::whole::<u32>, allow_negative_numbers = true)]
+    pub(crate) ready: Option<u32>,
+    /// For how long: 10s to 30d, such as 90s, 2h or 7d; default: an hour
+    #[arg(long = "for", value_name = "TIME", requires = "ready", value_parser = scale::hold_time, allow_hyphen_values = true)]
+    pub(crate) lasts: Option<HoldTime>,
+    /// Give it back to its policy
+    #[arg(long, conflicts_with = "ready")]
+    pub(crate) auto: bool,
+    /// Do not ask before a service that may have no instance is held at none
+    #[arg(long, requires = "ready")]
+    pub(crate) yes: bool,
+    /// Show it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to do with the number of instances, or with one of them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum InstancesCommand {
+    /// Hold the service at one more than is decided now, for an hour
+    Add {
+        /// The service
+        service: ServiceName,
+    },
+    /// Hold the service at one fewer for an hour, so that the idlest leaves; or have this one removed
+    ///
+    /// With an instance's name the number stays what it is: that one drains and is stopped, once another has taken its
+    /// place where it is needed.
+    Remove {
+        /// The service
+        service: ServiceName,
+        /// The instance, as `instances` names it
+        instance: Option<InstanceName>,
     },
 }
 
@@ -243,7 +395,11 @@ pub(crate) enum TokenCommand {
         services: Option<Vec<ServiceName>>,
     },
     /// List the tokens, without their secrets
-    List,
+    List {
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Revoke a token: it is of no use from then on
     Revoke {
         /// Its name
@@ -271,6 +427,9 @@ pub(crate) enum SecretCommand {
     List {
         /// The service
         service: ServiceName,
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Remove a secret that the service's file does not name
     Remove {
@@ -304,67 +463,4 @@ impl Way {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
-
-    /// Read by its name, one would be taken for the other, which is found when the command runs.
-    #[test]
-    fn no_command_has_an_argument_of_the_name_of_one_that_all_have() {
-        let cli = Cli::command();
-        let all: Vec<_> =
-            cli.get_arguments().filter(|it| it.is_global_set()).map(clap::Arg::get_id).collect();
-        assert_eq!(all, ["tree", "settings"]);
-        for command in cli.get_subcommands() {
-            let taken = command.get_arguments().find(|own| all.contains(&own.get_id()));
-            assert!(taken.is_none(), "{}: {taken:?}", command.get_name());
-        }
-    }
-
-    #[test]
-    fn help_tells_the_exit_codes_and_hides_what_is_internal() {
-        insta::assert_snapshot!(Cli::command().render_help(), @r"
-        Autoscaled web applications on one Linux host
-
-        Usage: bellows [OPTIONS] <COMMAND>
-
-        Commands:
-          doctor      Say whether this machine can run Bellows: every problem at once, each with its cure
-          validate    Say what is wrong with bellows.toml and the services' files: everything at once; nothing is changed
-          up          Bring the system up; run again, it changes only what is not as it should be
-          deploy      Deploy an application from its folder: make its image, prove it, bring it in, or go back
-          destroy     Remove a service that was deployed from a folder, with its versions, secrets and caches
-          prune       Free the disk of what nothing needs: images, caches, old releases, what failed deploys left
-          init        Write what `deploy` would choose into a bellows.toml in an application's folder
-          down        Take the system down and remove what Bellows made; stored objects stay
-          status      Show the programs, services and instances, and the last decisions
-          logs        Show what the instances of a service wrote, the newest last
-          policy      Show the policy of a service as TOML, or set it while it runs
-          bounds      Show the bounds of a service as TOML, or set them while it runs
-          membership  Show how HAProxy learns of instances, or set it while the system runs
-          token       Make, list or revoke the tokens with which a program may ask the scaler for changes
-          secret      Set, list or remove the secrets of a service
-          versions    List the versions of a service that are kept, the one that was deployed last first
-          rollback    Go back to the version of a service that served before, or to any that is kept
-          changes     Show who changed what, the newest last
-          help        Print this message or the help of the given subcommand(s)
-
-        Options:
-              --tree <DIR>       The folder that holds bellows.toml, services/ and rootfs/; default for `up`, `validate` and `doctor`: this one
-              --settings <FILE>  The host's settings; default: bellows.toml in the tree, and for all other commands those that are deployed
-          -h, --help             Print help
-          -V, --version          Print version
-
-        Exit codes:
-          0  it worked
-          1  it ran and failed; the message says what to do
-          2  bad input: the command line, bellows.toml or a service's file; nothing was changed
-        ");
-    }
-}
+mod tests;

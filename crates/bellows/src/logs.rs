@@ -2,7 +2,6 @@
 
 mod follow;
 
-use anyhow::anyhow;
 use host::settings::Settings;
 use model::output::{OutputLine, harmless};
 use model::time::Timestamp;
@@ -10,8 +9,7 @@ use tokio::time::sleep;
 
 use self::follow::{Follow, PAUSE};
 use crate::cli::Logs;
-use crate::clock::{moment, now};
-use crate::error::BadInput;
+use crate::clock::{moment, now, past};
 use crate::scaler;
 
 /// So many lines the scaler tells at once.
@@ -20,7 +18,7 @@ const LINES_MAX: usize = 5000;
 /// Shows the newest lines of a service, or of one of its instances, and with `follow` those that come, for ever.
 pub(crate) async fn run(settings: &Settings, asked: Logs) -> anyhow::Result<()> {
     let Logs { service, instance, lines, since, follow, json } = asked;
-    let since = since.map_or(Ok(Timestamp::default()), |text| begin(&text, now()))?;
+    let since = since.map_or(Ok(Timestamp::default()), |text| past("--since", &text, now()))?;
     let scaler = scaler::client(settings)?;
     // What is followed goes on after all that was written, of which some may be more than is asked for.
     let count = if follow { LINES_MAX } else { lines };
@@ -53,18 +51,6 @@ pub(crate) async fn run(settings: &Settings, asked: Logs) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The moment that `--since` names: as long ago as `10m` or `1h 30m`, or a date with its time.
-fn begin(text: &str, now: Timestamp) -> Result<Timestamp, BadInput> {
-    let ago = text.parse::<jiff::SignedDuration>().ok().filter(|_| !text.starts_with(['+', '-']));
-    let ago = ago.and_then(|ago| u64::try_from(ago.as_millis()).ok());
-    let ago = ago.map(|ago| now.as_millis().saturating_sub(ago));
-    let moment = || u64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()).ok();
-    ago.or_else(moment).map(Timestamp::from_millis).ok_or_else(|| {
-        let allowed = "use how long ago, such as 10m or 2h, or a time such as 2026-11-29T12:00:00Z";
-        BadInput::new(anyhow!("--since is {text:?}: {allowed}"))
-    })
-}
-
 fn shown(line: &OutputLine) -> String {
     let OutputLine { at, instance, stream, text } = line;
     format!("{}  {instance}  {stream}  {}", moment(*at), harmless(text))
@@ -85,19 +71,5 @@ mod tests {
             text: "oops \u{1b}[31m".to_owned(),
         };
         insta::assert_snapshot!(shown(&line), @r"2026-11-18T11:06:40Z  bw-store-1-a  stderr  oops \u{1b}[31m");
-    }
-
-    #[test]
-    fn it_begins_so_long_ago_or_at_a_time_and_nowhere_else() {
-        let now = Timestamp::from_millis(1_795_000_000_123);
-        let begins = |text: &str| begin(text, now).map(Timestamp::as_millis);
-        assert_eq!(begins("10m").unwrap(), 1_794_999_400_123);
-        assert_eq!(begins("1h 30m").unwrap(), 1_794_994_600_123);
-        assert_eq!(begins("2026-11-18T11:06:40Z").unwrap(), 1_795_000_000_000);
-        assert_eq!(begins("100000h").unwrap(), 1_435_000_000_123);
-        for text in ["", "yesterday", "-5m", "+5m", "10"] {
-            let told = begins(text).unwrap_err().to_string();
-            assert!(told.contains("use how long ago"), "{text}: {told}");
-        }
     }
 }

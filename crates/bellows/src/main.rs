@@ -11,24 +11,35 @@ mod destroy;
 mod doctor;
 mod down;
 mod error;
+mod events;
+mod explain;
+mod instances;
+mod json;
 mod logs;
 mod mib;
 mod operator;
 mod programs;
 mod progress;
 mod prune;
+mod record;
 mod release;
+mod replay;
 mod rollback;
 mod run_folder;
+mod scale;
 mod scaler;
 mod secret;
+mod services;
 mod set;
 mod status;
+mod text;
 mod token;
 mod tree;
 mod up;
 mod validate;
 mod versions;
+mod why_not;
+mod words;
 
 use std::process::ExitCode;
 
@@ -73,17 +84,38 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Prune { yes, caches } => wait(prune::run(&running()?, yes, caches)),
         Command::Init { folder, name } => deploy::init(&running()?, &folder, name.as_ref()),
         Command::Down => wait(down::run(&running()?)),
-        Command::Policy { service, policy } => {
-            wait(set::policy(place.tree(), &running()?, &service, policy.as_deref()))
+        Command::Policy { service, policy, json } => {
+            wait(set::policy(place.tree(), &running()?, &service, policy.as_deref(), json))
         }
-        Command::Bounds { service, bounds } => wait(set::bounds(&running()?, &service, &bounds)),
-        Command::Membership { way } => wait(set::membership(&running()?, way)),
+        Command::Bounds { service, bounds, json } => {
+            wait(set::bounds(&running()?, &service, &bounds, json))
+        }
+        Command::Services { json } => wait(services::run(&running()?, json)),
+        Command::Events(asked) => wait(events::run(&running()?, asked)),
+        Command::Scale(asked) => wait(scale::run(&running()?, asked)),
+        Command::Instances { what: Some(what), .. } => wait(instances::change(&running()?, what)),
+        Command::Instances { service, json, what: None } => {
+            wait(instances::list(&running()?, service.as_ref(), json))
+        }
+        Command::Membership { way, json } => wait(set::membership(&running()?, way, json)),
         Command::Token { what } => wait(token::run(&running()?, what)),
         Command::Secret { what } => wait(secret::run(&running()?, what)),
         Command::Logs(asked) => wait(logs::run(&running()?, asked)),
-        Command::Versions { service } => wait(versions::run(&running()?, &service)),
+        Command::Explain { service, at, json } => {
+            wait(explain::run(&running()?, &service, at.as_deref(), json))
+        }
+        Command::WhyNot { service, ready, json } => {
+            wait(why_not::run(&running()?, &service, ready, json))
+        }
+        Command::Versions { service, json } => wait(versions::run(&running()?, &service, json)),
         Command::Rollback { service, version, revision } => {
             wait(rollback::run(&running()?, &service, version, revision))
+        }
+        Command::Record { service, file, span } => {
+            wait(record::run(&running()?, &service, &file, &span))
+        }
+        Command::Replay { file, policy, json } => {
+            replay::run(place.tree(), &file, policy.as_deref(), json)
         }
         Command::Changes { json } => wait(changes::run(&running()?, json)),
         Command::Status { json } => wait(status::run(&running()?, json)),

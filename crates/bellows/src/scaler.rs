@@ -2,15 +2,38 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::anyhow;
 use host::settings::Settings;
 use model::names::ServiceName;
 use model::status::ServiceStatus;
 use model::version::Rollout;
 use scaler_client::{Scaler, ScalerError};
 
+use crate::error::BadInput;
+
 /// The scaler of an installation with these settings, by the operators' socket.
 pub(crate) fn client(settings: &Settings) -> Result<Scaler, ScalerError> {
     Scaler::new(&settings.operator_socket().to_string_lossy())
+}
+
+/// One service.
+///
+/// # Errors
+/// There is none of that name, and those that there are are told; or the scaler does not say.
+pub(crate) async fn known(scaler: &Scaler, service: &ServiceName) -> anyhow::Result<ServiceStatus> {
+    let mut services = scaler.services().await?.services;
+    if let Some(index) = services.iter().position(|status| status.name == *service) {
+        return Ok(services.swap_remove(index));
+    }
+    let known: Vec<&str> = services.iter().map(|status| status.name.as_str()).collect();
+    Err(unknown(service, &known).into())
+}
+
+fn unknown(service: &ServiceName, known: &[&str]) -> BadInput {
+    BadInput::new(match known {
+        [] => anyhow!("there is no service {service}, and no other"),
+        known => anyhow!("there is no service {service}: use {}", known.join(", ")),
+    })
 }
 
 /// What the scaler that runs tells of its services, be it of an earlier release, which has no socket; none
@@ -32,4 +55,17 @@ pub(crate) async fn services_of_any_release(settings: &Settings) -> Vec<ServiceS
 pub(crate) async fn rollouts(settings: &Settings) -> BTreeMap<ServiceName, Rollout> {
     let services = services_of_any_release(settings).await;
     services.into_iter().filter_map(|s| Some((s.name, s.rollout?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_names_a_service_that_is_not_there_is_told_which_are() {
+        let shop = "shop".parse().unwrap();
+        let told = |known: &[&str]| unknown(&shop, known).to_string();
+        assert_eq!(told(&["blog", "store"]), "there is no service shop: use blog, store");
+        assert_eq!(told(&[]), "there is no service shop, and no other");
+    }
 }

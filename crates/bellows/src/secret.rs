@@ -13,12 +13,14 @@ use model::names::{SecretName, ServiceName};
 use model::secrets::{SECRET_MAX_BYTES, Secret, SecretChange, SecretValue};
 use model::service::ServiceSpec;
 use scaler_client::{Scaler, ScalerError};
+use serde::Serialize;
 
 use crate::changes::who;
 use crate::cli::SecretCommand;
 use crate::clock::{moment, now};
 use crate::doctor::require_root;
 use crate::error::BadInput;
+use crate::json::{self, FORMAT};
 use crate::run_folder;
 use crate::scaler;
 
@@ -41,8 +43,11 @@ pub(crate) async fn run(settings: &Settings, what: SecretCommand) -> anyhow::Res
             let change = set(settings, &scaler, &service, &name, &value).await?;
             println!("{}", told(&service, &name, change));
         }
-        SecretCommand::List { service } => {
+        SecretCommand::List { service, json } => {
             let secrets = list(settings, &scaler, &service).await?;
+            if json {
+                return json::print(&List { format: FORMAT, service: &service, secrets: &secrets });
+            }
             print!("{}", table(&service, &secrets));
         }
         SecretCommand::Remove { service, name } => {
@@ -51,6 +56,14 @@ pub(crate) async fn run(settings: &Settings, what: SecretCommand) -> anyhow::Res
         }
     }
     Ok(())
+}
+
+/// The secrets of a service without their values, as programs are told of them.
+#[derive(Debug, Serialize)]
+struct List<'a> {
+    format: u32,
+    service: &'a ServiceName,
+    secrets: &'a [Secret],
 }
 
 /// The whole of standard input, as far as a secret may go.

@@ -12,9 +12,11 @@ use model::names::ServiceName;
 use model::output::harmless;
 use model::status::{MembershipStatus, ServiceStatus};
 use scaler_client::Setting;
+use serde::Serialize;
 
 use crate::cli::Way;
 use crate::error::BadInput;
+use crate::json::{self, FORMAT};
 use crate::release::{self, POLICIES};
 use crate::scaler;
 
@@ -24,11 +26,16 @@ pub(crate) async fn policy(
     settings: &Settings,
     service: &ServiceName,
     word: Option<&str>,
+    json: bool,
 ) -> anyhow::Result<()> {
     let setting = word.map(|word| policy_setting(tree, service, word)).transpose()?;
     let status = carry_out(settings, service, setting).await?;
+    let shown = Shown::of(Some(service), &status.policy_spec, status.set.policy.as_ref());
+    if json {
+        return json::print(&shown);
+    }
     let command = format!("policy {service}");
-    let set = Origin::of(status.set.policy.as_ref(), &status.policy_spec);
+    let set = Origin::of(shown.set, shown.in_force);
     let origin = origin(&command, &file_of(service), set);
     let text = status.policy_spec.to_toml();
     let text =
@@ -42,26 +49,55 @@ pub(crate) async fn bounds(
     settings: &Settings,
     service: &ServiceName,
     words: &[String],
+    json: bool,
 ) -> anyhow::Result<()> {
     let setting = bounds_setting(service, words)?;
     let status = carry_out(settings, service, setting).await?;
+    let shown = Shown::of(Some(service), &status.bounds, status.set.bounds.as_ref());
+    if json {
+        return json::print(&shown);
+    }
     let command = format!("bounds {service}");
-    let set = Origin::of(status.set.bounds.as_ref(), &status.bounds);
+    let set = Origin::of(shown.set, shown.in_force);
     let origin = origin(&command, &file_of(service), set);
     print!("{origin}min = {}\nmax = {}\n", status.bounds.min(), status.bounds.max());
     Ok(())
 }
 
 /// Shows how HAProxy learns of members, once it is what the word says.
-pub(crate) async fn membership(settings: &Settings, way: Option<Way>) -> anyhow::Result<()> {
+pub(crate) async fn membership(
+    settings: &Settings,
+    way: Option<Way>,
+    json: bool,
+) -> anyhow::Result<()> {
     let scaler = scaler::client(settings)?;
     if let Some(way) = way {
         scaler.set(&Setting::Membership(way.membership())).await?;
     }
     let MembershipStatus { membership, set } = scaler.membership().await?;
+    if json {
+        return json::print(&Shown::of(None, &membership, set.as_ref()));
+    }
     let origin = origin("membership", "bellows.toml", Origin::of(set.as_ref(), &membership));
     println!("{origin}membership = \"{membership}\"");
     Ok(())
+}
+
+/// What is in force, as programs are told of it.
+#[derive(Debug, Serialize)]
+struct Shown<'a, T> {
+    format: u32,
+    /// Null for what is the whole host's.
+    service: Option<&'a ServiceName>,
+    in_force: &'a T,
+    /// What was set while it runs; null where nothing was. Where it is not what is in force, it waits.
+    set: Option<&'a T>,
+}
+
+impl<'a, T> Shown<'a, T> {
+    const fn of(service: Option<&'a ServiceName>, in_force: &'a T, set: Option<&'a T>) -> Self {
+        Self { format: FORMAT, service, in_force, set }
+    }
 }
 
 /// Where what is in force comes from.
@@ -105,12 +141,7 @@ async fn carry_out(
     setting: Option<Setting<'_>>,
 ) -> anyhow::Result<ServiceStatus> {
     let scaler = scaler::client(settings)?;
-    let services = scaler.services().await?.services;
-    if !services.iter().any(|status| status.name == *service) {
-        let known: Vec<&str> = services.iter().map(|status| status.name.as_str()).collect();
-        let known = known.join(", ");
-        return Err(BadInput::new(anyhow!("there is no service {service}: use {known}")).into());
-    }
+    scaler::known(&scaler, service).await?;
     if let Some(setting) = setting {
         scaler.set(&setting).await?;
     }
@@ -158,6 +189,7 @@ mod tests {
     use model::policies::Hpa;
     use model::policies::PolicySpec;
     use model::policies::{Policy, PolicyKind};
+    use model::status::Membership;
 
     use super::*;
 
@@ -217,6 +249,20 @@ mod tests {
         let told = "# as the file of store says: what was set while it runs does not go with that and waits; \
                     `./just policy store default` forgets it\n";
         assert_eq!(waits, told);
+    }
+
+    #[test]
+    fn programs_are_told_what_is_in_force_and_what_was_set() {
+        let (store, bounds) = (store(), Bounds::new(1, 4).unwrap());
+        let told = |shown| serde_json::to_string(&shown).unwrap();
+        let set = told(Shown::of(Some(&store), &bounds, Some(&bounds)));
+        let bounds = r#"{"min":1,"max":4}"#;
+        let expected =
+            format!(r#"{{"format":1,"service":"store","in_force":{bounds},"set":{bounds}}}"#);
+        assert_eq!(set, expected);
+        let way = Membership::Runtime;
+        let of_host = serde_json::to_string(&Shown::of(None, &way, None)).unwrap();
+        assert_eq!(of_host, r#"{"format":1,"service":null,"in_force":"runtime","set":null}"#);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 mod table;
 mod view;
 
-use anyhow::Context as _;
 use host::deployments::{DeployedService, Deployments};
 use host::deploys::{Deploy, Deploys};
 use host::lxc::{ContainerState, container_states};
@@ -18,6 +17,7 @@ use scaler_client::ScalerError;
 
 use crate::clock::now;
 use crate::doctor::require_root;
+use crate::json::{self, FORMAT};
 use crate::programs::{self, Programs};
 use crate::scaler;
 use view::{Decided, DeployState, Instance, Program, Service, Set, Source, View};
@@ -28,11 +28,9 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     require_root()?;
     let view = read(settings).await?;
     if json {
-        let text = serde_json::to_string_pretty(&view);
-        println!("{}", text.context("the status cannot be written as JSON")?);
-    } else {
-        print!("{}", table::render(&view));
+        return json::print(&view);
     }
+    print!("{}", table::render(&view));
     Ok(())
 }
 
@@ -47,6 +45,7 @@ async fn read(settings: &Settings) -> anyhow::Result<View> {
             let deployed = deployed.unwrap_or_default();
             let instances = services.iter().flat_map(|service| &service.instances).map(instance);
             View {
+                format: FORMAT,
                 at_ms,
                 source: Source::Scaler,
                 scaler_error: None,
@@ -59,6 +58,7 @@ async fn read(settings: &Settings) -> anyhow::Result<View> {
             }
         }
         Err(error) => View {
+            format: FORMAT,
             at_ms,
             source: Source::Host,
             scaler_error: Some(error.to_string()),
@@ -125,6 +125,7 @@ fn service(status: &ServiceStatus, deployed: &[DeployedService]) -> Service {
         min: status.bounds.min(),
         max: status.bounds.max(),
         rollout: status.rollout.clone(),
+        hold: status.hold,
         last_failure: status.last_failure.clone(),
         price_per_hour,
         cost_per_hour: price_per_hour.map(|price| price * f64::from(instances)),
@@ -156,6 +157,7 @@ fn instance(status: &InstanceStatus) -> Instance {
         address: Some(status.address),
         version: status.version,
         phase: status.phase.into(),
+        to_be_removed: status.to_be_removed,
         born_ms: status.name.birth().as_millis(),
     }
 }
@@ -178,6 +180,7 @@ fn running(settings: &Settings) -> anyhow::Result<Vec<Instance>> {
             slot,
             version: None,
             phase,
+            to_be_removed: false,
             born_ms: name.birth().as_millis(),
             name: name.to_string(),
         })

@@ -2,8 +2,10 @@
 
 use host::settings::Settings;
 use model::access::{Grant, MadeToken, Token};
+use serde::Serialize;
 
 use crate::cli::TokenCommand;
+use crate::json::{self, FORMAT};
 use crate::scaler;
 
 /// Does what is to be done with tokens.
@@ -19,13 +21,26 @@ pub(crate) async fn run(settings: &Settings, what: TokenCommand) -> anyhow::Resu
             eprintln!("The secret of the token {name}, which is shown this once:");
             println!("{secret}");
         }
-        TokenCommand::List => print!("{}", table(&scaler.tokens().await?.tokens)),
+        TokenCommand::List { json } => {
+            let tokens = scaler.tokens().await?.tokens;
+            if json {
+                return json::print(&List { format: FORMAT, tokens: &tokens });
+            }
+            print!("{}", table(&tokens));
+        }
         TokenCommand::Revoke { name } => {
             scaler.revoke_token(&name).await?;
             println!("The token {name} is revoked.");
         }
     }
     Ok(())
+}
+
+/// The tokens, as programs are told of them.
+#[derive(Debug, Serialize)]
+struct List<'a> {
+    format: u32,
+    tokens: &'a [Token],
 }
 
 fn table(tokens: &[Token]) -> String {

@@ -14,6 +14,8 @@ mod egress;
 mod logs;
 #[path = "end_to_end/machine.rs"]
 mod machine;
+#[path = "end_to_end/operator.rs"]
+mod operator;
 #[path = "end_to_end/rollout.rs"]
 mod rollout;
 #[path = "end_to_end/secrets.rs"]
@@ -46,6 +48,7 @@ use deploy::{
 use egress::the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else;
 use logs::{only_those_who_may_read_it_see_what_instances_wrote, what_instances_write_is_kept};
 use machine::{Machine, command_lines, output};
+use operator::an_operator_holds_a_number_and_is_told_why_and_why_not;
 use rollout::{
     a_typing_error_in_the_health_path_fails_no_request, another_version_is_rolled_out_under_load,
     copy_of_the_tree, without_a_failed_request,
@@ -91,6 +94,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     no_tree_is_needed();
     a_newer_release_takes_over_and_no_request_fails();
     a_policy_that_is_set_outlives_the_scaler();
+    an_operator_holds_a_number_and_is_told_why_and_why_not(&client);
     killed_programs_are_back_within_a_second(&client);
     a_killed_instance_is_replaced(&client);
     an_instance_that_stands_still_costs_no_request(&client);

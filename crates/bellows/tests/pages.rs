@@ -247,6 +247,7 @@ fn crates_know_those_below_them_alone() {
         &["command-line", "host", "service", "workload"],
         &[
             "bellows",
+            "console",
             "egress",
             "init",
             "loadgen",

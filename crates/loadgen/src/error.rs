@@ -1,6 +1,8 @@
 //! Why a command of the generator was not carried out, or not all of it.
 
 use config_file::{ConfigError, Invalid};
+use model::hold::Hold;
+use model::status::ServiceStatus;
 use nix::errno::Errno;
 use run::{ReadError, ResultsError};
 use scaler_client::ScalerError;
@@ -34,6 +36,16 @@ pub enum Error {
          set the limit to false"
     )]
     NeedsScaler,
+    /// An operator holds the service at a number: what was measured would be that.
+    #[error(
+        "{service} is held at {ready} instances; `bellows scale {service} --auto` gives it back to its policy"
+    )]
+    Held {
+        /// The service.
+        service: String,
+        /// The number.
+        ready: u32,
+    },
     /// The process may not open as many connections as the scenario wants in flight.
     #[error(
         "in_flight = {in_flight} needs {needed} open files and the limit is {limit}: lower it, or \
@@ -128,6 +140,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Refuses a service that an operator holds at a number.
+    pub(crate) fn where_held(status: &ServiceStatus) -> Result<(), Self> {
+        let Some(Hold { ready, .. }) = status.hold else { return Ok(()) };
+        Err(Self::Held { service: status.name.to_string(), ready })
+    }
+
     /// The exit code that says it: 2 when the input is at fault, and nothing was changed.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -138,6 +156,7 @@ impl Error {
             | Self::Scenario(_)
             | Self::Target(_)
             | Self::NeedsScaler
+            | Self::Held { .. }
             | Self::TooFewFiles { .. } => 2,
             Self::Scaler(error) if error.is_bad_input() => 2,
             _ => 1,

@@ -45,7 +45,9 @@ pub async fn experiment(
     open_files::make_room(experiment.scenario.scenario.in_flight.get())?;
     let (scaler, service) = (&experiment.scaler, &experiment.scenario.scenario.service);
     let before = Overrides::read(scaler, service).await?;
-    let bounds = scaler.service(service).await?.bounds;
+    let status = scaler.service(service).await?;
+    Error::where_held(&status)?;
+    let bounds = status.bounds;
     let common = experiment.overrides(&before, bounds);
     let mut course = Course { experiment: &experiment, common, interrupt, parts: Vec::new() };
     let outcome = course.run(finished).await;

@@ -72,6 +72,7 @@ mod tests {
                     idle_make_way: false,
                     head_timeout: 10s,
                     head_bytes: 16384,
+                    take_timeout: None,
                     drain_timeout: 30s,
                 },
             },

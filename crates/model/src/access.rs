@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use strum::IntoEnumIterator as _;
 
 use crate::bounds::Bounds;
-use crate::names::{SecretName, ServiceName, TokenName};
+use crate::hold::Hold;
+use crate::names::{InstanceName, SecretName, ServiceName, TokenName};
 use crate::output::harmless;
 use crate::policies::PolicySpec;
 use crate::secrets::SecretGeneration;
@@ -35,7 +36,7 @@ use crate::version::Version;
 pub enum Right {
     /// Services, instances and ticks may be read.
     Read,
-    /// Bounds, policies and the way of membership may be set.
+    /// Bounds, policies and the way of membership may be set, numbers be held, and instances be removed.
     Operate,
     /// Services may be deployed, and their secrets set.
     Deploy,
@@ -146,6 +147,8 @@ pub enum Who {
     },
     /// `bellows up`, which root runs.
     Up,
+    /// Nobody: a time that somebody had set was over.
+    Time,
 }
 
 /// What was changed, as it was in force before and after.
@@ -169,6 +172,22 @@ pub enum Changed {
         before: PolicySpec,
         /// After.
         after: PolicySpec,
+    },
+    /// A service was held at a number, or is so no longer.
+    Hold {
+        /// The service.
+        service: ServiceName,
+        /// Before; `None` where its policy decided.
+        before: Option<Hold>,
+        /// After; `None` where its policy decides.
+        after: Option<Hold>,
+    },
+    /// An instance is to be removed.
+    Removal {
+        /// The service.
+        service: ServiceName,
+        /// The instance.
+        instance: InstanceName,
     },
     /// How HAProxy learns of instances.
     Membership {
@@ -226,6 +245,8 @@ impl Changed {
         match self {
             Self::Bounds { service, .. }
             | Self::Policy { service, .. }
+            | Self::Hold { service, .. }
+            | Self::Removal { service, .. }
             | Self::Deployment { service, .. }
             | Self::ServiceFile { service, .. }
             | Self::Secret { service, .. } => Some(service),

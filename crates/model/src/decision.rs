@@ -65,6 +65,8 @@ pub enum Reason {
     AtScheduledMin,
     /// More are needed, but the schedule's upper bound forbids it.
     AtScheduledMax,
+    /// An operator holds the service at a number, whatever its policies say.
+    Held,
     /// The need has changed, but not for long enough yet.
     Patience,
     /// The last change is too recent for the next one.

@@ -79,4 +79,7 @@ pub struct InstanceStatus {
     /// Since when it has been doing that, as far as the scaler has seen.
     #[serde(rename = "since_ms")]
     pub since: Timestamp,
+    /// Whether an operator wants it gone: it leaves as soon as another has taken its place, or none has to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub to_be_removed: bool,
 }

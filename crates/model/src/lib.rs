@@ -2,8 +2,9 @@
 //!
 //! A [`service`] is described by its file. Its [`instance`]s are in phases, and [`action`]s lead
 //! from one phase to the next. Each turn of the control loop leaves a [`tick`]: what was observed,
-//! the [`decision`] with its reasons, what was planned and done. [`status`] is what the scaler's API
-//! says, [`access`] who may do what there, and [`egress`] what a service may reach beyond the host. Every value
+//! the [`decision`] with its reasons and its [`trail`], what was planned and done. [`status`] is what the scaler's API
+//! says and [`feed`] what it tells as it happens, [`why_not`] what stands between a service and another number of instances,
+//! [`access`] who may do what there, and [`egress`] what a service may reach beyond the host. Every value
 //! is checked when it is made, and an [`value::Invalid`] says what is allowed.
 
 /// Conversions that names and paths share: shown, and read back from, their one spelling.
@@ -37,6 +38,8 @@ pub mod bounds;
 pub mod decision;
 pub mod egress;
 pub mod failure;
+pub mod feed;
+pub mod hold;
 pub mod instance;
 pub mod names;
 pub mod network;
@@ -51,6 +54,8 @@ pub mod size;
 pub mod status;
 pub mod tick;
 pub mod time;
+pub mod trail;
 pub mod value;
 pub mod version;
 pub mod watch;
+pub mod why_not;

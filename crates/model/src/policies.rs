@@ -52,6 +52,7 @@ pub use self::utilization::Utilization;
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[strum_discriminants(name(PolicyKind), doc = "Which policy.")]
 #[strum_discriminants(derive(PartialOrd, Ord, Hash, strum::Display, strum::EnumIter))]
+#[strum_discriminants(derive(Serialize, Deserialize), serde(rename_all = "snake_case"))]
 #[strum_discriminants(derive(strum::EnumString, strum::IntoStaticStr))]
 #[strum_discriminants(strum(
     serialize_all = "snake_case",

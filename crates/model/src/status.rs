@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounds::Bounds;
 use crate::failure::Failure;
+use crate::hold::Hold;
 use crate::instance::{InstanceStatus, PhaseCounts};
 use crate::names::ServiceName;
 use crate::network::NetworkStatus;
@@ -57,6 +58,9 @@ pub struct ServiceStatus {
     pub rollout: Option<Rollout>,
     /// Which of these an operator set.
     pub set: ServiceOverrides,
+    /// The number that an operator holds it at; `None` where its policy decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
     /// Instances by phase.
     pub phases: PhaseCounts,
     /// Its instances, in the order of their names.
@@ -75,7 +79,7 @@ impl ServiceStatus {
         self.last_failure.iter_mut().for_each(|failure| failure.last_lines.clear());
     }
 
-    /// The ready instances that the service has at rest: its lower bound, or that of a schedule.
+    /// The ready instances that the service has at rest: its lower bound, that of a schedule, or what it is held at.
     pub fn rests_at(&self) -> u32 {
         self.tick.as_ref().map_or(self.bounds.min(), |tick| tick.rests_at(self.bounds))
     }

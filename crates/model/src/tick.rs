@@ -9,6 +9,7 @@ use crate::decision::{Decision, Reason};
 use crate::instance::{Ended, PhaseCounts};
 use crate::names::ServiceName;
 use crate::time::Timestamp;
+use crate::trail::Trail;
 use crate::version::Rollout;
 use crate::watch::Watched;
 
@@ -46,6 +47,20 @@ pub struct HostCpu {
     pub busy: f64,
 }
 
+/// What a plan could count on for more instances of its service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    /// How many more launches the host takes at once.
+    pub launches: u32,
+    /// Slots that are free for the service, where they are fewer than the launches; else so many at least.
+    pub slots: u32,
+    /// For how many more instances the host has memory.
+    pub memory: u32,
+    /// Launches failed of late, and the next one waits until then.
+    #[serde(default, rename = "launches_wait_until_ms", skip_serializing_if = "Option::is_none")]
+    pub launches_wait_until: Option<Timestamp>,
+}
+
 /// One turn of the loop for one service: observed, decided, planned, done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tick {
@@ -64,6 +79,12 @@ pub struct Tick {
     pub rollout: Option<Rollout>,
     /// What was decided.
     pub decision: Decision,
+    /// How the target came about; `None` for a decision to hold, and in the records of releases that kept none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trail: Option<Trail>,
+    /// What the plan could count on beyond the fleet; `None` in the records of releases that kept none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<Room>,
     /// What was planned, and started at once.
     pub plan: Vec<Action>,
     /// What was wanted and could not be planned.
@@ -109,10 +130,14 @@ impl Tick {
     }
 
     /// The ready instances that a service without load comes down to, as far as this turn shows:
-    /// the lower bound of a schedule in force, where that is above the service's own.
+    /// the number that an operator holds it at, or the lower bound of a schedule in force, where that is above the
+    /// service's own.
     pub fn rests_at(&self, bounds: Bounds) -> u32 {
         let Decision::Target { ready, reasons } = &self.decision else { return bounds.min() };
         let is = |any: &[Reason]| reasons.iter().any(|reason| any.contains(reason));
+        if is(&[Reason::Held]) {
+            return *ready;
+        }
         let is_scheduled = is(&[Reason::Schedule, Reason::AtScheduledMin]);
         // These stand for more instances than what the schedule asks for.
         let is_held = is(&[Reason::Patience, Reason::Cooldown, Reason::StepLimit]);
@@ -125,7 +150,11 @@ impl Tick {
         let is_clamp = |reason: &Reason| {
             matches!(
                 reason,
-                Reason::AtMax | Reason::HostSaturated | Reason::NotKnown | Reason::NoData
+                Reason::Held
+                    | Reason::AtMax
+                    | Reason::HostSaturated
+                    | Reason::NotKnown
+                    | Reason::NoData
             )
         };
         reasons.iter().copied().filter(is_clamp).collect()
@@ -135,6 +164,8 @@ impl Tick {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policies::{Measure, PolicyKind};
+    use crate::trail::{Advice, PolicyAdvice, Rule, Step, WentBy};
 
     #[test]
     fn a_record_carries_the_hosts_processors_and_one_from_before_they_were_looked_at_knows_none() {
@@ -145,6 +176,39 @@ mod tests {
         let before = text.replacen(r#""host_cpu":{"cores":2,"busy":0.97},"#, "", 1);
         assert_ne!(before, text);
         assert_eq!(serde_json::from_str::<Observation>(&before).unwrap().host_cpu, None);
+    }
+
+    #[test]
+    fn a_record_of_a_release_that_kept_no_trail_is_read_and_figures_that_change_keep_no_tick() {
+        let before = r#"{"sequence":1,"at_ms":1,"service":"o","observation":{"offered_rps":0,"served_rps":null,
+            "rejected_rps":null,"queued":null,"in_flight":null,"cpu_cores":null,"phases":{"starting":0,"ready":5,
+            "draining":0,"failed":0}},"decision":{"kind":"target","ready":5,"reasons":["OfferedLoad"]},"plan":[],
+            "blocked":[],"done":[]}"#;
+        let before: Tick = serde_json::from_str(before).unwrap();
+        assert_eq!((&before.trail, before.room), (&None, None));
+        let went_by = |value| WentBy::Load { measure: Measure::Offered, value, per_instance: 40.0 };
+        let with = |value: f64| {
+            let advice = PolicyAdvice {
+                policy: PolicyKind::TargetTracking,
+                advice: Advice::ready(5, Reason::OfferedLoad),
+                went_by: Some(went_by(value)),
+            };
+            let at = Timestamp::from_millis(7);
+            let rule = Rule::Patience { since: at, patience_ms: 3 };
+            let step = Step { rule, from: 4, to: 5 };
+            let trail = Trail {
+                advice: [advice].into_iter().collect(),
+                steps: [step].into_iter().collect(),
+                ..Trail::default()
+            };
+            let room = Some(Room { slots: 3, launches_wait_until: Some(at), ..Room::default() });
+            Tick { trail: Some(trail), room, ..before.clone() }
+        };
+        let text = serde_json::to_string(&with(200.0)).unwrap();
+        assert_eq!(serde_json::from_str::<Tick>(&text).unwrap(), with(200.0));
+        assert!(with(200.0).is_worth_keeping(None));
+        assert!(!with(199.0).is_worth_keeping(Some(&with(200.0))));
+        assert!(!with(199.0).is_worth_keeping(Some(&before)));
     }
 
     #[test]
@@ -168,6 +232,7 @@ mod tests {
         assert_eq!(target(&[OfferedLoad, AtScheduledMin]), 5);
         assert_eq!(target(&[OfferedLoad, AtScheduledMin, AtMax]), 5);
         assert_eq!(target(&[Schedule]), 5);
+        assert_eq!(target(&[Reason::Held]), 5);
         // More than the schedule asks for, until the patience is over.
         assert_eq!(target(&[OfferedLoad, AtScheduledMin, Patience]), 1);
         assert_eq!(rests(r#"{"kind":"hold","reasons":["NoData"]}"#), 1);

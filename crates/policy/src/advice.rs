@@ -1,39 +1,13 @@
-//! What one policy says at one turn, and what several say together.
+//! What several policies say together: the highest wins out, all must agree in.
 
 use model::decision::Reason;
+use model::trail::{PolicyAdvice, Rule, Steps};
 
-/// What one policy says. It knows no bounds: those come after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Advice {
-    /// This many ready instances.
-    Ready {
-        /// The number.
-        ready: u32,
-        /// Why.
-        reason: Reason,
-    },
-    /// Whatever the others say, no fewer than `min` and no more than `max`.
-    Within {
-        /// The fewest ready instances.
-        min: u32,
-        /// The most ready instances.
-        max: u32,
-    },
-    /// A figure that it needs is not known. It asks for nothing and agrees to nothing.
-    Unknown,
-    /// It is not set up, or has nothing to say at this hour. Others decide without it.
-    Silent,
-}
+pub use model::trail::Advice;
 
-impl Advice {
-    /// Advice of `ready` instances for `reason`.
-    pub const fn ready(ready: u32, reason: Reason) -> Self {
-        Self::Ready { ready, reason }
-    }
-}
+use crate::rules::step;
 
-/// The advice of several policies as one: the highest wins out, all must agree in.
+/// The advice of several policies as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Combined {
     highest: Option<(u32, Reason)>,
@@ -42,8 +16,14 @@ pub(crate) struct Combined {
 }
 
 impl Combined {
-    /// Takes one more policy's advice in. Of equal numbers, the reason heard first stays.
-    pub(crate) fn add(&mut self, advice: Advice) {
+    /// What these policies said together. Of equal numbers, the reason heard first stays.
+    pub(crate) fn of(advice: &[PolicyAdvice]) -> Self {
+        let mut combined = Self::default();
+        advice.iter().for_each(|one| combined.add(one.advice));
+        combined
+    }
+
+    fn add(&mut self, advice: Advice) {
         match advice {
             Advice::Ready { ready, reason } => {
                 if self.highest.is_none_or(|(highest, _)| ready > highest) {
@@ -59,53 +39,70 @@ impl Combined {
         }
     }
 
+    /// The highest number that a policy asks for.
+    pub(crate) fn highest(&self) -> Option<u32> {
+        self.highest.map(|(ready, _)| ready)
+    }
+
+    /// The bounds of schedules at this time, of several the highest of either.
+    pub(crate) const fn within(&self) -> Option<(u32, u32)> {
+        self.within
+    }
+
     /// The lower bound of a schedule at this time; 0 where there is none.
     pub(crate) fn scheduled_min(&self) -> u32 {
         self.within.map_or(0, |(min, _)| min)
     }
 
-    /// How many ready instances the policies want where `current` were decided last. Each reason
-    /// goes to `reasons`, the main one first.
-    pub(crate) fn need(self, current: u32, reasons: &mut Vec<Reason>) -> u32 {
-        let mut need = match self.highest {
-            Some((ready, reason)) => {
-                reasons.push(reason);
-                ready
-            }
-            None if self.unknown => current,
-            None if self.within.is_some() => {
-                reasons.push(Reason::Schedule);
-                current
-            }
-            None => {
-                reasons.push(Reason::NotSet);
-                current
-            }
-        };
+    /// Whether a policy does not know a figure that it needs.
+    pub(crate) const fn is_in_doubt(&self) -> bool {
+        self.unknown
+    }
+
+    /// Why the number before all rules is what it is; `None` where it is kept for want of a figure, which a rule says.
+    pub(crate) fn main_reason(&self) -> Option<Reason> {
+        match self.highest {
+            Some((_, reason)) => Some(reason),
+            None if self.unknown => None,
+            None if self.within.is_some() => Some(Reason::Schedule),
+            None => Some(Reason::NotSet),
+        }
+    }
+
+    /// How many ready instances the policies want where `current` were decided last. What schedules and those who
+    /// know nothing change about that goes to `steps`.
+    pub(crate) fn need(&self, current: u32, steps: &mut Steps) -> u32 {
+        let asked = self.highest().unwrap_or(current);
+        let mut need = asked;
         if self.unknown && (need < current || self.highest.is_none()) {
             need = current;
-            reasons.push(Reason::NotKnown);
+            steps.push(step(Rule::NotKnown, asked, need));
         }
         let Some((min, max)) = self.within else { return need };
+        let within = need.clamp(min, max.max(min));
         if need > max {
-            reasons.push(Reason::AtScheduledMax);
+            steps.push(step(Rule::ScheduledMax { max }, need, within));
         } else if need < min {
-            reasons.push(Reason::AtScheduledMin);
+            steps.push(step(Rule::ScheduledMin { min }, need, within));
         }
-        need.clamp(min, max.max(min))
+        within
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use model::policies::PolicyKind;
+
     use super::*;
 
     fn together(advice: &[Advice]) -> (u32, Vec<Reason>) {
-        let (mut combined, mut reasons) = (Combined::default(), Vec::new());
-        for one in advice {
-            combined.add(*one);
-        }
-        (combined.need(5, &mut reasons), reasons)
+        let policy = PolicyKind::TargetTracking;
+        let advice = advice.iter().map(|one| PolicyAdvice { policy, advice: *one, went_by: None });
+        let combined = Combined::of(&advice.collect::<Vec<_>>());
+        let mut steps = Steps::new();
+        let need = combined.need(5, &mut steps);
+        let reasons = steps.iter().map(|step| step.rule.reason());
+        (need, combined.main_reason().into_iter().chain(reasons).collect())
     }
 
     const THREE: Advice = Advice::ready(3, Reason::OfferedLoad);

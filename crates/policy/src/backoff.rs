@@ -41,7 +41,12 @@ impl Backoff {
     /// Whether the next attempt has to wait. A clock set back never makes the wait longer than
     /// the longest one.
     pub fn is_waiting(&self, now: Timestamp) -> bool {
-        self.until.is_some_and(|until| now < until && until.since(now) <= LONGEST_WAIT)
+        self.waits_until(now).is_some()
+    }
+
+    /// The end of the wait; `None` where the next attempt may be made.
+    pub fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.until.filter(|until| now < *until && until.since(now) <= LONGEST_WAIT)
     }
 }
 

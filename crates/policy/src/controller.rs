@@ -9,14 +9,16 @@ use model::decision::Decision;
 use model::instance::{Ended, Phase};
 use model::names::{InstanceName, Slot};
 use model::service::{Requests, ServiceSpec};
-use model::tick::{HostCpu, Observation, Tick};
+use model::tick::{HostCpu, Observation, Room, Tick};
 use model::time::Timestamp;
 use model::version::{Rollout, Version, Wanted};
 use model::watch::{Answers, Watched};
+use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
-use crate::decide::{DecisionState, decide};
+use crate::decide::{Decided, DecisionState, decide};
 use crate::fleet::{Fleet, Instance, InstanceObservation};
+use crate::hold::decide_held;
 use crate::input::{Demand, PolicyInput};
 use crate::load::{LoadHistory, LoadObservation};
 use crate::memory::{Memory, kept};
@@ -43,6 +45,10 @@ pub struct TurnContext<'a> {
     pub fits: u32,
     /// How long an instance may take from its clone to its first good health check.
     pub launch_timeout: Duration,
+    /// How many ready instances an operator holds the service at; `None` where its policies decide.
+    pub hold: Option<u32>,
+    /// Instances that an operator wants gone: each leaves as soon as another has taken its place, or none has to.
+    pub removals: &'a [InstanceName],
 }
 
 /// What is observed of a service at one turn.
@@ -66,7 +72,8 @@ pub struct ServiceObservation {
 
 /// What one service's loop remembers from turn to turn. It may be lost at any moment: a new one
 /// keeps what runs until it knows better, and one with its [`Memory`] keeps what it promised.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Controller {
     load: LoadHistory,
     state: DecisionState,
@@ -79,6 +86,7 @@ pub struct Controller {
     trials: Backoff,
     /// The last deploy whose release command ended well.
     released: Option<Wanted>,
+    #[serde(with = "failures")]
     failures: BTreeMap<(InstanceName, ActionKind), Backoff>,
 }
 
@@ -136,7 +144,7 @@ impl Controller {
         }
         let mut observation = self.observation(load, observed.cpu_cores, observed.host_cpu);
         observation.watched = self.watched.filter(|_| watched.is_some());
-        let decision = self.decide(context, &observation, is_seen, now);
+        let Decided { decision, trail } = self.decide(context, &observation, is_seen, now);
         let plan = self.plan(context, &decision, now);
         Tick {
             sequence: 0,
@@ -145,6 +153,8 @@ impl Controller {
             observation,
             rollout: self.rollout.clone(),
             decision,
+            trail,
+            room: Some(self.room(context, now)),
             plan: plan.actions,
             blocked: plan.blocked,
             done: observed.done,
@@ -161,7 +171,8 @@ impl Controller {
         context: &TurnContext,
         now: Timestamp,
     ) -> Vec<Ended> {
-        let fleet = Fleet::observed(&self.fleet, instances, context.launch_timeout, now);
+        let fleet = Fleet::observed(&self.fleet, instances, context.launch_timeout, now)
+            .marked(context.removals);
         let ended = fleet.ended_since(&self.fleet, done).map(|instance| Ended {
             instance: instance.name.clone(),
             version: instance.version,
@@ -312,7 +323,7 @@ impl Controller {
         observation: &Observation,
         is_seen: bool,
         now: Timestamp,
-    ) -> Decision {
+    ) -> Decided {
         let ready = observation.phases.ready;
         let serving = self.rollout.as_ref().map_or(context.wanted.version, Rollout::serving);
         let capacity = self.fleet.capacity(serving);
@@ -332,11 +343,15 @@ impl Controller {
             start_up: self.start_up,
             bounds: context.spec.bounds,
         };
-        let decision = decide(context.spec, &mut self.state, &input);
-        if let Decision::Target { ready, .. } = decision {
+        // Of a host that could not be looked at nothing is decided, held or not.
+        let decided = match context.hold.filter(|_| is_seen) {
+            Some(held) => decide_held(context.spec, &mut self.state, &input, held),
+            None => decide(context.spec, &mut self.state, &input),
+        };
+        if let Decision::Target { ready, .. } = decided.decision {
             self.decided = Some(ready);
         }
-        decision
+        decided
     }
 
     /// What the service is asked for, as far as it is known.
@@ -378,6 +393,16 @@ impl Controller {
         plan
     }
 
+    /// What a plan can count on at this turn.
+    fn room(&self, context: &TurnContext, now: Timestamp) -> Room {
+        Room {
+            launches: context.launches_left,
+            slots: u32::try_from(context.free_slots.len()).unwrap_or(u32::MAX),
+            memory: context.fits,
+            launches_wait_until: self.launches.waits_until(now),
+        }
+    }
+
     fn observation(
         &self,
         load: Option<LoadObservation>,
@@ -396,6 +421,30 @@ impl Controller {
             phases: self.fleet.counts(),
             watched: None,
         }
+    }
+}
+
+/// Failures as a list of their keys and values: JSON has texts alone for the keys of a map.
+mod failures {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{ActionKind, Backoff, InstanceName};
+
+    type Failures = BTreeMap<(InstanceName, ActionKind), Backoff>;
+
+    pub(super) fn serialize<S: Serializer>(
+        failures: &Failures,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        failures.iter().collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Failures, D::Error> {
+        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
     }
 }
 

@@ -1,18 +1,23 @@
 //! How many ready instances a service should have, and why.
 
+use model::bounds::Bounds;
 use model::decision::{Decision, Reason};
 use model::policies::PolicySpec;
 use model::service::ServiceSpec;
+use model::time::Timestamp;
+use model::trail::{Advised, PolicyAdvice, Rule, Step, Steps, Trail};
+use serde::{Deserialize, Serialize};
 
 use crate::advice::Combined;
 use crate::input::PolicyInput;
 use crate::memory::LastChanges;
 use crate::policies::{self, PolicyState};
-use crate::rules;
+use crate::rules::{self, step};
 use crate::saturation::{Saturation, Verdict};
 
 /// What deciding remembers from turn to turn.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DecisionState {
     /// The policy that the policies belong to.
     policy: Option<PolicySpec>,
@@ -34,19 +39,45 @@ impl DecisionState {
         self.rules.changes
     }
 
-    /// What the policies of `spec` advise together. Where they are not the ones that advised
+    /// Takes over a number that was decided on by other means than the policies, `before` and `ready`, and when the
+    /// number has changed last.
+    pub(crate) fn take_over(
+        &mut self,
+        changes: LastChanges,
+        (before, ready): (u32, u32),
+        now: Timestamp,
+    ) {
+        self.rules.changes = changes;
+        if ready != before {
+            self.states.iter_mut().for_each(|state| state.number_was_set(ready, now));
+        }
+    }
+
+    /// What each policy of `spec` advises. Where they are not the ones that advised
     /// before, they start without a memory.
-    fn advise(&mut self, spec: &PolicySpec, input: &PolicyInput) -> Combined {
+    fn advise(&mut self, spec: &PolicySpec, input: &PolicyInput) -> Advised {
         if self.policy.as_ref() != Some(spec) {
             self.policy = Some(spec.clone());
             self.states = spec.policies().iter().map(PolicyState::of).collect();
         }
-        let mut combined = Combined::default();
+        let mut advised = Advised::new();
         for (policy, state) in spec.policies().iter().zip(&mut self.states) {
-            combined.add(policies::advise(policy, state, input));
+            let advice = policies::advise(policy, state, input);
+            let went_by = policies::went_by(policy, state, input, advice);
+            advised.push(PolicyAdvice { policy: policy.kind(), advice, went_by });
         }
-        combined
+        advised
     }
+}
+
+/// A decision, and how it came about.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Decided {
+    /// What was decided.
+    pub decision: Decision,
+    /// What led to it; `None` for a decision to hold.
+    pub trail: Option<Trail>,
 }
 
 /// Decides from what is known now: every policy advises, the rules of each direction hold back, the
@@ -58,67 +89,89 @@ impl DecisionState {
 ///
 /// A service that may go to zero has an instance while it is asked for, whatever its policies say
 /// and however slowly they look: the load balancer holds a request for 10 s only.
-pub fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput) -> Decision {
+pub fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput) -> Decided {
     state.saturation.observe(input);
     if input.demand.is_none() {
         state.rules.interrupt();
-        return Decision::Hold { reasons: vec![Reason::NoData] };
+        return Decided { decision: Decision::Hold { reasons: vec![Reason::NoData] }, trail: None };
     }
-    let (now, current) = (input.now, input.current);
-    let mut reasons = Vec::with_capacity(4);
-    let floor = u32::from(input.bounds.min() == 0 && input.is_asked_for());
+    let (now, current, bounds) = (input.now, input.current, input.bounds);
     let advice = state.advise(&spec.policy, input);
-    let scheduled = advice.scheduled_min();
-    let need = advice.need(current, &mut reasons);
+    let combined = Combined::of(&advice);
+    let mut steps = Steps::new();
+    let floor = u32::from(bounds.min() == 0 && input.is_asked_for());
+    let need = combined.need(current, &mut steps);
     // Before the rules, so that the patience counts from the last request; and after them, so that
     // none of them keeps the first instance waiting.
-    let need = raised(need, floor, &mut reasons);
+    let need = raised(need, floor, &mut steps);
     let (out, inward) = (spec.scale_out, spec.scale_in.rules);
-    let allowed = state.rules.apply(out, inward, (need, current), now, &mut reasons);
+    let allowed = state.rules.apply(out, inward, (need, current), now, &mut steps);
+    let [held_out, held_in] = state.rules.held((out.patience, inward.patience), need, now);
+    let allowed = raised(allowed, floor, &mut steps);
 
-    let allowed = raised(allowed, floor, &mut reasons);
-    let kept = scheduled.max(input.bounds.min()).max(1);
-    let allowed = helpful((allowed, kept), &state.saturation, input, &mut reasons);
+    let kept = combined.scheduled_min().max(bounds.min()).max(1);
+    let helpful = most_helpful(&state.saturation, kept);
+    let allowed = helped(allowed, bounds.max(), helpful, &mut steps);
 
-    let bounds = input.bounds;
-    let ready = allowed.clamp(bounds.min(), bounds.max());
-    if ready < allowed {
-        reasons.push(Reason::AtMax);
-    } else if ready > allowed {
-        reasons.push(Reason::AtMin);
-    }
+    let ready = within(allowed, bounds, &mut steps);
     state.rules.changes.note(current, ready, now);
-    Decision::Target { ready, reasons }
+    let LastChanges { rise: rose_at, any: changed_at } = state.rules.changes;
+    let reasons = reasons(combined.main_reason(), &steps);
+    let trail = Trail { current, advice, steps, held_out, held_in, rose_at, changed_at, helpful };
+    Decided { decision: Decision::Target { ready, reasons }, trail: Some(trail) }
 }
 
-/// The number, without those beyond what is there that the host has no CPU time for. What is `kept` is always let
-/// through: the first instance, the lower bound, and that of a schedule, which goes by the clock and not by what is
-/// lacking.
-fn helpful(
-    (number, kept): (u32, u32),
-    saturation: &Saturation,
-    input: &PolicyInput,
-    reasons: &mut Vec<Reason>,
-) -> u32 {
+/// The reasons of the decision: the main one first, then each rule that changed the number. Activation, which may raise
+/// it twice, is named once.
+fn reasons(main: Option<Reason>, steps: &[Step]) -> Vec<Reason> {
+    let mut reasons = Vec::with_capacity(1 + steps.len());
+    reasons.extend(main);
+    for step in steps {
+        let reason = step.rule.reason();
+        if reason != Reason::Activation || !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons
+}
+
+/// The most instances that the host has CPU time for, of those that are there; `None` where it has no limit. What is
+/// `kept` is always let through: the first instance, the lower bound, and that of a schedule, which goes by the clock
+/// and not by what is lacking.
+fn most_helpful(saturation: &Saturation, kept: u32) -> Option<u32> {
     let helps = match saturation.verdict() {
-        Verdict::Open => return number,
+        Verdict::Open => return None,
         Verdict::UpTo(most) => most,
         Verdict::Reached => 0,
     };
-    let most = saturation.there().max(kept).max(helps);
-    if number.min(input.bounds.max()) <= most {
-        return number;
-    }
-    reasons.push(Reason::HostSaturated);
+    Some(saturation.there().max(kept).max(helps))
+}
+
+/// The number, without those that the host has no CPU time for. The bound says it first where it is lower.
+fn helped(number: u32, max: u32, most: Option<u32>, steps: &mut Steps) -> u32 {
+    let Some(most) = most.filter(|most| number.min(max) > *most) else { return number };
+    steps.push(step(Rule::HostSaturated { most }, number, most));
     most
 }
 
-/// The number, raised to `floor` with its reason.
-fn raised(number: u32, floor: u32, reasons: &mut Vec<Reason>) -> u32 {
-    if number < floor && !reasons.contains(&Reason::Activation) {
-        reasons.push(Reason::Activation);
+/// The number, raised to `floor`.
+fn raised(number: u32, floor: u32, steps: &mut Steps) -> u32 {
+    if number < floor {
+        steps.push(step(Rule::Activation, number, floor));
     }
     number.max(floor)
+}
+
+/// The number within the bounds.
+pub(crate) fn within(number: u32, bounds: Bounds, steps: &mut Steps) -> u32 {
+    let (min, max) = (bounds.min(), bounds.max());
+    let ready = number.clamp(min, max);
+    if ready < number {
+        steps.push(step(Rule::Max { max }, number, ready));
+    } else if ready > number {
+        steps.push(step(Rule::Min { min }, number, ready));
+    }
+    ready
 }
 
 #[cfg(test)]
@@ -128,10 +181,14 @@ mod tests {
     use super::*;
     use crate::load::OfferedLoad;
     use crate::testing::{seconds, store, with_load};
-    use model::bounds::Bounds;
     use model::policies::Hpa;
     use model::policies::TargetTracking;
     use model::tick::HostCpu;
+
+    /// The decision alone.
+    fn decide(spec: &ServiceSpec, state: &mut DecisionState, input: &PolicyInput) -> Decision {
+        super::decide(spec, state, input).decision
+    }
 
     fn rps(mean_rps: f64) -> Option<OfferedLoad> {
         Some(OfferedLoad { mean_rps, burst_rps: 0.0, queue_rps: 0.0 })
@@ -154,6 +211,45 @@ mod tests {
         assert_eq!(at(1, 40.0, 3), target(3, &[Reason::OfferedLoad, Reason::Patience]));
         assert_eq!(at(10, 40.0, 3), target(3, &[Reason::OfferedLoad, Reason::Patience]));
         assert_eq!(at(11, 40.0, 3), target(1, &[Reason::OfferedLoad]));
+    }
+
+    #[test]
+    fn the_trail_has_what_each_policy_went_by_and_each_rule_with_its_figure() {
+        use model::policies::{Measure, PolicyKind};
+        use model::trail::{Advice, Held, WentBy};
+        let (mut spec, mut state) = (store(), DecisionState::default());
+        spec.policy =
+            serde_json::from_str(r#"[{"kind":"target_tracking"},{"kind":"ratio"}]"#).unwrap();
+        let mut at = |second, load, current| {
+            super::decide(&spec, &mut state, &known(load, current, second)).trail
+        };
+        assert_eq!(at(0, None, 1), None, "nothing led to what was held");
+        let rise = at(1, rps(600.0), 1).unwrap();
+        let value =
+            |value| Some(WentBy::Load { measure: Measure::Offered, value, per_instance: 40.0 });
+        let said = |policy, advice, went_by| PolicyAdvice { policy, advice, went_by };
+        assert_eq!(
+            rise.advice[..],
+            [
+                said(
+                    PolicyKind::TargetTracking,
+                    Advice::ready(15, Reason::OfferedLoad),
+                    value(600.0)
+                ),
+                said(PolicyKind::Ratio, Advice::Silent, None),
+            ]
+        );
+        assert_eq!(rise.steps[..], [step(Rule::Max { max: 10 }, 15, 10)]);
+        let (rose_at, since) = (Some(seconds(1)), seconds(1));
+        assert_eq!((rise.current, rise.rose_at, rise.changed_at), (1, rose_at, rose_at));
+        let fall = at(5, rps(120.0), 10).unwrap();
+        assert_eq!(fall.advice[0].went_by, value(120.0));
+        let patience = Rule::Patience { since, patience_ms: 10_000 };
+        assert_eq!(fall.steps[..], [step(patience, 3, 10)]);
+        assert_eq!(fall.held_in, Some(Held { at: None, since }), "four seconds are no ten");
+        // The need for fifteen counts for ten seconds, and then that for three.
+        assert_eq!(at(11, rps(120.0), 10).unwrap().held_in, Some(Held { at: Some(15), since }));
+        assert_eq!(at(12, rps(120.0), 10).unwrap().held_in, None);
     }
 
     #[test]

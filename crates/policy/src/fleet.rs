@@ -8,6 +8,7 @@ use model::instance::{Phase, PhaseCounts};
 use model::names::{InstanceName, Slot};
 use model::time::Timestamp;
 use model::version::{Rollout, Version};
+use serde::{Deserialize, Serialize};
 
 /// How long an instance in rotation may fail its health checks before it is to be replaced. A
 /// single refused connection marks a server down for the 200 ms to its next check.
@@ -22,7 +23,8 @@ const SILENCE_GRACE: Duration = Duration::from_secs(1);
 const AT_REST: Duration = Duration::from_millis(10);
 
 /// What the host says of a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ContainerPresence {
     /// There is none: it is still being cloned, or it is gone.
     Absent,
@@ -33,7 +35,8 @@ pub enum ContainerPresence {
 }
 
 /// What the load balancer does with an instance's slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RotationState {
     /// Out of rotation.
     Out,
@@ -47,7 +50,7 @@ pub enum RotationState {
 }
 
 /// What is observed of one instance at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceObservation {
     /// The instance.
     pub name: InstanceName,
@@ -71,7 +74,7 @@ pub struct InstanceObservation {
 }
 
 /// An instance whose last health check got no answer in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SilentCheck {
     /// Whether the load balancer sends it nothing any more: more than one check was in vain.
     pub is_down: bool,
@@ -82,7 +85,7 @@ pub struct SilentCheck {
 }
 
 /// An instance of a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
     /// Its name.
     pub name: InstanceName,
@@ -104,12 +107,15 @@ pub struct Instance {
     /// Whether it has given no sign of life for longer than a moment: no answer to a check or a request,
     /// and no CPU time. So are a process that was stopped, a frozen one, and one that waits for ever.
     pub stuck: bool,
+    /// Whether an operator wants it gone.
+    #[serde(default)]
+    pub to_be_removed: bool,
     unhealthy_since: Option<Timestamp>,
     silence: Option<Silence>,
 }
 
 /// Since when an instance is silent, and what it had done by then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Silence {
     since: Timestamp,
     answered: u64,
@@ -153,9 +159,9 @@ impl Instance {
 
     /// Whether another should take its place. An unhealthy instance is replaced like an outdated
     /// one and not stopped at once: where all are slow together, stopping all would end every
-    /// request there is.
+    /// request there is. So is one that an operator wants gone: the number is the decision's matter.
     pub fn should_be_replaced(&self, serving: Version) -> bool {
-        !self.is_of(serving) || !self.is_well()
+        !self.is_of(serving) || !self.is_well() || self.to_be_removed
     }
 
     /// Whether it takes its share of the requests beside the fleet to be watched: it is neither capacity nor
@@ -176,7 +182,8 @@ impl Instance {
 }
 
 /// The instances of one service, by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Fleet {
     instances: Vec<Instance>,
 }
@@ -197,6 +204,15 @@ impl Fleet {
         let mut instances: Vec<Instance> = instances.into_iter().map(instance).collect();
         instances.sort_by(|a, b| a.name.cmp(&b.name));
         Self { instances }
+    }
+
+    /// The same, where an operator wants these instances gone and no others.
+    #[must_use]
+    pub fn marked(mut self, removals: &[InstanceName]) -> Self {
+        for instance in &mut self.instances {
+            instance.to_be_removed = removals.contains(&instance.name);
+        }
+        self
     }
 
     /// The instances of the fleet of before that are gone although nothing was to end them: those that an
@@ -319,6 +335,7 @@ fn instance(
         under_way: observed.under_way,
         unhealthy: unhealthy_since.is_some_and(|at| now.since(at) >= UNHEALTHY_GRACE),
         stuck: is_down && silence.is_some_and(|silence| now.since(silence.since) >= SILENCE_GRACE),
+        to_be_removed: false,
         unhealthy_since,
         silence,
     }

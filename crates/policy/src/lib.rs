@@ -2,16 +2,19 @@
 //!
 //! The daemon and the simulator call the same function, [`controller::Controller::turn`], with the
 //! same types: what was observed of a service becomes a [`PolicyInput`](input::PolicyInput), from
-//! which its [`policies`] form an [`advice`]. [`decide`] turns that into a decision, [`rollout`] says
+//! which its [`policies`] form an [`advice`]. [`decide`] turns that into a decision, unless an operator holds a number; [`rollout`] says
 //! which version new instances are of, [`watch`] whether a new one does worse, [`plan`] leads from the [`fleet`] to both, [`check`] holds the
-//! plan to its rules, and all of it is kept as a tick.
+//! plan to its rules, and all of it is kept as a tick. From that, [`why_not`] says what stands between
+//! the service and another number of instances.
 
 pub mod advice;
 pub mod backoff;
 pub mod check;
 pub mod controller;
 pub mod decide;
+mod exact;
 pub mod fleet;
+mod hold;
 pub mod input;
 pub mod load;
 pub mod memory;
@@ -19,11 +22,14 @@ pub mod memory_pool;
 pub mod patience;
 pub mod plan;
 pub mod policies;
+pub mod recording;
 pub mod rollout;
 pub mod rules;
 mod saturation;
 pub mod slots;
+mod steady;
 pub mod watch;
+pub mod why_not;
 pub mod window;
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// What the load balancer counted between two observations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadObservation {
     /// Time that the counts cover. Never zero.
     pub elapsed: Duration,
@@ -57,7 +58,8 @@ const BURST_WINDOWS: [Duration; 3] =
 const BURST_DEVIATIONS: f64 = 3.0;
 
 /// Observations of the last second, newest last.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LoadHistory {
     observations: VecDeque<(Timestamp, LoadObservation)>,
 }

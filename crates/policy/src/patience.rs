@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// The highest need of a sliding window, in amortised constant time: entries that a later and
 /// higher one outlives can never be the maximum again and are dropped at once.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NeedHistory {
     /// Needs in falling order, each with its moment.
     falling: VecDeque<(Timestamp, u32)>,
@@ -43,6 +45,14 @@ impl NeedHistory {
     pub fn highest_over(&self, patience: Duration, now: Timestamp) -> Option<u32> {
         let covered = self.began.is_some_and(|began| now.since(began) >= patience);
         self.falling.front().filter(|_| covered).map(|(_, need)| *need)
+    }
+
+    /// Since when a lower need than [`Self::highest_over`] allows is known to have held: the moment of the highest
+    /// need within the patience, or of the record's beginning where it does not reach back that far.
+    pub fn holds_since(&self, patience: Duration, now: Timestamp) -> Option<Timestamp> {
+        let began = self.began?;
+        let covered = now.since(began) >= patience;
+        if covered { self.falling.front().map(|(at, _)| *at) } else { Some(began) }
     }
 
     /// The highest need that the record holds, however far it reaches back.

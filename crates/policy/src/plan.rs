@@ -74,7 +74,7 @@ impl PlanContext<'_> {
 /// Plans the way from `fleet` to `decision`. A decision to hold changes nothing at all.
 ///
 /// Clones under way count as capacity and draining instances are not compensated. Outdated and
-/// unhealthy instances are replaced by surge: more than decided are launched, and such ones are
+/// unhealthy instances, and those that an operator wants gone, are replaced by surge: more than decided are launched, and such ones are
 /// the first to go once the new ones are ready. A version on trial gets one instance beside that, and it stays
 /// while it is watched. Where the trial owes a release command, its instance runs that first; nothing else does, and
 /// of a service of which no version has served nothing else is launched.
@@ -278,10 +278,11 @@ fn is_to_be_killed(instance: &Instance, fleet: &Fleet) -> bool {
     instance.is_stuck_in_use() && !fleet.is_doubted()
 }
 
-/// Order in which ready instances leave: those to be replaced first, then the idlest, then the highest
-/// slot, so that a service settles in its lowest slots.
-fn eagerness_to_leave(instance: &Instance, serving: Version) -> (bool, u32, Reverse<Slot>) {
+/// Order in which ready instances leave: those that an operator wants gone first, then others to be replaced, then
+/// the idlest, then the highest slot, so that a service settles in its lowest slots.
+fn eagerness_to_leave(instance: &Instance, serving: Version) -> (bool, bool, u32, Reverse<Slot>) {
     (
+        !instance.to_be_removed,
         !instance.should_be_replaced(serving),
         instance.in_flight.unwrap_or(u32::MAX),
         Reverse(instance.slot()),

@@ -3,15 +3,17 @@
 
 use std::time::Duration;
 
-use model::decision::Reason;
 use model::service::Rules;
 use model::time::Timestamp;
+use model::trail::{Held, Rule, Step, Steps};
+use serde::{Deserialize, Serialize};
 
 use crate::memory::LastChanges;
 use crate::patience::NeedHistory;
 
 /// What the rules remember from turn to turn.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RuleState {
     /// Needs, for the highest of late.
     needs: NeedHistory,
@@ -29,31 +31,35 @@ impl RuleState {
     }
 
     /// The number that the rules let through at `now`, where `need` is needed and `current` was
-    /// decided last. Each rule that changed it goes to `reasons`.
+    /// decided last. Each rule that changed it goes to `steps`.
     pub fn apply(
         &mut self,
         out: Rules,
         inward: Rules,
         (need, current): (u32, u32),
         now: Timestamp,
-        reasons: &mut Vec<Reason>,
+        steps: &mut Steps,
     ) -> u32 {
         let patient = self.patient(out.patience, inward.patience, (need, current), now);
         if patient != need {
-            reasons.push(Reason::Patience);
+            let rule = self.patience_rule((out.patience, inward.patience), patient > need, now);
+            steps.push(step(rule, need, patient));
         }
         self.changes = self.changes.until(now);
         let (rules, since) =
             if patient > current { (out, self.changes.rise) } else { (inward, self.changes.any) };
-        let cools = since.is_some_and(|at| now.since(at) < rules.cooldown);
-        if cools && patient != current {
-            reasons.push(Reason::Cooldown);
+        if let Some(since) = since.filter(|at| now.since(*at) < rules.cooldown)
+            && patient != current
+        {
+            let rule = Rule::Cooldown { since, cooldown_ms: millis(rules.cooldown) };
+            steps.push(step(rule, patient, current));
             return current;
         }
         let largest = rules.largest_step.map_or(u32::MAX, |step| step.from(current));
         if patient.abs_diff(current) > largest {
-            reasons.push(Reason::StepLimit);
-            return if patient > current { current + largest } else { current - largest };
+            let next = if patient > current { current + largest } else { current - largest };
+            steps.push(step(Rule::StepLimit { largest }, patient, next));
+            return next;
         }
         patient
     }
@@ -77,6 +83,47 @@ impl RuleState {
         };
         if current < lowest { lowest } else { current.min(highest) }
     }
+
+    /// What the patience on the way out and that on the way in hold back at `now` of a need that was applied.
+    pub(crate) fn held(
+        &self,
+        (out, inward): (Duration, Duration),
+        need: u32,
+        now: Timestamp,
+    ) -> [Option<Held>; 2] {
+        let held = |needs: &NeedHistory, patience: Duration, need: u32| {
+            let at = needs.highest_over(patience, now);
+            let holds = !patience.is_zero() && at != Some(need);
+            let since = needs.holds_since(patience, now).unwrap_or(now);
+            holds.then_some(Held { at, since })
+        };
+        let out = held(&self.mirrored, out, u32::MAX - need);
+        let out = out.map(|held| Held { at: held.at.map(|distance| u32::MAX - distance), ..held });
+        [out, held(&self.needs, inward, need)]
+    }
+
+    /// The patience that let through another number than the need, a higher one or a lower one.
+    fn patience_rule(
+        &self,
+        (out, inward): (Duration, Duration),
+        is_higher: bool,
+        now: Timestamp,
+    ) -> Rule {
+        let (needs, patience) =
+            if is_higher { (&self.needs, inward) } else { (&self.mirrored, out) };
+        let since = needs.holds_since(patience, now).unwrap_or(now);
+        Rule::Patience { since, patience_ms: millis(patience) }
+    }
+}
+
+/// A rule that changes the number.
+pub(crate) const fn step(rule: Rule, from: u32, to: u32) -> Step {
+    Step { rule, from, to }
+}
+
+/// A span in whole milliseconds, in which files give it.
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -94,9 +141,9 @@ mod tests {
         let (mut state, mut current) = (RuleState::default(), current);
         let mut decided = Vec::new();
         for (second, need) in (0..).zip(needs) {
-            let (now, mut reasons) = (seconds(second), Vec::new());
-            let next = state.apply(out, inward, (*need, current), now, &mut reasons);
-            assert_eq!(next == *need, reasons.is_empty(), "{reasons:?}");
+            let (now, mut steps) = (seconds(second), Steps::new());
+            let next = state.apply(out, inward, (*need, current), now, &mut steps);
+            assert_eq!(next == *need, steps.is_empty(), "{steps:?}");
             state.changes.note(current, next, now);
             current = next;
             decided.push(current);
@@ -127,9 +174,9 @@ mod tests {
     #[test]
     fn a_clock_set_back_lengthens_no_cooldown() {
         let three = Rules { cooldown: Duration::from_secs(3), ..NONE };
-        let (mut state, mut reasons) = (RuleState::default(), Vec::new());
+        let (mut state, mut steps) = (RuleState::default(), Steps::new());
         state.changes.note(1, 2, seconds(1000));
-        let mut at = |second| state.apply(three, NONE, (9, 2), seconds(second), &mut reasons);
+        let mut at = |second| state.apply(three, NONE, (9, 2), seconds(second), &mut steps);
         assert_eq!((at(0), at(2), at(3)), (2, 2, 9));
     }
 

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::input::{PolicyInput, known};
 use crate::patience::NeedHistory;
@@ -42,7 +43,8 @@ const MOMENT: Duration = Duration::from_millis(100);
 const LASTS: Duration = Duration::from_secs(5);
 
 /// What is known of the host's CPU time and of the service's part in it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Saturation {
     host: MeanWindow,
     own: MeanWindow,
@@ -57,14 +59,15 @@ pub(crate) struct Saturation {
 }
 
 /// How many instances there may be for a second, after the host was full.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Ration {
     since: Timestamp,
     most: u32,
 }
 
 /// How many instances there have been, ready or in start, of those that were decided on.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct There {
     decided: u32,
     most: u32,
@@ -82,7 +85,8 @@ impl There {
 }
 
 /// What is known of more instances.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
     /// Nothing speaks against any number of them.
     #[default]

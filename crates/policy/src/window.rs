@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// A figure stands for the time since the one before it, but for no more than this: of a longer
 /// gap nobody knows how it was.
@@ -11,20 +12,25 @@ const LONGEST_STEP: Duration = Duration::from_secs(1);
 
 /// The mean of what was observed in the last while, each figure weighted with the time that it
 /// stands for, in amortised constant time.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MeanWindow {
     entries: VecDeque<Entry>,
+    #[serde(with = "crate::exact")]
     weighted_sum: f64,
+    #[serde(with = "crate::exact")]
     seconds: f64,
     began: Option<Timestamp>,
     /// Entries forgotten since the sums were taken anew.
     forgotten: usize,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Entry {
     at: Timestamp,
+    #[serde(with = "crate::exact")]
     value: f64,
+    #[serde(with = "crate::exact")]
     seconds: f64,
 }
 

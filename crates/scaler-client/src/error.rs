@@ -22,6 +22,12 @@ pub enum ScalerError {
         /// What went wrong.
         source: reqwest::Error,
     },
+    /// An answer began, and nothing more of it came.
+    #[error("the scaler at {address} has fallen silent; `bellows status` shows how it is")]
+    Silent {
+        /// Host and port.
+        address: String,
+    },
     /// Operators alone may speak to it there.
     #[error(
         "you may not use {socket}: use sudo, or join its group by \
@@ -57,9 +63,11 @@ impl ScalerError {
         match self {
             Self::Place(_) => true,
             Self::Refused { status, .. } => status.is_client_error(),
-            Self::Client(_) | Self::Away { .. } | Self::Denied { .. } | Self::Strange { .. } => {
-                false
-            }
+            Self::Client(_)
+            | Self::Away { .. }
+            | Self::Silent { .. }
+            | Self::Denied { .. }
+            | Self::Strange { .. } => false,
         }
     }
 }

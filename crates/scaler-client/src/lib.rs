@@ -1,6 +1,9 @@
 //! The scaler's API as its clients see it: what it tells, and what an operator sets by it.
 
 mod error;
+mod feed;
+mod number;
+mod recording;
 mod setting;
 
 use std::io;
@@ -15,16 +18,21 @@ use model::secrets::{SecretChange, SecretValue, Secrets};
 use model::status::{HostStatus, MembershipStatus, ServiceStatus, TickPage};
 use model::tick::Tick;
 use model::time::Timestamp;
-use reqwest::{Client, RequestBuilder, Url};
+use model::why_not::WhyNot;
+use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use error::ScalerError;
+pub use feed::Feed;
+pub use recording::Recording;
 pub use setting::Setting;
 
 /// What a URL begins with where a socket takes the place of its host.
 const SOCKET_URL: &str = "http://localhost";
 /// The scaler answers from memory: what takes longer than this is not coming.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// The time of an answer that has no end: a century.
+const WITHOUT_END: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Ticks asked for at once.
 const PAGE: usize = 1_000;
 /// A scaler that was killed is back within a second or two; a machine under load takes longer.
@@ -83,6 +91,15 @@ impl Scaler {
         self.get(&format!("/v1/services/{name}"), &[]).await
     }
 
+    /// What stands between a service and so many ready instances.
+    ///
+    /// # Errors
+    /// No answer, or none that tells it: the service never has so many.
+    pub async fn why_not(&self, service: &ServiceName, ready: u32) -> Result<WhyNot, ScalerError> {
+        let query = [("ready", ready.to_string())];
+        self.get(&format!("/v1/services/{service}/why-not"), &query).await
+    }
+
     /// All kept ticks of the host with a sequence above `since`.
     ///
     /// # Errors
@@ -97,6 +114,16 @@ impl Scaler {
             since = page.next;
             all.extend(page.ticks);
         }
+    }
+
+    /// What happens from now on, as it happens. By a socket alone.
+    ///
+    /// # Errors
+    /// No answer, or there are too many readers.
+    pub async fn feed(&self) -> Result<Feed, ScalerError> {
+        let request = self.http.get(self.url("/v1/feed")).timeout(WITHOUT_END);
+        let response = self.accepted(request).await?;
+        Ok(Feed::new(response, self.address()))
     }
 
     /// The newest lines that instances of a service wrote since then, or one of them did.
@@ -122,7 +149,15 @@ impl Scaler {
     /// # Errors
     /// No answer, or none that tells it.
     pub async fn changes(&self) -> Result<Vec<Change>, ScalerError> {
-        let (mut since, mut all) = (0, Vec::new());
+        self.changes_since(0).await
+    }
+
+    /// All kept changes with a sequence above `since`, oldest first.
+    ///
+    /// # Errors
+    /// No answer, or none that tells it.
+    pub async fn changes_since(&self, mut since: u64) -> Result<Vec<Change>, ScalerError> {
+        let mut all = Vec::new();
         loop {
             let page: ChangePage = self.get("/v1/changes", &page_after(since)).await?;
             if page.next == since {
@@ -270,23 +305,41 @@ impl Scaler {
 
     /// Sends a request and reads what comes back.
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ScalerError> {
-        let address = || match &self.socket {
+        let response = self.accepted(request).await?;
+        let body = response.bytes().await.map_err(|source| self.away(source))?;
+        serde_json::from_slice(&body).map_err(|source| self.strange(source))
+    }
+
+    /// Sends a request; what is not a refusal is still to be read.
+    async fn accepted(&self, request: RequestBuilder) -> Result<Response, ScalerError> {
+        let response = request.send().await.map_err(|source| self.away(source))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.bytes().await.map_err(|source| self.away(source))?;
+        let Problem { error } =
+            serde_json::from_slice(&body).map_err(|source| self.strange(source))?;
+        Err(ScalerError::Refused { status, message: error.message })
+    }
+
+    fn away(&self, source: reqwest::Error) -> ScalerError {
+        match is_denied(&source) {
+            true => ScalerError::Denied { socket: self.address(), source },
+            false => ScalerError::Away { address: self.address(), source },
+        }
+    }
+
+    fn strange(&self, source: serde_json::Error) -> ScalerError {
+        ScalerError::Strange { address: self.address(), source }
+    }
+
+    /// Where it is, as messages say it.
+    fn address(&self) -> String {
+        match &self.socket {
             Some(socket) => socket.display().to_string(),
             None => self.base.authority().to_owned(),
-        };
-        let away = |source| match is_denied(&source) {
-            true => ScalerError::Denied { socket: address(), source },
-            false => ScalerError::Away { address: address(), source },
-        };
-        let strange = |source| ScalerError::Strange { address: address(), source };
-        let response = request.send().await.map_err(away)?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(away)?;
-        if status.is_success() {
-            return serde_json::from_slice(&body).map_err(strange);
         }
-        let Problem { error } = serde_json::from_slice(&body).map_err(strange)?;
-        Err(ScalerError::Refused { status, message: error.message })
     }
 
     fn url(&self, path: &str) -> Url {

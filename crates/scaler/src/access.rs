@@ -39,6 +39,12 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may record the turns of this service: whoever may read more of it than all may. It shows
+    /// what was decided on and nothing that programs are told or write, but each reader takes some of the loop's thread.
+    pub(crate) fn records(&self, service: &ServiceName) -> bool {
+        self.reads_output(service)
+    }
+
     /// Who it is, if the caller may set something of this service, or of the whole host.
     ///
     /// # Errors

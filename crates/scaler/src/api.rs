@@ -1,15 +1,19 @@
-//! The HTTP API, version 1: what the loop sees and does, and what is set: bounds, policies, the way of
-//! membership, and tokens. [`crate::doors`] tells who calls.
+//! The HTTP API, version 1: what the loop sees and does, and what is set: bounds, policies, numbers
+//! that are held, the way of membership, and tokens. [`crate::doors`] tells who calls.
 
+mod number;
+mod recording;
 mod secrets;
+mod why_not;
 
 use std::io;
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::StatusCode;
-use axum::routing::{get, put};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{delete, get, post, put};
 use axum::{Extension, Json, Router};
 use host::deployments::DeployedService;
 use model::access::{ChangePage, Changed, Grant, MadeToken, Right, Tokens, Who};
@@ -49,13 +53,43 @@ pub(crate) const HEALTH: &str = "/healthz";
 /// The end of the path of what a service's instances wrote.
 pub(crate) const OUTPUT: &str = "/output";
 
+/// The end of the path of what stands between a service and another number of instances.
+pub(crate) const WHY_NOT: &str = "/why-not";
+/// The end of the path of a service's turns as they are taken.
+pub(crate) const RECORDING: &str = "/recording";
+
 /// The record of ticks, and that of changes.
 pub(crate) const TICKS: &str = "/v1/ticks";
 pub(crate) const CHANGES: &str = "/v1/changes";
 
+/// What happens as it happens.
+const FEED: &str = "/v1/feed";
+
 type Shared = State<Arc<SharedState>>;
 type CalledBy = Extension<Caller>;
 type Answer<T> = Result<Json<T>, Problem>;
+
+/// The feed, by the ways in that lead to it.
+pub(crate) fn feed(shared: Arc<SharedState>) -> Router {
+    Router::new().route(FEED, get(read_feed)).with_state(shared)
+}
+
+/// All turns as they happen, to those who see all services.
+async fn read_feed(
+    State(shared): Shared,
+    Extension(caller): CalledBy,
+) -> Result<Response, Problem> {
+    if let Caller::Token(token) = &caller
+        && !token.is_for(None)
+    {
+        return Err(too_few_rights(token, Right::Read, None));
+    }
+    let lines = shared.feed().read().ok_or_else(|| {
+        let message = "The feed has all the readers that it may have: end one of them.";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_readers", message)
+    })?;
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
+}
 
 /// The API without its errors for unknown paths. Every request carries its [`Caller`].
 pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
@@ -64,9 +98,14 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
         .route("/v1/services/{name}", get(one_service))
         .route("/v1/services/{name}/bounds", put(set_bounds).delete(clear_bounds))
         .route("/v1/services/{name}/policy", put(set_policy).delete(clear_policy))
+        .route("/v1/services/{name}/hold", put(number::hold).delete(number::release))
+        .route("/v1/services/{name}/instances", post(number::add).delete(number::remove_idlest))
+        .route("/v1/services/{name}/instances/{instance}", delete(number::remove))
         .route("/v1/services/{name}/secrets", get(secrets::list))
         .route("/v1/services/{name}/secrets/{secret}", put(secrets::set).delete(secrets::remove))
         .route(&format!("/v1/services/{{name}}{OUTPUT}"), get(output))
+        .route(&format!("/v1/services/{{name}}{WHY_NOT}"), get(why_not::ask))
+        .route(&format!("/v1/services/{{name}}{RECORDING}"), get(recording::record))
         .route("/v1/membership", get(membership).put(set_membership).delete(clear_membership))
         .route(TICKS, get(ticks))
         .route(CHANGES, get(changes))

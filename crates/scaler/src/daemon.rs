@@ -16,6 +16,7 @@ use model::tick::Tick;
 use model::time::Timestamp;
 use model::version::Rollout;
 use policy::controller::{Controller, ServiceObservation, TurnContext};
+use policy::fleet::Fleet;
 use policy::slots::SlotPool;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -23,8 +24,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::act::{Actor, CarriedOut};
 use crate::clock::{Clock, now};
 use crate::deployment_watch::DeploymentWatch;
+use crate::forgetting::Forgetting;
 use crate::memory_file::MemoryFile;
-use crate::observe::{HostObservation, HostObserver};
+use crate::observe::{HostObservation, HostObserver, unknown};
 use crate::outage::Outage;
 use crate::room::{Room, instance_mib};
 use crate::services::Deployed;
@@ -50,6 +52,7 @@ pub(crate) struct Daemon<C, L, P> {
     answer_counts: AnswerCounts,
     outage: Outage,
     clock: Clock,
+    forgetting: Forgetting,
 }
 
 impl<C, L, P> Daemon<C, L, P>
@@ -82,6 +85,7 @@ where
             answer_counts: AnswerCounts::default(),
             outage: Outage::default(),
             clock: Clock::default(),
+            forgetting: Forgetting::default(),
         }
     }
 
@@ -107,7 +111,9 @@ where
                 timer.reset_after(pause);
             }
         }
+        self.shared.recordings().end();
         self.memory.flush().await;
+        self.forgetting.end().await;
     }
 
     /// Waits until every action under way has ended or waits for time to pass, and gives those
@@ -124,6 +130,7 @@ where
     #[cfg(test)]
     pub(crate) async fn flush_memory(&mut self) {
         self.memory.flush().await;
+        self.forgetting.end().await;
     }
 
     /// One turn for every service.
@@ -137,6 +144,7 @@ where
             for controller in self.controllers.values_mut() {
                 *controller = Controller::restored(controller.memory().dated_anew(now));
             }
+            self.shared.recordings().start_anew();
         }
         self.follow_deployment();
         let observed = self.observe().await;
@@ -164,14 +172,26 @@ where
             for action in tick.plan.clone() {
                 self.start(action, now);
             }
-            self.show(tick);
+            self.show(tick, observed.as_ref());
         }
+        self.shared.end_turn(now);
+        self.forget_past(observed.as_ref(), now).await;
         if let Some(observed) = observed {
             self.remove_withdrawn(&services, &observed, now).await;
             self.last_stats = Some(observed.stats);
         }
         let memories = self.controllers.iter().map(|(name, c)| (name.clone(), c.memory()));
         self.memory.keep(memories.collect()).await;
+    }
+
+    /// Forgets holds that are over, and removals of instances that are gone as far as is known.
+    async fn forget_past(&mut self, observed: Option<&HostObservation>, now: Timestamp) {
+        let is_gone = |name: &InstanceName| {
+            let is_there = |seen: &HostObservation| seen.containers.contains_key(name);
+            observed.is_some_and(|seen| !is_there(seen)) && self.under_way.on(name).is_none()
+        };
+        let past = self.shared.standing().past(is_gone, now);
+        self.forgetting.begin(&self.shared, past).await;
     }
 
     /// Goes on with what is deployed now.
@@ -181,6 +201,7 @@ where
         self.shared.deploy(read);
         let services = self.shared.services().all();
         self.controllers.retain(|name, _| services.contains_key(name));
+        self.shared.recordings().withdraw(|name| services.contains_key(name));
     }
 
     /// Looks at the host and brings the load balancer to what is wanted where it differs.
@@ -260,6 +281,7 @@ where
         now: Timestamp,
     ) -> Tick {
         let spec = &self.shared.in_force(&deployed.spec);
+        let standing = self.shared.standing();
         let launches_left = room.clones(&spec.name);
         let rollout = self.controllers.get(&spec.name).and_then(Controller::rollout);
         let instance_mib = instance_mib(deployed, rollout.map(Rollout::serving));
@@ -271,11 +293,14 @@ where
             launches_left: u32::try_from(launches_left).unwrap_or(u32::MAX),
             fits: room.fits(&spec.name, instance_mib),
             launch_timeout: spec.launch_timeout(self.settings.launch_timeout),
+            hold: standing.hold(&spec.name, now).map(|hold| hold.ready),
+            removals: &standing.removals(&spec.name),
         };
         let memory = &self.memory;
         let controller = self.controllers.entry(spec.name.clone());
         let controller = controller.or_insert_with(|| Controller::restored(memory.of(&spec.name)));
-        let mut tick = controller.turn(&context, observation, now);
+        let recordings = self.shared.recordings();
+        let mut tick = recordings.turn(controller, &context, observation, now);
         for ended in &mut tick.ended {
             ended.last_lines = self.shared.outputs().last_lines(&ended.instance);
             tracing::warn!(instance = %ended.instance, "it ended by itself");
@@ -377,11 +402,17 @@ where
         }
     }
 
-    /// Shows a service's turn on the shared state.
-    fn show(&self, tick: Tick) {
+    /// Shows a service's turn on the shared state, and what is known of its instances.
+    fn show(&self, tick: Tick, observed: Option<&HostObservation>) {
         let subnet = self.shared.services().subnet();
         let fleet = self.controllers.get(&tick.service).map(Controller::fleet);
-        let instances = fleet.into_iter().flat_map(|fleet| fleet.instances());
+        let instances = fleet.map(Fleet::instances).unwrap_or_default();
+        let figures = || {
+            let names = instances.iter().map(|instance| &instance.name);
+            names
+                .map(|name| observed.map_or_else(|| unknown(name), |it| it.figures(name)))
+                .collect()
+        };
         let status = |instance: &policy::fleet::Instance| {
             Some(InstanceStatus {
                 name: instance.name.clone(),
@@ -390,9 +421,11 @@ where
                 version: instance.version,
                 phase: instance.phase,
                 since: instance.since,
+                to_be_removed: instance.to_be_removed,
             })
         };
-        self.shared.show(tick, instances.filter_map(status).collect());
+        let statuses = instances.iter().filter_map(status).collect();
+        self.shared.show(tick, statuses, figures);
     }
 }
 

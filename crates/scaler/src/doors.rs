@@ -7,6 +7,7 @@ pub(crate) mod tcp;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -25,6 +26,9 @@ use identify::Unnamed;
 
 /// Connections at a time by each way in. Those that do nothing make way for others.
 const CONNECTIONS: usize = 64;
+
+/// A client that takes nothing of its answer for so long is cut off: the feed's readers get one that does not end.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is served, by which way in. It ends when told to.
 #[derive(Debug)]
@@ -65,7 +69,12 @@ impl Doors {
         listener: L,
         routes_for: impl Fn(&L::Addr) -> Router + Send + 'static,
     ) {
-        let limits = Limits { connections: CONNECTIONS, idle_make_way: true, ..Limits::default() };
+        let limits = Limits {
+            connections: CONNECTIONS,
+            idle_make_way: true,
+            take_timeout: Some(TAKE_TIMEOUT),
+            ..Limits::default()
+        };
         let mut ended = self.end.subscribe();
         let end = async move { drop(ended.changed().await) };
         self.served.spawn(async move {

@@ -10,7 +10,7 @@ use model::tick::Tick;
 
 use crate::json_lines::{JsonLines, push_bounded};
 
-/// Ticks in memory: some 10 MB, and more than an hour in which a service changes twice a second.
+/// Ticks in memory: some 15 MB, and more than an hour in which a service changes twice a second.
 const TICKS_IN_MEMORY: usize = 10_000;
 
 /// Size at which the file is put aside. Two of them are kept.
@@ -52,7 +52,7 @@ impl Journal {
     ///
     /// # Errors
     /// The file could not be written. The tick is kept in memory all the same.
-    pub(crate) fn offer(&mut self, mut tick: Tick) -> io::Result<()> {
+    pub(crate) fn offer(&mut self, tick: &mut Tick) -> io::Result<()> {
         let last = self.last_by_service.get(&tick.service);
         if !tick.is_worth_keeping(last) {
             return Ok(());
@@ -60,8 +60,8 @@ impl Journal {
         tick.sequence = self.next_sequence;
         self.next_sequence += 1;
         self.last_by_service.insert(tick.service.clone(), tick.clone());
-        let written = self.file.add(&tick);
-        push_bounded(&mut self.ticks, tick, TICKS_IN_MEMORY);
+        let written = self.file.add(&*tick);
+        push_bounded(&mut self.ticks, tick.clone(), TICKS_IN_MEMORY);
         written
     }
 
@@ -89,6 +89,8 @@ mod tests {
             observation: Observation::default(),
             rollout: None,
             decision,
+            trail: None,
+            room: None,
             plan: vec![],
             blocked: vec![],
             done: vec![],
@@ -106,7 +108,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(&folder.path().join("ticks.jsonl")).unwrap();
         for ready in [1, 1, 2, 2, 3] {
-            journal.offer(tick(ready)).unwrap();
+            journal.offer(&mut tick(ready)).unwrap();
         }
         assert_eq!(sequences(&journal, 0, 9), [1, 2, 3]);
         assert_eq!(sequences(&journal, 1, 1), [2]);
@@ -117,9 +119,9 @@ mod tests {
     fn the_record_outlives_the_process_and_goes_on_with_its_numbers() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ticks.jsonl");
-        Journal::open(&path).unwrap().offer(tick(1)).unwrap();
+        Journal::open(&path).unwrap().offer(&mut tick(1)).unwrap();
         let mut journal = Journal::open(&path).unwrap();
-        journal.offer(tick(2)).unwrap();
+        journal.offer(&mut tick(2)).unwrap();
         drop(journal);
         assert_eq!(sequences(&Journal::open(&path).unwrap(), 0, 9), [1, 2]);
     }
@@ -129,7 +131,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(&folder.path().join("ticks.jsonl")).unwrap();
         for ready in 0..10_003 {
-            journal.offer(tick(ready)).unwrap();
+            journal.offer(&mut tick(ready)).unwrap();
         }
         let kept = sequences(&journal, 0, 20_000);
         assert_eq!((kept.len(), kept[0]), (10_000, 4));

@@ -12,8 +12,11 @@ mod daemon;
 mod deployment_watch;
 mod doors;
 mod egress;
+mod feed;
+mod forgetting;
 mod journal;
 mod json_lines;
+mod kept_file;
 mod lock;
 mod memory_file;
 mod network_watch;
@@ -21,10 +24,12 @@ mod observe;
 mod outage;
 mod output;
 mod overrides;
+mod recordings;
 mod room;
 mod rotation;
 mod services;
 mod shared_state;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -121,13 +126,14 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     tracing::info!(services = services.all().len(), "the loop begins");
     let network = NetworkWatch::new(Network::new(&settings, HostRunner));
     let (tick, watched) = (settings.scaler.tick, Arc::clone(&shared));
-    let haproxy = Arc::clone(&actor);
+    let (haproxy, told) = (Arc::clone(&actor), Arc::clone(&shared));
     tokio::select! {
         () = Daemon::new(actor, shared, deployment, memory, settings.scaler).run(stop) => {}
         () = network.run(tick, &watched) => {}
         () = outputs => {}
         () = certificate_watch::run(haproxy.rotation().load_balancer()) => {}
     }
+    told.feed().close();
     doors.close().await;
     Ok(())
 }

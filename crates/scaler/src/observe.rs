@@ -9,6 +9,7 @@ use host::haproxy::{
 };
 use host::lxc::{Container, ContainerState, Containers};
 use host::probe::Probe;
+use model::feed::InstanceFigures;
 use model::names::{InstanceName, ServiceName, Slot};
 use model::service::{Protocol, ServiceSpec};
 use model::version::Version;
@@ -98,6 +99,19 @@ impl HostObservation {
         state == Some(ContainerState::Running)
     }
 
+    /// What the console is told of an instance.
+    pub(crate) fn figures(&self, name: &InstanceName) -> InstanceFigures {
+        let servers = self.stats.services.get(name.service()).map(|service| &service.servers);
+        let server = servers.and_then(|servers| servers.get(&name.slot()));
+        let cpu_time = self.cpu.times.get(name);
+        InstanceFigures {
+            cpu_time_us: cpu_time.and_then(|time| u64::try_from(time.as_micros()).ok()),
+            in_flight: server.and_then(|server| narrow(server.in_flight?)),
+            requests: server.and_then(|server| server.sessions),
+            ..unknown(name)
+        }
+    }
+
     fn instance(
         &self,
         name: &InstanceName,
@@ -153,6 +167,11 @@ impl HostObservation {
             in_flight: narrow(held.saturating_sub(queued))?,
         })
     }
+}
+
+/// An instance of which nothing was observed.
+pub(crate) fn unknown(name: &InstanceName) -> InstanceFigures {
+    InstanceFigures { name: name.clone(), cpu_time_us: None, in_flight: None, requests: None }
 }
 
 /// How many were served and how many were not. A connection has no status: it was served where it came to an

@@ -2,18 +2,12 @@
 //! settings: kept in a file, so that it survives a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
-use host::files::replace_file;
 use model::bounds::Bounds;
 use model::names::ServiceName;
 use model::policies::PolicySpec;
 use model::status::{Membership, ServiceOverrides};
 use serde::{Deserialize, Serialize};
-
-use crate::lock::lock;
 
 /// What was set. What was set for a service that is not deployed waits until it is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -42,53 +36,9 @@ impl Overrides {
     }
 }
 
-/// What was set, and the file that holds it. Whoever reads does not wait for the disk.
-#[derive(Debug)]
-pub(crate) struct OverridesFile {
-    path: PathBuf,
-    held: Mutex<Arc<Overrides>>,
-}
-
-impl OverridesFile {
-    /// Reads the file at `path`; none is nothing set.
-    ///
-    /// # Errors
-    /// The file cannot be read, or holds something else.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let held = match std::fs::read(path) {
-            Ok(text) => parse(&text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Overrides::default(),
-            Err(error) => return Err(error),
-        };
-        Ok(Self { path: path.to_owned(), held: Mutex::new(Arc::new(held)) })
-    }
-
-    /// What is set.
-    pub(crate) fn held(&self) -> Arc<Overrides> {
-        Arc::clone(&lock(&self.held))
-    }
-
-    /// Changes what is set, on disk first, and says whether it was set otherwise. Two callers at once get in each
-    /// other's way.
-    ///
-    /// # Errors
-    /// It could not be written. What was set before goes on to hold.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Overrides)) -> io::Result<bool> {
-        let before = self.held();
-        let mut changed = Overrides::clone(&before);
-        change(&mut changed);
-        if changed == *before {
-            return Ok(false);
-        }
-        replace_file(&self.path, serde_json::to_vec_pretty(&changed)?, 0o600)?;
-        *lock(&self.held) = Arc::new(changed);
-        Ok(true)
-    }
-}
-
 /// Reads the file's text. The first version held bounds by service and nothing else, which no file
 /// of this form can be taken for: its values are numbers two levels down.
-fn parse(text: &[u8]) -> serde_json::Result<Overrides> {
+pub(crate) fn parse(text: &[u8]) -> serde_json::Result<Overrides> {
     serde_json::from_slice(text).or_else(|error| match serde_json::from_slice(text) {
         Ok(bounds) => Ok(Overrides { bounds, ..Overrides::default() }),
         Err(_) => Err(error),
@@ -102,6 +52,7 @@ mod tests {
     use model::policies::PolicyKind;
 
     use super::*;
+    use crate::kept_file::KeptFile;
 
     fn parsed(text: &str) -> Result<Overrides, String> {
         parse(text.as_bytes()).map_err(|error| error.to_string())
@@ -112,7 +63,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("overrides.json");
         let store: ServiceName = "store".parse().unwrap();
-        let file = OverridesFile::open(&path).unwrap();
+        let file = KeptFile::open(&path, parse).unwrap();
         assert_eq!(*file.held(), Overrides::default());
         let set = |set: &mut Overrides| {
             set.bounds.insert(store.clone(), Bounds::new(2, 5).unwrap());
@@ -124,7 +75,7 @@ mod tests {
         let first = written();
         assert!(!file.change(set).unwrap(), "it is set so already");
         assert_eq!(written(), first);
-        let again = OverridesFile::open(&path).unwrap();
+        let again = KeptFile::open(&path, parse).unwrap();
         assert_eq!(again.held(), file.held());
         assert_eq!(again.held().of(&store).policy, Some(PolicyKind::Hpa.into()));
     }

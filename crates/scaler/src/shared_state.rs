@@ -2,6 +2,7 @@
 //! what an operator set.
 
 mod secrets;
+mod standing;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use host::secrets::SecretStore;
 use model::access::{Change, Changed, Deploy, Grant, MadeToken, Token, Tokens, Who};
 use model::bounds::Bounds;
 use model::failure::Failure;
+use model::feed::{InstanceFigures, ServiceFeed};
 use model::instance::InstanceStatus;
 use model::names::{ServiceName, TokenName};
 use model::network::NetworkStatus;
@@ -21,14 +23,20 @@ use model::policies::PolicySpec;
 use model::service::ServiceSpec;
 use model::status::{HostStatus, Membership, MembershipStatus, ServiceOverrides, ServiceStatus};
 use model::tick::Tick;
+use model::time::Timestamp;
 
 use crate::changes::Changes;
+use crate::clock;
 use crate::deployment_watch::Read;
+use crate::feed::Feed;
 use crate::journal::Journal;
+use crate::kept_file::KeptFile;
 use crate::lock::lock;
 use crate::output::Outputs;
-use crate::overrides::OverridesFile;
+use crate::overrides::{self, Overrides};
+use crate::recordings::Recordings;
 use crate::services::Services;
+use crate::standing::Standing;
 use crate::tokens::{MakeError, TokensFile};
 
 /// The record of ticks, below the state directory.
@@ -36,6 +44,9 @@ const JOURNAL: &str = "ticks.jsonl";
 
 /// What an operator set, below the state directory.
 const OVERRIDES: &str = "overrides.json";
+
+/// What an operator asked for that stands for a while, below the state directory.
+const STANDING: &str = "standing.json";
 
 /// Who changed what, below the state directory.
 const CHANGES: &str = "changes.jsonl";
@@ -48,7 +59,8 @@ const TOKENS: &str = "tokens.json";
 pub(crate) struct SharedState {
     services: Arc<Services>,
     journal: Mutex<Journal>,
-    overrides: OverridesFile,
+    overrides: KeptFile<Overrides>,
+    standing: KeptFile<Standing>,
     changes: Mutex<Changes>,
     tokens: TokensFile,
     /// Held by whoever sets something, from the check of what he asks for to the record of it. The loop never
@@ -56,11 +68,13 @@ pub(crate) struct SharedState {
     setting: Mutex<()>,
     secrets: SecretStore,
     outputs: Arc<Outputs>,
+    feed: Feed,
     /// The last turn of each service, and the instances after it.
     turns: Mutex<BTreeMap<ServiceName, (Tick, Vec<InstanceStatus>)>>,
     /// What went wrong last with each service.
     failures: Mutex<BTreeMap<ServiceName, Failure>>,
     network: Mutex<NetworkStatus>,
+    recordings: Recordings,
     /// The way of membership of the host's settings.
     membership: Membership,
     /// What all instances may have together, in MiB.
@@ -87,21 +101,27 @@ impl SharedState {
             }
         };
         let journal = Journal::open(&state.join(JOURNAL)).map_err(named(JOURNAL))?;
-        let overrides = OverridesFile::open(&state.join(OVERRIDES)).map_err(named(OVERRIDES))?;
+        let overrides = KeptFile::open(&state.join(OVERRIDES), overrides::parse);
+        let overrides = overrides.map_err(named(OVERRIDES))?;
+        let standing = KeptFile::open(&state.join(STANDING), |text| serde_json::from_slice(text));
+        let standing = standing.map_err(named(STANDING))?;
         let changes = Changes::open(&state.join(CHANGES)).map_err(named(CHANGES))?;
         let tokens = TokensFile::open(&state.join(TOKENS)).map_err(named(TOKENS))?;
         let shared = Self {
             services,
             journal: Mutex::new(journal),
             overrides,
+            standing,
             changes: Mutex::new(changes),
             tokens,
             setting: Mutex::default(),
             secrets,
             outputs: Arc::new(Outputs::new(state)),
+            feed: Feed::default(),
             turns: Mutex::default(),
             failures: Mutex::default(),
             network: Mutex::default(),
+            recordings: Recordings::default(),
             membership,
             memory_mib,
         };
@@ -118,9 +138,19 @@ impl SharedState {
         }
     }
 
+    /// The recordings that are being taken.
+    pub(crate) fn recordings(&self) -> &Recordings {
+        &self.recordings
+    }
+
     /// What instances write.
     pub(crate) fn outputs(&self) -> &Arc<Outputs> {
         &self.outputs
+    }
+
+    /// What the console is told.
+    pub(crate) fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     /// The services that are deployed.
@@ -292,15 +322,41 @@ impl SharedState {
         lock(&self.changes).note(who, changed);
     }
 
-    /// Shows a service's turn, and keeps its tick if it is worth it.
-    pub(crate) fn show(&self, tick: Tick, instances: Vec<InstanceStatus>) {
-        if let Err(error) = lock(&self.journal).offer(tick.clone()) {
+    /// Shows a service's turn, and keeps its tick if it is worth it. `figures` are those of its instances, which are
+    /// asked for where somebody reads them.
+    pub(crate) fn show(
+        &self,
+        tick: Tick,
+        instances: Vec<InstanceStatus>,
+        figures: impl FnOnce() -> Vec<InstanceFigures>,
+    ) {
+        let mut kept = tick.clone();
+        if let Err(error) = lock(&self.journal).offer(&mut kept) {
             tracing::error!(%error, "a tick is kept in memory only: check the state directory's disk");
         }
         if let Some(failure) = Failure::of(&tick) {
             lock(&self.failures).insert(tick.service.clone(), failure);
         }
         lock(&self.turns).insert(tick.service.clone(), (tick, instances));
+        if self.feed.is_read() {
+            self.tell(kept, figures);
+        }
+    }
+
+    /// Tells the feed of a turn that is shown.
+    fn tell(&self, tick: Tick, figures: impl FnOnce() -> Vec<InstanceFigures>) {
+        let (service, at) = (tick.service.clone(), tick.at);
+        let is_due = tick.sequence > 0 || self.feed.is_due(&service, at);
+        self.feed.tick(tick);
+        if let Some(deployed) = self.services.get(&service).filter(|_| is_due) {
+            let status = self.service_status(&deployed);
+            self.feed.service(ServiceFeed { at, status, instances: figures() });
+        }
+    }
+
+    /// Ends the turn of all services.
+    pub(crate) fn end_turn(&self, at: Timestamp) {
+        self.feed.end_turn(at, || lock(&self.network).clone());
     }
 
     /// Shows what became of the instances' firewall.
@@ -334,6 +390,7 @@ impl SharedState {
             wanted: deployed.wanted,
             rollout: tick.as_ref().and_then(|tick| tick.rollout.clone()),
             set: self.set_for(&spec.name),
+            hold: self.standing().hold(&spec.name, clock::now()),
             phases: tick.as_ref().map(|tick| tick.observation.phases).unwrap_or_default(),
             instances: instances.unwrap_or_default(),
             tick,

@@ -6,10 +6,13 @@ mod cost;
 mod doors;
 mod egress;
 mod failures;
+mod feed;
 mod figure;
 mod load;
+mod number;
 mod output;
 mod reaches;
+mod recordings;
 mod recreate;
 mod releases;
 mod restarts;
@@ -223,6 +226,13 @@ impl Rig {
     async fn tick(&mut self, arrivals: u64) -> Tick {
         self.turn(arrivals).await;
         self.status().tick.unwrap()
+    }
+
+    /// So many ticks in which no request arrives, whatever is deployed.
+    async fn ticks_of_all(&mut self, count: usize) {
+        for _ in 0..count {
+            self.turn(0).await;
+        }
     }
 
     /// The same, also while the store is not deployed.

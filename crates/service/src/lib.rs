@@ -7,6 +7,7 @@ pub mod json_body;
 mod linger;
 pub mod listener;
 pub mod metrics;
+pub mod origin;
 pub mod output;
 mod places;
 pub mod probes;

@@ -4,10 +4,10 @@
 use std::any::Any;
 use std::error::Error;
 
-use axum::Router;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{AppendHeaders, IntoResponse, Response};
+use axum::{Extension, Router};
 use serde::Serialize;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -20,6 +20,15 @@ pub struct Problem {
     code: &'static str,
     message: String,
     headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What an answer that is a [`Problem`] carries with it, for a server that says it in another form.
+#[derive(Debug, Clone)]
+pub struct Explained {
+    /// The code for programs.
+    pub code: &'static str,
+    /// The sentence for people.
+    pub message: String,
 }
 
 #[derive(Serialize)]
@@ -93,7 +102,8 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let json = axum::Json(self.body()).into_response();
-        (self.status, AppendHeaders(self.headers), json).into_response()
+        let explained = Explained { code: self.code, message: self.message };
+        (self.status, AppendHeaders(self.headers), Extension(explained), json).into_response()
     }
 }
 

@@ -39,6 +39,9 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// The size of a request's head in bytes; at least 8,192. Larger ones are answered 431.
     pub head_bytes: usize,
+    /// The time after which a client that takes nothing of an answer is cut off; `None` where that is for ever, but for
+    /// [`Limits::idle_make_way`].
+    pub take_timeout: Option<Duration>,
     /// The time that requests in flight have to complete once the server was asked to end.
     pub drain_timeout: Duration,
 }
@@ -50,6 +53,7 @@ impl Default for Limits {
             idle_make_way: false,
             head_timeout: Duration::from_secs(10),
             head_bytes: 16 * 1024,
+            take_timeout: None,
             drain_timeout: Duration::from_secs(30),
         }
     }
@@ -130,7 +134,7 @@ async fn serve_one(
     place: Arc<Place>,
     mut draining: watch::Receiver<()>,
 ) {
-    let mut socket = Socket::new(Watched::new(stream, Arc::clone(&place)));
+    let mut socket = Socket::new(Watched::new(stream, Arc::clone(&place), limits.take_timeout));
     let service = service_fn(|request: Request<Incoming>| {
         let place = Arc::clone(&place);
         let begins = place.begins();

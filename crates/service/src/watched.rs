@@ -3,11 +3,13 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use crate::places::Place;
 
@@ -20,11 +22,15 @@ pub(crate) struct Watched<S> {
     reads: bool,
     /// Whether the client has not taken what was to be written last.
     is_full: bool,
+    /// After how long such a client is cut off.
+    take_timeout: Option<Duration>,
+    /// When this one is, unless it takes something.
+    cut: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Watched<S> {
-    pub(crate) fn new(stream: S, place: Arc<Place>) -> Self {
-        Self { stream, place, reads: false, is_full: false }
+    pub(crate) fn new(stream: S, place: Arc<Place>, take_timeout: Option<Duration>) -> Self {
+        Self { stream, place, reads: false, is_full: false, take_timeout, cut: None }
     }
 
     /// The next request is awaited once the answer to the one before is with the client.
@@ -34,12 +40,21 @@ impl<S> Watched<S> {
         }
     }
 
-    fn written<T>(&mut self, polled: Poll<T>) -> Poll<T> {
+    fn written<T>(
+        &mut self,
+        polled: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
         self.is_full = polled.is_pending();
-        if self.is_full {
-            self.place.takes_nothing();
+        if !self.is_full {
+            self.cut = None;
+            return polled;
         }
-        polled
+        self.place.takes_nothing();
+        let Some(take_timeout) = self.take_timeout else { return polled };
+        let cut = self.cut.get_or_insert_with(|| Box::pin(tokio::time::sleep(take_timeout)));
+        ready!(cut.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -63,7 +78,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.written(polled)
+        self.written(polled, context)
     }
 
     fn poll_write_vectored(
@@ -72,7 +87,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.written(polled)
+        self.written(polled, context)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -15,6 +15,7 @@ mod plant;
 pub mod run;
 pub mod simulation;
 mod spread;
+mod tape;
 
 pub use containers::Behaviour;
 pub use fleet_figures::FleetFigures;

@@ -9,6 +9,7 @@ use model::action::ActionKind;
 use model::action::{Done, ReleaseEnd};
 use model::bounds::Bounds;
 use model::names::{InstanceName, Slot};
+use model::policies::PolicySpec;
 use model::service::{Replacement, ServiceSpec};
 use model::tick::{HostCpu, Tick};
 use model::time::Timestamp;
@@ -29,6 +30,7 @@ use crate::host_model::{Faults, HostModel, goes_wrong};
 use crate::load::Load;
 use crate::moment::Moment;
 use crate::plant::{Clients, FluidPlant, Log, Plant, RequestPlant, Rules, Statistics};
+use crate::tape::Tape;
 
 /// Silence before the load, in which a policy gets to know its service as the scaler's did that ran
 /// before an experiment.
@@ -110,6 +112,8 @@ pub struct Simulation {
     tick: Duration,
     host: HostModel,
     controller: Controller,
+    /// Where the turns are recorded.
+    tape: Option<Tape>,
     plant: Box<dyn Plant>,
     containers: Containers,
     rng: Xoshiro256PlusPlus,
@@ -169,6 +173,7 @@ impl Simulation {
             spec,
             tick,
             controller: Controller::default(),
+            tape: None,
             plant: plant(load, detail, rules, load_start, service_seed)?,
             containers: Containers::new(host.clone(), host_seed),
             host,
@@ -217,8 +222,13 @@ impl Simulation {
             launches_left,
             fits: self.fits(),
             launch_timeout: self.host.launch_timeout,
+            hold: None,
+            removals: &[],
         };
-        let tick = self.controller.turn(&around, seen, at);
+        let tick = match &mut self.tape {
+            None => self.controller.turn(&around, seen, at),
+            Some(tape) => tape.turn(&mut self.controller, &around, seen, at),
+        };
         self.check(&around, &tick, at)?;
         self.decided = tick.target().or(self.decided);
         for action in &tick.plan {
@@ -276,6 +286,22 @@ impl Simulation {
         let memory = if keeps_memory { self.controller.memory() } else { Memory::default() };
         self.decided = memory.decided;
         self.controller = Controller::restored(memory);
+        self.tape.iter_mut().for_each(Tape::start_anew);
+    }
+
+    /// Begins to record the turns, as `bellows record` does.
+    pub fn record(&mut self) {
+        self.tape = Some(Tape::new(&self.spec.name));
+    }
+
+    /// What was recorded; nothing where nobody asked for it.
+    pub fn recorded(&mut self) -> Vec<u8> {
+        self.tape.take().map_or_else(Vec::new, Tape::text)
+    }
+
+    /// Sets another policy, as an operator does.
+    pub fn set_policy(&mut self, policy: PolicySpec) {
+        self.spec.policy = policy;
     }
 
     /// The versions of the instances that there are.

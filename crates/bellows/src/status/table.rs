@@ -11,6 +11,8 @@ use model::refusal::cure;
 use model::status::MembershipStatus;
 use model::version::Rollout;
 
+use crate::text::{age, columns, held, phase};
+
 use super::view::{Decided, DeployState, Instance, Program, Service, Set, Source, View};
 
 /// A failure that nobody asked about for an hour is found in the ticks and in the logs.
@@ -36,6 +38,7 @@ pub(crate) fn render(view: &View) -> String {
     if !view.services.is_empty() {
         text.push('\n');
         text.push_str(&services(&view.services, view.at_ms));
+        text.push_str(&holds(&view.services));
         text.push_str(&costs(&view.services));
         text.push_str(&rollouts(&view.services, view.at_ms));
         text.push_str(&unreadable(&view.services));
@@ -115,6 +118,17 @@ fn services(services: &[Service], now_ms: u64) -> String {
         ]
     });
     columns(["SERVICE", "ROUTE", "BOUNDS", "POLICY", "OFFERED", "LAST DECISION"], rows)
+}
+
+/// A line for each service whose number an operator holds.
+fn holds(services: &[Service]) -> String {
+    let line = |Service { name, hold, min, max, .. }: &Service| {
+        let held = held((*hold)?, (*min, *max));
+        Some(format!(
+            "{name} is {held}; `bellows scale {name} --auto` gives it back to its policy.\n"
+        ))
+    };
+    services.iter().filter_map(line).collect()
 }
 
 /// What the instances cost for each hour now; nothing where nobody said what one costs.
@@ -252,7 +266,7 @@ fn instances(instances: &[Instance], now_ms: u64) -> String {
     let rows = instances.iter().map(|instance| {
         [
             instance.name.clone(),
-            instance.phase.to_owned(),
+            phase(instance.phase, instance.to_be_removed),
             instance.version.map_or_else(|| "-".to_owned(), |version| version.to_string()),
             instance.slot.to_string(),
             instance.address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
@@ -260,30 +274,6 @@ fn instances(instances: &[Instance], now_ms: u64) -> String {
         ]
     });
     columns(["INSTANCE", "PHASE", "VERSION", "SLOT", "ADDRESS", "AGE"], rows)
-}
-
-/// A span in its two largest units.
-fn age(from_ms: u64, now_ms: u64) -> String {
-    let seconds = now_ms.saturating_sub(from_ms) / 1000;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
-    }
-}
-
-/// Left-aligned columns, two spaces apart, without blanks at the ends of lines.
-fn columns<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let lines: Vec<[String; N]> = [heads.map(str::to_owned)].into_iter().chain(rows).collect();
-    let widths: [usize; N] = std::array::from_fn(|column| {
-        lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
-    });
-    let text = |line: &[String; N]| {
-        let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}  "));
-        format!("{}\n", cells.collect::<String>().trim_end())
-    };
-    lines.iter().map(text).collect()
 }
 
 #[cfg(test)]

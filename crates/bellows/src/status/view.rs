@@ -9,6 +9,7 @@ use model::action::Blocked;
 use model::bounds::Bounds;
 use model::decision::Reason;
 use model::failure::Failure;
+use model::hold::Hold;
 use model::names::{ServiceName, Slot};
 use model::network::NetworkStatus;
 use model::policies::PolicySpec;
@@ -19,6 +20,7 @@ use serde::Serialize;
 /// The whole of what `status` knows.
 #[derive(Debug, Serialize)]
 pub(crate) struct View {
+    pub(crate) format: u32,
     /// When it was read, in milliseconds since 1970.
     pub(crate) at_ms: u64,
     /// Who told: without the scaler, services and phases are not known.
@@ -90,6 +92,8 @@ pub(crate) struct Service {
     pub(crate) max: u32,
     /// Which version serves, and how far the change to the wanted one has come.
     pub(crate) rollout: Option<Rollout>,
+    /// The number that an operator holds it at; `None` where its policy decides.
+    pub(crate) hold: Option<Hold>,
     /// What went wrong last.
     pub(crate) last_failure: Option<Failure>,
     /// The policy of its file, where an operator set another one.
@@ -138,6 +142,8 @@ pub(crate) struct Instance {
     pub(crate) version: Option<Version>,
     /// Its phase; without the scaler, `running` or `stopped`.
     pub(crate) phase: &'static str,
+    /// Whether an operator wants it gone.
+    pub(crate) to_be_removed: bool,
     /// When it was planned, in milliseconds since 1970.
     pub(crate) born_ms: u64,
 }

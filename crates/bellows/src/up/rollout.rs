@@ -249,6 +249,7 @@ mod tests {
             version: Some(*version),
             phase: Phase::Ready,
             since: Timestamp::from_millis(1),
+            to_be_removed: false,
         };
         let instances = (1..).zip(ready).map(instance).collect();
         trial(&name, &deployment, &[ServiceStatus { rollout, wanted, instances, ..status }])

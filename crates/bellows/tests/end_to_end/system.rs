@@ -138,7 +138,8 @@ pub(crate) struct SetAside(Vec<PathBuf>);
 
 impl SetAside {
     pub(crate) fn take() -> Self {
-        let state = ["overrides.json", "memory.json"].map(|name| Path::new(STATE).join(name));
+        let names = ["overrides.json", "standing.json", "memory.json"];
+        let state = names.map(|name| Path::new(STATE).join(name));
         for file in &state {
             let before = beside(file);
             assert!(

@@ -48,8 +48,10 @@ impl Fleet {
         scaler: Scaler,
         service: &str,
         interrupt: Interrupt,
-    ) -> Result<Self, ScalerError> {
-        let ServiceStatus { name, set, objective_ms, .. } = scaler.service(service).await?;
+    ) -> Result<Self, Error> {
+        let status = scaler.service(service).await?;
+        Error::where_held(&status)?;
+        let ServiceStatus { name, set, objective_ms, .. } = status;
         let last_sequence = scaler.ticks_since(0).await?.last().map_or(0, |tick| tick.sequence);
         Ok(Self {
             scaler,

@@ -72,6 +72,18 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
+fn a_service_that_is_held_at_a_number_is_not_experimented_with() {
+    let (scaler, folder) = (Fake::start(), folder());
+    scaler.state.lock().unwrap().hold = json!({"ready": 4, "since_ms": 1, "until_ms": 2});
+    let store = Store::start(|_| Conduct::Good);
+    let error = run(experiment(&store, &scaler, folder.path(), "hpa")).unwrap_err();
+    let told = "object-store is held at 4 instances; `bellows scale object-store --auto` gives it \
+                back to its policy";
+    assert_eq!((error.to_string().as_str(), error.exit_code()), (told, 2));
+    assert_eq!(scaler.log(), Vec::<String>::new());
+}
+
+#[test]
 fn a_run_has_its_settings_and_what_it_finds_is_put_back() {
     let (scaler, folder) = (Fake::start(), folder());
     let before = scaler.set();

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) bounds: Value,
     pub(crate) policy: Value,
     pub(crate) membership: Value,
+    /// What an operator holds the service at.
+    pub(crate) hold: Value,
     pub(crate) ready: u32,
     /// The last turn of its loop.
     pub(crate) tick: Value,
@@ -42,6 +44,7 @@ impl Fake {
             bounds: json!({"min": 1, "max": 4}),
             policy: Value::Null,
             membership: Value::Null,
+            hold: Value::Null,
             ready: 1,
             tick: Value::Null,
             log: Vec::new(),
@@ -87,7 +90,7 @@ fn status(settings: &Settings) -> Value {
            "wanted": {"version": "00000001", "deployed_at_ms": 1}, "rollout": null,
            "set": {"bounds": settings.bounds, "policy": settings.policy},
            "phases": {"starting": 0, "ready": settings.ready, "draining": 0, "failed": 0},
-           "instances": [], "tick": settings.tick})
+           "hold": settings.hold, "instances": [], "tick": settings.tick})
 }
 
 async fn service(State(state): Shared) -> Json<Value> {

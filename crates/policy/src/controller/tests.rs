@@ -2,7 +2,9 @@
 //! missing and clocks that jump. In builds with debug assertions the controller holds every plan to
 //! the plan checker.
 
+mod held;
 mod releases;
+mod replays;
 mod saturated;
 mod versions;
 mod world;
@@ -11,7 +13,7 @@ use model::policies::PolicyKind;
 use model::policies::PolicySpec;
 use proptest::prelude::*;
 
-use self::world::{BROKEN, Container, Step, World, any_step, calm};
+use self::world::{BROKEN, Container, NEXT, Step, World, any_step, calm};
 use super::*;
 use crate::fleet::RotationState;
 use crate::testing::VERSION;

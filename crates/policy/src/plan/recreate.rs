@@ -257,4 +257,24 @@ mod tests {
         let three = [running(1, READY), busy, running(3, READY)];
         assert_eq!(planned(&three, 1, &SERVING), ["Drain 1 old", "Drain 3 old"]);
     }
+
+    #[test]
+    fn one_that_is_to_be_removed_leaves_before_another_is_cloned() {
+        let removed = |observed: InstanceObservation| {
+            let name = observed.name.clone();
+            fleet(&[observed]).marked(&[name])
+        };
+        let planned = |fleet: &Fleet| {
+            let plan = plan_for(fleet, 1, &SERVING, false);
+            plan.actions.into_iter().map(|action| action.kind).collect::<Vec<_>>()
+        };
+        assert_eq!(planned(&removed(running(1, READY))), [ActionKind::Drain]);
+        assert_eq!(planned(&removed(running(1, RotationState::Drain))), []);
+        assert_eq!(
+            planned(&removed(drained(running(1, RotationState::Drain)))),
+            [ActionKind::Stop]
+        );
+        assert_eq!(planned(&removed(running(1, RotationState::Out))), [ActionKind::Stop]);
+        assert_eq!(planned(&fleet(&[])), [ActionKind::Clone]);
+    }
 }

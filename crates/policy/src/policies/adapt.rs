@@ -9,6 +9,8 @@
 
 use model::decision::Reason;
 use model::policies::Adapt;
+use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::load_reader::LoadReader;
 use super::rounding;
@@ -19,12 +21,16 @@ use crate::input::PolicyInput;
 pub(super) type State = LoadReader<Repairs>;
 
 /// How much is still to be repaired.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Repairs {
     /// Sum of the fleet's sizes, one an interval, and their number.
+    #[serde(with = "crate::exact")]
     alive: f64,
+    #[serde(with = "crate::exact")]
     intervals: f64,
     /// Parts of instances that are still to be added or released.
+    #[serde(with = "crate::exact")]
     repair: f64,
 }
 
@@ -32,6 +38,10 @@ pub(super) fn advise(figures: &Adapt, state: &mut State, input: &PolicyInput) ->
     state.advise(figures.interval_ms, input, |repairs, load| {
         step(figures, repairs, rounding::ceil(load), input.current)
     })
+}
+
+pub(super) fn went_by(_: &Adapt, state: &State, input: &PolicyInput, _: Reason) -> Option<WentBy> {
+    state.went_by(input)
 }
 
 /// One step of the controller.

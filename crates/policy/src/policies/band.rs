@@ -6,6 +6,8 @@ use std::time::Duration;
 use model::decision::Reason;
 use model::policies::Measure;
 use model::time::Timestamp;
+use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::measure;
 use crate::advice::Advice;
@@ -30,11 +32,19 @@ pub(super) enum Past {
 }
 
 /// What a policy with a band remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     window: MeanWindow,
     /// What is asked for until the wait is over, and since when.
     asked: Option<(u32, Timestamp)>,
+}
+
+impl State {
+    /// Others have set the number: the wait after a change goes on from there.
+    pub(super) fn number_was_set(&mut self, ready: u32, now: Timestamp) {
+        self.asked = Some((ready, now));
+    }
 }
 
 impl Band {
@@ -73,5 +83,12 @@ impl Band {
         };
         state.asked = (ready != current).then_some((ready, now));
         Advice::ready(ready, reason)
+    }
+
+    /// The mean that is held against the bounds, of so much of the window as is known.
+    pub(super) fn went_by(self, state: &State) -> Option<WentBy> {
+        let Self { measure, lower_percent, upper_percent, .. } = self;
+        let percent = state.window.mean()?;
+        Some(WentBy::Share { measure, percent, lower_percent, upper_percent })
     }
 }

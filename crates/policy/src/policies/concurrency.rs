@@ -11,8 +11,10 @@
 use std::time::Duration;
 
 use model::decision::Reason;
-use model::policies::Concurrency;
+use model::policies::{Concurrency, Measure};
 use model::time::Timestamp;
+use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::rounding;
 use super::timer::Paced;
@@ -21,7 +23,8 @@ use crate::input::{PolicyInput, known};
 use crate::window::MeanWindow;
 
 /// What it remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     stable: MeanWindow,
     panic: MeanWindow,
@@ -30,7 +33,8 @@ pub struct State {
 }
 
 /// Panic, or not.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Mode {
     Stable,
     /// Since its cause was seen last, with the most that was advised in it.
@@ -40,13 +44,16 @@ enum Mode {
     },
 }
 
+impl State {
+    /// Others have set the number: what was advised before is not repeated.
+    pub(super) fn ask_anew(&mut self) {
+        self.paced.ask_anew();
+    }
+}
+
 pub(super) fn advise(figures: &Concurrency, state: &mut State, input: &PolicyInput) -> Advice {
-    let load = input.in_system().zip(input.capacity()).map(|(requests, capacity)| {
-        let per_instance =
-            f64::from(capacity.concurrency) * f64::from(figures.target_percent) / 100.0;
-        requests / per_instance
-    });
-    let load = known(load);
+    let load = input.in_system().zip(per_instance(figures, input));
+    let load = known(load.map(|(requests, per_instance)| requests / per_instance));
     let Some(load) = load else { return Advice::Unknown };
     let now = input.now;
     state.stable.push(now, load, Duration::from_millis(figures.stable_window_ms));
@@ -55,6 +62,24 @@ pub(super) fn advise(figures: &Concurrency, state: &mut State, input: &PolicyInp
     let mode = state.mode.get_or_insert_with(|| Mode::at_start(input));
     let sync = Duration::from_millis(figures.sync_ms);
     state.paced.advise(sync, now, || scale(figures, means, mode, input))
+}
+
+pub(super) fn went_by(
+    figures: &Concurrency,
+    state: &State,
+    input: &PolicyInput,
+    reason: Reason,
+) -> Option<WentBy> {
+    let window = if reason == Reason::Panic { &state.panic } else { &state.stable };
+    let per_instance = per_instance(figures, input)?;
+    let value = window.mean()? * per_instance;
+    Some(WentBy::Load { measure: Measure::InFlight, value, per_instance })
+}
+
+/// The requests that an instance is to have at the target.
+fn per_instance(figures: &Concurrency, input: &PolicyInput) -> Option<f64> {
+    let places = f64::from(input.capacity()?.concurrency);
+    Some(places * f64::from(figures.target_percent) / 100.0)
 }
 
 /// The advice from the stable and the panic mean, both in instances at their target.

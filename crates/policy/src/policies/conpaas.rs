@@ -16,6 +16,8 @@ use std::collections::VecDeque;
 
 use model::decision::Reason;
 use model::policies::Conpaas;
+use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::holt_winters::{Gains, HoltWinters};
 use super::load_reader::{LoadReader, push_bounded};
@@ -27,10 +29,13 @@ use crate::input::PolicyInput;
 pub(super) type State = LoadReader<Predictors>;
 
 /// The readings, and what each predictor made of those before the last.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Predictors {
     /// Loads in instances, newest last.
+    #[serde(with = "crate::exact")]
     loads: VecDeque<f64>,
+    #[serde(with = "crate::exact")]
     forecasts: Option<[f64; 3]>,
 }
 
@@ -39,6 +44,15 @@ const SMOOTHING: Gains = Gains { level: 0.2, trend: 0.1, season: 0.0 };
 
 pub(super) fn advise(figures: &Conpaas, state: &mut State, input: &PolicyInput) -> Advice {
     state.advise(figures.interval_ms, input, |predictors, load| step(figures, predictors, load))
+}
+
+pub(super) fn went_by(
+    _: &Conpaas,
+    state: &State,
+    input: &PolicyInput,
+    _: Reason,
+) -> Option<WentBy> {
+    state.went_by(input)
 }
 
 fn step(figures: &Conpaas, predictors: &mut Predictors, load: f64) -> Advice {

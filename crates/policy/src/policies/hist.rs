@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 
 use model::decision::Reason;
 use model::policies::Hist;
+use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::load_reader::{LoadReader, push_bounded};
 use super::rounding;
@@ -22,7 +24,8 @@ use crate::input::PolicyInput;
 pub(super) type State = LoadReader<History>;
 
 /// The instances that were needed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct History {
     /// By hour of the day. More than 65,535 count as that: a host holds 750.
     hours: Box<[VecDeque<u16>; 24]>,
@@ -36,6 +39,10 @@ const HOUR_MS: u64 = 3_600_000;
 pub(super) fn advise(figures: &Hist, state: &mut State, input: &PolicyInput) -> Advice {
     let hour = usize::try_from(input.now.as_millis() / HOUR_MS % 24).unwrap_or(0);
     state.advise(figures.interval_ms, input, |history, load| step(figures, history, load, hour))
+}
+
+pub(super) fn went_by(_: &Hist, state: &State, input: &PolicyInput, _: Reason) -> Option<WentBy> {
+    state.went_by(input)
 }
 
 /// Judges the last prediction, makes the next one, and takes the load into the history.

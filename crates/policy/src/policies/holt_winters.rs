@@ -6,6 +6,8 @@
 //! a season a day: within a day the level would follow the day's curve and leave the season
 //! nothing to learn.
 
+use serde::{Deserialize, Serialize};
+
 /// How fast each part follows what is seen, 0 (never) to 1 (at once).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Gains {
@@ -16,19 +18,25 @@ pub(super) struct Gains {
 }
 
 /// What has been learnt.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct HoltWinters {
+    #[serde(with = "crate::exact")]
     level: Option<f64>,
+    #[serde(with = "crate::exact")]
     trend: f64,
     season: Season,
 }
 
 /// The mean of each slot of the season. It counts for nothing until each slot has been seen.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Season {
+    #[serde(with = "crate::exact")]
     means: Vec<Option<f64>>,
     seen: usize,
     /// The slot that is being seen, with the sum and the number of its figures.
+    #[serde(with = "crate::exact")]
     open: Option<(usize, f64, f64)>,
 }
 

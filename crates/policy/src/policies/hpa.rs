@@ -12,6 +12,8 @@ use std::time::Duration;
 use model::decision::Reason;
 use model::policies::Hpa;
 use model::time::Timestamp;
+use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::measure;
 use super::rounding;
@@ -21,7 +23,8 @@ use crate::input::PolicyInput;
 use crate::patience::NeedHistory;
 
 /// What it remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     paced: Paced,
     /// Recommendations, for the highest of late.
@@ -31,6 +34,13 @@ pub struct State {
     /// Changes of the fleet within the period.
     changes: VecDeque<(Timestamp, i64)>,
     seen: Option<(Timestamp, u32)>,
+}
+
+impl State {
+    /// Others have set the number: what was advised before is not repeated.
+    pub(super) fn ask_anew(&mut self) {
+        self.paced.ask_anew();
+    }
 }
 
 pub(super) fn advise(figures: &Hpa, state: &mut State, input: &PolicyInput) -> Advice {
@@ -52,6 +62,16 @@ pub(super) fn advise(figures: &Hpa, state: &mut State, input: &PolicyInput) -> A
             Reason::Utilisation
         };
         Advice::ready(ready, reason)
+    })
+}
+
+pub(super) fn went_by(figures: &Hpa, _: &State, input: &PolicyInput, _: Reason) -> Option<WentBy> {
+    let (measure, tolerance) = (figures.measure, figures.tolerance_percent / 100.0);
+    Some(WentBy::Share {
+        measure,
+        percent: measure::percent(measure, input)?,
+        lower_percent: figures.target_percent * (1.0 - tolerance),
+        upper_percent: figures.target_percent * (1.0 + tolerance),
     })
 }
 

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::policies::Measure;
+use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::measure;
 use super::timer::Paced;
@@ -13,7 +15,8 @@ use crate::window::MeanWindow;
 
 /// Reads the mean of the offered load, in instances, once an interval, and keeps what the policy
 /// remembers beside it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LoadReader<Memory> {
     load: MeanWindow,
     paced: Paced,
@@ -21,6 +24,11 @@ pub struct LoadReader<Memory> {
 }
 
 impl<Memory> LoadReader<Memory> {
+    /// Others have set the number: what was advised before is not repeated.
+    pub(super) fn ask_anew(&mut self) {
+        self.paced.ask_anew();
+    }
+
     /// The advice that `form` makes of the mean where an interval has begun, that of before
     /// otherwise.
     pub(super) fn advise(
@@ -34,6 +42,13 @@ impl<Memory> LoadReader<Memory> {
         self.load.push(input.now, load, interval);
         let mean = self.load.mean().unwrap_or(load);
         self.paced.advise(interval, input.now, || form(&mut self.memory, mean))
+    }
+
+    /// The mean of the offered load, and what one instance serves of it.
+    pub(super) fn went_by(&self, input: &PolicyInput) -> Option<WentBy> {
+        let per_instance = input.rate_of_an_instance()?;
+        let value = self.load.mean()? * per_instance;
+        Some(WentBy::Load { measure: Measure::Offered, value, per_instance })
     }
 }
 

@@ -4,8 +4,8 @@ use model::policies::Measure;
 
 use crate::input::{PolicyInput, known};
 
-/// The load in instances: 2.5 fills two and a half of them. `None` where it is not known.
-pub(crate) fn load(measure: Measure, input: &PolicyInput) -> Option<f64> {
+/// All that instances have of it together, and what one is given or can do. `None` where that is not known.
+pub(crate) fn total(measure: Measure, input: &PolicyInput) -> Option<(f64, f64)> {
     let (total, per_instance) = match measure {
         Measure::Cpu => (input.cpu_cores, Some(input.cpus)),
         Measure::Offered => (input.offered_rps(), input.rate_of_an_instance()),
@@ -14,7 +14,12 @@ pub(crate) fn load(measure: Measure, input: &PolicyInput) -> Option<f64> {
             (input.in_system(), input.capacity().map(|capacity| f64::from(capacity.concurrency)))
         }
     };
-    known(total.zip(per_instance).map(|(total, per_instance)| total / per_instance))
+    total.zip(per_instance)
+}
+
+/// The load in instances: 2.5 fills two and a half of them. `None` where it is not known.
+pub(crate) fn load(measure: Measure, input: &PolicyInput) -> Option<f64> {
+    known(total(measure, input).map(|(total, per_instance)| total / per_instance))
 }
 
 /// How full the ready instances are, in percent. `None` where that is not known, or where no

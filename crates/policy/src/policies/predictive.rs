@@ -6,18 +6,22 @@ use std::time::Duration;
 use model::decision::Reason;
 use model::policies::{Predictive, TargetTracking};
 use model::time::Timestamp;
+use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::holt_winters::{Gains, HoltWinters};
 use super::target_tracking;
 use super::timer::Timer;
 use crate::advice::Advice;
 use crate::input::{PolicyInput, known};
+use crate::load::OfferedLoad;
 
 /// The start-up time where none was measured yet: that of podman, the slowest peer measured.
 const START_UP_UNTIL_MEASURED: Duration = Duration::from_millis(300);
 
 /// What it remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     model: HoltWinters,
     timer: Timer,
@@ -25,17 +29,47 @@ pub struct State {
 }
 
 pub(super) fn advise(figures: &Predictive, state: &mut State, input: &PolicyInput) -> Advice {
-    let tracking = TargetTracking { target_percent: figures.target_percent };
+    let tracking = tracking(figures);
     let reactive = target_tracking::advise(&tracking, &mut (), input);
     let offered = input.offered().zip(input.rate_of_an_instance());
     let (Some((load, rate)), Advice::Ready { ready: needed, .. }) = (offered, reactive) else {
         return Advice::Unknown;
     };
     learn(figures, state, load.mean_rps, input.now);
-    let forecast = known(forecast(figures, state, input));
-    let ahead_rps = forecast.map_or(0.0, |rps| rps + load.queue_rps);
+    let ahead_rps = ahead_rps(figures, state, input, load).unwrap_or(0.0);
     let foreseen = target_tracking::needed(tracking, ahead_rps, rate);
     if foreseen > needed { Advice::ready(foreseen, Reason::Forecast) } else { reactive }
+}
+
+pub(super) fn went_by(
+    figures: &Predictive,
+    state: &State,
+    input: &PolicyInput,
+    reason: Reason,
+) -> Option<WentBy> {
+    let present = target_tracking::went_by(&tracking(figures), &(), input, reason)?;
+    match present {
+        WentBy::Load { measure, per_instance, .. } if reason == Reason::Forecast => {
+            let value = ahead_rps(figures, state, input, input.offered()?)?;
+            Some(WentBy::Load { measure, value, per_instance })
+        }
+        present => Some(present),
+    }
+}
+
+/// The reactive rule that it never stays below.
+const fn tracking(figures: &Predictive) -> TargetTracking {
+    TargetTracking { target_percent: figures.target_percent }
+}
+
+/// The forecast, and what clears the queue.
+fn ahead_rps(
+    figures: &Predictive,
+    state: &State,
+    input: &PolicyInput,
+    load: OfferedLoad,
+) -> Option<f64> {
+    known(forecast(figures, state, input)).map(|rps| rps + load.queue_rps)
 }
 
 /// Learns once an interval. After a gap of more than 3 intervals, and after a clock was set

@@ -6,24 +6,25 @@
 use std::time::Duration;
 
 use model::decision::Reason;
-use model::policies::QueueDepth;
+use model::policies::{Measure, QueueDepth};
 use model::time::Timestamp;
+use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::rounding;
 use crate::advice::Advice;
 use crate::input::{PolicyInput, known};
 
 /// What it remembers.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     /// When there was work last; at the start, when it began to look.
     busy_at: Option<Timestamp>,
 }
 
 pub(super) fn advise(figures: &QueueDepth, state: &mut State, input: &PolicyInput) -> Advice {
-    let of_capacity = || input.capacity().map(|capacity| f64::from(capacity.concurrency));
-    let per_instance = figures.requests_per_instance.or_else(of_capacity);
-    let load = input.in_system().zip(per_instance);
+    let load = input.in_system().zip(per_instance(figures, input));
     let load = known(load.map(|(requests, per_instance)| requests / per_instance));
     let Some(load) = load else { return Advice::Unknown };
     let now = input.now;
@@ -34,6 +35,22 @@ pub(super) fn advise(figures: &QueueDepth, state: &mut State, input: &PolicyInpu
     let keeps_last =
         input.current > 0 && now.since(busy_at) < Duration::from_millis(figures.idle_ms);
     Advice::ready(rounding::ceil(load).max(u32::from(keeps_last)), Reason::Queue)
+}
+
+pub(super) fn went_by(
+    figures: &QueueDepth,
+    _: &State,
+    input: &PolicyInput,
+    _: Reason,
+) -> Option<WentBy> {
+    let (value, per_instance) = (input.in_system()?, per_instance(figures, input)?);
+    Some(WentBy::Load { measure: Measure::InFlight, value, per_instance })
+}
+
+/// The requests that an instance is to have.
+fn per_instance(figures: &QueueDepth, input: &PolicyInput) -> Option<f64> {
+    let of_capacity = || input.capacity().map(|capacity| f64::from(capacity.concurrency));
+    figures.requests_per_instance.or_else(of_capacity)
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use model::policies::Ratio;
+use model::decision::Reason;
+use model::policies::{Ratio, Ratios};
+use model::trail::WentBy;
 
 use super::band::{Band, Past};
 use super::rounding;
@@ -14,20 +16,32 @@ pub(super) use super::band::State;
 
 pub(super) fn advise(figures: &Ratio, state: &mut State, input: &PolicyInput) -> Advice {
     let Some(set) = figures.ratios() else { return Advice::Silent };
-    let band = Band {
-        measure: figures.measure,
-        upper_percent: set.upper_percent,
-        lower_percent: set.lower_percent,
-        window: Duration::from_millis(figures.window_ms),
-        wait: Duration::from_millis(figures.wait_ms),
-    };
-    band.advise(state, input, |past, current| {
+    band(figures, set).advise(state, input, |past, current| {
         let fleet = f64::from(current);
         match past {
             Past::Upper(_) => rounding::ceil(fleet * set.grow).max(current.saturating_add(1)),
             Past::Lower(_) => rounding::ceil(fleet / set.shrink).min(current.saturating_sub(1)),
         }
     })
+}
+
+pub(super) fn went_by(
+    figures: &Ratio,
+    state: &State,
+    _: &PolicyInput,
+    _: Reason,
+) -> Option<WentBy> {
+    band(figures, figures.ratios()?).went_by(state)
+}
+
+fn band(figures: &Ratio, set: Ratios) -> Band {
+    Band {
+        measure: figures.measure,
+        upper_percent: set.upper_percent,
+        lower_percent: set.lower_percent,
+        window: Duration::from_millis(figures.window_ms),
+        wait: Duration::from_millis(figures.wait_ms),
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 
 use model::decision::Reason;
 use model::policies::React;
+use model::trail::WentBy;
 
 use super::load_reader::LoadReader;
 use super::rounding;
@@ -21,6 +22,10 @@ pub(super) type State = LoadReader<()>;
 
 pub(super) fn advise(figures: &React, state: &mut State, input: &PolicyInput) -> Advice {
     state.advise(figures.interval_ms, input, |(), load| scale(figures, load, input.current))
+}
+
+pub(super) fn went_by(_: &React, state: &State, input: &PolicyInput, _: Reason) -> Option<WentBy> {
+    state.went_by(input)
 }
 
 fn scale(figures: &React, load: f64, current: u32) -> Advice {

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 
 use model::decision::Reason;
 use model::policies::Reg;
+use model::trail::WentBy;
 
 use super::load_reader::{LoadReader, push_bounded};
 use super::rounding;
@@ -24,6 +25,10 @@ pub(super) type State = LoadReader<VecDeque<f64>>;
 pub(super) fn advise(figures: &Reg, state: &mut State, input: &PolicyInput) -> Advice {
     state
         .advise(figures.interval_ms, input, |needs, load| step(figures, needs, load, input.current))
+}
+
+pub(super) fn went_by(_: &Reg, state: &State, input: &PolicyInput, _: Reason) -> Option<WentBy> {
+    state.went_by(input)
 }
 
 fn step(figures: &Reg, needs: &mut VecDeque<f64>, load: f64, current: u32) -> Advice {

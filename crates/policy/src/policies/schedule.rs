@@ -5,15 +5,21 @@
 
 use jiff::Timestamp as Instant;
 use jiff::tz::TimeZone;
+use model::decision::Reason;
 use model::policies::{Day, Schedule, ScheduleEntry};
 use model::time::Timestamp;
+use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use crate::advice::Advice;
 use crate::input::PolicyInput;
 
 /// The bounds of the minute that was looked at last: a zone is asked once a minute, not once a turn.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
+    /// Found anew from the figures where it is not known.
+    #[serde(skip)]
     zone: Option<TimeZone>,
     minute: Option<u64>,
     within: Option<(u32, u32)>,
@@ -30,6 +36,11 @@ pub(super) fn advise(figures: &Schedule, state: &mut State, input: &PolicyInput)
         state.minute = Some(minute);
     }
     state.within.map_or(Advice::Silent, |(min, max)| Advice::Within { min, max })
+}
+
+/// It goes by the clock.
+pub(super) const fn went_by(_: &Schedule, _: &State, _: &PolicyInput, _: Reason) -> Option<WentBy> {
+    None
 }
 
 /// The bounds of the first entry that covers `now`.

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
+use model::decision::Reason;
 use model::policies::{Step, StepUnit, Steps};
+use model::trail::WentBy;
 
 use super::band::{Band, Past};
 use super::rounding;
@@ -16,17 +18,29 @@ use crate::input::PolicyInput;
 pub(super) use super::band::State;
 
 pub(super) fn advise(figures: &Steps, state: &mut State, input: &PolicyInput) -> Advice {
-    let band = Band {
+    band(figures).advise(state, input, |past, current| match past {
+        Past::Upper(points) => current.saturating_add(change(&figures.out, points, current)),
+        Past::Lower(points) => current.saturating_sub(change(&figures.inward, points, current)),
+    })
+}
+
+pub(super) fn went_by(
+    figures: &Steps,
+    state: &State,
+    _: &PolicyInput,
+    _: Reason,
+) -> Option<WentBy> {
+    band(figures).went_by(state)
+}
+
+fn band(figures: &Steps) -> Band {
+    Band {
         measure: figures.measure,
         upper_percent: figures.upper_percent,
         lower_percent: figures.lower_percent,
         window: Duration::from_millis(figures.window_ms),
         wait: Duration::from_millis(figures.cooldown_ms),
-    };
-    band.advise(state, input, |past, current| match past {
-        Past::Upper(points) => current.saturating_add(change(&figures.out, points, current)),
-        Past::Lower(points) => current.saturating_sub(change(&figures.inward, points, current)),
-    })
+    }
 }
 
 /// How many instances the last step that is reached changes.

@@ -1,7 +1,8 @@
 //! Target tracking: keep every instance at a share of its capacity.
 
 use model::decision::Reason;
-use model::policies::TargetTracking;
+use model::policies::{Measure, TargetTracking};
+use model::trail::WentBy;
 
 use super::rounding;
 use crate::advice::Advice;
@@ -20,10 +21,24 @@ pub(super) fn advise(figures: &TargetTracking, _: &mut State, input: &PolicyInpu
     Advice::ready(ready, reason(*figures, &load, ready, rate))
 }
 
+pub(super) fn went_by(
+    figures: &TargetTracking,
+    (): &State,
+    input: &PolicyInput,
+    _: Reason,
+) -> Option<WentBy> {
+    let per_instance = per_instance(*figures, input.rate_of_an_instance()?);
+    Some(WentBy::Load { measure: Measure::Offered, value: input.offered_rps()?, per_instance })
+}
+
 /// How many instances that each serve `rate` requests per second serve `offered_rps` of them at the target.
 pub fn needed(figures: TargetTracking, offered_rps: f64, rate: f64) -> u32 {
-    let per_instance = rate * f64::from(figures.target_percent) / 100.0;
-    rounding::ceil(offered_rps / per_instance)
+    rounding::ceil(offered_rps / per_instance(figures, rate))
+}
+
+/// Requests per second that an instance is to have at the target.
+fn per_instance(figures: TargetTracking, rate: f64) -> f64 {
+    rate * f64::from(figures.target_percent) / 100.0
 }
 
 /// The least unusual part of the load that explains the need.

@@ -190,7 +190,7 @@ proptest! {
                 now = now.saturating_add_signed(*step);
                 let input =
                     PolicyInput { now: Timestamp::from_millis(now), current, bounds, ..*input };
-                match decide(&spec, &mut state, &input) {
+                match decide(&spec, &mut state, &input).decision {
                     Decision::Target { ready, reasons } => {
                         let inside = (bounds.min()..=bounds.max()).contains(&ready);
                         prop_assert!(inside && !reasons.is_empty(), "{ready} by {policy:?}");

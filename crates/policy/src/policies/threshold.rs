@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
+use model::decision::Reason;
 use model::policies::Threshold;
+use model::trail::WentBy;
 
 use super::band::{Band, Past};
 use crate::advice::Advice;
@@ -15,17 +17,29 @@ use crate::input::PolicyInput;
 pub(super) use super::band::State;
 
 pub(super) fn advise(figures: &Threshold, state: &mut State, input: &PolicyInput) -> Advice {
-    let band = Band {
+    band(figures).advise(state, input, |past, current| match past {
+        Past::Upper(_) => current.saturating_add(1),
+        Past::Lower(_) => current.saturating_sub(1),
+    })
+}
+
+pub(super) fn went_by(
+    figures: &Threshold,
+    state: &State,
+    _: &PolicyInput,
+    _: Reason,
+) -> Option<WentBy> {
+    band(figures).went_by(state)
+}
+
+fn band(figures: &Threshold) -> Band {
+    Band {
         measure: figures.measure,
         upper_percent: figures.upper_percent,
         lower_percent: figures.lower_percent,
         window: Duration::from_millis(figures.window_ms),
         wait: Duration::from_millis(figures.cooldown_ms),
-    };
-    band.advise(state, input, |past, current| match past {
-        Past::Upper(_) => current.saturating_add(1),
-        Past::Lower(_) => current.saturating_sub(1),
-    })
+    }
 }
 
 #[cfg(test)]

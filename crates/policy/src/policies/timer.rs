@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::advice::Advice;
 
 /// Says when the next interval has come.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Timer {
     last: Option<Timestamp>,
 }
@@ -32,13 +34,19 @@ impl Timer {
 }
 
 /// Advice that is formed once in an interval and repeated in between.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Paced {
     timer: Timer,
     last: Option<Advice>,
 }
 
 impl Paced {
+    /// The advice of before is not repeated: the next one is formed at once.
+    pub(super) fn ask_anew(&mut self) {
+        self.last = None;
+    }
+
     /// The advice of `form` where an interval has begun, that of before otherwise.
     pub(super) fn advise(
         &mut self,

@@ -8,7 +8,9 @@
 use std::time::Duration;
 
 use model::decision::Reason;
-use model::policies::Utilization;
+use model::policies::{Measure, Utilization};
+use model::trail::WentBy;
+use serde::{Deserialize, Serialize};
 
 use super::rounding;
 use crate::advice::Advice;
@@ -21,7 +23,8 @@ use crate::window::MeanWindow;
 const DEVIATIONS: f64 = 3.0;
 
 /// What it remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     in_flight: MeanWindow,
     cpu: MeanWindow,
@@ -32,10 +35,9 @@ pub(super) fn advise(figures: &Utilization, state: &mut State, input: &PolicyInp
         return Advice::Unknown;
     };
     let window = Duration::from_millis(figures.window_ms);
-    let target = f64::from(figures.target_percent) / 100.0;
+    let target = target(figures);
     state.in_flight.push(input.now, requests, window);
-    let mean = state.in_flight.mean().unwrap_or(requests);
-    let asked = mean.max(requests - DEVIATIONS * requests.sqrt());
+    let asked = asked(state, requests);
     let by_requests = rounding::ceil(asked / (f64::from(capacity.concurrency) * target));
     let Some(cpu) = known(input.cpu_cores) else {
         return without_cpu(by_requests, input.current);
@@ -52,6 +54,31 @@ pub(super) fn advise(figures: &Utilization, state: &mut State, input: &PolicyInp
     } else {
         Advice::ready(by_requests, Reason::InFlight)
     }
+}
+
+pub(super) fn went_by(
+    figures: &Utilization,
+    state: &State,
+    input: &PolicyInput,
+    reason: Reason,
+) -> Option<WentBy> {
+    let (measure, value, of_an_instance) = if reason == Reason::Cpu {
+        (Measure::Cpu, state.cpu.mean()?, input.cpus_of_a_thread())
+    } else {
+        let places = f64::from(input.capacity()?.concurrency);
+        (Measure::InFlight, asked(state, input.in_system()?), places)
+    };
+    Some(WentBy::Load { measure, value, per_instance: of_an_instance * target(figures) })
+}
+
+fn target(figures: &Utilization) -> f64 {
+    f64::from(figures.target_percent) / 100.0
+}
+
+/// The mean of requests, or so many of those at this moment as are beyond chance.
+fn asked(state: &State, requests: f64) -> f64 {
+    let mean = state.in_flight.mean().unwrap_or(requests);
+    mean.max(requests - DEVIATIONS * requests.sqrt())
 }
 
 /// Requests alone ask for more, and never for fewer: instances may be at work on what came before.

@@ -206,6 +206,7 @@ fn meaning(code: &str) -> &'static str {
         "InFlight" => "requests in flight and waiting ask for it",
         "Cpu" => "the CPU time that instances use asks for it",
         "HostSaturated" => "more are needed, but the host has no CPU time that they could use",
+        "Held" => "an operator holds the number",
         "Concurrency" => "the mean of requests in flight asks for it",
         "Panic" => "the short panic window asked for it, and panic never scales in",
         "Forecast" => "the forecast asks for more than the present load does",

@@ -56,9 +56,14 @@ pub(super) fn routes_by_tcp(shared: &Arc<SharedState>, rules: tcp::Rules) -> Rou
 }
 
 fn by(shared: &Arc<SharedState>, way: Way) -> Router {
+    // By TCP anybody on the host could take all places of its readers.
+    let feed = match way {
+        Way::Socket(_) => api::feed(Arc::clone(shared)),
+        Way::Tcp(_) => Router::new(),
+    };
     let door = Arc::new(Door { shared: Arc::clone(shared), way, rates: RequestRates::default() });
     // Outermost, so that it holds for paths that there are not as well.
-    guard(api::routes(Arc::clone(shared))).layer(from_fn_with_state(door, identify))
+    guard(api::routes(Arc::clone(shared)).merge(feed)).layer(from_fn_with_state(door, identify))
 }
 
 /// Counts a request before anything refuses it: a refusal takes the loop's thread as an answer does.

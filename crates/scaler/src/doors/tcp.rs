@@ -1,13 +1,13 @@
 //! The way in by TCP, which any program of the host, any page in a browser there, and with
 //! `listen.api` beyond loopback anybody can try: it reads.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use host::settings::Settings;
+use service::origin::{self, Place};
 use service::problem::Problem;
 
 use super::identify::{self, Unnamed};
@@ -45,57 +45,10 @@ impl Rules {
     /// # Errors
     /// 403: a browser sends it for a page of somebody else, or it would change something.
     pub(super) fn check(&self, request: &Request) -> Result<Unnamed, Problem> {
-        let place = check_place(request.headers(), &self.hosts)?;
+        let place = origin::check(request.headers(), &self.hosts)?;
         check_method(request.method(), &self.operator_socket)?;
         Ok(if place == Place::Beyond { Unnamed::Nobody } else { self.unnamed })
     }
-}
-
-/// Where a request comes from, by the name that it has for this host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// From wherever an address of this host leads here from.
-    Here,
-    /// From wherever a name of the settings is known.
-    Beyond,
-}
-
-/// Refuses a request that a browser sends for a page of somebody else. One whose name leads here by a trick
-/// with DNS has its name in `Host`; of others a browser says so in `Sec-Fetch-Site`, or has their place in
-/// `Origin`.
-fn check_place(headers: &HeaderMap, hosts: &[String]) -> Result<Place, Problem> {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let host = text(header::HOST.as_str()).unwrap_or_default();
-    let place = place(host, hosts).ok_or_else(|| {
-        let message = format!(
-            "This host is not known as {host:?}: use its address, or add the name to \
-             listen.api_hosts in bellows.toml."
-        );
-        Problem::new(StatusCode::FORBIDDEN, "unknown_host", message)
-    })?;
-    let own = |origin: &str| {
-        let authority = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
-        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
-    };
-    let own_site = |site: &str| matches!(site, "same-origin" | "none");
-    if text(header::ORIGIN.as_str()).is_none_or(own) && text("sec-fetch-site").is_none_or(own_site)
-    {
-        return Ok(place);
-    }
-    let message = "Pages of other origins may not ask the scaler.";
-    Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", message))
-}
-
-/// No name can be made to lead to an address by somebody else, so any address will do.
-fn place(host: &str, hosts: &[String]) -> Option<Place> {
-    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => host.split_once(':').map_or(host, |(name, _)| name),
-    };
-    if name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok() {
-        return Some(Place::Here);
-    }
-    hosts.iter().any(|known| known.eq_ignore_ascii_case(name)).then_some(Place::Beyond)
 }
 
 fn check_method(method: &Method, operator_socket: &str) -> Result<(), Problem> {
@@ -112,63 +65,7 @@ fn check_method(method: &Method, operator_socket: &str) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
-
-    fn refused(host: &'static str, origin: Option<&'static str>) -> Option<u16> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, HeaderValue::from_static(host));
-        if let Some(origin) = origin {
-            headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
-        }
-        let known = ["bellows.example".to_owned()];
-        check_place(&headers, &known).err().map(|problem| problem.status().as_u16())
-    }
-
-    #[test]
-    fn what_a_browser_fetches_for_another_site_is_refused_without_an_origin_as_well() {
-        let refused = |site: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:8090"));
-            headers.insert("sec-fetch-site", HeaderValue::from_static(site));
-            check_place(&headers, &[]).is_err()
-        };
-        assert!(!refused("none") && !refused("same-origin"));
-        assert!(refused("cross-site") && refused("same-site") && refused(""));
-    }
-
-    #[test]
-    fn a_name_of_the_settings_leads_here_from_beyond() {
-        let known = ["bellows.example".to_owned()];
-        assert_eq!(place("BELLOWS.example:80", &known), Some(Place::Beyond));
-        assert_eq!(place("127.0.0.1", &known), Some(Place::Here));
-    }
-
-    #[test]
-    fn this_host_is_known_by_its_addresses_and_by_the_names_of_its_settings() {
-        for host in ["127.0.0.1:8090", "localhost:8090", "LOCALHOST", "[::1]:8090", "10.0.0.7"] {
-            assert_eq!(refused(host, None), None, "{host}");
-        }
-        assert_eq!(refused("Bellows.example:80", None), None);
-        for host in
-            ["evil.example", "evil.example:8090", "127.0.0.1.evil.example", "", "[::1", "a]"]
-        {
-            assert_eq!(refused(host, None), Some(403), "{host}");
-        }
-    }
-
-    #[test]
-    fn a_page_asks_its_own_origin_alone() {
-        let host = "127.0.0.1:8090";
-        for own in ["http://127.0.0.1:8090", "https://127.0.0.1:8090"] {
-            assert_eq!(refused(host, Some(own)), None, "{own}");
-        }
-        for other in ["http://evil.example", "null", "", "http://127.0.0.1:8080", "127.0.0.1:8090"]
-        {
-            assert_eq!(refused(host, Some(other)), Some(403), "{other}");
-        }
-    }
 
     #[test]
     fn methods_that_change_something_are_sent_elsewhere() {

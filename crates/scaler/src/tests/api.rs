@@ -9,7 +9,12 @@ use tower::ServiceExt as _;
 
 use super::*;
 
-async fn ask(rig: &Rig, method: &str, path: &str, body: &'static str) -> (StatusCode, String) {
+pub(super) async fn ask(
+    rig: &Rig,
+    method: &str,
+    path: &str,
+    body: &'static str,
+) -> (StatusCode, String) {
     let routes = crate::doors::identify::routes(
         &rig.shared,
         crate::doors::identify::Unnamed::Operates { uid: 0 },
@@ -63,6 +68,35 @@ async fn a_policy_is_set_and_cleared_and_each_answer_tells_what_is_in_force() {
     let answer: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(answer["set"], serde_json::json!({"bounds": null, "policy": null}));
     assert_eq!(answer["policy"], "target_tracking");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_between_a_service_and_another_number_is_told_under_what_is_in_force() {
+    let mut rig = Rig::new();
+    let path = "/v1/services/object-store/why-not?ready=12";
+    let (status, text) = ask(&rig, "GET", path, "").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{text}");
+    rig.ticks(6, 13).await;
+    assert_eq!(
+        ask(&rig, "PUT", "/v1/services/object-store/bounds", r#"{"min":1,"max":6}"#).await.0,
+        200
+    );
+    rig.ticks(6, 13).await;
+    let (status, text) = ask(&rig, "GET", path, "").await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    let told = answer["obstacles"].as_array().unwrap();
+    assert_eq!(told[0]["kind"], "policy", "{text}");
+    assert_eq!(told[0]["needed"][0]["measure"], "offered", "{text}");
+    assert_eq!(told[0]["needed"][0]["bound"], 440.0, "{text}");
+    assert_eq!(
+        told[1],
+        serde_json::json!({"kind": "max", "bounds": {"min": 1, "max": 6}}),
+        "{text}"
+    );
+    let tick = rig.status().tick.unwrap();
+    assert_eq!(tick.trail.as_ref().map(|trail| trail.current), tick.target());
+    assert_eq!(tick.room.unwrap().launches, 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,6 +212,17 @@ async fn bad_requests_are_refused_with_a_reason_and_change_nothing() {
         ("GET", "/v1/ticks?since=x", "", 400, "since (a sequence number) and limit are whole"),
         ("GET", "/v1/ticks?sinse=1", "", 400, "bad_query"),
         ("GET", "/v1/ticks?since=%zz", "", 400, "bad_query"),
+        ("GET", "/v1/services/nothing/why-not?ready=2", "", 404, "no_such_service"),
+        ("GET", "/v1/services/object-store/why-not", "", 400, "ready is a whole number"),
+        ("GET", "/v1/services/object-store/why-not?ready=-1", "", 400, "bad_query"),
+        ("GET", "/v1/services/object-store/why-not?ready=2&of=1", "", 400, "bad_query"),
+        (
+            "GET",
+            "/v1/services/object-store/why-not?ready=751",
+            "",
+            422,
+            "no service has more than 750",
+        ),
         ("POST", "/v1/services", "", 405, "method_not_allowed"),
         ("GET", "/v2", "", 404, "no_such_path"),
     ];

@@ -8,7 +8,7 @@ use model::names::InstanceName;
 
 use super::*;
 
-fn malformed() -> StatsError {
+pub(super) fn malformed() -> StatsError {
     Stats::parse("<html>", Entrance::Socket, tokio::time::Instant::now(), Subnet::DEFAULT)
         .unwrap_err()
 }

@@ -348,3 +348,45 @@ async fn a_connection_beyond_the_bound_waits_for_a_place() {
     drop(first);
     assert!(second.await.unwrap().ends_with("hello"));
 }
+
+/// An answer that does not end, and when it was dropped.
+fn endless() -> (Router, tokio::sync::mpsc::Receiver<()>) {
+    let (held, dropped) = tokio::sync::mpsc::channel::<()>(1);
+    let body = move || {
+        let held = held.clone();
+        let parts = stream::repeat_with(move || {
+            let _held = &held;
+            Ok::<_, std::io::Error>("x".repeat(10_000))
+        });
+        async { Body::from_stream(parts) }
+    };
+    (Router::new().route("/", get(body)), dropped)
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_is_cut_off_and_one_that_takes_a_little_is_not() {
+    let take_timeout = Some(Duration::from_millis(300));
+    let (routes, mut dropped) = endless();
+    let running = start_with(routes, Limits { take_timeout, ..Limits::default() }).await;
+    let mut slow = send(running.address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let stuck = send(running.address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    // A buffer of the kernel's has up to 4 MB, which this takes at 20 MB/s.
+    let mut part = vec![0; 1_000_000];
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        slow.read_exact(&mut part).await.unwrap();
+    }
+    let mut stuck_end = stuck;
+    let rest = async {
+        let mut read = 0;
+        // It ends, by a reset or without.
+        while let Ok(more @ 1..) = stuck_end.read(&mut part).await {
+            read += more;
+        }
+        read
+    };
+    let read = tokio::time::timeout(Duration::from_secs(10), rest).await.unwrap();
+    assert!(read > 0);
+    assert!(dropped.try_recv().is_err(), "the other one goes on");
+    drop(slow);
+}

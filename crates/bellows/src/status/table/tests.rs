@@ -3,6 +3,7 @@ use std::net::Ipv4Addr;
 
 use model::action::Blocked;
 use model::decision::Reason;
+use model::hold::Hold;
 use model::names::Slot;
 use model::network::{Drift, PutBack};
 use model::policies::Hpa;
@@ -20,9 +21,11 @@ fn view(source: Source) -> View {
         address: Some(Ipv4Addr::new(10, 117, 0, slot + 1)),
         version: Some(Version::new(0x1a2b_3c4d)),
         phase,
+        to_be_removed: false,
         born_ms,
     };
     View {
+        format: 1,
         at_ms: 1_000_000_000,
         source,
         scaler_error: (source == Source::Host).then(|| "the scaler gives no answer".to_owned()),
@@ -49,6 +52,7 @@ fn service(name: &str, policy: PolicyKind) -> Service {
         min: 1,
         max: 2,
         rollout: None,
+        hold: None,
         last_failure: None,
         policy_set: None,
         bounds_set: None,
@@ -80,6 +84,28 @@ fn a_firewall_that_was_put_back_or_is_not_held_is_told() {
     Rules of the instances' firewall were changed and were put back 3 min 5 s ago (71 since the scaler started), again and again: another program removes them, and `nft monitor` shows which.
     The instances' firewall is not held: `nft` could not be started.
     ");
+}
+
+#[test]
+fn a_held_number_is_told_with_its_end_what_the_bounds_make_of_it_and_the_way_back() {
+    let hold = |ready| Hold {
+        ready,
+        since: Timestamp::from_millis(1_795_000_000_000),
+        until: Timestamp::from_millis(1_795_003_600_000),
+    };
+    let held = |ready| Service { hold: Some(hold(ready)), ..service("shop", PolicyKind::Hpa) };
+    let free = service("cart", PolicyKind::Hpa);
+    insta::assert_snapshot!(holds(&[held(2), free, held(4)]), @r"
+    shop is held at 2 until 2026-11-18T12:06:40Z; `bellows scale shop --auto` gives it back to its policy.
+    shop is held at 4 (2 within its bounds) until 2026-11-18T12:06:40Z; `bellows scale shop --auto` gives it back to its policy.
+    ");
+    let mut view = view(Source::Scaler);
+    view.instances[0].to_be_removed = true;
+    assert!(
+        render(&view).contains("bw-object-store-1-m1x   ready, to be removed  "),
+        "{}",
+        render(&view)
+    );
 }
 
 #[test]

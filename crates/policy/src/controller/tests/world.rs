@@ -5,6 +5,7 @@ use model::bounds::Bounds;
 use proptest::prelude::*;
 
 use super::super::*;
+use super::replays::Tape;
 use crate::fleet::{ContainerPresence, RotationState};
 use crate::testing::{VERSION, seconds, slots, store, wanted};
 
@@ -45,6 +46,10 @@ pub(super) struct World {
     /// Whether requests keep draining instances from being drained.
     pub(super) busy: bool,
     pub(super) host_cpu: Option<HostCpu>,
+    /// The instances that an operator wants gone.
+    pub(super) removals: Vec<InstanceName>,
+    /// What decides each turn again from what is recorded of it, where that is asked for.
+    pub(super) tape: Option<Tape>,
 }
 
 /// What happens in the world during one step.
@@ -58,6 +63,9 @@ pub(super) struct Step {
     pub(super) restarts: bool,
     pub(super) min: u32,
     pub(super) max: u32,
+    pub(super) hold: Option<u32>,
+    /// The index of an instance that an operator wants gone from now on.
+    pub(super) removes: Option<usize>,
 }
 
 impl World {
@@ -73,6 +81,8 @@ impl World {
             released: Vec::new(),
             busy: false,
             host_cpu: None,
+            removals: Vec::new(),
+            tape: None,
         }
     }
 
@@ -89,6 +99,9 @@ impl World {
         if step.restarts {
             self.restart();
         }
+        let removed = step.removes.and_then(|index| self.containers.keys().nth(index));
+        self.removals.extend(removed.cloned());
+        self.removals.retain(|name| self.containers.contains_key(name));
         self.spec.bounds = Bounds::new(step.min, step.max).unwrap();
         let done = self.finish(step.launches_fail);
         let observed = self.look(step.arrivals, done);
@@ -101,8 +114,15 @@ impl World {
             launches_left: 4,
             fits: 100,
             launch_timeout: Duration::from_secs(10),
+            hold: step.hold,
+            removals: &self.removals,
         };
+        let taped =
+            self.tape.as_mut().map(|it| it.begin(&self.controller, &context, &observed, self.now));
         let tick = self.controller.turn(&context, observed, self.now);
+        if let Some((tape, taped)) = self.tape.as_mut().zip(taped) {
+            tape.hold_against(taped, &tick);
+        }
         self.started = tick.plan.iter().map(|action| (self.now, action.clone())).collect();
         tick
     }
@@ -117,6 +137,7 @@ impl World {
         self.finish(false);
         let text = serde_json::to_string(&self.controller.memory()).unwrap();
         self.controller = Controller::restored(serde_json::from_str(&text).unwrap());
+        self.tape.as_mut().into_iter().for_each(Tape::start_anew);
     }
 
     /// Every action ends one step after it was planned.
@@ -249,6 +270,8 @@ pub(super) fn calm(arrivals: u64) -> Step {
         restarts: false,
         min: 1,
         max: 10,
+        hold: None,
+        removes: None,
     }
 }
 
@@ -260,9 +283,17 @@ pub(super) fn any_step() -> impl Strategy<Value = Step> {
     let versions =
         prop::sample::select(vec![VERSION, NEXT, Version::new(3), WRONG, BROKEN, UNRELEASABLE]);
     let deploys = prop::option::weighted(0.05, versions);
+    let by_hand =
+        (prop::option::weighted(0.2, 0_u32..12), prop::option::weighted(0.1, 0_usize..10));
     let often = (arrivals, dies, prop::bool::weighted(0.1), 0_u32..=1, 1_u32..=10);
-    (often, jump, deploys, prop::bool::weighted(0.03)).prop_map(
-        |((arrivals, dies, launches_fail, min, max), clock_jump_ms, deploys, restarts)| Step {
+    (often, by_hand, jump, deploys, prop::bool::weighted(0.03)).prop_map(
+        |(
+            (arrivals, dies, launches_fail, min, max),
+            (hold, removes),
+            clock_jump_ms,
+            deploys,
+            restarts,
+        )| Step {
             arrivals,
             dies,
             launches_fail,
@@ -271,6 +302,8 @@ pub(super) fn any_step() -> impl Strategy<Value = Step> {
             restarts,
             min,
             max,
+            hold,
+            removes,
         },
     )
 }

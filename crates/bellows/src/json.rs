@@ -1,0 +1,15 @@
+//! What commands tell programs: one JSON value on standard output.
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+/// The form of the objects that commands print, as docs/operations/command-line.md describes it. Keys are added without
+/// another number; it changes when a key goes or means something else.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Prints it.
+pub(crate) fn print(value: &impl Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(value);
+    println!("{}", text.context("it cannot be written as JSON")?);
+    Ok(())
+}

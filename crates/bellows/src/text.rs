@@ -1,0 +1,46 @@
+//! How commands lay out what they tell people.
+
+use model::hold::Hold;
+
+use crate::clock::moment;
+
+/// A span in its two largest units.
+pub(crate) fn age(from_ms: u64, now_ms: u64) -> String {
+    let seconds = now_ms.saturating_sub(from_ms) / 1000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+/// Left-aligned columns, two spaces apart, without blanks at the ends of lines.
+pub(crate) fn columns<const N: usize>(
+    heads: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let lines: Vec<[String; N]> = [heads.map(str::to_owned)].into_iter().chain(rows).collect();
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
+    });
+    let text = |line: &[String; N]| {
+        let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}  "));
+        format!("{}\n", cells.collect::<String>().trim_end())
+    };
+    lines.iter().map(text).collect()
+}
+
+/// That a number is held: what its bounds make of it, and until when.
+pub(crate) fn held(hold: Hold, (min, max): (u32, u32)) -> String {
+    let Hold { ready, until, .. } = hold;
+    let in_force = ready.clamp(min, max);
+    let clamped =
+        if in_force == ready { String::new() } else { format!(" ({in_force} within its bounds)") };
+    format!("held at {ready}{clamped} until {}", moment(until))
+}
+
+/// The phase of an instance, and whether it is to leave.
+pub(crate) fn phase(phase: &str, to_be_removed: bool) -> String {
+    if to_be_removed { format!("{phase}, to be removed") } else { phase.to_owned() }
+}

@@ -1,0 +1,105 @@
+//! Series as JSON: what was not known is `null`, and a span in which nothing was recorded is not there.
+
+use model::instance::Phase;
+use model::names::{InstanceName, ServiceName};
+use serde::Serialize;
+
+use crate::series::figure::Figure;
+use crate::series::point::{InstancePoint, Measure, Row, ServicePoint};
+
+/// The mean of what was known of a figure, and the largest; nothing where nothing was.
+#[derive(Debug, Clone, Serialize)]
+pub struct Shown {
+    mean: f64,
+    max: f64,
+}
+
+/// A service over a span.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShownService {
+    at_ms: u64,
+    turns: u32,
+    offered_rps: Option<Shown>,
+    served_rps: Option<Shown>,
+    rejected_rps: Option<Shown>,
+    queued: Option<Shown>,
+    in_flight: Option<Shown>,
+    cpu_cores: Option<Shown>,
+    starting: Option<Shown>,
+    ready: Option<Shown>,
+    draining: Option<Shown>,
+    failed: Option<Shown>,
+    target: Option<Shown>,
+}
+
+/// An instance over a span.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShownInstance {
+    at_ms: u64,
+    phase: Phase,
+    cpu_cores: Option<Shown>,
+    in_flight: Option<Shown>,
+    requests_rps: Option<Shown>,
+}
+
+/// A second of a service and its instances, as live readers are told.
+#[derive(Debug, Serialize)]
+pub struct ShownSecond<'a> {
+    service: &'a ServiceName,
+    #[serde(flatten)]
+    point: ShownService,
+    instances: Vec<Named<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Named<'a> {
+    name: &'a InstanceName,
+    #[serde(flatten)]
+    point: ShownInstance,
+}
+
+fn shown(figure: Figure) -> Option<Shown> {
+    // Four digits behind the point: what is behind them is noise, and takes as much as the rest.
+    let rounded = |value: f64| (value * 10_000.0).round() / 10_000.0;
+    Some(Shown { mean: rounded(figure.mean()?), max: rounded(figure.max()?) })
+}
+
+/// A service over the span that begins at that second.
+pub(super) fn service(second: u64, point: &ServicePoint) -> ShownService {
+    let of = |measure| shown(point.figure(measure));
+    ShownService {
+        at_ms: second * 1000,
+        turns: point.turns,
+        offered_rps: of(Measure::OfferedRps),
+        served_rps: of(Measure::ServedRps),
+        rejected_rps: of(Measure::RejectedRps),
+        queued: of(Measure::Queued),
+        in_flight: of(Measure::InFlight),
+        cpu_cores: of(Measure::CpuCores),
+        starting: of(Measure::Starting),
+        ready: of(Measure::Ready),
+        draining: of(Measure::Draining),
+        failed: of(Measure::Failed),
+        target: of(Measure::Target),
+    }
+}
+
+/// An instance over the span that begins at that second.
+pub(super) fn instance(second: u64, point: &InstancePoint) -> ShownInstance {
+    ShownInstance {
+        at_ms: second * 1000,
+        phase: point.phase,
+        cpu_cores: shown(point.cpu_cores),
+        in_flight: shown(point.in_flight),
+        requests_rps: shown(point.requests_rps),
+    }
+}
+
+/// A second as live readers are told it.
+pub fn second(row: &Row) -> ShownSecond<'_> {
+    let mut instances = Vec::with_capacity(row.instances.len());
+    for it in &row.instances {
+        instances.push(Named { name: &it.name, point: instance(row.second, it) });
+    }
+    ShownSecond { service: &row.service, point: service(row.second, &row.point), instances }
+}

@@ -1,0 +1,8 @@
+//! The console as a program and its parts: the history on real disks, the scaler's feed, the API over HTTP.
+
+#![allow(clippy::unwrap_used, reason = "in a test, to panic is to fail")]
+
+mod api;
+mod history;
+mod scaler;
+mod spoilt;

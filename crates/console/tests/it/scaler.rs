@@ -1,0 +1,293 @@
+//! A scaler that says what a test wants, on a socket, and the console as a program in front of it.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use console::samples;
+use futures_util::StreamExt as _;
+use model::feed::FeedLine;
+use model::status::TickPage;
+use model::tick::Tick;
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::net::UnixListener;
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+
+/// Nobody, on Debian.
+const USER: u32 = 65_534;
+
+/// After which the feed ends.
+const END: Bytes = Bytes::new();
+
+/// A scaler.
+pub(crate) struct FakeScaler {
+    pub(crate) socket: PathBuf,
+    feed: broadcast::Sender<Bytes>,
+    record: Arc<Mutex<Vec<Tick>>>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Told {
+    feed: broadcast::Sender<Bytes>,
+    record: Arc<Mutex<Vec<Tick>>>,
+}
+
+#[derive(Deserialize)]
+struct Since {
+    since: u64,
+}
+
+impl FakeScaler {
+    /// One that listens in the folder.
+    pub(crate) fn start(folder: &Path) -> Self {
+        Self::with(folder, Arc::default())
+    }
+
+    fn with(folder: &Path, record: Arc<Mutex<Vec<Tick>>>) -> Self {
+        let socket = folder.join("console.sock");
+        let _ = std::fs::remove_file(&socket);
+        let listener = UnixListener::bind(&socket).unwrap();
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let feed = broadcast::Sender::new(4096);
+        let told = Told { feed: feed.clone(), record: Arc::clone(&record) };
+        let routes = Router::new()
+            .route("/v1/feed", get(read_feed))
+            .route("/v1/ticks", get(ticks))
+            .with_state(told);
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        Self { socket, feed, record, server }
+    }
+
+    /// It is killed, and one that has its record comes after some time.
+    pub(crate) async fn restart(&mut self, after: Duration) {
+        self.server.abort();
+        let _ = self.feed.send(END);
+        std::fs::remove_file(&self.socket).unwrap();
+        tokio::time::sleep(after).await;
+        *self = Self::with(self.socket.parent().unwrap(), Arc::clone(&self.record));
+    }
+
+    /// Waits until the console reads the feed.
+    pub(crate) async fn is_read(&self) {
+        while self.feed.receiver_count() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // The record is asked after the feed.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    /// A turn that its record keeps under this number.
+    pub(crate) fn keep(&self, tick: &Tick) {
+        self.record.lock().unwrap().push(tick.clone());
+    }
+
+    /// Tells of a turn, and keeps it where it has a number.
+    pub(crate) fn tick(&self, tick: &Tick) {
+        if tick.sequence > 0 {
+            self.keep(tick);
+        }
+        self.tell(&[FeedLine::Tick(Box::new(tick.clone()))]);
+    }
+
+    /// Tells of a service with these instances.
+    pub(crate) fn service(&self, name: &str, at_ms: u64, instances: &[&str]) {
+        let feed = samples::service_feed(name, at_ms, instances);
+        self.tell(&[FeedLine::Service(Box::new(feed))]);
+    }
+
+    /// Tells something.
+    pub(crate) fn tell(&self, lines: &[FeedLine]) {
+        let text = lines.iter().map(|line| serde_json::to_string(line).unwrap() + "\n");
+        let _ = self.feed.send(text.collect::<String>().into());
+    }
+}
+
+impl Drop for FakeScaler {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn read_feed(State(told): State<Told>) -> impl IntoResponse {
+    let receiver = told.feed.subscribe();
+    let lines = futures_util::stream::unfold(receiver, async |mut receiver| {
+        let lines = receiver.recv().await.ok().filter(|lines| *lines != END)?;
+        Some((Ok::<_, std::convert::Infallible>(lines), receiver))
+    });
+    ([("connection", "close")], Body::from_stream(lines))
+}
+
+async fn ticks(
+    State(told): State<Told>,
+    Query(Since { since }): Query<Since>,
+) -> impl IntoResponse {
+    let record = told.record.lock().unwrap();
+    let ticks: Vec<_> = record.iter().filter(|tick| tick.sequence > since).cloned().collect();
+    let next = ticks.last().map_or(since, |tick| tick.sequence);
+    ([("connection", "close")], Json(TickPage { ticks, next }))
+}
+
+/// The console, as a user without rights.
+pub(crate) struct Console {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    http: reqwest::Client,
+}
+
+impl Console {
+    /// Starts it with its history in the folder.
+    pub(crate) fn start(scaler: &FakeScaler, folder: &Path) -> Self {
+        let mut child = command(&scaler.socket, folder).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = lines.find_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+            line["address"].as_str()?.parse().ok()
+        });
+        // What it logs goes on to be read, or it would stop at a full pipe.
+        let is_shown = std::env::var_os("SHOW_LOG").is_some();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok).filter(|_| is_shown) {
+                eprintln!("{line}");
+            }
+        });
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { child, address: address.unwrap(), http }
+    }
+
+    /// Kills it as `kill -9` does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The status and the JSON of an answer.
+    pub(crate) async fn get(&self, path: &str) -> (u16, serde_json::Value) {
+        let answer = self.ask(path, &[]).await;
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap_or_default())
+    }
+
+    pub(crate) async fn ask(&self, path: &str, headers: &[(&str, &str)]) -> reqwest::Response {
+        let mut request = self.http.get(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap()
+    }
+
+    /// Asks until the answer is as it should be.
+    pub(crate) async fn until(
+        &self,
+        path: &str,
+        is_so: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        for _ in 0..100 {
+            let (_, answer) = self.get(path).await;
+            if is_so(&answer) {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{path}: {:?}", self.get(path).await);
+    }
+
+    /// Listens to what happens.
+    pub(crate) async fn listen(&self, path: &str, last_id: Option<&str>) -> Live {
+        let id = last_id.map(|id| ("last-event-id", id));
+        let answer = self.ask(path, id.as_slice()).await;
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        let parts = answer.bytes_stream().map(|part| part.unwrap_or_default());
+        Live { parts: Box::pin(parts), text: String::new() }
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program, and a folder that its user may write to.
+pub(crate) fn command(socket: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
+    command
+        .arg("--scaler")
+        .arg(socket)
+        .args(["--listen", "127.0.0.1:0", "--history-mib", "32", "--history"])
+        .arg(folder.join("history.sqlite"))
+        .env_remove("RUST_LOG")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .uid(USER)
+        .gid(USER);
+    command
+}
+
+/// A folder of that user.
+pub(crate) fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    chown(folder.path(), Some(USER), Some(USER)).unwrap();
+    folder
+}
+
+/// What happens, as it is told.
+pub(crate) struct Live {
+    pub(crate) parts: std::pin::Pin<Box<dyn futures_util::Stream<Item = Bytes> + Send>>,
+    text: String,
+}
+
+/// One message.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Message {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) data: serde_json::Value,
+}
+
+impl Live {
+    /// Waits for the next message with this name.
+    pub(crate) async fn next(&mut self, name: &str) -> Message {
+        let wait = async {
+            loop {
+                while let Some((message, rest)) = self.text.split_once("\n\n") {
+                    let message = message_of(message);
+                    self.text = rest.to_owned();
+                    if message.name == name {
+                        return message;
+                    }
+                }
+                let part = self.parts.next().await.expect("it goes on");
+                self.text.push_str(std::str::from_utf8(&part).unwrap());
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap()
+    }
+}
+
+fn message_of(text: &str) -> Message {
+    let field =
+        |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    Message {
+        id: field("id: ").to_owned(),
+        name: field("event: ").to_owned(),
+        data: serde_json::from_str(field("data: ")).unwrap_or_default(),
+    }
+}
