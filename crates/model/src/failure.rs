@@ -24,8 +24,9 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The last of those that a turn tells of.
-    pub fn of(tick: &Tick) -> Option<Self> {
+    /// The last of those that a turn tells of. `is_told` says of which instances the removal is no news, since it was
+    /// told what they failed at.
+    pub fn of(tick: &Tick, is_told: impl Fn(&InstanceName) -> bool) -> Option<Self> {
         let ended = tick.ended.iter().map(|ended| Self {
             at: tick.at,
             instance: ended.instance.clone(),
@@ -44,11 +45,12 @@ impl Failure {
             last_lines: given_up.last_lines.clone(),
         });
         let others = ended.chain(given_up);
-        tick.done.iter().filter_map(Self::of_action).chain(others).max_by_key(|failure| failure.at)
+        let actions = tick.done.iter().filter_map(|done| Self::of_action(done, &is_told));
+        actions.chain(others).max_by_key(|failure| failure.at)
     }
 
     /// What an action failed at, or the instance before it: the lines of one that was well are not kept.
-    fn of_action(done: &Done) -> Option<Self> {
+    fn of_action(done: &Done, is_told: impl Fn(&InstanceName) -> bool) -> Option<Self> {
         let problem = match (&done.error, done.kind) {
             (Some(error), ActionKind::Clone) => format!("its launch failed: {error}"),
             (Some(error), ActionKind::Admit) => format!("it did not get into rotation: {error}"),
@@ -57,7 +59,7 @@ impl Failure {
                 format!("its removal failed: {error}")
             }
             (None, ActionKind::Kill) => "it gave no sign of life and was killed".to_owned(),
-            (None, _) if done.last_lines.is_empty() => return None,
+            (None, _) if done.last_lines.is_empty() || is_told(&done.instance) => return None,
             (None, _) => "it was not well and was removed".to_owned(),
         };
         let (at, instance) = (done.finished_at, done.instance.clone());
@@ -87,18 +89,20 @@ mod tests {
 
     #[test]
     fn a_turn_tells_the_last_that_went_wrong_and_nothing_of_what_went_well() {
-        let problem =
-            |done: &str, ended: &str| Failure::of(&tick(done, ended)).map(|it| it.problem);
+        let problem = |done: &str, ended: &str| {
+            Failure::of(&tick(done, ended), |_| false).map(|it| it.problem)
+        };
         let well = done("stop", r#""error":null"#);
         assert_eq!(problem(&well, ""), None);
         let late = done("clone", r#""error":"no answer","last_lines":["oops"]"#);
         assert_eq!(problem(&late, "").unwrap(), "its launch failed: no answer");
         let sick = done("stop", r#""error":null,"last_lines":["oops"]"#);
         assert_eq!(problem(&sick, "").unwrap(), "it was not well and was removed");
+        assert_eq!(Failure::of(&tick(&sick, ""), |_| true), None, "its launch failed before");
         let stuck = done("kill", r#""error":null"#);
         assert_eq!(problem(&stuck, "").unwrap(), "it gave no sign of life and was killed");
         let ended = r#"{"instance":"bw-shop-4-b","last_lines":["bye"]}"#;
-        let failure = Failure::of(&tick(&late, ended)).unwrap();
+        let failure = Failure::of(&tick(&late, ended), |_| false).unwrap();
         assert_eq!((failure.instance.as_str(), failure.at.as_millis()), ("bw-shop-4-b", 9000));
         assert_eq!(failure.last_lines, ["bye"]);
     }
@@ -111,7 +115,7 @@ mod tests {
         let ended = r#"{"instance":"bw-shop-4-b","last_lines":["no such table"]}"#;
         let given_up = vec![serde_json::from_str(ended).unwrap()];
         let tick = Tick { rollout: Some(rollout), given_up, ..tick("", "") };
-        let Failure { problem, last_lines, .. } = Failure::of(&tick).unwrap();
+        let Failure { problem, last_lines, .. } = Failure::of(&tick, |_| false).unwrap();
         assert_eq!(problem, "its version was given up: 12 of its 24 answers were 5xx");
         assert_eq!(last_lines, ["no such table"]);
     }

@@ -12,6 +12,7 @@ mod daemon;
 mod deployment_watch;
 mod doors;
 mod egress;
+mod failures;
 mod feed;
 mod forgetting;
 mod journal;

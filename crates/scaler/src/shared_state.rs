@@ -14,7 +14,6 @@ use host::deployments::DeployedService;
 use host::secrets::SecretStore;
 use model::access::{Change, Changed, Deploy, Grant, MadeToken, Token, Tokens, Who};
 use model::bounds::Bounds;
-use model::failure::Failure;
 use model::feed::{InstanceFigures, ServiceFeed};
 use model::instance::InstanceStatus;
 use model::names::{ServiceName, TokenName};
@@ -28,6 +27,7 @@ use model::time::Timestamp;
 use crate::changes::Changes;
 use crate::clock;
 use crate::deployment_watch::Read;
+use crate::failures::Failures;
 use crate::feed::Feed;
 use crate::journal::Journal;
 use crate::kept_file::KeptFile;
@@ -72,7 +72,7 @@ pub(crate) struct SharedState {
     /// The last turn of each service, and the instances after it.
     turns: Mutex<BTreeMap<ServiceName, (Tick, Vec<InstanceStatus>)>>,
     /// What went wrong last with each service.
-    failures: Mutex<BTreeMap<ServiceName, Failure>>,
+    failures: Mutex<Failures>,
     network: Mutex<NetworkStatus>,
     recordings: Recordings,
     /// The way of membership of the host's settings.
@@ -299,7 +299,7 @@ impl SharedState {
         self.note_deployed(&deploys);
         let after = self.services.all();
         lock(&self.turns).retain(|name, _| after.contains_key(name));
-        lock(&self.failures).retain(|name, _| after.contains_key(name));
+        lock(&self.failures).retain(|name| after.contains_key(name));
     }
 
     /// Notes what was deployed since it was last noted, while this process ran or before.
@@ -334,9 +334,7 @@ impl SharedState {
         if let Err(error) = lock(&self.journal).offer(&mut kept) {
             tracing::error!(%error, "a tick is kept in memory only: check the state directory's disk");
         }
-        if let Some(failure) = Failure::of(&tick) {
-            lock(&self.failures).insert(tick.service.clone(), failure);
-        }
+        lock(&self.failures).note(&tick);
         lock(&self.turns).insert(tick.service.clone(), (tick, instances));
         if self.feed.is_read() {
             self.tell(kept, figures);
@@ -394,7 +392,7 @@ impl SharedState {
             phases: tick.as_ref().map(|tick| tick.observation.phases).unwrap_or_default(),
             instances: instances.unwrap_or_default(),
             tick,
-            last_failure: lock(&self.failures).get(&spec.name).cloned(),
+            last_failure: lock(&self.failures).of(&spec.name),
         }
     }
 
