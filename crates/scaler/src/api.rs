@@ -192,14 +192,12 @@ async fn set_bounds(
     Path(name): Path<String>,
     JsonBody(bounds): JsonBody<Bounds>,
 ) -> Answer<ServiceStatus> {
-    let (who, deployed) = operated(&shared, &caller, &name)?;
-    deployed.spec.replacement.allows(bounds).map_err(|error| {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "one_instance", error.to_string())
-    })?;
-    apart(&shared, move |shared| {
+    change(&shared, &caller, &name, move |shared, who, deployed| {
+        deployed.spec.replacement.allows(bounds).map_err(|error| {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "one_instance", error.to_string())
+        })?;
         fits(shared, &deployed.spec.name, bounds)?;
-        shared.set_bounds(who, &deployed.spec, Some(bounds)).map_err(not_written)?;
-        Ok(shared.service_status(&deployed))
+        shared.set_bounds(who, &deployed.spec, Some(bounds)).map_err(not_written)
     })
     .await
 }
@@ -209,10 +207,8 @@ async fn clear_bounds(
     Extension(caller): CalledBy,
     Path(name): Path<String>,
 ) -> Answer<ServiceStatus> {
-    let (who, deployed) = operated(&shared, &caller, &name)?;
-    apart(&shared, move |shared| {
-        shared.set_bounds(who, &deployed.spec, None).map_err(not_written)?;
-        Ok(shared.service_status(&deployed))
+    change(&shared, &caller, &name, |shared, who, deployed| {
+        shared.set_bounds(who, &deployed.spec, None).map_err(not_written)
     })
     .await
 }
@@ -223,13 +219,11 @@ async fn set_policy(
     Path(name): Path<String>,
     JsonBody(policy): JsonBody<PolicySpec>,
 ) -> Answer<ServiceStatus> {
-    let (who, deployed) = operated(&shared, &caller, &name)?;
-    deployed.spec.check_policy(&policy).map_err(|invalid| {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_value", invalid.to_string())
-    })?;
-    apart(&shared, move |shared| {
-        shared.set_policy(who, &deployed.spec, Some(policy)).map_err(not_written)?;
-        Ok(shared.service_status(&deployed))
+    change(&shared, &caller, &name, move |shared, who, deployed| {
+        deployed.spec.check_policy(&policy).map_err(|invalid| {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_value", invalid.to_string())
+        })?;
+        shared.set_policy(who, &deployed.spec, Some(policy)).map_err(not_written)
     })
     .await
 }
@@ -239,9 +233,22 @@ async fn clear_policy(
     Extension(caller): CalledBy,
     Path(name): Path<String>,
 ) -> Answer<ServiceStatus> {
-    let (who, deployed) = operated(&shared, &caller, &name)?;
-    apart(&shared, move |shared| {
-        shared.set_policy(who, &deployed.spec, None).map_err(not_written)?;
+    change(&shared, &caller, &name, |shared, who, deployed| {
+        shared.set_policy(who, &deployed.spec, None).map_err(not_written)
+    })
+    .await
+}
+
+/// Changes something of a service that the caller may operate, and says how the service is then.
+async fn change(
+    shared: &Arc<SharedState>,
+    caller: &Caller,
+    name: &str,
+    set: impl FnOnce(&SharedState, Who, &DeployedService) -> Result<(), Problem> + Send + 'static,
+) -> Answer<ServiceStatus> {
+    let (who, deployed) = operated(shared, caller, name)?;
+    apart(shared, move |shared| {
+        set(shared, who, &deployed)?;
         Ok(shared.service_status(&deployed))
     })
     .await

@@ -12,7 +12,7 @@ use model::status::ServiceStatus;
 use service::json_body::JsonBody;
 use service::problem::Problem;
 
-use super::{Answer, CalledBy, Shared, apart, not_written, operated};
+use super::{Answer, CalledBy, Shared, change, not_written};
 use crate::shared_state::SharedState;
 
 pub(super) async fn hold(
@@ -21,10 +21,8 @@ pub(super) async fn hold(
     Path(name): Path<String>,
     JsonBody(asked): JsonBody<HoldRequest>,
 ) -> Answer<ServiceStatus> {
-    let (who, deployed) = operated(&shared, &caller, &name)?;
-    apart(&shared, move |shared| {
-        hold_within_bounds(shared, who, &deployed.spec, asked)?;
-        Ok(shared.service_status(&deployed))
+    change(&shared, &caller, &name, move |shared, who, deployed| {
+        hold_within_bounds(shared, who, &deployed.spec, asked)
     })
     .await
 }
@@ -34,10 +32,8 @@ pub(super) async fn release(
     Extension(caller): CalledBy,
     Path(name): Path<String>,
 ) -> Answer<ServiceStatus> {
-    let (who, deployed) = operated(&shared, &caller, &name)?;
-    apart(&shared, move |shared| {
-        shared.set_hold(who, &deployed.spec, None).map_err(not_written)?;
-        Ok(shared.service_status(&deployed))
+    change(&shared, &caller, &name, |shared, who, deployed| {
+        shared.set_hold(who, &deployed.spec, None).map_err(not_written)
     })
     .await
 }
@@ -47,12 +43,10 @@ pub(super) async fn add(
     Extension(caller): CalledBy,
     Path(name): Path<String>,
 ) -> Answer<ServiceStatus> {
-    let (who, deployed) = operated(&shared, &caller, &name)?;
-    apart(&shared, move |shared| {
-        let ready = decided(&shared.service_status(&deployed))?.saturating_add(1);
+    change(&shared, &caller, &name, |shared, who, deployed| {
+        let ready = decided(&shared.service_status(deployed))?.saturating_add(1);
         let asked = HoldRequest { ready, lasts: HoldTime::default() };
-        hold_within_bounds(shared, who, &deployed.spec, asked)?;
-        Ok(shared.service_status(&deployed))
+        hold_within_bounds(shared, who, &deployed.spec, asked)
     })
     .await
 }
@@ -62,15 +56,13 @@ pub(super) async fn remove_idlest(
     Extension(caller): CalledBy,
     Path(name): Path<String>,
 ) -> Answer<ServiceStatus> {
-    let (who, deployed) = operated(&shared, &caller, &name)?;
-    apart(&shared, move |shared| {
-        let ready = decided(&shared.service_status(&deployed))?.saturating_sub(1);
+    change(&shared, &caller, &name, |shared, who, deployed| {
+        let ready = decided(&shared.service_status(deployed))?.saturating_sub(1);
         if ready == 0 {
             return Err(would_be_none(&deployed.spec));
         }
         let asked = HoldRequest { ready, lasts: HoldTime::default() };
-        hold_within_bounds(shared, who, &deployed.spec, asked)?;
-        Ok(shared.service_status(&deployed))
+        hold_within_bounds(shared, who, &deployed.spec, asked)
     })
     .await
 }
@@ -81,19 +73,18 @@ pub(super) async fn remove(
     Extension(caller): CalledBy,
     Path((name, instance)): Path<(String, String)>,
 ) -> Result<(StatusCode, Json<ServiceStatus>), Problem> {
-    let (who, deployed) = operated(&shared, &caller, &name)?;
-    let done = apart(&shared, move |shared| {
-        let status = shared.service_status(&deployed);
+    let done = change(&shared, &caller, &name, move |shared, who, deployed| {
+        let status = shared.service_status(deployed);
         let asked: Option<InstanceName> = instance.parse().ok();
         let known = asked.filter(|asked| status.instances.iter().any(|it| it.name == *asked));
         let Some(known) = known else {
+            let name = &deployed.spec.name;
             let message = format!(
                 "There is no instance {instance:?} of {name}; GET /v1/services/{name} lists them."
             );
             return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_instance", message));
         };
-        shared.ask_removal(who, known).map_err(not_written)?;
-        Ok(shared.service_status(&deployed))
+        shared.ask_removal(who, known).map_err(not_written)
     });
     Ok((StatusCode::ACCEPTED, done.await?))
 }
