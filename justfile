@@ -27,9 +27,12 @@ default:
 setup *WHAT:
     @scripts/setup "$@"
 
+# The features of the programs that run: FEATURES=otel ./just up
+features := if env("FEATURES", "") == "" { "" } else { "--features " + quote(env("FEATURES", "")) }
+
 # Build the programs that run
 build: setup
-    cargo build --release --locked {{ system }}
+    cargo build --release --locked {{ system }} {{ features }}
 
 # Build a program of the laboratory
 [private]
@@ -169,6 +172,8 @@ ci: (setup "benches")
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo test --workspace --locked
+    cargo clippy -p bellows -p scaler -p otlp --all-targets --features bellows/otel,scaler/otel,otlp/export --locked -- -D warnings
+    cargo test -p otlp --features export --locked
     cargo test --workspace --bench applications --bench compare --bench history --bench live --bench lxc --bench neighbours --bench pace --bench speed --locked
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
     cargo build --release --locked {{ system }}

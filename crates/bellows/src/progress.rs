@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
+use host::trace;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A step that takes no longer is only shown when it has ended.
@@ -42,7 +43,7 @@ impl Progress {
         name: &str,
         work: impl Future<Output = anyhow::Result<Outcome>>,
     ) -> anyhow::Result<()> {
-        if let Outcome::Changed(what) = with_sign_of_life(name, work).await? {
+        if let Outcome::Changed(what) = trace::step(name, with_sign_of_life(name, work)).await? {
             self.changes += 1;
             report(name, &what);
         }

@@ -16,6 +16,7 @@ use anyhow::anyhow;
 use host::settings::Settings;
 use model::service::Route;
 use nix::unistd::geteuid;
+use otlp::OtlpError;
 
 use crate::cli::Place;
 use crate::deployed;
@@ -63,6 +64,7 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
 /// [`BadInput`] with every problem; another where something could not be looked at.
 pub(crate) async fn check(tree: &Tree) -> anyhow::Result<()> {
     let mut problems = BadInput::default();
+    problems.add(check_traces(&tree.settings).map_err(Into::into))?;
     problems.add(refuse_what_cannot_move(&tree.settings).map_err(Into::into))?;
     problems.add(room::check(&tree.all_specs(), &tree.settings))?;
     problems.add(egress::check(&tree.specs(), &tree.settings.network).map_err(Into::into))?;
@@ -79,6 +81,14 @@ pub(crate) async fn check(tree: &Tree) -> anyhow::Result<()> {
 fn tell_of_unusable(settings: &Settings) {
     let (_, problems) = deployed::of_folders(settings);
     problems.iter().for_each(|problem| eprintln!("warning: {problem}"));
+}
+
+/// Refuses settings that want traces of a build that sends none.
+fn check_traces(settings: &Settings) -> Result<(), BadInput> {
+    match settings.traces {
+        Some(_) if !otlp::CAN_SEND => Err(BadInput::new(OtlpError::NotBuilt)),
+        _ => Ok(()),
+    }
 }
 
 /// While the system is up, its network, folders and ids stay where they are.

@@ -242,7 +242,7 @@ fn no_service_mounts_what_bellows_keeps_for_itself() {
 #[test]
 fn crates_know_those_below_them_alone() {
     let rooms = [
-        &["model"][..],
+        &["model", "otlp"][..],
         &["application", "config-file", "policy", "run", "scaler-client"],
         &["command-line", "host", "service", "workload"],
         &[

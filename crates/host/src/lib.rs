@@ -29,5 +29,6 @@ pub mod render;
 pub mod secrets;
 pub mod settings;
 pub mod slots;
+pub mod trace;
 pub mod units;
 pub mod unix_socket;

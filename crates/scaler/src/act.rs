@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use host::haproxy::{LoadBalancer, ServerState};
 use host::lxc::{Containers, Launch, Release, ReleaseStatus};
 use host::probe::Probe;
+use host::trace;
 use model::action::{Action, ActionKind, ReleaseEnd};
 use model::names::ServiceName;
 use model::output::harmless;
@@ -82,7 +83,7 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
     /// left shows at the next look at the host, and the next turn plans anew.
     pub(crate) async fn carry_out(&self, action: &Action) -> CarriedOut {
         let mut release = None;
-        let result = self.try_out(action, &mut release).await;
+        let result = trace::action(action, self.try_out(action, &mut release)).await;
         CarriedOut { result, release }
     }
 
@@ -121,7 +122,8 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         // A program may ask for what it needs as soon as it starts, and end where it does not get it.
         self.rotation.let_reach(instance, Some(version)).await?;
         self.egress.admit(instance)?;
-        Ok(self.containers.clone_ephemeral(&template, instance, launch).await?)
+        let clone = self.containers.clone_ephemeral(&template, instance, launch);
+        Ok(trace::step("clone", clone).await?)
     }
 
     /// How long instances of a service may take to end, which may have been withdrawn.
@@ -132,19 +134,21 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
 
     /// Puts an instance in rotation once its release command has ended well, where it runs one, and it is healthy.
     async fn admit(&self, action: &Action, release: &mut Option<ReleaseEnd>) -> anyhow::Result<()> {
-        self.wait_for_release(action, release).await?;
+        trace::step("release command", self.wait_for_release(action, release)).await?;
         let (instance, version) = (&action.instance, action.version);
         let launch = self.services.launch(instance, version, self.launch_timeout);
         let server = self.services.server(instance, version);
         let ((protocol, timeout), server) = launch.zip(server).with_context(|| {
             format!("{instance}'s service is not deployed, or its slot is outside of the network")
         })?;
-        let healthy = self.probe.until_healthy(server.address, &protocol, timeout).await;
+        let healthy = self.probe.until_healthy(server.address, &protocol, timeout);
+        let healthy = trace::step("health", healthy).await;
         if let Err(error) = healthy {
             let obstacle = self.containers.obstacle(instance, server.address.port()).await;
             return Err(error.because(obstacle).into());
         }
-        self.rotation.set(instance, version, ServerState::Ready).await
+        let ready = self.rotation.set(instance, version, ServerState::Ready);
+        trace::step("rotation", ready).await
     }
 
     /// Waits for an instance's release command, which a scaler before this one may have had it run.

@@ -62,6 +62,7 @@ use host::network::Network;
 use host::probe::HttpProbe;
 use host::secrets::SecretStore;
 use host::settings::Settings;
+use otlp::Traces;
 
 /// Scales the services that `bellows up` deployed
 #[derive(Debug, Parser)]
@@ -89,9 +90,10 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    service::telemetry::init()?;
+    let read = Settings::load(Some(&arguments.settings));
+    let traces = begin_traces(read.as_ref().ok())?;
+    let settings = read?;
     host::open_files::raise_limit().context("raising the limit of open files")?;
-    let settings = Settings::load(Some(&arguments.settings))?;
     // Held to the end of the process: two scalers would undo each other's work.
     let _lock = Lock::acquire(&settings.paths.run.join("scaler.lock"))?;
     let stop = service::shutdown::on_signal().context("handlers for signals")?;
@@ -136,5 +138,25 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     told.feed().close();
     doors.close().await;
+    tokio::task::spawn_blocking(|| traces.end()).await?;
     Ok(())
+}
+
+/// Starts the log, and beside it what sends traces where the settings want them.
+fn begin_traces(settings: Option<&Settings>) -> anyhow::Result<Traces> {
+    let endpoint = settings.and_then(|settings| settings.traces.as_ref());
+    let begun = endpoint.map_or_else(
+        || Ok(Traces::default()),
+        |endpoint| Traces::begin("scaler", endpoint.as_str()),
+    );
+    let (traces, problem) = match begun {
+        Ok(traces) => (traces, None),
+        // Services are scaled without.
+        Err(error) => (Traces::default(), Some(error)),
+    };
+    service::telemetry::init_beside(traces.layer())?;
+    if let Some(error) = problem {
+        tracing::warn!(error = service::exit::chain(&error), "no traces are sent");
+    }
+    Ok(traces)
 }

@@ -3,8 +3,9 @@
 use std::io::IsTerminal;
 
 use crate::output::Lossy;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 /// The variable that replaces the filter of the log, for example `RUST_LOG=debug,hyper=info`.
 pub const FILTER_VARIABLE: &str = EnvFilter::DEFAULT_ENV;
@@ -27,19 +28,34 @@ pub enum TelemetryError {
     Twice(#[source] tracing_subscriber::util::TryInitError),
 }
 
+/// What beside the log is told of spans and events.
+pub type Beside = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// Starts the log of this process. `RUST_LOG` chooses what is logged, otherwise level `info`.
+///
+/// # Errors
+/// `RUST_LOG` is no filter, or there is a log already.
 pub fn init() -> Result<(), TelemetryError> {
+    init_beside(None)
+}
+
+/// The same, with something that is told of all spans and events, whatever `RUST_LOG` says.
+///
+/// # Errors
+/// As those of [`init`].
+pub fn init_beside(beside: Option<Beside>) -> Result<(), TelemetryError> {
     let filter = match std::env::var(FILTER_VARIABLE) {
         Ok(value) if !value.is_empty() => {
             EnvFilter::try_new(&value).map_err(|source| TelemetryError::Filter { value, source })?
         }
         _ => EnvFilter::new("info"),
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Lossy::new);
-    let started = if std::io::stderr().is_terminal() {
-        log.finish().try_init()
+    let log = tracing_subscriber::fmt::layer().with_writer(Lossy::new);
+    let log = if std::io::stderr().is_terminal() {
+        log.boxed()
     } else {
-        log.json().flatten_event(true).finish().try_init()
+        log.json().flatten_event(true).boxed()
     };
-    started.map_err(TelemetryError::Twice)
+    let all = tracing_subscriber::registry().with(beside).with(log.with_filter(filter));
+    all.try_init().map_err(TelemetryError::Twice)
 }

@@ -7,8 +7,12 @@ use host::build::{Builds, Kept};
 use host::command::HostRunner;
 use host::deploys::{Deploys, Outcome};
 use host::settings::Settings;
+use host::trace;
 use model::names::ServiceName;
 use model::time::Timestamp;
+use otlp::Traces;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::steps::Steps;
 use crate::doctor::require_root;
@@ -28,7 +32,10 @@ pub(crate) async fn run(
     let deploy = files.read()?.filter(|deploy| deploy.begun_at == begun_at);
     let mut deploy = deploy.context("another deploy of it was asked for meanwhile")?;
     let begun = Instant::now();
-    let result = Steps::new(settings, &files, &mut deploy).take().await;
+    let traces = begin_traces(settings);
+    let steps = Steps::new(settings, &files, &mut deploy).take();
+    let result = trace::deploy(service, steps).await;
+    tokio::task::spawn_blocking(|| traces.end()).await?;
     if let Err(error) = bound_caches(settings).await {
         eprintln!("  what builds keep is not bounded: {error:#}");
     }
@@ -44,6 +51,17 @@ pub(crate) async fn run(
     deploy.outcome = Some(outcome);
     files.write(&deploy)?;
     Ok(removed?)
+}
+
+/// Begins to send a trace of the deploy, where the settings want it. It is deployed without, too.
+fn begin_traces(settings: &Settings) -> Traces {
+    let Some(endpoint) = &settings.traces else { return Traces::default() };
+    let traces = Traces::begin("deploy", endpoint.as_str()).unwrap_or_else(|error| {
+        eprintln!("  traces       {error}");
+        Traces::default()
+    });
+    tracing_subscriber::registry().with(traces.layer()).init();
+    traces
 }
 
 /// Removes what builds keep above its bound; the verdict is the same with and without.

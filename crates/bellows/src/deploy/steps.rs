@@ -16,6 +16,7 @@ use host::lxc::{Image, ImageError, Recipe, TemplateStore};
 use host::network::Network;
 use host::rehearsal::Rehearsals;
 use host::settings::Settings;
+use host::trace;
 use model::failure::Failure;
 use model::names::{ServiceName, TemplateName};
 use model::output::harmless;
@@ -121,7 +122,8 @@ impl<'a> Steps<'a> {
         let base = base.context("the userland is there")?;
         let builds = Builds::new(self.settings, HostRunner);
         let application = Application { service, found, chosen, base: &base, recipe: &recipe };
-        Ok(builds.build_application(&application, |line| eprintln!("  | {line}")).await?)
+        let build = builds.build_application(&application, |line| eprintln!("  | {line}"));
+        Ok(trace::step("image", build).await?)
     }
 
     /// Ids are given by one at a time: later steps find them.
@@ -144,7 +146,8 @@ impl<'a> Steps<'a> {
         let spec = self.spec()?;
         let patience = spec.launch_timeout(self.settings.scaler.launch_timeout);
         let rehearsals = Rehearsals::new(self.settings, HostRunner);
-        let found = rehearsals.find_health(&spec, image, patience, |_| ()).await?;
+        let found = rehearsals.find_health(&spec, image, patience, |_| ());
+        let found = trace::step("health", found).await?;
         eprintln!("  {}", health::told(&found, spec.instance.port));
         self.deploy.file = health::said(&self.deploy.file, &found);
         Ok(())
@@ -158,7 +161,7 @@ impl<'a> Steps<'a> {
     ) -> anyhow::Result<Deployment> {
         let _lock: Lock = operator::lock_within(self.settings).await?;
         let templates = TemplateStore::new(self.settings, HostRunner);
-        let template = templates.ensure(spec, image).await?;
+        let template = trace::step("template", templates.ensure(spec, image)).await?;
         let deployments = Deployments::new(&self.settings.paths.state);
         let before = deployments.load()?;
         owner::check(&before, &spec.name, &self.deploy.folder, self.deploy.replaces)?;
@@ -205,7 +208,9 @@ impl<'a> Steps<'a> {
         version: Version,
     ) -> anyhow::Result<()> {
         let service = &self.deploy.service;
-        rollout::wait(self.settings, deployment, &[service], cure).await?;
+        let of_service = [service];
+        let rolled_out = rollout::wait(self.settings, deployment, &of_service, cure);
+        trace::step("rollout", rolled_out).await?;
         let answered = answer::wait_alone(&[spec], self.settings, &mut self.progress).await;
         if let Err(error) = answered {
             let begun_at = self.deploy.begun_at;

@@ -20,6 +20,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
+use crate::trace;
+
 /// How long a program may run when the caller does not say.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -229,34 +231,39 @@ pub struct HostRunner;
 
 impl Runner for HostRunner {
     async fn run(&self, command: &CommandLine) -> Result<Output, CommandError> {
-        let mut child = spawn(command)?;
-        let group = child.id().and_then(|id| i32::try_from(id).ok());
-        let feed = feed(&mut child, command.input.clone());
-        let stdout = child.stdout.take().map(collect);
-        let stderr = child.stderr.take().map(collect);
+        // Its arguments may say more than is anybody's business.
+        trace::step(&command.program.to_string_lossy(), run(command)).await
+    }
+}
 
-        let ended = tokio::time::timeout(command.deadline, child.wait()).await;
-        if ended.is_err() {
-            kill_group(group);
-            // The leader is dead by now, or unkillable in the kernel: 1 s tells which.
-            let _ = tokio::time::timeout(Duration::from_secs(1), child.wait()).await;
-        }
-        feed.abort();
-        let output = Output { stdout: text(stdout).await, stderr: text(stderr).await };
-        match ended {
-            Err(_) => Err(CommandError::Deadline {
-                command: command.to_string(),
-                deadline: command.deadline,
-                output: Box::new(output),
-            }),
-            Ok(Err(source)) => Err(CommandError::Lost { command: command.to_string(), source }),
-            Ok(Ok(status)) if status.success() => Ok(output),
-            Ok(Ok(status)) => Err(CommandError::Failed {
-                command: command.to_string(),
-                status: describe(status),
-                output: Box::new(output),
-            }),
-        }
+async fn run(command: &CommandLine) -> Result<Output, CommandError> {
+    let mut child = spawn(command)?;
+    let group = child.id().and_then(|id| i32::try_from(id).ok());
+    let feed = feed(&mut child, command.input.clone());
+    let stdout = child.stdout.take().map(collect);
+    let stderr = child.stderr.take().map(collect);
+
+    let ended = tokio::time::timeout(command.deadline, child.wait()).await;
+    if ended.is_err() {
+        kill_group(group);
+        // The leader is dead by now, or unkillable in the kernel: 1 s tells which.
+        let _ = tokio::time::timeout(Duration::from_secs(1), child.wait()).await;
+    }
+    feed.abort();
+    let output = Output { stdout: text(stdout).await, stderr: text(stderr).await };
+    match ended {
+        Err(_) => Err(CommandError::Deadline {
+            command: command.to_string(),
+            deadline: command.deadline,
+            output: Box::new(output),
+        }),
+        Ok(Err(source)) => Err(CommandError::Lost { command: command.to_string(), source }),
+        Ok(Ok(status)) if status.success() => Ok(output),
+        Ok(Ok(status)) => Err(CommandError::Failed {
+            command: command.to_string(),
+            status: describe(status),
+            output: Box::new(output),
+        }),
     }
 }
 

@@ -4,6 +4,7 @@ mod builds;
 mod raw;
 mod sources;
 mod tls;
+mod traces;
 
 use std::fmt;
 use std::net::SocketAddrV4;
@@ -17,6 +18,7 @@ use model::size::Sizes;
 pub use model::status::Membership;
 pub use sources::{SourceNetwork, SourceSettings};
 pub use tls::TlsSettings;
+pub use traces::TracesEndpoint;
 
 use crate::slots::Subnet;
 
@@ -40,6 +42,8 @@ pub struct Settings {
     pub versions_kept: usize,
     /// What the build of an image may take, and reach.
     pub builds: BuildSettings,
+    /// Where traces are sent, by a build that can.
+    pub traces: Option<TracesEndpoint>,
     /// The memory that instances are not given, in MiB: that of the kernel, of HAProxy and of the rest.
     pub memory_reserved_mib: u64,
     /// What services may be named after.
@@ -192,6 +196,7 @@ impl Default for Settings {
             },
             versions_kept: 3,
             builds: BuildSettings::default(),
+            traces: None,
             memory_reserved_mib: 256,
             sizes: Sizes::default(),
             paths: PathSettings {
@@ -260,7 +265,7 @@ mod tests {
         let settings: Settings = config_file::from_toml("bellows.toml", SHIPPED).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
-        assert_eq!(SHIPPED.matches(" = ").count(), 41);
+        assert_eq!(SHIPPED.matches(" = ").count(), 42);
     }
 
     #[test]

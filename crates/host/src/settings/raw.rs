@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::builds::RawBuilds;
 use super::sources::RawSources;
 use super::tls::{RawTls, TlsSettings};
+use super::traces::RawTraces;
 use super::{
     BuildSettings, IdRange, ListenSettings, Membership, NetworkSettings, PathSettings,
     ScalerSettings, Settings, SourceSettings,
@@ -38,6 +39,7 @@ pub struct RawSettings {
     scaler: RawScaler,
     versions: RawVersions,
     builds: RawBuilds,
+    traces: RawTraces,
     memory: RawMemory,
     sizes: BTreeMap<String, Size>,
     paths: RawPaths,
@@ -133,6 +135,7 @@ impl Checked for Settings {
             versions_kept: number("versions.kept", raw.versions.kept, 1..=100)?
                 .unwrap_or(default.versions_kept),
             builds: BuildSettings::from_raw(raw.builds)?,
+            traces: raw.traces.check()?,
             memory_reserved_mib: number(
                 "memory.reserved_mib",
                 raw.memory.reserved_mib,
