@@ -26,13 +26,7 @@ fn line(change: &Change) -> String {
 
 /// Who somebody is, in a word or two.
 pub(crate) fn who(who: &Who) -> String {
-    match who {
-        Who::Operator { user: Some(user), .. } => user.clone(),
-        Who::Operator { uid, user: None } => format!("user {uid}"),
-        Who::Token { name } => format!("token {name}"),
-        Who::Up => "up".to_owned(),
-        Who::Time => "time".to_owned(),
-    }
+    who.to_string()
 }
 
 /// What was changed, and how it was before.

@@ -1,6 +1,7 @@
 //! Who may do what with the scaler, and what was changed by whom.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use strum::IntoEnumIterator as _;
@@ -149,6 +150,19 @@ pub enum Who {
     Up,
     /// Nobody: a time that somebody had set was over.
     Time,
+}
+
+/// In a word or two.
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator { user: Some(user), .. } => f.write_str(user),
+            Self::Operator { uid, user: None } => write!(f, "user {uid}"),
+            Self::Token { name } => write!(f, "token {name}"),
+            Self::Up => f.write_str("up"),
+            Self::Time => f.write_str("time"),
+        }
+    }
 }
 
 /// What was changed, as it was in force before and after.

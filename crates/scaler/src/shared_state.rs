@@ -293,6 +293,11 @@ impl SharedState {
         lock(&self.changes).since(since, limit)
     }
 
+    /// The last change that `is_it`; `None` where none is kept in memory.
+    pub(crate) fn last_change(&self, is_it: impl Fn(&Changed) -> bool) -> Option<Change> {
+        lock(&self.changes).last(is_it).cloned()
+    }
+
     /// From the next turn on, these services are deployed and no others.
     pub(crate) fn deploy(&self, Read { services, deploys }: Read) {
         self.services.replace(services);
@@ -401,7 +406,8 @@ impl SharedState {
         lock(&self.journal).since(since, limit)
     }
 
-    fn set_for(&self, service: &ServiceName) -> ServiceOverrides {
+    /// What an operator set for a service.
+    pub(crate) fn set_for(&self, service: &ServiceName) -> ServiceOverrides {
         self.overrides.held().of(service)
     }
 }
