@@ -71,6 +71,16 @@ pub(crate) fn changed(changed: &Changed) -> String {
         Changed::Secret { service, name, after: None, .. } => {
             format!("{service}: secret {name} removed")
         }
+        Changed::Job { service: Some(service), id, job } => {
+            format!("{service}: job {id} asked for, {job}")
+        }
+        Changed::Job { service: None, id, job } => format!("job {id} asked for, {job}"),
+        Changed::Action { service, action, status: Some(status) } => {
+            format!("{service}: action {action} sent, answered {status}")
+        }
+        Changed::Action { service, action, status: None } => {
+            format!("{service}: action {action} sent, no answer")
+        }
         Changed::Token { name, after: Some(token), .. } => {
             format!("token {name} made, {}", rights(token))
         }

@@ -8,7 +8,8 @@ use strum::IntoEnumIterator as _;
 
 use crate::bounds::Bounds;
 use crate::hold::Hold;
-use crate::names::{InstanceName, SecretName, ServiceName, TokenName};
+use crate::job::{JobId, JobKind};
+use crate::names::{ActionName, InstanceName, SecretName, ServiceName, TokenName};
 use crate::output::harmless;
 use crate::policies::PolicySpec;
 use crate::secrets::SecretGeneration;
@@ -242,6 +243,24 @@ pub enum Changed {
         /// Which value it has after; `None` where it is removed.
         after: Option<SecretGeneration>,
     },
+    /// A job was asked for. What it changes is noted beside that once it is so.
+    Job {
+        /// The service; `None` where it is the whole host's.
+        service: Option<ServiceName>,
+        /// The job.
+        id: JobId,
+        /// What it does.
+        job: JobKind,
+    },
+    /// An action of a service's file was sent to it.
+    Action {
+        /// The service.
+        service: ServiceName,
+        /// The action.
+        action: ActionName,
+        /// What it answered; `None` where no answer came.
+        status: Option<u16>,
+    },
     /// A token was made or revoked.
     Token {
         /// Its name.
@@ -263,7 +282,9 @@ impl Changed {
             | Self::Removal { service, .. }
             | Self::Deployment { service, .. }
             | Self::ServiceFile { service, .. }
-            | Self::Secret { service, .. } => Some(service),
+            | Self::Secret { service, .. }
+            | Self::Action { service, .. } => Some(service),
+            Self::Job { service, .. } => service.as_ref(),
             Self::Membership { .. } | Self::Settings { .. } | Self::Token { .. } => None,
         }
     }
