@@ -1,7 +1,11 @@
 //! The HTTP API, version 1: what the loop sees and does, and what is set: bounds, policies, numbers
 //! that are held, the way of membership, and tokens. [`crate::doors`] tells who calls.
 
+mod actions;
 mod bounds;
+mod deploys;
+mod file;
+mod jobs;
 mod membership;
 mod number;
 mod policy;
@@ -59,6 +63,16 @@ pub(crate) const WHY_NOT: &str = "/why-not";
 /// The end of the path of a service's turns as they are taken.
 pub(crate) const RECORDING: &str = "/recording";
 
+/// The end of the path of the versions that a service can go back to.
+pub(crate) const VERSIONS: &str = "/versions";
+
+/// The end of the path of a service's file.
+pub(crate) const FILE: &str = "/file";
+
+/// The jobs, and the end of the path of what one of them wrote.
+pub(crate) const JOBS: &str = "/v1/jobs";
+pub(crate) const LOG: &str = "/log";
+
 /// The record of ticks, and that of changes.
 pub(crate) const TICKS: &str = "/v1/ticks";
 pub(crate) const CHANGES: &str = "/v1/changes";
@@ -100,7 +114,17 @@ async fn read_feed(
 pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
     Router::new()
         .route("/v1/services", get(all_services))
-        .route("/v1/services/{name}", get(one_service))
+        .route("/v1/services/{name}", get(one_service).put(file::put).delete(deploys::destroy))
+        .route(&format!("/v1/services/{{name}}{FILE}"), get(file::get))
+        .route("/v1/services/{name}/actions", get(actions::list))
+        .route("/v1/services/{name}/actions/{action}", post(actions::send))
+        .route("/v1/services/{name}/deploys", post(deploys::deploy))
+        .route("/v1/services/{name}/rollback", post(deploys::rollback))
+        .route(&format!("/v1/services/{{name}}{VERSIONS}"), get(deploys::versions))
+        .route("/v1/stop", post(deploys::stop))
+        .route(JOBS, get(jobs::list))
+        .route(&format!("{JOBS}/{{id}}"), get(jobs::one))
+        .route(&format!("{JOBS}/{{id}}{LOG}"), get(jobs::log))
         .route(
             "/v1/services/{name}/bounds",
             get(bounds::get).put(bounds::set).delete(bounds::clear),
@@ -260,10 +284,13 @@ fn deployed(
 ) -> Result<Arc<DeployedService>, Problem> {
     let name_seen = name.parse().ok().filter(|name| caller.sees(name));
     let deployed = name_seen.and_then(|name| shared.services().get(&name));
-    deployed.ok_or_else(|| {
-        let message = format!("There is no service {name:?}; GET /v1/services lists them.");
-        Problem::new(StatusCode::NOT_FOUND, "no_such_service", message)
-    })
+    deployed.ok_or_else(|| no_such_service(name))
+}
+
+/// A service that is not there, or that the caller may not know of.
+fn no_such_service(name: &str) -> Problem {
+    let message = format!("There is no service {name:?}; GET /v1/services lists them.");
+    Problem::new(StatusCode::NOT_FOUND, "no_such_service", message)
 }
 
 /// A service of which the caller may set something, and who that is.

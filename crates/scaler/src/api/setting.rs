@@ -37,7 +37,7 @@ pub(super) enum Setting<'a> {
 #[derive(Debug)]
 pub(super) struct Told {
     pub(super) json: String,
-    tag: String,
+    pub(super) tag: String,
 }
 
 impl Told {
@@ -139,6 +139,11 @@ impl IfMatch {
     /// No condition.
     pub(super) const fn none() -> Self {
         Self(None)
+    }
+
+    /// Whether there is one.
+    pub(super) const fn is_some(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Whether it holds for a value as it is now.
