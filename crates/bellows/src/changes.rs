@@ -26,13 +26,7 @@ fn line(change: &Change) -> String {
 
 /// Who somebody is, in a word or two.
 pub(crate) fn who(who: &Who) -> String {
-    match who {
-        Who::Operator { user: Some(user), .. } => user.clone(),
-        Who::Operator { uid, user: None } => format!("user {uid}"),
-        Who::Token { name } => format!("token {name}"),
-        Who::Up => "up".to_owned(),
-        Who::Time => "time".to_owned(),
-    }
+    who.to_string()
 }
 
 /// What was changed, and how it was before.
@@ -76,6 +70,16 @@ pub(crate) fn changed(changed: &Changed) -> String {
         }
         Changed::Secret { service, name, after: None, .. } => {
             format!("{service}: secret {name} removed")
+        }
+        Changed::Job { service: Some(service), id, job } => {
+            format!("{service}: job {id} asked for, {job}")
+        }
+        Changed::Job { service: None, id, job } => format!("job {id} asked for, {job}"),
+        Changed::Action { service, action, status: Some(status) } => {
+            format!("{service}: action {action} sent, answered {status}")
+        }
+        Changed::Action { service, action, status: None } => {
+            format!("{service}: action {action} sent, no answer")
         }
         Changed::Token { name, after: Some(token), .. } => {
             format!("token {name} made, {}", rights(token))

@@ -7,6 +7,7 @@ use command_line::numbers;
 use host::units::ListenSocket;
 use model::access::Right;
 use model::hold::HoldTime;
+use model::job::JobId;
 use model::names::{InstanceName, SecretName, ServiceName, TokenName};
 use model::status::Membership;
 use model::version::Version;
@@ -269,13 +270,11 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Carry out a deploy that was asked for
+    /// Carry out a job that was asked for
     #[command(hide = true)]
-    DeployJob {
-        /// The service
-        service: ServiceName,
-        /// When it was asked for, in milliseconds since 1970
-        begun_at: u64,
+    Job {
+        /// Its id
+        id: JobId,
     },
     /// Make the host ready after a boot, for what is started then
     #[command(hide = true)]

@@ -15,9 +15,7 @@ pub(crate) fn now() -> Timestamp {
 
 /// A moment as people and programs read it (RFC 3339), to the second.
 pub(crate) fn moment(at: Timestamp) -> String {
-    let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
-    let moment = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-    format!("{moment:.0}")
+    at.to_string()
 }
 
 /// A span as people write it: `90s`, `1h 30m`, or `7d`, each of 24 hours.

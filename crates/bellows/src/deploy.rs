@@ -2,12 +2,13 @@
 //! job of its own, which goes on when whoever called is gone, and which this command follows to its verdict.
 
 mod application;
+mod archive;
 mod check;
 mod complete;
+mod file;
 mod follow;
 mod health;
 mod init;
-mod job;
 mod owner;
 mod steps;
 mod told;
@@ -17,21 +18,21 @@ use std::io::{BufReader, Seek as _};
 use std::path::Path;
 
 use anyhow::Context as _;
-use host::deployments::Deployments;
-use host::deploys::{Deploy, DeployFiles, Deploys, Stage};
-use host::releases::Releases;
+use host::deploys::{DeployFiles, Deploys};
+use host::jobs::{DeployWords, HostJobs, Job, Jobs, StartJobs as _, Work};
 use host::settings::Settings;
-use host::units::start_job;
 use model::names::ServiceName;
 
+pub(crate) use self::archive::from_archive;
+pub(crate) use self::file::from_file;
 pub(crate) use self::init::run as init;
-pub(crate) use self::job::run as run_job;
 
 use self::application::Application;
+use self::steps::Steps;
 use crate::clock::now;
 use crate::doctor::require_root;
+use crate::job::Running;
 use crate::operator::who_calls;
-use crate::programs::BELLOWS;
 use crate::run_folder;
 use crate::scaler;
 
@@ -56,22 +57,34 @@ pub(crate) async fn run(
         files.remove_source()?;
         return Err(error);
     }
-    let deploy = Deploy {
-        service: service.clone(),
+    let words = DeployWords {
         folder: application.folder,
         file: application.file,
         says_health: application.says_health,
         command: application.command,
         replaces: name.is_some(),
-        who: who_calls(),
-        begun_at: now(),
-        stage: Stage::Image,
-        outcome: None,
     };
-    files.write(&deploy)?;
-    files.begin_log()?;
-    start(settings, &deploy, &files).await?;
-    follow::follow(&files, &deploy, beginning).await
+    let jobs = Jobs::new(&settings.paths.state);
+    let id = jobs.draw();
+    let job = Job::new(id, Some(service.clone()), Work::Deploy(words), who_calls(), now());
+    let job_files = jobs.add(&job)?;
+    run_folder::ensure(&settings.paths.run)?;
+    if let Err(error) = HostJobs::new(&settings.paths.state).start(id, &job_files).await {
+        job_files.remove()?;
+        return Err(error.into());
+    }
+    follow::follow(&job_files, &job, beginning).await
+}
+
+/// Carries out a deploy whose files are laid out; gives what serves then.
+pub(crate) async fn carry_out(
+    settings: &Settings,
+    running: &mut Running,
+    words: DeployWords,
+) -> anyhow::Result<String> {
+    let service = running.service()?;
+    let files = Deploys::new(&settings.paths.state).of(&service);
+    Steps::new(settings, &files, running, words).take().await
 }
 
 /// Lays out what goes along of the application's folder where nobody changes it.
@@ -84,17 +97,4 @@ fn lay_out(application: &Application, files: &DeployFiles) -> anyhow::Result<()>
     let bounds = ::application::Bounds { entries: usize::MAX, bytes: u64::MAX };
     ::application::unpack(BufReader::new(archive), &files.source(), bounds)?;
     Ok(())
-}
-
-/// Starts the job, a program of the release in force.
-async fn start(settings: &Settings, deploy: &Deploy, files: &DeployFiles) -> anyhow::Result<()> {
-    run_folder::ensure(&settings.paths.run)?;
-    let Deploy { service, begun_at, .. } = deploy;
-    let program = Releases::new(&settings.paths.state).current().join(BELLOWS);
-    let settings = Deployments::new(&settings.paths.state).settings_file();
-    let [program, settings] = [program, settings].map(|path| path.display().to_string());
-    let begun_at = begun_at.as_millis().to_string();
-    let command = [&program, "--settings", &settings, "deploy-job", service.as_str(), &begun_at];
-    let command = command.map(str::to_owned);
-    Ok(start_job(&format!("deploy-{service}"), &command, &files.log()).await?)
 }

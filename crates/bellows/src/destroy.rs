@@ -11,13 +11,15 @@ use anyhow::{anyhow, bail};
 use host::build::Builds;
 use host::command::HostRunner;
 use host::deployments::{Deployment, Deployments};
-use host::deploys::Deploys;
+use host::deploys::{DeployFiles, Deploys};
 use host::files::remove_tree;
 use host::id_ranges::IdRanges;
 use host::lxc::container_states;
 use host::network::Network;
 use host::secrets::SecretStore;
 use host::settings::{Settings, output_folder};
+use model::access::Who;
+use model::job::Stage;
 use model::names::{InstanceName, ServiceName};
 use model::service::ServiceSpec;
 use tokio::time::{Instant, sleep};
@@ -26,6 +28,7 @@ use crate::ask::confirm;
 use crate::clock::now;
 use crate::doctor::require_root;
 use crate::error::BadInput;
+use crate::job::Running;
 use crate::mib;
 use crate::operator;
 use crate::programs::{Programs, needs_egress};
@@ -59,8 +62,50 @@ pub(crate) async fn run(
     check_reached(settings, service, &now_deployed).await?;
     let known = data::of(settings, service, &now_deployed)?;
     confirm(&question(service, if with_data { &known } else { &[] }), yes)?;
-    let beginning = Deploys::new(&settings.paths.state).of(service).begin()?;
+    let files = Deploys::new(&settings.paths.state).of(service);
+    let _beginning = files.begin()?;
     let _lock = operator::lock(settings).await?;
+    let asked = Asked { service, with_data, known: &known, who: operator::who_calls() };
+    println!("{}", remove(settings, &files, asked).await?);
+    Ok(())
+}
+
+/// The same for a job, to which somebody has said yes; gives what is left.
+pub(crate) async fn carry_out(
+    settings: &Settings,
+    running: &mut Running,
+    with_data: bool,
+) -> anyhow::Result<String> {
+    let service = &running.service()?;
+    let files = Deploys::new(&settings.paths.state).of(service);
+    running.enter(Stage::Removal)?;
+    let deployed = Deployments::new(&settings.paths.state).load()?;
+    if !deployed.names().any(|name| name == service) {
+        return left::carry_out(settings, &files, with_data).await;
+    }
+    check_origin(service, &deployed)?;
+    let known = data::of(settings, service, &deployed)?;
+    let _lock = operator::lock_within(settings).await?;
+    let who = running.job.who.clone();
+    remove(settings, &files, Asked { service, with_data, known: &known, who }).await
+}
+
+/// What is to go, and at whose word.
+struct Asked<'a> {
+    service: &'a ServiceName,
+    with_data: bool,
+    /// Its data as it was when somebody said yes.
+    known: &'a [PathBuf],
+    who: Who,
+}
+
+/// Removes a service that is deployed, with the operators' lock; gives what is left of it.
+async fn remove(
+    settings: &Settings,
+    files: &DeployFiles,
+    Asked { service, with_data, known, who }: Asked<'_>,
+) -> anyhow::Result<String> {
+    let deployments = Deployments::new(&settings.paths.state);
     // Something may have changed while somebody thought about it.
     let before = deployments.load()?;
     let next = without(service, &before)?;
@@ -69,7 +114,7 @@ pub(crate) async fn run(
     let spec =
         before.readable().services.into_iter().map(|it| it.spec).find(|it| it.name == *service);
     let mut progress = Progress::default();
-    deployments.deploy(&next.clone().noted(&before, ("", ""), operator::who_calls(), now()))?;
+    deployments.deploy(&next.clone().noted(&before, ("", ""), who, now()))?;
     progress.step("instances", gone(settings, service, spec.as_ref())).await?;
     progress.step("secrets", async { secrets(settings, service) }).await?;
     progress.step("versions", sweep::remove_unused(settings, &next)).await?;
@@ -82,11 +127,10 @@ pub(crate) async fn run(
         progress.step("data", data::remove(&said)).await?;
         data = unsaid;
     }
-    beginning.remove_all()?;
+    files.remove_all()?;
     // What stays of its data keeps them.
     IdRanges::new(settings).forget(service)?;
-    println!("{service} is gone.{}", data::told(settings, service, &data));
-    Ok(())
+    Ok(format!("{service} is gone.{}", data::told(settings, service, &data)))
 }
 
 /// What is to go.

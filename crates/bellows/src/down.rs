@@ -11,6 +11,7 @@ use host::deployments::Deployments;
 use host::deploys::Deploys;
 use host::files::file_error;
 use host::id_map::IdMap;
+use host::jobs::Jobs;
 use host::lxc::{
     Containers, LxcContainers, TemplateStore, container_states, remove_layers, remove_profiles,
     remove_secrets, remove_shared_folder, shared_folders_below,
@@ -161,6 +162,7 @@ async fn mounts(settings: &Settings) -> anyhow::Result<Outcome> {
 
 fn records(settings: &Settings) -> anyhow::Result<Outcome> {
     let removed = Deployments::new(&settings.paths.state).remove_all()?;
+    Jobs::new(&settings.paths.state).remove_all()?;
     Ok(Outcome::changed_if(removed, "withdrawn"))
 }
 

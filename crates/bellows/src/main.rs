@@ -14,6 +14,7 @@ mod error;
 mod events;
 mod explain;
 mod instances;
+mod job;
 mod json;
 mod logs;
 mod mib;
@@ -45,7 +46,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use host::settings::Settings;
-use model::time::Timestamp;
 use nix::sys::stat::{Mode, umask};
 
 use cli::{Cli, Command};
@@ -75,9 +75,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Up { no_boot } => wait(up::run(place, no_boot)),
         Command::Boot => wait(boot::run(&running()?)),
         Command::Deploy { folder, name } => wait(deploy::run(&running()?, &folder, name.as_ref())),
-        Command::DeployJob { service, begun_at } => {
-            wait(deploy::run_job(&running()?, &service, Timestamp::from_millis(begun_at)))
-        }
+        Command::Job { id } => wait(job::run(&running()?, id)),
         Command::Destroy { service, yes, data } => {
             wait(destroy::run(&running()?, &service, yes, data))
         }

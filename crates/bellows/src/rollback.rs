@@ -2,15 +2,18 @@
 
 use anyhow::{Context as _, ensure};
 use host::command::HostRunner;
-use host::deployments::{Deployment, Deployments, GoingBack, Rollback};
+use host::deployments::{Deployment, Deployments, GoingBack, Rollback, by_api};
 use host::lxc::TemplateStore;
 use host::settings::Settings;
+use model::access::Who;
+use model::job::Stage;
 use model::names::{ServiceName, TemplateName};
 use model::version::{Rollout, Version};
 
 use crate::clock::now;
 use crate::doctor::require_root;
 use crate::error::BadInput;
+use crate::job::Running;
 use crate::operator;
 use crate::programs::Programs;
 use crate::progress::Progress;
@@ -26,6 +29,32 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     require_root()?;
     let _lock = operator::lock(settings).await?;
+    let who = operator::who_calls();
+    println!("{}", go_back(settings, service, version, with_revision, who).await?);
+    Ok(())
+}
+
+/// The same for a job; gives what serves then.
+pub(crate) async fn carry_out(
+    settings: &Settings,
+    running: &mut Running,
+    version: Option<Version>,
+    with_revision: bool,
+) -> anyhow::Result<String> {
+    let service = running.service()?;
+    let _lock = operator::lock_within(settings).await?;
+    running.enter(Stage::Rollout)?;
+    go_back(settings, &service, version, with_revision, running.job.who.clone()).await
+}
+
+/// Goes back, with the operators' lock.
+async fn go_back(
+    settings: &Settings,
+    service: &ServiceName,
+    version: Option<Version>,
+    with_revision: bool,
+    who: Who,
+) -> anyhow::Result<String> {
     let deployments = Deployments::new(&settings.paths.state);
     let before = deployments.load()?;
     before.kept(service).map_err(BadInput::new)?;
@@ -40,11 +69,11 @@ pub(crate) async fn run(
         |version, again| Rollback { service, version, revision: with_revision, serving, again };
     let next = match Step::after(begun, version, with_revision) {
         Step::GoOn => before,
-        Step::BeginAgain(version) => begin(settings, to(version, true), &before).await?,
-        Step::Begin(Some(version)) => begin(settings, to(version, given_up), &before).await?,
+        Step::BeginAgain(version) => begin(settings, to(version, true), &before, who).await?,
+        Step::Begin(Some(version)) => begin(settings, to(version, given_up), &before, who).await?,
         Step::Begin(None) => {
             let version = before.version_before(service, serving).map_err(BadInput::new)?;
-            begin(settings, to(version, given_up), &before).await?
+            begin(settings, to(version, given_up), &before, who).await?
         }
     };
     finish(settings, service, next).await
@@ -76,6 +105,7 @@ async fn begin(
     settings: &Settings,
     to: Rollback<'_>,
     before: &Deployment,
+    who: Who,
 ) -> anyhow::Result<Deployment> {
     let next = before.rolled_back(to, now()).map_err(BadInput::new)?;
     check(settings, to.service, to.version, before, &next)?;
@@ -84,7 +114,7 @@ async fn begin(
     }
     let deployments = Deployments::new(&settings.paths.state);
     let text = deployments.settings_text();
-    let next = next.noted(before, (&text, &text), operator::who_calls(), now());
+    let next = next.noted(before, (&text, &text), who, now());
     deployments.deploy(&next)?;
     Ok(next)
 }
@@ -94,7 +124,7 @@ async fn finish(
     settings: &Settings,
     service: &ServiceName,
     next: Deployment,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<String> {
     let with_revision = next.going_back(service).is_some_and(|begun| begun.revision);
     rollout::wait(settings, &next, &[service], cure).await?;
     let services = next.readable().services;
@@ -105,17 +135,19 @@ async fn finish(
     let version = deployed.wanted.version;
     let next = next.served([service]);
     Deployments::new(&settings.paths.state).deploy(&next)?;
-    println!(
+    Ok(format!(
         "{service} is version {version} again{}. {}",
         if with_revision { ", with all that its file said then" } else { "" },
         next_deploy(&next, service)
-    );
-    Ok(())
+    ))
 }
 
 /// What deploys another version.
 fn next_deploy(deployment: &Deployment, service: &ServiceName) -> String {
     match deployment.folders().find(|(name, _)| *name == service) {
+        Some((_, folder)) if folder == by_api() => {
+            "The next deploy by the API deploys what is sent then.".to_owned()
+        }
         Some((_, folder)) => {
             format!("`bellows deploy {}` deploys what is in that folder.", folder.display())
         }

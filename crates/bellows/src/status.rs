@@ -3,13 +3,17 @@
 mod table;
 mod view;
 
+use std::path::Path;
+
 use host::deployments::{DeployedService, Deployments};
-use host::deploys::{Deploy, Deploys};
+use host::deploys::Deploys;
+use host::jobs::{Job, JobState, Jobs, KeptJob};
 use host::lxc::{ContainerState, container_states};
 use host::settings::Settings;
 use host::units::UnitStatus;
 use model::decision::Decision;
 use model::instance::InstanceStatus;
+use model::job::JobKind;
 use model::names::{InstanceName, Slot};
 use model::status::{HostStatus, MembershipStatus, ServiceStatus};
 use model::tick::Tick;
@@ -80,19 +84,26 @@ async fn ask(settings: &Settings) -> Result<(HostStatus, MembershipStatus), Scal
 
 /// The last deploys of services, without those that ended well.
 fn deploys(settings: &Settings) -> anyhow::Result<Vec<DeployState>> {
-    let deploys = Deploys::new(&settings.paths.state);
+    let state = &settings.paths.state;
+    let jobs = Jobs::new(state).list(now())?;
     let mut states = Vec::new();
-    for files in deploys.all()? {
-        // Before it is read: what has ended has noted how.
-        let goes_on = files.goes_on();
-        // What this release cannot read was another's.
-        let Ok(Some(deploy)) = files.read() else { continue };
-        let Deploy { service, folder, begun_at, stage, outcome, .. } = deploy;
+    for service in Deploys::new(state).services()? {
+        let is_deploy = |it: &&KeptJob| {
+            it.job.service.as_ref() == Some(&service) && it.job.work.kind() == JobKind::Deploy
+        };
+        let Some(kept) = jobs.iter().find(is_deploy) else { continue };
+        let Job { begun_at, stage, outcome, .. } = &kept.job;
         if outcome.as_ref().is_some_and(|outcome| outcome.is_well) {
             continue;
         }
-        let (begun_at_ms, verdict) = (begun_at.as_millis(), outcome.map(|it| it.verdict));
-        states.push(DeployState { service, folder, begun_at_ms, stage, goes_on, verdict });
+        states.push(DeployState {
+            folder: kept.job.folder().map(Path::to_owned).unwrap_or_default(),
+            service,
+            begun_at_ms: begun_at.as_millis(),
+            stage: *stage,
+            goes_on: kept.state == JobState::GoesOn,
+            verdict: outcome.as_ref().map(|it| it.verdict.clone()),
+        });
     }
     Ok(states)
 }

@@ -8,6 +8,7 @@ mod readable;
 mod rollback;
 mod stamp;
 mod store;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -35,6 +36,12 @@ use crate::files::FileError;
 /// The file that holds every service, in the state folder. It is replaced whole, so that a reader
 /// never sees some services as they are and others as they were.
 const FILE: &str = "deployment.json";
+
+/// The folder of a service that was deployed by the API, from none. No folder that is deployed is called so: theirs are
+/// absolute.
+pub fn by_api() -> &'static Path {
+    Path::new("the API")
+}
 
 /// What tells one deploy from the next, whatever the clock says.
 const ONE_MS: Duration = Duration::from_millis(1);
@@ -68,7 +75,7 @@ pub enum DeploymentError {
     /// One that was deployed from a folder cannot be used as it stands there.
     #[error(
         "service {service} cannot be used ({problem}): deploy {} again, or `bellows destroy {service}`",
-        folder.display()
+        if folder == by_api() { "it".into() } else { folder.display().to_string() }
     )]
     OfFolder {
         /// The service.
@@ -233,6 +240,16 @@ impl Deployment {
     /// The services that were deployed from folders, each with its own.
     pub fn folders(&self) -> impl Iterator<Item = (&ServiceName, &Path)> {
         self.services.iter().filter_map(|(name, record)| Some((name, record.folder.as_deref()?)))
+    }
+
+    /// Whether a service was deployed by the API, from no folder.
+    pub fn is_by_api(&self, service: &ServiceName) -> bool {
+        self.folders().any(|(name, folder)| name == service && folder == by_api())
+    }
+
+    /// A service's file as it was deployed last.
+    pub fn file(&self, service: &ServiceName) -> Option<&str> {
+        self.services.get(service).map(|record| record.file.as_str())
     }
 
     fn renewed(&self, new: &NewService, keep: usize, now: Timestamp) -> Record {

@@ -1,42 +1,30 @@
-//! Deploys of applications from their folders, each of which is a job: a process of its own, which goes on when
-//! whoever asked for it is gone. Every service has a folder here with what is deployed, how far the job has come, and
-//! what it wrote.
+//! One job at a time for a service: who begins one, and the process that carries it out. Every service of which there
+//! was one has a folder here, with its locks and with what a deploy is made of.
 
-use std::fs::{self, File, Permissions};
-use std::io;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use model::access::Who;
 use model::names::ServiceName;
-use model::time::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use crate::files::{
-    FileError, ensure_private_folder, file_error, names_in, remove_tree, replace_file,
-};
+use crate::files::{FileError, ensure_private_folder, names_in, remove_tree};
 use crate::lock::{Lock, LockError, SharedLock};
 
 /// The folder of deploys, in the state folder.
 const FOLDER: &str = "deploys";
 
-/// The locks of a service's deploys: of who begins one, and of the process that carries it out.
+/// The locks of a service's jobs: of who begins one, and of the process that carries it out.
 const BEGIN: &str = "begin.lock";
 const JOB: &str = "job.lock";
 
 /// How long somebody may ask whether there is a job.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// What it holds, and what it writes, is root's: an application's folder may hold what is nobody else's business.
-const MODE: u32 = 0o600;
-
-/// A deploy that cannot be begun, or whose files cannot be used.
+/// A job that cannot be begun, or whose service's files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
     /// One at a time for a service.
     #[error(
-        "a deploy of {service} is under way: `bellows status` shows how far it has come; wait until it has ended, or \
+        "a job of {service} is under way: `bellows status` shows how far a deploy has come; wait until it has ended, or \
          end process {holder}"
     )]
     UnderWay {
@@ -51,65 +39,6 @@ pub enum DeployError {
     /// The lock's file cannot be used.
     #[error(transparent)]
     Lock(LockError),
-    /// What stands in its file is not what this release writes.
-    #[error("{} is not as this release writes it ({source}): deploy again", path.display())]
-    Form {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-}
-
-/// A deploy: what is deployed, and how far it has come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deploy {
-    /// The service.
-    pub service: ServiceName,
-    /// The application's folder, as whoever asked for it named it.
-    pub folder: PathBuf,
-    /// The whole service's file that was made for it.
-    pub file: String,
-    /// Whether the file says how an instance shows that it can serve; else that is looked for.
-    pub says_health: bool,
-    /// The program and its arguments, where the application's own file says them.
-    pub command: Option<Vec<String>>,
-    /// Whether it may take the place of what is deployed under this name from another folder.
-    #[serde(default)]
-    pub replaces: bool,
-    /// Who asked for it.
-    pub who: Who,
-    /// When it was asked for, which tells one deploy of a service from the next.
-    #[serde(rename = "begun_at_ms")]
-    pub begun_at: Timestamp,
-    /// How far it has come.
-    pub stage: Stage,
-    /// How it ended; `None` while it has not.
-    pub outcome: Option<Outcome>,
-}
-
-/// What a deploy is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Stage {
-    /// Its image is made.
-    Image,
-    /// It is started once, to see how it shows that it can serve.
-    Health,
-    /// Its template is made, and then it is what the scaler is to serve.
-    Template,
-    /// The scaler proves it, watches it and brings it in, or goes back.
-    Rollout,
-}
-
-/// How a deploy ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// Whether the application is served as it was deployed.
-    pub is_well: bool,
-    /// What is said of it last.
-    pub verdict: String,
 }
 
 /// The deploys of a host.
@@ -118,14 +47,14 @@ pub struct Deploys {
     folder: PathBuf,
 }
 
-/// The last deploy of one service, and its files.
+/// What the jobs of one service have, and their files.
 #[derive(Debug, Clone)]
 pub struct DeployFiles {
     service: ServiceName,
     folder: PathBuf,
 }
 
-/// The right to begin a deploy, which nobody else of this service has meanwhile.
+/// The right to begin a job, which nobody else of this service has meanwhile.
 #[derive(Debug)]
 pub struct Beginning {
     folder: PathBuf,
@@ -185,7 +114,7 @@ impl Beginning {
 }
 
 impl DeployFiles {
-    /// Begins a deploy: until the value is dropped, nobody else begins one of this service. What it is to be made of
+    /// Begins a job: until the value is dropped, nobody else begins one of this service. What it is to be made of
     /// is laid into [`Self::source`], which is empty.
     ///
     /// # Errors
@@ -225,6 +154,19 @@ impl DeployFiles {
         SharedLock::is_held_alone(&self.folder.join(name)).unwrap_or(false)
     }
 
+    /// Removes all that there is, by the process that is at it, or for who has begun one.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn remove_all(&self) -> Result<(), FileError> {
+        remove_tree(&self.folder).map(drop)
+    }
+
+    /// Of which service.
+    pub fn service(&self) -> &ServiceName {
+        &self.service
+    }
+
     /// Where all of its files are.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -235,59 +177,12 @@ impl DeployFiles {
         self.folder.join("source")
     }
 
-    /// Where the job writes.
-    pub fn log(&self) -> PathBuf {
-        self.folder.join("log")
-    }
-
-    /// The log of a job that begins, empty.
-    ///
-    /// # Errors
-    /// The file cannot be made.
-    pub fn begin_log(&self) -> Result<File, FileError> {
-        let log = self.log();
-        let mut options = File::options();
-        let open = options.write(true).create(true).truncate(true).mode(MODE).open(&log);
-        let open = open.map_err(file_error("make", &log))?;
-        open.set_permissions(Permissions::from_mode(MODE)).map_err(file_error("close", &log))?;
-        Ok(open)
-    }
-
-    /// The last deploy; `None` where there was none.
-    ///
-    /// # Errors
-    /// Its file cannot be read, or is another release's.
-    pub fn read(&self) -> Result<Option<Deploy>, DeployError> {
-        let path = self.file();
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(file_error("read", &path))?,
-        };
-        let read = serde_json::from_slice(&text);
-        read.map(Some).map_err(|source| DeployError::Form { path, source })
-    }
-
-    /// Notes how far a deploy has come.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn write(&self, deploy: &Deploy) -> Result<(), FileError> {
-        let path = self.file();
-        let text = serde_json::to_string(deploy)
-            .map_err(|error| file_error("write", &path)(error.into()))?;
-        replace_file(&path, text, MODE).map_err(file_error("write", &path))
-    }
-
     /// Removes what was deployed, of which the image has been made.
     ///
     /// # Errors
     /// The disk refuses.
     pub fn remove_source(&self) -> Result<(), FileError> {
         remove_tree(&self.source()).map(drop)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.join("deploy.json")
     }
 
     fn ensure_folders(&self) -> Result<(), FileError> {
@@ -312,22 +207,10 @@ impl DeployFiles {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
-    fn deploy(service: &ServiceName) -> Deploy {
-        Deploy {
-            service: service.clone(),
-            folder: "/home/anna/shop".into(),
-            file: "name = \"shop\"".to_owned(),
-            says_health: false,
-            command: None,
-            replaces: false,
-            who: Who::Up,
-            begun_at: Timestamp::from_millis(7),
-            stage: Stage::Image,
-            outcome: None,
-        }
-    }
+    use super::*;
 
     #[tokio::test]
     async fn one_deploy_of_a_service_goes_on_at_a_time_and_of_others_as_many_as_are_asked_for() {
@@ -339,7 +222,7 @@ mod tests {
         let beginning = files.begin().unwrap();
         assert!(files.goes_on() && !files.is_under_way());
         let refused = files.begin().unwrap_err().to_string();
-        assert!(refused.starts_with("a deploy of shop is under way"), "{refused}");
+        assert!(refused.starts_with("a job of shop is under way"), "{refused}");
         drop(deploys.of(&store).begin().unwrap());
         let job = files.take().await.unwrap();
         drop(beginning);
@@ -369,30 +252,21 @@ mod tests {
     }
 
     #[test]
-    fn what_was_deployed_last_is_read_by_whoever_asks_and_by_nobody_else() {
+    fn what_is_laid_out_is_nobody_elses_and_goes_with_all_that_a_service_has_here() {
         let state = tempfile::tempdir().unwrap();
         let deploys = Deploys::new(state.path());
-        assert!(deploys.all().unwrap().is_empty());
         let shop: ServiceName = "shop".parse().unwrap();
         let files = deploys.of(&shop);
-        assert_eq!(files.read().unwrap(), None);
-        let _beginning = files.begin().unwrap();
+        let beginning = files.begin().unwrap();
         fs::write(files.source().join("app.py"), "").unwrap();
-        let outcome = Some(Outcome { is_well: true, verdict: "it serves".to_owned() });
-        for deploy in [deploy(&shop), Deploy { outcome, ..deploy(&shop) }] {
-            files.write(&deploy).unwrap();
-            let all = deploys.all().unwrap();
-            assert_eq!(all.len(), 1);
-            assert_eq!(all[0].read().unwrap(), Some(deploy));
-        }
-        for path in [files.file(), files.source(), files.folder.clone()] {
+        for path in [files.source(), files.folder.clone()] {
             let mode = fs::metadata(path).unwrap().permissions().mode();
             assert_eq!(mode & 0o077, 0);
         }
+        assert_eq!(deploys.services().unwrap(), [shop]);
         files.remove_source().unwrap();
         assert!(!files.source().exists());
-        fs::write(files.file(), "{").unwrap();
-        let error = files.read().unwrap_err().to_string();
-        assert!(error.contains("deploy.json is not as this release writes it"), "{error}");
+        beginning.remove_all().unwrap();
+        assert!(deploys.services().unwrap().is_empty());
     }
 }

@@ -22,6 +22,13 @@ pub struct FileError {
     source: io::Error,
 }
 
+impl FileError {
+    /// Whether the disk, or what is allowed of it, is full.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
 /// Turns an I/O error into a [`FileError`]: `action` is a verb in the infinitive, such as `read`.
 pub fn file_error<'a>(
     action: &'static str,

@@ -2,6 +2,7 @@
 //! programs, accounts, builds, the way out and the load balancer. What each part reads is parsed apart from running it.
 
 pub mod accounts;
+pub mod action_request;
 pub mod build;
 pub mod cgroups;
 pub mod command;
@@ -14,6 +15,7 @@ pub mod files;
 pub mod haproxy;
 pub mod id_map;
 pub mod id_ranges;
+pub mod jobs;
 mod listeners;
 pub mod lock;
 mod loop_devices;

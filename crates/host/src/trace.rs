@@ -5,6 +5,7 @@
 use std::fmt::Display;
 
 use model::action::{Action, ActionKind};
+use model::job::JobKind;
 use model::names::ServiceName;
 use tracing::field::{self, Empty};
 use tracing::{Instrument as _, Span, debug_span};
@@ -57,19 +58,21 @@ pub async fn action<T, E: Display>(
     within(span, work).await
 }
 
-/// Carries out the deploy of a service, in a span.
+/// Carries out a job such as the deploy of a service, in a span.
 ///
 /// # Errors
-/// Those of the deploy, which its span tells.
-pub async fn deploy<T, E: Display>(
-    service: &ServiceName,
+/// Those of the job, which its span tells.
+pub async fn job<T, E: Display>(
+    kind: JobKind,
+    service: Option<&ServiceName>,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     let span = debug_span!(
-        "deploy",
+        "job",
+        otel.name = %kind,
         otel.status_code = Empty,
         otel.status_description = Empty,
-        %service,
+        service = service.map(field::display),
     );
     within(span, work).await
 }
@@ -162,8 +165,11 @@ mod tests {
     #[tokio::test]
     async fn what_went_well_has_no_status() {
         let service = "shop".parse().unwrap();
-        let spans = spans(deploy(&service, async { Ok(()) })).await;
-        assert_eq!(spans[0]["span"], "deploy");
+        let spans = spans(job(JobKind::Deploy, Some(&service), async { Ok(()) })).await;
+        assert_eq!(
+            (spans[0]["otel.name"].as_str(), spans[0]["service"].as_str()),
+            ("deploy", "shop")
+        );
         assert!(!spans[0].contains_key("otel.status_code"), "{spans:?}");
     }
 }

@@ -1,13 +1,15 @@
 //! Who may do what with the scaler, and what was changed by whom.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use strum::IntoEnumIterator as _;
 
 use crate::bounds::Bounds;
 use crate::hold::Hold;
-use crate::names::{InstanceName, SecretName, ServiceName, TokenName};
+use crate::job::{JobId, JobKind};
+use crate::names::{ActionName, InstanceName, SecretName, ServiceName, TokenName};
 use crate::output::harmless;
 use crate::policies::PolicySpec;
 use crate::secrets::SecretGeneration;
@@ -151,6 +153,19 @@ pub enum Who {
     Time,
 }
 
+/// In a word or two.
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator { user: Some(user), .. } => f.write_str(user),
+            Self::Operator { uid, user: None } => write!(f, "user {uid}"),
+            Self::Token { name } => write!(f, "token {name}"),
+            Self::Up => f.write_str("up"),
+            Self::Time => f.write_str("time"),
+        }
+    }
+}
+
 /// What was changed, as it was in force before and after.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -228,6 +243,24 @@ pub enum Changed {
         /// Which value it has after; `None` where it is removed.
         after: Option<SecretGeneration>,
     },
+    /// A job was asked for. What it changes is noted beside that once it is so.
+    Job {
+        /// The service; `None` where it is the whole host's.
+        service: Option<ServiceName>,
+        /// The job.
+        id: JobId,
+        /// What it does.
+        job: JobKind,
+    },
+    /// An action of a service's file was sent to it.
+    Action {
+        /// The service.
+        service: ServiceName,
+        /// The action.
+        action: ActionName,
+        /// What it answered; `None` where no answer came.
+        status: Option<u16>,
+    },
     /// A token was made or revoked.
     Token {
         /// Its name.
@@ -249,7 +282,9 @@ impl Changed {
             | Self::Removal { service, .. }
             | Self::Deployment { service, .. }
             | Self::ServiceFile { service, .. }
-            | Self::Secret { service, .. } => Some(service),
+            | Self::Secret { service, .. }
+            | Self::Action { service, .. } => Some(service),
+            Self::Job { service, .. } => service.as_ref(),
             Self::Membership { .. } | Self::Settings { .. } | Self::Token { .. } => None,
         }
     }

@@ -24,7 +24,7 @@ const SECRET_NAME_MAX_BYTES: usize = 64;
 /// A text that is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Not the name of a service, an image or a token.
+    /// Not the name of a service, an image, a token or an action.
     #[error(
         "`{}` is not a name: use 1 to 31 of a-z, 0-9 and `-`, starting with a letter and not ending with `-`",
         harmless(.0)
@@ -110,6 +110,26 @@ impl TokenName {
 }
 
 impl FromStr for TokenName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        text.parse().map(Self)
+    }
+}
+
+/// The name of an action of a service. Same form as a service's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ActionName(ServiceName);
+
+impl ActionName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for ActionName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
@@ -293,7 +313,7 @@ impl FromStr for TemplateName {
     }
 }
 
-is_text!(ServiceName, ImageName, TokenName, SecretName, InstanceName, TemplateName);
+is_text!(ServiceName, ImageName, TokenName, ActionName, SecretName, InstanceName, TemplateName);
 
 /// Births are written in base 36: nine digits until the year 5188.
 const BIRTH_RADIX: u32 = 36;

@@ -1,5 +1,6 @@
 //! A service's file: what an operator says of a service, validated.
 
+mod actions;
 mod capacity;
 mod egress;
 mod health;
@@ -18,11 +19,12 @@ mod shared;
 mod start;
 mod stateful;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::actions::{ActionAnswer, ActionMethod, ServiceAction, ServiceActions};
 pub use self::capacity::Capacity;
 pub use self::health::{HealthCheck, HealthStatus, HealthStatusError};
 pub use self::protocol::{HttpHealth, Protocol};
@@ -36,7 +38,7 @@ pub use self::start::StartSpec;
 pub use self::stateful::{STATEFUL, own_folder};
 use crate::bounds::Bounds;
 use crate::egress::Egress;
-use crate::names::{ImageName, ServiceName};
+use crate::names::{ActionName, ImageName, ServiceName};
 use crate::policies::PolicySpec;
 use crate::size::Sizes;
 use crate::value::{Checked, Invalid, check};
@@ -77,6 +79,8 @@ pub struct ServiceSpec {
     pub release_timeout: Duration,
     /// Whether it has one instance at most and a folder of its own.
     pub stateful: bool,
+    /// What can be done with it by one request.
+    pub actions: BTreeMap<ActionName, ServiceAction>,
     /// The service's own configuration, handed to each instance as `/etc/bellows/service.toml`.
     pub application: toml::Table,
 }

@@ -94,6 +94,24 @@ pub struct ServiceOverrides {
     pub policy: Option<PolicySpec>,
 }
 
+/// One value of a service that can be set while it runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InForce<T> {
+    /// What is in force.
+    pub in_force: T,
+    /// What an operator set; `None` where nothing is set. Where it is not what is in force, it waits.
+    pub set: Option<T>,
+}
+
+/// The number that a service is held at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldStatus {
+    /// As the bounds in force clamp it; `None` where its policy decides.
+    pub in_force: Option<Hold>,
+    /// As it was asked for.
+    pub set: Option<Hold>,
+}
+
 /// How a change of membership reaches the running load balancer. It is shown by the word that the
 /// settings and the API have for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]

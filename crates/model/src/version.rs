@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::names::ServiceName;
 use crate::output::harmless;
 use crate::time::Timestamp;
 
@@ -152,6 +153,49 @@ impl Rollout {
         let serves = self.serving() == version && !self.is_first();
         serves || self.proving() == Some(version)
     }
+}
+
+/// What is known of a version that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VersionState {
+    /// It serves.
+    Serves,
+    /// Its first instance is tried.
+    OnTrial,
+    /// It is watched beside the one that serves.
+    Watched,
+    /// It was given up.
+    GivenUp,
+    /// It served before.
+    ServedBefore,
+    /// It served, and somebody went back from it.
+    GoneBackFrom,
+    /// It is kept, and nothing else is known of it.
+    Kept,
+}
+
+/// A version that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionStatus {
+    /// The version.
+    pub version: Version,
+    /// When it was deployed last; `None` where it is not known.
+    #[serde(rename = "deployed_at_ms")]
+    pub deployed_at: Option<Timestamp>,
+    /// What is known of it.
+    pub state: VersionState,
+    /// Why it was given up; `None` where it was not.
+    pub reason: Option<String>,
+}
+
+/// The versions of a service that are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionList {
+    /// The service.
+    pub service: ServiceName,
+    /// The one that was deployed last first.
+    pub versions: Vec<VersionStatus>,
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderName, Method};
 
-use crate::tag::{ContentHash, TagList, is_strong_tag_of};
+use service::entity_tags::{TagList, is_one_strong_tag};
+
+use crate::tag::ContentHash;
 
 /// What tells one version of an object from another: RFC 9110, 8.8. The list of all objects has
 /// neither a hash nor a date.
@@ -73,9 +75,11 @@ impl Condition {
     /// `current` is `None` when there is no object.
     pub fn check(&self, current: Option<Validators>) -> Result<(), Unmet> {
         let modified = current.and_then(|current| current.modified);
+        let tag = |current: Validators| current.hash.map(ContentHash::quoted);
         if let Some(tags) = &self.if_match {
             // 13.1.1: the strong comparison.
-            if !current.is_some_and(|current| tags.includes_strongly(current.hash)) {
+            if !current.is_some_and(|it| tags.includes_strongly(tag(it).as_ref().map(|it| &it[..])))
+            {
                 return Err(Unmet::Match);
             }
         } else if let (Some(date), Some(modified)) = (self.if_unmodified_since, modified)
@@ -85,7 +89,7 @@ impl Condition {
         }
         if let Some(tags) = &self.if_none_match {
             // 13.1.2: the weak comparison.
-            if current.is_some_and(|current| tags.includes_weakly(current.hash)) {
+            if current.is_some_and(|it| tags.includes_weakly(tag(it).as_ref().map(|it| &it[..]))) {
                 return Err(Unmet::NoneMatch);
             }
         } else if let (Some(date), Some(modified)) = (self.if_modified_since, modified)
@@ -102,7 +106,8 @@ impl Condition {
 /// is none, because an object may be replaced twice within one second (8.8.2.2).
 pub fn if_range_allows(headers: &HeaderMap, current: ContentHash) -> bool {
     let mut lines = headers.get_all(IF_RANGE).iter();
-    lines.next().is_none_or(|line| is_strong_tag_of(line, current)) && lines.next().is_none()
+    lines.next().is_none_or(|line| is_one_strong_tag(line, &current.quoted()))
+        && lines.next().is_none()
 }
 
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<TagList>, ()> {

@@ -64,7 +64,6 @@ mod tests {
     use tokio::sync::mpsc;
     use tracing_subscriber::layer::SubscriberExt as _;
 
-
     /// A collector on loopback, and what is sent to it.
     async fn collector() -> (String, mpsc::UnboundedReceiver<ExportTraceServiceRequest>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -62,6 +62,14 @@ impl Caller {
         self.may(Right::Deploy, service)
     }
 
+    /// Who it is, if the caller may do everything with the whole host.
+    ///
+    /// # Errors
+    /// 401 to who says nothing of himself, 403 to who may not.
+    pub(crate) fn does_all(&self) -> Result<Who, Problem> {
+        self.may(Right::All, None)
+    }
+
     fn may(&self, right: Right, service: Option<&ServiceName>) -> Result<Who, Problem> {
         match self {
             Self::Operator { uid } => Ok(operator(*uid)),

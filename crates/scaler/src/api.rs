@@ -1,9 +1,17 @@
 //! The HTTP API, version 1: what the loop sees and does, and what is set: bounds, policies, numbers
 //! that are held, the way of membership, and tokens. [`crate::doors`] tells who calls.
 
+mod actions;
+mod bounds;
+mod deploys;
+mod file;
+mod jobs;
+mod membership;
 mod number;
+mod policy;
 mod recording;
 mod secrets;
+mod setting;
 mod why_not;
 
 use std::io;
@@ -11,27 +19,24 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Extension, Json, Router};
 use host::deployments::DeployedService;
 use model::access::{ChangePage, Changed, Grant, MadeToken, Right, Tokens, Who};
-use model::bounds::Bounds;
-use model::names::{InstanceName, NameError, ServiceName, TokenName};
+use model::names::{InstanceName, NameError, TokenName};
 use model::output::OutputPage;
-use model::policies::PolicySpec;
 use model::secrets::SECRET_MAX_BYTES;
-use model::status::{HostStatus, Membership, MembershipStatus, ServiceStatus, TickPage};
+use model::service::ServiceSpec;
+use model::status::{HostStatus, ServiceStatus, TickPage};
 use model::tick::Tick;
 use model::time::Timestamp;
-use model::value::{Checked, Invalid};
-use policy::memory_pool::{self, MemoryNeed};
-use policy::slots;
 use serde::Deserialize;
 use service::json_body::JsonBody;
 use service::problem::Problem;
 
+use self::setting::{IfMatch, Setting, TagHeader, Told};
 use crate::access::{Caller, too_few_rights, unauthorized};
 use crate::shared_state::SharedState;
 use crate::tokens::MakeError;
@@ -58,6 +63,16 @@ pub(crate) const WHY_NOT: &str = "/why-not";
 /// The end of the path of a service's turns as they are taken.
 pub(crate) const RECORDING: &str = "/recording";
 
+/// The end of the path of the versions that a service can go back to.
+pub(crate) const VERSIONS: &str = "/versions";
+
+/// The end of the path of a service's file.
+pub(crate) const FILE: &str = "/file";
+
+/// The jobs, and the end of the path of what one of them wrote.
+pub(crate) const JOBS: &str = "/v1/jobs";
+pub(crate) const LOG: &str = "/log";
+
 /// The record of ticks, and that of changes.
 pub(crate) const TICKS: &str = "/v1/ticks";
 pub(crate) const CHANGES: &str = "/v1/changes";
@@ -68,6 +83,10 @@ const FEED: &str = "/v1/feed";
 type Shared = State<Arc<SharedState>>;
 type CalledBy = Extension<Caller>;
 type Answer<T> = Result<Json<T>, Problem>;
+/// An answer with the tag that what was set has by then.
+type Tagged<T> = Result<(TagHeader, Json<T>), Problem>;
+/// A value that can be set, as it is told, with its tag.
+type JsonText = (TagHeader, [(HeaderName, &'static str); 1], String);
 
 /// The feed, by the ways in that lead to it.
 pub(crate) fn feed(shared: Arc<SharedState>) -> Router {
@@ -95,10 +114,31 @@ async fn read_feed(
 pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
     Router::new()
         .route("/v1/services", get(all_services))
-        .route("/v1/services/{name}", get(one_service))
-        .route("/v1/services/{name}/bounds", put(set_bounds).delete(clear_bounds))
-        .route("/v1/services/{name}/policy", put(set_policy).delete(clear_policy))
-        .route("/v1/services/{name}/hold", put(number::hold).delete(number::release))
+        .route("/v1/services/{name}", get(one_service).put(file::put).delete(deploys::destroy))
+        .route(&format!("/v1/services/{{name}}{FILE}"), get(file::get))
+        .route("/v1/services/{name}/actions", get(actions::list))
+        .route("/v1/services/{name}/actions/{action}", post(actions::send))
+        .route("/v1/services/{name}/deploys", post(deploys::deploy))
+        .route("/v1/services/{name}/rollback", post(deploys::rollback))
+        .route(&format!("/v1/services/{{name}}{VERSIONS}"), get(deploys::versions))
+        .route("/v1/stop", post(deploys::stop))
+        .route(JOBS, get(jobs::list))
+        .route(&format!("{JOBS}/{{id}}"), get(jobs::one))
+        .route(&format!("{JOBS}/{{id}}{LOG}"), get(jobs::log))
+        .route(
+            "/v1/services/{name}/bounds",
+            get(bounds::get).put(bounds::set).delete(bounds::clear),
+        )
+        .route("/v1/services/{name}/bounds/check", post(bounds::check))
+        .route(
+            "/v1/services/{name}/policy",
+            get(policy::get).put(policy::set).delete(policy::clear),
+        )
+        .route("/v1/services/{name}/policy/check", post(policy::check))
+        .route(
+            "/v1/services/{name}/hold",
+            get(number::held).put(number::hold).delete(number::release),
+        )
         .route("/v1/services/{name}/instances", post(number::add).delete(number::remove_idlest))
         .route("/v1/services/{name}/instances/{instance}", delete(number::remove))
         .route("/v1/services/{name}/secrets", get(secrets::list))
@@ -106,7 +146,10 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
         .route(&format!("/v1/services/{{name}}{OUTPUT}"), get(output))
         .route(&format!("/v1/services/{{name}}{WHY_NOT}"), get(why_not::ask))
         .route(&format!("/v1/services/{{name}}{RECORDING}"), get(recording::record))
-        .route("/v1/membership", get(membership).put(set_membership).delete(clear_membership))
+        .route(
+            "/v1/membership",
+            get(membership::get).put(membership::set).delete(membership::clear),
+        )
         .route(TICKS, get(ticks))
         .route(CHANGES, get(changes))
         .route("/v1/tokens", get(tokens))
@@ -186,82 +229,51 @@ async fn output(
     Ok(Json(OutputPage { lines }))
 }
 
-async fn set_bounds(
-    State(shared): Shared,
-    Extension(caller): CalledBy,
-    Path(name): Path<String>,
-    JsonBody(bounds): JsonBody<Bounds>,
-) -> Answer<ServiceStatus> {
-    change(&shared, &caller, &name, move |shared, who, deployed| {
-        deployed.spec.replacement.allows(bounds).map_err(|error| {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "one_instance", error.to_string())
-        })?;
-        fits(shared, &deployed.spec.name, bounds)?;
-        shared.set_bounds(who, &deployed.spec, Some(bounds)).map_err(not_written)
-    })
-    .await
+/// A value of a service that is set, as it is now.
+fn shown(
+    shared: &SharedState,
+    caller: &Caller,
+    name: &str,
+    setting: for<'a> fn(&'a ServiceSpec) -> Setting<'a>,
+) -> Result<JsonText, Problem> {
+    let deployed = deployed(shared, caller, name)?;
+    Ok(told(setting(&deployed.spec).told(shared)))
 }
 
-async fn clear_bounds(
-    State(shared): Shared,
-    Extension(caller): CalledBy,
-    Path(name): Path<String>,
-) -> Answer<ServiceStatus> {
-    change(&shared, &caller, &name, |shared, who, deployed| {
-        shared.set_bounds(who, &deployed.spec, None).map_err(not_written)
-    })
-    .await
+/// A value as an answer, with its tag.
+fn told(told: Told) -> JsonText {
+    let tag = told.header();
+    (tag, [(header::CONTENT_TYPE, "application/json")], told.json)
 }
 
-async fn set_policy(
-    State(shared): Shared,
-    Extension(caller): CalledBy,
-    Path(name): Path<String>,
-    JsonBody(policy): JsonBody<PolicySpec>,
-) -> Answer<ServiceStatus> {
-    change(&shared, &caller, &name, move |shared, who, deployed| {
-        deployed.spec.check_policy(&policy).map_err(|invalid| {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_value", invalid.to_string())
-        })?;
-        shared.set_policy(who, &deployed.spec, Some(policy)).map_err(not_written)
-    })
-    .await
-}
-
-async fn clear_policy(
-    State(shared): Shared,
-    Extension(caller): CalledBy,
-    Path(name): Path<String>,
-) -> Answer<ServiceStatus> {
-    change(&shared, &caller, &name, |shared, who, deployed| {
-        shared.set_policy(who, &deployed.spec, None).map_err(not_written)
-    })
-    .await
-}
-
-/// Changes something of a service that the caller may operate, and says how the service is then.
+/// Changes something of a service that the caller may operate, where the condition holds for what is set, and says how
+/// the service is then, with the tag that the value has by then.
 async fn change(
     shared: &Arc<SharedState>,
     caller: &Caller,
     name: &str,
+    (condition, setting): (IfMatch, for<'a> fn(&'a ServiceSpec) -> Setting<'a>),
     set: impl FnOnce(&SharedState, Who, &DeployedService) -> Result<(), Problem> + Send + 'static,
-) -> Answer<ServiceStatus> {
+) -> Tagged<ServiceStatus> {
     let (who, deployed) = operated(shared, caller, name)?;
-    apart(shared, move |shared| {
+    let set = move |shared: &SharedState| {
+        let setting = setting(&deployed.spec);
+        condition.check(setting, shared)?;
         set(shared, who, &deployed)?;
-        Ok(shared.service_status(&deployed))
-    })
-    .await
+        Ok((setting.told(shared).header(), shared.service_status(&deployed)))
+    };
+    let (tag, status) = apart(shared, set).await?;
+    Ok((tag, Json(status)))
 }
 
 /// Sets something on another thread than the loop's: what is new waits for the disk, which others may keep busy.
 async fn apart<T: Send + 'static>(
     shared: &Arc<SharedState>,
     set: impl FnOnce(&SharedState) -> Result<T, Problem> + Send + 'static,
-) -> Answer<T> {
+) -> Result<T, Problem> {
     let shared = Arc::clone(shared);
     let done = tokio::task::spawn_blocking(move || shared.one_after_the_other(set)).await;
-    done.map_err(|error| not_written(io::Error::other(error)))?.map(Json)
+    done.map_err(|error| not_written(io::Error::other(error)))?
 }
 
 /// A service that the caller sees, as its file describes it.
@@ -272,10 +284,13 @@ fn deployed(
 ) -> Result<Arc<DeployedService>, Problem> {
     let name_seen = name.parse().ok().filter(|name| caller.sees(name));
     let deployed = name_seen.and_then(|name| shared.services().get(&name));
-    deployed.ok_or_else(|| {
-        let message = format!("There is no service {name:?}; GET /v1/services lists them.");
-        Problem::new(StatusCode::NOT_FOUND, "no_such_service", message)
-    })
+    deployed.ok_or_else(|| no_such_service(name))
+}
+
+/// A service that is not there, or that the caller may not know of.
+fn no_such_service(name: &str) -> Problem {
+    let message = format!("There is no service {name:?}; GET /v1/services lists them.");
+    Problem::new(StatusCode::NOT_FOUND, "no_such_service", message)
 }
 
 /// A service of which the caller may set something, and who that is.
@@ -287,70 +302,6 @@ fn operated(
     // Whoever may set nothing here does not learn which names there are.
     let who = caller.operates(name.parse().ok().as_ref())?;
     Ok((who, deployed(shared, caller, name)?))
-}
-
-/// Whether the host has slots and memory for what all services always need when this one has these
-/// bounds.
-fn fits(shared: &SharedState, service: &ServiceName, bounds: Bounds) -> Result<(), Problem> {
-    let services = shared.services().all();
-    let lower_bounds = services.values().map(|deployed| {
-        let spec = &deployed.spec;
-        let now = if spec.name == *service { bounds } else { shared.bounds(spec) };
-        let instance_mib = spec.instance.memory_mib;
-        MemoryNeed { service: &spec.name, instances: now.min(), instance_mib }
-    });
-    let refused = |code, error: &dyn std::error::Error| {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, error.to_string())
-    };
-    let last_slot = shared.services().subnet().last_slot();
-    slots::suffice(lower_bounds.clone().map(|need| (need.service, need.instances)), last_slot)
-        .map_err(|error| refused("too_many_slots", &error))?;
-    memory_pool::suffice(lower_bounds, shared.memory_mib())
-        .map_err(|error| refused("too_little_memory", &error))
-}
-
-async fn membership(State(shared): Shared) -> Json<MembershipStatus> {
-    Json(shared.membership())
-}
-
-/// The body that sets the way of membership.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MembershipBody {
-    membership: Membership,
-}
-
-impl Checked for MembershipBody {
-    type Raw = Self;
-
-    fn from_raw(raw: Self) -> Result<Self, Invalid> {
-        Ok(raw)
-    }
-}
-
-async fn set_membership(
-    State(shared): Shared,
-    Extension(caller): CalledBy,
-    JsonBody(MembershipBody { membership }): JsonBody<MembershipBody>,
-) -> Answer<MembershipStatus> {
-    let who = caller.operates(None)?;
-    apart(&shared, move |shared| {
-        shared.set_membership(who, Some(membership)).map_err(not_written)?;
-        Ok(shared.membership())
-    })
-    .await
-}
-
-async fn clear_membership(
-    State(shared): Shared,
-    Extension(caller): CalledBy,
-) -> Answer<MembershipStatus> {
-    let who = caller.operates(None)?;
-    apart(&shared, move |shared| {
-        shared.set_membership(who, None).map_err(not_written)?;
-        Ok(shared.membership())
-    })
-    .await
 }
 
 /// Which ticks or changes to give.
@@ -434,7 +385,7 @@ async fn make_token(
             error => refused("no_token_made", &error),
         })
     });
-    Ok((StatusCode::CREATED, made.await?))
+    Ok((StatusCode::CREATED, Json(made.await?)))
 }
 
 async fn revoke_token(
@@ -443,15 +394,15 @@ async fn revoke_token(
     Path(name): Path<String>,
 ) -> Answer<Tokens> {
     let who = caller.grants()?;
-    apart(&shared, move |shared| {
+    let revoke = move |shared: &SharedState| {
         let known = name.parse().ok().map(|name| shared.revoke_token(who, name)).transpose();
         if known.map_err(not_written)? != Some(true) {
             let message = format!("There is no token {name:?}; GET /v1/tokens lists them.");
             return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_token", message));
         }
         Ok(shared.tokens())
-    })
-    .await
+    };
+    Ok(Json(apart(&shared, revoke).await?))
 }
 
 /// What an operator set could not be kept.

@@ -132,6 +132,11 @@ impl Changes {
         self.secrets.clone()
     }
 
+    /// The last change that `is_it`, as far as it is in memory.
+    pub(crate) fn last(&self, is_it: impl Fn(&Changed) -> bool) -> Option<&Change> {
+        self.newest.iter().rev().find(|change| is_it(&change.changed))
+    }
+
     /// At most `limit` changes with a sequence number above `since`, oldest first.
     pub(crate) fn since(&self, since: u64, limit: usize) -> Vec<Change> {
         let first = self.newest.partition_point(|change| change.sequence <= since);

@@ -3,6 +3,7 @@
 
 mod access;
 mod act;
+mod actions;
 mod api;
 mod certificate_watch;
 mod changes;
@@ -15,6 +16,7 @@ mod egress;
 mod failures;
 mod feed;
 mod forgetting;
+mod jobs;
 mod journal;
 mod json_lines;
 mod kept_file;
@@ -42,10 +44,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::act::Actor;
+use crate::actions::Actions;
 use crate::daemon::Daemon;
 use crate::deployment_watch::DeploymentWatch;
 use crate::doors::Doors;
 use crate::egress::EgressSources;
+use crate::jobs::JobDesk;
 use crate::memory_file::MemoryFile;
 use crate::network_watch::NetworkWatch;
 use crate::rotation::Rotation;
@@ -56,6 +60,7 @@ use clap::Parser;
 use host::command::HostRunner;
 use host::deployments::Deployments;
 use host::haproxy::{Haproxy, HaproxySettingsError};
+use host::jobs::HostJobs;
 use host::lock::Lock;
 use host::lxc::LxcContainers;
 use host::network::Network;
@@ -103,12 +108,15 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let memory = MemoryFile::open(&memory).with_context(|| memory.display().to_string())?;
     let (deployment, deployed) = DeploymentWatch::begin(deployments)?;
     let services = Arc::new(Services::new(deployed.services, settings.network.subnet));
+    let starter = Arc::new(HostJobs::new(&settings.paths.state));
+    let desk = JobDesk::new(&settings.paths.state, settings.sizes.clone(), starter);
     let shared = SharedState::open(
         &settings.paths.state,
         settings.scaler.membership,
         host::memory::for_instances(&settings)?,
         Arc::clone(&services),
         SecretStore::new(&settings),
+        (desk, Actions::new(settings.listen.services.into())?),
     )?;
     let shared = Arc::new(shared);
     shared.note_deployed(&deployed.deploys);

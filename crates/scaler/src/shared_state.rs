@@ -24,11 +24,13 @@ use model::status::{HostStatus, Membership, MembershipStatus, ServiceOverrides, 
 use model::tick::Tick;
 use model::time::Timestamp;
 
+use crate::actions::Actions;
 use crate::changes::Changes;
 use crate::clock;
 use crate::deployment_watch::Read;
 use crate::failures::Failures;
 use crate::feed::Feed;
+use crate::jobs::JobDesk;
 use crate::journal::Journal;
 use crate::kept_file::KeptFile;
 use crate::lock::lock;
@@ -75,6 +77,8 @@ pub(crate) struct SharedState {
     failures: Mutex<Failures>,
     network: Mutex<NetworkStatus>,
     recordings: Recordings,
+    desk: Arc<JobDesk>,
+    actions: Actions,
     /// The way of membership of the host's settings.
     membership: Membership,
     /// What all instances may have together, in MiB.
@@ -92,6 +96,7 @@ impl SharedState {
         memory_mib: u64,
         services: Arc<Services>,
         secrets: SecretStore,
+        (desk, actions): (JobDesk, Actions),
     ) -> io::Result<Self> {
         let named = |file: &'static str| {
             move |error: io::Error| {
@@ -122,6 +127,8 @@ impl SharedState {
             failures: Mutex::default(),
             network: Mutex::default(),
             recordings: Recordings::default(),
+            desk: Arc::new(desk),
+            actions,
             membership,
             memory_mib,
         };
@@ -141,6 +148,21 @@ impl SharedState {
     /// The recordings that are being taken.
     pub(crate) fn recordings(&self) -> &Recordings {
         &self.recordings
+    }
+
+    /// Where jobs are asked for.
+    pub(crate) fn desk(&self) -> &Arc<JobDesk> {
+        &self.desk
+    }
+
+    /// What sends the actions of services.
+    pub(crate) fn actions(&self) -> &Actions {
+        &self.actions
+    }
+
+    /// Keeps that somebody asked for something which others carry out.
+    pub(crate) fn note_asked(&self, who: Who, changed: Changed) {
+        self.note(who, changed);
     }
 
     /// What instances write.
@@ -293,6 +315,11 @@ impl SharedState {
         lock(&self.changes).since(since, limit)
     }
 
+    /// The last change that `is_it`; `None` where none is kept in memory.
+    pub(crate) fn last_change(&self, is_it: impl Fn(&Changed) -> bool) -> Option<Change> {
+        lock(&self.changes).last(is_it).cloned()
+    }
+
     /// From the next turn on, these services are deployed and no others.
     pub(crate) fn deploy(&self, Read { services, deploys }: Read) {
         self.services.replace(services);
@@ -401,7 +428,8 @@ impl SharedState {
         lock(&self.journal).since(since, limit)
     }
 
-    fn set_for(&self, service: &ServiceName) -> ServiceOverrides {
+    /// What an operator set for a service.
+    pub(crate) fn set_for(&self, service: &ServiceName) -> ServiceOverrides {
         self.overrides.held().of(service)
     }
 }

@@ -2,12 +2,15 @@
 //! between them is real.
 
 mod api;
+mod conditions;
 mod cost;
 mod doors;
 mod egress;
 mod failures;
 mod feed;
 mod figure;
+mod file;
+mod jobs;
 mod load;
 mod number;
 mod output;
@@ -22,12 +25,14 @@ mod set;
 mod versions;
 mod watch;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use host::deployments::{DeployedService, Deployments, NewService};
 use host::haproxy::ServerState;
 use host::haproxy::fake::FakeLoadBalancer;
+use host::jobs::FakeJobs;
 use host::lxc::fake::{Call, FakeContainers};
 use host::probe::FakeProbe;
 use host::secrets::SecretStore;
@@ -38,6 +43,7 @@ use model::bounds::Bounds;
 use model::instance::PhaseCounts;
 use model::names::ServiceName;
 use model::service::ServiceSpec;
+use model::size::Sizes;
 use model::status::{Membership, ServiceStatus};
 use model::tick::Tick;
 use model::time::Timestamp;
@@ -45,9 +51,11 @@ use model::version::Version;
 use tempfile::TempDir;
 
 use crate::act::Actor;
+use crate::actions::Actions;
 use crate::daemon::Daemon;
 use crate::deployment_watch::{DeploymentWatch, Read};
 use crate::egress::EgressSources;
+use crate::jobs::JobDesk;
 use crate::memory_file::MemoryFile;
 use crate::rotation::Rotation;
 use crate::services::Services;
@@ -62,6 +70,9 @@ const SETTINGS: ScalerSettings = ScalerSettings {
 
 /// Memory for 1,000 instances of the object store.
 const MEMORY_MIB: u64 = 128_000;
+
+/// Where nothing listens: a port of the kernel's own.
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 /// The file of what instances may reach, in the rig's folder.
 const EGRESS: &str = "egress.json";
@@ -158,11 +169,22 @@ impl Rig {
         Self::on(state, FakeContainers::default())
     }
 
+    /// The same, whose load balancer takes requests for services there.
+    fn balanced_by(files: &[(&str, u32)], balancer: SocketAddr) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        deploy(&state, files, crate::clock::now());
+        Self::on_with(state, FakeContainers::default(), balancer)
+    }
+
     /// A host with what is deployed and kept in this state folder.
     fn on(state: TempDir, containers: FakeContainers) -> Self {
+        Self::on_with(state, containers, NOBODY)
+    }
+
+    fn on_with(state: TempDir, containers: FakeContainers, balancer: SocketAddr) -> Self {
         let (deployment, deployed) = Self::deployment(&state);
         let services = Arc::new(Services::new(deployed.services, Subnet::DEFAULT));
-        let shared = Arc::new(Self::shared(&state, &services).unwrap());
+        let shared = Arc::new(Self::shared_by(&state, &services, balancer).unwrap());
         shared.note_deployed(&deployed.deploys);
         let rotation = Rotation::new(FakeLoadBalancer::default(), Arc::clone(&shared));
         let probe = FakeProbe::default();
@@ -186,8 +208,18 @@ impl Rig {
     }
 
     fn shared(state: &TempDir, services: &Arc<Services>) -> std::io::Result<SharedState> {
+        Self::shared_by(state, services, NOBODY)
+    }
+
+    fn shared_by(
+        state: &TempDir,
+        services: &Arc<Services>,
+        balancer: SocketAddr,
+    ) -> std::io::Result<SharedState> {
         let (services, secrets) = (Arc::clone(services), secrets(state));
-        SharedState::open(state.path(), SETTINGS.membership, MEMORY_MIB, services, secrets)
+        let desk = JobDesk::new(state.path(), Sizes::default(), Arc::new(FakeJobs::default()));
+        let beside = (desk, Actions::new(balancer)?);
+        SharedState::open(state.path(), SETTINGS.membership, MEMORY_MIB, services, secrets, beside)
     }
 
     /// The secrets on this host, as root has them.

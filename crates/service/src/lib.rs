@@ -2,6 +2,7 @@
 //! exit code, the accept loop that drains on a signal, and the HTTP basics (errors, probes,
 //! metrics). It knows no program.
 
+pub mod entity_tags;
 pub mod exit;
 pub mod json_body;
 mod linger;

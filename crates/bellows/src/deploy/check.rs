@@ -35,7 +35,11 @@ pub(super) fn check(
 }
 
 /// Refuses a service that would find what another one left in a folder of the host: its own it may find again.
-fn check_data(settings: &Settings, before: &Deployment, spec: &ServiceSpec) -> anyhow::Result<()> {
+pub(super) fn check_data(
+    settings: &Settings,
+    before: &Deployment,
+    spec: &ServiceSpec,
+) -> anyhow::Result<()> {
     let deployed = before.deployed().unwrap_or_default();
     let own = deployed.iter().find(|it| it.spec.name == spec.name);
     let own = own.into_iter().flat_map(|it| it.versions.values().chain([&it.spec.instance]));

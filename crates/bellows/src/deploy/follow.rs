@@ -5,14 +5,13 @@ use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use host::deploys::{Beginning, Deploy, DeployFiles, Outcome};
+use host::deploys::Beginning;
+use host::jobs::{BEGINS_WITHIN, Job, JobFiles};
+use model::job::Outcome;
 use tokio::time::{Instant, sleep};
 
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// How long the job may take to begin: a program that is started.
-const BEGINS_WITHIN: Duration = Duration::from_secs(20);
 
 /// How much of the log is shown at a time.
 const CHUNK_BYTES: u64 = 1 << 16;
@@ -23,8 +22,8 @@ const CHUNK_BYTES: u64 = 1 << 16;
 /// # Errors
 /// The verdict of one that did not end well.
 pub(super) async fn follow(
-    files: &DeployFiles,
-    deploy: &Deploy,
+    files: &JobFiles,
+    job: &Job,
     beginning: Beginning,
 ) -> anyhow::Result<()> {
     let log = files.log();
@@ -33,8 +32,8 @@ pub(super) async fn follow(
     let mut beginning = Some(beginning);
     loop {
         // In this order: a job that has ended has written all.
-        let is_under_way = files.is_under_way();
-        let outcome = outcome(files, deploy);
+        let is_under_way = files.is_running();
+        let outcome = outcome(files);
         show(&mut log)?;
         // Not before the job is gone, so that another one can be begun at once.
         if let Some(Outcome { is_well, verdict }) = outcome.filter(|_| !is_under_way) {
@@ -48,8 +47,8 @@ pub(super) async fn follow(
             beginning = None;
         } else if beginning.is_none() || started.elapsed() > BEGINS_WITHIN {
             bail!(
-                "the deploy of {} was cut off, and {}: `bellows status` shows what serves; deploy it again",
-                deploy.service,
+                "the deploy{} was cut off, and {}: `bellows status` shows what serves; deploy it again",
+                job.service.as_ref().map(|service| format!(" of {service}")).unwrap_or_default(),
                 match beginning {
                     None => "its process is gone",
                     Some(_) => "its process did not begin",
@@ -60,10 +59,9 @@ pub(super) async fn follow(
     }
 }
 
-/// How this very deploy ended.
-fn outcome(files: &DeployFiles, deploy: &Deploy) -> Option<Outcome> {
-    let last = files.read().ok().flatten()?;
-    (last.begun_at == deploy.begun_at).then_some(last.outcome)?
+/// How it ended.
+fn outcome(files: &JobFiles) -> Option<Outcome> {
+    files.read().ok().flatten()?.outcome
 }
 
 /// Shows what has been written since the last time. What builds write comes with control characters as escapes.

@@ -8,9 +8,10 @@ use application::{Bounds, Chosen, Found, detect, read};
 use host::build::{Application, Builds};
 use host::command::HostRunner;
 use host::deployments::{Deployment, Deployments, NewService};
-use host::deploys::{Deploy, DeployFiles, Stage};
+use host::deploys::DeployFiles;
 use host::id_map::IdMap;
 use host::id_ranges::IdRanges;
+use host::jobs::{DeployWords, Job, Work};
 use host::lock::{Lock, SharedLock};
 use host::lxc::{Image, ImageError, Recipe, TemplateStore};
 use host::network::Network;
@@ -18,6 +19,7 @@ use host::rehearsal::Rehearsals;
 use host::settings::Settings;
 use host::trace;
 use model::failure::Failure;
+use model::job::Stage;
 use model::names::{ServiceName, TemplateName};
 use model::output::harmless;
 use model::service::{Route, ServiceSpec};
@@ -27,6 +29,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{health, owner};
 use crate::clock::now;
+use crate::job::Running;
 use crate::operator;
 use crate::programs::{Programs, needs_egress};
 use crate::progress::{Outcome, Progress};
@@ -41,7 +44,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Steps<'a> {
     settings: &'a Settings,
     files: &'a DeployFiles,
-    deploy: &'a mut Deploy,
+    running: &'a mut Running,
+    words: DeployWords,
+    service: ServiceName,
     progress: Progress,
 }
 
@@ -55,9 +60,11 @@ impl<'a> Steps<'a> {
     pub(super) fn new(
         settings: &'a Settings,
         files: &'a DeployFiles,
-        deploy: &'a mut Deploy,
+        running: &'a mut Running,
+        words: DeployWords,
     ) -> Self {
-        Self { settings, files, deploy, progress: Progress::default() }
+        let service = files.service().clone();
+        Self { settings, files, running, words, service, progress: Progress::default() }
     }
 
     /// Takes all of them; says what serves then.
@@ -67,12 +74,13 @@ impl<'a> Steps<'a> {
     pub(super) async fn take(mut self) -> anyhow::Result<String> {
         let made = self.make().await;
         let (spec, deployment) =
-            made.with_context(|| format!("{} is not deployed", self.deploy.service))?;
+            made.with_context(|| format!("{} is not deployed", self.service))?;
         self.files.remove_source()?;
         self.enter(Stage::Rollout)?;
         let version = deployment.wanted(&spec.name).map(|wanted| wanted.version);
         let version = version.context("the service is deployed")?;
-        self.rollout(&spec, &deployment, version).await?;
+        let deployed = (&deployment, version);
+        rollout(self.settings, &mut self.progress, &self.running.job, &spec, deployed).await?;
         Ok(serves(self.settings, &spec, version))
     }
 
@@ -80,6 +88,7 @@ impl<'a> Steps<'a> {
     async fn make(&mut self) -> anyhow::Result<(ServiceSpec, Deployment)> {
         let images = images::lock(self.settings);
         let _making = SharedLock::share_within(&images, operator::PATIENCE).await?;
+        self.enter(Stage::Image)?;
         let source = self.source()?;
         let image = self.image(&source).await?;
         self.health(&image).await?;
@@ -90,28 +99,28 @@ impl<'a> Steps<'a> {
     }
 
     fn enter(&mut self, stage: Stage) -> anyhow::Result<()> {
-        self.deploy.stage = stage;
-        Ok(self.files.write(self.deploy)?)
+        self.running.job.work = Work::Deploy(self.words.clone());
+        self.running.enter(stage)
     }
 
     fn spec(&self) -> anyhow::Result<ServiceSpec> {
-        let Deploy { service, file, .. } = &*self.deploy;
-        Ok(config_file::from_toml(format!("the file of {service}"), file)?)
+        let place = format!("the file of {}", self.service);
+        Ok(config_file::from_toml(place, &self.words.file)?)
     }
 
     /// What was laid out when the deploy was asked for.
     fn source(&self) -> anyhow::Result<Source> {
         let found = read(&self.files.source(), Bounds { entries: usize::MAX, bytes: u64::MAX })?;
-        let chosen = detect(&found, self.deploy.command.as_deref())?;
+        let chosen = detect(&found, self.words.command.as_deref())?;
         Ok(Source { found, chosen })
     }
 
     /// Has the image there, and before it what it stands on.
     async fn image(&mut self, Source { found, chosen }: &Source) -> anyhow::Result<Image> {
         let spec = self.spec()?;
-        let service = &self.deploy.service;
+        let service = &self.service;
         let recipe = release::recipe(&spec.image, self.settings)?;
-        self.ids(&spec).await?;
+        give_ids(self.settings, &spec).await?;
         let folder = images::folder(self.settings);
         let mut base = None;
         let made = async {
@@ -126,20 +135,9 @@ impl<'a> Steps<'a> {
         Ok(trace::step("image", build).await?)
     }
 
-    /// Ids are given by one at a time: later steps find them.
-    async fn ids(&self, spec: &ServiceSpec) -> anyhow::Result<()> {
-        let _lock = operator::lock_within(self.settings).await?;
-        let ranges = IdRanges::new(self.settings);
-        ranges.ensure_builds()?;
-        let range = ranges.ensure(spec)?;
-        IdMap::of_host(&self.settings.paths.state, range).ensure()?;
-        images::close(self.settings)?;
-        Ok(())
-    }
-
     /// Looks for how an instance shows that it can serve, where the file does not say.
     async fn health(&mut self, image: &Image) -> anyhow::Result<()> {
-        if self.deploy.says_health {
+        if self.words.says_health {
             return Ok(());
         }
         self.enter(Stage::Health)?;
@@ -149,7 +147,7 @@ impl<'a> Steps<'a> {
         let found = rehearsals.find_health(&spec, image, patience, |_| ());
         let found = trace::step("health", found).await?;
         eprintln!("  {}", health::told(&found, spec.instance.port));
-        self.deploy.file = health::said(&self.deploy.file, &found);
+        self.words.file = health::said(&self.words.file, &found);
         Ok(())
     }
 
@@ -164,79 +162,98 @@ impl<'a> Steps<'a> {
         let template = trace::step("template", templates.ensure(spec, image)).await?;
         let deployments = Deployments::new(&self.settings.paths.state);
         let before = deployments.load()?;
-        owner::check(&before, &spec.name, &self.deploy.folder, self.deploy.replaces)?;
+        owner::check(&before, &spec.name, &self.words.folder, self.words.replaces)?;
         let next = self.next(&before, &template).await;
-        let what = self.deploy.folder.display().to_string();
+        let what = self.words.folder.display().to_string();
         together::check(self.settings, (&spec.name, &what), &before, &next)?;
-        self.open_ways(&before, spec).await?;
+        open_ways(self.settings, &before, spec).await?;
         deployments.deploy(&next)?;
         Ok(next)
     }
 
     /// What is deployed then.
     async fn next(&self, before: &Deployment, template: &TemplateName) -> Deployment {
-        let Deploy { service, folder, file, who, .. } = &*self.deploy;
-        let rollout = scaler::rollouts(self.settings).await.remove(service);
+        let DeployWords { folder, file, .. } = &self.words;
         let version = template.version();
-        let again = matches!(
-            &rollout, Some(Rollout::GivenUp { next, .. }) if next.version == version
-        );
-        let serving = rollout.as_ref().map(Rollout::serving);
-        let new = NewService { name: service, file, version, serving, again };
+        let (again, serving) = was_given_up(self.settings, &self.service, version).await;
+        let new = NewService { name: &self.service, file, version, serving, again };
         let next = before.clone().with_folder(&new, folder, self.settings.versions_kept, now());
-        next.noted(before, ("", ""), who.clone(), now())
-    }
-
-    /// Opens the way of others to a service that takes connections, and the way out where it has one.
-    async fn open_ways(&self, before: &Deployment, spec: &ServiceSpec) -> anyhow::Result<()> {
-        let deployed = before.readable().services;
-        let others =
-            deployed.iter().map(|deployed| &deployed.spec).filter(|it| it.name != spec.name);
-        let network = Network::new(self.settings, HostRunner);
-        network.serving(others.chain([spec])).ensure().await?;
-        if !spec.egress.is_none() || needs_egress(self.settings) {
-            Programs::new(self.settings)?.egress(true).await?;
-        }
-        Ok(())
-    }
-
-    /// Waits until the version serves and has answered, and remembers that it did.
-    async fn rollout(
-        &mut self,
-        spec: &ServiceSpec,
-        deployment: &Deployment,
-        version: Version,
-    ) -> anyhow::Result<()> {
-        let service = &self.deploy.service;
-        let of_service = [service];
-        let rolled_out = rollout::wait(self.settings, deployment, &of_service, cure);
-        trace::step("rollout", rolled_out).await?;
-        let answered = answer::wait_alone(&[spec], self.settings, &mut self.progress).await;
-        if let Err(error) = answered {
-            let begun_at = self.deploy.begun_at;
-            let failure = last_failure(self.settings, service, begun_at).await;
-            let told = format!("{service} is deployed as version {version}, and does not serve");
-            return Err(anyhow!("{told}: {}", not_serving(&error, failure.as_ref())));
-        }
-        let _lock = operator::lock_within(self.settings).await?;
-        let deployments = Deployments::new(&self.settings.paths.state);
-        let now = deployments.load()?;
-        // Somebody may have deployed another one meanwhile.
-        let now = match now.wanted(service) == deployment.wanted(service) {
-            true => now.served([service]),
-            false => now,
-        };
-        deployments.deploy(&now)?;
-        let unused = sweep::remove_unused(self.settings, &now);
-        let removed = self.progress.step("old versions", unused).await;
-        removed.with_context(|| {
-            format!("{service} serves as version {version}, and something old stays")
-        })
+        next.noted(before, ("", ""), self.running.job.who.clone(), now())
     }
 }
 
+/// Gives a service its ids, which is done for one at a time: later steps find them.
+pub(super) async fn give_ids(settings: &Settings, spec: &ServiceSpec) -> anyhow::Result<()> {
+    let _lock = operator::lock_within(settings).await?;
+    let ranges = IdRanges::new(settings);
+    ranges.ensure_builds()?;
+    let range = ranges.ensure(spec)?;
+    IdMap::of_host(&settings.paths.state, range).ensure()?;
+    images::close(settings)?;
+    Ok(())
+}
+
+/// Whether this version of a service was given up when it was deployed last, and which one serves.
+pub(super) async fn was_given_up(
+    settings: &Settings,
+    service: &ServiceName,
+    version: Version,
+) -> (bool, Option<Version>) {
+    let rollout = scaler::rollouts(settings).await.remove(service);
+    let again = matches!(&rollout, Some(Rollout::GivenUp { next, .. }) if next.version == version);
+    (again, rollout.as_ref().map(Rollout::serving))
+}
+
+/// Opens the way of others to a service that takes connections, and the way out where it has one.
+pub(super) async fn open_ways(
+    settings: &Settings,
+    before: &Deployment,
+    spec: &ServiceSpec,
+) -> anyhow::Result<()> {
+    let deployed = before.readable().services;
+    let others = deployed.iter().map(|deployed| &deployed.spec).filter(|it| it.name != spec.name);
+    Network::new(settings, HostRunner).serving(others.chain([spec])).ensure().await?;
+    if !spec.egress.is_none() || needs_egress(settings) {
+        Programs::new(settings)?.egress(true).await?;
+    }
+    Ok(())
+}
+
+/// Waits until a version that a job deployed serves and has answered, and remembers that it did.
+pub(super) async fn rollout(
+    settings: &Settings,
+    progress: &mut Progress,
+    job: &Job,
+    spec: &ServiceSpec,
+    (deployment, version): (&Deployment, Version),
+) -> anyhow::Result<()> {
+    let service = &spec.name;
+    let of_service = [service];
+    let rolled_out = rollout::wait(settings, deployment, &of_service, cure);
+    trace::step("rollout", rolled_out).await?;
+    let answered = answer::wait_alone(&[spec], settings, progress).await;
+    if let Err(error) = answered {
+        let failure = last_failure(settings, service, job.begun_at).await;
+        let told = format!("{service} is deployed as version {version}, and does not serve");
+        return Err(anyhow!("{told}: {}", not_serving(&error, failure.as_ref())));
+    }
+    let _lock = operator::lock_within(settings).await?;
+    let deployments = Deployments::new(&settings.paths.state);
+    let now = deployments.load()?;
+    // Somebody may have deployed another one meanwhile.
+    let now = match now.wanted(service) == deployment.wanted(service) {
+        true => now.served([service]),
+        false => now,
+    };
+    deployments.deploy(&now)?;
+    let unused = sweep::remove_unused(settings, &now);
+    let removed = progress.step("old versions", unused).await;
+    removed
+        .with_context(|| format!("{service} serves as version {version}, and something old stays"))
+}
+
 /// Has the image of a recipe there, and waits for who else makes it.
-async fn ensure(recipe: &Recipe, images: &Path) -> anyhow::Result<Image> {
+pub(super) async fn ensure(recipe: &Recipe, images: &Path) -> anyhow::Result<Image> {
     let started = Instant::now();
     loop {
         match recipe.ensure(&HostRunner, images).await {
@@ -271,7 +288,7 @@ fn cure(_: &ServiceName) -> String {
 }
 
 /// What serves, and where it is asked.
-fn serves(settings: &Settings, spec: &ServiceSpec, version: Version) -> String {
+pub(super) fn serves(settings: &Settings, spec: &ServiceSpec, version: Version) -> String {
     let name = &spec.name;
     match spec.route() {
         None => format!("{name} serves as version {version}, for services that reach it"),

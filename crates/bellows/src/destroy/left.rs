@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use host::build::Builds;
 use host::command::HostRunner;
 use host::deployments::Deployments;
-use host::deploys::Deploys;
+use host::deploys::{DeployFiles, Deploys};
 use host::id_ranges::IdRanges;
 use host::secrets::SecretStore;
 use host::settings::Settings;
@@ -44,8 +44,35 @@ pub(super) async fn remove(
 ) -> anyhow::Result<()> {
     let left = Left::read(settings, service)?;
     confirm(&question(service, &left, with_data)?, yes)?;
-    let beginning = Deploys::new(&settings.paths.state).of(service).begin()?;
+    let files = Deploys::new(&settings.paths.state).of(service);
+    let _beginning = files.begin()?;
     let _lock = operator::lock(settings).await?;
+    println!("{}", remove_left(settings, &files, &left, with_data).await?);
+    Ok(())
+}
+
+/// The same for a job, to which somebody has said yes; gives what stays.
+///
+/// # Errors
+/// There is nothing of that name.
+pub(super) async fn carry_out(
+    settings: &Settings,
+    files: &DeployFiles,
+    with_data: bool,
+) -> anyhow::Result<String> {
+    let left = Left::read(settings, files.service())?;
+    question(files.service(), &left, with_data)?;
+    let _lock = operator::lock_within(settings).await?;
+    remove_left(settings, files, &left, with_data).await
+}
+
+async fn remove_left(
+    settings: &Settings,
+    files: &DeployFiles,
+    left: &Left,
+    with_data: bool,
+) -> anyhow::Result<String> {
+    let service = files.service();
     let deployment = Deployments::new(&settings.paths.state).load()?;
     if deployment.names().any(|name| name == service) {
         return Err(anyhow!("{service} has been deployed meanwhile: nothing was removed"));
@@ -58,11 +85,10 @@ pub(super) async fn remove(
     if with_data {
         progress.step("data", data::remove(&left.data)).await?;
     }
-    beginning.remove_all()?;
+    files.remove_all()?;
     IdRanges::new(settings).forget(service)?;
     let stays = data::told(settings, service, &data::own(settings, service));
-    println!("{service} is not deployed. What was left of it is removed.{stays}");
-    Ok(())
+    Ok(format!("{service} is not deployed. What was left of it is removed.{stays}"))
 }
 
 impl Left {

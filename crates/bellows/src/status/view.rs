@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use host::deploys::Stage;
 use model::action::Blocked;
 use model::bounds::Bounds;
 use model::decision::Reason;
 use model::failure::Failure;
 use model::hold::Hold;
+use model::job::Stage;
 use model::names::{ServiceName, Slot};
 use model::network::NetworkStatus;
 use model::policies::PolicySpec;

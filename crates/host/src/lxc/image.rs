@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use model::egress::Egress;
 use model::names::ImageName;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::image_error::ImageError;
@@ -50,7 +51,7 @@ pub struct Recipe {
 }
 
 /// A finished image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// Its root file system, or what it adds to that of its base. Files belong to the users that they belong
     /// to in an instance.

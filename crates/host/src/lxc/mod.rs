@@ -9,6 +9,7 @@ mod folder_mark;
 mod id_mapped;
 mod image;
 mod image_error;
+mod image_file;
 mod images;
 mod inventory;
 mod launch_lock;

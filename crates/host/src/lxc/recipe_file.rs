@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use config_file::{Checked, Invalid};
 use model::egress::Egress;
 use model::names::ImageName;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What an instance of an image runs, unless its service's file says otherwise. It finds the port that it is to
 /// listen on in the variable `PORT`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ImageStart {
     /// This, as its first process: one line, the path of a program that is made for that, and words
     /// without blanks.

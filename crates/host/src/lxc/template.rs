@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use super::apparmor::{AppArmorProfile, ensure_profile};
 use super::error::ContainerError;
 use super::image::Image;
+use super::image_file;
 use super::inventory::{Inventory, container_states};
 use super::layer;
 use super::mounts::{remove_unmounted, unmount_below};
@@ -172,6 +173,7 @@ impl<R: Runner> TemplateStore<R> {
         let config = self.config(name, service, parts.start, ids)?;
         write(&draft.join("seccomp"), SECCOMP)?;
         write(&draft.join("config"), &config)?;
+        image_file::write(&draft, image)?;
         secrets::write_down(&draft, parts.given)?;
         if let Some(size_mib) = service.instance.layer_mib {
             layer::reserve(&draft, size_mib)?;
@@ -333,6 +335,11 @@ impl<R: Runner> TemplateStore<R> {
         let mut names = names_in(&self.lxc)?;
         names.retain(|name| name.starts_with(&hidden) && name.ends_with(DRAFT));
         Ok(names.iter().map(|name| self.lxc.join(name)).collect())
+    }
+
+    /// Where a template is.
+    pub(super) fn folder(&self, template: &TemplateName) -> PathBuf {
+        self.lxc.join(template.as_str())
     }
 
     /// Where a template is made, and removed.

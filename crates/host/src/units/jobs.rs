@@ -36,7 +36,8 @@ pub async fn start_job(name: &str, command: &[String], log: &Path) -> Result<(),
         .stdout(output()?)
         .stderr(output()?)
         .spawn()
-        .map(drop)
+        // Whoever starts it may live on, and would have it as a zombie.
+        .map(|mut job| drop(std::thread::spawn(move || job.wait())))
         .map_err(|source| UnitError::Job { program: program.to_owned(), source })
 }
 

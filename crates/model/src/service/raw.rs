@@ -1,12 +1,14 @@
 //! A service's file as it is written, and its way to a validated [`ServiceSpec`].
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::actions::{self, RawAction};
 use super::capacity::{self, RawCapacity};
 use super::egress::RawEgress;
 use super::health::RawHealthCheck;
@@ -70,6 +72,10 @@ pub struct RawService {
     /// How a new version takes the place of the one before.
     #[serde(default)]
     rollout: RawRollout,
+    /// What can be done with it by one request, by name: 16 at most.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::actions"))]
+    actions: BTreeMap<String, RawAction>,
     /// The service's own configuration: in an instance, `/etc/bellows/service.toml`.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::application"))]
@@ -178,6 +184,7 @@ impl RawService {
             price_per_hour,
             health_check: self.health_check.checked()?,
             egress: self.egress.checked()?,
+            actions: actions::checked(self.actions, &demand)?,
             policy: policy.unwrap_or_else(|| capacity::default_policy(&demand)),
             demand,
             objective: self.objective.checked()?,

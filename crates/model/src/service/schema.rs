@@ -6,6 +6,7 @@ use schemars::{JsonSchema as _, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::RawService;
+use super::actions::RawAction;
 use crate::policies::Policy;
 
 /// The schema, of draft 7, which editors of TOML know.
@@ -43,6 +44,17 @@ pub(super) fn release(_: &mut SchemaGenerator) -> Schema {
         { "type": "string" },
         { "type": "array", "items": { "type": "string" }, "minItems": 1 },
     ] })
+}
+
+pub(super) fn actions(generator: &mut SchemaGenerator) -> Schema {
+    let action = generator.subschema_for::<RawAction>();
+    let name = "^[a-z]([a-z0-9-]{0,29}[a-z0-9])?$";
+    json_schema!({
+        "type": "object",
+        "patternProperties": { name: action },
+        "additionalProperties": false,
+        "maxProperties": 16,
+    })
 }
 
 pub(super) fn application(_: &mut SchemaGenerator) -> Schema {

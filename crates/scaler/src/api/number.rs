@@ -1,8 +1,11 @@
 //! An operator's hand on the number of a service's instances: held, one more, one fewer, or without one of them.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use host::deployments::DeployedService;
 use model::access::Who;
 use model::bounds::Bounds;
 use model::hold::{HoldRequest, HoldTime};
@@ -12,16 +15,27 @@ use model::status::ServiceStatus;
 use service::json_body::JsonBody;
 use service::problem::Problem;
 
-use super::{Answer, CalledBy, Shared, change, not_written};
+use super::setting::{IfMatch, Setting};
+use super::{CalledBy, JsonText, Shared, Tagged, change, not_written, shown};
+use crate::access::Caller;
 use crate::shared_state::SharedState;
+
+pub(super) async fn held(
+    State(shared): Shared,
+    Extension(caller): CalledBy,
+    Path(name): Path<String>,
+) -> Result<JsonText, Problem> {
+    shown(&shared, &caller, &name, |spec| Setting::Hold(spec))
+}
 
 pub(super) async fn hold(
     State(shared): Shared,
     Extension(caller): CalledBy,
     Path(name): Path<String>,
+    condition: IfMatch,
     JsonBody(asked): JsonBody<HoldRequest>,
-) -> Answer<ServiceStatus> {
-    change(&shared, &caller, &name, move |shared, who, deployed| {
+) -> Tagged<ServiceStatus> {
+    change_hold(&shared, &caller, &name, condition, move |shared, who, deployed| {
         hold_within_bounds(shared, who, &deployed.spec, asked)
     })
     .await
@@ -31,8 +45,9 @@ pub(super) async fn release(
     State(shared): Shared,
     Extension(caller): CalledBy,
     Path(name): Path<String>,
-) -> Answer<ServiceStatus> {
-    change(&shared, &caller, &name, |shared, who, deployed| {
+    condition: IfMatch,
+) -> Tagged<ServiceStatus> {
+    change_hold(&shared, &caller, &name, condition, |shared, who, deployed| {
         shared.set_hold(who, &deployed.spec, None).map_err(not_written)
     })
     .await
@@ -42,8 +57,9 @@ pub(super) async fn add(
     State(shared): Shared,
     Extension(caller): CalledBy,
     Path(name): Path<String>,
-) -> Answer<ServiceStatus> {
-    change(&shared, &caller, &name, |shared, who, deployed| {
+    condition: IfMatch,
+) -> Tagged<ServiceStatus> {
+    change_hold(&shared, &caller, &name, condition, |shared, who, deployed| {
         let ready = decided(&shared.service_status(deployed))?.saturating_add(1);
         let asked = HoldRequest { ready, lasts: HoldTime::default() };
         hold_within_bounds(shared, who, &deployed.spec, asked)
@@ -55,8 +71,9 @@ pub(super) async fn remove_idlest(
     State(shared): Shared,
     Extension(caller): CalledBy,
     Path(name): Path<String>,
-) -> Answer<ServiceStatus> {
-    change(&shared, &caller, &name, |shared, who, deployed| {
+    condition: IfMatch,
+) -> Tagged<ServiceStatus> {
+    change_hold(&shared, &caller, &name, condition, |shared, who, deployed| {
         let ready = decided(&shared.service_status(deployed))?.saturating_sub(1);
         if ready == 0 {
             return Err(would_be_none(&deployed.spec));
@@ -73,20 +90,38 @@ pub(super) async fn remove(
     Extension(caller): CalledBy,
     Path((name, instance)): Path<(String, String)>,
 ) -> Result<(StatusCode, Json<ServiceStatus>), Problem> {
-    let done = change(&shared, &caller, &name, move |shared, who, deployed| {
-        let status = shared.service_status(deployed);
-        let asked: Option<InstanceName> = instance.parse().ok();
-        let known = asked.filter(|asked| status.instances.iter().any(|it| it.name == *asked));
-        let Some(known) = known else {
-            let name = &deployed.spec.name;
-            let message = format!(
-                "There is no instance {instance:?} of {name}; GET /v1/services/{name} lists them."
-            );
-            return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_instance", message));
-        };
-        shared.ask_removal(who, known).map_err(not_written)
-    });
-    Ok((StatusCode::ACCEPTED, done.await?))
+    let done = change_hold(
+        &shared,
+        &caller,
+        &name,
+        IfMatch::none(),
+        move |shared, who, deployed| {
+            let status = shared.service_status(deployed);
+            let asked: Option<InstanceName> = instance.parse().ok();
+            let known = asked.filter(|asked| status.instances.iter().any(|it| it.name == *asked));
+            let Some(known) = known else {
+                let name = &deployed.spec.name;
+                let message = format!(
+                    "There is no instance {instance:?} of {name}; GET /v1/services/{name} lists them."
+                );
+                return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_instance", message));
+            };
+            shared.ask_removal(who, known).map_err(not_written)
+        },
+    );
+    let (_, status) = done.await?;
+    Ok((StatusCode::ACCEPTED, status))
+}
+
+/// Changes what stands of a service where the condition holds for what it is held at.
+async fn change_hold(
+    shared: &Arc<SharedState>,
+    caller: &Caller,
+    name: &str,
+    condition: IfMatch,
+    set: impl FnOnce(&SharedState, Who, &DeployedService) -> Result<(), Problem> + Send + 'static,
+) -> Tagged<ServiceStatus> {
+    change(shared, caller, name, (condition, |spec| Setting::Hold(spec)), set).await
 }
 
 /// How many ready instances are decided on for a service now.

@@ -32,7 +32,7 @@ pub(super) async fn set(
     let set = move |shared: &SharedState| {
         shared.set_secret(who, &service, &name, &value).map_err(refused)
     };
-    apart(&shared, set).await
+    Ok(Json(apart(&shared, set).await?))
 }
 
 pub(super) async fn list(
@@ -61,7 +61,7 @@ pub(super) async fn remove(
         // It is removed, whatever the others are.
         Ok(removed.then(|| shared.secrets(&service).unwrap_or_default()))
     });
-    let Json(others) = removed.await?;
+    let others = removed.await?;
     let none = || Problem::new(StatusCode::NOT_FOUND, "no_such_secret", message);
     Ok(Json(others.ok_or_else(none)?))
 }

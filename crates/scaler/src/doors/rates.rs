@@ -17,7 +17,7 @@ const RATE: NonZeroU32 = NonZeroU32::new(200).unwrap();
 /// Requests at once after a rest.
 const BURST: NonZeroU32 = NonZeroU32::new(400).unwrap();
 
-/// As how many requests one counts that reads a record: its answer has up to 1 MB, and ten of them a second
+/// As how many requests one counts that reads a record, or from the disk: its answer has up to 1 MB, and ten of them a second
 /// are 3% of the one core that the loop runs on, too. So does one that asks why not, for which policies are asked
 /// some ten thousand times.
 const RECORD: NonZeroU32 = NonZeroU32::new(20).unwrap();
@@ -99,8 +99,10 @@ impl RequestRates {
 /// As how many requests one counts that reads.
 fn weight(request: &Request) -> NonZeroU32 {
     let path = request.uri().path();
-    let is_long = [api::OUTPUT, api::RECORDING, api::WHY_NOT].iter().any(|end| path.ends_with(end));
-    if is_long || path == api::TICKS || path == api::CHANGES { RECORD } else { NonZeroU32::MIN }
+    let ends = [api::OUTPUT, api::RECORDING, api::WHY_NOT, api::VERSIONS, api::LOG, api::FILE];
+    let is_long = ends.iter().any(|end| path.ends_with(end));
+    let is_record = [api::TICKS, api::CHANGES, api::JOBS].contains(&path);
+    if is_long || is_record { RECORD } else { NonZeroU32::MIN }
 }
 
 fn take(limiter: &DefaultDirectRateLimiter, count: NonZeroU32) -> Result<(), Problem> {
@@ -111,8 +113,8 @@ fn take(limiter: &DefaultDirectRateLimiter, count: NonZeroU32) -> Result<(), Pro
 fn too_many() -> Problem {
     let message = format!(
         "More than {RATE} requests a second with one token, as many without, or {WRONG_RATE} with a wrong one. One \
-         for ticks, changes, output, a recording or why-not counts as {RECORD}, and one that sets something as {CHANGE}: try again in a \
-         second."
+         for ticks, changes, jobs, output, a log, a recording, versions, a file or why-not counts as {RECORD}, and one that sets \
+         something as {CHANGE}: try again in a second."
     );
     let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
     problem.with_header(header::RETRY_AFTER, 1)

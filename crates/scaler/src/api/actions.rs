@@ -1,0 +1,72 @@
+//! The actions that a service's file declares, by the API.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use model::access::Changed;
+use model::names::ActionName;
+use model::service::{ActionAnswer, ServiceActions};
+use model::value::{Checked, Invalid};
+use serde::Deserialize;
+use service::json_body::JsonBody;
+use service::problem::Problem;
+
+use super::jobs::note;
+use super::{Answer, CalledBy, Shared, deployed, operated};
+use crate::actions::NotDone;
+
+pub(super) async fn list(
+    State(shared): Shared,
+    Extension(caller): CalledBy,
+    Path(name): Path<String>,
+) -> Answer<ServiceActions> {
+    let actions = deployed(&shared, &caller, &name)?.spec.actions.clone();
+    Ok(Json(ServiceActions { actions }))
+}
+
+/// What has to be said by who has an action done.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfirmBody {
+    confirm: String,
+}
+
+impl Checked for ConfirmBody {
+    type Raw = Self;
+
+    fn from_raw(raw: Self) -> Result<Self, Invalid> {
+        Ok(raw)
+    }
+}
+
+pub(super) async fn send(
+    State(shared): Shared,
+    Extension(caller): CalledBy,
+    Path((name, action)): Path<(String, String)>,
+    JsonBody(ConfirmBody { confirm }): JsonBody<ConfirmBody>,
+) -> Answer<ActionAnswer> {
+    let (who, deployed) = operated(&shared, &caller, &name)?;
+    let spec = &deployed.spec;
+    let known = action.parse::<ActionName>().ok().filter(|name| spec.actions.contains_key(name));
+    let (Some(action), Some(route)) = (known, spec.route()) else {
+        let message = format!(
+            "{name} has no action {action:?}; GET /v1/services/{name}/actions lists those that its file declares."
+        );
+        return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_action", message));
+    };
+    if confirm != name {
+        let message = format!(
+            "{action} changes {name} for good: say {{\"confirm\":\"{name}\"}} if it is meant."
+        );
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not_confirmed", message));
+    }
+    let sent = shared.actions().send(route, &spec.actions[&action]).await;
+    if let Err(NotDone::TooMany) = &sent {
+        let message = NotDone::TooMany.to_string();
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_actions", message));
+    }
+    let status = sent.as_ref().ok().map(|answer| answer.status);
+    note(&shared, who, Changed::Action { service: spec.name.clone(), action, status }).await?;
+    sent.map(Json)
+        .map_err(|error| Problem::new(StatusCode::BAD_GATEWAY, "no_answer", error.to_string()))
+}
