@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod build;
 pub mod cgroups;
 pub mod command;
+pub mod console;
 pub mod data;
 pub mod deployments;
 pub mod deploys;
