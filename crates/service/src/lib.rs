@@ -2,7 +2,9 @@
 //! exit code, the accept loop that drains on a signal, and the HTTP basics (errors, probes,
 //! metrics). It knows no program.
 
+pub mod bearer;
 pub mod exit;
+pub mod form;
 pub mod json_body;
 mod linger;
 pub mod listener;
