@@ -17,7 +17,7 @@ simulator := quote(programs / "simulator")
 report := quote(programs / "report")
 
 # The packages of the programs that run: the laboratory's are built by the recipes that call them.
-system := "--package bellows --package scaler --package egress --package object-store --package static-server --package init"
+system := "--package bellows --package scaler --package console@0.1.0 --package egress --package object-store --package static-server --package init"
 
 # List the recipes
 default:

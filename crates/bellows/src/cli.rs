@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use command_line::numbers;
-use host::units::ListenSocket;
+use host::units::{Limits, ListenSocket};
 use model::access::Right;
 use model::hold::HoldTime;
 use model::job::JobId;
@@ -288,6 +288,9 @@ pub(crate) enum Command {
         /// Whom the program runs as; root unless it is named
         #[arg(long, value_name = "USER")]
         user: Option<String>,
+        /// What the program may take, such as 256MiB,64tasks,2048files
+        #[arg(long, value_name = "LIMITS")]
+        limits: Option<Limits>,
         /// What the program listens on by a socket that it inherits, as VARIABLE=ADDRESS
         #[arg(long = "socket", value_name = "SOCKET")]
         sockets: Vec<ListenSocket>,

@@ -36,6 +36,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     Deploys::new(&settings.paths.state).remove_all()?;
     let programs = Programs::new(settings)?;
     let mut progress = Progress::default();
+    progress.step("console", programs.remove_console()).await?;
     progress.step("scaler", programs.remove_scaler()).await?;
     progress.step("egress", programs.remove_egress()).await?;
     progress.step("haproxy", programs.remove_haproxy()).await?;

@@ -118,8 +118,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Changes { json } => wait(changes::run(&running()?, json)),
         Command::Status { json } => wait(status::run(&running()?, json)),
         // The supervisor sleeps for most of its life: it gets no runtime.
-        Command::Supervise { run, user, sockets, name, command } => {
-            match host::units::supervise(&run, &name, user.as_deref(), &sockets, &command)? {}
+        Command::Supervise { run, user, limits, sockets, name, command } => {
+            match host::units::supervise(&run, &name, user.as_deref(), limits, &sockets, &command)? {}
         }
     }
 }

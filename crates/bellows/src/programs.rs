@@ -1,5 +1,5 @@
-//! The long-running programs, HAProxy, the way out of instances and the scaler: how each is started, kept running
-//! and ended.
+//! The long-running programs, HAProxy, the way out of instances, the scaler and the console: how each is started, kept
+//! running and ended.
 
 use std::env;
 use std::fs;
@@ -12,7 +12,7 @@ use host::deployments::Deployments;
 use host::haproxy::HaproxySettings;
 use host::releases::Releases;
 use host::settings::Settings;
-use host::units::{Change, HAPROXY, ListenSocket, Stop, Unit, UnitStatus, Units};
+use host::units::{Change, HAPROXY, Limits, ListenSocket, Stop, Unit, UnitStatus, Units};
 use nix::sys::signal::Signal;
 
 use crate::progress::Outcome;
@@ -20,12 +20,19 @@ use crate::progress::Outcome;
 /// The names of the units that are programs of ours.
 pub(crate) const EGRESS: &str = "egress";
 pub(crate) const SCALER: &str = "scaler";
+pub(crate) const CONSOLE: &str = "console";
+
+/// What the console remembers, in its folder.
+const HISTORY: &str = "history.sqlite";
 
 /// The name of this program.
 pub(crate) const BELLOWS: &str = "bellows";
 
 /// Where system programs are beside `PATH`, which lacks some of these for some users.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// What the console may take: it needs some 10 MiB with 200 instances, five threads and 300 connections.
+const CONSOLE_LIMITS: Limits = Limits { memory_mib: 256, tasks: 64, files: 2048 };
 
 /// How long `down` lets requests end that are under way.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -40,6 +47,9 @@ pub(crate) struct Programs {
     haproxy: Unit,
     egress: Unit,
     scaler: Unit,
+    console: Unit,
+    /// What the console alone writes to.
+    console_folder: PathBuf,
     /// Whether a service that is deployed may reach something, so that the way out is to run.
     needs_egress: bool,
     /// What makes the host ready at each boot.
@@ -49,7 +59,7 @@ pub(crate) struct Programs {
 impl Programs {
     /// The programs of an installation with these settings, of the release in force.
     ///
-    /// The commands of the scaler and of the way out name that release, so that another one starts them anew.
+    /// The commands of the scaler, the console and the way out name that release, so that another one starts them anew.
     /// HAProxy's names none: it runs on under another release.
     pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
         let releases = Releases::new(&settings.paths.state);
@@ -70,8 +80,12 @@ impl Programs {
                 command: scaler.into(),
                 user: None,
                 sockets: Vec::new(),
+                limits: None,
+                folder: None,
                 stop: Stop::default(),
             },
+            console: console(settings, &release),
+            console_folder: settings.console_folder(),
             boot: boot.map(text).into(),
         })
     }
@@ -100,6 +114,13 @@ impl Programs {
         self.ensure(&self.scaler).await
     }
 
+    /// Makes sure that the console of this release runs, with a folder of its own. After the scaler: one of a release
+    /// without a console has its port.
+    pub(crate) async fn console(&self) -> anyhow::Result<Outcome> {
+        accounts::ensure_folder_of(accounts::CONSOLE, &self.console_folder)?;
+        self.ensure(&self.console).await
+    }
+
     async fn ensure(&self, unit: &Unit) -> anyhow::Result<Outcome> {
         let done = match self.units.ensure_running(unit).await? {
             Change::None => return Ok(Outcome::Unchanged),
@@ -113,6 +134,11 @@ impl Programs {
     /// Ends the scaler, so that nothing is started any more.
     pub(crate) async fn stop_scaler(&self) -> anyhow::Result<()> {
         Ok(self.units.stop(&self.scaler).await?)
+    }
+
+    /// Ends the console, so that its port is free.
+    pub(crate) async fn stop_console(&self) -> anyhow::Result<()> {
+        Ok(self.units.stop(&self.console).await?)
     }
 
     /// Ends the scaler, also for the next boot.
@@ -133,6 +159,11 @@ impl Programs {
         self.remove(&self.egress).await
     }
 
+    /// Ends the console, also for the next boot. What it remembers stays.
+    pub(crate) async fn remove_console(&self) -> anyhow::Result<Outcome> {
+        self.remove(&self.console).await
+    }
+
     async fn remove(&self, unit: &Unit) -> anyhow::Result<Outcome> {
         let ran = self.units.status(unit).await? != UnitStatus::Stopped;
         self.units.remove(unit).await?;
@@ -151,13 +182,13 @@ impl Programs {
     /// The units of the programs that are to run.
     fn wanted(&self) -> impl Iterator<Item = &Unit> {
         let egress = self.needs_egress.then_some(&self.egress);
-        [&self.haproxy, &self.scaler].into_iter().chain(egress)
+        [&self.haproxy, &self.scaler, &self.console].into_iter().chain(egress)
     }
 
     /// The processes of the programs and of those who hold their sockets.
     pub(crate) async fn pids(&self) -> Vec<i32> {
         let mut pids = Vec::new();
-        for unit in [&self.haproxy, &self.scaler, &self.egress] {
+        for unit in [&self.haproxy, &self.scaler, &self.console, &self.egress] {
             pids.extend(self.units.status(unit).await.ok().and_then(pid));
             pids.extend(self.units.keepers(unit).await);
         }
@@ -189,7 +220,15 @@ fn haproxy(settings: &Settings) -> anyhow::Result<Unit> {
     let mut command = vec![text(find(&settings.program))];
     command.extend(settings.arguments());
     let stop = Stop { signal: Signal::SIGUSR1, patience: DRAIN };
-    Ok(Unit { name: HAPROXY, command, user: None, sockets: settings.sockets(), stop })
+    Ok(Unit {
+        name: HAPROXY,
+        command,
+        user: None,
+        sockets: settings.sockets(),
+        limits: None,
+        folder: None,
+        stop,
+    })
 }
 
 /// The way out of instances, which has no rights: its socket is held for it.
@@ -207,6 +246,31 @@ fn egress(settings: &Settings, release: &Path) -> Unit {
         command: command.into(),
         user: Some(accounts::EGRESS),
         sockets: vec![ListenSocket { variable, address: network.egress() }],
+        limits: None,
+        folder: None,
+        stop: Stop::default(),
+    }
+}
+
+/// The console, which has no rights: its socket is held for it, and it writes to one folder of its own.
+fn console(settings: &Settings, release: &Path) -> Unit {
+    let (api, folder) = (settings.listen.api, settings.console_folder());
+    let command = [
+        text(release.join(CONSOLE)),
+        format!("--scaler={}", settings.console_socket().display()),
+        format!("--listen={api}"),
+        format!("--history={}", folder.join(HISTORY).display()),
+        format!("--history-mib={}", settings.console.history_mib),
+    ];
+    let hosts = settings.listen.api_hosts.iter().map(|host| format!("--host={host}"));
+    let variable = host::console::SOCKET.to_owned();
+    Unit {
+        name: CONSOLE,
+        command: command.into_iter().chain(hosts).collect(),
+        user: Some(accounts::CONSOLE),
+        sockets: vec![ListenSocket { variable, address: api }],
+        limits: Some(CONSOLE_LIMITS),
+        folder: Some(folder),
         stop: Stop::default(),
     }
 }
@@ -266,6 +330,25 @@ mod tests {
         assert_eq!(unit.user, Some("bellows-egress"));
         let sockets: Vec<String> = unit.sockets.iter().map(ToString::to_string).collect();
         assert_eq!(sockets, ["BELLOWS_EGRESS=10.117.0.1:3128"]);
+    }
+
+    #[test]
+    fn the_console_runs_without_rights_on_a_socket_that_is_held_for_it_and_writes_to_one_folder() {
+        let mut settings = Settings::default();
+        settings.listen.api_hosts = vec!["bellows.example".to_owned()];
+        let unit = console(&settings, Path::new("/r"));
+        insta::assert_snapshot!(unit.command.join("\n"), @"
+        /r/console
+        --scaler=/run/bellows/console.sock
+        --listen=127.0.0.1:8090
+        --history=/var/lib/bellows/console/history.sqlite
+        --history-mib=200
+        --host=bellows.example
+        ");
+        assert_eq!((unit.user, unit.limits), (Some("bellows"), Some(CONSOLE_LIMITS)));
+        assert_eq!(unit.folder.as_deref(), Some(Path::new("/var/lib/bellows/console")));
+        let sockets: Vec<String> = unit.sockets.iter().map(ToString::to_string).collect();
+        assert_eq!(sockets, ["BELLOWS_CONSOLE=127.0.0.1:8090"]);
     }
 
     #[tokio::test]

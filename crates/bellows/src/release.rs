@@ -10,7 +10,7 @@ use host::releases::{Content, Releases};
 use host::settings::Settings;
 use model::names::ImageName;
 
-use crate::programs::{BELLOWS, EGRESS, SCALER};
+use crate::programs::{BELLOWS, CONSOLE, EGRESS, SCALER};
 use crate::progress::Outcome;
 
 /// The folder of the images' recipes, in a tree and in a release.
@@ -40,7 +40,7 @@ pub(crate) fn install(tree: &Path, settings: &Settings) -> anyhow::Result<Outcom
     for folder in [RECIPES, POLICIES] {
         content.add_folder(Path::new(folder), &data_of(folder))?;
     }
-    for name in [BELLOWS, SCALER, EGRESS, INIT] {
+    for name in [BELLOWS, SCALER, CONSOLE, EGRESS, INIT] {
         content.add(name, programs.join(name));
     }
     // Recipes whose programs were not built are for services that nobody has.

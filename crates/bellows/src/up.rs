@@ -122,7 +122,7 @@ fn summary(tree: &Tree, changes: usize) -> String {
         "Bellows is up: {changed}.\n\n\
          {services}\
          statistics    http://{}/stats\n\
-         scaler        http://{}/v1/services{}\n\
+         API           http://{}/v1/services{}\n\
          command       {}\n",
         listen.statistics,
         listen.api,

@@ -6,6 +6,8 @@
 
 #[path = "end_to_end/client.rs"]
 mod client;
+#[path = "end_to_end/console.rs"]
+mod console;
 #[path = "end_to_end/deploy.rs"]
 mod deploy;
 #[path = "end_to_end/egress.rs"]
@@ -37,6 +39,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use client::Client;
+use console::a_killed_console_costs_no_request_and_no_turn_and_remembers;
 use deploy::{
     a_first_deploy_that_failed_is_shown_until_it_is_removed,
     a_flask_application_is_deployed_goes_back_by_itself_and_by_hand,
@@ -96,6 +99,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     a_policy_that_is_set_outlives_the_scaler();
     an_operator_holds_a_number_and_is_told_why_and_why_not(&client);
     killed_programs_are_back_within_a_second(&client);
+    a_killed_console_costs_no_request_and_no_turn_and_remembers(&client);
     a_killed_instance_is_replaced(&client);
     an_instance_that_stands_still_costs_no_request(&client);
     rules_that_somebody_removed_are_back();
@@ -179,7 +183,7 @@ fn no_tree_is_needed() {
 
 fn a_newer_release_takes_over_and_no_request_fails() {
     let build = tempfile::tempdir().expect("a folder");
-    for name in ["bellows", "scaler", "egress", "object-store", "init"] {
+    for name in ["bellows", "scaler", "console", "egress", "object-store", "init"] {
         fs::copy(programs().join(name), build.path().join(name)).expect("copied");
     }
     // A byte that changes nothing makes it another build.

@@ -1,18 +1,20 @@
-//! `console`: what is seen and remembered of the scaler, told over HTTP on loopback. It changes nothing, and runs as a user
-//! without rights.
+//! `console`: what is seen and remembered of the scaler, told by HTTP to whoever may know it, and the way by which others
+//! ask the scaler. It runs as a user without rights.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
-use console::api::{self, Known};
+use console::api::{self, Known, Rules};
 use console::history::{self, Place, SIZE_MIN_BYTES};
 use console::live::Hub;
 use console::metrics::Counted;
+use console::rights::Rights;
+use console::upstream::Upstream;
 use console::watch::{Follower, Now};
 use host::lock::Lock;
 use model::time::Timestamp;
@@ -20,6 +22,7 @@ use nix::sys::prctl::set_no_new_privs;
 use nix::unistd::geteuid;
 use prometheus_client::registry::Registry;
 use scaler_client::Scaler;
+use service::form::Form;
 use service::listener::Tcp;
 use service::metrics::HttpMetrics;
 use service::server::{Limits, serve};
@@ -45,9 +48,12 @@ struct Arguments {
     /// The scaler's socket for this program
     #[arg(long, value_name = "SOCKET", default_value = "/run/bellows/console.sock")]
     scaler: String,
-    /// Where to listen, on loopback
+    /// Where to listen, unless a socket is inherited; beyond loopback, reading needs a token
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
-    listen: SocketAddr,
+    listen: SocketAddrV4,
+    /// A name by which this host may be asked beside its addresses and localhost; who asks by one needs a token
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<String>,
     /// The file of the history
     #[arg(long, value_name = "FILE")]
     history: PathBuf,
@@ -69,13 +75,9 @@ fn main() -> ExitCode {
 
 fn start(arguments: &Arguments) -> anyhow::Result<()> {
     ensure!(!geteuid().is_root(), "this is not for root: start it as a user without rights");
-    ensure!(
-        arguments.listen.ip().is_loopback(),
-        "--listen is {}: what is told here is for this host alone, use an address of loopback",
-        arguments.listen
-    );
     set_no_new_privs().context("giving up what set-uid programs would give")?;
     service::telemetry::init()?;
+    host::open_files::raise_limit().context("raising the limit of open files")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(DISK_THREADS)
         .enable_all()
@@ -88,10 +90,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let stop = service::shutdown::on_signal().context("handlers for signals")?;
     // Two of them would write everything twice.
     let _lock = Lock::acquire(&arguments.history.with_added_extension("lock"))?;
-    let listen = arguments.listen;
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("cannot listen on {listen}: end what listens there"))?;
+    let listener = listener(arguments.listen).await?;
     let size_bytes = arguments.history_mib * MIB;
     let place = Place { file: arguments.history.clone(), size_bytes };
     let (recorder, history) = history::open(place);
@@ -102,9 +101,13 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let scaler = Scaler::new(&arguments.scaler)?;
     let follower =
         Follower { scaler, now: Arc::clone(&now), hub: Arc::clone(&hub), counted, recorder };
-    let known = Known { now, history: history.clone(), hub, registry: Arc::new(registry) };
-    let routes = api::routes(known, requests);
-    tracing::info!(address = %listener.local_addr().unwrap_or(listen), "listening");
+    let upstream = Upstream::new(Path::new(&arguments.scaler)).context("asking by HTTP")?;
+    let rights = Rights::new(upstream.clone());
+    let registry = Arc::new(registry);
+    let known = Known { now, history: history.clone(), hub, registry, upstream, rights };
+    let routes = api::routes(known, rules(arguments), requests);
+    let address = listener.local_addr().context("where it listens")?;
+    tracing::info!(%address, "listening");
 
     let (ending, mut end) = watch::channel(());
     let limits = Limits {
@@ -112,6 +115,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         idle_make_way: true,
         take_timeout: Some(TAKE_TIMEOUT),
         drain_timeout: DRAIN,
+        form: Form::ProblemJson,
         ..Limits::default()
     };
     let mut served_end = ending.subscribe();
@@ -126,6 +130,27 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // That live readers were cut at the end is in the log.
     let _ = tokio::join!(served, followed, stopped);
     Ok(())
+}
+
+/// The socket that was inherited, or else a new one.
+async fn listener(address: SocketAddrV4) -> anyhow::Result<TcpListener> {
+    let inherited = host::units::inherited(host::console::SOCKET)
+        .with_context(|| format!("the socket of {}", host::console::SOCKET))?;
+    Ok(match inherited {
+        Some(socket) => TcpListener::from_std(socket)?,
+        None => TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address}: end what listens there"))?,
+    })
+}
+
+/// Who may read without a token: on loopback, whoever is on this host.
+fn rules(arguments: &Arguments) -> Rules {
+    let unnamed_read = arguments.listen.ip().is_loopback();
+    if !unnamed_read {
+        tracing::info!(listen = %arguments.listen, "listens beyond loopback: reading needs a token");
+    }
+    Rules { unnamed_read, hosts: arguments.hosts.clone() }
 }
 
 /// When the console began.

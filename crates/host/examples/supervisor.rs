@@ -1,5 +1,5 @@
 //! A supervisor for the tests of units:
-//! `supervisor RUN [--user=USER] [--socket=VARIABLE=ADDRESS] NAME -- COMMAND...`.
+//! `supervisor RUN [--user=USER] [--limits=LIMITS] [--socket=VARIABLE=ADDRESS] NAME -- COMMAND...`.
 
 use host::units::ListenSocket;
 
@@ -8,6 +8,9 @@ fn main() {
     let (run, rest) = arguments.split_first().expect("RUN");
     let user = rest.first().and_then(|word| word.strip_prefix("--user="));
     let rest = &rest[usize::from(user.is_some())..];
+    let limits = rest.first().and_then(|word| word.strip_prefix("--limits="));
+    let rest = &rest[usize::from(limits.is_some())..];
+    let limits = limits.map(|limits| limits.parse().expect("LIMITS"));
     let is_socket = |word: &&String| word.starts_with("--socket=");
     let sockets: Vec<ListenSocket> = rest
         .iter()
@@ -16,7 +19,7 @@ fn main() {
         .collect();
     let [name, _, command @ ..] = &rest[sockets.len()..] else { panic!("NAME -- COMMAND...") };
     let Err(error) =
-        host::units::supervise(std::path::Path::new(run), name, user, &sockets, command);
+        host::units::supervise(std::path::Path::new(run), name, user, limits, &sockets, command);
     eprintln!("{error}");
     std::process::exit(1);
 }

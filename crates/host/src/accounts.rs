@@ -5,10 +5,13 @@
 //! there, such as systemd, by loading a library, which ends a static program with a segmentation fault.
 
 use std::fs;
+use std::os::unix::fs::chown;
+use std::path::Path;
 
 use nix::unistd::{Gid, Uid};
 
 use crate::command::{CommandError, CommandLine, Runner};
+use crate::files::{FileError, ensure_private_folder, file_error};
 
 /// Whose members may do with Bellows what root may.
 pub const OPERATORS: &str = "bellows-operators";
@@ -41,6 +44,18 @@ pub async fn ensure(runner: &impl Runner) -> Result<bool, CommandError> {
     let console = ensure_user(runner, CONSOLE).await?;
     let egress = ensure_user(runner, EGRESS).await?;
     Ok(group || console || egress)
+}
+
+/// Makes a folder that is this user's alone, or makes it so.
+///
+/// # Errors
+/// The folder above is not writable.
+pub fn ensure_folder_of(user: &str, folder: &Path) -> Result<(), FileError> {
+    ensure_private_folder(folder)?;
+    let (user, group) = self::user(user).zip(self::group(user)).unzip();
+    // Without the user the folder stays root's, and the program that it is for cannot be started either.
+    chown(folder, user.map(Uid::as_raw), group.map(Gid::as_raw))
+        .map_err(file_error("give away", folder))
 }
 
 /// Makes a user without rights unless there is one of this name, and says whether there was none.
@@ -93,7 +108,24 @@ fn name_of(text: &str, id: u32) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
     use super::*;
+
+    #[test]
+    fn a_folder_of_a_user_is_closed_to_all_others() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("state/console");
+        for _ in 0..2 {
+            ensure_folder_of("daemon", &folder).unwrap();
+            let data = fs::metadata(&folder).unwrap();
+            assert_eq!(
+                (data.mode() & 0o7777, Some(Uid::from_raw(data.uid()))),
+                (0o700, user("daemon"))
+            );
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
 
     #[test]
     fn names_and_ids_are_those_of_the_host() {

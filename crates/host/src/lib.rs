@@ -6,6 +6,7 @@ pub mod action_request;
 pub mod build;
 pub mod cgroups;
 pub mod command;
+pub mod console;
 pub mod data;
 pub mod deployments;
 pub mod deploys;

@@ -11,12 +11,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use host::units::{Change, HAPROXY, ListenSocket, Stop, Unit, UnitStatus, Units};
+use host::units::{Change, HAPROXY, Limits, ListenSocket, Stop, Unit, UnitStatus, Units};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 fn unit(command: Vec<String>) -> Unit {
-    Unit { name: "program", command, user: None, sockets: vec![], stop: Stop::default() }
+    Unit {
+        name: "program",
+        command,
+        user: None,
+        sockets: vec![],
+        limits: None,
+        folder: None,
+        stop: Stop::default(),
+    }
 }
 
 struct World {
@@ -208,8 +216,8 @@ async fn a_second_supervisor_of_a_unit_refuses() {
     let world = World::new();
     world.units.ensure_running(&world.unit("300")).await.unwrap();
     let command = ["/bin/true".to_owned()];
-    let error =
-        host::units::supervise(world.folder.path(), "program", None, &[], &command).unwrap_err();
+    let error = host::units::supervise(world.folder.path(), "program", None, None, &[], &command)
+        .unwrap_err();
     assert!(error.to_string().contains("is held by process"), "{error}");
     world.stop().await;
     assert!(Path::new(&world.units.log(&unit(vec![]))).exists());
@@ -223,7 +231,8 @@ async fn a_program_of_a_user_without_rights_is_kept_running_as_any_other() {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
     let socket = ListenSocket { variable: "TEST_SOCKET".to_owned(), address: own_address(22) };
     let sockets = vec![socket];
-    let unit = Unit { user: Some(user), sockets, ..world.unit("300") };
+    let limits = Limits { memory_mib: 256, tasks: 64, files: 2048 };
+    let unit = Unit { user: Some(user), sockets, limits: Some(limits), ..world.unit("300") };
     assert_eq!(world.units.ensure_running(&unit).await.unwrap(), Change::Started);
     let pid = async || match world.units.status(&unit).await.unwrap() {
         UnitStatus::Running { pid } | UnitStatus::Unsupervised { pid } => pid,
@@ -241,6 +250,14 @@ async fn a_program_of_a_user_without_rights_is_kept_running_as_any_other() {
     let id = host::accounts::user(user).unwrap().to_string();
     let none = (vec![id; 4], Vec::new(), vec!["0".repeat(16)]);
     assert_eq!(rights(first), none);
+    let limits = fs::read_to_string(format!("/proc/{first}/limits")).unwrap();
+    for (name, soft) in
+        [("Max data size", 268_435_456), ("Max processes", 64), ("Max open files", 2048)]
+    {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let figures: Vec<_> = line.split_whitespace().take(2).collect();
+        assert_eq!(figures, [soft.to_string(), soft.to_string()], "{name}");
+    }
     assert!(TcpStream::connect(unit.sockets[0].address).is_ok());
     // Whoever dies, the other one goes on: the program is known, though it is not root's.
     kill_9(world.supervisor());
@@ -257,7 +274,7 @@ async fn a_program_of_a_user_without_rights_is_kept_running_as_any_other() {
     };
     assert_eq!(rights(next), none);
     // Another user is another command.
-    let as_root = Unit { user: None, ..unit.clone() };
+    let as_root = Unit { user: None, limits: None, ..unit.clone() };
     world.units.stop(&unit).await.unwrap();
     assert!(world.marked("BELLOWS_UNIT").is_empty());
     assert_eq!(world.units.ensure_running(&as_root).await.unwrap(), Change::Started);
@@ -327,7 +344,7 @@ async fn a_user_that_is_not_there_is_named() {
     let command = ["/bin/true".to_owned()];
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path();
-    let error = host::units::supervise(run, "program", Some("no-such-user"), &[], &command);
+    let error = host::units::supervise(run, "program", Some("no-such-user"), None, &[], &command);
     assert_eq!(
         error.unwrap_err().to_string(),
         "there is no user `no-such-user`; run `up`, which makes it"

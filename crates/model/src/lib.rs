@@ -35,6 +35,7 @@ macro_rules! is_text {
 pub mod access;
 pub mod action;
 pub mod bounds;
+pub mod caller;
 pub mod decision;
 pub mod egress;
 pub mod failure;

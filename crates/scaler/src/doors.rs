@@ -1,9 +1,9 @@
-//! The ways in, and who comes by which: the operators' socket, the console's socket, and TCP, by which
-//! nothing can be changed.
+//! The ways in, and who comes by which: the operators' socket and the console's. There is no port: what strangers reach
+//! is the console, a program without rights.
 
+mod caller;
 pub(crate) mod identify;
 mod rates;
-pub(crate) mod tcp;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use axum::Router;
 use host::accounts::{self, CONSOLE, OPERATORS};
 use host::settings::Settings;
 use host::unix_socket;
-use service::listener::{Tcp, Unix};
+use service::listener::Unix;
 use service::server::{Limits, serve};
+use tokio::net::UnixListener;
 use tokio::net::unix::UCred;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -42,16 +42,9 @@ impl Doors {
     ///
     /// # Errors
     /// One of them cannot be listened at.
-    pub(crate) async fn open(
-        settings: &Settings,
-        shared: &Arc<SharedState>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn open(settings: &Settings, shared: &Arc<SharedState>) -> anyhow::Result<Self> {
         let operators = socket(&settings.operator_socket(), OPERATORS)?;
         let console = socket(&settings.console_socket(), CONSOLE)?;
-        let api = settings.listen.api;
-        let tcp = TcpListener::bind(api).await.with_context(|| {
-            format!("cannot listen on {api}: end what listens there, or change listen.api")
-        })?;
         let mut doors = Self { served: JoinSet::new(), end: watch::channel(()).0 };
         let state = Arc::clone(shared);
         doors.serve(operators, move |peer: &UCred| {
@@ -59,8 +52,6 @@ impl Doors {
         });
         let routes = identify::routes(shared, Unnamed::Reads);
         doors.serve(console, move |_| routes.clone());
-        let routes = tcp::routes(shared, settings);
-        doors.serve(Tcp(tcp), move |_| routes.clone());
         Ok(doors)
     }
 

@@ -133,7 +133,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         settings.scaler.launch_timeout,
     ));
 
-    let doors = Doors::open(&settings, &shared).await?;
+    let doors = Doors::open(&settings, &shared)?;
     tracing::info!(services = services.all().len(), "the loop begins");
     let network = NetworkWatch::new(Network::new(&settings, HostRunner));
     let (tick, watched) = (settings.scaler.tick, Arc::clone(&shared));

@@ -2,8 +2,10 @@
 //! exit code, the accept loop that drains on a signal, and the HTTP basics (errors, probes,
 //! metrics). It knows no program.
 
+pub mod bearer;
 pub mod entity_tags;
 pub mod exit;
+pub mod form;
 pub mod json_body;
 mod linger;
 pub mod listener;

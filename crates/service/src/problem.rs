@@ -2,6 +2,7 @@
 //! `{"error":{"code":"...","message":"..."}}`, the same in every server of the project.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::error::Error;
 
 use axum::extract::rejection::JsonRejection;
@@ -17,7 +18,7 @@ use crate::exit::chain;
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
-    code: &'static str,
+    code: Cow<'static, str>,
     message: String,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -26,13 +27,14 @@ pub struct Problem {
 #[derive(Debug, Clone)]
 pub struct Explained {
     /// The code for programs.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// The sentence for people.
     pub message: String,
 }
 
+/// The JSON of a problem.
 #[derive(Serialize)]
-struct Body<'a> {
+pub(crate) struct Said<'a> {
     error: Detail<'a>,
 }
 
@@ -42,10 +44,21 @@ struct Detail<'a> {
     message: &'a str,
 }
 
+impl<'a> Said<'a> {
+    pub(crate) fn new(code: &'a str, message: &'a str) -> Self {
+        Self { error: Detail { code, message } }
+    }
+}
+
 impl Problem {
     /// A problem with a code for programs (`snake_case`, part of the API) and a sentence for people.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), headers: Vec::new() }
+        Self { status, code: code.into(), message: message.into(), headers: Vec::new() }
+    }
+
+    /// What another server of the project said, by its own code, of a request that was passed on to it.
+    pub fn passed_on(status: StatusCode, code: String, message: String) -> Self {
+        Self { status, code: code.into(), message, headers: Vec::new() }
     }
 
     /// A failure of the server itself. The causes go to the log, here and only here; the client
@@ -83,14 +96,9 @@ impl Problem {
         self
     }
 
-    /// The body of the answer.
-    pub(crate) fn to_json(&self) -> String {
-        // Two strings cannot fail to be JSON.
-        serde_json::to_string(&self.body()).unwrap_or_default()
-    }
-
-    fn body(&self) -> Body<'_> {
-        Body { error: Detail { code: self.code, message: &self.message } }
+    /// What it says, for a server that says it in another form.
+    pub(crate) fn explained(self) -> Explained {
+        Explained { code: self.code, message: self.message }
     }
 
     /// The status of the answer.
@@ -101,9 +109,9 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let json = axum::Json(self.body()).into_response();
-        let explained = Explained { code: self.code, message: self.message };
-        (self.status, AppendHeaders(self.headers), Extension(explained), json).into_response()
+        let json = axum::Json(Said::new(&self.code, &self.message)).into_response();
+        let headers = AppendHeaders(self.headers.clone());
+        (self.status, headers, Extension(self.explained()), json).into_response()
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tower::Service;
 
+use crate::form::Form;
 use crate::linger::discard_unread;
 use crate::places::{Place, Places};
 use crate::socket::Socket;
@@ -44,6 +45,8 @@ pub struct Limits {
     pub take_timeout: Option<Duration>,
     /// The time that requests in flight have to complete once the server was asked to end.
     pub drain_timeout: Duration,
+    /// How every answer that is no success looks.
+    pub form: Form,
 }
 
 impl Default for Limits {
@@ -55,6 +58,7 @@ impl Default for Limits {
             head_bytes: 16 * 1024,
             take_timeout: None,
             drain_timeout: Duration::from_secs(30),
+            form: Form::Own,
         }
     }
 }
@@ -110,11 +114,12 @@ pub async fn serve<L: Listener>(
 
 /// Refuses a request that must not reach the routes. Not a layer of theirs, which axum would box and clone
 /// for each request.
-async fn answer(mut routes: Router, request: Request) -> Result<Response, Infallible> {
-    match wellformed::check(&request) {
-        Ok(()) => routes.call(request).await,
-        Err(problem) => Ok(problem.into_response()),
-    }
+async fn answer(mut routes: Router, request: Request, form: Form) -> Result<Response, Infallible> {
+    let answer = match wellformed::check(&request) {
+        Ok(()) => routes.call(request).await?,
+        Err(problem) => problem.into_response(),
+    };
+    Ok(form.say(answer))
 }
 
 /// A request whose place is kept until it is answered, and which is waited for while its body comes.
@@ -138,7 +143,7 @@ async fn serve_one(
     let service = service_fn(|request: Request<Incoming>| {
         let place = Arc::clone(&place);
         let begins = place.begins();
-        let answered = answer(routes.clone(), watched(request, &place));
+        let answered = answer(routes.clone(), watched(request, &place), limits.form);
         async move {
             if !begins {
                 // The connection is about to be cut: what began now could be left half done.
@@ -162,7 +167,7 @@ async fn serve_one(
         // A client that went away or sent no HTTP: its fault, and too common for more than a debug log.
         tracing::debug!(error = crate::exit::chain(error), "a connection broke off");
     }
-    if let Err(error) = socket.end(&outcome, limits.head_bytes).await {
+    if let Err(error) = socket.end(&outcome, limits).await {
         tracing::debug!(%error, "a client left before it was told what was wrong");
     }
 }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::linger::{MOST_BYTES, MOST_TIME};
 use crate::problem::Problem;
+use crate::server::Limits;
 
 /// The field in an answer without a body, as hyper writes it.
 const NO_BODY: &str = "content-length: 0\r\n";
@@ -34,16 +35,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// Ends the connection after hyper has, with this `outcome`, and sends what was kept back.
-    pub(crate) async fn end(
-        self,
-        outcome: &hyper::Result<()>,
-        head_bytes: usize,
-    ) -> io::Result<()> {
+    pub(crate) async fn end(self, outcome: &hyper::Result<()>, limits: Limits) -> io::Result<()> {
         if self.kept.is_empty() {
             return Ok(());
         }
         let malformed = outcome.as_ref().is_err_and(hyper::Error::is_parse);
-        let answer = if malformed { with_problem(&self.kept, head_bytes) } else { None };
+        let answer = if malformed { with_problem(&self.kept, limits) } else { None };
         let answer = answer.unwrap_or(self.kept);
         tokio::time::timeout(MOST_TIME, finish(self.stream, &answer)).await?
     }
@@ -81,11 +78,15 @@ fn may_be_hypers(written: &[u8]) -> bool {
 
 /// Hyper's answer with the body that belongs to its status. The method is not known: a client that
 /// sent a malformed HEAD gets a body too, on a connection that is closed after it.
-fn with_problem(answer: &[u8], head_bytes: usize) -> Option<Vec<u8>> {
+fn with_problem(answer: &[u8], limits: Limits) -> Option<Vec<u8>> {
     let answer = std::str::from_utf8(answer).ok()?;
     let status = StatusCode::from_bytes(answer.get(9..12)?.as_bytes()).ok()?;
-    let body = problem(status, head_bytes).to_json();
-    let fields = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    let body = limits.form.text(status, &problem(status, limits.head_bytes).explained());
+    let fields = format!(
+        "content-type: {}\r\ncontent-length: {}\r\n",
+        limits.form.content_type(),
+        body.len()
+    );
     Some((answer.replacen(NO_BODY, &fields, 1) + &body).into_bytes())
 }
 
@@ -160,13 +161,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::form::Form;
 
     #[test]
     fn an_answer_of_hypers_gets_the_body_of_its_status() {
         let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\ndate: now\r\n\r\n";
         assert!(may_be_hypers(answer));
-        let with_body = String::from_utf8(with_problem(answer, 1).unwrap()).unwrap();
-        insta::assert_snapshot!(with_body.replace('\r', ""), @r#"
+        let with_body = |form| {
+            let limits = Limits { form, ..Limits::default() };
+            String::from_utf8(with_problem(answer, limits).unwrap()).unwrap()
+        };
+        let own = with_body(Form::Own);
+        insta::assert_snapshot!(own.replace('\r', ""), @r#"
         HTTP/1.1 400 Bad Request
         content-type: application/json
         content-length: 158
@@ -174,6 +180,9 @@ mod tests {
 
         {"error":{"code":"bad_request","message":"The request is not valid HTTP/1.1; characters that RFC 3986 does not allow in a target are to be percent-encoded."}}
         "#);
+        let problem = with_body(Form::ProblemJson);
+        assert!(problem.contains("content-type: application/problem+json\r\n"), "{problem}");
+        assert!(problem.ends_with(",\"code\":\"bad_request\"}"), "{problem}");
     }
 
     #[test]

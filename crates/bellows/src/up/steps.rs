@@ -71,6 +71,7 @@ impl<'a> Steps<'a> {
         let mut deployment = Deployment::default();
         progress.step("deployment", self.deployment(&templates, &mut deployment)).await?;
         progress.step("scaler", self.programs.scaler()).await?;
+        progress.step("console", self.programs.console()).await?;
         Ok(deployment)
     }
 
@@ -230,6 +231,8 @@ impl<'a> Steps<'a> {
         if ports_moved {
             // It would write the file that HAProxy is about to read, with the ports of before.
             self.programs.stop_scaler().await?;
+            // It may have the one that is to be HAProxy's.
+            self.programs.stop_console().await?;
         }
         let settings = host::haproxy::HaproxySettings::of_host(self.settings)?;
         let file_is_there = settings.config_file.as_path().exists();

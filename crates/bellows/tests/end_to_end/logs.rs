@@ -48,8 +48,9 @@ pub(crate) fn only_those_who_may_read_it_see_what_instances_wrote() {
     }
     let ticks = format!("/v1/ticks?since={}", newest.saturating_sub(500));
     assert!(by_socket(&ticks).contains("\"last_lines\":["), "no last lines in {ticks}");
-    let told = curl(&[&format!("http://127.0.0.1:8090{ticks}")]);
-    assert!(told.contains("healthy") && !told.contains("last_lines"), "{ticks} over TCP");
+    // The console numbers the ticks that it keeps itself.
+    let told = curl(&["http://127.0.0.1:8090/v1/ticks"]);
+    assert!(told.contains("healthy") && !told.contains("last_lines"), "ticks over TCP");
     let output = curl(&["http://127.0.0.1:8090/v1/services/object-store/output"]);
     assert!(output.contains("\"unauthorized\""), "{output}");
 }

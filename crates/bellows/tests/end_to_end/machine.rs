@@ -54,7 +54,7 @@ fn first_words(text: &str) -> String {
 fn processes() -> Vec<String> {
     let is_ours = |line: &String| {
         let program = line.split(' ').next().unwrap_or_default();
-        ["haproxy", "scaler", "egress", "bellows", "object-store", "[lxc"]
+        ["haproxy", "scaler", "console", "egress", "bellows", "object-store", "[lxc"]
             .into_iter()
             .any(|name| program == name || program.ends_with(&format!("/{name}")))
             || line.contains(" bw-")

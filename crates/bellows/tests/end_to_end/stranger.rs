@@ -28,9 +28,11 @@ const READABLE: [&str; 7] = [
 ];
 
 /// What is there to be kept from strangers, or the walk would find nothing and say that all is well.
-const CLOSED: [&str; 18] = [
+const CLOSED: [&str; 20] = [
     "/var/lib/bellows/bellows.toml",
     "/var/lib/bellows/changes.jsonl",
+    "/var/lib/bellows/console",
+    "/var/lib/bellows/console/history.sqlite",
     "/var/lib/bellows/deployment.json",
     "/var/lib/bellows/images",
     "/var/lib/bellows/objects",
@@ -49,7 +51,7 @@ const CLOSED: [&str; 18] = [
     "/run/bellows/scaler.lock",
 ];
 
-/// Where a stranger may connect: the services, the statistics and the API that only reads; and the two by which
+/// Where a stranger may connect: the services, the statistics and the API, which only reads without a token; and the two by which
 /// instances reach other services, which know nobody else.
 const LISTENERS: [&str; 5] =
     ["10.117.0.1:8070", "10.117.0.1:8071", "127.0.0.1:8080", "127.0.0.1:8090", "127.0.0.1:8404"];
@@ -106,7 +108,7 @@ pub(crate) fn a_stranger_reads_and_changes_nothing() {
     assert_eq!(status(&STRANGER, &[services]), "200");
     assert_eq!(status(&STRANGER, &["--header", "host: evil.example", services]), "403");
     let bounds = format!("http://127.0.0.1:8090{BOUNDS}");
-    assert_eq!(status(&STRANGER, &[SET_BOUNDS.as_slice(), &[&bounds]].concat()), "403");
+    assert_eq!(status(&STRANGER, &[SET_BOUNDS.as_slice(), &[&bounds]].concat()), "401");
     for socket in ["operator", "console"] {
         assert_eq!(set_by_socket(&STRANGER, socket, &[]), "000", "{socket}");
     }
@@ -177,7 +179,8 @@ pub(crate) fn of_all_that_lies_on_the_disk_a_stranger_reads_little_and_writes_no
 
 /// Where a program of Bellows listens: addresses, and names of abstract sockets behind an `@`.
 fn listeners() -> BTreeSet<String> {
-    let running = ["haproxy", "scaler"].into_iter().chain(egress::runs().then_some("egress"));
+    let running =
+        ["haproxy", "scaler", "console"].into_iter().chain(egress::runs().then_some("egress"));
     let programs: Vec<_> = running.map(|name| format!("pid={},", program_pid(name))).collect();
     let of_lxc = format!("@{CONTAINERS}/bw");
     let listed = output("ss", &["--no-header", "-lxtnp"]);
@@ -256,10 +259,16 @@ pub(crate) fn a_token_is_of_use_until_it_is_revoked() {
     let root = ["--reuid", "0"];
     let answer = || set_by_socket(&root, "console", &["--header", &bearer]);
     assert_eq!(answer(), "200");
+    let url = format!("http://127.0.0.1:8090{BOUNDS}");
+    let by_port =
+        |who: &[&str]| status(who, &[SET_BOUNDS.as_slice(), &["--header", &bearer, &url]].concat());
+    assert_eq!(by_port(&STRANGER), "200", "the token alone counts");
     assert_eq!(set_by_socket(&root, "console", &[]), "401");
     assert!(!output("bellows", &["changes"]).contains(&secret));
     expect_code(&bellows(&["token", "revoke", "ci"]), 0);
     assert_eq!(answer(), "401");
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    assert_eq!(by_port(&STRANGER), "401");
     expect_code(&bellows(&["token", "revoke", "ci"]), 2);
     expect_code(&just(&["bounds", "object-store", "default"]), 0);
 }

@@ -1,60 +1,88 @@
-//! Who may ask, and how often: any program of the host can, and any page in a browser there tries to.
+//! Who is let in: any program of the host can ask, any page in a browser there tries to, and with `listen.api` beyond
+//! loopback anybody can try.
 
-use std::num::NonZeroU32;
+mod rates;
+
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use service::origin;
+use service::bearer::{bearer, unauthorized};
+use service::origin::{self, Place};
 use service::problem::Problem;
 
-/// Requests a second, and at once after a rest.
-const RATE: NonZeroU32 = NonZeroU32::new(200).unwrap();
-const BURST: NonZeroU32 = NonZeroU32::new(400).unwrap();
+use super::asker::Asker;
+use crate::rights::Rights;
+use rates::Rates;
 
-/// As how many requests one counts that asks the history: its answer has up to 1 MB, and takes some 10 ms.
-const HISTORY: NonZeroU32 = NonZeroU32::new(10).unwrap();
-
-/// What comes by the one way in.
-#[derive(Debug)]
-pub(super) struct Door {
-    rate: DefaultDirectRateLimiter,
+/// What lets somebody in.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Whether who sends no token may read: on loopback, where every user of the host may know what runs.
+    pub unnamed_read: bool,
+    /// The names that this host is known by, beside its addresses and `localhost`. By one of these a request came by way
+    /// of a proxy, behind which anybody can be.
+    pub hosts: Vec<String>,
 }
 
-impl Default for Door {
-    fn default() -> Self {
-        Self { rate: RateLimiter::direct(Quota::per_second(RATE).allow_burst(BURST)) }
+/// The one way in.
+#[derive(Debug)]
+pub(super) struct Door {
+    rules: Rules,
+    rights: Rights,
+    rates: Rates,
+}
+
+impl Door {
+    pub(super) fn new(rules: Rules, rights: Rights) -> Self {
+        Self { rules, rights, rates: Rates::default() }
+    }
+
+    /// Who sends a request: whoever has its token, or nobody by name. What is the same on every host needs no name.
+    async fn asker(&self, path: &str, headers: &HeaderMap) -> Result<Option<Asker>, Problem> {
+        if is_open(path) {
+            return Ok(None);
+        }
+        let Some(secret) = bearer(headers)? else { return Ok(None) };
+        let token = self.rights.of(secret).await?;
+        Ok(Some(Asker::Named { token, secret: secret.to_owned() }))
     }
 }
 
 /// Lets a request in, or refuses it.
 pub(super) async fn admit(
     State(door): State<Arc<Door>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    // Before anything refuses it: a refusal takes time too.
-    let count = if asks_history(request.uri().path()) { HISTORY } else { NonZeroU32::MIN };
-    // More than the burst would never be let through: 10 are not.
-    let counted = door.rate.check_n(count).ok().and_then(Result::ok);
-    counted.ok_or_else(too_many)?;
-    // Behind a name that is known beyond this host anybody could be, and here nobody says who he is.
-    origin::check(request.headers(), &[])?;
-    Ok(next.run(request).await)
+    // Counted before anything refuses it: a refusal takes time too.
+    let asker = door.asker(request.uri().path(), request.headers()).await;
+    match &asker {
+        Ok(Some(Asker::Named { token, .. })) => door.rates.count_named(&token.name, &request)?,
+        Ok(_) => door.rates.count_unnamed(&request)?,
+        Err(_) => door.rates.count_wrong()?,
+    }
+    let place = origin::check(request.headers(), &door.rules.hosts)?;
+    let asker = match asker? {
+        Some(asker) => asker,
+        None if is_open(request.uri().path()) => Asker::Reader,
+        None if door.rules.unnamed_read && place == Place::Here => Asker::Reader,
+        None => return Err(unauthorized("From beyond the host, reading needs a token.")),
+    };
+    request.extensions_mut().insert(asker);
+    let mut answer = next.run(request).await;
+    // What one may see another may not, and all of it is of this moment.
+    let no_store = HeaderValue::from_static("no-store");
+    answer.headers_mut().entry(header::CACHE_CONTROL).or_insert(no_store);
+    answer
+        .headers_mut()
+        .insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(answer)
 }
 
-fn asks_history(path: &str) -> bool {
-    let ends = ["/ticks", "/turns", "/events", "/series", "/history"];
-    ends.iter().any(|end| path.ends_with(end))
-}
-
-fn too_many() -> Problem {
-    let message = format!(
-        "More than {RATE} requests a second. One that asks the history counts as {HISTORY}: try again in a second."
-    );
-    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
-    problem.with_header(header::RETRY_AFTER, 1)
+/// What tells nothing of this host but that it is there.
+fn is_open(path: &str) -> bool {
+    path == super::HEALTH
 }

@@ -1,23 +1,27 @@
-//! The HTTP API, version 1: what is now, what was, and what happens. It reads, and changes nothing.
+//! The HTTP API, version 1: what is now, what was, and what happens, from memory and from the history; and what the scaler
+//! answers, which is passed on.
 
+mod asker;
 mod door;
+pub mod forward;
 mod past;
-mod problem;
 mod query;
 pub mod series;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
 use model::names::ServiceName;
-use model::status::{HostStatus, ServiceStatus};
+use model::status::ServiceStatus;
 use prometheus_client::registry::Registry;
 use service::metrics::HttpMetrics;
 use service::problem::{Problem, guard};
@@ -25,8 +29,19 @@ use service::problem::{Problem, guard};
 use crate::history::History;
 use crate::live::Hub;
 use crate::metrics::{self, Moment};
+use crate::rights::Rights;
+use crate::upstream::{Sent, Upstream};
 use crate::watch::{Now, Seen};
+use asker::Asker;
+use door::Door;
+pub use door::Rules;
 use query::Fields;
+
+/// Where anybody may ask whether the console is there.
+const HEALTH: &str = "/healthz";
+
+/// How long the scaler may take to tell what is now.
+const NOW: Duration = Duration::from_secs(5);
 
 /// What the routes answer from.
 #[derive(Debug, Clone)]
@@ -39,13 +54,18 @@ pub struct Known {
     pub hub: Arc<Hub>,
     /// What is counted.
     pub registry: Arc<Registry>,
+    /// The scaler, for what it alone knows or does.
+    pub upstream: Upstream,
+    /// Who may see what.
+    pub rights: Rights,
 }
 
 type Shared = State<Known>;
 type Answer<T> = Result<Json<T>, Problem>;
 
-/// All routes, each with its bounds.
-pub fn routes(known: Known, metrics: HttpMetrics) -> Router {
+/// All routes, behind the one door.
+pub fn routes(known: Known, rules: Rules, metrics: HttpMetrics) -> Router {
+    let door = Arc::new(Door::new(rules, known.rights.clone()));
     let instance = "/v1/services/{name}/instances/{instance}/series";
     let routes = Router::new()
         .route("/v1/services", get(all_services))
@@ -58,37 +78,45 @@ pub fn routes(known: Known, metrics: HttpMetrics) -> Router {
         .route("/v1/history", get(past::history))
         .route("/v1/live", get(live))
         .route("/metrics", get(metrics_text))
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route(HEALTH, get(|| async { "ok\n" }))
+        .merge(forward::routes())
         .with_state(known);
-    let door = Arc::new(door::Door::default());
-    let admitted = guard(routes).layer(from_fn_with_state(door, door::admit));
-    metrics.observe(admitted.layer(from_fn(problem::said)))
+    metrics.observe(guard(routes).layer(from_fn_with_state(door, door::admit)))
 }
 
-async fn all_services(State(known): Shared, fields: Fields) -> Answer<HostStatus> {
+async fn all_services(
+    State(known): Shared,
+    asker: Asker,
+    fields: Fields,
+    head: Parts,
+) -> Result<Response, Problem> {
     fields.end("none")?;
-    is_now(&known)?;
-    Ok(Json(known.now.host()))
+    if is_for_the_scaler(&known, &asker) {
+        return known.upstream.pass_on(&head, Sent::Whole(Bytes::new()), NOW).await;
+    }
+    Ok(Json(known.now.host()).into_response())
 }
 
 async fn one_service(
     State(known): Shared,
+    asker: Asker,
     Path(name): Path<String>,
     fields: Fields,
-) -> Answer<ServiceStatus> {
+    head: Parts,
+) -> Result<Response, Problem> {
     fields.end("none")?;
-    is_now(&known)?;
+    if is_for_the_scaler(&known, &asker) {
+        return known.upstream.pass_on(&head, Sent::Whole(Bytes::new()), NOW).await;
+    }
     let status = name.parse().ok().and_then(|name| known.now.one(&name));
-    status.map(Json).ok_or_else(|| no_such_service(&name))
+    let status: ServiceStatus = status.ok_or_else(|| no_such_service(&name))?;
+    Ok(Json(status).into_response())
 }
 
-/// What the scaler told is of now.
-fn is_now(known: &Known) -> Result<(), Problem> {
-    let Seen::Away(why) = known.now.seen() else { return Ok(()) };
-    tracing::debug!(why, "asked while the scaler is away");
-    let message = "The scaler does not tell what it does: see its log. What it did is in /v1/ticks and /v1/events.";
-    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "scaler_away", message);
-    Err(problem.with_header(header::RETRY_AFTER, 1))
+/// Whether the scaler is to say what is now: it tells those with a token what is for them alone, and while it has told the
+/// console nothing it says itself how it is.
+fn is_for_the_scaler(known: &Known, asker: &Asker) -> bool {
+    matches!(asker, Asker::Named { .. }) || known.now.seen() != Seen::Now
 }
 
 fn no_such_service(name: &str) -> Problem {
@@ -103,27 +131,36 @@ fn service_field(fields: &mut Fields) -> Result<Option<ServiceName>, Problem> {
 
 async fn live(
     State(known): Shared,
+    asker: Asker,
     headers: HeaderMap,
     mut fields: Fields,
 ) -> Result<Response, Problem> {
     let service = service_field(&mut fields)?;
     fields.end("service")?;
+    asker.sees_all_of(service.as_ref())?;
     let last_id = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
     let listener = known.hub.listen(last_id, service).ok_or_else(|| {
         let message = "As many listen as may: end one of them.";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_listeners", message)
     })?;
-    let text = futures_util::stream::unfold(listener, async |mut listener| {
+    let listening = (listener, asker.watched(known.rights));
+    let text = futures_util::stream::unfold(listening, async |(mut listener, mut watched)| {
         let part = listener.next().await?;
-        Some((Ok::<Bytes, std::convert::Infallible>(part), listener))
+        let may_go_on = watched.may_go_on().await;
+        may_go_on.then_some((Ok::<Bytes, std::convert::Infallible>(part), (listener, watched)))
     });
     let headers =
         [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from_stream(text)).into_response())
 }
 
-async fn metrics_text(State(known): Shared, fields: Fields) -> Result<Response, Problem> {
+async fn metrics_text(
+    State(known): Shared,
+    asker: Asker,
+    fields: Fields,
+) -> Result<Response, Problem> {
     fields.end("none")?;
+    asker.sees_all_of(None)?;
     let host = (known.now.seen() == Seen::Now).then(|| known.now.host());
     let moment = Moment { host: host.as_ref(), history: &known.history.status() };
     let text = metrics::text(&known.registry, &moment);

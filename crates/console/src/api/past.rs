@@ -14,6 +14,7 @@ use serde::{Deserialize as _, Serialize};
 use service::problem::Problem;
 use strum::IntoEnumIterator as _;
 
+use super::asker::Asker;
 use super::query::{Fields, bad};
 use super::series::{self, ShownInstance, ShownService};
 use super::{Answer, Shared, no_such_service, service_field};
@@ -62,20 +63,30 @@ pub(super) struct HistoryPage {
     gaps: Vec<Event>,
 }
 
-pub(super) async fn ticks(State(known): Shared, mut fields: Fields) -> Answer<TickPage> {
+pub(super) async fn ticks(
+    State(known): Shared,
+    asker: Asker,
+    mut fields: Fields,
+) -> Answer<TickPage> {
     let reason = fields.text("reason").map(|word| code(&word)).transpose()?;
     let wanted = wanted(&mut fields)?;
     fields.end("since, service, reason and limit")?;
+    asker.sees_all_of(wanted.service.as_ref())?;
     let since = wanted.since.unwrap_or_default();
     let (ticks, next) = known.history.changed(wanted, reason).await.map_err(unread)?;
     Ok(Json(TickPage { ticks, next: next.unwrap_or(since) }))
 }
 
-pub(super) async fn events(State(known): Shared, mut fields: Fields) -> Answer<EventPage> {
+pub(super) async fn events(
+    State(known): Shared,
+    asker: Asker,
+    mut fields: Fields,
+) -> Answer<EventPage> {
     let words: Vec<&str> = Kind::iter().map(Into::into).collect();
     let kind = fields.value("kind", &format!("one of {}", words.join(", ")))?;
     let wanted = wanted(&mut fields)?;
     fields.end("since, service, kind and limit")?;
+    asker.sees_all_of(wanted.service.as_ref())?;
     let since = wanted.since.unwrap_or_default();
     let events = known.history.events(wanted, kind).await.map_err(unread)?;
     let next = events.last().map_or(since, |last| last.id);
@@ -84,10 +95,12 @@ pub(super) async fn events(State(known): Shared, mut fields: Fields) -> Answer<E
 
 pub(super) async fn service_series(
     State(known): Shared,
+    asker: Asker,
     Path(name): Path<String>,
     mut fields: Fields,
 ) -> Answer<Series<ShownService>> {
     let service: ServiceName = name.parse().map_err(|_| no_such_service(&name))?;
+    asker.sees(&service)?;
     let (step, span) = span(&mut fields)?;
     fields.end("from, to and step")?;
     let points = known.history.service_series(service, step, span, POINTS_MAX).await;
@@ -98,10 +111,12 @@ pub(super) async fn service_series(
 
 pub(super) async fn instance_series(
     State(known): Shared,
+    asker: Asker,
     Path((name, instance)): Path<(String, String)>,
     mut fields: Fields,
 ) -> Answer<Series<ShownInstance>> {
     let service: ServiceName = name.parse().map_err(|_| no_such_service(&name))?;
+    asker.sees(&service)?;
     let own = instance.parse().ok().filter(|it: &InstanceName| *it.service() == service);
     let instance = own.ok_or_else(|| {
         let message = format!(
@@ -119,10 +134,12 @@ pub(super) async fn instance_series(
 
 pub(super) async fn turns(
     State(known): Shared,
+    asker: Asker,
     Path(name): Path<String>,
     mut fields: Fields,
 ) -> Answer<TurnPage> {
     let service: ServiceName = name.parse().map_err(|_| no_such_service(&name))?;
+    asker.sees(&service)?;
     let span = moments(&mut fields)?;
     let limit = fields.limit("limit", TURNS_MAX)?;
     fields.end("from, to and limit")?;
@@ -130,8 +147,13 @@ pub(super) async fn turns(
     Ok(Json(TurnPage { ticks }))
 }
 
-pub(super) async fn history(State(known): Shared, fields: Fields) -> Answer<HistoryPage> {
+pub(super) async fn history(
+    State(known): Shared,
+    asker: Asker,
+    fields: Fields,
+) -> Answer<HistoryPage> {
     fields.end("none")?;
+    asker.sees_all_of(None)?;
     let status = known.history.status();
     // One that is not there says so itself.
     let kept = known.history.kept().await.unwrap_or_default();

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "in a test, to panic is to fail")]
 
 mod api;
+mod door;
+mod forward;
 mod history;
 mod scaler;
 mod spoilt;

@@ -1,5 +1,6 @@
 //! A scaler that says what a test wants, on a socket, and the console as a program in front of it.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -10,8 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Query, State};
-use axum::response::IntoResponse;
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use console::samples;
@@ -20,6 +22,7 @@ use model::feed::FeedLine;
 use model::status::TickPage;
 use model::tick::Tick;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::sync::broadcast;
@@ -36,6 +39,8 @@ pub(crate) struct FakeScaler {
     pub(crate) socket: PathBuf,
     feed: broadcast::Sender<Bytes>,
     record: Arc<Mutex<Vec<Tick>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    tokens: Arc<Mutex<BTreeMap<String, Value>>>,
     server: JoinHandle<()>,
 }
 
@@ -43,6 +48,16 @@ pub(crate) struct FakeScaler {
 struct Told {
     feed: broadcast::Sender<Bytes>,
     record: Arc<Mutex<Vec<Tick>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    tokens: Arc<Mutex<BTreeMap<String, Value>>>,
+}
+
+/// What was asked of the scaler beside what the console itself asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) line: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 #[derive(Deserialize)]
@@ -62,21 +77,66 @@ impl FakeScaler {
         let listener = UnixListener::bind(&socket).unwrap();
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
         let feed = broadcast::Sender::new(4096);
-        let told = Told { feed: feed.clone(), record: Arc::clone(&record) };
+        let (asked, tokens) = (Arc::default(), Arc::default());
+        let told = Told {
+            feed: feed.clone(),
+            record: Arc::clone(&record),
+            asked: Arc::clone(&asked),
+            tokens: Arc::clone(&tokens),
+        };
         let routes = Router::new()
             .route("/v1/feed", get(read_feed))
             .route("/v1/ticks", get(ticks))
+            .route("/v1/caller", get(caller))
+            .route("/v1/services/{name}/recording", get(recording))
+            .fallback(passed_on)
+            // So that nobody speaks on with one that is killed.
+            .layer(axum::middleware::map_response(async |answer: Response| {
+                ([("connection", "close")], answer)
+            }))
             .with_state(told);
         let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self { socket, feed, record, server }
+        Self { socket, feed, record, asked, tokens, server }
+    }
+
+    /// Has a token with this secret.
+    pub(crate) fn knows(&self, secret: &str, rights: &[&str], services: Option<&[&str]>) {
+        let token =
+            json!({"name": secret, "rights": rights, "services": services, "made_at_ms": 1});
+        self.tokens.lock().unwrap().insert(secret.to_owned(), token);
+    }
+
+    /// Has none with this secret any more.
+    pub(crate) fn revokes(&self, secret: &str) {
+        self.tokens.lock().unwrap().remove(secret);
+    }
+
+    /// It is killed.
+    pub(crate) fn end(&self) {
+        self.server.abort();
+        let _ = self.feed.send(END);
+        std::fs::remove_file(&self.socket).unwrap();
+    }
+
+    /// How many read what it tells.
+    pub(crate) fn readers(&self) -> usize {
+        self.feed.receiver_count()
+    }
+
+    /// What was asked so far, and is forgotten with that.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.asked.lock().unwrap())
     }
 
     /// It is killed, and one that has its record comes after some time.
     pub(crate) async fn restart(&mut self, after: Duration) {
-        self.server.abort();
-        let _ = self.feed.send(END);
-        std::fs::remove_file(&self.socket).unwrap();
+        self.end();
         tokio::time::sleep(after).await;
+        self.begin_anew();
+    }
+
+    /// One that has its record comes after it was killed.
+    pub(crate) fn begin_anew(&mut self) {
         *self = Self::with(self.socket.parent().unwrap(), Arc::clone(&self.record));
     }
 
@@ -127,7 +187,7 @@ async fn read_feed(State(told): State<Told>) -> impl IntoResponse {
         let lines = receiver.recv().await.ok().filter(|lines| *lines != END)?;
         Some((Ok::<_, std::convert::Infallible>(lines), receiver))
     });
-    ([("connection", "close")], Body::from_stream(lines))
+    Body::from_stream(lines)
 }
 
 async fn ticks(
@@ -137,7 +197,69 @@ async fn ticks(
     let record = told.record.lock().unwrap();
     let ticks: Vec<_> = record.iter().filter(|tick| tick.sequence > since).cloned().collect();
     let next = ticks.last().map_or(since, |tick| tick.sequence);
-    ([("connection", "close")], Json(TickPage { ticks, next }))
+    Json(TickPage { ticks, next })
+}
+
+/// Whose the secret of a request is.
+fn token(told: &Told, headers: &HeaderMap) -> Option<Result<Value, Response>> {
+    let secret = headers.get("authorization")?.to_str().unwrap().strip_prefix("Bearer ").unwrap();
+    let token = told.tokens.lock().unwrap().get(secret).cloned();
+    let wrong = || refusal(StatusCode::UNAUTHORIZED, "unauthorized");
+    Some(token.ok_or_else(wrong))
+}
+
+fn refusal(status: StatusCode, code: &str) -> Response {
+    let body = json!({"error": {"code": code, "message": format!("It is {code}.")}});
+    let mut answer = (status, Json(body)).into_response();
+    let headers = answer.headers_mut();
+    headers.insert("www-authenticate", "Bearer".parse().unwrap());
+    headers.insert("retry-after", "7".parse().unwrap());
+    headers.insert("etag", "\"now\"".parse().unwrap());
+    answer
+}
+
+fn note(told: &Told, request: &Request, body: Bytes) {
+    let line = format!("{} {}", request.method(), request.uri());
+    told.asked.lock().unwrap().push(Asked { line, headers: request.headers().clone(), body });
+}
+
+async fn caller(State(told): State<Told>, request: Request) -> Response {
+    note(&told, &request, Bytes::new());
+    match token(&told, request.headers()) {
+        None => Json(json!({"kind": "reader"})).into_response(),
+        Some(Ok(token)) => Json(json!({"kind": "token", "token": token})).into_response(),
+        Some(Err(wrong)) => wrong,
+    }
+}
+
+/// Lines that come one by one, as the test has ticks told.
+async fn recording(State(told): State<Told>, request: Request) -> Response {
+    note(&told, &request, Bytes::new());
+    ([("content-type", "application/x-ndjson")], read_feed(State(told)).await).into_response()
+}
+
+/// Whatever else is asked: what is not to be done is said by the header If-Match.
+async fn passed_on(State(told): State<Told>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let request = Request::from_parts(head, Body::empty());
+    note(&told, &request, body);
+    let is_change = !request.method().is_safe();
+    match token(&told, request.headers()) {
+        Some(Err(wrong)) => return wrong,
+        None if is_change => return refusal(StatusCode::UNAUTHORIZED, "unauthorized"),
+        _ => {}
+    }
+    match request.headers().get("if-match").map(|it| it.to_str().unwrap()) {
+        Some("\"old\"") => refusal(StatusCode::PRECONDITION_FAILED, "changed_meanwhile"),
+        Some("\"strange\"") => (StatusCode::IM_A_TEAPOT, "short and stout").into_response(),
+        Some("\"never\"") => std::future::pending().await,
+        _ => {
+            let headers = [("etag", "\"new\""), ("location", "/v1/jobs/1"), ("x-secret", "hush")];
+            let body = json!({"target": request.uri().to_string()});
+            (StatusCode::ACCEPTED, headers, Json(body)).into_response()
+        }
+    }
 }
 
 /// The console, as a user without rights.
@@ -150,7 +272,12 @@ pub(crate) struct Console {
 impl Console {
     /// Starts it with its history in the folder.
     pub(crate) fn start(scaler: &FakeScaler, folder: &Path) -> Self {
-        let mut child = command(&scaler.socket, folder).spawn().unwrap();
+        Self::started(&mut command(&scaler.socket, folder))
+    }
+
+    /// Starts it by this command.
+    pub(crate) fn started(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = lines.find_map(|line| {
             let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
@@ -185,11 +312,35 @@ impl Console {
     }
 
     pub(crate) async fn ask(&self, path: &str, headers: &[(&str, &str)]) -> reqwest::Response {
-        let mut request = self.http.get(format!("http://{}{path}", self.address));
+        self.send("GET", path, headers, "").await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> reqwest::Response {
+        let url = format!("http://127.0.0.1:{}{path}", self.address.port());
+        let mut request = self.http.request(method.parse().unwrap(), url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        request.send().await.unwrap()
+        request.body(body.to_owned()).send().await.unwrap()
+    }
+
+    /// The status of an answer, and the code of what went wrong.
+    pub(crate) async fn code(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (u16, String) {
+        let answer = self.send(method, path, headers, "").await;
+        let status = answer.status().as_u16();
+        let body: Value = answer.json().await.unwrap_or_default();
+        (status, body["code"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Asks until the answer is as it should be.
@@ -225,13 +376,18 @@ impl Drop for Console {
     }
 }
 
-/// The program, and a folder that its user may write to.
+/// The program on loopback, and a folder that its user may write to.
 pub(crate) fn command(socket: &Path, folder: &Path) -> Command {
+    command_at("127.0.0.1:0", socket, folder)
+}
+
+/// The program at this address.
+pub(crate) fn command_at(listen: &str, socket: &Path, folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
     command
         .arg("--scaler")
         .arg(socket)
-        .args(["--listen", "127.0.0.1:0", "--history-mib", "32", "--history"])
+        .args(["--listen", listen, "--history-mib", "32", "--history"])
         .arg(folder.join("history.sqlite"))
         .env_remove("RUST_LOG")
         .stdout(Stdio::null())

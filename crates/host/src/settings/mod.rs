@@ -1,6 +1,7 @@
 //! The host's settings: `bellows.toml`, read raw and then checked.
 
 mod builds;
+mod console;
 mod raw;
 mod sources;
 mod tls;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use builds::BuildSettings;
 use config_file::ConfigError;
+pub use console::ConsoleSettings;
 use model::size::Sizes;
 pub use model::status::Membership;
 pub use sources::{SourceNetwork, SourceSettings};
@@ -38,6 +40,8 @@ pub struct Settings {
     pub sources: SourceSettings,
     /// How the control loop works.
     pub scaler: ScalerSettings,
+    /// What the console may keep.
+    pub console: ConsoleSettings,
     /// How many versions of a service are kept, with their templates.
     pub versions_kept: usize,
     /// What the build of an image may take, and reach.
@@ -95,7 +99,7 @@ pub struct ListenSettings {
     pub services: SocketAddrV4,
     /// HAProxy's statistics.
     pub statistics: SocketAddrV4,
-    /// The scaler's API, to read.
+    /// The API, by the console.
     pub api: SocketAddrV4,
     /// The names that the API's host is known by, beside its addresses and `localhost`.
     pub api_hosts: Vec<String>,
@@ -194,6 +198,7 @@ impl Default for Settings {
                 parallel_launches: 4,
                 launch_timeout: Duration::from_secs(10),
             },
+            console: ConsoleSettings::default(),
             versions_kept: 3,
             builds: BuildSettings::default(),
             traces: None,
@@ -241,6 +246,11 @@ impl Settings {
     /// Where the console speaks to the scaler.
     pub fn console_socket(&self) -> PathBuf {
         self.paths.run.join("console.sock")
+    }
+
+    /// The folder of the console's own, in which its history is.
+    pub fn console_folder(&self) -> PathBuf {
+        self.paths.state.join("console")
     }
 }
 

@@ -13,12 +13,13 @@ use model::size::{Size, Sizes};
 use serde::Deserialize;
 
 use super::builds::RawBuilds;
+use super::console::RawConsole;
 use super::sources::RawSources;
 use super::tls::{RawTls, TlsSettings};
 use super::traces::RawTraces;
 use super::{
-    BuildSettings, IdRange, ListenSettings, Membership, NetworkSettings, PathSettings,
-    ScalerSettings, Settings, SourceSettings,
+    BuildSettings, ConsoleSettings, IdRange, ListenSettings, Membership, NetworkSettings,
+    PathSettings, ScalerSettings, Settings, SourceSettings,
 };
 use crate::slots::SubnetError;
 
@@ -37,6 +38,7 @@ pub struct RawSettings {
     tls: RawTls,
     sources: RawSources,
     scaler: RawScaler,
+    console: RawConsole,
     versions: RawVersions,
     builds: RawBuilds,
     traces: RawTraces,
@@ -132,6 +134,7 @@ impl Checked for Settings {
             tls,
             sources: SourceSettings::from_raw(raw.sources)?,
             scaler: raw.scaler.check(default.scaler)?,
+            console: ConsoleSettings::from_raw(raw.console)?,
             versions_kept: number("versions.kept", raw.versions.kept, 1..=100)?
                 .unwrap_or(default.versions_kept),
             builds: BuildSettings::from_raw(raw.builds)?,

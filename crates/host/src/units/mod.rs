@@ -2,6 +2,7 @@
 //! supervisor of our own elsewhere.
 
 mod jobs;
+mod limits;
 mod processes;
 mod sockets;
 mod supervise;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use jobs::start_job;
+pub use limits::{Limits, LimitsError};
 use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 use sha2::{Digest, Sha256};
@@ -45,6 +47,10 @@ pub struct Unit {
     pub user: Option<&'static str>,
     /// What it listens on by sockets that outlive it.
     pub sockets: Vec<ListenSocket>,
+    /// What it may take, where it runs as a user without rights; `None` for what the host grants.
+    pub limits: Option<Limits>,
+    /// The one folder that it writes to, where it runs as a user without rights.
+    pub folder: Option<PathBuf>,
     /// How it is asked to end.
     pub stop: Stop,
 }
@@ -67,15 +73,21 @@ impl Default for Stop {
 impl Unit {
     /// Tells one program from another, whoever keeps it running.
     fn digest(&self) -> String {
-        digest(self.user, &self.sockets, &self.command)
+        digest(self.user, self.limits, &self.sockets, &self.command)
     }
 }
 
-fn digest(user: Option<&str>, sockets: &[ListenSocket], command: &[String]) -> String {
+fn digest(
+    user: Option<&str>,
+    limits: Option<Limits>,
+    sockets: &[ListenSocket],
+    command: &[String],
+) -> String {
     let mut hash = Sha256::new();
     let user = user.map(|user| format!("--user={user}"));
+    let limits = limits.map(|limits| format!("--limits={limits}"));
     let sockets = sockets.iter().map(ToString::to_string);
-    for word in user.into_iter().chain(sockets).chain(command.iter().cloned()) {
+    for word in user.into_iter().chain(limits).chain(sockets).chain(command.iter().cloned()) {
         hash.update(word.as_bytes());
         hash.update([0]);
     }
@@ -159,6 +171,14 @@ pub enum UnitError {
         pid: i32,
         /// The program that is to take its place.
         program: String,
+    },
+    /// The limits of a unit cannot be set.
+    #[error("the limits {limits} cannot be set; run this as root")]
+    Limits {
+        /// Those that were asked for.
+        limits: Limits,
+        /// What the operating system said.
+        source: nix::Error,
     },
     /// The supervisor cannot be told of its successor.
     #[error("no signal can be waited for; look at the limits of this process")]
@@ -308,7 +328,8 @@ impl Units {
 }
 
 /// Runs `command` as the unit `name`, and as `user` where one is named, and starts it again whenever it ends,
-/// for ever, with sockets that stay open meanwhile. This is what the supervisor's process does.
+/// for ever, with sockets that stay open meanwhile. This is what the supervisor's process does, which keeps to the
+/// `limits` itself, so that the program has them from its beginning.
 ///
 /// On SIGHUP the process executes anew the program that now stands where it was started from, which
 /// takes over sockets and command as they are: this is how another release takes its place.
@@ -319,10 +340,11 @@ pub fn supervise(
     run: &Path,
     name: &str,
     user: Option<&str>,
+    limits: Option<Limits>,
     sockets: &[ListenSocket],
     command: &[String],
 ) -> Result<std::convert::Infallible, UnitError> {
-    supervise::supervise(UnitFiles::new(run, name), user, sockets, command)
+    supervise::supervise(UnitFiles::new(run, name), user, limits, sockets, command)
 }
 
 /// The files of a unit that our own supervisor runs.

@@ -18,7 +18,7 @@ use signal_hook::consts::SIGHUP;
 
 use super::processes::{COMMAND_MARK, PROGRAM_MARK, Process, SUPERVISOR_MARK, leaders, marked};
 use super::sockets::{Held, ListenSocket};
-use super::{UnitError, UnitFiles, digest};
+use super::{Limits, UnitError, UnitFiles, digest};
 use crate::accounts;
 use crate::files::{FileError, file_error};
 use crate::lock::Lock;
@@ -42,6 +42,7 @@ const LOG_MAX_BYTES: u64 = 8 * 1024 * 1024;
 pub(super) fn supervise(
     files: UnitFiles,
     user: Option<&str>,
+    limits: Option<Limits>,
     sockets: &[ListenSocket],
     command: &[String],
 ) -> Result<Infallible, UnitError> {
@@ -49,12 +50,15 @@ pub(super) fn supervise(
     // process that is a leader already.
     let _ = nix::unistd::setsid();
     let account = user.map(Account::find).transpose()?;
+    if let Some(limits) = limits {
+        limits.set().map_err(|source| UnitError::Limits { limits, source })?;
+    }
     let program_user = files.program_user(user);
     let make_way = Arc::default();
     signal_hook::flag::register(SIGHUP, Arc::clone(&make_way)).map_err(UnitError::Signals)?;
     let _lock = Lock::acquire(&files.lock())?;
     let held = Held::inherited(sockets);
-    let digest = digest(user, sockets, command);
+    let digest = digest(user, limits, sockets, command);
     Supervisor { files, account, program_user, sockets, command, digest, held, make_way }.run()
 }
 

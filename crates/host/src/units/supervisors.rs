@@ -141,6 +141,7 @@ impl Supervisors {
         Command::new(program)
             .args(arguments)
             .args(unit.user.map(|user| format!("--user={user}")))
+            .args(unit.limits.map(|limits| format!("--limits={limits}")))
             .args(unit.sockets.iter().map(|socket| format!("--socket={socket}")))
             .arg(unit.name)
             .arg("--")

@@ -229,14 +229,17 @@ fn service_text(unit: &Unit) -> String {
         command = command_text(&unit.command),
         signal = unit.stop.signal,
         patience = unit.stop.patience.as_secs(),
-        confinement = unit.user.map(confinement).unwrap_or_default(),
+        confinement = unit.user.map(|user| confinement(unit, user)).unwrap_or_default(),
     )
 }
 
 /// What systemd keeps from a program that runs as a user without rights: all that a server needs not which has
 /// its sockets already, reads files, starts a resolver and makes connections. `pidfd_getfd` is how it takes over
 /// its sockets.
-fn confinement(user: &str) -> String {
+fn confinement(unit: &Unit, user: &str) -> String {
+    let folder =
+        unit.folder.as_ref().map(|folder| format!("ReadWritePaths={}\n", folder.display()));
+    let limits = unit.limits.map(|limits| limits.of_systemd());
     format!(
         "User={user}\nGroup={user}\nNoNewPrivileges=yes\nCapabilityBoundingSet=\nAmbientCapabilities=\n\
          ProtectSystem=strict\nProtectHome=yes\nPrivateTmp=yes\nPrivateDevices=yes\nProtectClock=yes\n\
@@ -244,7 +247,9 @@ fn confinement(user: &str) -> String {
          ProtectKernelTunables=yes\nProtectProc=invisible\nRestrictNamespaces=yes\nRestrictRealtime=yes\n\
          RestrictSUIDSGID=yes\nRestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK\n\
          LockPersonality=yes\nMemoryDenyWriteExecute=yes\nSystemCallArchitectures=native\n\
-         SystemCallFilter=@system-service pidfd_getfd\nUMask=0077\n"
+         SystemCallFilter=@system-service pidfd_getfd\nUMask=0077\n{}{}",
+        folder.unwrap_or_default(),
+        limits.unwrap_or_default(),
     )
 }
 
@@ -279,7 +284,7 @@ fn parse(text: &str) -> UnitStatus {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ListenSocket, Stop};
+    use super::super::{Limits, ListenSocket, Stop};
     use super::*;
     use crate::command::FakeRunner;
     use nix::sys::signal::Signal;
@@ -299,6 +304,8 @@ mod tests {
             command: ["/usr/sbin/haproxy", "-W", "10%"].map(str::to_owned).to_vec(),
             user: None,
             sockets: [("A", 8080), ("B", 8404)].map(socket).to_vec(),
+            limits: None,
+            folder: None,
             stop: Stop { signal: Signal::SIGUSR1, patience: Duration::from_secs(30) },
         }
     }
@@ -424,6 +431,26 @@ mod tests {
         SystemCallArchitectures=native
         SystemCallFilter=@system-service pidfd_getfd
         UMask=0077
+
+        [Install]
+        WantedBy=multi-user.target
+        ");
+    }
+
+    #[test]
+    fn a_unit_with_limits_and_a_folder_has_these_and_writes_nowhere_else() {
+        let limits = Limits { memory_mib: 256, tasks: 64, files: 2048 };
+        let folder = Some("/var/lib/bellows/console".into());
+        let user = Some("bellows");
+        let text = service_text(&Unit { user, limits: Some(limits), folder, ..unit() });
+        let (_, service) = text.split_once("UMask=0077\n").unwrap();
+        insta::assert_snapshot!(service, @"
+        ReadWritePaths=/var/lib/bellows/console
+        MemoryMax=256M
+        MemorySwapMax=0
+        TasksMax=64
+        LimitNOFILE=2048
+        LimitCORE=0
 
         [Install]
         WantedBy=multi-user.target

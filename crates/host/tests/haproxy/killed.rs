@@ -108,7 +108,15 @@ fn unit(rig: &Rig) -> (Units, Unit) {
     let mut command = vec!["/usr/sbin/haproxy".to_owned()];
     command.extend(rig.settings.arguments());
     let stop = Stop { signal: Signal::SIGUSR1, patience: Duration::from_secs(10) };
-    let unit = Unit { name: HAPROXY, command, user: None, sockets: rig.settings.sockets(), stop };
+    let unit = Unit {
+        name: HAPROXY,
+        command,
+        user: None,
+        sockets: rig.settings.sockets(),
+        limits: None,
+        folder: None,
+        stop,
+    };
     (Units::with_own_supervisor(run, supervisor.into()), unit)
 }
 

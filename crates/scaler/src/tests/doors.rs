@@ -3,15 +3,14 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use host::settings::Settings;
 use http_body_util::BodyExt as _;
-use model::access::{ChangePage, Changed, KeyChange, MadeToken, Tokens};
+use model::access::{ChangePage, Changed, KeyChange, MadeToken, Right, Tokens};
+use model::caller::CallerStatus;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::*;
 use crate::doors::identify::{self, Unnamed};
-use crate::doors::tcp;
 
 const BOUNDS: &str = "/v1/services/object-store/bounds";
 
@@ -159,53 +158,12 @@ async fn tokens_are_the_operators_matter_and_bad_ones_are_not_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_tcp_nothing_is_changed_and_pages_of_others_read_nothing() {
+async fn who_is_no_operator_has_so_many_requests_a_second_and_operators_do_not_notice() {
     let rig = Rig::new();
-    let tcp = tcp::routes(&rig.shared, &Settings::default());
-    let secret = token(&rig, "ci", r#"{"rights":["all"]}"#).await;
-    let here = ("host", "127.0.0.1:8090");
-    assert_eq!(send(&tcp, READ, &[here]).await.0, StatusCode::OK);
-    let bearer = format!("Bearer {secret}");
-    for headers in [&[here][..], &[here, ("authorization", &bearer)]] {
-        let (status, text) = send(&tcp, SET, headers).await;
-        assert_eq!((status, code(&text)), (StatusCode::FORBIDDEN, "read_only".to_owned()));
-        assert!(text.contains("/run/bellows/operator.sock"), "{text}");
-    }
-    let evil = ("host", "evil.example");
-    for request in [READ, SET] {
-        let (status, text) = send(&tcp, request, &[evil]).await;
-        assert_eq!((status, code(&text)), (StatusCode::FORBIDDEN, "unknown_host".to_owned()));
-    }
-    let foreign = [here, ("origin", "http://evil.example")];
-    let (status, text) = send(&tcp, READ, &foreign).await;
-    assert_eq!((status, code(&text)), (StatusCode::FORBIDDEN, "foreign_origin".to_owned()));
-    let changes = ("GET", "/v1/changes", "");
-    assert_eq!(send(&tcp, changes, &[here]).await.0, StatusCode::UNAUTHORIZED);
-    assert_eq!(rig.status().set.bounds, None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn beyond_loopback_reading_needs_a_token() {
-    let rig = Rig::new();
-    let mut settings = Settings::default();
-    settings.listen.api = "0.0.0.0:8090".parse().unwrap();
-    let tcp = tcp::routes(&rig.shared, &settings);
-    let here = ("host", "192.0.2.7:8090");
-    let (status, text) = send(&tcp, READ, &[here]).await;
-    assert_eq!((status, code(&text)), (StatusCode::UNAUTHORIZED, "unauthorized".to_owned()));
-    assert_eq!(send(&tcp, ("GET", "/healthz", ""), &[here]).await.0, StatusCode::OK);
-    let secret = token(&rig, "page", r#"{"rights":["read"]}"#).await;
-    let bearer = format!("Bearer {secret}");
-    assert_eq!(send(&tcp, READ, &[here, ("authorization", &bearer)]).await.0, StatusCode::OK);
-}
-
-#[tokio::test(start_paused = true)]
-async fn more_requests_by_tcp_than_anybody_needs_are_refused() {
-    let rig = Rig::new();
-    let tcp = tcp::routes(&rig.shared, &Settings::default());
+    let console = identify::routes(&rig.shared, Unnamed::Reads);
     let mut refused = 0;
     for _ in 0..500 {
-        let (status, _) = send(&tcp, ("GET", "/healthz", ""), &[("host", "localhost")]).await;
+        let (status, _) = send(&console, ("GET", "/healthz", ""), &[]).await;
         refused += u32::from(status == StatusCode::TOO_MANY_REQUESTS);
     }
     // 400 at once, and 200 in each second that this takes.
@@ -225,27 +183,17 @@ async fn more_requests_by_tcp_than_anybody_needs_are_refused() {
 async fn what_is_refused_is_counted_and_keeps_nobody_out_who_has_a_token() {
     let rig = Rig::new();
     let secret = token(&rig, "page", r#"{"rights":["read"]}"#).await;
-    let bearer = format!("Bearer {secret}");
     let wrong = format!("Bearer {}x", &secret[..secret.len() - 1]);
-    let (here, evil) = (("host", "127.0.0.1"), ("host", "evil.example"));
-    let by_tcp = || tcp::routes(&rig.shared, &Settings::default());
-    let console = identify::routes(&rig.shared, Unnamed::Reads);
-    for (routes, request, headers, refused) in [
-        (console, READ, vec![("authorization", wrong.as_str())], StatusCode::UNAUTHORIZED),
-        (by_tcp(), READ, vec![here, ("authorization", &wrong)], StatusCode::UNAUTHORIZED),
-        (by_tcp(), SET, vec![here], StatusCode::FORBIDDEN),
-        (by_tcp(), READ, vec![evil], StatusCode::FORBIDDEN),
-        (by_tcp(), READ, vec![here, ("origin", "http://evil.example")], StatusCode::FORBIDDEN),
-    ] {
+    for (request, headers) in [(READ, vec![("authorization", wrong.as_str())]), (SET, vec![])] {
+        let console = identify::routes(&rig.shared, Unnamed::Reads);
         let mut answers = Vec::new();
         for _ in 0..800 {
-            answers.push(send(&routes, request, &headers).await.0);
+            answers.push(send(&console, request, &headers).await.0);
         }
         // 400 at once, and 200 in each second that this takes.
         let too_many = answers.iter().filter(|it| **it == StatusCode::TOO_MANY_REQUESTS).count();
-        assert_eq!((answers[0], too_many > 0), (refused, true), "{headers:?}");
-        let named = [here, ("authorization", &bearer)];
-        assert_eq!(send(&routes, READ, &named).await.0, StatusCode::OK, "{headers:?}");
+        assert_eq!((answers[0], too_many > 0), (StatusCode::UNAUTHORIZED, true), "{headers:?}");
+        assert_eq!(with_token(&console, READ, &secret).await.0, StatusCode::OK, "{headers:?}");
     }
 }
 
@@ -313,20 +261,23 @@ async fn who_sets_something_waits_for_the_disk_and_nobody_else_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_way_of_a_proxy_and_to_paths_that_are_not_there_nobody_comes_without_a_token() {
+async fn who_passes_requests_on_is_told_who_calls() {
     let rig = Rig::new();
-    let mut settings = Settings::default();
-    settings.listen.api_hosts = vec!["bellows.example".to_owned()];
-    let tcp = tcp::routes(&rig.shared, &settings);
-    let beyond = ("host", "bellows.example");
-    for path in ["/v1/services", "/v2", "/"] {
-        assert_eq!(send(&tcp, ("GET", path, ""), &[beyond]).await.0, StatusCode::UNAUTHORIZED);
-    }
-    let secret = token(&rig, "page", r#"{"rights":["read"]}"#).await;
-    let bearer = format!("Bearer {secret}");
-    let named = [beyond, ("authorization", &bearer)];
-    assert_eq!(send(&tcp, READ, &named).await.0, StatusCode::OK);
-    assert_eq!(send(&tcp, ("GET", "/v2", ""), &named).await.0, StatusCode::NOT_FOUND);
+    let grant = r#"{"rights":["operate"],"services":["object-store"]}"#;
+    let secret = token(&rig, "ci", grant).await;
+    let ask = ("GET", "/v1/caller", "");
+    let console = identify::routes(&rig.shared, Unnamed::Reads);
+    let (status, text) = with_token(&console, ask, &secret).await;
+    assert_eq!(status, StatusCode::OK);
+    let CallerStatus::Token { token } = serde_json::from_str(&text).unwrap() else {
+        panic!("{text}")
+    };
+    assert_eq!((token.name.as_str(), token.allows(Right::Operate)), ("ci", true));
+    assert!(token.is_for(Some(&store())) && !token.is_for(None));
+    assert!(!text.contains(&secret), "{text}");
+    assert_eq!(send(&console, ask, &[]).await.1, r#"{"kind":"reader"}"#);
+    assert_eq!(send(&operators(&rig), ask, &[]).await.1, r#"{"kind":"operator"}"#);
+    assert_eq!(with_token(&console, ask, "other").await.0, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,13 +4,11 @@ use axum::Router;
 use axum::body::{Body, BodyDataStream};
 use axum::http::{Request, StatusCode};
 use futures_util::{FutureExt as _, StreamExt as _};
-use host::settings::Settings;
 use model::feed::{FeedLine, ServiceFeed};
 use tower::ServiceExt as _;
 
 use super::*;
 use crate::doors::identify::{self, Unnamed};
-use crate::doors::tcp;
 use crate::tests::doors::{operators, send, token};
 
 const FEED: &str = "/v1/feed";
@@ -112,10 +110,7 @@ async fn who_does_not_follow_is_cut_off_and_the_turns_go_on() {
 async fn the_feed_has_a_few_readers_on_the_sockets_who_may_see_all() {
     let rig = Rig::with_files(&[(&store_file(), 1), (&set::later(), 1)]);
     let routes = console(&rig);
-    let by_tcp = tcp::routes(&rig.shared, &Settings::default());
     let request = ("GET", FEED, "");
-    let (status, _) = send(&by_tcp, request, &[("host", "127.0.0.1")]).await;
-    assert_eq!(status, StatusCode::NOT_FOUND);
     let secret = token(&rig, "later", r#"{"rights":["all"],"services":["later"]}"#).await;
     let bearer = format!("Bearer {secret}");
     let (status, _) = send(&routes, request, &[("authorization", &bearer)]).await;

@@ -1,11 +1,8 @@
 //! What instances write is told by right.
 
-use host::settings::Settings;
-
 use super::doors::{operators, send, token};
 use super::*;
 use crate::doors::identify::{self, Unnamed};
-use crate::doors::tcp;
 
 /// What the instance wrote last.
 const HUSH: &str = "the password is hunter2";
@@ -37,7 +34,6 @@ async fn what_instances_write_is_told_to_who_may_read_their_service_alone() {
     let deploys = token(&rig, "d", r#"{"rights":["deploy"]}"#).await;
     let other = token(&rig, "other", r#"{"rights":["all"],"services":["later"]}"#).await;
     let console = identify::routes(&rig.shared, Unnamed::Reads);
-    let by_tcp = tcp::routes(&rig.shared, &Settings::default());
     let by_operators = operators(&rig);
     for (since, told) in [(1, true), (2, false)] {
         let path = format!("{OUTPUT}?since_ms={since}");
@@ -47,14 +43,12 @@ async fn what_instances_write_is_told_to_who_may_read_their_service_alone() {
     for (who, routes, secret, status) in [
         ("an operator", &by_operators, None, 200),
         ("read", &console, Some(&reads), 200),
-        ("read, by TCP", &by_tcp, Some(&reads), 200),
         ("all", &console, Some(&host), 200),
         ("operate", &console, Some(&operates), 403),
         ("deploy", &console, Some(&deploys), 403),
         // It does not learn that there is such a service.
         ("all of another service", &console, Some(&other), 404),
         ("nobody", &console, None, 401),
-        ("nobody, by TCP", &by_tcp, None, 401),
     ] {
         let bearer = secret.map(|secret| format!("Bearer {secret}"));
         let bearer = bearer.as_ref().map(|bearer| ("authorization", bearer.as_str()));

@@ -2,7 +2,6 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use host::settings::Settings;
 use http_body_util::BodyExt as _;
 use policy::recording::{End, Header, Outcome, Replay, Step};
 use tokio::sync::mpsc::Receiver;
@@ -11,7 +10,6 @@ use tower::ServiceExt as _;
 use super::doors::{operators, send, token};
 use super::*;
 use crate::doors::identify::{self, Unnamed};
-use crate::doors::tcp;
 use crate::recordings::{MOST, Refused};
 
 const RECORDING: &str = "/v1/services/object-store/recording";
@@ -170,15 +168,12 @@ async fn a_recording_is_for_operators_and_for_tokens_that_may_read_the_service()
     let operates = token(&rig, "o", r#"{"rights":["operate"],"services":["object-store"]}"#).await;
     let other = token(&rig, "other", r#"{"rights":["all"],"services":["later"]}"#).await;
     let console = identify::routes(&rig.shared, Unnamed::Reads);
-    let by_tcp = tcp::routes(&rig.shared, &Settings::default());
     for (who, routes, secret, status) in [
         ("an operator", &operators(&rig), None, 200),
         ("read", &console, Some(&reads), 200),
-        ("read, by TCP", &by_tcp, Some(&reads), 200),
         ("operate", &console, Some(&operates), 403),
         ("all of another service", &console, Some(&other), 404),
         ("nobody", &console, None, 401),
-        ("nobody, by TCP", &by_tcp, None, 401),
     ] {
         let mut request = Request::builder().uri(RECORDING).header("host", "127.0.0.1");
         if let Some(secret) = secret {
