@@ -36,6 +36,7 @@ async fn mount(templates: &TemplateStore<HostRunner>, service: &DeployedService)
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     run_folder::ensure(&settings.paths.run)?;
     deployed::link(settings)?;
+    host::notify::write(settings)?;
     let Readable { services: deployed, problems } =
         Deployments::new(&settings.paths.state).load()?.readable();
     problems.values().for_each(|problem| eprintln!("{problem}"));

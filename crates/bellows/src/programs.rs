@@ -116,8 +116,12 @@ impl Programs {
 
     /// Makes sure that the console of this release runs, with a folder of its own. After the scaler: one of a release
     /// without a console has its port.
-    pub(crate) async fn console(&self) -> anyhow::Result<Outcome> {
+    pub(crate) async fn console(&self, settings: &Settings) -> anyhow::Result<Outcome> {
         accounts::ensure_folder_of(accounts::CONSOLE, &self.console_folder)?;
+        if host::notify::write(settings)? {
+            // It reads whom to tell when it starts.
+            self.stop_console().await?;
+        }
         self.ensure(&self.console).await
     }
 
@@ -261,6 +265,7 @@ fn console(settings: &Settings, release: &Path) -> Unit {
         format!("--listen={api}"),
         format!("--history={}", folder.join(HISTORY).display()),
         format!("--history-mib={}", settings.console.history_mib),
+        format!("--notify={}", settings.notify_file().display()),
     ];
     let hosts = settings.listen.api_hosts.iter().map(|host| format!("--host={host}"));
     let variable = host::console::SOCKET.to_owned();
@@ -343,6 +348,7 @@ mod tests {
         --listen=127.0.0.1:8090
         --history=/var/lib/bellows/console/history.sqlite
         --history-mib=200
+        --notify=/run/bellows/notify.json
         --host=bellows.example
         ");
         assert_eq!((unit.user, unit.limits), (Some("bellows"), Some(CONSOLE_LIMITS)));

@@ -12,7 +12,8 @@ use clap::Parser;
 use console::api::{self, Known, Rules};
 use console::history::{self, Place, SIZE_MIN_BYTES};
 use console::live::Hub;
-use console::metrics::Counted;
+use console::metrics::{Counted, Notified};
+use console::notify::{Notifier, StartError};
 use console::rights::Rights;
 use console::upstream::Upstream;
 use console::watch::{Follower, Now};
@@ -61,6 +62,9 @@ struct Arguments {
     #[arg(long, value_name = "MIB", default_value_t = 200,
           value_parser = clap::value_parser!(u64).range(SIZE_MIN_BYTES / MIB..=1024 * 1024))]
     history_mib: u64,
+    /// Whom to tell of episodes, as `bellows up` wrote it
+    #[arg(long, value_name = "FILE")]
+    notify: Option<PathBuf>,
 }
 
 const MIB: u64 = 1024 * 1024;
@@ -98,9 +102,17 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     let requests = HttpMetrics::register(&mut registry);
     let counted = Counted::register(&mut registry);
+    let notifier = arguments.notify.as_deref().map(|file| notifier(file, arguments, &mut registry));
+    let notifier = notifier.flatten();
     let scaler = Scaler::new(&arguments.scaler)?;
-    let follower =
-        Follower { scaler, now: Arc::clone(&now), hub: Arc::clone(&hub), counted, recorder };
+    let follower = Follower {
+        scaler,
+        now: Arc::clone(&now),
+        hub: Arc::clone(&hub),
+        counted,
+        recorder,
+        notifier: notifier.clone(),
+    };
     let upstream = Upstream::new(Path::new(&arguments.scaler)).context("asking by HTTP")?;
     let rights = Rights::new(upstream.clone());
     let registry = Arc::new(registry);
@@ -123,12 +135,19 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         drop(served_end.changed().await);
     });
     let followed = follower.run(history, async move { drop(end.changed().await) });
+    let mut notified_end = ending.subscribe();
+    let notified = async move {
+        let end = async move { drop(notified_end.changed().await) };
+        if let Some(notifier) = notifier {
+            notifier.run(end).await;
+        }
+    };
     let stopped = async move {
         stop.await;
         drop(ending);
     };
     // That live readers were cut at the end is in the log.
-    let _ = tokio::join!(served, followed, stopped);
+    let _ = tokio::join!(served, followed, notified, stopped);
     Ok(())
 }
 
@@ -151,6 +170,15 @@ fn rules(arguments: &Arguments) -> Rules {
         tracing::info!(listen = %arguments.listen, "listens beyond loopback: reading needs a token");
     }
     Rules { unnamed_read, hosts: arguments.hosts.clone() }
+}
+
+/// Who tells others. Where that cannot be, the console goes on without, as nobody else would tell anything either.
+fn notifier(file: &Path, arguments: &Arguments, registry: &mut Registry) -> Option<Notifier> {
+    let notifier = Notifier::new(file, &arguments.history, Notified::register(registry));
+    let told = |error: &StartError| {
+        tracing::error!(error = service::exit::chain(error), "nobody is told of episodes");
+    };
+    notifier.inspect_err(told).ok()
 }
 
 /// When the console began.

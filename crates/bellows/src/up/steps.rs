@@ -71,7 +71,7 @@ impl<'a> Steps<'a> {
         let mut deployment = Deployment::default();
         progress.step("deployment", self.deployment(&templates, &mut deployment)).await?;
         progress.step("scaler", self.programs.scaler()).await?;
-        progress.step("console", self.programs.console()).await?;
+        progress.step("console", self.programs.console(self.settings)).await?;
         Ok(deployment)
     }
 

@@ -6,5 +6,7 @@ mod api;
 mod door;
 mod forward;
 mod history;
+mod monitoring;
+mod notify;
 mod scaler;
 mod spoilt;

@@ -2,6 +2,7 @@
 
 mod builds;
 mod console;
+mod notify;
 mod raw;
 mod sources;
 mod tls;
@@ -18,6 +19,7 @@ use config_file::ConfigError;
 pub use console::ConsoleSettings;
 use model::size::Sizes;
 pub use model::status::Membership;
+pub use notify::{EpisodeKind, MailAddress, NotifySettings, RawNotify, WebhookUrl};
 pub use sources::{SourceNetwork, SourceSettings};
 pub use tls::TlsSettings;
 pub use traces::TracesEndpoint;
@@ -48,6 +50,8 @@ pub struct Settings {
     pub builds: BuildSettings,
     /// Where traces are sent, by a build that can.
     pub traces: Option<TracesEndpoint>,
+    /// Who is told what.
+    pub notify: NotifySettings,
     /// The memory that instances are not given, in MiB: that of the kernel, of HAProxy and of the rest.
     pub memory_reserved_mib: u64,
     /// What services may be named after.
@@ -202,6 +206,7 @@ impl Default for Settings {
             versions_kept: 3,
             builds: BuildSettings::default(),
             traces: None,
+            notify: NotifySettings::default(),
             memory_reserved_mib: 256,
             sizes: Sizes::default(),
             paths: PathSettings {
@@ -243,6 +248,11 @@ impl Settings {
         self.paths.run.join("egress.json")
     }
 
+    /// Where `up` says whom the console is to tell, for the console to read.
+    pub fn notify_file(&self) -> PathBuf {
+        self.paths.run.join("notify.json")
+    }
+
     /// Where the console speaks to the scaler.
     pub fn console_socket(&self) -> PathBuf {
         self.paths.run.join("console.sock")
@@ -275,7 +285,7 @@ mod tests {
         let settings: Settings = config_file::from_toml("bellows.toml", SHIPPED).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
-        assert_eq!(SHIPPED.matches(" = ").count(), 42);
+        assert_eq!(SHIPPED.matches(" = ").count(), 46);
     }
 
     #[test]

@@ -14,12 +14,13 @@ use serde::Deserialize;
 
 use super::builds::RawBuilds;
 use super::console::RawConsole;
+use super::notify::RawNotify;
 use super::sources::RawSources;
 use super::tls::{RawTls, TlsSettings};
 use super::traces::RawTraces;
 use super::{
     BuildSettings, ConsoleSettings, IdRange, ListenSettings, Membership, NetworkSettings,
-    PathSettings, ScalerSettings, Settings, SourceSettings,
+    NotifySettings, PathSettings, ScalerSettings, Settings, SourceSettings,
 };
 use crate::slots::SubnetError;
 
@@ -42,6 +43,7 @@ pub struct RawSettings {
     versions: RawVersions,
     builds: RawBuilds,
     traces: RawTraces,
+    notify: RawNotify,
     memory: RawMemory,
     sizes: BTreeMap<String, Size>,
     paths: RawPaths,
@@ -139,6 +141,7 @@ impl Checked for Settings {
                 .unwrap_or(default.versions_kept),
             builds: BuildSettings::from_raw(raw.builds)?,
             traces: raw.traces.check()?,
+            notify: NotifySettings::from_raw(raw.notify)?,
             memory_reserved_mib: number(
                 "memory.reserved_mib",
                 raw.memory.reserved_mib,
