@@ -18,11 +18,13 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  it worked
   1  it ran and failed; the message says what to do
-  2  bad input: the command line, bellows.toml or a service's file; nothing was changed";
+  2  bad input: the command line, bellows.toml or a service's file; nothing was changed
+
+A message begins with a code, such as error[scaler-away]; `bellows help CODE` explains it.";
 
 /// Autoscaled web applications on one Linux host
 #[derive(Debug, Parser)]
-#[command(name = "bellows", version, about, after_help = EXIT_CODES)]
+#[command(name = "bellows", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) place: Place,
@@ -268,6 +270,12 @@ pub(crate) enum Command {
         /// The same as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Say what a command does, or what the code of a message means and what to do
+    Help {
+        /// A command, or a code such as scaler-away; `codes` lists the codes
+        #[arg(value_name = "COMMAND|CODE")]
+        words: Vec<String>,
     },
     /// Carry out a deploy that was asked for
     #[command(hide = true)]

@@ -5,6 +5,7 @@ mod boot;
 mod changes;
 mod cli;
 mod clock;
+mod code;
 mod deploy;
 mod deployed;
 mod destroy;
@@ -13,6 +14,7 @@ mod down;
 mod error;
 mod events;
 mod explain;
+mod help;
 mod instances;
 mod json;
 mod logs;
@@ -56,12 +58,18 @@ const UMASK: Mode = Mode::S_IWGRP.union(Mode::S_IWOTH);
 
 fn main() -> ExitCode {
     umask(UMASK);
-    match run(Cli::parse()) {
+    let cli = match Cli::try_parse() {
+        // What clap tells of a command comes in the place of an error.
+        Ok(Cli { command: Command::Help { words }, .. }) => match help::run(&words) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(told) => return error::report_usage(&told),
+        },
+        Ok(cli) => cli,
+        Err(told) => return error::report_usage(&told),
+    };
+    match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bellows: {error:#}");
-            error::exit_code(&error)
-        }
+        Err(error) => error::report(&error),
     }
 }
 
@@ -70,6 +78,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let settings = || tree::settings(place).map(|(settings, _)| settings);
     let running = || deployed::running(place, &Settings::default());
     match cli.command {
+        // Told before.
+        Command::Help { .. } => Ok(()),
         Command::Doctor => wait(doctor::run(&settings()?)),
         Command::Validate => wait(validate::run(place)),
         Command::Up { no_boot } => wait(up::run(place, no_boot)),

@@ -9,6 +9,7 @@ use model::status::ServiceStatus;
 use model::version::Rollout;
 use scaler_client::{Scaler, ScalerError};
 
+use crate::code::Code;
 use crate::error::BadInput;
 
 /// The scaler of an installation with these settings, by the operators' socket.
@@ -34,6 +35,7 @@ fn unknown(service: &ServiceName, known: &[&str]) -> BadInput {
         [] => anyhow!("there is no service {service}, and no other"),
         known => anyhow!("there is no service {service}: use {}", known.join(", ")),
     })
+    .coded(Code::NoSuchService)
 }
 
 /// What the scaler that runs tells of its services, be it of an earlier release, which has no socket; none

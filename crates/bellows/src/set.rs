@@ -15,6 +15,7 @@ use scaler_client::Setting;
 use serde::Serialize;
 
 use crate::cli::Way;
+use crate::code::Code;
 use crate::error::BadInput;
 use crate::json::{self, FORMAT};
 use crate::release::{self, POLICIES};
@@ -154,7 +155,8 @@ fn policy_setting<'a>(
     service: &'a ServiceName,
     word: &str,
 ) -> Result<Setting<'a>, BadInput> {
-    let choice = Choice::find(word, &release::find(tree, POLICIES)).map_err(BadInput::new)?;
+    let found = Choice::find(word, &release::find(tree, POLICIES)).map_err(BadInput::new);
+    let choice = found.map_err(|wrong| wrong.coded(Code::BadPolicy))?;
     Ok(Setting::Policy(service.as_str(), choice.spec))
 }
 

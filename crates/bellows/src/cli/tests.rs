@@ -104,7 +104,7 @@ fn help_tells_the_exit_codes_and_hides_what_is_internal() {
       record      Record a stretch of a service's turns, with every input of their decisions
       replay      Decide a recording again, and say whether each decision and plan is the same
       changes     Show who changed what, the newest last
-      help        Print this message or the help of the given subcommand(s)
+      help        Say what a command does, or what the code of a message means and what to do
 
     Options:
           --tree <DIR>       The folder that holds bellows.toml, services/ and rootfs/; default for `up`, `validate` and `doctor`: this one
@@ -116,5 +116,7 @@ fn help_tells_the_exit_codes_and_hides_what_is_internal() {
       0  it worked
       1  it ran and failed; the message says what to do
       2  bad input: the command line, bellows.toml or a service's file; nothing was changed
+
+    A message begins with a code, such as error[scaler-away]; `bellows help CODE` explains it.
     ");
 }
