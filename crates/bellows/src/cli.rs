@@ -148,17 +148,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show the policy of a service as TOML, or set it while it runs
-    Policy {
-        /// The service
-        service: ServiceName,
-        /// A policy's name, that of a file in loadgen/policies, any file that ends in .toml, or
-        /// `default` for what the service's own file says
-        policy: Option<String>,
-        /// Show it as JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// Show the policy of a service as TOML, set it while it runs, or check one that could be set
+    Policy(PolicyArgs),
     /// Show the bounds of a service as TOML, or set them while it runs
     Bounds {
         /// The service
@@ -323,6 +314,58 @@ pub(crate) struct Events {
     /// The same as JSON
     #[arg(long, conflicts_with = "follow")]
     pub(crate) json: bool,
+}
+
+/// Which policy, of which service. `policy SERVICE` is `policy get`, and `policy SERVICE POLICY` is `policy set`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct PolicyArgs {
+    /// The service
+    #[arg(required = true)]
+    pub(crate) service: Option<ServiceName>,
+    /// A policy's name, that of a file in loadgen/policies, any file that ends in .toml, or
+    /// `default` for what the service's own file says
+    pub(crate) policy: Option<String>,
+    /// Show it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) what: Option<PolicyCommand>,
+}
+
+/// What to do with a policy.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Show the policy in force as TOML that a file can hold
+    Get {
+        /// The service
+        service: ServiceName,
+        /// Show it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set another one while the service runs
+    Set {
+        /// The service
+        service: ServiceName,
+        /// A policy's name, that of a file in loadgen/policies, any file that ends in .toml, or
+        /// `default` for what the service's own file says
+        policy: String,
+        /// Show it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what would be refused of one, and where; nothing is changed
+    Check {
+        /// The service
+        service: ServiceName,
+        /// A policy's name, that of a file in loadgen/policies, any file that ends in .toml, or
+        /// `default` for what the service's own file says
+        policy: String,
+        /// Show it as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// How many ready instances to hold.

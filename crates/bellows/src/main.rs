@@ -94,9 +94,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Prune { yes, caches } => wait(prune::run(&running()?, yes, caches)),
         Command::Init { folder, name } => deploy::init(&running()?, &folder, name.as_ref()),
         Command::Down => wait(down::run(&running()?)),
-        Command::Policy { service, policy, json } => {
-            wait(set::policy(place.tree(), &running()?, &service, policy.as_deref(), json))
-        }
+        Command::Policy(asked) => wait(set::policy::run(place.tree(), &running()?, asked)),
         Command::Bounds { service, bounds, json } => {
             wait(set::bounds(&running()?, &service, &bounds, json))
         }

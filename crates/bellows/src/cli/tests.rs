@@ -71,6 +71,30 @@ fn instances_are_shown_added_and_removed_by_one_command() {
 }
 
 #[test]
+fn a_policy_is_shown_set_and_checked_and_the_short_spelling_means_the_same() {
+    let policy = |words: &[&str]| {
+        let words = ["bellows", "policy"].iter().chain(words);
+        match Cli::try_parse_from(words).map(|cli| cli.command) {
+            Ok(Command::Policy(PolicyArgs { service, policy, what, .. })) => {
+                Ok(format!("{:?} {policy:?} {what:?}", service.map(|name| name.to_string())))
+            }
+            Ok(_) => panic!("another command"),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    assert_eq!(policy(&["shop"]).unwrap(), "Some(\"shop\") None None");
+    assert_eq!(policy(&["shop", "hpa"]).unwrap(), "Some(\"shop\") Some(\"hpa\") None");
+    assert!(policy(&["get", "shop", "--json"]).unwrap().starts_with("None None Some(Get"));
+    assert!(policy(&["set", "shop", "default"]).unwrap().contains("policy: \"default\""));
+    assert!(policy(&["check", "shop", "mine.toml"]).unwrap().starts_with("None None Some(Check"));
+    for words in [&[][..], &["get"], &["set", "shop"], &["check", "shop"]] {
+        assert!(policy(words).is_err(), "{words:?}");
+    }
+    // A service of that name is asked for behind two dashes.
+    assert_eq!(policy(&["--", "get"]).unwrap(), "Some(\"get\") None None");
+}
+
+#[test]
 fn help_tells_the_exit_codes_and_hides_what_is_internal() {
     insta::assert_snapshot!(Cli::command().render_help(), @r"
     Autoscaled web applications on one Linux host
@@ -90,7 +114,7 @@ fn help_tells_the_exit_codes_and_hides_what_is_internal() {
       logs        Show what the instances of a service wrote, the newest last
       explain     Say what was observed of a service, what its policies asked for, and what became of it
       why-not     Say what stands between a service and so many ready instances, and what would have to change
-      policy      Show the policy of a service as TOML, or set it while it runs
+      policy      Show the policy of a service as TOML, set it while it runs, or check one that could be set
       bounds      Show the bounds of a service as TOML, or set them while it runs
       services    Show a line for each service: what is ready, what bounds it, what is held, and how it fares
       events      Show what happened, as sentences: decisions, launches, ends, and who changed what
