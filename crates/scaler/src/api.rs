@@ -4,6 +4,7 @@
 mod number;
 mod recording;
 mod secrets;
+mod ticks;
 mod why_not;
 
 use std::io;
@@ -22,8 +23,7 @@ use model::names::{InstanceName, NameError, ServiceName, TokenName};
 use model::output::OutputPage;
 use model::policies::PolicySpec;
 use model::secrets::SECRET_MAX_BYTES;
-use model::status::{HostStatus, Membership, MembershipStatus, ServiceStatus, TickPage};
-use model::tick::Tick;
+use model::status::{HostStatus, Membership, MembershipStatus, ServiceStatus};
 use model::time::Timestamp;
 use model::value::{Checked, Invalid};
 use policy::memory_pool::{self, MemoryNeed};
@@ -107,7 +107,7 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
         .route(&format!("/v1/services/{{name}}{WHY_NOT}"), get(why_not::ask))
         .route(&format!("/v1/services/{{name}}{RECORDING}"), get(recording::record))
         .route("/v1/membership", get(membership).put(set_membership).delete(clear_membership))
-        .route(TICKS, get(ticks))
+        .route(TICKS, get(ticks::ticks))
         .route(CHANGES, get(changes))
         .route("/v1/tokens", get(tokens))
         .route("/v1/tokens/{name}", put(make_token).delete(revoke_token))
@@ -353,7 +353,7 @@ async fn clear_membership(
     .await
 }
 
-/// Which ticks or changes to give.
+/// Which changes to give.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PageQuery {
@@ -371,21 +371,6 @@ impl PageQuery {
         })?;
         Ok((since, limit.unwrap_or(PAGE_MAX).min(PAGE_MAX)))
     }
-}
-
-async fn ticks(
-    State(shared): Shared,
-    Extension(caller): CalledBy,
-    query: Result<Query<PageQuery>, QueryRejection>,
-) -> Answer<TickPage> {
-    let (since, limit) = PageQuery::read(query)?;
-    let mut ticks = shared.ticks(since, limit);
-    // Before the filter: the next page goes on behind what is not shown, too.
-    let next = ticks.last().map_or(since, |tick| tick.sequence);
-    ticks.retain(|tick| caller.sees(&tick.service));
-    let hidden = ticks.iter_mut().filter(|tick| !caller.reads_output(&tick.service));
-    hidden.for_each(Tick::hide_output);
-    Ok(Json(TickPage { ticks, next }))
 }
 
 async fn changes(
