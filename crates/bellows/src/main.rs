@@ -14,6 +14,8 @@ mod down;
 mod error;
 mod events;
 mod explain;
+#[cfg(test)]
+mod fake_scaler;
 mod help;
 mod instances;
 mod json;

@@ -12,6 +12,9 @@ use scaler_client::{Scaler, ScalerError};
 use crate::code::Code;
 use crate::error::BadInput;
 
+/// What the scaler answers where there is no such service.
+const NOT_FOUND: u16 = 404;
+
 /// The scaler of an installation with these settings, by the operators' socket.
 pub(crate) fn client(settings: &Settings) -> Result<Scaler, ScalerError> {
     Scaler::new(&settings.operator_socket().to_string_lossy())
@@ -22,10 +25,11 @@ pub(crate) fn client(settings: &Settings) -> Result<Scaler, ScalerError> {
 /// # Errors
 /// There is none of that name, and those that there are are told; or the scaler does not say.
 pub(crate) async fn known(scaler: &Scaler, service: &ServiceName) -> anyhow::Result<ServiceStatus> {
-    let mut services = scaler.services().await?.services;
-    if let Some(index) = services.iter().position(|status| status.name == *service) {
-        return Ok(services.swap_remove(index));
+    match scaler.service(service.as_str()).await {
+        Err(ScalerError::Refused { status, .. }) if status.as_u16() == NOT_FOUND => {}
+        status => return Ok(status?),
     }
+    let services = scaler.services().await?.services;
     let known: Vec<&str> = services.iter().map(|status| status.name.as_str()).collect();
     Err(unknown(service, &known).into())
 }
