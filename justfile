@@ -68,6 +68,10 @@ instances *ARGS: build
 scale SERVICE *ARGS: build
     @{{ bellows }} scale "$@"
 
+# Show services, instances and what happens as it changes, on the whole terminal
+top: build
+    @{{ bellows }} top
+
 # Show what happened: --since 10m, --follow
 events *ARGS: build
     @{{ bellows }} events "$@"

@@ -168,6 +168,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show all of that as it changes, on the whole terminal: services, instances and what happens
+    Top,
     /// Show what happened, as sentences: decisions, launches, ends, and who changed what
     Events(Events),
     /// Show what holds for the number of a service's instances, or hold one for a time

@@ -66,17 +66,17 @@ struct List {
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Event {
+pub(crate) struct Event {
     #[serde(rename = "at_ms")]
-    at: Timestamp,
+    pub(crate) at: Timestamp,
     /// Null for what is the whole host's.
-    service: Option<ServiceName>,
+    pub(crate) service: Option<ServiceName>,
     /// A sentence, for people.
-    text: String,
+    pub(crate) text: String,
 }
 
 /// Goes on with what is new at each look.
-struct Reader {
+pub(crate) struct Reader {
     scaler: Scaler,
     service: Option<ServiceName>,
     sentences: Sentences,
@@ -86,7 +86,7 @@ struct Reader {
 
 impl Reader {
     /// What happened since a moment, oldest first, and the reader of what comes after it.
-    async fn begin(
+    pub(crate) async fn begin(
         scaler: Scaler,
         service: Option<ServiceName>,
         since: Timestamp,
@@ -99,7 +99,7 @@ impl Reader {
     }
 
     /// What is new, oldest first.
-    async fn next(&mut self) -> Result<Vec<Event>, ScalerError> {
+    pub(crate) async fn next(&mut self) -> Result<Vec<Event>, ScalerError> {
         self.read(None).await
     }
 

@@ -68,7 +68,7 @@ fn none_kept(service: &ServiceName, at: Timestamp, oldest: Option<Timestamp>) ->
 }
 
 /// A turn in words, a paragraph for each of its parts.
-fn explained(tick: &Tick) -> String {
+pub(crate) fn explained(tick: &Tick) -> String {
     let mut text = format!("{} at {}: ", tick.service, moment(tick.at));
     text.push_str(&decided::summary(tick));
     text.push('\n');

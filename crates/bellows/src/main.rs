@@ -38,6 +38,7 @@ mod set;
 mod status;
 mod text;
 mod token;
+mod top;
 mod tree;
 mod up;
 mod validate;
@@ -101,6 +102,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             wait(set::bounds(&running()?, &service, &bounds, json))
         }
         Command::Services { json } => wait(services::run(&running()?, json)),
+        Command::Top => wait(top::run(&running()?)),
         Command::Events(asked) => wait(events::run(&running()?, asked)),
         Command::Scale(asked) => wait(scale::run(&running()?, asked)),
         Command::Instances { what: Some(what), .. } => wait(instances::change(&running()?, what)),

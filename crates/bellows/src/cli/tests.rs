@@ -117,6 +117,7 @@ fn help_tells_the_exit_codes_and_hides_what_is_internal() {
       policy      Show the policy of a service as TOML, set it while it runs, or check one that could be set
       bounds      Show the bounds of a service as TOML, or set them while it runs
       services    Show a line for each service: what is ready, what bounds it, what is held, and how it fares
+      top         Show all of that as it changes, on the whole terminal: services, instances and what happens
       events      Show what happened, as sentences: decisions, launches, ends, and who changed what
       scale       Show what holds for the number of a service's instances, or hold one for a time
       instances   Show the instances, of all services or of one; add one, or remove one
