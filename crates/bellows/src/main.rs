@@ -35,6 +35,7 @@ mod scaler;
 mod secret;
 mod services;
 mod set;
+mod share;
 mod status;
 mod text;
 mod token;
@@ -83,6 +84,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         // Told before.
         Command::Help { .. } => Ok(()),
+        Command::Completions { shell } => {
+            share::print(shell.shell());
+            Ok(())
+        }
         Command::Doctor => wait(doctor::run(&settings()?)),
         Command::Validate => wait(validate::run(place)),
         Command::Up { no_boot } => wait(up::run(place, no_boot)),

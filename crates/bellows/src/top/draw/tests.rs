@@ -163,7 +163,10 @@ fn what_instances_wrote_does_nothing_on_the_terminal() {
 fn it_is_drawn_on_any_size() {
     let mut state = state();
     for action in [Action::NextPane, Action::NextPane, Action::NextPane, Action::Explain] {
-        for size in [1, 2, 9, 20, 33, 46].into_iter().flat_map(|width| (1..18).map(move |height| (width, height))) {
+        for size in [1, 2, 9, 20, 33, 46]
+            .into_iter()
+            .flat_map(|width| (1..18).map(move |height| (width, height)))
+        {
             drawn(&state, size);
         }
         state.act(action);
