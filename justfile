@@ -92,6 +92,10 @@ token *ARGS: build
 secret *ARGS: build
     @{{ bellows }} secret "$@"
 
+# Write what a report of a fault needs into one file, without secrets: [FILE] [--output]
+support *ARGS: build
+    @{{ bellows }} support "$@"
+
 # Show what instances write: SERVICE [INSTANCE] [--since 10m] [--follow]
 logs *ARGS: build
     @{{ bellows }} logs "$@"

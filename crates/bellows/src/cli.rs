@@ -272,6 +272,16 @@ pub(crate) enum Command {
         #[arg(value_name = "COMMAND|CODE")]
         words: Vec<String>,
     },
+    /// Write what a report of a fault needs into one file, without secrets
+    ///
+    /// It works while the scaler is away, and says what is in it and what is not. Root sees more than others.
+    Support {
+        /// Where it is written; no file that is there is written over; default: bellows-support-TIME.tar.gz
+        file: Option<PathBuf>,
+        /// Put in what instances wrote, which may hold anything
+        #[arg(long)]
+        output: bool,
+    },
     /// Print what completes this command in a shell; `up` installs it for all three
     Completions {
         /// The shell

@@ -32,11 +32,7 @@ const DISK: &str = "disk";
 
 /// Prints every finding; fails when one is bad.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
-    let mut findings = examine(settings, programs::needs_egress(settings)).await;
-    // Not for `up`, which puts them in place.
-    findings.push(Finding { check: "rules", verdict: rules(settings).await });
-    // Nor this, without which instances run all the same.
-    findings.push(Finding { check: "swap", verdict: swap() });
+    let findings = all(settings).await;
     findings.iter().for_each(|finding| println!("{finding}"));
     match failures(&findings).len() {
         0 => println!("This machine can run Bellows."),
@@ -48,6 +44,20 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Every finding, a line for each.
+pub(crate) async fn told(settings: &Settings) -> String {
+    all(settings).await.iter().map(|finding| format!("{finding}\n")).collect()
+}
+
+async fn all(settings: &Settings) -> Vec<Finding> {
+    let mut findings = examine(settings, programs::needs_egress(settings)).await;
+    // Not for `up`, which puts them in place.
+    findings.push(Finding { check: "rules", verdict: rules(settings).await });
+    // Nor this, without which instances run all the same.
+    findings.push(Finding { check: "swap", verdict: swap() });
+    findings
 }
 
 /// Fails with all that is wrong, and prints nothing when nothing is. `needs_egress` says whether a service is to reach

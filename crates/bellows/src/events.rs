@@ -56,6 +56,12 @@ fn show(event: &Event) {
     println!("{}  {}", moment(event.at), event.text);
 }
 
+/// Turns and changes as sentences in the order of time, a line each.
+pub(crate) fn told(ticks: &[Tick], changes: &[Change]) -> String {
+    let events = sorted(&mut Sentences::default(), ticks, changes);
+    events.iter().map(|event| format!("{}  {}\n", moment(event.at), event.text)).collect()
+}
+
 /// What happened, as programs are told of it.
 #[derive(Debug, Serialize)]
 struct List {
@@ -113,17 +119,23 @@ impl Reader {
             self.scaler.patiently(async |it: &Scaler| it.changes_since(change).await).await?;
         self.tick = next;
         self.change = changes.last().map_or(change, |change| change.sequence);
-        let mut events: Vec<Event> = changes.iter().map(of_change).collect();
-        for tick in &ticks {
-            let (at, service) = (tick.at, Some(&tick.service));
-            let texts = self.sentences.of(tick).into_iter();
-            events.extend(texts.map(|text| Event { at, service: service.cloned(), text }));
-        }
+        let mut events = sorted(&mut self.sentences, &ticks, &changes);
         let is_asked = |event: &Event| self.service.is_none() || event.service == self.service;
         events.retain(is_asked);
-        events.sort_by_key(|event| event.at);
         Ok(events)
     }
+}
+
+/// Turns and changes as sentences, in the order of time.
+fn sorted(sentences: &mut Sentences, ticks: &[Tick], changes: &[Change]) -> Vec<Event> {
+    let mut events: Vec<Event> = changes.iter().map(of_change).collect();
+    for tick in ticks {
+        let (at, service) = (tick.at, Some(&tick.service));
+        let texts = sentences.of(tick).into_iter();
+        events.extend(texts.map(|text| Event { at, service: service.cloned(), text }));
+    }
+    events.sort_by_key(|event| event.at);
+    events
 }
 
 /// The last turn of each service before a moment: what was so then is not told again.

@@ -1,6 +1,7 @@
 //! A scaler for tests: it answers what it is told to, and notes what it was asked.
 
 use std::future::IntoFuture as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -44,6 +45,11 @@ impl FakeScaler {
     pub(crate) fn client(&self) -> Scaler {
         let socket = self.folder.path().join("operator.sock");
         Scaler::new(&socket.to_string_lossy()).expect("a client")
+    }
+
+    /// The run folder, in which its socket is.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// What it was asked so far.

@@ -37,6 +37,7 @@ mod services;
 mod set;
 mod share;
 mod status;
+mod support;
 mod text;
 mod token;
 mod top;
@@ -88,6 +89,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             share::print(shell.shell());
             Ok(())
         }
+        Command::Support { file, output } => wait(support::run(&running()?, file, output)),
         Command::Doctor => wait(doctor::run(&settings()?)),
         Command::Validate => wait(validate::run(place)),
         Command::Up { no_boot } => wait(up::run(place, no_boot)),

@@ -23,6 +23,11 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The services as programs are told of them.
+pub(crate) fn as_json(services: &[ServiceStatus]) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(&List::of(services, now().as_millis()))?)
+}
+
 /// The services, as programs are told of them.
 #[derive(Debug, Serialize)]
 struct List<'a> {

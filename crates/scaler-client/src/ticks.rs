@@ -66,10 +66,22 @@ impl Scaler {
     /// # Errors
     /// No answer, or none that tells it.
     pub async fn newest_tick(&self, filter: &TickFilter) -> Result<Option<Tick>, ScalerError> {
+        Ok(self.newest_ticks(filter, 1).await?.pop())
+    }
+
+    /// So many of the newest kept ticks that a filter lets through, 1,000 at most, oldest first.
+    ///
+    /// # Errors
+    /// No answer, or none that tells it.
+    pub async fn newest_ticks(
+        &self,
+        filter: &TickFilter,
+        count: usize,
+    ) -> Result<Vec<Tick>, ScalerError> {
         let mut query = filter.query();
-        query.push(("newest", "1".to_owned()));
+        query.push(("newest", count.to_string()));
         let page: TickPage = self.get("/v1/ticks", &query).await?;
-        Ok(page.ticks.into_iter().next_back())
+        Ok(page.ticks)
     }
 
     /// The oldest of the kept ticks that a filter lets through; `None` where it lets none through.
