@@ -55,7 +55,7 @@ down *ARGS: build
 status *ARGS: build
     @{{ bellows }} status "$@"
 
-# Show a service's policy, or set it while it runs: by name, from FILE.toml, or `default` for its file's
+# Show a service's policy, or set it while it runs: by name, from FILE.toml, or `default` for its file's; `check SERVICE FILE`
 policy SERVICE *ARGS: build
     @{{ bellows }} policy "$@"
 
@@ -70,6 +70,10 @@ instances *ARGS: build
 # Show what holds for the number of a service's instances, or hold one: N [--for TIME], or --auto
 scale SERVICE *ARGS: build
     @{{ bellows }} scale "$@"
+
+# Show services, instances and what happens as it changes, on the whole terminal
+top: build
+    @{{ bellows }} top
 
 # Show what happened: --since 10m, --follow
 events *ARGS: build
@@ -90,6 +94,10 @@ token *ARGS: build
 # Set, list or remove secrets: set SERVICE NAME (read from standard input), list SERVICE, remove SERVICE NAME
 secret *ARGS: build
     @{{ bellows }} secret "$@"
+
+# Write what a report of a fault needs into one file, without secrets: [FILE] [--output]
+support *ARGS: build
+    @{{ bellows }} support "$@"
 
 # Show what instances write: SERVICE [INSTANCE] [--since 10m] [--follow]
 logs *ARGS: build

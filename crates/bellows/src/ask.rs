@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use anyhow::anyhow;
 
+use crate::code::Code;
 use crate::error::BadInput;
 
 /// Has whoever sits at the terminal say yes; `yes` is whether the command line says it already.
@@ -15,7 +16,8 @@ pub(crate) fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     if !io::stdin().is_terminal() {
-        return Err(BadInput::new(anyhow!("{question} Say --yes where nobody can be asked")).into());
+        let unasked = BadInput::new(anyhow!("{question} Say --yes where nobody can be asked"));
+        return Err(unasked.coded(Code::NotConfirmed).into());
     }
     print!("{question} [y/N] ");
     io::stdout().flush()?;
@@ -23,6 +25,6 @@ pub(crate) fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
     io::stdin().read_line(&mut answer)?;
     match answer.trim() {
         "y" | "Y" | "yes" => Ok(()),
-        _ => Err(BadInput::new(anyhow!("nothing was changed")).into()),
+        _ => Err(BadInput::new(anyhow!("nothing was changed")).coded(Code::NotConfirmed).into()),
     }
 }

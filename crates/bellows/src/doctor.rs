@@ -11,7 +11,7 @@ mod software;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::Path;
 
-use anyhow::{bail, ensure};
+use anyhow::anyhow;
 use host::cgroups::Cgroups;
 use host::command::HostRunner;
 use host::id_map::IdMap;
@@ -20,37 +20,72 @@ use host::network::{Network, conflicts};
 use host::settings::Settings;
 use model::network::Drift;
 
+use crate::code::Code;
+use crate::error::Coded;
 use crate::programs::{self, Programs};
 use finding::{Finding, Verdict, bad};
 
+/// The checks whose failure has a code of its own.
+const ROOT: &str = "root";
+const PORTS: &str = "ports";
+const DISK: &str = "disk";
+
 /// Prints every finding; fails when one is bad.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
+    let findings = all(settings).await;
+    findings.iter().for_each(|finding| println!("{finding}"));
+    match failures(&findings).len() {
+        0 => println!("This machine can run Bellows."),
+        count => {
+            return Err(not_ready(
+                &findings,
+                &format!("{count} of the checks failed; nothing was changed"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Every finding, a line for each.
+pub(crate) async fn told(settings: &Settings) -> String {
+    all(settings).await.iter().map(|finding| format!("{finding}\n")).collect()
+}
+
+async fn all(settings: &Settings) -> Vec<Finding> {
     let mut findings = examine(settings, programs::needs_egress(settings)).await;
     // Not for `up`, which puts them in place.
     findings.push(Finding { check: "rules", verdict: rules(settings).await });
     // Nor this, without which instances run all the same.
     findings.push(Finding { check: "swap", verdict: swap() });
-    findings.iter().for_each(|finding| println!("{finding}"));
-    match failures(&findings).len() {
-        0 => println!("This machine can run Bellows."),
-        count => bail!("{count} of the checks failed; nothing was changed"),
-    }
-    Ok(())
+    findings
 }
 
 /// Fails with all that is wrong, and prints nothing when nothing is. `needs_egress` says whether a service is to reach
 /// anything beyond the host.
 pub(crate) async fn require(settings: &Settings, needs_egress: bool) -> anyhow::Result<()> {
-    let failures = failures(&examine(settings, needs_egress).await);
+    let findings = examine(settings, needs_egress).await;
+    let failures = failures(&findings);
     let (count, lines) = (failures.len(), failures.join("\n"));
-    ensure!(count == 0, "{count} of the checks failed; nothing was changed\n{lines}");
-    Ok(())
+    let told = format!("{count} of the checks failed; nothing was changed\n{lines}");
+    if count == 0 { Ok(()) } else { Err(not_ready(&findings, &told)) }
 }
 
 /// Fails for anybody but root.
 pub(crate) fn require_root() -> anyhow::Result<()> {
-    ensure!(nix::unistd::geteuid().is_root(), "this needs root: run it with sudo");
-    Ok(())
+    let told = || Coded::new(Code::NotRoot, anyhow!("this needs root: run it with sudo"));
+    nix::unistd::geteuid().is_root().then_some(()).ok_or_else(|| told().into())
+}
+
+/// The error of a machine that cannot run Bellows. Where one check alone failed, it has the code of that.
+fn not_ready(findings: &[Finding], told: &str) -> anyhow::Error {
+    let mut failed = findings.iter().filter(|finding| finding.verdict.is_err());
+    let code = match (failed.next().map(|finding| finding.check), failed.next()) {
+        (Some(ROOT), None) => Code::NotRoot,
+        (Some(PORTS), None) => Code::PortTaken,
+        (Some(DISK), None) => Code::DiskFull,
+        _ => Code::HostNotReady,
+    };
+    Coded::new(code, anyhow!("{told}")).into()
 }
 
 fn failures(findings: &[Finding]) -> Vec<String> {
@@ -67,7 +102,7 @@ async fn examine(settings: &Settings, needs_egress: bool) -> Vec<Finding> {
     let unified = reading::text("/sys/fs/cgroup/cgroup.controllers");
     let folders = [&settings.paths.state, &settings.paths.lxc];
     let verdicts = [
-        ("root", software::root(nix::unistd::geteuid().as_raw())),
+        (ROOT, software::root(nix::unistd::geteuid().as_raw())),
         ("programs", software::programs(&programs::search_path(), Path::exists)),
         ("lxc", software::lxc(&reading::lxc().await)),
         ("haproxy", software::haproxy(reading::haproxy_banner().await.as_deref())),
@@ -80,10 +115,10 @@ async fn examine(settings: &Settings, needs_egress: bool) -> Vec<Finding> {
         ("apparmor", kernel::apparmor(apparmor.as_deref(), apparmor_parser.is_absolute())),
         ("network devices", kernel::network_devices(reading::network_devices().await)),
         ("firewall", kernel::firewall(reading::firewall().await)),
-        ("ports", ports::ports(&wanted_ports(settings, needs_egress).await)),
+        (PORTS, ports::ports(&wanted_ports(settings, needs_egress).await)),
         ("subnet", subnet(settings).await),
         ("certificate", certificate(settings).await),
-        ("disk", disk::disk(&folders.map(|folder| reading::room(folder)))),
+        (DISK, disk::disk(&folders.map(|folder| reading::room(folder)))),
     ];
     verdicts.map(|(check, verdict)| Finding { check, verdict }).into()
 }
@@ -234,6 +269,21 @@ mod tests {
         let without = looked_at(false);
         insta::assert_snapshot!(without.join(" "), @"127.0.0.1:8080 127.0.0.1:8404 127.0.0.1:8090 10.117.0.1:8070 10.117.0.1:8071 127.0.0.1:1");
         assert_eq!(looked_at(true), [without, vec!["10.117.0.1:3128".to_owned()]].concat());
+    }
+
+    #[test]
+    fn a_machine_that_is_not_ready_has_the_code_of_the_one_check_that_failed() {
+        let told = |checks: &[&'static str]| {
+            let finding = |check: &&'static str| Finding { check, verdict: bad("a", "b") };
+            let well = Finding { check: "lxc", verdict: Ok(String::new()) };
+            let findings: Vec<_> = checks.iter().map(finding).chain([well]).collect();
+            not_ready(&findings, "not ready").downcast::<Coded>().unwrap().code()
+        };
+        assert_eq!(told(&[PORTS]), Code::PortTaken);
+        assert_eq!(told(&[DISK]), Code::DiskFull);
+        assert_eq!(told(&[ROOT]), Code::NotRoot);
+        assert_eq!(told(&["cgroups"]), Code::HostNotReady);
+        assert_eq!(told(&[PORTS, DISK]), Code::HostNotReady);
     }
 
     #[test]

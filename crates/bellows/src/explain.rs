@@ -13,7 +13,7 @@ use model::output::harmless;
 use model::tick::{Observation, Tick};
 use model::time::Timestamp;
 use model::version::Rollout;
-use scaler_client::Scaler;
+use scaler_client::{Scaler, TickFilter};
 
 use crate::clock::{moment, now, past};
 use crate::error::BadInput;
@@ -49,16 +49,14 @@ pub(crate) fn no_turn(service: &ServiceName) -> BadInput {
 
 /// The last turn of a service that is kept up to a moment.
 async fn kept(scaler: &Scaler, service: &ServiceName, at: Timestamp) -> anyhow::Result<Tick> {
-    let mut ticks = scaler.ticks_since(0).await?;
-    ticks.retain(|tick| tick.service == *service);
-    Ok(last_up_to(ticks, at).map_err(|oldest| none_kept(service, at, oldest))?)
-}
-
-/// The last turn up to a moment; the moment of the first where all are after it.
-fn last_up_to(ticks: Vec<Tick>, at: Timestamp) -> Result<Tick, Option<Timestamp>> {
-    let oldest = ticks.first().map(|tick| tick.at);
+    let of_service = TickFilter { service: Some(service.clone()), ..TickFilter::default() };
+    let up_to = TickFilter { to: Some(at), ..of_service.clone() };
     // The clock may have been set back in between: the newest of the record counts.
-    ticks.into_iter().rfind(|tick| tick.at <= at).ok_or(oldest)
+    if let Some(tick) = scaler.newest_tick(&up_to).await? {
+        return Ok(tick);
+    }
+    let oldest = scaler.oldest_tick(&of_service).await?.map(|tick| tick.at);
+    Err(none_kept(service, at, oldest).into())
 }
 
 fn none_kept(service: &ServiceName, at: Timestamp, oldest: Option<Timestamp>) -> BadInput {
@@ -70,7 +68,7 @@ fn none_kept(service: &ServiceName, at: Timestamp, oldest: Option<Timestamp>) ->
 }
 
 /// A turn in words, a paragraph for each of its parts.
-fn explained(tick: &Tick) -> String {
+pub(crate) fn explained(tick: &Tick) -> String {
     let mut text = format!("{} at {}: ", tick.service, moment(tick.at));
     text.push_str(&decided::summary(tick));
     text.push('\n');

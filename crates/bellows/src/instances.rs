@@ -70,6 +70,11 @@ fn check_owner(service: &ServiceName, instance: &InstanceName) -> Result<(), Bad
     Err(BadInput::new(anyhow!("{instance} is an instance of {owner}, and not of {service}")))
 }
 
+/// The instances as programs are told of them.
+pub(crate) fn as_json(services: &[ServiceStatus]) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(&List::of(services, now().as_millis()))?)
+}
+
 /// The instances, as programs are told of them.
 #[derive(Debug, Serialize)]
 struct List<'a> {

@@ -5,6 +5,7 @@ mod boot;
 mod changes;
 mod cli;
 mod clock;
+mod code;
 mod deploy;
 mod deployed;
 mod destroy;
@@ -13,6 +14,9 @@ mod down;
 mod error;
 mod events;
 mod explain;
+#[cfg(test)]
+mod fake_scaler;
+mod help;
 mod instances;
 mod job;
 mod json;
@@ -32,9 +36,12 @@ mod scaler;
 mod secret;
 mod services;
 mod set;
+mod share;
 mod status;
+mod support;
 mod text;
 mod token;
+mod top;
 mod tree;
 mod up;
 mod validate;
@@ -56,12 +63,18 @@ const UMASK: Mode = Mode::S_IWGRP.union(Mode::S_IWOTH);
 
 fn main() -> ExitCode {
     umask(UMASK);
-    match run(Cli::parse()) {
+    let cli = match Cli::try_parse() {
+        // What clap tells of a command comes in the place of an error.
+        Ok(Cli { command: Command::Help { words }, .. }) => match help::run(&words) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(told) => return error::report_usage(&told),
+        },
+        Ok(cli) => cli,
+        Err(told) => return error::report_usage(&told),
+    };
+    match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bellows: {error:#}");
-            error::exit_code(&error)
-        }
+        Err(error) => error::report(&error),
     }
 }
 
@@ -70,6 +83,13 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let settings = || tree::settings(place).map(|(settings, _)| settings);
     let running = || deployed::running(place, &Settings::default());
     match cli.command {
+        // Told before.
+        Command::Help { .. } => Ok(()),
+        Command::Completions { shell } => {
+            share::print(shell.shell());
+            Ok(())
+        }
+        Command::Support { file, output } => wait(support::run(&running()?, file, output)),
         Command::Doctor => wait(doctor::run(&settings()?)),
         Command::Validate => wait(validate::run(place)),
         Command::Up { no_boot } => wait(up::run(place, no_boot)),
@@ -82,13 +102,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Prune { yes, caches } => wait(prune::run(&running()?, yes, caches)),
         Command::Init { folder, name } => deploy::init(&running()?, &folder, name.as_ref()),
         Command::Down => wait(down::run(&running()?)),
-        Command::Policy { service, policy, json } => {
-            wait(set::policy(place.tree(), &running()?, &service, policy.as_deref(), json))
-        }
+        Command::Policy(asked) => wait(set::policy::run(place.tree(), &running()?, asked)),
         Command::Bounds { service, bounds, json } => {
             wait(set::bounds(&running()?, &service, &bounds, json))
         }
         Command::Services { json } => wait(services::run(&running()?, json)),
+        Command::Top => wait(top::run(&running()?)),
         Command::Events(asked) => wait(events::run(&running()?, asked)),
         Command::Scale(asked) => wait(scale::run(&running()?, asked)),
         Command::Instances { what: Some(what), .. } => wait(instances::change(&running()?, what)),

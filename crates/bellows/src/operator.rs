@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::anyhow;
 use host::accounts::user_name;
 use host::files::FileError;
 use host::lock::{Lock, LockError};
 use host::settings::Settings;
 use model::access::Who;
 
+use crate::code::Code;
+use crate::error::Coded;
 use crate::run_folder;
 
 /// What the kernel says of a process that nobody logged in for.
@@ -21,10 +23,13 @@ const MOMENT: Duration = Duration::from_secs(5);
 /// Two operators at once would undo each other's work.
 pub(crate) async fn lock(settings: &Settings) -> anyhow::Result<Lock> {
     match acquire(settings, MOMENT).await? {
-        Err(LockError::Held { holder, .. }) => bail!(
-            "process {holder} is changing the system, by a command such as `bellows up` or a deploy: run this again \
-             once that has ended"
-        ),
+        Err(LockError::Held { holder, .. }) => {
+            let told = anyhow!(
+                "process {holder} is changing the system, by a command such as `bellows up` or a deploy: run this \
+                 again once that has ended"
+            );
+            Err(Coded::new(Code::UnderWay, told).into())
+        }
         lock => Ok(lock?),
     }
 }

@@ -12,7 +12,8 @@ use policy::recording::{End, Line};
 use scaler_client::{Recording, Scaler, ScalerError};
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::BadInput;
+use crate::code::Code;
+use crate::error::{BadInput, Coded};
 use crate::scaler;
 
 /// The longest stretch: a day of a service at rest is some 100 MB.
@@ -114,7 +115,8 @@ fn create(file: &Path) -> anyhow::Result<File> {
         let name = file.display();
         let told = match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
-                anyhow!("{name} is there already: choose another name, or remove it")
+                let told = anyhow!("{name} is there already: choose another name, or remove it");
+                Coded::new(Code::FileExists, told).into()
             }
             _ => anyhow!(error).context(format!("{name} cannot be made")),
         };

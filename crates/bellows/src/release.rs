@@ -12,6 +12,7 @@ use model::names::ImageName;
 
 use crate::programs::{BELLOWS, CONSOLE, EGRESS, SCALER};
 use crate::progress::Outcome;
+use crate::share;
 
 /// The folder of the images' recipes, in a tree and in a release.
 pub(crate) const RECIPES: &str = "rootfs";
@@ -48,6 +49,8 @@ pub(crate) fn install(tree: &Path, settings: &Settings) -> anyhow::Result<Outcom
     for name in of_recipes.filter(|name| programs.join(name).is_file()) {
         content.add(&name, programs.join(&name));
     }
+    let draft = tempfile::tempdir().context("no folder can be made; check the disk of /tmp")?;
+    share::add(&mut content, draft.path())?;
     let changed = releases.install(&content)?;
     let digest = releases.in_force().unwrap_or_default();
     let digest = digest.file_name().unwrap_or_default().to_string_lossy();

@@ -14,7 +14,8 @@ use model::policies::PolicySpec;
 use policy::recording::Replay;
 
 use self::report::Report;
-use crate::error::BadInput;
+use crate::code::Code;
+use crate::error::{BadInput, Coded};
 use crate::release::{self, POLICIES};
 
 /// Decides a recording again and shows what comes of it.
@@ -30,12 +31,15 @@ pub(crate) fn run(tree: &Path, file: &Path, word: Option<&str>, json: bool) -> a
         print!("{}", shown::report(&report));
     }
     match &report.first_difference {
-        Some(first) => bail!(
-            "{} of {} turns are decided otherwise than they were, the first in line {}",
-            report.turns_that_differ,
-            report.turns,
-            first.line
-        ),
+        Some(first) => {
+            let told = anyhow!(
+                "{} of {} turns are decided otherwise than they were, the first in line {}",
+                report.turns_that_differ,
+                report.turns,
+                first.line
+            );
+            Err(Coded::new(Code::ReplayDiffers, told).into())
+        }
         None => Ok(()),
     }
 }
@@ -48,7 +52,8 @@ fn choice(tree: &Path, word: &str) -> Result<(String, PolicySpec), BadInput> {
             "`{word}`: use policy=NAME, or nothing for the policy that decided then"
         )));
     };
-    let choice = Choice::find(name, &release::find(tree, POLICIES)).map_err(BadInput::new)?;
+    let found = Choice::find(name, &release::find(tree, POLICIES)).map_err(BadInput::new);
+    let choice = found.map_err(|wrong| wrong.coded(Code::BadPolicy))?;
     let spec = choice.spec.ok_or_else(|| {
         BadInput::new(anyhow!(
             "policy={DEFAULT}: the service's own file is not in a recording; name a policy, or leave it out for the one \

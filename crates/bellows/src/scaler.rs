@@ -9,7 +9,11 @@ use model::status::ServiceStatus;
 use model::version::Rollout;
 use scaler_client::{Scaler, ScalerError};
 
+use crate::code::Code;
 use crate::error::BadInput;
+
+/// What the scaler answers where there is no such service.
+const NOT_FOUND: u16 = 404;
 
 /// The scaler of an installation with these settings, by the operators' socket.
 pub(crate) fn client(settings: &Settings) -> Result<Scaler, ScalerError> {
@@ -21,10 +25,11 @@ pub(crate) fn client(settings: &Settings) -> Result<Scaler, ScalerError> {
 /// # Errors
 /// There is none of that name, and those that there are are told; or the scaler does not say.
 pub(crate) async fn known(scaler: &Scaler, service: &ServiceName) -> anyhow::Result<ServiceStatus> {
-    let mut services = scaler.services().await?.services;
-    if let Some(index) = services.iter().position(|status| status.name == *service) {
-        return Ok(services.swap_remove(index));
+    match scaler.service(service.as_str()).await {
+        Err(ScalerError::Refused { status, .. }) if status.as_u16() == NOT_FOUND => {}
+        status => return Ok(status?),
     }
+    let services = scaler.services().await?.services;
     let known: Vec<&str> = services.iter().map(|status| status.name.as_str()).collect();
     Err(unknown(service, &known).into())
 }
@@ -34,6 +39,7 @@ fn unknown(service: &ServiceName, known: &[&str]) -> BadInput {
         [] => anyhow!("there is no service {service}, and no other"),
         known => anyhow!("there is no service {service}: use {}", known.join(", ")),
     })
+    .coded(Code::NoSuchService)
 }
 
 /// What the scaler that runs tells of its services, be it of an earlier release, which has no socket; none

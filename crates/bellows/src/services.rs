@@ -23,6 +23,11 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The services as programs are told of them.
+pub(crate) fn as_json(services: &[ServiceStatus]) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(&List::of(services, now().as_millis()))?)
+}
+
 /// The services, as programs are told of them.
 #[derive(Debug, Serialize)]
 struct List<'a> {
@@ -55,7 +60,7 @@ struct Row<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-enum Health {
+pub(crate) enum Health {
     /// The scaler has not seen it, or does not know its load.
     Unknown,
     /// It has no instance, and is to have none.
@@ -77,7 +82,7 @@ enum Health {
 }
 
 impl Health {
-    fn of(status: &ServiceStatus) -> Self {
+    pub(crate) fn of(status: &ServiceStatus) -> Self {
         let phases = status.phases;
         let Some(decided) = status.tick.as_ref().and_then(|tick| tick.target()) else {
             return Self::Unknown;

@@ -1,11 +1,11 @@
 //! `bellows policy`, `bellows bounds` and `bellows membership`: what an operator sets while the
 //! system runs.
 
-use std::path::Path;
+pub(crate) mod policy;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use command_line::numbers;
-use command_line::policies::{Choice, DEFAULT};
+use command_line::policies::DEFAULT;
 use host::settings::Settings;
 use model::bounds::Bounds;
 use model::names::ServiceName;
@@ -17,32 +17,7 @@ use serde::Serialize;
 use crate::cli::Way;
 use crate::error::BadInput;
 use crate::json::{self, FORMAT};
-use crate::release::{self, POLICIES};
 use crate::scaler;
-
-/// Shows the policy of a service, once it is what the word says.
-pub(crate) async fn policy(
-    tree: &Path,
-    settings: &Settings,
-    service: &ServiceName,
-    word: Option<&str>,
-    json: bool,
-) -> anyhow::Result<()> {
-    let setting = word.map(|word| policy_setting(tree, service, word)).transpose()?;
-    let status = carry_out(settings, service, setting).await?;
-    let shown = Shown::of(Some(service), &status.policy_spec, status.set.policy.as_ref());
-    if json {
-        return json::print(&shown);
-    }
-    let command = format!("policy {service}");
-    let set = Origin::of(shown.set, shown.in_force);
-    let origin = origin(&command, &file_of(service), set);
-    let text = status.policy_spec.to_toml();
-    let text =
-        text.context("the policy cannot be written as TOML; the scaler's API shows it as JSON")?;
-    print!("{origin}{text}");
-    Ok(())
-}
 
 /// Shows the bounds of a service, once they are what the words say.
 pub(crate) async fn bounds(
@@ -148,16 +123,6 @@ async fn carry_out(
     Ok(scaler.service(service.as_str()).await?)
 }
 
-/// The policy that a word stands for, as on the command lines of experiments and simulations.
-fn policy_setting<'a>(
-    tree: &Path,
-    service: &'a ServiceName,
-    word: &str,
-) -> Result<Setting<'a>, BadInput> {
-    let choice = Choice::find(word, &release::find(tree, POLICIES)).map_err(BadInput::new)?;
-    Ok(Setting::Policy(service.as_str(), choice.spec))
-}
-
 /// The bounds that the words stand for; `None` without words.
 fn bounds_setting<'a>(
     service: &'a ServiceName,
@@ -184,57 +149,12 @@ fn bounds_setting<'a>(
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
-    use model::policies::Hpa;
-    use model::policies::PolicySpec;
-    use model::policies::{Policy, PolicyKind};
     use model::status::Membership;
 
     use super::*;
 
     fn store() -> ServiceName {
         "store".parse().unwrap()
-    }
-
-    fn tree(policies: &[(&str, &str)]) -> tempfile::TempDir {
-        let tree = tempfile::tempdir().unwrap();
-        let folder = tree.path().join(POLICIES);
-        fs::create_dir_all(&folder).unwrap();
-        for (name, text) in policies {
-            fs::write(folder.join(name), text).unwrap();
-        }
-        tree
-    }
-
-    #[test]
-    fn a_word_for_a_policy_is_a_kind_a_file_of_the_tree_any_file_or_the_services_own() {
-        let tree = tree(&[("quick.toml", "kind = \"hpa\"\nsync_ms = 100")]);
-        let quick = Policy::Hpa(Hpa { sync_ms: 100, ..Hpa::default() });
-        let quick = PolicySpec::new(vec![quick]).unwrap();
-        let path = tree.path().join(POLICIES).join("quick.toml");
-        let store = store();
-        let setting = |word: &str| policy_setting(tree.path(), &store, word).unwrap();
-        let policy = |policy| Setting::Policy("store", policy);
-        assert_eq!(setting("default"), policy(None));
-        assert_eq!(setting("concurrency"), policy(Some(PolicyKind::Concurrency.into())));
-        assert_eq!(setting("quick"), policy(Some(quick.clone())));
-        assert_eq!(setting(path.to_str().unwrap()), policy(Some(quick)));
-    }
-
-    #[test]
-    fn a_policy_that_cannot_be_used_is_bad_input_and_says_what_can() {
-        let tree = tree(&[("bad.toml", "kind = \"hpa\"\nin_percent = 101")]);
-        for (word, told) in [
-            ("magic", "there is no policy `magic`: use default, target_tracking, threshold,"),
-            ("magic", "reg, conpaas, bad, or a file whose name ends in .toml"),
-            ("../policies/bad", "there is no policy"),
-            ("bad", "loadgen/policies/bad.toml, line 2: in_percent is 101: use 0 to 100"),
-            ("nowhere.toml", "nowhere.toml cannot be read"),
-        ] {
-            let error = policy_setting(tree.path(), &store(), word).unwrap_err().to_string();
-            assert!(error.contains(told), "{word}: {error}");
-        }
     }
 
     #[test]

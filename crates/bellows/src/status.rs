@@ -38,6 +38,15 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The view as programs are told of it.
+///
+/// # Errors
+/// The caller is not root, or the host cannot be looked at.
+pub(crate) async fn as_json(settings: &Settings) -> anyhow::Result<String> {
+    require_root()?;
+    Ok(serde_json::to_string_pretty(&read(settings).await?)?)
+}
+
 async fn read(settings: &Settings) -> anyhow::Result<View> {
     let programs = Programs::new(settings)?.list().await?.into_iter().map(program).collect();
     let at_ms = now().as_millis();

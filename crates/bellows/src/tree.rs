@@ -14,6 +14,7 @@ use model::size::Sizes;
 use policy::slots;
 
 use crate::cli::Place;
+use crate::code::Code;
 use crate::deployed;
 use crate::error::BadInput;
 
@@ -54,9 +55,10 @@ pub(crate) fn settings(place: &Place) -> Result<(Settings, String), BadInput> {
         None if shipped.exists() => &shipped,
         None => return Ok((Settings::default(), String::new())),
     };
-    let text = config_file::read_text(file).map_err(BadInput::new)?;
+    let is_bad = |problems: BadInput| problems.coded(Code::BadSettings);
+    let text = config_file::read_text(file).map_err(BadInput::new).map_err(is_bad)?;
     let read = from_toml_or_problems(file.display(), &text, SHIPPED, Settings::from_raw);
-    Ok((read.map_err(problems)?, text))
+    Ok((read.map_err(problems).map_err(is_bad)?, text))
 }
 
 impl Tree {
@@ -144,7 +146,7 @@ fn services(
         }
     }
     problems.0.extend(together(&services, settings, of_folders, problems.0.is_empty()));
-    problems.or(services)
+    problems.coded(Code::BadServiceFile).or(services)
 }
 
 /// What keeps these services from being served beside those of folders. What they reach is looked at where

@@ -26,6 +26,7 @@ use crate::operator;
 use crate::programs::Programs;
 use crate::progress::Progress;
 use crate::release;
+use crate::share;
 use crate::tree::{ServiceFile, Tree};
 use steps::Steps;
 
@@ -47,6 +48,7 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let mut progress = Progress::default();
     progress.step("release", async { release::install(&tree.root, &tree.settings) }).await?;
     progress.step("command", async { release::link(&tree.settings) }).await?;
+    progress.step("manual", async { share::link(&tree.settings) }).await?;
     let programs = Programs::new(&tree.settings)?;
     let programs = if no_boot { programs.until_boot() } else { programs };
     let steps = Steps::new(&tree, &programs)?;

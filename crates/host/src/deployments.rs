@@ -194,6 +194,11 @@ pub struct NewService<'a> {
 }
 
 impl Deployment {
+    /// The services with their files as they were deployed, which may hold what is nobody else's business.
+    pub fn files(&self) -> impl Iterator<Item = (&ServiceName, &str)> {
+        self.services.iter().map(|(name, record)| (name, record.file.as_str()))
+    }
+
     /// The services' names.
     pub fn names(&self) -> impl Iterator<Item = &ServiceName> {
         self.services.keys()

@@ -5,6 +5,7 @@ mod feed;
 mod number;
 mod recording;
 mod setting;
+mod ticks;
 
 use std::io;
 use std::path::PathBuf;
@@ -15,8 +16,7 @@ use model::access::{Change, ChangePage, Grant, MadeToken, Tokens};
 use model::names::{InstanceName, SecretName, ServiceName, TokenName};
 use model::output::{OutputLine, OutputPage};
 use model::secrets::{SecretChange, SecretValue, Secrets};
-use model::status::{HostStatus, MembershipStatus, ServiceStatus, TickPage};
-use model::tick::Tick;
+use model::status::{HostStatus, MembershipStatus, ServiceStatus};
 use model::time::Timestamp;
 use model::why_not::WhyNot;
 use reqwest::{Client, RequestBuilder, Response, Url};
@@ -26,6 +26,7 @@ pub use error::ScalerError;
 pub use feed::Feed;
 pub use recording::Recording;
 pub use setting::Setting;
+pub use ticks::TickFilter;
 
 /// What a URL begins with where a socket takes the place of its host.
 const SOCKET_URL: &str = "http://localhost";
@@ -98,22 +99,6 @@ impl Scaler {
     pub async fn why_not(&self, service: &ServiceName, ready: u32) -> Result<WhyNot, ScalerError> {
         let query = [("ready", ready.to_string())];
         self.get(&format!("/v1/services/{service}/why-not"), &query).await
-    }
-
-    /// All kept ticks of the host with a sequence above `since`.
-    ///
-    /// # Errors
-    /// No answer, or none that tells it.
-    pub async fn ticks_since(&self, mut since: u64) -> Result<Vec<Tick>, ScalerError> {
-        let mut all: Vec<Tick> = Vec::new();
-        loop {
-            let page: TickPage = self.get("/v1/ticks", &page_after(since)).await?;
-            if page.next == since {
-                return Ok(all);
-            }
-            since = page.next;
-            all.extend(page.ticks);
-        }
     }
 
     /// What happens from now on, as it happens. By a socket alone.

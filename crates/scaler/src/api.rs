@@ -12,6 +12,7 @@ mod policy;
 mod recording;
 mod secrets;
 mod setting;
+mod ticks;
 mod why_not;
 
 use std::io;
@@ -29,8 +30,7 @@ use model::names::{InstanceName, NameError, TokenName};
 use model::output::OutputPage;
 use model::secrets::SECRET_MAX_BYTES;
 use model::service::ServiceSpec;
-use model::status::{HostStatus, ServiceStatus, TickPage};
-use model::tick::Tick;
+use model::status::{HostStatus, ServiceStatus};
 use model::time::Timestamp;
 use serde::Deserialize;
 use service::json_body::JsonBody;
@@ -150,7 +150,7 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
             "/v1/membership",
             get(membership::get).put(membership::set).delete(membership::clear),
         )
-        .route(TICKS, get(ticks))
+        .route(TICKS, get(ticks::ticks))
         .route(CHANGES, get(changes))
         .route("/v1/tokens", get(tokens))
         .route("/v1/tokens/{name}", put(make_token).delete(revoke_token))
@@ -304,7 +304,7 @@ fn operated(
     Ok((who, deployed(shared, caller, name)?))
 }
 
-/// Which ticks or changes to give.
+/// Which changes to give.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PageQuery {
@@ -322,21 +322,6 @@ impl PageQuery {
         })?;
         Ok((since, limit.unwrap_or(PAGE_MAX).min(PAGE_MAX)))
     }
-}
-
-async fn ticks(
-    State(shared): Shared,
-    Extension(caller): CalledBy,
-    query: Result<Query<PageQuery>, QueryRejection>,
-) -> Answer<TickPage> {
-    let (since, limit) = PageQuery::read(query)?;
-    let mut ticks = shared.ticks(since, limit);
-    // Before the filter: the next page goes on behind what is not shown, too.
-    let next = ticks.last().map_or(since, |tick| tick.sequence);
-    ticks.retain(|tick| caller.sees(&tick.service));
-    let hidden = ticks.iter_mut().filter(|tick| !caller.reads_output(&tick.service));
-    hidden.for_each(Tick::hide_output);
-    Ok(Json(TickPage { ticks, next }))
 }
 
 async fn changes(

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use model::names::ServiceName;
+use model::status::TickPage;
 use model::tick::Tick;
 
 use crate::json_lines::{JsonLines, push_bounded};
@@ -15,6 +16,15 @@ const TICKS_IN_MEMORY: usize = 10_000;
 
 /// Size at which the file is put aside. Two of them are kept.
 const FILE_MAX_BYTES: u64 = 32 * 1024 * 1024;
+
+/// How many ticks of a page are told at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Count {
+    /// From the oldest on.
+    Oldest(usize),
+    /// Up to the newest.
+    Newest(usize),
+}
 
 /// Ticks that changed something, or wanted to and could not, in the order they were taken.
 #[derive(Debug)]
@@ -65,10 +75,32 @@ impl Journal {
         written
     }
 
-    /// At most `limit` ticks with a sequence number above `since`, oldest first.
-    pub(crate) fn since(&self, since: u64, limit: usize) -> Vec<Tick> {
+    /// Ticks with a sequence number above `since` that `is_told` lets through, oldest first. The next page goes on behind
+    /// what was looked at, told or not.
+    pub(crate) fn page(
+        &self,
+        since: u64,
+        count: Count,
+        is_told: impl Fn(&Tick) -> bool,
+    ) -> TickPage {
         let first = self.ticks.partition_point(|tick| tick.sequence <= since);
-        self.ticks.range(first..).take(limit).cloned().collect()
+        let behind = self.ticks.range(first..);
+        let last = self.ticks.back().map_or(since, |tick| tick.sequence.max(since));
+        match count {
+            Count::Newest(most) => {
+                let mut ticks: Vec<Tick> =
+                    behind.rev().filter(|tick| is_told(tick)).take(most).cloned().collect();
+                ticks.reverse();
+                TickPage { ticks, next: last }
+            }
+            Count::Oldest(most) => {
+                let told = behind.filter(|tick| is_told(tick)).take(most);
+                let ticks: Vec<Tick> = told.cloned().collect();
+                let is_full = ticks.len() == most;
+                let next = ticks.last().map_or(since, |tick| tick.sequence);
+                TickPage { ticks, next: if is_full { next } else { last } }
+            }
+        }
     }
 }
 
@@ -100,7 +132,32 @@ mod tests {
     }
 
     fn sequences(journal: &Journal, since: u64, limit: usize) -> Vec<u64> {
-        journal.since(since, limit).iter().map(|tick| tick.sequence).collect()
+        numbers(&journal.page(since, Count::Oldest(limit), |_| true)).0
+    }
+
+    /// The sequence numbers of a page, and that to go on after.
+    fn numbers(page: &TickPage) -> (Vec<u64>, u64) {
+        (page.ticks.iter().map(|tick| tick.sequence).collect(), page.next)
+    }
+
+    #[test]
+    fn a_page_is_of_the_oldest_or_the_newest_and_goes_on_behind_what_is_not_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(&folder.path().join("ticks.jsonl")).unwrap();
+        for ready in 1..=6 {
+            journal.offer(&mut tick(ready)).unwrap();
+        }
+        let even = |tick: &Tick| tick.sequence.is_multiple_of(2);
+        let page = |since, count| numbers(&journal.page(since, count, even));
+        assert_eq!(page(0, Count::Oldest(2)), (vec![2, 4], 4));
+        assert_eq!(page(4, Count::Oldest(2)), (vec![6], 6));
+        assert_eq!(page(6, Count::Oldest(2)), (vec![], 6));
+        assert_eq!(page(0, Count::Newest(2)), (vec![4, 6], 6));
+        assert_eq!(page(4, Count::Newest(2)), (vec![6], 6));
+        assert_eq!(page(9, Count::Newest(2)), (vec![], 9));
+        let none = |count| numbers(&journal.page(0, count, |_| false));
+        assert_eq!((none(Count::Oldest(2)), none(Count::Newest(2))), ((vec![], 6), (vec![], 6)));
+        assert_eq!(page(0, Count::Oldest(0)), (vec![], 0));
     }
 
     #[test]

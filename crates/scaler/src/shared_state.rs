@@ -20,7 +20,9 @@ use model::names::{ServiceName, TokenName};
 use model::network::NetworkStatus;
 use model::policies::PolicySpec;
 use model::service::ServiceSpec;
-use model::status::{HostStatus, Membership, MembershipStatus, ServiceOverrides, ServiceStatus};
+use model::status::{
+    HostStatus, Membership, MembershipStatus, ServiceOverrides, ServiceStatus, TickPage,
+};
 use model::tick::Tick;
 use model::time::Timestamp;
 
@@ -31,7 +33,7 @@ use crate::deployment_watch::Read;
 use crate::failures::Failures;
 use crate::feed::Feed;
 use crate::jobs::JobDesk;
-use crate::journal::Journal;
+use crate::journal::{Count, Journal};
 use crate::kept_file::KeptFile;
 use crate::lock::lock;
 use crate::output::Outputs;
@@ -423,9 +425,14 @@ impl SharedState {
         }
     }
 
-    /// At most `limit` kept ticks with a sequence number above `since`, oldest first.
-    pub(crate) fn ticks(&self, since: u64, limit: usize) -> Vec<Tick> {
-        lock(&self.journal).since(since, limit)
+    /// Kept ticks with a sequence number above `since` that `is_told` lets through, oldest first.
+    pub(crate) fn tick_page(
+        &self,
+        since: u64,
+        count: Count,
+        is_told: impl Fn(&Tick) -> bool,
+    ) -> TickPage {
+        lock(&self.journal).page(since, count, is_told)
     }
 
     /// What an operator set for a service.

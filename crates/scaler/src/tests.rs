@@ -56,6 +56,7 @@ use crate::daemon::Daemon;
 use crate::deployment_watch::{DeploymentWatch, Read};
 use crate::egress::EgressSources;
 use crate::jobs::JobDesk;
+use crate::journal::Count;
 use crate::memory_file::MemoryFile;
 use crate::rotation::Rotation;
 use crate::services::Services;
@@ -67,6 +68,13 @@ const SETTINGS: ScalerSettings = ScalerSettings {
     parallel_launches: 4,
     launch_timeout: Duration::from_secs(10),
 };
+
+impl SharedState {
+    /// At most `limit` kept ticks with a sequence number above `since`, oldest first.
+    fn ticks(&self, since: u64, limit: usize) -> Vec<Tick> {
+        self.tick_page(since, Count::Oldest(limit), |_| true).ticks
+    }
+}
 
 /// Memory for 1,000 instances of the object store.
 const MEMORY_MIB: u64 = 128_000;

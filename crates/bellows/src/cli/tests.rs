@@ -71,6 +71,30 @@ fn instances_are_shown_added_and_removed_by_one_command() {
 }
 
 #[test]
+fn a_policy_is_shown_set_and_checked_and_the_short_spelling_means_the_same() {
+    let policy = |words: &[&str]| {
+        let words = ["bellows", "policy"].iter().chain(words);
+        match Cli::try_parse_from(words).map(|cli| cli.command) {
+            Ok(Command::Policy(PolicyArgs { service, policy, what, .. })) => {
+                Ok(format!("{:?} {policy:?} {what:?}", service.map(|name| name.to_string())))
+            }
+            Ok(_) => panic!("another command"),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    assert_eq!(policy(&["shop"]).unwrap(), "Some(\"shop\") None None");
+    assert_eq!(policy(&["shop", "hpa"]).unwrap(), "Some(\"shop\") Some(\"hpa\") None");
+    assert!(policy(&["get", "shop", "--json"]).unwrap().starts_with("None None Some(Get"));
+    assert!(policy(&["set", "shop", "default"]).unwrap().contains("policy: \"default\""));
+    assert!(policy(&["check", "shop", "mine.toml"]).unwrap().starts_with("None None Some(Check"));
+    for words in [&[][..], &["get"], &["set", "shop"], &["check", "shop"]] {
+        assert!(policy(words).is_err(), "{words:?}");
+    }
+    // A service of that name is asked for behind two dashes.
+    assert_eq!(policy(&["--", "get"]).unwrap(), "Some(\"get\") None None");
+}
+
+#[test]
 fn help_tells_the_exit_codes_and_hides_what_is_internal() {
     insta::assert_snapshot!(Cli::command().render_help(), @r"
     Autoscaled web applications on one Linux host
@@ -78,33 +102,36 @@ fn help_tells_the_exit_codes_and_hides_what_is_internal() {
     Usage: bellows [OPTIONS] <COMMAND>
 
     Commands:
-      doctor      Say whether this machine can run Bellows: every problem at once, each with its cure
-      validate    Say what is wrong with bellows.toml and the services' files: everything at once; nothing is changed
-      up          Bring the system up; run again, it changes only what is not as it should be
-      deploy      Deploy an application from its folder: make its image, prove it, bring it in, or go back
-      destroy     Remove a service that was deployed from a folder, with its versions, secrets and caches
-      prune       Free the disk of what nothing needs: images, caches, old releases, what failed deploys left
-      init        Write what `deploy` would choose into a bellows.toml in an application's folder
-      down        Take the system down and remove what Bellows made; stored objects stay
-      status      Show the programs, services and instances, and the last decisions
-      logs        Show what the instances of a service wrote, the newest last
-      explain     Say what was observed of a service, what its policies asked for, and what became of it
-      why-not     Say what stands between a service and so many ready instances, and what would have to change
-      policy      Show the policy of a service as TOML, or set it while it runs
-      bounds      Show the bounds of a service as TOML, or set them while it runs
-      services    Show a line for each service: what is ready, what bounds it, what is held, and how it fares
-      events      Show what happened, as sentences: decisions, launches, ends, and who changed what
-      scale       Show what holds for the number of a service's instances, or hold one for a time
-      instances   Show the instances, of all services or of one; add one, or remove one
-      membership  Show how HAProxy learns of instances, or set it while the system runs
-      token       Make, list or revoke the tokens with which a program may ask the scaler for changes
-      secret      Set, list or remove the secrets of a service
-      versions    List the versions of a service that are kept, the one that was deployed last first
-      rollback    Go back to the version of a service that served before, or to any that is kept
-      record      Record a stretch of a service's turns, with every input of their decisions
-      replay      Decide a recording again, and say whether each decision and plan is the same
-      changes     Show who changed what, the newest last
-      help        Print this message or the help of the given subcommand(s)
+      doctor       Say whether this machine can run Bellows: every problem at once, each with its cure
+      validate     Say what is wrong with bellows.toml and the services' files: everything at once; nothing is changed
+      up           Bring the system up; run again, it changes only what is not as it should be
+      deploy       Deploy an application from its folder: make its image, prove it, bring it in, or go back
+      destroy      Remove a service that was deployed from a folder, with its versions, secrets and caches
+      prune        Free the disk of what nothing needs: images, caches, old releases, what failed deploys left
+      init         Write what `deploy` would choose into a bellows.toml in an application's folder
+      down         Take the system down and remove what Bellows made; stored objects stay
+      status       Show the programs, services and instances, and the last decisions
+      logs         Show what the instances of a service wrote, the newest last
+      explain      Say what was observed of a service, what its policies asked for, and what became of it
+      why-not      Say what stands between a service and so many ready instances, and what would have to change
+      policy       Show the policy of a service as TOML, set it while it runs, or check one that could be set
+      bounds       Show the bounds of a service as TOML, or set them while it runs
+      services     Show a line for each service: what is ready, what bounds it, what is held, and how it fares
+      top          Show all of that as it changes, on the whole terminal: services, instances and what happens
+      events       Show what happened, as sentences: decisions, launches, ends, and who changed what
+      scale        Show what holds for the number of a service's instances, or hold one for a time
+      instances    Show the instances, of all services or of one; add one, or remove one
+      membership   Show how HAProxy learns of instances, or set it while the system runs
+      token        Make, list or revoke the tokens with which a program may ask the scaler for changes
+      secret       Set, list or remove the secrets of a service
+      versions     List the versions of a service that are kept, the one that was deployed last first
+      rollback     Go back to the version of a service that served before, or to any that is kept
+      record       Record a stretch of a service's turns, with every input of their decisions
+      replay       Decide a recording again, and say whether each decision and plan is the same
+      changes      Show who changed what, the newest last
+      help         Say what a command does, or what the code of a message means and what to do
+      support      Write what a report of a fault needs into one file, without secrets
+      completions  Print what completes this command in a shell; `up` installs it for all three
 
     Options:
           --tree <DIR>       The folder that holds bellows.toml, services/ and rootfs/; default for `up`, `validate` and `doctor`: this one
@@ -116,5 +143,7 @@ fn help_tells_the_exit_codes_and_hides_what_is_internal() {
       0  it worked
       1  it ran and failed; the message says what to do
       2  bad input: the command line, bellows.toml or a service's file; nothing was changed
+
+    A message begins with a code, such as error[scaler-away]; `bellows help CODE` explains it.
     ");
 }

@@ -4,11 +4,14 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use host::deploys::Beginning;
 use host::jobs::{BEGINS_WITHIN, Job, JobFiles};
 use model::job::Outcome;
 use tokio::time::{Instant, sleep};
+
+use crate::code::Code;
+use crate::error::Coded;
 
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -41,7 +44,7 @@ pub(super) async fn follow(
                 println!("{verdict}");
                 return Ok(());
             }
-            bail!(verdict);
+            return Err(Coded::new(Code::DeployFailed, anyhow!(verdict)).into());
         }
         if is_under_way {
             beginning = None;

@@ -26,6 +26,13 @@ struct Last {
 }
 
 impl Sentences {
+    /// Goes on after these ticks, which are not told.
+    pub(super) fn after(ticks: &[Tick]) -> Self {
+        let mut sentences = Self::default();
+        ticks.iter().for_each(|tick| drop(sentences.of(tick)));
+        sentences
+    }
+
     /// What a tick has to tell, each sentence with the service's name before it.
     pub(super) fn of(&mut self, tick: &Tick) -> Vec<String> {
         let last = self.last.entry(tick.service.clone()).or_default();
@@ -135,6 +142,18 @@ mod tests {
             "phases":{{"starting":0,"ready":5,"draining":0,"failed":0}}}},{json}}}"#
         );
         serde_json::from_str(&json).unwrap()
+    }
+
+    #[test]
+    fn what_was_so_before_the_first_tick_that_is_told_is_not_told_either() {
+        let at_two = || {
+            tick(
+                r#""decision":{"kind":"target","ready":2,"reasons":["OfferedLoad"]},"plan":[],
+                "rollout":{"state":"serving","version":"00000001"},"blocked":["HostMemory"],"done":[]"#,
+            )
+        };
+        assert_eq!(Sentences::default().of(&at_two()).len(), 3);
+        assert_eq!(Sentences::after(&[at_two()]).of(&at_two()), [""; 0]);
     }
 
     #[test]

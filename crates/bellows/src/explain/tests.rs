@@ -5,12 +5,14 @@ use model::decision::{Decision, Reason};
 use model::instance::PhaseCounts;
 use model::names::InstanceName;
 use model::policies::{Measure, PolicyKind};
+use model::status::TickPage;
 use model::tick::HostCpu;
 use model::trail::{Advice, PolicyAdvice, Rule, Step, Trail, WentBy};
 use model::version::{Version, Wanted};
 use strum::IntoEnumIterator as _;
 
 use super::*;
+use crate::fake_scaler::FakeScaler;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_123);
 const FIRST: Version = Version::new(0xa1);
@@ -155,18 +157,35 @@ fn a_turn_without_data_and_one_of_a_release_that_kept_no_trail_say_what_they_kno
     insta::assert_snapshot!([quiet(), earlier].each_ref().map(explained).join("\n---\n"));
 }
 
-#[test]
-fn the_last_turn_up_to_a_moment_is_found_and_where_there_is_none_the_oldest_is_named() {
-    let ticks = || {
-        let at = |sequence, at| Tick { sequence, at, ..quiet() };
-        vec![at(1, ago(900)), at(2, ago(500)), at(3, ago(100))]
+/// What a scaler answers that keeps turns of the shop of these moments, in milliseconds.
+fn keeping(kept: &'static [u64]) -> FakeScaler {
+    FakeScaler::new(move |path| {
+        let query = path.strip_prefix("/v1/ticks?service=shop")?;
+        let to = query.strip_prefix("&to_ms=").and_then(|rest| rest.strip_suffix("&newest=1"));
+        let found = match to {
+            Some(to) => kept.iter().rfind(|at| **at <= to.parse().unwrap()),
+            None => kept.first().filter(|_| query == "&limit=1"),
+        };
+        let tick = |at: &u64| Tick { at: Timestamp::from_millis(*at), ..quiet() };
+        let page = TickPage { ticks: found.map(tick).into_iter().collect(), next: 9 };
+        Some(serde_json::to_string(&page).unwrap())
+    })
+}
+
+#[tokio::test]
+async fn the_last_turn_up_to_a_moment_is_asked_for_alone_and_where_none_is_kept_the_oldest_is_told()
+{
+    let scaler = keeping(&[1_795_000_001_000, 1_795_000_005_000]);
+    let shop = quiet().service;
+    let at = async |millis| {
+        let tick = kept(&scaler.client(), &shop, Timestamp::from_millis(millis)).await;
+        tick.map(|tick| tick.at.as_millis()).map_err(|error| error.to_string())
     };
-    let found = |millis| last_up_to(ticks(), ago(millis)).map(|tick| tick.sequence);
-    assert_eq!([found(500), found(200), found(0)], [Ok(2), Ok(2), Ok(3)]);
-    assert_eq!(found(901), Err(Some(ago(900))));
-    let told = |oldest| none_kept(&quiet().service, ago(901), oldest).to_string();
-    insta::assert_snapshot!([told(Some(ago(900))), told(None)].join("\n"), @r"
-    no turn of shop is kept up to 2026-11-18T11:06:39Z: the oldest is of 2026-11-18T11:06:39Z
-    no turn of shop is kept up to 2026-11-18T11:06:39Z, nor any after it
-    ");
+    assert_eq!(at(1_795_000_004_999).await, Ok(1_795_000_001_000));
+    assert_eq!(scaler.asked(), ["/v1/ticks?service=shop&to_ms=1795000004999&newest=1"]);
+    assert_eq!(at(1_795_000_005_000).await, Ok(1_795_000_005_000));
+    let told = at(1_795_000_000_000).await.unwrap_err();
+    insta::assert_snapshot!(told, @"no turn of shop is kept up to 2026-11-18T11:06:40Z: the oldest is of 2026-11-18T11:06:41Z");
+    let empty = kept(&keeping(&[]).client(), &shop, Timestamp::from_millis(1)).await;
+    assert!(empty.unwrap_err().to_string().ends_with(", nor any after it"));
 }

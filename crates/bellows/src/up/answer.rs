@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use host::settings::Settings;
 use model::names::ServiceName;
 use model::service::{Route, ServiceSpec};
@@ -11,6 +11,8 @@ use reqwest::header::HOST;
 use scaler_client::Scaler;
 use tokio::time::{Instant, sleep};
 
+use crate::code::Code;
+use crate::error::Coded;
 use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
 use crate::scaler;
@@ -41,7 +43,9 @@ pub(crate) async fn wait(
 ) -> anyhow::Result<()> {
     let Err(error) = wait_alone(services, settings, progress).await else { return Ok(()) };
     let logs = programs.last_lines().await;
-    bail!("{error:#}. Look at `bellows status` and at these last lines of the logs:\n{logs}")
+    let told =
+        anyhow!("{error:#}. Look at `bellows status` and at these last lines of the logs:\n{logs}");
+    Err(Coded::new(Code::NoGoodAnswer, told).into())
 }
 
 /// The same, which tells nothing of what others wrote.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use host::deployments::{DeployedService, Deployment};
 use host::settings::Settings;
 use model::instance::{InstanceStatus, Phase};
@@ -15,6 +15,8 @@ use model::tick::Tick;
 use model::version::{Rollout, Version};
 use tokio::time::{Instant, sleep};
 
+use crate::code::Code;
+use crate::error::Coded;
 use crate::progress::Outcome;
 use crate::scaler;
 
@@ -189,7 +191,7 @@ fn outcome(
         })
         .collect();
     if !given_up.is_empty() {
-        bail!(given_up.join("\n"));
+        return Err(Coded::new(Code::VersionGivenUp, anyhow!(given_up.join("\n"))).into());
     }
     Ok(Outcome::changed_if(waited, "every wanted version serves"))
 }

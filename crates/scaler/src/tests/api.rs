@@ -47,6 +47,28 @@ async fn services_ticks_and_bounds_can_be_asked_for_and_bounds_be_set_and_cleare
 }
 
 #[tokio::test(start_paused = true)]
+async fn ticks_of_a_service_and_a_stretch_can_be_asked_for_and_the_newest_alone() {
+    let mut rig = Rig::new();
+    rig.ticks(6, 1).await;
+    let page = async |query: &str| {
+        let (_, page) = ask(&rig, "GET", &format!("/v1/ticks?{query}"), "").await;
+        serde_json::from_str::<model::status::TickPage>(&page).unwrap()
+    };
+    let all = page("").await.ticks;
+    let [first, .., last] = all.as_slice() else { panic!("{} ticks", all.len()) };
+    let own = page("service=object-store").await;
+    assert_eq!((own.ticks.len(), own.next), (all.len(), last.sequence));
+    let other = page("service=other").await;
+    assert_eq!((other.ticks.len(), other.next), (0, last.sequence));
+    let at = first.at.as_millis();
+    let early = page(&format!("to_ms={at}&newest=1")).await;
+    assert_eq!((early.ticks[0].sequence, early.next), (first.sequence, last.sequence));
+    let late = page(&format!("from_ms={}", at + 1)).await.ticks;
+    assert_eq!(late.len(), all.len() - 1);
+    assert_eq!(page("newest=1").await.ticks[0].sequence, last.sequence);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_policy_is_set_and_cleared_and_each_answer_tells_what_is_in_force() {
     let mut rig = Rig::new();
     rig.ticks(6, 1).await;
@@ -209,7 +231,16 @@ async fn bad_requests_are_refused_with_a_reason_and_change_nothing() {
         ("PUT", policy, "\"hpa\"", 422, "expected a policy or a list of policies"),
         ("PUT", "/v1/membership", r#"{"membership":"both"}"#, 422, "unknown variant `both`"),
         ("PUT", "/v1/membership", r#"{"way":"reload"}"#, 422, "unknown field `way`"),
-        ("GET", "/v1/ticks?since=x", "", 400, "since (a sequence number) and limit are whole"),
+        (
+            "GET",
+            "/v1/ticks?since=x",
+            "",
+            400,
+            "since (a sequence number), limit, from_ms and to_ms",
+        ),
+        ("GET", "/v1/ticks?limit=1&newest=1", "", 400, "newest is one in the place of limit"),
+        ("GET", "/v1/ticks?service=No", "", 400, "service is the name of one"),
+        ("GET", "/v1/ticks?from_ms=-1", "", 400, "bad_query"),
         ("GET", "/v1/ticks?sinse=1", "", 400, "bad_query"),
         ("GET", "/v1/ticks?since=%zz", "", 400, "bad_query"),
         ("GET", "/v1/services/nothing/why-not?ready=2", "", 404, "no_such_service"),
