@@ -20,6 +20,7 @@ mod loop_devices;
 pub mod lxc;
 pub mod memory;
 pub mod network;
+pub mod notify;
 pub mod open_files;
 pub mod probe;
 pub mod processors;

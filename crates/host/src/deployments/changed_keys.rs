@@ -10,8 +10,9 @@ const VALUE_CHARACTERS: usize = 200;
 /// So many keys of a file are told.
 const KEYS: usize = 40;
 
-/// Tables whose values are what a service tells its own programs, and nobody else's business.
-const NOT_TOLD: [&str; 2] = ["application", "instance.environment"];
+/// Tables whose values are what a service tells its own programs, and nobody else's business; and addresses whose path
+/// may be a secret.
+const NOT_TOLD: [&str; 3] = ["application", "instance.environment", "notify"];
 
 /// The keys in which one text of a file differs from the one before, in their order. A text that is no TOML has
 /// none.
@@ -100,6 +101,9 @@ mod tests {
                 "instance.environment.KEY: not told -> not told"
             ]
         );
+        let webhook = |path: &str| format!("[notify]\nwebhooks = [\"https://a.example/{path}\"]\n");
+        let told = lines(&webhook("hush"), &webhook("hush-hush"));
+        assert_eq!(told, ["notify.webhooks: not told -> not told"]);
     }
 
     #[test]

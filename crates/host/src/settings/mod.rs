@@ -1,6 +1,7 @@
 //! The host's settings: `bellows.toml`, read raw and then checked.
 
 mod builds;
+mod notify;
 mod raw;
 mod sources;
 mod tls;
@@ -15,6 +16,7 @@ pub use builds::BuildSettings;
 use config_file::ConfigError;
 use model::size::Sizes;
 pub use model::status::Membership;
+pub use notify::{EpisodeKind, MailAddress, NotifySettings, RawNotify, WebhookUrl};
 pub use sources::{SourceNetwork, SourceSettings};
 pub use tls::TlsSettings;
 
@@ -40,6 +42,8 @@ pub struct Settings {
     pub versions_kept: usize,
     /// What the build of an image may take, and reach.
     pub builds: BuildSettings,
+    /// Who is told what.
+    pub notify: NotifySettings,
     /// The memory that instances are not given, in MiB: that of the kernel, of HAProxy and of the rest.
     pub memory_reserved_mib: u64,
     /// What services may be named after.
@@ -192,6 +196,7 @@ impl Default for Settings {
             },
             versions_kept: 3,
             builds: BuildSettings::default(),
+            notify: NotifySettings::default(),
             memory_reserved_mib: 256,
             sizes: Sizes::default(),
             paths: PathSettings {
@@ -233,6 +238,11 @@ impl Settings {
         self.paths.run.join("egress.json")
     }
 
+    /// Where `up` says whom the console is to tell, for the console to read.
+    pub fn notify_file(&self) -> PathBuf {
+        self.paths.run.join("notify.json")
+    }
+
     /// Where the console speaks to the scaler.
     pub fn console_socket(&self) -> PathBuf {
         self.paths.run.join("console.sock")
@@ -260,7 +270,7 @@ mod tests {
         let settings: Settings = config_file::from_toml("bellows.toml", SHIPPED).unwrap();
         assert_eq!(settings, Settings::default());
         // Every key is in the file: taking one out must not go unnoticed.
-        assert_eq!(SHIPPED.matches(" = ").count(), 41);
+        assert_eq!(SHIPPED.matches(" = ").count(), 44);
     }
 
     #[test]

@@ -13,11 +13,12 @@ use model::size::{Size, Sizes};
 use serde::Deserialize;
 
 use super::builds::RawBuilds;
+use super::notify::RawNotify;
 use super::sources::RawSources;
 use super::tls::{RawTls, TlsSettings};
 use super::{
-    BuildSettings, IdRange, ListenSettings, Membership, NetworkSettings, PathSettings,
-    ScalerSettings, Settings, SourceSettings,
+    BuildSettings, IdRange, ListenSettings, Membership, NetworkSettings, NotifySettings,
+    PathSettings, ScalerSettings, Settings, SourceSettings,
 };
 use crate::slots::SubnetError;
 
@@ -38,6 +39,7 @@ pub struct RawSettings {
     scaler: RawScaler,
     versions: RawVersions,
     builds: RawBuilds,
+    notify: RawNotify,
     memory: RawMemory,
     sizes: BTreeMap<String, Size>,
     paths: RawPaths,
@@ -133,6 +135,7 @@ impl Checked for Settings {
             versions_kept: number("versions.kept", raw.versions.kept, 1..=100)?
                 .unwrap_or(default.versions_kept),
             builds: BuildSettings::from_raw(raw.builds)?,
+            notify: NotifySettings::from_raw(raw.notify)?,
             memory_reserved_mib: number(
                 "memory.reserved_mib",
                 raw.memory.reserved_mib,
