@@ -9,6 +9,7 @@ pub mod events;
 pub mod history;
 pub mod live;
 pub mod metrics;
+pub mod notify;
 pub mod samples;
 pub mod series;
 pub mod watch;
