@@ -2,7 +2,7 @@
 //! without rights.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,7 +12,8 @@ use clap::Parser;
 use console::api::{self, Known};
 use console::history::{self, Place, SIZE_MIN_BYTES};
 use console::live::Hub;
-use console::metrics::Counted;
+use console::metrics::{Counted, Notified};
+use console::notify::{Notifier, StartError};
 use console::watch::{Follower, Now};
 use host::lock::Lock;
 use model::time::Timestamp;
@@ -55,6 +56,9 @@ struct Arguments {
     #[arg(long, value_name = "MIB", default_value_t = 200,
           value_parser = clap::value_parser!(u64).range(SIZE_MIN_BYTES / MIB..=1024 * 1024))]
     history_mib: u64,
+    /// Whom to tell of episodes, as `bellows up` wrote it
+    #[arg(long, value_name = "FILE")]
+    notify: Option<PathBuf>,
 }
 
 const MIB: u64 = 1024 * 1024;
@@ -99,9 +103,17 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     let requests = HttpMetrics::register(&mut registry);
     let counted = Counted::register(&mut registry);
+    let notifier = arguments.notify.as_deref().map(|file| notifier(file, arguments, &mut registry));
+    let notifier = notifier.flatten();
     let scaler = Scaler::new(&arguments.scaler)?;
-    let follower =
-        Follower { scaler, now: Arc::clone(&now), hub: Arc::clone(&hub), counted, recorder };
+    let follower = Follower {
+        scaler,
+        now: Arc::clone(&now),
+        hub: Arc::clone(&hub),
+        counted,
+        recorder,
+        notifier: notifier.clone(),
+    };
     let known = Known { now, history: history.clone(), hub, registry: Arc::new(registry) };
     let routes = api::routes(known, requests);
     tracing::info!(address = %listener.local_addr().unwrap_or(listen), "listening");
@@ -119,13 +131,29 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         drop(served_end.changed().await);
     });
     let followed = follower.run(history, async move { drop(end.changed().await) });
+    let mut notified_end = ending.subscribe();
+    let notified = async move {
+        let end = async move { drop(notified_end.changed().await) };
+        if let Some(notifier) = notifier {
+            notifier.run(end).await;
+        }
+    };
     let stopped = async move {
         stop.await;
         drop(ending);
     };
     // That live readers were cut at the end is in the log.
-    let _ = tokio::join!(served, followed, stopped);
+    let _ = tokio::join!(served, followed, notified, stopped);
     Ok(())
+}
+
+/// Who tells others. Where that cannot be, the console goes on without, as nobody else would tell anything either.
+fn notifier(file: &Path, arguments: &Arguments, registry: &mut Registry) -> Option<Notifier> {
+    let notifier = Notifier::new(file, &arguments.history, Notified::register(registry));
+    let told = |error: &StartError| {
+        tracing::error!(error = service::exit::chain(error), "nobody is told of episodes");
+    };
+    notifier.inspect_err(told).ok()
 }
 
 /// When the console began.

@@ -11,9 +11,11 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use strum::IntoEnumIterator as _;
 
 use crate::events::Event;
 use crate::history::Status;
+use crate::notify::{Episode, Outcome};
 
 /// The type of what [`text`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -35,6 +37,70 @@ struct OfPhase {
 struct OfKind {
     service: String,
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfReceiver {
+    receiver: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfOutcome {
+    receiver: String,
+    outcome: &'static str,
+}
+
+/// Of episodes, and of the messages that tell of them.
+#[derive(Debug, Clone, Default)]
+pub struct Notified {
+    episodes: Family<OfKind, Gauge>,
+    messages: Family<OfOutcome, Counter>,
+    waiting: Family<OfReceiver, Gauge>,
+}
+
+impl Notified {
+    /// Makes the figures and enters them into `registry`.
+    pub fn register(registry: &mut Registry) -> Self {
+        let own = Self::default();
+        let help = "Episodes that go on (1), by service (empty for the whole host) and kind";
+        registry.register("bellows_episodes", help, own.episodes.clone());
+        let help = "Messages that are done with since the console began, by receiver and outcome";
+        registry.register("bellows_notify_messages", help, own.messages.clone());
+        let help = "Messages that wait for a receiver";
+        registry.register("bellows_notify_waiting", help, own.waiting.clone());
+        own
+    }
+
+    /// These are all receivers: nothing has come of a message yet.
+    pub fn receivers<'a>(&self, labels: impl Iterator<Item = &'a str>) {
+        for label in labels {
+            for outcome in Outcome::iter() {
+                let label = OfOutcome { receiver: label.to_owned(), outcome: outcome.into() };
+                drop(self.messages.get_or_create(&label));
+            }
+        }
+    }
+
+    /// This came of a message for a receiver.
+    pub fn message(&self, receiver: &str, outcome: Outcome) {
+        let label = OfOutcome { receiver: receiver.to_owned(), outcome: outcome.into() };
+        self.messages.get_or_create(&label).inc();
+    }
+
+    /// So many messages wait for a receiver.
+    pub fn waiting(&self, receiver: &str, count: usize) {
+        let label = OfReceiver { receiver: receiver.to_owned() };
+        self.waiting.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// These go on, and no others.
+    pub fn episodes<'a>(&self, under_way: impl Iterator<Item = &'a Episode>) {
+        self.episodes.clear();
+        for episode in under_way {
+            let service = episode.service.as_ref().map(ToString::to_string).unwrap_or_default();
+            self.episodes.get_or_create(&OfKind { service, kind: episode.kind.word() }).set(1);
+        }
+    }
 }
 
 /// What is counted since the console began.

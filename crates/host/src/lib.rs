@@ -19,6 +19,7 @@ pub mod lock;
 mod loop_devices;
 pub mod lxc;
 pub mod memory;
+pub mod name_lookup;
 pub mod network;
 pub mod notify;
 pub mod open_files;

@@ -11,6 +11,7 @@ use super::{Intake, Now, Taken};
 use crate::history::{History, Recorder};
 use crate::live::Hub;
 use crate::metrics::Counted;
+use crate::notify::Notifier;
 
 /// The scaler tells something in every second.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -37,6 +38,8 @@ pub struct Follower {
     pub counted: Counted,
     /// Where it is kept.
     pub recorder: Recorder,
+    /// Who tells others; `None` where nobody does.
+    pub notifier: Option<Notifier>,
 }
 
 impl Follower {
@@ -121,6 +124,7 @@ impl Follower {
                     }
                     self.tell(intake.pass());
                     self.record(intake);
+                    self.notifier.iter().for_each(|it| it.services(&self.now.names()));
                 }
             }
         }
@@ -129,6 +133,7 @@ impl Follower {
     fn take(&self, intake: &mut Intake, line: FeedLine) {
         match line {
             FeedLine::Tick(tick) => {
+                self.notifier.iter().for_each(|it| it.tick(&tick));
                 self.now.tick((*tick).clone());
                 self.tell(intake.tick(*tick));
             }

@@ -1,6 +1,6 @@
 //! What is known of the host now, as the scaler told it last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -90,6 +90,11 @@ impl Now {
         let inner = self.lock();
         let services = inner.services.keys().filter_map(|name| inner.status(name));
         HostStatus { services: services.collect(), network: inner.network.clone() }
+    }
+
+    /// The names of all services.
+    pub fn names(&self) -> BTreeSet<ServiceName> {
+        self.lock().services.keys().cloned().collect()
     }
 
     /// One service.
