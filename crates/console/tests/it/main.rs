@@ -4,5 +4,7 @@
 
 mod api;
 mod history;
+mod monitoring;
+mod notify;
 mod scaler;
 mod spoilt;
