@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,9 +13,16 @@ use axum::routing::post;
 use console::samples;
 use host::settings::Settings;
 use model::tick::Tick;
+use model::time::Timestamp;
 use model::version::{Rollout, Version, Wanted};
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::history::now;
 use crate::scaler::{FakeScaler, command, folder};
@@ -56,8 +63,11 @@ struct Telling {
 
 impl Telling {
     fn start(scaler: &FakeScaler, folder: &Path, notify: &Path) -> Self {
-        let mut child =
-            command(&scaler.socket, folder).arg("--notify").arg(notify).spawn().unwrap();
+        Self::spawn(command(&scaler.socket, folder).arg("--notify").arg(notify))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let log: Arc<Mutex<String>> = Arc::default();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let address = lines.by_ref().find_map(|line| {
@@ -88,6 +98,11 @@ fn turn(rollout: Rollout) -> Tick {
     Tick { rollout: Some(rollout), ..samples::tick("store", now().as_millis()) }
 }
 
+fn given_up() -> Rollout {
+    let next = Wanted { version: Version::new(2), deployed_at: Timestamp::from_millis(1) };
+    Rollout::GivenUp { version: Version::new(1), next, reason: "no answer".to_owned() }
+}
+
 async fn next(told: &mut mpsc::UnboundedReceiver<serde_json::Value>) -> serde_json::Value {
     tokio::time::timeout(LONG, told.recv()).await.unwrap().unwrap()
 }
@@ -110,13 +125,10 @@ async fn an_episode_is_told_once_over_kills_and_its_end_though_it_came_while_nob
     let (url, mut told) = webhook().await;
     let notify = written(folder.path(), &url);
     let scaler = FakeScaler::start(folder.path());
-    let next_version = Wanted { version: Version::new(2), deployed_at: now() };
-    let (version, reason) = (Version::new(1), "no answer".to_owned());
-    let given_up = Rollout::GivenUp { version, next: next_version, reason };
 
     let first = Telling::start(&scaler, folder.path(), &notify);
     scaler.is_read().await;
-    scaler.tick(&turn(given_up.clone()));
+    scaler.tick(&turn(given_up()));
     let began = next(&mut told).await;
     assert_eq!((&began["kind"], &began["state"]), (&"failed_deploy".into(), &"began".into()));
     let kept = until_delivered(folder.path()).await;
@@ -135,16 +147,16 @@ async fn an_episode_is_told_once_over_kills_and_its_end_though_it_came_while_nob
 
     let second = Telling::start(&scaler, folder.path(), &notify);
     scaler.is_read().await;
-    scaler.tick(&turn(given_up.clone()));
+    scaler.tick(&turn(given_up()));
     // What comes after it is told, and so it was seen.
-    scaler.tick(&Tick { service: "shop".parse().unwrap(), ..turn(given_up) });
+    scaler.tick(&Tick { service: "shop".parse().unwrap(), ..turn(given_up()) });
     assert_eq!(next(&mut told).await["service"], "shop");
     until_delivered(folder.path()).await;
     drop(second);
 
     let third = Telling::start(&scaler, folder.path(), &notify);
     scaler.is_read().await;
-    scaler.tick(&turn(Rollout::Serving { version }));
+    scaler.tick(&turn(Rollout::Serving { version: Version::new(1) }));
     let ended = next(&mut told).await;
     assert_eq!((&ended["state"], &ended["episode"]), (&"ended".into(), &began["episode"]));
     until_delivered(folder.path()).await;
@@ -163,4 +175,50 @@ async fn where_nobody_can_be_told_the_console_says_so_and_answers() {
     let log = console.log.lock().unwrap().clone();
     assert!(log.contains("nobody is told of episodes") && log.contains("bellows up"), "{log}");
     assert!(!log.contains("SECRET"), "{log}");
+}
+
+/// A program that takes one message by TLS, with a certificate for `localhost` of its own.
+async fn webhook_by_tls(certificate: &Path) -> (String, JoinHandle<String>) {
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(certificate, own.cert.pem()).unwrap();
+    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}/SECRET", listener.local_addr().unwrap().port());
+    let took = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap();
+        let (mut taken, mut part) = (String::new(), [0; 4096]);
+        while !taken.ends_with('}') {
+            let length = stream.read(&mut part).await.unwrap();
+            taken += std::str::from_utf8(&part[..length]).unwrap();
+        }
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        stream.flush().await.unwrap();
+        taken
+    });
+    (url, took)
+}
+
+#[tokio::test]
+async fn a_webhook_by_https_is_told_by_the_certificates_of_the_host() {
+    let folder = folder();
+    let certificate = folder.path().join("trusted.pem");
+    let (url, took) = webhook_by_tls(&certificate).await;
+    let notify = written(folder.path(), &url);
+    let scaler = FakeScaler::start(folder.path());
+    let mut command = command(&scaler.socket, folder.path());
+    // The place that stands for the host's own here.
+    command.arg("--notify").arg(notify).env("SSL_CERT_FILE", certificate);
+    let _console = Telling::spawn(&mut command);
+    scaler.is_read().await;
+    scaler.tick(&turn(given_up()));
+    let taken = tokio::time::timeout(LONG, took).await.unwrap().unwrap();
+    assert!(taken.starts_with("POST /SECRET HTTP/1.1\r\n"), "{taken}");
+    until_delivered(folder.path()).await;
 }
