@@ -53,6 +53,7 @@ struct OfOutcome {
 /// Of episodes, and of the messages that tell of them.
 #[derive(Debug, Clone, Default)]
 pub struct Notified {
+    ready: Gauge,
     episodes: Family<OfKind, Gauge>,
     messages: Family<OfOutcome, Counter>,
     waiting: Family<OfReceiver, Gauge>,
@@ -62,6 +63,8 @@ impl Notified {
     /// Makes the figures and enters them into `registry`.
     pub fn register(registry: &mut Registry) -> Self {
         let own = Self::default();
+        let help = "Whether it is known whom to tell of episodes (1), or nobody is told (0)";
+        registry.register("bellows_notify_ready", help, own.ready.clone());
         let help = "Episodes that go on (1), by service (empty for the whole host) and kind";
         registry.register("bellows_episodes", help, own.episodes.clone());
         let help = "Messages that are done with since the console began, by receiver and outcome";
@@ -71,8 +74,9 @@ impl Notified {
         own
     }
 
-    /// These are all receivers: nothing has come of a message yet.
+    /// These are all receivers, which may be none: nothing has come of a message yet.
     pub fn receivers<'a>(&self, labels: impl Iterator<Item = &'a str>) {
+        self.ready.set(1);
         for label in labels {
             for outcome in Outcome::iter() {
                 let label = OfOutcome { receiver: label.to_owned(), outcome: outcome.into() };

@@ -1,7 +1,5 @@
 //! Looks up names as every program of the host does, by `getent`: its `/etc/hosts`, its name servers, its
-//! `nsswitch.conf`. Our programs are static, and have no such library of their own ([decision 28]).
-//!
-//! [decision 28]: ../../../docs/decisions/0028-a-way-out.md
+//! `nsswitch.conf`. Our programs are static, and have no such library of their own (decision 28).
 
 use std::io;
 use std::net::IpAddr;

@@ -10,11 +10,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::post;
+use console::metrics::Notified;
+use console::notify::Notifier;
 use console::samples;
 use host::settings::Settings;
 use model::tick::Tick;
 use model::time::Timestamp;
 use model::version::{Rollout, Version, Wanted};
+use prometheus_client::registry::Registry;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
@@ -26,6 +29,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::history::now;
 use crate::scaler::{FakeScaler, command, folder};
+use crate::spoilt::TinyDisk;
 
 /// Long for what takes a second.
 const LONG: Duration = Duration::from_secs(20);
@@ -221,4 +225,34 @@ async fn a_webhook_by_https_is_told_by_the_certificates_of_the_host() {
     let taken = tokio::time::timeout(LONG, took).await.unwrap().unwrap();
     assert!(taken.starts_with("POST /SECRET HTTP/1.1\r\n"), "{taken}");
     until_delivered(folder.path()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_is_nearly_full_is_noticed_and_that_it_has_room_again() {
+    let (disk, folder) = (TinyDisk::mount(64), folder());
+    let state = disk.0.path();
+    fs::write(state.join("filler"), vec![0; 62 * 1024 * 1024]).unwrap();
+    let mut settings = Settings::default();
+    settings.paths.run = folder.path().to_owned();
+    settings.paths.state = state.to_owned();
+    host::notify::write(&settings).unwrap();
+    let mut registry = Registry::default();
+    let counted = Notified::register(&mut registry);
+    let history = folder.path().join("history.sqlite");
+    let notifier = Notifier::new(&settings.notify_file(), &history, counted).unwrap();
+    let running = tokio::spawn(notifier.run(std::future::pending()));
+    let is_full = || {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text.contains("bellows_episodes{service=\"\",kind=\"full_disk\"} 1\n")
+    };
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert!(!is_full(), "two looks");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(is_full());
+    fs::remove_file(state.join("filler")).unwrap();
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert!(!is_full());
+    running.abort();
+    let _ = running.await;
 }

@@ -137,13 +137,14 @@ async fn a_folder_that_is_not_there_is_a_problem_that_is_told_and_nothing_else_s
     assert!(error.starts_with("the history is not there now"), "{error}");
 }
 
-/// A file system of its own in memory, of two MiB.
-struct TinyDisk(TempDir);
+/// A file system of its own in memory.
+pub(crate) struct TinyDisk(pub(crate) TempDir);
 
 impl TinyDisk {
-    fn mount() -> Self {
+    pub(crate) fn mount(size_mib: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mount = ["-t", "tmpfs", "-o", "size=2m", "tiny"];
+        let size = format!("size={size_mib}m");
+        let mount = ["-t", "tmpfs", "-o", &size, "tiny"];
         let status = Command::new("mount").args(mount).arg(folder.path()).status().unwrap();
         assert!(status.success(), "this test mounts a small disk, which needs root");
         Self(folder)
@@ -172,7 +173,7 @@ fn large_event(kilobytes: usize) -> Batch {
 
 #[tokio::test]
 async fn a_full_disk_costs_what_comes_meanwhile_and_recording_goes_on_when_there_is_room() {
-    let disk = TinyDisk::mount();
+    let disk = TinyDisk::mount(2);
     let folder = disk.0.path();
     let filler = folder.join("filler");
     fs::write(&filler, vec![0; 1_000_000]).unwrap();

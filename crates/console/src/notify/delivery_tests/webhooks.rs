@@ -1,190 +1,6 @@
-//! Delivery to servers on loopback that answer late, wrongly, elsewhere, for ever, or not at all.
+//! Webhooks that answer late, wrongly, elsewhere, for ever, or not at all.
 
-use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::time::Duration;
-
-use axum::Router;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
-use host::notify::Notify;
-use host::settings::{EpisodeKind, NotifySettings, WebhookUrl};
-use model::tick::Tick;
-use model::time::Timestamp;
-use model::version::{Rollout, Version, Wanted};
-use prometheus_client::registry::Registry;
-use rustls::RootCertStore;
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
-
-use super::message::{Change, Message};
-use super::notifier::Notifier;
-use super::queue::WAITING_MAX;
-use super::receiver::{Means, Receiver};
-use crate::metrics::Notified;
-use crate::samples;
-
-/// Long for what takes milliseconds.
-const LONG: Duration = Duration::from_secs(20);
-
-/// What a server does with a request.
-#[derive(Clone, Copy)]
-enum Answer {
-    Status(u16),
-    /// To another path of it.
-    Elsewhere,
-    /// A body without an end.
-    Endless,
-    Never,
-}
-
-/// What a server was asked.
-struct Asked {
-    path: String,
-    headers: HeaderMap,
-    body: serde_json::Value,
-}
-
-/// A receiver.
-struct Server {
-    address: SocketAddr,
-    asked: mpsc::UnboundedReceiver<Asked>,
-}
-
-type Answers = Arc<dyn Fn(&Asked) -> Answer + Send + Sync>;
-
-impl Server {
-    async fn start(answers: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
-        let (listener, routes, asked) = Self::parts(Arc::new(answers)).await;
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self { address, asked }
-    }
-
-    async fn parts(answers: Answers) -> (TcpListener, Router, mpsc::UnboundedReceiver<Asked>) {
-        let (tell, asked) = mpsc::unbounded_channel();
-        let routes = Router::new().fallback(answer).with_state((answers, tell));
-        (TcpListener::bind("127.0.0.1:0").await.unwrap(), routes, asked)
-    }
-
-    fn url(&self) -> WebhookUrl {
-        format!("http://{}/SECRET", self.address).parse().unwrap()
-    }
-
-    async fn next(&mut self) -> Asked {
-        timeout(LONG, self.asked.recv()).await.expect("it is asked").unwrap()
-    }
-
-    /// The services of the next requests.
-    async fn services(&mut self, count: usize) -> Vec<String> {
-        let mut services = Vec::new();
-        for _ in 0..count {
-            services.push(self.next().await.body["service"].as_str().unwrap().to_owned());
-        }
-        services
-    }
-}
-
-async fn answer(
-    State((answers, tell)): State<(Answers, mpsc::UnboundedSender<Asked>)>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let body = serde_json::from_slice(&body).unwrap();
-    let asked = Asked { path: uri.path().to_owned(), headers, body };
-    let answer = answers(&asked);
-    tell.send(asked).unwrap();
-    match answer {
-        Answer::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
-        Answer::Elsewhere => (StatusCode::FOUND, [("location", "/elsewhere")]).into_response(),
-        Answer::Endless => {
-            let part = || Ok::<_, std::convert::Infallible>(Bytes::from_static(&[0; 4096]));
-            Body::from_stream(futures_util::stream::repeat_with(part)).into_response()
-        }
-        Answer::Never => std::future::pending().await,
-    }
-}
-
-/// A notifier that runs.
-struct Running {
-    notifier: Notifier,
-    counted: Registry,
-    stop: oneshot::Sender<()>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Running {
-    fn start(folder: &Path, webhooks: &[WebhookUrl]) -> Self {
-        let settings = NotifySettings { webhooks: webhooks.to_vec(), ..NotifySettings::default() };
-        Self::with(folder, settings, RootCertStore::empty(), 1)
-    }
-
-    fn with(folder: &Path, settings: NotifySettings, roots: RootCertStore, mail_port: u16) -> Self {
-        let (patience, first_wait) = (Duration::from_millis(500), Duration::from_millis(5));
-        let means = Means { roots, mail_port, patience, first_wait };
-        let receivers = Receiver::by(means, &settings, "web1").unwrap();
-        let mut counted = Registry::default();
-        let figures = Notified::register(&mut counted);
-        let notify = Notify { settings, state: folder.to_owned() };
-        let kept = folder.join("kept.json");
-        let notifier = Notifier::with(notify, "web1".to_owned(), receivers, kept, figures);
-        let (stop, is_stopped) = oneshot::channel();
-        let run = notifier.clone().run(async move { drop(is_stopped.await) });
-        Self { notifier, counted, stop, task: tokio::spawn(run) }
-    }
-
-    fn given_up(&self, service: &str) {
-        let next = Wanted { version: Version::new(2), deployed_at: Timestamp::from_millis(1) };
-        let rollout = Rollout::GivenUp { version: Version::new(1), next, reason: String::new() };
-        self.notifier.tick(&Tick { rollout: Some(rollout), ..samples::tick(service, 1_000) });
-    }
-
-    fn serves(&self, service: &str) {
-        let rollout = Some(Rollout::Serving { version: Version::new(3) });
-        self.notifier.tick(&Tick { rollout, ..samples::tick(service, 61_000) });
-    }
-
-    /// Waits until a line of the metrics is there.
-    async fn until(&self, line: &str) {
-        let is_there = async {
-            while !self.metrics().lines().any(|it| it == line) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let found = timeout(LONG, is_there).await;
-        assert!(found.is_ok(), "{line}: {}", self.metrics());
-    }
-
-    fn metrics(&self) -> String {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.counted).unwrap();
-        text
-    }
-
-    async fn stop(self) {
-        self.stop.send(()).unwrap();
-        self.task.await.unwrap();
-    }
-}
-
-fn outcome(receiver: &str, outcome: &str, count: u32) -> String {
-    format!(
-        "bellows_notify_messages_total{{receiver=\"{receiver}\",outcome=\"{outcome}\"}} {count}"
-    )
-}
-
-fn folder() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
+use super::*;
 
 #[tokio::test]
 async fn a_beginning_and_its_end_are_posted_with_their_keys() {
@@ -401,80 +217,29 @@ async fn why_a_message_was_not_taken_says_nothing_of_a_webhooks_path() {
     }
 }
 
-/// A mail server that answers a message's recipients with this, then the next, and then takes all; and what it took.
-async fn mail_server(refusals: Vec<&'static str>) -> (u16, mpsc::UnboundedReceiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (tell, took) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        let mut refusals = refusals.into_iter();
-        while let Ok((stream, _)) = listener.accept().await {
-            tell.send(dialogue(stream, refusals.next()).await).unwrap();
-        }
-    });
-    (port, took)
-}
-
-/// What a client says in one connection.
-async fn dialogue(stream: tokio::net::TcpStream, refusal: Option<&str>) -> String {
-    let (read, mut write) = stream.into_split();
-    let mut lines = BufReader::new(read).lines();
-    let (mut said, mut is_mail) = (String::new(), false);
-    write.write_all(b"220 web1 ESMTP\r\n").await.unwrap();
-    while let Ok(Some(line)) = lines.next_line().await {
-        said.push_str(&line);
-        said.push('\n');
-        let answer = match line.split([' ', ':']).next().unwrap_or_default() {
-            "." => "250 queued",
-            _ if is_mail => continue,
-            "RCPT" => refusal.unwrap_or("250 ok"),
-            "DATA" => "354 go on",
-            "QUIT" => "221 bye",
-            _ => "250 ok",
-        };
-        is_mail = answer.starts_with("354");
-        if write.write_all(format!("{answer}\r\n").as_bytes()).await.is_err() {
-            break;
-        }
-    }
-    said
-}
-
-fn mailing(folder: &Path, port: u16) -> Running {
-    let mail_to = ["ops@example.org", "root@localhost"].map(|to| to.parse().unwrap()).into();
-    let settings = NotifySettings { mail_to, ..NotifySettings::default() };
-    Running::with(folder, settings, RootCertStore::empty(), port)
-}
-
 #[tokio::test]
-async fn a_mail_goes_to_all_in_one_and_again_where_the_server_was_busy() {
+async fn nobody_is_told_before_it_is_kept_and_where_it_cannot_be_people_are_told_all_the_same() {
     let folder = folder();
-    let (port, mut took) = mail_server(vec!["451 busy"]).await;
-    let running = mailing(folder.path(), port);
-    running.given_up("store");
-    assert!(!timeout(LONG, took.recv()).await.unwrap().unwrap().contains("DATA"));
-    let said = timeout(LONG, took.recv()).await.unwrap().unwrap();
-    for line in [
-        "MAIL FROM:<bellows@web1>",
-        "RCPT TO:<ops@example.org>",
-        "RCPT TO:<root@localhost>",
-        "Subject: [bellows web1] failed_deploy of store began",
-        "Episode: failed_deploy-store-1000",
-    ] {
-        assert!(said.lines().any(|it| it.starts_with(line)), "{line}: {said}");
+    let file = folder.path().join("kept.json");
+    let own = file.clone();
+    let answers = move |asked: &Asked| {
+        let kept = std::fs::read_to_string(&own).unwrap_or_default();
+        let is_kept = kept.contains(
+            asked.headers["idempotency-key"].to_str().unwrap().trim_end_matches("-began"),
+        );
+        Answer::Status(if is_kept { 200 } else { 404 })
+    };
+    let server = Server::start(answers).await;
+    let running = Running::start(folder.path(), &[server.url()]);
+    for service in ["store", "shop", "web"] {
+        running.given_up(service);
     }
-    running.until(&outcome("mail", "delivered", 1)).await;
-}
-
-#[tokio::test]
-async fn a_mail_that_the_server_will_never_take_is_not_sent_again_and_no_server_is_no_end() {
-    let (one, two) = (folder(), folder());
-    let (port, _took) = mail_server(vec!["550 no such user"]).await;
-    let running = mailing(one.path(), port);
+    running.until(&outcome("webhook_1", "delivered", 3)).await;
+    running.stop().await;
+    std::fs::remove_file(&file).unwrap();
+    // In its place there is what cannot be replaced by a file.
+    std::fs::create_dir(&file).unwrap();
+    let running = Running::start(folder.path(), &[server.url()]);
     running.given_up("store");
-    running.until(&outcome("mail", "refused", 1)).await;
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let running = mailing(two.path(), closed);
-    running.given_up("store");
-    running.until(&outcome("mail", "given_up", 1)).await;
+    running.until(&outcome("webhook_1", "refused", 1)).await;
 }
