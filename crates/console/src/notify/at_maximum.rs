@@ -3,7 +3,7 @@
 use model::decision::{Decision, Reason};
 use model::tick::Tick;
 
-use super::sign::{Evidence, Sign};
+use super::sign::{Evidence, Sign, TURN_MAX_S};
 use crate::events::reasons;
 
 /// It begins when the service needed more in so many seconds of the last 60 of which anything is known. A burst that the
@@ -31,18 +31,20 @@ pub(super) struct AtMaximum {
 impl AtMaximum {
     /// Takes in a turn. One that holds says nothing of what is needed.
     pub(super) fn tick(&mut self, tick: &Tick) -> Sign {
-        let Decision::Target { ready, .. } = tick.decision else { return Sign::Unclear };
+        let Decision::Target { ready, .. } = tick.decision else {
+            self.close_open(1);
+            return Sign::Unclear;
+        };
         let needs_more = reasons(tick)
             .iter()
             .any(|reason| matches!(reason, Reason::AtMax | Reason::AtScheduledMax));
         let second = tick.at.as_millis() / 1000;
         match &mut self.open {
             Some((open, needed)) if *open == second => *needed |= needs_more,
-            _ => {
-                // Whatever lies between is not known, and counts as nothing.
-                if let Some((_, needed)) = self.open.replace((second, needs_more)) {
-                    self.close(needed);
-                }
+            open => {
+                let passed = open.map_or(0, |(open, _)| second.saturating_sub(open));
+                self.close_open(if passed <= TURN_MAX_S { passed.max(1) } else { 1 });
+                self.open = Some((second, needs_more));
             }
         }
         if self.seconds.count_ones() >= BEGINS_AFTER_S {
@@ -54,9 +56,13 @@ impl AtMaximum {
         }
     }
 
-    fn close(&mut self, needed: bool) {
-        self.seconds = (self.seconds << 1 | u64::from(needed)) & MINUTE;
-        self.below_s = if needed { 0 } else { self.below_s.saturating_add(1) };
+    /// The open second is over, and was like the ones after it, so many in all.
+    fn close_open(&mut self, count: u64) {
+        let Some((_, needed)) = self.open.take() else { return };
+        for _ in 0..count {
+            self.seconds = (self.seconds << 1 | u64::from(needed)) & MINUTE;
+            self.below_s = if needed { 0 } else { self.below_s.saturating_add(1) };
+        }
     }
 }
 
@@ -118,5 +124,15 @@ mod tests {
         // An hour without a turn, and a clock that is set back.
         assert_eq!(after(&mut state, 4_000..4_001, Reason::Patience), PRESENT);
         assert_ne!(after(&mut state, 3_000..3_059, Reason::Patience), Sign::Absent);
+    }
+
+    #[test]
+    fn a_slow_loop_takes_no_longer() {
+        let mut state = AtMaximum::default();
+        let mut signs = |range: std::ops::Range<u64>, reason| {
+            range.map(|number| state.tick(&turn(number * 10, reason))).collect::<Vec<_>>()
+        };
+        assert_eq!(signs(0..4, Reason::AtMax)[2..], [Sign::Unclear, PRESENT]);
+        assert_eq!(signs(4..11, Reason::Patience)[5..], [Sign::Unclear, Sign::Absent]);
     }
 }

@@ -71,7 +71,7 @@ impl Receiver {
     /// # Errors
     /// One cannot be had.
     pub(super) fn all(settings: &NotifySettings, host: &str) -> Result<Vec<Self>, ReceiverError> {
-        // Some 140 certificates take 10 ms to be read.
+        // The 145 certificates of a Debian take 70 ms and 0.7 MiB (debug).
         let is_https = settings.webhooks.iter().any(WebhookUrl::is_https);
         let roots = if is_https { roots_of_host() } else { RootCertStore::empty() };
         let (patience, first_wait) = (webhook::PATIENCE, retry::FIRST_WAIT);

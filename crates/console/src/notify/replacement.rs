@@ -8,7 +8,7 @@ use model::tick::Tick;
 use model::time::Timestamp;
 use model::version::{Rollout, Version};
 
-use super::sign::{Evidence, Sign};
+use super::sign::{Evidence, Sign, TURN_MAX_S};
 
 /// So many instances within [`SPAN`] are no accident: four launches that fail together are one cause, and a fifth
 /// comes when what replaces them fails too.
@@ -23,24 +23,28 @@ const SPAN: Duration = Duration::from_mins(10);
 pub(super) struct Replacement {
     /// When the last ones were lost, at most [`BEGINS_WITH`].
     lost: VecDeque<Timestamp>,
-    /// Since when none was, as far as is known.
-    quiet_since: Option<Timestamp>,
+    /// For how long none was, as far as is known.
+    quiet: Duration,
+    /// The turn before.
+    last: Option<Timestamp>,
 }
 
 impl Replacement {
     /// Takes in a turn.
     pub(super) fn tick(&mut self, tick: &Tick) -> Sign {
+        let passed = self.last.replace(tick.at).map_or(Duration::ZERO, |last| tick.at.since(last));
+        // Between two turns that are further apart nothing is known.
+        if passed <= Duration::from_secs(TURN_MAX_S) {
+            self.quiet = self.quiet.saturating_add(passed);
+        }
         for _ in 0..lost(tick) {
             self.lost.push_back(tick.at);
-            self.quiet_since = Some(tick.at);
+            self.quiet = Duration::ZERO;
         }
         while self.lost.len() > BEGINS_WITH {
             self.lost.pop_front();
         }
-        // A clock that was set back begins the time of quiet anew.
-        let quiet_since = self.quiet_since.filter(|since| *since <= tick.at).unwrap_or(tick.at);
-        self.quiet_since = Some(quiet_since);
-        if tick.at.since(quiet_since) >= SPAN {
+        if self.quiet >= SPAN {
             self.lost.clear();
             return Sign::Absent;
         }
@@ -115,6 +119,11 @@ mod tests {
         Tick { done: vec![done], ..turn(1) }
     }
 
+    /// What is seen at the end of these seconds, in which nothing is lost.
+    fn quiet(state: &mut Replacement, seconds: std::ops::RangeInclusive<u64>) -> Sign {
+        seconds.map(|second| state.tick(&turn(second))).last().unwrap()
+    }
+
     #[test]
     fn five_in_ten_minutes_are_too_many_and_ten_minutes_without_are_the_end() {
         let mut state = Replacement::default();
@@ -123,9 +132,18 @@ mod tests {
         }
         assert_eq!(state.tick(&death(599, None)), PRESENT);
         assert_eq!(state.tick(&turn(601)), Sign::Unclear, "the first is too long ago");
-        assert_eq!(state.tick(&turn(599 + 599)), Sign::Unclear);
-        assert_eq!(state.tick(&turn(599 + 600)), Sign::Absent);
+        assert_eq!(quiet(&mut state, 602..=1_198), Sign::Unclear);
+        assert_eq!(state.tick(&turn(1_199)), Sign::Absent);
         assert_eq!(state.tick(&death(1_300, None)), Sign::Unclear);
+    }
+
+    #[test]
+    fn a_time_of_which_nothing_is_known_does_not_end_it() {
+        let mut state = Replacement::default();
+        assert_eq!((0..5).map(|second| state.tick(&death(second, None))).last().unwrap(), PRESENT);
+        assert_eq!(state.tick(&turn(4_000)), Sign::Unclear);
+        assert_eq!(quiet(&mut state, 4_001..=4_599), Sign::Unclear);
+        assert_eq!(state.tick(&turn(4_600)), Sign::Absent);
     }
 
     #[test]

@@ -3,6 +3,10 @@
 use model::version::Wanted;
 use serde::{Deserialize, Serialize};
 
+/// A turn stands for the time up to the next one, if that is no more than this: the slowest loop takes one every 10 s
+/// (`scaler.tick_ms`). Of a longer time nothing is known.
+pub(super) const TURN_MAX_S: u64 = 15;
+
 /// Whether the matter of an episode is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sign {
