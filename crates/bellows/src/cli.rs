@@ -63,9 +63,17 @@ impl Place {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Say whether this machine can run Bellows: every problem at once, each with its cure
-    Doctor,
+    Doctor {
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Say what is wrong with bellows.toml and the services' files: everything at once; nothing is changed
-    Validate,
+    Validate {
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Bring the system up; run again, it changes only what is not as it should be
     Up {
         /// Start nothing when the machine boots
@@ -107,6 +115,9 @@ pub(crate) enum Command {
         /// Remove what builds keep for services that are deployed, too: the next ones take longer
         #[arg(long)]
         caches: bool,
+        /// Show what could be freed as JSON, and free nothing
+        #[arg(long, conflicts_with = "yes")]
+        json: bool,
     },
     /// Write what `deploy` would choose into a bellows.toml in an application's folder
     Init {
@@ -272,6 +283,14 @@ pub(crate) enum Command {
         /// A command, or a code such as scaler-away; `codes` lists the codes
         #[arg(value_name = "COMMAND|CODE")]
         words: Vec<String>,
+    },
+    /// Print the address of the API, or of a service, and show it in a browser where there is a desktop
+    Open {
+        /// The service; without it, the scaler's API
+        service: Option<ServiceName>,
+        /// The same as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Write what a report of a fault needs into one file, without secrets
     ///

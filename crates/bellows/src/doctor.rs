@@ -19,11 +19,13 @@ use host::id_ranges::{IdRangeError, IdRanges};
 use host::network::{Network, conflicts};
 use host::settings::Settings;
 use model::network::Drift;
+use serde::Serialize;
 
 use crate::code::Code;
 use crate::error::Coded;
+use crate::json::{self, FORMAT};
 use crate::programs::{self, Programs};
-use finding::{Finding, Verdict, bad};
+use finding::{Finding, Shown, Verdict, bad};
 
 /// The checks whose failure has a code of its own.
 const ROOT: &str = "root";
@@ -31,19 +33,39 @@ const PORTS: &str = "ports";
 const DISK: &str = "disk";
 
 /// Prints every finding; fails when one is bad.
-pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
+pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     let findings = all(settings).await;
-    findings.iter().for_each(|finding| println!("{finding}"));
-    match failures(&findings).len() {
-        0 => println!("This machine can run Bellows."),
-        count => {
-            return Err(not_ready(
-                &findings,
-                &format!("{count} of the checks failed; nothing was changed"),
-            ));
-        }
+    let count = failures(&findings).len();
+    if json {
+        json::print(&List::of(&findings))?;
+    } else {
+        findings.iter().for_each(|finding| println!("{finding}"));
+    }
+    if count > 0 {
+        let told = format!("{count} of the checks failed; nothing was changed");
+        return Err(not_ready(&findings, &told));
+    }
+    if !json {
+        println!("This machine can run Bellows.");
     }
     Ok(())
+}
+
+/// The findings, as programs are told of them.
+#[derive(Debug, Serialize)]
+struct List<'a> {
+    format: u32,
+    /// Whether this machine can run Bellows.
+    is_ready: bool,
+    checks: Vec<Shown<'a>>,
+}
+
+impl<'a> List<'a> {
+    fn of(findings: &'a [Finding]) -> Self {
+        let is_ready = findings.iter().all(|finding| finding.verdict.is_ok());
+        let checks = findings.iter().map(Finding::shown).collect();
+        Self { format: FORMAT, is_ready, checks }
+    }
 }
 
 /// Every finding, a line for each.
@@ -295,6 +317,12 @@ mod tests {
         ]
         .map(|(check, verdict)| Finding { check, verdict });
         assert_eq!(failures(&findings).len(), 2);
+        let json = serde_json::to_value(List::of(&findings)).unwrap();
+        assert_eq!((&json["format"], &json["is_ready"]), (&1.into(), &false.into()));
+        assert_eq!(
+            (&json["checks"][0]["cure"], &json["checks"][2]["cure"]),
+            (&serde_json::Value::Null, &"make room".into())
+        );
         insta::assert_snapshot!(findings.map(|finding| finding.to_string()).join("\n"), @r"
         ok    root             running as root
         FAIL  lxc              LXC is not installed

@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use host::haproxy::HaproxySettingsError;
 use scaler_client::ScalerError;
 
+pub(crate) use self::code_of::code_of;
 use crate::code::Code;
 
 /// Exit code for bad input, as `--help` documents it.
@@ -96,7 +97,7 @@ impl std::error::Error for Coded {}
 
 /// Tells on standard error what a command ended with, and gives its exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    anstream::eprint!("{}", told(code_of::code_of(error), &format!("{error:#}")));
+    anstream::eprint!("{}", told(code_of(error), &format!("{error:#}")));
     exit_code(error)
 }
 
@@ -144,7 +145,7 @@ mod tests {
     #[test]
     fn a_message_has_a_code_and_says_where_that_is_explained() {
         let error = anyhow!("the cause").context("it did not work");
-        let text = plain(&told(code_of::code_of(&error), &format!("{error:#}")));
+        let text = plain(&told(code_of(&error), &format!("{error:#}")));
         insta::assert_snapshot!(text, @r"
         error[failed]: it did not work: the cause
         `bellows help failed` explains this, and what to do.
@@ -164,7 +165,7 @@ mod tests {
     fn problems_of_one_file_keep_the_code_that_they_have() {
         let own = Coded::new(Code::NoSuchService, anyhow!("a"));
         let all = BadInput(vec![own.into(), anyhow!("b")]).coded(Code::BadSettings);
-        let codes: Vec<Code> = all.0.iter().map(code_of::code_of).collect();
+        let codes: Vec<Code> = all.0.iter().map(code_of).collect();
         assert_eq!(codes, [Code::NoSuchService, Code::BadSettings]);
         assert_eq!(all.to_string(), "a\nb");
     }

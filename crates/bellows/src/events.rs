@@ -36,24 +36,34 @@ pub(crate) async fn run(settings: &Settings, asked: Events) -> anyhow::Result<()
         scaler::known(&scaler, service).await?;
     }
     let (mut reader, events) = Reader::begin(scaler, service, since).await?;
-    if json {
+    if json && !follow {
         return json::print(&List { format: FORMAT, events });
     }
     if events.is_empty() && !follow {
         println!("Nothing happened since {}.", moment(since));
     }
-    events.iter().for_each(show);
-    if follow {
-        loop {
-            sleep(PAUSE).await;
-            reader.next().await?.iter().for_each(show);
-        }
+    events.iter().try_for_each(|event| show(event, json))?;
+    if !follow {
+        return Ok(());
     }
-    Ok(())
+    loop {
+        sleep(PAUSE).await;
+        reader.next().await?.iter().try_for_each(|event| show(event, json))?;
+    }
 }
 
-fn show(event: &Event) {
+fn show(event: &Event, json: bool) -> anyhow::Result<()> {
+    if json {
+        let Event { at, service, text } = event;
+        return json::print_line(&EventLine {
+            format: FORMAT,
+            at: *at,
+            service: service.as_ref(),
+            text,
+        });
+    }
     println!("{}  {}", moment(event.at), event.text);
+    Ok(())
 }
 
 /// Turns and changes as sentences in the order of time, a line each.
@@ -68,6 +78,16 @@ struct List {
     format: u32,
     /// Oldest first.
     events: Vec<Event>,
+}
+
+/// Something that happened, on a line of its own.
+#[derive(Debug, Serialize)]
+struct EventLine<'a> {
+    format: u32,
+    #[serde(rename = "at_ms")]
+    at: Timestamp,
+    service: Option<&'a ServiceName>,
+    text: &'a str,
 }
 
 /// Something that happened.

@@ -7,6 +7,13 @@ use serde::Serialize;
 /// another number; it changes when a key goes or means something else.
 pub(crate) const FORMAT: u32 = 1;
 
+/// Prints it on one line, as one of many: each is whole when it is read.
+pub(crate) fn print_line(value: &impl Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string(value);
+    println!("{}", text.context("it cannot be written as JSON")?);
+    Ok(())
+}
+
 /// Prints it.
 pub(crate) fn print(value: &impl Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(value);

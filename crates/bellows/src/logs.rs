@@ -3,13 +3,16 @@
 mod follow;
 
 use host::settings::Settings;
-use model::output::{OutputLine, harmless};
+use model::names::InstanceName;
+use model::output::{OutputLine, Stream, harmless};
 use model::time::Timestamp;
+use serde::Serialize;
 use tokio::time::sleep;
 
 use self::follow::{Follow, PAUSE};
 use crate::cli::Logs;
 use crate::clock::{moment, now, past};
+use crate::json::{self, FORMAT};
 use crate::scaler;
 
 /// So many lines the scaler tells at once.
@@ -24,7 +27,7 @@ pub(crate) async fn run(settings: &Settings, asked: Logs) -> anyhow::Result<()> 
     let count = if follow { LINES_MAX } else { lines };
     let written = scaler.output(&service, instance.as_ref(), since, count).await?;
     let newest = &written[written.len().saturating_sub(lines)..];
-    if json {
+    if json && !follow {
         println!("{}", serde_json::to_string_pretty(newest)?);
         return Ok(());
     }
@@ -34,7 +37,7 @@ pub(crate) async fn run(settings: &Settings, asked: Logs) -> anyhow::Result<()> 
             if since == Timestamp::default() { " yet" } else { " since" }
         );
     }
-    newest.iter().for_each(|line| println!("{}", shown(line)));
+    newest.iter().try_for_each(|line| show(line, json))?;
     if follow {
         let mut following = Follow::after(&written, since);
         loop {
@@ -42,13 +45,48 @@ pub(crate) async fn run(settings: &Settings, asked: Logs) -> anyhow::Result<()> 
             let since = following.since();
             let page = scaler.output(&service, instance.as_ref(), since, LINES_MAX).await?;
             let new = following.new_of(page, LINES_MAX);
-            if new.missed {
+            if new.missed && json {
+                json::print_line(&Missed { format: FORMAT, missed: true })?;
+            } else if new.missed {
                 println!("(more was written than can be shown: some lines are left out)");
             }
-            new.lines.iter().for_each(|line| println!("{}", shown(line)));
+            new.lines.iter().try_for_each(|line| show(line, json))?;
         }
     }
     Ok(())
+}
+
+fn show(line: &OutputLine, json: bool) -> anyhow::Result<()> {
+    if json {
+        return json::print_line(&Line::of(line));
+    }
+    println!("{}", shown(line));
+    Ok(())
+}
+
+/// A line that was written, as programs that follow are told of it.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    format: u32,
+    #[serde(rename = "at_ms")]
+    at: Timestamp,
+    instance: &'a InstanceName,
+    stream: Stream,
+    text: &'a str,
+}
+
+impl<'a> Line<'a> {
+    fn of(line: &'a OutputLine) -> Self {
+        let OutputLine { at, instance, stream, text } = line;
+        Self { format: FORMAT, at: *at, instance, stream: *stream, text }
+    }
+}
+
+/// That lines are left out between those before and those after.
+#[derive(Debug, Serialize)]
+struct Missed {
+    format: u32,
+    missed: bool,
 }
 
 fn shown(line: &OutputLine) -> String {
@@ -58,8 +96,6 @@ fn shown(line: &OutputLine) -> String {
 
 #[cfg(test)]
 mod tests {
-    use model::output::Stream;
-
     use super::*;
 
     #[test]
@@ -70,6 +106,8 @@ mod tests {
             stream: Stream::Stderr,
             text: "oops \u{1b}[31m".to_owned(),
         };
+        let json = serde_json::to_string(&Line::of(&line)).unwrap();
+        insta::assert_snapshot!(json, @r#"{"format":1,"at_ms":1795000000123,"instance":"bw-store-1-a","stream":"stderr","text":"oops \u001b[31m"}"#);
         insta::assert_snapshot!(shown(&line), @r"2026-11-18T11:06:40Z  bw-store-1-a  stderr  oops \u{1b}[31m");
     }
 }

@@ -22,6 +22,7 @@ mod job;
 mod json;
 mod logs;
 mod mib;
+mod open;
 mod operator;
 mod programs;
 mod progress;
@@ -90,8 +91,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Support { file, output } => wait(support::run(&running()?, file, output)),
-        Command::Doctor => wait(doctor::run(&settings()?)),
-        Command::Validate => wait(validate::run(place)),
+        Command::Open { service, json } => wait(open::run(&running()?, service.as_ref(), json)),
+        Command::Doctor { json } => wait(doctor::run(&settings()?, json)),
+        Command::Validate { json } => wait(validate::run(place, json)),
         Command::Up { no_boot } => wait(up::run(place, no_boot)),
         Command::Boot => wait(boot::run(&running()?)),
         Command::Deploy { folder, name } => wait(deploy::run(&running()?, &folder, name.as_ref())),
@@ -99,7 +101,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Destroy { service, yes, data } => {
             wait(destroy::run(&running()?, &service, yes, data))
         }
-        Command::Prune { yes, caches } => wait(prune::run(&running()?, yes, caches)),
+        Command::Prune { yes, caches, json } => wait(prune::run(&running()?, yes, caches, json)),
         Command::Init { folder, name } => deploy::init(&running()?, &folder, name.as_ref()),
         Command::Down => wait(down::run(&running()?)),
         Command::Policy(asked) => wait(set::policy::run(place.tree(), &running()?, asked)),

@@ -2,6 +2,7 @@
 
 mod found;
 mod plan;
+mod shown;
 
 use host::build::{BuildError, Builds};
 use host::command::HostRunner;
@@ -13,17 +14,27 @@ use host::lxc::{TemplateStore, remove_image};
 use host::settings::Settings;
 
 use self::plan::{Plan, What};
+use self::shown::Shown;
 use crate::ask::confirm;
 use crate::doctor::require_root;
+use crate::json;
 use crate::mib;
 use crate::operator;
 use crate::up::images;
 
-/// Shows what can be freed, asks, and frees it. With `caches`, what builds keep for services that are deployed goes as
+/// Shows what can be freed, asks, and frees it; as JSON, it only shows. With `caches`, what builds keep for services that are deployed goes as
 /// well.
-pub(crate) async fn run(settings: &Settings, yes: bool, caches: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    settings: &Settings,
+    yes: bool,
+    caches: bool,
+    json: bool,
+) -> anyhow::Result<()> {
     require_root()?;
     let plan = Plan::new(found::read(settings)?, caches);
+    if json {
+        return json::print(&Shown::of(&plan));
+    }
     print!("{plan}");
     if plan.items.is_empty() {
         println!("Nothing to free.");

@@ -69,6 +69,9 @@ fn require_terminal(is_terminal: bool) -> Result<(), BadInput> {
 }
 
 #[cfg(test)]
+pub(crate) use draw::tests::status;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

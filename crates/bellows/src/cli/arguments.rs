@@ -22,8 +22,8 @@ pub(crate) struct Events {
     /// Go on with what happens, until it is ended
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// The same as JSON
-    #[arg(long, conflicts_with = "follow")]
+    /// The same as JSON; with --follow, a line each
+    #[arg(long)]
     pub(crate) json: bool,
 }
 
@@ -137,8 +137,8 @@ pub(crate) struct Logs {
     /// Go on with those that come, until it is ended
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// The same as JSON
-    #[arg(long, conflicts_with = "follow")]
+    /// The same as JSON; with --follow, a line each
+    #[arg(long)]
     pub(crate) json: bool,
 }
 

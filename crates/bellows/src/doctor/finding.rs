@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// What was found where all is well, or why Bellows cannot run.
 pub(super) type Verdict = Result<String, Fault>;
 
@@ -25,6 +27,27 @@ pub(super) struct Finding {
     /// What was looked at.
     pub(super) check: &'static str,
     pub(super) verdict: Verdict,
+}
+
+/// A finding, as programs are told of it.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown<'a> {
+    check: &'static str,
+    is_well: bool,
+    /// What was found, or what is wrong.
+    found: &'a str,
+    /// What to do about it; null where all is well.
+    cure: Option<&'a str>,
+}
+
+impl Finding {
+    pub(super) fn shown(&self) -> Shown<'_> {
+        let (is_well, found, cure) = match &self.verdict {
+            Ok(found) => (true, found, None),
+            Err(Fault { problem, cure }) => (false, problem, Some(cure.as_str())),
+        };
+        Shown { check: self.check, is_well, found, cure }
+    }
 }
 
 impl fmt::Display for Finding {

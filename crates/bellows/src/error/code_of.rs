@@ -22,7 +22,7 @@ use super::{BadInput, Coded};
 use crate::code::Code;
 
 /// The code of what a command ended with.
-pub(super) fn code_of(error: &anyhow::Error) -> Code {
+pub(crate) fn code_of(error: &anyhow::Error) -> Code {
     known(error).unwrap_or(Code::Failed)
 }
 

@@ -112,4 +112,4 @@ fn shares(state: &State, rows: u16) -> [u16; 3] {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

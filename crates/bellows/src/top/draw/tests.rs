@@ -17,7 +17,7 @@ fn ago(seconds: u64) -> Timestamp {
 }
 
 /// A service of which the last turn decided on more than it has.
-pub(in crate::top) fn status(name: &str) -> ServiceStatus {
+pub(crate) fn status(name: &str) -> ServiceStatus {
     let phases = r#"{"starting":1,"ready":2,"draining":1,"failed":0}"#;
     let json = format!(
         r#"{{"name":"{name}","route":"/","bounds":{{"min":1,"max":10}},"policy":"target_tracking",
