@@ -9,6 +9,7 @@ pub mod events;
 pub mod history;
 pub mod live;
 pub mod metrics;
+mod openapi;
 pub mod rights;
 pub mod samples;
 pub mod series;

@@ -150,7 +150,7 @@ fn rules(arguments: &Arguments) -> Rules {
     if !unnamed_read {
         tracing::info!(listen = %arguments.listen, "listens beyond loopback: reading needs a token");
     }
-    Rules { unnamed_read, hosts: arguments.hosts.clone() }
+    Rules { unnamed_read, hosts: arguments.hosts.clone(), ..Rules::default() }
 }
 
 /// When the console began.
