@@ -168,6 +168,10 @@ fmt:
 histories CASES="100000": setup
     PROPTEST_CASES="$1" cargo test --release --locked -p simulator --test simulation whatever_fails
 
+# Ask the console for everything that the description of its API allows; the first use installs schemathesis below target/
+test-api *ARGS: setup
+    @scripts/schemathesis "$@"
+
 # Compile the templates of the PDFs; the first use installs the compiler below target/
 test-report: setup
     cargo test --locked -p report --test command_line -- --ignored
@@ -182,6 +186,7 @@ ci: (setup "benches")
     cargo test --workspace --locked
     cargo clippy -p bellows -p scaler -p otlp --all-targets --features bellows/otel,scaler/otel,otlp/export --locked -- -D warnings
     cargo test -p otlp --features export --locked
+    scripts/schemathesis
     cargo test --workspace --bench applications --bench compare --bench history --bench live --bench lxc --bench neighbours --bench pace --bench speed --locked
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
     cargo build --release --locked {{ system }}

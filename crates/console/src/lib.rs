@@ -11,6 +11,7 @@ pub mod history;
 pub mod live;
 pub mod metrics;
 pub mod notify;
+mod openapi;
 pub mod rights;
 pub mod samples;
 pub mod series;

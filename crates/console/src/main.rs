@@ -169,7 +169,7 @@ fn rules(arguments: &Arguments) -> Rules {
     if !unnamed_read {
         tracing::info!(listen = %arguments.listen, "listens beyond loopback: reading needs a token");
     }
-    Rules { unnamed_read, hosts: arguments.hosts.clone() }
+    Rules { unnamed_read, hosts: arguments.hosts.clone(), ..Rules::default() }
 }
 
 /// Who tells others. Where that cannot be, the console goes on without, as nobody else would tell anything either.

@@ -33,6 +33,7 @@ use crate::version::Version;
     strum::Display,
     strum::EnumString,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", parse_err_ty = UnknownRight, parse_err_fn = unknown)]
 pub enum Right {
@@ -64,6 +65,7 @@ impl Right {
 
 /// A token, without its secret, which nobody keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Token {
     /// Its name.
     pub name: TokenName,
@@ -94,6 +96,7 @@ impl Token {
 
 /// All tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tokens {
     /// In the order of their names.
     pub tokens: Vec<Token>,
@@ -101,6 +104,7 @@ pub struct Tokens {
 
 /// What a token that is to be made may be used for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
     /// Its rights.
@@ -124,6 +128,7 @@ impl Checked for Grant {
 
 /// A token that was just made: the only time that its secret is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MadeToken {
     /// The token.
     pub token: Token,
@@ -133,6 +138,7 @@ pub struct MadeToken {
 
 /// Who changed something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Who {
     /// A user of the host, by the operators' socket, as the kernel named it.
@@ -168,6 +174,7 @@ impl fmt::Display for Who {
 
 /// What was changed, as it was in force before and after.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Changed {
     /// The bounds of a service.
@@ -293,6 +300,7 @@ impl Changed {
 /// A key of a file that differs from before. Long values are cut, and those that are nobody else's business are not
 /// told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeyChange {
     /// The key, tables before it.
     pub key: String,
@@ -304,6 +312,7 @@ pub struct KeyChange {
 
 /// One time that something was deployed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Deploy {
     /// When: later than all before it.
     #[serde(rename = "at_ms")]
@@ -316,6 +325,7 @@ pub struct Deploy {
 
 /// A change that was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Change {
     /// Its number: 1 for the first, and each one higher than the one before.
     pub sequence: u64,
@@ -330,6 +340,7 @@ pub struct Change {
 
 /// Some of the changes that were kept, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChangePage {
     /// The changes.
     pub changes: Vec<Change>,

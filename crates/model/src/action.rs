@@ -8,6 +8,7 @@ use crate::version::Version;
 
 /// What can be done with an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ActionKind {
     /// Clone it from the template, wait until it is healthy, put it in rotation.
@@ -25,6 +26,7 @@ pub enum ActionKind {
 
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Action {
     /// What to do.
     #[serde(rename = "action")]
@@ -52,6 +54,7 @@ impl Action {
 
 /// Why something that is wanted is not in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::EnumIter)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Blocked {
     /// Launches failed of late; the next attempt waits.
     LaunchBackoff,
@@ -68,6 +71,7 @@ pub enum Blocked {
 
 /// An action that has come to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Done {
     /// What was done.
     #[serde(rename = "action")]
@@ -99,6 +103,7 @@ pub struct Done {
 
 /// What became of a release command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseEnd {
     /// It ended with status 0.

@@ -8,6 +8,7 @@ use crate::value::{self, Checked, Invalid};
 /// last one goes when nobody asks for the service, and the load balancer holds the request that
 /// starts the first one again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "RawBounds")]
 pub struct Bounds {
     min: u32,

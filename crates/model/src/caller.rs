@@ -6,6 +6,7 @@ use crate::access::Token;
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum CallerStatus {
     /// An operator of the host, by the operators' socket.

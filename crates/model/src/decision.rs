@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a service should have, always with the reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[must_use]
 pub enum Decision {
@@ -23,6 +24,7 @@ pub enum Decision {
 
 /// A code for why a decision is what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::EnumIter)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Reason {
     /// The mean rate of arrivals asks for it.
     OfferedLoad,

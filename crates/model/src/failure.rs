@@ -10,6 +10,7 @@ use crate::version::Rollout;
 
 /// What went wrong with an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// When.
     #[serde(rename = "at_ms")]

@@ -10,6 +10,7 @@ use crate::value::{self, Checked, Invalid};
 
 /// How many ready instances a service is held at, and until when by the clock of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Hold {
     /// The number. The bounds in force clamp it.
     pub ready: u32,
@@ -72,6 +73,7 @@ impl Default for HoldTime {
 
 /// A hold as a request has it, not yet checked.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawHoldRequest {
     ready: u32,

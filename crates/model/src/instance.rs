@@ -11,6 +11,7 @@ use crate::version::Version;
 /// An instance at its end, with what it wrote last: one that ended although nothing was to end it, or one of
 /// a version that was given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ended {
     /// The instance.
     pub instance: InstanceName,
@@ -36,6 +37,7 @@ pub struct Ended {
     Deserialize,
     strum::IntoStaticStr,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Phase {
@@ -51,6 +53,7 @@ pub enum Phase {
 
 /// How many instances are in each phase.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PhaseCounts {
     /// In [`Phase::Starting`].
     pub starting: u32,
@@ -64,6 +67,7 @@ pub struct PhaseCounts {
 
 /// One instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InstanceStatus {
     /// Its name.
     pub name: InstanceName,

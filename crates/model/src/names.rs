@@ -53,6 +53,7 @@ pub enum NameError {
 ///
 /// Every turn of the loop copies the names of all instances, so the texts are shared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct ServiceName(Arc<str>);
 
@@ -79,6 +80,7 @@ impl FromStr for ServiceName {
 /// The name of an image, which is the name of its recipe's folder in `rootfs/`. Same form as a
 /// service's name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct ImageName(ServiceName);
 
@@ -99,6 +101,7 @@ impl FromStr for ImageName {
 
 /// The name of a token for the scaler's API. Same form as a service's name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct TokenName(ServiceName);
 
@@ -140,6 +143,7 @@ impl FromStr for ActionName {
 /// The name of a secret, which is that of its file too: 1 to 64 of `a-z`, `A-Z`, `0-9`, `-`, `_` and `.`,
 /// starting with a letter, a digit or `_`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct SecretName(String);
 
@@ -168,6 +172,7 @@ impl FromStr for SecretName {
 /// load balancer, so the same address always has the same MAC and a change of membership never
 /// changes an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Slot(u16);
 
@@ -208,6 +213,7 @@ impl fmt::Display for Slot {
 /// The name of an instance's container: `bw-{service}-{slot}-{birth}`, where birth is the moment
 /// of its plan in milliseconds since 1970 in base 36. Names are never used twice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct InstanceName {
     text: Arc<str>,
@@ -270,6 +276,7 @@ impl FromStr for InstanceName {
 
 /// The name of a template's container: `bw-{service}-t{version}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct TemplateName {
     text: String,

@@ -6,6 +6,7 @@ use crate::time::Timestamp;
 
 /// What is not as it was promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Drift {
     /// A table of the firewall is gone, and what it kept apart is not kept apart.
@@ -18,6 +19,7 @@ pub enum Drift {
 
 /// One time that the rules were put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PutBack {
     /// When they were in place again.
     #[serde(rename = "at_ms")]
@@ -38,6 +40,7 @@ impl PutBack {
 
 /// The firewall of the instances, as the scaler holds it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NetworkStatus {
     /// How often its rules were put back since the scaler started.
     pub put_back: u64,

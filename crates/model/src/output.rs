@@ -7,6 +7,7 @@ use crate::time::Timestamp;
 
 /// One of a program's two outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Stream {
@@ -18,6 +19,7 @@ pub enum Stream {
 
 /// A line that an instance wrote. Its text may hold whatever the instance likes, but no end of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OutputLine {
     /// When it was read.
     #[serde(rename = "at_ms")]
@@ -32,6 +34,7 @@ pub struct OutputLine {
 
 /// The newest lines of some instances, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OutputPage {
     /// The lines.
     pub lines: Vec<OutputLine>,

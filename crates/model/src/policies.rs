@@ -54,6 +54,7 @@ pub use self::utilization::Utilization;
 #[strum_discriminants(derive(PartialOrd, Ord, Hash, strum::Display, strum::EnumIter))]
 #[strum_discriminants(derive(Serialize, Deserialize), serde(rename_all = "snake_case"))]
 #[strum_discriminants(derive(strum::EnumString, strum::IntoStaticStr))]
+#[cfg_attr(feature = "schema", strum_discriminants(derive(schemars::JsonSchema)))]
 #[strum_discriminants(strum(
     serialize_all = "snake_case",
     parse_err_ty = UnknownPolicy,

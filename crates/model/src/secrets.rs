@@ -68,6 +68,7 @@ pub struct SecretGenerationError(String);
 /// Tells one value of a secret from the next: a number of chance, that says nothing of the value. It is a
 /// part of what makes a version, and is written with 16 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct SecretGeneration(u64);
 
@@ -112,6 +113,7 @@ impl From<SecretGeneration> for String {
 
 /// A secret that is set, without its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Secret {
     /// Its name.
     pub name: SecretName,
@@ -126,6 +128,7 @@ pub struct Secret {
 
 /// What became of a secret that was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SecretChange {
     /// Which value it had before; `None` where it was not set.
     pub before: Option<SecretGeneration>,
@@ -135,6 +138,7 @@ pub struct SecretChange {
 
 /// The secrets of a service.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Secrets {
     /// In the order of their names.
     pub secrets: Vec<Secret>,

@@ -16,6 +16,7 @@ use crate::version::{Rollout, Wanted};
 
 /// All services of the host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HostStatus {
     /// In the order of their names.
     pub services: Vec<ServiceStatus>,
@@ -26,6 +27,7 @@ pub struct HostStatus {
 
 /// Some of the ticks that were kept, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TickPage {
     /// The ticks.
     pub ticks: Vec<Tick>,
@@ -35,6 +37,7 @@ pub struct TickPage {
 
 /// One service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ServiceStatus {
     /// Its name.
     pub name: ServiceName,
@@ -87,6 +90,7 @@ impl ServiceStatus {
 
 /// What an operator set for a service while it runs; `None` where its file's holds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ServiceOverrides {
     /// The bounds.
     pub bounds: Option<Bounds>,
@@ -115,6 +119,7 @@ pub struct HoldStatus {
 /// How a change of membership reaches the running load balancer. It is shown by the word that the
 /// settings and the API have for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Membership {
@@ -127,6 +132,7 @@ pub enum Membership {
 
 /// The way of membership of the whole host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MembershipStatus {
     /// The one in force.
     pub membership: Membership,

@@ -15,6 +15,7 @@ use crate::watch::Watched;
 
 /// What is known of a service at one moment. "Not known" is a value of its own, never 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Observation {
     /// Load offered, in requests per second: arrivals, and what clears the queue within a second.
     pub offered_rps: Option<f64>,
@@ -40,6 +41,7 @@ pub struct Observation {
 
 /// The host's processors, and how much all that runs there uses of them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HostCpu {
     /// How many there are.
     pub cores: u32,
@@ -49,6 +51,7 @@ pub struct HostCpu {
 
 /// What a plan could count on for more instances of its service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Room {
     /// How many more launches the host takes at once.
     pub launches: u32,
@@ -63,6 +66,7 @@ pub struct Room {
 
 /// One turn of the loop for one service: observed, decided, planned, done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tick {
     /// Rises by one from each kept tick of the host to the next.
     pub sequence: u64,

@@ -19,13 +19,16 @@ pub type Steps = SmallVec<[Step; 2]>;
 
 /// What led to the target of one turn. A decision to hold has none: no policy was asked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Trail {
     /// How many ready instances were decided on at the turn before.
     pub current: u32,
     /// What each policy advised, in the order of the service's policies.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<PolicyAdvice>"))]
     pub advice: Advised,
     /// Each rule that changed the number, or kept it from being found, in the order in which they did.
     #[serde(default, skip_serializing_if = "SmallVec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Step>"))]
     pub steps: Steps,
     /// What the patience on the way out holds back, whatever is in force beside it; `None` where that is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,6 +49,7 @@ pub struct Trail {
 
 /// What one policy said, and by what.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PolicyAdvice {
     /// Which policy.
     pub policy: PolicyKind,
@@ -58,6 +62,7 @@ pub struct PolicyAdvice {
 
 /// What one policy says. It knows no bounds: those come after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[must_use]
 pub enum Advice {
@@ -90,6 +95,7 @@ impl Advice {
 
 /// A figure that a policy went by. Where the policy has a window, it is the mean over that.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum WentBy {
     /// What all instances have of it together, against what each is to have.
@@ -116,6 +122,7 @@ pub enum WentBy {
 
 /// What patience holds back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Held {
     /// The number up to which it lets through what is needed, from either side; `None` where the need is not known for
     /// long enough, so that nothing is let through.
@@ -127,6 +134,7 @@ pub struct Held {
 
 /// A rule that changed the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Step {
     /// Which rule, with its figures.
     pub rule: Rule,
@@ -138,6 +146,7 @@ pub struct Step {
 
 /// What stands between the number that policies ask for and the one that is decided on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Rule {
     /// A policy does not know a figure, and agrees to no fewer than there are.

@@ -17,6 +17,7 @@ pub struct VersionError(String);
 
 /// One version of a service: a digest of all that an instance sees, in 8 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct Version(u32);
 
@@ -61,6 +62,7 @@ impl From<Version> for String {
 
 /// The version that a service was last deployed as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Wanted {
     /// The version.
     pub version: Version,
@@ -71,6 +73,7 @@ pub struct Wanted {
 
 /// Which version of a service serves, and how far the change to the one that is wanted has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Rollout {
     /// This version serves. Instances of other versions are being replaced.

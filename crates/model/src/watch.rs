@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Answers to requests that an instance was given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Answers {
     /// All of them, those that never came or broke off among them.
     pub all: u64,
@@ -21,6 +22,7 @@ impl std::ops::AddAssign for Answers {
 
 /// What was seen of one version since the watch began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VersionFigures {
     /// Answers of its instances, as far as they are counted.
     pub answers: Answers,
@@ -34,6 +36,7 @@ pub struct VersionFigures {
 
 /// What the verdict on a version follows from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Watched {
     /// The version that serves.
     pub old: VersionFigures,

@@ -12,6 +12,7 @@ use crate::time::Timestamp;
 
 /// Why a service has not so many ready instances, as of its last turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WhyNot {
     /// The service.
     pub service: ServiceName,
@@ -44,6 +45,7 @@ pub enum Wish {
 
 /// One thing in the way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Obstacle {
     /// The load or the fleet is not known: nothing is changed.
@@ -170,6 +172,7 @@ pub enum Obstacle {
 
 /// A figure that would lead a policy to the number, if it lasted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Needed {
     /// Of what: requests per second, requests, or cores, of the whole service.
     pub measure: Measure,

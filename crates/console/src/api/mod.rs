@@ -4,8 +4,8 @@
 mod asker;
 mod door;
 pub mod forward;
-mod past;
-mod query;
+pub(crate) mod past;
+pub(crate) mod query;
 pub mod series;
 
 use std::sync::Arc;
@@ -29,6 +29,7 @@ use service::problem::{Problem, guard};
 use crate::history::History;
 use crate::live::Hub;
 use crate::metrics::{self, Moment};
+use crate::openapi;
 use crate::rights::Rights;
 use crate::upstream::{Sent, Upstream};
 use crate::watch::{Now, Seen};
@@ -63,24 +64,55 @@ pub struct Known {
 type Shared = State<Known>;
 type Answer<T> = Result<Json<T>, Problem>;
 
+/// The paths of what is not passed on, all of them to be read.
+#[cfg(test)]
+pub(crate) const OWN: [&str; 13] = [
+    SERVICES,
+    SERVICE,
+    SERVICE_SERIES,
+    INSTANCE_SERIES,
+    TURNS,
+    TICKS,
+    EVENTS,
+    HISTORY,
+    LIVE,
+    METRICS,
+    HEALTH,
+    openapi::DOCUMENT,
+    "/v1/docs/",
+];
+
+const SERVICES: &str = "/v1/services";
+const SERVICE: &str = "/v1/services/{name}";
+const SERVICE_SERIES: &str = "/v1/services/{name}/series";
+const INSTANCE_SERIES: &str = "/v1/services/{name}/instances/{instance}/series";
+const TURNS: &str = "/v1/services/{name}/turns";
+const TICKS: &str = "/v1/ticks";
+const EVENTS: &str = "/v1/events";
+const HISTORY: &str = "/v1/history";
+const LIVE: &str = "/v1/live";
+const METRICS: &str = "/metrics";
+
+/// What the console answers itself.
+fn own() -> Router<Known> {
+    Router::new()
+        .route(SERVICES, get(all_services))
+        .route(SERVICE, get(one_service))
+        .route(SERVICE_SERIES, get(past::service_series))
+        .route(INSTANCE_SERIES, get(past::instance_series))
+        .route(TURNS, get(past::turns))
+        .route(TICKS, get(past::ticks))
+        .route(EVENTS, get(past::events))
+        .route(HISTORY, get(past::history))
+        .route(LIVE, get(live))
+        .route(METRICS, get(metrics_text))
+        .route(HEALTH, get(|| async { "ok\n" }))
+}
+
 /// All routes, behind the one door.
 pub fn routes(known: Known, rules: Rules, metrics: HttpMetrics) -> Router {
     let door = Arc::new(Door::new(rules, known.rights.clone()));
-    let instance = "/v1/services/{name}/instances/{instance}/series";
-    let routes = Router::new()
-        .route("/v1/services", get(all_services))
-        .route("/v1/services/{name}", get(one_service))
-        .route("/v1/services/{name}/series", get(past::service_series))
-        .route("/v1/services/{name}/turns", get(past::turns))
-        .route(instance, get(past::instance_series))
-        .route("/v1/ticks", get(past::ticks))
-        .route("/v1/events", get(past::events))
-        .route("/v1/history", get(past::history))
-        .route("/v1/live", get(live))
-        .route("/metrics", get(metrics_text))
-        .route(HEALTH, get(|| async { "ok\n" }))
-        .merge(forward::routes())
-        .with_state(known);
+    let routes = own().merge(openapi::routes()).merge(forward::routes()).with_state(known);
     metrics.observe(guard(routes).layer(from_fn_with_state(door, door::admit)))
 }
 

@@ -32,7 +32,9 @@ const TURNS_MAX: usize = 1_000;
 
 /// A series.
 #[derive(Debug, Serialize)]
-pub(super) struct Series<T> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SeriesOf{T}"))]
+pub(crate) struct Series<T> {
     /// The length of the spans, in seconds.
     step_s: u64,
     /// Those of which something was recorded, oldest first.
@@ -41,7 +43,8 @@ pub(super) struct Series<T> {
 
 /// Some events.
 #[derive(Debug, Serialize)]
-pub(super) struct EventPage {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct EventPage {
     events: Vec<Numbered>,
     /// The number to go on after.
     next: u64,
@@ -49,13 +52,15 @@ pub(super) struct EventPage {
 
 /// Every turn of some time.
 #[derive(Debug, Serialize)]
-pub(super) struct TurnPage {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct TurnPage {
     ticks: Vec<Tick>,
 }
 
 /// How the history does, and what there is of it.
 #[derive(Debug, Serialize)]
-pub(super) struct HistoryPage {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct HistoryPage {
     #[serde(flatten)]
     status: Status,
     kept: Vec<Kept>,

@@ -12,7 +12,7 @@ use service::problem::Problem;
 
 /// The fields of a query that nobody has asked for yet.
 #[derive(Debug)]
-pub(super) struct Fields(Vec<(String, String)>);
+pub(crate) struct Fields(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Fields {
     type Rejection = Problem;
@@ -66,7 +66,7 @@ impl Fields {
     }
 
     /// No field is left.
-    pub(super) fn end(self, known: &str) -> Result<(), Problem> {
+    pub(crate) fn end(self, known: &str) -> Result<(), Problem> {
         let Some((name, _)) = self.0.first() else { return Ok(()) };
         Err(bad(format!("There is no field {:?} here: use {known}.", harmless(name))))
     }

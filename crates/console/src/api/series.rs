@@ -9,6 +9,7 @@ use crate::series::point::{InstancePoint, Measure, Row, ServicePoint};
 
 /// The mean of what was known of a figure, and the largest; nothing where nothing was.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Shown {
     mean: f64,
     max: f64,
@@ -16,6 +17,7 @@ pub struct Shown {
 
 /// A service over a span.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ShownService {
     at_ms: u64,
     turns: u32,
@@ -34,6 +36,7 @@ pub struct ShownService {
 
 /// An instance over a span.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ShownInstance {
     at_ms: u64,
     phase: Phase,

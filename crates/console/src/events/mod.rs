@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event {
     /// When.
     #[serde(rename = "at_ms")]
@@ -30,6 +31,7 @@ pub struct Event {
 
 /// What happened. The words of `kind` are those by which the API asks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::EnumDiscriminants)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[strum_discriminants(name(Kind), vis(pub))]
 #[strum_discriminants(doc = "A kind of event.")]
@@ -134,6 +136,7 @@ pub enum Happened {
 
 /// Why nothing was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Cause {

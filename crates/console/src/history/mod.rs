@@ -47,6 +47,7 @@ pub struct Place {
 
 /// How the history does.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {
     /// What is in the file, in bytes.
     pub used_bytes: u64,
@@ -62,6 +63,7 @@ pub struct Status {
 
 /// A history that was put aside.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AsideStatus {
     /// The file.
     pub file: String,
@@ -71,6 +73,7 @@ pub struct AsideStatus {
 
 /// What there is of one class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Kept {
     /// Which.
     pub class: Class,

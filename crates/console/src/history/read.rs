@@ -21,6 +21,7 @@ const PACK_MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// An event with the number after which to go on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Numbered {
     /// Rises from each event to the next.
     pub id: u64,

@@ -15,6 +15,21 @@ use crate::value::{Checked, Invalid, check};
 #[serde(try_from = "RawPolicies")]
 pub struct PolicySpec(Vec<Policy>);
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for PolicySpec {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Policies".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let one = generator.subschema_for::<Policy>();
+        let many = schemars::json_schema!({
+            "type": "array", "items": one, "minItems": 1, "maxItems": MOST_POLICIES,
+        });
+        schemars::json_schema!({ "anyOf": [one, many] })
+    }
+}
+
 /// The most policies of one service.
 const MOST_POLICIES: usize = 8;
 

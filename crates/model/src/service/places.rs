@@ -7,7 +7,7 @@ use crate::value::{Invalid, check, within};
 
 /// What Bellows itself keeps below the state directory. An instance that could write there would
 /// say what the scaler does, or what other instances run.
-const OWN_FOLDERS: [&str; 11] = [
+const OWN_FOLDERS: [&str; 12] = [
     "images",
     "services",
     "releases",
@@ -16,6 +16,7 @@ const OWN_FOLDERS: [&str; 11] = [
     "output",
     "secrets",
     "builds",
+    "console",
     "deploys",
     "rehearsals",
     STATEFUL,

@@ -47,9 +47,12 @@ pub(super) struct Rates {
     unnamed_passed: DefaultDirectRateLimiter,
 }
 
-impl Default for Rates {
-    fn default() -> Self {
-        let quota = |rate, burst| Quota::per_second(rate).allow_burst(burst);
+impl Rates {
+    /// Rates that are so many times the usual ones.
+    pub(super) fn new(factor: NonZeroU32) -> Self {
+        let quota = |rate: NonZeroU32, burst: NonZeroU32| {
+            Quota::per_second(rate.saturating_mul(factor)).allow_burst(burst.saturating_mul(factor))
+        };
         let all = quota(RATE.saturating_mul(TOKENS_AT_ONCE), BURST.saturating_mul(TOKENS_AT_ONCE));
         Self {
             of_token: RateLimiter::keyed(quota(RATE, BURST)),
@@ -59,9 +62,7 @@ impl Default for Rates {
             unnamed_passed: RateLimiter::direct(quota(PASSED_RATE, PASSED_BURST)),
         }
     }
-}
 
-impl Rates {
     /// Counts a request that carries a token of this name.
     ///
     /// # Errors

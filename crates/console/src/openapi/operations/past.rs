@@ -1,0 +1,113 @@
+//! What was.
+
+use model::action::Blocked;
+use model::decision::Reason;
+use model::status::TickPage;
+use serde_json::{Value, json};
+use strum::IntoEnumIterator as _;
+
+use super::super::document::{INSTANCE, Operation, Schemas};
+use super::{limit, moment, tick, whole_number};
+use crate::api::past::{EventPage, HistoryPage, Series, TurnPage};
+use crate::api::series::{ShownInstance, ShownService};
+use crate::events::Kind;
+
+pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        series(
+            Operation::own("/v1/services/{name}/series", "serviceSeries", "Figures of a service")
+                .of_service()
+                .answers("They were these.", schemas.told::<Series<ShownService>>(), points()),
+        ),
+        series(
+            Operation::own(
+                "/v1/services/{name}/instances/{instance}/series",
+                "instanceSeries",
+                "Figures of an instance",
+            )
+            .of_service()
+            .in_path("instance", "The name of the instance.", INSTANCE)
+            .fails(404, &["no_such_instance"])
+            .answers(
+                "They were these.",
+                schemas.told::<Series<ShownInstance>>(),
+                points(),
+            ),
+        ),
+        of_history(
+            Operation::own(
+                "/v1/services/{name}/turns",
+                "turns",
+                "Every turn of the last 30 minutes",
+            )
+            .of_service()
+            .asks("from", "From this moment on.", moment())
+            .asks("to", "Up to this moment.", moment())
+            .asks("limit", "So many at most.", limit(1_000))
+            .answers(
+                "They were these.",
+                schemas.told::<TurnPage>(),
+                json!({ "ticks": [tick()] }),
+            ),
+        ),
+        page(
+            Operation::own("/v1/ticks", "ticks", "Turns that changed something"),
+            "reason",
+            reasons(),
+        )
+        .answers(
+            "They were these.",
+            schemas.told::<TickPage>(),
+            json!({ "ticks": [tick()], "next": 1 }),
+        ),
+        page(Operation::own("/v1/events", "events", "What happened"), "kind", kinds()).answers(
+            "This.",
+            schemas.told::<EventPage>(),
+            json!({ "events": [], "next": 0 }),
+        ),
+        Operation::own("/v1/history", "history", "What is kept from when to when")
+            .fails(403, &["too_few_rights"])
+            .answers("This.", schemas.told::<HistoryPage>(), history()),
+    ]
+}
+
+fn of_history(operation: Operation) -> Operation {
+    operation.fails(503, &["history_away"])
+}
+
+fn series(operation: Operation) -> Operation {
+    let step = json!({ "enum": ["1s", "1m"], "default": "1m" });
+    of_history(operation)
+        .asks("step", "The length of a span.", step)
+        .asks("from", "From this moment on.", moment())
+        .asks("to", "Before this moment.", moment())
+}
+
+fn page(operation: Operation, field: &str, words: Value) -> Operation {
+    of_history(operation)
+        .fails(403, &["too_few_rights"])
+        .asks("since", "Those after this number; without it, the newest.", whole_number())
+        .asks("service", "Of this service, deployed or not.", json!({ "type": "string" }))
+        .asks(field, "Those with this code.", words)
+        .asks("limit", "So many at most.", limit(1_000))
+}
+
+fn reasons() -> Value {
+    let reasons = Reason::iter().map(|it| format!("{it:?}"));
+    json!({ "enum": reasons.chain(Blocked::iter().map(|it| format!("{it:?}"))).collect::<Vec<_>>() })
+}
+
+fn kinds() -> Value {
+    json!({ "enum": Kind::iter().map(<&str>::from).collect::<Vec<_>>() })
+}
+
+fn points() -> Value {
+    json!({ "step_s": 60, "points": [] })
+}
+
+fn history() -> Value {
+    json!({
+        "used_bytes": 4096, "size_bytes": 209_715_200, "problem": null, "aside": null,
+        "seconds_missed": 0, "kept": [], "gaps": [],
+    })
+}
