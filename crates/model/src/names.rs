@@ -122,6 +122,7 @@ impl FromStr for TokenName {
 
 /// The name of an action of a service. Same form as a service's name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct ActionName(ServiceName);
 

@@ -1,7 +1,9 @@
 //! The scaler's API as its clients see it: what it tells, and what an operator sets by it.
 
+mod actions;
 mod error;
 mod feed;
+mod jobs;
 mod number;
 mod recording;
 mod setting;
@@ -24,8 +26,9 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use error::ScalerError;
 pub use feed::Feed;
+pub use jobs::Packing;
 pub use recording::Recording;
-pub use setting::Setting;
+pub use setting::{Setting, Tagged};
 pub use ticks::TickFilter;
 
 /// What a URL begins with where a socket takes the place of its host.

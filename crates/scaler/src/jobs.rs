@@ -1,7 +1,6 @@
 //! The jobs that are asked for by the API: each is written down, begun as a unit of its own, and from then on none of
 //! this process.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -287,6 +286,6 @@ async fn keep_until_begun(files: JobFiles, beginning: Option<Beginning>) {
 
 /// The same, for tests of disks and of clients.
 #[cfg(test)]
-pub(crate) async fn store_in(body: Body, file: fs::File) -> Result<(), Refused> {
+pub(crate) async fn store_in(body: Body, file: std::fs::File) -> Result<(), Refused> {
     store(body.into_data_stream(), tokio::fs::File::from_std(file)).await
 }

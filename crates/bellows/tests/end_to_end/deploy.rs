@@ -109,6 +109,16 @@ fn processes_of(words: &[&str]) -> Vec<Pid> {
     ours.map(|(pid, _)| Pid::from_raw(pid)).collect()
 }
 
+/// The folders of all jobs.
+fn jobs() -> Vec<PathBuf> {
+    let folders = fs::read_dir("/var/lib/bellows/jobs").into_iter().flatten().flatten();
+    folders.map(|folder| folder.path()).collect()
+}
+
+fn name_of(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 pub(crate) fn what_is_nothing_that_runs_is_refused_and_leaves_nothing() {
     let nothing = Folder::empty("nothing");
     nothing.write("Dockerfile", "FROM scratch\n");
@@ -221,17 +231,19 @@ fn a_deploy_goes_on_without_its_terminal_and_one_at_a_time(client: &Client, flas
     };
     within(Duration::from_secs(10), "the deploy is shown", is_told);
     // Who is gone before the job has begun takes it along. What it writes first comes after that.
-    let log = Path::new("/var/lib/bellows/deploys/hello-flask/log");
     within(Duration::from_secs(20), "the job is at it", || {
-        !processes_of(&["deploy-job", "hello-flask"]).is_empty()
-            && fs::read(log).is_ok_and(|words| !words.is_empty())
+        let wrote = |job: &PathBuf| {
+            let is_at_it = !processes_of(&["--settings", " job ", &name_of(job)]).is_empty();
+            is_at_it && fs::read(job.join("log")).is_ok_and(|words| !words.is_empty())
+        };
+        jobs().iter().any(wrote)
     });
     let follower_pid = Pid::from_raw(i32::try_from(follower.id()).expect("a pid"));
     kill(follower_pid, Signal::SIGHUP).expect("it ran");
     follower.wait().expect("it ended");
     let second = flask.deploy();
     expect_code(&second, 1);
-    assert!(text(&second).contains("a deploy of hello-flask is under way"), "{}", text(&second));
+    assert!(text(&second).contains("a job of hello-flask is under way"), "{}", text(&second));
     within(Duration::from_secs(60), "it serves", || {
         body(client, "/hello-flask") == "Good evening, world!\n"
     });
@@ -243,10 +255,13 @@ fn a_deploy_that_was_killed_is_told_and_harms_nothing(client: &Client, flask: &F
     // Everything is built anew, so that there is something to kill.
     flask.edit("requirements.txt", "flask", "# anew\nflask");
     let follower = flask.begin();
-    let jobs = || processes_of(&["deploy-job", "hello-flask"]);
-    within(Duration::from_secs(10), "the job is there", || !jobs().is_empty());
-    for job in jobs() {
-        kill(job, Signal::SIGKILL).expect("it ran");
+    let at_it = || {
+        let of = |job: &PathBuf| processes_of(&["--settings", " job ", &name_of(job)]);
+        jobs().iter().flat_map(of).collect::<Vec<_>>()
+    };
+    within(Duration::from_secs(10), "the job is there", || !at_it().is_empty());
+    for process in at_it() {
+        kill(process, Signal::SIGKILL).expect("it ran");
     }
     let told = follower.wait_with_output().expect("it ended");
     expect_code(&told, 1);

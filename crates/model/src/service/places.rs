@@ -7,8 +7,9 @@ use crate::value::{Invalid, check, within};
 
 /// What Bellows itself keeps below the state directory. An instance that could write there would
 /// say what the scaler does, or what other instances run.
-const OWN_FOLDERS: [&str; 12] = [
+const OWN_FOLDERS: [&str; 13] = [
     "images",
+    "jobs",
     "services",
     "releases",
     "id_ranges",

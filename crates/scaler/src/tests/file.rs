@@ -172,13 +172,6 @@ async fn what_a_service_tells_its_own_programs_is_left_out_for_who_has_no_token_
     assert_eq!(ask(&rig, "GET", "/v1/services/nothing/file", "").await.0, 404);
 }
 
-/// The store's file with an action.
-fn with_action() -> String {
-    let action =
-        "[actions.delete-all]\ntitle = \"Delete all objects\"\nmethod = \"DELETE\"\npath = \"/\"\n";
-    format!("{}\n{action}", store_file())
-}
-
 /// A host whose load balancer answers requests for services, and the requests that it had.
 async fn balanced() -> (Rig, Arc<Mutex<Vec<String>>>) {
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -190,7 +183,7 @@ async fn balanced() -> (Rig, Arc<Mutex<Vec<String>>>) {
         StatusCode::NO_CONTENT
     });
     tokio::spawn(axum::serve(listener, routes).into_future());
-    (Rig::balanced_by(&[(&with_action(), 1)], address), seen)
+    (Rig::balanced_by(&[(&store_file(), 1)], address), seen)
 }
 
 const ACTION: &str = "/v1/services/object-store/actions/delete-all";
@@ -247,7 +240,7 @@ async fn an_action_is_listed_and_sent_once_somebody_confirms_it_and_kept_with_wh
 
 #[tokio::test]
 async fn an_action_that_nobody_answers_is_502_and_kept_too() {
-    let rig = Rig::with_files(&[(&with_action(), 1)]);
+    let rig = Rig::with_files(&[(&store_file(), 1)]);
     let (status, _, text) = ask(&rig, "POST", ACTION, r#"{"confirm":"object-store"}"#).await;
     assert_eq!((status, code(&text)), (StatusCode::BAD_GATEWAY, "no_answer".to_owned()));
     let noted = rig.shared.changes(0, 99).pop().unwrap();
@@ -267,7 +260,7 @@ async fn four_actions_are_sent_at_a_time() {
         StatusCode::NO_CONTENT
     });
     tokio::spawn(axum::serve(listener, routes).into_future());
-    let rig = Rig::balanced_by(&[(&with_action(), 1)], address);
+    let rig = Rig::balanced_by(&[(&store_file(), 1)], address);
     let confirmed = r#"{"confirm":"object-store"}"#;
     let sent: Vec<_> = (0..4)
         .map(|_| {

@@ -2,15 +2,17 @@
 
 use std::fs;
 use std::path::Path;
+use std::pin::Pin;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use host::deploys::Deploys;
-use host::jobs::{Job, JobState, Jobs, KeptJob, Work};
+use host::jobs::{Job, JobFiles, JobState, Jobs, KeptJob, StartJobs, Work};
+use host::units::UnitError;
 use http_body_util::BodyExt as _;
 use model::access::Changed;
-use model::job::{JobList, JobStatus, Outcome};
+use model::job::{JobId, JobList, JobStatus, Outcome};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -163,6 +165,40 @@ async fn two_who_ask_at_once_get_one_job() {
     statuses.sort_unstable();
     assert_eq!(statuses, [202, 409]);
     assert_eq!(kept(&rig).len(), 1);
+}
+
+/// What begins nothing, since it cannot.
+#[derive(Debug)]
+struct Unable;
+
+impl StartJobs for Unable {
+    fn start<'a>(
+        &'a self,
+        _: JobId,
+        _: &'a JobFiles,
+    ) -> Pin<Box<dyn Future<Output = Result<(), UnitError>> + Send + 'a>> {
+        let source = std::io::Error::other("no such program");
+        Box::pin(std::future::ready(Err(UnitError::Job { program: "bellows".to_owned(), source })))
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_begun_leaves_nothing_and_keeps_no_other_from_beginning() {
+    let rig = Rig::new();
+    let desk = |starter| Arc::new(JobDesk::new(rig.state.path(), Sizes::default(), starter));
+    let shop: Option<ServiceName> = Some("shop".parse().unwrap());
+    let asked = |desk: &JobDesk| {
+        let work = Work::Destroy { data: false };
+        Job::new(desk.draw(), shop.clone(), work, root(), crate::clock::now())
+    };
+    let unable = desk(Arc::new(Unable));
+    let refused = unable.ask(asked(&unable)).await.unwrap_err();
+    assert!(matches!(refused, Refused::NotStarted(_)), "{refused:?}");
+    nothing_is_left(&rig).await;
+    let started = Arc::new(FakeJobs::default());
+    let able = desk(Arc::clone(&started) as Arc<dyn StartJobs>);
+    let kept = able.ask(asked(&able)).await.unwrap();
+    assert_eq!(started.started(), [kept.job.id]);
 }
 
 #[tokio::test]

@@ -105,6 +105,8 @@ fn database() -> String {
     let text = front(&[]);
     let (head, rest) = text.split_once("[route]").unwrap();
     let (_, tail) = rest.split_once("[instance]").unwrap();
+    // Actions are for who has a route.
+    let (tail, _) = tail.split_once("[actions.").unwrap();
     format!("{head}[instance]\nprotocol = \"tcp\"{tail}")
         .replacen("name = \"front\"", "name = \"db\"", 1)
         .replacen("port = 8000", "port = 5432", 1)
