@@ -6,5 +6,6 @@ mod api;
 mod door;
 mod forward;
 mod history;
+mod openapi;
 mod scaler;
 mod spoilt;
