@@ -81,7 +81,9 @@ async fn carry_out(settings: &Settings, running: &mut Running) -> Outcome {
 async fn traced(settings: &Settings, running: &mut Running) -> anyhow::Result<String> {
     let (kind, service) = (running.job.work.kind(), running.job.service.clone());
     let traces = begin_traces(settings);
-    let result = trace::job(kind, service.as_ref(), work(settings, running)).await;
+    // Its state is that of a whole deploy, and is not to be moved from stack to stack.
+    let work = Box::pin(work(settings, running));
+    let result = trace::job(kind, service.as_ref(), work).await;
     tokio::task::spawn_blocking(|| traces.end()).await?;
     result
 }

@@ -111,7 +111,7 @@ async fn console(
 fn scaler() -> anyhow::Result<Router> {
     let document: Value = serde_json::from_str(include_str!("../openapi.json"))?;
     let fake = Arc::new(Fake { document, asked: AtomicUsize::new(0) });
-    let paths = api::forward::list::FORWARDED.iter().map(|it| it.path);
+    let paths = api::forward::list::all().map(|it| it.path);
     let paths = paths.chain(["/v1/services", "/v1/services/{name}"]);
     // One path has several methods.
     let paths: BTreeMap<_, _> = paths.map(|path| (path, ())).collect();

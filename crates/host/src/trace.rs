@@ -81,7 +81,8 @@ async fn within<T, E: Display>(
     span: Span,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    let result = work.instrument(span.clone()).await;
+    // Steps lie in steps: by value, each would hold the state of all below it, twice.
+    let result = Box::pin(work).instrument(span.clone()).await;
     if let Err(error) = &result
         && !span.is_disabled()
     {

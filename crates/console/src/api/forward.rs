@@ -17,7 +17,7 @@ use service::problem::Problem;
 use super::asker::Asker;
 use super::{Known, Shared};
 use crate::upstream::Sent;
-use list::{Carries, FORWARDED, Forwarded};
+use list::{Carries, Forwarded};
 
 /// A body that is read before the scaler is asked. Above what it takes, so that it is the scaler who says so.
 const BODY_MAX_BYTES: usize = 128 * 1024;
@@ -27,7 +27,7 @@ const BODY: Duration = Duration::from_secs(10);
 
 /// The routes of the list.
 pub(super) fn routes() -> Router<Known> {
-    FORWARDED.iter().fold(Router::new(), |routes, forwarded| {
+    list::all().fold(Router::new(), |routes, forwarded| {
         routes.route(forwarded.path, method_router(forwarded))
     })
 }

@@ -208,6 +208,25 @@ impl Operation {
         self
     }
 
+    /// Of something that has a tag: it is set only as long as it is what was read.
+    pub(super) fn under_a_condition(self) -> Self {
+        let told = "Tags, one of which is to be that of now.";
+        self.parameter("If-Match", "header", false, told, json!({ "type": "string" }))
+            .fails(400, &["bad_condition"])
+            .fails(412, &["changed_meanwhile"])
+            .tagged()
+    }
+
+    /// With a tag of what is told.
+    pub(super) fn tagged(mut self) -> Self {
+        for answer in self.answers.values_mut() {
+            let told = "The tag of what is there now.";
+            answer["headers"] =
+                json!({ "ETag": { "description": told, "schema": { "type": "string" } } });
+        }
+        self
+    }
+
     pub(super) fn takes(mut self, kind: &str, schema: Value, example: Value) -> Self {
         self.body = Some(json!({
             "required": true, "content": { kind: { "schema": schema, "example": example } },
@@ -233,7 +252,9 @@ impl Operation {
     }
 
     pub(super) fn fails(mut self, status: u16, codes: &[&'static str]) -> Self {
-        self.problems.entry(status).or_default().extend(codes);
+        let known = self.problems.entry(status).or_default();
+        let new: Vec<_> = codes.iter().filter(|code| !known.contains(code)).collect();
+        known.extend(new);
         self
     }
 

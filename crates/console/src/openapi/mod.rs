@@ -8,6 +8,7 @@ mod operations;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
@@ -15,6 +16,7 @@ use axum::extract::Path;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
+use bytes::Bytes;
 use service::problem::Problem;
 use utoipa_swagger_ui::{Config, serve};
 
@@ -67,5 +69,10 @@ async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
         (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
         (header::CACHE_CONTROL, "no-cache".to_owned()),
     ];
-    Ok((headers, file.bytes.into_owned()).into_response())
+    // Most are in the program, and are not copied for each who asks.
+    let bytes = match file.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    };
+    Ok((headers, bytes).into_response())
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::document::{Schemas, document};
 use super::operations;
-use crate::api::forward::list::FORWARDED;
+use crate::api::forward::list;
 
 fn described() -> Value {
     let mut schemas = Schemas::default();
@@ -32,7 +32,7 @@ fn every_route_is_described_and_nothing_else() {
     let served: BTreeSet<_> = crate::api::OWN
         .iter()
         .map(|path| format!("GET {path}"))
-        .chain(FORWARDED.iter().map(|it| format!("{} {}", Method::from(it.method), it.path)))
+        .chain(list::all().map(|it| format!("{} {}", Method::from(it.method), it.path)))
         .collect();
     let operations = operations::all(&mut Schemas::default());
     let described: BTreeSet<_> =

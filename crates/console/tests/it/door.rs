@@ -31,7 +31,9 @@ async fn beyond_loopback_reading_needs_a_token() {
         let named = console.ask(path, &[here, PAGE]).await.status().as_u16();
         assert_eq!(named, if path == "/v2" { 404 } else { named.min(202) }, "{path}");
     }
-    assert_eq!(console.ask("/healthz", &[here]).await.status().as_u16(), 200);
+    for open in ["/healthz", "/v1/openapi.json", "/v1/docs/"] {
+        assert_eq!(console.ask(open, &[here]).await.status().as_u16(), 200, "{open}");
+    }
 }
 
 #[tokio::test]

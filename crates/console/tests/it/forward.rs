@@ -103,7 +103,7 @@ async fn nothing_is_passed_on_that_is_not_in_the_list() {
         ("GET", "/v1/feed"),
         ("GET", "/v1/caller"),
         ("GET", "/v1/services/store/nothing"),
-        ("PUT", "/v1/services/store"),
+        ("PATCH", "/v1/services/store"),
         ("PATCH", BOUNDS),
         ("DELETE", "/v1/services/%2e%2e/bounds"),
         ("DELETE", "/v1/services/%2E./policy"),
@@ -182,4 +182,33 @@ async fn a_body_that_is_too_large_is_refused_before_the_scaler_is_asked() {
     let answer = console.send("PUT", BOUNDS, &[], &"x".repeat(200_000)).await;
     assert_eq!(answer.status().as_u16(), 413);
     assert!(scaler.asked().is_empty());
+}
+
+#[tokio::test]
+async fn an_archive_is_passed_on_as_it_comes_for_those_who_may_deploy() {
+    let folder = folder();
+    let scaler = FakeScaler::start(folder.path());
+    scaler.knows("ci", &["operate"], None);
+    scaler.knows("deploys", &["deploy"], None);
+    let console = Console::start(&scaler, folder.path());
+    scaler.is_read().await;
+    let deploy = "/v1/services/shop/deploys";
+    assert_eq!(console.code("POST", deploy, &[]).await, (401, "unauthorized".to_owned()));
+    assert_eq!(console.code("POST", deploy, &[CI]).await, (403, "too_few_rights".to_owned()));
+    assert!(scaler.asked().iter().all(|it| it.line == "GET /v1/caller"));
+    let archive = "x".repeat(20_000_000);
+    let headers = [("authorization", "Bearer deploys"), ("content-type", "application/gzip")];
+    let answer = console.send("POST", deploy, &headers, &archive).await;
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["location"]),
+        (202, &"/v1/jobs/1".parse().unwrap())
+    );
+    let asked = scaler.asked().pop().unwrap();
+    assert_eq!(
+        (asked.body.len(), &asked.headers["content-type"]),
+        (archive.len(), &"application/gzip".parse().unwrap())
+    );
+    // It was never held as a whole.
+    let memory = crate::api::resident_mib(console.pid());
+    assert!(memory < 40, "{memory} MiB");
 }

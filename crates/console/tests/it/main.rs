@@ -8,5 +8,6 @@ mod forward;
 mod history;
 mod monitoring;
 mod notify;
+mod openapi;
 mod scaler;
 mod spoilt;

@@ -1,5 +1,7 @@
 //! The list of what is passed on to the scaler. What is not in it the console answers itself, or nobody does by this way.
 
+mod jobs;
+
 use std::time::Duration;
 
 use axum::http::Method;
@@ -77,7 +79,7 @@ impl Forwarded {
 /// What is passed on of this method and this path, as the router reads it.
 pub(crate) fn find(method: &Method, path: &str) -> Option<&'static Forwarded> {
     let method = if method == Method::HEAD { &Method::GET } else { method };
-    FORWARDED.iter().find(|it| it.path == path && Method::from(it.method) == *method)
+    all().find(|it| it.path == path && Method::from(it.method) == *method)
 }
 
 const fn read(path: &'static str, takes: Takes) -> Forwarded {
@@ -98,11 +100,21 @@ const SECRET: &str = "/v1/services/{name}/secrets/{secret}";
 const MEMBERSHIP: &str = "/v1/membership";
 
 /// All of them.
-pub const FORWARDED: &[Forwarded] = &[
+pub fn all() -> impl Iterator<Item = &'static Forwarded> {
+    SETTINGS.iter().chain(jobs::JOBS)
+}
+
+/// What is set and told of what runs.
+const SETTINGS: &[Forwarded] = &[
+    read(BOUNDS, Takes::Little),
     change(Verb::Put, BOUNDS, Carries::Small),
     change(Verb::Delete, BOUNDS, Carries::Nothing),
+    change(Verb::Post, "/v1/services/{name}/bounds/check", Carries::Small),
+    read(POLICY, Takes::Little),
     change(Verb::Put, POLICY, Carries::Small),
     change(Verb::Delete, POLICY, Carries::Nothing),
+    change(Verb::Post, "/v1/services/{name}/policy/check", Carries::Small),
+    read(HOLD, Takes::Little),
     change(Verb::Put, HOLD, Carries::Small),
     change(Verb::Delete, HOLD, Carries::Nothing),
     change(Verb::Post, INSTANCES, Carries::Nothing),

@@ -1,5 +1,6 @@
 //! Every operation that the console serves.
 
+mod jobs;
 mod now;
 mod past;
 mod read;
@@ -11,7 +12,8 @@ use super::document::{Operation, Schemas};
 
 /// All of them.
 pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
-    [now::all(schemas), past::all(schemas), read::all(schemas), set::all(schemas)].concat()
+    [now::all(schemas), past::all(schemas), read::all(schemas), set::all(schemas), jobs::all()]
+        .concat()
 }
 
 /// A moment in milliseconds since 1970.

@@ -99,6 +99,7 @@ fn membership(schemas: &mut Schemas) -> Operation {
     let told = json!({ "membership": "runtime", "set": null });
     Operation::passed("get", "/v1/membership", "membership", "How HAProxy learns of instances")
         .answers("So.", schemas.told::<MembershipStatus>(), told)
+        .tagged()
 }
 
 fn changes(schemas: &mut Schemas) -> Operation {

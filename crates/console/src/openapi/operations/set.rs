@@ -1,11 +1,13 @@
 //! What a token changes by way of the console.
 
+use model::bounds::Bounds;
+use model::hold::Hold;
 use model::policies::PolicySpec;
 use model::secrets::{SecretChange, Secrets};
 use model::status::{MembershipStatus, ServiceStatus};
 use serde_json::{Value, json};
 
-use super::super::document::{INSTANCE, Operation, SECRET, Schemas};
+use super::super::document::{INSTANCE, Needs, Operation, SECRET, Schemas};
 use super::service;
 
 const BOUNDS: &str = "/v1/services/{name}/bounds";
@@ -21,22 +23,27 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
         let operation = operation.fails(403, &["too_few_rights"]);
         operation.answers("It is like this then.", schemas.told::<ServiceStatus>(), service())
     };
-    vec![
+    let mut all = vec![
         of("put", BOUNDS, "setBounds", "Sets the bounds", schemas)
+            .under_a_condition()
             .takes("application/json", bounds(), json!({ "min": 1, "max": 10 }))
             .fails(
                 422,
                 &["bad_body", "bad_value", "one_instance", "too_many_slots", "too_little_memory"],
             ),
-        of("delete", BOUNDS, "clearBounds", "Back to the bounds of its file", schemas),
+        of("delete", BOUNDS, "clearBounds", "Back to the bounds of its file", schemas)
+            .under_a_condition(),
         of("put", POLICY, "setPolicy", "Sets the policy", schemas)
+            .under_a_condition()
             .takes("application/json", schemas.taken::<PolicySpec>(), json!({ "kind": "hpa" }))
             .fails(422, &["bad_body", "bad_value"]),
-        of("delete", POLICY, "clearPolicy", "Back to the policy of its file", schemas),
+        of("delete", POLICY, "clearPolicy", "Back to the policy of its file", schemas)
+            .under_a_condition(),
         of("put", HOLD, "hold", "Holds a number of ready instances for a time", schemas)
+            .under_a_condition()
             .takes("application/json", hold(), json!({ "ready": 4, "for_s": 3_600 }))
             .fails(422, &["bad_body", "bad_value", "out_of_bounds"]),
-        of("delete", HOLD, "release", "Back to the policy", schemas),
+        of("delete", HOLD, "release", "Back to the policy", schemas).under_a_condition(),
         of("post", INSTANCES, "addInstance", "One more for an hour", schemas)
             .fails(409, &["not_seen_yet"])
             .fails(422, &["out_of_bounds", "bad_value"]),
@@ -83,7 +90,65 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
             ),
             schemas,
         ),
-    ]
+    ];
+    all.extend([
+        setting(
+            "bounds",
+            "getBounds",
+            BOUNDS,
+            schemas.told::<Bounds>(),
+            json!({ "min": 1, "max": 10 }),
+        ),
+        setting("policy", "getPolicy", POLICY, schemas.told::<PolicySpec>(), policy()),
+        setting("hold", "getHold", HOLD, schemas.told::<Hold>(), json!(null)),
+        check("/v1/services/{name}/bounds/check", "checkBounds")
+            .takes("application/json", bounds(), json!({ "min": 1, "max": 10 }))
+            .fails(422, &["one_instance", "too_many_slots", "too_little_memory"])
+            .answers(
+                "They would be taken.",
+                schemas.told::<Bounds>(),
+                json!({ "min": 1, "max": 10 }),
+            ),
+        check("/v1/services/{name}/policy/check", "checkPolicy")
+            .takes("application/json", schemas.taken::<PolicySpec>(), json!({ "kind": "hpa" }))
+            .answers(
+                "It would be taken, with every figure.",
+                schemas.told::<PolicySpec>(),
+                policy(),
+            ),
+    ]);
+    all
+}
+
+/// What is in force of something, and what was set.
+fn setting(
+    what: &str,
+    id: &'static str,
+    path: &'static str,
+    of: Value,
+    example: Value,
+) -> Operation {
+    let or_null = json!({ "anyOf": [of, { "type": "null" }] });
+    let schema = json!({
+        "type": "object", "required": ["in_force", "set"],
+        "properties": { "in_force": or_null, "set": or_null },
+    });
+    let told = format!("The {what} in force, and what was set of it.");
+    Operation::passed("get", path, id, "What is in force, and what was set")
+        .of_service()
+        .answers(&told, schema, json!({ "in_force": example, "set": null }))
+        .tagged()
+}
+
+fn check(path: &'static str, id: &'static str) -> Operation {
+    Operation::passed("post", path, id, "Whether it would be taken; sets nothing")
+        .needs(Needs::TokenBeyond)
+        .of_service()
+        .fails(422, &["bad_body", "bad_value"])
+}
+
+fn policy() -> Value {
+    serde_json::to_value(PolicySpec::default()).expect("it is JSON")
 }
 
 fn secret(operation: Operation) -> Operation {
