@@ -59,9 +59,8 @@ pub(super) async fn deploy(
     let id = shared.desk().draw();
     let upload = shared.desk().take(id, body).await.map_err(refused)?;
     let work = Work::Archive { is_gzip, replaces: replace };
-    let asked = ask(&shared, Job::new(id, Some(service), work, who, now())).await?;
-    upload.keep();
-    Ok(accepted(asked))
+    let job = Job::new(id, Some(service), work, who, now());
+    Ok(accepted(ask(&shared, job, Some(upload)).await?))
 }
 
 /// Whether the body is compressed.
@@ -262,7 +261,7 @@ pub(super) async fn begin(
     who: Who,
 ) -> Result<JobStatus, Problem> {
     let id = shared.desk().draw();
-    ask(shared, Job::new(id, service, work, who, now())).await
+    ask(shared, Job::new(id, service, work, who, now()), None).await
 }
 
 pub(super) fn deployment_of(
