@@ -69,7 +69,9 @@ pub(super) async fn deploy(
 /// 415 where it is said to be something else than an archive.
 fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
     let given = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
-    match given.map(|text| text.trim().to_ascii_lowercase()).as_deref() {
+    // RFC 9110, 8.3.1: parameters may follow, and case does not count.
+    let kind = given.map(|text| text.split(';').next().unwrap_or_default().trim());
+    match kind.map(str::to_ascii_lowercase).as_deref() {
         Some("application/gzip" | "application/x-gzip") => Ok(true),
         Some("application/x-tar") => Ok(false),
         _ => {
