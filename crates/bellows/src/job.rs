@@ -201,6 +201,28 @@ mod tests {
         assert!(none.contains("there is no job 0000000000000001"), "{none}");
     }
 
+    #[tokio::test]
+    async fn a_job_that_cannot_be_done_says_so_in_its_verdict() {
+        let root = tempfile::tempdir().unwrap();
+        let settings = settings(root.path());
+        let jobs = Jobs::new(&settings.paths.state);
+        let shop: ServiceName = "shop".parse().unwrap();
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        for (work, told) in [
+            (Work::Rollback { version: None, revision: true }, "there is no service shop"),
+            (Work::File { file: "name = \"shop\"".to_owned() }, "the file of shop: "),
+        ] {
+            let job = Job::new(jobs.draw(), Some(shop.clone()), work, Who::Up, now());
+            jobs.add(&job).unwrap();
+            drop(Deploys::new(&settings.paths.state).of(&shop).begin().unwrap());
+            run(&settings, job.id).await.unwrap();
+            let outcome = jobs.get(job.id, now()).unwrap().unwrap().job.outcome.unwrap();
+            assert!(!outcome.is_well && outcome.verdict.contains(told), "{outcome:?}");
+        }
+    }
+
     #[test]
     fn a_verdict_is_one_line() {
         assert_eq!(told(&anyhow::anyhow!("it failed\n  its words")), "it failed");

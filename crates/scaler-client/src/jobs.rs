@@ -209,7 +209,7 @@ mod tests {
         scaler.put_file(&shop, &file.value, Some(&file.tag)).await.unwrap();
         scaler.destroy(&shop, true).await.unwrap();
         assert_eq!(scaler.stop_everything().await.unwrap().message, "It ends.");
-        assert_eq!(scaler.jobs(Some(&shop)).await.unwrap().jobs, [job.clone()]);
+        assert_eq!(scaler.jobs(Some(&shop)).await.unwrap().jobs, std::slice::from_ref(&job));
         assert_eq!(scaler.job(job.id).await.unwrap(), job);
         assert_eq!(scaler.job_log(job.id, 4).await.unwrap(), b"two\n");
         scaler.versions(&shop).await.unwrap();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::names::{InstanceName, ServiceName};
 use model::status::ServiceStatus;
+use reqwest::header;
 use serde_json::json;
 
 use crate::{Scaler, ScalerError};
@@ -22,6 +23,34 @@ impl Scaler {
         let url = self.url(&format!("/v1/services/{service}/hold"));
         let body = json!({ "ready": ready, "for_s": lasts.as_secs() });
         self.answer(self.http.put(url).json(&body)).await
+    }
+
+    /// The same, as long as what the service is held at has this tag.
+    ///
+    /// # Errors
+    /// No answer, or the scaler did not do it: somebody has changed it meanwhile.
+    pub async fn hold_as_read(
+        &self,
+        service: &ServiceName,
+        (ready, lasts): (u32, Duration),
+        tag: &str,
+    ) -> Result<ServiceStatus, ScalerError> {
+        let url = self.url(&format!("/v1/services/{service}/hold"));
+        let body = json!({ "ready": ready, "for_s": lasts.as_secs() });
+        self.answer(self.http.put(url).json(&body).header(header::IF_MATCH, tag)).await
+    }
+
+    /// Gives a service back to its policy, as long as what it is held at has this tag.
+    ///
+    /// # Errors
+    /// No answer, or the scaler did not do it: somebody has changed it meanwhile.
+    pub async fn release_as_read(
+        &self,
+        service: &ServiceName,
+        tag: &str,
+    ) -> Result<ServiceStatus, ScalerError> {
+        let url = self.url(&format!("/v1/services/{service}/hold"));
+        self.answer(self.http.delete(url).header(header::IF_MATCH, tag)).await
     }
 
     /// Gives a service back to its policy.
@@ -89,7 +118,9 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let record = Arc::clone(&seen);
         let routes = Router::new().fallback(async move |request: Request| {
-            let line = format!("{} {}", request.method(), request.uri());
+            let tag = request.headers().get(header::IF_MATCH);
+            let tag = tag.map(|tag| format!(" if {}", tag.to_str().unwrap())).unwrap_or_default();
+            let line = format!("{} {}{tag}", request.method(), request.uri());
             let body = axum::body::to_bytes(request.into_body(), 1000).await.unwrap();
             let body = String::from_utf8(body.to_vec()).unwrap();
             record.lock().unwrap().push(format!("{line} {body}").trim_end().to_owned());
@@ -101,12 +132,16 @@ mod tests {
         // An answer of the release before, which knew no holds, is read as well.
         assert_eq!(scaler.hold(&shop, 4, Duration::from_secs(60)).await.unwrap().hold, None);
         scaler.release(&shop).await.unwrap();
+        scaler.hold_as_read(&shop, (4, Duration::from_secs(60)), "\"a\"").await.unwrap();
+        scaler.release_as_read(&shop, "\"a\"").await.unwrap();
         scaler.add_instance(&shop).await.unwrap();
         scaler.remove_idlest(&shop).await.unwrap();
         scaler.remove_instance(&"bw-shop-1-a".parse().unwrap()).await.unwrap();
         insta::assert_snapshot!(seen.lock().unwrap().join("\n"), @r#"
         PUT /v1/services/shop/hold {"for_s":60,"ready":4}
         DELETE /v1/services/shop/hold
+        PUT /v1/services/shop/hold if "a" {"for_s":60,"ready":4}
+        DELETE /v1/services/shop/hold if "a"
         POST /v1/services/shop/instances
         DELETE /v1/services/shop/instances
         DELETE /v1/services/shop/instances/bw-shop-1-a

@@ -140,3 +140,38 @@ async fn image(
     recipe.check(&HostRunner, &spec.application).await?;
     ensure(&recipe, &images::folder(settings)).await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use model::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_service_stays_whose_it_is_and_a_files_is_left_to_that() {
+        let (shop, store, new): (ServiceName, ServiceName, ServiceName) =
+            ("shop".parse().unwrap(), "store".parse().unwrap(), "new".parse().unwrap());
+        let service = |name| NewService {
+            name,
+            file: "",
+            version: Version::new(1),
+            serving: None,
+            again: false,
+        };
+        let at = Timestamp::from_millis(1);
+        let deployment = Deployment::default().followed_by(&[service(&store)], 3, at).with_folder(
+            &service(&shop),
+            Path::new("/home/anna/shop"),
+            3,
+            at,
+        );
+        let told = |name| owner(&deployment, name).map_err(|error| error.to_string());
+        assert_eq!(told(&shop).unwrap(), Path::new("/home/anna/shop"));
+        assert_eq!(told(&new).unwrap(), by_api());
+        assert!(
+            told(&store).unwrap_err().starts_with("services/store.toml describes store: change")
+        );
+    }
+}

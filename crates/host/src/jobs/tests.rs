@@ -143,3 +143,28 @@ fn ids_are_drawn_by_chance() {
     let jobs = Jobs::new(state.path());
     assert_ne!(jobs.draw(), jobs.draw());
 }
+
+#[tokio::test]
+async fn a_job_is_begun_as_a_program_of_the_release_in_force() {
+    let root = tempfile::tempdir().unwrap();
+    let state = root.path();
+    let jobs = Jobs::new(state);
+    let job = rollback(0xab, "shop", at(0));
+    let files = jobs.add(&job).unwrap();
+    let starter = HostJobs::new(state);
+    assert!(starter.start(job.id, &files).await.is_err(), "there is no release");
+    let release = state.join("releases/one");
+    fs::create_dir_all(&release).unwrap();
+    let program = release.join("bellows");
+    fs::write(&program, "#!/bin/sh\necho \"$@\"\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink("one", state.join("releases/current")).unwrap();
+    starter.start(job.id, &files).await.unwrap();
+    let settings = state.join("bellows.toml");
+    let told = format!("--settings {} job 00000000000000ab\n", settings.display());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while files.log_after(0).unwrap() != told.as_bytes() {
+        assert!(std::time::Instant::now() < deadline, "{:?}", fs::read_to_string(files.log()));
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use service::json_body::JsonBody;
 use service::problem::Problem;
 
-use super::jobs::note;
+use super::jobs::{note, to_its_end};
 use super::{Answer, CalledBy, Shared, deployed, operated};
 use crate::actions::NotDone;
 
@@ -60,13 +60,22 @@ pub(super) async fn send(
         );
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not_confirmed", message));
     }
-    let sent = shared.actions().send(route, &spec.actions[&action]).await;
-    if let Err(NotDone::TooMany) = &sent {
-        let message = NotDone::TooMany.to_string();
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_actions", message));
-    }
-    let status = sent.as_ref().ok().map(|answer| answer.status);
-    note(&shared, who, Changed::Action { service: spec.name.clone(), action, status }).await?;
+    let (route, request) = (route.clone(), spec.actions[&action].clone());
+    let service = spec.name.clone();
+    to_its_end(async move {
+        let sent = shared.actions().send(&route, &request).await;
+        if let Err(NotDone::TooMany) = &sent {
+            let message = NotDone::TooMany.to_string();
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_actions", message));
+        }
+        let status = sent.as_ref().ok().map(|answer| answer.status);
+        note(&shared, who, Changed::Action { service, action, status }).await?;
+        answered(sent)
+    })
+    .await
+}
+
+fn answered(sent: Result<ActionAnswer, NotDone>) -> Answer<ActionAnswer> {
     sent.map(Json)
         .map_err(|error| Problem::new(StatusCode::BAD_GATEWAY, "no_answer", error.to_string()))
 }

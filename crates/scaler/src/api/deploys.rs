@@ -59,9 +59,8 @@ pub(super) async fn deploy(
     let id = shared.desk().draw();
     let upload = shared.desk().take(id, body).await.map_err(refused)?;
     let work = Work::Archive { is_gzip, replaces: replace };
-    let asked = ask(&shared, Job::new(id, Some(service), work, who, now())).await?;
-    upload.keep();
-    Ok(accepted(asked))
+    let job = Job::new(id, Some(service), work, who, now());
+    Ok(accepted(ask(&shared, job, Some(upload)).await?))
 }
 
 /// Whether the body is compressed.
@@ -70,7 +69,9 @@ pub(super) async fn deploy(
 /// 415 where it is said to be something else than an archive.
 fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
     let given = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
-    match given.map(|text| text.trim().to_ascii_lowercase()).as_deref() {
+    // RFC 9110, 8.3.1: parameters may follow, and case does not count.
+    let kind = given.map(|text| text.split(';').next().unwrap_or_default().trim());
+    match kind.map(str::to_ascii_lowercase).as_deref() {
         Some("application/gzip" | "application/x-gzip") => Ok(true),
         Some("application/x-tar") => Ok(false),
         _ => {
@@ -262,7 +263,7 @@ pub(super) async fn begin(
     who: Who,
 ) -> Result<JobStatus, Problem> {
     let id = shared.desk().draw();
-    ask(shared, Job::new(id, service, work, who, now())).await
+    ask(shared, Job::new(id, service, work, who, now()), None).await
 }
 
 pub(super) fn deployment_of(

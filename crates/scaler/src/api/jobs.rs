@@ -15,7 +15,7 @@ use service::problem::Problem;
 
 use super::{Answer, CalledBy, Shared, apart, not_written};
 use crate::access::{Caller, too_few_rights, unauthorized};
-use crate::jobs::{ARCHIVE_MAX_BYTES, JobDesk, Refused};
+use crate::jobs::{ARCHIVE_MAX_BYTES, JobDesk, Refused, Upload};
 use crate::shared_state::SharedState;
 
 /// The answer to who has asked for a job.
@@ -134,13 +134,29 @@ pub(super) async fn on_disk<T: Send + 'static>(
     read.map_err(|error| Problem::internal(&error))
 }
 
-/// Asks for a job, and keeps who did; gives it as it is told.
-pub(super) async fn ask(shared: &Arc<SharedState>, job: Job) -> Result<JobStatus, Problem> {
-    let (who, service, id) = (job.who.clone(), job.service.clone(), job.id);
-    let kept = shared.desk().ask(job).await.map_err(refused)?;
-    let changed = Changed::Job { service, id, job: kept.job.work.kind() };
-    note(shared, who, changed).await?;
-    Ok(kept.status())
+/// Asks for a job, which takes the archive if there is one, and keeps who did; gives it as it is told.
+pub(super) async fn ask(
+    shared: &Arc<SharedState>,
+    job: Job,
+    upload: Option<Upload>,
+) -> Result<JobStatus, Problem> {
+    let asking = Arc::clone(shared);
+    to_its_end(async move {
+        let (who, service, id) = (job.who.clone(), job.service.clone(), job.id);
+        let kept = asking.desk().ask(job).await.map_err(refused)?;
+        upload.into_iter().for_each(Upload::keep);
+        let changed = Changed::Job { service, id, job: kept.job.work.kind() };
+        note(&asking, who, changed).await?;
+        Ok(kept.status())
+    })
+    .await
+}
+
+/// Does something whole, be it that whoever asked for it is gone meanwhile: with him the answer ends, and nothing else.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    done: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::spawn(done).await.map_err(|error| Problem::internal(&error))?
 }
 
 /// Keeps that something was asked for.
@@ -214,4 +230,27 @@ pub(super) fn refused(refused: Refused) -> Problem {
         Refused::NotWritten(error) => return not_written(error),
     };
     Problem::new(status, code, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_asked_for_comes_to_its_end_though_whoever_asked_is_gone() {
+        let ((go, may), (told, came)) = (oneshot::channel::<()>(), oneshot::channel());
+        let mut asked = Box::pin(to_its_end(async move {
+            may.await.map_err(|error| Problem::internal(&error))?;
+            told.send("it is done").map_err(|_| not_written(std::io::Error::other("nobody")))
+        }));
+        let polled = std::future::poll_fn(|context| Poll::Ready(asked.as_mut().poll(context)));
+        assert!(polled.await.is_pending());
+        drop(asked);
+        go.send(()).unwrap();
+        assert_eq!(came.await.unwrap(), "it is done");
+    }
 }

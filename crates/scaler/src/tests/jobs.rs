@@ -151,6 +151,10 @@ async fn of_a_service_one_job_goes_on_at_a_time_and_the_other_is_told_which() {
             .await;
     assert_eq!((status, code(&text)), (StatusCode::CONFLICT, "under_way".to_owned()), "{text}");
     assert_eq!(kept(&rig).len(), 1);
+    let kind = ("content-type", "Application/X-Tar; charset=binary");
+    let (status, ..) =
+        send(&operators(&rig), ("POST", "/v1/services/new/deploys"), &[kind], "x").await;
+    assert_eq!(status, StatusCode::ACCEPTED, "of a new service as well");
     let (status, ..) = ask(&rig, "POST", "/v1/services/object-store/rollback", "{}").await;
     assert_eq!(status, StatusCode::ACCEPTED, "of another service one may begin");
 }
