@@ -66,10 +66,11 @@ impl Scaler {
     /// # Errors
     /// No answer, or none that tells it.
     pub async fn newest_tick(&self, filter: &TickFilter) -> Result<Option<Tick>, ScalerError> {
-        Ok(self.newest_ticks(filter, 1).await?.pop())
+        Ok(self.newest_ticks(filter, 1).await?.0.pop())
     }
 
-    /// So many of the newest kept ticks that a filter lets through, 1,000 at most, oldest first.
+    /// So many of the newest kept ticks that a filter lets through, 1,000 at most, oldest first; and the sequence to go on
+    /// after.
     ///
     /// # Errors
     /// No answer, or none that tells it.
@@ -77,11 +78,11 @@ impl Scaler {
         &self,
         filter: &TickFilter,
         count: usize,
-    ) -> Result<Vec<Tick>, ScalerError> {
+    ) -> Result<(Vec<Tick>, u64), ScalerError> {
         let mut query = filter.query();
         query.push(("newest", count.to_string()));
         let page: TickPage = self.get("/v1/ticks", &query).await?;
-        Ok(page.ticks)
+        Ok((page.ticks, page.next))
     }
 
     /// The oldest of the kept ticks that a filter lets through; `None` where it lets none through.

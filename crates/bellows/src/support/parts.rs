@@ -170,7 +170,7 @@ struct Told {
 impl Told {
     async fn ask(scaler: &Scaler, output: bool) -> anyhow::Result<Self> {
         let mut host = scaler.services().await?;
-        let mut ticks = scaler.newest_ticks(&TickFilter::default(), TICKS).await?;
+        let mut ticks = scaler.newest_ticks(&TickFilter::default(), TICKS).await?.0;
         let changes = scaler.changes().await?;
         let mut lines = Vec::new();
         if output {

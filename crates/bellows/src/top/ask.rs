@@ -8,6 +8,7 @@ use scaler_client::{Scaler, ScalerError};
 use tokio::sync::mpsc::Sender;
 use tokio::time::sleep;
 
+use super::state::EVENTS_KEPT;
 use crate::clock::now;
 use crate::events::{Event, Reader};
 
@@ -40,9 +41,10 @@ async fn once(scaler: &Scaler, reader: &mut Option<Reader>) -> Result<Answer, Sc
     let events = match reader {
         Some(reader) => reader.next().await?,
         None => {
-            let (begun, events) = Reader::begin(scaler.clone(), None, now().before(BEGINS)).await?;
-            *reader = Some(begun);
-            events
+            let since = now().before(BEGINS);
+            let begun = Reader::begin(scaler.clone(), None, since, Some(EVENTS_KEPT)).await?;
+            *reader = Some(begun.reader);
+            begun.events
         }
     };
     Ok(Answer { at: now(), host, events })
@@ -73,7 +75,7 @@ mod tests {
         assert!(once(&client, &mut reader).await.unwrap().events.is_empty());
         once(&client, &mut reader).await.unwrap();
         let asked = scaler.asked();
-        assert!(asked[2].starts_with("/v1/ticks?from_ms="), "{asked:?}");
+        assert!(asked[1].starts_with("/v1/ticks?from_ms="), "{asked:?}");
         assert_eq!(asked[4..6], ["/v1/services", "/v1/ticks?since=7&limit=1000"]);
     }
 

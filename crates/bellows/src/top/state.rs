@@ -13,7 +13,7 @@ use super::keys::Action;
 use crate::events::Event;
 
 /// What happened last, in memory: some screens of it.
-const EVENTS_KEPT: usize = 200;
+pub(super) const EVENTS_KEPT: usize = 200;
 
 /// Rows of a page up or down.
 const PAGE: usize = 10;
