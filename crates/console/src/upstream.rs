@@ -219,10 +219,12 @@ fn unanswered(
     never_reached: bool,
     why: &(dyn std::error::Error + 'static),
 ) -> Problem {
-    tracing::warn!(error = service::exit::chain(why), "the scaler does not answer");
     if method.is_safe() || never_reached {
+        // That it is away is in the log already, by what follows it; who asks writes no line for each question.
+        tracing::debug!(error = service::exit::chain(why), "the scaler does not answer");
         return scaler_away();
     }
+    tracing::warn!(error = service::exit::chain(why), "the scaler has not answered a change");
     let message = "The scaler has not answered, and whether it did it is not known: look at what is in force, and at \
                    GET /v1/changes.";
     Problem::new(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", message)

@@ -18,12 +18,25 @@ const MEMBERSHIP: &str = "/v1/membership";
 const ONE_SECRET: &str = "/v1/services/{name}/secrets/{secret}";
 
 pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
-    let of = |method, path, id, summary, schemas: &mut Schemas| {
-        let operation = Operation::passed(method, path, id, summary).of_service();
-        let operation = operation.fails(403, &["too_few_rights"]);
-        operation.answers("It is like this then.", schemas.told::<ServiceStatus>(), service())
-    };
-    let mut all = vec![
+    let told = [told(schemas), checked(schemas), set(schemas)];
+    [told.concat(), instances(schemas), secrets(schemas), memberships(schemas)].concat()
+}
+
+/// A change of one service, which is shown as it is then.
+fn of(
+    method: &'static str,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    schemas: &mut Schemas,
+) -> Operation {
+    let operation = Operation::passed(method, path, id, summary).of_service();
+    let operation = operation.fails(403, &["too_few_rights"]);
+    operation.answers("It is like this then.", schemas.told::<ServiceStatus>(), service())
+}
+
+fn set(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
         of("put", BOUNDS, "setBounds", "Sets the bounds", schemas)
             .under_a_condition()
             .takes("application/json", bounds(), json!({ "min": 1, "max": 10 }))
@@ -44,6 +57,11 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
             .takes("application/json", hold(), json!({ "ready": 4, "for_s": 3_600 }))
             .fails(422, &["bad_body", "bad_value", "out_of_bounds"]),
         of("delete", HOLD, "release", "Back to the policy", schemas).under_a_condition(),
+    ]
+}
+
+fn instances(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
         of("post", INSTANCES, "addInstance", "One more for an hour", schemas)
             .fails(409, &["not_seen_yet"])
             .fails(422, &["out_of_bounds", "bad_value"]),
@@ -67,6 +85,11 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
             schemas.told::<ServiceStatus>(),
             service(),
         ),
+    ]
+}
+
+fn secrets(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
         secret(Operation::passed("put", ONE_SECRET, "setSecret", "Sets a secret to the body"))
             .takes("application/octet-stream", json!({}), json!("hush"))
             .fails(422, &["bad_secret"])
@@ -78,6 +101,11 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
         secret(Operation::passed("delete", ONE_SECRET, "removeSecret", "Removes a secret"))
             .fails(409, &["secret_in_use"])
             .answers("The others.", schemas.told::<Secrets>(), json!({ "secrets": [] })),
+    ]
+}
+
+fn memberships(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
         membership(Operation::passed("put", MEMBERSHIP, "setMembership", "Sets it"), schemas)
             .takes("application/json", ways(), json!({ "membership": "reload" }))
             .fails(422, &["bad_body", "bad_value"]),
@@ -90,8 +118,11 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
             ),
             schemas,
         ),
-    ];
-    all.extend([
+    ]
+}
+
+fn told(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
         setting(
             "bounds",
             "getBounds",
@@ -101,6 +132,11 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
         ),
         setting("policy", "getPolicy", POLICY, schemas.told::<PolicySpec>(), policy()),
         setting("hold", "getHold", HOLD, schemas.told::<Hold>(), json!(null)),
+    ]
+}
+
+fn checked(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
         check("/v1/services/{name}/bounds/check", "checkBounds")
             .takes("application/json", bounds(), json!({ "min": 1, "max": 10 }))
             .fails(422, &["one_instance", "too_many_slots", "too_little_memory"])
@@ -116,8 +152,7 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
                 schemas.told::<PolicySpec>(),
                 policy(),
             ),
-    ]);
-    all
+    ]
 }
 
 /// What is in force of something, and what was set.
