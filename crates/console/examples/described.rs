@@ -92,8 +92,14 @@ async fn console(
     let requests = HttpMetrics::register(&mut registry);
     let counted = Counted::register(&mut registry);
     let scaler = Scaler::new(&socket.display().to_string())?;
-    let follower =
-        Follower { scaler, now: Arc::clone(&now), hub: Arc::clone(&hub), counted, recorder };
+    let follower = Follower {
+        scaler,
+        now: Arc::clone(&now),
+        hub: Arc::clone(&hub),
+        counted,
+        recorder,
+        notifier: None,
+    };
     tokio::spawn(follower.run(history.clone(), std::future::pending()));
     let upstream = Upstream::new(socket)?;
     let rights = Rights::new(upstream.clone());
