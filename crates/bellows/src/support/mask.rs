@@ -40,15 +40,15 @@ impl Mask {
 
     fn table(&mut self, table: &mut Table, is_hidden: bool) {
         for (key, value) in table.iter_mut() {
-            let is_hidden = is_hidden
+            let is_own = is_hidden
                 || OF_THE_PROGRAM.contains(&key.as_str())
                 || (key != NAMES_OF_SECRETS && SOUNDS_SECRET.iter().any(|it| key.contains(it)));
             match value {
                 // The program is known; its arguments may be anything.
-                Value::Array(words) if key == "command" => {
+                Value::Array(words) if key == "command" && !is_hidden => {
                     words.iter_mut().skip(1).for_each(|word| self.value(word, true));
                 }
-                value => self.value(value, is_hidden),
+                value => self.value(value, is_own),
             }
         }
     }
@@ -61,7 +61,10 @@ impl Mask {
                 self.add(text);
                 MASKED.clone_into(text);
             }
-            value if is_hidden => *value = Value::String(MASKED.to_owned()),
+            value if is_hidden => {
+                self.add(&value.to_string());
+                *value = Value::String(MASKED.to_owned());
+            }
             _ => {}
         }
     }
@@ -134,10 +137,14 @@ mod tests {
             command = [\"/srv/server\", \"--verbose\", \"--key=s3cr3t-arg\"]\n\
             secrets = [\"db-password\"]\n\
             [instance.environment]\nDB = \"postgres://me:pa55word@db/shop\"\nN = \"7\"\n\
-            [application]\nlimits = { pin = 123456 }\n[limits]\nadmin_token = \"t0ken-value\"\n";
+            [application]\ncommand = [\"first-value\"]\nlimits = { pin = 123456 }\n\
+            [limits]\nadmin_token = \"t0ken-value\"\n";
         let mut mask = Mask::default();
         insta::assert_snapshot!(mask.toml(file).unwrap(), @r#"
         name = "shop"
+
+        [application]
+        command = ["(masked)"]
 
         [application.limits]
         pin = "(masked)"
@@ -154,7 +161,7 @@ mod tests {
         [limits]
         admin_token = "(masked)"
         "#);
-        let text = mask.text("ran --key=s3cr3t-arg, --verbose, 7 of t0ken-value, s3cr3t-arg");
+        let text = mask.text("ran --key=s3cr3t-arg, --verbose, 7 of t0ken-value, 123456");
         assert_eq!(text, "ran (masked), --verbose, 7 of (masked), (masked)");
         assert!(mask.toml("no = toml = at all").is_err());
     }
