@@ -1,6 +1,7 @@
 //! The end of `up`: every service has answered through HAProxy, or has its instances ready where it
 //! gets no requests.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -82,6 +83,26 @@ pub(crate) async fn wait_alone(
     Ok(())
 }
 
+/// Waits until the console answers where it is to listen: at once, but for the check of a large history.
+///
+/// # Errors
+/// It does not.
+pub(super) async fn console(listen: SocketAddrV4) -> anyhow::Result<()> {
+    // What listens on all addresses is asked on loopback.
+    let ip = if listen.ip().is_unspecified() { Ipv4Addr::LOCALHOST } else { *listen.ip() };
+    let url = format!("http://{ip}:{}/healthz", listen.port());
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build();
+    let client = client.context("an HTTP client cannot be made; check this host's resolver")?;
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            return Ok(());
+        }
+        sleep(PAUSE).await;
+    }
+    bail!("the console does not answer at {url} within {PATIENCE:?}")
+}
+
 /// Asks for a route, whose host need not be known to this machine's resolver.
 fn request(client: &reqwest::Client, url: &str, route: &Route) -> reqwest::RequestBuilder {
     let request = client.get(url);
@@ -138,4 +159,32 @@ fn is_an_instances(answer: &reqwest::Response) -> bool {
 /// Whether an instance answered, and not HAProxy for it.
 fn is_of_one(answer: &reqwest::Response) -> bool {
     answer.headers().contains_key(SERVER)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_console_is_waited_for_until_it_answers_well() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let everywhere = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port);
+        let served = tokio::spawn(async move {
+            for status in ["503 Service Unavailable", "200 OK"] {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = [0; 1024];
+                let read = stream.read(&mut head).await.unwrap();
+                assert!(head[..read].starts_with(b"GET /healthz "));
+                let answer =
+                    format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        console(everywhere).await.unwrap();
+        served.await.unwrap();
+    }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddrV4;
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use host::accounts::{CONSOLE, EGRESS, OPERATORS};
 use host::command::HostRunner;
 use host::deployments::{DeployedService, Deployment, DeploymentError, Deployments, NewService};
@@ -71,8 +71,18 @@ impl<'a> Steps<'a> {
         let mut deployment = Deployment::default();
         progress.step("deployment", self.deployment(&templates, &mut deployment)).await?;
         progress.step("scaler", self.programs.scaler()).await?;
-        progress.step("console", self.programs.console(self.settings)).await?;
+        progress.step("console", self.console()).await?;
         Ok(deployment)
+    }
+
+    /// It is a program that is kept running however it does, so it is asked whether it answers.
+    async fn console(&self) -> anyhow::Result<Outcome> {
+        let outcome = self.programs.console(self.settings).await?;
+        if let Err(error) = answer::console(self.settings.listen.api).await {
+            let logs = self.programs.last_lines().await;
+            bail!("{error:#}. Look at these last lines of the logs:\n{logs}")
+        }
+        Ok(outcome)
     }
 
     fn id_ranges(&self) -> anyhow::Result<Outcome> {

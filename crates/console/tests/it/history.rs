@@ -226,14 +226,15 @@ async fn a_reader_that_takes_its_time_keeps_nothing_from_being_written() {
 #[tokio::test]
 async fn what_is_too_old_goes_and_each_class_has_its_time() {
     let folder = tempfile::tempdir().unwrap();
-    let ago = |minutes: u64| now().before(Duration::from_secs(60 * minutes));
+    let ago = |seconds: u64| now().before(Duration::from_secs(seconds));
     {
         let (recorder, _history) = open(folder.path());
         // The first round of housekeeping comes with the first batch, and the next a minute later.
         recorder.record(Batch::default());
-        for (minutes, sequence) in [(31, 1), (29, 2), (24 * 60 + 1, 3)] {
-            let rows = vec![row(ago(minutes).as_millis() / 1000, 1.0)];
-            recorder.record(Batch { rows, ..of_turns([turn(ago(minutes), sequence)]) });
+        // The second is of a minute that is not made any more: a start makes those of the last 28, and some seconds.
+        for (age_s, sequence) in [(31 * 60, 1), (29 * 60 + 45, 2), (24 * 3600 + 60, 3)] {
+            let rows = vec![row(ago(age_s).as_millis() / 1000, 1.0)];
+            recorder.record(Batch { rows, ..of_turns([turn(ago(age_s), sequence)]) });
             recorder.flush().await;
         }
     }
@@ -249,6 +250,6 @@ async fn what_is_too_old_goes_and_each_class_has_its_time() {
     assert_eq!(seconds.len(), 1);
     let kept = history.kept().await.unwrap();
     let of = |class| kept.iter().find(|it| it.class == class).unwrap().from_ms;
-    assert!(of(Class::Turns).unwrap() > ago(30));
+    assert!(of(Class::Turns).unwrap() > ago(30 * 60));
     assert_eq!(of(Class::Minutes), None);
 }
