@@ -196,6 +196,20 @@ mod tests {
     }
 
     #[test]
+    fn a_job_and_an_action_are_told_with_who_they_are_of() {
+        let (id, job) = (model::job::JobId::new(0xab), model::job::JobKind::Rollback);
+        let asked = |service| changed(&Changed::Job { service, id, job });
+        let service = || "store".parse().unwrap();
+        assert_eq!(asked(Some(service())), "store: job 00000000000000ab asked for, rollback");
+        assert_eq!(asked(None), "job 00000000000000ab asked for, rollback");
+        let action = || "delete-all".parse().unwrap();
+        let sent =
+            |status| changed(&Changed::Action { service: service(), action: action(), status });
+        assert_eq!(sent(Some(204)), "store: action delete-all sent, answered 204");
+        assert_eq!(sent(None), "store: action delete-all sent, no answer");
+    }
+
+    #[test]
     fn a_hold_its_end_and_a_removal_are_told() {
         let service = || "store".parse().unwrap();
         let held = |before, after| changed(&Changed::Hold { service: service(), before, after });
