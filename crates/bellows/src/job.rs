@@ -108,7 +108,9 @@ async fn work(settings: &Settings, running: &mut Running) -> anyhow::Result<Stri
         Work::Rollback { version, revision } => {
             rollback::carry_out(settings, running, version, revision).await
         }
-        Work::File { file } => deploy::from_file(settings, running, &file).await,
+        Work::File { file, replaces } => {
+            deploy::from_file(settings, running, &file, &replaces).await
+        }
         Work::Destroy { data } => destroy::carry_out(settings, running, data).await,
         Work::Stop => {
             running.enter(Stage::Removal)?;
@@ -161,6 +163,7 @@ fn told(error: &anyhow::Error) -> String {
 mod tests {
     use std::path::Path;
 
+    use host::jobs::Replaced;
     use model::access::Who;
 
     use super::*;
@@ -212,7 +215,10 @@ mod tests {
         }
         for (work, told) in [
             (Work::Rollback { version: None, revision: true }, "there is no service shop"),
-            (Work::File { file: "name = \"shop\"".to_owned() }, "the file of shop: "),
+            (
+                Work::File { file: "name = \"shop\"".to_owned(), replaces: Replaced::Nothing },
+                "the file of shop: ",
+            ),
         ] {
             let job = Job::new(jobs.draw(), Some(shop.clone()), work, Who::Up, now());
             jobs.add(&job).unwrap();

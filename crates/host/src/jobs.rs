@@ -14,7 +14,7 @@ use model::job::JobId;
 use model::names::ServiceName;
 use model::time::Timestamp;
 
-pub use self::record::{DeployWords, Job, JobState, KeptJob, Work};
+pub use self::record::{DeployWords, Job, JobState, KeptJob, Replaced, Work};
 pub use self::start::{FakeJobs, HostJobs, StartJobs};
 use crate::files::{
     FileError, ensure_private_folder, file_error, names_in, remove_tree, replace_file,

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use host::command::HostRunner;
 use host::deployments::{Deployment, Deployments, NewService, by_api};
+use host::jobs::Replaced;
 use host::lock::SharedLock;
 use host::lxc::{Image, TemplateStore};
 use host::secrets::SecretStore;
@@ -31,10 +32,11 @@ pub(crate) async fn from_file(
     settings: &Settings,
     running: &mut Running,
     file: &str,
+    replaces: &Replaced,
 ) -> anyhow::Result<String> {
     let service = running.service()?;
     let spec: ServiceSpec = config_file::from_toml(format!("the file of {service}"), file)?;
-    let made = make(settings, running, &spec, file).await;
+    let made = make(settings, running, (&spec, file), replaces).await;
     let deployment = made.with_context(|| format!("{service} is not deployed"))?;
     let version = deployment.wanted(&service).map(|wanted| wanted.version);
     let version = version.context("the service is deployed")?;
@@ -47,13 +49,14 @@ pub(crate) async fn from_file(
 async fn make(
     settings: &Settings,
     running: &mut Running,
-    spec: &ServiceSpec,
-    file: &str,
+    (spec, file): (&ServiceSpec, &str),
+    replaces: &Replaced,
 ) -> anyhow::Result<Deployment> {
     let images = images::lock(settings);
     let _making = SharedLock::share_within(&images, operator::PATIENCE).await?;
     let deployments = Deployments::new(&settings.paths.state);
     let before = deployments.load()?;
+    check_replaced(&before, &spec.name, replaces)?;
     check(settings, &before, spec, file)?;
     running.enter(Stage::Image)?;
     super::steps::give_ids(settings, spec).await?;
@@ -63,12 +66,26 @@ async fn make(
     let template = TemplateStore::new(settings, HostRunner).ensure(spec, &image).await?;
     // Something may have been deployed since.
     let before = deployments.load()?;
+    check_replaced(&before, &spec.name, replaces)?;
     check(settings, &before, spec, file)?;
     let next = next(settings, &before, (spec, file), template.version()).await?;
     let next = next.noted(&before, ("", ""), running.job.who.clone(), now());
     open_ways(settings, &before, spec).await?;
     deployments.deploy(&next)?;
     Ok(next)
+}
+
+/// Refuses to take the place of what was deployed since the file in force was read.
+fn check_replaced(
+    before: &Deployment,
+    name: &ServiceName,
+    replaces: &Replaced,
+) -> anyhow::Result<()> {
+    ensure!(
+        replaces.is(before.file(name)),
+        "the file of {name} was changed meanwhile: read it again, and send yours with its new ETag"
+    );
+    Ok(())
 }
 
 /// Refuses what does not go with this host and with what is deployed.
@@ -170,6 +187,10 @@ mod tests {
         let told = |name| owner(&deployment, name).map_err(|error| error.to_string());
         assert_eq!(told(&shop).unwrap(), Path::new("/home/anna/shop"));
         assert_eq!(told(&new).unwrap(), by_api());
+        let changed = Replaced::File("another".to_owned());
+        let refused = check_replaced(&deployment, &shop, &changed).unwrap_err().to_string();
+        assert!(refused.starts_with("the file of shop was changed meanwhile"), "{refused}");
+        assert!(check_replaced(&deployment, &shop, &Replaced::File(String::new())).is_ok());
         assert!(
             told(&store).unwrap_err().starts_with("services/store.toml describes store: change")
         );

@@ -56,6 +56,8 @@ pub enum Work {
     File {
         /// The whole file, as TOML.
         file: String,
+        /// What it takes the place of.
+        replaces: Replaced,
     },
     /// To remove the service.
     Destroy {
@@ -64,6 +66,29 @@ pub enum Work {
     },
     /// To take everything down.
     Stop,
+}
+
+/// What a service's file may take the place of: who read another one before did not mean what is there now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Replaced {
+    /// Whatever is deployed by then.
+    Anything,
+    /// Nothing: the service is made.
+    Nothing,
+    /// This file, as it was deployed.
+    File(String),
+}
+
+impl Replaced {
+    /// Whether it is what is deployed now.
+    pub fn is(&self, now: Option<&str>) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Nothing => now.is_none(),
+            Self::File(file) => now == Some(file),
+        }
+    }
 }
 
 /// What is deployed of an application's folder.

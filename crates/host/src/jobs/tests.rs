@@ -44,7 +44,14 @@ fn a_job_is_read_as_it_was_written_by_whoever_asks_and_by_nobody_else() {
             at(2),
         ),
         rollback(3, "blog", at(3)),
-        Job::new(JobId::new(4), None, Work::Stop, Who::Up, at(4)),
+        Job::new(
+            JobId::new(5),
+            None,
+            Work::File { file: "a".to_owned(), replaces: Replaced::File("b".to_owned()) },
+            Who::Up,
+            at(4),
+        ),
+        Job::new(JobId::new(4), None, Work::Stop, Who::Up, at(5)),
     ];
     for job in &all {
         let files = jobs.add(job).unwrap();
@@ -53,13 +60,14 @@ fn a_job_is_read_as_it_was_written_by_whoever_asks_and_by_nobody_else() {
             assert_eq!(mode & 0o077, 0);
         }
     }
-    let listed = jobs.list(at(5)).unwrap();
+    let listed = jobs.list(at(6)).unwrap();
     let ids: Vec<_> = listed.iter().map(|kept| kept.job.clone()).collect();
     assert_eq!(ids, all.iter().rev().cloned().collect::<Vec<_>>());
     let kinds: Vec<_> = listed.iter().map(|kept| kept.status().kind).collect();
-    assert_eq!(kinds, [JobKind::Stop, JobKind::Rollback, JobKind::Deploy, JobKind::Deploy]);
+    let [deploy, rollback] = [JobKind::Deploy, JobKind::Rollback];
+    assert_eq!(kinds, [JobKind::Stop, JobKind::File, rollback, deploy, deploy]);
     fs::write(jobs.of(JobId::new(1)).file(), "{").unwrap();
-    assert_eq!(jobs.list(at(5)).unwrap().len(), 3, "one that cannot be read hides no other");
+    assert_eq!(jobs.list(at(6)).unwrap().len(), 4, "one that cannot be read hides no other");
     let error = jobs.get(JobId::new(1), at(5)).unwrap_err().to_string();
     assert!(error.contains("job.json is not as this release writes it"), "{error}");
 }
@@ -167,4 +175,12 @@ async fn a_job_is_begun_as_a_program_of_the_release_in_force() {
         assert!(std::time::Instant::now() < deadline, "{:?}", fs::read_to_string(files.log()));
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
+}
+
+#[test]
+fn a_file_takes_the_place_of_what_it_was_meant_for() {
+    let read = Replaced::File("a".to_owned());
+    assert!(read.is(Some("a")) && !read.is(Some("b")) && !read.is(None));
+    assert!(Replaced::Nothing.is(None) && !Replaced::Nothing.is(Some("a")));
+    assert!(Replaced::Anything.is(None) && Replaced::Anything.is(Some("a")));
 }

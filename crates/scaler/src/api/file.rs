@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use config_file::{ConfigError, from_toml_or_problems};
 use host::deployments::{Deployment, with_figures};
-use host::jobs::Work;
+use host::jobs::{Replaced, Work};
 use model::job::JobStatus;
 use model::names::ServiceName;
 use model::service::{RawService, ServiceSpec};
@@ -96,17 +96,19 @@ pub(super) async fn put(
     })?;
     let text = as_toml(&body, &service, shared.desk().sizes())?;
     let asked = service.clone();
-    on_disk(&shared, move |desk| check(desk, &asked, &if_match, if_none)).await??;
-    Ok(accepted(begin(&shared, Some(service), Work::File { file: text }, who).await?))
+    let replaces = on_disk(&shared, move |desk| check(desk, &asked, &if_match, if_none)).await??;
+    let work = Work::File { file: text, replaces };
+    Ok(accepted(begin(&shared, Some(service), work, who).await?))
 }
 
-/// Refuses what is another's, or was changed meanwhile.
+/// Refuses what is another's, or was changed meanwhile; gives what the file may take the place of, which the job looks at
+/// again.
 fn check(
     desk: &JobDesk,
     service: &ServiceName,
     if_match: &IfMatch,
     IfNone(if_none): IfNone,
-) -> Result<(), Problem> {
+) -> Result<Replaced, Problem> {
     let deployment = deployment_of(desk.deployment())?;
     let of_folder = deployment.folders().any(|(name, _)| name == service);
     let now = file(&deployment, service)?;
@@ -122,7 +124,10 @@ fn check(
             Err(Problem::new(StatusCode::PRECONDITION_FAILED, "is_there", message))
         }
         Some(now) => match Told::of(&now) {
-            now if if_match.holds(&now) => Ok(()),
+            _ if !if_match.is_some() => Ok(Replaced::Anything),
+            now if if_match.holds(&now) => {
+                Ok(Replaced::File(deployment.file(service).unwrap_or_default().to_owned()))
+            }
             now => {
                 Err(changed_meanwhile(&file, &Told { json: "another one".to_owned(), ..now }, None))
             }
@@ -132,7 +137,8 @@ fn check(
                 format!("There is no service {service} any more: leave out If-Match to make it.");
             Err(Problem::new(StatusCode::PRECONDITION_FAILED, "changed_meanwhile", message))
         }
-        None => Ok(()),
+        None if if_none => Ok(Replaced::Nothing),
+        None => Ok(Replaced::Anything),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use host::jobs::Work;
+use host::jobs::{Replaced, Work};
 use model::access::Changed;
 use model::service::ServiceSpec;
 use serde_json::{Value, json};
@@ -46,7 +46,9 @@ async fn a_service_is_made_of_its_whole_file_with_the_figures_of_its_size() {
     assert_eq!(status, StatusCode::ACCEPTED, "{text}");
     assert!(location.starts_with("/v1/jobs/"));
     let [kept] = &kept(&rig)[..] else { panic!("one job") };
-    let Work::File { file } = &kept.job.work else { panic!("{kept:?}") };
+    let Work::File { file, replaces: Replaced::Nothing } = &kept.job.work else {
+        panic!("{kept:?}")
+    };
     let spec: ServiceSpec = config_file::from_toml("the file", file).unwrap();
     assert_eq!((spec.name.as_str(), spec.image.as_str(), spec.bounds.max()), ("new", "matmul", 2));
     assert!(file.contains("memory_mib = ") && !file.contains("size"), "{file}");
@@ -142,7 +144,9 @@ async fn a_file_is_replaced_as_it_was_read_and_not_where_it_was_changed_meanwhil
     let tag = tag_of(&routes).await;
     let (status, _, text) = put(("if-match", &tag)).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{text}");
-    let Work::File { file } = &kept(&rig)[0].job.work else { panic!("a file") };
+    let work = kept(&rig).remove(0).job.work;
+    let Work::File { file, replaces: Replaced::File(replaced) } = &work else { panic!("{work:?}") };
+    assert!(replaced.contains("hush"), "the job looks whether it is still there");
     let spec: ServiceSpec = config_file::from_toml("the file", file).unwrap();
     assert_eq!(spec.bounds.max(), 7);
 }
