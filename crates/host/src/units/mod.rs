@@ -1,6 +1,7 @@
 //! Long-running programs, kept running by systemd where it is the host's init, and by a small
 //! supervisor of our own elsewhere.
 
+mod confinement;
 mod jobs;
 mod limits;
 mod processes;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::confinement::confinement;
 use super::{Change, PATIENCE, Unit, UnitError, UnitStatus, sockets};
 use crate::command::{CommandLine, Runner};
 use crate::files::{file_error, replace_file};
@@ -230,26 +231,6 @@ fn service_text(unit: &Unit) -> String {
         signal = unit.stop.signal,
         patience = unit.stop.patience.as_secs(),
         confinement = unit.user.map(|user| confinement(unit, user)).unwrap_or_default(),
-    )
-}
-
-/// What systemd keeps from a program that runs as a user without rights: all that a server needs not which has
-/// its sockets already, reads files, starts a resolver and makes connections. `pidfd_getfd` is how it takes over
-/// its sockets.
-fn confinement(unit: &Unit, user: &str) -> String {
-    let folder =
-        unit.folder.as_ref().map(|folder| format!("ReadWritePaths={}\n", folder.display()));
-    let limits = unit.limits.map(|limits| limits.of_systemd());
-    format!(
-        "User={user}\nGroup={user}\nNoNewPrivileges=yes\nCapabilityBoundingSet=\nAmbientCapabilities=\n\
-         ProtectSystem=strict\nProtectHome=yes\nPrivateTmp=yes\nPrivateDevices=yes\nProtectClock=yes\n\
-         ProtectControlGroups=yes\nProtectHostname=yes\nProtectKernelLogs=yes\nProtectKernelModules=yes\n\
-         ProtectKernelTunables=yes\nProtectProc=invisible\nRestrictNamespaces=yes\nRestrictRealtime=yes\n\
-         RestrictSUIDSGID=yes\nRestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK\n\
-         LockPersonality=yes\nMemoryDenyWriteExecute=yes\nSystemCallArchitectures=native\n\
-         SystemCallFilter=@system-service pidfd_getfd\nUMask=0077\n{}{}",
-        folder.unwrap_or_default(),
-        limits.unwrap_or_default(),
     )
 }
 
