@@ -134,6 +134,7 @@ pub struct JobStatus {
 
 /// The jobs that are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobList {
     /// The one that was asked for last first.
     pub jobs: Vec<JobStatus>,
@@ -141,6 +142,7 @@ pub struct JobList {
 
 /// The answer to who has everything taken down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StopAnswer {
     /// The job that does it.
     pub job: JobStatus,

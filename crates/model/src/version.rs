@@ -160,6 +160,7 @@ impl Rollout {
 
 /// What is known of a version that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum VersionState {
     /// It serves.
@@ -180,6 +181,7 @@ pub enum VersionState {
 
 /// A version that is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VersionStatus {
     /// The version.
     pub version: Version,
@@ -194,6 +196,7 @@ pub struct VersionStatus {
 
 /// The versions of a service that are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VersionList {
     /// The service.
     pub service: ServiceName,

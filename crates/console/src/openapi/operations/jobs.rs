@@ -1,17 +1,19 @@
-//! What outlives a request, and what a service is asked to do. The forms are written out here.
+//! What outlives a request, and what a service is asked to do. The forms of what is asked for are written out here.
 
+use model::job::{JobList, JobStatus, StopAnswer};
+use model::version::VersionList;
 use serde_json::{Value, json};
 
-use super::super::document::{Needs, Operation};
+use super::super::document::{Needs, Operation, Schemas};
 use super::whole_number;
 
 const JOB: &str = "^[0-9a-f]{16}$";
 
-pub(super) fn all() -> Vec<Operation> {
-    [files(), deploys(), jobs(), actions()].concat()
+pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
+    [files(schemas), deploys(schemas), jobs(schemas), actions()].concat()
 }
 
-fn files() -> Vec<Operation> {
+fn files(schemas: &mut Schemas) -> Vec<Operation> {
     let one = "/v1/services/{name}";
     let file = json!({ "name": "store", "image": "object-store" });
     vec![
@@ -24,12 +26,15 @@ fn files() -> Vec<Operation> {
         .of_service()
         .answers("It says this.", json!({ "type": "object" }), file.clone())
         .tagged(),
-        asked(Operation::passed("put", one, "setFile", "Has a service be what a file says"))
-            .takes("application/json", json!({ "type": "object" }), file)
-            .fails(422, &["bad_body", "bad_value", "bad_name"])
-            .under_a_condition()
-            .fails(412, &["is_there"]),
-        asked(Operation::passed("delete", one, "destroy", "Removes a service"))
+        asked(
+            Operation::passed("put", one, "setFile", "Has a service be what a file says"),
+            schemas,
+        )
+        .takes("application/json", json!({ "type": "object" }), file)
+        .fails(422, &["bad_body", "bad_value", "bad_name"])
+        .under_a_condition()
+        .fails(412, &["is_there"]),
+        asked(Operation::passed("delete", one, "destroy", "Removes a service"), schemas)
             .asks(
                 "data",
                 "Whether its data goes too.",
@@ -39,20 +44,13 @@ fn files() -> Vec<Operation> {
     ]
 }
 
-fn deploys() -> Vec<Operation> {
+fn deploys(schemas: &mut Schemas) -> Vec<Operation> {
     let archive = json!({ "type": "string", "format": "binary" });
     let rollback = json!({
         "type": "object", "additionalProperties": false,
         "properties": {
             "version": { "type": ["string", "null"], "pattern": "^[0-9a-f]{8}$" },
             "revision": { "type": "boolean", "default": false },
-        },
-    });
-    let versions = json!({
-        "type": "object", "required": ["service", "versions"],
-        "properties": {
-            "service": { "type": "string" },
-            "versions": { "type": "array", "items": version() },
         },
     });
     vec![
@@ -64,13 +62,20 @@ fn deploys() -> Vec<Operation> {
         )
         .of_service()
         .fails(503, &["no_turn_yet"])
-        .answers("These.", versions, json!({ "service": "store", "versions": [] })),
-        asked(Operation::passed(
-            "post",
-            "/v1/services/{name}/deploys",
-            "deploy",
-            "Deploys an archive",
-        ))
+        .answers(
+            "These.",
+            schemas.told::<VersionList>(),
+            json!({ "service": "store", "versions": [] }),
+        ),
+        asked(
+            Operation::passed(
+                "post",
+                "/v1/services/{name}/deploys",
+                "deploy",
+                "Deploys an archive",
+            ),
+            schemas,
+        )
         .asks(
             "replace",
             "Whether in the place of one that is deployed from a folder.",
@@ -84,38 +89,37 @@ fn deploys() -> Vec<Operation> {
         .fails(415, &["no_archive"])
         .fails(422, &["bad_name"])
         .fails(429, &["too_many_uploads"]),
-        asked(Operation::passed(
-            "post",
-            "/v1/services/{name}/rollback",
-            "rollback",
-            "Goes back to a version",
-        ))
+        asked(
+            Operation::passed(
+                "post",
+                "/v1/services/{name}/rollback",
+                "rollback",
+                "Goes back to a version",
+            ),
+            schemas,
+        )
         .takes("application/json", rollback, json!({ "version": null }))
         .fails(422, &["bad_body", "bad_value", "not_kept"]),
     ]
 }
 
-fn jobs() -> Vec<Operation> {
-    let list = json!({
-        "type": "object", "required": ["jobs"],
-        "properties": { "jobs": { "type": "array", "items": job() } },
-    });
+fn jobs(schemas: &mut Schemas) -> Vec<Operation> {
     let stop = json!({
         "type": "object", "additionalProperties": false, "required": ["confirm"],
         "properties": { "confirm": { "const": "stop everything" } },
-    });
-    let stops = json!({
-        "type": "object", "required": ["job", "message"],
-        "properties": { "job": job(), "message": { "type": "string" } },
     });
     vec![
         Operation::passed("get", "/v1/jobs", "jobs", "What outlives a request")
             .asks("service", "Of this service.", json!({ "type": "string" }))
             .fails(400, &["bad_query"])
-            .answers("The one that was asked for last first.", list, json!({ "jobs": [a_job()] })),
+            .answers(
+                "The one that was asked for last first.",
+                schemas.told::<JobList>(),
+                json!({ "jobs": [a_job()] }),
+            ),
         of_job(Operation::passed("get", "/v1/jobs/{id}", "job", "One of them")).answers(
             "It is like this.",
-            job(),
+            schemas.told::<JobStatus>(),
             a_job(),
         ),
         of_job(Operation::passed("get", "/v1/jobs/{id}/log", "jobLog", "What one of them wrote"))
@@ -135,7 +139,7 @@ fn jobs() -> Vec<Operation> {
                 202,
                 "It will be.",
                 "application/json",
-                stops,
+                schemas.told::<StopAnswer>(),
                 json!({ "job": a_job(), "message": "The API ends with it." }),
             ),
     ]
@@ -190,7 +194,7 @@ fn actions() -> Vec<Operation> {
 }
 
 /// What a job is asked for by.
-fn asked(operation: Operation) -> Operation {
+fn asked(operation: Operation, schemas: &mut Schemas) -> Operation {
     operation
         .of_service()
         .fails(403, &["too_few_rights"])
@@ -201,7 +205,7 @@ fn asked(operation: Operation) -> Operation {
             202,
             "A job does it, and is told of at `Location`.",
             "application/json",
-            job(),
+            schemas.told::<JobStatus>(),
             a_job(),
         )
 }
@@ -210,39 +214,9 @@ fn of_job(operation: Operation) -> Operation {
     operation.in_path("id", "The id of the job.", JOB).fails(404, &["no_such_job"])
 }
 
-fn job() -> Value {
-    let or_null = |kind: &str| json!({ "type": [kind, "null"] });
-    json!({
-        "type": "object",
-        "required": ["id", "kind", "service", "who", "begun_at_ms", "ended_at_ms", "stage", "outcome"],
-        "properties": {
-            "id": { "type": "string", "pattern": JOB },
-            "kind": { "enum": ["deploy", "rollback", "file", "destroy", "stop"] },
-            "service": or_null("string"),
-            "who": or_null("object"),
-            "begun_at_ms": { "type": "integer" },
-            "ended_at_ms": or_null("integer"),
-            "stage": { "enum": ["begin", "image", "health", "template", "rollout", "removal"] },
-            "outcome": or_null("object"),
-        },
-    })
-}
-
 fn a_job() -> Value {
     json!({
         "id": "00000000000000ab", "kind": "deploy", "service": "store", "who": null, "begun_at_ms": 1_000,
         "ended_at_ms": null, "stage": "begin", "outcome": null,
-    })
-}
-
-fn version() -> Value {
-    json!({
-        "type": "object", "required": ["version", "deployed_at_ms", "state", "reason"],
-        "properties": {
-            "version": { "type": "string" },
-            "deployed_at_ms": { "type": "integer" },
-            "state": { "type": "string" },
-            "reason": { "type": ["string", "null"] },
-        },
     })
 }

@@ -12,8 +12,14 @@ use super::document::{Operation, Schemas};
 
 /// All of them.
 pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
-    [now::all(schemas), past::all(schemas), read::all(schemas), set::all(schemas), jobs::all()]
-        .concat()
+    [
+        now::all(schemas),
+        past::all(schemas),
+        read::all(schemas),
+        set::all(schemas),
+        jobs::all(schemas),
+    ]
+    .concat()
 }
 
 /// A moment in milliseconds since 1970.
