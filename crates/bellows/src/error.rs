@@ -112,10 +112,14 @@ pub(crate) fn report_usage(told_by_clap: &clap::Error) -> ExitCode {
     ExitCode::from(BAD_INPUT)
 }
 
-/// A message under its code, and where more is said of it.
+/// A message under its code, and where more is said of it. What is said of a deploy last is the verdict on it: scripts
+/// and people read it there, and it says what to do.
 fn told(code: Code, message: &str) -> String {
-    let more = format!("`bellows help {code}` explains this, and what to do.");
-    format!("{STYLE}error[{code}]{STYLE:#}: {message}\n{more}\n")
+    let more = match code {
+        Code::DeployFailed => String::new(),
+        _ => format!("`bellows help {code}` explains this, and what to do.\n"),
+    };
+    format!("{STYLE}error[{code}]{STYLE:#}: {message}\n{more}")
 }
 
 /// The exit code that `--help` documents.
@@ -150,6 +154,12 @@ mod tests {
         error[failed]: it did not work: the cause
         `bellows help failed` explains this, and what to do.
         ");
+    }
+
+    #[test]
+    fn the_verdict_on_a_deploy_is_its_last_line() {
+        let text = plain(&told(Code::DeployFailed, "version 1 of shop was given up"));
+        assert_eq!(text, "error[deploy-failed]: version 1 of shop was given up\n");
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The console in front of the scaler: nothing depends on it, and it remembers.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::client::Client;
 use crate::machine::output;
-use crate::system::{program_pid, within};
+use crate::system::{program_pid, remembered, within};
 use crate::{BACK_WITHIN, kill_hard, no_request_fails};
 
 const API: &str = "http://127.0.0.1:8090";
@@ -33,24 +33,15 @@ fn seconds(from_ms: u64) -> Vec<u64> {
     points.iter().filter_map(|point| point["at_ms"].as_u64()).collect()
 }
 
-/// The first of them, once it is written down. A question for the history counts as ten of 200 a second, so it is not asked
-/// as often as others.
-fn first_second(from_ms: u64) -> u64 {
-    let asked = Instant::now();
-    loop {
-        if let Some(first) = seconds(from_ms).first() {
-            return *first;
-        }
-        assert!(asked.elapsed() < Duration::from_secs(10), "nothing is remembered");
-        std::thread::sleep(Duration::from_millis(500));
-    }
-}
-
 pub(crate) fn a_killed_console_costs_no_request_and_no_turn_and_remembers(client: &Client) {
     let api = format!("{API}/v1/services");
     within(Duration::from_secs(10), "the console tells", || client.is_good(&api));
     let begun = last_turn();
-    let first = first_second(begun);
+    let mut first = None;
+    remembered("the console remembers", || {
+        first = seconds(begun).first().copied();
+        first.is_some()
+    });
     let load = std::thread::spawn(|| no_request_fails("steps"));
     for _ in 0..5 {
         std::thread::sleep(Duration::from_secs(2));
@@ -62,7 +53,7 @@ pub(crate) fn a_killed_console_costs_no_request_and_no_turn_and_remembers(client
         assert_ne!(program_pid("console"), console);
     }
     load.join().expect("no request failed");
-    assert_eq!(seconds(begun).first(), Some(&first), "what it remembered is there");
+    assert_eq!(seconds(begun).first().copied(), first, "what it remembered is there");
     let history = ask("/v1/history");
     assert_eq!(history["aside"], Value::Null, "{history}");
 }

@@ -104,7 +104,24 @@ pub(crate) fn instances(phase: &str) -> Vec<String> {
 
 /// Waits until `holds`, and gives the time it took.
 #[track_caller]
-pub(crate) fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+pub(crate) fn within(limit: Duration, what: &str, holds: impl FnMut() -> bool) -> Duration {
+    looks(limit, Duration::from_millis(10), what, holds)
+}
+
+/// The same of what the console's history tells, which it writes down once a second: one such question counts as ten of
+/// the 200 that it answers in a second.
+#[track_caller]
+pub(crate) fn remembered(what: &str, holds: impl FnMut() -> bool) -> Duration {
+    looks(Duration::from_secs(10), Duration::from_millis(300), what, holds)
+}
+
+#[track_caller]
+fn looks(
+    limit: Duration,
+    pause: Duration,
+    what: &str,
+    mut holds: impl FnMut() -> bool,
+) -> Duration {
     let start = Instant::now();
     loop {
         if holds() {
@@ -113,7 +130,7 @@ pub(crate) fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> boo
             return took;
         }
         assert!(start.elapsed() < limit, "not within {limit:?}: {what}\n{}", status());
-        sleep(Duration::from_millis(10));
+        sleep(pause);
     }
 }
 
