@@ -69,8 +69,8 @@ fn recipes_work_in_a_checkout_with_blanks_in_its_name_and_build_no_more_than_the
     let folder = tempfile::tempdir().expect("a folder");
     let (checkout, calls) = checkout(folder.path());
     let system = "cargo <build> <--release> <--locked> <--package> <bellows> <--package> <scaler> \
-                  <--package> <egress> <--package> <object-store> <--package> <static-server> \
-                  <--package> <init>\n";
+                  <--package> <console@0.1.0> <--package> <egress> <--package> <object-store> \
+                  <--package> <static-server> <--package> <init>\n";
     let laboratory = |name| format!("cargo <build> <--release> <--locked> <--package> <{name}>\n");
     for (words, builds, called) in [
         (&["up", "--no-boot"][..], system.to_owned(), "bellows <--tree> <.> <up> <--no-boot>\n"),
