@@ -74,6 +74,7 @@ mod tests {
                     head_bytes: 16384,
                     take_timeout: None,
                     drain_timeout: 30s,
+                    form: Own,
                 },
             },
             max_n: 1000,

@@ -132,6 +132,7 @@ mod tests {
                     head_bytes: 16384,
                     take_timeout: None,
                     drain_timeout: 30s,
+                    form: Own,
                 },
             },
             objects_dir: "/objects",
