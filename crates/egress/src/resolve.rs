@@ -1,29 +1,23 @@
-//! Looks up names as every program of the host does, by `getent`: its `/etc/hosts`, its name servers, its
-//! `nsswitch.conf`. This program is static and so has no such library of its own.
+//! Looks up names as the host does, so many at a time and for each service, and keeps the answers for a moment.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::DefaultClock;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
+use host::name_lookup;
 use model::egress::HostName;
 use model::names::ServiceName;
-use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 
 use crate::places::Places;
 use crate::refusal::Refusal;
 
-/// libc's own program for it, part of every Debian.
-const GETENT: &str = "/usr/bin/getent";
-
-/// Processes of `getent` at a time, most of which wait for an answer.
+/// Lookups at a time, each a process of `getent`, most of which wait for an answer.
 const AT_A_TIME: usize = 32;
 
 /// Names that a service may have looked up in a second, and at once. One costs some 2 ms of CPU time.
@@ -77,7 +71,7 @@ impl Resolver {
         }
         let lookup = async {
             let _place = self.lookups.wait(client, Some(service)).await;
-            look_up(name).await
+            name_lookup::addresses(name.as_str()).await
         };
         let found = timeout(PATIENCE, lookup).await;
         let found = found.unwrap_or(Ok(Vec::new())).map_err(Refusal::Lookup)?;
@@ -106,52 +100,9 @@ impl Resolver {
     }
 }
 
-/// Asks the host; a name that it does not know has no addresses.
-async fn look_up(name: &HostName) -> io::Result<Vec<IpAddr>> {
-    let mut command = Command::new(GETENT);
-    // A name has letters, digits, `-`, `_` and dots, and does not begin with `-`.
-    command.args(["ahosts", name.as_str()]).env_clear();
-    command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await?;
-    Ok(parse(&String::from_utf8_lossy(&output.stdout)))
-}
-
-/// `getent ahosts` prints a line for each address and kind of socket, best address first.
-fn parse(text: &str) -> Vec<IpAddr> {
-    let mut found = Vec::new();
-    for line in text.lines() {
-        let mut words = line.split_ascii_whitespace();
-        let address = words.next().and_then(|word| word.parse().ok());
-        if let (Some(address), Some("STREAM")) = (address, words.next()) {
-            found.push(address);
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// What Debian 12's `getent ahosts` prints.
-    const PRINTED: &str = "\
-2001:db8::5     STREAM example.org
-2001:db8::5     DGRAM
-2001:db8::5     RAW
-203.0.113.5     STREAM
-203.0.113.5     DGRAM
-203.0.113.5     RAW
-";
-
-    #[test]
-    fn addresses_are_read_once_each_and_in_their_order() {
-        let expected: Vec<IpAddr> =
-            ["2001:db8::5", "203.0.113.5"].map(|address| address.parse().unwrap()).into();
-        assert_eq!(parse(PRINTED), expected);
-        for other in ["", "\n", "getent: unknown\n", "fe80::1%eth0 STREAM x\n", "STREAM\n"] {
-            assert_eq!(parse(other), Vec::<IpAddr>::new(), "{other:?}");
-        }
-    }
 
     #[tokio::test(start_paused = true)]
     async fn answers_are_kept_for_a_time_and_in_a_bounded_number() {

@@ -16,7 +16,7 @@ const BODY_MAX_BYTES: usize = 4096;
 
 /// No answer came.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer came within {} s: see that the load balancer and the service run, by `bellows status`", DEADLINE.as_secs())]
+#[error("no answer came, which may take {} s: see that the load balancer and the service run, by `bellows status`", DEADLINE.as_secs())]
 pub struct NoAnswer(#[source] reqwest::Error);
 
 /// What sends actions to the services of a host.
@@ -179,7 +179,7 @@ mod tests {
         let client = ActionClient::new(free).unwrap();
         let delete = action(ActionMethod::Delete, "/");
         let error = client.send(&route("route.path_prefix = \"/\""), &delete).await.unwrap_err();
-        assert!(error.to_string().contains("no answer came within 30 s"), "{error}");
+        assert!(error.to_string().contains("no answer came, which may take 30 s"), "{error}");
     }
 
     #[test]
