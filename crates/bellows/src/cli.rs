@@ -328,7 +328,7 @@ pub(crate) enum Command {
         /// What the program may take, such as 256MiB,64tasks,2048files
         #[arg(long, value_name = "LIMITS")]
         limits: Option<Limits>,
-        /// What the program listens on by a socket that it inherits, as VARIABLE=ADDRESS
+        /// What the program inherits open: a socket that it listens on, as VARIABLE=ADDRESS:PORT, or a pipe, as VARIABLE=/PATH
         #[arg(long = "socket", value_name = "SOCKET")]
         sockets: Vec<ListenSocket>,
         /// The unit's name

@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod action_request;
+pub mod answer_pipe;
 pub mod build;
 pub mod cgroups;
 pub mod command;

@@ -137,7 +137,10 @@ async fn the_proxy_takes_over_the_socket_that_is_held_for_it_and_keeps_it_from_i
         ]
         .into(),
         user: Some("daemon"),
-        sockets: vec![ListenSocket { variable: host::egress::SOCKET.to_owned(), address }],
+        sockets: vec![ListenSocket {
+            variable: host::egress::SOCKET.to_owned(),
+            address: address.into(),
+        }],
         limits: None,
         folder: None,
         stop: Stop::default(),

@@ -4,14 +4,18 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
+use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use host::units::{Change, HAPROXY, Limits, ListenSocket, Stop, Unit, UnitStatus, Units};
+use host::units::{
+    Change, HAPROXY, Limits, ListenAddress, ListenSocket, Stop, Unit, UnitStatus, Units,
+};
+use nix::libc::O_NONBLOCK;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -229,7 +233,8 @@ async fn a_program_of_a_user_without_rights_is_kept_running_as_any_other() {
     // Debian has this user and a group of its name.
     let (user, folder) = ("daemon", world.folder.path());
     fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
-    let socket = ListenSocket { variable: "TEST_SOCKET".to_owned(), address: own_address(22) };
+    let address = own_address(22);
+    let socket = ListenSocket { variable: "TEST_SOCKET".to_owned(), address: address.into() };
     let sockets = vec![socket];
     let limits = Limits { memory_mib: 256, tasks: 64, files: 2048 };
     let unit = Unit { user: Some(user), sockets, limits: Some(limits), ..world.unit("300") };
@@ -258,7 +263,7 @@ async fn a_program_of_a_user_without_rights_is_kept_running_as_any_other() {
         let figures: Vec<_> = line.split_whitespace().take(2).collect();
         assert_eq!(figures, [soft.to_string(), soft.to_string()], "{name}");
     }
-    assert!(TcpStream::connect(unit.sockets[0].address).is_ok());
+    assert!(TcpStream::connect(address).is_ok());
     // Whoever dies, the other one goes on: the program is known, though it is not root's.
     kill_9(world.supervisor());
     while world.units.status(&unit).await.unwrap() != (UnitStatus::Unsupervised { pid: first }) {}
@@ -361,11 +366,21 @@ fn own_address(last: u8) -> SocketAddrV4 {
 async fn whoever_keeps_the_program_dies_or_makes_way_the_sockets_listen_and_the_program_runs_on() {
     let world = World::new();
     let address = own_address(21);
-    let socket = ListenSocket { variable: "TEST_SOCKET".to_owned(), address };
-    let unit = Unit { sockets: vec![socket], ..world.unit("300") };
+    let socket = ListenSocket { variable: "TEST_SOCKET".to_owned(), address: address.into() };
+    let path = world.folder.path().join("x.pipe");
+    let pipe = ListenSocket {
+        variable: "TEST_PIPE".to_owned(),
+        address: ListenAddress::Pipe(path.clone()),
+    };
+    let unit = Unit { sockets: vec![socket, pipe], ..world.unit("300") };
     let ensure = || world.units.ensure_running(&unit);
-    let listens = || TcpStream::connect(address).is_ok();
-    assert!(!listens());
+    // A pipe that nobody has open to write is at its end.
+    let is_held = || {
+        let mut pipe = fs::File::options().read(true).custom_flags(O_NONBLOCK).open(&path).unwrap();
+        pipe.read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    };
+    let listens = || TcpStream::connect(address).is_ok() && is_held();
+    assert!(TcpStream::connect(address).is_err());
     assert_eq!(ensure().await.unwrap(), Change::Started);
     let (program, supervisor) = (world.pid().await, world.supervisor());
     assert_eq!(ensure().await.unwrap(), Change::None);
@@ -393,7 +408,9 @@ async fn whoever_keeps_the_program_dies_or_makes_way_the_sockets_listen_and_the_
     world.next_pid(program).await;
     assert!(listens());
     world.stop().await;
-    assert!(!listens());
+    assert!(TcpStream::connect(address).is_err() && !is_held());
+    let status = fs::metadata(&path).unwrap();
+    assert_eq!((status.mode() & 0o7777, status.uid()), (0o640, 0), "others may write to it");
 }
 
 #[tokio::test]

@@ -10,17 +10,18 @@ use serde::Serialize;
 
 use crate::settings::{self, Membership, SourceSettings, TlsSettings};
 use crate::slots::Subnet;
-use crate::units::ListenSocket;
+use crate::units::{ListenAddress, ListenSocket};
 
 /// Longest path of a socket in bytes. Linux takes 107, and HAProxy binds `PATH.PID.tmp` first.
 const PATH_MAX_BYTES: usize = 90;
 
-/// The variables in which HAProxy finds the sockets that it inherits.
+/// The variables in which HAProxy finds the sockets that it inherits, and the pipe.
 pub(super) const SERVICES_SOCKET: &str = "BELLOWS_SERVICES";
 pub(super) const STATISTICS_SOCKET: &str = "BELLOWS_STATISTICS";
 pub(super) const REACH_SOCKET: &str = "BELLOWS_REACH";
 pub(super) const STREAMS_SOCKET: &str = "BELLOWS_STREAMS";
 pub(super) const TLS_SOCKET: &str = "BELLOWS_TLS";
+pub(super) const ANSWERS_PIPE: &str = "BELLOWS_ANSWERS";
 
 /// A setting that HAProxy must not be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,6 +122,8 @@ pub struct HaproxySettings {
     pub template: Option<PathBuf>,
     /// The network of the instances, by whose addresses their slots are known.
     pub subnet: Subnet,
+    /// The pipe to which it writes a line of each answer, for the console to read.
+    pub answers_pipe: PathBuf,
     /// The program, by path or by name.
     pub program: PathBuf,
     /// How a change of membership reaches the running process, until
@@ -152,6 +155,7 @@ impl HaproxySettings {
             group: "haproxy".parse()?,
             template: None,
             subnet: host.network.subnet,
+            answers_pipe: host.answers_pipe(),
             program: "haproxy".into(),
             membership: host.scaler.membership,
         };
@@ -179,7 +183,8 @@ impl HaproxySettings {
         self.config_file.0.trim_end_matches(".cfg").to_owned() + &format!("-{generation}.map")
     }
 
-    /// The sockets that HAProxy is to inherit, so that nobody is refused while it is started again.
+    /// The sockets that HAProxy is to inherit, so that nobody is refused while it is started again, and the pipe that it
+    /// writes to.
     pub fn sockets(&self) -> Vec<ListenSocket> {
         let tls = self.tls.as_ref().map(|tls| (TLS_SOCKET, tls.listen));
         let always = [
@@ -188,9 +193,9 @@ impl HaproxySettings {
             (REACH_SOCKET, self.reach),
             (STREAMS_SOCKET, self.streams),
         ];
-        always
-            .into_iter()
-            .chain(tls)
+        let sockets = always.into_iter().chain(tls).map(|(name, it)| (name, it.into()));
+        sockets
+            .chain([(ANSWERS_PIPE, ListenAddress::Pipe(self.answers_pipe.clone()))])
             .map(|(variable, address)| ListenSocket { variable: variable.to_owned(), address })
             .collect()
     }

@@ -22,7 +22,8 @@ use super::error::HaproxyError;
 use super::limits::Limits;
 use super::lines::{self, BackendLines, Layout};
 use super::settings::{
-    HaproxySettings, REACH_SOCKET, SERVICES_SOCKET, STATISTICS_SOCKET, STREAMS_SOCKET, TLS_SOCKET,
+    ANSWERS_PIPE, HaproxySettings, REACH_SOCKET, SERVICES_SOCKET, STATISTICS_SOCKET,
+    STREAMS_SOCKET, TLS_SOCKET,
 };
 use crate::settings::SourceSettings;
 
@@ -83,6 +84,7 @@ struct Values<'a> {
     reach_socket: &'static str,
     streams_socket: &'static str,
     statistics_socket: &'static str,
+    answers_pipe: &'static str,
     tls: Option<TlsValues>,
     sources: &'a SourceSettings,
     scrape_socket: &'a super::settings::PlainPath,
@@ -267,6 +269,7 @@ impl Template {
             reach_socket: REACH_SOCKET,
             streams_socket: STREAMS_SOCKET,
             statistics_socket: STATISTICS_SOCKET,
+            answers_pipe: ANSWERS_PIPE,
             tls: self.tls(),
             sources: &self.settings.sources,
             scrape_socket: &self.settings.scrape_socket,

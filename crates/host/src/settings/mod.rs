@@ -258,6 +258,11 @@ impl Settings {
         self.paths.run.join("console.sock")
     }
 
+    /// The pipe by which the console learns of each answer of the load balancer.
+    pub fn answers_pipe(&self) -> PathBuf {
+        self.paths.run.join("answers.pipe")
+    }
+
     /// The folder of the console's own, in which its history is.
     pub fn console_folder(&self) -> PathBuf {
         self.paths.state.join("console")

@@ -4,6 +4,7 @@
 mod confinement;
 mod jobs;
 mod limits;
+mod pipes;
 mod processes;
 mod sockets;
 mod supervise;
@@ -21,7 +22,7 @@ pub use limits::{Limits, LimitsError};
 use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 use sha2::{Digest, Sha256};
-pub use sockets::{ListenSocket, ListenSocketError, inherited};
+pub use sockets::{ListenAddress, ListenSocket, ListenSocketError, inherited};
 
 use crate::accounts;
 use crate::command::{CommandError, HostRunner};
@@ -46,7 +47,7 @@ pub struct Unit {
     pub command: Vec<String>,
     /// Whom it runs as, without any right of root; `None` for root.
     pub user: Option<&'static str>,
-    /// What it listens on by sockets that outlive it.
+    /// What it listens on by sockets, and writes to by pipes, that outlive it.
     pub sockets: Vec<ListenSocket>,
     /// What it may take, where it runs as a user without rights; `None` for what the host grants.
     pub limits: Option<Limits>,

@@ -1,12 +1,14 @@
 //! Sockets that listen for as long as a unit is wanted, whatever becomes of its program. Whoever keeps
 //! the program running holds them; the program inherits them, and finds the number of each in its
-//! environment. While no program runs, who comes waits in the kernel and is not refused.
+//! environment. While no program runs, who comes waits in the kernel and is not refused. A pipe that a program
+//! writes to is held in the same way.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddrV4, TcpListener};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -18,17 +20,43 @@ use nix::sys::socket::{
 use nix::unistd::close;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
+use super::pipes;
+
 /// What stands before a socket's number, as HAProxy wants it.
 const PREFIX: &str = "fd@";
 
-/// An address that a program listens on by a socket that it inherits.
+/// What a program inherits open: an address that it listens on by a socket, or a pipe that it writes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenSocket {
-    /// The variable of the program's environment whose value is `fd@` and the socket's number:
+    /// The variable of the program's environment whose value is `fd@` and the number of what is open:
     /// `A-Z` and `_`.
     pub variable: String,
-    /// Where it listens.
-    pub address: SocketAddrV4,
+    /// Where it listens, or writes to.
+    pub address: ListenAddress,
+}
+
+/// Where a program listens, or writes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// It listens there.
+    Tcp(SocketAddrV4),
+    /// It writes to the pipe at this absolute path, which the console's group alone reads.
+    Pipe(PathBuf),
+}
+
+impl From<SocketAddrV4> for ListenAddress {
+    fn from(address: SocketAddrV4) -> Self {
+        Self::Tcp(address)
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Pipe(path) => path.display().fmt(f),
+        }
+    }
 }
 
 impl fmt::Display for ListenSocket {
@@ -39,7 +67,7 @@ impl fmt::Display for ListenSocket {
 
 /// A text that names no socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("use VARIABLE=ADDRESS:PORT")]
+#[error("use VARIABLE=ADDRESS:PORT or VARIABLE=/PATH")]
 pub struct ListenSocketError;
 
 impl FromStr for ListenSocket {
@@ -47,7 +75,10 @@ impl FromStr for ListenSocket {
 
     fn from_str(text: &str) -> Result<Self, ListenSocketError> {
         let (variable, address) = text.split_once('=').ok_or(ListenSocketError)?;
-        let address = address.parse().map_err(|_| ListenSocketError)?;
+        let address = match address.starts_with('/') {
+            true => ListenAddress::Pipe(address.into()),
+            false => ListenAddress::Tcp(address.parse().map_err(|_| ListenSocketError)?),
+        };
         Ok(Self { variable: variable.to_owned(), address })
     }
 }
@@ -79,7 +110,7 @@ impl Held {
     pub(super) fn inherited(sockets: &[ListenSocket]) -> Option<Self> {
         let variable = |socket: &ListenSocket| {
             let value = std::env::var_os(&socket.variable)?;
-            listens_at(number(&value)?, socket.address)
+            is_open_at(number(&value)?, &socket.address)
                 .then(|| (socket.variable.clone(), value.to_string_lossy().into_owned()))
         };
         sockets.iter().map(variable).collect::<Option<_>>().map(Self)
@@ -95,7 +126,7 @@ impl Held {
     /// New ones.
     pub(super) fn listen(sockets: &[ListenSocket]) -> io::Result<Self> {
         let listen = |socket: &ListenSocket| {
-            let open = open(socket.address)
+            let open = open(&socket.address)
                 .map_err(|error| io::Error::other(format!("{}: {error}", socket.address)))?;
             keep(socket, open)
         };
@@ -112,7 +143,7 @@ impl Held {
 /// accepted goes on. Sockets that cannot be reached go on until all who hold them have ended.
 pub(super) fn refuse(pid: i32, sockets: &[ListenSocket]) {
     for open in fetch(pid, sockets).into_iter().flatten() {
-        // One that listens no more refuses already.
+        // One that listens no more refuses already, and a pipe cannot.
         let _ = shutdown(open.as_raw_fd(), Shutdown::Both);
     }
 }
@@ -127,7 +158,7 @@ fn fetch(pid: i32, sockets: &[ListenSocket]) -> io::Result<Vec<OwnedFd>> {
         let value = environment.get(OsStr::new(&socket.variable)).ok_or_else(gone)?;
         let number = number(value).ok_or_else(gone)?;
         let open = pidfd_getfd(&process, number, PidfdGetfdFlags::empty())?;
-        if listens_at(open.as_raw_fd(), socket.address) { Ok(open) } else { Err(gone()) }
+        if is_open_at(open.as_raw_fd(), &socket.address) { Ok(open) } else { Err(gone()) }
     };
     sockets.iter().map(fetch).collect()
 }
@@ -136,11 +167,23 @@ fn number(value: &OsStr) -> Option<RawFd> {
     value.to_str()?.strip_prefix(PREFIX)?.parse().ok()
 }
 
-fn listens_at(open: RawFd, address: SocketAddrV4) -> bool {
-    getsockname::<SockaddrIn>(open).is_ok_and(|held| SocketAddrV4::from(held) == address)
+fn is_open_at(open: RawFd, address: &ListenAddress) -> bool {
+    match address {
+        ListenAddress::Tcp(address) => {
+            getsockname::<SockaddrIn>(open).is_ok_and(|held| SocketAddrV4::from(held) == *address)
+        }
+        ListenAddress::Pipe(path) => pipes::is_open_at(open, path),
+    }
 }
 
-fn open(address: SocketAddrV4) -> nix::Result<OwnedFd> {
+fn open(address: &ListenAddress) -> io::Result<OwnedFd> {
+    match address {
+        ListenAddress::Tcp(address) => Ok(listen_on(*address)?),
+        ListenAddress::Pipe(path) => pipes::open(path),
+    }
+}
+
+fn listen_on(address: SocketAddrV4) -> nix::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let open = socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
     // Connections of before that are not over yet are in nobody's way.
@@ -165,15 +208,17 @@ mod tests {
     use super::*;
 
     fn socket(address: &str) -> ListenSocket {
-        ListenSocket { variable: "TEST_SOCKET".to_owned(), address: address.parse().unwrap() }
+        format!("TEST_SOCKET={address}").parse().unwrap()
     }
 
     #[test]
-    fn a_socket_is_read_as_it_is_written() {
-        let socket = socket("127.0.0.1:8080");
-        assert_eq!(socket.to_string(), "TEST_SOCKET=127.0.0.1:8080");
-        assert_eq!(socket.to_string().parse(), Ok(socket));
-        for bad in ["", "A", "A=", "A=localhost:1"] {
+    fn a_socket_or_a_pipe_is_read_as_it_is_written() {
+        for address in ["127.0.0.1:8080", "/run/bellows/answers.pipe"] {
+            let socket = socket(address);
+            assert_eq!(socket.to_string(), format!("TEST_SOCKET={address}"));
+            assert_eq!(socket.to_string().parse(), Ok(socket));
+        }
+        for bad in ["", "A", "A=", "A=localhost:1", "A=pipe"] {
             assert_eq!(bad.parse::<ListenSocket>(), Err(ListenSocketError), "{bad}");
         }
     }
@@ -181,23 +226,30 @@ mod tests {
     #[test]
     fn a_socket_can_be_had_of_the_program_that_inherited_it_and_then_be_closed_to_all() {
         let [_, second, third, _] = std::process::id().to_be_bytes();
-        let socket = socket(&format!("127.{}.{third}.9:7070", second % 100 + 100));
-        let held = Held::listen(std::slice::from_ref(&socket)).unwrap();
-        let twice = Held::listen(std::slice::from_ref(&socket)).unwrap_err().to_string();
+        let address = SocketAddrV4::new([127, second % 100 + 100, third, 9].into(), 7070);
+        let folder = tempfile::tempdir().unwrap();
+        let socket = socket(&address.to_string());
+        let path = folder.path().join("x.pipe");
+        let pipe = format!("TEST_PIPE={}", path.display()).parse().unwrap();
+        let both = [socket.clone(), pipe];
+        let held = Held::listen(&both).unwrap();
+        let twice = Held::listen(&both).unwrap_err().to_string();
         assert!(twice.starts_with(&socket.address.to_string()), "{twice}");
         let mut child = Command::new("sleep").arg("60").envs(held.variables()).spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        let sockets = std::slice::from_ref(&socket);
         // The kernel tells a new program's variables a moment after it has begun.
         let begun = std::time::Instant::now();
-        while Held::of_program(pid, sockets).is_none() {
+        while Held::of_program(pid, &both).is_none() {
             assert!(begun.elapsed().as_secs() < 5, "its sockets are not found");
         }
-        let elsewhere = ListenSocket { address: "127.0.0.1:1".parse().unwrap(), ..socket.clone() };
+        let elsewhere = self::socket("127.0.0.1:1");
         assert_eq!(Held::of_program(pid, &[elsewhere]), None);
-        assert!(TcpStream::connect(socket.address).is_ok());
-        refuse(pid, sockets);
-        assert!(TcpStream::connect(socket.address).is_err());
+        // Another pipe of the same name is another place.
+        std::fs::remove_file(path).unwrap();
+        assert_eq!(Held::of_program(pid, &both), None);
+        assert!(TcpStream::connect(address).is_ok());
+        refuse(pid, std::slice::from_ref(&socket));
+        assert!(TcpStream::connect(address).is_err());
         child.kill().unwrap();
         child.wait().unwrap();
     }

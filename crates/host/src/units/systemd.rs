@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::confinement::confinement;
-use super::{Change, PATIENCE, Unit, UnitError, UnitStatus, sockets};
+use super::{
+    Change, ListenAddress, ListenSocket, PATIENCE, Unit, UnitError, UnitStatus, pipes, sockets,
+};
 use crate::command::{CommandLine, Runner};
 use crate::files::{file_error, replace_file};
 
@@ -196,11 +198,17 @@ fn unit_files(unit: &Unit) -> Vec<UnitFile> {
     names(unit).into_iter().zip(texts.into_iter().chain([service_text(unit)])).collect()
 }
 
-/// `FreeBind` lets it listen on an address that the machine gets only later in its boot. Without
+/// The sockets and pipes in their order, which is that of their numbers. `FreeBind` lets it listen on an address that the machine gets only later in its boot. Without
 /// `TriggerLimitIntervalSec=0` systemd closes the sockets when many come while the program is away.
 fn socket_text(unit: &Unit) -> String {
-    let listen: String =
-        unit.sockets.iter().map(|socket| format!("ListenStream={}\n", socket.address)).collect();
+    let listen = |socket: &ListenSocket| match &socket.address {
+        ListenAddress::Tcp(address) => format!("ListenStream={address}\n"),
+        ListenAddress::Pipe(path) => format!("ListenFIFO={}\n", path.display()),
+    };
+    let mut listen: String = unit.sockets.iter().map(listen).collect();
+    if unit.sockets.iter().any(|it| matches!(it.address, ListenAddress::Pipe(_))) {
+        listen += &format!("SocketMode={:04o}\nSocketGroup={}\n", pipes::MODE, pipes::READERS);
+    }
     format!(
         "[Unit]\nDescription=Bellows: where {name} listens\n\n\
          [Socket]\n{listen}Backlog=4096\nFreeBind=yes\nTriggerLimitIntervalSec=0\n\n\
@@ -265,7 +273,7 @@ fn parse(text: &str) -> UnitStatus {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Limits, ListenSocket, Stop};
+    use super::super::{Limits, Stop};
     use super::*;
     use crate::command::FakeRunner;
     use nix::sys::signal::Signal;
@@ -276,15 +284,12 @@ mod tests {
     const RUNNING: &str = "MainPID=2147483647\nActiveState=active\n";
 
     fn unit() -> Unit {
-        let socket = |(variable, port): (&str, u16)| ListenSocket {
-            variable: variable.to_owned(),
-            address: format!("127.0.0.1:{port}").parse().unwrap(),
-        };
+        let sockets = ["A=127.0.0.1:8080", "B=127.0.0.1:8404", "C=/run/bellows/answers.pipe"];
         Unit {
             name: "haproxy",
             command: ["/usr/sbin/haproxy", "-W", "10%"].map(str::to_owned).to_vec(),
             user: None,
-            sockets: [("A", 8080), ("B", 8404)].map(socket).to_vec(),
+            sockets: sockets.map(|socket| socket.parse().unwrap()).to_vec(),
             limits: None,
             folder: None,
             stop: Stop { signal: Signal::SIGUSR1, patience: Duration::from_secs(30) },
@@ -341,6 +346,9 @@ mod tests {
         [Socket]
         ListenStream=127.0.0.1:8080
         ListenStream=127.0.0.1:8404
+        ListenFIFO=/run/bellows/answers.pipe
+        SocketMode=0640
+        SocketGroup=bellows
         Backlog=4096
         FreeBind=yes
         TriggerLimitIntervalSec=0
@@ -361,6 +369,7 @@ mod tests {
         ExecStart="/usr/sbin/haproxy" "-W" "10%%"
         Environment=A=fd@3
         Environment=B=fd@4
+        Environment=C=fd@5
         Restart=always
         RestartSec=100ms
         KillMode=mixed

@@ -2,19 +2,16 @@
 
 use std::io;
 use std::net::SocketAddrV4;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use host::haproxy::ServerState;
 use host::settings::Membership;
-use host::units::{HAPROXY, Stop, Unit, Units};
-use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::rig::{Instance, Rig, exchange};
+use crate::supervised::{Ended, kill_all, processes, unit};
 
 /// Time from one request to the next: 200 a second.
 const PACE: Duration = Duration::from_millis(5);
@@ -65,59 +62,6 @@ async fn request(address: SocketAddrV4, outcomes: Arc<Mutex<Outcomes>>) {
     } else {
         outcomes.broken.push(Broken { from, to: Instant::now(), answer });
     }
-}
-
-/// HAProxy's master and its workers, and what supervises them.
-fn processes(config_file: &str) -> (Vec<i32>, Vec<i32>) {
-    let mut found = (Vec::new(), Vec::new());
-    for process in procfs::process::all_processes().unwrap().flatten() {
-        let words = process.cmdline().unwrap_or_default();
-        if !words.iter().any(|word| word == config_file) {
-            continue;
-        }
-        let is_haproxy = words.first().is_some_and(|program| program.ends_with("haproxy"));
-        if is_haproxy { &mut found.0 } else { &mut found.1 }.push(process.pid);
-    }
-    found
-}
-
-fn kill_all(processes: &[i32]) {
-    for pid in processes {
-        // A worker may see its master end, and end first.
-        let _ = nix::sys::signal::kill(Pid::from_raw(*pid), Signal::SIGKILL);
-    }
-}
-
-/// Ends all when a test ends, however it ends.
-struct Ended(String);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        kill_all(&processes(&self.0).1);
-        kill_all(&processes(&self.0).0);
-    }
-}
-
-/// HAProxy of the rig, kept running by our own supervisor.
-fn unit(rig: &Rig) -> (Units, Unit) {
-    let tests = std::env::current_exe().unwrap();
-    let supervisor = tests.parent().unwrap().parent().unwrap().join("examples/supervisor");
-    assert!(supervisor.exists(), "run `cargo test -p host`");
-    let run = rig.folder.path();
-    let supervisor = [&supervisor, run].map(|path: &Path| path.display().to_string());
-    let mut command = vec!["/usr/sbin/haproxy".to_owned()];
-    command.extend(rig.settings.arguments());
-    let stop = Stop { signal: Signal::SIGUSR1, patience: Duration::from_secs(10) };
-    let unit = Unit {
-        name: HAPROXY,
-        command,
-        user: None,
-        sockets: rig.settings.sockets(),
-        limits: None,
-        folder: None,
-        stop,
-    };
-    (Units::with_own_supervisor(run, supervisor.into()), unit)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

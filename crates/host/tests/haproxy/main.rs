@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod answer_pipe;
 mod answers;
 mod health;
 mod killed;
@@ -17,6 +18,7 @@ mod smuggling;
 mod sources;
 mod statistics;
 mod streams;
+mod supervised;
 mod tls;
 mod waiting;
 

@@ -52,6 +52,8 @@ fn the_whole_configuration_of_three_services() {
     insta::assert_snapshot!(rendered, @r#"
     frontend bellows.first from answers
         bind unix@/run/bellows/haproxy-root/first.sock user haproxy mode 600
+        log "${BELLOWS_ANSWERS}" format raw local0
+        log-format "first %b %ST %Ta %ts"
         errorfile 502 /dev/null
         http-request del-header x-bellows-reach
         use_backend %[var(txn.reach)] if { var(txn.reach) -m found }
@@ -62,6 +64,8 @@ fn the_whole_configuration_of_three_services() {
 
     frontend bellows.last from answers
         bind unix@/run/bellows/haproxy-root/last.sock user haproxy mode 600
+        log "${BELLOWS_ANSWERS}" format raw local0
+        log-format "last %b %ST %Ta %ts"
         http-request del-header x-bellows-reach
         use_backend %[var(txn.reach)] if { var(txn.reach) -m found }
         use_backend deep if { path,concat(/) -m beg /api/v2/ }
