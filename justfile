@@ -187,7 +187,7 @@ ci: (setup "benches")
     cargo clippy -p bellows -p scaler -p otlp --all-targets --features bellows/otel,scaler/otel,otlp/export --locked -- -D warnings
     cargo test -p otlp --features export --locked
     scripts/schemathesis
-    cargo test --workspace --bench applications --bench compare --bench history --bench live --bench lxc --bench neighbours --bench pace --bench speed --locked
+    cargo test --workspace --bench answer_pipe --bench answers --bench applications --bench compare --bench history --bench live --bench lxc --bench neighbours --bench pace --bench speed --locked
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
     cargo build --release --locked {{ system }}
     cargo build --release --locked --package loadgen

@@ -263,6 +263,7 @@ fn console(settings: &Settings, release: &Path) -> Unit {
         text(release.join(CONSOLE)),
         format!("--scaler={}", settings.console_socket().display()),
         format!("--listen={api}"),
+        format!("--answers={}", settings.answers_pipe().display()),
         format!("--history={}", folder.join(HISTORY).display()),
         format!("--history-mib={}", settings.console.history_mib),
         format!("--notify={}", settings.notify_file().display()),
@@ -346,6 +347,7 @@ mod tests {
         /r/console
         --scaler=/run/bellows/console.sock
         --listen=127.0.0.1:8090
+        --answers=/run/bellows/answers.pipe
         --history=/var/lib/bellows/console/history.sqlite
         --history-mib=200
         --notify=/run/bellows/notify.json

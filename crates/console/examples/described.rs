@@ -94,6 +94,7 @@ async fn console(
     let scaler = Scaler::new(&socket.display().to_string())?;
     let follower = Follower {
         scaler,
+        answered: Arc::default(),
         now: Arc::clone(&now),
         hub: Arc::clone(&hub),
         counted,

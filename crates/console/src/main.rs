@@ -9,14 +9,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
+use console::answered::{Answered, Reader};
 use console::api::{self, Known, Rules};
 use console::history::{self, Place, SIZE_MIN_BYTES};
 use console::live::Hub;
-use console::metrics::{Counted, Notified};
+use console::metrics::{Counted, Notified, Responses};
 use console::notify::{Notifier, StartError};
 use console::rights::Rights;
 use console::upstream::Upstream;
 use console::watch::{Follower, Now};
+use futures_util::future::OptionFuture;
 use host::lock::Lock;
 use model::time::Timestamp;
 use nix::sys::prctl::set_no_new_privs;
@@ -55,6 +57,9 @@ struct Arguments {
     /// A name by which this host may be asked beside its addresses and localhost; who asks by one needs a token
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<String>,
+    /// The pipe by which the load balancer tells of its answers; without it response times are not known
+    #[arg(long, value_name = "PIPE")]
+    answers: Option<PathBuf>,
     /// The file of the history
     #[arg(long, value_name = "FILE")]
     history: PathBuf,
@@ -102,11 +107,14 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     let requests = HttpMetrics::register(&mut registry);
     let counted = Counted::register(&mut registry);
+    let answered = Arc::new(Answered::default());
+    let reader = reader(arguments, &answered, &mut registry);
     let notifier = arguments.notify.as_deref().map(|file| notifier(file, arguments, &mut registry));
     let notifier = notifier.flatten();
     let scaler = Scaler::new(&arguments.scaler)?;
     let follower = Follower {
         scaler,
+        answered,
         now: Arc::clone(&now),
         hub: Arc::clone(&hub),
         counted,
@@ -121,7 +129,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let address = listener.local_addr().context("where it listens")?;
     tracing::info!(%address, "listening");
 
-    let (ending, mut end) = watch::channel(());
+    let ending = watch::Sender::new(());
     let limits = Limits {
         connections: CONNECTIONS,
         idle_make_way: true,
@@ -130,25 +138,33 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         form: Form::ProblemJson,
         ..Limits::default()
     };
-    let mut served_end = ending.subscribe();
-    let served = serve(Tcp(listener), move |_| routes.clone(), limits, async move {
-        drop(served_end.changed().await);
-    });
-    let followed = follower.run(history, async move { drop(end.changed().await) });
-    let mut notified_end = ending.subscribe();
-    let notified = async move {
-        let end = async move { drop(notified_end.changed().await) };
-        if let Some(notifier) = notifier {
-            notifier.run(end).await;
-        }
-    };
+    let served = serve(Tcp(listener), move |_| routes.clone(), limits, end(&ending));
+    let followed = follower.run(history, end(&ending));
+    let notified = OptionFuture::from(notifier.map(|it| it.run(end(&ending))));
+    let read = OptionFuture::from(reader.map(|it| it.run(end(&ending))));
     let stopped = async move {
         stop.await;
         drop(ending);
     };
     // That live readers were cut at the end is in the log.
-    let _ = tokio::join!(served, followed, notified, stopped);
+    let _ = tokio::join!(served, followed, notified, read, stopped);
     Ok(())
+}
+
+/// When the console is to end.
+fn end(ending: &watch::Sender<()>) -> impl Future<Output = ()> + Send + use<> {
+    let mut end = ending.subscribe();
+    async move { drop(end.changed().await) }
+}
+
+/// Who reads what the load balancer tells of its answers.
+fn reader(
+    arguments: &Arguments,
+    answered: &Arc<Answered>,
+    registry: &mut Registry,
+) -> Option<Reader> {
+    let (path, answered) = (arguments.answers.clone()?, Arc::clone(answered));
+    Some(Reader { path, answered, responses: Responses::register(registry) })
 }
 
 /// The socket that was inherited, or else a new one.

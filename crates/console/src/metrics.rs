@@ -1,5 +1,7 @@
 //! What Prometheus reads. A figure that is not known has no line: 0 would be a value.
 
+mod responses;
+
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
@@ -16,6 +18,7 @@ use strum::IntoEnumIterator as _;
 use crate::events::Event;
 use crate::history::Status;
 use crate::notify::{Episode, Outcome};
+pub use responses::Responses;
 
 /// The type of what [`text`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

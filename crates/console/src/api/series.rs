@@ -1,9 +1,11 @@
 //! Series as JSON: what was not known is `null`, and a span in which nothing was recorded is not there.
 
+use host::answer_pipe::Class;
 use model::instance::Phase;
 use model::names::{InstanceName, ServiceName};
 use serde::Serialize;
 
+use crate::series::answers::Answers;
 use crate::series::figure::Figure;
 use crate::series::point::{InstancePoint, Measure, Row, ServicePoint};
 
@@ -13,6 +15,20 @@ use crate::series::point::{InstancePoint, Measure, Row, ServicePoint};
 pub struct Shown {
     mean: f64,
     max: f64,
+}
+
+/// What a service answered over a span: within how many ms half of its answers began, nine of ten and 99 of 100, from
+/// the whole request on; and how many there were with a status of 2xx (or 101), 3xx, 4xx and 5xx.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ShownAnswers {
+    p50_ms: u32,
+    p90_ms: u32,
+    p99_ms: u32,
+    success: u64,
+    redirection: u64,
+    client_error: u64,
+    server_error: u64,
 }
 
 /// A service over a span.
@@ -32,6 +48,7 @@ pub struct ShownService {
     draining: Option<Shown>,
     failed: Option<Shown>,
     target: Option<Shown>,
+    answers: Option<ShownAnswers>,
 }
 
 /// An instance over a span.
@@ -84,7 +101,20 @@ pub(super) fn service(second: u64, point: &ServicePoint) -> ShownService {
         draining: of(Measure::Draining),
         failed: of(Measure::Failed),
         target: of(Measure::Target),
+        answers: answers(&point.answers),
     }
+}
+
+fn answers(answers: &Answers) -> Option<ShownAnswers> {
+    Some(ShownAnswers {
+        p50_ms: answers.within_ms(500)?,
+        p90_ms: answers.within_ms(900)?,
+        p99_ms: answers.within_ms(990)?,
+        success: answers.of(Class::Success),
+        redirection: answers.of(Class::Redirection),
+        client_error: answers.of(Class::ClientError),
+        server_error: answers.of(Class::ServerError),
+    })
 }
 
 /// An instance over the span that begins at that second.

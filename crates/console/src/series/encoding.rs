@@ -1,12 +1,14 @@
 //! Rows as bytes: a figure takes 4 or 8 of them and two bits that say which; decision 43 has what else was measured.
 //!
 //! A number of turns or measures is in 7 bits a byte, lowest first, the eighth says that more follow. A mean and a
-//! maximum are `f32`, lowest byte first: seven digits.
+//! maximum are `f32`, lowest byte first: seven digits. Behind the figures of a service are its answers, if there are any:
+//! how many of each class, and of each bucket of time that has some, as its distance from the one before.
 
 use model::instance::Phase;
 use model::names::{InstanceName, ServiceName, Slot};
 use model::time::Timestamp;
 
+use super::answers::Answers;
 use super::figure::Figure;
 use super::point::{InstancePoint, MEASURES, ServicePoint};
 
@@ -60,10 +62,13 @@ pub fn encode_service(point: &ServicePoint) -> Vec<u8> {
         .fold(0, |bits, figure| bits << 2 | Form::of(*figure, point.turns) as u64);
     number(&mut bytes, forms);
     point.figures.iter().for_each(|it| write(&mut bytes, *it, point.turns));
+    if !point.answers.is_empty() {
+        write_answers(&mut bytes, &point.answers);
+    }
     bytes
 }
 
-/// Reads what [`encode_service`] wrote, of this release or one that knew fewer measures.
+/// Reads what [`encode_service`] wrote, of this release or one that knew fewer measures, or no answers.
 ///
 /// # Errors
 /// It did not write that.
@@ -77,7 +82,37 @@ pub fn decode_service(bytes: &[u8]) -> Result<ServicePoint, Unreadable> {
         *figure = read(&mut rest, Form::read(forms), turns)?;
         forms >>= 2;
     }
+    if !rest.is_empty() {
+        point.answers = take_answers(&mut rest)?;
+    }
     if rest.is_empty() { Ok(point) } else { Err(Unreadable) }
+}
+
+fn write_answers(bytes: &mut Vec<u8>, answers: &Answers) {
+    let (by_class, times) = answers.parts();
+    by_class.into_iter().for_each(|count| number(bytes, count));
+    number(bytes, times.len() as u64);
+    let mut before = 0;
+    for (bucket, count) in times {
+        number(bytes, (bucket - before).into());
+        number(bytes, count);
+        before = bucket;
+    }
+}
+
+fn take_answers(rest: &mut &[u8]) -> Result<Answers, Unreadable> {
+    let mut by_class = [0; 4];
+    for count in &mut by_class {
+        *count = take_number(rest)?;
+    }
+    let mut bucket = 0_u16;
+    let mut times = Vec::new();
+    for _ in 0..take_number(rest)? {
+        let distance = u16::try_from(take_number(rest)?).map_err(|_| Unreadable)?;
+        bucket = bucket.checked_add(distance).ok_or(Unreadable)?;
+        times.push((bucket, take_number(rest)?));
+    }
+    Answers::from_parts(by_class, times).ok_or(Unreadable)
 }
 
 /// The instances of one service over a span as bytes.

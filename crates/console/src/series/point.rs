@@ -4,6 +4,7 @@ use model::instance::Phase;
 use model::names::{InstanceName, ServiceName};
 use model::tick::Tick;
 
+use super::answers::Answers;
 use super::figure::Figure;
 
 /// A figure of a service.
@@ -59,13 +60,15 @@ impl Measure {
 /// How many measures there are.
 pub const MEASURES: usize = <Measure as strum::EnumCount>::COUNT;
 
-/// A service over a span: how many turns were seen, and what each measure was in them.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// A service over a span: how many turns were seen, what each measure was in them, and what was answered.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServicePoint {
     /// Turns that were seen.
     pub turns: u32,
     /// The measures, in the order of [`Measure`].
     pub figures: [Figure; MEASURES],
+    /// The answers that began.
+    pub answers: Answers,
 }
 
 impl ServicePoint {
@@ -77,7 +80,7 @@ impl ServicePoint {
         {
             *figure = Figure::of(measure.of(tick));
         }
-        Self { turns: 1, figures }
+        Self { turns: 1, figures, answers: Answers::default() }
     }
 
     /// Takes in another span.
@@ -86,6 +89,7 @@ impl ServicePoint {
         for (figure, more) in self.figures.iter_mut().zip(&other.figures) {
             figure.merge(*more);
         }
+        self.answers.merge(&other.answers);
     }
 
     /// One measure.

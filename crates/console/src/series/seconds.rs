@@ -9,6 +9,7 @@ use model::names::{InstanceName, ServiceName};
 use model::tick::Tick;
 use model::time::Timestamp;
 
+use super::answers::Answers;
 use super::figure::Figure;
 use super::point::{InstancePoint, Row, ServicePoint};
 
@@ -70,6 +71,14 @@ impl Seconds {
                 Ok(at) => open.instances[at].merge(&point),
                 Err(at) => open.instances.insert(at, point),
             }
+        }
+    }
+
+    /// Takes in what a service answered since it was last asked: it goes to the second that is open. Where no turn of one
+    /// is known, nothing is.
+    pub fn answers(&mut self, service: &ServiceName, answers: &Answers) {
+        if let Some(open) = self.open.get_mut(service) {
+            open.point.answers.merge(answers);
         }
     }
 

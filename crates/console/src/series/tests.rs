@@ -1,3 +1,4 @@
+use host::answer_pipe::Class;
 use model::decision::{Decision, Reason};
 use model::feed::{InstanceFigures, ServiceFeed};
 use model::instance::Phase;
@@ -5,9 +6,10 @@ use model::names::InstanceName;
 use model::time::Timestamp;
 use proptest::prelude::*;
 
+use super::answers::Answers;
 use super::encoding::{decode_instances, decode_service, encode_instances, encode_service};
 use super::figure::Figure;
-use super::point::{InstancePoint, MEASURES, Measure, ServicePoint, merged};
+use super::point::{InstancePoint, MEASURES, Measure, Row, ServicePoint, merged};
 use super::seconds::Seconds;
 use crate::samples::{service_feed, tick};
 
@@ -95,6 +97,19 @@ fn a_minute_weighs_the_seconds_that_are_there() {
     assert_eq!(merged(60, []), None);
 }
 
+#[test]
+fn a_minute_has_the_answers_of_its_seconds() {
+    let row = |second: u64, time_ms: u32, count: u32| {
+        let mut answers = Answers::default();
+        (0..count).for_each(|_| answers.add(Class::Success, time_ms));
+        let point = ServicePoint { turns: 10, answers, ..ServicePoint::default() };
+        Row { service: "store".parse().unwrap(), second, point, instances: Vec::new() }
+    };
+    // The mean of both seconds' p50 would be 16.
+    let minute = merged(60, &[row(60, 2, 1), row(61, 30, 99)]).unwrap().point.answers;
+    assert_eq!((minute.of(Class::Success), minute.within_ms(500)), (100, Some(30)));
+}
+
 fn figure() -> impl Strategy<Value = Figure> {
     let known = (0_u32..200, -1e6_f32..1e6, -1e6_f32..1e6);
     known.prop_map(|(count, mean, max)| match count {
@@ -121,6 +136,16 @@ fn instance() -> impl Strategy<Value = InstancePoint> {
     )
 }
 
+fn answers() -> impl Strategy<Value = Answers> {
+    let classes = [Class::Success, Class::Redirection, Class::ClientError, Class::ServerError];
+    let answer = (prop::sample::select(classes.to_vec()), any::<u32>());
+    prop::collection::vec(answer, 0..50).prop_map(|all| {
+        let mut answers = Answers::default();
+        all.into_iter().for_each(|(class, time_ms)| answers.add(class, time_ms));
+        answers
+    })
+}
+
 fn is_near(a: Figure, b: Figure) -> bool {
     let near = |a: Option<f64>, b: Option<f64>| match (a, b) {
         (Some(a), Some(b)) => (a - b).abs() <= 1e-6 * a.abs().max(1.0),
@@ -132,11 +157,12 @@ fn is_near(a: Figure, b: Figure) -> bool {
 proptest! {
     #[test]
     fn a_service_is_read_as_it_was_written(
-        turns in 1_u32..100, figures in prop::collection::vec(figure(), MEASURES)
+        turns in 1_u32..100, figures in prop::collection::vec(figure(), MEASURES), answers in answers()
     ) {
-        let point = ServicePoint { turns, figures: figures.try_into().unwrap() };
+        let point = ServicePoint { turns, figures: figures.try_into().unwrap(), answers };
         let read = decode_service(&encode_service(&point)).unwrap();
         prop_assert_eq!(read.turns, turns);
+        prop_assert_eq!(&read.answers, &point.answers);
         let all = point.figures.iter().zip(&read.figures);
         all.for_each(|(a, b)| assert!(is_near(*a, *b), "{a:?} {b:?}"));
     }
@@ -173,4 +199,36 @@ fn a_row_of_a_release_that_knew_fewer_measures_is_read() {
     assert_eq!(point.figure(Measure::OfferedRps).mean(), Some(1.0));
     assert_eq!(point.figure(Measure::ServedRps).mean(), Some(2.0));
     assert_eq!(point.figure(Measure::Target), Figure::default());
+    assert!(point.answers.is_empty());
+}
+
+#[test]
+fn answers_go_to_the_second_that_is_open_and_to_none_while_the_scaler_is_away() {
+    let mut seconds = Seconds::default();
+    let service = "store".parse().unwrap();
+    let mut answers = Answers::default();
+    answers.add(Class::Success, 12);
+    seconds.answers(&service, &answers);
+    seconds.tick(&tick("store", 5_000));
+    seconds.answers(&service, &answers);
+    seconds.tick(&tick("store", 5_100));
+    seconds.answers(&service, &answers);
+    let row = seconds.tick(&tick("store", 6_000)).unwrap();
+    assert_eq!(row.point.answers.of(Class::Success), 2);
+    assert!(seconds.close_all()[0].point.answers.is_empty());
+    seconds.answers(&service, &answers);
+    seconds.tick(&tick("store", 9_000));
+    assert!(seconds.open_row("store").point.answers.is_empty());
+}
+
+/// What the file is sized by: 1,000 answers between 5 and 80 ms.
+#[test]
+fn the_answers_of_a_busy_second_take_less_than_150_bytes_and_none_take_nothing() {
+    let idle = ServicePoint { turns: 10, ..ServicePoint::default() };
+    let mut busy = idle.clone();
+    (0..1000).for_each(|number| busy.answers.add(Class::Success, 5 + number % 75));
+    let more = encode_service(&busy).len() - encode_service(&idle).len();
+    assert!(more < 150, "{more}");
+    // The turns, the number of measures and the forms of these.
+    assert_eq!(encode_service(&idle).len(), 3);
 }

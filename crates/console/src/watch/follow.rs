@@ -8,6 +8,7 @@ use scaler_client::{Feed, Scaler, ScalerError};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::{Intake, Now, Taken};
+use crate::answered::Answered;
 use crate::history::{History, Recorder};
 use crate::live::Hub;
 use crate::metrics::Counted;
@@ -30,6 +31,8 @@ const HISTORY: Duration = Duration::from_secs(10);
 pub struct Follower {
     /// Where the scaler is.
     pub scaler: Scaler,
+    /// What services answered.
+    pub answered: Arc<Answered>,
     /// What is known now.
     pub now: Arc<Now>,
     /// Who is told live.
@@ -105,6 +108,8 @@ impl Follower {
         // First the feed, so that nothing lies between.
         let mut feed = self.scaler.feed().await?;
         intake.recall(self.scaler.ticks_since(intake.sequence()).await?);
+        // What was answered until now is of no second.
+        self.answered.take();
         tracing::info!("the scaler tells");
         self.now.found();
         let mut second = interval(RECORD_EVERY);
@@ -114,6 +119,8 @@ impl Follower {
             tokio::select! {
                 lines = next(&mut feed) => {
                     heard = Instant::now();
+                    // Before a turn that may end their second.
+                    intake.answers(&self.answered.take());
                     for line in lines? {
                         self.take(intake, line);
                     }

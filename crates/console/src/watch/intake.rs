@@ -1,14 +1,17 @@
 //! What comes of each thing that the scaler tells. Pure: the time is what it is told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::feed::ServiceFeed;
+use model::names::ServiceName;
 use model::tick::Tick;
 use model::time::Timestamp;
 
 use crate::events::{Cause, Derived, Event, Happened};
 use crate::history::Batch;
+use crate::series::answers::Answers;
 use crate::series::point::Row;
 use crate::series::seconds::Seconds;
 
@@ -93,6 +96,13 @@ impl Intake {
         let taken: Vec<_> = self.derived.service(feed).map(Taken::Event).into_iter().collect();
         self.note(&taken);
         taken
+    }
+
+    /// What services answered since this was last told.
+    pub fn answers(&mut self, answered: &BTreeMap<ServiceName, Answers>) {
+        for (service, answers) in answered {
+            self.seconds.answers(service, answers);
+        }
     }
 
     /// Some time has passed: seconds of services for which no turn comes any more are over. By the time of what was told, so

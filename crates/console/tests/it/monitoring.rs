@@ -6,9 +6,10 @@ use std::path::Path;
 
 use console::events::{Event, Happened, Kind};
 use console::history::Status;
-use console::metrics::{Counted, Moment, Notified, text};
+use console::metrics::{Counted, Moment, Notified, Responses, text};
 use console::notify::{Episode, Evidence, Outcome};
 use console::samples;
+use host::answer_pipe::{Answer, Class};
 use host::settings::EpisodeKind;
 use model::decision::Reason;
 use model::status::HostStatus;
@@ -29,6 +30,9 @@ fn metrics() -> BTreeMap<String, Labels> {
     let happened = Happened::LimitBegan { reason: Reason::AtMax };
     let (at, service) = (Timestamp::default(), Some("store".parse().unwrap()));
     counted.event(&Event { at, service: service.clone(), happened });
+    let answered = "store".parse().unwrap();
+    let answer = Answer { service: answered, class: Class::Success, time_ms: 1 };
+    Responses::register(&mut registry).count(&answer);
     let notified = Notified::register(&mut registry);
     notified.receivers(["webhook_1"].into_iter());
     notified.waiting("webhook_1", 1);
@@ -103,6 +107,7 @@ fn values(metric: &str, label: &str) -> Option<BTreeSet<&'static str>> {
         ("bellows_episodes", "kind") => Some(EpisodeKind::iter().map(EpisodeKind::word).collect()),
         ("bellows_events_total", "kind") => Some(Kind::iter().map(Into::into).collect()),
         (_, "outcome") => Some(Outcome::iter().map(Into::into).collect()),
+        (_, "class") => Some(BTreeSet::from(["2xx", "3xx", "4xx", "5xx"])),
         (_, "phase") => Some(BTreeSet::from(["starting", "ready", "draining", "failed"])),
         _ => None,
     }
