@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use console::samples::tick;
+use model::tick::Tick;
 use nix::libc::O_NONBLOCK;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use super::history::now;
-use super::scaler::{Console, FakeScaler, command, folder};
+use super::scaler::{Console, FakeScaler, Live, command, folder};
 
 /// A pipe as the load balancer has it, which never waits.
 fn pipe(folder: &Path) -> (PathBuf, File) {
@@ -33,9 +34,22 @@ fn second() -> u64 {
     now().as_millis() / 1000 * 1000
 }
 
-/// The console reads 20 times a second.
-async fn is_read() {
-    tokio::time::sleep(Duration::from_millis(300)).await;
+/// Waits until the console has counted so many answers of the service.
+async fn has_counted(console: &Console, count: u64) {
+    let line = format!("bellows_service_response_seconds_count{{service=\"store\"}} {count}\n");
+    for _ in 0..200 {
+        if console.ask("/metrics", &[]).await.text().await.unwrap().contains(&line) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{count} answers are not counted");
+}
+
+/// Tells of a turn, and waits until the console knows of it.
+async fn begin(scaler: &FakeScaler, live: &mut Live, at_ms: u64) {
+    scaler.tick(&Tick { sequence: 1, ..tick("store", at_ms) });
+    live.next("tick").await;
 }
 
 #[tokio::test]
@@ -49,12 +63,12 @@ async fn answers_are_of_the_second_in_which_they_came_and_none_is_not_known_and_
     scaler.is_read().await;
     let from = second();
     let mut live = console.listen("/v1/live", None).await;
-    scaler.tick(&tick("store", from));
+    begin(&scaler, &mut live, from).await;
     for time in 1..=10 {
         writeln!(writer, "first store 200 +{time} --").unwrap();
     }
     writer.write_all(b"last store 404 +2 --\nfirst other 200 +1 --\nnonsense\n").unwrap();
-    is_read().await;
+    has_counted(&console, 11).await;
     scaler.tick(&tick("store", from + 1_000));
     scaler.tick(&tick("store", from + 2_000));
     let second = live.next("second").await.data;
@@ -96,11 +110,11 @@ async fn whoever_writes_to_a_console_that_was_killed_does_not_wait_and_the_next_
     let console = start(&scaler, folder.path(), &path);
     scaler.is_read().await;
     let from = second();
-    scaler.tick(&tick("store", from));
-    is_read().await;
+    let mut live = console.listen("/v1/live", None).await;
+    begin(&scaler, &mut live, from).await;
     // The last of those before was cut.
     writer.write_all(b"\nfirst store 503 +4 --\n").unwrap();
-    is_read().await;
+    has_counted(&console, 1).await;
     scaler.tick(&tick("store", from + 1_000));
     let series = "/v1/services/store/series?step=1s";
     let page = console.until(series, |page| page["points"][0]["answers"].is_object()).await;
