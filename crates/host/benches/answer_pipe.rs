@@ -1,6 +1,6 @@
 //! What it costs HAProxy to tell of each answer: pairs of runs with the line of the template and without it, both at the same
 //! time, so that whatever else this host does falls on both. Prints requests a second and HAProxy's CPU time a request,
-//! and ends with 1 when the line costs more than 3% of it. Takes `wrk`, which `scripts/setup benches` installs.
+//! and ends with 1 when the line costs more than a tenth of it. Takes `wrk`, which `scripts/setup benches` installs.
 //!
 //! Without `--bench`, as `cargo test` runs it, there is one short pair and no judgement.
 
@@ -32,7 +32,7 @@ use rig::Rig;
 use supervised::processes;
 
 /// What the line may cost of HAProxy's CPU time a request.
-const COST_MAX: f64 = 1.03;
+const COST_MAX: f64 = 1.1;
 
 /// The lines of the template that tell.
 const TELLS: [&str; 3] = [
@@ -51,10 +51,11 @@ struct Measured {
 async fn main() -> std::io::Result<()> {
     let whole = std::env::args().any(|argument| argument == "--bench");
     let (pairs, seconds) = if whole { (31, 2) } else { (1, 1) };
-    let (with, without) = (Side::start(true).await, Side::start(false).await);
     println!("{:>12} {:>12} {:>8} {:>8} {:>8}", "without /s", "with /s", "us", "us", "cost");
     let (mut costs, mut rates) = (Vec::new(), Vec::new());
     for _ in 0..pairs {
+        // Anew each time: between two starts the same HAProxy differs by more than the line costs.
+        let (with, without) = (Side::start(true).await, Side::start(false).await);
         let (told, plain) = std::thread::scope(|scope| {
             let plain = scope.spawn(|| without.measure(seconds));
             (with.measure(seconds), plain.join().unwrap())
