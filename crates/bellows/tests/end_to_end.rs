@@ -4,6 +4,8 @@
 //! It takes a running system down first, so it runs only when asked for:
 //! `cargo test -p bellows --test end_to_end -- --ignored --nocapture`, which `just test` does.
 
+#[path = "end_to_end/api.rs"]
+mod api;
 #[path = "end_to_end/client.rs"]
 mod client;
 #[path = "end_to_end/console.rs"]
@@ -38,6 +40,9 @@ use nix::unistd::Pid;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
+use api::{
+    a_program_deploys_acts_and_is_told_of_others_by_the_api, everything_is_stopped_by_the_api,
+};
 use client::Client;
 use console::a_killed_console_costs_no_request_and_no_turn_and_remembers;
 use deploy::{
@@ -119,6 +124,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     a_folder_of_files_and_a_program_are_deployed(&client);
     what_a_stateful_service_keeps_goes_only_where_that_is_said();
     a_first_deploy_that_failed_is_shown_until_it_is_removed();
+    a_program_deploys_acts_and_is_told_of_others_by_the_api(&client);
     // Once there is all that is to be closed to him: tokens, secrets, output.
     a_stranger_reads_and_changes_nothing();
     of_all_that_lies_on_the_disk_a_stranger_reads_little_and_writes_nothing();
@@ -127,6 +133,9 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     a_strangers_process_with_a_units_mark_counts_for_nothing();
     switch_to_reloads();
     no_request_fails("spike");
+    everything_is_stopped_by_the_api(&client);
+    Machine::read().assert_same_as(&before);
+    expect_code(&bellows(&["up"]), 0);
 
     std::mem::forget(down);
     goes_down_and_leaves_nothing(&before);

@@ -37,7 +37,7 @@ use crate::version::Version;
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", parse_err_ty = UnknownRight, parse_err_fn = unknown)]
 pub enum Right {
-    /// Services, instances and ticks may be read.
+    /// Services, instances, ticks, and what instances and jobs write, may be read; each other right has this one in it.
     Read,
     /// Bounds, policies and the way of membership may be set, numbers be held, and instances be removed.
     Operate,
@@ -79,9 +79,12 @@ pub struct Token {
 }
 
 impl Token {
-    /// Whether it may be used for this.
+    /// Whether it may be used for this. Who may change something may read what came of it.
     pub fn allows(&self, right: Right) -> bool {
-        self.rights.contains(&right) || self.rights.contains(&Right::All)
+        match right {
+            Right::Read => !self.rights.is_empty(),
+            right => self.rights.contains(&right) || self.rights.contains(&Right::All),
+        }
     }
 
     /// Whether it is for this service, or for the whole host where none is named.
@@ -367,6 +370,11 @@ mod tests {
         assert!(token(&[Right::Read, Right::Operate], None).allows(Right::Operate));
         assert!(token(&[Right::All], None).allows(Right::Deploy));
         assert!(!token(&[Right::Read], None).allows(Right::Operate));
+        assert!(
+            token(&[Right::Deploy], None).allows(Right::Read),
+            "what became of a deploy is read"
+        );
+        assert!(!token(&[], None).allows(Right::Read));
         assert_eq!("operate".parse(), Ok(Right::Operate));
         let error = "write".parse::<Right>().unwrap_err().to_string();
         assert_eq!(error, "there is no right `write`: use read, operate, deploy, all");
