@@ -82,7 +82,8 @@ pub(crate) fn changed(changed: &Changed) -> String {
             format!("{service}: action {action} sent, no answer")
         }
         Changed::Token { name, after: Some(token), .. } => {
-            format!("token {name} made, {}", rights(token))
+            let until = token.expires_at.map(|end| format!(", until {}", moment(end)));
+            format!("token {name} made, {}{}", rights(token), until.unwrap_or_default())
         }
         Changed::Token { name, after: None, .. } => format!("token {name} revoked"),
     }
@@ -176,6 +177,20 @@ mod tests {
                 Changed::Token { name: "ci".parse().unwrap(), before: None, after: None },
             ),
             change(
+                Who::Operator { uid: 0, user: Some("root".to_owned()) },
+                Changed::Token {
+                    name: "browser-of-root-3fa85f".parse().unwrap(),
+                    before: None,
+                    after: Some(Token {
+                        name: "browser-of-root-3fa85f".parse().unwrap(),
+                        rights: [model::access::Right::All].into(),
+                        services: None,
+                        made_at: Timestamp::from_millis(1_795_000_000_123),
+                        expires_at: Some(Timestamp::from_millis(1_795_043_200_123)),
+                    }),
+                },
+            ),
+            change(
                 ci(),
                 Changed::Secret {
                     service: service(),
@@ -191,6 +206,7 @@ mod tests {
         2026-11-18T11:06:40Z  up                    store: deployed as 000000ab
         2026-11-18T11:06:40Z  root                  store: egress from nothing to ["any"], and 3 more
         2026-11-18T11:06:40Z  user 7                token ci revoked
+        2026-11-18T11:06:40Z  root                  token browser-of-root-3fa85f made, all, until 2026-11-18T23:06:40Z
         2026-11-18T11:06:40Z  token ci              store: secret db set to another value
         "#);
     }
