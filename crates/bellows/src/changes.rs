@@ -177,20 +177,6 @@ mod tests {
                 Changed::Token { name: "ci".parse().unwrap(), before: None, after: None },
             ),
             change(
-                Who::Operator { uid: 0, user: Some("root".to_owned()) },
-                Changed::Token {
-                    name: "browser-of-root-3fa85f".parse().unwrap(),
-                    before: None,
-                    after: Some(Token {
-                        name: "browser-of-root-3fa85f".parse().unwrap(),
-                        rights: [model::access::Right::All].into(),
-                        services: None,
-                        made_at: Timestamp::from_millis(1_795_000_000_123),
-                        expires_at: Some(Timestamp::from_millis(1_795_043_200_123)),
-                    }),
-                },
-            ),
-            change(
                 ci(),
                 Changed::Secret {
                     service: service(),
@@ -206,9 +192,23 @@ mod tests {
         2026-11-18T11:06:40Z  up                    store: deployed as 000000ab
         2026-11-18T11:06:40Z  root                  store: egress from nothing to ["any"], and 3 more
         2026-11-18T11:06:40Z  user 7                token ci revoked
-        2026-11-18T11:06:40Z  root                  token browser-of-root-3fa85f made, all, until 2026-11-18T23:06:40Z
         2026-11-18T11:06:40Z  token ci              store: secret db set to another value
         "#);
+    }
+
+    #[test]
+    fn a_token_is_told_with_its_rights_and_its_end() {
+        let name = || "browser-of-root-3fa85f".parse().unwrap();
+        let made = |expires_at| {
+            let made_at = Timestamp::from_millis(1_795_000_000_000);
+            let rights = [model::access::Right::All].into();
+            let token = Token { name: name(), rights, services: None, made_at, expires_at };
+            changed(&Changed::Token { name: name(), before: None, after: Some(token) })
+        };
+        assert_eq!(made(None), "token browser-of-root-3fa85f made, all");
+        let end = Timestamp::from_millis(1_795_043_200_000);
+        let told = "token browser-of-root-3fa85f made, all, until 2026-11-18T23:06:40Z";
+        assert_eq!(made(Some(end)), told);
     }
 
     #[test]
