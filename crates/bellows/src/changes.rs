@@ -82,7 +82,8 @@ pub(crate) fn changed(changed: &Changed) -> String {
             format!("{service}: action {action} sent, no answer")
         }
         Changed::Token { name, after: Some(token), .. } => {
-            format!("token {name} made, {}", rights(token))
+            let until = token.expires_at.map(|end| format!(", until {}", moment(end)));
+            format!("token {name} made, {}{}", rights(token), until.unwrap_or_default())
         }
         Changed::Token { name, after: None, .. } => format!("token {name} revoked"),
     }
@@ -193,6 +194,21 @@ mod tests {
         2026-11-18T11:06:40Z  user 7                token ci revoked
         2026-11-18T11:06:40Z  token ci              store: secret db set to another value
         "#);
+    }
+
+    #[test]
+    fn a_token_is_told_with_its_rights_and_its_end() {
+        let name = || "browser-of-root-3fa85f".parse().unwrap();
+        let made = |expires_at| {
+            let made_at = Timestamp::from_millis(1_795_000_000_000);
+            let rights = [model::access::Right::All].into();
+            let token = Token { name: name(), rights, services: None, made_at, expires_at };
+            changed(&Changed::Token { name: name(), before: None, after: Some(token) })
+        };
+        assert_eq!(made(None), "token browser-of-root-3fa85f made, all");
+        let end = Timestamp::from_millis(1_795_043_200_000);
+        let told = "token browser-of-root-3fa85f made, all, until 2026-11-18T23:06:40Z";
+        assert_eq!(made(Some(end)), told);
     }
 
     #[test]

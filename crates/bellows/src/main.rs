@@ -20,6 +20,7 @@ mod help;
 mod instances;
 mod job;
 mod json;
+mod link;
 mod logs;
 mod mib;
 mod open;

@@ -14,6 +14,8 @@ mod console;
 mod deploy;
 #[path = "end_to_end/egress.rs"]
 mod egress;
+#[path = "end_to_end/login.rs"]
+mod login;
 #[path = "end_to_end/logs.rs"]
 mod logs;
 #[path = "end_to_end/machine.rs"]
@@ -54,6 +56,7 @@ use deploy::{
     what_is_nothing_that_runs_is_refused_and_leaves_nothing,
 };
 use egress::the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else;
+use login::a_browser_logs_in_once_by_the_link_of_an_operator_and_logs_out;
 use logs::{only_those_who_may_read_it_see_what_instances_wrote, what_instances_write_is_kept};
 use machine::{Machine, command_lines, output};
 use operator::an_operator_holds_a_number_and_is_told_why_and_why_not;
@@ -111,6 +114,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     an_idle_service_has_no_instance_and_answers(&client);
     what_instances_write_is_kept();
     a_token_is_of_use_until_it_is_revoked();
+    a_browser_logs_in_once_by_the_link_of_an_operator_and_logs_out();
     the_running_system_can_be_measured();
     a_typing_error_in_the_health_path_fails_no_request(&client, || {
         only_those_who_may_read_it_see_what_instances_wrote();

@@ -137,7 +137,7 @@ fn is_named(request: &Request) -> Option<bool> {
 async fn caller(request: Request) -> Response {
     match is_named(&request) {
         Some(true) => Json(json!({ "kind": "token", "token": {
-            "name": "schemathesis", "rights": ["all"], "services": null, "made_at_ms": 1,
+            "name": "schemathesis", "rights": ["all"], "services": null, "made_at_ms": 1, "expires_at_ms": null,
         } }))
         .into_response(),
         Some(false) => refusal(401, "unauthorized"),

@@ -194,13 +194,18 @@ struct SaidOf {
     message: String,
 }
 
+/// The code and the sentence of an answer that refuses.
+pub(crate) fn said(body: &[u8]) -> Option<(String, String)> {
+    let Said { error: SaidOf { code, message } } = serde_json::from_slice(body).ok()?;
+    Some((code, message))
+}
+
 async fn refusal(answer: reqwest::Response, deadline: Duration) -> Problem {
     let (status, headers) = (answer.status(), only(answer.headers(), &ANSWERED));
     let body = Body::from_stream(answer.bytes_stream());
     let text = timeout(deadline, axum::body::to_bytes(body, ERROR_MAX_BYTES)).await;
     let said = text.ok().and_then(Result::ok);
-    let said = said.and_then(|text| serde_json::from_slice::<Said>(&text).ok());
-    let Some(Said { error: SaidOf { code, message } }) = said else {
+    let Some((code, message)) = said.and_then(|text| self::said(&text)) else {
         tracing::warn!(%status, "the scaler said what went wrong in a way that is not known");
         let message = "What the scaler answered is not understood: see its log.";
         return Problem::new(StatusCode::BAD_GATEWAY, "scaler_strange", message);

@@ -8,14 +8,15 @@ mod number;
 mod recording;
 mod setting;
 mod ticks;
+mod tokens;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use error::Problem;
-use model::access::{Change, ChangePage, Grant, MadeToken, Tokens};
-use model::names::{InstanceName, SecretName, ServiceName, TokenName};
+use model::access::{Change, ChangePage};
+use model::names::{InstanceName, SecretName, ServiceName};
 use model::output::{OutputLine, OutputPage};
 use model::secrets::{SecretChange, SecretValue, Secrets};
 use model::status::{HostStatus, MembershipStatus, ServiceStatus};
@@ -154,37 +155,6 @@ impl Scaler {
             since = page.next;
             all.extend(page.changes);
         }
-    }
-
-    /// All tokens.
-    ///
-    /// # Errors
-    /// No answer, or none that tells it.
-    pub async fn tokens(&self) -> Result<Tokens, ScalerError> {
-        self.get("/v1/tokens", &[]).await
-    }
-
-    /// Makes a token of that name.
-    ///
-    /// # Errors
-    /// No answer, or the scaler did not do it.
-    pub async fn make_token(
-        &self,
-        name: &TokenName,
-        grant: &Grant,
-    ) -> Result<MadeToken, ScalerError> {
-        let url = self.url(&format!("/v1/tokens/{name}"));
-        self.answer(self.http.put(url).json(grant)).await
-    }
-
-    /// Revokes the token of that name.
-    ///
-    /// # Errors
-    /// No answer, or there is no such token.
-    pub async fn revoke_token(&self, name: &TokenName) -> Result<(), ScalerError> {
-        let url = self.url(&format!("/v1/tokens/{name}"));
-        let _others: Tokens = self.answer(self.http.delete(url)).await?;
-        Ok(())
     }
 
     /// The secrets of a service, without their values.

@@ -12,6 +12,7 @@ mod figure;
 mod file;
 mod jobs;
 mod load;
+mod login;
 mod number;
 mod output;
 mod reaches;

@@ -130,7 +130,7 @@ fn help_tells_the_exit_codes_and_hides_what_is_internal() {
       replay       Decide a recording again, and say whether each decision and plan is the same
       changes      Show who changed what, the newest last
       help         Say what a command does, or what the code of a message means and what to do
-      open         Print the address of the API, or of a service, and show it in a browser where there is a desktop
+      open         Print the link that logs a browser in to the console, or the address of a service
       support      Write what a report of a fault needs into one file, without secrets
       completions  Print what completes this command in a shell; `up` installs it for all three
 

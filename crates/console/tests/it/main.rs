@@ -6,6 +6,7 @@ mod api;
 mod door;
 mod forward;
 mod history;
+mod login;
 mod monitoring;
 mod notify;
 mod openapi;
