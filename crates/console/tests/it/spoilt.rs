@@ -45,7 +45,7 @@ async fn begins_anew(folder: &Path, reason: &str) {
     assert_eq!(fs::read(aside.file).unwrap(), content);
     let events = history.events(newest(), Some(Kind::Aside)).await.unwrap();
     assert_eq!(events.len(), 1);
-    let Happened::Aside { reason: told, .. } = &events[0].event.happened else { panic!() };
+    let Happened::Aside { reason: told, .. } = &events[0].happened else { panic!() };
     assert!(told.contains(reason), "{told}");
     let (ticks, _) = history.changed(newest(), None).await.unwrap();
     assert_eq!(ticks.iter().map(|it| it.sequence).collect::<Vec<_>>(), [500]);
