@@ -6,7 +6,7 @@ use axum::{Extension, Json};
 use model::access::Changed;
 use model::names::ActionName;
 use model::service::{ActionAnswer, ServiceActions};
-use model::value::{Checked, Invalid};
+use model::value::Plain;
 use serde::Deserialize;
 use service::json_body::JsonBody;
 use service::problem::Problem;
@@ -31,13 +31,7 @@ pub(super) struct ConfirmBody {
     confirm: String,
 }
 
-impl Checked for ConfirmBody {
-    type Raw = Self;
-
-    fn from_raw(raw: Self) -> Result<Self, Invalid> {
-        Ok(raw)
-    }
-}
+impl Plain for ConfirmBody {}
 
 pub(super) async fn send(
     State(shared): Shared,

@@ -12,7 +12,7 @@ use host::jobs::{Job, Work};
 use model::access::Who;
 use model::job::{JobStatus, StopAnswer};
 use model::names::{NameError, ServiceName};
-use model::value::{Checked, Invalid};
+use model::value::Plain;
 use model::version::{Version, VersionList};
 use serde::Deserialize;
 use service::json_body::JsonBody;
@@ -131,13 +131,7 @@ pub(super) struct RollbackBody {
     revision: bool,
 }
 
-impl Checked for RollbackBody {
-    type Raw = Self;
-
-    fn from_raw(raw: Self) -> Result<Self, Invalid> {
-        Ok(raw)
-    }
-}
+impl Plain for RollbackBody {}
 
 pub(super) async fn rollback(
     State(shared): Shared,
@@ -209,13 +203,7 @@ pub(super) struct StopBody {
     confirm: String,
 }
 
-impl Checked for StopBody {
-    type Raw = Self;
-
-    fn from_raw(raw: Self) -> Result<Self, Invalid> {
-        Ok(raw)
-    }
-}
+impl Plain for StopBody {}
 
 pub(super) async fn stop(
     State(shared): Shared,

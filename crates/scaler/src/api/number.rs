@@ -127,7 +127,7 @@ async fn change_hold(
 /// How many ready instances are decided on for a service now.
 fn decided(status: &ServiceStatus) -> Result<u32, Problem> {
     if let Some(hold) = status.hold {
-        return Ok(hold.ready.clamp(status.bounds.min(), status.bounds.max()));
+        return Ok(hold.within(status.bounds).ready);
     }
     let tick = status.tick.as_ref().ok_or_else(|| {
         let message = "The scaler has not looked at the service yet: ask again in a second.";
