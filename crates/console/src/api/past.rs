@@ -1,7 +1,7 @@
 //! What was, from the history.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use model::action::Blocked;
 use model::decision::Reason;
@@ -11,6 +11,7 @@ use model::tick::Tick;
 use model::time::Timestamp;
 use serde::de::IntoDeserializer as _;
 use serde::{Deserialize as _, Serialize};
+use service::path::Path;
 use service::problem::Problem;
 use strum::IntoEnumIterator as _;
 

@@ -1,6 +1,6 @@
 //! The actions that a service's file declares, by the API.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use model::access::Changed;
@@ -9,6 +9,7 @@ use model::service::{ActionAnswer, ServiceActions};
 use model::value::Plain;
 use serde::Deserialize;
 use service::json_body::JsonBody;
+use service::path::Path;
 use service::problem::Problem;
 
 use super::jobs::{note, to_its_end};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
 use host::deployments::{Deployment, DeploymentError, by_api};
@@ -16,6 +16,7 @@ use model::value::Plain;
 use model::version::{Version, VersionList};
 use serde::Deserialize;
 use service::json_body::JsonBody;
+use service::path::Path;
 use service::problem::Problem;
 
 use super::jobs::{Asked, accepted, ask, location, on_disk, refused};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use host::deployments::DeployedService;
@@ -13,6 +13,7 @@ use model::names::InstanceName;
 use model::service::ServiceSpec;
 use model::status::ServiceStatus;
 use service::json_body::JsonBody;
+use service::path::Path;
 use service::problem::Problem;
 
 use super::setting::{IfMatch, Setting};
