@@ -99,11 +99,12 @@ fn told(status: &ServiceStatus) -> String {
             "{name} is not held: {policy} decides within {min} to {max}. Ready now: {ready}."
         );
     };
-    let nobody = match hold.ready.clamp(min, max) {
+    let in_force = hold.within(*bounds).ready;
+    let nobody = match in_force {
         0 => format!("\nIt has no instance meanwhile: {NOBODY}."),
         _ => String::new(),
     };
-    let held = held(hold, (min, max));
+    let held = held(hold, in_force);
     format!(
         "{name} is {held}; `bellows scale {name} --auto` gives it back to its policy, {policy}.{nobody}"
     )

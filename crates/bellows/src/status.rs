@@ -146,6 +146,7 @@ fn service(status: &ServiceStatus, deployed: &[DeployedService]) -> Service {
         max: status.bounds.max(),
         rollout: status.rollout.clone(),
         hold: status.hold,
+        held_at: status.hold.map(|hold| hold.within(status.bounds).ready),
         last_failure: status.last_failure.clone(),
         price_per_hour,
         cost_per_hour: price_per_hour.map(|price| price * f64::from(instances)),

@@ -31,10 +31,8 @@ pub(crate) fn columns<const N: usize>(
     lines.iter().map(text).collect()
 }
 
-/// That a number is held: what its bounds make of it, and until when.
-pub(crate) fn held(hold: Hold, (min, max): (u32, u32)) -> String {
-    let Hold { ready, until, .. } = hold;
-    let in_force = ready.clamp(min, max);
+/// That a number is held: what is `in_force` of it within its bounds, and until when.
+pub(crate) fn held(Hold { ready, until, .. }: Hold, in_force: u32) -> String {
     let clamped =
         if in_force == ready { String::new() } else { format!(" ({in_force} within its bounds)") };
     format!("held at {ready}{clamped} until {}", moment(until))

@@ -158,7 +158,8 @@ fn no_such_path(uri: &Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no_such_path", message)
 }
 
-/// Each of these fields once, or not at all where there are several: the scaler would refuse it, or read another one.
+/// These fields and no others, each as often as it is there: two lines of `If-Match` are one list, and what may be there once
+/// the scaler refuses.
 fn only(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
     let mut passed = HeaderMap::new();
     for name in names {

@@ -21,7 +21,7 @@ use std::io;
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post, put};
@@ -35,6 +35,7 @@ use model::service::ServiceSpec;
 use model::status::{HostStatus, ServiceStatus};
 use model::time::Timestamp;
 use serde::Deserialize;
+use service::path::Path;
 use service::problem::Problem;
 
 use self::setting::{IfMatch, Setting, TagHeader, Told};

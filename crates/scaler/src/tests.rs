@@ -2,6 +2,7 @@
 //! between them is real.
 
 mod api;
+mod bad_input;
 mod conditions;
 mod cost;
 mod doors;

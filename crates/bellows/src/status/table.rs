@@ -122,8 +122,8 @@ fn services(services: &[Service], now_ms: u64) -> String {
 
 /// A line for each service whose number an operator holds.
 fn holds(services: &[Service]) -> String {
-    let line = |Service { name, hold, min, max, .. }: &Service| {
-        let held = held((*hold)?, (*min, *max));
+    let line = |Service { name, hold, held_at, .. }: &Service| {
+        let held = held((*hold)?, (*held_at)?);
         Some(format!(
             "{name} is {held}; `bellows scale {name} --auto` gives it back to its policy.\n"
         ))

@@ -94,6 +94,9 @@ pub(crate) struct Service {
     pub(crate) rollout: Option<Rollout>,
     /// The number that an operator holds it at; `None` where its policy decides.
     pub(crate) hold: Option<Hold>,
+    /// What is in force of that number within its bounds.
+    #[serde(skip)]
+    pub(crate) held_at: Option<u32>,
     /// What went wrong last.
     pub(crate) last_failure: Option<Failure>,
     /// The policy of its file, where an operator set another one.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::from_fn_with_state;
@@ -24,6 +24,7 @@ use model::names::ServiceName;
 use model::status::ServiceStatus;
 use prometheus_client::registry::Registry;
 use service::metrics::HttpMetrics;
+use service::path::Path;
 use service::problem::{Problem, guard};
 
 use crate::history::History;

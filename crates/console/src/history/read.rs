@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::retention::Class;
 use super::write::{millis, number};
-use crate::events::{Event, Kind};
+use crate::events::{Event, Happened, Kind};
 use crate::series::encoding::{decode_instances, decode_service};
 use crate::series::point::{InstancePoint, Row, ServicePoint};
 
@@ -25,9 +25,26 @@ const PACK_MAX_BYTES: u64 = 16 * 1024 * 1024;
 pub struct Numbered {
     /// Rises from each event to the next.
     pub id: u64,
-    /// The event.
-    #[serde(flatten)]
-    pub event: Event,
+    /// When.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
+    /// Of which service; `None` of the whole host.
+    pub service: Option<ServiceName>,
+    /// What.
+    #[serde(rename = "what")]
+    pub happened: Happened,
+}
+
+impl Numbered {
+    fn new(id: u64, Event { at, service, happened }: Event) -> Self {
+        Self { id, at, service, happened }
+    }
+}
+
+impl From<Numbered> for Event {
+    fn from(Numbered { id: _, at, service, happened }: Numbered) -> Self {
+        Self { at, service, happened }
+    }
 }
 
 /// Which turns or events.
@@ -212,7 +229,7 @@ pub(super) fn events(
     let kind = kind.map(|kind| <&str>::from(kind).to_owned());
     newest_or_since(connection, "events", "event", "kind = ?3", wanted, kind, |row| {
         let event = parsed(1, serde_json::from_str(row.get_ref(1)?.as_str()?))?;
-        Ok(Numbered { id: unsigned(row.get(0)?), event })
+        Ok(Numbered::new(unsigned(row.get(0)?), event))
     })
 }
 

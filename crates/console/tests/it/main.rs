@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test, to panic is to fail")]
 
 mod api;
+mod bad_input;
 mod door;
 mod forward;
 mod history;

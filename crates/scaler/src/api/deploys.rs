@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
 use host::deployments::{Deployment, DeploymentError, by_api};
@@ -12,10 +12,11 @@ use host::jobs::{Job, Work};
 use model::access::Who;
 use model::job::{JobStatus, StopAnswer};
 use model::names::{NameError, ServiceName};
-use model::value::{Checked, Invalid};
+use model::value::Plain;
 use model::version::{Version, VersionList};
 use serde::Deserialize;
 use service::json_body::JsonBody;
+use service::path::Path;
 use service::problem::Problem;
 
 use super::jobs::{Asked, accepted, ask, location, on_disk, refused};
@@ -131,13 +132,7 @@ pub(super) struct RollbackBody {
     revision: bool,
 }
 
-impl Checked for RollbackBody {
-    type Raw = Self;
-
-    fn from_raw(raw: Self) -> Result<Self, Invalid> {
-        Ok(raw)
-    }
-}
+impl Plain for RollbackBody {}
 
 pub(super) async fn rollback(
     State(shared): Shared,
@@ -209,13 +204,7 @@ pub(super) struct StopBody {
     confirm: String,
 }
 
-impl Checked for StopBody {
-    type Raw = Self;
-
-    fn from_raw(raw: Self) -> Result<Self, Invalid> {
-        Ok(raw)
-    }
-}
+impl Plain for StopBody {}
 
 pub(super) async fn stop(
     State(shared): Shared,

@@ -53,6 +53,7 @@ fn service(name: &str, policy: PolicyKind) -> Service {
         max: 2,
         rollout: None,
         hold: None,
+        held_at: None,
         last_failure: None,
         policy_set: None,
         bounds_set: None,
@@ -93,7 +94,12 @@ fn a_held_number_is_told_with_its_end_what_the_bounds_make_of_it_and_the_way_bac
         since: Timestamp::from_millis(1_795_000_000_000),
         until: Timestamp::from_millis(1_795_003_600_000),
     };
-    let held = |ready| Service { hold: Some(hold(ready)), ..service("shop", PolicyKind::Hpa) };
+    let bounds = Bounds::new(1, 2).unwrap();
+    let held = |ready| Service {
+        hold: Some(hold(ready)),
+        held_at: Some(hold(ready).within(bounds).ready),
+        ..service("shop", PolicyKind::Hpa)
+    };
     let free = service("cart", PolicyKind::Hpa);
     insta::assert_snapshot!(holds(&[held(2), free, held(4)]), @r"
     shop is held at 2 until 2026-11-18T12:06:40Z; `bellows scale shop --auto` gives it back to its policy.
