@@ -98,7 +98,8 @@ fn joined(parts: &[Option<String>]) -> Option<String> {
     (!known.is_empty()).then(|| known.join(", "))
 }
 
-pub(crate) fn versions(rollout: &Rollout) -> String {
+/// Which version serves, and how far the change to another one has come.
+pub fn versions(rollout: &Rollout) -> String {
     match rollout {
         Rollout::Serving { version } => format!("version {version} serves"),
         Rollout::Proving { next, .. } if rollout.is_first() => {

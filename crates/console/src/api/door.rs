@@ -15,8 +15,8 @@ use service::origin::{self, Place};
 use service::problem::Problem;
 
 use super::asker::Asker;
-use crate::openapi;
 use crate::rights::Rights;
+use crate::{openapi, pages};
 use rates::Rates;
 
 /// What lets somebody in.
@@ -78,8 +78,10 @@ pub(super) async fn admit(
     let place = origin::check(request.headers(), &door.rules.hosts)?;
     let asker = match asker? {
         Some(asker) => asker,
-        None if is_open(request.uri().path()) => Asker::Reader,
         None if door.rules.unnamed_read && place == Place::Here => Asker::Reader,
+        None if is_open(request.uri().path()) || pages::is_part(request.uri().path()) => {
+            Asker::Stranger
+        }
         None => return Err(unauthorized("From beyond the host, reading needs a token.")),
     };
     request.extensions_mut().insert(asker);
