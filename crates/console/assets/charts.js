@@ -69,6 +69,11 @@ class Charts {
     return this.range > SECONDS_UP_TO ? 60 : 1;
   }
 
+  /** That of a column of the grid. */
+  get width() {
+    return Math.floor(parseFloat(getComputedStyle(this.plots).gridTemplateColumns));
+  }
+
   show(button) {
     for (const other of button.parentElement.children) other.setAttribute('aria-pressed', String(other === button));
     this.range = Number(button.dataset.range);
@@ -143,7 +148,7 @@ class Charts {
     }));
     return new uPlot({
       title: panel.title,
-      width: this.plots.clientWidth,
+      width: this.width,
       height: HEIGHT,
       cursor: { sync: { key: this.service } },
       scales: { x: { range: () => this.span() }, y: { range: (_, low, high) => [0, Math.max(high ?? 0, 1) * 1.1] } },
@@ -195,7 +200,7 @@ class Charts {
   }
 
   resize() {
-    const width = this.plots.clientWidth;
+    const { width } = this;
     this.charts.forEach((chart) => chart.width !== width && chart.setSize({ width, height: HEIGHT }));
   }
 }

@@ -21,10 +21,10 @@ use crate::api::asker::{Asker, Watched};
 use crate::live::Listener;
 
 /// What comes within so long is told as one.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(20);
 
 /// A page is told anew so often at the most.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Where nothing happens, ages and what was lost are told so often.
 const IDLE: Duration = Duration::from_secs(1);

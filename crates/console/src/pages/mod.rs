@@ -33,7 +33,6 @@ use crate::api::Known;
 use crate::api::asker::Asker;
 use crate::api::query::Fields;
 
-
 /// Nothing comes from elsewhere, nothing goes there, nothing stands in the page itself that runs, and no other page frames it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'self'; frame-ancestors 'none'";

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "in a test, to panic is to fail")]
 
 mod api;
+mod browser;
 mod door;
 mod forward;
 mod history;
 mod monitoring;
 mod notify;
 mod openapi;
+mod pages;
 mod scaler;
 mod spoilt;
