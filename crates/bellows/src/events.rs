@@ -1,10 +1,10 @@
 //! `bellows events`: what happened, as sentences in the order of time.
 
 mod reader;
-mod sentences;
 
 use std::time::Duration;
 
+use explain::sentences::Sentences;
 use host::settings::Settings;
 use model::access::Change;
 use model::names::ServiceName;
@@ -15,7 +15,6 @@ use tokio::time::sleep;
 
 use self::reader::sorted;
 pub(crate) use self::reader::{Begun, NEWEST, Reader};
-use self::sentences::Sentences;
 use crate::cli::Events;
 use crate::clock::{moment, now, past};
 use crate::json::{self, FORMAT};

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use anyhow::anyhow;
+use explain::words::age;
 use host::settings::Settings;
 use model::instance::InstanceStatus;
 use model::names::{InstanceName, ServiceName, Slot};
@@ -16,7 +17,7 @@ use crate::error::BadInput;
 use crate::json::{self, FORMAT};
 use crate::scale;
 use crate::scaler;
-use crate::text::{age, columns, phase};
+use crate::text::{columns, phase};
 
 /// Shows the instances of all services, or of one.
 pub(crate) async fn list(

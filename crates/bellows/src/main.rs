@@ -49,7 +49,6 @@ mod up;
 mod validate;
 mod versions;
 mod why_not;
-mod words;
 
 use std::process::ExitCode;
 

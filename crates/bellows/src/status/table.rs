@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use explain::words::age;
 use model::bounds::Bounds;
 use model::failure::Failure;
 use model::network::NetworkStatus;
@@ -11,7 +12,7 @@ use model::refusal::cure;
 use model::status::MembershipStatus;
 use model::version::Rollout;
 
-use crate::text::{age, columns, held, phase};
+use crate::text::{columns, held, phase};
 
 use super::view::{Decided, DeployState, Instance, Program, Service, Set, Source, View};
 

@@ -16,8 +16,8 @@ use service::problem::Problem;
 
 use super::asker::Asker;
 use super::forward::list;
-use crate::openapi;
 use crate::rights::Rights;
+use crate::{openapi, pages};
 use rates::Rates;
 
 /// What lets somebody in.
@@ -82,8 +82,8 @@ pub(super) async fn admit(
     let place = origin::check(request.headers(), &door.rules.hosts)?;
     let asker = match asker? {
         Some(asker) => asker,
-        None if is_open => Asker::Reader,
         None if door.rules.unnamed_read && place == Place::Here => Asker::Reader,
+        None if is_open || pages::is_part(request.uri().path()) => Asker::Stranger,
         None => return Err(unauthorized("From beyond the host, reading needs a token.")),
     };
     request.extensions_mut().insert(asker);

@@ -95,6 +95,8 @@ fn may_send_archives(asker: &Asker) -> Result<(), Problem> {
             );
             Err(Problem::new(StatusCode::FORBIDDEN, "too_few_rights", message))
         }
-        Asker::Reader => Err(unauthorized("A change needs a token with the right `deploy`.")),
+        Asker::Reader | Asker::Stranger => {
+            Err(unauthorized("A change needs a token with the right `deploy`."))
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The HTTP API, version 1: what is now, what was, and what happens, from memory and from the history; and what the scaler
 //! answers, which is passed on.
 
-mod asker;
+pub(crate) mod asker;
 mod door;
 pub mod forward;
 pub(crate) mod past;
@@ -30,10 +30,10 @@ use service::problem::{Problem, guard};
 use crate::history::History;
 use crate::live::Hub;
 use crate::metrics::{self, Moment};
-use crate::openapi;
 use crate::rights::Rights;
 use crate::upstream::{Sent, Upstream};
 use crate::watch::{Now, Seen};
+use crate::{openapi, pages};
 use asker::Asker;
 use door::Door;
 pub use door::Rules;
@@ -113,7 +113,11 @@ fn own() -> Router<Known> {
 /// All routes, behind the one door.
 pub fn routes(known: Known, rules: Rules, metrics: HttpMetrics) -> Router {
     let door = Arc::new(Door::new(rules, known.rights.clone()));
-    let routes = own().merge(openapi::routes()).merge(forward::routes()).with_state(known);
+    let routes = own()
+        .merge(openapi::routes())
+        .merge(pages::routes())
+        .merge(forward::routes())
+        .with_state(known);
     metrics.observe(guard(routes).layer(from_fn_with_state(door, door::admit)))
 }
 

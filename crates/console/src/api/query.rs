@@ -39,7 +39,7 @@ impl Fields {
     }
 
     /// The value of a field, as what it says.
-    pub(super) fn value<T: FromStr>(
+    pub(crate) fn value<T: FromStr>(
         &mut self,
         name: &str,
         allowed: &str,
@@ -60,7 +60,7 @@ impl Fields {
     }
 
     /// A moment, in milliseconds since 1970.
-    pub(super) fn moment(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
+    pub(crate) fn moment(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let millis = self.value(name, "a moment in milliseconds since 1970")?;
         Ok(millis.map(Timestamp::from_millis))
     }

@@ -58,6 +58,13 @@ pub struct Wanted {
     pub limit: usize,
 }
 
+impl Wanted {
+    /// The newest ones, of all services.
+    pub fn newest(limit: usize) -> Self {
+        Self { limit, ..Self::default() }
+    }
+}
+
 /// The services that a class has something of.
 pub(super) fn services(
     connection: &Connection,
@@ -218,6 +225,26 @@ pub(super) fn changed(
     })?;
     let next = ticks.last().map(|(id, _)| *id);
     Ok((ticks.into_iter().filter_map(|(_, tick)| tick).collect(), next))
+}
+
+/// The last turn of a service up to a moment: of every turn where they reach so far, or else of those that changed something.
+pub(super) fn turn_at(
+    connection: &Connection,
+    service: &ServiceName,
+    at: Timestamp,
+) -> rusqlite::Result<Option<Tick>> {
+    let last_of = |table: &str, column: &str| {
+        let sql = format!(
+            "SELECT {column} FROM {table} WHERE service = ?1 AND at <= ?2 ORDER BY at DESC LIMIT 1"
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let packs = query(&mut statement, params![service.as_str(), millis(at)], |row| {
+            unpacked(0, row.get_ref(0)?.as_blob()?)
+        })?;
+        Ok::<_, rusqlite::Error>(packs.into_iter().flatten().filter(|tick| tick.at <= at).last())
+    };
+    let (any, changed) = (last_of("turns", "ticks")?, last_of("changed", "tick")?);
+    Ok(any.into_iter().chain(changed).max_by_key(|tick| tick.at))
 }
 
 /// Events, oldest first.

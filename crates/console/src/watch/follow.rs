@@ -7,11 +7,12 @@ use model::feed::FeedLine;
 use scaler_client::{Feed, Scaler, ScalerError};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::{Intake, Now, Taken};
-use crate::history::{History, Recorder};
+use super::{EVENTS, Intake, Now, Taken};
+use crate::history::{History, Recorder, Wanted};
 use crate::live::Hub;
 use crate::metrics::Counted;
 use crate::notify::Notifier;
+use crate::series::point::Row;
 
 /// The scaler tells something in every second.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -47,6 +48,7 @@ impl Follower {
     pub async fn run(self, history: History, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         let sequence = self.last_sequence(&history).await;
+        self.remember(&history).await;
         let mut intake = Intake::after(sequence);
         let mut wait = BACK_OFF.0;
         loop {
@@ -88,6 +90,12 @@ impl Follower {
             }
             Err(_) => 0,
         }
+    }
+
+    /// What happened before this run is what happened last, until something else does.
+    async fn remember(&self, history: &History) {
+        let events = history.events(Wanted::newest(EVENTS), None).await.unwrap_or_default();
+        events.into_iter().for_each(|it| self.now.happened(it.into()));
     }
 
     /// Follows until the scaler does not tell any more, and says why.
@@ -147,8 +155,13 @@ impl Follower {
 
     fn tell(&self, taken: Vec<Taken>) {
         for it in taken {
-            if let Taken::Event(event) = &it {
-                self.counted.event(event);
+            match &it {
+                Taken::Event(event) => {
+                    self.counted.event(event);
+                    self.now.happened(event.clone());
+                }
+                Taken::Second(row) => self.now.second(Row::clone(row)),
+                Taken::Tick(_) => {}
             }
             self.hub.tell(&it);
         }

@@ -4,6 +4,7 @@
 
 mod api;
 mod bad_input;
+mod browser;
 mod door;
 mod forward;
 mod history;
@@ -11,5 +12,6 @@ mod login;
 mod monitoring;
 mod notify;
 mod openapi;
+mod pages;
 mod scaler;
 mod spoilt;

@@ -383,8 +383,16 @@ impl Console {
 
     /// Listens to what happens.
     pub(crate) async fn listen(&self, path: &str, last_id: Option<&str>) -> Live {
-        let id = last_id.map(|id| ("last-event-id", id));
-        let answer = self.ask(path, id.as_slice()).await;
+        self.events(path, last_id.map(|id| ("last-event-id", id)).as_slice()).await
+    }
+
+    /// Follows a page.
+    pub(crate) async fn follow(&self, path: &str) -> Live {
+        self.events(path, &[("accept", "text/event-stream")]).await
+    }
+
+    async fn events(&self, path: &str, headers: &[(&str, &str)]) -> Live {
+        let answer = self.ask(path, headers).await;
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
         let parts = answer.bytes_stream().map(|part| part.unwrap_or_default());
         Live { parts: Box::pin(parts), text: String::new() }

@@ -1,5 +1,7 @@
 //! The panes: the services, the instances of the one that is selected, and what happened.
 
+use explain::health::Health;
+use explain::words::{age, figure};
 use model::decision::Decision;
 use model::instance::InstanceStatus;
 use model::status::ServiceStatus;
@@ -14,9 +16,6 @@ use super::super::table::Table;
 use super::super::theme::Theme;
 use crate::clock::moment;
 use crate::events::Event;
-use crate::services::Health;
-use crate::text::age;
-use crate::words::figure;
 
 const SERVICE_HEADS: [&str; 11] = [
     "SERVICE", "HEALTH", "READY", "BOUNDS", "OFFERED", "QUEUE", "BUSY", "CPU", "POLICY", "HELD",

@@ -7,7 +7,7 @@ use model::decision::Reason;
 use model::policies::Measure;
 
 /// A figure without digits that say nothing: three that do, and all of what lies before the point.
-pub(crate) fn figure(value: f64) -> String {
+pub fn figure(value: f64) -> String {
     let digits = match value.abs() {
         size if size >= 100.0 => 0,
         size if size >= 10.0 => 1,
@@ -22,7 +22,7 @@ pub(crate) fn figure(value: f64) -> String {
 }
 
 /// A time as people say it: `80 ms`, `4.2 s`, `5 min`.
-pub(crate) fn span(span: Duration) -> String {
+pub fn span(span: Duration) -> String {
     let seconds = span.as_secs_f64();
     match span.as_millis() {
         0..1_000 => format!("{} ms", span.as_millis()),
@@ -32,18 +32,29 @@ pub(crate) fn span(span: Duration) -> String {
 }
 
 /// The same of milliseconds.
-pub(crate) fn span_ms(millis: u64) -> String {
+pub fn span_ms(millis: u64) -> String {
     span(Duration::from_millis(millis))
 }
 
 /// So many instances.
-pub(crate) fn instances(count: u32) -> String {
+pub fn instances(count: u32) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} instance{plural}")
 }
 
+/// A span in its two largest units.
+pub fn age(from_ms: u64, now_ms: u64) -> String {
+    let seconds = now_ms.saturating_sub(from_ms) / 1000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
 /// What a measure counts, after its figure.
-pub(crate) const fn unit(measure: Measure) -> &'static str {
+pub const fn unit(measure: Measure) -> &'static str {
     match measure {
         Measure::Cpu => "cores in use",
         Measure::Offered => "requests/s offered",
@@ -53,7 +64,7 @@ pub(crate) const fn unit(measure: Measure) -> &'static str {
 }
 
 /// What instances have of a measure, after a percentage.
-pub(crate) const fn whole(measure: Measure) -> &'static str {
+pub const fn whole(measure: Measure) -> &'static str {
     match measure {
         Measure::Cpu => "the CPU time that the instances may use",
         Measure::Offered => "the load that the instances carry, as it is offered",
@@ -63,7 +74,7 @@ pub(crate) const fn whole(measure: Measure) -> &'static str {
 }
 
 /// Why a policy asks for its number.
-pub(crate) const fn reason(reason: Reason) -> &'static str {
+pub const fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::OfferedLoad => "the load that is offered asks for it",
         Reason::Burst => "a burst within the last second asks for it",
@@ -99,7 +110,7 @@ pub(crate) const fn reason(reason: Reason) -> &'static str {
 }
 
 /// Why something that was wanted was not planned.
-pub(crate) const fn blocked(blocked: Blocked) -> &'static str {
+pub const fn blocked(blocked: Blocked) -> &'static str {
     match blocked {
         Blocked::LaunchBackoff => "launches failed of late, and the next one waits",
         Blocked::LaunchLimit => "the host takes no more launches at once",
@@ -112,7 +123,7 @@ pub(crate) const fn blocked(blocked: Blocked) -> &'static str {
 }
 
 /// What is done with an instance.
-pub(crate) const fn action(kind: ActionKind) -> &'static str {
+pub const fn action(kind: ActionKind) -> &'static str {
     match kind {
         ActionKind::Clone => "launch",
         ActionKind::Admit => "bring in",

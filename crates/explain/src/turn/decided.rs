@@ -6,7 +6,6 @@ use model::time::Timestamp;
 use model::trail::{Advice, PolicyAdvice, Rule, Step, WentBy};
 
 use super::ready;
-use crate::clock::moment;
 use crate::words::{self, figure, span, unit, whole};
 
 /// What was decided, in half a sentence.
@@ -84,7 +83,7 @@ fn rule(step: &Step, at: Timestamp) -> String {
 }
 
 fn why(rule: Rule, is_raised: bool, at: Timestamp) -> String {
-    let until = || rule.until().map(moment).unwrap_or_default();
+    let until = || rule.until().map(|at| at.to_string()).unwrap_or_default();
     match rule {
         Rule::NotKnown => "a policy lacks a figure, and agrees to no fewer".to_owned(),
         Rule::ScheduledMin { min } => format!("the schedule asks for {min} at least"),

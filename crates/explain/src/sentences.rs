@@ -12,7 +12,7 @@ use model::version::Rollout;
 
 /// Tells ticks in their order. What was so before is not told again.
 #[derive(Debug, Default)]
-pub(super) struct Sentences {
+pub struct Sentences {
     last: BTreeMap<ServiceName, Last>,
 }
 
@@ -27,14 +27,14 @@ struct Last {
 
 impl Sentences {
     /// Goes on after these ticks, which are not told.
-    pub(super) fn after(ticks: &[Tick]) -> Self {
+    pub fn after(ticks: &[Tick]) -> Self {
         let mut sentences = Self::default();
         ticks.iter().for_each(|tick| drop(sentences.of(tick)));
         sentences
     }
 
     /// What a tick has to tell, each sentence with the service's name before it.
-    pub(super) fn of(&mut self, tick: &Tick) -> Vec<String> {
+    pub fn of(&mut self, tick: &Tick) -> Vec<String> {
         let last = self.last.entry(tick.service.clone()).or_default();
         let ended = tick.ended.iter().map(ended);
         let done = tick.done.iter().filter_map(done);
