@@ -1,4 +1,4 @@
-//! How fast virtual time passes: `cargo bench -p simulator`.
+//! How fast virtual time passes: `cargo bench -p simulation`.
 //!
 //! One service must take 100,000 turns/s on one core; exit code 1 when it does not. A fleet of
 //! 1,000 services with 10,000 instances shows how time and memory grow with the number of services.
@@ -6,7 +6,8 @@
 //! Without `--bench`, as `cargo test --bench speed` runs it, it takes a twentieth of the turns of
 //! at most 10 services, and judges no figure.
 
-#![allow(clippy::unwrap_used)]
+// What is measured has no clock; who measures it has.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use model::service::ServiceSpec;
 use run::Recorder;
-use simulator::{Detail, HostModel, Load, Simulation};
+use simulation::{Detail, HostModel, Load, Simulation};
 use workload::{RateCurve, Segment, Shape};
 
 const MIN_TURNS_PER_SECOND: f64 = 100_000.0;

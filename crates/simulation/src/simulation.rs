@@ -22,13 +22,13 @@ use policy::load::LoadObservation;
 use policy::memory::Memory;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use run::Recorder;
 use workload::{DueTimes, OfferedLoad};
 
 use crate::containers::{Behaviour, Containers, Ended};
 use crate::host_model::{Faults, HostModel, goes_wrong};
 use crate::load::Load;
 use crate::moment::Moment;
+use crate::outcomes::Outcomes;
 use crate::plant::{Clients, FluidPlant, Log, Plant, RequestPlant, Rules, Statistics};
 use crate::tape::Tape;
 
@@ -46,7 +46,7 @@ const CLOCK_JUMP_MS: i64 = 5_000;
 const FIRST_VERSION: Version = Version::new(1);
 
 /// How closely the plant looks at requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
     /// One by one: some hundred thousand a second.
     Requests,
@@ -205,8 +205,8 @@ impl Simulation {
     ///
     /// # Errors
     /// The turn broke a rule that holds for every turn.
-    pub fn turn(&mut self, recorder: &mut Recorder) -> Result<Tick, SimulationError> {
-        let ended = self.advance(recorder);
+    pub fn turn(&mut self, outcomes: &mut dyn Outcomes) -> Result<Tick, SimulationError> {
+        let ended = self.advance(outcomes);
         self.set_clock();
         let at = self.clock();
         let done: Vec<_> = ended.into_iter().map(|ended| self.done(ended)).collect();
@@ -233,7 +233,7 @@ impl Simulation {
         self.decided = tick.target().or(self.decided);
         for action in &tick.plan {
             self.note_plan(action.kind, &action.instance);
-            let mut log = Log { recorder, load_start: self.load_start };
+            let mut log = Log { outcomes, load_start: self.load_start };
             let plant = self.plant.as_mut();
             self.containers.start(action.clone(), self.now, plant, &mut log);
         }
@@ -325,8 +325,8 @@ impl Simulation {
 
     /// Lets everything happen until the next turn, which comes with the tick, or with the end of an
     /// action.
-    fn advance(&mut self, recorder: &mut Recorder) -> Vec<Ended> {
-        let mut log = Log { recorder, load_start: self.load_start };
+    fn advance(&mut self, outcomes: &mut dyn Outcomes) -> Vec<Ended> {
+        let mut log = Log { outcomes, load_start: self.load_start };
         let turn = self.containers.next_end().map_or(self.next_turn, |end| end.min(self.next_turn));
         while let Some(fault) = self.containers.next_fault().filter(|at| *at <= turn) {
             self.plant.advance(fault, &mut log);

@@ -14,9 +14,10 @@ use rand_distr::{Distribution, Poisson};
 use workload::{OpenLoad, Pacing, RateCurve};
 
 use super::outcomes::Log;
-use super::rules::{Failure, Rules};
+use super::rules::Rules;
 use super::{Counters, Plant, Statistics, narrow};
 use crate::moment::Moment;
+use crate::outcomes::Failure;
 
 /// The longest step.
 const STEP: Duration = Duration::from_millis(100);
@@ -215,7 +216,7 @@ impl FluidPlant {
         let room = room.saturating_add(whole(self.tokens));
         let taken = many.min(room);
         if many > taken {
-            log.recorder.dropped(due.since(self.load_start), many - taken);
+            log.dropped(due, many - taken);
         }
         self.counters.arrivals += taken;
         if taken > 0 {
