@@ -161,6 +161,9 @@ pub enum PreviewError {
     /// The policy cannot be set for the service.
     #[error(transparent)]
     Policy(Invalid),
+    /// Whoever asked does not wait any longer.
+    #[error("it was not waited for")]
+    GivenUp,
     /// The load of no step is known.
     #[error("the load is not known of any of this time")]
     NothingKnown,
@@ -169,11 +172,16 @@ pub enum PreviewError {
     Simulation(#[from] SimulationError),
 }
 
-/// Says what the policy would have run. The same question has the same answer.
+/// Says what the policy would have run. The same question has the same answer, as long as `goes_on` says that it is waited
+/// for; that is asked before each turn, of which a fleet of 750 instances makes a hundred a second.
 ///
 /// # Errors
-/// The service has no requests, the policy does not suit it, nothing of the load is known, or a rule was broken.
-pub fn preview(question: &Question) -> Result<Preview, PreviewError> {
+/// The service has no requests, the policy does not suit it, nothing of the load is known, it is not waited for, or a rule
+/// was broken.
+pub fn preview(
+    question: &Question,
+    mut goes_on: impl FnMut() -> bool,
+) -> Result<Preview, PreviewError> {
     let Question { spec, policy, stretch, host, seed } = *question;
     spec.requests_required().map_err(PreviewError::NoRequests)?;
     spec.check_policy(policy).map_err(PreviewError::Policy)?;
@@ -197,13 +205,16 @@ pub fn preview(question: &Question) -> Result<Preview, PreviewError> {
         in_flight: usize::MAX,
         ..Load::of_curve("observed", seed, workload::RateCurve::new([]))
     };
-    let beginning = Beginning { ready, silence: Duration::ZERO };
+    let beginning = Beginning { ready, silence: Duration::ZERO, step: grain.amounts() };
     let (detail, tick) = (Detail::Fluid, grain.tick());
     let mut tally = Tally::new(WARM_UP, stretch, spec.objective);
     let mut course = Course::new(WARM_UP, stretch);
     let mut simulation = Simulation::beginning(beginning, spec, &load, model, detail, tick)?;
     simulation.hide_load(stretch.holes(WARM_UP));
     while !course.is_over() {
+        if !goes_on() {
+            return Err(PreviewError::GivenUp);
+        }
         let tick = simulation.turn(&mut tally)?;
         course.take(simulation.elapsed(), tick);
     }

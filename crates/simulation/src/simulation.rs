@@ -38,6 +38,9 @@ use crate::tape::Tape;
 /// before an experiment.
 pub const LEAD_IN: Duration = Duration::from_secs(60);
 
+/// The longest step in which amounts are looked at, unless it is said.
+const STEP: Duration = Duration::from_millis(100);
+
 /// Longest pause between two looks at a host that cannot be seen; as in the scaler.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -56,13 +59,15 @@ pub enum Detail {
     Fluid,
 }
 
-/// How a simulation begins.
+/// How a simulation begins, and goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Beginning {
     /// Instances that are ready.
     pub ready: u32,
     /// The time without load before the load starts.
     pub silence: Duration,
+    /// The longest step in which amounts are looked at.
+    pub step: Duration,
 }
 
 /// One service, its load and its host.
@@ -114,7 +119,7 @@ impl Simulation {
         detail: Detail,
         tick: Duration,
     ) -> Result<Self, SimulationError> {
-        let beginning = Beginning { ready: spec.bounds.min(), silence: LEAD_IN };
+        let beginning = Beginning { ready: spec.bounds.min(), silence: LEAD_IN, step: STEP };
         Self::beginning(beginning, spec, load, host, detail, tick)
     }
 
@@ -146,6 +151,7 @@ impl Simulation {
             queue_timeout: host.queue_timeout,
             client_timeout: load.timeout,
             in_flight: load.in_flight,
+            step: beginning.step,
         };
         let mut simulation = Self {
             spec,

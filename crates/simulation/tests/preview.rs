@@ -44,11 +44,11 @@ fn five_minutes(seed: u64) -> Load {
     Load::of_curve("five minutes", seed, RateCurve::new(segments))
 }
 
-/// What runs under a policy, request by request: each turn of the load.
-fn ran(policy: &PolicySpec, load: &Load) -> Vec<Tick> {
+/// What runs under a policy: each turn of the load.
+fn ran(policy: &PolicySpec, load: &Load, detail: Detail) -> Vec<Tick> {
     let host = HostModel::measured();
     let spec = store(policy.clone());
-    let mut simulation = Simulation::new(spec, load, host, Detail::Requests, TICK).unwrap();
+    let mut simulation = Simulation::new(spec, load, host, detail, TICK).unwrap();
     let mut recorder = Recorder::new(Duration::ZERO, load.timeout).without_rows();
     let mut ticks = Vec::new();
     while simulation.elapsed() < load.offered.duration().unwrap() {
@@ -102,7 +102,7 @@ fn launches(ticks: &[Tick]) -> Vec<Duration> {
 fn previewed(stretch: &Stretch, launches: Vec<Duration>, policy: &PolicySpec) -> Preview {
     let host = HostFacts { launches, ..HostFacts::default() };
     let spec = store(PolicySpec::default());
-    preview(&Question { spec: &spec, policy, stretch, host: &host, seed: 1 }).unwrap()
+    preview(&Question { spec: &spec, policy, stretch, host: &host, seed: 1 }, || true).unwrap()
 }
 
 /// How far a preview lies from what ran: the mean distance in ready instances, and that of the instance-seconds as a
@@ -130,7 +130,7 @@ fn policies() -> [PolicySpec; 5] {
 static RAN: LazyLock<Vec<(PolicySpec, Vec<Tick>)>> = LazyLock::new(|| {
     let load = five_minutes(7);
     let run = |policy: PolicySpec| {
-        let ticks = ran(&policy, &load);
+        let ticks = ran(&policy, &load, Detail::Requests);
         (policy, ticks)
     };
     policies().into_iter().map(run).collect()
@@ -321,12 +321,47 @@ fn a_day_of_minutes_is_previewed_minute_by_minute() {
     assert!(preview.totals.outside_objective_percent.unwrap() < 2.0, "{:?}", preview.totals);
 }
 
+/// The means of the minutes of a stretch of seconds.
+fn minutes(seconds: &Stretch) -> Stretch {
+    let mean = |minute: &[Observed], of: fn(&Observed) -> Option<f64>| {
+        let known: Vec<f64> = minute.iter().filter_map(of).collect();
+        let count = f64::from(u32::try_from(known.len()).unwrap());
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / count)
+    };
+    let minute = |steps: &[Observed]| Observed {
+        offered_rps: mean(steps, |it| it.offered_rps),
+        queued: mean(steps, |it| it.queued),
+        served_rps: mean(steps, |it| it.served_rps),
+        in_flight: mean(steps, |it| it.in_flight),
+        cpu_cores: mean(steps, |it| it.cpu_cores),
+        ready: mean(steps, |it| it.ready),
+        instances: mean(steps, |it| it.instances),
+    };
+    let steps = seconds.steps().chunks_exact(60).map(minute).collect();
+    Stretch::new(seconds.from(), Grain::Minute, steps)
+}
+
+#[test]
+fn minutes_are_previewed_within_a_tenth_of_the_instance_seconds_that_ran() {
+    let period = Duration::from_secs(1_800);
+    let wave = Shape::Sine { mean: 150.0, amplitude: 120.0, period };
+    let curve = RateCurve::new([Segment::new(Duration::from_secs(3_600), wave)]);
+    let load = Load::of_curve("an hour", 3, curve);
+    for policy in [PolicyKind::TargetTracking, PolicyKind::Hpa].map(PolicySpec::from) {
+        let ticks = ran(&policy, &load, Detail::Fluid);
+        let stretch = minutes(&seconds(&ticks));
+        let preview = previewed(&stretch, launches(&ticks), &policy);
+        let cost = preview.totals.instance_seconds / preview.ran.instance_seconds.unwrap();
+        assert!((cost - 1.0).abs() <= 0.1, "{policy:?}: {cost}");
+    }
+}
+
 #[test]
 fn what_cannot_be_previewed_says_why() {
     let (host, spec) = (HostFacts::default(), store(PolicySpec::default()));
     let refused = |spec: &ServiceSpec, policy: PolicyKind, stretch: &Stretch| {
         let question = Question { spec, policy: &policy.into(), stretch, host: &host, seed: 1 };
-        preview(&question).unwrap_err().to_string()
+        preview(&question, || true).unwrap_err().to_string()
     };
     let (tracking, known) = (PolicyKind::TargetTracking, stretch(&[Some(1.0)]));
     for unknown in [stretch(&[]), stretch(&[None, Some(f64::NAN), Some(-1.0)])] {
@@ -347,5 +382,11 @@ fn what_cannot_be_previewed_says_why() {
         host: &host,
         seed: 1,
     };
-    assert!(preview(&by_use).is_ok());
+    assert!(preview(&by_use, || true).is_ok());
+    let mut turns = 0;
+    let hundred = || {
+        turns += 1;
+        turns <= 100
+    };
+    assert_eq!(preview(&by_use, hundred).unwrap_err().to_string(), "it was not waited for");
 }

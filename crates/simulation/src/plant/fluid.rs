@@ -1,10 +1,9 @@
-//! The plant in amounts: what comes within a tenth of a second is served, waits or fails together.
+//! The plant in amounts: what comes within a step, a tenth of a second say, is served, waits or fails together.
 //!
 //! It keeps the same rules as the plant of requests, and is exact in its counts; latencies are as
 //! fine as its steps. A step costs the same for one request and for a million.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use model::names::Slot;
 use model::watch::Answers;
@@ -18,9 +17,6 @@ use super::rules::Rules;
 use super::{Counters, Plant, Statistics, narrow};
 use crate::moment::Moment;
 use crate::outcomes::Failure;
-
-/// The longest step.
-const STEP: Duration = Duration::from_millis(100);
 
 /// Instances as one server whose rate and bucket are theirs together.
 #[derive(Debug)]
@@ -73,7 +69,7 @@ impl FluidPlant {
 impl Plant for FluidPlant {
     fn advance(&mut self, to: Moment, log: &mut Log) {
         while self.now < to {
-            let end = self.now.after(STEP).min(to);
+            let end = self.now.after(self.rules.step).min(to);
             self.step(end, log);
             self.now = end;
         }

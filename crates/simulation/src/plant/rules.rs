@@ -28,6 +28,8 @@ pub(crate) struct Rules {
     pub(crate) client_timeout: Duration,
     /// Requests under way at most; what is due beyond it is dropped.
     pub(crate) in_flight: usize,
+    /// The longest step of a plant in amounts.
+    pub(crate) step: Duration,
 }
 
 impl Rules {

@@ -33,6 +33,14 @@ impl Grain {
             Self::Minute => Duration::from_secs(2),
         }
     }
+
+    /// The step in which amounts are looked at.
+    pub(super) const fn amounts(self) -> Duration {
+        match self {
+            Self::Second => Duration::from_millis(100),
+            Self::Minute => Duration::from_secs(1),
+        }
+    }
 }
 
 /// The means of one step. What was not known is `None`, and never 0.

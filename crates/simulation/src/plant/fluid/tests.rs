@@ -1,5 +1,7 @@
 //! The plant of amounts against the same queues as the plant of requests.
 
+use std::time::Duration;
+
 use model::service::Capacity;
 use run::Recorder;
 use workload::{Segment, Shape};
@@ -28,6 +30,7 @@ fn plant_of(rate: f64, seconds: u64) -> FluidPlant {
         queue_timeout: ms(10_000),
         client_timeout: ms(10_000),
         in_flight: 4_096,
+        step: ms(100),
     };
     let level = Shape::Line { from: rate, to: rate };
     let curve = RateCurve::new([Segment::new(Duration::from_secs(seconds), level)]);

@@ -30,6 +30,7 @@ fn rules() -> Rules {
         queue_timeout: ms(10_000),
         client_timeout: ms(10_000),
         in_flight: 4_096,
+        step: ms(100),
     }
 }
 
