@@ -28,8 +28,6 @@ pub(super) struct Course {
     now: Duration,
     phases: PhaseCounts,
     target: Option<u32>,
-    /// The last decision before what is told begins.
-    before: Option<Decided>,
     decisions: Vec<Decided>,
     left_out: u64,
 }
@@ -44,7 +42,6 @@ impl Course {
             now: Duration::ZERO,
             phases: PhaseCounts::default(),
             target: None,
-            before: None,
             decisions: Vec::new(),
             left_out: 0,
         }
@@ -81,18 +78,12 @@ impl Course {
         }
     }
 
-    /// Notes a decision that differs from the last one.
+    /// Notes the first decision of what is told, and each that differs from the one before.
     fn note(&mut self, at: Duration, tick: Tick) {
         let decided = Decided { at: tick.at, decision: tick.decision };
-        if at < self.offset {
-            self.before = Some(decided);
-            return;
-        }
-        // The first one is told whatever was before.
-        let is_first = self.before.take().is_some();
         let last = self.decisions.last();
         let is_other = last.is_none_or(|last| target(&last.decision) != target(&decided.decision));
-        if self.is_over() || !(is_first || is_other) {
+        if at < self.offset || self.is_over() || !is_other {
             return;
         }
         if self.decisions.len() < DECISIONS_MAX {

@@ -30,7 +30,7 @@ impl Grain {
     pub(super) const fn tick(self) -> Duration {
         match self {
             Self::Second => Duration::from_millis(100),
-            Self::Minute => Duration::from_secs(2),
+            Self::Minute => Duration::from_secs(5),
         }
     }
 
