@@ -67,5 +67,6 @@ pub fn service_feed(service: &str, at_ms: u64, instances: &[&str]) -> ServiceFee
         at: Timestamp::from_millis(at_ms),
         status: ServiceStatus { instances: statuses.collect(), ..status },
         instances: figures.collect(),
+        terms: None,
     }
 }
