@@ -9,5 +9,6 @@ mod history;
 mod monitoring;
 mod notify;
 mod openapi;
+mod preview;
 mod scaler;
 mod spoilt;
