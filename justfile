@@ -166,7 +166,7 @@ fmt:
 
 # Hold the scaler to its rules through random histories in virtual time, in which anything may fail
 histories CASES="100000": setup
-    PROPTEST_CASES="$1" cargo test --release --locked -p simulator --test simulation whatever_fails
+    PROPTEST_CASES="$1" cargo test --release --locked -p simulation --test histories whatever_fails
 
 # Ask the console for everything that the description of its API allows; the first use installs schemathesis below target/
 test-api *ARGS: setup

@@ -245,6 +245,7 @@ fn crates_know_those_below_them_alone() {
         &["model", "otlp"][..],
         &["application", "config-file", "explain", "policy", "run", "scaler-client"],
         &["command-line", "host", "service", "workload"],
+        &["simulation"],
         &[
             "bellows",
             "console",

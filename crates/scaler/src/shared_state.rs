@@ -26,6 +26,7 @@ use model::status::{
 };
 use model::tick::Tick;
 use model::time::Timestamp;
+use policy::terms::Terms;
 
 use crate::actions::Actions;
 use crate::changes::Changes;
@@ -342,7 +343,8 @@ impl SharedState {
         self.feed.tick(tick);
         if let Some(deployed) = self.services.get(&service).filter(|_| is_due) {
             let status = self.service_status(&deployed);
-            self.feed.service(ServiceFeed { at, status, instances: figures() });
+            let terms = Some(Terms::of(&deployed.spec).to_file());
+            self.feed.service(ServiceFeed { at, status, instances: figures(), terms });
         }
     }
 

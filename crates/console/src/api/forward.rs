@@ -61,7 +61,11 @@ async fn pass_on(
     known.upstream.pass_on(&head, sent, forwarded.deadline()).await
 }
 
-async fn whole(body: Body) -> Result<bytes::Bytes, Problem> {
+/// All of a small body.
+///
+/// # Errors
+/// It is too large, or takes too long.
+pub(super) async fn whole(body: Body) -> Result<bytes::Bytes, Problem> {
     match tokio::time::timeout(BODY, to_bytes(body, BODY_MAX_BYTES)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if !is_too_large(&error) => {

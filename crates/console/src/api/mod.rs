@@ -5,6 +5,7 @@ pub(crate) mod asker;
 mod door;
 pub mod forward;
 pub(crate) mod past;
+pub(crate) mod preview;
 pub(crate) mod query;
 pub mod series;
 
@@ -17,7 +18,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use model::names::ServiceName;
@@ -37,6 +38,7 @@ use crate::{openapi, pages};
 use asker::Asker;
 use door::Door;
 pub use door::Rules;
+pub use preview::Previews;
 use query::Fields;
 
 /// Where anybody may ask whether the console is there.
@@ -60,12 +62,14 @@ pub struct Known {
     pub upstream: Upstream,
     /// Who may see what.
     pub rights: Rights,
+    /// Who may compute.
+    pub previews: Previews,
 }
 
 type Shared = State<Known>;
 type Answer<T> = Result<Json<T>, Problem>;
 
-/// The paths of what is not passed on, all of them to be read.
+/// The paths of what is not passed on and is read by GET; by POST there is [`PREVIEW`].
 #[cfg(test)]
 pub(crate) const OWN: [&str; 13] = [
     SERVICES,
@@ -88,6 +92,7 @@ const SERVICE: &str = "/v1/services/{name}";
 const SERVICE_SERIES: &str = "/v1/services/{name}/series";
 const INSTANCE_SERIES: &str = "/v1/services/{name}/instances/{instance}/series";
 const TURNS: &str = "/v1/services/{name}/turns";
+pub(crate) const PREVIEW: &str = "/v1/services/{name}/preview";
 const TICKS: &str = "/v1/ticks";
 const EVENTS: &str = "/v1/events";
 const HISTORY: &str = "/v1/history";
@@ -102,6 +107,7 @@ fn own() -> Router<Known> {
         .route(SERVICE_SERIES, get(past::service_series))
         .route(INSTANCE_SERIES, get(past::instance_series))
         .route(TURNS, get(past::turns))
+        .route(PREVIEW, post(preview::preview))
         .route(TICKS, get(past::ticks))
         .route(EVENTS, get(past::events))
         .route(HISTORY, get(past::history))

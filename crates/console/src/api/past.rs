@@ -225,7 +225,7 @@ fn moments(fields: &mut Fields) -> Result<(Timestamp, Timestamp), Problem> {
     Ok((from, to))
 }
 
-fn unread(error: ReadError) -> Problem {
+pub(super) fn unread(error: ReadError) -> Problem {
     if let ReadError::Away(_) = &error {
         let message = "The history is not there now: GET /v1/history says why.";
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "history_away", message);

@@ -49,14 +49,20 @@ impl Fields {
         text.parse().map(Some).map_err(|_| refused())
     }
 
-    /// A whole number from 1 to `most`.
+    /// A whole number from 1 to `most`, and that where there is none.
     pub(super) fn limit(&mut self, name: &str, most: usize) -> Result<usize, Problem> {
+        Ok(self.given(name, most)?.unwrap_or(most))
+    }
+
+    /// A whole number from 1 to `most`, where there is one.
+    pub(super) fn given(&mut self, name: &str, most: usize) -> Result<Option<usize>, Problem> {
         let allowed = format!("a whole number from 1 to {most}");
-        let limit = self.value(name, &allowed)?.unwrap_or(most);
-        if (1..=most).contains(&limit) {
-            return Ok(limit);
+        match self.value(name, &allowed)? {
+            Some(given) if !(1..=most).contains(&given) => {
+                Err(bad(format!("{name} is {given}: use {allowed}.")))
+            }
+            given => Ok(given),
         }
-        Err(bad(format!("{name} is {limit}: use {allowed}.")))
     }
 
     /// A moment, in milliseconds since 1970.

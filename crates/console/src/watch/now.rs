@@ -9,6 +9,7 @@ use model::names::ServiceName;
 use model::network::NetworkStatus;
 use model::status::{HostStatus, ServiceStatus};
 use model::tick::Tick;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::events::Event;
@@ -29,6 +30,8 @@ pub struct Now {
 #[derive(Debug, Default)]
 struct Inner {
     services: BTreeMap<ServiceName, (Instant, ServiceStatus)>,
+    /// What decisions read of their descriptions, as far as the scaler tells it.
+    terms: BTreeMap<ServiceName, Value>,
     ticks: BTreeMap<ServiceName, Tick>,
     /// The last second of each service.
     seconds: BTreeMap<ServiceName, Row>,
@@ -65,6 +68,12 @@ impl Now {
     pub fn service(&self, feed: &ServiceFeed) {
         let mut inner = self.lock();
         let name = feed.status.name.clone();
+        match &feed.terms {
+            // It is told each second, and is mostly what it was.
+            Some(terms) if inner.terms.get(&name) == Some(terms) => {}
+            Some(terms) => drop(inner.terms.insert(name.clone(), terms.clone())),
+            None => drop(inner.terms.remove(&name)),
+        }
         inner.services.insert(name, (Instant::now(), feed.status.clone()));
         inner.is_told = true;
     }
@@ -92,8 +101,9 @@ impl Now {
         inner.network = network;
         inner.is_told = true;
         // It is told once a second, whatever there is of services.
-        let Inner { services, ticks, seconds, .. } = &mut *inner;
+        let Inner { services, ticks, terms, seconds, .. } = &mut *inner;
         services.retain(|_, (at, _)| at.elapsed() < GONE);
+        terms.retain(|name, _| services.contains_key(name));
         ticks.retain(|name, _| services.contains_key(name));
         seconds.retain(|name, _| services.contains_key(name));
     }
@@ -143,6 +153,11 @@ impl Now {
     /// One service.
     pub fn one(&self, name: &ServiceName) -> Option<ServiceStatus> {
         self.lock().status(name)
+    }
+
+    /// What decisions read of a service's description, with the keys of its file; `None` where the scaler does not tell it.
+    pub fn terms(&self, name: &ServiceName) -> Option<Value> {
+        self.lock().terms.get(name).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -13,5 +13,6 @@ mod monitoring;
 mod notify;
 mod openapi;
 mod pages;
+mod preview;
 mod scaler;
 mod spoilt;

@@ -1,8 +1,8 @@
 //! What a simulation records is decided again as it was decided, bit for bit: under every policy, over restarts of the
 //! scaler, rollouts, lost statistics, and all else that may go wrong.
 
-// Helpers of tests may panic as tests may.
-#![allow(clippy::unwrap_used)]
+// Helpers of tests may panic as tests may, and read what is shipped: the crate reads no file.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,8 +15,8 @@ use model::service::ServiceSpec;
 use model::version::{Rollout, Version};
 use policy::recording::{Decided, Replay, Step};
 use run::Recorder;
-use simulator::host_model::Faults;
-use simulator::{Behaviour, Detail, HostModel, Load, Simulation};
+use simulation::host_model::Faults;
+use simulation::{Behaviour, Detail, HostModel, Load, Simulation};
 use workload::{RateCurve, Segment, Shape};
 
 const TICK: Duration = Duration::from_millis(100);

@@ -1,10 +1,9 @@
-//! The plant in amounts: what comes within a tenth of a second is served, waits or fails together.
+//! The plant in amounts: what comes within a step, a tenth of a second say, is served, waits or fails together.
 //!
 //! It keeps the same rules as the plant of requests, and is exact in its counts; latencies are as
 //! fine as its steps. A step costs the same for one request and for a million.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use model::names::Slot;
 use model::watch::Answers;
@@ -14,12 +13,10 @@ use rand_distr::{Distribution, Poisson};
 use workload::{OpenLoad, Pacing, RateCurve};
 
 use super::outcomes::Log;
-use super::rules::{Failure, Rules};
+use super::rules::Rules;
 use super::{Counters, Plant, Statistics, narrow};
 use crate::moment::Moment;
-
-/// The longest step.
-const STEP: Duration = Duration::from_millis(100);
+use crate::outcomes::Failure;
 
 /// Instances as one server whose rate and bucket are theirs together.
 #[derive(Debug)]
@@ -72,7 +69,7 @@ impl FluidPlant {
 impl Plant for FluidPlant {
     fn advance(&mut self, to: Moment, log: &mut Log) {
         while self.now < to {
-            let end = self.now.after(STEP).min(to);
+            let end = self.now.after(self.rules.step).min(to);
             self.step(end, log);
             self.now = end;
         }
@@ -215,7 +212,7 @@ impl FluidPlant {
         let room = room.saturating_add(whole(self.tokens));
         let taken = many.min(room);
         if many > taken {
-            log.recorder.dropped(due.since(self.load_start), many - taken);
+            log.dropped(due, many - taken);
         }
         self.counters.arrivals += taken;
         if taken > 0 {

@@ -1,9 +1,10 @@
-//! What holds for every request, and the ways in which one fails.
+//! What holds for every request.
 
 use std::time::Duration;
 
 use model::service::Capacity;
 
+use crate::outcomes::Failure;
 use crate::spread::Spread;
 
 /// What holds for every request.
@@ -27,21 +28,8 @@ pub(crate) struct Rules {
     pub(crate) client_timeout: Duration,
     /// Requests under way at most; what is due beyond it is dropped.
     pub(crate) in_flight: usize,
-}
-
-/// Why a request failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Failure {
-    /// The client had waited long enough.
-    Timeout,
-    /// The instance had no token for it in time.
-    Limited,
-    /// The load balancer held it too long, for want of an instance or of a place in one.
-    NoServer,
-    /// The instance answered it with 500.
-    Wrong,
-    /// The instance was stopped while it worked on it.
-    Stopped,
+    /// The longest step of a plant in amounts.
+    pub(crate) step: Duration,
 }
 
 impl Rules {

@@ -1,8 +1,10 @@
 //! One service in virtual time: the scaler's turns, and what the plant and the host do in between.
 
 mod check;
+mod error;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use model::action::ActionKind;
@@ -13,28 +15,31 @@ use model::policies::PolicySpec;
 use model::service::{Replacement, ServiceSpec};
 use model::tick::{HostCpu, Tick};
 use model::time::Timestamp;
-use model::value::Invalid;
 use model::version::{Version, Wanted};
 use model::watch::Answers;
-use policy::check::Violation;
 use policy::controller::{Controller, ServiceObservation, TurnContext};
 use policy::load::LoadObservation;
 use policy::memory::Memory;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use run::Recorder;
 use workload::{DueTimes, OfferedLoad};
+
+pub use self::error::SimulationError;
 
 use crate::containers::{Behaviour, Containers, Ended};
 use crate::host_model::{Faults, HostModel, goes_wrong};
 use crate::load::Load;
 use crate::moment::Moment;
+use crate::outcomes::Outcomes;
 use crate::plant::{Clients, FluidPlant, Log, Plant, RequestPlant, Rules, Statistics};
 use crate::tape::Tape;
 
 /// Silence before the load, in which a policy gets to know its service as the scaler's did that ran
 /// before an experiment.
 pub const LEAD_IN: Duration = Duration::from_secs(60);
+
+/// The longest step in which amounts are looked at, unless it is said.
+const STEP: Duration = Duration::from_millis(100);
 
 /// Longest pause between two looks at a host that cannot be seen; as in the scaler.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -46,7 +51,7 @@ const CLOCK_JUMP_MS: i64 = 5_000;
 const FIRST_VERSION: Version = Version::new(1);
 
 /// How closely the plant looks at requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
     /// One by one: some hundred thousand a second.
     Requests,
@@ -54,55 +59,15 @@ pub enum Detail {
     Fluid,
 }
 
-/// The simulation cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum SimulationError {
-    /// The service gets no requests.
-    #[error(transparent)]
-    NoRequests(#[from] Invalid),
-    /// Amounts have no threads that wait for answers.
-    #[error("a closed load is simulated request by request: take detail=requests")]
-    ClosedInAmounts,
-    /// A plan does what none may: a fault of the policy or the planner.
-    #[error("{seconds} s after the start of the load, a plan breaks a rule: {violation}")]
-    Violation {
-        /// When, in seconds.
-        seconds: f64,
-        /// Which rule.
-        violation: Violation,
-    },
-    /// Two instances run of a service that has one at most.
-    #[error("{seconds} s after the start of the load, two instances run where one may")]
-    TwoRun {
-        /// When, in seconds.
-        seconds: f64,
-    },
-    /// A decision lies outside of the bounds.
-    #[error(
-        "{seconds} s after the start of the load, {ready} instances are decided on: allowed is {min} to {max}"
-    )]
-    OutOfBounds {
-        /// When, in seconds.
-        seconds: f64,
-        /// How many.
-        ready: u32,
-        /// The lower bound.
-        min: u32,
-        /// The upper bound.
-        max: u32,
-    },
-    /// Instances are added to a service of which the decision says that they cannot help.
-    #[error(
-        "{seconds} s after the start of the load, {ready} instances are decided on a full host: {most} could help"
-    )]
-    AddedInVain {
-        /// When, in seconds.
-        seconds: f64,
-        /// How many.
-        ready: u32,
-        /// The most that might be.
-        most: f64,
-    },
+/// How a simulation begins, and goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beginning {
+    /// Instances that are ready.
+    pub ready: u32,
+    /// The time without load before the load starts.
+    pub silence: Duration,
+    /// The longest step in which amounts are looked at.
+    pub step: Duration,
 }
 
 /// One service, its load and its host.
@@ -137,6 +102,8 @@ pub struct Simulation {
     not_served: BTreeMap<InstanceName, Moment>,
     plan_to_serving: Vec<Duration>,
     never_served: u64,
+    /// When the load and what it takes cannot be seen, from the start of the load on, in the order of time.
+    hidden: Vec<Range<Duration>>,
 }
 
 impl Simulation {
@@ -152,7 +119,23 @@ impl Simulation {
         detail: Detail,
         tick: Duration,
     ) -> Result<Self, SimulationError> {
-        let load_start = Moment::at(LEAD_IN);
+        let beginning = Beginning { ready: spec.bounds.min(), silence: LEAD_IN, step: STEP };
+        Self::beginning(beginning, spec, load, host, detail, tick)
+    }
+
+    /// The same, of a service that begins otherwise.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn beginning(
+        beginning: Beginning,
+        spec: ServiceSpec,
+        load: &Load,
+        host: HostModel,
+        detail: Detail,
+        tick: Duration,
+    ) -> Result<Self, SimulationError> {
+        let load_start = Moment::at(beginning.silence);
         let launch_timeout = spec.launch_timeout(host.launch_timeout);
         let host = HostModel { launch_timeout, ..host };
         // Each source of chance has its own stream, so that a fault leaves the arrivals as they are.
@@ -168,6 +151,7 @@ impl Simulation {
             queue_timeout: host.queue_timeout,
             client_timeout: load.timeout,
             in_flight: load.in_flight,
+            step: beginning.step,
         };
         let mut simulation = Self {
             spec,
@@ -192,9 +176,10 @@ impl Simulation {
             not_served: BTreeMap::new(),
             plan_to_serving: Vec::new(),
             never_served: 0,
+            hidden: Vec::new(),
         };
         let birth = simulation.clock();
-        for slot in simulation.free_slots(simulation.spec.bounds.min()) {
+        for slot in simulation.free_slots(beginning.ready) {
             let name = InstanceName::new(&simulation.spec.name, slot, birth);
             simulation.containers.add_ready(name, FIRST_VERSION, simulation.plant.as_mut());
         }
@@ -205,8 +190,8 @@ impl Simulation {
     ///
     /// # Errors
     /// The turn broke a rule that holds for every turn.
-    pub fn turn(&mut self, recorder: &mut Recorder) -> Result<Tick, SimulationError> {
-        let ended = self.advance(recorder);
+    pub fn turn(&mut self, outcomes: &mut dyn Outcomes) -> Result<Tick, SimulationError> {
+        let ended = self.advance(outcomes);
         self.set_clock();
         let at = self.clock();
         let done: Vec<_> = ended.into_iter().map(|ended| self.done(ended)).collect();
@@ -233,7 +218,7 @@ impl Simulation {
         self.decided = tick.target().or(self.decided);
         for action in &tick.plan {
             self.note_plan(action.kind, &action.instance);
-            let mut log = Log { recorder, load_start: self.load_start };
+            let mut log = Log { outcomes, load_start: self.load_start };
             let plant = self.plant.as_mut();
             self.containers.start(action.clone(), self.now, plant, &mut log);
         }
@@ -299,6 +284,13 @@ impl Simulation {
         self.tape.take().map_or_else(Vec::new, Tape::text)
     }
 
+    /// Within these spans the load and what it takes cannot be seen, though the instances can. They are counted from the
+    /// start of the load, and do not overlap.
+    pub fn hide_load(&mut self, mut spans: Vec<Range<Duration>>) {
+        spans.sort_by_key(|span| span.start);
+        self.hidden = spans;
+    }
+
     /// Sets another policy, as an operator does.
     pub fn set_policy(&mut self, policy: PolicySpec) {
         self.spec.policy = policy;
@@ -325,8 +317,8 @@ impl Simulation {
 
     /// Lets everything happen until the next turn, which comes with the tick, or with the end of an
     /// action.
-    fn advance(&mut self, recorder: &mut Recorder) -> Vec<Ended> {
-        let mut log = Log { recorder, load_start: self.load_start };
+    fn advance(&mut self, outcomes: &mut dyn Outcomes) -> Vec<Ended> {
+        let mut log = Log { outcomes, load_start: self.load_start };
         let turn = self.containers.next_end().map_or(self.next_turn, |end| end.min(self.next_turn));
         while let Some(fault) = self.containers.next_fault().filter(|at| *at <= turn) {
             self.plant.advance(fault, &mut log);
@@ -373,6 +365,7 @@ impl Simulation {
         };
         let last_look = self.last_look.replace((self.now, statistics));
         let load = last_look.and_then(|(at, last)| load(&last, &statistics, self.now.since(at)));
+        let load = load.filter(|_| !self.is_load_hidden());
         let used = last_look.map(|(_, last)| statistics.cpu.saturating_sub(last.cpu));
         let cpu_cores = used.zip(load).map(|(used, load)| used.div_duration_f64(load.elapsed));
         let host_cpu = cpu_cores
@@ -381,6 +374,13 @@ impl Simulation {
         let instances = Some(self.containers.observations(self.plant.as_ref()));
         let answers = if stale { BTreeMap::new() } else { self.answers() };
         ServiceObservation { load, cpu_cores, host_cpu, instances, answers, done }
+    }
+
+    /// What is looked at lies before this moment: the end of a span is hidden, and its start is not.
+    fn is_load_hidden(&self) -> bool {
+        let now = self.elapsed();
+        let begun = self.hidden.partition_point(|span| span.start < now);
+        begun.checked_sub(1).is_some_and(|last| now <= self.hidden[last].end)
     }
 
     /// What instances answered since this was asked for last, by their version.

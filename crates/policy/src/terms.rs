@@ -1,7 +1,7 @@
 //! What decisions read of a service's description.
 //!
 //! It is written as a service's file has it, in JSON, and read and checked as such a file is. Nothing else of the
-//! description is in a recording: what its program is, which variables and secrets it is given, and what it reaches is
+//! description is in a recording, or told to the console: what its program is, which variables and secrets it is given, and what it reaches is
 //! for others to see than those who may see decisions.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 /// What decisions read of a service's description, as it is in force.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Terms {
+pub struct Terms {
     name: ServiceName,
     /// `None` where it is asked for nothing that is counted.
     capacity: Option<Capacity>,
@@ -32,7 +32,7 @@ pub(super) struct Terms {
 
 impl Terms {
     /// Those of a service.
-    pub(super) fn of(spec: &ServiceSpec) -> Self {
+    pub fn of(spec: &ServiceSpec) -> Self {
         Self {
             name: spec.name.clone(),
             capacity: spec.requests().map(|Requests { capacity, .. }| *capacity),
@@ -48,7 +48,7 @@ impl Terms {
     }
 
     /// The keys of a service's file, with what the file has to have beside them.
-    pub(super) fn to_file(&self) -> Value {
+    pub fn to_file(&self) -> Value {
         let mut scale_in = rules(self.scale_in);
         scale_in.insert("drain_timeout_ms".to_owned(), millis(self.drain_timeout));
         let mut file = json!({
@@ -82,7 +82,7 @@ impl Terms {
 ///
 /// # Errors
 /// It is no service's file, or a value of it is not allowed.
-pub(super) fn spec(file: &Value) -> Result<ServiceSpec, Invalid> {
+pub fn spec(file: &Value) -> Result<ServiceSpec, Invalid> {
     use serde::Deserialize as _;
     let raw = RawService::deserialize(file).map_err(|error| Invalid::form("service", &error))?;
     raw.checked(&Sizes::default())

@@ -1,7 +1,7 @@
 //! Services of which nobody knows what an instance serves, on cores that their instances share.
 
-// Helpers of tests may panic as tests may.
-#![allow(clippy::unwrap_used)]
+// Helpers of tests may panic as tests may, and read what is shipped: the crate reads no file.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use model::service::ServiceSpec;
 use model::tick::Tick;
 use proptest::prelude::*;
 use run::Recorder;
-use simulator::host_model::{Faults, InstanceModel};
-use simulator::{Detail, HostModel, Load, Simulation, Spread};
+use simulation::host_model::{Faults, InstanceModel};
+use simulation::{Detail, HostModel, Load, Simulation, Spread};
 use workload::{RateCurve, Segment, Shape};
 
 /// A service without a figure, whose instances may use so many cores and up to 20 of which there may be.

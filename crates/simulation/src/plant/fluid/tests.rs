@@ -1,5 +1,7 @@
 //! The plant of amounts against the same queues as the plant of requests.
 
+use std::time::Duration;
+
 use model::service::Capacity;
 use run::Recorder;
 use workload::{Segment, Shape};
@@ -28,6 +30,7 @@ fn plant_of(rate: f64, seconds: u64) -> FluidPlant {
         queue_timeout: ms(10_000),
         client_timeout: ms(10_000),
         in_flight: 4_096,
+        step: ms(100),
     };
     let level = Shape::Line { from: rate, to: rate };
     let curve = RateCurve::new([Segment::new(Duration::from_secs(seconds), level)]);
@@ -42,7 +45,7 @@ fn run(rate: f64, seconds: u64, instances: u32) -> (FluidPlant, Recorder) {
     for number in 1..=instances {
         plant.open(slot(number), Moment::default());
     }
-    let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+    let mut log = Log { outcomes: &mut recorder, load_start: Moment::default() };
     plant.advance(Moment::at(Duration::from_secs(seconds + 30)), &mut log);
     (plant, recorder)
 }
@@ -77,7 +80,7 @@ fn above_its_rate_the_wait_grows_by_what_is_missing() {
 fn without_an_instance_requests_wait_for_the_next_one() {
     let mut recorder = Recorder::new(Duration::ZERO, ms(10_000));
     let mut plant = plant_of(40.0, 1);
-    let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+    let mut log = Log { outcomes: &mut recorder, load_start: Moment::default() };
     plant.advance(Moment::at(ms(1_000)), &mut log);
     assert_eq!((plant.statistics().queued, plant.statistics().in_flight), (40, 0));
     plant.open(slot(1), plant.now);

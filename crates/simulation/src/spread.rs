@@ -14,6 +14,7 @@ const Z_99: f64 = 2.326_347_87;
 /// as start-up and response times are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
+    median_ms: f64,
     mean_s: f64,
     distribution: LogNormal<f64>,
 }
@@ -47,12 +48,21 @@ impl Spread {
         let sigma = (p99_ms / median_ms).ln() / Z_99;
         let distribution = LogNormal::new(median_ms.ln(), sigma).ok().filter(|_| good)?;
         // The mean lies above the median by half the variance of the logarithm.
-        Some(Self { mean_s: median_ms / 1e3 * (sigma * sigma / 2.0).exp(), distribution })
+        Some(Self {
+            median_ms,
+            mean_s: median_ms / 1e3 * (sigma * sigma / 2.0).exp(),
+            distribution,
+        })
     }
 
     /// One of the durations, of a microsecond at least.
     pub(crate) fn sample(&self, rng: &mut Xoshiro256PlusPlus) -> Duration {
         Duration::from_secs_f64((self.distribution.sample(rng) / 1e3).clamp(1e-6, 3_600.0))
+    }
+
+    /// The median, in milliseconds.
+    pub(crate) const fn median_ms(&self) -> f64 {
+        self.median_ms
     }
 
     /// The mean, in seconds.

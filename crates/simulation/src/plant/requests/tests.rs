@@ -30,6 +30,7 @@ fn rules() -> Rules {
         queue_timeout: ms(10_000),
         client_timeout: ms(10_000),
         in_flight: 4_096,
+        step: ms(100),
     }
 }
 
@@ -68,7 +69,7 @@ fn serve(
     for number in 1..=instances {
         plant.open(slot(number), Moment::default());
     }
-    let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+    let mut log = Log { outcomes: &mut recorder, load_start: Moment::default() };
     plant.advance(Moment::at(end), &mut log);
     (plant, recorder)
 }
@@ -133,7 +134,7 @@ fn the_first_instance_takes_what_waited_for_it() {
     let clients = level(Pacing::Even, 8.0, Duration::from_secs(1), 1);
     let mut plant = RequestPlant::new(rules(), clients, 1);
     let mut recorder = Recorder::new(Duration::ZERO, ms(10_000));
-    let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+    let mut log = Log { outcomes: &mut recorder, load_start: Moment::default() };
     let first = Moment::at(ms(1_500));
     plant.advance(first, &mut log);
     assert_eq!((plant.statistics().queued, plant.statistics().in_flight), (8, 0));
@@ -157,7 +158,7 @@ fn a_crash_moves_the_requests_to_another_instance() {
     let clients = level(Pacing::Even, 8.0, Duration::from_secs(1), 1);
     let mut plant = RequestPlant::new(slow, clients, 1);
     let mut recorder = Recorder::new(Duration::ZERO, ms(10_000));
-    let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+    let mut log = Log { outcomes: &mut recorder, load_start: Moment::default() };
     plant.open(slot(1), Moment::default());
     plant.open(slot(2), Moment::default());
     let crash = Moment::at(ms(600));
@@ -262,7 +263,7 @@ proptest! {
         let mut recorder = Recorder::new(Duration::ZERO, ms(10_000));
         for (i, change) in (1_u64..).zip(changes) {
             let now = Moment::at(ms(i * 300));
-            let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+            let mut log = Log { outcomes: &mut recorder, load_start: Moment::default() };
             plant.advance(now, &mut log);
             change.apply(&mut plant, now);
             let Statistics { counters, queued, in_flight, .. } = plant.statistics();
@@ -288,13 +289,13 @@ proptest! {
         let most = stages.iter().map(|stage| stage.0).max().unwrap();
         for (i, change) in (1_u64..).zip(changes) {
             let now = Moment::at(ms(i * 300));
-            let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+            let mut log = Log { outcomes: &mut recorder, load_start: Moment::default() };
             plant.advance(now, &mut log);
             change.apply(&mut plant, now);
             let Statistics { queued, in_flight, .. } = plant.statistics();
             prop_assert!(queued + in_flight <= most);
         }
-        let mut log = Log { recorder: &mut recorder, load_start: Moment::default() };
+        let mut log = Log { outcomes: &mut recorder, load_start: Moment::default() };
         plant.advance(Moment::at(Duration::from_secs(10_000)), &mut log);
         let all: u64 = stages.iter().map(|s| u64::from(s.0 * s.1)).sum();
         let Requests { due, ok, failed, dropped, .. } = recorder.requests();

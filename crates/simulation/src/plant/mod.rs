@@ -23,8 +23,8 @@ pub(crate) use rules::Rules;
 
 use crate::moment::Moment;
 
-/// A plant: one that looks at every request on its own, or one that takes those of a tenth of a
-/// second as one amount.
+/// A plant: one that looks at every request on its own, or one that takes those of a step, a tenth
+/// of a second say, as one amount.
 pub(crate) trait Plant: fmt::Debug {
     /// Lets everything happen up to and at `to`.
     fn advance(&mut self, to: Moment, log: &mut Log);

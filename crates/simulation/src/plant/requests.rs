@@ -11,10 +11,11 @@ use rand::rngs::Xoshiro256PlusPlus;
 use super::clients::{Clients, Request};
 use super::outcomes::Log;
 use super::processors::Processors;
-use super::rules::{Failure, Rules};
+use super::rules::Rules;
 use super::server::Server;
 use super::{Counters, Plant, Statistics, narrow};
 use crate::moment::Moment;
+use crate::outcomes::Failure;
 
 /// HAProxy in front of instances: `roundrobin` over those with a free place, and one queue for what
 /// finds none, also while there is no instance at all. (The real one then tries again every 100 ms.)
@@ -215,7 +216,7 @@ impl RequestPlant {
     fn arrive(&mut self, log: &mut Log) {
         let Some(request) = self.clients.send() else { return };
         if self.queue.len() + self.in_flight >= self.rules.in_flight {
-            log.dropped(request.due);
+            log.dropped(request.due, 1);
             return self.clients.ended(request, request.due);
         }
         self.counters.arrivals += 1;

@@ -6,8 +6,8 @@ use model::service::Capacity;
 use model::watch::Answers;
 
 use super::clients::Request;
-use super::rules::Failure;
 use crate::moment::Moment;
+use crate::outcomes::Failure;
 
 /// The server of a slot, in rotation or not.
 #[derive(Debug, Default)]
