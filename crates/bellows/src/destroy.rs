@@ -1,4 +1,4 @@
-//! `bellows destroy`: a service that was deployed from a folder goes, with all that it has but its data, which goes where
+//! `bellows destroy`: a service that was deployed from a folder or by the API goes, with all that it has but its data, which goes where
 //! that is said.
 
 mod data;
@@ -142,10 +142,10 @@ fn question(service: &ServiceName, data: &[PathBuf]) -> String {
     }
 }
 
-/// Refuses what was not deployed from a folder.
+/// Refuses what a file of `services/` describes.
 fn check_origin(service: &ServiceName, deployment: &Deployment) -> anyhow::Result<()> {
     deployment.kept(service).map_err(BadInput::new)?;
-    if deployment.folders().any(|(name, _)| name == service) {
+    if deployment.origin(service).is_some() {
         return Ok(());
     }
     Err(BadInput::new(anyhow!(

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use host::command::HostRunner;
-use host::deployments::{Deployment, Deployments, GoingBack, Rollback, by_api};
+use host::deployments::{Deployment, Deployments, GoingBack, Origin, Rollback};
 use host::lxc::TemplateStore;
 use host::settings::Settings;
 use model::access::Who;
@@ -144,11 +144,9 @@ async fn finish(
 
 /// What deploys another version.
 fn next_deploy(deployment: &Deployment, service: &ServiceName) -> String {
-    match deployment.folders().find(|(name, _)| *name == service) {
-        Some((_, folder)) if folder == by_api() => {
-            "The next deploy by the API deploys what is sent then.".to_owned()
-        }
-        Some((_, folder)) => {
+    match deployment.origin(service) {
+        Some(Origin::Api) => "The next deploy by the API deploys what is sent then.".to_owned(),
+        Some(Origin::Folder(folder)) => {
             format!("`bellows deploy {}` deploys what is in that folder.", folder.display())
         }
         None => format!("The next `bellows up` deploys what services/{service}.toml says."),
