@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use command_line::terminal;
 use host::deployments::{DeployedService, DeploymentError, Deployments, Readable};
 use host::files::{FileError, replace_link};
 use host::releases::Releases;
@@ -52,7 +53,10 @@ pub(crate) fn running(place: &Place, usual: &Settings) -> Result<Settings, BadIn
 fn load(file: &Path) -> Option<Settings> {
     let data = fs::metadata(file).ok()?;
     if geteuid().is_root() && !is_roots(data.uid(), data.mode()) {
-        eprintln!("{} is not read: others than root may write to it", file.display());
+        terminal::note(format_args!(
+            "{} is not read: others than root may write to it",
+            file.display()
+        ));
         return None;
     }
     Settings::load(Some(file)).ok()

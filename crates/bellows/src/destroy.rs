@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use command_line::terminal;
 use host::build::Builds;
 use host::command::HostRunner;
 use host::deployments::{Deployment, Deployments};
@@ -66,7 +67,7 @@ pub(crate) async fn run(
     let _beginning = files.begin()?;
     let _lock = operator::lock(settings).await?;
     let asked = Asked { service, with_data, known: &known, who: operator::who_calls() };
-    println!("{}", remove(settings, &files, asked).await?);
+    terminal::print_line(remove(settings, &files, asked).await?);
     Ok(())
 }
 

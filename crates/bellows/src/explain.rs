@@ -5,6 +5,7 @@ mod decided;
 use std::fmt::Write as _;
 
 use anyhow::anyhow;
+use command_line::terminal;
 use host::settings::Settings;
 use model::action::{Action, Done, ReleaseEnd};
 use model::instance::Ended;
@@ -35,9 +36,9 @@ pub(crate) async fn run(
         None => status.tick.ok_or_else(|| no_turn(service))?,
     };
     if json {
-        println!("{}", serde_json::to_string_pretty(&tick)?);
+        terminal::tell_line(serde_json::to_string_pretty(&tick)?)?;
     } else {
-        print!("{}", explained(&tick));
+        terminal::tell(explained(&tick))?;
     }
     Ok(())
 }

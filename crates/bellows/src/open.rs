@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::anyhow;
+use command_line::terminal;
 use host::settings::Settings;
 use model::names::ServiceName;
 use model::status::ServiceStatus;
@@ -41,7 +42,7 @@ pub(crate) async fn run(
     if json {
         return json::print(&Shown { format: FORMAT, service, url: &url, opened });
     }
-    println!("{url}");
+    terminal::tell_line(url)?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! `bellows rollback`: back to a version that is kept, whose template is there.
 
 use anyhow::{Context as _, ensure};
+use command_line::terminal;
 use host::command::HostRunner;
 use host::deployments::{Deployment, Deployments, GoingBack, Origin, Rollback};
 use host::lxc::TemplateStore;
@@ -30,7 +31,7 @@ pub(crate) async fn run(
     require_root()?;
     let _lock = operator::lock(settings).await?;
     let who = operator::who_calls();
-    println!("{}", go_back(settings, service, version, with_revision, who).await?);
+    terminal::print_line(go_back(settings, service, version, with_revision, who).await?);
     Ok(())
 }
 

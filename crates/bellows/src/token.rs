@@ -1,5 +1,6 @@
 //! `bellows token`: who may ask the scaler for changes without being an operator of this host.
 
+use command_line::terminal;
 use host::settings::Settings;
 use model::access::{Grant, MadeToken, Token};
 use serde::Serialize;
@@ -18,19 +19,21 @@ pub(crate) async fn run(settings: &Settings, what: TokenCommand) -> anyhow::Resu
             let MadeToken { secret, .. } =
                 scaler.make_token(&name, &Grant { rights, services }).await?;
             // The secret alone goes to standard output, so that a script can keep it.
-            eprintln!("The secret of the token {name}, which is shown this once:");
-            println!("{secret}");
+            terminal::note(format_args!(
+                "The secret of the token {name}, which is shown this once:"
+            ));
+            terminal::tell_line(secret)?;
         }
         TokenCommand::List { json } => {
             let tokens = scaler.tokens().await?.tokens;
             if json {
                 return json::print(&List { format: FORMAT, tokens: &tokens });
             }
-            print!("{}", table(&tokens));
+            terminal::tell(table(&tokens))?;
         }
         TokenCommand::Revoke { name } => {
             scaler.revoke_token(&name).await?;
-            println!("The token {name} is revoked.");
+            terminal::tell_line(format_args!("The token {name} is revoked."))?;
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ pub(crate) mod sweep;
 pub(crate) mod together;
 
 use anyhow::anyhow;
+use command_line::terminal;
 use host::settings::Settings;
 use model::service::Route;
 use nix::unistd::geteuid;
@@ -56,7 +57,7 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let trials = steps.try_out(&deployment, &mut progress).await;
     steps.served(deployment, trials.is_ok()).await?;
     trials?;
-    print!("{}", summary(&tree, progress.changes));
+    terminal::print(summary(&tree, progress.changes));
     Ok(())
 }
 
@@ -82,7 +83,7 @@ pub(crate) async fn check(tree: &Tree) -> anyhow::Result<()> {
 /// Tells what is deployed from folders and cannot be used, which is no reason not to bring up the rest.
 fn tell_of_unusable(settings: &Settings) {
     let (_, problems) = deployed::of_folders(settings);
-    problems.iter().for_each(|problem| eprintln!("warning: {problem}"));
+    problems.iter().for_each(|problem| terminal::note(format_args!("warning: {problem}")));
 }
 
 /// Refuses settings that want traces of a build that sends none.

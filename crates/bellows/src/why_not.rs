@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::anyhow;
+use command_line::terminal;
 use host::settings::Settings;
 use model::bounds::Bounds;
 use model::decision::Reason;
@@ -40,9 +41,9 @@ pub(crate) async fn run(
     }
     let answer = scaler.why_not(service, ready).await?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        terminal::tell_line(serde_json::to_string_pretty(&answer)?)?;
     } else {
-        print!("{}", told(&answer));
+        terminal::tell(told(&answer))?;
     }
     Ok(())
 }

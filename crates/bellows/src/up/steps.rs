@@ -4,6 +4,7 @@ use std::net::SocketAddrV4;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
+use command_line::terminal;
 use host::accounts::{CONSOLE, EGRESS, OPERATORS};
 use host::command::HostRunner;
 use host::deployments::{
@@ -119,14 +120,16 @@ impl<'a> Steps<'a> {
     /// What stays of a deployment that cannot be read as a whole; what is lost is told.
     fn salvaged(&self) -> Deployment {
         let Some((deployment, lost)) = self.deployments.salvaged() else {
-            eprintln!(
-                "  what was deployed before cannot be read: deploy again what has no file in services/"
+            terminal::note(
+                "  what was deployed before cannot be read: deploy again what has no file in services/",
             );
             return Deployment::default();
         };
         for (service, folder) in lost {
             let origin = Origin::of(&folder);
-            eprintln!("  what was deployed of {service} {origin} cannot be read: deploy it again");
+            terminal::note(format_args!(
+                "  what was deployed of {service} {origin} cannot be read: deploy it again"
+            ));
         }
         deployment
     }
