@@ -1,5 +1,6 @@
 //! `bellows changes`: who changed what, and how it was before.
 
+use command_line::terminal;
 use host::settings::Settings;
 use model::access::{Change, Changed, KeyChange, Token, Who};
 use model::policies::PolicySpec;
@@ -11,11 +12,11 @@ use crate::scaler;
 pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     let changes = scaler::client(settings)?.changes().await?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&changes)?);
+        terminal::tell_line(serde_json::to_string_pretty(&changes)?)?;
     } else if changes.is_empty() {
-        println!("Nothing was changed yet.");
+        terminal::tell_line("Nothing was changed yet.")?;
     } else {
-        changes.iter().for_each(|change| println!("{}", line(change)));
+        changes.iter().try_for_each(|change| terminal::tell_line(line(change)))?;
     }
     Ok(())
 }

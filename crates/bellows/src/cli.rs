@@ -91,7 +91,7 @@ pub(crate) enum Command {
         #[arg(long)]
         name: Option<ServiceName>,
     },
-    /// Remove a service that was deployed from a folder, with its versions, secrets and caches
+    /// Remove a service that was deployed from a folder or by the API, with its versions, secrets and caches
     ///
     /// What it keeps in folders of the host stays unless --data is there. Of a service whose deploy came to nothing, and of
     /// one that is gone, what is left is removed.

@@ -1,6 +1,7 @@
 //! `bellows explain`: one turn of a service in words.
 
 use anyhow::anyhow;
+use command_line::terminal;
 use host::settings::Settings;
 use model::names::ServiceName;
 use model::tick::Tick;
@@ -26,9 +27,9 @@ pub(crate) async fn run(
         None => status.tick.ok_or_else(|| no_turn(service))?,
     };
     if json {
-        println!("{}", serde_json::to_string_pretty(&tick)?);
+        terminal::tell_line(serde_json::to_string_pretty(&tick)?)?;
     } else {
-        print!("{}", explain::turn::text(&tick));
+        terminal::tell(explain::turn::text(&tick))?;
     }
     Ok(())
 }

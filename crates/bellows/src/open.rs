@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::anyhow;
+use command_line::terminal;
 use host::settings::Settings;
 use model::names::ServiceName;
 use model::status::ServiceStatus;
@@ -42,11 +43,11 @@ pub(crate) async fn run(
         return json::print(&place);
     }
     if let Some(why) = &place.no_code {
-        eprintln!("This link logs nobody in: {why}");
+        terminal::note(format_args!("This link logs nobody in: {why}"));
     }
-    println!("{}", place.url);
+    terminal::tell_line(&place.url)?;
     if place.expires_at_ms.is_some() {
-        eprintln!("It logs a browser in once, within 2 minutes: show it to nobody.");
+        terminal::note("It logs a browser in once, within 2 minutes: show it to nobody.");
     }
     Ok(())
 }

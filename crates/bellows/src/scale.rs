@@ -1,5 +1,6 @@
 //! `bellows scale`: an operator's hand on the number of a service's instances.
 
+use command_line::terminal;
 use host::settings::Settings;
 use model::decision::{Decision, Reason};
 use model::hold::{Hold, HoldTime};
@@ -48,7 +49,7 @@ pub(crate) fn show(status: &ServiceStatus, json: bool) -> anyhow::Result<()> {
     if json {
         return json::print(&Shown::of(status));
     }
-    println!("{}", told(status));
+    terminal::tell_line(told(status))?;
     Ok(())
 }
 

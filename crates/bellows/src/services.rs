@@ -1,5 +1,6 @@
 //! `bellows services`: a line for each service.
 
+use command_line::terminal;
 use explain::health::Health;
 use host::settings::Settings;
 use model::hold::Hold;
@@ -20,7 +21,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     if json {
         return json::print(&list);
     }
-    print!("{}", list.table());
+    terminal::tell(list.table())?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod view;
 
 use std::path::Path;
 
+use command_line::terminal;
 use host::deployments::{DeployedService, Deployments};
 use host::deploys::Deploys;
 use host::jobs::{Job, JobState, Jobs, KeptJob};
@@ -34,7 +35,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     if json {
         return json::print(&view);
     }
-    print!("{}", table::render(&view));
+    terminal::tell(table::render(&view))?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `bellows token`: who may ask the scaler for changes without being an operator of this host.
 
+use command_line::terminal;
 use host::settings::Settings;
 use model::access::{Grant, MadeToken, Token, TokenTime};
 use model::time::Timestamp;
@@ -21,22 +22,22 @@ pub(crate) async fn run(settings: &Settings, what: TokenCommand) -> anyhow::Resu
             let MadeToken { token, secret } = scaler.make_token(&name, &grant).await?;
             let until = token.expires_at.map(|end| format!(", of use until {}", moment(end)));
             // The secret alone goes to standard output, so that a script can keep it.
-            eprintln!(
+            terminal::note(format_args!(
                 "The secret of the token {name}{}, which is shown this once:",
                 until.unwrap_or_default()
-            );
-            println!("{secret}");
+            ));
+            terminal::tell_line(secret)?;
         }
         TokenCommand::List { json } => {
             let tokens = scaler.tokens().await?.tokens;
             if json {
                 return json::print(&List { format: FORMAT, tokens: &tokens });
             }
-            print!("{}", table(&tokens, now()));
+            terminal::tell(table(&tokens, now()))?;
         }
         TokenCommand::Revoke { name } => {
             scaler.revoke_token(&name).await?;
-            println!("The token {name} is revoked.");
+            terminal::tell_line(format_args!("The token {name} is revoked."))?;
         }
     }
     Ok(())

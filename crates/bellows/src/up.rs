@@ -15,6 +15,7 @@ pub(crate) mod together;
 use std::io::{IsTerminal as _, stdout};
 
 use anyhow::anyhow;
+use command_line::terminal;
 use host::settings::Settings;
 use model::service::Route;
 use nix::unistd::geteuid;
@@ -60,7 +61,7 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     steps.served(deployment, trials.is_ok()).await?;
     trials?;
     let console = console(&tree.settings, stdout().is_terminal()).await;
-    print!("{}", summary(&tree, progress.changes, &console));
+    terminal::print(summary(&tree, progress.changes, &console));
     Ok(())
 }
 
@@ -100,7 +101,7 @@ pub(crate) async fn check(tree: &Tree) -> anyhow::Result<()> {
 /// Tells what is deployed from folders and cannot be used, which is no reason not to bring up the rest.
 fn tell_of_unusable(settings: &Settings) {
     let (_, problems) = deployed::of_folders(settings);
-    problems.iter().for_each(|problem| eprintln!("warning: {problem}"));
+    problems.iter().for_each(|problem| terminal::note(format_args!("warning: {problem}")));
 }
 
 /// Refuses settings that want traces of a build that sends none.

@@ -1,6 +1,7 @@
 //! `bellows why-not`: what stands between a service and another number of ready instances, in words.
 
 use anyhow::anyhow;
+use command_line::terminal;
 use host::settings::Settings;
 use model::bounds::Bounds;
 use model::names::ServiceName;
@@ -23,9 +24,9 @@ pub(crate) async fn run(
     }
     let answer = scaler.why_not(service, ready).await?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        terminal::tell_line(serde_json::to_string_pretty(&answer)?)?;
     } else {
-        print!("{}", explain::why_not::text(&answer));
+        terminal::tell(explain::why_not::text(&answer))?;
     }
     Ok(())
 }

@@ -106,7 +106,7 @@ fn help_tells_the_exit_codes_and_hides_what_is_internal() {
       validate     Say what is wrong with bellows.toml and the services' files: everything at once; nothing is changed
       up           Bring the system up; run again, it changes only what is not as it should be
       deploy       Deploy an application from its folder: make its image, prove it, bring it in, or go back
-      destroy      Remove a service that was deployed from a folder, with its versions, secrets and caches
+      destroy      Remove a service that was deployed from a folder or by the API, with its versions, secrets and caches
       prune        Free the disk of what nothing needs: images, caches, old releases, what failed deploys left
       init         Write what `deploy` would choose into a bellows.toml in an application's folder
       down         Take the system down and remove what Bellows made; stored objects stay

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use explain::words::age;
+use host::deployments::Origin;
 use model::bounds::Bounds;
 use model::failure::Failure;
 use model::network::NetworkStatus;
@@ -61,13 +62,13 @@ pub(crate) fn render(view: &View) -> String {
 fn deploys(deploys: &[DeployState], now_ms: u64) -> String {
     let line = |deploy: &DeployState| {
         let DeployState { service, folder, stage, .. } = deploy;
-        let (folder, age) = (folder.display(), age(deploy.begun_at_ms, now_ms));
+        let (origin, age) = (Origin::of(folder), age(deploy.begun_at_ms, now_ms));
         match &deploy.verdict {
             _ if deploy.goes_on => {
-                format!("{service} is being deployed from {folder} since {age}: {stage}.\n")
+                format!("{service} is being deployed {origin} since {age}: {stage}.\n")
             }
             None => format!(
-                "The deploy of {service} from {folder} was cut off, {age} ago, at {stage}: deploy it again.\n"
+                "The deploy of {service} {origin} was cut off, {age} ago, at {stage}: deploy it again.\n"
             ),
             Some(verdict) => format!("The last deploy, {age} ago: {}.\n", harmless(verdict)),
         }

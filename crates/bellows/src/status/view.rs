@@ -35,7 +35,7 @@ pub(crate) struct View {
     pub(crate) network: Option<NetworkStatus>,
     /// The services, as the scaler tells.
     pub(crate) services: Vec<Service>,
-    /// Deploys from folders that go on, or did not end well.
+    /// Deploys from folders and by the API that go on, or did not end well.
     pub(crate) deploys: Vec<DeployState>,
     /// The instances, in the order of service and slot.
     pub(crate) instances: Vec<Instance>,

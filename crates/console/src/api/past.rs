@@ -25,6 +25,9 @@ use crate::history::{AsideStatus, Kept, Numbered, ReadError, Status, Step, Wante
 /// Ticks or events of one answer, at most and unless `limit` says otherwise: about 1 MB.
 const PAGE_MAX: usize = 1_000;
 
+/// What says which ticks of many are told, in the place of which `newest` may stand, as at the scaler.
+const TICK_ENDS: [&str; 2] = ["since", "limit"];
+
 /// Points of one answer: 30 minutes of seconds, or a day of minutes.
 const POINTS_MAX: usize = 2_000;
 
@@ -83,8 +86,10 @@ pub(super) async fn ticks(
     mut fields: Fields,
 ) -> Answer<TickPage> {
     let reason = fields.text("reason").map(|word| code(&word)).transpose()?;
-    let wanted = wanted(&mut fields)?;
-    fields.end("since, service, reason and limit")?;
+    let newest = fields.newest(TICK_ENDS, PAGE_MAX)?;
+    let mut wanted = wanted(&mut fields)?;
+    wanted.limit = newest.unwrap_or(wanted.limit);
+    fields.end("since, service, reason, limit and newest")?;
     asker.sees_all_of(wanted.service.as_ref())?;
     let since = wanted.since.unwrap_or_default();
     let (ticks, next) = known.history.changed(wanted, reason).await.map_err(unread)?;

@@ -65,6 +65,21 @@ impl Fields {
         }
     }
 
+    /// So many of the newest, 1 to `most`; `None` where that is not asked for. None of `others` is there beside it.
+    pub(super) fn newest(
+        &mut self,
+        others: [&str; 2],
+        most: usize,
+    ) -> Result<Option<usize>, Problem> {
+        if !self.0.iter().any(|(name, _)| name == "newest") {
+            return Ok(None);
+        }
+        if let Some((other, _)) = self.0.iter().find(|(name, _)| others.contains(&name.as_str())) {
+            return Err(bad(format!("newest is there beside {other}: leave one of them out.")));
+        }
+        self.limit("newest", most).map(Some)
+    }
+
     /// A moment, in milliseconds since 1970.
     pub(crate) fn moment(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let millis = self.value(name, "a moment in milliseconds since 1970")?;

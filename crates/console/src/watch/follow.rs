@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::feed::FeedLine;
-use scaler_client::{Feed, Scaler, ScalerError};
+use scaler_client::{Feed, Scaler, ScalerError, TickFilter};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::{EVENTS, Intake, Now, Taken};
@@ -112,7 +112,8 @@ impl Follower {
     ) -> Result<std::convert::Infallible, FollowError> {
         // First the feed, so that nothing lies between.
         let mut feed = self.scaler.feed().await?;
-        intake.recall(self.scaler.ticks_since(intake.sequence()).await?);
+        let (missed, _) = self.scaler.ticks(&TickFilter::default(), intake.sequence()).await?;
+        intake.recall(missed);
         tracing::info!("the scaler tells");
         self.now.found();
         let mut second = interval(RECORD_EVERY);

@@ -7,7 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
-use host::deployments::{Deployment, DeploymentError, by_api};
+use host::deployments::{Deployment, DeploymentError, Origin};
 use host::jobs::{Job, Work};
 use model::access::Who;
 use model::job::{JobStatus, StopAnswer};
@@ -99,9 +99,8 @@ fn check_owner(
     service: &ServiceName,
     replaces: bool,
 ) -> Result<(), Problem> {
-    let folder = deployment.folders().find(|(name, _)| *name == service).map(|(_, folder)| folder);
-    match folder {
-        Some(folder) if folder != by_api() && !replaces => {
+    match deployment.origin(service) {
+        Some(Origin::Folder(folder)) if !replaces => {
             let message = format!(
                 "{service} is deployed from {}: use another name, or ?replace=true to put the archive in the place of that.",
                 folder.display()

@@ -59,6 +59,11 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
             "reason",
             reasons(),
         )
+        .asks(
+            "newest",
+            "So many of the newest, in the place of `since` and `limit`.",
+            json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
+        )
         .answers(
             "They were these.",
             schemas.told::<TickPage>(),
