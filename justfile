@@ -166,11 +166,15 @@ fmt:
 
 # Hold the scaler to its rules through random histories in virtual time, in which anything may fail
 histories CASES="100000": setup
-    PROPTEST_CASES="$1" cargo test --release --locked -p simulator --test simulation whatever_fails
+    PROPTEST_CASES="$1" cargo test --release --locked -p simulation --test histories whatever_fails
 
 # Ask the console for everything that the description of its API allows; the first use installs schemathesis below target/
 test-api *ARGS: setup
     @scripts/schemathesis "$@"
+
+# Drive the console's pages in a real browser, and leave a picture of each below target/pages/
+test-pages: (setup "pages")
+    cargo test --workspace --locked --test it -- --ignored browser
 
 # Compile the templates of the PDFs; the first use installs the compiler below target/
 test-report: setup
@@ -180,10 +184,11 @@ test-report: setup
 test: ci
 
 # Format, lints, tests, each bench once, doctests, docs, and the whole system on real containers
-ci: (setup "benches")
+ci: (setup "benches") (setup "pages")
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo test --workspace --locked
+    cargo test --workspace --locked --test it -- --ignored browser
     cargo clippy -p bellows -p scaler -p otlp --all-targets --features bellows/otel,scaler/otel,otlp/export --locked -- -D warnings
     cargo test -p otlp --features export --locked
     scripts/schemathesis

@@ -1,8 +1,9 @@
 //! What is done only once somebody has said yes.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 use anyhow::anyhow;
+use command_line::terminal;
 
 use crate::code::Code;
 use crate::error::BadInput;
@@ -19,8 +20,8 @@ pub(crate) fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
         let unasked = BadInput::new(anyhow!("{question} Say --yes where nobody can be asked"));
         return Err(unasked.coded(Code::NotConfirmed).into());
     }
-    print!("{question} [y/N] ");
-    io::stdout().flush()?;
+    // Nobody says yes to what nobody reads.
+    terminal::tell(format_args!("{question} [y/N] "))?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     match answer.trim() {

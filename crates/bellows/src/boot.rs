@@ -1,6 +1,7 @@
 //! `bellows boot`: makes the host ready after a boot, before HAProxy and the scaler are started: what a
 //! boot forgets is made again as it was deployed.
 
+use command_line::terminal;
 use host::command::HostRunner;
 use host::deployments::{DeployedService, Deployments, Readable};
 use host::haproxy::{Backends, Haproxy, HaproxySettings};
@@ -17,17 +18,20 @@ async fn mount(templates: &TemplateStore<HostRunner>, service: &DeployedService)
     let Mounts { ids, failed } = match templates.ensure_mounts(&service.spec).await {
         Ok(mounts) => mounts,
         Err(error) => {
-            eprintln!("{name} is not ready: {:#}", anyhow::Error::from(error));
+            terminal::note(format_args!("{name} is not ready: {:#}", anyhow::Error::from(error)));
             return;
         }
     };
     for (template, error) in failed {
-        eprintln!("{template} cannot be launched: {:#}", anyhow::Error::from(error));
+        terminal::note(format_args!(
+            "{template} cannot be launched: {:#}",
+            anyhow::Error::from(error)
+        ));
     }
     for (version, instance) in &service.versions {
         if let Err(error) = templates.ensure_folders(instance, ids).await {
             let error = anyhow::Error::from(error);
-            eprintln!("version {version} of {name} is not ready: {error:#}");
+            terminal::note(format_args!("version {version} of {name} is not ready: {error:#}"));
         }
     }
 }
@@ -39,7 +43,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     host::notify::write(settings)?;
     let Readable { services: deployed, problems } =
         Deployments::new(&settings.paths.state).load()?.readable();
-    problems.values().for_each(|problem| eprintln!("{problem}"));
+    problems.values().for_each(terminal::note);
     let services = deployed.iter().map(|service| &service.spec);
     Network::new(settings, HostRunner).serving(services).ensure().await?;
     let templates = TemplateStore::new(settings, HostRunner);
@@ -51,7 +55,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
         let haproxy = Haproxy::new(haproxy)?;
         // Without a certificate HTTP is served, and the scaler goes on looking for one.
         if let Err(error) = haproxy.follow_certificate().await {
-            eprintln!("HTTPS is not served: {:#}", anyhow::Error::from(error));
+            terminal::note(format_args!("HTTPS is not served: {:#}", anyhow::Error::from(error)));
         }
         haproxy.prepare(&Backends::default()).await?;
     }

@@ -1,5 +1,6 @@
 //! `bellows changes`: who changed what, and how it was before.
 
+use command_line::terminal;
 use host::settings::Settings;
 use model::access::{Change, Changed, KeyChange, Token, Who};
 use model::policies::PolicySpec;
@@ -11,11 +12,11 @@ use crate::scaler;
 pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     let changes = scaler::client(settings)?.changes().await?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&changes)?);
+        terminal::tell_line(serde_json::to_string_pretty(&changes)?)?;
     } else if changes.is_empty() {
-        println!("Nothing was changed yet.");
+        terminal::tell_line("Nothing was changed yet.")?;
     } else {
-        changes.iter().for_each(|change| println!("{}", line(change)));
+        changes.iter().try_for_each(|change| terminal::tell_line(line(change)))?;
     }
     Ok(())
 }
@@ -82,7 +83,8 @@ pub(crate) fn changed(changed: &Changed) -> String {
             format!("{service}: action {action} sent, no answer")
         }
         Changed::Token { name, after: Some(token), .. } => {
-            format!("token {name} made, {}", rights(token))
+            let until = token.expires_at.map(|end| format!(", until {}", moment(end)));
+            format!("token {name} made, {}{}", rights(token), until.unwrap_or_default())
         }
         Changed::Token { name, after: None, .. } => format!("token {name} revoked"),
     }
@@ -193,6 +195,21 @@ mod tests {
         2026-11-18T11:06:40Z  user 7                token ci revoked
         2026-11-18T11:06:40Z  token ci              store: secret db set to another value
         "#);
+    }
+
+    #[test]
+    fn a_token_is_told_with_its_rights_and_its_end() {
+        let name = || "browser-of-root-3fa85f".parse().unwrap();
+        let made = |expires_at| {
+            let made_at = Timestamp::from_millis(1_795_000_000_000);
+            let rights = [model::access::Right::All].into();
+            let token = Token { name: name(), rights, services: None, made_at, expires_at };
+            changed(&Changed::Token { name: name(), before: None, after: Some(token) })
+        };
+        assert_eq!(made(None), "token browser-of-root-3fa85f made, all");
+        let end = Timestamp::from_millis(1_795_043_200_000);
+        let told = "token browser-of-root-3fa85f made, all, until 2026-11-18T23:06:40Z";
+        assert_eq!(made(Some(end)), told);
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub(crate) enum Command {
         #[arg(long)]
         name: Option<ServiceName>,
     },
-    /// Remove a service that was deployed from a folder, with its versions, secrets and caches
+    /// Remove a service that was deployed from a folder or by the API, with its versions, secrets and caches
     ///
     /// What it keeps in folders of the host stays unless --data is there. Of a service whose deploy came to nothing, and of
     /// one that is gone, what is left is removed.
@@ -284,9 +284,12 @@ pub(crate) enum Command {
         #[arg(value_name = "COMMAND|CODE")]
         words: Vec<String>,
     },
-    /// Print the address of the API, or of a service, and show it in a browser where there is a desktop
+    /// Print the link that logs a browser in to the console, or the address of a service
+    ///
+    /// The link is of use once, within two minutes, and for whoever has it; who is no operator is given one that logs nobody
+    /// in. Where there is a desktop and no code in it, a browser shows the address.
     Open {
-        /// The service; without it, the scaler's API
+        /// The service; without it, the console
         service: Option<ServiceName>,
         /// The same as JSON
         #[arg(long)]

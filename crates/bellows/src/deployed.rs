@@ -1,11 +1,12 @@
 //! The settings that the running system was brought up with, whatever `bellows.toml` says by now.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use host::deployments::{DeploymentError, Deployments, Readable};
+use command_line::terminal;
+use host::deployments::{DeployedService, DeploymentError, Deployments, Readable};
 use host::files::{FileError, replace_link};
 use host::releases::Releases;
 use host::settings::{DEFAULT_FILE, Settings};
@@ -52,7 +53,10 @@ pub(crate) fn running(place: &Place, usual: &Settings) -> Result<Settings, BadIn
 fn load(file: &Path) -> Option<Settings> {
     let data = fs::metadata(file).ok()?;
     if geteuid().is_root() && !is_roots(data.uid(), data.mode()) {
-        eprintln!("{} is not read: others than root may write to it", file.display());
+        terminal::note(format_args!(
+            "{} is not read: others than root may write to it",
+            file.display()
+        ));
         return None;
     }
     Settings::load(Some(file)).ok()
@@ -64,18 +68,29 @@ const fn is_roots(uid: u32, mode: u32) -> bool {
     uid == 0 && mode & OTHERS_WRITE == 0
 }
 
-/// The services that are deployed from folders, and what is wrong with those that cannot be used. What is deployed is
-/// root's alone to know.
-pub(crate) fn of_folders(settings: &Settings) -> (Vec<ServiceSpec>, Vec<DeploymentError>) {
+/// A service that is deployed from a folder, or by the API.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct OfFolder {
+    pub(crate) spec: ServiceSpec,
+    /// Its folder, or [`host::deployments::by_api`].
+    pub(crate) folder: PathBuf,
+}
+
+/// The services that are deployed from folders or by the API, and what is wrong with those that cannot be used. What is
+/// deployed is root's alone to know.
+pub(crate) fn of_folders(settings: &Settings) -> (Vec<OfFolder>, Vec<DeploymentError>) {
     let Ok(deployment) = Deployments::new(&settings.paths.state).load() else {
         return <_>::default();
     };
-    let names: BTreeSet<_> = deployment.folders().map(|(name, _)| name).collect();
+    let folders: BTreeMap<_, _> = deployment.folders().collect();
     let Readable { services, problems } = deployment.readable();
-    let deployed = services.into_iter().map(|service| service.spec);
-    let problems = problems.into_iter().filter(|(name, _)| names.contains(name));
+    let of_folder = |DeployedService { spec, .. }| {
+        let folder = folders.get(&spec.name)?.to_path_buf();
+        Some(OfFolder { spec, folder })
+    };
+    let problems = problems.into_iter().filter(|(name, _)| folders.contains_key(name));
     (
-        deployed.filter(|spec| names.contains(&spec.name)).collect(),
+        services.into_iter().filter_map(of_folder).collect(),
         problems.map(|(_, problem)| problem).collect(),
     )
 }

@@ -1,4 +1,4 @@
-//! `bellows destroy`: a service that was deployed from a folder goes, with all that it has but its data, which goes where
+//! `bellows destroy`: a service that was deployed from a folder or by the API goes, with all that it has but its data, which goes where
 //! that is said.
 
 mod data;
@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use command_line::terminal;
 use host::build::Builds;
 use host::command::HostRunner;
 use host::deployments::{Deployment, Deployments};
@@ -66,7 +67,7 @@ pub(crate) async fn run(
     let _beginning = files.begin()?;
     let _lock = operator::lock(settings).await?;
     let asked = Asked { service, with_data, known: &known, who: operator::who_calls() };
-    println!("{}", remove(settings, &files, asked).await?);
+    terminal::print_line(remove(settings, &files, asked).await?);
     Ok(())
 }
 
@@ -142,10 +143,10 @@ fn question(service: &ServiceName, data: &[PathBuf]) -> String {
     }
 }
 
-/// Refuses what was not deployed from a folder.
+/// Refuses what a file of `services/` describes.
 fn check_origin(service: &ServiceName, deployment: &Deployment) -> anyhow::Result<()> {
     deployment.kept(service).map_err(BadInput::new)?;
-    if deployment.folders().any(|(name, _)| name == service) {
+    if deployment.origin(service).is_some() {
         return Ok(());
     }
     Err(BadInput::new(anyhow!(

@@ -12,6 +12,7 @@ use std::net::{SocketAddr, SocketAddrV4};
 use std::path::Path;
 
 use anyhow::anyhow;
+use command_line::terminal;
 use host::cgroups::Cgroups;
 use host::command::HostRunner;
 use host::id_map::IdMap;
@@ -39,14 +40,14 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     if json {
         json::print(&List::of(&findings))?;
     } else {
-        findings.iter().for_each(|finding| println!("{finding}"));
+        findings.iter().try_for_each(terminal::tell_line)?;
     }
     if count > 0 {
         let told = format!("{count} of the checks failed; nothing was changed");
         return Err(not_ready(&findings, &told));
     }
     if !json {
-        println!("This machine can run Bellows.");
+        terminal::tell_line("This machine can run Bellows.")?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use command_line::terminal;
 use futures_util::future::join_all;
 use host::build::Builds;
 use host::command::HostRunner;
@@ -52,8 +53,11 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let run = &settings.paths.run;
     fs::remove_dir_all(run).map_err(file_error("remove", run))?;
     match progress.changes {
-        0 => println!("Bellows is down: nothing had to be removed."),
-        _ => println!("Bellows is down. Stored objects stay in {}.", objects(settings)),
+        0 => terminal::print_line("Bellows is down: nothing had to be removed."),
+        _ => terminal::print_line(format_args!(
+            "Bellows is down. Stored objects stay in {}.",
+            objects(settings)
+        )),
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use command_line::terminal::{self, OutputError};
 use host::haproxy::HaproxySettingsError;
 use scaler_client::ScalerError;
 
@@ -97,18 +98,33 @@ impl std::error::Error for Coded {}
 
 /// Tells on standard error what a command ended with, and gives its exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    anstream::eprint!("{}", told(code_of(error), &format!("{error:#}")));
+    if error.downcast_ref().is_some_and(OutputError::is_unread) {
+        return ExitCode::from(terminal::UNREAD);
+    }
+    note(&told(code_of(error), &format!("{error:#}")));
     exit_code(error)
+}
+
+/// Shows a text on standard output, with its colours where they are shown, and gives the exit code.
+pub(crate) fn show(text: impl fmt::Display) -> ExitCode {
+    match terminal::tell_to(&mut anstream::stdout(), text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(unwritten) => report(&unwritten.into()),
+    }
+}
+
+/// Tells something on standard error, with its colours where they are shown; where nobody reads it, it is lost.
+fn note(text: &str) {
+    let _ = terminal::tell_to(&mut anstream::stderr(), text);
 }
 
 /// Tells what is wrong with the command line, or what was asked of `--help` and `--version`.
 pub(crate) fn report_usage(told_by_clap: &clap::Error) -> ExitCode {
     if !told_by_clap.use_stderr() {
-        anstream::print!("{}", told_by_clap.render().ansi());
-        return ExitCode::SUCCESS;
+        return show(told_by_clap.render().ansi());
     }
     let text = told_by_clap.render().to_string();
-    anstream::eprint!("{}", told(Code::Usage, text.trim_start_matches("error: ").trim_end()));
+    note(&told(Code::Usage, text.trim_start_matches("error: ").trim_end()));
     ExitCode::from(BAD_INPUT)
 }
 

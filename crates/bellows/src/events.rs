@@ -1,10 +1,11 @@
 //! `bellows events`: what happened, as sentences in the order of time.
 
 mod reader;
-mod sentences;
 
 use std::time::Duration;
 
+use command_line::terminal;
+use explain::sentences::Sentences;
 use host::settings::Settings;
 use model::access::Change;
 use model::names::ServiceName;
@@ -15,7 +16,6 @@ use tokio::time::sleep;
 
 use self::reader::sorted;
 pub(crate) use self::reader::{Begun, NEWEST, Reader};
-use self::sentences::Sentences;
 use crate::cli::Events;
 use crate::clock::{moment, now, past};
 use crate::json::{self, FORMAT};
@@ -42,10 +42,13 @@ pub(crate) async fn run(settings: &Settings, asked: Events) -> anyhow::Result<()
         return json::print(&List { format: FORMAT, since, events });
     }
     if since > asked && !json {
-        println!("What happened before {} is left out: --since 1h tells it.", moment(since));
+        terminal::tell_line(format_args!(
+            "What happened before {} is left out: --since 1h tells it.",
+            moment(since)
+        ))?;
     }
     if events.is_empty() && !follow {
-        println!("Nothing happened since {}.", moment(since));
+        terminal::tell_line(format_args!("Nothing happened since {}.", moment(since)))?;
     }
     events.iter().try_for_each(|event| show(event, json))?;
     if !follow {
@@ -67,7 +70,7 @@ fn show(event: &Event, json: bool) -> anyhow::Result<()> {
             text,
         });
     }
-    println!("{}  {}", moment(event.at), event.text);
+    terminal::tell_line(format_args!("{}  {}", moment(event.at), event.text))?;
     Ok(())
 }
 

@@ -1,10 +1,13 @@
 //! `bellows help`: the page of a code, the list of codes, or the help of a command.
 
+use std::process::ExitCode;
+
 use anstyle::Style;
 use clap::CommandFactory as _;
 
 use crate::cli::Cli;
 use crate::code::Code;
+use crate::error;
 
 /// The word for the list of all codes.
 const CODES: &str = "codes";
@@ -35,13 +38,13 @@ impl<'a> Topic<'a> {
 ///
 /// # Errors
 /// Help of a command, which clap tells in the place of an error; or they name nothing.
-pub(crate) fn run(words: &[String]) -> Result<(), clap::Error> {
-    match Topic::of(words) {
-        Topic::Code(code) => anstream::print!("{}", page(code)),
-        Topic::Codes => anstream::print!("{}", list()),
-        Topic::Command(words) => return command(words),
-    }
-    Ok(())
+pub(crate) fn run(words: &[String]) -> Result<ExitCode, clap::Error> {
+    let told = match Topic::of(words) {
+        Topic::Code(code) => page(code),
+        Topic::Codes => list(),
+        Topic::Command(words) => return command(words).map(|()| ExitCode::SUCCESS),
+    };
+    Ok(error::show(told))
 }
 
 /// The page of a code, with its headings set off.

@@ -3,6 +3,8 @@
 use std::net::Ipv4Addr;
 
 use anyhow::anyhow;
+use command_line::terminal;
+use explain::words::age;
 use host::settings::Settings;
 use model::instance::InstanceStatus;
 use model::names::{InstanceName, ServiceName, Slot};
@@ -16,7 +18,7 @@ use crate::error::BadInput;
 use crate::json::{self, FORMAT};
 use crate::scale;
 use crate::scaler;
-use crate::text::{age, columns, phase};
+use crate::text::{columns, phase};
 
 /// Shows the instances of all services, or of one.
 pub(crate) async fn list(
@@ -33,7 +35,7 @@ pub(crate) async fn list(
     if json {
         return json::print(&list);
     }
-    print!("{}", list.table());
+    terminal::tell(list.table())?;
     Ok(())
 }
 
@@ -53,10 +55,10 @@ pub(crate) async fn change(settings: &Settings, what: InstancesCommand) -> anyho
             check_owner(&service, &instance)?;
             scaler::known(&scaler, &service).await?;
             scaler.remove_instance(&instance).await?;
-            println!(
+            terminal::tell_line(format_args!(
                 "{instance} drains and is stopped as soon as {service} can do without it: where it is needed, once another \
                  has taken its place. `bellows instances {service}` shows how far that is."
-            );
+            ))?;
             Ok(())
         }
     }

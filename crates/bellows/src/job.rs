@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Context as _;
+use command_line::terminal;
 use host::build::{Builds, Kept};
 use host::command::HostRunner;
 use host::deploys::Deploys;
@@ -65,7 +66,7 @@ async fn carry_out(settings: &Settings, running: &mut Running) -> Outcome {
     let is_build = matches!(running.job.work, Work::Deploy(_) | Work::Archive { .. });
     let result = traced(settings, running).await;
     if is_build && let Err(error) = bound_caches(settings).await {
-        eprintln!("  what builds keep is not bounded: {error:#}");
+        terminal::note(format_args!("  what builds keep is not bounded: {error:#}"));
     }
     match result {
         Ok(told) if is_build => {
@@ -91,7 +92,7 @@ async fn traced(settings: &Settings, running: &mut Running) -> anyhow::Result<St
 fn begin_traces(settings: &Settings) -> Traces {
     let Some(endpoint) = &settings.traces else { return Traces::default() };
     let traces = Traces::begin("job", endpoint.as_str()).unwrap_or_else(|error| {
-        eprintln!("  traces       {error}");
+        terminal::note(format_args!("  traces       {error}"));
         Traces::default()
     });
     tracing_subscriber::registry().with(traces.layer()).init();
@@ -142,9 +143,9 @@ async fn bound_caches(settings: &Settings) -> anyhow::Result<()> {
     let pruned = Builds::new(settings, HostRunner).keep_within(settings.builds.caches_mib).await?;
     for Kept { service, bytes, .. } in pruned.removed {
         let told = mib::told(bytes);
-        eprintln!(
+        terminal::note(format_args!(
             "  caches       {told} of builds of {service} removed, for the bound builds.caches_mib"
-        );
+        ));
     }
     Ok(())
 }
@@ -154,7 +155,7 @@ fn told(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
     let (verdict, more) = text.split_once('\n').unwrap_or((&text, ""));
     if !more.is_empty() {
-        eprintln!("{more}");
+        terminal::note(more);
     }
     verdict.to_owned()
 }

@@ -2,6 +2,7 @@
 
 mod follow;
 
+use command_line::terminal;
 use host::settings::Settings;
 use model::names::InstanceName;
 use model::output::{OutputLine, Stream, harmless};
@@ -28,14 +29,14 @@ pub(crate) async fn run(settings: &Settings, asked: Logs) -> anyhow::Result<()> 
     let written = scaler.output(&service, instance.as_ref(), since, count).await?;
     let newest = &written[written.len().saturating_sub(lines)..];
     if json && !follow {
-        println!("{}", serde_json::to_string_pretty(newest)?);
+        terminal::tell_line(serde_json::to_string_pretty(newest)?)?;
         return Ok(());
     }
     if newest.is_empty() && !follow {
-        println!(
+        terminal::tell_line(format_args!(
             "Nothing was written{}.",
             if since == Timestamp::default() { " yet" } else { " since" }
-        );
+        ))?;
     }
     newest.iter().try_for_each(|line| show(line, json))?;
     if follow {
@@ -48,7 +49,9 @@ pub(crate) async fn run(settings: &Settings, asked: Logs) -> anyhow::Result<()> 
             if new.missed && json {
                 json::print_line(&Missed { format: FORMAT, missed: true })?;
             } else if new.missed {
-                println!("(more was written than can be shown: some lines are left out)");
+                terminal::tell_line(
+                    "(more was written than can be shown: some lines are left out)",
+                )?;
             }
             new.lines.iter().try_for_each(|line| show(line, json))?;
         }
@@ -60,7 +63,7 @@ fn show(line: &OutputLine, json: bool) -> anyhow::Result<()> {
     if json {
         return json::print_line(&Line::of(line));
     }
-    println!("{}", shown(line));
+    terminal::tell_line(shown(line))?;
     Ok(())
 }
 

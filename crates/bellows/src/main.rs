@@ -1,5 +1,8 @@
 //! `bellows`: the operator's command line.
 
+// `println!` panics where nobody reads the output any more: see `command_line::terminal`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod ask;
 mod boot;
 mod changes;
@@ -20,6 +23,7 @@ mod help;
 mod instances;
 mod job;
 mod json;
+mod link;
 mod logs;
 mod mib;
 mod open;
@@ -48,7 +52,6 @@ mod up;
 mod validate;
 mod versions;
 mod why_not;
-mod words;
 
 use std::process::ExitCode;
 
@@ -67,7 +70,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         // What clap tells of a command comes in the place of an error.
         Ok(Cli { command: Command::Help { words }, .. }) => match help::run(&words) {
-            Ok(()) => return ExitCode::SUCCESS,
+            Ok(code) => return code,
             Err(told) => return error::report_usage(&told),
         },
         Ok(cli) => cli,
@@ -86,10 +89,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         // Told before.
         Command::Help { .. } => Ok(()),
-        Command::Completions { shell } => {
-            share::print(shell.shell());
-            Ok(())
-        }
+        Command::Completions { shell } => share::print(shell.shell()),
         Command::Support { file, output } => wait(support::run(&running()?, file, output)),
         Command::Open { service, json } => wait(open::run(&running()?, service.as_ref(), json)),
         Command::Doctor { json } => wait(doctor::run(&settings()?, json)),

@@ -1,18 +1,20 @@
-//! `bellows open`: where the API or a service is, and that in a browser where somebody sits at a desktop.
+//! `bellows open`: where the console or a service is, and that in a browser where somebody sits at a desktop.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::anyhow;
+use command_line::terminal;
 use host::settings::Settings;
 use model::names::ServiceName;
 use model::status::ServiceStatus;
+use model::time::Timestamp;
 use nix::unistd::geteuid;
 use serde::Serialize;
 
 use crate::error::BadInput;
 use crate::json::{self, FORMAT};
+use crate::link::{HTTP, Link, origin, reached};
 use crate::programs;
 use crate::scaler;
 
@@ -20,7 +22,6 @@ use crate::scaler;
 const OPENER: &str = "xdg-open";
 
 /// The port that an address need not name.
-const HTTP: u16 = 80;
 const HTTPS: u16 = 443;
 
 /// Prints the address, and opens it where it can be seen.
@@ -29,31 +30,63 @@ pub(crate) async fn run(
     service: Option<&ServiceName>,
     json: bool,
 ) -> anyhow::Result<()> {
-    let url = match service {
-        None => format!("{}/", origin("http", &reached(settings.listen.api), HTTP)),
+    let mut place = match service {
+        None => Place::of_console(&Link::ask(settings).await),
         Some(service) => {
             let status = scaler::known(&scaler::client(settings)?, service).await?;
-            url_of(settings, &status)?
+            Place::of_service(service, url_of(settings, &status)?)
         }
     };
-    let opener = opener(&Session::of_environment());
-    let opened = opener.is_some_and(|program| open(&program, &url));
+    let opener = place.opener(&Session::of_environment());
+    place.opened = opener.is_some_and(|program| open(&program, &place.url));
     if json {
-        return json::print(&Shown { format: FORMAT, service, url: &url, opened });
+        return json::print(&place);
     }
-    println!("{url}");
+    if let Some(why) = &place.no_code {
+        terminal::note(format_args!("This link logs nobody in: {why}"));
+    }
+    terminal::tell_line(&place.url)?;
+    if place.expires_at_ms.is_some() {
+        terminal::note("It logs a browser in once, within 2 minutes: show it to nobody.");
+    }
     Ok(())
 }
 
-/// The address, as programs are told of it.
+/// What is opened, as programs are told of it.
 #[derive(Debug, Serialize)]
-struct Shown<'a> {
+struct Place<'a> {
     format: u32,
-    /// Null for the API.
+    /// Null for the console.
     service: Option<&'a ServiceName>,
-    url: &'a str,
+    url: String,
     /// Whether a browser was asked to show it.
     opened: bool,
+    /// When the code in it is of no use any more; null where it has none.
+    expires_at_ms: Option<Timestamp>,
+    /// Why it has none; null where it has one, and for a service, which needs none.
+    no_code: Option<String>,
+}
+
+impl<'a> Place<'a> {
+    fn of_console(link: &Link) -> Self {
+        let (expires_at_ms, no_code) = match &link.code {
+            Ok(code) => (Some(code.expires_at), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let url = link.url();
+        Self { format: FORMAT, service: None, url, opened: false, expires_at_ms, no_code }
+    }
+
+    fn of_service(service: &'a ServiceName, url: String) -> Self {
+        let (format, service) = (FORMAT, Some(service));
+        Self { format, service, url, opened: false, expires_at_ms: None, no_code: None }
+    }
+
+    /// The program to show it with. What a program is told, every user of the host can read in the list of processes: so no
+    /// code is.
+    fn opener(&self, session: &Session) -> Option<PathBuf> {
+        opener(session).filter(|_| self.expires_at_ms.is_none())
+    }
 }
 
 /// Where a service is reached from outside: by HTTPS where that is spoken.
@@ -70,17 +103,6 @@ fn url_of(settings: &Settings, status: &ServiceStatus) -> Result<String, BadInpu
         host.clone_into(&mut address.0);
     }
     Ok(format!("{}{path}", origin(scheme, &address, usual)))
-}
-
-/// A host and a port by which this host reaches what listens there: that which listens everywhere, on itself.
-fn reached(listen: SocketAddrV4) -> (String, u16) {
-    let ip = if listen.ip().is_unspecified() { Ipv4Addr::LOCALHOST } else { *listen.ip() };
-    (IpAddr::V4(ip).to_string(), listen.port())
-}
-
-fn origin(scheme: &str, (host, port): &(String, u16), usual: u16) -> String {
-    let port = if *port == usual { String::new() } else { format!(":{port}") };
-    format!("{scheme}://{host}{port}")
 }
 
 /// Who asks, and from where.
@@ -118,8 +140,14 @@ fn open(program: &Path, url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use host::settings::TlsSettings;
+    use model::login::LoginCode;
+    use scaler_client::ScalerError;
 
     use super::*;
+
+    fn link(code: Result<LoginCode, ScalerError>) -> Link {
+        Link::new("http://127.0.0.1:8090/".to_owned(), code)
+    }
 
     fn url(settings: &Settings, route: Option<&str>) -> Result<String, String> {
         let mut status = crate::top::status("shop");
@@ -141,6 +169,30 @@ mod tests {
         assert_eq!(of(&settings, "shop.example/a"), "https://shop.example/a");
         let told = url(&settings, None).unwrap_err();
         assert_eq!(told, "shop has no route: it gets no requests from outside");
+    }
+
+    #[test]
+    fn a_link_that_logs_in_is_told_to_no_other_program() {
+        let opener = PathBuf::from("/usr/bin/xdg-open");
+        let session = Session { is_root: false, has_desktop: true, opener };
+        let code = LoginCode { code: "0123".to_owned(), expires_at: Timestamp::from_millis(7) };
+        let opens = |code| Place::of_console(&link(code)).opener(&session).is_some();
+        assert!(!opens(Ok(code)));
+        assert!(opens(Err(ScalerError::Place("x".to_owned()))));
+    }
+
+    #[test]
+    fn programs_are_told_of_a_code_and_its_end_or_why_there_is_none() {
+        let console = |code| serde_json::to_value(Place::of_console(&link(code))).unwrap();
+        let code = LoginCode { code: "0123".to_owned(), expires_at: Timestamp::from_millis(7) };
+        let expected = serde_json::json!({
+            "format": 1, "service": null, "url": "http://127.0.0.1:8090/#code=0123", "opened": false,
+            "expires_at_ms": 7, "no_code": null,
+        });
+        assert_eq!(console(Ok(code)), expected);
+        let told = console(Err(ScalerError::Place("x".to_owned())));
+        assert_eq!(told["url"], "http://127.0.0.1:8090/");
+        assert!(told["expires_at_ms"].is_null() && told["no_code"].is_string(), "{told}");
     }
 
     #[test]

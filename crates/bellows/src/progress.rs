@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
+use command_line::terminal;
 use host::trace;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -53,7 +54,7 @@ impl Progress {
 
 /// Prints one line about a step.
 fn report(name: &str, what: &str) {
-    eprintln!("  {name:<12} {what}");
+    terminal::note(format_args!("  {name:<12} {what}"));
 }
 
 async fn with_sign_of_life<T>(name: &str, work: impl Future<Output = T>) -> T {

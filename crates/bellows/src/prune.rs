@@ -4,6 +4,7 @@ mod found;
 mod plan;
 mod shown;
 
+use command_line::terminal;
 use host::build::{BuildError, Builds};
 use host::command::HostRunner;
 use host::deploys::{DeployError, Deploys};
@@ -35,9 +36,9 @@ pub(crate) async fn run(
     if json {
         return json::print(&Shown::of(&plan));
     }
-    print!("{plan}");
+    terminal::print(&plan);
     if plan.items.is_empty() {
-        println!("Nothing to free.");
+        terminal::print_line("Nothing to free.");
         return Ok(());
     }
     confirm("All of this is to go.", yes)?;
@@ -49,10 +50,10 @@ pub(crate) async fn run(
         if free(settings, &item.what).await? {
             freed += item.bytes;
         } else {
-            println!("{} stays: it is in use.", item.what);
+            terminal::print_line(format_args!("{} stays: it is in use.", item.what));
         }
     }
-    println!("{} are free.", mib::told(freed));
+    terminal::print_line(format_args!("{} are free.", mib::told(freed)));
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use command_line::terminal;
 use host::settings::Settings;
 use model::names::ServiceName;
 use policy::recording::{End, Line};
@@ -30,7 +31,10 @@ pub(crate) async fn run(
     let scaler = scaler::client(settings)?;
     let recording = scaler.record(service).await?;
     let mut writer = create(file)?;
-    println!("Recording {service} for {}. Ctrl-C ends it sooner.", seconds(span));
+    terminal::print_line(format_args!(
+        "Recording {service} for {}. Ctrl-C ends it sooner.",
+        seconds(span)
+    ));
     let began = Instant::now();
     let mut taken = Taken::default();
     let ended = tokio::select! {
@@ -40,7 +44,9 @@ pub(crate) async fn run(
     let Taken { turns, bytes } = taken;
     let (took, kib) = (seconds(began.elapsed().min(span)), bytes.div_ceil(1024));
     let name = file.display();
-    println!("{turns} turns in {took}, {kib} KiB. `bellows replay {name}` decides them again.");
+    terminal::print_line(format_args!(
+        "{turns} turns in {took}, {kib} KiB. `bellows replay {name}` decides them again."
+    ));
     match ended.with_context(|| format!("the rest was not recorded; what was is in {name}"))? {
         None => Ok(()),
         Some(end) => {

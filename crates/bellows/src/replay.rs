@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 use command_line::policies::{Choice, DEFAULT};
+use command_line::terminal;
 use model::output::harmless;
 use model::policies::PolicySpec;
 use policy::recording::Replay;
@@ -26,9 +27,9 @@ pub(crate) fn run(tree: &Path, file: &Path, word: Option<&str>, json: bool) -> a
     let choice = word.map(|word| choice(tree, word)).transpose()?;
     let report = replayed(file, choice).map_err(BadInput::new)?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        terminal::tell_line(serde_json::to_string_pretty(&report)?)?;
     } else {
-        print!("{}", shown::report(&report));
+        terminal::tell(shown::report(&report))?;
     }
     match &report.first_difference {
         Some(first) => {

@@ -1,8 +1,9 @@
 //! `bellows rollback`: back to a version that is kept, whose template is there.
 
 use anyhow::{Context as _, ensure};
+use command_line::terminal;
 use host::command::HostRunner;
-use host::deployments::{Deployment, Deployments, GoingBack, Rollback, by_api};
+use host::deployments::{Deployment, Deployments, GoingBack, Origin, Rollback};
 use host::lxc::TemplateStore;
 use host::settings::Settings;
 use model::access::Who;
@@ -30,7 +31,7 @@ pub(crate) async fn run(
     require_root()?;
     let _lock = operator::lock(settings).await?;
     let who = operator::who_calls();
-    println!("{}", go_back(settings, service, version, with_revision, who).await?);
+    terminal::print_line(go_back(settings, service, version, with_revision, who).await?);
     Ok(())
 }
 
@@ -144,11 +145,9 @@ async fn finish(
 
 /// What deploys another version.
 fn next_deploy(deployment: &Deployment, service: &ServiceName) -> String {
-    match deployment.folders().find(|(name, _)| *name == service) {
-        Some((_, folder)) if folder == by_api() => {
-            "The next deploy by the API deploys what is sent then.".to_owned()
-        }
-        Some((_, folder)) => {
+    match deployment.origin(service) {
+        Some(Origin::Api) => "The next deploy by the API deploys what is sent then.".to_owned(),
+        Some(Origin::Folder(folder)) => {
             format!("`bellows deploy {}` deploys what is in that folder.", folder.display())
         }
         None => format!("The next `bellows up` deploys what services/{service}.toml says."),

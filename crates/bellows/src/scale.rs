@@ -1,5 +1,6 @@
 //! `bellows scale`: an operator's hand on the number of a service's instances.
 
+use command_line::terminal;
 use host::settings::Settings;
 use model::decision::{Decision, Reason};
 use model::hold::{Hold, HoldTime};
@@ -48,7 +49,7 @@ pub(crate) fn show(status: &ServiceStatus, json: bool) -> anyhow::Result<()> {
     if json {
         return json::print(&Shown::of(status));
     }
-    println!("{}", told(status));
+    terminal::tell_line(told(status))?;
     Ok(())
 }
 
@@ -99,11 +100,12 @@ fn told(status: &ServiceStatus) -> String {
             "{name} is not held: {policy} decides within {min} to {max}. Ready now: {ready}."
         );
     };
-    let nobody = match hold.ready.clamp(min, max) {
+    let in_force = hold.within(*bounds).ready;
+    let nobody = match in_force {
         0 => format!("\nIt has no instance meanwhile: {NOBODY}."),
         _ => String::new(),
     };
-    let held = held(hold, (min, max));
+    let held = held(hold, in_force);
     format!(
         "{name} is {held}; `bellows scale {name} --auto` gives it back to its policy, {policy}.{nobody}"
     )

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Read, stdin};
 
 use anyhow::{Context as _, anyhow, bail};
+use command_line::terminal;
 use host::accounts;
 use host::deployments::Deployments;
 use host::lock::Lock;
@@ -28,7 +29,9 @@ use crate::scaler;
 pub(crate) fn sweep(settings: &Settings) -> anyhow::Result<()> {
     for (service, error) in SecretStore::new(settings).sweep()? {
         let error = anyhow::Error::from(error);
-        eprintln!("values of secrets of {service} that are of no use are left: {error:#}");
+        terminal::note(format_args!(
+            "values of secrets of {service} that are of no use are left: {error:#}"
+        ));
     }
     Ok(())
 }
@@ -41,18 +44,18 @@ pub(crate) async fn run(settings: &Settings, what: SecretCommand) -> anyhow::Res
         SecretCommand::Set { service, name } => {
             let value = read_value()?;
             let change = set(settings, &scaler, &service, &name, &value).await?;
-            println!("{}", told(&service, &name, change));
+            terminal::tell_line(told(&service, &name, change))?;
         }
         SecretCommand::List { service, json } => {
             let secrets = list(settings, &scaler, &service).await?;
             if json {
                 return json::print(&List { format: FORMAT, service: &service, secrets: &secrets });
             }
-            print!("{}", table(&service, &secrets));
+            terminal::tell(table(&service, &secrets))?;
         }
         SecretCommand::Remove { service, name } => {
             remove(settings, &scaler, &service, &name).await?;
-            println!("The secret {name} of {service} is removed.");
+            terminal::tell_line(format_args!("The secret {name} of {service} is removed."))?;
         }
     }
     Ok(())
@@ -70,7 +73,7 @@ struct List<'a> {
 fn read_value() -> anyhow::Result<SecretValue> {
     let input = stdin().lock();
     if input.is_terminal() {
-        eprintln!("The secret, which can be seen here; Ctrl-D on a line of its own ends it:");
+        terminal::note("The secret, which can be seen here; Ctrl-D on a line of its own ends it:");
     }
     let mut bytes = Vec::new();
     let most = u64::try_from(SECRET_MAX_BYTES)? + 1;

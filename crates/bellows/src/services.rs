@@ -1,5 +1,7 @@
 //! `bellows services`: a line for each service.
 
+use command_line::terminal;
+use explain::health::Health;
 use host::settings::Settings;
 use model::hold::Hold;
 use model::names::ServiceName;
@@ -19,7 +21,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     if json {
         return json::print(&list);
     }
-    print!("{}", list.table());
+    terminal::tell(list.table())?;
     Ok(())
 }
 
@@ -54,50 +56,6 @@ struct Row<'a> {
     /// Null where the policy decides.
     hold: Option<Hold>,
     health: Health,
-}
-
-/// How a service fares, in a word: the first of these that holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub(crate) enum Health {
-    /// The scaler has not seen it, or does not know its load.
-    Unknown,
-    /// It has no instance, and is to have none.
-    Idle,
-    /// It has none ready, and some are on their way.
-    Starting,
-    /// It has none ready.
-    Down,
-    /// An instance of it has failed, and is to be removed.
-    Failing,
-    /// It has fewer ready than are decided on.
-    Short,
-    /// A new version is on trial, or watched.
-    Deploying,
-    /// The version that was deployed last was given up; another one serves.
-    GivenUp,
-    /// None of these.
-    Well,
-}
-
-impl Health {
-    pub(crate) fn of(status: &ServiceStatus) -> Self {
-        let phases = status.phases;
-        let Some(decided) = status.tick.as_ref().and_then(|tick| tick.target()) else {
-            return Self::Unknown;
-        };
-        match status.rollout {
-            _ if phases.ready == 0 && decided == 0 => Self::Idle,
-            _ if phases.ready == 0 && phases.starting > 0 => Self::Starting,
-            _ if phases.ready == 0 => Self::Down,
-            _ if phases.failed > 0 => Self::Failing,
-            _ if phases.ready < decided => Self::Short,
-            Some(Rollout::Proving { .. } | Rollout::Watching { .. }) => Self::Deploying,
-            Some(Rollout::GivenUp { .. }) => Self::GivenUp,
-            Some(Rollout::Serving { .. }) | None => Self::Well,
-        }
-    }
 }
 
 impl<'a> List<'a> {
@@ -184,23 +142,6 @@ mod tests {
 
     fn target(ready: u32) -> String {
         format!(r#"{{"kind":"target","ready":{ready},"reasons":["Held"]}}"#)
-    }
-
-    #[test]
-    fn how_a_service_fares_is_told_in_a_word() {
-        let health =
-            |counts, decision: &str, rollout| Health::of(&status(counts, decision, rollout));
-        assert_eq!(health([3, 0, 0], "", SERVING), Health::Unknown);
-        let blind = r#"{"kind":"hold","reasons":["NoData"]}"#;
-        assert_eq!(health([3, 0, 0], blind, SERVING), Health::Unknown);
-        assert_eq!(health([0, 0, 0], &target(0), SERVING), Health::Idle);
-        assert_eq!(health([0, 1, 0], &target(1), SERVING), Health::Starting);
-        assert_eq!(health([0, 0, 1], &target(1), SERVING), Health::Down);
-        assert_eq!(health([3, 0, 1], &target(4), SERVING), Health::Failing);
-        assert_eq!(health([3, 1, 0], &target(4), SERVING), Health::Short);
-        assert_eq!(health([4, 0, 0], &target(4), GIVEN_UP), Health::GivenUp);
-        assert_eq!(health([4, 0, 0], &target(4), SERVING), Health::Well);
-        assert_eq!(Health::GivenUp.to_string(), "given_up", "as programs are told");
     }
 
     #[test]

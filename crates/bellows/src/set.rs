@@ -6,6 +6,7 @@ pub(crate) mod policy;
 use anyhow::anyhow;
 use command_line::numbers;
 use command_line::policies::DEFAULT;
+use command_line::terminal;
 use host::settings::Settings;
 use model::bounds::Bounds;
 use model::names::ServiceName;
@@ -35,7 +36,11 @@ pub(crate) async fn bounds(
     let command = format!("bounds {service}");
     let set = Origin::of(shown.set, shown.in_force);
     let origin = origin(&command, &file_of(service), set);
-    print!("{origin}min = {}\nmax = {}\n", status.bounds.min(), status.bounds.max());
+    terminal::tell(format_args!(
+        "{origin}min = {}\nmax = {}\n",
+        status.bounds.min(),
+        status.bounds.max()
+    ))?;
     Ok(())
 }
 
@@ -54,7 +59,7 @@ pub(crate) async fn membership(
         return json::print(&Shown::of(None, &membership, set.as_ref()));
     }
     let origin = origin("membership", "bellows.toml", Origin::of(set.as_ref(), &membership));
-    println!("{origin}membership = \"{membership}\"");
+    terminal::tell_line(format_args!("{origin}membership = \"{membership}\""))?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Command, CommandFactory as _};
 use clap_complete::{Shell, generate};
+use command_line::terminal;
 use host::releases::{Content, Releases};
 use host::settings::Settings;
 
@@ -30,8 +31,13 @@ const COMPLETIONS: [(Shell, &str); 3] = [
 ];
 
 /// Prints what completes the command in a shell.
-pub(crate) fn print(shell: Shell) {
-    generate(shell, &mut visible(), NAME, &mut io::stdout());
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn print(shell: Shell) -> anyhow::Result<()> {
+    let mut text = Vec::new();
+    generate(shell, &mut visible(), NAME, &mut text);
+    Ok(terminal::tell(String::from_utf8(text)?)?)
 }
 
 /// Writes all of it below a folder.

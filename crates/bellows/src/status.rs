@@ -5,6 +5,7 @@ mod view;
 
 use std::path::Path;
 
+use command_line::terminal;
 use host::deployments::{DeployedService, Deployments};
 use host::deploys::Deploys;
 use host::jobs::{Job, JobState, Jobs, KeptJob};
@@ -34,7 +35,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     if json {
         return json::print(&view);
     }
-    print!("{}", table::render(&view));
+    terminal::tell(table::render(&view))?;
     Ok(())
 }
 
@@ -146,6 +147,7 @@ fn service(status: &ServiceStatus, deployed: &[DeployedService]) -> Service {
         max: status.bounds.max(),
         rollout: status.rollout.clone(),
         hold: status.hold,
+        held_at: status.hold.map(|hold| hold.within(status.bounds).ready),
         last_failure: status.last_failure.clone(),
         price_per_hour,
         cost_per_hour: price_per_hour.map(|price| price * f64::from(instances)),

@@ -7,6 +7,7 @@ mod parts;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use command_line::terminal;
 use host::settings::Settings;
 use model::time::Timestamp;
 
@@ -46,7 +47,10 @@ pub(crate) async fn run(
         let _ = fs::remove_file(&file);
     }
     written?;
-    println!("{} is written, which you alone may read.\n\n{told}", file.display());
+    terminal::print_line(format_args!(
+        "{} is written, which you alone may read.\n\n{told}",
+        file.display()
+    ));
     Ok(())
 }
 

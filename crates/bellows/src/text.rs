@@ -4,17 +4,6 @@ use model::hold::Hold;
 
 use crate::clock::moment;
 
-/// A span in its two largest units.
-pub(crate) fn age(from_ms: u64, now_ms: u64) -> String {
-    let seconds = now_ms.saturating_sub(from_ms) / 1000;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
-    }
-}
-
 /// Left-aligned columns, two spaces apart, without blanks at the ends of lines.
 pub(crate) fn columns<const N: usize>(
     heads: [&str; N],
@@ -31,10 +20,8 @@ pub(crate) fn columns<const N: usize>(
     lines.iter().map(text).collect()
 }
 
-/// That a number is held: what its bounds make of it, and until when.
-pub(crate) fn held(hold: Hold, (min, max): (u32, u32)) -> String {
-    let Hold { ready, until, .. } = hold;
-    let in_force = ready.clamp(min, max);
+/// That a number is held: what is `in_force` of it within its bounds, and until when.
+pub(crate) fn held(Hold { ready, until, .. }: Hold, in_force: u32) -> String {
     let clamped =
         if in_force == ready { String::new() } else { format!(" ({in_force} within its bounds)") };
     format!("held at {ready}{clamped} until {}", moment(until))

@@ -3,6 +3,7 @@
 mod ask;
 mod draw;
 mod keys;
+mod load;
 mod state;
 mod table;
 mod terminal;
@@ -29,6 +30,9 @@ use crate::scaler;
 /// Time between two pictures where nothing comes: the age of the data is told in seconds.
 const REDRAW: Duration = Duration::from_secs(1);
 
+/// Parts of the feed that may wait for a picture: a second or so of turns.
+const LOADS: usize = 16;
+
 /// Shows it until somebody ends it.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     require_terminal(io::stdout().is_terminal())?;
@@ -37,8 +41,10 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let mut ended = signal(SignalKind::terminate())?;
     let mut screen = Screen::open()?;
     let mut keys = terminal::keys();
-    let (tell, mut told) = mpsc::channel(1);
-    let mut asking = pin!(ask::forever(&scaler, &tell));
+    let (answer, mut told) = mpsc::channel(1);
+    let mut asking = pin!(ask::forever(&scaler, &answer));
+    let (tell, mut loads) = mpsc::channel(LOADS);
+    let mut following = pin!(load::forever(&scaler, &tell));
     let mut redraw = interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut state = State::default();
@@ -46,7 +52,9 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
         screen.draw(|frame| draw::draw(&state, now(), theme, frame))?;
         let flow = tokio::select! {
             () = &mut asking => Flow::Ends,
+            () = &mut following => Flow::Ends,
             Some(answer) = told.recv() => state.took(answer),
+            Some(loads) = loads.recv() => state.took_loads(loads),
             // Without a keyboard nobody could end it.
             key = keys.recv() => key.map_or(Flow::Ends, |event| keys::action(&event).map_or(Flow::GoesOn, |it| state.act(it))),
             _ = redraw.tick() => Flow::GoesOn,

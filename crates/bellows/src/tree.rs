@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use command_line::files;
 use config_file::{Checked as _, ConfigError, from_toml_or_problems};
-use host::deployments::with_figures;
+use host::deployments::{Origin, with_figures};
 use host::settings::{DEFAULT_FILE, SHIPPED, Settings};
 use model::names::ServiceName;
 use model::service::{RawService, ServiceSpec, check_mounts, check_reaches, check_routes};
@@ -15,7 +15,7 @@ use policy::slots;
 
 use crate::cli::Place;
 use crate::code::Code;
-use crate::deployed;
+use crate::deployed::{self, OfFolder};
 use crate::error::BadInput;
 
 /// The folder of the services' files.
@@ -31,8 +31,8 @@ pub(crate) struct Tree {
     pub(crate) settings_text: String,
     /// The services, in the order of their names.
     pub(crate) services: Vec<ServiceFile>,
-    /// The services that were deployed from folders, which are served beside these.
-    pub(crate) of_folders: Vec<ServiceSpec>,
+    /// The services that were deployed from folders or by the API, which are served beside these.
+    pub(crate) of_folders: Vec<OfFolder>,
 }
 
 /// A service's file.
@@ -102,7 +102,8 @@ impl Tree {
 
     /// The same, with the services that were deployed from folders.
     pub(crate) fn all_specs(&self) -> Vec<&ServiceSpec> {
-        self.specs().into_iter().chain(&self.of_folders).collect()
+        let of_folders = self.of_folders.iter().map(|other| &other.spec);
+        self.specs().into_iter().chain(of_folders).collect()
     }
 
     /// The names of the services that have a file.
@@ -123,7 +124,7 @@ fn unread(folder: &Path) -> String {
 fn services(
     folder: &Path,
     settings: &Settings,
-    of_folders: &[ServiceSpec],
+    of_folders: &[OfFolder],
 ) -> Result<Vec<ServiceFile>, BadInput> {
     let files = files::with_extension(folder, "toml").map_err(|error| {
         BadInput::new(match error {
@@ -149,23 +150,29 @@ fn services(
     problems.coded(Code::BadServiceFile).or(services)
 }
 
+/// A file whose service's name is that of one of another origin.
+pub(crate) fn taken(name: &ServiceName, origin: Origin<'_>) -> anyhow::Error {
+    anyhow!(
+        "services/{name}.toml: {name} is deployed {origin}: give this service another name, or \
+         `bellows destroy {name}` first"
+    )
+}
+
 /// What keeps these services from being served beside those of folders. What they reach is looked at where
 /// all of them could be read.
 fn together(
     files: &[ServiceFile],
     settings: &Settings,
-    of_folders: &[ServiceSpec],
+    of_folders: &[OfFolder],
     are_all: bool,
 ) -> Vec<anyhow::Error> {
     let mut problems = Vec::new();
-    let (taken, others): (Vec<_>, Vec<_>) =
-        of_folders.iter().partition(|other| files.iter().any(|file| file.spec.name == other.name));
-    problems.extend(taken.into_iter().map(|ServiceSpec { name, .. }| {
-        anyhow!(
-            "services/{name}.toml: {name} is deployed from a folder: give this service another name, or \
-             `bellows destroy {name}` first"
-        )
-    }));
+    let (taken, others): (Vec<_>, Vec<_>) = of_folders
+        .iter()
+        .partition(|other| files.iter().any(|file| file.spec.name == other.spec.name));
+    let taken = taken.into_iter();
+    problems.extend(taken.map(|other| self::taken(&other.spec.name, Origin::of(&other.folder))));
+    let others = others.into_iter().map(|other| &other.spec);
     let specs: Vec<_> = files.iter().map(|file| &file.spec).chain(others).collect();
     problems.extend(check_routes(&specs).into_iter().map(Into::into));
     problems.extend(check_mounts(&specs).into_iter().map(Into::into));
@@ -322,7 +329,7 @@ mod tests {
         };
         assert_eq!(deploy("b", "/b"), Ok(1));
         assert!(deploy("b", "/a").unwrap_err().contains("the route is /a"));
-        assert!(deploy("a", "/b").unwrap_err().contains("a is deployed from a folder"));
+        assert!(deploy("a", "/b").unwrap_err().contains("a is deployed from /srv/b: "));
     }
 
     #[test]

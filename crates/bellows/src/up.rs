@@ -12,7 +12,10 @@ mod steps;
 pub(crate) mod sweep;
 pub(crate) mod together;
 
+use std::io::{IsTerminal as _, stdout};
+
 use anyhow::anyhow;
+use command_line::terminal;
 use host::settings::Settings;
 use model::service::Route;
 use nix::unistd::geteuid;
@@ -22,6 +25,7 @@ use crate::cli::Place;
 use crate::deployed;
 use crate::doctor;
 use crate::error::BadInput;
+use crate::link::{self, Link};
 use crate::operator;
 use crate::programs::Programs;
 use crate::progress::Progress;
@@ -56,8 +60,23 @@ pub(crate) async fn run(place: &Place, no_boot: bool) -> anyhow::Result<()> {
     let trials = steps.try_out(&deployment, &mut progress).await;
     steps.served(deployment, trials.is_ok()).await?;
     trials?;
-    print!("{}", summary(&tree, progress.changes));
+    let console = console(&tree.settings, stdout().is_terminal()).await;
+    terminal::print(summary(&tree, progress.changes, &console));
     Ok(())
+}
+
+/// Where the console is. A code is shown on a terminal alone: what is written to a file or a journal others read, and it is
+/// theirs for two minutes.
+async fn console(settings: &Settings, is_terminal: bool) -> String {
+    if !is_terminal {
+        let address = link::console(settings);
+        return format!("{address} (`bellows open` prints a link that logs in)");
+    }
+    let link = Link::ask(settings).await;
+    match &link.code {
+        Ok(_) => format!("{} (logs in once, within 2 minutes)", link.url()),
+        Err(error) => format!("{} (no link that logs in: {error})", link.url()),
+    }
 }
 
 /// Tells all that is wrong with a tree on this host, and whoever asks is told what he may know.
@@ -82,7 +101,7 @@ pub(crate) async fn check(tree: &Tree) -> anyhow::Result<()> {
 /// Tells what is deployed from folders and cannot be used, which is no reason not to bring up the rest.
 fn tell_of_unusable(settings: &Settings) {
     let (_, problems) = deployed::of_folders(settings);
-    problems.iter().for_each(|problem| eprintln!("warning: {problem}"));
+    problems.iter().for_each(|problem| terminal::note(format_args!("warning: {problem}")));
 }
 
 /// Refuses settings that want traces of a build that sends none.
@@ -112,7 +131,7 @@ fn refuse_what_cannot_move(settings: &Settings) -> Result<(), BadInput> {
     BadInput(problems.collect()).or(())
 }
 
-fn summary(tree: &Tree, changes: usize) -> String {
+fn summary(tree: &Tree, changes: usize, console: &str) -> String {
     let listen = &tree.settings.listen;
     let changed = match changes {
         0 => "nothing had to be changed".to_owned(),
@@ -123,6 +142,7 @@ fn summary(tree: &Tree, changes: usize) -> String {
     format!(
         "Bellows is up: {changed}.\n\n\
          {services}\
+         console       {console}\n\
          statistics    http://{}/stats\n\
          API           http://{}/v1/services{}\n\
          command       {}\n",
@@ -159,4 +179,32 @@ fn service_lines(file: &ServiceFile, tree: &Tree) -> String {
     };
     let examples: String = examples.iter().map(|example| format!("    {example}\n")).collect();
     format!("{:<13} {route}{shown}\n{examples}", spec.name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake_scaler::FakeScaler;
+
+    #[tokio::test]
+    async fn a_code_is_asked_for_where_it_is_shown_on_a_terminal_alone() {
+        let scaler = FakeScaler::new(|path: &str| {
+            let code = r#"{"code":"0123","expires_at_ms":1795000120000}"#;
+            (path == "/v1/logins").then(|| code.to_owned())
+        });
+        let mut settings = Settings::default();
+        settings.paths.run = scaler.folder().to_owned();
+        let told = console(&settings, false).await;
+        assert_eq!(told, "http://127.0.0.1:8090/ (`bellows open` prints a link that logs in)");
+        assert_eq!(scaler.asked(), [""; 0]);
+        let told = console(&settings, true).await;
+        assert_eq!(told, "http://127.0.0.1:8090/#code=0123 (logs in once, within 2 minutes)");
+        // It is up, whatever becomes of the link.
+        settings.paths.run = scaler.folder().join("nothing");
+        let told = console(&settings, true).await;
+        assert!(
+            told.starts_with("http://127.0.0.1:8090/ (no link that logs in: the scaler"),
+            "{told}"
+        );
+    }
 }

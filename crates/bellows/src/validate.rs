@@ -1,5 +1,6 @@
 //! `bellows validate`: all that is wrong with the operator's files, without changing anything.
 
+use command_line::terminal;
 use nix::unistd::geteuid;
 use serde::Serialize;
 
@@ -24,11 +25,11 @@ pub(crate) async fn run(place: &Place, json: bool) -> anyhow::Result<()> {
     }
     let count = checked?;
     let services = if count == 1 { "one service" } else { &format!("{count} services") };
-    println!("bellows.toml and {services}: nothing is wrong.");
+    terminal::tell_line(format_args!("bellows.toml and {services}: nothing is wrong."))?;
     if !geteuid().is_root() {
-        println!(
-            "Secrets, and what is deployed by now, are for root to compare with: run it with sudo."
-        );
+        terminal::tell_line(
+            "Secrets, and what is deployed by now, are for root to compare with: run it with sudo.",
+        )?;
     }
     Ok(())
 }

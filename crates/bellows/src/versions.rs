@@ -1,6 +1,7 @@
 //! `bellows versions`: what a service can go back to.
 
 use anyhow::Context as _;
+use command_line::terminal;
 use host::deployments::Deployments;
 use host::settings::Settings;
 use model::names::ServiceName;
@@ -30,7 +31,7 @@ pub(crate) async fn run(
     if json {
         return json::print(&List { format: FORMAT, service: &service, versions: &versions });
     }
-    print!("{}", table(&versions));
+    terminal::tell(table(&versions))?;
     Ok(())
 }
 

@@ -4,6 +4,8 @@
 //! It takes a running system down first, so it runs only when asked for:
 //! `cargo test -p bellows --test end_to_end -- --ignored --nocapture`, which `just test` does.
 
+#[path = "end_to_end/api.rs"]
+mod api;
 #[path = "end_to_end/client.rs"]
 mod client;
 #[path = "end_to_end/console.rs"]
@@ -12,6 +14,8 @@ mod console;
 mod deploy;
 #[path = "end_to_end/egress.rs"]
 mod egress;
+#[path = "end_to_end/login.rs"]
+mod login;
 #[path = "end_to_end/logs.rs"]
 mod logs;
 #[path = "end_to_end/machine.rs"]
@@ -38,6 +42,9 @@ use nix::unistd::Pid;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
+use api::{
+    a_program_deploys_acts_and_is_told_of_others_by_the_api, everything_is_stopped_by_the_api,
+};
 use client::Client;
 use console::a_killed_console_costs_no_request_and_no_turn_and_remembers;
 use deploy::{
@@ -49,6 +56,7 @@ use deploy::{
     what_is_nothing_that_runs_is_refused_and_leaves_nothing,
 };
 use egress::the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else;
+use login::a_browser_logs_in_once_by_the_link_of_an_operator_and_logs_out;
 use logs::{only_those_who_may_read_it_see_what_instances_wrote, what_instances_write_is_kept};
 use machine::{Machine, command_lines, output};
 use operator::an_operator_holds_a_number_and_is_told_why_and_why_not;
@@ -106,6 +114,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     an_idle_service_has_no_instance_and_answers(&client);
     what_instances_write_is_kept();
     a_token_is_of_use_until_it_is_revoked();
+    a_browser_logs_in_once_by_the_link_of_an_operator_and_logs_out();
     the_running_system_can_be_measured();
     a_typing_error_in_the_health_path_fails_no_request(&client, || {
         only_those_who_may_read_it_see_what_instances_wrote();
@@ -119,6 +128,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     a_folder_of_files_and_a_program_are_deployed(&client);
     what_a_stateful_service_keeps_goes_only_where_that_is_said();
     a_first_deploy_that_failed_is_shown_until_it_is_removed();
+    a_program_deploys_acts_and_is_told_of_others_by_the_api(&client);
     // Once there is all that is to be closed to him: tokens, secrets, output.
     a_stranger_reads_and_changes_nothing();
     of_all_that_lies_on_the_disk_a_stranger_reads_little_and_writes_nothing();
@@ -127,6 +137,9 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     a_strangers_process_with_a_units_mark_counts_for_nothing();
     switch_to_reloads();
     no_request_fails("spike");
+    everything_is_stopped_by_the_api(&client);
+    Machine::read().assert_same_as(&before);
+    expect_code(&bellows(&["up"]), 0);
 
     std::mem::forget(down);
     goes_down_and_leaves_nothing(&before);

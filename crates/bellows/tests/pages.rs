@@ -243,8 +243,9 @@ fn no_service_mounts_what_bellows_keeps_for_itself() {
 fn crates_know_those_below_them_alone() {
     let rooms = [
         &["model", "otlp"][..],
-        &["application", "config-file", "policy", "run", "scaler-client"],
+        &["application", "config-file", "explain", "policy", "run", "scaler-client"],
         &["command-line", "host", "service", "workload"],
+        &["simulation"],
         &[
             "bellows",
             "console",

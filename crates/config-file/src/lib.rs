@@ -225,13 +225,7 @@ mod tests {
         free: toml::Table,
     }
 
-    impl Checked for RawPools {
-        type Raw = Self;
-
-        fn from_raw(raw: Self) -> Result<Self, Invalid> {
-            Ok(raw)
-        }
-    }
+    impl model::value::Plain for RawPools {}
 
     #[test]
     fn a_list_of_values_is_no_table_at_any_depth() {

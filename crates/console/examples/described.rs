@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use bytes::Bytes;
-use console::api::{self, Known, Rules};
+use console::api::{self, Known, Previews, Rules};
 use console::history::{self, Place};
 use console::live::Hub;
 use console::metrics::Counted;
@@ -105,7 +105,8 @@ async fn console(
     let upstream = Upstream::new(socket)?;
     let rights = Rights::new(upstream.clone());
     let registry = Arc::new(registry);
-    let known = Known { now, history, hub, registry, upstream, rights };
+    let previews = Previews::default();
+    let known = Known { now, history, hub, registry, upstream, rights, previews };
     let rate_factor = NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN);
     let routes = api::routes(known, Rules { rate_factor, ..Rules::default() }, requests);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -138,7 +139,7 @@ fn is_named(request: &Request) -> Option<bool> {
 async fn caller(request: Request) -> Response {
     match is_named(&request) {
         Some(true) => Json(json!({ "kind": "token", "token": {
-            "name": "schemathesis", "rights": ["all"], "services": null, "made_at_ms": 1,
+            "name": "schemathesis", "rights": ["all"], "services": null, "made_at_ms": 1, "expires_at_ms": null,
         } }))
         .into_response(),
         Some(false) => refusal(401, "unauthorized"),

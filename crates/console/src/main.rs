@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, ensure};
 use clap::Parser;
 use console::answered::{Answered, Reader};
-use console::api::{self, Known, Rules};
+use console::api::{self, Known, Previews, Rules};
 use console::history::{self, Place, SIZE_MIN_BYTES};
 use console::live::Hub;
 use console::metrics::{Counted, Notified, Responses};
@@ -41,8 +41,8 @@ const TAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests in flight have at the end. Live readers never end by themselves.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// Threads that wait for the disk: four that read, and some to spare.
-const DISK_THREADS: usize = 8;
+/// Threads that wait for the disk or compute: four that read, one that previews, and some to spare.
+const BLOCKING_THREADS: usize = 8;
 
 /// Tells what the scaler does and did
 #[derive(Debug, Parser)]
@@ -88,7 +88,7 @@ fn start(arguments: &Arguments) -> anyhow::Result<()> {
     service::telemetry::init()?;
     host::open_files::raise_limit().context("raising the limit of open files")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .max_blocking_threads(DISK_THREADS)
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
         .context("cannot start the threads")?;
@@ -124,7 +124,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let upstream = Upstream::new(Path::new(&arguments.scaler)).context("asking by HTTP")?;
     let rights = Rights::new(upstream.clone());
     let registry = Arc::new(registry);
-    let known = Known { now, history: history.clone(), hub, registry, upstream, rights };
+    let previews = Previews::default();
+    let known = Known { now, history: history.clone(), hub, registry, upstream, rights, previews };
     let routes = api::routes(known, rules(arguments), requests);
     let address = listener.local_addr().context("where it listens")?;
     tracing::info!(%address, "listening");

@@ -8,12 +8,12 @@ use std::time::Duration;
 use axum::http::{StatusCode, header};
 use model::access::Token;
 use model::caller::CallerStatus;
-use service::bearer::unauthorized;
+use service::bearer::{unauthorized, unauthorized_as};
 use service::problem::Problem;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use crate::upstream::{Upstream, scaler_away};
+use crate::upstream::{self, Upstream, scaler_away};
 
 /// For how long an answer holds: a token that is revoked reads no longer.
 const HOLDS: Duration = Duration::from_secs(2);
@@ -33,12 +33,36 @@ pub struct Rights {
     answers: Arc<Mutex<HashMap<Key, Answer>>>,
 }
 
-/// What the scaler said of a secret; `None` where it is nobody's.
+/// What the scaler said of a secret, and when.
 #[derive(Debug, Clone)]
 struct Answer {
     at: Instant,
-    token: Option<Token>,
+    whose: Whose,
 }
+
+/// What the scaler says of a secret.
+#[derive(Debug, Clone)]
+enum Whose {
+    /// This token's.
+    Token(Token),
+    /// One's that has ended, with the scaler's words.
+    Ended(String),
+    /// Nobody's.
+    Nobodys,
+}
+
+impl Whose {
+    fn token(self) -> Result<Token, Problem> {
+        match self {
+            Self::Token(token) => Ok(token),
+            Self::Ended(message) => Err(unauthorized_as(ENDED, message)),
+            Self::Nobodys => Err(unauthorized("The token is not known here.")),
+        }
+    }
+}
+
+/// The code by which the scaler says that a token has ended.
+const ENDED: &str = "token_ended";
 
 impl Rights {
     /// Rights as the scaler knows them.
@@ -49,22 +73,22 @@ impl Rights {
     /// The token that has this secret.
     ///
     /// # Errors
-    /// 401 where it is nobody's; what the scaler says where it does not tell; 503 where it does not answer.
+    /// 401 where it is nobody's, or its token has ended; what the scaler says where it does not tell; 503 where it does not answer.
     pub async fn of(&self, secret: &str) -> Result<Token, Problem> {
         let key: Key = Sha256::digest(secret).into();
         let remembered = self.remembered(&key);
-        let token = match remembered {
-            Some(token) => token,
+        let whose = match remembered {
+            Some(whose) => whose,
             None => {
-                let token = self.asked(secret).await?;
-                self.remember(key, token.clone());
-                token
+                let whose = self.asked(secret).await?;
+                self.remember(key, whose.clone());
+                whose
             }
         };
-        token.ok_or_else(|| unauthorized("The token is not known here."))
+        whose.token()
     }
 
-    async fn asked(&self, secret: &str) -> Result<Option<Token>, Problem> {
+    async fn asked(&self, secret: &str) -> Result<Whose, Problem> {
         let answer = self.upstream.caller(secret).await;
         let (status, body) = answer.map_err(|error| {
             tracing::warn!(
@@ -74,8 +98,11 @@ impl Rights {
             scaler_away()
         })?;
         match (status, serde_json::from_slice(&body)) {
-            (StatusCode::OK, Ok(CallerStatus::Token { token })) => Ok(Some(token)),
-            (StatusCode::UNAUTHORIZED, _) => Ok(None),
+            (StatusCode::OK, Ok(CallerStatus::Token { token })) => Ok(Whose::Token(token)),
+            (StatusCode::UNAUTHORIZED, _) => Ok(match upstream::said(&body) {
+                Some((code, message)) if code == ENDED => Whose::Ended(message),
+                _ => Whose::Nobodys,
+            }),
             (StatusCode::TOO_MANY_REQUESTS, _) => Err(too_many()),
             _ => {
                 tracing::warn!(%status, "the scaler does not say who asks in a way that is known");
@@ -84,20 +111,20 @@ impl Rights {
         }
     }
 
-    fn remembered(&self, key: &Key) -> Option<Option<Token>> {
+    fn remembered(&self, key: &Key) -> Option<Whose> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = answers.get(key).filter(|answer| answer.at.elapsed() < HOLDS)?;
-        Some(answer.token.clone())
+        Some(answer.whose.clone())
     }
 
-    fn remember(&self, key: Key, token: Option<Token>) {
+    fn remember(&self, key: Key, whose: Whose) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = if token.is_some() { MOST } else { MOST_WRONG };
+        let most = if matches!(whose, Whose::Token(_)) { MOST } else { MOST_WRONG };
         if answers.len() >= most {
             answers.retain(|_, answer| answer.at.elapsed() < HOLDS);
         }
         if answers.len() < most {
-            answers.insert(key, Answer { at: Instant::now(), token });
+            answers.insert(key, Answer { at: Instant::now(), whose });
         }
     }
 }

@@ -67,5 +67,10 @@ pub fn service_feed(service: &str, at_ms: u64, instances: &[&str]) -> ServiceFee
         at: Timestamp::from_millis(at_ms),
         status: ServiceStatus { instances: statuses.collect(), ..status },
         instances: figures.collect(),
+        terms: Some(serde_json::json!({
+            "name": service, "image": service, "instance": {"port": 1, "cpus": 0.5},
+            "bounds": {"min": 1, "max": 10}, "policy": {"kind": "hpa"},
+            "capacity": {"requests_per_second": 50.0, "concurrency": 8, "burst": 10}
+        })),
     }
 }

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use reqwest::{Client, Url};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use service::problem::Problem;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -34,6 +35,10 @@ const IDLE: Duration = Duration::from_secs(5);
 /// What the scaler says of an error is not longer.
 const ERROR_MAX_BYTES: usize = 64 * 1024;
 
+/// How long the scaler may take for an answer that a page is made of, and how long that is at most.
+const ANSWER: Duration = Duration::from_secs(5);
+const ANSWER_MAX_BYTES: usize = 1024 * 1024;
+
 /// The header fields of a request that the scaler is told, and those of its answer that are told on. The connection's own
 /// are each server's matter, and nobody else's name for this host is the scaler's.
 const ASKED: [HeaderName; 5] = [
@@ -56,7 +61,7 @@ const ANSWERED: [HeaderName; 6] = [
 #[derive(Debug)]
 pub enum Sent {
     /// At most this, which is there already.
-    Whole(axum::body::Bytes),
+    Whole(Bytes),
     /// An archive, which is passed on as it comes.
     Archive(Body),
 }
@@ -91,6 +96,26 @@ impl Upstream {
         let request = self.http.get(format!("{BASE}/v1/caller")).bearer_auth(secret);
         let answer = request.timeout(Duration::from_secs(5)).send().await?;
         Ok((answer.status(), answer.bytes().await?.to_vec()))
+    }
+
+    /// Asks the scaler for something, with the rights of whoever has this secret.
+    ///
+    /// # Errors
+    /// What the scaler says that went wrong, or that it says nothing.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        secret: Option<&str>,
+    ) -> Result<T, Problem> {
+        let mut request = axum::http::Request::get(path);
+        if let Some(secret) = secret {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
+        }
+        let (head, ()) = request.body(()).map_err(|error| Problem::internal(&error))?.into_parts();
+        let answer = self.pass_on(&head, Sent::Whole(Bytes::new()), ANSWER).await?;
+        let body = axum::body::to_bytes(answer.into_body(), ANSWER_MAX_BYTES).await;
+        let body = body.map_err(|error| Problem::internal(&error))?;
+        serde_json::from_slice(&body).map_err(|error| Problem::internal(&error))
     }
 
     /// Passes a request on, and its answer back as it comes. `deadline` is for the head of the answer.
@@ -158,7 +183,8 @@ fn no_such_path(uri: &Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no_such_path", message)
 }
 
-/// Each of these fields once, or not at all where there are several: the scaler would refuse it, or read another one.
+/// These fields and no others, each as often as it is there: two lines of `If-Match` are one list, and what may be there once
+/// the scaler refuses.
 fn only(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
     let mut passed = HeaderMap::new();
     for name in names {
@@ -194,13 +220,18 @@ struct SaidOf {
     message: String,
 }
 
+/// The code and the sentence of an answer that refuses.
+pub(crate) fn said(body: &[u8]) -> Option<(String, String)> {
+    let Said { error: SaidOf { code, message } } = serde_json::from_slice(body).ok()?;
+    Some((code, message))
+}
+
 async fn refusal(answer: reqwest::Response, deadline: Duration) -> Problem {
     let (status, headers) = (answer.status(), only(answer.headers(), &ANSWERED));
     let body = Body::from_stream(answer.bytes_stream());
     let text = timeout(deadline, axum::body::to_bytes(body, ERROR_MAX_BYTES)).await;
     let said = text.ok().and_then(Result::ok);
-    let said = said.and_then(|text| serde_json::from_slice::<Said>(&text).ok());
-    let Some(Said { error: SaidOf { code, message } }) = said else {
+    let Some((code, message)) = said.and_then(|text| self::said(&text)) else {
         tracing::warn!(%status, "the scaler said what went wrong in a way that is not known");
         let message = "What the scaler answered is not understood: see its log.";
         return Problem::new(StatusCode::BAD_GATEWAY, "scaler_strange", message);

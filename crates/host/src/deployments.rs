@@ -4,6 +4,7 @@
 mod changed_keys;
 mod figures;
 mod health;
+mod origin;
 mod readable;
 mod rollback;
 mod stamp;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use self::changed_keys::changed_keys;
 pub use self::figures::with_figures;
+pub use self::origin::{Origin, by_api};
 pub use self::readable::Readable;
 use self::rollback::parse;
 pub use self::rollback::{GoingBack, Rollback, RollbackError};
@@ -36,12 +38,6 @@ use crate::files::FileError;
 /// The file that holds every service, in the state folder. It is replaced whole, so that a reader
 /// never sees some services as they are and others as they were.
 const FILE: &str = "deployment.json";
-
-/// The folder of a service that was deployed by the API, from none. No folder that is deployed is called so: theirs are
-/// absolute.
-pub fn by_api() -> &'static Path {
-    Path::new("the API")
-}
 
 /// What tells one deploy from the next, whatever the clock says.
 const ONE_MS: Duration = Duration::from_millis(1);
@@ -247,9 +243,14 @@ impl Deployment {
         self.services.iter().filter_map(|(name, record)| Some((name, record.folder.as_deref()?)))
     }
 
+    /// Whence a service was deployed; `None` for one of a file in `services/`, and where there is none.
+    pub fn origin(&self, service: &ServiceName) -> Option<Origin<'_>> {
+        Some(Origin::of(self.services.get(service)?.folder.as_deref()?))
+    }
+
     /// Whether a service was deployed by the API, from no folder.
     pub fn is_by_api(&self, service: &ServiceName) -> bool {
-        self.folders().any(|(name, folder)| name == service && folder == by_api())
+        self.origin(service) == Some(Origin::Api)
     }
 
     /// A service's file as it was deployed last.

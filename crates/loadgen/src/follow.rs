@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::names::ServiceName;
 use model::status::{Membership, ServiceStatus};
 use model::tick::Tick;
 use model::time::Timestamp;
 use run::FleetHistory;
 use run::summary::Scaling;
-use scaler_client::{Scaler, ScalerError};
+use scaler_client::{Scaler, ScalerError, TickFilter};
 
 use crate::measurements::Measurements;
 use crate::serving::PlannedInstances;
@@ -21,7 +22,7 @@ pub(crate) struct Follower {
     /// The service as it was when the load began.
     pub(crate) before: Before,
     start: Timestamp,
-    since: u64,
+    next: u64,
     measurements: Arc<Measurements>,
     /// The service's kept ticks since the start.
     pub(crate) ticks: Vec<Tick>,
@@ -37,7 +38,13 @@ pub(crate) struct Before {
     pub(crate) status: ServiceStatus,
     /// How HAProxy learns of members.
     pub(crate) membership: Membership,
-    last_sequence: u64,
+    /// The number to go on after, of who is asked: the scaler, or the console.
+    next: u64,
+}
+
+/// The ticks of a service.
+pub(crate) fn of(service: &ServiceName) -> TickFilter {
+    TickFilter { service: Some(service.clone()), ..TickFilter::default() }
 }
 
 impl Before {
@@ -45,9 +52,9 @@ impl Before {
     pub(crate) async fn look(scaler: Scaler, service: &str) -> Result<Self, ScalerError> {
         let status = scaler.service(service).await?;
         let membership = scaler.membership().await?.membership;
-        // The status has the last turn, which need not be a kept one with a sequence number.
-        let last_sequence = scaler.ticks_since(0).await?.last().map_or(0, |tick| tick.sequence);
-        Ok(Self { scaler, status, membership, last_sequence })
+        // The status has the last turn, which need not be a kept one; and the console has numbers of its own.
+        let (_, next) = scaler.newest_ticks(&of(&status.name), 1).await?;
+        Ok(Self { scaler, status, membership, next })
     }
 }
 
@@ -57,7 +64,7 @@ impl Follower {
         let decided = before.status.tick.as_ref().and_then(Tick::target);
         Self {
             start,
-            since: before.last_sequence,
+            next: before.next,
             measurements,
             ticks: Vec::new(),
             history: FleetHistory::new(start, before.status.phases, decided),
@@ -73,11 +80,12 @@ impl Follower {
 
     /// Takes in what has happened since the last call.
     pub(crate) async fn catch_up(&mut self) -> Result<(), ScalerError> {
-        let ticks = self.before.scaler.ticks_since(self.since).await?;
+        let Before { scaler, status, .. } = &self.before;
+        let (ticks, next) = scaler.ticks(&of(&status.name), self.next).await?;
+        self.next = next;
         let log = self.measurements.serving();
         for tick in ticks {
-            self.since = tick.sequence;
-            if tick.service == self.before.status.name && tick.at >= self.start {
+            if tick.at >= self.start {
                 self.planned.tick(&tick, &log);
                 self.history.tick(tick.at, &tick);
                 self.ticks.push(tick);

@@ -1,5 +1,7 @@
 //! Who may do what with the scaler, and what was changed by whom.
 
+mod grant;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -15,8 +17,9 @@ use crate::policies::PolicySpec;
 use crate::secrets::SecretGeneration;
 use crate::status::Membership;
 use crate::time::Timestamp;
-use crate::value::{self, Checked, Invalid};
 use crate::version::Version;
+
+pub use grant::{Grant, TokenTime};
 
 /// What a token may be used for.
 #[derive(
@@ -37,7 +40,7 @@ use crate::version::Version;
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", parse_err_ty = UnknownRight, parse_err_fn = unknown)]
 pub enum Right {
-    /// Services, instances and ticks may be read.
+    /// Services, instances, ticks, and what instances and jobs write, may be read; each other right has this one in it.
     Read,
     /// Bounds, policies and the way of membership may be set, numbers be held, and instances be removed.
     Operate,
@@ -76,12 +79,23 @@ pub struct Token {
     /// When it was made.
     #[serde(rename = "made_at_ms")]
     pub made_at: Timestamp,
+    /// When it ends, by the clock of the host; `None` where it does not.
+    #[serde(default, rename = "expires_at_ms")]
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Token {
-    /// Whether it may be used for this.
+    /// Whether its time is over.
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| now >= end)
+    }
+
+    /// Whether it may be used for this. Who may change something may read what came of it.
     pub fn allows(&self, right: Right) -> bool {
-        self.rights.contains(&right) || self.rights.contains(&Right::All)
+        match right {
+            Right::Read => !self.rights.is_empty(),
+            right => self.rights.contains(&right) || self.rights.contains(&Right::All),
+        }
     }
 
     /// Whether it is for this service, or for the whole host where none is named.
@@ -100,30 +114,6 @@ impl Token {
 pub struct Tokens {
     /// In the order of their names.
     pub tokens: Vec<Token>,
-}
-
-/// What a token that is to be made may be used for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Grant {
-    /// Its rights.
-    pub rights: BTreeSet<Right>,
-    /// The services that it is for; `None` for the whole host.
-    #[serde(default)]
-    pub services: Option<BTreeSet<ServiceName>>,
-}
-
-impl Checked for Grant {
-    type Raw = Self;
-
-    fn from_raw(raw: Self) -> Result<Self, Invalid> {
-        let allowed = || format!("one or more of {}", Right::names());
-        value::check(!raw.rights.is_empty(), "rights", "none", allowed())?;
-        let some = raw.services.as_ref().is_none_or(|services| !services.is_empty());
-        value::check(some, "services", "none", "names of services, or leave it out for all")?;
-        Ok(raw)
-    }
 }
 
 /// A token that was just made: the only time that its secret is told.
@@ -359,6 +349,7 @@ mod tests {
             rights: rights.iter().copied().collect(),
             services: services.map(named),
             made_at: Timestamp::default(),
+            expires_at: None,
         }
     }
 
@@ -367,6 +358,11 @@ mod tests {
         assert!(token(&[Right::Read, Right::Operate], None).allows(Right::Operate));
         assert!(token(&[Right::All], None).allows(Right::Deploy));
         assert!(!token(&[Right::Read], None).allows(Right::Operate));
+        assert!(
+            token(&[Right::Deploy], None).allows(Right::Read),
+            "what became of a deploy is read"
+        );
+        assert!(!token(&[], None).allows(Right::Read));
         assert_eq!("operate".parse(), Ok(Right::Operate));
         let error = "write".parse::<Right>().unwrap_err().to_string();
         assert_eq!(error, "there is no right `write`: use read, operate, deploy, all");
@@ -384,19 +380,16 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_of_nothing_is_refused() {
-        let grant = |json: &str| {
-            let raw = serde_json::from_str::<Grant>(json).map_err(|error| error.to_string())?;
-            Grant::from_raw(raw).map_err(|error| error.to_string())
-        };
-        assert!(grant(r#"{"rights":["read"],"services":["store"]}"#).is_ok());
-        for (json, told) in [
-            (r#"{"rights":[]}"#, "rights is none: use one or more of read, operate, deploy, all"),
-            (r#"{"rights":["read"],"services":[]}"#, "services is none: use names of services"),
-            (r#"{"rights":["write"]}"#, "unknown variant `write`"),
-            (r#"{"rights":["read"],"service":[]}"#, "unknown field `service`"),
-        ] {
-            assert!(grant(json).unwrap_err().contains(told), "{json}");
-        }
+    fn a_token_ends_at_its_end_and_one_without_never_does() {
+        let at = Timestamp::from_millis;
+        let ends = Token { expires_at: Some(at(10)), ..token(&[Right::All], None) };
+        assert!(!ends.has_ended(at(9)) && ends.has_ended(at(10)) && ends.has_ended(at(11)));
+        assert!(!token(&[Right::All], None).has_ended(at(u64::MAX)));
+    }
+
+    #[test]
+    fn a_token_as_a_release_before_kept_it_has_no_end() {
+        let kept = r#"{"name":"ci","rights":["all"],"services":null,"made_at_ms":0}"#;
+        assert_eq!(serde_json::from_str::<Token>(kept).unwrap(), token(&[Right::All], None));
     }
 }

@@ -40,6 +40,11 @@ impl Bounds {
     pub const fn max(self) -> u32 {
         self.max
     }
+
+    /// The number within them that is nearest to this one.
+    pub fn clamp(self, ready: u32) -> u32 {
+        ready.clamp(self.min, self.max)
+    }
 }
 
 /// Bounds as they are written, not yet checked.

@@ -31,6 +31,10 @@ pub struct ServiceFeed {
     pub status: ServiceStatus,
     /// What is known of its instances, in the order of their names.
     pub instances: Vec<InstanceFigures>,
+    /// What decisions read of its description, with the keys of a service's file; not known of a release that did not tell
+    /// it. Without what its program is, its variables and its secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<serde_json::Value>,
 }
 
 /// What is known of one instance. What only grows begins anew with another instance, and requests with another worker

@@ -23,6 +23,12 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// As bounds clamp it.
+    #[must_use]
+    pub fn within(self, bounds: Bounds) -> Self {
+        Self { ready: bounds.clamp(self.ready), ..self }
+    }
+
     /// Whether its time is over.
     pub fn is_over(&self, now: Timestamp) -> bool {
         now >= self.until
@@ -126,5 +132,15 @@ mod tests {
         let at = Timestamp::from_millis;
         let hold = Hold { ready: 4, since: at(0), until: at(10) };
         assert!(!hold.is_over(at(9)) && hold.is_over(at(10)));
+    }
+
+    #[test]
+    fn a_hold_is_clamped_by_bounds_and_lasts_as_long() {
+        let at = Timestamp::from_millis;
+        let hold = Hold { ready: 4, since: at(0), until: at(10) };
+        for (min, max, ready) in [(5, 9, 5), (0, 3, 3), (1, 8, 4)] {
+            let bounds = Bounds::new(min, max).unwrap();
+            assert_eq!(hold.within(bounds), Hold { ready, ..hold });
+        }
     }
 }

@@ -20,6 +20,17 @@ pub trait Checked: Sized {
     fn from_raw(raw: Self::Raw) -> Result<Self, Invalid>;
 }
 
+/// A type whose form says all: whatever reads as one is allowed. It is [`Checked`] by that.
+pub trait Plain: DeserializeOwned {}
+
+impl<T: Plain> Checked for T {
+    type Raw = Self;
+
+    fn from_raw(raw: Self) -> Result<Self, Invalid> {
+        Ok(raw)
+    }
+}
+
 /// A value that is not allowed. Keys are written with their tables and the index in a list:
 /// `instance.port`, `phases[2].rate`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

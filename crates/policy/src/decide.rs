@@ -165,7 +165,7 @@ fn raised(number: u32, floor: u32, steps: &mut Steps) -> u32 {
 /// The number within the bounds.
 pub(crate) fn within(number: u32, bounds: Bounds, steps: &mut Steps) -> u32 {
     let (min, max) = (bounds.min(), bounds.max());
-    let ready = number.clamp(min, max);
+    let ready = bounds.clamp(number);
     if ready < number {
         steps.push(step(Rule::Max { max }, number, ready));
     } else if ready > number {

@@ -28,6 +28,7 @@ pub mod rules;
 mod saturation;
 pub mod slots;
 mod steady;
+pub mod terms;
 pub mod watch;
 pub mod why_not;
 pub mod window;

@@ -7,7 +7,7 @@
 //!
 //! The [`Recorder`] makes turns of inputs, the [`Player`] inputs of turns, and the [`Replay`] decides them again.
 //!
-//! What no decision reads is not in it: of a service's description only its `terms`, and nothing that instances wrote.
+//! What no decision reads is not in it: of a service's description only its [`terms`](crate::terms), and nothing that instances wrote.
 
 mod error;
 mod instances;
@@ -15,7 +15,6 @@ mod outcome;
 mod player;
 mod recorder;
 mod replay;
-mod terms;
 mod turn;
 
 use model::names::ServiceName;

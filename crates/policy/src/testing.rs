@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use model::names::{InstanceName, ServiceName, Slot};
-use model::service::{Capacity, ServiceSpec};
+use model::service::{Capacity, Replacement, ServiceSpec};
 use model::time::Timestamp;
-use model::version::{Version, Wanted};
+use model::version::{Rollout, Version, Wanted};
 
 use crate::fleet::{ContainerPresence, InstanceObservation, RotationState, SilentCheck};
 use crate::input::{Demand, PolicyInput};
 use crate::load::OfferedLoad;
+use crate::plan::PlanContext;
 
 /// A service like the object store: 50 requests/s an instance, target 80%, 1 to 10 instances,
 /// patience of 10 s.
@@ -73,6 +74,27 @@ pub(crate) fn observation(
 pub(crate) fn silent(observed: InstanceObservation) -> InstanceObservation {
     let check = SilentCheck { is_down: true, answered: 7, cpu_time: Duration::from_secs(1) };
     InstanceObservation { silent: Some(check), ..observed }
+}
+
+/// What a plan for this service must know where nothing is in its way and the host takes four launches at once.
+pub(crate) fn context<'a>(
+    service: &'a ServiceName,
+    rollout: &'a Rollout,
+    free_slots: &'a [Slot],
+) -> PlanContext<'a> {
+    PlanContext {
+        service,
+        rollout,
+        free_slots,
+        launches_left: 4,
+        fits: 100,
+        launches_back_off: false,
+        trial_backs_off: false,
+        owes_release: false,
+        backing_off: &[],
+        drain_timeout: Duration::from_secs(30),
+        replacement: Replacement::Surge,
+    }
 }
 
 /// What is known of an idle [`store`] with one ready instance, at the start.

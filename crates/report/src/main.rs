@@ -1,5 +1,8 @@
 //! The report of a run, from its folder, or of a comparison: `report RUN [--compare RUN_DIR]`.
 
+// `println!` panics where nobody reads the output any more: see `command_line::terminal`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod agreement;
 mod compared_run;
 mod experiment_folder;
@@ -16,7 +19,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser};
-use command_line::{numbers, words};
+use command_line::{numbers, terminal, words};
 use compared_run::ComparedRun;
 use experiment_folder::ExperimentFolder;
 use page::Page;
@@ -152,23 +155,23 @@ fn capacity(cli: &Cli, run: &Run) -> anyhow::Result<Option<CapacityCurve>> {
         let said = spec.requests_required()?.capacity;
         let capacity = CapacityCurve::of_service(&cli.calibration, &spec.name, said)?;
         if capacity.is_none() {
-            eprintln!(
+            terminal::note(format_args!(
                 "warning: {} has no capacity.requests_per_second and was not calibrated, so nobody \
                  knows how many instances the load needed: the figures of elasticity stay empty. \
                  Give the file that key, or name a measurement (--capacity FILE)",
                 spec.name
-            );
+            ));
         }
         return Ok(capacity);
     }
     let calibrated = CapacityCurve::calibrated(&cli.calibration, service)?;
     if calibrated.is_none() {
-        eprintln!(
+        terminal::note(format_args!(
             "warning: {} is not there, so nobody knows how many instances the load needed: the \
              figures of elasticity stay empty. Name the folder (--services DIR) or a measurement \
              (--capacity FILE)",
             path.display()
-        );
+        ));
     }
     Ok(calibrated)
 }
@@ -190,20 +193,20 @@ fn write(cli: &Cli, subject: &Subject) -> anyhow::Result<()> {
     };
     let written = save(&place.with_extension("html"), &html)?;
     if !cli.json {
-        println!("{}", written.display());
+        terminal::print_line(written.display());
     }
     save(&place.with_extension("json"), &data)?;
     if !cli.html_only {
         let pdf = typeset(cli, &place)?;
         if !cli.json {
-            println!("{}", pdf.display());
+            terminal::print_line(pdf.display());
         }
     }
     if let (true, Subject::Run(page)) = (cli.json, subject) {
         let figures = figures::measure(&page.run, &page.assumptions);
         let mut by_key = figures::by_key(&figures);
         by_key.extend(page.comparison.iter().flat_map(|c| c.agreement(&page.run).by_key()));
-        println!("{}", serde_json::to_string(&by_key)?);
+        terminal::print_line(serde_json::to_string(&by_key)?);
     }
     Ok(())
 }
@@ -235,6 +238,6 @@ fn typeset(cli: &Cli, place: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
-    eprintln!("error: {error:#}");
+    terminal::note(format_args!("error: {error:#}"));
     ExitCode::from(code)
 }

@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 const COMPARISON: &str = "load,policy,due,outside_objective_percent,failed,instance_seconds,\
     launches\nramp,hpa,9,12.5,0,80,3\nramp,default,9,0.0,0,100,4\n";
@@ -95,6 +95,27 @@ fn a_real_run_has_the_figures_that_its_curves_show() {
     near("elasticity.over_accuracy_percent", 173.4);
     near("cost.charged_hours", 10.0);
     near("scaling.out", 9.0);
+}
+
+#[test]
+fn where_nobody_reads_what_it_tells_the_page_is_written_all_the_same() {
+    let (_kept, run) = run_folder();
+    let unread = || Stdio::from(std::io::pipe().unwrap().1);
+    let status = |run: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_report"));
+        // Without a file of the service a warning is told, too.
+        command.arg(run).args([
+            "--html-only",
+            "--services",
+            "/nowhere",
+            "--calibration",
+            "/nowhere",
+        ]);
+        command.stdout(unread()).stderr(unread()).status().unwrap().code()
+    };
+    assert_eq!(status(&run), Some(0));
+    assert!(run.join("report.html").exists() && run.join("report.json").exists());
+    assert_eq!(status(Path::new("/nowhere")), Some(2));
 }
 
 #[test]

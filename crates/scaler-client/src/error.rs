@@ -72,13 +72,65 @@ impl ScalerError {
     }
 }
 
+/// Why something was refused or failed, in the words of who answers: the scaler, or the console on its port.
+///
+/// # Errors
+/// The body is not what its type says.
+pub(crate) fn message(
+    status: StatusCode,
+    content_type: Option<&str>,
+    body: &[u8],
+) -> Result<String, serde_json::Error> {
+    // RFC 9110, 8.3.1: parameters may follow, and case does not count.
+    let kind = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case(PROBLEM_JSON) {
+        return serde_json::from_slice(body).map(|Problem { error }| error.message);
+    }
+    let RfcProblem { title, detail } = serde_json::from_slice(body)?;
+    Ok(detail.or(title).unwrap_or_else(|| status.to_string()))
+}
+
+/// What the console's errors are: RFC 9457.
+const PROBLEM_JSON: &str = "application/problem+json";
+
 /// What every server of the project answers when it refuses or fails.
 #[derive(Deserialize)]
-pub(crate) struct Problem {
-    pub(crate) error: ProblemText,
+struct Problem {
+    error: ProblemText,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct ProblemText {
-    pub(crate) message: String,
+struct ProblemText {
+    message: String,
+}
+
+/// A problem of RFC 9457, of which no member has to be there.
+#[derive(Deserialize)]
+struct RfcProblem {
+    title: Option<String>,
+    detail: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_told_by_its_detail_or_else_by_what_there_is_of_it() {
+        let told = |kind: &str, body: &str| {
+            message(StatusCode::NOT_FOUND, Some(kind), body.as_bytes()).ok()
+        };
+        let own = r#"{"error":{"code":"no_such_service","message":"There is none."}}"#;
+        assert_eq!(told("application/json", own).as_deref(), Some("There is none."));
+        assert!(message(StatusCode::NOT_FOUND, None, own.as_bytes()).is_ok());
+        let whole = r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"There is none.","code":"x"}"#;
+        for kind in [PROBLEM_JSON, "Application/Problem+JSON; charset=utf-8"] {
+            assert_eq!(told(kind, whole).as_deref(), Some("There is none."), "{kind}");
+        }
+        let untold = r#"{"title":"Not Found"}"#;
+        assert_eq!(told(PROBLEM_JSON, untold).as_deref(), Some("Not Found"));
+        assert_eq!(told(PROBLEM_JSON, "{}").as_deref(), Some("404 Not Found"));
+        assert_eq!(told(PROBLEM_JSON, "<html>"), None);
+        assert_eq!(told("application/json", whole), None);
+    }
 }

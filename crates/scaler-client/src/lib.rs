@@ -4,29 +4,32 @@ mod actions;
 mod error;
 mod feed;
 mod jobs;
+mod load;
 mod number;
 mod recording;
 mod setting;
 mod ticks;
+mod tokens;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use error::Problem;
-use model::access::{Change, ChangePage, Grant, MadeToken, Tokens};
-use model::names::{InstanceName, SecretName, ServiceName, TokenName};
+use model::access::{Change, ChangePage};
+use model::names::{InstanceName, SecretName, ServiceName};
 use model::output::{OutputLine, OutputPage};
 use model::secrets::{SecretChange, SecretValue, Secrets};
 use model::status::{HostStatus, MembershipStatus, ServiceStatus};
 use model::time::Timestamp;
 use model::why_not::WhyNot;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use error::ScalerError;
 pub use feed::Feed;
 pub use jobs::Packing;
+pub use load::{InstanceLoad, InstanceLoads, InstanceRates};
 pub use recording::Recording;
 pub use setting::{Setting, Tagged};
 pub use ticks::TickFilter;
@@ -56,7 +59,7 @@ pub struct Scaler {
 
 impl Scaler {
     /// The API at that place, which is not asked yet: the operators' socket, such as
-    /// `/run/bellows/operator.sock`, or an address that only tells, such as `http://127.0.0.1:8090`.
+    /// `/run/bellows/operator.sock`, or an address that only tells, such as the console's, `http://127.0.0.1:8090`.
     ///
     /// # Errors
     /// [`ScalerError::Place`] when it is neither.
@@ -154,37 +157,6 @@ impl Scaler {
             since = page.next;
             all.extend(page.changes);
         }
-    }
-
-    /// All tokens.
-    ///
-    /// # Errors
-    /// No answer, or none that tells it.
-    pub async fn tokens(&self) -> Result<Tokens, ScalerError> {
-        self.get("/v1/tokens", &[]).await
-    }
-
-    /// Makes a token of that name.
-    ///
-    /// # Errors
-    /// No answer, or the scaler did not do it.
-    pub async fn make_token(
-        &self,
-        name: &TokenName,
-        grant: &Grant,
-    ) -> Result<MadeToken, ScalerError> {
-        let url = self.url(&format!("/v1/tokens/{name}"));
-        self.answer(self.http.put(url).json(grant)).await
-    }
-
-    /// Revokes the token of that name.
-    ///
-    /// # Errors
-    /// No answer, or there is no such token.
-    pub async fn revoke_token(&self, name: &TokenName) -> Result<(), ScalerError> {
-        let url = self.url(&format!("/v1/tokens/{name}"));
-        let _others: Tokens = self.answer(self.http.delete(url)).await?;
-        Ok(())
     }
 
     /// The secrets of a service, without their values.
@@ -305,10 +277,11 @@ impl Scaler {
         if status.is_success() {
             return Ok(response);
         }
+        let kind = response.headers().get(CONTENT_TYPE).cloned();
         let body = response.bytes().await.map_err(|source| self.away(source))?;
-        let Problem { error } =
-            serde_json::from_slice(&body).map_err(|source| self.strange(source))?;
-        Err(ScalerError::Refused { status, message: error.message })
+        let kind = kind.as_ref().and_then(|kind| kind.to_str().ok());
+        let message = error::message(status, kind, &body).map_err(|source| self.strange(source))?;
+        Err(ScalerError::Refused { status, message })
     }
 
     fn away(&self, source: reqwest::Error) -> ScalerError {
@@ -404,6 +377,21 @@ mod tests {
             assert_eq!(error.to_string(), "the scaler did not do it: Check the disk.");
             assert_eq!(error.is_bad_input(), is_bad_input, "{status}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_the_console_does_not_do_is_told_in_its_own_words_too() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = format!("http://{}", listener.local_addr().unwrap());
+        let body = r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"Send a token.","code":"no_token"}"#;
+        let answer =
+            (StatusCode::UNAUTHORIZED, [("content-type", "application/problem+json")], body);
+        let routes = Router::new().fallback(move || async move { answer });
+        tokio::spawn(axum::serve(listener, routes).into_future());
+        let scaler = Scaler::new(&place).unwrap();
+        let error = scaler.set(&Setting::Bounds("store", None)).await.unwrap_err();
+        assert_eq!(error.to_string(), "the scaler did not do it: Send a token.");
+        assert!(error.is_bad_input());
     }
 
     #[tokio::test]

@@ -29,16 +29,8 @@ impl TickFilter {
 }
 
 impl Scaler {
-    /// All kept ticks of the host with a sequence above `since`.
-    ///
-    /// # Errors
-    /// No answer, or none that tells it.
-    pub async fn ticks_since(&self, since: u64) -> Result<Vec<Tick>, ScalerError> {
-        Ok(self.ticks(&TickFilter::default(), since).await?.0)
-    }
-
-    /// The kept ticks that a filter lets through, with a sequence above `since`, oldest first; and the sequence to go on
-    /// after.
+    /// The kept ticks that a filter lets through, with a number above `since`, oldest first; and the number to go on after.
+    /// It is that of who is asked: of the scaler the sequence of a tick, of the console one of its own, which no tick tells.
     ///
     /// # Errors
     /// No answer, or none that tells it.
@@ -69,7 +61,7 @@ impl Scaler {
         Ok(self.newest_ticks(filter, 1).await?.0.pop())
     }
 
-    /// So many of the newest kept ticks that a filter lets through, 1,000 at most, oldest first; and the sequence to go on
+    /// So many of the newest kept ticks that a filter lets through, 1,000 at most, oldest first; and the number to go on
     /// after.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use host::accounts;
 use model::access::{Right, Token, Who};
 use model::names::ServiceName;
+use service::bearer::unauthorized_as;
 pub(crate) use service::bearer::{bearer, unauthorized};
 use service::problem::Problem;
 
@@ -92,8 +93,7 @@ impl Caller {
         match self {
             Self::Operator { .. } => Ok(()),
             Self::Token(token) => {
-                let allows = token.allows(Right::Read) || token.allows(Right::Deploy);
-                let may = allows && token.is_for(service);
+                let may = token.allows(Right::Read) && token.is_for(service);
                 may.then_some(()).ok_or_else(|| too_few_rights(token, Right::Read, service))
             }
             Self::Reader => {
@@ -134,6 +134,15 @@ pub(crate) fn too_few_rights(
     Problem::new(StatusCode::FORBIDDEN, "too_few_rights", message)
 }
 
+/// Whoever has the secret learns that its time is over, and so what to do.
+pub(crate) fn ended(token: &Token) -> Problem {
+    let message = format!(
+        "The token `{}` has ended: `bellows open` on the host logs a browser in, and `bellows token make` makes another.",
+        token.name
+    );
+    unauthorized_as("token_ended", message)
+}
+
 #[cfg(test)]
 mod tests {
     use model::time::Timestamp;
@@ -146,6 +155,7 @@ mod tests {
             rights: [right].into(),
             services: service.map(|name| [name.parse().unwrap()].into()),
             made_at: Timestamp::default(),
+            expires_at: None,
         })
     }
 

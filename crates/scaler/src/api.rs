@@ -1,11 +1,12 @@
 //! The HTTP API, version 1: what the loop sees and does, and what is set: bounds, policies, numbers
-//! that are held, the way of membership, and tokens. [`crate::doors`] tells who calls.
+//! that are held, the way of membership, tokens and logins. [`crate::doors`] tells who calls.
 
 mod actions;
 mod bounds;
 mod deploys;
 mod file;
 mod jobs;
+mod login;
 mod membership;
 mod number;
 mod policy;
@@ -13,33 +14,33 @@ mod recording;
 mod secrets;
 mod setting;
 mod ticks;
+mod tokens;
 mod why_not;
 
 use std::io;
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Extension, Json, Router};
 use host::deployments::DeployedService;
-use model::access::{ChangePage, Changed, Grant, MadeToken, Right, Tokens, Who};
-use model::names::{InstanceName, NameError, TokenName};
+use model::access::{ChangePage, Changed, Right, Who};
+use model::names::InstanceName;
 use model::output::OutputPage;
 use model::secrets::SECRET_MAX_BYTES;
 use model::service::ServiceSpec;
 use model::status::{HostStatus, ServiceStatus};
 use model::time::Timestamp;
 use serde::Deserialize;
-use service::json_body::JsonBody;
+use service::path::Path;
 use service::problem::Problem;
 
 use self::setting::{IfMatch, Setting, TagHeader, Told};
 use crate::access::{Caller, too_few_rights, unauthorized};
 use crate::shared_state::SharedState;
-use crate::tokens::MakeError;
 
 /// Ticks or changes that one answer holds unless `limit` says otherwise, and at most: about 1 MB.
 const PAGE_MAX: usize = 1000;
@@ -76,6 +77,9 @@ pub(crate) const LOG: &str = "/log";
 /// The record of ticks, and that of changes.
 pub(crate) const TICKS: &str = "/v1/ticks";
 pub(crate) const CHANGES: &str = "/v1/changes";
+
+/// Where a browser exchanges its code for a token, and ends that.
+pub(crate) const LOGIN: &str = "/v1/login";
 
 /// What happens as it happens.
 const FEED: &str = "/v1/feed";
@@ -152,8 +156,10 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
         )
         .route(TICKS, get(ticks::ticks))
         .route(CHANGES, get(changes))
-        .route("/v1/tokens", get(tokens))
-        .route("/v1/tokens/{name}", put(make_token).delete(revoke_token))
+        .route("/v1/tokens", get(tokens::list))
+        .route("/v1/tokens/{name}", put(tokens::make).delete(tokens::revoke))
+        .route("/v1/logins", post(login::give_code))
+        .route(LOGIN, post(login::log_in).delete(login::log_out))
         .route(HEALTH, get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .with_state(shared)
@@ -343,51 +349,6 @@ async fn changes(
         }
     }
     Ok(Json(ChangePage { changes, next }))
-}
-
-async fn tokens(State(shared): Shared, Extension(caller): CalledBy) -> Answer<Tokens> {
-    caller.grants()?;
-    Ok(Json(shared.tokens()))
-}
-
-async fn make_token(
-    State(shared): Shared,
-    Extension(caller): CalledBy,
-    Path(name): Path<String>,
-    JsonBody(grant): JsonBody<Grant>,
-) -> Result<(StatusCode, Json<MadeToken>), Problem> {
-    let who = caller.grants()?;
-    let refused = |code, error: &dyn std::error::Error| {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, error.to_string())
-    };
-    let name: TokenName = name.parse().map_err(|error: NameError| refused("bad_name", &error))?;
-    for service in grant.services.iter().flatten() {
-        deployed(&shared, &caller, service.as_str())?;
-    }
-    let made = apart(&shared, move |shared| {
-        shared.make_token(who, name, grant).map_err(|error| match error {
-            MakeError::NotWritten(error) => not_written(error),
-            error => refused("no_token_made", &error),
-        })
-    });
-    Ok((StatusCode::CREATED, Json(made.await?)))
-}
-
-async fn revoke_token(
-    State(shared): Shared,
-    Extension(caller): CalledBy,
-    Path(name): Path<String>,
-) -> Answer<Tokens> {
-    let who = caller.grants()?;
-    let revoke = move |shared: &SharedState| {
-        let known = name.parse().ok().map(|name| shared.revoke_token(who, name)).transpose();
-        if known.map_err(not_written)? != Some(true) {
-            let message = format!("There is no token {name:?}; GET /v1/tokens lists them.");
-            return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_token", message));
-        }
-        Ok(shared.tokens())
-    };
-    Ok(Json(apart(&shared, revoke).await?))
 }
 
 /// What an operator set could not be kept.

@@ -32,6 +32,9 @@ const UPLOADS: usize = 2;
 /// How long a client may send nothing of an archive.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
+/// How long an archive may come: 64 MiB at 1 Mbit/s take nine minutes. Who sends a byte at a time would keep its place for years.
+const ARCHIVE_MAX: Duration = Duration::from_secs(600);
+
 /// Time between two looks whether a job has begun.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -252,8 +255,12 @@ fn discard(files: JobFiles) {
     drop(std::thread::spawn(removed));
 }
 
-/// Writes what comes to the disk, as it comes.
-async fn store(mut body: BodyDataStream, mut file: tokio::fs::File) -> Result<(), Refused> {
+/// Writes what comes to the disk, as it comes, for as long as it may.
+async fn store(body: BodyDataStream, file: tokio::fs::File) -> Result<(), Refused> {
+    timeout(ARCHIVE_MAX, store_all(body, file)).await.map_err(|_| Refused::Cut)?
+}
+
+async fn store_all(mut body: BodyDataStream, mut file: tokio::fs::File) -> Result<(), Refused> {
     let mut total = 0;
     while let Some(part) = timeout(PAUSE_MAX, body.next()).await.map_err(|_| Refused::Cut)? {
         let part = part.map_err(|_| Refused::Cut)?;

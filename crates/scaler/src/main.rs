@@ -21,6 +21,7 @@ mod journal;
 mod json_lines;
 mod kept_file;
 mod lock;
+mod logins;
 mod memory_file;
 mod network_watch;
 mod observe;
@@ -35,6 +36,7 @@ mod shared_state;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod token_ends;
 mod tokens;
 mod under_way;
 mod withdrawn;
@@ -143,6 +145,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         () = network.run(tick, &watched) => {}
         () = outputs => {}
         () = certificate_watch::run(haproxy.rotation().load_balancer()) => {}
+        () = token_ends::run(&told) => {}
     }
     told.feed().close();
     doors.close().await;

@@ -3,6 +3,7 @@
 
 mod secrets;
 mod standing;
+mod tokens;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,11 +13,11 @@ use std::sync::{Arc, Mutex};
 
 use host::deployments::DeployedService;
 use host::secrets::SecretStore;
-use model::access::{Change, Changed, Deploy, Grant, MadeToken, Token, Tokens, Who};
+use model::access::{Change, Changed, Deploy, Who};
 use model::bounds::Bounds;
 use model::feed::{InstanceFigures, ServiceFeed};
 use model::instance::InstanceStatus;
-use model::names::{ServiceName, TokenName};
+use model::names::ServiceName;
 use model::network::NetworkStatus;
 use model::policies::PolicySpec;
 use model::service::ServiceSpec;
@@ -25,6 +26,7 @@ use model::status::{
 };
 use model::tick::Tick;
 use model::time::Timestamp;
+use policy::terms::Terms;
 
 use crate::actions::Actions;
 use crate::changes::Changes;
@@ -36,12 +38,13 @@ use crate::jobs::JobDesk;
 use crate::journal::{Count, Journal};
 use crate::kept_file::KeptFile;
 use crate::lock::lock;
+use crate::logins::Logins;
 use crate::output::Outputs;
 use crate::overrides::{self, Overrides};
 use crate::recordings::Recordings;
 use crate::services::Services;
 use crate::standing::Standing;
-use crate::tokens::{MakeError, TokensFile};
+use crate::tokens::TokensFile;
 
 /// The record of ticks, below the state directory.
 const JOURNAL: &str = "ticks.jsonl";
@@ -67,6 +70,7 @@ pub(crate) struct SharedState {
     standing: KeptFile<Standing>,
     changes: Mutex<Changes>,
     tokens: TokensFile,
+    logins: Logins,
     /// Held by whoever sets something, from the check of what he asks for to the record of it. The loop never
     /// waits for it, since the disk may be waited for meanwhile.
     setting: Mutex<()>,
@@ -121,6 +125,7 @@ impl SharedState {
             standing,
             changes: Mutex::new(changes),
             tokens,
+            logins: Logins::default(),
             setting: Mutex::default(),
             secrets,
             outputs: Arc::new(Outputs::new(state)),
@@ -273,45 +278,6 @@ impl SharedState {
         Ok(())
     }
 
-    /// The token that a secret is of.
-    pub(crate) fn token(&self, secret: &str) -> Option<Token> {
-        self.tokens.of_secret(secret)
-    }
-
-    /// All tokens.
-    pub(crate) fn tokens(&self) -> Tokens {
-        Tokens { tokens: self.tokens.list() }
-    }
-
-    /// Makes a token.
-    ///
-    /// # Errors
-    /// There is one of that name, there are too many, or it could not be written.
-    pub(crate) fn make_token(
-        &self,
-        who: Who,
-        name: TokenName,
-        grant: Grant,
-    ) -> Result<MadeToken, MakeError> {
-        let made = self.tokens.make(name.clone(), grant)?;
-        let after = Some(made.token.clone());
-        self.note(who, Changed::Token { name, before: None, after });
-        Ok(made)
-    }
-
-    /// Revokes a token, and says whether there was one of that name.
-    ///
-    /// # Errors
-    /// It could not be written; the token goes on to hold.
-    pub(crate) fn revoke_token(&self, who: Who, name: TokenName) -> io::Result<bool> {
-        let before = self.tokens.revoke(&name)?;
-        let there = before.is_some();
-        if there {
-            self.note(who, Changed::Token { name, before, after: None });
-        }
-        Ok(there)
-    }
-
     /// At most `limit` kept changes with a sequence number above `since`, oldest first.
     pub(crate) fn changes(&self, since: u64, limit: usize) -> Vec<Change> {
         lock(&self.changes).since(since, limit)
@@ -377,7 +343,8 @@ impl SharedState {
         self.feed.tick(tick);
         if let Some(deployed) = self.services.get(&service).filter(|_| is_due) {
             let status = self.service_status(&deployed);
-            self.feed.service(ServiceFeed { at, status, instances: figures() });
+            let terms = Some(Terms::of(&deployed.spec).to_file());
+            self.feed.service(ServiceFeed { at, status, instances: figures(), terms });
         }
     }
 

@@ -2,6 +2,7 @@
 //! between them is real.
 
 mod api;
+mod bad_input;
 mod conditions;
 mod cost;
 mod doors;
@@ -12,6 +13,7 @@ mod figure;
 mod file;
 mod jobs;
 mod load;
+mod login;
 mod number;
 mod output;
 mod reaches;

@@ -1,19 +1,21 @@
 //! The tokens with which somebody may change something who is no operator of the host. Of a secret only
 //! its digest is kept.
 
+mod files;
+pub(crate) mod secret;
+
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use host::files::replace_file;
-use model::access::{Grant, MadeToken, Token};
+use model::access::{Grant, MadeToken, Right, Token, TokenTime};
 use model::names::TokenName;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use model::time::Timestamp;
 
-use crate::clock::now;
 use crate::lock::lock;
+use files::{Files, Kept};
+use secret::{SecretDigest, chance};
 
 /// The bytes of chance in a secret: too many to guess, so that a plain digest of it can be kept.
 const SECRET_BYTES: usize = 32;
@@ -24,21 +26,18 @@ const PREFIX: &str = "bellows_";
 /// Tokens at most: each request that carries one is compared with all of them.
 pub(crate) const MOST: usize = 1_000;
 
-/// The tokens, and the file that holds them. Whoever reads does not wait for the disk. Two who make or revoke at
+/// Tokens of logins at most: some browsers of some operators, a day long. The oldest goes.
+const MOST_OF_LOGINS: usize = 32;
+
+/// For how long it is told of a token that it has ended, and not that nobody knows it.
+const TOLD_AFTER_END: Duration = Duration::from_secs(24 * 3_600);
+
+/// The tokens, and the files that hold them. Whoever reads does not wait for the disk. Two who make or revoke at
 /// once get in each other's way.
 #[derive(Debug)]
 pub(crate) struct TokensFile {
-    path: PathBuf,
+    files: Files,
     held: Mutex<Arc<Vec<Kept>>>,
-}
-
-/// A token as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Kept {
-    token: Token,
-    /// Of the secret, in hex.
-    sha256: String,
 }
 
 /// Why no token was made.
@@ -55,39 +54,43 @@ pub(crate) enum MakeError {
     NotWritten(#[from] io::Error),
 }
 
+/// A token that was made for a browser, and those that went for it.
+#[derive(Debug)]
+pub(crate) struct LoggedIn {
+    pub(crate) made: MadeToken,
+    pub(crate) gone: Vec<Token>,
+}
+
 impl TokensFile {
-    /// Reads the file at `path`; none is no tokens.
+    /// Reads the file at `path`, and that of the tokens that end, beside it; none is no tokens.
     ///
     /// # Errors
-    /// The file cannot be read, or holds something else.
+    /// A file cannot be read, or holds something else.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let held = match std::fs::read(path) {
-            Ok(text) => serde_json::from_slice(&text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        Ok(Self { path: path.to_owned(), held: Mutex::new(Arc::new(held)) })
+        let files = Files::new(path);
+        let held = files.read()?;
+        Ok(Self { files, held: Mutex::new(Arc::new(held)) })
     }
 
     fn held(&self) -> Arc<Vec<Kept>> {
         Arc::clone(&lock(&self.held))
     }
 
-    /// All tokens, in the order of their names.
+    /// All tokens, in the order of their names, also those that ended within the last day.
     pub(crate) fn list(&self) -> Vec<Token> {
         self.held().iter().map(|kept| kept.token.clone()).collect()
     }
 
-    /// The token with this secret. Every token is compared, and each whole, so that the time tells
+    /// The token with this secret, which may have ended. Every token is compared, and each whole, so that the time tells
     /// nothing of any. What is no secret by its length, which is no secret itself, costs no digest.
     pub(crate) fn of_secret(&self, secret: &str) -> Option<Token> {
         if secret.len() != PREFIX.len() + SECRET_BYTES * 2 {
             return None;
         }
-        let digest = digest(secret);
+        let digest = SecretDigest::of(secret);
         self.held()
             .iter()
-            .filter(|kept| kept.sha256.as_bytes().ct_eq(digest.as_bytes()).into())
+            .filter(|kept| kept.sha256.is(&digest))
             .fold(None, |_, kept| Some(kept.token.clone()))
     }
 
@@ -95,19 +98,64 @@ impl TokensFile {
     ///
     /// # Errors
     /// The name is taken, there are too many, or it could not be written.
-    pub(crate) fn make(&self, name: TokenName, grant: Grant) -> Result<MadeToken, MakeError> {
-        let held = self.held();
-        if held.iter().any(|kept| kept.token.name == name) {
+    pub(crate) fn make(
+        &self,
+        name: TokenName,
+        grant: Grant,
+        now: Timestamp,
+    ) -> Result<MadeToken, MakeError> {
+        let mut all = Vec::clone(&self.held());
+        // One that ended gives its name back.
+        all.retain(|kept| kept.token.name != name || !kept.token.has_ended(now));
+        if all.iter().any(|kept| kept.token.name == name) {
             return Err(MakeError::Taken(name));
         }
-        if held.len() >= MOST {
+        let Grant { rights, services, lasts } = grant;
+        let expires_at = lasts.map(|time| now.after(time.span()));
+        let token = Token { name, rights, services, made_at: now, expires_at };
+        self.add(all, token, false)
+    }
+
+    /// Makes a token for a browser in which this user logged in: it may do what operators may, and ends. The oldest ones
+    /// go where there are too many.
+    ///
+    /// # Errors
+    /// There are too many tokens, or it could not be written.
+    pub(crate) fn log_in(&self, user: &str, now: Timestamp) -> Result<LoggedIn, MakeError> {
+        let held = self.held();
+        let is_open = |kept: &&Kept| kept.of_a_login && !kept.token.has_ended(now);
+        let mut open: Vec<Token> = held.iter().filter(is_open).map(|it| it.token.clone()).collect();
+        open.sort_by_key(|token| token.made_at);
+        let gone: Vec<Token> =
+            open.drain(..(open.len() + 1).saturating_sub(MOST_OF_LOGINS)).collect();
+        let mut all = Vec::clone(&held);
+        all.retain(|kept| !gone.contains(&kept.token));
+        let token = Token {
+            name: name_of_login(user, &all)?,
+            rights: [Right::All].into(),
+            services: None,
+            made_at: now,
+            expires_at: Some(now.after(TokenTime::OF_A_LOGIN.span())),
+        };
+        Ok(LoggedIn { made: self.add(all, token, true)?, gone })
+    }
+
+    /// Adds a token, whose name is free, to these.
+    fn add(
+        &self,
+        mut all: Vec<Kept>,
+        token: Token,
+        of_a_login: bool,
+    ) -> Result<MadeToken, MakeError> {
+        let now = token.made_at;
+        if all.len() >= MOST {
+            all.retain(|kept| !kept.token.has_ended(now));
+        }
+        if all.len() >= MOST {
             return Err(MakeError::TooMany);
         }
-        let Grant { rights, services } = grant;
-        let token = Token { name, rights, services, made_at: now() };
-        let secret = format!("{PREFIX}{}", hex(&rand::random::<[u8; SECRET_BYTES]>()));
-        let kept = Kept { token: token.clone(), sha256: digest(&secret) };
-        let mut all = Vec::clone(&held);
+        let secret = format!("{PREFIX}{}", chance(SECRET_BYTES));
+        let kept = Kept { token: token.clone(), sha256: SecretDigest::of(&secret), of_a_login };
         all.insert(all.partition_point(|other| other.token.name < kept.token.name), kept);
         self.replace(all)?;
         Ok(MadeToken { token, secret })
@@ -118,85 +166,68 @@ impl TokensFile {
     /// # Errors
     /// It could not be written. The token goes on to hold.
     pub(crate) fn revoke(&self, name: &TokenName) -> io::Result<Option<Token>> {
-        let (revoked, others): (Vec<_>, Vec<_>) =
-            self.held().iter().cloned().partition(|kept| kept.token.name == *name);
-        if !revoked.is_empty() {
+        self.remove(|kept| kept.token.name == *name)
+    }
+
+    /// Ends the token of that name, and gives it; `None` where no browser logged in for it.
+    ///
+    /// # Errors
+    /// It could not be written. The token goes on to hold.
+    pub(crate) fn log_out(&self, name: &TokenName) -> io::Result<Option<Token>> {
+        self.remove(|kept| kept.token.name == *name && kept.of_a_login)
+    }
+
+    fn remove(&self, is_it: impl Fn(&Kept) -> bool) -> io::Result<Option<Token>> {
+        let (gone, others): (Vec<_>, Vec<_>) = self.held().iter().cloned().partition(is_it);
+        if !gone.is_empty() {
             self.replace(others)?;
         }
-        Ok(revoked.into_iter().next().map(|kept| kept.token))
+        Ok(gone.into_iter().next().map(|kept| kept.token))
+    }
+
+    /// Drops the tokens that ended more than a day ago.
+    ///
+    /// # Errors
+    /// It could not be written. They are dropped the next time.
+    pub(crate) fn forget_ended(&self, now: Timestamp) -> io::Result<()> {
+        let held = self.held();
+        let others: Vec<_> =
+            held.iter().filter(|it| !it.token.has_ended(now.before(TOLD_AFTER_END))).collect();
+        if others.len() == held.len() {
+            return Ok(());
+        }
+        self.replace(others.into_iter().cloned().collect())
     }
 
     fn replace(&self, all: Vec<Kept>) -> io::Result<()> {
-        replace_file(&self.path, serde_json::to_vec_pretty(&all)?, 0o600)?;
+        self.files.write(&self.held(), &all)?;
         *lock(&self.held) = Arc::new(all);
         Ok(())
     }
 }
 
-fn digest(secret: &str) -> String {
-    hex(&Sha256::digest(secret))
-}
+/// What the names of logins begin with.
+const OF_LOGIN: &str = "browser-of-";
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The bytes of chance in such a name, and the characters of the user's own in it: the longest name has 31 characters.
+const NAME_BYTES: usize = 3;
+const USER_MAX: usize = 31 - OF_LOGIN.len() - 1 - 2 * NAME_BYTES;
+
+/// A name that is free and says whose login it is, such as `browser-of-anna-3fa85f`.
+fn name_of_login(user: &str, taken: &[Kept]) -> io::Result<TokenName> {
+    let allowed = |c: char| match c.to_ascii_lowercase() {
+        c @ ('a'..='z' | '0'..='9') => c,
+        _ => '-',
+    };
+    let user: String = user.chars().map(allowed).take(USER_MAX).collect();
+    loop {
+        let name = format!("{OF_LOGIN}{user}-{}", chance(NAME_BYTES));
+        let name: TokenName = name.parse().map_err(io::Error::other)?;
+        if !taken.iter().any(|kept| kept.token.name == name) {
+            return Ok(name);
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use model::access::Right;
-
-    use super::*;
-
-    fn grant() -> Grant {
-        Grant { rights: [Right::Operate].into(), services: None }
-    }
-
-    fn name(text: &str) -> TokenName {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_secret_opens_its_own_token_until_that_is_revoked_and_is_nowhere_on_the_disk() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokens.json");
-        let tokens = TokensFile::open(&path).unwrap();
-        let b = tokens.make(name("b"), grant()).unwrap();
-        let a = tokens.make(name("a"), grant()).unwrap();
-        assert_ne!(a.secret, b.secret);
-        let tokens = TokensFile::open(&path).unwrap();
-        assert_eq!(tokens.list(), [a.token.clone(), b.token.clone()]);
-        assert_eq!(tokens.of_secret(&a.secret), Some(a.token.clone()));
-        let written = std::fs::read_to_string(&path).unwrap();
-        assert!(!written.contains(&a.secret) && !written.contains(&a.secret[PREFIX.len()..]));
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        for wrong in ["", PREFIX, &a.secret[..71], &format!("{}0", a.secret), &"x".repeat(9_999)] {
-            assert_eq!(tokens.of_secret(wrong), None, "{wrong}");
-        }
-        assert_eq!(tokens.revoke(&name("a")).unwrap(), Some(a.token));
-        assert_eq!(tokens.revoke(&name("a")).unwrap(), None);
-        assert_eq!(tokens.of_secret(&a.secret), None);
-        assert_eq!(TokensFile::open(&path).unwrap().list(), [b.token]);
-    }
-
-    #[test]
-    fn a_name_is_given_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let tokens = TokensFile::open(&folder.path().join("tokens.json")).unwrap();
-        tokens.make(name("ci"), grant()).unwrap();
-        let error = tokens.make(name("ci"), grant()).unwrap_err().to_string();
-        assert_eq!(error, "there is a token `ci`: revoke it first, or choose another name");
-    }
-
-    #[test]
-    fn what_cannot_be_kept_is_not_made_and_not_revoked() {
-        let folder = tempfile::tempdir().unwrap();
-        let tokens = TokensFile::open(&folder.path().join("tokens.json")).unwrap();
-        let made = tokens.make(name("ci"), grant()).unwrap();
-        drop(folder);
-        assert!(matches!(tokens.make(name("b"), grant()), Err(MakeError::NotWritten(_))));
-        assert!(tokens.revoke(&name("ci")).is_err());
-        assert_eq!(tokens.of_secret(&made.secret), Some(made.token));
-    }
-}
+mod tests;

@@ -9,7 +9,12 @@ pub fn unauthorized(need: &str) -> Problem {
     let message = format!(
         "{need} Send `Authorization: Bearer SECRET`; `bellows token make` on the host makes one."
     );
-    let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
+    unauthorized_as("unauthorized", message)
+}
+
+/// The same with another code and another sentence.
+pub fn unauthorized_as(code: &'static str, message: impl Into<String>) -> Problem {
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, code, message);
     problem.with_header(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"))
 }
 

@@ -12,6 +12,7 @@ pub mod listener;
 pub mod metrics;
 pub mod origin;
 pub mod output;
+pub mod path;
 mod places;
 pub mod probes;
 pub mod problem;

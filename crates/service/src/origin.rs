@@ -22,8 +22,12 @@ pub enum Place {
 /// # Errors
 /// 403 says which it is.
 pub fn check(headers: &HeaderMap, hosts: &[String]) -> Result<Place, Problem> {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let host = text(header::HOST.as_str()).unwrap_or_default();
+    // One that is sent twice is judged by both.
+    let all = |name, is_own: &dyn Fn(&str) -> bool| {
+        let mut values = headers.get_all(name).iter();
+        values.all(|value| is_own(value.to_str().unwrap_or_default()))
+    };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let place = place(host, hosts).ok_or_else(|| {
         let message = format!(
             "This host is not known as {host:?}: use its address, or add the name to \
@@ -36,8 +40,7 @@ pub fn check(headers: &HeaderMap, hosts: &[String]) -> Result<Place, Problem> {
         authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
     };
     let own_site = |site: &str| matches!(site, "same-origin" | "none");
-    if text(header::ORIGIN.as_str()).is_none_or(own) && text("sec-fetch-site").is_none_or(own_site)
-    {
+    if all("origin", &own) && all("sec-fetch-site", &own_site) {
         return Ok(place);
     }
     let message = "Pages of other origins may not ask here.";
@@ -82,6 +85,25 @@ mod tests {
         };
         assert!(!refused("none") && !refused("same-origin"));
         assert!(refused("cross-site") && refused("same-site") && refused(""));
+    }
+
+    #[test]
+    fn what_is_said_twice_is_judged_by_both() {
+        let own = "http://127.0.0.1:8090";
+        let other = "http://evil.example";
+        for (name, values, is_refused) in [
+            (header::ORIGIN.as_str(), [own, own], false),
+            (header::ORIGIN.as_str(), [own, other], true),
+            (header::ORIGIN.as_str(), [other, own], true),
+            ("sec-fetch-site", ["none", "cross-site"], true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:8090"));
+            for value in values {
+                headers.append(name, HeaderValue::from_static(value));
+            }
+            assert_eq!(check(&headers, &[]).is_err(), is_refused, "{name} {values:?}");
+        }
     }
 
     #[test]

@@ -101,6 +101,11 @@ impl Problem {
         Explained { code: self.code, message: self.message }
     }
 
+    /// The sentence for people.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         self.status

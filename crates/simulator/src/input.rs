@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use command_line::files::{self, FileError};
 use command_line::numbers;
 use command_line::policies::{self, Choice};
@@ -13,15 +14,18 @@ use model::service::ServiceSpec;
 use model::value::{Invalid, check, in_range};
 use run::capacity::CapacityCurve;
 use run::{ReadError, calibration};
+use simulation::host_model::{self, HostModel};
+use simulation::{Detail, Load};
 use workload::{
     Gaps, InstanceCapacity, IntervalLength, IntervalOptions, OfferedLoad, PeakInstances, Replay,
     Scenario, ScenarioError, TimeFactor, Trace, TraceError, trace_name,
 };
 
-use crate::host_model::{self, HostModel};
-use crate::load::Load;
 use crate::run::Setup;
-use crate::simulation::Detail;
+
+/// The words for [`Detail`] on the command line.
+const REQUESTS: &str = "requests";
+const FLUID: &str = "fluid";
 
 /// Where the project keeps its files.
 #[derive(Debug, Clone, clap::Args)]
@@ -84,11 +88,23 @@ pub struct Choices {
     #[arg(long, value_name = "NAME")]
     pub service: Option<String>,
     /// How closely to look at requests [default: one by one up to two million].
-    #[arg(long)]
+    #[arg(long, value_parser = detail())]
     pub detail: Option<Detail>,
     /// Time between two turns of the loop [default: 100, and 1000 for loads longer than a day].
     #[arg(long, value_name = "MS")]
     pub tick_ms: Option<u64>,
+}
+
+/// Reads how closely to look at requests.
+fn detail() -> impl TypedValueParser<Value = Detail> {
+    let words = [
+        PossibleValue::new(REQUESTS).help("One by one: some hundred thousand a second"),
+        PossibleValue::new(FLUID).help("As amounts: the cost is one of time, not of requests"),
+    ];
+    PossibleValuesParser::new(words).map(|word| match word.as_str() {
+        FLUID => Detail::Fluid,
+        _ => Detail::Requests,
+    })
 }
 
 /// What was asked for cannot be simulated.

@@ -1,11 +1,14 @@
 //! The simulator's command line.
 
+// `println!` panics where nobody reads the output any more: see `command_line::terminal`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
-use command_line::{numbers, words};
+use command_line::{numbers, terminal, words};
 use run::policy_comparison::PolicyRow;
 use run::{PolicyTable, ResultsFolder, text};
 use simulator::input::{Choices, Folders, Source};
@@ -96,14 +99,16 @@ fn run(setup: &Setup, results: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let Outcome { summary, figures, series, .. } = setup.run(|tick| ticks.add(tick))?;
     ticks.close()?;
     folder.write_figures(&summary, &series)?;
-    print!("{}", text::summary(&summary));
+    terminal::print(text::summary(&summary));
     if let Some(percent) = summary.outside_objective_percent {
-        println!("objective  {percent:.3}% of the requests outside of it");
+        terminal::print_line(format_args!(
+            "objective  {percent:.3}% of the requests outside of it"
+        ));
     }
-    println!("host       {}", setup.host.source);
-    println!("results    {}", folder.path().display());
+    terminal::print_line(format_args!("host       {}", setup.host.source));
+    terminal::print_line(format_args!("results    {}", folder.path().display()));
     if json {
-        println!("{}", figures.beside(&summary)?);
+        terminal::print_line(figures.beside(&summary)?);
     }
     Ok(ExitCode::from(u8::from(!summary.limits.broken().is_empty())))
 }
@@ -111,11 +116,11 @@ fn run(setup: &Setup, results: &Path, json: bool) -> anyhow::Result<ExitCode> {
 fn compare_all(setups: &[Setup], seeds: u32, results: &Path) -> anyhow::Result<ExitCode> {
     let done = |setup: &Setup| {
         let Setup { load, policy, .. } = setup;
-        eprintln!("done: {policy} under {}, seed {}", load.name, load.seed);
+        terminal::note(format_args!("done: {policy} under {}, seed {}", load.name, load.seed));
     };
     save(results, compare::compare(setups, seeds, done)?)?;
     if let Some(setup) = setups.first() {
-        println!("host       {}", setup.host.source);
+        terminal::print_line(format_args!("host       {}", setup.host.source));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -138,18 +143,18 @@ fn setups(folders: &Folders, gaps: Option<Gaps>) -> anyhow::Result<Vec<Setup>> {
 fn save(results: &Path, rows: Vec<PolicyRow>) -> anyhow::Result<()> {
     let policies = PolicyTable::of(rows).context("there is nothing to compare")?;
     let ranking = compare::of_ranking(&policies);
-    print!("{ranking}");
+    terminal::print(&ranking);
     let (markdown, csv) = (results.join("comparison.md"), results.join("comparison.csv"));
     let text = format!("{ranking}\n{}", compare::by_load(policies.rows()));
     std::fs::create_dir_all(results)
         .and_then(|()| std::fs::write(&markdown, text))
         .with_context(|| format!("{} cannot be written", markdown.display()))?;
     policies.write(&csv)?;
-    println!("results    {} and {}", markdown.display(), csv.display());
+    terminal::print_line(format_args!("results    {} and {}", markdown.display(), csv.display()));
     Ok(())
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
-    eprintln!("error: {error:#}");
+    terminal::note(format_args!("error: {error:#}"));
     ExitCode::from(code)
 }

@@ -13,12 +13,10 @@ use run::summary::{
     CountLimit, Generator, Instances, Limits, Requests, Scaling, Summary, TimeLimit, millis,
 };
 use run::{FleetHistory, Recorder, ResultsError, RunSeries};
+use simulation::{Detail, HostModel, Load, Simulation, SimulationError};
 use workload::OfferedLoad;
 
 use crate::fleet_figures::FleetFigures;
-use crate::host_model::HostModel;
-use crate::load::Load;
-use crate::simulation::{Detail, Simulation, SimulationError};
 
 /// Loads up to this long are simulated at the scaler's own tick: a fortnight takes some 10 s. At a
 /// longer one a policy that looks at each tick loses up to a second at every rise, and one that

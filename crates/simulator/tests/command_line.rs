@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use run::Run;
 use run::capacity::CapacityCurve;
@@ -57,6 +57,27 @@ fn the_last_line_is_the_summary_of_the_folder_and_the_figures_of_its_report() {
         compared += 1;
     }
     assert_eq!(compared, 9);
+}
+
+#[test]
+fn where_nobody_reads_what_it_tells_its_folder_is_written_all_the_same() {
+    let results = tempfile::tempdir().unwrap();
+    let unread = || Stdio::from(std::io::pipe().unwrap().1);
+    let status = Command::new(env!("CARGO_BIN_EXE_simulator"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        .args(["run", "steps", "time-factor=0.2", "json=true", "--results"])
+        .arg(results.path())
+        .stdout(unread())
+        .stderr(unread())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(results.path().join("simulated-steps-default/summary.json").exists());
+    let bad = Command::new(env!("CARGO_BIN_EXE_simulator"))
+        .args(["run", "no-such-scenario"])
+        .stderr(unread())
+        .status();
+    assert_eq!(bad.unwrap().code(), Some(2));
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use command_line::numbers;
-use model::access::Right;
+use model::access::{Right, TokenTime};
 use model::hold::HoldTime;
 use model::names::{InstanceName, SecretName, ServiceName, TokenName};
 use model::status::Membership;
 
-use crate::scale;
+use crate::{scale, token};
 
 /// What to show of what happened.
 #[derive(Debug, Args)]
@@ -155,8 +155,11 @@ pub(crate) enum TokenCommand {
         /// The services that it is for; without it, the whole host
         #[arg(long, value_delimiter = ',', value_name = "SERVICE")]
         services: Option<Vec<ServiceName>>,
+        /// For how long, such as 12h or 90d; without it, until it is revoked
+        #[arg(long = "for", value_name = "TIME", value_parser = token::token_time, allow_hyphen_values = true)]
+        lasts: Option<TokenTime>,
     },
-    /// List the tokens, without their secrets
+    /// List the tokens with their ends, without their secrets
     List {
         /// The same as JSON
         #[arg(long)]

@@ -106,7 +106,7 @@ fn help_tells_the_exit_codes_and_hides_what_is_internal() {
       validate     Say what is wrong with bellows.toml and the services' files: everything at once; nothing is changed
       up           Bring the system up; run again, it changes only what is not as it should be
       deploy       Deploy an application from its folder: make its image, prove it, bring it in, or go back
-      destroy      Remove a service that was deployed from a folder, with its versions, secrets and caches
+      destroy      Remove a service that was deployed from a folder or by the API, with its versions, secrets and caches
       prune        Free the disk of what nothing needs: images, caches, old releases, what failed deploys left
       init         Write what `deploy` would choose into a bellows.toml in an application's folder
       down         Take the system down and remove what Bellows made; stored objects stay
@@ -130,7 +130,7 @@ fn help_tells_the_exit_codes_and_hides_what_is_internal() {
       replay       Decide a recording again, and say whether each decision and plan is the same
       changes      Show who changed what, the newest last
       help         Say what a command does, or what the code of a message means and what to do
-      open         Print the address of the API, or of a service, and show it in a browser where there is a desktop
+      open         Print the link that logs a browser in to the console, or the address of a service
       support      Write what a report of a fault needs into one file, without secrets
       completions  Print what completes this command in a shell; `up` installs it for all three
 

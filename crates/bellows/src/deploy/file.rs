@@ -60,15 +60,20 @@ async fn make(
     check(settings, &before, spec, file)?;
     running.enter(Stage::Image)?;
     super::steps::give_ids(settings, spec).await?;
-    let image = image(settings, &before, spec).await?;
+    let of = source(settings, &before, (spec, file)).await?;
     running.enter(Stage::Template)?;
     let _lock = operator::lock_within(settings).await?;
-    let template = TemplateStore::new(settings, HostRunner).ensure(spec, &image).await?;
+    let version = match of {
+        Source::Version(version) => version,
+        Source::Image(image) => {
+            TemplateStore::new(settings, HostRunner).ensure(spec, &image).await?.version()
+        }
+    };
     // Something may have been deployed since.
     let before = deployments.load()?;
     check_replaced(&before, &spec.name, replaces)?;
     check(settings, &before, spec, file)?;
-    let next = next(settings, &before, (spec, file), template.version()).await?;
+    let next = next(settings, &before, (spec, file), version).await?;
     let next = next.noted(&before, ("", ""), running.job.who.clone(), now());
     open_ways(settings, &before, spec).await?;
     deployments.deploy(&next)?;
@@ -127,27 +132,59 @@ async fn next(
     Ok(before.clone().with_folder(&new, &folder, settings.versions_kept, now()))
 }
 
-/// The image of the version that was deployed last, where the file names the same; else that of a recipe.
-async fn image(
+/// What the service is made of.
+#[derive(Debug)]
+enum Source {
+    /// The version that it is already: what is new is in force without another one.
+    Version(Version),
+    /// This image.
+    Image(Image),
+}
+
+/// The version of now where the file changes nothing that instances see. Who puts the same file again asks for it anew, as by a
+/// deploy: this release may make another version of it, or there may be another image.
+async fn source(
+    settings: &Settings,
+    before: &Deployment,
+    (spec, file): (&ServiceSpec, &str),
+) -> anyhow::Result<Source> {
+    let unchanged = unchanged(settings, before, spec)?;
+    if let Some(version) = unchanged.filter(|_| before.file(&spec.name) != Some(file)) {
+        return Ok(Source::Version(version));
+    }
+    let deployed = before.readable().services.into_iter().find(|it| it.spec.name == spec.name);
+    let Some(deployed) = deployed.filter(|it| it.spec.image == spec.image) else {
+        return Ok(Source::Image(of_recipe(settings, spec).await?));
+    };
+    let version = deployed.wanted.version;
+    let template = TemplateName::new(&spec.name, version);
+    match (TemplateStore::new(settings, HostRunner).image(&template)?, unchanged) {
+        (Some(image), _) => Ok(Source::Image(image)),
+        _ if before.is_by_api(&spec.name) => Ok(Source::Image(of_recipe(settings, spec).await?)),
+        (None, Some(version)) => Ok(Source::Version(version)),
+        (None, None) => bail!(
+            "its file changes what instances are given, and the image of version {version} is not known, since a release \
+             before this one made it: deploy {0} again, and then put the file; what instances are not given, such as \
+             bounds, policy and route, can be changed without",
+            spec.name
+        ),
+    }
+}
+
+/// The version that is deployed, where instances of a new one would be given the same.
+fn unchanged(
     settings: &Settings,
     before: &Deployment,
     spec: &ServiceSpec,
-) -> anyhow::Result<Image> {
-    let deployed = before.readable().services.into_iter().find(|it| it.spec.name == spec.name);
-    let templates = TemplateStore::new(settings, HostRunner);
-    if let Some(deployed) = deployed.filter(|it| it.spec.image == spec.image) {
-        let template = TemplateName::new(&spec.name, deployed.wanted.version);
-        if let Some(image) = templates.image(&template)? {
-            return Ok(image);
-        }
-        if !before.is_by_api(&spec.name) {
-            bail!(
-                "the image of version {} is not known, since a release before this one made it: deploy {} again",
-                deployed.wanted.version,
-                spec.name
-            );
-        }
-    }
+) -> anyhow::Result<Option<Version>> {
+    let Some(version) = before.version_with(spec) else { return Ok(None) };
+    let template = TemplateName::new(&spec.name, version);
+    let is_as_if_new = TemplateStore::new(settings, HostRunner).is_as_if_new(&template, spec)?;
+    Ok(is_as_if_new.then_some(version))
+}
+
+/// The image of the recipe that the file names.
+async fn of_recipe(settings: &Settings, spec: &ServiceSpec) -> anyhow::Result<Image> {
     let recipe = release::recipe(&spec.image, settings).map_err(|error| {
         anyhow!(error).context(format!(
             "no image can be made of `{}`: use the name of a recipe that is shipped, such as object-store",
@@ -194,5 +231,46 @@ mod tests {
         assert!(
             told(&store).unwrap_err().starts_with("services/store.toml describes store: change")
         );
+    }
+
+    /// A service that a folder deployed under a release that wrote down no image, and its file with this in the place of that.
+    async fn put(old: &str, new: &str) -> Result<Version, String> {
+        let root = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.paths.state = root.path().join("state");
+        settings.paths.run = root.path().join("run");
+        settings.paths.lxc = root.path().join("lxc");
+        let now = include_str!("../../../../services/object-store.toml");
+        let (name, version) = ("object-store".parse().unwrap(), Version::new(7));
+        let template = settings.paths.lxc.join(TemplateName::new(&name, version).as_str());
+        std::fs::create_dir_all(template).unwrap();
+        let deployed = NewService { name: &name, file: now, version, serving: None, again: false };
+        let folder = Path::new("/home/anna/store");
+        let at = Timestamp::from_millis(1);
+        let before = Deployment::default().with_folder(&deployed, folder, 3, at);
+        assert!(now.contains(old), "{old}");
+        let file = now.replacen(old, new, 1);
+        let spec = config_file::from_toml("the file", &file).unwrap();
+        match source(&settings, &before, (&spec, &file)).await {
+            Ok(Source::Version(version)) => Ok(version),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_template_of_an_earlier_release_bounds_and_policy_change_without_another_version()
+    {
+        for (old, new) in [
+            ("max = 10", "max = 20"),
+            ("target_percent = 80", "target_percent = 60"),
+            // Asked for once more.
+            ("", ""),
+        ] {
+            assert_eq!(put(old, new).await, Ok(Version::new(7)), "{new}");
+        }
+        let told = put("memory_mib = 128", "memory_mib = 256").await.unwrap_err();
+        let cure = "deploy object-store again, and then put the file; what instances are not given, such as bounds, \
+                    policy and route, can be changed without";
+        assert!(told.contains(cure), "{told}");
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use command_line::terminal;
 use host::deploys::Beginning;
 use host::jobs::{BEGINS_WITHIN, Job, JobFiles};
 use model::job::Outcome;
@@ -41,7 +42,7 @@ pub(super) async fn follow(
         // Not before the job is gone, so that another one can be begun at once.
         if let Some(Outcome { is_well, verdict }) = outcome.filter(|_| !is_under_way) {
             if is_well {
-                println!("{verdict}");
+                terminal::print_line(verdict);
                 return Ok(());
             }
             return Err(Coded::new(Code::DeployFailed, anyhow!(verdict)).into());

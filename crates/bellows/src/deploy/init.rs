@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
+use command_line::terminal;
 use host::settings::Settings;
 use model::names::ServiceName;
 
@@ -33,7 +34,10 @@ pub(crate) fn run(
         open.write_all(application.file.as_bytes())
     });
     written.with_context(|| format!("{} cannot be written", file.display()))?;
-    application.notes.iter().for_each(|note| println!("  {}.", note.told));
-    println!("{} says so now.", file.display());
+    application
+        .notes
+        .iter()
+        .for_each(|note| terminal::print_line(format_args!("  {}.", note.told)));
+    terminal::print_line(format_args!("{} says so now.", file.display()));
     Ok(())
 }

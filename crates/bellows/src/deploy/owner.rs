@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::anyhow;
-use host::deployments::Deployment;
+use host::deployments::{Deployment, Origin};
 use model::names::ServiceName;
 
 /// Refuses a name that is another's: with it go its secrets, its data and its route. Who `replaces` has named it, and
@@ -17,13 +17,10 @@ pub(super) fn check(
     folder: &Path,
     replaces: bool,
 ) -> anyhow::Result<()> {
-    let of_folder =
-        deployment.folders().find(|(taken, _)| *taken == name).map(|(_, folder)| folder);
-    match of_folder {
-        Some(other) if other == folder || replaces => Ok(()),
+    match deployment.origin(name) {
+        Some(other) if other == Origin::of(folder) || replaces => Ok(()),
         Some(other) => Err(anyhow!(
-            "{name} is deployed from {}: name this one with --name, {name} to put it in the place of that",
-            other.display()
+            "{name} is deployed {other}: name this one with --name, {name} to put it in the place of that"
         )),
         None if deployment.names().any(|taken| taken == name) => Err(anyhow!(
             "services/{name}.toml describes a service of this name: name this one with --name"
@@ -34,7 +31,7 @@ pub(super) fn check(
 
 #[cfg(test)]
 mod tests {
-    use host::deployments::NewService;
+    use host::deployments::{NewService, by_api};
     use model::time::Timestamp;
     use model::version::Version;
 
@@ -59,6 +56,9 @@ mod tests {
             3,
             at,
         );
+        let of_api = deployment.clone().with_folder(&new(&shop), by_api(), 3, at);
+        let refused = check(&of_api, &shop, own, false).unwrap_err().to_string();
+        assert!(refused.starts_with("shop is deployed by the API: "), "{refused}");
         let told = |name, folder, replaces| {
             check(&deployment, name, folder, replaces).map_err(|error| error.to_string())
         };

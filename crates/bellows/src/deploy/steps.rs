@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use application::{Bounds, Chosen, Found, detect, read};
+use command_line::terminal;
 use host::build::{Application, Builds};
 use host::command::HostRunner;
 use host::deployments::{Deployment, Deployments, NewService};
@@ -131,7 +132,8 @@ impl<'a> Steps<'a> {
         let base = base.context("the userland is there")?;
         let builds = Builds::new(self.settings, HostRunner);
         let application = Application { service, found, chosen, base: &base, recipe: &recipe };
-        let build = builds.build_application(&application, |line| eprintln!("  | {line}"));
+        let build = builds
+            .build_application(&application, |line| terminal::note(format_args!("  | {line}")));
         Ok(trace::step("image", build).await?)
     }
 
@@ -146,7 +148,7 @@ impl<'a> Steps<'a> {
         let rehearsals = Rehearsals::new(self.settings, HostRunner);
         let found = rehearsals.find_health(&spec, image, patience, |_| ());
         let found = trace::step("health", found).await?;
-        eprintln!("  {}", health::told(&found, spec.instance.port));
+        terminal::note(format_args!("  {}", health::told(&found, spec.instance.port)));
         self.words.file = health::said(&self.words.file, &found);
         Ok(())
     }

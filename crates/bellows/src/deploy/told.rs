@@ -1,5 +1,6 @@
 //! What is told of an application before anything is made of it.
 
+use command_line::terminal;
 use model::output::harmless;
 use model::service::ServiceSpec;
 
@@ -7,11 +8,11 @@ use super::application::Application;
 
 /// Says what was found and chosen, and what stays out.
 pub(super) fn tell(application: &Application) {
-    println!("{}", application.folder.display());
+    terminal::print_line(application.folder.display());
     let notes = application.notes.iter().map(ToString::to_string);
     let asked = asked(&application.spec).into_iter();
     for line in notes.chain(asked).chain(application.found.left_out.lines()) {
-        println!("  {}", harmless(&line));
+        terminal::print_line(format_args!("  {}", harmless(&line)));
     }
 }
 

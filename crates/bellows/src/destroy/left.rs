@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::anyhow;
+use command_line::terminal;
 use host::build::Builds;
 use host::command::HostRunner;
 use host::deployments::Deployments;
@@ -47,7 +48,7 @@ pub(super) async fn remove(
     let files = Deploys::new(&settings.paths.state).of(service);
     let _beginning = files.begin()?;
     let _lock = operator::lock(settings).await?;
-    println!("{}", remove_left(settings, &files, &left, with_data).await?);
+    terminal::print_line(remove_left(settings, &files, &left, with_data).await?);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use explain::sentences::Sentences;
 use futures_util::future::try_join_all;
 use model::access::Change;
 use model::names::ServiceName;
@@ -10,7 +11,6 @@ use model::time::Timestamp;
 use scaler_client::{Scaler, ScalerError, TickFilter};
 
 use super::Event;
-use super::sentences::Sentences;
 use crate::changes::{changed, who};
 
 /// So many of the newest turns are told where nobody says since when: on a host where much happens, an hour has

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use command_line::policies::Choice;
+use command_line::terminal;
 use host::deployments::{Deployments, RollbackError};
 use host::settings::Settings;
 use model::names::ServiceName;
@@ -64,7 +65,7 @@ async fn show(
     let text = status.policy_spec.to_toml();
     let text =
         text.context("the policy cannot be written as TOML; the scaler's API shows it as JSON")?;
-    print!("{origin}{text}");
+    terminal::tell(format_args!("{origin}{text}"))?;
     Ok(())
 }
 
@@ -103,13 +104,13 @@ async fn check(
         let policy = policy.as_ref();
         return json::print(&Checked { format: FORMAT, service, policy, compared });
     }
-    println!(
+    terminal::tell_line(format_args!(
         "Nothing is wrong with {word} for {service}: `bellows policy set {service} {word}` sets it."
-    );
+    ))?;
     if !compared {
-        println!(
+        terminal::tell_line(format_args!(
             "Whether it goes with the file of {service} is for root to compare: run it with sudo."
-        );
+        ))?;
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use explain::words::age;
+use host::deployments::Origin;
 use model::bounds::Bounds;
 use model::failure::Failure;
 use model::network::NetworkStatus;
@@ -11,7 +13,7 @@ use model::refusal::cure;
 use model::status::MembershipStatus;
 use model::version::Rollout;
 
-use crate::text::{age, columns, held, phase};
+use crate::text::{columns, held, phase};
 
 use super::view::{Decided, DeployState, Instance, Program, Service, Set, Source, View};
 
@@ -60,13 +62,13 @@ pub(crate) fn render(view: &View) -> String {
 fn deploys(deploys: &[DeployState], now_ms: u64) -> String {
     let line = |deploy: &DeployState| {
         let DeployState { service, folder, stage, .. } = deploy;
-        let (folder, age) = (folder.display(), age(deploy.begun_at_ms, now_ms));
+        let (origin, age) = (Origin::of(folder), age(deploy.begun_at_ms, now_ms));
         match &deploy.verdict {
             _ if deploy.goes_on => {
-                format!("{service} is being deployed from {folder} since {age}: {stage}.\n")
+                format!("{service} is being deployed {origin} since {age}: {stage}.\n")
             }
             None => format!(
-                "The deploy of {service} from {folder} was cut off, {age} ago, at {stage}: deploy it again.\n"
+                "The deploy of {service} {origin} was cut off, {age} ago, at {stage}: deploy it again.\n"
             ),
             Some(verdict) => format!("The last deploy, {age} ago: {}.\n", harmless(verdict)),
         }
@@ -122,8 +124,8 @@ fn services(services: &[Service], now_ms: u64) -> String {
 
 /// A line for each service whose number an operator holds.
 fn holds(services: &[Service]) -> String {
-    let line = |Service { name, hold, min, max, .. }: &Service| {
-        let held = held((*hold)?, (*min, *max));
+    let line = |Service { name, hold, held_at, .. }: &Service| {
+        let held = held((*hold)?, (*held_at)?);
         Some(format!(
             "{name} is {held}; `bellows scale {name} --auto` gives it back to its policy.\n"
         ))

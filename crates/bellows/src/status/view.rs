@@ -35,7 +35,7 @@ pub(crate) struct View {
     pub(crate) network: Option<NetworkStatus>,
     /// The services, as the scaler tells.
     pub(crate) services: Vec<Service>,
-    /// Deploys from folders that go on, or did not end well.
+    /// Deploys from folders and by the API that go on, or did not end well.
     pub(crate) deploys: Vec<DeployState>,
     /// The instances, in the order of service and slot.
     pub(crate) instances: Vec<Instance>,
@@ -94,6 +94,9 @@ pub(crate) struct Service {
     pub(crate) rollout: Option<Rollout>,
     /// The number that an operator holds it at; `None` where its policy decides.
     pub(crate) hold: Option<Hold>,
+    /// What is in force of that number within its bounds.
+    #[serde(skip)]
+    pub(crate) held_at: Option<u32>,
     /// What went wrong last.
     pub(crate) last_failure: Option<Failure>,
     /// The policy of its file, where an operator set another one.

@@ -2,6 +2,7 @@
 
 mod panes;
 
+use explain::words::age;
 use model::time::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -12,8 +13,6 @@ use ratatui::widgets::{Paragraph, Wrap};
 use super::keys::HELP;
 use super::state::{Overlay, Pane, Picture, State};
 use super::theme::Theme;
-use crate::explain::explained;
-use crate::text::age;
 
 /// Rows between the first and the last one from which on there is room for two panes, and for three.
 const ROWS_FOR_TWO: u16 = 8;
@@ -62,7 +61,7 @@ fn headline(state: &State, now: Timestamp, theme: Theme) -> Line<'static> {
 /// The last turn of the service that is selected, in words.
 fn explanation(state: &State) -> String {
     let turn = state.selected().and_then(|status| status.tick.as_ref());
-    turn.map_or_else(|| "No turn is known of it yet.".to_owned(), explained)
+    turn.map_or_else(|| "No turn is known of it yet.".to_owned(), explain::turn::text)
 }
 
 /// A text in the place of the panes, from one of its lines on, and never past the last one.

@@ -40,7 +40,12 @@ Columns
   CPU       cores that its instances use
   HELD      the number that an operator holds
   WHY       the reasons of the last decision
-A `-` is what is not known. Nothing is changed from here: `bellows scale`, `bellows policy set`
+Columns of instances
+  LOAD      requests a second that it is given
+  BUSY      requests that it works on
+  CPU       cores that it uses
+  FOR, AGE  how long it is in its phase, and there
+A `-` is what is not known. Response times are known to nobody here: `loadgen` measures them. Nothing is changed from here: `bellows scale`, `bellows policy set`
 and `bellows instances` change things.";
 
 /// The action of a key that is pressed; `None` for all else that a terminal tells.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use model::names::ServiceName;
+use model::names::{InstanceName, ServiceName};
 use model::output::harmless;
 use model::status::ServiceStatus;
 use model::time::Timestamp;
@@ -10,6 +10,7 @@ use scaler_client::ScalerError;
 
 use super::ask::Answer;
 use super::keys::Action;
+use super::load::{Load, Loads, Told};
 use crate::events::Event;
 
 /// What happened last, in memory: some screens of it.
@@ -55,6 +56,8 @@ pub(super) struct State {
     pub(super) picture: Option<Picture>,
     /// Why the last question got no answer; `None` where it got one.
     pub(super) trouble: Option<String>,
+    /// What instances do, as far as the feed told it.
+    loads: Loads,
     /// Oldest first.
     pub(super) events: VecDeque<Event>,
     /// By its name, so that it stays the same when others come and go.
@@ -80,6 +83,18 @@ impl State {
             Err(error) => self.trouble = Some(harmless(&error.to_string())),
         }
         Flow::GoesOn
+    }
+
+    /// Takes what the feed told of instances.
+    pub(super) fn took_loads(&mut self, told: Vec<Told>) -> Flow {
+        told.into_iter().for_each(|told| self.loads.take(told));
+        Flow::GoesOn
+    }
+
+    /// What an instance does, as of the picture.
+    pub(super) fn load(&self, instance: &InstanceName) -> Load {
+        let at = self.picture.as_ref().map(|picture| picture.at);
+        at.map_or_else(Load::default, |at| self.loads.of(instance, at))
     }
 
     /// Does what a key asks for.

@@ -2,9 +2,8 @@
 
 use std::ffi::OsStr;
 
+use explain::health::Health;
 use ratatui::style::{Color, Modifier, Style};
-
-use crate::services::Health;
 
 /// Whether colours are shown. What they tell is told in words as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +54,9 @@ impl Theme {
     pub(super) fn health(self, health: Health) -> Style {
         match health {
             Health::Well => self.coloured(Color::Green),
-            Health::Short | Health::Deploying | Health::Starting => self.coloured(Color::Yellow),
+            Health::Short | Health::AtLimit | Health::Deploying | Health::Starting => {
+                self.coloured(Color::Yellow)
+            }
             Health::Down | Health::Failing | Health::GivenUp => self.alarm(),
             Health::Idle | Health::Unknown => Style::new().add_modifier(Modifier::DIM),
         }

@@ -13,6 +13,7 @@ use model::service::{Replacement, ServiceSpec};
 use model::status::ServiceStatus;
 use model::tick::Tick;
 use model::version::{Rollout, Version};
+use scaler_client::{Scaler, TickFilter};
 use tokio::time::{Instant, sleep};
 
 use crate::code::Code;
@@ -26,6 +27,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What a trial may take beside the time that an instance has to get healthy: a scaler that starts,
 /// and a host that is busy.
 const SPARE: Duration = Duration::from_secs(20);
+
+/// Among so many of a service's newest kept turns is that in which its trial failed: a try has some ten.
+const TURNS: usize = 1_000;
 
 /// How a version's trial ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,10 +84,8 @@ pub(crate) async fn wait(
             let trial = |name| (name, trial(name, deployment, services));
             let trials: Vec<(&ServiceName, _)> = names.iter().copied().map(trial).collect();
             if trials.iter().all(|(_, trial)| trial.has_ended(is_late)) {
-                let failed = trials.iter().any(|(_, trial)| !trial.serves());
-                // What an instance wrote is told where the scaler still says it.
-                let ticks = if failed { scaler.ticks_since(0).await } else { Ok(Vec::new()) };
-                return outcome(trials, &ticks.unwrap_or_default(), waited, cure);
+                let tries = tries(&scaler, &trials).await;
+                return outcome(trials, &tries, waited, cure);
             }
             waited = true;
         }
@@ -171,6 +173,19 @@ fn trial(name: &ServiceName, deployment: &Deployment, services: &[ServiceStatus]
     }
 }
 
+/// The newest turns of the services of which a version was given up, in which stands what its instances wrote; none where
+/// the scaler does not say them any more.
+async fn tries(scaler: &Scaler, trials: &[(&ServiceName, Trial)]) -> Vec<Tick> {
+    let mut tries = Vec::new();
+    let failed = trials.iter().filter(|(_, trial)| matches!(trial, Trial::GivenUp { .. }));
+    for (service, _) in failed {
+        let filter = TickFilter { service: Some((*service).clone()), ..TickFilter::default() };
+        let newest = scaler.newest_ticks(&filter, TURNS).await;
+        tries.extend(newest.map(|(ticks, _)| ticks).unwrap_or_default());
+    }
+    tries
+}
+
 fn outcome(
     trials: Vec<(&ServiceName, Trial)>,
     ticks: &[Tick],
@@ -219,6 +234,7 @@ mod tests {
     use model::version::Wanted;
 
     use super::*;
+    use crate::fake_scaler::FakeScaler;
 
     const WANTED: Wanted =
         Wanted { version: Version::new(2), deployed_at: Timestamp::from_millis(5) };
@@ -292,6 +308,26 @@ mod tests {
         insta::assert_snapshot!(told, @"version 00000002 of store was given up, and no version has served yet: release `./migrate` ended with status 3");
         let Trial::GivenUp { told, .. } = trial_in(Some(given_up), WANTED) else { panic!() };
         insta::assert_snapshot!(told, @"version 00000002 of store was given up, and version 00000001 goes on to serve: no answer");
+    }
+
+    #[tokio::test]
+    async fn what_an_instance_wrote_is_looked_for_in_the_newest_turns_of_its_own_service() {
+        let turn = r#"{"sequence":9,"at_ms":6,"service":"store","observation":{"offered_rps":null,"served_rps":null,
+            "rejected_rps":null,"queued":null,"in_flight":null,"cpu_cores":null,"phases":{"starting":0,"ready":1,
+            "draining":0,"failed":0}},"decision":{"kind":"target","ready":1,"reasons":[]},"plan":[],"blocked":[],
+            "done":[],"given_up":[{"instance":"bw-store-1-a","version":"00000002","last_lines":["no such table"]}]}"#;
+        let scaler = FakeScaler::new(move |path| {
+            let is_asked = path == "/v1/ticks?service=store&newest=1000";
+            is_asked.then(|| format!(r#"{{"ticks":[{turn}],"next":9}}"#))
+        });
+        let [store, shop]: [ServiceName; 2] = ["store", "shop"].map(|name| name.parse().unwrap());
+        let told = "version 00000002 of store was given up".to_owned();
+        let given_up = Trial::GivenUp { told, version: WANTED.version };
+        let trials = vec![(&shop, Trial::Serves), (&store, given_up)];
+        let tries = tries(&scaler.client(), &trials).await;
+        let told = outcome(trials, &tries, true, |_| "Mend it".to_owned()).unwrap_err().to_string();
+        assert!(told.ends_with("bw-store-1-a wrote last:\n    no such table"), "{told}");
+        assert_eq!(scaler.asked().len(), 1, "nothing of what serves");
     }
 
     #[test]

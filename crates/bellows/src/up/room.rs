@@ -1,6 +1,7 @@
 //! Whether the services fit on this host.
 
 use anyhow::anyhow;
+use command_line::terminal;
 use host::settings::Settings;
 use model::service::ServiceSpec;
 use nix::unistd::{SysconfVar, sysconf};
@@ -34,7 +35,7 @@ pub(crate) fn check_sums(services: &[&ServiceSpec], settings: &Settings) -> anyh
     let lower = services.iter().map(|spec| need(spec, spec.bounds.min()));
     suffice(lower, total_mib).map_err(BadInput::new)?;
     if let Some(warning) = warning(services, settings, total_mib) {
-        eprintln!("{warning}");
+        terminal::note(warning);
     }
     Ok(())
 }

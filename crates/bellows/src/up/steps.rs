@@ -4,9 +4,12 @@ use std::net::SocketAddrV4;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
+use command_line::terminal;
 use host::accounts::{CONSOLE, EGRESS, OPERATORS};
 use host::command::HostRunner;
-use host::deployments::{DeployedService, Deployment, DeploymentError, Deployments, NewService};
+use host::deployments::{
+    DeployedService, Deployment, DeploymentError, Deployments, NewService, Origin,
+};
 use host::haproxy::{Backends, Haproxy};
 use host::id_map::IdMap;
 use host::id_ranges::IdRanges;
@@ -26,7 +29,7 @@ use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
 use crate::release::{self, RECIPES};
 use crate::scaler;
-use crate::tree::{ServiceFile, Tree};
+use crate::tree::{self, ServiceFile, Tree};
 use crate::up::{answer, images, rollout, sweep};
 
 /// What the steps work on.
@@ -117,14 +120,16 @@ impl<'a> Steps<'a> {
     /// What stays of a deployment that cannot be read as a whole; what is lost is told.
     fn salvaged(&self) -> Deployment {
         let Some((deployment, lost)) = self.deployments.salvaged() else {
-            eprintln!(
-                "  what was deployed before cannot be read: deploy again what was deployed from folders"
+            terminal::note(
+                "  what was deployed before cannot be read: deploy again what has no file in services/",
             );
             return Deployment::default();
         };
         for (service, folder) in lost {
-            let folder = folder.display();
-            eprintln!("  what was deployed of {service} cannot be read: deploy {folder} again");
+            let origin = Origin::of(&folder);
+            terminal::note(format_args!(
+                "  what was deployed of {service} {origin} cannot be read: deploy it again"
+            ));
         }
         deployment
     }
@@ -259,13 +264,7 @@ impl<'a> Steps<'a> {
 /// not know.
 fn refuse_taken(tree: &Tree, before: &Deployment) -> Result<(), BadInput> {
     let taken = before.folders().filter(|(name, _)| tree.names().any(|own| own == *name));
-    let problem = |(name, folder): (&ServiceName, &Path)| {
-        let folder = folder.display();
-        anyhow!(
-            "services/{name}.toml: {name} is deployed from {folder}: give this service another name, or \
-             `bellows destroy {name}` first"
-        )
-    };
+    let problem = |(name, folder): (&ServiceName, &Path)| tree::taken(name, Origin::of(folder));
     BadInput(taken.map(problem).collect()).or(())
 }
 
@@ -320,10 +319,11 @@ fn recipes(tree: &Tree, programs: &Path) -> anyhow::Result<Vec<Recipe>> {
 
 #[cfg(test)]
 mod tests {
-    use host::deployments::Past;
+    use host::deployments::{Past, by_api};
     use model::version::Version;
 
     use super::*;
+    use crate::deployed::OfFolder;
 
     const STORE: &str = include_str!("../../../../services/object-store.toml");
 
@@ -331,7 +331,8 @@ mod tests {
     fn tree(settings: Settings) -> Tree {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
         let spec = config_file::from_toml("object-store.toml", STORE).unwrap();
-        let of_folders = vec![config_file::from_toml("shop.toml", &shop()).unwrap()];
+        let spec_of_folder = config_file::from_toml("shop.toml", &shop()).unwrap();
+        let of_folders = vec![OfFolder { spec: spec_of_folder, folder: "/home/anna/shop".into() }];
         let services = vec![ServiceFile { spec, text: STORE.to_owned() }];
         Tree { root, settings, settings_text: String::new(), services, of_folders }
     }
@@ -351,14 +352,16 @@ mod tests {
     #[test]
     fn a_service_of_a_folder_that_cannot_be_read_is_not_replaced_by_one_of_its_name() {
         let tree = tree(Settings::default());
-        let with = |name: &str| {
+        let with = |name: &str, folder: &Path| {
             let name = name.parse().unwrap();
-            let new = new(&name, "colour = 1");
-            Deployment::default().with_folder(&new, Path::new("/home/anna/shop"), 3, now())
+            Deployment::default().with_folder(&new(&name, "colour = 1"), folder, 3, now())
         };
-        refuse_taken(&tree, &with("shop")).unwrap();
-        let error = refuse_taken(&tree, &with("object-store")).unwrap_err().to_string();
-        assert!(error.contains("is deployed from /home/anna/shop"), "{error}");
+        let of_anna = Path::new("/home/anna/shop");
+        refuse_taken(&tree, &with("shop", of_anna)).unwrap();
+        for (folder, told) in [(of_anna, "from /home/anna/shop: "), (by_api(), "by the API: ")] {
+            let error = refuse_taken(&tree, &with("object-store", folder)).unwrap_err().to_string();
+            assert!(error.contains(&format!("object-store is deployed {told}")), "{error}");
+        }
     }
 
     #[tokio::test]
@@ -375,7 +378,8 @@ mod tests {
             programs: &Programs::new(&tree.settings).unwrap(),
             deployments: Deployments::new(state.path()),
         };
-        let (store, shop_name) = (tree.services[0].spec.name.clone(), &tree.of_folders[0].name);
+        let (store, shop_name) =
+            (tree.services[0].spec.name.clone(), &tree.of_folders[0].spec.name);
         let deployment = Deployment::default()
             .with_folder(&new(shop_name, &shop()), Path::new("/home/anna/shop"), 3, now())
             .followed_by(&[new(&store, STORE)], 3, now());

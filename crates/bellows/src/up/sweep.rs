@@ -1,6 +1,7 @@
 //! What nobody uses any more goes: templates of versions that are not kept, secrets that only they were given, images
 //! that no template stands on, earlier releases.
 
+use command_line::terminal;
 use host::command::HostRunner;
 use host::deployments::Deployment;
 use host::lock::SharedLock;
@@ -58,7 +59,10 @@ pub(crate) async fn remove_unused(
 fn tell_of_unmounted(templates: &TemplateStore<HostRunner>, kept: &[TemplateName]) {
     for template in kept {
         if let Err(error) = templates.check_mounted(template) {
-            eprintln!("  {template} cannot be launched: {:#}", anyhow::Error::from(error));
+            terminal::note(format_args!(
+                "  {template} cannot be launched: {:#}",
+                anyhow::Error::from(error)
+            ));
         }
     }
 }
@@ -74,7 +78,7 @@ fn remove_images(
             Ok(remove_other_images(&images::folder(settings), &recipes, &stood_on)?)
         }
         Err(error) => {
-            eprintln!("  no image is removed: {:#}", anyhow::Error::from(error));
+            terminal::note(format_args!("  no image is removed: {:#}", anyhow::Error::from(error)));
             Ok(0)
         }
     }

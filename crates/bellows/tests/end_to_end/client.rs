@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
 
 /// Where HAProxy listens for the services.
 const SERVICES: &str = "http://127.0.0.1:8080";
@@ -20,6 +21,17 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
 }
 
 impl Client {
@@ -39,7 +51,19 @@ impl Client {
         path: &str,
         build: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Answer {
-        let url = format!("{SERVICES}{path}");
+        self.send_to(SERVICES, method, path, build)
+    }
+
+    /// The same, to another origin than that of the services.
+    #[track_caller]
+    pub(crate) fn send_to(
+        &self,
+        origin: &str,
+        method: Method,
+        path: &str,
+        build: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Answer {
+        let url = format!("{origin}{path}");
         let request = build(self.http.request(method.clone(), &url));
         let answer = self.runtime.block_on(async { read(request.send().await?).await });
         answer.unwrap_or_else(|error| panic!("{method} {url}: {error:?}"))

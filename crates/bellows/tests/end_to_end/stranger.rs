@@ -28,12 +28,13 @@ const READABLE: [&str; 7] = [
 ];
 
 /// What is there to be kept from strangers, or the walk would find nothing and say that all is well.
-const CLOSED: [&str; 20] = [
+const CLOSED: [&str; 21] = [
     "/var/lib/bellows/bellows.toml",
     "/var/lib/bellows/changes.jsonl",
     "/var/lib/bellows/console",
     "/var/lib/bellows/console/history.sqlite",
     "/var/lib/bellows/deployment.json",
+    "/var/lib/bellows/ending-tokens.json",
     "/var/lib/bellows/images",
     "/var/lib/bellows/objects",
     "/var/lib/bellows/output",
@@ -60,14 +61,14 @@ const LISTENERS: [&str; 5] =
 const WAY_OUT: &str = "10.117.0.1:3128";
 
 /// Words of `setpriv` for a user without rights.
-const STRANGER: [&str; 5] = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+pub(crate) const STRANGER: [&str; 5] = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
 
 /// The same user, in the operators' group.
 const OPERATOR: [&str; 6] =
     ["--reuid", "65534", "--regid", "65534", "--groups", "bellows-operators"];
 
 /// Words of curl that set bounds, but for the place of the API.
-const SET_BOUNDS: [&str; 6] = [
+pub(crate) const SET_BOUNDS: [&str; 6] = [
     "--request",
     "PUT",
     "--header",

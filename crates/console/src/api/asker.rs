@@ -19,7 +19,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Who asks.
 #[derive(Debug, Clone)]
-pub(super) enum Asker {
+pub(crate) enum Asker {
+    /// Somebody who may not read, and gets what is the same on every host.
+    Stranger,
     /// Anybody who may read.
     Reader,
     /// Whoever has this token.
@@ -35,16 +37,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
 
     /// The door has found out who it is, or lets everybody in.
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get().cloned().unwrap_or(Self::Reader))
+        Ok(parts.extensions.get().cloned().unwrap_or(Self::Stranger))
     }
 }
 
 impl Asker {
+    /// By which the scaler knows who asks.
+    pub(crate) fn secret(&self) -> Option<&str> {
+        match self {
+            Self::Named { secret, .. } => Some(secret),
+            Self::Reader | Self::Stranger => None,
+        }
+    }
+
     /// Refuses who may not see this service, as if there were none.
     ///
     /// # Errors
     /// 404.
-    pub(super) fn sees(&self, service: &ServiceName) -> Result<(), Problem> {
+    pub(crate) fn sees(&self, service: &ServiceName) -> Result<(), Problem> {
         match self {
             Self::Named { token, .. } if !token.is_for(Some(service)) => {
                 Err(no_such_service(service.as_str()))
@@ -57,7 +67,7 @@ impl Asker {
     ///
     /// # Errors
     /// 403.
-    pub(super) fn sees_all_of(&self, service: Option<&ServiceName>) -> Result<(), Problem> {
+    pub(crate) fn sees_all_of(&self, service: Option<&ServiceName>) -> Result<(), Problem> {
         match self {
             Self::Named { token, .. } if !token.is_for(service) => Err(too_few_rights(token)),
             _ => Ok(()),
@@ -65,7 +75,7 @@ impl Asker {
     }
 
     /// Has it asked again and again whether what this one may see is the same.
-    pub(super) fn watched(self, rights: Rights) -> Watched {
+    pub(crate) fn watched(self, rights: Rights) -> Watched {
         Watched { asker: self, rights, asked: Instant::now() }
     }
 }
@@ -82,7 +92,7 @@ fn too_few_rights(token: &Token) -> Problem {
 
 /// Somebody who is told things for a long time.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(crate) struct Watched {
     asker: Asker,
     rights: Rights,
     asked: Instant,
@@ -90,7 +100,7 @@ pub(super) struct Watched {
 
 impl Watched {
     /// Whether the token is what it was; asked every 10 s. While the scaler is away nobody can say, and it counts.
-    pub(super) async fn may_go_on(&mut self) -> bool {
+    pub(crate) async fn may_go_on(&mut self) -> bool {
         let Asker::Named { token, secret } = &self.asker else { return true };
         if self.asked.elapsed() < ASK_AGAIN {
             return true;

@@ -15,8 +15,9 @@ use service::origin::{self, Place};
 use service::problem::Problem;
 
 use super::asker::Asker;
-use crate::openapi;
+use super::forward::list;
 use crate::rights::Rights;
+use crate::{openapi, pages};
 use rates::Rates;
 
 /// What lets somebody in.
@@ -51,9 +52,9 @@ impl Door {
         Self { rules, rights, rates }
     }
 
-    /// Who sends a request: whoever has its token, or nobody by name. What is the same on every host needs no name.
-    async fn asker(&self, path: &str, headers: &HeaderMap) -> Result<Option<Asker>, Problem> {
-        if is_open(path) {
+    /// Who sends a request: whoever has its token, or nobody by name. What is open to all needs no name.
+    async fn asker(&self, is_open: bool, headers: &HeaderMap) -> Result<Option<Asker>, Problem> {
+        if is_open {
             return Ok(None);
         }
         let Some(secret) = bearer(headers)? else { return Ok(None) };
@@ -68,9 +69,12 @@ pub(super) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    let is_login = list::is_login(request.method(), request.uri().path());
+    let is_open = is_login || is_open(request.uri().path());
     // Counted before anything refuses it: a refusal takes time too.
-    let asker = door.asker(request.uri().path(), request.headers()).await;
+    let asker = door.asker(is_open, request.headers()).await;
     match &asker {
+        _ if is_login => door.rates.count_login()?,
         Ok(Some(Asker::Named { token, .. })) => door.rates.count_named(&token.name, &request)?,
         Ok(_) => door.rates.count_unnamed(&request)?,
         Err(_) => door.rates.count_wrong()?,
@@ -78,8 +82,8 @@ pub(super) async fn admit(
     let place = origin::check(request.headers(), &door.rules.hosts)?;
     let asker = match asker? {
         Some(asker) => asker,
-        None if is_open(request.uri().path()) => Asker::Reader,
         None if door.rules.unnamed_read && place == Place::Here => Asker::Reader,
+        None if is_open || pages::is_part(request.uri().path()) => Asker::Stranger,
         None => return Err(unauthorized("From beyond the host, reading needs a token.")),
     };
     request.extensions_mut().insert(asker);

@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use http_body_util::LengthLimitError;
 use model::access::Right;
 use service::bearer::unauthorized;
 use service::problem::Problem;
@@ -60,12 +61,19 @@ async fn pass_on(
     known.upstream.pass_on(&head, sent, forwarded.deadline()).await
 }
 
-async fn whole(body: Body) -> Result<bytes::Bytes, Problem> {
+/// All of a small body.
+///
+/// # Errors
+/// It is too large, or takes too long.
+pub(super) async fn whole(body: Body) -> Result<bytes::Bytes, Problem> {
     match tokio::time::timeout(BODY, to_bytes(body, BODY_MAX_BYTES)).await {
         Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if !is_too_large(&error) => {
+            let message = "The body did not come whole: send it again.";
+            Err(Problem::new(StatusCode::BAD_REQUEST, "bad_request", message))
+        }
         Ok(Err(_)) => {
-            let message =
-                format!("The body is to be whole, and to have at most {BODY_MAX_BYTES} bytes.");
+            let message = format!("The body is to have at most {BODY_MAX_BYTES} bytes.");
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message))
         }
         Err(_) => {
@@ -73,6 +81,11 @@ async fn whole(body: Body) -> Result<bytes::Bytes, Problem> {
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message))
         }
     }
+}
+
+/// Whether a body was not read for its size, and not because it broke off or is none.
+fn is_too_large(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|cause| cause.is::<LengthLimitError>())
 }
 
 /// Who may deploy nothing takes no place for minutes. Whether it may be this service the scaler says.
@@ -86,6 +99,8 @@ fn may_send_archives(asker: &Asker) -> Result<(), Problem> {
             );
             Err(Problem::new(StatusCode::FORBIDDEN, "too_few_rights", message))
         }
-        Asker::Reader => Err(unauthorized("A change needs a token with the right `deploy`.")),
+        Asker::Reader | Asker::Stranger => {
+            Err(unauthorized("A change needs a token with the right `deploy`."))
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! The HTTP API, version 1: what is now, what was, and what happens, from memory and from the history; and what the scaler
 //! answers, which is passed on.
 
-mod asker;
+pub(crate) mod asker;
 mod door;
 pub mod forward;
 pub(crate) mod past;
+pub(crate) mod preview;
 pub(crate) mod query;
 pub mod series;
 
@@ -12,30 +13,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use model::names::ServiceName;
 use model::status::ServiceStatus;
 use prometheus_client::registry::Registry;
 use service::metrics::HttpMetrics;
+use service::path::Path;
 use service::problem::{Problem, guard};
 
 use crate::history::History;
 use crate::live::Hub;
 use crate::metrics::{self, Moment};
-use crate::openapi;
 use crate::rights::Rights;
 use crate::upstream::{Sent, Upstream};
 use crate::watch::{Now, Seen};
+use crate::{openapi, pages};
 use asker::Asker;
 use door::Door;
 pub use door::Rules;
+pub use preview::Previews;
 use query::Fields;
 
 /// Where anybody may ask whether the console is there.
@@ -59,12 +62,14 @@ pub struct Known {
     pub upstream: Upstream,
     /// Who may see what.
     pub rights: Rights,
+    /// Who may compute.
+    pub previews: Previews,
 }
 
 type Shared = State<Known>;
 type Answer<T> = Result<Json<T>, Problem>;
 
-/// The paths of what is not passed on, all of them to be read.
+/// The paths of what is not passed on and is read by GET; by POST there is [`PREVIEW`].
 #[cfg(test)]
 pub(crate) const OWN: [&str; 13] = [
     SERVICES,
@@ -87,6 +92,7 @@ const SERVICE: &str = "/v1/services/{name}";
 const SERVICE_SERIES: &str = "/v1/services/{name}/series";
 const INSTANCE_SERIES: &str = "/v1/services/{name}/instances/{instance}/series";
 const TURNS: &str = "/v1/services/{name}/turns";
+pub(crate) const PREVIEW: &str = "/v1/services/{name}/preview";
 const TICKS: &str = "/v1/ticks";
 const EVENTS: &str = "/v1/events";
 const HISTORY: &str = "/v1/history";
@@ -101,6 +107,7 @@ fn own() -> Router<Known> {
         .route(SERVICE_SERIES, get(past::service_series))
         .route(INSTANCE_SERIES, get(past::instance_series))
         .route(TURNS, get(past::turns))
+        .route(PREVIEW, post(preview::preview))
         .route(TICKS, get(past::ticks))
         .route(EVENTS, get(past::events))
         .route(HISTORY, get(past::history))
@@ -112,7 +119,11 @@ fn own() -> Router<Known> {
 /// All routes, behind the one door.
 pub fn routes(known: Known, rules: Rules, metrics: HttpMetrics) -> Router {
     let door = Arc::new(Door::new(rules, known.rights.clone()));
-    let routes = own().merge(openapi::routes()).merge(forward::routes()).with_state(known);
+    let routes = own()
+        .merge(openapi::routes())
+        .merge(pages::routes())
+        .merge(forward::routes())
+        .with_state(known);
     metrics.observe(guard(routes).layer(from_fn_with_state(door, door::admit)))
 }
 

@@ -1,7 +1,7 @@
 //! What was, from the history.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use model::action::Blocked;
 use model::decision::Reason;
@@ -11,6 +11,7 @@ use model::tick::Tick;
 use model::time::Timestamp;
 use serde::de::IntoDeserializer as _;
 use serde::{Deserialize as _, Serialize};
+use service::path::Path;
 use service::problem::Problem;
 use strum::IntoEnumIterator as _;
 
@@ -19,10 +20,13 @@ use super::query::{Fields, bad};
 use super::series::{self, ShownInstance, ShownService};
 use super::{Answer, Shared, no_such_service, service_field};
 use crate::events::{Event, Kind};
-use crate::history::{Kept, Numbered, ReadError, Status, Step, Wanted};
+use crate::history::{AsideStatus, Kept, Numbered, ReadError, Status, Step, Wanted};
 
 /// Ticks or events of one answer, at most and unless `limit` says otherwise: about 1 MB.
 const PAGE_MAX: usize = 1_000;
+
+/// What says which ticks of many are told, in the place of which `newest` may stand, as at the scaler.
+const TICK_ENDS: [&str; 2] = ["since", "limit"];
 
 /// Points of one answer: 30 minutes of seconds, or a day of minutes.
 const POINTS_MAX: usize = 2_000;
@@ -61,8 +65,16 @@ pub(crate) struct TurnPage {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct HistoryPage {
-    #[serde(flatten)]
-    status: Status,
+    /// What is in the file, in bytes.
+    used_bytes: u64,
+    /// What it and its journal may take.
+    size_bytes: u64,
+    /// Why nothing is recorded now; `None` where it is.
+    problem: Option<String>,
+    /// Where the history is that was put aside since the console started, and why.
+    aside: Option<AsideStatus>,
+    /// Seconds that could not be written since the console started.
+    seconds_missed: u64,
     kept: Vec<Kept>,
     /// The last times of which nothing was recorded, oldest first.
     gaps: Vec<Event>,
@@ -74,8 +86,10 @@ pub(super) async fn ticks(
     mut fields: Fields,
 ) -> Answer<TickPage> {
     let reason = fields.text("reason").map(|word| code(&word)).transpose()?;
-    let wanted = wanted(&mut fields)?;
-    fields.end("since, service, reason and limit")?;
+    let newest = fields.newest(TICK_ENDS, PAGE_MAX)?;
+    let mut wanted = wanted(&mut fields)?;
+    wanted.limit = newest.unwrap_or(wanted.limit);
+    fields.end("since, service, reason, limit and newest")?;
     asker.sees_all_of(wanted.service.as_ref())?;
     let since = wanted.since.unwrap_or_default();
     let (ticks, next) = known.history.changed(wanted, reason).await.map_err(unread)?;
@@ -159,13 +173,13 @@ pub(super) async fn history(
 ) -> Answer<HistoryPage> {
     fields.end("none")?;
     asker.sees_all_of(None)?;
-    let status = known.history.status();
+    let Status { used_bytes, size_bytes, problem, aside, seconds_missed } = known.history.status();
     // One that is not there says so itself.
     let kept = known.history.kept().await.unwrap_or_default();
     let wanted = Wanted { limit: 100, ..Wanted::default() };
     let gaps = known.history.events(wanted, Some(Kind::Gap)).await.unwrap_or_default();
-    let gaps = gaps.into_iter().map(|numbered| numbered.event).collect();
-    Ok(Json(HistoryPage { status, kept, gaps }))
+    let gaps = gaps.into_iter().map(Event::from).collect();
+    Ok(Json(HistoryPage { used_bytes, size_bytes, problem, aside, seconds_missed, kept, gaps }))
 }
 
 fn wanted(fields: &mut Fields) -> Result<Wanted, Problem> {
@@ -216,7 +230,7 @@ fn moments(fields: &mut Fields) -> Result<(Timestamp, Timestamp), Problem> {
     Ok((from, to))
 }
 
-fn unread(error: ReadError) -> Problem {
+pub(super) fn unread(error: ReadError) -> Problem {
     if let ReadError::Away(_) = &error {
         let message = "The history is not there now: GET /v1/history says why.";
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "history_away", message);

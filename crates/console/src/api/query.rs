@@ -39,7 +39,7 @@ impl Fields {
     }
 
     /// The value of a field, as what it says.
-    pub(super) fn value<T: FromStr>(
+    pub(crate) fn value<T: FromStr>(
         &mut self,
         name: &str,
         allowed: &str,
@@ -49,18 +49,39 @@ impl Fields {
         text.parse().map(Some).map_err(|_| refused())
     }
 
-    /// A whole number from 1 to `most`.
+    /// A whole number from 1 to `most`, and that where there is none.
     pub(super) fn limit(&mut self, name: &str, most: usize) -> Result<usize, Problem> {
+        Ok(self.given(name, most)?.unwrap_or(most))
+    }
+
+    /// A whole number from 1 to `most`, where there is one.
+    pub(super) fn given(&mut self, name: &str, most: usize) -> Result<Option<usize>, Problem> {
         let allowed = format!("a whole number from 1 to {most}");
-        let limit = self.value(name, &allowed)?.unwrap_or(most);
-        if (1..=most).contains(&limit) {
-            return Ok(limit);
+        match self.value(name, &allowed)? {
+            Some(given) if !(1..=most).contains(&given) => {
+                Err(bad(format!("{name} is {given}: use {allowed}.")))
+            }
+            given => Ok(given),
         }
-        Err(bad(format!("{name} is {limit}: use {allowed}.")))
+    }
+
+    /// So many of the newest, 1 to `most`; `None` where that is not asked for. None of `others` is there beside it.
+    pub(super) fn newest(
+        &mut self,
+        others: [&str; 2],
+        most: usize,
+    ) -> Result<Option<usize>, Problem> {
+        if !self.0.iter().any(|(name, _)| name == "newest") {
+            return Ok(None);
+        }
+        if let Some((other, _)) = self.0.iter().find(|(name, _)| others.contains(&name.as_str())) {
+            return Err(bad(format!("newest is there beside {other}: leave one of them out.")));
+        }
+        self.limit("newest", most).map(Some)
     }
 
     /// A moment, in milliseconds since 1970.
-    pub(super) fn moment(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
+    pub(crate) fn moment(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let millis = self.value(name, "a moment in milliseconds since 1970")?;
         Ok(millis.map(Timestamp::from_millis))
     }

@@ -66,16 +66,31 @@ pub struct ShownInstance {
 #[derive(Debug, Serialize)]
 pub struct ShownSecond<'a> {
     service: &'a ServiceName,
-    #[serde(flatten)]
-    point: ShownService,
-    instances: Vec<Named<'a>>,
+    at_ms: u64,
+    turns: u32,
+    offered_rps: Option<Shown>,
+    served_rps: Option<Shown>,
+    rejected_rps: Option<Shown>,
+    queued: Option<Shown>,
+    in_flight: Option<Shown>,
+    cpu_cores: Option<Shown>,
+    starting: Option<Shown>,
+    ready: Option<Shown>,
+    draining: Option<Shown>,
+    failed: Option<Shown>,
+    target: Option<Shown>,
+    answers: Option<ShownAnswers>,
+    instances: Vec<NamedInstance<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Named<'a> {
+struct NamedInstance<'a> {
     name: &'a InstanceName,
-    #[serde(flatten)]
-    point: ShownInstance,
+    at_ms: u64,
+    phase: Phase,
+    cpu_cores: Option<Shown>,
+    in_flight: Option<Shown>,
+    requests_rps: Option<Shown>,
 }
 
 fn shown(figure: Figure) -> Option<Shown> {
@@ -130,9 +145,44 @@ pub(super) fn instance(second: u64, point: &InstancePoint) -> ShownInstance {
 
 /// A second as live readers are told it.
 pub fn second(row: &Row) -> ShownSecond<'_> {
-    let mut instances = Vec::with_capacity(row.instances.len());
-    for it in &row.instances {
-        instances.push(Named { name: &it.name, point: instance(row.second, it) });
+    // Taken apart with every field named: a figure that is added does not compile until live readers get it.
+    let ShownService {
+        at_ms,
+        turns,
+        offered_rps,
+        served_rps,
+        rejected_rps,
+        queued,
+        in_flight,
+        cpu_cores,
+        starting,
+        ready,
+        draining,
+        failed,
+        target,
+        answers,
+    } = service(row.second, &row.point);
+    ShownSecond {
+        service: &row.service,
+        at_ms,
+        turns,
+        offered_rps,
+        served_rps,
+        rejected_rps,
+        queued,
+        in_flight,
+        cpu_cores,
+        starting,
+        ready,
+        draining,
+        failed,
+        target,
+        answers,
+        instances: row.instances.iter().map(|it| named(row.second, it)).collect(),
     }
-    ShownSecond { service: &row.service, point: service(row.second, &row.point), instances }
+}
+
+fn named(second: u64, it: &InstancePoint) -> NamedInstance<'_> {
+    let ShownInstance { at_ms, phase, cpu_cores, in_flight, requests_rps } = instance(second, it);
+    NamedInstance { name: &it.name, at_ms, phase, cpu_cores, in_flight, requests_rps }
 }

@@ -18,6 +18,9 @@ const BUSY: Duration = Duration::from_secs(2);
 /// Size to which the journal is cut when it was copied into the file: by default that happens at each 4 MB.
 pub(super) const JOURNAL_BYTES: u64 = 8 * 1024 * 1024;
 
+/// The size of a page, which is SQLite's own where nobody says another.
+const PAGE_BYTES: u64 = 4096;
+
 /// Memory for pages that were read, of the writer and of each reader, in KiB.
 const CACHE_KIB: i64 = 4 * 1024;
 
@@ -116,6 +119,10 @@ impl Failure {
     fn of(error: MigrateError) -> Self {
         match error {
             MigrateError::Later { .. } => Self::Unusable(error.to_string()),
+            // A step asks for what this file cannot have, such as a table that it has already.
+            MigrateError::Sqlite(rusqlite::Error::SqlInputError { msg, .. }) => {
+                Self::Unusable(format!("no release left it so: {msg}"))
+            }
             MigrateError::Sqlite(error) => error.into(),
         }
     }
@@ -127,7 +134,16 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
+/// Whether the file ends within a page. SQLite takes what is missing of it for zeros, and does not see that they stand in a
+/// row. Beside a journal that may be so: a kill while that is copied into the file leaves such a page, which the journal has.
+fn is_cut(path: &Path) -> bool {
+    let bytes = |path: &Path| fs::metadata(path).map_or(0, |it| it.len());
+    bytes(&with_end(path, BESIDE[0])) == 0 && !bytes(path).is_multiple_of(PAGE_BYTES)
+}
+
 fn open_whole(path: &Path) -> Result<Connection, Failure> {
+    // Before it is opened, which begins a journal.
+    let is_cut = is_cut(path);
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     // Nothing is changed in a file that is not for this release.
@@ -136,6 +152,9 @@ fn open_whole(path: &Path) -> Result<Connection, Failure> {
     if checked != "ok" {
         let reason = format!("the file is spoilt: {}", checked.replace('\n', " "));
         return Err(Failure::Unusable(reason));
+    }
+    if is_cut {
+        return Err(Failure::Unusable("the file was cut: it ends within a page".to_owned()));
     }
     if found == 0 {
         // Without a table yet: later it has no effect.

@@ -237,6 +237,18 @@ impl History {
         self.readers.read(move |it| read::changed(it, &wanted, reason.as_deref())).await
     }
 
+    /// The last turn of a service up to a moment that is kept.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn turn_at(
+        &self,
+        service: ServiceName,
+        at: Timestamp,
+    ) -> Result<Option<Tick>, ReadError> {
+        self.readers.read(move |it| read::turn_at(it, &service, at)).await
+    }
+
     /// Events, oldest first.
     ///
     /// # Errors

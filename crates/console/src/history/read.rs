@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::retention::Class;
 use super::write::{millis, number};
-use crate::events::{Event, Kind};
+use crate::events::{Event, Happened, Kind};
 use crate::series::encoding::{decode_instances, decode_service};
 use crate::series::point::{InstancePoint, Row, ServicePoint};
 
@@ -25,9 +25,26 @@ const PACK_MAX_BYTES: u64 = 16 * 1024 * 1024;
 pub struct Numbered {
     /// Rises from each event to the next.
     pub id: u64,
-    /// The event.
-    #[serde(flatten)]
-    pub event: Event,
+    /// When.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
+    /// Of which service; `None` of the whole host.
+    pub service: Option<ServiceName>,
+    /// What.
+    #[serde(rename = "what")]
+    pub happened: Happened,
+}
+
+impl Numbered {
+    fn new(id: u64, Event { at, service, happened }: Event) -> Self {
+        Self { id, at, service, happened }
+    }
+}
+
+impl From<Numbered> for Event {
+    fn from(Numbered { id: _, at, service, happened }: Numbered) -> Self {
+        Self { at, service, happened }
+    }
 }
 
 /// Which turns or events.
@@ -39,6 +56,13 @@ pub struct Wanted {
     pub service: Option<ServiceName>,
     /// So many at most.
     pub limit: usize,
+}
+
+impl Wanted {
+    /// The newest ones, of all services.
+    pub fn newest(limit: usize) -> Self {
+        Self { limit, ..Self::default() }
+    }
 }
 
 /// The services that a class has something of.
@@ -203,6 +227,26 @@ pub(super) fn changed(
     Ok((ticks.into_iter().filter_map(|(_, tick)| tick).collect(), next))
 }
 
+/// The last turn of a service up to a moment: of every turn where they reach so far, or else of those that changed something.
+pub(super) fn turn_at(
+    connection: &Connection,
+    service: &ServiceName,
+    at: Timestamp,
+) -> rusqlite::Result<Option<Tick>> {
+    let last_of = |table: &str, column: &str| {
+        let sql = format!(
+            "SELECT {column} FROM {table} WHERE service = ?1 AND at <= ?2 ORDER BY at DESC LIMIT 1"
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let packs = query(&mut statement, params![service.as_str(), millis(at)], |row| {
+            unpacked(0, row.get_ref(0)?.as_blob()?)
+        })?;
+        Ok::<_, rusqlite::Error>(packs.into_iter().flatten().filter(|tick| tick.at <= at).last())
+    };
+    let (any, changed) = (last_of("turns", "ticks")?, last_of("changed", "tick")?);
+    Ok(any.into_iter().chain(changed).max_by_key(|tick| tick.at))
+}
+
 /// Events, oldest first.
 pub(super) fn events(
     connection: &Connection,
@@ -212,7 +256,7 @@ pub(super) fn events(
     let kind = kind.map(|kind| <&str>::from(kind).to_owned());
     newest_or_since(connection, "events", "event", "kind = ?3", wanted, kind, |row| {
         let event = parsed(1, serde_json::from_str(row.get_ref(1)?.as_str()?))?;
-        Ok(Numbered { id: unsigned(row.get(0)?), event })
+        Ok(Numbered::new(unsigned(row.get(0)?), event))
     })
 }
 

@@ -138,7 +138,8 @@ impl Operation {
             answers: BTreeMap::new(),
             problems: BTreeMap::new(),
         };
-        let operation = operation.fails(400, &["bad_request"]).fails(401, &["unauthorized"]);
+        let operation =
+            operation.fails(400, &["bad_request"]).fails(401, &["unauthorized", "token_ended"]);
         let operation = operation.fails(403, &["unknown_host", "foreign_origin"]);
         let operation = operation.fails(429, &["too_many_requests"]);
         // A token is asked about.

@@ -12,11 +12,11 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::extract::Path;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use bytes::Bytes;
+use service::path::Path;
 use service::problem::Problem;
 use utoipa_swagger_ui::{Config, serve};
 

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::feed::FeedLine;
-use scaler_client::{Feed, Scaler, ScalerError};
+use scaler_client::{Feed, Scaler, ScalerError, TickFilter};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::{Intake, Now, Taken};
+use super::{EVENTS, Intake, Now, Taken};
 use crate::answered::Answered;
-use crate::history::{History, Recorder};
+use crate::history::{History, Recorder, Wanted};
 use crate::live::Hub;
 use crate::metrics::Counted;
 use crate::notify::Notifier;
+use crate::series::point::Row;
 
 /// The scaler tells something in every second.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -50,6 +51,7 @@ impl Follower {
     pub async fn run(self, history: History, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         let sequence = self.last_sequence(&history).await;
+        self.remember(&history).await;
         let mut intake = Intake::after(sequence);
         let mut wait = BACK_OFF.0;
         loop {
@@ -93,6 +95,12 @@ impl Follower {
         }
     }
 
+    /// What happened before this run is what happened last, until something else does.
+    async fn remember(&self, history: &History) {
+        let events = history.events(Wanted::newest(EVENTS), None).await.unwrap_or_default();
+        events.into_iter().for_each(|it| self.now.happened(it.into()));
+    }
+
     /// Follows until the scaler does not tell any more, and says why.
     async fn follow(&self, intake: &mut Intake) -> FollowError {
         match self.follow_feed(intake).await {
@@ -107,7 +115,8 @@ impl Follower {
     ) -> Result<std::convert::Infallible, FollowError> {
         // First the feed, so that nothing lies between.
         let mut feed = self.scaler.feed().await?;
-        intake.recall(self.scaler.ticks_since(intake.sequence()).await?);
+        let (missed, _) = self.scaler.ticks(&TickFilter::default(), intake.sequence()).await?;
+        intake.recall(missed);
         // What was answered until now is of no second.
         self.answered.take();
         tracing::info!("the scaler tells");
@@ -154,8 +163,13 @@ impl Follower {
 
     fn tell(&self, taken: Vec<Taken>) {
         for it in taken {
-            if let Taken::Event(event) = &it {
-                self.counted.event(event);
+            match &it {
+                Taken::Event(event) => {
+                    self.counted.event(event);
+                    self.now.happened(event.clone());
+                }
+                Taken::Second(row) => self.now.second(Row::clone(row)),
+                Taken::Tick(_) => {}
             }
             self.hub.tell(&it);
         }

@@ -8,4 +8,4 @@ mod tests;
 
 pub use follow::Follower;
 pub use intake::{Intake, Taken};
-pub use now::{Now, Seen};
+pub use now::{EVENTS, Now, Picture, Seen};

@@ -1,6 +1,6 @@
 //! What is known of the host now, as the scaler told it last.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,10 +9,17 @@ use model::names::ServiceName;
 use model::network::NetworkStatus;
 use model::status::{HostStatus, ServiceStatus};
 use model::tick::Tick;
+use serde_json::Value;
 use tokio::time::Instant;
+
+use crate::events::Event;
+use crate::series::point::Row;
 
 /// A service that was not told of for so long is not deployed any more: each is told of once a second.
 const GONE: Duration = Duration::from_secs(5);
+
+/// Events that are known without asking the history.
+pub const EVENTS: usize = 100;
 
 /// What is known now.
 #[derive(Debug, Default)]
@@ -23,11 +30,28 @@ pub struct Now {
 #[derive(Debug, Default)]
 struct Inner {
     services: BTreeMap<ServiceName, (Instant, ServiceStatus)>,
+    /// What decisions read of their descriptions, as far as the scaler tells it.
+    terms: BTreeMap<ServiceName, Value>,
     ticks: BTreeMap<ServiceName, Tick>,
+    /// The last second of each service.
+    seconds: BTreeMap<ServiceName, Row>,
+    /// What happened last, the newest first; it stays while the scaler is away.
+    events: VecDeque<Event>,
     network: NetworkStatus,
     /// Why the scaler does not tell; `None` while it does.
     away: Option<String>,
     is_told: bool,
+}
+
+/// All that is known, of one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Picture {
+    /// The services.
+    pub host: HostStatus,
+    /// The last second of each.
+    pub seconds: BTreeMap<ServiceName, Row>,
+    /// What happened last, the newest first.
+    pub events: Vec<Event>,
 }
 
 /// Whether what is known is of now.
@@ -44,6 +68,12 @@ impl Now {
     pub fn service(&self, feed: &ServiceFeed) {
         let mut inner = self.lock();
         let name = feed.status.name.clone();
+        match &feed.terms {
+            // It is told each second, and is mostly what it was.
+            Some(terms) if inner.terms.get(&name) == Some(terms) => {}
+            Some(terms) => drop(inner.terms.insert(name.clone(), terms.clone())),
+            None => drop(inner.terms.remove(&name)),
+        }
         inner.services.insert(name, (Instant::now(), feed.status.clone()));
         inner.is_told = true;
     }
@@ -53,15 +83,29 @@ impl Now {
         self.lock().ticks.insert(tick.service.clone(), tick);
     }
 
+    /// A second of a service is over.
+    pub fn second(&self, row: Row) {
+        self.lock().seconds.insert(row.service.clone(), row);
+    }
+
+    /// Something happened. What the history has of before is given first, oldest first.
+    pub fn happened(&self, event: Event) {
+        let mut inner = self.lock();
+        inner.events.push_front(event);
+        inner.events.truncate(EVENTS);
+    }
+
     /// The instances' firewall is like this.
     pub fn network(&self, network: NetworkStatus) {
         let mut inner = self.lock();
         inner.network = network;
         inner.is_told = true;
         // It is told once a second, whatever there is of services.
-        let Inner { services, ticks, .. } = &mut *inner;
+        let Inner { services, ticks, terms, seconds, .. } = &mut *inner;
         services.retain(|_, (at, _)| at.elapsed() < GONE);
+        terms.retain(|name, _| services.contains_key(name));
         ticks.retain(|name, _| services.contains_key(name));
+        seconds.retain(|name, _| services.contains_key(name));
     }
 
     /// The scaler tells again.
@@ -72,7 +116,8 @@ impl Now {
     /// The scaler does not tell any more. What it told is not of now.
     pub fn lost(&self, why: String) {
         let mut inner = self.lock();
-        *inner = Inner { away: Some(why), ..Inner::default() };
+        let events = std::mem::take(&mut inner.events);
+        *inner = Inner { away: Some(why), events, ..Inner::default() };
     }
 
     /// Whether what is known is of now.
@@ -87,9 +132,17 @@ impl Now {
 
     /// All services.
     pub fn host(&self) -> HostStatus {
+        self.lock().host()
+    }
+
+    /// All that is known, of one moment.
+    pub fn picture(&self) -> Picture {
         let inner = self.lock();
-        let services = inner.services.keys().filter_map(|name| inner.status(name));
-        HostStatus { services: services.collect(), network: inner.network.clone() }
+        Picture {
+            host: inner.host(),
+            seconds: inner.seconds.clone(),
+            events: inner.events.iter().cloned().collect(),
+        }
     }
 
     /// The names of all services.
@@ -102,12 +155,22 @@ impl Now {
         self.lock().status(name)
     }
 
+    /// What decisions read of a service's description, with the keys of its file; `None` where the scaler does not tell it.
+    pub fn terms(&self, name: &ServiceName) -> Option<Value> {
+        self.lock().terms.get(name).cloned()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
+    fn host(&self) -> HostStatus {
+        let services = self.services.keys().filter_map(|name| self.status(name));
+        HostStatus { services: services.collect(), network: self.network.clone() }
+    }
+
     /// A service with its last turn, which may be a few tenths younger than the rest.
     fn status(&self, name: &ServiceName) -> Option<ServiceStatus> {
         let (at, status) = self.services.get(name)?;

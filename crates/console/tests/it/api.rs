@@ -96,6 +96,9 @@ async fn a_killed_console_lost_a_second_at_the_most_and_fills_in_what_the_scaler
     let numbers: Vec<_> =
         ticks["ticks"].as_array().unwrap().iter().map(|it| it["sequence"].clone()).collect();
     assert_eq!(numbers, [1, 2, 3, 4]);
+    let newest = console.get("/v1/ticks?newest=1").await.1;
+    assert_eq!((newest["ticks"].as_array().unwrap().len(), &newest["next"]), (1, &ticks["next"]));
+    assert_eq!(newest["ticks"][0]["sequence"], 4);
     let events = console.until("/v1/events?kind=target", |it| it["events"][1].is_object()).await;
     let to: Vec<_> =
         events["events"].as_array().unwrap().iter().map(|it| it["what"]["to"].clone()).collect();
@@ -172,6 +175,8 @@ async fn what_cannot_be_followed_is_a_problem_that_names_the_field() {
         ("/v1/services/store/instances/bw-other-1-a/series", 404, "is no instance of store"),
         ("/v1/services/store/turns?limit=0", 400, "limit is 0: use a whole number from 1 to 1000"),
         ("/v1/ticks?limit=1001", 400, "limit is 1001"),
+        ("/v1/ticks?newest=0", 400, "newest is 0: use a whole number from 1 to 1000"),
+        ("/v1/ticks?newest=1&since=1", 400, "newest is there beside since"),
         ("/v1/ticks?limit=1&limit=2", 400, "limit is given twice"),
         ("/v1/ticks?since=abc", 400, "since is \"abc\": use a whole number: `next`"),
         ("/v1/ticks?service=A", 400, "service is \"A\": use the name of a service"),

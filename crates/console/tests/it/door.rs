@@ -38,7 +38,7 @@ async fn beyond_loopback_reading_needs_a_token() {
         let named = console.ask(path, &[here, PAGE]).await.status().as_u16();
         assert_eq!(named, if path == "/v2" { 404 } else { named.min(202) }, "{path}");
     }
-    for open in ["/healthz", "/v1/openapi.json", "/v1/docs/"] {
+    for open in ["/", "/healthz", "/v1/openapi.json", "/v1/docs/"] {
         assert_eq!(console.ask(open, &[here]).await.status().as_u16(), 200, "{open}");
     }
 }
@@ -53,7 +53,7 @@ async fn by_way_of_a_proxy_and_to_paths_that_are_not_there_nobody_comes_without_
     scaler.is_read().await;
     scaler.service("store", now().as_millis(), &[]);
     console.until(READ, |it| it["services"][0].is_object()).await;
-    for path in [READ, "/v1/ticks", "/v2", "/"] {
+    for path in [READ, "/v1/ticks", "/v2"] {
         assert_eq!(console.code("GET", path, &[BEYOND]).await, unauthorized(), "{path}");
     }
     assert_eq!(console.ask("/v1/ticks", &[BEYOND, PAGE]).await.status().as_u16(), 200);

@@ -56,7 +56,7 @@ pub(crate) fn of_turns(turns: impl IntoIterator<Item = Tick>) -> Batch {
 
 async fn kinds(history: &History) -> Vec<&'static str> {
     let events = history.events(newest(), None).await.unwrap();
-    events.iter().map(|it| it.event.happened.kind()).collect()
+    events.iter().map(|it| it.happened.kind()).collect()
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn events_are_found_by_number_service_and_kind() {
     recorder.record(Batch { events: events.clone(), ..Batch::default() });
     recorder.flush().await;
     let read = history.events(newest(), None).await.unwrap();
-    assert_eq!(read.iter().map(|it| it.event.clone()).collect::<Vec<_>>(), events);
+    assert_eq!(read.iter().map(|it| Event::from(it.clone())).collect::<Vec<_>>(), events);
     let after = Wanted { since: Some(read[0].id), ..newest() };
     assert_eq!(history.events(after, None).await.unwrap().len(), 2);
     assert_eq!(history.events(newest(), Some(Kind::LimitEnded)).await.unwrap().len(), 1);
@@ -197,7 +197,7 @@ async fn the_time_in_which_the_console_did_not_run_is_told_as_a_gap_and_a_quick_
     let (_recorder, history) = open(folder.path());
     let events = history.events(newest(), Some(Kind::Gap)).await;
     let events = events.unwrap_or_default();
-    let causes = events.iter().map(|it| match it.event.happened {
+    let causes = events.iter().map(|it| match it.happened {
         Happened::Gap { from, to, cause } => (to.since(from).as_secs(), cause),
         _ => panic!("{it:?}"),
     });

@@ -4,11 +4,16 @@
 
 mod answers;
 mod api;
+mod bad_input;
+mod browser;
 mod door;
 mod forward;
 mod history;
+mod login;
 mod monitoring;
 mod notify;
 mod openapi;
+mod pages;
+mod preview;
 mod scaler;
 mod spoilt;

@@ -14,7 +14,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use console::samples;
 use futures_util::StreamExt as _;
@@ -88,6 +88,7 @@ impl FakeScaler {
             .route("/v1/feed", get(read_feed))
             .route("/v1/ticks", get(ticks))
             .route("/v1/caller", get(caller))
+            .route("/v1/login", post(login).delete(passed_on))
             .route("/v1/services/{name}/recording", get(recording))
             .fallback(passed_on)
             // So that nobody speaks on with one that is killed.
@@ -109,6 +110,11 @@ impl FakeScaler {
     /// Has none with this secret any more.
     pub(crate) fn revokes(&self, secret: &str) {
         self.tokens.lock().unwrap().remove(secret);
+    }
+
+    /// The token with this secret has ended.
+    pub(crate) fn ends(&self, secret: &str) {
+        self.tokens.lock().unwrap().insert(secret.to_owned(), Value::Null);
     }
 
     /// It is killed.
@@ -204,8 +210,11 @@ async fn ticks(
 fn token(told: &Told, headers: &HeaderMap) -> Option<Result<Value, Response>> {
     let secret = headers.get("authorization")?.to_str().unwrap().strip_prefix("Bearer ").unwrap();
     let token = told.tokens.lock().unwrap().get(secret).cloned();
-    let wrong = || refusal(StatusCode::UNAUTHORIZED, "unauthorized");
-    Some(token.ok_or_else(wrong))
+    let wrong = |code| refusal(StatusCode::UNAUTHORIZED, code);
+    Some(match token {
+        Some(Value::Null) => Err(wrong("token_ended")),
+        token => token.ok_or_else(|| wrong("unauthorized")),
+    })
 }
 
 fn refusal(status: StatusCode, code: &str) -> Response {
@@ -236,6 +245,19 @@ async fn caller(State(told): State<Told>, request: Request) -> Response {
 async fn recording(State(told): State<Told>, request: Request) -> Response {
     note(&told, &request, Bytes::new());
     ([("content-type", "application/x-ndjson")], read_feed(State(told)).await).into_response()
+}
+
+/// The code `good` is one.
+async fn login(State(told): State<Told>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    note(&told, &Request::from_parts(head, Body::empty()), body.clone());
+    match &body[..] {
+        br#"{"code":"good"}"# => {
+            (StatusCode::CREATED, Json(json!({"secret": "bellows_1"}))).into_response()
+        }
+        _ => refusal(StatusCode::FORBIDDEN, "bad_login_code"),
+    }
 }
 
 /// Whatever else is asked: what is not to be done is said by the header If-Match.
@@ -361,8 +383,16 @@ impl Console {
 
     /// Listens to what happens.
     pub(crate) async fn listen(&self, path: &str, last_id: Option<&str>) -> Live {
-        let id = last_id.map(|id| ("last-event-id", id));
-        let answer = self.ask(path, id.as_slice()).await;
+        self.events(path, last_id.map(|id| ("last-event-id", id)).as_slice()).await
+    }
+
+    /// Follows a page.
+    pub(crate) async fn follow(&self, path: &str) -> Live {
+        self.events(path, &[("accept", "text/event-stream")]).await
+    }
+
+    async fn events(&self, path: &str, headers: &[(&str, &str)]) -> Live {
+        let answer = self.ask(path, headers).await;
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
         let parts = answer.bytes_stream().map(|part| part.unwrap_or_default());
         Live { parts: Box::pin(parts), text: String::new() }

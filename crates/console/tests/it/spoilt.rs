@@ -32,9 +32,15 @@ fn asides(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What is left is put aside for this reason, and a new history begins and says so.
+/// What is left is put aside as it is for this reason, and a new history begins and says so.
 async fn begins_anew(folder: &Path, reason: &str) {
     let content = fs::read(folder.join("history.sqlite")).unwrap();
+    let aside = is_put_aside(folder, reason).await;
+    assert!(fs::read(aside).unwrap() == content);
+}
+
+/// The same; gives where it is.
+async fn is_put_aside(folder: &Path, reason: &str) -> String {
     let (recorder, history) = open(folder);
     recorder.record(of_turns([turn(now(), 500)]));
     recorder.flush().await;
@@ -42,23 +48,86 @@ async fn begins_anew(folder: &Path, reason: &str) {
     assert_eq!(status.problem, None);
     let aside = status.aside.unwrap();
     assert!(aside.reason.contains(reason), "{}", aside.reason);
-    assert_eq!(fs::read(aside.file).unwrap(), content);
     let events = history.events(newest(), Some(Kind::Aside)).await.unwrap();
     assert_eq!(events.len(), 1);
-    let Happened::Aside { reason: told, .. } = &events[0].event.happened else { panic!() };
+    let Happened::Aside { reason: told, .. } = &events[0].happened else { panic!() };
     assert!(told.contains(reason), "{told}");
     let (ticks, _) = history.changed(newest(), None).await.unwrap();
     assert_eq!(ticks.iter().map(|it| it.sequence).collect::<Vec<_>>(), [500]);
+    aside.file
 }
 
 #[tokio::test]
 async fn a_file_that_was_cut_is_put_aside_with_its_reason() {
+    let before = tempfile::tempdir().unwrap();
+    left(before.path()).await;
+    let whole = fs::read(before.path().join("history.sqlite")).unwrap();
+    let length = whole.len();
+    for bytes in [1, 16, 99, 100, 511, 4_095, 4_096, 4_097, length / 2, length - 4_096, length - 1]
+    {
+        println!("{bytes} of {length} bytes");
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("history.sqlite"), &whole[..bytes]).unwrap();
+        begins_anew(folder.path(), "").await;
+    }
     let folder = tempfile::tempdir().unwrap();
-    left(folder.path()).await;
-    let file = folder.path().join("history.sqlite");
-    let whole = fs::read(&file).unwrap();
-    fs::write(&file, &whole[..whole.len() / 2]).unwrap();
-    begins_anew(folder.path(), "").await;
+    fs::write(folder.path().join("history.sqlite"), "").unwrap();
+    let (recorder, history) = open(folder.path());
+    recorder.flush().await;
+    assert_eq!((history.status().problem, history.status().aside), (None, None), "it is as none");
+}
+
+/// What a loss of power leaves of a journal is read up to where it is whole, and what follows is recorded behind that.
+#[tokio::test]
+async fn a_journal_that_was_cut_or_spoilt_costs_what_follows_the_place_alone() {
+    let before = tempfile::tempdir().unwrap();
+    let (recorder, _history) = open(before.path());
+    for number in 1..=40 {
+        recorder.record(of_turns([turn(now(), number)]));
+        recorder.flush().await;
+    }
+    let [file, journal] = ["", "-wal"]
+        .map(|end| fs::read(before.path().join(format!("history.sqlite{end}"))).unwrap());
+    let length = journal.len();
+    let mut spoilt = journal.clone();
+    spoilt[length / 2] ^= 0xff;
+    let cuts =
+        [0, 1, 31, 32, 33, 4_096, length / 4, length / 2, length - 4_096, length - 1, length];
+    let mut kept = Vec::new();
+    for journal in cuts.map(|bytes| &journal[..bytes]).into_iter().chain([spoilt.as_slice()]) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("history.sqlite"), &file).unwrap();
+        fs::write(folder.path().join("history.sqlite-wal"), journal).unwrap();
+        let (recorder, history) = open(folder.path());
+        recorder.record(of_turns([turn(now(), 500)]));
+        recorder.flush().await;
+        assert_eq!((history.status().problem, history.status().aside), (None, None));
+        let (ticks, _) = history.changed(newest(), None).await.unwrap();
+        let (last, own) = ticks.split_last().unwrap();
+        assert_eq!(last.sequence, 500);
+        let numbers: Vec<_> = own.iter().map(|it| it.sequence).collect();
+        assert_eq!(numbers, (1..=own.len() as u64).collect::<Vec<_>>());
+        kept.push(own.len());
+    }
+    assert!(kept[..cuts.len()].is_sorted(), "{kept:?}");
+    assert_eq!((kept[0], kept[cuts.len() - 1]), (0, 40), "{kept:?}");
+    assert!((1..40).contains(&kept[cuts.len()]), "{kept:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_no_release_left_so_is_put_aside_with_its_reason() {
+    for statements in [
+        "PRAGMA user_version = 0",
+        "PRAGMA user_version = -1",
+        "DROP TABLE events; PRAGMA user_version = 0",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        left(folder.path()).await;
+        let connection = Connection::open(folder.path().join("history.sqlite")).unwrap();
+        connection.execute_batch(statements).unwrap();
+        drop(connection);
+        is_put_aside(folder.path(), "release").await;
+    }
 }
 
 #[tokio::test]

@@ -180,6 +180,18 @@ impl Deployment {
         Ok(deployment)
     }
 
+    /// The version that a service is deployed as, where its file may be replaced by this one without another: what its
+    /// instances are given is the same, and all that differs is in force at the next tick.
+    pub fn version_with(&self, spec: &ServiceSpec) -> Option<Version> {
+        let record = self.services.get(&spec.name)?;
+        let now = parse(&spec.name, &record.file).ok()?;
+        let is_same = now.image == spec.image
+            && now.application == spec.application
+            && now.stateful == spec.stateful
+            && gives_the_same(&now, spec).is_ok();
+        is_same.then_some(record.wanted.version)
+    }
+
     fn record(&self, service: &ServiceName) -> Result<&Record, RollbackError> {
         self.services.get(service).ok_or_else(|| RollbackError::NoService(service.clone()))
     }
@@ -232,7 +244,10 @@ fn makes_the_same(joined: &str, kept: &str) -> Result<(), String> {
         let spec = config_file::from_toml::<ServiceSpec>("the joined file", text);
         spec.map_err(|error| error.to_string())
     };
-    let (joined, kept) = (read(joined)?, read(kept)?);
+    gives_the_same(&read(joined)?, &read(kept)?)
+}
+
+fn gives_the_same(joined: &ServiceSpec, kept: &ServiceSpec) -> Result<(), String> {
     if joined.instance != kept.instance {
         return Err(
             "with what the file says now its instances would be given something else than then"

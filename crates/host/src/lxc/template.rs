@@ -276,6 +276,20 @@ impl<R: Runner> TemplateStore<R> {
         Ok(names.into_iter().filter_map(|(name, _)| name.parse().ok()).collect())
     }
 
+    /// Whether a template is there, and gives the secrets that a new version of the service would be given.
+    ///
+    /// # Errors
+    /// When a secret is not set, or what is kept of one cannot be read.
+    pub fn is_as_if_new(
+        &self,
+        template: &TemplateName,
+        service: &ServiceSpec,
+    ) -> Result<bool, TemplateError> {
+        let is_there = self.folder(template).is_dir();
+        let given = secrets::given_to(&self.lxc, template)?;
+        Ok(is_there && given == self.secrets.given(service)?)
+    }
+
     /// The folders of images that the templates on this host stand on.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use scaler_client::{Scaler, ScalerError, Setting};
 use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::follow::of;
 use crate::interrupt::Interrupt;
 
 /// How often the scaler is asked whether the fleet is there.
@@ -29,7 +30,8 @@ pub(super) struct Fleet {
     /// The objective of the service's requests.
     objective: Duration,
     interrupt: Interrupt,
-    last_sequence: u64,
+    /// The number to go on after, of who is asked: the scaler, or the console.
+    next: u64,
     times: ActionTimes,
 }
 
@@ -52,14 +54,14 @@ impl Fleet {
         let status = scaler.service(service).await?;
         Error::where_held(&status)?;
         let ServiceStatus { name, set, objective_ms, .. } = status;
-        let last_sequence = scaler.ticks_since(0).await?.last().map_or(0, |tick| tick.sequence);
+        let (_, next) = scaler.newest_ticks(&of(&name), 1).await?;
         Ok(Self {
             scaler,
             service: name,
             before: set.bounds,
             objective: Duration::from_millis(objective_ms),
             interrupt,
-            last_sequence,
+            next,
             times: ActionTimes::default(),
         })
     }
@@ -121,12 +123,9 @@ impl Fleet {
     }
 
     async fn catch_up(&mut self) -> Result<(), ScalerError> {
-        for tick in self.scaler.ticks_since(self.last_sequence).await? {
-            self.last_sequence = tick.sequence;
-            if tick.service == self.service {
-                self.times.tick(&tick);
-            }
-        }
+        let (ticks, next) = self.scaler.ticks(&of(&self.service), self.next).await?;
+        self.next = next;
+        ticks.iter().for_each(|tick| self.times.tick(tick));
         Ok(())
     }
 }

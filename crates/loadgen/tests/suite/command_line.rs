@@ -1,7 +1,7 @@
 //! The program as a person or a script calls it: what it says, and its exit codes.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use crate::support::{Conduct, Store};
 
@@ -37,6 +37,21 @@ fn the_exit_code_says_whether_the_limits_held() {
         assert_eq!(summary["limits"]["max_failed"]["held"], code == 0);
         assert_eq!(summary["duration_s"], 0.5);
     }
+}
+
+#[test]
+fn where_nobody_reads_what_it_tells_a_run_ends_as_it_would() {
+    let (store, folder) = (Store::start(|_| Conduct::Good), tempfile::tempdir().unwrap());
+    std::fs::write(folder.path().join("short.toml"), SCENARIO).unwrap();
+    let unread = || Stdio::from(std::io::pipe().unwrap().1);
+    let status = Command::new(env!("CARGO_BIN_EXE_loadgen"))
+        .args(["run", "short.toml", "--target", &store.url(), "--time-factor", "0.1"])
+        .current_dir(folder.path())
+        .stdout(unread())
+        .stderr(unread())
+        .status();
+    assert_eq!(status.unwrap().code(), Some(0));
+    assert!(folder.path().join("results/latest/summary.json").exists());
 }
 
 #[test]

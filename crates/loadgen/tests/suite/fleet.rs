@@ -42,6 +42,9 @@ struct Script {
     asked: AtomicBool,
     began: OnceLock<u64>,
     steps: Vec<Step>,
+    /// How many numbers went by before those of its ticks, whose sequences begin at 1: none of the scaler, and of the
+    /// console, which numbers them itself, those of days ago.
+    numbers_before: usize,
 }
 
 fn now_ms() -> u64 {
@@ -82,16 +85,19 @@ fn tick(sequence: usize, began: u64, step: &Step) -> Value {
 }
 
 #[derive(serde::Deserialize)]
-struct Since {
-    since: usize,
+struct Asked {
+    /// Not there where the newest are asked for.
+    since: Option<usize>,
 }
 
-async fn ticks(State(script): State<Arc<Script>>, Query(query): Query<Since>) -> Json<Value> {
+async fn ticks(State(script): State<Arc<Script>>, Query(asked): Query<Asked>) -> Json<Value> {
     if script.asked.swap(true, Ordering::Relaxed) {
         script.began.get_or_init(now_ms);
     }
-    let ticks: Vec<Value> = script.ticks().into_iter().skip(query.since).collect();
-    Json(json!({"next": query.since + ticks.len(), "ticks": ticks}))
+    let all = script.ticks();
+    let next = script.numbers_before + all.len();
+    let passed = asked.since.unwrap_or(next).saturating_sub(script.numbers_before);
+    Json(json!({"next": next, "ticks": all.into_iter().skip(passed).collect::<Vec<_>>()}))
 }
 
 async fn service(State(script): State<Arc<Script>>) -> Json<Value> {
@@ -104,6 +110,11 @@ async fn membership() -> Json<Value> {
 
 /// The address of a scaler that plays these steps.
 fn scaler(steps: Vec<Step>) -> String {
+    with_numbers_after(0, steps)
+}
+
+/// The same where its numbers of ticks begin after this one.
+fn with_numbers_after(numbers_before: usize, steps: Vec<Step>) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
@@ -115,6 +126,7 @@ fn scaler(steps: Vec<Step>) -> String {
             asked: AtomicBool::new(false),
             began: OnceLock::new(),
             steps,
+            numbers_before,
         }));
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -193,6 +205,15 @@ fn a_run_knows_the_fleet_and_sees_it_come_back() {
     assert_eq!(ready, [Some(2), Some(2), Some(1)]);
     let chart = std::fs::read_to_string(report.folder.join("chart.svg")).unwrap();
     assert!(chart.contains("load ends") && chart.contains(">draining<"));
+}
+
+#[test]
+fn each_tick_is_told_once_by_the_console_too_which_numbers_them_itself() {
+    let (store, folder) = (Store::start(|_| Conduct::Good), tempfile::tempdir().unwrap());
+    let api = with_numbers_after(70_000, out_and_in());
+    let report = run(&store, &api, folder.path()).unwrap();
+    let ticks = std::fs::read_to_string(report.folder.join("ticks.jsonl")).unwrap();
+    assert_eq!((report.ending, ticks.lines().count()), (Ending::Held, 5), "{ticks}");
 }
 
 #[test]

@@ -35,12 +35,11 @@ mod tests {
     use std::time::Duration;
 
     use model::names::InstanceName;
-    use model::service::Replacement;
     use model::version::{Rollout, Version};
 
     use super::*;
     use crate::fleet::{ContainerPresence, InstanceObservation, RotationState};
-    use crate::testing::{VERSION, observation, seconds, slots, store_name, wanted};
+    use crate::testing::{VERSION, context, observation, seconds, slots, store_name, wanted};
 
     const NEXT: Version = Version::new(2);
 
@@ -63,19 +62,8 @@ mod tests {
         let observed = others.map(starts).into_iter().collect();
         let fleet = Fleet::observed(&Fleet::default(), observed, timeout, seconds(0));
         let (service, free) = (store_name(), slots(3..=9).collect::<Vec<_>>());
-        let context = PlanContext {
-            service: &service,
-            rollout,
-            free_slots: &free,
-            launches_left: 2,
-            fits: 3,
-            launches_back_off: false,
-            trial_backs_off: false,
-            owes_release: owes,
-            backing_off: &[],
-            drain_timeout: Duration::from_secs(10),
-            replacement: Replacement::Surge,
-        };
+        let context = context(&service, rollout, &free);
+        let context = PlanContext { owes_release: owes, ..context };
         let clone = Action::new(ActionKind::Clone, name(3), Some(NEXT));
         let plan = Plan { actions: vec![Action { releases, ..clone }], blocked: vec![] };
         wrong(&fleet, &plan, &context)

@@ -5,7 +5,7 @@ use model::version::Rollout;
 
 use super::*;
 use crate::fleet::{ContainerPresence, InstanceObservation, RotationState};
-use crate::testing::{VERSION, observation, seconds, silent, slots, store_name, wanted};
+use crate::testing::{VERSION, context, observation, seconds, silent, slots, store_name, wanted};
 
 const NEXT: Version = Version::new(2);
 
@@ -58,19 +58,8 @@ fn found_in(
     let first = Fleet::observed(&Fleet::default(), observed.clone(), timeout, seconds(0));
     let fleet = Fleet::observed(&first, observed, timeout, seconds(9)).marked(removals);
     let (service, free) = (store_name(), slots(3..=9).collect::<Vec<_>>());
-    let context = PlanContext {
-        service: &service,
-        rollout,
-        free_slots: &free,
-        launches_left: 2,
-        fits: 3,
-        launches_back_off: false,
-        trial_backs_off: false,
-        owes_release: false,
-        backing_off: &[],
-        drain_timeout: Duration::from_secs(10),
-        replacement,
-    };
+    let context = context(&service, rollout, &free);
+    let context = PlanContext { launches_left: 2, fits: 3, replacement, ..context };
     let plan = Plan { actions, blocked: vec![] };
     let decision = Decision::Target { ready: 2, reasons: vec![Reason::OfferedLoad] };
     violations(&fleet, &decision, &plan, &context, seconds(9))

@@ -80,7 +80,9 @@ mod tests {
 
     use crate::fleet::{ContainerPresence, Fleet, InstanceObservation, RotationState};
     use crate::plan::{Plan, PlanContext, plan};
-    use crate::testing::{VERSION, observation, seconds, silent, slots, store_name, wanted};
+    use crate::testing::{
+        VERSION, context, observation, seconds, silent, slots, store_name, wanted,
+    };
 
     use super::*;
 
@@ -118,19 +120,9 @@ mod tests {
 
     fn plan_for(fleet: &Fleet, target: u32, rollout: &Rollout, trial_backs_off: bool) -> Plan {
         let (service, free) = (store_name(), slots(5..=9).collect::<Vec<_>>());
-        let context = PlanContext {
-            service: &service,
-            rollout,
-            free_slots: &free,
-            launches_left: 4,
-            fits: 100,
-            launches_back_off: false,
-            trial_backs_off,
-            owes_release: false,
-            backing_off: &[],
-            drain_timeout: Duration::from_secs(30),
-            replacement: Replacement::Recreate,
-        };
+        let replacement = Replacement::Recreate;
+        let context = context(&service, rollout, &free);
+        let context = PlanContext { trial_backs_off, replacement, ..context };
         let decision = Decision::Target { ready: target, reasons: vec![Reason::OfferedLoad] };
         let plan = plan(fleet, &decision, &context, seconds(5));
         let found = crate::check::violations(fleet, &decision, &plan, &context, seconds(5));

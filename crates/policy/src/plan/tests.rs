@@ -3,7 +3,7 @@
 use super::*;
 use crate::check::violations;
 use crate::fleet::{ContainerPresence, InstanceObservation, RotationState};
-use crate::testing::{VERSION, observation, seconds, silent, slots, store_name, wanted};
+use crate::testing::{VERSION, context, observation, seconds, silent, slots, store_name, wanted};
 use model::decision::Reason;
 
 const READY: RotationState = RotationState::In { healthy: true };
@@ -28,23 +28,6 @@ fn target(ready: u32) -> Decision {
 const SERVING: Rollout = Rollout::Serving { version: VERSION };
 const NEXT: Version = Version::new(2);
 
-/// Nothing in the way, and four launches at once.
-fn context<'a>(service: &'a ServiceName, free_slots: &'a [Slot]) -> PlanContext<'a> {
-    PlanContext {
-        service,
-        rollout: &SERVING,
-        free_slots,
-        launches_left: 4,
-        fits: 100,
-        launches_back_off: false,
-        trial_backs_off: false,
-        owes_release: false,
-        backing_off: &[],
-        drain_timeout: Duration::from_secs(30),
-        replacement: Replacement::Surge,
-    }
-}
-
 /// What is planned, as `kind slot`, with four launches at once and slots 1 to 13.
 fn planned(
     instances: Vec<InstanceObservation>,
@@ -54,7 +37,7 @@ fn planned(
     let taken: Vec<_> = instances.iter().map(|observed| observed.name.slot()).collect();
     let free: Vec<_> = slots(1..=13).filter(|slot| !taken.contains(slot)).collect();
     let service = store_name();
-    let context = context(&service, &free);
+    let context = context(&service, &SERVING, &free);
     let plan = plan(&fleet(instances), decision, &context, seconds(at));
     let text = |action: &Action| format!("{:?} {}", action.kind, action.slot);
     (plan.actions.iter().map(text).collect(), plan)
@@ -77,7 +60,7 @@ fn launches_beyond_what_the_host_takes_wait_and_say_so() {
 fn a_launch_that_the_host_has_no_memory_for_is_not_made_and_says_so() {
     let (service, free) = (store_name(), slots(1..=13).collect::<Vec<_>>());
     let launched = |ready, fits| {
-        let context = PlanContext { fits, ..context(&service, &free) };
+        let context = PlanContext { fits, ..context(&service, &SERVING, &free) };
         let plan = plan(&fleet(vec![]), &target(ready), &context, seconds(0));
         (plan.actions.len(), plan.blocked)
     };
@@ -131,7 +114,7 @@ fn an_instance_that_left_because_it_was_unhealthy_is_not_taken_back() {
     let fleet = seen(&seen(&Fleet::default(), &down, 0), &down, 5);
     let fleet = seen(&seen(&fleet, &draining, 6), &draining, 7);
     let (service, free) = (store_name(), slots(2..=9).collect::<Vec<_>>());
-    let plan = plan(&fleet, &target(1), &context(&service, &free), seconds(7));
+    let plan = plan(&fleet, &target(1), &context(&service, &SERVING, &free), seconds(7));
     let kinds: Vec<_> = plan.actions.iter().map(|action| action.kind).collect();
     assert_eq!(kinds, [ActionKind::Clone]);
 }
@@ -167,7 +150,7 @@ fn the_instance_that_is_watched_stands_beside_a_whole_fleet_and_leaves_when_it_i
     let given_up = Rollout::GivenUp { version: VERSION, next, reason: String::new() };
     let (service, free) = (store_name(), slots(4..=9).collect::<Vec<_>>());
     let planned = |instances: Vec<InstanceObservation>, ready, rollout: &Rollout| {
-        let context = PlanContext { rollout, ..context(&service, &free) };
+        let context = context(&service, rollout, &free);
         let (fleet, target) = (fleet(instances), target(ready));
         let plan = plan(&fleet, &target, &context, seconds(0));
         assert_eq!(violations(&fleet, &target, &plan, &context, seconds(0)), []);
@@ -191,7 +174,7 @@ fn a_version_on_trial_gets_one_instance_beside_the_target() {
     let trial = Rollout::Proving { version: VERSION, next: wanted(NEXT), since: seconds(0) };
     let (service, free) = (store_name(), slots(2..=9).collect::<Vec<_>>());
     let planned = |instances: Vec<InstanceObservation>, rollout: &Rollout| {
-        let context = PlanContext { rollout, ..context(&service, &free) };
+        let context = context(&service, rollout, &free);
         let plan = plan(&fleet(instances), &target(2), &context, seconds(0));
         let told = |a: &Action| (a.kind, a.slot.get(), a.version.unwrap());
         plan.actions.iter().map(told).collect::<Vec<_>>()
@@ -217,7 +200,7 @@ fn a_few_unhealthy_instances_are_replaced_side_by_side() {
     let before = Fleet::observed(&Fleet::default(), all.clone(), timeout, seconds(0));
     let fleet = Fleet::observed(&before, all, timeout, seconds(5));
     let (service, free) = (store_name(), slots(9..=13).collect::<Vec<_>>());
-    let plan = plan(&fleet, &target(8), &context(&service, &free), seconds(5));
+    let plan = plan(&fleet, &target(8), &context(&service, &SERVING, &free), seconds(5));
     assert_eq!(plan.actions.len(), 2, "{plan:?}");
     assert!(plan.actions.iter().all(|action| action.kind == ActionKind::Clone));
 }
@@ -226,7 +209,7 @@ fn a_few_unhealthy_instances_are_replaced_side_by_side() {
 fn instances_that_are_unhealthy_together_are_replaced_one_by_one_and_never_stopped_at_once() {
     let down = |slot| running(slot, RotationState::In { healthy: false });
     let (service, free) = (store_name(), slots(4..=9).collect::<Vec<_>>());
-    let context = context(&service, &free);
+    let context = context(&service, &SERVING, &free);
     let all = vec![down(1), down(2), down(3)];
     let timeout = Duration::from_secs(10);
     let before = Fleet::observed(&Fleet::default(), all.clone(), timeout, seconds(0));
@@ -248,7 +231,7 @@ fn planned_when_seen_for_two_seconds(all: &[InstanceObservation]) -> Vec<(Action
     let seen = |before: &Fleet, at| Fleet::observed(before, all.to_vec(), timeout, seconds(at));
     let fleet = seen(&seen(&Fleet::default(), 0), 1);
     let ready = count(fleet.in_phase(Phase::Ready));
-    let context = context(&service, &free);
+    let context = context(&service, &SERVING, &free);
     let plan = plan(&fleet, &target(ready), &context, seconds(1));
     assert_eq!(violations(&fleet, &target(ready), &plan, &context, seconds(1)), []);
     plan.actions.iter().map(|action| (action.kind, action.slot.get().into())).collect()

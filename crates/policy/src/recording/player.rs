@@ -11,10 +11,10 @@ use model::version::{Rollout, Wanted};
 use super::error::RecordingError;
 use super::instances::{Differences, after};
 use super::outcome::Outcome;
-use super::terms;
 use super::turn::Turn;
 use crate::controller::{ServiceObservation, TurnContext};
 use crate::fleet::InstanceObservation;
+use crate::terms;
 
 /// All inputs of one turn.
 #[derive(Debug, Clone)]

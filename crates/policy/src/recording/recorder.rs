@@ -10,10 +10,10 @@ use model::time::Timestamp;
 use model::version::{Rollout, Wanted};
 
 use super::instances::{Differences, differences};
-use super::terms::Terms;
 use super::turn::Turn;
 use crate::controller::{ServiceObservation, TurnContext};
 use crate::fleet::InstanceObservation;
+use crate::terms::Terms;
 
 /// Makes turns of the inputs of a service's loop, and of what came of them. It knows what the turns up to now tell; a
 /// new one knows nothing, and its first turn tells everything.

@@ -16,6 +16,7 @@ use super::*;
 use crate::controller::{ServiceObservation, TurnContext};
 use crate::fleet::{ContainerPresence, InstanceObservation, RotationState, SilentCheck};
 use crate::load::LoadObservation;
+use crate::terms;
 use crate::testing::{VERSION, observation, seconds, slots, store, store_name, wanted};
 
 const READY: RotationState = RotationState::In { healthy: true };

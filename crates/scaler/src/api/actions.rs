@@ -1,14 +1,15 @@
 //! The actions that a service's file declares, by the API.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use model::access::Changed;
 use model::names::ActionName;
 use model::service::{ActionAnswer, ServiceActions};
-use model::value::{Checked, Invalid};
+use model::value::Plain;
 use serde::Deserialize;
 use service::json_body::JsonBody;
+use service::path::Path;
 use service::problem::Problem;
 
 use super::jobs::{note, to_its_end};
@@ -31,13 +32,7 @@ pub(super) struct ConfirmBody {
     confirm: String,
 }
 
-impl Checked for ConfirmBody {
-    type Raw = Self;
-
-    fn from_raw(raw: Self) -> Result<Self, Invalid> {
-        Ok(raw)
-    }
-}
+impl Plain for ConfirmBody {}
 
 pub(super) async fn send(
     State(shared): Shared,

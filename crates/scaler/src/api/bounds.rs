@@ -1,7 +1,7 @@
 //! The bounds of a service, by the API.
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use host::deployments::DeployedService;
 use model::bounds::Bounds;
@@ -10,6 +10,7 @@ use model::status::ServiceStatus;
 use policy::memory_pool::{self, MemoryNeed};
 use policy::slots;
 use service::json_body::JsonBody;
+use service::path::Path;
 use service::problem::Problem;
 
 use super::setting::{IfMatch, Setting};

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
-use host::deployments::{Deployment, DeploymentError, by_api};
+use host::deployments::{Deployment, DeploymentError, Origin};
 use host::jobs::{Job, Work};
 use model::access::Who;
 use model::job::{JobStatus, StopAnswer};
 use model::names::{NameError, ServiceName};
-use model::value::{Checked, Invalid};
+use model::value::Plain;
 use model::version::{Version, VersionList};
 use serde::Deserialize;
 use service::json_body::JsonBody;
+use service::path::Path;
 use service::problem::Problem;
 
 use super::jobs::{Asked, accepted, ask, location, on_disk, refused};
@@ -98,9 +99,8 @@ fn check_owner(
     service: &ServiceName,
     replaces: bool,
 ) -> Result<(), Problem> {
-    let folder = deployment.folders().find(|(name, _)| *name == service).map(|(_, folder)| folder);
-    match folder {
-        Some(folder) if folder != by_api() && !replaces => {
+    match deployment.origin(service) {
+        Some(Origin::Folder(folder)) if !replaces => {
             let message = format!(
                 "{service} is deployed from {}: use another name, or ?replace=true to put the archive in the place of that.",
                 folder.display()
@@ -131,13 +131,7 @@ pub(super) struct RollbackBody {
     revision: bool,
 }
 
-impl Checked for RollbackBody {
-    type Raw = Self;
-
-    fn from_raw(raw: Self) -> Result<Self, Invalid> {
-        Ok(raw)
-    }
-}
+impl Plain for RollbackBody {}
 
 pub(super) async fn rollback(
     State(shared): Shared,
@@ -209,13 +203,7 @@ pub(super) struct StopBody {
     confirm: String,
 }
 
-impl Checked for StopBody {
-    type Raw = Self;
-
-    fn from_raw(raw: Self) -> Result<Self, Invalid> {
-        Ok(raw)
-    }
-}
+impl Plain for StopBody {}
 
 pub(super) async fn stop(
     State(shared): Shared,

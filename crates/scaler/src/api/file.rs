@@ -1,9 +1,11 @@
 //! A service's whole file, by the API: as it is deployed, and another one in its place.
 
+mod as_json;
+
 use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use config_file::{ConfigError, from_toml_or_problems};
@@ -14,6 +16,7 @@ use model::names::ServiceName;
 use model::service::{RawService, ServiceSpec};
 use model::size::Sizes;
 use serde_json::Value;
+use service::path::Path;
 use service::problem::Problem;
 
 use super::deploys::{begin, deployment_of, of_a_file, service_name};
@@ -47,13 +50,13 @@ fn file(deployment: &Deployment, service: &ServiceName) -> Result<Option<Value>,
     let Some(text) = deployment.file(service) else { return Ok(None) };
     let table: toml::Table =
         text.parse().map_err(|error: toml::de::Error| Problem::internal(&error))?;
-    serde_json::to_value(table).map(Some).map_err(|error| Problem::internal(&error))
+    Ok(Some(as_json::to_json(table)))
 }
 
 /// Leaves the names, and none of the values.
 fn leave_out(value: &mut Value) {
     match value {
-        Value::Object(table) => table.values_mut().for_each(leave_out),
+        Value::Object(table) if !as_json::is_text(table) => table.values_mut().for_each(leave_out),
         value => *value = Value::Null,
     }
 }
@@ -145,16 +148,18 @@ fn check(
 /// A service's file as TOML, of the same as JSON.
 ///
 /// # Errors
-/// 400 for what is no table, 422 with all that is wrong with it.
+/// 400 for what is no JSON, 422 with all that is wrong with it.
 fn as_toml(body: &[u8], service: &ServiceName, sizes: &Sizes) -> Result<String, Problem> {
-    let mut file: toml::Table = serde_json::from_slice(body).map_err(|error| {
-        let message =
-            format!("The body is no service's file as JSON, in which no value is null: {error}.");
-        Problem::new(StatusCode::BAD_REQUEST, "bad_body", message)
-    })?;
-    file.entry("name").or_insert_with(|| service.as_str().into());
     let bad =
         |message: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_value", message);
+    let mut file = as_json::from_json(body).map_err(|error| match error.is_data() {
+        true => bad(format!("The body is no service's file as JSON: {error}.")),
+        false => {
+            let message = format!("The body is no JSON: {error}.");
+            Problem::new(StatusCode::BAD_REQUEST, "bad_body", message)
+        }
+    })?;
+    file.entry("name").or_insert_with(|| service.as_str().into());
     let text = toml::to_string(&file).map_err(|error| bad(error.to_string()))?;
     let check = |raw: RawService| raw.checked(sizes);
     let read = from_toml_or_problems("the file", &text, RawService::EXAMPLE, check);

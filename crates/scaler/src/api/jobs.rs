@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::{Extension, Json};
 use host::jobs::{Job, KeptJob};
@@ -11,6 +11,7 @@ use model::access::{Changed, Right, Who};
 use model::job::{JobId, JobList, JobStatus};
 use model::names::ServiceName;
 use serde::Deserialize;
+use service::path::Path;
 use service::problem::Problem;
 
 use super::{Answer, CalledBy, Shared, apart, not_written};

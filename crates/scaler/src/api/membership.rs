@@ -3,7 +3,7 @@
 use axum::Extension;
 use axum::extract::State;
 use model::status::{Membership, MembershipStatus};
-use model::value::{Checked, Invalid};
+use model::value::Plain;
 use serde::Deserialize;
 use service::json_body::JsonBody;
 
@@ -18,13 +18,7 @@ pub(super) struct Body {
     membership: Membership,
 }
 
-impl Checked for Body {
-    type Raw = Self;
-
-    fn from_raw(raw: Self) -> Result<Self, Invalid> {
-        Ok(raw)
-    }
-}
+impl Plain for Body {}
 
 pub(super) async fn get(State(shared): Shared) -> JsonText {
     told(Setting::Membership.told(&shared))

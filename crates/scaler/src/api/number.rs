@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use host::deployments::DeployedService;
@@ -13,6 +13,7 @@ use model::names::InstanceName;
 use model::service::ServiceSpec;
 use model::status::ServiceStatus;
 use service::json_body::JsonBody;
+use service::path::Path;
 use service::problem::Problem;
 
 use super::setting::{IfMatch, Setting};
@@ -127,7 +128,7 @@ async fn change_hold(
 /// How many ready instances are decided on for a service now.
 fn decided(status: &ServiceStatus) -> Result<u32, Problem> {
     if let Some(hold) = status.hold {
-        return Ok(hold.ready.clamp(status.bounds.min(), status.bounds.max()));
+        return Ok(hold.within(status.bounds).ready);
     }
     let tick = status.tick.as_ref().ok_or_else(|| {
         let message = "The scaler has not looked at the service yet: ask again in a second.";

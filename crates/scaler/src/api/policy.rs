@@ -1,12 +1,13 @@
 //! The policy of a service, by the API.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use host::deployments::DeployedService;
 use model::policies::PolicySpec;
 use model::status::ServiceStatus;
 use service::json_body::JsonBody;
+use service::path::Path;
 use service::problem::Problem;
 
 use super::setting::{IfMatch, Setting};

@@ -4,12 +4,13 @@ use std::convert::Infallible;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use model::access::Right;
 use policy::recording::MEDIA_TYPE;
+use service::path::Path;
 use service::problem::Problem;
 
 use super::{CalledBy, Shared, deployed};

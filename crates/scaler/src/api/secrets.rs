@@ -2,13 +2,14 @@
 //! deployed yet: what is not set, nothing is deployed with.
 
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use host::secrets::SecretError;
 use model::names::{NameError, SecretName, ServiceName};
 use model::secrets::{SecretChange, SecretValue, SecretValueError, Secrets};
+use service::path::Path;
 use service::problem::Problem;
 
 use crate::shared_state::SharedState;

@@ -5,7 +5,6 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use model::access::{Change, Changed};
-use model::hold::Hold;
 use model::names::ServiceName;
 use model::service::ServiceSpec;
 use model::status::{HoldStatus, InForce};
@@ -73,11 +72,7 @@ impl Setting<'_> {
             Self::Hold(spec) => {
                 let set = shared.standing().hold(&spec.name, clock::now());
                 let bounds = shared.bounds(spec);
-                let clamp = |hold: Hold| Hold {
-                    ready: hold.ready.clamp(bounds.min(), bounds.max()),
-                    ..hold
-                };
-                Told::of(&HoldStatus { in_force: set.map(clamp), set })
+                Told::of(&HoldStatus { in_force: set.map(|hold| hold.within(bounds)), set })
             }
             Self::Membership => Told::of(&shared.membership()),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use model::bounds::Bounds;
@@ -11,6 +11,7 @@ use model::service::Replacement;
 use model::why_not::WhyNot;
 use policy::why_not::why_not;
 use serde::Deserialize;
+use service::path::Path;
 use service::problem::Problem;
 
 use super::{Answer, CalledBy, Shared, deployed};

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use model::access::Token;
+use model::time::Timestamp;
 use service::problem::{Problem, guard};
 
 use super::caller;
 use super::rates::RequestRates;
-use crate::access::{Caller, bearer, unauthorized};
+use crate::access::{Caller, bearer, ended, unauthorized};
 use crate::api;
+use crate::clock;
 use crate::shared_state::SharedState;
 
 /// Who somebody is who carries no token.
@@ -33,11 +36,22 @@ struct Door {
     /// Who somebody is who comes by it without a token.
     unnamed: Unnamed,
     rates: RequestRates,
+    /// The time of day, by which tokens end.
+    now: fn() -> Timestamp,
 }
 
 /// The API by a socket, each request with its [`Caller`].
 pub(crate) fn routes(shared: &Arc<SharedState>, unnamed: Unnamed) -> Router {
-    let door = Door { shared: Arc::clone(shared), unnamed, rates: RequestRates::default() };
+    routes_at(shared, unnamed, clock::now)
+}
+
+/// The same by this clock.
+pub(crate) fn routes_at(
+    shared: &Arc<SharedState>,
+    unnamed: Unnamed,
+    now: fn() -> Timestamp,
+) -> Router {
+    let door = Door { shared: Arc::clone(shared), unnamed, rates: RequestRates::default(), now };
     let routes = api::routes(Arc::clone(shared)).merge(api::feed(Arc::clone(shared)));
     // Outermost, so that it holds for paths that there are not as well.
     guard(routes.merge(caller::routes())).layer(from_fn_with_state(Arc::new(door), identify))
@@ -49,6 +63,12 @@ async fn identify(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    if is_login(&request) {
+        // Whatever it carries beside its code: a browser may have a token that has ended.
+        door.rates.count_login()?;
+        request.extensions_mut().insert(who_calls(None, door.unnamed));
+        return Ok(next.run(request).await);
+    }
     let token = door.token(&request);
     match (&token, door.unnamed) {
         (Ok(Some(token)), _) => door.rates.count_named(token, &request)?,
@@ -65,8 +85,17 @@ impl Door {
     fn token(&self, request: &Request) -> Result<Option<Token>, Problem> {
         let Some(secret) = bearer(request.headers())? else { return Ok(None) };
         let token = self.shared.token(secret);
-        Ok(Some(token.ok_or_else(|| unauthorized("The token is not known here."))?))
+        let token = token.ok_or_else(|| unauthorized("The token is not known here."))?;
+        match token.has_ended((self.now)()) {
+            true => Err(ended(&token)),
+            false => Ok(Some(token)),
+        }
     }
+}
+
+/// Whether a browser brings its code.
+fn is_login(request: &Request) -> bool {
+    request.method() == Method::POST && request.uri().path() == api::LOGIN
 }
 
 /// Who calls. A token counts before the way that it came by: who passes one on acts for whoever it is of.

@@ -36,12 +36,13 @@ const WRONG_RATE: NonZeroU32 = NonZeroU32::new(20).unwrap();
 const WRONG_BURST: NonZeroU32 = NonZeroU32::new(40).unwrap();
 
 /// What may come by one way: so much from each token, as much again from all who carry none, and little from those
-/// who carry a wrong one, so that no flood of the one keeps the others out.
+/// who carry a wrong one, and from those who log in, so that no flood of the one keeps the others out.
 #[derive(Debug)]
 pub(super) struct RequestRates {
     of_token: DefaultKeyedRateLimiter<TokenName>,
     of_tokens: DefaultDirectRateLimiter,
     wrong: DefaultDirectRateLimiter,
+    login: DefaultDirectRateLimiter,
     unnamed: DefaultDirectRateLimiter,
 }
 
@@ -55,6 +56,7 @@ impl Default for RequestRates {
             of_token: RateLimiter::keyed(each),
             of_tokens: RateLimiter::direct(all),
             wrong: RateLimiter::direct(wrong),
+            login: RateLimiter::direct(wrong),
             unnamed: RateLimiter::direct(each),
         }
     }
@@ -87,6 +89,15 @@ impl RequestRates {
         take(&self.wrong, NonZeroU32::MIN)
     }
 
+    /// Counts a request that brings a code, good or not, as one with a wrong token and apart from those: who guesses needs
+    /// 2^128.
+    ///
+    /// # Errors
+    /// 429: there were too many.
+    pub(super) fn count_login(&self) -> Result<(), Problem> {
+        take(&self.login, NonZeroU32::MIN)
+    }
+
     /// Counts any other request. It sets nothing, and may be refused.
     ///
     /// # Errors
@@ -112,8 +123,8 @@ fn take(limiter: &DefaultDirectRateLimiter, count: NonZeroU32) -> Result<(), Pro
 
 fn too_many() -> Problem {
     let message = format!(
-        "More than {RATE} requests a second with one token, as many without, or {WRONG_RATE} with a wrong one. One \
-         for ticks, changes, jobs, output, a log, a recording, versions, a file or why-not counts as {RECORD}, and one that sets \
+        "More than {RATE} requests a second with one token, as many without, or {WRONG_RATE} with a wrong one or a \
+         login's code. One for ticks, changes, jobs, output, a log, a recording, versions, a file or why-not counts as {RECORD}, and one that sets \
          something as {CHANGE}: try again in a second."
     );
     let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);

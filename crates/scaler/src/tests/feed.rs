@@ -90,6 +90,11 @@ async fn services_and_their_instances_are_told_once_a_second_and_when_something_
     let name = &rig.status().instances[0].name;
     assert_eq!((&feed.instances[0].name, feed.instances.len()), (name, 1));
     assert!(feed.instances[0].requests.is_some() && feed.instances[0].in_flight.is_some());
+    // What decisions read of its file, and nothing that its program is told.
+    let read = policy::terms::spec(feed.terms.as_ref().unwrap()).unwrap();
+    let file = config_file::from_toml::<ServiceSpec>("store.toml", &store_file()).unwrap();
+    assert_eq!(policy::terms::Terms::of(&read), policy::terms::Terms::of(&file));
+    assert!(read.application.is_empty() && !file.application.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -80,12 +80,24 @@ async fn all_that_is_wrong_with_a_file_is_told_by_its_field_and_nothing_begins()
     }
     for (path, body, status, told) in [
         ("/v1/services/new", "{".to_owned(), 400, "bad_body"),
-        ("/v1/services/new", "[]".to_owned(), 400, "bad_body"),
+        ("/v1/services/new", "[]".to_owned(), 422, "bad_value"),
         (
             "/v1/services/new",
             file(&json!({ "release": null })).to_string(),
-            400,
-            "in which no value is null",
+            422,
+            "release is null: leave the key out",
+        ),
+        (
+            "/v1/services/new",
+            r#"{"image":"a","image":"b"}"#.to_owned(),
+            422,
+            "image stands there twice",
+        ),
+        (
+            "/v1/services/new",
+            file(&json!({ "bounds": { "min": { "$toml": "1979-05-27" }, "max": 2 } })).to_string(),
+            422,
+            "bounds.min: invalid type",
         ),
         (
             "/v1/services/new",
@@ -157,6 +169,36 @@ async fn tag_of(routes: &Router) -> String {
     let request = Request::builder().uri(FILE).body(axum::body::Body::empty()).unwrap();
     let answer = routes.clone().oneshot(request).await.unwrap();
     answer.headers()["etag"].to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_file_with_dates_and_numbers_that_json_has_not_is_put_back_as_it_was_read() {
+    let rig = with_shop(Path::new("the API"));
+    let (deployments, now) = (Deployments::new(rig.state.path()), crate::clock::now());
+    let text = store_file()
+        .replacen("name = \"object-store\"", "name = \"shop\"", 1)
+        .replace("path_prefix = \"/\"", "path_prefix = \"/shop\"")
+        .replace(
+            "[application]",
+            "[application]\nopens = 07:32:00\nsince = 1979-05-27T07:32:00Z\nmost = inf",
+        );
+    let name: ServiceName = "shop".parse().unwrap();
+    let version = Version::new(8);
+    let new = NewService { name: &name, file: &text, version, serving: None, again: false };
+    let next = deployments.load().unwrap().with_folder(&new, Path::new("the API"), 3, now);
+    deployments.deploy(&next).unwrap();
+    let (_, _, read) = ask(&rig, "GET", FILE, "").await;
+    let told: Value = serde_json::from_str(&read).unwrap();
+    assert_eq!(told["application"]["since"], json!({ "$toml": "1979-05-27T07:32:00Z" }));
+    let (status, _, answer) = ask(&rig, "PUT", SHOP, &read).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    let Work::File { file, .. } = kept(&rig).remove(0).job.work else { panic!("{answer}") };
+    let [before, after] = [text, file].map(|text| text.parse::<toml::Table>().unwrap());
+    assert_eq!(after, before);
+    let console = identify::routes(&rig.shared, Unnamed::Reads);
+    let (_, _, text) = send(&console, ("GET", FILE), &[], "").await;
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(told["application"]["since"], Value::Null, "it tells nothing of its own programs");
 }
 
 #[tokio::test]

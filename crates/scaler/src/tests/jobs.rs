@@ -311,6 +311,19 @@ async fn an_archive_of_which_nothing_more_comes_is_given_up() {
     assert!(matches!(store_in(never, file).await, Err(Refused::Cut)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_archive_that_comes_a_byte_at_a_time_is_given_up_after_ten_minutes() {
+    let file = fs::File::options().write(true).open("/dev/null").unwrap();
+    let trickle = futures_util::stream::unfold((), async |()| {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        Some((Ok::<_, std::io::Error>("x"), ()))
+    });
+    let begun = tokio::time::Instant::now();
+    let answer = store_in(Body::from_stream(trickle), file).await;
+    assert!(matches!(answer, Err(Refused::Cut)));
+    assert_eq!(begun.elapsed().as_secs(), 600);
+}
+
 #[tokio::test]
 async fn a_disk_that_is_full_is_told() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();

@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use model::action::Blocked;
 use model::decision::Reason;
 use model::hold::Hold;
+use model::job::Stage;
 use model::names::Slot;
 use model::network::{Drift, PutBack};
 use model::policies::Hpa;
@@ -53,6 +55,7 @@ fn service(name: &str, policy: PolicyKind) -> Service {
         max: 2,
         rollout: None,
         hold: None,
+        held_at: None,
         last_failure: None,
         policy_set: None,
         bounds_set: None,
@@ -93,7 +96,12 @@ fn a_held_number_is_told_with_its_end_what_the_bounds_make_of_it_and_the_way_bac
         since: Timestamp::from_millis(1_795_000_000_000),
         until: Timestamp::from_millis(1_795_003_600_000),
     };
-    let held = |ready| Service { hold: Some(hold(ready)), ..service("shop", PolicyKind::Hpa) };
+    let bounds = Bounds::new(1, 2).unwrap();
+    let held = |ready| Service {
+        hold: Some(hold(ready)),
+        held_at: Some(hold(ready).within(bounds).ready),
+        ..service("shop", PolicyKind::Hpa)
+    };
     let free = service("cart", PolicyKind::Hpa);
     insta::assert_snapshot!(holds(&[held(2), free, held(4)]), @r"
     shop is held at 2 until 2026-11-18T12:06:40Z; `bellows scale shop --auto` gives it back to its policy.
@@ -283,4 +291,24 @@ fn ages_use_their_two_largest_units() {
     let ages = [0, 59_999, 61_000, 3_700_000, 90_000_000].map(|ms| age(0, ms));
     assert_eq!(ages, ["0 s", "59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
     assert_eq!(age(5000, 0), "0 s", "a clock that was set back");
+}
+
+#[test]
+fn a_deploy_is_told_with_whence_it_is() {
+    let told = |folder: &Path, goes_on| {
+        let deploy = DeployState {
+            service: "shop".parse().unwrap(),
+            folder: folder.to_owned(),
+            begun_at_ms: 999_990_000,
+            stage: Stage::Begin,
+            goes_on,
+            verdict: None,
+        };
+        deploys(&[deploy], 1_000_000_000)
+    };
+    let of_anna = told(Path::new("/home/anna/shop"), true);
+    assert!(of_anna.starts_with("shop is being deployed from /home/anna/shop since "), "{of_anna}");
+    let by_api = [true, false].map(|goes_on| told(host::deployments::by_api(), goes_on));
+    assert!(by_api[0].starts_with("shop is being deployed by the API since "), "{by_api:?}");
+    assert!(by_api[1].starts_with("The deploy of shop by the API was cut off, "), "{by_api:?}");
 }

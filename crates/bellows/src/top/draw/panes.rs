@@ -1,5 +1,7 @@
 //! The panes: the services, the instances of the one that is selected, and what happened.
 
+use explain::health::Health;
+use explain::words::{age, figure};
 use model::decision::Decision;
 use model::instance::InstanceStatus;
 use model::status::ServiceStatus;
@@ -9,14 +11,12 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
+use super::super::load::Load;
 use super::super::state::{Pane, State};
 use super::super::table::Table;
 use super::super::theme::Theme;
 use crate::clock::moment;
 use crate::events::Event;
-use crate::services::Health;
-use crate::text::age;
-use crate::words::figure;
 
 const SERVICE_HEADS: [&str; 11] = [
     "SERVICE", "HEALTH", "READY", "BOUNDS", "OFFERED", "QUEUE", "BUSY", "CPU", "POLICY", "HELD",
@@ -29,8 +29,9 @@ const SERVICE_ORDER: [usize; 11] = [0, 1, 2, 4, 5, 7, 9, 3, 10, 8, 6];
 /// The place of the health.
 const HEALTH: usize = 1;
 
-const INSTANCE_HEADS: [&str; 6] = ["INSTANCE", "PHASE", "FOR", "AGE", "VERSION", "ADDRESS"];
-const INSTANCE_ORDER: [usize; 6] = [0, 1, 2, 4, 3, 5];
+const INSTANCE_HEADS: [&str; 9] =
+    ["INSTANCE", "PHASE", "LOAD", "BUSY", "CPU", "FOR", "AGE", "VERSION", "ADDRESS"];
+const INSTANCE_ORDER: [usize; 9] = [0, 1, 2, 4, 3, 5, 7, 6, 8];
 
 /// The services, with the selected one in sight.
 pub(super) fn services(state: &State, theme: Theme, area: Rect, frame: &mut Frame) {
@@ -57,7 +58,6 @@ pub(super) fn services(state: &State, theme: Theme, area: Rect, frame: &mut Fram
 
 fn service(status: &ServiceStatus) -> [String; 11] {
     let seen = status.tick.as_ref().map(|tick| &tick.observation);
-    let known = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), figure);
     let count = |value: Option<u32>| known(value.map(f64::from));
     let decided = status.tick.as_ref().and_then(|tick| tick.target());
     let ready = status.phases.ready;
@@ -79,6 +79,10 @@ fn service(status: &ServiceStatus) -> [String; 11] {
     ]
 }
 
+fn known(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), figure)
+}
+
 /// The reasons of the last decision, as codes.
 fn why(status: &ServiceStatus) -> String {
     let Some(tick) = &status.tick else { return "-".to_owned() };
@@ -97,7 +101,8 @@ pub(super) fn instances(
     frame: &mut Frame,
 ) {
     let Some(status) = state.selected() else { return };
-    let rows = status.instances.iter().map(|one| instance(one, now)).collect();
+    let rows =
+        status.instances.iter().map(|one| instance(one, state.load(&one.name), now)).collect();
     let table = Table { heads: INSTANCE_HEADS, order: INSTANCE_ORDER, rows };
     let (heading, rows) = table.lines(usize::from(area.width), |_, _| Style::new());
     let has_keys = state.pane == Pane::Instances;
@@ -119,11 +124,14 @@ fn phase(status: &InstanceStatus) -> String {
     if status.to_be_removed { format!("{phase}, leaves") } else { phase.to_owned() }
 }
 
-fn instance(status: &InstanceStatus, now: Timestamp) -> [String; 6] {
+fn instance(status: &InstanceStatus, load: Load, now: Timestamp) -> [String; 9] {
     let now_ms = now.as_millis();
     [
         status.name.to_string(),
         phase(status),
+        known(load.rates.requests_rps),
+        known(load.in_flight.map(f64::from)),
+        known(load.rates.cpu_cores),
         age(status.since.as_millis(), now_ms),
         age(status.name.birth().as_millis(), now_ms),
         status.version.map_or_else(|| "-".to_owned(), |version| version.to_string()),

@@ -3,12 +3,13 @@ use model::names::{InstanceName, ServiceName, Slot};
 use model::status::{HostStatus, ServiceStatus};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use scaler_client::ScalerError;
+use scaler_client::{InstanceLoad, InstanceRates, ScalerError};
 
 use super::*;
 use crate::events::Event;
 use crate::top::ask::Answer;
 use crate::top::keys::Action;
+use crate::top::load::Told;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
@@ -72,8 +73,23 @@ fn state() -> State {
     let mut state = State::default();
     let host = HostStatus { services, ..HostStatus::default() };
     state.took(Ok(Answer { at: ago(1), host, events: (0..20).map(event).collect() }));
+    state.took_loads(vec![told()]);
     state.act(Action::Last);
     state
+}
+
+/// What the feed told of instances of the shop: of one all, of one that is new no rates, and nothing of the others.
+fn told() -> Told {
+    let shop = status("shop");
+    let rates = InstanceRates { cpu_cores: Some(0.625), requests_rps: Some(60.25) };
+    let load = |(instance, rates): (&InstanceStatus, Option<InstanceRates>)| InstanceLoad {
+        name: instance.name.clone(),
+        phase: instance.phase,
+        in_flight: Some(8),
+        rates,
+    };
+    let loads = shop.instances.iter().zip([Some(rates), None]).map(load).collect();
+    Told { at: ago(2), service: shop.name, loads }
 }
 
 fn drawn(state: &State, (width, height): (u16, u16)) -> String {
@@ -95,6 +111,15 @@ fn a_usual_terminal_leaves_out_the_columns_that_matter_least() {
 #[test]
 fn a_narrow_and_short_terminal_shows_what_matters_most() {
     insta::assert_snapshot!(drawn(&state(), (40, 12)));
+}
+
+#[test]
+fn what_an_instance_does_is_seen_on_a_terminal_of_44_columns() {
+    let mut state = state();
+    // Without the widest phase, that of one which leaves.
+    let shop = &mut state.picture.as_mut().unwrap().services[2];
+    shop.instances.iter_mut().for_each(|instance| instance.to_be_removed = false);
+    insta::assert_snapshot!(drawn(&state, (44, 14)));
 }
 
 #[test]

@@ -15,7 +15,8 @@ use crate::api::forward::list::{self, Takes};
 const RATE: NonZeroU32 = NonZeroU32::new(200).unwrap();
 const BURST: NonZeroU32 = NonZeroU32::new(400).unwrap();
 
-/// As how many requests one counts that asks the history: its answer has up to 1 MB, and takes some 10 ms.
+/// As how many requests one counts that asks the history: its answer has up to 1 MB, and takes some 10 ms. Of previews,
+/// which take more, one is computed at a time.
 const HISTORY: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 /// As how many requests one counts that sets something or reads a record of the scaler, as there.
@@ -36,13 +37,14 @@ const PASSED_BURST: NonZeroU32 = NonZeroU32::new(200).unwrap();
 /// Names of tokens that are counted; the scaler has no more tokens.
 const NAMES: usize = 1_000;
 
-/// So much from each token, as much again from all who carry none, and little from those who carry a wrong one, so that
-/// no flood of the one keeps the others out.
+/// So much from each token, as much again from all who carry none, and little from those who carry a wrong one, and from
+/// those who log in, so that no flood of the one keeps the others out.
 #[derive(Debug)]
 pub(super) struct Rates {
     of_token: DefaultKeyedRateLimiter<TokenName>,
     of_tokens: DefaultDirectRateLimiter,
     wrong: DefaultDirectRateLimiter,
+    login: DefaultDirectRateLimiter,
     unnamed: DefaultDirectRateLimiter,
     unnamed_passed: DefaultDirectRateLimiter,
 }
@@ -58,6 +60,7 @@ impl Rates {
             of_token: RateLimiter::keyed(quota(RATE, BURST)),
             of_tokens: RateLimiter::direct(all),
             wrong: RateLimiter::direct(quota(WRONG_RATE, WRONG_BURST)),
+            login: RateLimiter::direct(quota(WRONG_RATE, WRONG_BURST)),
             unnamed: RateLimiter::direct(quota(RATE, BURST)),
             unnamed_passed: RateLimiter::direct(quota(PASSED_RATE, PASSED_BURST)),
         }
@@ -85,6 +88,14 @@ impl Rates {
     /// 429: there were too many.
     pub(super) fn count_wrong(&self) -> Result<(), Problem> {
         take(&self.wrong, NonZeroU32::MIN)
+    }
+
+    /// Counts a request that brings a code, as the scaler does: good or not, and whatever else it carries.
+    ///
+    /// # Errors
+    /// 429: there were too many.
+    pub(super) fn count_login(&self) -> Result<(), Problem> {
+        take(&self.login, NonZeroU32::MIN)
     }
 
     /// Counts any other request.
@@ -119,7 +130,7 @@ impl Weight {
         let path = request.uri().path();
         let matched = request.extensions().get::<MatchedPath>();
         let passed = matched.and_then(|path| list::find(request.method(), path.as_str()));
-        let history = ["/ticks", "/turns", "/events", "/series", "/history"];
+        let history = ["/ticks", "/turns", "/events", "/series", "/history", "/preview"];
         match passed.map(|passed| passed.takes) {
             Some(Takes::Much) => Self::Heavy,
             Some(Takes::Little) => Self::Passed,
@@ -145,7 +156,7 @@ fn take(limiter: &DefaultDirectRateLimiter, count: NonZeroU32) -> Result<(), Pro
 fn too_many() -> Problem {
     let message = format!(
         "More than {RATE} requests a second with one token, as many without, {PASSED_RATE} of these to be passed on, or \
-         {WRONG_RATE} with a wrong one. One that asks the history counts as {HISTORY}, and one that sets something or \
+         {WRONG_RATE} with a wrong one or a login's code. One that asks the history or for a preview counts as {HISTORY}, and one that sets something or \
          asks for changes, output, a recording, a log or why-not as {HEAVY}: try again in a second."
     );
     let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);

@@ -1,6 +1,9 @@
 //! The list of what is passed on to the scaler. What is not in it the console answers itself, or nobody does by this way.
 
 mod jobs;
+mod login;
+
+pub(crate) use login::is_login;
 
 use std::time::Duration;
 
@@ -101,7 +104,7 @@ const MEMBERSHIP: &str = "/v1/membership";
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static Forwarded> {
-    SETTINGS.iter().chain(jobs::JOBS)
+    SETTINGS.iter().chain(jobs::JOBS).chain(login::LOGIN)
 }
 
 /// What is set and told of what runs.

@@ -24,7 +24,11 @@ fn files(schemas: &mut Schemas) -> Vec<Operation> {
             "A service's whole file, as JSON",
         )
         .of_service()
-        .answers("It says this.", json!({ "type": "object" }), file.clone())
+        .answers(
+            "It says this. What JSON has no form for is there by its text in TOML: `{\"$toml\": \"1979-05-27\"}`.",
+            json!({ "type": "object" }),
+            file.clone(),
+        )
         .tagged(),
         asked(
             Operation::passed("put", one, "setFile", "Has a service be what a file says"),

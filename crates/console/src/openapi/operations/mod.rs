@@ -1,6 +1,7 @@
 //! Every operation that the console serves.
 
 mod jobs;
+mod login;
 mod now;
 mod past;
 mod read;
@@ -18,6 +19,7 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
         read::all(schemas),
         set::all(schemas),
         jobs::all(schemas),
+        login::all(schemas),
     ]
     .concat()
 }

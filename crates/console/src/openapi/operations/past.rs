@@ -2,13 +2,16 @@
 
 use model::action::Blocked;
 use model::decision::Reason;
+use model::policies::PolicySpec;
 use model::status::TickPage;
 use serde_json::{Value, json};
 use strum::IntoEnumIterator as _;
 
 use super::super::document::{INSTANCE, Operation, Schemas};
 use super::{limit, moment, tick, whole_number};
+use crate::api::PREVIEW;
 use crate::api::past::{EventPage, HistoryPage, Series, TurnPage};
+use crate::api::preview::ShownPreview;
 use crate::api::series::{ShownInstance, ShownService};
 use crate::events::Kind;
 
@@ -50,10 +53,16 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
                 json!({ "ticks": [tick()] }),
             ),
         ),
+        preview(schemas),
         page(
             Operation::own("/v1/ticks", "ticks", "Turns that changed something"),
             "reason",
             reasons(),
+        )
+        .asks(
+            "newest",
+            "So many of the newest, in the place of `since` and `limit`.",
+            json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
         )
         .answers(
             "They were these.",
@@ -69,6 +78,37 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
             .fails(403, &["too_few_rights"])
             .answers("This.", schemas.told::<HistoryPage>(), history()),
     ]
+}
+
+fn preview(schemas: &mut Schemas) -> Operation {
+    let up_to = |most: u32| json!({ "type": "integer", "minimum": 1, "maximum": most });
+    let summary = "What a policy would have run under the load that was; sets nothing";
+    of_history(Operation::new("post", PREVIEW, "preview", summary))
+        .of_service()
+        .asks("minutes", "Of the last minutes, by second; 10 without `hours`.", up_to(30))
+        .asks("hours", "Of the last hours, by minute.", up_to(24))
+        .takes("application/json", schemas.taken::<PolicySpec>(), json!({ "kind": "hpa" }))
+        .fails(400, &["bad_query"])
+        .fails(408, &["body_too_slow"])
+        .fails(413, &["body_too_large"])
+        .fails(422, &["bad_body", "bad_value", "no_requests", "nothing_known", "takes_too_long"])
+        .fails(503, &["too_many_at_once", "scaler_older"])
+        .answers("This.", schemas.told::<ShownPreview>(), previewed())
+}
+
+fn previewed() -> Value {
+    json!({
+        "policy": PolicySpec::default(), "step_s": 1, "points": [], "decisions": [], "decisions_left_out": 0,
+        "totals": {
+            "known_s": 600.0, "instance_seconds": 1_800.0, "requests": 60_000, "failed": 0,
+            "outside_objective_percent": 0.1,
+        },
+        "ran": { "instance_seconds": 2_400.0 },
+        "assumed": {
+            "bounds": { "min": 1, "max": 10 }, "ready": 4, "launch_ms": 60.0, "request_ms": 2.0, "cpu_ms": 0.5,
+            "instance_rps": 50.0,
+        },
+    })
 }
 
 fn of_history(operation: Operation) -> Operation {

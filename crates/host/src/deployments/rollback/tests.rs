@@ -298,3 +298,39 @@ fn what_cannot_be_gone_back_to_is_told() {
     let none = Deployment::default().kept(&store()).unwrap_err();
     insta::assert_snapshot!(none, @"there is no service object-store; `bellows status` shows those that are deployed");
 }
+
+#[test]
+fn a_file_that_gives_instances_the_same_is_a_revision_and_any_other_a_version() {
+    let deployment = deployed();
+    let with = |old: &str, new: &str| {
+        let file = file(3);
+        assert!(file.contains(old), "{old}");
+        let spec: ServiceSpec =
+            config_file::from_toml("a file", &file.replacen(old, new, 1)).unwrap();
+        deployment.version_with(&spec)
+    };
+    for (old, new) in [
+        ("", ""),
+        ("max = 13", "max = 30"),
+        ("target_percent = 80", "target_percent = 60"),
+        ("path_prefix = \"/\"", "path_prefix = \"/store\""),
+        ("latency_ms = 250", "latency_ms = 100"),
+        ("drain_timeout_ms = 30_000", "drain_timeout_ms = 60_000"),
+        ("[instance]", "[instance]\nprice_per_hour = 0.5"),
+        ("Delete all objects", "Empty it"),
+    ] {
+        assert_eq!(with(old, new), Some(version(3)), "{new}");
+    }
+    for (old, new) in [
+        ("memory_mib = 103", "memory_mib = 104"),
+        ("image = \"object-store\"", "image = \"matmul\""),
+        ("objects_dir", "more = 1\nobjects_dir"),
+        ("name =", "egress = [\"example.org:443\"]\nname ="),
+        ("[instance]", "[instance]\nenvironment = { A = \"b\" }"),
+        // Each process may have two files open for a request.
+        ("concurrency = 8", "concurrency = 1000"),
+    ] {
+        assert_eq!(with(old, new), None, "{new}");
+    }
+    assert_eq!(with("name = \"object-store\"", "name = \"new\""), None, "nobody deployed it");
+}

@@ -1,0 +1,73 @@
+// What is changed: a button says by its data what is asked, and of what it is to be sure before.
+
+import { authorization, isLoggedIn } from './session.js';
+
+/** Asks by HTTP; gives what was answered, or what went wrong in a sentence. */
+export async function ask(method, path, body) {
+  const headers = { ...authorization() };
+  if (body !== undefined) headers['content-type'] = 'application/json';
+  const answer = await fetch(path, { method, headers, body }).catch(() => null);
+  if (answer === null) return { problem: 'The console gives no answer. What was asked may have been done: look before you ask again.' };
+  const told = await answer.json().catch(() => ({}));
+  return answer.ok ? { told } : { problem: told.detail ?? told.title ?? answer.statusText };
+}
+
+export function changes() {
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest('button[data-method]');
+    if (button !== null) change(button);
+  });
+}
+
+async function change(button) {
+  const { method, path, body, confirm, type } = button.dataset;
+  if (!isLoggedIn()) {
+    say('To change something, log in: `sudo bellows open` on the host prints a link that does.');
+    return;
+  }
+  if ((confirm !== undefined || type !== undefined) && !(await isSure(button.textContent, confirm, type))) return;
+  button.disabled = true;
+  say(`${button.textContent.trim()}: asked …`);
+  const { problem } = await ask(method, path, body);
+  say(problem === undefined ? `${button.textContent.trim()}: done.` : `Not done. ${problem}`);
+  button.disabled = false;
+}
+
+/** Asks whoever clicked; where there is a word to type, it has to be typed. */
+function isSure(title, question, word) {
+  const dialog = document.getElementById('dialog');
+  const heading = element('h2', title);
+  heading.id = 'dialog-title';
+  const form = document.createElement('form');
+  form.method = 'dialog';
+  form.append(heading);
+  if (question !== undefined) form.append(element('p', question));
+  if (word !== undefined) {
+    const input = document.createElement('input');
+    Object.assign(input, { required: true, pattern: RegExp.escape?.(word) ?? word, autocomplete: 'off' });
+    const label = element('label', `Type ${word} to go on `);
+    label.append(input);
+    form.append(label);
+  }
+  const yes = element('button', title);
+  yes.value = 'yes';
+  const no = element('button', 'Leave it');
+  no.formNoValidate = true;
+  form.append(yes, ' ', no);
+  dialog.replaceChildren(form);
+  dialog.returnValue = '';
+  dialog.showModal();
+  return new Promise((done) => {
+    dialog.addEventListener('close', () => done(dialog.returnValue === 'yes'), { once: true });
+  });
+}
+
+function element(name, text) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}
+
+function say(text) {
+  document.getElementById('said').textContent = text;
+}

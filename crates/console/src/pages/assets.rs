@@ -1,0 +1,69 @@
+//! What pages are made of beside their text: styles and scripts, which are in the program. Each has the digest of its content
+//! in its address, so that a browser keeps it and never shows one release's page with another's.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use service::problem::Problem;
+use sha2::{Digest as _, Sha256};
+
+const STYLE: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const PICTURE: &str = "image/svg+xml";
+
+/// Name, type and content.
+const FILES: [(&str, &str, &str); 10] = [
+    ("style.css", STYLE, include_str!("../../assets/style.css")),
+    ("uplot.css", STYLE, include_str!("../../assets/vendor/uplot/uPlot.min.css")),
+    ("uplot.js", SCRIPT, include_str!("../../assets/vendor/uplot/uPlot.iife.min.js")),
+    ("page.js", SCRIPT, include_str!("../../assets/page.js")),
+    ("session.js", SCRIPT, include_str!("../../assets/session.js")),
+    ("follow.js", SCRIPT, include_str!("../../assets/follow.js")),
+    ("morph.js", SCRIPT, include_str!("../../assets/morph.js")),
+    ("actions.js", SCRIPT, include_str!("../../assets/actions.js")),
+    ("charts.js", SCRIPT, include_str!("../../assets/charts.js")),
+    ("icon.svg", PICTURE, include_str!("../../assets/icon.svg")),
+];
+
+/// The digest of all of them: scripts name each other by their folder, so they change as one.
+static DIGEST: LazyLock<String> = LazyLock::new(|| {
+    let mut digest = Sha256::new();
+    FILES.iter().for_each(|(name, _, content)| {
+        digest.update(name.as_bytes());
+        digest.update(content.as_bytes());
+    });
+    let mut text = String::new();
+    for byte in &digest.finalize()[..8] {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+});
+
+/// Where a file is.
+pub(super) fn address(name: &str) -> String {
+    format!("/assets/{}/{name}", *DIGEST)
+}
+
+pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new().route("/assets/{digest}/{name}", get(file))
+}
+
+async fn file(Path((digest, name)): Path<(String, String)>) -> Result<Response, Problem> {
+    let found = FILES.iter().find(|(own, ..)| *own == name).filter(|_| digest == *DIGEST);
+    let (_, kind, content) = found.ok_or_else(|| {
+        let message = "There is no such file in this release: load the page again.";
+        Problem::new(StatusCode::NOT_FOUND, "no_such_file", message)
+    })?;
+    let headers = [
+        (header::CONTENT_TYPE, *kind),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
+    Ok((headers, Bytes::from_static(content.as_bytes())).into_response())
+}

@@ -1,0 +1,128 @@
+//! A page that follows what happens: its regions, told anew as they change, and beside them what is told live, for charts.
+//!
+//! What comes within a moment is told as one, so that a burst of turns costs one rendering.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use service::problem::Problem;
+use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, timeout_at};
+
+use super::Page;
+use super::view::{Past, View};
+use crate::api::Known;
+use crate::api::asker::{Asker, Watched};
+use crate::live::Listener;
+
+/// What comes within so long is told as one.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// A page is told anew so often at the most.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where nothing happens, ages and what was lost are told so often.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Whether a page is asked for as it changes.
+pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.split(',').any(|kind| kind.trim() == "text/event-stream"))
+}
+
+/// The page as a text of events.
+pub(super) fn stream(
+    page: Page,
+    known: Known,
+    asker: Asker,
+    past: Past,
+    headers: &HeaderMap,
+) -> Response {
+    if matches!(asker, Asker::Stranger) {
+        return service::bearer::unauthorized("From beyond the host, reading needs a token.")
+            .into_response();
+    }
+    let last_id = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
+    let Some(listener) = known.hub.listen(last_id, page.service().cloned()) else {
+        let message = "As many listen as may: close another page.";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_listeners", message)
+            .into_response();
+    };
+    let watched = asker.clone().watched(known.rights.clone());
+    let follower = Follower {
+        page,
+        known,
+        asker,
+        watched,
+        listener,
+        past,
+        told: BTreeMap::new(),
+        due: Instant::now(),
+        not_before: Instant::now(),
+    };
+    let text = futures_util::stream::unfold(follower, async |mut follower| {
+        let part = follower.next().await?;
+        Some((Ok::<Bytes, Infallible>(part), follower))
+    });
+    let headers =
+        [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    (headers, Body::from_stream(text)).into_response()
+}
+
+/// Who follows a page.
+struct Follower {
+    page: Page,
+    known: Known,
+    asker: Asker,
+    watched: Watched,
+    listener: Listener,
+    /// The digest of each region as it was told.
+    told: BTreeMap<&'static str, [u8; 32]>,
+    /// What stays of it.
+    past: Past,
+    /// When the regions are looked at next, and when at the earliest.
+    due: Instant,
+    not_before: Instant,
+}
+
+impl Follower {
+    /// Waits for the next part of the text; `None` at its end.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let Ok(message) = timeout_at(self.due, self.listener.next()).await else {
+                let text = self.regions();
+                let pause = if text.is_empty() { IDLE } else { PAUSE };
+                self.not_before = Instant::now() + PAUSE;
+                self.due = Instant::now() + pause;
+                if text.is_empty() {
+                    continue;
+                }
+                return Some(text.into());
+            };
+            // Charts take each message as it comes, and regions soon after.
+            self.due = self.due.min(self.not_before.max(Instant::now() + GATHER));
+            let message = message?;
+            return self.watched.may_go_on().await.then_some(message);
+        }
+    }
+
+    /// What changed of the page since it was told.
+    fn regions(&mut self) -> String {
+        let view = View::of_now(&self.known, &self.asker).with(&self.past);
+        let mut text = String::new();
+        for region in self.page.regions(&view) {
+            let html = region.html.0;
+            let digest = Sha256::digest(html.as_bytes()).into();
+            if self.told.insert(region.id, digest) != Some(digest) {
+                let told = serde_json::json!({ "id": region.id, "html": html });
+                text.push_str(&format!("event: region\ndata: {told}\n\n"));
+            }
+        }
+        text
+    }
+}

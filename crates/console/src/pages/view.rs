@@ -1,0 +1,128 @@
+//! What a page is made of: what is known at one moment, as far as whoever asks may see it.
+
+use std::collections::BTreeMap;
+
+use model::names::ServiceName;
+use model::network::NetworkStatus;
+use model::status::ServiceStatus;
+use model::tick::Tick;
+use model::time::Timestamp;
+use model::why_not::WhyNot;
+
+use super::{Page, now};
+use crate::api::Known;
+use crate::api::asker::Asker;
+use crate::events::Event;
+use crate::series::point::Row;
+use crate::watch::Seen;
+
+/// What is known at one moment, as far as one may see it.
+#[derive(Debug)]
+pub(super) struct View {
+    /// The moment.
+    pub(super) at: Timestamp,
+    /// Whether whoever asks may see anything.
+    pub(super) is_open: bool,
+    /// Whether what is known is of now.
+    pub(super) seen: Seen,
+    /// In the order of their names.
+    pub(super) services: Vec<ServiceStatus>,
+    /// The last second of each.
+    pub(super) seconds: BTreeMap<ServiceName, Row>,
+    /// What happened last, the newest first.
+    pub(super) events: Vec<Event>,
+    /// The instances' firewall.
+    pub(super) network: NetworkStatus,
+    /// The turn that the page is about, where it is about one that is past.
+    pub(super) turn: Option<Tick>,
+    /// The answer to the question why not another number, where that was asked.
+    pub(super) why_not: Option<Result<WhyNot, String>>,
+}
+
+/// What a page asked for when it was made, and what does not change as it is shown.
+#[derive(Debug)]
+pub(super) struct Past {
+    turn: Option<Tick>,
+    why_not: Option<Result<WhyNot, String>>,
+}
+
+impl View {
+    /// What is known now.
+    pub(super) async fn of(known: &Known, asker: &Asker, page: &Page) -> Self {
+        let mut view = Self::of_now(known, asker);
+        let Page::Why(service, question) = page else { return view };
+        if view.service(service).is_none() {
+            return view;
+        }
+        if let Some(at) = question.at {
+            view.turn = known.history.turn_at(service.clone(), at).await.ok().flatten();
+            view.turn.iter_mut().for_each(Tick::hide_output);
+        }
+        if let Some(ready) = question.ready {
+            let path = format!("/v1/services/{service}/why-not?ready={ready}");
+            let answer = known.upstream.get(&path, asker.secret()).await;
+            view.why_not = Some(answer.map_err(|problem| problem.message().to_owned()));
+        }
+        view
+    }
+
+    /// What is known now, without what the history would have to be asked for.
+    pub(super) fn of_now(known: &Known, asker: &Asker) -> Self {
+        let picture = known.now.picture();
+        let sees = |service: &ServiceName| asker.sees(service).is_ok();
+        let mut services = picture.host.services;
+        services.retain(|service| sees(&service.name));
+        // What instances wrote is for those with a token, and is on a page of its own.
+        services.iter_mut().for_each(ServiceStatus::hide_output);
+        let mut seconds = picture.seconds;
+        seconds.retain(|service, _| sees(service));
+        let of_all = asker.sees_all_of(None).is_ok();
+        let is_for = |event: &Event| event.service.as_ref().map_or(of_all, sees);
+        Self {
+            at: now(),
+            is_open: !matches!(asker, Asker::Stranger),
+            seen: known.now.seen(),
+            services,
+            seconds,
+            events: picture.events.into_iter().filter(is_for).collect(),
+            network: picture.host.network,
+            turn: None,
+            why_not: None,
+        }
+        .only_if_open()
+    }
+
+    /// What does not change of it.
+    pub(super) fn past(self) -> Past {
+        Past { turn: self.turn, why_not: self.why_not }
+    }
+
+    /// With what does not change of it.
+    pub(super) fn with(self, past: &Past) -> Self {
+        Self { turn: past.turn.clone(), why_not: past.why_not.clone(), ..self }
+    }
+
+    fn only_if_open(mut self) -> Self {
+        if !self.is_open {
+            self.services.clear();
+            self.seconds.clear();
+            self.events.clear();
+            self.network = NetworkStatus::default();
+        }
+        self
+    }
+
+    /// One service.
+    pub(super) fn service(&self, name: &ServiceName) -> Option<&ServiceStatus> {
+        self.services.iter().find(|it| it.name == *name)
+    }
+
+    /// Whether there is what a page is about, as far as anybody knows.
+    pub(super) fn has(&self, page: &Page) -> bool {
+        let is_known = self.is_open && self.seen == Seen::Now;
+        match page {
+            Page::Missing(_) => false,
+            page => page.service().is_none_or(|name| !is_known || self.service(name).is_some()),
+        }
+    }
+}
