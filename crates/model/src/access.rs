@@ -40,7 +40,7 @@ pub use grant::{Grant, TokenTime};
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", parse_err_ty = UnknownRight, parse_err_fn = unknown)]
 pub enum Right {
-    /// Services, instances, ticks, and what instances and jobs write, may be read; each other right has this one in it.
+    /// What instances and jobs write may be read, and all that may be read without a token.
     Read,
     /// Bounds, policies and the way of membership may be set, numbers be held, and instances be removed.
     Operate,
@@ -90,12 +90,9 @@ impl Token {
         self.expires_at.is_some_and(|end| now >= end)
     }
 
-    /// Whether it may be used for this. Who may change something may read what came of it.
+    /// Whether it may be used for this.
     pub fn allows(&self, right: Right) -> bool {
-        match right {
-            Right::Read => !self.rights.is_empty(),
-            right => self.rights.contains(&right) || self.rights.contains(&Right::All),
-        }
+        self.rights.contains(&right) || self.rights.contains(&Right::All)
     }
 
     /// Whether it is for this service, or for the whole host where none is named.
@@ -358,11 +355,6 @@ mod tests {
         assert!(token(&[Right::Read, Right::Operate], None).allows(Right::Operate));
         assert!(token(&[Right::All], None).allows(Right::Deploy));
         assert!(!token(&[Right::Read], None).allows(Right::Operate));
-        assert!(
-            token(&[Right::Deploy], None).allows(Right::Read),
-            "what became of a deploy is read"
-        );
-        assert!(!token(&[], None).allows(Right::Read));
         assert_eq!("operate".parse(), Ok(Right::Operate));
         let error = "write".parse::<Right>().unwrap_err().to_string();
         assert_eq!(error, "there is no right `write`: use read, operate, deploy, all");

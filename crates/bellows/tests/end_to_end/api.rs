@@ -129,7 +129,7 @@ fn receiver() -> (String, Receiver<Value>) {
 pub(crate) fn a_program_deploys_acts_and_is_told_of_others_by_the_api(client: &Client) {
     let (hook, told) = receiver();
     up_telling(&hook);
-    let program = Program::make(client, "end-to-end", "deploy,operate", None);
+    let program = Program::make(client, "end-to-end", "read,deploy,operate", None);
     an_archive_is_deployed_and_goes_back_by_itself_and_by_hand(&program, &told);
     a_token_of_one_service_sees_and_does_nothing_of_another(client);
     it_is_removed(&program);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{FromRequest as _, Path, Request, State};
+use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{StatusCode, header};
 use model::action::ActionKind;
 use model::names::ServiceName;
@@ -17,6 +17,7 @@ use model::status::ServiceStatus;
 use model::tick::Tick;
 use model::time::Timestamp;
 use service::json_body::JsonBody;
+use service::path::Path;
 use service::problem::Problem;
 use simulation::preview::{Grain, HostFacts, Observed, PreviewError, Question, Stretch};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

@@ -17,7 +17,7 @@ mod why;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -25,6 +25,7 @@ use maud::Markup;
 use model::names::ServiceName;
 use model::time::Timestamp;
 
+use ::service::path::Path;
 use ::service::problem::Problem;
 use view::View;
 use why::Question;

@@ -1,11 +1,12 @@
 //! Tokens by the API: operators make, list and revoke them.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use model::access::{Grant, MadeToken, Tokens};
 use model::names::{NameError, TokenName};
 use service::json_body::JsonBody;
+use service::path::Path;
 use service::problem::Problem;
 
 use super::{Answer, CalledBy, Shared, apart, deployed, not_written};
