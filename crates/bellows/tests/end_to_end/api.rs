@@ -11,7 +11,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use super::client::{Answer, Client};
-use super::machine::output;
+use super::machine::{command_lines, output};
 use super::rollout::copy_of_the_tree;
 use super::system::{bellows, expect_code, text, tree, within};
 
@@ -268,4 +268,10 @@ pub(crate) fn everything_is_stopped_by_the_api(client: &Client) {
             && text(&bellows(&["status"])).contains("brings the system up")
     };
     within(Duration::from_secs(30), "everything is down", is_down);
+    // What goes last is the job's own.
+    let has_ended = || {
+        let is_of_a_job = |line: &str| line.contains("bellows ") && line.contains(" job ");
+        !command_lines().iter().any(|(_, line)| is_of_a_job(line))
+    };
+    within(Duration::from_secs(30), "the job has ended", has_ended);
 }
