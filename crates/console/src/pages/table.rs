@@ -27,7 +27,9 @@ pub(super) fn within(second: Option<&Row>, thousandths: u64) -> String {
 
 /// How many answers of a second were of each class.
 pub(super) fn classes(second: Option<&Row>) -> String {
-    let Some(row) = second else { return UNKNOWN.to_owned() };
+    // Without one answer nothing is known: the pipe may not be there.
+    let known = second.filter(|row| row.point.answers.within_ms(500).is_some());
+    let Some(row) = known else { return UNKNOWN.to_owned() };
     let classes = [Class::Success, Class::Redirection, Class::ClientError, Class::ServerError];
     classes.map(|class| row.point.answers.of(class).to_string()).join(" / ")
 }
