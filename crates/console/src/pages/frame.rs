@@ -1,6 +1,7 @@
 //! What is around every page.
 
 use maud::{DOCTYPE, Markup, html};
+use model::names::ServiceName;
 
 use super::event::moment;
 use super::view::View;
@@ -41,11 +42,24 @@ pub(super) fn whole(page: &Page, view: &View) -> Markup {
                 }
                 main #main tabindex="-1" {
                     h1 { (page.title()) }
+                    @if let Some(name) = page.service() { (tabs(name, page)) }
                     @for region in page.regions(view) { (region.section()) }
                 }
                 p #said role="status" aria-live="polite" {}
                 dialog #dialog aria-labelledby="dialog-title" {}
                 footer { "Bellows " (env!("CARGO_PKG_VERSION")) noscript { " · without JavaScript a page shows what was when it was loaded, and changes nothing" } }
+            }
+        }
+    }
+}
+
+/// The pages of a service.
+fn tabs(name: &ServiceName, page: &Page) -> Markup {
+    let tabs = [("", "Now", "service"), ("/why", "Why", "why")];
+    html! {
+        nav.tabs aria-label={ "Pages of " (name) } {
+            @for (path, text, word) in tabs {
+                (link(&format!("/services/{name}{path}"), text, page.word() == word))
             }
         }
     }

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
 
 use super::Page;
-use super::view::{Past, View};
+use super::view::{Asked, View};
 use crate::api::Known;
 use crate::api::asker::{Asker, Watched};
 use crate::live::Listener;
@@ -29,6 +29,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Where nothing happens, ages and what was lost are told so often.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// What a page asks for beside what is known now is asked for again so often, where it changes: each costs the scaler as
+/// much as 20 requests of the 200 a second that it answers.
+const AGAIN: Duration = Duration::from_secs(2);
+
 /// Whether a page is asked for as it changes.
 pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
@@ -40,7 +44,7 @@ pub(super) fn stream(
     page: Page,
     known: Known,
     asker: Asker,
-    past: Past,
+    asked: Asked,
     headers: &HeaderMap,
 ) -> Response {
     if matches!(asker, Asker::Stranger) {
@@ -60,7 +64,8 @@ pub(super) fn stream(
         asker,
         watched,
         listener,
-        past,
+        asked,
+        ask_again: Instant::now() + AGAIN,
         told: BTreeMap::new(),
         due: Instant::now(),
         not_before: Instant::now(),
@@ -83,8 +88,9 @@ struct Follower {
     listener: Listener,
     /// The digest of each region as it was told.
     told: BTreeMap<&'static str, [u8; 32]>,
-    /// What stays of it.
-    past: Past,
+    /// What it asked for, and when that is asked for again.
+    asked: Asked,
+    ask_again: Instant,
     /// When the regions are looked at next, and when at the earliest.
     due: Instant,
     not_before: Instant,
@@ -95,7 +101,7 @@ impl Follower {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             let Ok(message) = timeout_at(self.due, self.listener.next()).await else {
-                let text = self.regions();
+                let text = self.regions().await;
                 let pause = if text.is_empty() { IDLE } else { PAUSE };
                 self.not_before = Instant::now() + PAUSE;
                 self.due = Instant::now() + pause;
@@ -112,8 +118,13 @@ impl Follower {
     }
 
     /// What changed of the page since it was told.
-    fn regions(&mut self) -> String {
-        let view = View::of_now(&self.known, &self.asker).with(&self.past);
+    async fn regions(&mut self) -> String {
+        if self.page.asks_again() && Instant::now() >= self.ask_again {
+            self.asked = self.page.ask(&self.known, &self.asker).await;
+            self.ask_again = Instant::now() + AGAIN;
+        }
+        let mut view = View::of_now(&self.known, &self.asker);
+        view.asked = self.asked.clone();
         let mut text = String::new();
         for region in self.page.regions(&view) {
             let html = region.html.0;

@@ -27,7 +27,7 @@ use model::time::Timestamp;
 
 use ::service::path::Path;
 use ::service::problem::Problem;
-use view::View;
+use view::{Asked, View};
 use why::Question;
 
 use crate::api::Known;
@@ -74,6 +74,21 @@ impl Page {
             Self::Service(name) | Self::Why(name, _) => Some(name),
             Self::Overview | Self::Missing(_) => None,
         }
+    }
+
+    /// What it asks for beside what is known now.
+    async fn ask(&self, known: &Known, asker: &Asker) -> Asked {
+        match self {
+            Self::Why(name, question) => {
+                Asked::Why(Box::new(why::Answers::to(*question, name, known, asker).await))
+            }
+            Self::Overview | Self::Service(_) | Self::Missing(_) => Asked::Nothing,
+        }
+    }
+
+    /// Whether that changes while the page is shown.
+    fn asks_again(&self) -> bool {
+        false
     }
 
     /// Its regions as they are, in the order of the page.
@@ -149,7 +164,7 @@ fn of_service(name: String, page: impl FnOnce(ServiceName) -> Page) -> Page {
 async fn shown(page: Page, known: Known, asker: Asker, headers: &HeaderMap) -> Response {
     let view = View::of(&known, &asker, &page).await;
     let mut response = if live::is_wanted(headers) {
-        live::stream(page, known, asker, view.past(), headers)
+        live::stream(page, known, asker, view.asked, headers)
     } else {
         let status = if view.has(&page) { StatusCode::OK } else { StatusCode::NOT_FOUND };
         (status, axum::response::Html(frame::whole(&page, &view).into_string())).into_response()

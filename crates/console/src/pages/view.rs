@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use model::names::ServiceName;
 use model::network::NetworkStatus;
 use model::status::ServiceStatus;
-use model::tick::Tick;
 use model::time::Timestamp;
-use model::why_not::WhyNot;
 
-use super::{Page, now};
+use super::{Page, now, why};
 use crate::api::Known;
 use crate::api::asker::Asker;
 use crate::events::Event;
@@ -33,35 +31,24 @@ pub(super) struct View {
     pub(super) events: Vec<Event>,
     /// The instances' firewall.
     pub(super) network: NetworkStatus,
-    /// The turn that the page is about, where it is about one that is past.
-    pub(super) turn: Option<Tick>,
-    /// The answer to the question why not another number, where that was asked.
-    pub(super) why_not: Option<Result<WhyNot, String>>,
+    /// What the page asked for beside it.
+    pub(super) asked: Asked,
 }
 
-/// What a page asked for when it was made, and what does not change as it is shown.
-#[derive(Debug)]
-pub(super) struct Past {
-    turn: Option<Tick>,
-    why_not: Option<Result<WhyNot, String>>,
+/// What a page asks for beside what is known now: of the history, or of the scaler.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Asked {
+    #[default]
+    Nothing,
+    Why(Box<why::Answers>),
 }
 
 impl View {
-    /// What is known now.
+    /// What is known now, and what the page asks for beside it.
     pub(super) async fn of(known: &Known, asker: &Asker, page: &Page) -> Self {
         let mut view = Self::of_now(known, asker);
-        let Page::Why(service, question) = page else { return view };
-        if view.service(service).is_none() {
-            return view;
-        }
-        if let Some(at) = question.at {
-            view.turn = known.history.turn_at(service.clone(), at).await.ok().flatten();
-            view.turn.iter_mut().for_each(Tick::hide_output);
-        }
-        if let Some(ready) = question.ready {
-            let path = format!("/v1/services/{service}/why-not?ready={ready}");
-            let answer = known.upstream.get(&path, asker.secret()).await;
-            view.why_not = Some(answer.map_err(|problem| problem.message().to_owned()));
+        if view.has(page) && view.is_open {
+            view.asked = page.ask(known, asker).await;
         }
         view
     }
@@ -86,20 +73,9 @@ impl View {
             seconds,
             events: picture.events.into_iter().filter(is_for).collect(),
             network: picture.host.network,
-            turn: None,
-            why_not: None,
+            asked: Asked::Nothing,
         }
         .only_if_open()
-    }
-
-    /// What does not change of it.
-    pub(super) fn past(self) -> Past {
-        Past { turn: self.turn, why_not: self.why_not }
-    }
-
-    /// With what does not change of it.
-    pub(super) fn with(self, past: &Past) -> Self {
-        Self { turn: past.turn.clone(), why_not: past.why_not.clone(), ..self }
     }
 
     fn only_if_open(mut self) -> Self {

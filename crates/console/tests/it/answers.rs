@@ -16,7 +16,7 @@ use super::history::now;
 use super::scaler::{Console, FakeScaler, Live, command, folder};
 
 /// A pipe as the load balancer has it, which never waits.
-fn pipe(folder: &Path) -> (PathBuf, File) {
+pub(crate) fn pipe(folder: &Path) -> (PathBuf, File) {
     let path = folder.join("answers.pipe");
     mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
     std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();

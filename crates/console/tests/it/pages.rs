@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use model::decision::{Decision, Reason};
 use model::feed::FeedLine;
 use model::tick::Tick;
+use serde_json::json;
 
 use crate::history::now;
 use crate::scaler::{Console, FakeScaler, command_at, folder};
@@ -163,9 +164,14 @@ async fn why_not_another_number_is_asked_of_the_scaler_and_told_in_sentences() {
     let console = Console::start(&scaler, folder.path());
     known(&scaler, &console).await;
     scaler.tell(&[FeedLine::Network(model::network::NetworkStatus::default())]);
-    // This scaler answers everything with the target of the request, which is no answer to that.
-    let (status, _) = text(&console, "/services/shop/why?ready=4").await;
+    let answer = json!({
+        "service": "shop", "at_ms": 1, "ready": 4, "target": 2, "ready_now": 2, "starting": 0,
+        "obstacles": [{ "kind": "held", "ready": 2 }],
+    });
+    scaler.answers("GET /v1/services/shop/why-not?ready=4", answer);
+    let (status, html) = text(&console, "/services/shop/why?ready=4").await;
     assert_eq!(status, 200);
+    assert!(html.contains("holds it at 2"), "{html}");
     let asked = scaler.asked();
     assert!(
         asked.iter().any(|it| it.line.ends_with("/v1/services/shop/why-not?ready=4")),

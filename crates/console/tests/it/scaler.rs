@@ -41,6 +41,7 @@ pub(crate) struct FakeScaler {
     record: Arc<Mutex<Vec<Tick>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
     tokens: Arc<Mutex<BTreeMap<String, Value>>>,
+    answers: Arc<Mutex<BTreeMap<String, Value>>>,
     server: JoinHandle<()>,
 }
 
@@ -50,6 +51,7 @@ struct Told {
     record: Arc<Mutex<Vec<Tick>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
     tokens: Arc<Mutex<BTreeMap<String, Value>>>,
+    answers: Arc<Mutex<BTreeMap<String, Value>>>,
 }
 
 /// What was asked of the scaler beside what the console itself asks.
@@ -77,12 +79,13 @@ impl FakeScaler {
         let listener = UnixListener::bind(&socket).unwrap();
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
         let feed = broadcast::Sender::new(4096);
-        let (asked, tokens) = (Arc::default(), Arc::default());
+        let (asked, tokens, answers) = (Arc::default(), Arc::default(), Arc::default());
         let told = Told {
             feed: feed.clone(),
             record: Arc::clone(&record),
             asked: Arc::clone(&asked),
             tokens: Arc::clone(&tokens),
+            answers: Arc::clone(&answers),
         };
         let routes = Router::new()
             .route("/v1/feed", get(read_feed))
@@ -97,7 +100,7 @@ impl FakeScaler {
             }))
             .with_state(told);
         let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self { socket, feed, record, asked, tokens, server }
+        Self { socket, feed, record, asked, tokens, answers, server }
     }
 
     /// Has a token with this secret.
@@ -115,6 +118,11 @@ impl FakeScaler {
     /// The token with this secret has ended.
     pub(crate) fn ends(&self, secret: &str) {
         self.tokens.lock().unwrap().insert(secret.to_owned(), Value::Null);
+    }
+
+    /// Answers so what is asked by this method and path.
+    pub(crate) fn answers(&self, line: &str, answer: Value) {
+        self.answers.lock().unwrap().insert(line.to_owned(), answer);
     }
 
     /// It is killed.
@@ -271,6 +279,10 @@ async fn passed_on(State(told): State<Told>, request: Request) -> Response {
         Some(Err(wrong)) => return wrong,
         None if is_change => return refusal(StatusCode::UNAUTHORIZED, "unauthorized"),
         _ => {}
+    }
+    let line = format!("{} {}", request.method(), request.uri());
+    if let Some(answer) = told.answers.lock().unwrap().get(&line) {
+        return Json(answer.clone()).into_response();
     }
     match request.headers().get("if-match").map(|it| it.to_str().unwrap()) {
         Some("\"old\"") => refusal(StatusCode::PRECONDITION_FAILED, "changed_meanwhile"),

@@ -1,0 +1,81 @@
+//! The pages in a real browser: Debian's Chromium, driven by its WebDriver. `just test-pages` runs these, and leaves a picture
+//! of each page below `target/pages/`.
+
+mod driver;
+mod running;
+
+use std::time::Duration;
+
+use fantoccini::Locator;
+
+use driver::{Driver, picture, text_of, until};
+use running::Running;
+
+#[tokio::test]
+#[ignore = "drives a browser: run by `just test-pages`"]
+async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens() {
+    let running = Running::start().await;
+    let driver = Driver::start();
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    for (width, is_dark) in [(1600, false), (360, false), (1600, true), (360, true)] {
+        let browser = driver.browser(width, is_dark).await;
+        for (name, path) in [
+            ("overview", "/"),
+            ("service", "/services/shop"),
+            ("why", "/services/shop/why"),
+            ("missing", "/services/nothing"),
+        ] {
+            browser.goto(&running.url(path)).await.unwrap();
+            if name != "missing" {
+                until(&browser, &format!("{} === 'Live'", text_of("#following"))).await;
+            }
+            if name == "service" {
+                until(&browser, "document.querySelectorAll('.uplot').length === 5").await;
+            }
+            // Nothing is wider than the window but what scrolls by itself.
+            until(&browser, "document.documentElement.scrollWidth <= innerWidth").await;
+            let theme = if is_dark { "dark" } else { "light" };
+            let shot = browser.screenshot().await.unwrap();
+            std::fs::write(picture(&format!("{name}-{width}-{theme}")), shot).unwrap();
+        }
+        browser.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "drives a browser: run by `just test-pages`"]
+async fn what_others_wrote_is_text_and_what_changes_is_changed_in_place() {
+    let running = Running::start().await;
+    let driver = Driver::start();
+    let browser = driver.browser(1600, false).await;
+    browser.goto(&running.url("/services/shop")).await.unwrap();
+    browser.execute("window.first = document.getElementById('bw-shop-1-a')", vec![]).await.unwrap();
+    until(&browser, "document.querySelector('#events').textContent.includes('<img src=x')").await;
+    until(&browser, "document.querySelectorAll('#main img').length === 0").await;
+    until(&browser, "window.first === document.getElementById('bw-shop-1-a')").await;
+    browser.close().await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "drives a browser: run by `just test-pages`"]
+async fn who_is_not_logged_in_changes_nothing_and_who_is_does_with_his_token() {
+    let running = Running::start().await;
+    let driver = Driver::start();
+    let browser = driver.browser(1600, false).await;
+    browser.goto(&running.url("/services/shop")).await.unwrap();
+    let more = Locator::Css(".controls button[data-method=POST]");
+    until(&browser, &format!("{} === 'Live'", text_of("#following"))).await;
+    browser.find(more).await.unwrap().click().await.unwrap();
+    until(&browser, &format!("{}.includes('log in')", text_of("#said"))).await;
+    browser.execute("sessionStorage.setItem('bellows-token', 'operator')", vec![]).await.unwrap();
+    browser.refresh().await.unwrap();
+    until(&browser, &format!("{} === 'Live'", text_of("#following"))).await;
+    browser.find(more).await.unwrap().click().await.unwrap();
+    until(&browser, &format!("{}.includes('done')", text_of("#said"))).await;
+    let posted = |it: &crate::scaler::Asked| {
+        it.line == "POST /v1/services/shop/instances"
+            && it.headers["authorization"] == "Bearer operator"
+    };
+    assert_eq!(running.scaler.asked().iter().filter(|it| posted(it)).count(), 1);
+    browser.close().await.unwrap();
+}
