@@ -191,6 +191,11 @@ impl Operation {
         self.parameter(name, "query", false, told, schema)
     }
 
+    /// Of one service alone, where that is asked.
+    pub(super) fn asks_service(self, told: &str) -> Self {
+        self.asks("service", told, json!({ "type": "string", "pattern": SERVICE }))
+    }
+
     pub(super) fn must_ask(self, name: &str, told: &str, schema: Value) -> Self {
         self.parameter(name, "query", true, told, schema)
     }

@@ -124,7 +124,9 @@ fn what_a_job_wrote_is_read_from_where_the_reader_is() {
     fs::write(files.log(), "one\ntwo\n").unwrap();
     assert_eq!(files.log_after(0).unwrap(), b"one\ntwo\n");
     assert_eq!(files.log_after(4).unwrap(), b"two\n");
-    assert_eq!(files.log_after(99).unwrap(), b"");
+    for beyond in [8, 99, u64::MAX] {
+        assert_eq!(files.log_after(beyond).unwrap(), b"");
+    }
     fs::write(files.log(), vec![b'a'; 300 << 10]).unwrap();
     assert_eq!(files.log_after(0).unwrap().len(), 256 << 10);
     assert_eq!(jobs.of(JobId::new(2)).log_after(0).unwrap(), b"");

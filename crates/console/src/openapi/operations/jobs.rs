@@ -114,7 +114,7 @@ fn jobs(schemas: &mut Schemas) -> Vec<Operation> {
     });
     vec![
         Operation::passed("get", "/v1/jobs", "jobs", "What outlives a request")
-            .asks("service", "Of this service.", json!({ "type": "string" }))
+            .asks_service("Of this service.")
             .fails(400, &["bad_query"])
             .answers(
                 "The one that was asked for last first.",

@@ -21,7 +21,7 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
             .fails(502, &["scaler_strange"])
             .fails(503, &["too_many_at_once"]),
         Operation::own("/v1/live", "live", "What happens, as server-sent events")
-            .asks("service", "Of this service alone.", text())
+            .asks_service("Of this service alone.")
             .answers_as(
                 200,
                 "Events `tick`, `event`, `second` and `missed`, without end.",

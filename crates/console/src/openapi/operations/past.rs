@@ -127,7 +127,7 @@ fn page(operation: Operation, field: &str, words: Value) -> Operation {
     of_history(operation)
         .fails(403, &["too_few_rights"])
         .asks("since", "Those after this number; without it, the newest.", whole_number())
-        .asks("service", "Of this service, deployed or not.", json!({ "type": "string" }))
+        .asks_service("Of this service, deployed or not.")
         .asks(field, "Those with this code.", words)
         .asks("limit", "So many at most.", limit(1_000))
 }
