@@ -66,6 +66,9 @@ pub enum End {
     /// The scaler ended.
     #[strum(to_string = "the scaler ended")]
     ScalerEnded,
+    /// Whoever asked for it may not any more.
+    #[strum(to_string = "the token that it was asked for with was revoked, or has ended")]
+    TokenEnded,
 }
 
 /// One line of a recording.

@@ -81,6 +81,11 @@ impl TokensFile {
         self.held().iter().map(|kept| kept.token.clone()).collect()
     }
 
+    /// Whether there is this token, with these rights.
+    pub(crate) fn has(&self, token: &Token) -> bool {
+        self.held().iter().any(|kept| kept.token == *token)
+    }
+
     /// The token with this secret, which may have ended. Every token is compared, and each whole, so that the time tells
     /// nothing of any. What is no secret by its length, which is no secret itself, costs no digest.
     pub(crate) fn of_secret(&self, secret: &str) -> Option<Token> {

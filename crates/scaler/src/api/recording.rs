@@ -1,21 +1,24 @@
 //! A stretch of a service's turns as it is taken, with every input of their decisions.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt as _};
 use model::access::Right;
-use policy::recording::MEDIA_TYPE;
+use policy::recording::{End, LineRef, MEDIA_TYPE};
 use service::path::Path;
 use service::problem::Problem;
+use tokio::sync::mpsc::Receiver;
 
 use super::{CalledBy, Shared, deployed};
 use crate::access::{Caller, too_few_rights, unauthorized};
 use crate::recordings::{MOST, Refused};
+use crate::shared_state::SharedState;
 
 /// Answers with a line for each turn, from the next one on, until whoever asks has enough.
 pub(super) async fn record(
@@ -32,11 +35,25 @@ pub(super) async fn record(
         });
     }
     let lines = shared.recordings().begin(service).map_err(refused)?;
-    let lines = stream::unfold(lines, async |mut lines| {
-        let line = lines.recv().await?;
-        Some((Ok::<_, Infallible>(line), lines))
-    });
-    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(lines)).into_response())
+    let lines =
+        stream::unfold(Some(lines), move |lines| next(lines, shared.clone(), caller.clone()));
+    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(lines.map(Ok::<_, Infallible>)))
+        .into_response())
+}
+
+/// The next line, and what comes after it: nothing where whoever asked may not read on.
+async fn next(
+    lines: Option<Receiver<Vec<u8>>>,
+    shared: Arc<SharedState>,
+    caller: Caller,
+) -> Option<(Vec<u8>, Option<Receiver<Vec<u8>>>)> {
+    let mut lines = lines?;
+    let line = lines.recv().await?;
+    if shared.is_still(&caller) {
+        return Some((line, Some(lines)));
+    }
+    let last = LineRef::End(End::TokenEnded).to_text().ok()?;
+    Some((last, None))
 }
 
 fn refused(refused: Refused) -> Problem {

@@ -7,6 +7,7 @@ use model::login::LoginCode;
 use model::names::TokenName;
 
 use super::SharedState;
+use crate::access::Caller;
 use crate::clock;
 use crate::tokens::{LoggedIn, MakeError};
 
@@ -14,6 +15,14 @@ impl SharedState {
     /// The token that a secret is of, which may have ended.
     pub(crate) fn token(&self, secret: &str) -> Option<Token> {
         self.tokens.of_secret(secret)
+    }
+
+    /// Whether a caller is still who he was when he asked for what takes long: tokens are revoked, and end.
+    pub(crate) fn is_still(&self, caller: &Caller) -> bool {
+        match caller {
+            Caller::Token(token) => !token.has_ended(clock::now()) && self.tokens.has(token),
+            Caller::Operator { .. } | Caller::Reader => true,
+        }
     }
 
     /// All tokens.

@@ -183,3 +183,28 @@ async fn a_recording_is_for_operators_and_for_tokens_that_may_read_the_service()
         assert_eq!(answer.status().as_u16(), status, "{who}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_ends_with_a_word_when_the_token_that_asked_for_it_is_revoked() {
+    let mut rig = Rig::new();
+    let secret = token(&rig, "r", r#"{"rights":["read"]}"#).await;
+    let request = Request::builder()
+        .uri(RECORDING)
+        .header("host", "127.0.0.1")
+        .header("authorization", format!("Bearer {secret}"))
+        .body(Body::empty())
+        .unwrap();
+    let routes = identify::routes(&rig.shared, Unnamed::Reads);
+    let mut body = routes.oneshot(request).await.unwrap().into_body();
+    rig.tick(1).await;
+    let mut line = async || body.frame().await.map(|it| it.unwrap().into_data().unwrap());
+    for begins in ["{\"recording\"", "{\"start\"", "{\"turn\""] {
+        assert!(line().await.unwrap().starts_with(begins.as_bytes()));
+    }
+    rig.shared.revoke_token(root(), &"r".parse().unwrap()).unwrap();
+    rig.tick(1).await;
+    assert_eq!(line().await.unwrap(), "{\"end\":\"token_ended\"}\n");
+    assert_eq!(line().await, None);
+    rig.tick(1).await;
+    (0..MOST).for_each(|_| drop(begin(&rig)));
+}
