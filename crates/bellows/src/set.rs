@@ -101,7 +101,7 @@ impl Origin {
 
 /// A line of TOML above what is in force; `command` is the one that sets it.
 fn origin(command: &str, file: &str, origin: Origin) -> String {
-    let back = format!("`./just {command} {DEFAULT}`");
+    let back = format!("`bellows {command} {DEFAULT}`");
     match origin {
         Origin::File => format!("# as {file} says\n"),
         Origin::Set => format!("# set while it runs; {back} goes back to what {file} says\n"),
@@ -165,14 +165,14 @@ mod tests {
     #[test]
     fn what_was_set_names_the_way_back() {
         let told = origin("policy store", &file_of(&store()), Origin::of(Some(&2), &2));
-        let back = "# set while it runs; `./just policy store default` goes back to what the file of \
+        let back = "# set while it runs; `bellows policy store default` goes back to what the file of \
                     store says\n";
         assert_eq!(told, back);
         let of_file = origin("membership", "bellows.toml", Origin::of(None, &2));
         assert_eq!(of_file, "# as bellows.toml says\n");
         let waits = origin("policy store", &file_of(&store()), Origin::of(Some(&1), &2));
         let told = "# as the file of store says: what was set while it runs does not go with that and waits; \
-                    `./just policy store default` forgets it\n";
+                    `bellows policy store default` forgets it\n";
         assert_eq!(waits, told);
     }
 

@@ -30,7 +30,7 @@ pub(crate) fn render(view: &View) -> String {
     if let Some(MembershipStatus { set: Some(way), .. }) = view.membership {
         let _ = writeln!(
             text,
-            "The way of membership was set to {way}; `./just membership default` goes back to what \
+            "The way of membership was set to {way}; `bellows membership default` goes back to what \
              bellows.toml says."
         );
     }

@@ -50,7 +50,7 @@ async fn a_page_says_what_is_known_without_a_script_and_lets_nothing_run_that_st
         ("/services/shop", &["bw-shop-1-a", "10.117.0.9", "1 to 10"]),
         (
             "/services/shop/why",
-            &["1 ready instance were decided on", "Asked for", "Why not another number?"],
+            &["1 ready instance was decided on", "Asked for", "Why not another number?"],
         ),
     ] {
         let answer = console.ask(path, &[]).await;

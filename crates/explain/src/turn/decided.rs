@@ -15,11 +15,16 @@ pub(super) fn summary(tick: &Tick) -> String {
             "nothing was changed, since the load or the instances are not known".to_owned()
         }
         (Some(target), Some(trail)) if trail.current != target => {
-            format!("{} were decided on, {} before", ready(target), trail.current)
+            format!("{}, {} before", decided_on(target), trail.current)
         }
-        (Some(target), Some(_)) => format!("{} were decided on, as before", ready(target)),
-        (Some(target), None) => format!("{} were decided on", ready(target)),
+        (Some(target), Some(_)) => format!("{}, as before", decided_on(target)),
+        (Some(target), None) => decided_on(target),
     }
+}
+
+fn decided_on(target: u32) -> String {
+    let were = if target == 1 { "was" } else { "were" };
+    format!("{} {were} decided on", ready(target))
 }
 
 /// What each policy asked for; of a record of a release that did not keep it, the reasons.

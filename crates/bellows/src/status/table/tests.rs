@@ -149,7 +149,7 @@ fn services_show_their_bounds_load_and_last_decision() {
     PROGRAM  STATE    PROCESS
     haproxy  running  4321
     scaler   stopped  -
-    The way of membership was set to reload; `./just membership default` goes back to what bellows.toml says.
+    The way of membership was set to reload; `bellows membership default` goes back to what bellows.toml says.
 
     SERVICE       ROUTE    BOUNDS                           POLICY                                    OFFERED  LAST DECISION
     object-store  /        2..4 (set; the file says 1..10)  hpa (set; the file says target_tracking)  123.4/s  3 ready (OfferedLoad, AtMax), waits: HostMemory, 3 s ago
