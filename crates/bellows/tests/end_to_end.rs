@@ -2,7 +2,7 @@
 //! hurt, and taken down.
 //!
 //! It takes a running system down first, so it runs only when asked for:
-//! `cargo test -p bellows --test end_to_end -- --ignored --nocapture`, which `just test` does.
+//! `cargo test --workspace --test end_to_end -- --ignored --nocapture`, which `just test` does.
 
 #[path = "end_to_end/api.rs"]
 mod api;

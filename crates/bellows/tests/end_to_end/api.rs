@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
+use std::process::Command;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
@@ -131,6 +132,7 @@ pub(crate) fn a_program_deploys_acts_and_is_told_of_others_by_the_api(client: &C
     up_telling(&hook);
     let program = Program::make(client, "end-to-end", "read,deploy,operate", None);
     an_archive_is_deployed_and_goes_back_by_itself_and_by_hand(&program, &told);
+    all_that_can_be_read_is_answered_as_described(&program);
     a_token_of_one_service_sees_and_does_nothing_of_another(client);
     it_is_removed(&program);
     a_service_is_asked_to_delete_all_that_it_keeps(&program);
@@ -193,6 +195,16 @@ fn an_archive_is_deployed_and_goes_back_by_itself_and_by_hand(
         assert_eq!(page(program.client), goes_on);
     }
     assert_eq!(told_of(told, "ended"), episode, "the same one");
+}
+
+/// Each operation that reads is asked five times, by the names that there are and others: with all that `just test-api` asks
+/// of a running system it would take a minute more.
+fn all_that_can_be_read_is_answered_as_described(program: &Program<'_>) {
+    let script = tree().join("scripts/schemathesis");
+    let mut command = Command::new(script);
+    command.args(["--system", API, "--phases", "examples,fuzzing", "--max-examples", "5"]);
+    let asked = command.env("BELLOWS_TOKEN", &program.secret).output().expect("it starts");
+    assert!(asked.status.success(), "{}", text(&asked));
 }
 
 fn it_is_removed(program: &Program<'_>) {
