@@ -34,7 +34,12 @@ features := if env("FEATURES", "") == "" { "" } else { "--features " + quote(env
 build: setup
     cargo build --release --locked {{ system }} {{ features }}
 
-# Build a program of the laboratory
+# Build the load generator with the features of the programs that it drives, so that what they share is not built again
+[private]
+load-generator: setup
+    cargo build --release --locked {{ system }} --package loadgen {{ features }}
+
+# Build a program of the laboratory that runs without a system
 [private]
 laboratory PROGRAM: setup
     cargo build --release --locked --package "$1"
@@ -128,11 +133,11 @@ doctor *ARGS: build
     @{{ bellows }} doctor "$@"
 
 # Run a scenario, or trace=FILE (gaps=zero, interval=1h), against the running system, with policy=NAME, n=RUNS, membership=WAY
-experiment *ARGS: (laboratory "loadgen")
+experiment *ARGS: load-generator
     @{{ loadgen }} experiment "$@"
 
 # Measure what 1, 2, ... instances serve within the objective, and the times of the host; instances=N
-calibrate *ARGS: (laboratory "loadgen")
+calibrate *ARGS: load-generator
     @{{ loadgen }} calibrate "$@"
 
 # Simulate a scenario, or trace=FILE (gaps=zero, interval=1h), with policy=NAME, peak=INSTANCES, seed=N, json=true
@@ -148,7 +153,7 @@ report RUN="results/latest" *ARGS: (laboratory "report")
     @{{ report }} "$@"
 
 # Run the experiments of the project's report that have no data yet: half an hour, after `just up`
-report-experiments *NAMES: build (laboratory "loadgen") (laboratory "simulator") (laboratory "report")
+report-experiments *NAMES: load-generator (laboratory "simulator") (laboratory "report")
     @scripts/report-experiments "$@"
 
 # Write docs/report.pdf, the project's report, of docs/report/
@@ -174,6 +179,7 @@ test-api *ARGS: setup
 
 # Drive the console's pages in a real browser, and leave a picture of each below target/pages/
 test-pages: (setup "pages")
+    scripts/python-packages axe
     cargo test --workspace --locked --test it -- --ignored browser
 
 # Compile the templates of the PDFs; the first use installs the compiler below target/
@@ -183,17 +189,18 @@ test-report: setup
 # Everything that CI checks
 test: ci
 
+# Always of the whole workspace: with one package alone, what it depends on has other features, and is built again.
 # Format, lints, tests, each bench once, doctests, docs, and the whole system on real containers
 ci: (setup "benches") (setup "pages")
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo test --workspace --locked
+    scripts/python-packages axe
     cargo test --workspace --locked --test it -- --ignored browser
-    cargo clippy -p bellows -p scaler -p otlp --all-targets --features bellows/otel,scaler/otel,otlp/export --locked -- -D warnings
-    cargo test -p otlp --features export --locked
+    cargo clippy --workspace --all-targets --features bellows/otel,scaler/otel --locked -- -D warnings
+    cargo test --workspace --lib --features otlp/export --locked export::tests
     scripts/schemathesis
     cargo test --workspace --bench answer_pipe --bench answers --bench applications --bench compare --bench history --bench live --bench lxc --bench neighbours --bench pace --bench speed --locked
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
-    cargo build --release --locked {{ system }}
-    cargo build --release --locked --package loadgen
-    cargo test -p bellows --test end_to_end --locked -- --ignored --nocapture
+    cargo build --release --locked {{ system }} --package loadgen
+    cargo test --workspace --locked --test end_to_end -- --ignored --nocapture
