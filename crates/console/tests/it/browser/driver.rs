@@ -54,12 +54,15 @@ impl Drop for Driver {
     }
 }
 
-/// Below the folder of the build.
-pub(super) fn picture(name: &str) -> PathBuf {
+/// The folder of the build.
+pub(super) fn target() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target =
-        target.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target"));
-    let folder = target.join("pages");
+    target.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target"))
+}
+
+/// Where the picture of this name is.
+pub(super) fn picture(name: &str) -> PathBuf {
+    let folder = target().join("pages");
     std::fs::create_dir_all(&folder).unwrap();
     folder.join(format!("{name}.png"))
 }

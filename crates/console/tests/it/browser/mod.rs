@@ -1,6 +1,7 @@
 //! The pages in a real browser: Debian's Chromium, driven by its WebDriver. `just test-pages` runs these, and leaves a picture
 //! of each page below `target/pages/`.
 
+mod axe;
 mod driver;
 mod running;
 
@@ -32,6 +33,7 @@ async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens(
             if name == "service" {
                 until(&browser, "document.querySelectorAll('.uplot').length === 5").await;
             }
+            axe::finds_nothing(&browser, name).await;
             // Nothing is wider than the window but what scrolls by itself.
             until(&browser, "document.documentElement.scrollWidth <= innerWidth").await;
             let theme = if is_dark { "dark" } else { "light" };
