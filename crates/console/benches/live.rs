@@ -1,7 +1,7 @@
-//! What the console costs with 20 services, 200 instances and 10 readers of live data.
+//! What the console costs with 20 services, 200 instances and 10 readers, of live data and of pages.
 //!
-//! `cargo bench -p console --bench live` runs the program for 30 s against a scaler that tells ten turns a second, and
-//! judges the figures. In a test it runs for a second and judges nothing.
+//! `cargo bench -p console@0.1.0 --bench live` runs the program for 30 s of each against a scaler that tells ten turns a second, and
+//! judges the figures. In a test it runs for a second each and judges nothing.
 
 #![allow(clippy::unwrap_used, reason = "in a bench, to panic is to fail")]
 
@@ -23,30 +23,38 @@ const READERS: usize = 10;
 #[tokio::main]
 async fn main() {
     let is_full = std::env::args().any(|argument| argument == "--bench");
-    let seconds = if is_full { 30 } else { 1 };
+    for path in ["/v1/live", "/", "/services/service-7"] {
+        let (share, memory) = read(path, if is_full { 30 } else { 1 }).await;
+        println!("{READERS} readers of {path}: {:.1}% of a core, {memory} MiB", share * 100.0);
+        if is_full {
+            assert!(share < 0.1, "{share}");
+            assert!(memory < 100, "{memory}");
+        }
+    }
+}
+
+/// The share of a core and the memory that the console takes for so many seconds while this path is followed.
+async fn read(path: &str, seconds: u64) -> (f64, u64) {
     let folder = folder();
     let scaler = FakeScaler::start(folder.path());
     let console = Console::start(&scaler, folder.path());
     scaler.is_read().await;
+    // So that there are the services whose pages are followed.
+    scaler.tell(&lines(0));
+    console.until("/v1/services", |it| it["services"].as_array().map(Vec::len) == Some(20)).await;
     for _ in 0..READERS {
-        let mut live = console.listen("/v1/live", None).await;
+        let mut live = console.follow(path).await;
         std::thread::spawn(move || drop_all(&mut live));
     }
     // From here on, what it took to start does not count.
     let (began, before) = (Instant::now(), cpu_time(console.pid()));
     let mut timer = tokio::time::interval(Duration::from_millis(100));
-    for turn in 0..seconds * 10 {
+    for turn in 1..=seconds * 10 {
         timer.tick().await;
         scaler.tell(&lines(turn));
     }
     let used = cpu_time(console.pid()) - before;
-    let share = used.as_secs_f64() / began.elapsed().as_secs_f64();
-    let memory = resident_mib(console.pid());
-    println!("{:.1}% of a core, {memory} MiB", share * 100.0);
-    if is_full {
-        assert!(share < 0.1, "{share}");
-        assert!(memory < 100, "{memory}");
-    }
+    (used.as_secs_f64() / began.elapsed().as_secs_f64(), resident_mib(console.pid()))
 }
 
 /// Takes what comes.
