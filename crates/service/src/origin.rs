@@ -19,6 +19,8 @@ pub enum Place {
 /// with DNS has its name in `Host`; of others a browser says so in `Sec-Fetch-Site`, or has their place in
 /// `Origin`. `hosts` are the names that this host is known by, beside its addresses and `localhost`.
 ///
+/// Who follows a link of another page asks himself, and is shown what that page cannot read.
+///
 /// # Errors
 /// 403 says which it is.
 pub fn check(headers: &HeaderMap, hosts: &[String]) -> Result<Place, Problem> {
@@ -40,11 +42,18 @@ pub fn check(headers: &HeaderMap, hosts: &[String]) -> Result<Place, Problem> {
         authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
     };
     let own_site = |site: &str| matches!(site, "same-origin" | "none");
-    if all("origin", &own) && all("sec-fetch-site", &own_site) {
+    if all("origin", &own) && (all("sec-fetch-site", &own_site) || follows_a_link(headers)) {
         return Ok(place);
     }
     let message = "Pages of other origins may not ask here.";
     Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", message))
+}
+
+/// Whether the answer is for a whole window (Fetch Metadata, 2). It is not for a frame of another page, and a form that is sent
+/// has an `Origin`.
+fn follows_a_link(headers: &HeaderMap) -> bool {
+    let is = |name, word| headers.get_all(name).iter().eq([word]);
+    is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")
 }
 
 /// No name can be made to lead to an address by somebody else, so any address will do.
@@ -85,6 +94,25 @@ mod tests {
         };
         assert!(!refused("none") && !refused("same-origin"));
         assert!(refused("cross-site") && refused("same-site") && refused(""));
+    }
+
+    #[test]
+    fn whoever_follows_a_link_of_another_site_is_let_in_and_its_frames_and_forms_are_not() {
+        let refused = |fields: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:8090"));
+            for (name, value) in fields {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            check(&headers, &[]).is_err()
+        };
+        let (site, mode) = (("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"));
+        let document = ("sec-fetch-dest", "document");
+        assert!(!refused(&[site, mode, document]));
+        assert!(refused(&[site, mode, ("sec-fetch-dest", "iframe")]));
+        assert!(refused(&[site, ("sec-fetch-mode", "no-cors"), document]));
+        assert!(refused(&[site, mode, document, ("origin", "http://evil.example")]));
+        assert!(refused(&[site, mode, document, ("sec-fetch-dest", "iframe")]));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use maud::Markup;
@@ -171,6 +171,8 @@ async fn shown(page: Page, known: Known, asker: Asker, headers: &HeaderMap) -> R
     };
     let fields = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
+        // Who opens it in a window of his has no hold of that.
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (header::REFERRER_POLICY, "same-origin"),
         (header::VARY, "accept, authorization"),
     ];
