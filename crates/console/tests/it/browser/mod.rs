@@ -2,6 +2,7 @@
 //! of each page below `target/pages/`.
 
 mod driver;
+mod policy;
 mod running;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use running::Running;
 #[ignore = "drives a browser: run by `just test-pages`"]
 async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens() {
     let running = Running::start().await;
+    policy::tells(&running, &policy::threshold(30.0));
     let driver = Driver::start();
     tokio::time::sleep(Duration::from_secs(12)).await;
     for (width, is_dark) in [(1600, false), (360, false), (1600, true), (360, true)] {
@@ -23,6 +25,7 @@ async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens(
             ("overview", "/"),
             ("service", "/services/shop"),
             ("why", "/services/shop/why"),
+            ("policy", "/services/shop/policy"),
             ("missing", "/services/nothing"),
         ] {
             browser.goto(&running.url(path)).await.unwrap();
@@ -31,6 +34,9 @@ async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens(
             }
             if name == "service" {
                 until(&browser, "document.querySelectorAll('.uplot').length === 5").await;
+            }
+            if name == "policy" {
+                until(&browser, "document.querySelectorAll('.part .field').length === 6").await;
             }
             // Nothing is wider than the window but what scrolls by itself.
             until(&browser, "document.documentElement.scrollWidth <= innerWidth").await;
