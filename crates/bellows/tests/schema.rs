@@ -197,7 +197,10 @@ fn it_bounds_the_figures_of_policies_as_the_scaler_does() {
             };
             let (min, max) = (end("minimum"), end("maximum"));
             let is_whole = number["format"].as_str().is_some_and(|it| it.starts_with("uint"));
-            let of = |value: f64| if is_whole { json!(value as i64) } else { json!(value) };
+            let of = |value: f64| match is_whole {
+                true => format!("{value:.0}").parse().expect("a number"),
+                false => json!(value),
+            };
             let beyond = if is_whole { 1.0 } else { 0.000_1 };
             for value in [min, max] {
                 // That it does not go with another figure is no bound of its own.

@@ -60,9 +60,9 @@ fn told(policy: &Policy) -> Markup {
         @if policy.is_off() {
             p.notice { strong { "It is off until its figures are set." } " It asks for nothing, and what is stays." }
         }
-        div.scroll tabindex="0" role="region" aria-label={ "Figures of " (kind) } {
+        div.scroll.narrow tabindex="0" role="region" aria-label={ "Figures of " (kind) } {
             table {
-                thead { tr { th scope="col" { "Figure" } th.n scope="col" { "Now" } th.n scope="col" { "Default" } } }
+                thead { tr { th scope="col" { "Figure" } th.n scope="col" { "Now" } } }
                 tbody { @for figure in about.into_iter().flat_map(|it| &it.figures) { (row(figure, values.get(&figure.key))) } }
             }
         }
@@ -70,11 +70,14 @@ fn told(policy: &Policy) -> Markup {
 }
 
 fn row(figure: &Figure, value: Option<&Value>) -> Markup {
+    let default = figure.default.as_ref();
     html! {
         tr {
             th scope="row" { code { (figure.key) } small { (worded(&figure.about)) } }
-            td.n { (given(&figure.key, value)) }
-            td.n { (given(&figure.key, figure.default.as_ref())) }
+            td.n {
+                (given(&figure.key, value))
+                small { @if value == default { "by default" } @else { (given(&figure.key, default)) " by default" } }
+            }
         }
     }
 }

@@ -34,8 +34,8 @@ async fn the_policy_in_force_is_told_with_every_figure_its_default_and_its_meani
         "<strong>hpa+schedule</strong>, as its file says",
         "<strong>1 to 10</strong> instances, as its file says",
         "<code>target_percent</code><small>The mean per instance to aim for.</small></th>\
-         <td class=\"n\">71.5 %</td><td class=\"n\">80 %</td>",
-        "recommendation of this time counts.</small></th><td class=\"n\">300000 ms</td>",
+         <td class=\"n\">71.5 %<small>80 % by default</small></td>",
+        "recommendation of this time counts.</small></th><td class=\"n\">300000 ms<small>by default</small></td>",
         "Asia/Kathmandu",
         "How far the measure may lie off its target without a change.",
         "aria-current=\"page\">Policy</a>",
@@ -54,7 +54,7 @@ async fn what_an_operator_set_is_told_as_such_and_what_lacks_figures_as_off() {
         "<strong>ratio</strong>, as an operator set it",
         "<strong>1 to 10</strong> instances, as an operator set it",
         "<strong>It is off until its figures are set.</strong>",
-        "Growing multiplies by this, and rounds up.</small></th><td class=\"n\">not set</td>",
+        "Growing multiplies by this, and rounds up.</small></th><td class=\"n\">not set<small>by default</small></td>",
     ] {
         assert!(html.contains(part), "{part} is not in {html}");
     }

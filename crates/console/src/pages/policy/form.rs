@@ -4,6 +4,7 @@
 use maud::{Markup, html};
 use model::bounds::Bounds;
 use model::names::ServiceName;
+use serde_json::Value;
 
 use super::figure::{Told, unit, worded};
 use super::schema::{Figure, Form, KINDS, Kind, Word};
@@ -94,28 +95,42 @@ fn field(figure: &Figure) -> Markup {
         Form::AnyOf(words) => boxes(figure, words),
         Form::Number { is_whole, min, max } => html! {
             div.field data-key=(key) data-form="number" {
-                label { (key) " " input type="number" inputmode=(if *is_whole { "numeric" } else { "decimal" })
-                    step=(if *is_whole { "1" } else { "any" }) min=[min] max=[max] placeholder=[default(figure)] required[*is_required]; }
-                @if let Some(unit) = unit(key) { " " (unit) }
+                label {
+                    span { (key) }
+                    input type="number" inputmode=(if *is_whole { "numeric" } else { "decimal" })
+                        step=(if *is_whole { "1" } else { "any" }) min=[min] max=[max]
+                        placeholder=[default(figure)] required[*is_required];
+                    @if let Some(unit) = unit(key) { " " (unit) }
+                }
                 (help(figure))
             }
         },
         Form::Text => html! {
             div.field data-key=(key) data-form="text" {
-                label { (key) " " input type="text" autocomplete="off" spellcheck="false" placeholder=[default(figure)] required[*is_required]; }
+                label {
+                    span { (key) }
+                    input type="text" autocomplete="off" spellcheck="false"
+                        placeholder=[default(figure)] required[*is_required];
+                }
                 (help(figure))
             }
         },
         Form::OneOf(words) => html! {
             div.field data-key=(key) data-form="word" {
-                label { (key) " " select {
-                    @for Word { word, .. } in words {
-                        option value=(word) selected[figure.default.as_ref().is_some_and(|it| it == word)] { (word) }
-                    }
-                } }
+                label { span { (key) } (choice(words, figure.default.as_ref())) }
                 (help(figure))
             }
         },
+    }
+}
+
+fn choice(words: &[Word], default: Option<&Value>) -> Markup {
+    html! {
+        select {
+            @for Word { word, .. } in words {
+                option value=(word) selected[default.is_some_and(|it| it == word)] { (word) }
+            }
+        }
     }
 }
 
@@ -123,7 +138,7 @@ fn boxes(figure: &Figure, words: &[Word]) -> Markup {
     html! {
         fieldset.field data-key=(figure.key) data-form="words" {
             legend { (figure.key) }
-            @for Word { word, .. } in words { label { input type="checkbox" value=(word); " " (word) " " } }
+            @for Word { word, .. } in words { label { input type="checkbox" value=(word); " " (word) } }
             (help(figure))
         }
     }

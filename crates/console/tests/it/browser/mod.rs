@@ -43,6 +43,11 @@ async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens(
             let theme = if is_dark { "dark" } else { "light" };
             let shot = browser.screenshot().await.unwrap();
             std::fs::write(picture(&format!("{name}-{width}-{theme}")), shot).unwrap();
+            if name == "policy" {
+                let form = browser.find(Locator::Id("settings")).await.unwrap();
+                let shot = form.screenshot().await.unwrap();
+                std::fs::write(picture(&format!("{name}-form-{width}-{theme}")), shot).unwrap();
+            }
         }
         browser.close().await.unwrap();
     }
