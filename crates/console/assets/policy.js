@@ -116,6 +116,10 @@ class Setting {
   async set() {
     clearTimeout(this.pause);
     this.checks += 1;
+    if (this.tag === undefined) {
+      await this.load();
+      return;
+    }
     if (!mayChange() || this.isNoNumber()) return;
     this.changed(await ask('PUT', this.path, JSON.stringify(this.value()), { 'if-match': this.tag }), 'set');
   }
@@ -186,13 +190,10 @@ class Policies extends Setting {
 
   act(what, button) {
     super.act(what);
-    if (what === 'add') this.add({ kind: this.parts[0].querySelector('select').value });
-    if (what === 'add-row') addRow(button.closest('.rows'));
-    if (what === 'remove') button.closest('li').remove();
-    if (['add', 'add-row', 'remove'].includes(what)) {
-      this.count();
-      this.typed();
-    }
+    if (what === 'add') focusIn(this.add({ kind: this.parts[0].querySelector('select').value }));
+    if (what === 'add-row') focusIn(addRow(button.closest('.rows')));
+    if (what === 'remove') this.remove(button.closest('li'));
+    if (['add', 'add-row', 'remove'].includes(what)) this.typed();
   }
 
   add(values) {
@@ -202,6 +203,16 @@ class Policies extends Setting {
     this.show(part);
     fill(part, values);
     this.count();
+    return part;
+  }
+
+  /** Takes a part or a row out; the focus goes to where one comes from. */
+  remove(item) {
+    const { parentElement: list } = item;
+    item.remove();
+    this.count();
+    const add = list === this.list ? this.form.querySelector('[data-do="add"]') : list.parentElement.querySelector(':scope > [data-do="add-row"]');
+    add.focus();
   }
 
   /** The figures of its kind, with their defaults. */
@@ -215,10 +226,14 @@ class Policies extends Setting {
     return this.form.querySelector(`template[data-template="${name}"]`);
   }
 
-  /** The last one stays, and there are no more than may be. */
+  /** The last one stays, each of several says which it is, and there are no more than may be. */
   count() {
     const { parts } = this;
-    for (const part of parts) part.querySelector(':scope > [data-do="remove"]').hidden = parts.length === 1;
+    const isOne = parts.length === 1;
+    parts.forEach((part, index) => {
+      part.querySelector(':scope > [data-do="remove"]').hidden = isOne;
+      part.querySelector('label > span').textContent = isOne ? 'Kind' : `Kind of policy ${index + 1} of ${parts.length}`;
+    });
     this.form.querySelector('[data-do="add"]').disabled = parts.length >= Number(this.list.dataset.most);
   }
 
@@ -226,6 +241,10 @@ class Policies extends Setting {
     if (target?.closest('.field').dataset.key === 'kind') this.show(target.closest('.part'));
     super.typed();
   }
+}
+
+function focusIn(item) {
+  item.querySelector('input, select').focus();
 }
 
 /** What differs between two values, a sentence each. */

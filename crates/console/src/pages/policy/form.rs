@@ -71,7 +71,7 @@ fn part() -> Markup {
     html! {
         li.part {
             div.field data-key="kind" data-form="word" {
-                label { "Kind " select { @for kind in KINDS.iter() { option value=(kind.name) { (kind.name) } } } }
+                label { span { "Kind" } select { @for kind in KINDS.iter() { option value=(kind.name) { (kind.name) } } } }
                 p.wrong hidden {}
             }
             div.of-kind {}

@@ -204,7 +204,14 @@ async fn several_policies_are_kept_joined_taken_out_and_told_apart_in_what_is_wr
     until(&browser, &format!("{told}.startsWith('entries[0].from is 8:00')")).await;
     press(&browser, ".rows li > [data-do=remove]").await;
     until(&browser, "document.querySelector('.part [aria-invalid]') === null").await;
+    until(&browser, "document.activeElement.dataset.do === 'add-row'").await;
     press(&browser, "#set-policy [data-do=add]").await;
+    until(&browser, "document.activeElement.closest('.part:nth-child(2)') !== null").await;
+    until(
+        &browser,
+        "document.activeElement.closest('label').textContent.startsWith('Kind of policy 2 of 2')",
+    )
+    .await;
     // As somebody does at a keyboard: a click of the driver on an option tells the page nothing.
     let kind = browser.find(Locator::Css(".part:nth-child(2) select")).await.unwrap();
     kind.send_keys("steps").await.unwrap();
