@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use model::policies::PolicySpec;
 use model::service::{RawService, schema};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn services() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../services")
@@ -129,4 +130,89 @@ fn untold(value: &Value, path: &str) -> Vec<String> {
 #[test]
 fn every_table_refuses_unknown_keys_and_every_key_is_explained() {
     assert_eq!(untold(&schema::service().to_value(), ""), [""; 0]);
+}
+
+/// What else a policy says while one of its figures is tried: what that does not go without.
+fn around(kind: &str, list: &str) -> (Value, Value) {
+    let figures = match kind {
+        "ratio" => {
+            json!({ "upper_percent": 80, "lower_percent": 20, "grow_ratio": 2, "shrink_ratio": 2 })
+        }
+        _ => json!({}),
+    };
+    let row = match list {
+        "entries" => json!({ "from": "08:00", "to": "09:00", "min": 0, "max": 750 }),
+        _ => json!({ "past": 0, "by": 1 }),
+    };
+    (figures, row)
+}
+
+/// Why a policy is refused for this value of the figure at `path`: a key, or a list and a key of its rows.
+fn refusal(kind: &str, path: &[&str], value: &Value) -> Option<String> {
+    let (mut policy, mut row) = around(kind, path[0]);
+    policy["kind"] = json!(kind);
+    match path {
+        [list, key] => {
+            row[key] = value.clone();
+            policy[list] = json!([row]);
+        }
+        _ => policy[path[0]] = value.clone(),
+    }
+    let told = serde_json::from_value::<PolicySpec>(policy).err()?.to_string();
+    let about = told.strip_prefix(&format!("policy.{}", path.join("[0].")))?;
+    [" is ", ": "].iter().any(|it| about.starts_with(it)).then_some(told)
+}
+
+/// The numbers of a table of the schema, with where they are, and those of its lists of tables.
+fn numbers<'a>(root: &'a Value, table: &'a Value) -> Vec<(Vec<&'a str>, &'a Value)> {
+    let properties = table["properties"].as_object().expect("properties");
+    let of = |(key, property): (&'a String, &'a Value)| {
+        let is_number = ["integer", "number"].iter().any(|it| match &property["type"] {
+            Value::Array(types) => types.contains(&json!(it)),
+            one => one == it,
+        });
+        let rows = property["items"]["$ref"].as_str().and_then(|it| root.pointer(&it[1..]));
+        let rows = rows.filter(|it| it.get("properties").is_some());
+        let inner = rows.into_iter().flat_map(|rows| numbers(root, rows));
+        let inner = inner.map(|(path, it)| ([&[key.as_str()][..], &path].concat(), it));
+        is_number
+            .then(|| (vec![key.as_str()], property))
+            .into_iter()
+            .chain(inner)
+            .collect::<Vec<_>>()
+    };
+    properties.iter().flat_map(of).collect()
+}
+
+#[test]
+fn it_bounds_the_figures_of_policies_as_the_scaler_does() {
+    let schema = schema::service().to_value();
+    let kinds = schema.pointer("/properties/policy/anyOf/0/oneOf").and_then(Value::as_array);
+    let mut tried = 0;
+    for table in kinds.expect("kinds of policies") {
+        let kind = table.pointer("/properties/kind/const").and_then(Value::as_str).expect("a kind");
+        for (path, number) in numbers(&schema, table) {
+            let end = |key: &str| {
+                number[key].as_f64().unwrap_or_else(|| panic!("{kind} {path:?} has no {key}"))
+            };
+            let (min, max) = (end("minimum"), end("maximum"));
+            let is_whole = number["format"].as_str().is_some_and(|it| it.starts_with("uint"));
+            let of = |value: f64| match is_whole {
+                true => format!("{value:.0}").parse().expect("a number"),
+                false => json!(value),
+            };
+            let beyond = if is_whole { 1.0 } else { 0.000_1 };
+            for value in [min, max] {
+                // That it does not go with another figure is no bound of its own.
+                let told = refusal(kind, &path, &of(value));
+                let told = told.filter(|told| !told.ends_with("lower one or raise the other"));
+                assert_eq!(told, None, "{kind} {path:?}");
+            }
+            for value in [min - beyond, max + beyond] {
+                assert!(refusal(kind, &path, &of(value)).is_some(), "{kind} {path:?} {value}");
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 50, "{tried}");
 }

@@ -8,9 +8,8 @@ use serde::de::{
     Unexpected, Visitor,
 };
 
-/// A value whose structs, and enums with a tag such as a policy's `kind`, were read by their keys, at any
-/// depth but that below a tag: `serde` reads the fields of a variant from a copy, and lists of tables there
-/// have a reader of their own (`model`'s `policies::tables`).
+/// A value whose structs, and enums with a tag, were read by their keys, at any depth but that below a tag:
+/// `serde` reads the fields of a variant from a copy. Policies have a reader of their own (`model`'s `policies::raw`).
 #[derive(Debug)]
 pub struct ByKey<T>(pub T);
 

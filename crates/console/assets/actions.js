@@ -2,14 +2,15 @@
 
 import { authorization, isLoggedIn } from './session.js';
 
-/** Asks by HTTP; gives what was answered, or what went wrong in a sentence. */
-export async function ask(method, path, body) {
-  const headers = { ...authorization() };
+/** Asks by HTTP; gives what was answered with its tag, or what went wrong in a sentence with its status. */
+export async function ask(method, path, body, more = {}) {
+  const headers = { ...authorization(), ...more };
   if (body !== undefined) headers['content-type'] = 'application/json';
   const answer = await fetch(path, { method, headers, body }).catch(() => null);
   if (answer === null) return { problem: 'The console gives no answer. What was asked may have been done: look before you ask again.' };
   const told = await answer.json().catch(() => ({}));
-  return answer.ok ? { told } : { problem: told.detail ?? told.title ?? answer.statusText };
+  if (answer.ok) return { told, tag: answer.headers.get('etag') };
+  return { problem: told.detail ?? told.title ?? answer.statusText, status: answer.status };
 }
 
 export function changes() {
@@ -19,12 +20,15 @@ export function changes() {
   });
 }
 
+/** Whether somebody is logged in; where nobody is, it says how to. */
+export function mayChange() {
+  if (!isLoggedIn()) say('To change something, log in: `sudo bellows open` on the host prints a link that does.');
+  return isLoggedIn();
+}
+
 async function change(button) {
   const { method, path, body, confirm, type } = button.dataset;
-  if (!isLoggedIn()) {
-    say('To change something, log in: `sudo bellows open` on the host prints a link that does.');
-    return;
-  }
+  if (!mayChange()) return;
   if ((confirm !== undefined || type !== undefined) && !(await isSure(button.textContent, confirm, type))) return;
   button.disabled = true;
   say(`${button.textContent.trim()}: asked …`);
@@ -62,12 +66,12 @@ function isSure(title, question, word) {
   });
 }
 
-function element(name, text) {
+export function element(name, text = '') {
   const made = document.createElement(name);
   made.textContent = text;
   return made;
 }
 
-function say(text) {
+export function say(text) {
   document.getElementById('said').textContent = text;
 }

@@ -1,5 +1,6 @@
 // The charts of a service, on one time axis, which follow what happens. What was not known is a hole.
 
+import { colour, columnWidth, keepFitting, look } from './plot.js';
 import { authorization } from './session.js';
 
 // A figure, its colour by the name of a style, and how it is drawn.
@@ -46,7 +47,6 @@ const PANELS = [
 
 // Up to here there are seconds, in seconds; behind it, minutes.
 const SECONDS_UP_TO = 1800;
-const HEIGHT = 150;
 
 /** Draws where the page has a place for it; gives who takes what is told live. */
 export function charts() {
@@ -76,17 +76,11 @@ class Charts {
     for (const button of place.querySelectorAll('button[data-range]')) {
       button.addEventListener('click', () => this.show(button));
     }
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw());
-    new ResizeObserver(() => this.resize()).observe(this.plots);
+    keepFitting(this.plots, () => this.draw(), () => this.charts);
   }
 
   get step() {
     return this.range > SECONDS_UP_TO ? 60 : 1;
-  }
-
-  /** That of a column of the grid. */
-  get width() {
-    return Math.floor(parseFloat(getComputedStyle(this.plots).gridTemplateColumns));
   }
 
   show(button) {
@@ -148,28 +142,13 @@ class Charts {
   }
 
   chart(panel) {
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(name).trim();
-    const axis = { stroke: colour('--quiet'), grid: { stroke: colour('--edge'), width: 1 }, ticks: { stroke: colour('--edge') } };
-    const series = panel.lines.map((line) => ({
-      label: line.name,
-      stroke: colour(line.colour),
-      width: 2,
-      dash: line.dash,
-      spanGaps: false,
-      paths: panel.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
-      points: { show: false },
-      value: (_, value) => (value === null ? '–' : String(Math.round(value * 100) / 100)),
-    }));
+    const drawn = look(panel);
     return new uPlot({
-      title: panel.title,
-      width: this.width,
-      height: HEIGHT,
+      ...drawn,
+      width: columnWidth(this.plots),
       cursor: { sync: { key: this.service } },
-      scales: { x: { range: () => this.span() }, y: { range: (_, low, high) => [0, Math.max(high ?? 0, 1) * 1.1] } },
-      axes: [axis, { ...axis, size: 48 }],
-      series: [{}, ...series],
-      hooks: { draw: [(chart) => this.mark(chart, panel, colour('--quiet'))], setCursor: [(chart) => this.tell(chart)] },
+      scales: { ...drawn.scales, x: { range: () => this.span() } },
+      hooks: { draw: [(chart) => this.mark(chart, panel)], setCursor: [(chart) => this.tell(chart)] },
     }, this.data(panel), this.plots);
   }
 
@@ -180,10 +159,10 @@ class Charts {
   }
 
   /** Where another number was decided on, and what the objective is. */
-  mark(chart, panel, colour) {
+  mark(chart, panel) {
     const { ctx, bbox } = chart;
     ctx.save();
-    ctx.strokeStyle = colour;
+    ctx.strokeStyle = colour('--quiet');
     ctx.setLineDash([2, 3]);
     for (const mark of this.marks) {
       const x = Math.round(chart.valToPos(mark.at_ms / 1000, 'x', true));
@@ -213,11 +192,6 @@ class Charts {
       return;
     }
     this.charts.forEach((chart, index) => chart.setData(this.data(PANELS[index])));
-  }
-
-  resize() {
-    const { width } = this;
-    this.charts.forEach((chart) => chart.width !== width && chart.setSize({ width, height: HEIGHT }));
   }
 }
 

@@ -2,7 +2,7 @@
 // selected or scrolled stays so.
 
 // Scripts draw in the one, and people write in the other.
-const DRAWN = '#chart, #why-not-form';
+const DRAWN = '#chart, #why-not-form, #settings';
 
 export function morph(from, to) {
   const byId = new Map([...from.children].filter((it) => it.id).map((it) => [it.id, it]));

@@ -4,6 +4,7 @@ import { begin } from './session.js';
 import { follow } from './follow.js';
 import { changes } from './actions.js';
 import { charts } from './charts.js';
+import { policy } from './policy.js';
 
 /** Shows moments in the time zone of whoever looks. */
 function localMoments(root) {
@@ -29,4 +30,5 @@ await begin();
 prepare(document);
 const drawn = charts();
 changes();
+policy();
 follow({ prepare, tell: (kind, data) => drawn?.take(kind, data), lost: (since) => drawn?.lost(since) });

@@ -16,6 +16,7 @@ mod measure;
 mod predictive;
 mod queue_depth;
 mod ratio;
+mod raw;
 mod react;
 mod reg;
 mod schedule;
@@ -45,9 +46,7 @@ pub use self::threshold::Threshold;
 pub use self::utilization::Utilization;
 
 /// One policy with its figures, which [`Policy::check`] checks. Those in a [`PolicySpec`] hold.
-#[derive(
-    Debug, Clone, PartialEq, Serialize, Deserialize, strum::EnumDiscriminants, strum::EnumIter,
-)]
+#[derive(Debug, Clone, PartialEq, Serialize, strum::EnumDiscriminants, strum::EnumIter)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[strum_discriminants(name(PolicyKind), doc = "Which policy.")]
@@ -145,6 +144,27 @@ impl Policy {
             | Self::Hist(_)
             | Self::Reg(_)
             | Self::Conpaas(_) => true,
+        }
+    }
+
+    /// Whether it has nothing to say until more of its figures are set.
+    pub fn is_off(&self) -> bool {
+        match self {
+            Self::Ratio(ratio) => ratio.ratios().is_none(),
+            Self::Schedule(schedule) => schedule.entries.is_empty(),
+            Self::TargetTracking(_)
+            | Self::Threshold(_)
+            | Self::Steps(_)
+            | Self::Concurrency(_)
+            | Self::Hpa(_)
+            | Self::QueueDepth(_)
+            | Self::Utilization(_)
+            | Self::Predictive(_)
+            | Self::React(_)
+            | Self::Adapt(_)
+            | Self::Hist(_)
+            | Self::Reg(_)
+            | Self::Conpaas(_) => false,
         }
     }
 

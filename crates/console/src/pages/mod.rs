@@ -9,6 +9,7 @@ mod frame;
 mod instances;
 mod live;
 mod overview;
+mod policy;
 mod service;
 mod table;
 mod view;
@@ -47,6 +48,8 @@ enum Page {
     Service(ServiceName),
     /// Why one of them has the instances that it has, and not others.
     Why(ServiceName, Question),
+    /// What decides how many instances one of them has.
+    Policy(ServiceName),
     /// What is not there.
     Missing(String),
 }
@@ -64,6 +67,7 @@ impl Page {
             Self::Overview => "Services".to_owned(),
             Self::Service(name) => name.to_string(),
             Self::Why(name, _) => format!("Why {name}"),
+            Self::Policy(name) => format!("Policy of {name}"),
             Self::Missing(_) => "Not there".to_owned(),
         }
     }
@@ -71,7 +75,7 @@ impl Page {
     /// The service of whose doings it tells; `None` where it tells of all.
     fn service(&self) -> Option<&ServiceName> {
         match self {
-            Self::Service(name) | Self::Why(name, _) => Some(name),
+            Self::Service(name) | Self::Why(name, _) | Self::Policy(name) => Some(name),
             Self::Overview | Self::Missing(_) => None,
         }
     }
@@ -82,7 +86,9 @@ impl Page {
             Self::Why(name, question) => {
                 Asked::Why(Box::new(why::Answers::to(*question, name, known, asker).await))
             }
-            Self::Overview | Self::Service(_) | Self::Missing(_) => Asked::Nothing,
+            Self::Overview | Self::Service(_) | Self::Policy(_) | Self::Missing(_) => {
+                Asked::Nothing
+            }
         }
     }
 
@@ -98,6 +104,7 @@ impl Page {
             Self::Overview => overview::regions(view),
             Self::Service(name) => service::regions(name, view),
             Self::Why(name, question) => why::regions(name, *question, view),
+            Self::Policy(name) => policy::regions(name, view),
             Self::Missing(what) => vec![frame::missing(what)],
         });
         regions
@@ -109,6 +116,7 @@ impl Page {
             Self::Overview => "overview",
             Self::Service(_) => "service",
             Self::Why(..) => "why",
+            Self::Policy(_) => "policy",
             Self::Missing(_) => "missing",
         }
     }
@@ -120,6 +128,7 @@ pub(crate) fn routes() -> Router<Known> {
         .route("/", get(overview))
         .route("/services/{name}", get(service))
         .route("/services/{name}/why", get(why))
+        .route("/services/{name}/policy", get(policy_of))
         .merge(assets::routes())
 }
 
@@ -150,6 +159,15 @@ async fn why(
 ) -> Result<Response, Problem> {
     let question = Question::of(fields)?;
     Ok(shown(of_service(name, |name| Page::Why(name, question)), known, asker, &headers).await)
+}
+
+async fn policy_of(
+    State(known): State<Known>,
+    asker: Asker,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    shown(of_service(name, Page::Policy), known, asker, &headers).await
 }
 
 /// The page of a service; another one where that is no name of any.

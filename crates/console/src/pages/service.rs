@@ -86,7 +86,7 @@ fn charts(status: &ServiceStatus) -> Markup {
                     button type="button" data-range=(seconds) aria-pressed=(if seconds == "600" { "true" } else { "false" }) { (text) }
                 }
             }
-            div #plots {}
+            div #plots.plots {}
             p #marked role="status" {}
         }
     }

@@ -14,6 +14,7 @@ mod monitoring;
 mod notify;
 mod openapi;
 mod pages;
+mod policy;
 mod preview;
 mod scaler;
 mod spoilt;

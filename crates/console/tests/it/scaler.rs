@@ -1,6 +1,7 @@
 //! A scaler that says what a test wants, on a socket, and the console as a program in front of it.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -18,11 +19,15 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use console::samples;
 use futures_util::StreamExt as _;
+use model::bounds::Bounds;
 use model::feed::FeedLine;
+use model::policies::PolicySpec;
 use model::status::TickPage;
 use model::tick::Tick;
-use serde::Deserialize;
+use model::value::Checked;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use service::json_body::JsonBody;
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::sync::broadcast;
@@ -34,6 +39,9 @@ const USER: u32 = 65_534;
 /// After which the feed ends.
 const END: Bytes = Bytes::new();
 
+/// What is answered to a method and a path.
+type Answers = Arc<Mutex<BTreeMap<String, (StatusCode, Value)>>>;
+
 /// A scaler.
 pub(crate) struct FakeScaler {
     pub(crate) socket: PathBuf,
@@ -41,7 +49,7 @@ pub(crate) struct FakeScaler {
     record: Arc<Mutex<Vec<Tick>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
     tokens: Arc<Mutex<BTreeMap<String, Value>>>,
-    answers: Arc<Mutex<BTreeMap<String, Value>>>,
+    answers: Answers,
     server: JoinHandle<()>,
 }
 
@@ -51,7 +59,7 @@ struct Told {
     record: Arc<Mutex<Vec<Tick>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
     tokens: Arc<Mutex<BTreeMap<String, Value>>>,
-    answers: Arc<Mutex<BTreeMap<String, Value>>>,
+    answers: Answers,
 }
 
 /// What was asked of the scaler beside what the console itself asks.
@@ -93,6 +101,9 @@ impl FakeScaler {
             .route("/v1/caller", get(caller))
             .route("/v1/login", post(login).delete(passed_on))
             .route("/v1/services/{name}/recording", get(recording))
+            // As the scaler does, so that what is said is what it says.
+            .route("/v1/services/{name}/policy/check", post(checked::<PolicySpec>))
+            .route("/v1/services/{name}/bounds/check", post(checked::<Bounds>))
             .fallback(passed_on)
             // So that nobody speaks on with one that is killed.
             .layer(axum::middleware::map_response(async |answer: Response| {
@@ -120,9 +131,15 @@ impl FakeScaler {
         self.tokens.lock().unwrap().insert(secret.to_owned(), Value::Null);
     }
 
-    /// Answers so what is asked by this method and path.
+    /// Answers so what is asked by this method and path, with a tag of the answer.
     pub(crate) fn answers(&self, line: &str, answer: Value) {
-        self.answers.lock().unwrap().insert(line.to_owned(), answer);
+        self.answers.lock().unwrap().insert(line.to_owned(), (StatusCode::OK, answer));
+    }
+
+    /// Refuses so what is asked by this method and path.
+    pub(crate) fn refuses(&self, line: &str, status: StatusCode, message: &str) {
+        let said = json!({"error": {"code": "refused", "message": message}});
+        self.answers.lock().unwrap().insert(line.to_owned(), (status, said));
     }
 
     /// It is killed.
@@ -255,6 +272,11 @@ async fn recording(State(told): State<Told>, request: Request) -> Response {
     ([("content-type", "application/x-ndjson")], read_feed(State(told)).await).into_response()
 }
 
+/// Takes what is allowed.
+async fn checked<T: Checked + Serialize>(JsonBody(value): JsonBody<T>) -> Json<T> {
+    Json(value)
+}
+
 /// The code `good` is one.
 async fn login(State(told): State<Told>, request: Request) -> Response {
     let (head, body) = request.into_parts();
@@ -266,6 +288,13 @@ async fn login(State(told): State<Told>, request: Request) -> Response {
         }
         _ => refusal(StatusCode::FORBIDDEN, "bad_login_code"),
     }
+}
+
+/// One tag for one value.
+pub(crate) fn tag(value: &Value) -> String {
+    let mut hasher = DefaultHasher::new();
+    value.to_string().hash(&mut hasher);
+    format!("\"{:x}\"", hasher.finish())
 }
 
 /// Whatever else is asked: what is not to be done is said by the header If-Match.
@@ -281,8 +310,8 @@ async fn passed_on(State(told): State<Told>, request: Request) -> Response {
         _ => {}
     }
     let line = format!("{} {}", request.method(), request.uri());
-    if let Some(answer) = told.answers.lock().unwrap().get(&line) {
-        return Json(answer.clone()).into_response();
+    if let Some((status, answer)) = told.answers.lock().unwrap().get(&line) {
+        return (*status, [("etag", tag(answer))], Json(answer.clone())).into_response();
     }
     match request.headers().get("if-match").map(|it| it.to_str().unwrap()) {
         Some("\"old\"") => refusal(StatusCode::PRECONDITION_FAILED, "changed_meanwhile"),

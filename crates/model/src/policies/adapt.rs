@@ -10,10 +10,13 @@ use crate::value::{self, DAY_MS, Invalid, SOME_TIME};
 #[serde(deny_unknown_fields, default)]
 pub struct Adapt {
     /// What is added to the load when it exceeds the fleet.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1000)))]
     pub headroom_percent: f64,
     /// The share of a negative repair rate that is followed.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 100)))]
     pub release_percent: f64,
     /// Time from one step of the controller to the next, and how far back the load's mean looks.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = DAY_MS)))]
     pub interval_ms: u64,
 }
 

@@ -11,18 +11,25 @@ use crate::value::{self, DAY_MS, Invalid, PERCENT_OF_CAPACITY, SOME_TIME, SPAN};
 #[serde(deny_unknown_fields, default)]
 pub struct Concurrency {
     /// The share of `capacity.concurrency` to aim for.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100)))]
     pub target_percent: u32,
     /// How far back the stable mean looks, and how long panic lasts after its cause.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = DAY_MS)))]
     pub stable_window_ms: u64,
     /// How far back the panic mean looks.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = DAY_MS)))]
     pub panic_window_ms: u64,
     /// Panic begins where the panic mean asks for this share of the ready instances.
+    #[cfg_attr(feature = "schema", schemars(range(min = 110, max = 1000)))]
     pub panic_threshold_percent: f64,
     /// The most that the fleet is multiplied by at once.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1.01, max = 1000000)))]
     pub max_out_rate: f64,
     /// The most that the fleet is divided by at once.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1.01, max = 1000000)))]
     pub max_in_rate: f64,
     /// Time from one advice to the next.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = DAY_MS)))]
     pub sync_ms: u64,
 }
 

@@ -10,8 +10,10 @@ use crate::value::{self, DAY_MS, Invalid, SOME_TIME};
 #[serde(deny_unknown_fields, default)]
 pub struct Conpaas {
     /// How many readings the predictors look at. Until there are as many, the load decides.
+    #[cfg_attr(feature = "schema", schemars(range(min = 3, max = 10000)))]
     pub readings: usize,
     /// Time from one reading to the next, and how far back the mean of the load looks.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = DAY_MS)))]
     pub interval_ms: u64,
 }
 

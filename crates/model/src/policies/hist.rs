@@ -10,14 +10,19 @@ use crate::value::{self, DAY_MS, Invalid, SOME_TIME};
 #[serde(deny_unknown_fields, default)]
 pub struct Hist {
     /// Which percentile of an hour's history is provided for.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100)))]
     pub percentile: u32,
     /// How many entries of each hour are kept.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100000)))]
     pub entries_per_hour: usize,
     /// Over how many intervals the under-estimates are averaged.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1000)))]
     pub errors: usize,
     /// What is added to the load where it exceeds the prediction.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1000)))]
     pub headroom_percent: f64,
     /// Time from one entry to the next, and how far back the mean of the load looks.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = DAY_MS)))]
     pub interval_ms: u64,
 }
 

@@ -14,22 +14,31 @@ pub struct Hpa {
     /// sees, which Kubernetes calls an object metric: the strongest form of the policy.
     pub measure: Measure,
     /// The mean per instance to aim for.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 10000)))]
     pub target_percent: f64,
     /// Time from one recommendation to the next.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = DAY_MS)))]
     pub sync_ms: u64,
     /// How far the measure may lie off its target without a change.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 99)))]
     pub tolerance_percent: f64,
     /// In: the highest recommendation of this time counts.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = DAY_MS)))]
     pub stabilisation_in_ms: u64,
     /// Out: the lowest recommendation of this time counts.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = DAY_MS)))]
     pub stabilisation_out_ms: u64,
     /// How many instances may come within a period.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1000)))]
     pub out_count: u32,
     /// What share of the fleet may come within a period, where that is more.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 10000)))]
     pub out_percent: u32,
     /// What share of the fleet may go within a period.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 100)))]
     pub in_percent: u32,
     /// The period of these rates.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = DAY_MS)))]
     pub period_ms: u64,
 }
 

@@ -10,23 +10,32 @@ use crate::value::{self, DAY_MS, Invalid, PERCENT_OF_CAPACITY, SOME_TIME, SPAN};
 #[serde(deny_unknown_fields, default)]
 pub struct Predictive {
     /// The share of an instance's capacity to aim for.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100)))]
     pub target_percent: u32,
     /// How much further than one start-up time the forecast looks.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = DAY_MS)))]
     pub margin_ms: u64,
     /// The start-up time; what was measured of late where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = DAY_MS)))]
     pub start_up_ms: Option<u64>,
     /// Time from one lesson to the next.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = DAY_MS)))]
     pub interval_ms: u64,
     /// How fast the level follows the load.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
     pub level_gain: f64,
     /// How fast the trend follows the level.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
     pub trend_gain: f64,
     /// How fast the season follows, from one to the next.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
     pub season_gain: f64,
     /// The length of the season; 0 for none.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 31 * DAY_MS)))]
     pub season_ms: u64,
     /// How many parts of the season are told apart.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 10080)))]
     pub season_slots: u32,
 }
 

@@ -12,8 +12,10 @@ pub struct QueueDepth {
     /// Requests, waiting and under way, that one instance is to have; `capacity.concurrency` where
     /// it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.001, max = 1000000)))]
     pub requests_per_instance: Option<f64>,
     /// How long there must have been no request before the last instance goes.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = DAY_MS)))]
     pub idle_ms: u64,
 }
 

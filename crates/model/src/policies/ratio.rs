@@ -15,19 +15,25 @@ pub struct Ratio {
     pub measure: Measure,
     /// From this mean on, the fleet grows.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 10000)))]
     pub upper_percent: Option<f64>,
     /// Down to this mean, the fleet shrinks.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 10000)))]
     pub lower_percent: Option<f64>,
     /// Growing multiplies by this, and rounds up.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1.01, max = 100)))]
     pub grow_ratio: Option<f64>,
     /// Shrinking divides by this, and rounds up: what is left must still carry the load.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1.01, max = 100)))]
     pub shrink_ratio: Option<f64>,
     /// How far back the mean looks.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = DAY_MS)))]
     pub window_ms: u64,
     /// The least time from one change that it asks for to the next.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = DAY_MS)))]
     pub wait_ms: u64,
 }
 

@@ -10,10 +10,13 @@ use crate::value::{self, DAY_MS, Invalid, SOME_TIME};
 #[serde(deny_unknown_fields, default)]
 pub struct React {
     /// What is added to the missing instances, and to the needed ones on the way in.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1000)))]
     pub headroom_percent: f64,
     /// How much the load must lie below the fleet before instances go.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1000)))]
     pub slack_percent: f64,
     /// Time from one look to the next, and how far back the mean of the load looks.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = DAY_MS)))]
     pub interval_ms: u64,
 }
 

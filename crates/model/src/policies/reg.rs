@@ -10,12 +10,16 @@ use crate::value::{self, DAY_MS, Invalid, SOME_TIME};
 #[serde(deny_unknown_fields, default)]
 pub struct Reg {
     /// How many readings the regression looks at.
+    #[cfg_attr(feature = "schema", schemars(range(min = 3, max = 10000)))]
     pub readings: usize,
     /// What is added to the load on the way out.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1000)))]
     pub headroom_out_percent: f64,
     /// What is added to the regression's result on the way in.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1000)))]
     pub headroom_in_percent: f64,
     /// Time from one reading to the next, and how far back the mean of the load looks.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = DAY_MS)))]
     pub interval_ms: u64,
 }
 

@@ -34,8 +34,10 @@ pub struct ScheduleEntry {
     /// is on the next day.
     pub to: String,
     /// The fewest ready instances.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = Bounds::MAX_INSTANCES)))]
     pub min: u32,
     /// The most ready instances.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = Bounds::MAX_INSTANCES)))]
     pub max: u32,
 }
 

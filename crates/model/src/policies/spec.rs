@@ -7,6 +7,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::raw::RawPolicy;
 use super::{Policy, PolicyKind, TargetTracking, Utilization};
 use crate::value::{Checked, Invalid, check};
 
@@ -24,28 +25,26 @@ impl schemars::JsonSchema for PolicySpec {
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let one = generator.subschema_for::<Policy>();
         let many = schemars::json_schema!({
-            "type": "array", "items": one, "minItems": 1, "maxItems": MOST_POLICIES,
+            "type": "array", "items": one, "minItems": 1, "maxItems": Self::MOST,
         });
         schemars::json_schema!({ "anyOf": [one, many] })
     }
 }
 
-/// The most policies of one service.
-const MOST_POLICIES: usize = 8;
-
 impl PolicySpec {
+    /// The most policies of one service.
+    pub const MOST: usize = 8;
+
     /// These policies together.
     ///
     /// # Errors
     /// There are none or more than 8, or a figure of one of them does not hold.
     pub fn new(policies: Vec<Policy>) -> Result<Self, Invalid> {
         let count = policies.len();
-        let fits = (1..=MOST_POLICIES).contains(&count);
+        let fits = (1..=Self::MOST).contains(&count);
         check(fits, "policy", format!("a list of {count}"), "1 to 8 policies")?;
         for (index, policy) in policies.iter().enumerate() {
-            let named =
-                |error: Invalid| if count > 1 { error.of_item("policy", index) } else { error };
-            policy.check().map_err(named)?;
+            policy.check().map_err(|error| of_several(count, index, error))?;
         }
         Ok(Self(policies))
     }
@@ -129,15 +128,24 @@ impl Checked for PolicyFile {
     }
 }
 
-/// Policies as they are written, before their figures are checked.
+/// What is wrong with one of several policies has its place.
+fn of_several(count: usize, index: usize, error: Invalid) -> Invalid {
+    if count > 1 { error.of_item("policy", index) } else { error }
+}
+
+/// Policies as they are written, before their figures are read and checked.
 #[derive(Debug, Clone)]
-pub struct RawPolicies(Vec<Policy>);
+pub struct RawPolicies(Vec<RawPolicy>);
 
 impl TryFrom<RawPolicies> for PolicySpec {
     type Error = Invalid;
 
     fn try_from(raw: RawPolicies) -> Result<Self, Invalid> {
-        Self::new(raw.0)
+        let count = raw.0.len();
+        let read = |(index, one): (usize, RawPolicy)| {
+            Policy::try_from(one).map_err(|error| of_several(count, index, error))
+        };
+        Self::new(raw.0.into_iter().enumerate().map(read).collect::<Result<_, _>>()?)
     }
 }
 
@@ -167,7 +175,7 @@ impl<'de> Visitor<'de> for OneOrMany {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawPolicies, A::Error> {
-        Policy::deserialize(MapAccessDeserializer::new(map)).map(|one| RawPolicies(vec![one]))
+        RawPolicy::deserialize(MapAccessDeserializer::new(map)).map(|one| RawPolicies(vec![one]))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<RawPolicies, A::Error> {

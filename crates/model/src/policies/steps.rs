@@ -14,8 +14,10 @@ pub struct Steps {
     /// What is measured.
     pub measure: Measure,
     /// From this mean on, instances come.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 10000)))]
     pub upper_percent: f64,
     /// Down to this mean, instances go.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 10000)))]
     pub lower_percent: f64,
     /// Steps above the upper bound, the nearest to it first.
     #[serde(deserialize_with = "tables::read")]
@@ -24,8 +26,10 @@ pub struct Steps {
     #[serde(rename = "in", deserialize_with = "tables::read")]
     pub inward: Vec<Step>,
     /// How far back the mean looks.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = DAY_MS)))]
     pub window_ms: u64,
     /// The least time from one change that it asks for to the next.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = DAY_MS)))]
     pub cooldown_ms: u64,
 }
 
@@ -35,8 +39,10 @@ pub struct Steps {
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Percentage points past the bound.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 10000)))]
     pub past: f64,
     /// How much the fleet changes.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1000)))]
     pub by: u32,
     /// Instances, or percent of the fleet.
     #[serde(default)]

@@ -1,17 +1,42 @@
 //! Lists of tables in a policy's figures.
 
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, Error};
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// Reads them by their keys alone. What `serde` derives would also take `[[0, 1]]`, values in the order
-/// of the fields; and below the tag of an enum, a policy's `kind`, nothing around it can tell.
+/// of the fields.
 pub(super) fn read<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
-    T: DeserializeOwned,
+    T: Deserialize<'de>,
 {
-    let tables = Vec::<toml::Table>::deserialize(deserializer)?;
-    tables.into_iter().map(|table| table.try_into().map_err(D::Error::custom)).collect()
+    let tables = Vec::<Table<T>>::deserialize(deserializer)?;
+    Ok(tables.into_iter().map(|Table(it)| it).collect())
+}
+
+struct Table<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Keys(PhantomData)).map(Self)
+    }
+}
+
+struct Keys<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Keys<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("keys with their values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
 }
 
 #[cfg(test)]
@@ -28,9 +53,12 @@ mod tests {
             r#"{"kind":"steps","in":[[0,1,"instances"]]}"#,
             r#"{"kind":"schedule","entries":[[[],"08:00","24:00",1,3]]}"#,
         ] {
-            assert!(read(list).is_err_and(|error| error.contains("expected a map")), "{list}");
+            assert!(
+                read(list).is_err_and(|error| error.contains("expected keys with their values")),
+                "{list}"
+            );
         }
         let unknown = r#"{"kind":"steps","out":[{"past":0,"by":1,"at":2}]}"#;
-        insta::assert_snapshot!(read(unknown).unwrap_err(), @"unknown field `at`, expected one of `past`, `by`, `unit`");
+        insta::assert_snapshot!(read(unknown).unwrap_err(), @"policy.out[0].at: unknown field `at`, expected one of `past`, `by`, `unit`");
     }
 }

@@ -11,6 +11,7 @@ use crate::value::{self, Invalid, PERCENT_OF_CAPACITY};
 pub struct TargetTracking {
     /// The share of an instance's capacity to aim for, 1 to 100 percent. The rest is what absorbs
     /// a rise while the next instance starts.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100)))]
     pub target_percent: u32,
 }
 

@@ -13,12 +13,16 @@ pub struct Threshold {
     /// What is measured.
     pub measure: Measure,
     /// From this mean on, one instance more.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 10000)))]
     pub upper_percent: f64,
     /// Down to this mean, one instance less.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 10000)))]
     pub lower_percent: f64,
     /// How far back the mean looks.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = DAY_MS)))]
     pub window_ms: u64,
     /// The least time from one change that it asks for to the next.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = DAY_MS)))]
     pub cooldown_ms: u64,
 }
 

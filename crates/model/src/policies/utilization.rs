@@ -11,8 +11,10 @@ use crate::value::{self, DAY_MS, Invalid, PERCENT_OF_CAPACITY, SOME_TIME};
 #[serde(deny_unknown_fields, default)]
 pub struct Utilization {
     /// The share of an instance's places, and of its CPU time, to aim for, 1 to 100 percent.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100)))]
     pub target_percent: u32,
     /// How far back the means look.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = DAY_MS)))]
     pub window_ms: u64,
 }
 

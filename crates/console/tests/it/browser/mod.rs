@@ -3,6 +3,7 @@
 
 mod axe;
 mod driver;
+mod policy;
 mod running;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use running::Running;
 #[ignore = "drives a browser: run by `just test-pages`"]
 async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens() {
     let running = Running::start().await;
+    policy::tells(&running, &policy::threshold(30.0));
     let driver = Driver::start();
     tokio::time::sleep(Duration::from_secs(12)).await;
     for (width, is_dark) in [(1600, false), (360, false), (1600, true), (360, true)] {
@@ -24,6 +26,7 @@ async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens(
             ("overview", "/"),
             ("service", "/services/shop"),
             ("why", "/services/shop/why"),
+            ("policy", "/services/shop/policy"),
             ("missing", "/services/nothing"),
         ] {
             browser.goto(&running.url(path)).await.unwrap();
@@ -33,12 +36,20 @@ async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens(
             if name == "service" {
                 until(&browser, "document.querySelectorAll('.uplot').length === 5").await;
             }
+            if name == "policy" {
+                until(&browser, "document.querySelectorAll('.part .field').length === 6").await;
+            }
             axe::finds_nothing(&browser, name).await;
             // Nothing is wider than the window but what scrolls by itself.
             until(&browser, "document.documentElement.scrollWidth <= innerWidth").await;
             let theme = if is_dark { "dark" } else { "light" };
             let shot = browser.screenshot().await.unwrap();
             std::fs::write(picture(&format!("{name}-{width}-{theme}")), shot).unwrap();
+            if name == "policy" {
+                let form = browser.find(Locator::Id("settings")).await.unwrap();
+                let shot = form.screenshot().await.unwrap();
+                std::fs::write(picture(&format!("{name}-form-{width}-{theme}")), shot).unwrap();
+            }
         }
         browser.close().await.unwrap();
     }
