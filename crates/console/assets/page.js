@@ -4,6 +4,9 @@ import { begin } from './session.js';
 import { follow } from './follow.js';
 import { changes } from './actions.js';
 import { charts } from './charts.js';
+import { instance } from './instance.js';
+import { logs } from './logs.js';
+import { versions } from './versions.js';
 
 /** Shows moments in the time zone of whoever looks. */
 function localMoments(root) {
@@ -27,6 +30,8 @@ function prepare(root) {
 
 await begin();
 prepare(document);
-const drawn = charts();
+const drawn = instance() ?? charts();
 changes();
+logs();
+versions();
 follow({ prepare, tell: (kind, data) => drawn?.take(kind, data), lost: (since) => drawn?.lost(since) });

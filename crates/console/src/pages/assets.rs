@@ -18,7 +18,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const PICTURE: &str = "image/svg+xml";
 
 /// Name, type and content.
-const FILES: [(&str, &str, &str); 10] = [
+const FILES: [(&str, &str, &str); 13] = [
     ("style.css", STYLE, include_str!("../../assets/style.css")),
     ("uplot.css", STYLE, include_str!("../../assets/vendor/uplot/uPlot.min.css")),
     ("uplot.js", SCRIPT, include_str!("../../assets/vendor/uplot/uPlot.iife.min.js")),
@@ -28,6 +28,9 @@ const FILES: [(&str, &str, &str); 10] = [
     ("morph.js", SCRIPT, include_str!("../../assets/morph.js")),
     ("actions.js", SCRIPT, include_str!("../../assets/actions.js")),
     ("charts.js", SCRIPT, include_str!("../../assets/charts.js")),
+    ("instance.js", SCRIPT, include_str!("../../assets/instance.js")),
+    ("logs.js", SCRIPT, include_str!("../../assets/logs.js")),
+    ("versions.js", SCRIPT, include_str!("../../assets/versions.js")),
     ("icon.svg", PICTURE, include_str!("../../assets/icon.svg")),
 ];
 

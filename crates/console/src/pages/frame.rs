@@ -55,7 +55,12 @@ pub(super) fn whole(page: &Page, view: &View) -> Markup {
 
 /// The pages of a service.
 fn tabs(name: &ServiceName, page: &Page) -> Markup {
-    let tabs = [("", "Now", "service"), ("/why", "Why", "why")];
+    let tabs = [
+        ("", "Now", "service"),
+        ("/why", "Why", "why"),
+        ("/versions", "Versions", "versions"),
+        ("/logs", "Logs", "logs"),
+    ];
     html! {
         nav.tabs aria-label={ "Pages of " (name) } {
             @for (path, text, word) in tabs {

@@ -14,6 +14,8 @@ mod monitoring;
 mod notify;
 mod openapi;
 mod pages;
+mod pages_of_versions;
 mod preview;
 mod scaler;
 mod spoilt;
+mod written;
