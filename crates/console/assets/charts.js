@@ -51,20 +51,26 @@ const SECONDS_UP_TO = 1800;
 /** Draws where the page has a place for it; gives who takes what is told live. */
 export function charts() {
   const place = document.getElementById('chart');
-  if (place === null) return null;
-  place.hidden = false;
-  const drawn = new Charts(place);
+  return place === null ? null : begun(new Charts(place, PANELS));
+}
+
+/** Shows charts, from what is read first. */
+export function begun(drawn) {
+  drawn.place.hidden = false;
   drawn.load();
   return drawn;
 }
 
-/** What a point says of a figure: a mean, or a percentile of its answers. */
+/** What a point says of a figure: a mean, a sum, or a percentile of its answers. */
 function figure(point, name) {
-  return point[name]?.mean ?? point.answers?.[name] ?? null;
+  const told = point[name] ?? point.answers?.[name] ?? null;
+  return told?.mean ?? told;
 }
 
-class Charts {
-  constructor(place) {
+export class Charts {
+  constructor(place, panels) {
+    this.place = place;
+    this.panels = panels;
     this.service = place.dataset.service;
     this.objective = Number(place.dataset.objectiveMs);
     this.plots = place.querySelector('#plots');
@@ -138,7 +144,7 @@ class Charts {
 
   draw() {
     this.charts.forEach((chart) => chart.destroy());
-    this.charts = PANELS.map((panel) => this.chart(panel));
+    this.charts = this.panels.map((panel) => this.chart(panel));
   }
 
   chart(panel) {
@@ -191,7 +197,7 @@ class Charts {
       this.load();
       return;
     }
-    this.charts.forEach((chart, index) => chart.setData(this.data(PANELS[index])));
+    this.charts.forEach((chart, index) => chart.setData(this.data(this.panels[index])));
   }
 }
 

@@ -5,6 +5,9 @@ import { follow } from './follow.js';
 import { changes } from './actions.js';
 import { charts } from './charts.js';
 import { policy } from './policy.js';
+import { instance } from './instance.js';
+import { logs } from './logs.js';
+import { versions } from './versions.js';
 
 /** Shows moments in the time zone of whoever looks. */
 function localMoments(root) {
@@ -28,7 +31,9 @@ function prepare(root) {
 
 await begin();
 prepare(document);
-const drawn = charts();
+const drawn = instance() ?? charts();
 changes();
 policy();
+logs();
+versions();
 follow({ prepare, tell: (kind, data) => drawn?.take(kind, data), lost: (since) => drawn?.lost(since) });

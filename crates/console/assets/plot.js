@@ -2,8 +2,8 @@
 
 export const HEIGHT = 150;
 
-/** What uPlot is told of a panel: its title, its lines, and whether they go in steps. */
-export function look({ title, lines, steps }) {
+/** What uPlot is told of a panel: its title, its lines, whether they go in steps, and whether each value has a dot. */
+export function look({ title, lines, steps, dots }) {
   const axis = { stroke: colour('--quiet'), grid: { stroke: colour('--edge'), width: 1 }, ticks: { stroke: colour('--edge') } };
   const series = lines.map((line) => ({
     label: line.name,
@@ -12,7 +12,7 @@ export function look({ title, lines, steps }) {
     dash: line.dash,
     spanGaps: false,
     paths: steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
-    points: { show: false },
+    points: { show: dots ?? false },
     value: (_, value) => (value === null ? '–' : String(Math.round(value * 100) / 100)),
   }));
   return {

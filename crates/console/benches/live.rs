@@ -8,6 +8,9 @@
 #[path = "../tests/it/scaler.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the tests use more of it")]
 mod scaler;
+#[path = "../tests/it/written.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the tests use more of it")]
+mod written;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -86,7 +89,8 @@ fn lines(turn: u64) -> Vec<FeedLine> {
             for figures in &mut feed.instances {
                 let name = figures.name.clone();
                 let (cpu_time_us, requests) = (Some(turn * 1_000), Some(turn * 30));
-                *figures = InstanceFigures { name, cpu_time_us, in_flight: Some(3), requests };
+                let (memory_bytes, in_flight) = (Some(turn << 20), Some(3));
+                *figures = InstanceFigures { name, cpu_time_us, memory_bytes, in_flight, requests };
             }
             lines.push(FeedLine::Service(Box::new(feed)));
         }

@@ -208,7 +208,7 @@ where
     async fn observe(&mut self) -> anyhow::Result<HostObservation> {
         let rotation = self.actor.rotation();
         rotation.load_balancer().set_membership(self.shared.membership().membership);
-        let observed = self.observer.observe(&*self.actor).await?;
+        let observed = self.observer.observe(&*self.actor, self.shared.feed().is_read()).await?;
         // Before anything is changed here, which may be by a reload: the worker in charge now knows
         // what its statistics show.
         self.slots.note_held(slots_held(&observed, self.under_way.instances()));

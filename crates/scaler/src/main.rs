@@ -22,6 +22,7 @@ mod json_lines;
 mod kept_file;
 mod lock;
 mod logins;
+mod memory;
 mod memory_file;
 mod network_watch;
 mod observe;

@@ -153,4 +153,15 @@ impl Happened {
     pub fn kind(&self) -> &'static str {
         Kind::from(self).into()
     }
+
+    /// The instance that it happened to, where it was one.
+    pub fn instance(&self) -> Option<&InstanceName> {
+        match self {
+            Self::Started { instance, .. }
+            | Self::Removed { instance, .. }
+            | Self::Failed { instance, .. }
+            | Self::Ended { instance } => Some(instance),
+            _ => None,
+        }
+    }
 }

@@ -18,7 +18,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const PICTURE: &str = "image/svg+xml";
 
 /// Name, type and content.
-const FILES: [(&str, &str, &str); 14] = [
+const FILES: [(&str, &str, &str); 17] = [
     ("style.css", STYLE, include_str!("../../assets/style.css")),
     ("uplot.css", STYLE, include_str!("../../assets/vendor/uplot/uPlot.min.css")),
     ("uplot.js", SCRIPT, include_str!("../../assets/vendor/uplot/uPlot.iife.min.js")),
@@ -32,6 +32,9 @@ const FILES: [(&str, &str, &str); 14] = [
     ("policy.js", SCRIPT, include_str!("../../assets/policy.js")),
     ("figures.js", SCRIPT, include_str!("../../assets/figures.js")),
     ("preview.js", SCRIPT, include_str!("../../assets/preview.js")),
+    ("instance.js", SCRIPT, include_str!("../../assets/instance.js")),
+    ("logs.js", SCRIPT, include_str!("../../assets/logs.js")),
+    ("versions.js", SCRIPT, include_str!("../../assets/versions.js")),
     ("icon.svg", PICTURE, include_str!("../../assets/icon.svg")),
 ];
 

@@ -55,7 +55,13 @@ pub(super) fn whole(page: &Page, view: &View) -> Markup {
 
 /// The pages of a service.
 fn tabs(name: &ServiceName, page: &Page) -> Markup {
-    let tabs = [("", "Now", "service"), ("/why", "Why", "why"), ("/policy", "Policy", "policy")];
+    let tabs = [
+        ("", "Now", "service"),
+        ("/why", "Why", "why"),
+        ("/policy", "Policy", "policy"),
+        ("/versions", "Versions", "versions"),
+        ("/logs", "Logs", "logs"),
+    ];
     html! {
         nav.tabs aria-label={ "Pages of " (name) } {
             @for (path, text, word) in tabs {

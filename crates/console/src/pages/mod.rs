@@ -6,12 +6,16 @@
 mod assets;
 mod event;
 mod frame;
+mod instance;
 mod instances;
+mod jobs;
 mod live;
+mod logs;
 mod overview;
 mod policy;
 mod service;
 mod table;
+mod versions;
 mod view;
 mod why;
 
@@ -23,7 +27,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use maud::Markup;
-use model::names::ServiceName;
+use model::names::{InstanceName, ServiceName};
 use model::time::Timestamp;
 
 use ::service::path::Path;
@@ -50,6 +54,14 @@ enum Page {
     Why(ServiceName, Question),
     /// What decides how many instances one of them has.
     Policy(ServiceName),
+    /// The versions of one of them, and its deploys.
+    Versions(ServiceName),
+    /// What the instances of one of them wrote.
+    Logs(ServiceName),
+    /// One instance, there or gone.
+    Instance(InstanceName),
+    /// What is no instance of the service.
+    NoInstance(ServiceName, String),
     /// What is not there.
     Missing(String),
 }
@@ -68,14 +80,23 @@ impl Page {
             Self::Service(name) => name.to_string(),
             Self::Why(name, _) => format!("Why {name}"),
             Self::Policy(name) => format!("Policy of {name}"),
-            Self::Missing(_) => "Not there".to_owned(),
+            Self::Versions(name) => format!("Versions of {name}"),
+            Self::Logs(name) => format!("Logs of {name}"),
+            Self::Instance(instance) => instance.to_string(),
+            Self::NoInstance(..) | Self::Missing(_) => "Not there".to_owned(),
         }
     }
 
     /// The service of whose doings it tells; `None` where it tells of all.
     fn service(&self) -> Option<&ServiceName> {
         match self {
-            Self::Service(name) | Self::Why(name, _) | Self::Policy(name) => Some(name),
+            Self::Service(name)
+            | Self::Why(name, _)
+            | Self::Policy(name)
+            | Self::Versions(name)
+            | Self::Logs(name)
+            | Self::NoInstance(name, _) => Some(name),
+            Self::Instance(instance) => Some(instance.service()),
             Self::Overview | Self::Missing(_) => None,
         }
     }
@@ -86,15 +107,24 @@ impl Page {
             Self::Why(name, question) => {
                 Asked::Why(Box::new(why::Answers::to(*question, name, known, asker).await))
             }
-            Self::Overview | Self::Service(_) | Self::Policy(_) | Self::Missing(_) => {
-                Asked::Nothing
+            Self::Versions(name) => {
+                Asked::Versions(Box::new(versions::Answers::to(name, known, asker).await))
             }
+            Self::Instance(instance) => {
+                Asked::Instance(Box::new(instance::Answers::of(instance, known).await))
+            }
+            Self::Overview
+            | Self::Service(_)
+            | Self::Policy(_)
+            | Self::Logs(_)
+            | Self::NoInstance(..)
+            | Self::Missing(_) => Asked::Nothing,
         }
     }
 
     /// Whether that changes while the page is shown.
     fn asks_again(&self) -> bool {
-        false
+        matches!(self, Self::Versions(_) | Self::Instance(_))
     }
 
     /// Its regions as they are, in the order of the page.
@@ -105,6 +135,10 @@ impl Page {
             Self::Service(name) => service::regions(name, view),
             Self::Why(name, question) => why::regions(name, *question, view),
             Self::Policy(name) => policy::regions(name, view),
+            Self::Versions(name) => versions::regions(name, view),
+            Self::Logs(name) => logs::regions(name, view),
+            Self::Instance(instance) => instance::regions(instance, view),
+            Self::NoInstance(name, what) => vec![instance::missing(name, what)],
             Self::Missing(what) => vec![frame::missing(what)],
         });
         regions
@@ -117,7 +151,10 @@ impl Page {
             Self::Service(_) => "service",
             Self::Why(..) => "why",
             Self::Policy(_) => "policy",
-            Self::Missing(_) => "missing",
+            Self::Versions(_) => "versions",
+            Self::Logs(_) => "logs",
+            Self::Instance(_) => "instance",
+            Self::NoInstance(..) | Self::Missing(_) => "missing",
         }
     }
 }
@@ -129,6 +166,9 @@ pub(crate) fn routes() -> Router<Known> {
         .route("/services/{name}", get(service))
         .route("/services/{name}/why", get(why))
         .route("/services/{name}/policy", get(policy_of))
+        .route("/services/{name}/versions", get(versions))
+        .route("/services/{name}/logs", get(logs))
+        .route("/services/{name}/instances/{instance}", get(instance))
         .merge(assets::routes())
 }
 
@@ -168,6 +208,37 @@ async fn policy_of(
     headers: HeaderMap,
 ) -> Response {
     shown(of_service(name, Page::Policy), known, asker, &headers).await
+}
+
+async fn versions(
+    State(known): State<Known>,
+    asker: Asker,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    shown(of_service(name, Page::Versions), known, asker, &headers).await
+}
+
+async fn logs(
+    State(known): State<Known>,
+    asker: Asker,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    shown(of_service(name, Page::Logs), known, asker, &headers).await
+}
+
+async fn instance(
+    State(known): State<Known>,
+    asker: Asker,
+    Path((name, instance)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let page = |service| match instance.parse() {
+        Ok(instance) if *InstanceName::service(&instance) == service => Page::Instance(instance),
+        _ => Page::NoInstance(service, instance),
+    };
+    shown(of_service(name, page), known, asker, &headers).await
 }
 
 /// The page of a service; another one where that is no name of any.

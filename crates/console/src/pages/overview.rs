@@ -1,6 +1,7 @@
 //! Every service in a line, and what happened last.
 
 use explain::health::{Health, cause};
+use explain::turn::versions;
 use maud::{Markup, html};
 use model::status::ServiceStatus;
 
@@ -77,7 +78,7 @@ fn row(status: &ServiceStatus, view: &View) -> Markup {
                 @if let Some(route) = &status.route { small { (route) } }
             }
             td { (health(status)) }
-            td.wide { (cause(status)) }
+            td.wide { (cause(status)) @if let Some(deploy) = deploy(status) { small { a href={ "/services/" (status.name) "/versions" } { (deploy) } } } }
             td.n { (ready(status)) }
             td.n { (others(status)) }
             td.n { (of(Measure::OfferedRps)) }
@@ -90,6 +91,13 @@ fn row(status: &ServiceStatus, view: &View) -> Markup {
             td { (status.policy) @if let Some(hold) = status.hold { small { "held at " (hold.ready) } } }
         }
     }
+}
+
+/// The deploy that is under way, where its cause does not say so already.
+fn deploy(status: &ServiceStatus) -> Option<String> {
+    let rollout = status.rollout.as_ref()?;
+    let is_under_way = rollout.proving().or(rollout.watched()).is_some();
+    (is_under_way && Health::of(status) != Health::Deploying).then(|| versions(rollout))
 }
 
 /// How it fares, in a word with its colour.

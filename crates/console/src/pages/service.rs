@@ -40,7 +40,9 @@ fn summary(status: &ServiceStatus) -> Markup {
             }
             a href={ "/services/" (status.name) "/why" } { "Why this many, and why not more?" }
         }
-        @if let Some(rollout) = &status.rollout { p { "Now " (explain::turn::versions(rollout)) "." } }
+        @if let Some(rollout) = &status.rollout {
+            p { "Now " (explain::turn::versions(rollout)) ". " a href={ "/services/" (status.name) "/versions" } { "Versions and deploys" } }
+        }
     }
 }
 

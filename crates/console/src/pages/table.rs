@@ -1,6 +1,6 @@
 //! Figures in the cells of tables.
 
-use explain::words::figure;
+use explain::words::{figure, mib};
 use host::answer_pipe::Class;
 
 use crate::series::figure::Figure;
@@ -17,6 +17,11 @@ pub(super) fn mean(figure_of: Option<Figure>) -> String {
 /// A figure, if it is known.
 pub(super) fn known(value: Option<f64>) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), figure)
+}
+
+/// The memory that an instance needs, if it is known.
+pub(super) fn memory(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| UNKNOWN.to_owned(), mib)
 }
 
 /// Within how many ms so many thousandths of the answers of a second began.

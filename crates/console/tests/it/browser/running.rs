@@ -9,11 +9,13 @@ use model::decision::{Decision, Reason};
 use model::feed::{FeedLine, InstanceFigures};
 use model::instance::{Phase, PhaseCounts};
 use model::tick::{Observation, Tick};
+use model::version::{Rollout, Version};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::answers::pipe;
 use crate::history::now;
+use crate::pages_of_versions::was_there;
 use crate::scaler::{Console, FakeScaler, command, folder};
 
 /// As long as a turn of the loop.
@@ -30,7 +32,17 @@ pub(super) struct Running {
 impl Running {
     /// Starts them, and waits until there is something to see.
     pub(super) async fn start() -> Self {
-        let folder = folder();
+        Self::in_folder(folder()).await
+    }
+
+    /// The same, with 25 minutes behind it.
+    pub(super) async fn with_past() -> Self {
+        let (folder, second) = (folder(), now().as_millis() / 1000);
+        was_there(folder.path(), "bw-shop-1-a", second - 1_500..second, Vec::new()).await;
+        Self::in_folder(folder).await
+    }
+
+    async fn in_folder(folder: TempDir) -> Self {
         let (answers, mut writer) = pipe(folder.path());
         let scaler = Arc::new(FakeScaler::start(folder.path()));
         scaler.knows("operator", &["all"], None);
@@ -84,10 +96,12 @@ fn lines(turn: u32) -> Vec<FeedLine> {
     let names = &names[..ready as usize];
     let at = now();
     let mut feed = console::samples::service_feed("shop", at.as_millis(), names);
+    feed.status.rollout = Some(Rollout::Serving { version: Version::new(2) });
     feed.status.phases = PhaseCounts { ready, ..PhaseCounts::default() };
     feed.status.instances[0].phase = Phase::Ready;
     feed.instances.iter_mut().for_each(|it| {
-        let InstanceFigures { cpu_time_us, in_flight, requests, .. } = it;
+        let InstanceFigures { cpu_time_us, memory_bytes, in_flight, requests, .. } = it;
+        *memory_bytes = Some((40 << 20) + (u64::from(turn) << 12));
         *cpu_time_us = Some(u64::from(turn) * 30_000);
         *in_flight = Some(3);
         *requests = Some(u64::from(turn) * 3);
