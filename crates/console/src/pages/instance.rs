@@ -136,7 +136,7 @@ fn charts(instance: &InstanceName) -> Markup {
     html! {
         div #chart data-service=(instance.service()) data-instance=(instance) hidden {
             h2 { "Each of the last 30 minutes" }
-            div #plots {}
+            div #plots.plots {}
         }
     }
 }

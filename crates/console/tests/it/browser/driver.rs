@@ -35,7 +35,7 @@ impl Driver {
         let mut arguments = vec!["--headless=new", "--no-sandbox", "--disable-gpu"];
         arguments.extend(is_dark.then_some("--force-dark-mode"));
         // A window is not narrower than 500 pixels, what a device shows is.
-        let metrics = json!({ "width": width, "height": 1200, "pixelRatio": 1, "mobile": false });
+        let metrics = json!({ "width": width, "height": 2000, "pixelRatio": 1, "mobile": false });
         let options = json!({
             "args": arguments, "mobileEmulation": { "deviceMetrics": metrics },
         });

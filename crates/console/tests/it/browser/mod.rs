@@ -70,6 +70,10 @@ async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens(
             if name == "policy" {
                 until(&browser, "document.querySelectorAll('.part .field').length === 6").await;
             }
+            // As wide as there is room for: the least is a narrow window's.
+            let charts =
+                "[...document.querySelectorAll('.uplot')].every((it) => it.clientWidth > 250)";
+            until(&browser, charts).await;
             axe::finds_nothing(&browser, name).await;
             // Nothing is wider than the window but what scrolls by itself.
             until(&browser, "document.documentElement.scrollWidth <= innerWidth").await;
