@@ -36,7 +36,7 @@ use tokio::task::JoinHandle;
 use crate::written::Written;
 
 /// Nobody, on Debian.
-const USER: u32 = 65_534;
+pub(crate) const USER: u32 = 65_534;
 
 /// After which the feed ends.
 const END: Bytes = Bytes::new();
