@@ -3,6 +3,7 @@
 //! A page is made here as a whole, so that it reads without JavaScript, of *regions*. Who asks for the same page as
 //! `text/event-stream` is told each region anew when it changes: what is on a page is written once, whoever shows it.
 
+mod applications;
 mod assets;
 mod event;
 mod frame;
@@ -11,6 +12,7 @@ mod live;
 mod overview;
 mod service;
 mod table;
+mod under_way;
 mod view;
 mod why;
 
@@ -27,6 +29,8 @@ use model::time::Timestamp;
 
 use ::service::path::Path;
 use ::service::problem::Problem;
+use applications::Applications;
+pub use applications::Entrance;
 use view::{Asked, View};
 use why::Question;
 
@@ -82,13 +86,14 @@ impl Page {
             Self::Why(name, question) => {
                 Asked::Why(Box::new(why::Answers::to(*question, name, known, asker).await))
             }
-            Self::Overview | Self::Service(_) | Self::Missing(_) => Asked::Nothing,
+            Self::Overview => Asked::Overview(Box::new(overview::Answers::of(known, asker).await)),
+            Self::Service(_) | Self::Missing(_) => Asked::Nothing,
         }
     }
 
     /// Whether that changes while the page is shown.
     fn asks_again(&self) -> bool {
-        false
+        matches!(self, Self::Overview)
     }
 
     /// Its regions as they are, in the order of the page.
@@ -162,7 +167,8 @@ fn of_service(name: String, page: impl FnOnce(ServiceName) -> Page) -> Page {
 
 /// The page as a whole, or as the events by which it follows what happens.
 async fn shown(page: Page, known: Known, asker: Asker, headers: &HeaderMap) -> Response {
-    let view = View::of(&known, &asker, &page).await;
+    let mut view = View::of(&known, &asker, &page).await;
+    view.applications = Applications::of(known.entrance, headers);
     let mut response = if live::is_wanted(headers) {
         live::stream(page, known, asker, view.asked, headers)
     } else {

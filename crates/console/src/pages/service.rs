@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use model::names::ServiceName;
 use model::status::ServiceStatus;
 
-use super::overview::{health, others, ready};
+use super::overview::{application, health, others, ready};
 use super::table::{UNKNOWN, classes, mean, within};
 use super::view::View;
 use super::{Region, event, frame, instances};
@@ -19,7 +19,7 @@ pub(super) fn regions(name: &ServiceName, view: &View) -> Vec<Region> {
     let events = view.events.iter().filter(|event| event.service.as_ref() == Some(name));
     let events = event::list(events.take(EVENTS), false);
     vec![
-        Region { id: "summary", html: summary(status) },
+        Region { id: "summary", html: summary(status, view) },
         Region { id: "figures", html: figures(status, view) },
         Region { id: "charts", html: charts(status) },
         Region { id: "controls", html: controls(status) },
@@ -29,7 +29,7 @@ pub(super) fn regions(name: &ServiceName, view: &View) -> Vec<Region> {
 }
 
 /// How it fares, and what holds for it.
-fn summary(status: &ServiceStatus) -> Markup {
+fn summary(status: &ServiceStatus, view: &View) -> Markup {
     html! {
         p.lead { (health(status)) " " (cause(status)) "." }
         p {
@@ -39,6 +39,7 @@ fn summary(status: &ServiceStatus) -> Markup {
                 "An operator holds it at " strong { (hold.ready) } " until " (event::moment(hold.until)) ". "
             }
             a href={ "/services/" (status.name) "/why" } { "Why this many, and why not more?" }
+            @if let Some(route) = &status.route { " The application is at " (application(route, view)) "." }
         }
         @if let Some(rollout) = &status.rollout { p { "Now " (explain::turn::versions(rollout)) "." } }
     }

@@ -7,7 +7,8 @@ use model::network::NetworkStatus;
 use model::status::ServiceStatus;
 use model::time::Timestamp;
 
-use super::{Page, now, why};
+use super::applications::Applications;
+use super::{Page, now, overview, why};
 use crate::api::Known;
 use crate::api::asker::Asker;
 use crate::events::Event;
@@ -31,6 +32,8 @@ pub(super) struct View {
     pub(super) events: Vec<Event>,
     /// The instances' firewall.
     pub(super) network: NetworkStatus,
+    /// Where services are reached, as far as that is known.
+    pub(super) applications: Option<Applications>,
     /// What the page asked for beside it.
     pub(super) asked: Asked,
 }
@@ -40,6 +43,7 @@ pub(super) struct View {
 pub(super) enum Asked {
     #[default]
     Nothing,
+    Overview(Box<overview::Answers>),
     Why(Box<why::Answers>),
 }
 
@@ -73,6 +77,7 @@ impl View {
             seconds,
             events: picture.events.into_iter().filter(is_for).collect(),
             network: picture.host.network,
+            applications: None,
             asked: Asked::Nothing,
         }
         .only_if_open()

@@ -13,6 +13,7 @@ mod login;
 mod monitoring;
 mod notify;
 mod openapi;
+mod overview;
 mod pages;
 mod preview;
 mod scaler;
