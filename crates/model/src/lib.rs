@@ -44,6 +44,7 @@ pub mod hold;
 pub mod instance;
 pub mod job;
 pub mod login;
+pub mod machine;
 pub mod names;
 pub mod network;
 pub mod output;

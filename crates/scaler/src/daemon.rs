@@ -174,6 +174,8 @@ where
             }
             self.show(tick, observed.as_ref());
         }
+        let told = room.told(self.shared.memory_mib(), self.slots.counts());
+        self.shared.machine().show_room(told);
         self.shared.end_turn(now);
         self.forget_past(observed.as_ref(), now).await;
         if let Some(observed) = observed {

@@ -39,6 +39,7 @@ use crate::journal::{Count, Journal};
 use crate::kept_file::KeptFile;
 use crate::lock::lock;
 use crate::logins::Logins;
+use crate::machine::Machine;
 use crate::output::Outputs;
 use crate::overrides::{self, Overrides};
 use crate::recordings::Recordings;
@@ -85,6 +86,7 @@ pub(crate) struct SharedState {
     recordings: Recordings,
     desk: Arc<JobDesk>,
     actions: Actions,
+    machine: Machine,
     /// The way of membership of the host's settings.
     membership: Membership,
     /// What all instances may have together, in MiB.
@@ -102,7 +104,7 @@ impl SharedState {
         memory_mib: u64,
         services: Arc<Services>,
         secrets: SecretStore,
-        (desk, actions): (JobDesk, Actions),
+        (desk, actions, machine): (JobDesk, Actions, Machine),
     ) -> io::Result<Self> {
         let named = |file: &'static str| {
             move |error: io::Error| {
@@ -136,6 +138,7 @@ impl SharedState {
             recordings: Recordings::default(),
             desk: Arc::new(desk),
             actions,
+            machine,
             membership,
             memory_mib,
         };
@@ -165,6 +168,11 @@ impl SharedState {
     /// What sends the actions of services.
     pub(crate) fn actions(&self) -> &Actions {
         &self.actions
+    }
+
+    /// The machine.
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
     }
 
     /// Keeps that somebody asked for something which others carry out.
@@ -350,7 +358,12 @@ impl SharedState {
 
     /// Ends the turn of all services.
     pub(crate) fn end_turn(&self, at: Timestamp) {
-        self.feed.end_turn(at, || lock(&self.network).clone());
+        self.feed.end_turn(at, || self.network());
+    }
+
+    /// What became of the instances' firewall.
+    pub(crate) fn network(&self) -> NetworkStatus {
+        lock(&self.network).clone()
     }
 
     /// Shows what became of the instances' firewall.
@@ -364,7 +377,7 @@ impl SharedState {
         let seen = services.values().filter(|deployed| sees(&deployed.spec.name));
         HostStatus {
             services: seen.map(|deployed| self.service_status(deployed)).collect(),
-            network: lock(&self.network).clone(),
+            network: self.network(),
         }
     }
 
