@@ -21,7 +21,7 @@ use policy::slots::SlotPool;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::act::{Actor, CarriedOut};
+use crate::act::{Actor, CarriedOut, Course};
 use crate::clock::{Clock, now};
 use crate::deployment_watch::DeploymentWatch;
 use crate::forgetting::Forgetting;
@@ -328,11 +328,11 @@ where
         tokio::spawn(async move {
             let Action { kind, instance, slot, version, .. } = action.clone();
             let carried_out = tokio::spawn(async move { actor.carry_out(&action).await });
-            let (error, release) = match carried_out.await {
-                Ok(CarriedOut { result, release }) => {
-                    (result.err().map(|error| format!("{error:#}")), release)
+            let (error, Course { release, steps }) = match carried_out.await {
+                Ok(CarriedOut { result, course }) => {
+                    (result.err().map(|error| format!("{error:#}")), course)
                 }
-                Err(panic) => (Some(format!("a fault of the scaler: {panic}")), None),
+                Err(panic) => (Some(format!("a fault of the scaler: {panic}")), Course::default()),
             };
             let finished_at = planned_at.after(started.elapsed());
             let last_lines = match is_failed || error.is_some() {
@@ -350,6 +350,7 @@ where
                 error,
                 last_lines,
                 release,
+                steps,
             });
         });
     }

@@ -3,11 +3,14 @@
 //! A page is made here as a whole, so that it reads without JavaScript, of *regions*. Who asks for the same page as
 //! `text/event-stream` is told each region anew when it changes: what is on a page is written once, whoever shows it.
 
+mod actions;
 mod applications;
 mod assets;
 mod event;
 mod frame;
+mod host;
 mod instances;
+mod launches;
 mod live;
 mod overview;
 mod service;
@@ -51,6 +54,8 @@ enum Page {
     Service(ServiceName),
     /// Why one of them has the instances that it has, and not others.
     Why(ServiceName, Question),
+    /// The machine.
+    Host,
     /// What is not there.
     Missing(String),
 }
@@ -68,6 +73,7 @@ impl Page {
             Self::Overview => "Services".to_owned(),
             Self::Service(name) => name.to_string(),
             Self::Why(name, _) => format!("Why {name}"),
+            Self::Host => "Host".to_owned(),
             Self::Missing(_) => "Not there".to_owned(),
         }
     }
@@ -76,7 +82,7 @@ impl Page {
     fn service(&self) -> Option<&ServiceName> {
         match self {
             Self::Service(name) | Self::Why(name, _) => Some(name),
-            Self::Overview | Self::Missing(_) => None,
+            Self::Overview | Self::Host | Self::Missing(_) => None,
         }
     }
 
@@ -87,13 +93,15 @@ impl Page {
                 Asked::Why(Box::new(why::Answers::to(*question, name, known, asker).await))
             }
             Self::Overview => Asked::Overview(Box::new(overview::Answers::of(known, asker).await)),
-            Self::Service(_) | Self::Missing(_) => Asked::Nothing,
+            Self::Service(name) => Asked::Actions(actions::of(name, known, asker).await),
+            Self::Host => Asked::Host(Box::new(host::Answers::of(known, asker).await)),
+            Self::Missing(_) => Asked::Nothing,
         }
     }
 
     /// Whether that changes while the page is shown.
     fn asks_again(&self) -> bool {
-        matches!(self, Self::Overview)
+        matches!(self, Self::Overview | Self::Host)
     }
 
     /// Its regions as they are, in the order of the page.
@@ -103,6 +111,7 @@ impl Page {
             Self::Overview => overview::regions(view),
             Self::Service(name) => service::regions(name, view),
             Self::Why(name, question) => why::regions(name, *question, view),
+            Self::Host => host::regions(view),
             Self::Missing(what) => vec![frame::missing(what)],
         });
         regions
@@ -114,6 +123,7 @@ impl Page {
             Self::Overview => "overview",
             Self::Service(_) => "service",
             Self::Why(..) => "why",
+            Self::Host => "host",
             Self::Missing(_) => "missing",
         }
     }
@@ -123,6 +133,7 @@ impl Page {
 pub(crate) fn routes() -> Router<Known> {
     Router::new()
         .route("/", get(overview))
+        .route("/host", get(host))
         .route("/services/{name}", get(service))
         .route("/services/{name}/why", get(why))
         .merge(assets::routes())
@@ -130,11 +141,15 @@ pub(crate) fn routes() -> Router<Known> {
 
 /// Whether this path is one of a page, or a part of all of them.
 pub(crate) fn is_part(path: &str) -> bool {
-    path == "/" || path.starts_with("/services/") || path.starts_with("/assets/")
+    path == "/" || path == "/host" || path.starts_with("/services/") || path.starts_with("/assets/")
 }
 
 async fn overview(State(known): State<Known>, asker: Asker, headers: HeaderMap) -> Response {
     shown(Page::Overview, known, asker, &headers).await
+}
+
+async fn host(State(known): State<Known>, asker: Asker, headers: HeaderMap) -> Response {
+    shown(Page::Host, known, asker, &headers).await
 }
 
 async fn service(

@@ -8,7 +8,7 @@ use model::status::ServiceStatus;
 use super::overview::{application, health, others, ready};
 use super::table::{UNKNOWN, classes, mean, within};
 use super::view::View;
-use super::{Region, event, frame, instances};
+use super::{Region, actions, event, frame, instances};
 use crate::series::point::Measure;
 
 /// Events on this page.
@@ -22,7 +22,7 @@ pub(super) fn regions(name: &ServiceName, view: &View) -> Vec<Region> {
         Region { id: "summary", html: summary(status, view) },
         Region { id: "figures", html: figures(status, view) },
         Region { id: "charts", html: charts(status) },
-        Region { id: "controls", html: controls(status) },
+        Region { id: "controls", html: controls(status, view) },
         Region { id: "instances", html: instances::table(status, view) },
         Region { id: "events", html: html! { h2 { "What happened last" } (events) } },
     ]
@@ -94,7 +94,7 @@ fn charts(status: &ServiceStatus) -> Markup {
 }
 
 /// What may be changed here. Without scripts, and so without a token, nothing can.
-fn controls(status: &ServiceStatus) -> Markup {
+fn controls(status: &ServiceStatus, view: &View) -> Markup {
     let instances = format!("/v1/services/{}/instances", status.name);
     let hold = format!("/v1/services/{}/hold", status.name);
     html! {
@@ -104,6 +104,7 @@ fn controls(status: &ServiceStatus) -> Markup {
             @if status.hold.is_some() {
                 button type="button" data-method="DELETE" data-path=(hold) { "Give it back to its policy" }
             }
+            (actions::buttons(&status.name, view))
         }
     }
 }

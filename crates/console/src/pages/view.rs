@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use model::names::ServiceName;
 use model::network::NetworkStatus;
+use model::service::ServiceActions;
 use model::status::ServiceStatus;
 use model::time::Timestamp;
 
 use super::applications::Applications;
-use super::{Page, now, overview, why};
+use super::{Page, host, now, overview, why};
 use crate::api::Known;
 use crate::api::asker::Asker;
 use crate::events::Event;
@@ -43,6 +44,8 @@ pub(super) struct View {
 pub(super) enum Asked {
     #[default]
     Nothing,
+    Actions(ServiceActions),
+    Host(Box<host::Answers>),
     Overview(Box<overview::Answers>),
     Why(Box<why::Answers>),
 }

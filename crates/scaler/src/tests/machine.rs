@@ -1,5 +1,6 @@
 //! What is told of the machine.
 
+use model::action::LaunchStep;
 use model::machine::{DoctorStatus, MachineRoom, MachineStatus};
 
 use super::api::ask;
@@ -41,4 +42,16 @@ async fn what_the_doctor_says_is_told_also_where_it_came_to_no_end() {
     let (_, text) = ask(&rig, "GET", "/v1/host/doctor", "").await;
     let told: DoctorStatus = serde_json::from_str(&text).unwrap();
     assert!(told.at.is_some() && told.problem.is_some() && told.checks.is_empty(), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_tells_how_long_each_of_its_steps_took() {
+    let mut rig = Rig::new();
+    let mut done = Vec::new();
+    for _ in 0..6 {
+        done.extend(rig.tick(0).await.done);
+    }
+    let [launch] = &done[..] else { panic!("{done:?}") };
+    let steps: Vec<LaunchStep> = launch.steps.iter().map(|it| it.step).collect();
+    assert_eq!(steps, [LaunchStep::Clone, LaunchStep::Health, LaunchStep::Rotation]);
 }

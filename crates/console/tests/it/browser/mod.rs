@@ -2,6 +2,7 @@
 //! of each page below `target/pages/`.
 
 mod driver;
+mod host;
 mod running;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens(
             ("overview", "/"),
             ("service", "/services/shop"),
             ("why", "/services/shop/why"),
+            ("host", "/host"),
             ("missing", "/services/nothing"),
         ] {
             browser.goto(&running.url(path)).await.unwrap();
