@@ -36,6 +36,7 @@ pub mod access;
 pub mod action;
 pub mod bounds;
 pub mod caller;
+pub mod cost;
 pub mod decision;
 pub mod egress;
 pub mod failure;

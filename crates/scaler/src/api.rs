@@ -3,6 +3,7 @@
 
 mod actions;
 mod bounds;
+mod cost;
 mod deploys;
 mod file;
 mod jobs;
@@ -74,6 +75,9 @@ pub(crate) const FILE: &str = "/file";
 /// The jobs, and the end of the path of what one of them wrote.
 pub(crate) const JOBS: &str = "/v1/jobs";
 pub(crate) const LOG: &str = "/log";
+
+/// What instances ran and cost.
+pub(crate) const COST: &str = "/v1/cost";
 
 /// The machine, and what the doctor says of it.
 pub(crate) const HOST: &str = "/v1/host";
@@ -155,6 +159,7 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
             "/v1/membership",
             get(membership::get).put(membership::set).delete(membership::clear),
         )
+        .route(COST, get(cost::get))
         .route(HOST, get(machine::get))
         .route(DOCTOR, get(machine::doctor))
         .route(TICKS, get(ticks::ticks))

@@ -112,6 +112,7 @@ where
             }
         }
         self.shared.recordings().end();
+        self.shared.end_ledger();
         self.memory.flush().await;
         self.forgetting.end().await;
     }
@@ -129,6 +130,7 @@ where
     /// Waits until what is to outlive this process is on the disk.
     #[cfg(test)]
     pub(crate) async fn flush_memory(&mut self) {
+        self.shared.end_ledger();
         self.memory.flush().await;
         self.forgetting.end().await;
     }
@@ -179,6 +181,7 @@ where
         self.shared.end_turn(now);
         self.forget_past(observed.as_ref(), now).await;
         if let Some(observed) = observed {
+            self.shared.note_there(observed.containers.keys(), now);
             self.remove_withdrawn(&services, &observed, now).await;
             self.last_stats = Some(observed.stats);
         }

@@ -21,6 +21,7 @@ mod jobs;
 mod journal;
 mod json_lines;
 mod kept_file;
+mod ledger;
 mod lock;
 mod logins;
 mod machine;

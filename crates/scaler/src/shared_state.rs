@@ -15,9 +15,10 @@ use host::deployments::DeployedService;
 use host::secrets::SecretStore;
 use model::access::{Change, Changed, Deploy, Who};
 use model::bounds::Bounds;
+use model::cost::CostPage;
 use model::feed::{InstanceFigures, ServiceFeed};
 use model::instance::InstanceStatus;
-use model::names::ServiceName;
+use model::names::{InstanceName, ServiceName};
 use model::network::NetworkStatus;
 use model::policies::PolicySpec;
 use model::service::ServiceSpec;
@@ -37,6 +38,7 @@ use crate::feed::Feed;
 use crate::jobs::JobDesk;
 use crate::journal::{Count, Journal};
 use crate::kept_file::KeptFile;
+use crate::ledger::{Ledger, Price};
 use crate::lock::lock;
 use crate::logins::Logins;
 use crate::machine::Machine;
@@ -59,6 +61,9 @@ const STANDING: &str = "standing.json";
 /// Who changed what, below the state directory.
 const CHANGES: &str = "changes.jsonl";
 
+/// From when to when instances were there, below the state directory.
+const LEDGER: &str = "ledger.jsonl";
+
 /// The tokens, below the state directory.
 const TOKENS: &str = "tokens.json";
 
@@ -67,6 +72,7 @@ const TOKENS: &str = "tokens.json";
 pub(crate) struct SharedState {
     services: Arc<Services>,
     journal: Mutex<Journal>,
+    ledger: Mutex<Ledger>,
     overrides: KeptFile<Overrides>,
     standing: KeptFile<Standing>,
     changes: Mutex<Changes>,
@@ -114,6 +120,7 @@ impl SharedState {
             }
         };
         let journal = Journal::open(&state.join(JOURNAL)).map_err(named(JOURNAL))?;
+        let ledger = Ledger::open(&state.join(LEDGER)).map_err(named(LEDGER))?;
         let overrides = KeptFile::open(&state.join(OVERRIDES), overrides::parse);
         let overrides = overrides.map_err(named(OVERRIDES))?;
         let standing = KeptFile::open(&state.join(STANDING), |text| serde_json::from_slice(text));
@@ -123,6 +130,7 @@ impl SharedState {
         let shared = Self {
             services,
             journal: Mutex::new(journal),
+            ledger: Mutex::new(ledger),
             overrides,
             standing,
             changes: Mutex::new(changes),
@@ -354,6 +362,32 @@ impl SharedState {
             let terms = Some(Terms::of(&deployed.spec).to_file());
             self.feed.service(ServiceFeed { at, status, instances: figures(), terms });
         }
+    }
+
+    /// Notes in the ledger which instances are there. What they cost is their service's price of now.
+    pub(crate) fn note_there<'a>(
+        &self,
+        there: impl Iterator<Item = &'a InstanceName>,
+        at: Timestamp,
+    ) {
+        let price = |instance: &InstanceName| -> Price {
+            Some(self.services.last_known(instance.service())?.spec.price_per_hour)
+        };
+        lock(&self.ledger).look(there, price, at);
+    }
+
+    /// What the instances of the services that `sees` lets through ran and cost from one moment to another.
+    pub(crate) fn cost(
+        &self,
+        (since, at): (Timestamp, Timestamp),
+        sees: impl Fn(&ServiceName) -> bool,
+    ) -> CostPage {
+        lock(&self.ledger).page(since, at, sees)
+    }
+
+    /// Waits until the ledger is in its file.
+    pub(crate) fn end_ledger(&self) {
+        lock(&self.ledger).end();
     }
 
     /// Ends the turn of all services.

@@ -12,6 +12,7 @@ mod feed;
 mod figure;
 mod file;
 mod jobs;
+mod ledger;
 mod load;
 mod login;
 mod machine;

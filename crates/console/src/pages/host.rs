@@ -8,6 +8,7 @@ use model::machine::{
 use model::network::NetworkStatus;
 use serde_json::json;
 
+use super::cost::{self, Ledger};
 use super::event::moment;
 use super::launches::{self, Launch};
 use super::table::UNKNOWN;
@@ -25,18 +26,20 @@ pub(super) struct Answers {
     machine: Result<MachineStatus, String>,
     doctor: Result<DoctorStatus, String>,
     launches: Vec<Launch>,
+    ledger: Ledger,
 }
 
 impl Answers {
     /// Asks the scaler, and the history.
     pub(super) async fn of(known: &Known, asker: &Asker) -> Self {
-        let (machine, doctor, launches) = tokio::join!(
-            known.upstream.get("/v1/host", asker.secret()),
-            known.upstream.get("/v1/host/doctor", asker.secret()),
+        let (machine, doctor, launches, ledger) = tokio::join!(
+            known.upstream.get_recent("/v1/host", asker.secret()),
+            known.upstream.get_recent("/v1/host/doctor", asker.secret()),
             launches::last(known, asker),
+            cost::ask(known, asker),
         );
         let told = |problem: service::problem::Problem| problem.message().to_owned();
-        Self { machine: machine.map_err(told), doctor: doctor.map_err(told), launches }
+        Self { machine: machine.map_err(told), doctor: doctor.map_err(told), launches, ledger }
     }
 }
 
@@ -55,6 +58,7 @@ pub(super) fn regions(view: &View) -> Vec<Region> {
         Region { id: "machine", html: machine },
         Region { id: "doctor", html: html! { h2 { "What the doctor finds" } (doctor) } },
         Region { id: "launches", html: launches::table(&answers.launches) },
+        Region { id: "ledger", html: cost::table(&answers.ledger) },
         Region { id: "controls", html: controls(name) },
     ]
 }

@@ -6,6 +6,7 @@
 mod actions;
 mod applications;
 mod assets;
+mod cost;
 mod event;
 mod frame;
 mod host;

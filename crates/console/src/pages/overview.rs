@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use model::job::JobList;
 use model::status::ServiceStatus;
 
+use super::cost::{self, Ledger};
 use super::table::{mean, share, within};
 use super::view::{Asked, View};
 use super::{Region, event, under_way};
@@ -22,23 +23,23 @@ const EVENTS: usize = 20;
 pub(super) struct Answers {
     /// Which jobs there are, or why that is not known.
     jobs: Result<JobList, String>,
+    /// What each service cost so far.
+    ledger: Ledger,
 }
 
 impl Answers {
     /// Asks the scaler.
     pub(super) async fn of(known: &Known, asker: &Asker) -> Self {
-        let jobs = known.upstream.get("/v1/jobs", asker.secret()).await;
-        Self { jobs: jobs.map_err(|problem| problem.message().to_owned()) }
+        let jobs = known.upstream.get_recent("/v1/jobs", asker.secret());
+        let (jobs, ledger) = tokio::join!(jobs, cost::ask(known, asker));
+        Self { jobs: jobs.map_err(|problem| problem.message().to_owned()), ledger }
     }
 }
 
 pub(super) fn regions(view: &View) -> Vec<Region> {
     let is_empty = view.services.is_empty() && view.is_open && view.seen == Seen::Now;
     let services = if is_empty { welcome() } else { services(view) };
-    let jobs = match &view.asked {
-        Asked::Overview(answers) => Some(&answers.jobs),
-        _ => None,
-    };
+    let jobs = answers(view).map(|answers| &answers.jobs);
     // Always there, so that what begins later comes to its place.
     let going = under_way::list(jobs, view).unwrap_or_default();
     let mut regions =
@@ -51,6 +52,13 @@ pub(super) fn regions(view: &View) -> Vec<Region> {
         regions.push(Region { id: "events", html });
     }
     regions
+}
+
+fn answers(view: &View) -> Option<&Answers> {
+    match &view.asked {
+        Asked::Overview(answers) => Some(answers),
+        _ => None,
+    }
 }
 
 /// What a first visitor sees, before there is anything to see.
@@ -78,6 +86,7 @@ fn services(view: &View) -> Markup {
                         @for (name, explained, _) in columns(None, None) {
                             th.n scope="col" title=(explained) { (name) }
                         }
+                        th.n scope="col" title="Of all its instances since the ledger began, in the currency of the prices" { "Cost" }
                         th scope="col" { "Policy" }
                     }
                 }
@@ -99,6 +108,9 @@ fn row(status: &ServiceStatus, view: &View) -> Markup {
             td.wide { (cause(status)) }
             @for (name, _, value) in columns(Some(status), second) {
                 td.n data-label=(name) { (value) }
+            }
+            td.n data-label="Cost" {
+                (cost::so_far(answers(view).map(|answers| &answers.ledger), &status.name))
             }
             td data-label="Policy" {
                 (status.policy)

@@ -29,12 +29,13 @@ pub(super) fn within(second: Option<&Row>, thousandths: u64) -> String {
 pub(super) fn share(second: Option<&Row>, class: Class) -> String {
     let all: u64 = CLASSES.iter().filter_map(|class| Some(second?.point.answers.of(*class))).sum();
     let Some(row) = second.filter(|_| all > 0) else { return UNKNOWN.to_owned() };
-    // A thousandth is the least that is shown.
-    match (row.point.answers.of(class) * 1000).div_ceil(all) {
+    match row.point.answers.of(class) {
         0 => "0".to_owned(),
-        1000 if row.point.answers.of(class) < all => "99.9".to_owned(),
-        1000 => "100".to_owned(),
-        thousandths => format!("{}.{}", thousandths / 10, thousandths % 10),
+        own if own == all => "100".to_owned(),
+        own => {
+            let thousandths = ((own * 1000 + all / 2) / all).clamp(1, 999);
+            format!("{}.{}", thousandths / 10, thousandths % 10)
+        }
     }
 }
 

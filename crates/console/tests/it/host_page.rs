@@ -59,6 +59,8 @@ async fn the_machine_its_findings_and_the_times_of_launches_are_told_without_a_s
         "40 ms",
         "900 ms",
         "bw-shop-2-b",
+        "data-label=\"Runtime\">253 h<",
+        "data-label=\"Cost\">12.7<",
     ] {
         assert!(html.contains(part), "{part} is not in\n{html}");
     }

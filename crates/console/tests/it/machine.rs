@@ -8,6 +8,7 @@ use crate::scaler::FakeScaler;
 /// A machine on which one check fails.
 pub(crate) fn told(scaler: &FakeScaler) {
     scaler.answers("GET /v1/host", machine());
+    scaler.answers("GET /v1/cost", ledger());
     let check = |check: &str, found: &str, cure: Option<&str>| json!({ "check": check, "is_well": cure.is_none(), "found": found, "cure": cure });
     let checks = [
         check("root", "running as root", None),
@@ -23,6 +24,15 @@ pub(crate) fn told(scaler: &FakeScaler) {
     ];
     let doctor = json!({ "at_ms": now().as_millis(), "problem": null, "checks": checks });
     scaler.answers("GET /v1/host/doctor", doctor);
+}
+
+fn ledger() -> Value {
+    let row = |service: &str, cost: Option<f64>, unpriced_s: u64| {
+        json!({ "service": service, "instances": 2, "launches": 31, "runtime_ms": 912_345_000, "charged_s": 912_360,
+                "cost": cost, "unpriced_s": unpriced_s })
+    };
+    let services = [row("market", None, 912_360), row("shop", Some(12.671_6), 0)];
+    json!({ "since_ms": 1_790_000_000_000_u64, "at_ms": now().as_millis(), "services": services })
 }
 
 fn machine() -> Value {

@@ -130,6 +130,7 @@ const SETTINGS: &[Forwarded] = &[
     read("/v1/services/{name}/why-not", Takes::Much),
     read("/v1/services/{name}/recording", Takes::Much),
     read(MEMBERSHIP, Takes::Little),
+    read("/v1/cost", Takes::Much),
     read("/v1/host", Takes::Much),
     read("/v1/host/doctor", Takes::Much),
     change(Verb::Put, MEMBERSHIP, Carries::Small),

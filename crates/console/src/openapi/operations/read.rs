@@ -1,6 +1,7 @@
 //! What the scaler tells by way of the console.
 
 use model::access::ChangePage;
+use model::cost::CostPage;
 use model::machine::{DoctorStatus, MachineStatus};
 use model::output::OutputPage;
 use model::secrets::Secrets;
@@ -18,6 +19,7 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
         recording(),
         secrets(schemas),
         membership(schemas),
+        cost(schemas),
         machine(schemas),
         doctor(schemas),
         changes(schemas),
@@ -103,6 +105,18 @@ fn membership(schemas: &mut Schemas) -> Operation {
     Operation::passed("get", "/v1/membership", "membership", "How HAProxy learns of instances")
         .answers("So.", schemas.told::<MembershipStatus>(), told)
         .tagged()
+}
+
+fn cost(schemas: &mut Schemas) -> Operation {
+    let told = json!({ "since_ms": 1_000, "at_ms": 8_201_000, "services": [{
+        "service": "store", "instances": 2, "launches": 3, "runtime_ms": 16_400_000,
+        "charged_s": 16_401, "cost": 0.5, "unpriced_s": 0,
+    }] });
+    Operation::passed("get", "/v1/cost", "cost", "What instances ran and cost, by service")
+        .asks("since", "Since this moment; without it, since the record began.", moment())
+        .asks("format", "`csv` for a table.", json!({ "type": "string", "enum": ["json", "csv"] }))
+        .fails(400, &["bad_query"])
+        .answers("This.", schemas.told::<CostPage>(), example::<CostPage>(told))
 }
 
 fn machine(schemas: &mut Schemas) -> Operation {
