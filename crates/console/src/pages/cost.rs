@@ -84,7 +84,9 @@ fn row(row: &ServiceCost) -> Markup {
             td.n data-label="Runtime" { (hours(Duration::from_millis(row.runtime_ms))) }
             td.n data-label="Charged" { (hours(Duration::from_secs(row.charged_s))) }
             td.n data-label="Cost" { (cost(row)) }
-            td.n data-label="Without a price" { (hours(Duration::from_secs(row.unpriced_s))) }
+            td.n data-label="Without a price" {
+                @if row.unpriced_s > 0 { (hours(Duration::from_secs(row.unpriced_s))) }
+            }
         }
     }
 }

@@ -76,7 +76,7 @@ pub(super) fn table(launches: &[Launch]) -> Markup {
         } @else {
             p { "Of the last " (launches.len()) " launches that ended well:" }
             div.scroll tabindex="0" role="region" aria-label="Launches by step" {
-                table.narrow {
+                table.stacks.narrow {
                     thead {
                         tr {
                             th scope="col" { "Step" }
@@ -97,9 +97,9 @@ fn row(times: &Times<'_>) -> Markup {
     html! {
         tr {
             th scope="row" { (step(times.step)) }
-            td.n { (times.count) }
-            td.n { (span_ms(times.median_ms)) }
-            td.n { (span_ms(times.worst_ms)) }
+            td.n data-label="Launches" { (times.count) }
+            td.n data-label="Median" { (span_ms(times.median_ms)) }
+            td.n data-label="Worst" { (span_ms(times.worst_ms)) }
             td { a href={ "/services/" (times.worst.service()) } { code { (times.worst) } } }
         }
     }
