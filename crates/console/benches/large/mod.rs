@@ -91,7 +91,7 @@ pub(crate) fn batch(extent: &Extent, second: u64, detail: bool) -> Batch {
         if is_changed && second.is_multiple_of(60) {
             batch.recalled.push(turn(&service, second, 0, second * 100 + u64::from(number)));
             let instance = instance(&service, number * 10, second);
-            let happened = Happened::Started { instance, took_ms: 80 };
+            let happened = Happened::Started { instance, took_ms: 80, steps: Vec::new() };
             let at = Timestamp::from_millis(second * 1000);
             batch.events.push(Event { at, service: Some(service), happened });
         }

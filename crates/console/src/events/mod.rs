@@ -7,7 +7,7 @@ mod tests;
 pub use derive::Derived;
 pub(crate) use derive::reasons;
 
-use model::action::{ActionKind, Blocked};
+use model::action::{ActionKind, Blocked, StepTime};
 use model::bounds::Bounds;
 use model::decision::Reason;
 use model::names::{InstanceName, ServiceName};
@@ -60,6 +60,9 @@ pub enum Happened {
         instance: InstanceName,
         /// The time since it was planned, in milliseconds.
         took_ms: u64,
+        /// How long each step took; none where the scaler did not tell it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        steps: Vec<StepTime>,
     },
     /// An instance was removed as planned.
     Removed {

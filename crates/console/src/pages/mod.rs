@@ -3,18 +3,24 @@
 //! A page is made here as a whole, so that it reads without JavaScript, of *regions*. Who asks for the same page as
 //! `text/event-stream` is told each region anew when it changes: what is on a page is written once, whoever shows it.
 
+mod actions;
+mod applications;
 mod assets;
+mod cost;
 mod event;
 mod frame;
+mod host;
 mod instance;
 mod instances;
 mod jobs;
+mod launches;
 mod live;
 mod logs;
 mod overview;
 mod policy;
 mod service;
 mod table;
+mod under_way;
 mod versions;
 mod view;
 mod why;
@@ -32,6 +38,8 @@ use model::time::Timestamp;
 
 use ::service::path::Path;
 use ::service::problem::Problem;
+use applications::Applications;
+pub use applications::Entrance;
 use view::{Asked, View};
 use why::Question;
 
@@ -52,6 +60,8 @@ enum Page {
     Service(ServiceName),
     /// Why one of them has the instances that it has, and not others.
     Why(ServiceName, Question),
+    /// The machine.
+    Host,
     /// What decides how many instances one of them has.
     Policy(ServiceName),
     /// The versions of one of them, and its deploys.
@@ -79,6 +89,7 @@ impl Page {
             Self::Overview => "Services".to_owned(),
             Self::Service(name) => name.to_string(),
             Self::Why(name, _) => format!("Why {name}"),
+            Self::Host => "Host".to_owned(),
             Self::Policy(name) => format!("Policy of {name}"),
             Self::Versions(name) => format!("Versions of {name}"),
             Self::Logs(name) => format!("Logs of {name}"),
@@ -97,7 +108,7 @@ impl Page {
             | Self::Logs(name)
             | Self::NoInstance(name, _) => Some(name),
             Self::Instance(instance) => Some(instance.service()),
-            Self::Overview | Self::Missing(_) => None,
+            Self::Overview | Self::Host | Self::Missing(_) => None,
         }
     }
 
@@ -107,24 +118,24 @@ impl Page {
             Self::Why(name, question) => {
                 Asked::Why(Box::new(why::Answers::to(*question, name, known, asker).await))
             }
+            Self::Overview => Asked::Overview(Box::new(overview::Answers::of(known, asker).await)),
+            Self::Service(name) => Asked::Actions(actions::of(name, known, asker).await),
+            Self::Host => Asked::Host(Box::new(host::Answers::of(known, asker).await)),
             Self::Versions(name) => {
                 Asked::Versions(Box::new(versions::Answers::to(name, known, asker).await))
             }
             Self::Instance(instance) => {
                 Asked::Instance(Box::new(instance::Answers::of(instance, known).await))
             }
-            Self::Overview
-            | Self::Service(_)
-            | Self::Policy(_)
-            | Self::Logs(_)
-            | Self::NoInstance(..)
-            | Self::Missing(_) => Asked::Nothing,
+            Self::Policy(_) | Self::Logs(_) | Self::NoInstance(..) | Self::Missing(_) => {
+                Asked::Nothing
+            }
         }
     }
 
     /// Whether that changes while the page is shown.
     fn asks_again(&self) -> bool {
-        matches!(self, Self::Versions(_) | Self::Instance(_))
+        matches!(self, Self::Overview | Self::Host | Self::Versions(_) | Self::Instance(_))
     }
 
     /// Its regions as they are, in the order of the page.
@@ -134,6 +145,7 @@ impl Page {
             Self::Overview => overview::regions(view),
             Self::Service(name) => service::regions(name, view),
             Self::Why(name, question) => why::regions(name, *question, view),
+            Self::Host => host::regions(view),
             Self::Policy(name) => policy::regions(name, view),
             Self::Versions(name) => versions::regions(name, view),
             Self::Logs(name) => logs::regions(name, view),
@@ -150,6 +162,7 @@ impl Page {
             Self::Overview => "overview",
             Self::Service(_) => "service",
             Self::Why(..) => "why",
+            Self::Host => "host",
             Self::Policy(_) => "policy",
             Self::Versions(_) => "versions",
             Self::Logs(_) => "logs",
@@ -163,6 +176,7 @@ impl Page {
 pub(crate) fn routes() -> Router<Known> {
     Router::new()
         .route("/", get(overview))
+        .route("/host", get(host))
         .route("/services/{name}", get(service))
         .route("/services/{name}/why", get(why))
         .route("/services/{name}/policy", get(policy_of))
@@ -174,11 +188,15 @@ pub(crate) fn routes() -> Router<Known> {
 
 /// Whether this path is one of a page, or a part of all of them.
 pub(crate) fn is_part(path: &str) -> bool {
-    path == "/" || path.starts_with("/services/") || path.starts_with("/assets/")
+    path == "/" || path == "/host" || path.starts_with("/services/") || path.starts_with("/assets/")
 }
 
 async fn overview(State(known): State<Known>, asker: Asker, headers: HeaderMap) -> Response {
     shown(Page::Overview, known, asker, &headers).await
+}
+
+async fn host(State(known): State<Known>, asker: Asker, headers: HeaderMap) -> Response {
+    shown(Page::Host, known, asker, &headers).await
 }
 
 async fn service(
@@ -251,7 +269,8 @@ fn of_service(name: String, page: impl FnOnce(ServiceName) -> Page) -> Page {
 
 /// The page as a whole, or as the events by which it follows what happens.
 async fn shown(page: Page, known: Known, asker: Asker, headers: &HeaderMap) -> Response {
-    let view = View::of(&known, &asker, &page).await;
+    let mut view = View::of(&known, &asker, &page).await;
+    view.applications = Applications::of(known.entrance, headers);
     let mut response = if live::is_wanted(headers) {
         live::stream(page, known, asker, view.asked, headers)
     } else {

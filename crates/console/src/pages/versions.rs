@@ -39,7 +39,7 @@ async fn answer<T: DeserializeOwned>(
     known: &Known,
     asker: &Asker,
 ) -> Result<T, String> {
-    let answer = known.upstream.get(path, asker.secret()).await;
+    let answer = known.upstream.get_recent(path, asker.secret()).await;
     answer.map_err(|problem| problem.message().to_owned())
 }
 

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use model::names::{InstanceName, ServiceName};
 use model::network::NetworkStatus;
+use model::service::ServiceActions;
 use model::status::ServiceStatus;
 use model::time::Timestamp;
 
-use super::{Page, instance, now, versions, why};
+use super::applications::Applications;
+use super::{Page, host, instance, now, overview, versions, why};
 use crate::api::Known;
 use crate::api::asker::Asker;
 use crate::events::Event;
@@ -33,6 +35,8 @@ pub(super) struct View {
     pub(super) events: Vec<Event>,
     /// The instances' firewall.
     pub(super) network: NetworkStatus,
+    /// Where services are reached, as far as that is known.
+    pub(super) applications: Option<Applications>,
     /// What the page asked for beside it.
     pub(super) asked: Asked,
 }
@@ -42,6 +46,9 @@ pub(super) struct View {
 pub(super) enum Asked {
     #[default]
     Nothing,
+    Actions(ServiceActions),
+    Host(Box<host::Answers>),
+    Overview(Box<overview::Answers>),
     Why(Box<why::Answers>),
     Versions(Box<versions::Answers>),
     Instance(Box<instance::Answers>),
@@ -80,6 +87,7 @@ impl View {
             memory,
             events: picture.events.into_iter().filter(is_for).collect(),
             network: picture.host.network,
+            applications: None,
             asked: Asked::Nothing,
         }
         .only_if_open()

@@ -3,6 +3,7 @@
 
 mod axe;
 mod driver;
+mod host;
 mod instance;
 mod logs;
 mod policy;
@@ -47,6 +48,7 @@ async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens(
             ("overview", "/"),
             ("service", "/services/shop"),
             ("why", "/services/shop/why"),
+            ("host", "/host"),
             ("policy", "/services/shop/policy"),
             ("versions", "/services/shop/versions"),
             ("logs", "/services/shop/logs"),

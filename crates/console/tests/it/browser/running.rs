@@ -4,12 +4,13 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::action::{ActionKind, Done};
+use model::action::{ActionKind, Done, LaunchStep, StepTime};
 use model::decision::{Decision, Reason};
 use model::feed::{FeedLine, InstanceFigures};
 use model::instance::{Phase, PhaseCounts};
 use model::tick::{Observation, Tick};
 use model::version::{Rollout, Version};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -46,7 +47,9 @@ impl Running {
         let (answers, mut writer) = pipe(folder.path());
         let scaler = Arc::new(FakeScaler::start(folder.path()));
         scaler.knows("operator", &["all"], None);
+        beside(&scaler);
         let mut command = command(&scaler.socket, folder.path());
+        command.args(["--entrance", "http:8080"]);
         let console = Console::started(command.arg("--answers").arg(answers));
         let told = Arc::clone(&scaler);
         let tells = tokio::spawn(async move {
@@ -71,6 +74,26 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.tells.abort();
     }
+}
+
+/// What the scaler answers beside what it tells.
+fn beside(scaler: &FakeScaler) {
+    crate::machine::told(scaler);
+    let action = json!({ "title": "Delete all objects", "method": "DELETE", "path": "/" });
+    let actions = json!({ "actions": { "delete-all": action } });
+    scaler.answers("GET /v1/services/shop/actions", actions);
+    let job = json!({
+        "id": "00000000000000ab", "kind": "deploy", "service": "market", "who": { "kind": "token", "name": "ci" },
+        "begun_at_ms": now().as_millis(), "ended_at_ms": null, "stage": "image", "outcome": null,
+    });
+    scaler.answers("GET /v1/jobs", json!({ "jobs": [job] }));
+}
+
+/// The steps of a launch, of which one takes longer each time.
+fn steps(turn: u32) -> Vec<StepTime> {
+    let took = [(LaunchStep::Clone, 90), (LaunchStep::Health, 400), (LaunchStep::Rotation, 3)];
+    let took = took.map(|(step, ms)| StepTime { step, took_ms: ms + u64::from(turn / 100) });
+    took.into()
 }
 
 /// The answers of a turn: slower under more load, and one in 50 is an error.
@@ -126,6 +149,7 @@ fn lines(turn: u32) -> Vec<FeedLine> {
         error: error.map(str::to_owned),
         last_lines: vec![],
         release: None,
+        steps: steps(turn),
     };
     let tick = Tick {
         sequence: u64::from(turn) + 1,
