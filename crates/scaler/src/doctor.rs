@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use crate::clock::now;
 use crate::lock::lock;
 
-/// It looks again after so long at the earliest: a look takes some 0.2 s of CPU time.
+/// It looks again after so long at the earliest: a look takes some 0.6 s of CPU time.
 const HOLDS: Duration = Duration::from_secs(60);
 
 /// How long it may look: a program that it runs may hang, and each has 10 s.
