@@ -135,15 +135,15 @@ impl Upstream {
         if secret.is_some() {
             return self.get(path, secret).await;
         }
-        let answer: Value = match self.recent.get(path) {
-            Some(answer) => answer,
-            None => {
-                let answer: Value = self.get(path, None).await?;
-                self.recent.put(path, answer.clone());
-                answer
-            }
-        };
-        serde_json::from_value(answer).map_err(|error| Problem::internal(&error))
+        if let Some(answer) = self.recent.get(path) {
+            return serde_json::from_value(answer).map_err(|error| Problem::internal(&error));
+        }
+        let answer: Value = self.get(path, None).await?;
+        let read = serde_json::from_value(answer.clone());
+        if read.is_ok() {
+            self.recent.put(path, answer);
+        }
+        read.map_err(|error| Problem::internal(&error))
     }
 
     /// Passes a request on, and its answer back as it comes. `deadline` is for the head of the answer.
