@@ -1,5 +1,6 @@
 // What every page does: it logs in, follows what happens, draws, and lets things be changed.
 
+import { begin as tellTime, shown } from './moments.js';
 import { begin } from './session.js';
 import { follow } from './follow.js';
 import { changes } from './actions.js';
@@ -9,10 +10,8 @@ import { policy } from './policy.js';
 /** Shows moments in the time zone of whoever looks. */
 function localMoments(root) {
   for (const time of root.querySelectorAll('time')) {
-    const moment = new Date(time.dateTime);
-    const isToday = moment.toDateString() === new Date().toDateString();
     time.title = time.dateTime;
-    time.textContent = isToday ? moment.toLocaleTimeString() : moment.toLocaleString();
+    time.textContent = shown(Date.parse(time.dateTime));
   }
 }
 
@@ -26,9 +25,19 @@ function prepare(root) {
   enable(root);
 }
 
+const places = new WeakSet();
+let drawn = null;
+
+/** Draws and fills where there is a place for it, once for each: it may come later, with a token or with its service. */
+function start() {
+  const isNew = (place) => place !== null && !places.has(place) && places.add(place);
+  if (isNew(document.getElementById('chart'))) drawn = charts();
+  if (isNew(document.getElementById('settings'))) policy();
+}
+
+tellTime();
 await begin();
 prepare(document);
-const drawn = charts();
+start();
 changes();
-policy();
-follow({ prepare, tell: (kind, data) => drawn?.take(kind, data), lost: (since) => drawn?.lost(since) });
+follow({ prepare, start, tell: (kind, data) => drawn?.take(kind, data), lost: () => drawn?.lost() });
