@@ -1,7 +1,10 @@
 // The charts of a service, on one time axis, which follow what happens. What was not known is a hole.
 
-import { colour, columnWidth, keepFitting, look } from './plot.js';
-import { authorization } from './session.js';
+import { now, shown } from './moments.js';
+import { Panels } from './panels.js';
+import { colour } from './plot.js';
+import { Points } from './points.js';
+import { Stretch } from './zoom.js';
 
 // A figure, its colour by the name of a style, and how it is drawn.
 const PANELS = [
@@ -45,123 +48,75 @@ const PANELS = [
   },
 ];
 
-// Up to here there are seconds, in seconds; behind it, minutes.
-const SECONDS_UP_TO = 1800;
-
 /** Draws where the page has a place for it; gives who takes what is told live. */
 export function charts() {
   const place = document.getElementById('chart');
-  return place === null ? null : begun(new Charts(place, PANELS));
+  return place === null ? null : new Charts(place);
 }
 
-/** Shows charts, from what is read first. */
-export function begun(drawn) {
-  drawn.place.hidden = false;
-  drawn.load();
-  return drawn;
-}
-
-/** What a point says of a figure: a mean, a sum, or a percentile of its answers. */
-function figure(point, name) {
-  const told = point[name] ?? point.answers?.[name] ?? null;
-  return told?.mean ?? told;
-}
-
-export class Charts {
-  constructor(place, panels) {
-    this.place = place;
-    this.panels = panels;
-    this.service = place.dataset.service;
-    this.objective = Number(place.dataset.objectiveMs);
-    this.plots = place.querySelector('#plots');
+class Charts extends Panels {
+  constructor(place) {
+    super(place, PANELS);
     this.marked = place.querySelector('#marked');
-    this.range = 600;
-    this.points = [];
-    this.marks = [];
-    this.charts = [];
-    for (const button of place.querySelectorAll('button[data-range]')) {
-      button.addEventListener('click', () => this.show(button));
-    }
-    keepFitting(this.plots, () => this.draw(), () => this.charts);
+    const ranges = [...place.querySelectorAll('button[data-range]')];
+    for (const button of ranges) button.addEventListener('click', () => this.show(button));
+    const pressed = ranges.find((button) => button.ariaPressed === 'true');
+    this.stretch = new Stretch(place, this, Number(pressed.dataset.range));
+    this.points = new Points(this.service, this.stretch, () => this.update());
+    this.points.load();
+  }
+
+  get known() {
+    return this.points.all;
   }
 
   get step() {
-    return this.range > SECONDS_UP_TO ? 60 : 1;
+    return this.points.step;
   }
 
   show(button) {
     for (const other of button.parentElement.children) other.setAttribute('aria-pressed', String(other === button));
-    this.range = Number(button.dataset.range);
-    this.load();
-  }
-
-  /** Reads what was. */
-  async load() {
-    const from = Date.now() - this.range * 1000;
-    const path = `/v1/services/${this.service}`;
-    const [series, events] = await Promise.all([
-      read(`${path}/series?step=${this.step === 1 ? '1s' : '1m'}&from=${from}`),
-      read(`/v1/events?service=${this.service}&kind=target`),
-    ]);
-    this.points = series?.points ?? [];
-    this.marks = (events?.events ?? []).filter((it) => it.at_ms >= from);
-    this.draw();
+    this.stretch.live(Number(button.dataset.range));
   }
 
   /** Takes what is told live. */
   take(kind, data) {
-    if (data.service !== this.service) return;
-    if (kind === 'event' && data.what.kind === 'target') this.marks.push(data);
-    if (kind !== 'second' || this.step !== 1) return;
-    this.points.push(data);
-    const from = data.at_ms - this.range * 1000;
-    while (this.points.length > 0 && this.points[0].at_ms < from) this.points.shift();
-    this.update();
+    this.points.take(kind, data);
   }
 
   /** The connection was lost: what was missed is read when it is there again, from the history. */
   lost() {
-    this.missed = true;
-  }
-
-  data(panel) {
-    const times = [];
-    const rows = panel.lines.map(() => []);
-    let before = null;
-    for (const point of this.points) {
-      const at = point.at_ms / 1000;
-      // A span of which nothing was recorded is a hole, and not a line from before it to behind it.
-      if (before !== null && at - before > 1.5 * this.step) {
-        times.push(before + this.step);
-        rows.forEach((row) => row.push(null));
-      }
-      before = at;
-      times.push(at);
-      panel.lines.forEach((line, index) => rows[index].push(figure(point, line.of)));
-    }
-    return [times, ...rows];
+    this.points.miss();
   }
 
   draw() {
-    this.charts.forEach((chart) => chart.destroy());
-    this.charts = this.panels.map((panel) => this.chart(panel));
+    this.objective = Number(this.place.dataset.objectiveMs);
+    super.draw();
   }
 
-  chart(panel) {
-    const drawn = look(panel);
-    return new uPlot({
-      ...drawn,
-      width: columnWidth(this.plots),
-      cursor: { sync: { key: this.service } },
-      scales: { ...drawn.scales, x: { range: () => this.span() } },
-      hooks: { draw: [(chart) => this.mark(chart, panel)], setCursor: [(chart) => this.tell(chart)] },
-    }, this.data(panel), this.plots);
+  look(panel) {
+    return { ...panel, objective: panel.objective ? this.objective : undefined };
+  }
+
+  acts(panel) {
+    const hooks = {
+      draw: [(chart) => this.mark(chart, panel)],
+      setCursor: [(chart) => this.tell(chart)],
+      setSelect: [(chart) => this.stretch.select(chart)],
+    };
+    return { cursor: this.stretch.cursor(), hooks };
   }
 
   /** From when to when the charts go. */
   span() {
-    const last = this.points.at(-1)?.at_ms ?? Date.now();
-    return [last / 1000 - this.range, last / 1000];
+    return this.stretch.span(this.points.last ?? now());
+  }
+
+  /** Shows another stretch, of which there may be nothing here yet. */
+  move() {
+    this.points.reachBack();
+    const [min, max] = this.span();
+    for (const chart of this.charts) chart.setScale('x', { min, max });
   }
 
   /** Where another number was decided on, and what the objective is. */
@@ -170,7 +125,7 @@ export class Charts {
     ctx.save();
     ctx.strokeStyle = colour('--quiet');
     ctx.setLineDash([2, 3]);
-    for (const mark of this.marks) {
+    for (const mark of this.points.marks) {
       const x = Math.round(chart.valToPos(mark.at_ms / 1000, 'x', true));
       if (x < bbox.left || x > bbox.left + bbox.width) continue;
       line(ctx, [x, bbox.top], [x, bbox.top + bbox.height]);
@@ -186,18 +141,18 @@ export class Charts {
   tell(chart) {
     const { left } = chart.cursor;
     if (left === null || left < 0) return;
-    const near = this.marks.find((mark) => Math.abs(chart.valToPos(mark.at_ms / 1000, 'x') - left) < 6);
-    const text = near === undefined ? '' : `${new Date(near.at_ms).toLocaleTimeString()}: ${near.what.to} instead of ${near.what.from} (${near.what.reasons.join(', ')})`;
+    const near = this.points.marks.find((mark) => Math.abs(chart.valToPos(mark.at_ms / 1000, 'x') - left) < 6);
+    const text = near === undefined ? '' : `${shown(near.at_ms)}: ${near.what.to} instead of ${near.what.from} (${near.what.reasons.join(', ')})`;
     if (this.marked.textContent !== text) this.marked.textContent = text;
   }
 
+  /** Draws what is known now. */
   update() {
-    if (this.missed) {
-      this.missed = false;
-      this.load();
-      return;
-    }
-    this.charts.forEach((chart, index) => chart.setData(this.data(this.panels[index])));
+    const isOther = this.charts.length === 0 || this.objective !== Number(this.place.dataset.objectiveMs);
+    if (isOther) this.draw();
+    else super.update();
+    performance.clearMarks('drawn');
+    performance.mark('drawn', { detail: this.points.wanted.reach });
   }
 }
 
@@ -206,9 +161,4 @@ function line(ctx, from, to) {
   ctx.moveTo(...from);
   ctx.lineTo(...to);
   ctx.stroke();
-}
-
-async function read(path) {
-  const answer = await fetch(path, { headers: authorization() }).catch(() => null);
-  return answer?.ok ? answer.json() : null;
 }

@@ -1,7 +1,8 @@
 // The charts of one instance: each of its last 30 minutes, on average and in all.
 
 import { authorization } from './session.js';
-import { Charts, begun } from './charts.js';
+import { now } from './moments.js';
+import { Panels } from './panels.js';
 
 // A minute may stand alone, and is a dot then.
 const PANELS = [
@@ -19,42 +20,38 @@ const SETTLED_MS = 15_000;
 /** Draws where the page has a place for it; gives who is told what happens. */
 export function instance() {
   const place = document.querySelector('#chart[data-instance]');
-  return place === null ? null : begun(new Minutes(place));
+  return place === null ? null : new Minutes(place);
 }
 
-class Minutes extends Charts {
+class Minutes extends Panels {
   constructor(place) {
     super(place, PANELS);
     this.instance = place.dataset.instance;
-    this.range = RANGE_S;
-  }
-
-  get step() {
-    return 60;
+    this.known = [];
+    this.step = 60;
+    this.load();
   }
 
   async load() {
-    this.due = Math.floor(Date.now() / MINUTE_MS + 1) * MINUTE_MS + SETTLED_MS;
-    const from = Date.now() - RANGE_S * 1000;
+    this.due = Math.floor(now() / MINUTE_MS + 1) * MINUTE_MS + SETTLED_MS;
+    const from = now() - RANGE_S * 1000;
     const path = `/v1/services/${this.service}/instances/${this.instance}/series?step=1m&from=${Math.floor(from)}`;
     const answer = await fetch(path, { headers: authorization() }).catch(() => null);
     if (!answer?.ok) return;
-    this.points = (await answer.json()).points;
+    this.known = (await answer.json()).points;
     this.draw();
   }
 
   /** Something is told each second; of it a minute comes of which nothing is here yet. */
   take() {
-    if (Date.now() >= this.due) this.load();
+    if (now() >= this.due) this.load();
   }
 
   /** Where it lies among the last 30 minutes, also of one that is gone. */
   span() {
-    const now = Date.now() / 1000;
-    return [now - RANGE_S, now];
+    const end = now() / 1000;
+    return [end - RANGE_S, end];
   }
-
-  tell() {}
 
   lost() {}
 }

@@ -38,7 +38,11 @@ function become(node, wanted) {
     if (node.data !== wanted.data) node.data = wanted.data;
     return;
   }
-  if (node.matches(DRAWN)) return;
+  if (node.matches(DRAWN)) {
+    // What they are about may still be another.
+    Object.assign(node.dataset, wanted.dataset);
+    return;
+  }
   for (const { name } of [...node.attributes]) if (name !== OPENED && !wanted.hasAttribute(name)) node.removeAttribute(name);
   for (const { name, value } of wanted.attributes) {
     if (node.getAttribute(name) !== value) node.setAttribute(name, value);

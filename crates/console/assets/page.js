@@ -1,5 +1,6 @@
 // What every page does: it logs in, follows what happens, draws, and lets things be changed.
 
+import { begin as tellTime, shown } from './moments.js';
 import { begin } from './session.js';
 import { follow } from './follow.js';
 import { changes } from './actions.js';
@@ -12,10 +13,8 @@ import { versions } from './versions.js';
 /** Shows moments in the time zone of whoever looks. */
 function localMoments(root) {
   for (const time of root.querySelectorAll('time')) {
-    const moment = new Date(time.dateTime);
-    const isToday = moment.toDateString() === new Date().toDateString();
     time.title = time.dateTime;
-    time.textContent = isToday ? moment.toLocaleTimeString() : moment.toLocaleString();
+    time.textContent = shown(Date.parse(time.dateTime));
   }
 }
 
@@ -29,11 +28,21 @@ function prepare(root) {
   enable(root);
 }
 
+const places = new WeakSet();
+let drawn = null;
+
+/** Draws and fills where there is a place for it, once for each: it may come later, with a token or with its service. */
+function start() {
+  const isNew = (place) => place !== null && !places.has(place) && places.add(place);
+  if (isNew(document.getElementById('chart'))) drawn = instance() ?? charts();
+  if (isNew(document.getElementById('settings'))) policy();
+  if (isNew(document.getElementById('log'))) logs();
+  if (isNew(document.getElementById('deploy-form'))) versions();
+}
+
+tellTime();
 await begin();
 prepare(document);
-const drawn = instance() ?? charts();
+start();
 changes();
-policy();
-logs();
-versions();
-follow({ prepare, tell: (kind, data) => drawn?.take(kind, data), lost: (since) => drawn?.lost(since) });
+follow({ prepare, start, tell: (kind, data) => drawn?.take(kind, data), lost: () => drawn?.lost() });

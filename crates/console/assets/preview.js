@@ -1,6 +1,7 @@
 // What a policy would have run under the load that was, drawn over what ran, in a sentence and in a table.
 
 import { ask, element } from './actions.js';
+import { shown } from './moments.js';
 import { columnWidth, keepFitting, look } from './plot.js';
 
 const PANELS = [
@@ -102,7 +103,7 @@ class Preview {
     for (let begin = 0; begin < this.steps.length; begin += size) {
       const steps = this.steps.slice(begin, begin + size);
       const figures = [PANELS[1].of[0], ...PANELS[0].of].map((of) => mean(steps.map(of)));
-      table.append(row('td', [new Date(steps[0].at_ms).toLocaleTimeString(), ...figures]));
+      table.append(row('td', [shown(steps[0].at_ms), ...figures]));
     }
     details.append(element('summary', 'The same as a table'), table);
     this.table.append(details);

@@ -82,14 +82,29 @@ fn charts(status: &ServiceStatus) -> Markup {
         ("21600", "6 h"),
         ("86400", "24 h"),
     ];
+    let acts =
+        [("earlier", "Earlier"), ("later", "Later"), ("closer", "Closer"), ("wider", "Wider")];
     html! {
         div #chart data-service=(status.name) data-objective-ms=(status.objective_ms) hidden {
-            div role="group" aria-label="Range" {
-                @for (seconds, text) in ranges {
-                    button type="button" data-range=(seconds) aria-pressed=(if seconds == "600" { "true" } else { "false" }) { (text) }
+            div.controls {
+                div role="group" aria-label="Range" {
+                    @for (seconds, text) in ranges {
+                        button type="button" data-range=(seconds) aria-pressed=(if seconds == "600" { "true" } else { "false" }) { (text) }
+                    }
                 }
+                div role="group" aria-label="What is shown of it" {
+                    @for (act, text) in acts {
+                        button type="button" data-stretch=(act) { (text) }
+                    }
+                    button type="button" data-stretch="live" hidden { "Back to live" }
+                }
+                span #stretch role="status" {}
             }
-            div #plots.plots {}
+            p #stretch-help.hint {
+                "Drag over a stretch to see it closer, and with Shift to move it. Keys: ← and → move it, + is closer, − wider, Home the "
+                "oldest there is, End back to live."
+            }
+            div #plots.plots tabindex="0" role="group" aria-label="Charts" aria-describedby="stretch-help" {}
             p #marked role="status" {}
         }
     }

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fantoccini::wd::Capabilities;
-use fantoccini::{Client, ClientBuilder};
-use serde_json::json;
+use axum::http::Method;
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::{Client, ClientBuilder, Locator};
+use reqwest::Url;
+use serde_json::{Value, json};
 
 /// Chromium's WebDriver, which ends with its browsers when this is dropped.
 pub(super) struct Driver {
@@ -32,12 +34,22 @@ impl Driver {
 
     /// A browser of this width that shows what is light or dark.
     pub(super) async fn browser(&self, width: u32, is_dark: bool) -> Client {
+        self.with(width, is_dark, json!({})).await
+    }
+
+    /// A browser that runs no scripts of pages.
+    pub(super) async fn without_scripts(&self) -> Client {
+        let setting = "profile.managed_default_content_settings.javascript";
+        self.with(1600, false, json!({ setting: 2 })).await
+    }
+
+    async fn with(&self, width: u32, is_dark: bool, settings: Value) -> Client {
         let mut arguments = vec!["--headless=new", "--no-sandbox", "--disable-gpu"];
         arguments.extend(is_dark.then_some("--force-dark-mode"));
-        // A window is not narrower than 500 pixels, what a device shows is.
-        let metrics = json!({ "width": width, "height": 2000, "pixelRatio": 1, "mobile": false });
+        // A window is not narrower than 500 pixels, what a device shows is; what is pointed with is a mouse.
+        let metrics = json!({ "width": width, "height": 2000, "pixelRatio": 1, "mobile": false, "touch": false });
         let options = json!({
-            "args": arguments, "mobileEmulation": { "deviceMetrics": metrics },
+            "args": arguments, "mobileEmulation": { "deviceMetrics": metrics }, "prefs": settings,
         });
         let mut capabilities = Capabilities::new();
         capabilities.insert("goog:chromeOptions".to_owned(), options);
@@ -52,6 +64,58 @@ impl Drop for Driver {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What Chromium alone can be told, by its own protocol.
+#[derive(Debug)]
+struct OfChromium {
+    method: &'static str,
+    parameters: Value,
+}
+
+impl WebDriverCompatibleCommand for OfChromium {
+    fn endpoint(
+        &self,
+        driver: &Url,
+        session: Option<&str>,
+    ) -> Result<Url, <Url as std::str::FromStr>::Err> {
+        driver.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        let body = json!({ "cmd": self.method, "params": self.parameters });
+        (Method::POST, Some(body.to_string()))
+    }
+}
+
+/// Has this run in each page from now on, before its own scripts.
+pub(super) async fn runs_first(browser: &Client, script: &str) {
+    let command = OfChromium {
+        method: "Page.addScriptToEvaluateOnNewDocument",
+        parameters: json!({ "source": script }),
+    };
+    browser.issue_cmd(command).await.unwrap();
+}
+
+/// Has whoever uses the browser be logged in with this token in the pages that it shows from now on.
+pub(super) async fn has_token(browser: &Client, url: &str, token: &str) {
+    browser.goto(url).await.unwrap();
+    let script = "sessionStorage.setItem('bellows-token', arguments[0])";
+    browser.execute(script, vec![json!(token)]).await.unwrap();
+}
+
+/// Shows a page, and waits until it follows what happens.
+pub(super) async fn follows(browser: &Client, url: &str) {
+    browser.goto(url).await.unwrap();
+    until(browser, &format!("{} === 'Live'", text_of("#following"))).await;
+}
+
+/// Clicks on something, wherever on the page it is.
+pub(super) async fn press(browser: &Client, selector: &str) {
+    let script =
+        format!("document.querySelector({selector:?}).scrollIntoView({{ block: 'center' }})");
+    browser.execute(&script, vec![]).await.unwrap();
+    browser.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
 }
 
 /// The folder of the build.

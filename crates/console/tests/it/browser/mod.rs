@@ -2,6 +2,7 @@
 //! of each page below `target/pages/`.
 
 mod axe;
+mod charts;
 mod driver;
 mod host;
 mod instance;

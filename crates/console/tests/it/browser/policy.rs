@@ -5,7 +5,7 @@ use fantoccini::{Client, Locator};
 use model::policies::PolicySpec;
 use serde_json::{Value, json};
 
-use super::driver::{Driver, picture, text_of, until};
+use super::driver::{Driver, has_token, picture, press, text_of, until};
 use super::running::Running;
 use crate::scaler::{Asked, tag};
 
@@ -38,8 +38,7 @@ pub(super) fn tells(running: &Running, policy: &Value) {
 async fn opened(running: &Running, driver: &Driver, policy: &Value) -> Client {
     tells(running, policy);
     let browser = driver.browser(1600, false).await;
-    browser.goto(&running.url("/")).await.unwrap();
-    browser.execute("sessionStorage.setItem('bellows-token', 'operator')", vec![]).await.unwrap();
+    has_token(&browser, &running.url("/"), "operator").await;
     browser.goto(&running.url("/services/shop/policy")).await.unwrap();
     until(&browser, "document.querySelector('.part') !== null").await;
     browser
@@ -54,14 +53,6 @@ async fn write(browser: &Client, selector: &str, text: &str) {
     let field = browser.find(Locator::Css(selector)).await.unwrap();
     field.clear().await.unwrap();
     field.send_keys(text).await.unwrap();
-}
-
-/// Clicks on something, wherever on the page it is.
-async fn press(browser: &Client, selector: &str) {
-    let script =
-        format!("document.querySelector({selector:?}).scrollIntoView({{ block: 'center' }})");
-    browser.execute(&script, vec![]).await.unwrap();
-    browser.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
 }
 
 /// What was asked by this method.
