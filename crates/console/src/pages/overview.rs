@@ -78,7 +78,7 @@ fn welcome() -> Markup {
 fn services(view: &View) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Services" {
-            table.stacks {
+            table.stacks.dense {
                 thead {
                     tr {
                         th scope="col" { "Service" }
