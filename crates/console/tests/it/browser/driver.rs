@@ -143,7 +143,7 @@ pub(super) fn until<'a>(
         let script = format!("return Boolean({script})");
         while browser.execute(&script, vec![]).await.unwrap() != json!(true) {
             let text = browser.execute("return document.body.innerText", vec![]).await.unwrap();
-            assert!(began.elapsed() < Duration::from_secs(10), "{place}: {script}\n{text}");
+            assert!(began.elapsed() < Duration::from_secs(20), "{place}: {script}\n{text}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         began.elapsed()

@@ -3,9 +3,16 @@
 
 mod axe;
 mod charts;
+mod connection;
 mod driver;
+mod login;
+mod plain;
 mod policy;
+mod rights;
 mod running;
+mod stale;
+mod strangers;
+mod together;
 
 use std::time::Duration;
 
@@ -13,6 +20,15 @@ use fantoccini::Locator;
 
 use driver::{Driver, picture, text_of, until};
 use running::Running;
+
+/// Every page, by the name of its picture.
+const PAGES: [(&str, &str); 5] = [
+    ("overview", "/"),
+    ("service", "/services/shop"),
+    ("why", "/services/shop/why"),
+    ("policy", "/services/shop/policy"),
+    ("missing", "/services/nothing"),
+];
 
 #[tokio::test]
 #[ignore = "drives a browser: run by `just test-pages`"]
@@ -23,13 +39,7 @@ async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens(
     tokio::time::sleep(Duration::from_secs(12)).await;
     for (width, is_dark) in [(1600, false), (360, false), (1600, true), (360, true)] {
         let browser = driver.browser(width, is_dark).await;
-        for (name, path) in [
-            ("overview", "/"),
-            ("service", "/services/shop"),
-            ("why", "/services/shop/why"),
-            ("policy", "/services/shop/policy"),
-            ("missing", "/services/nothing"),
-        ] {
+        for (name, path) in PAGES {
             browser.goto(&running.url(path)).await.unwrap();
             if name != "missing" {
                 until(&browser, &format!("{} === 'Live'", text_of("#following"))).await;
