@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use command_line::terminal;
+use explain::words::mib;
 use host::build::Builds;
 use host::command::HostRunner;
 use host::deployments::{Deployment, Deployments};
@@ -30,7 +31,6 @@ use crate::clock::now;
 use crate::doctor::require_root;
 use crate::error::BadInput;
 use crate::job::Running;
-use crate::mib;
 use crate::operator;
 use crate::programs::{Programs, needs_egress};
 use crate::progress::{Outcome, Progress};
@@ -229,7 +229,7 @@ fn secrets(settings: &Settings, service: &ServiceName) -> anyhow::Result<Outcome
 /// Removes what its builds keep.
 async fn cache(settings: &Settings, service: &ServiceName) -> anyhow::Result<Outcome> {
     let bytes = Builds::new(settings, HostRunner).forget(service).await?;
-    Ok(Outcome::changed_if(bytes > 0, format!("{} of its builds removed", mib::told(bytes))))
+    Ok(Outcome::changed_if(bytes > 0, format!("{} of its builds removed", mib(bytes))))
 }
 
 /// Removes what its instances wrote.

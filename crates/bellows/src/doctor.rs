@@ -310,6 +310,20 @@ mod tests {
     }
 
     #[test]
+    fn what_it_prints_is_read_by_the_scaler() {
+        let findings = [("lxc", Ok("well".to_owned())), ("disk", bad("full", "make room"))]
+            .map(|(check, verdict)| Finding { check, verdict });
+        let printed = serde_json::to_value(List::of(&findings)).unwrap();
+        let read: Vec<model::machine::Check> =
+            serde_json::from_value(printed["checks"].clone()).unwrap();
+        let told = read.iter().map(|it| (it.check.as_str(), it.is_well, it.cure.as_deref()));
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [("lxc", true, None), ("disk", false, Some("make room"))]
+        );
+    }
+
+    #[test]
     fn all_failures_are_shown_at_once_each_with_its_cure() {
         let findings = [
             ("root", Ok("running as root".to_owned())),

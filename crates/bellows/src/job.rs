@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use command_line::terminal;
+use explain::words::mib;
 use host::build::{Builds, Kept};
 use host::command::HostRunner;
 use host::deploys::Deploys;
@@ -18,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::clock::now;
 use crate::doctor::require_root;
-use crate::{deploy, destroy, down, mib, rollback};
+use crate::{deploy, destroy, down, rollback};
 
 /// A job that this process carries out.
 pub(crate) struct Running {
@@ -29,7 +30,7 @@ pub(crate) struct Running {
 impl Running {
     /// Writes down that it is at this stage from now on.
     pub(crate) fn enter(&mut self, stage: Stage) -> anyhow::Result<()> {
-        self.job.stage = stage;
+        self.job.enter(stage, now());
         Ok(self.files.write(&self.job)?)
     }
 
@@ -142,7 +143,7 @@ fn end(settings: &Settings, running: Running, outcome: Outcome) -> anyhow::Resul
 async fn bound_caches(settings: &Settings) -> anyhow::Result<()> {
     let pruned = Builds::new(settings, HostRunner).keep_within(settings.builds.caches_mib).await?;
     for Kept { service, bytes, .. } in pruned.removed {
-        let told = mib::told(bytes);
+        let told = mib(bytes);
         terminal::note(format_args!(
             "  caches       {told} of builds of {service} removed, for the bound builds.caches_mib"
         ));

@@ -25,7 +25,6 @@ mod job;
 mod json;
 mod link;
 mod logs;
-mod mib;
 mod open;
 mod operator;
 mod programs;

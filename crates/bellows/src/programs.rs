@@ -263,6 +263,7 @@ fn console(settings: &Settings, release: &Path) -> Unit {
         text(release.join(CONSOLE)),
         format!("--scaler={}", settings.console_socket().display()),
         format!("--listen={api}"),
+        format!("--entrance={}", entrance(settings)),
         format!("--answers={}", settings.answers_pipe().display()),
         format!("--history={}", folder.join(HISTORY).display()),
         format!("--history-mib={}", settings.console.history_mib),
@@ -278,6 +279,14 @@ fn console(settings: &Settings, release: &Path) -> Unit {
         limits: Some(CONSOLE_LIMITS),
         folder: Some(folder),
         stop: Stop::default(),
+    }
+}
+
+/// Where browsers reach services: by HTTPS where that is spoken.
+fn entrance(settings: &Settings) -> String {
+    match &settings.tls {
+        Some(tls) => format!("https:{}", tls.listen.port()),
+        None => format!("http:{}", settings.listen.services.port()),
     }
 }
 
@@ -347,6 +356,7 @@ mod tests {
         /r/console
         --scaler=/run/bellows/console.sock
         --listen=127.0.0.1:8090
+        --entrance=http:8080
         --answers=/run/bellows/answers.pipe
         --history=/var/lib/bellows/console/history.sqlite
         --history-mib=200

@@ -5,6 +5,7 @@ mod plan;
 mod shown;
 
 use command_line::terminal;
+use explain::words::mib;
 use host::build::{BuildError, Builds};
 use host::command::HostRunner;
 use host::deploys::{DeployError, Deploys};
@@ -19,7 +20,6 @@ use self::shown::Shown;
 use crate::ask::confirm;
 use crate::doctor::require_root;
 use crate::json;
-use crate::mib;
 use crate::operator;
 use crate::up::images;
 
@@ -53,7 +53,7 @@ pub(crate) async fn run(
             terminal::print_line(format_args!("{} stays: it is in use.", item.what));
         }
     }
-    terminal::print_line(format_args!("{} are free.", mib::told(freed)));
+    terminal::print_line(format_args!("{} are free.", mib(freed)));
     Ok(())
 }
 

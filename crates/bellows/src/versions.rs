@@ -2,10 +2,11 @@
 
 use anyhow::Context as _;
 use command_line::terminal;
+use explain::words;
 use host::deployments::Deployments;
 use host::settings::Settings;
 use model::names::ServiceName;
-use model::version::{VersionList, VersionState, VersionStatus};
+use model::version::{VersionList, VersionStatus};
 use serde::Serialize;
 
 use crate::clock::moment;
@@ -46,17 +47,11 @@ fn table(versions: &[VersionStatus]) -> String {
 
 /// What is known of a version, in a word or with its reason.
 fn told(version: &VersionStatus) -> String {
-    let word = match (version.state, &version.reason) {
-        (VersionState::GivenUp, Some(reason)) => return format!("given up: {reason}"),
-        (VersionState::GivenUp, None) => "given up",
-        (VersionState::Serves, _) => "serves",
-        (VersionState::OnTrial, _) => "on trial",
-        (VersionState::Watched, _) => "watched",
-        (VersionState::ServedBefore, _) => "served before",
-        (VersionState::GoneBackFrom, _) => "gone back from",
-        (VersionState::Kept, _) => "kept",
-    };
-    word.to_owned()
+    let word = words::version_state(version.state);
+    match &version.reason {
+        Some(reason) => format!("{word}: {reason}"),
+        None => word.to_owned(),
+    }
 }
 
 /// The versions of a service, as programs are told of them.

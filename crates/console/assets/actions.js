@@ -35,9 +35,17 @@ async function change(button) {
   if ((confirm !== undefined || type !== undefined) && !(await isSure(button.textContent, confirm, type))) return;
   button.disabled = true;
   say(`${button.textContent.trim()}: asked …`);
-  const { problem } = await ask(method, path, body);
-  say(problem === undefined ? `${button.textContent.trim()}: done.` : `Not done. ${problem}`);
+  const { told, problem } = await ask(method, path, body);
+  say(problem === undefined ? done(button.textContent.trim(), told) : `Not done. ${problem}`);
   button.disabled = false;
+}
+
+/** What came of it: in the words of the answer, or as the service answered to which something was sent. */
+function done(what, told) {
+  if (told.message !== undefined) return `${what}: ${told.message}`;
+  if (typeof told.status !== 'number') return `${what}: done.`;
+  const isWell = told.status < 400;
+  return `${what}: ${isWell ? 'done' : 'not done'}, the service answered ${told.status}. ${told.body ?? ''}`.trim();
 }
 
 /** Asks whoever clicked; where there is a word to type, it has to be typed. */

@@ -1,7 +1,8 @@
 // The charts of a service, on one time axis, which follow what happens. What was not known is a hole.
 
 import { now, shown } from './moments.js';
-import { colour, columnWidth, keepFitting, look } from './plot.js';
+import { Panels } from './panels.js';
+import { colour } from './plot.js';
 import { Points } from './points.js';
 import { Stretch } from './zoom.js';
 
@@ -50,30 +51,27 @@ const PANELS = [
 /** Draws where the page has a place for it; gives who takes what is told live. */
 export function charts() {
   const place = document.getElementById('chart');
-  if (place === null) return null;
-  place.hidden = false;
-  return new Charts(place);
+  return place === null ? null : new Charts(place);
 }
 
-/** What a point says of a figure: a mean, or a percentile of its answers. */
-function figure(point, name) {
-  return point[name]?.mean ?? point.answers?.[name] ?? null;
-}
-
-class Charts {
+class Charts extends Panels {
   constructor(place) {
-    this.place = place;
-    this.service = place.dataset.service;
-    this.plots = place.querySelector('#plots');
+    super(place, PANELS);
     this.marked = place.querySelector('#marked');
-    this.charts = [];
     const ranges = [...place.querySelectorAll('button[data-range]')];
     for (const button of ranges) button.addEventListener('click', () => this.show(button));
     const pressed = ranges.find((button) => button.ariaPressed === 'true');
     this.stretch = new Stretch(place, this, Number(pressed.dataset.range));
     this.points = new Points(this.service, this.stretch, () => this.update());
     this.points.load();
-    keepFitting(this.plots, () => this.draw(), () => this.charts);
+  }
+
+  get known() {
+    return this.points.all;
+  }
+
+  get step() {
+    return this.points.step;
   }
 
   show(button) {
@@ -91,44 +89,22 @@ class Charts {
     this.points.miss();
   }
 
-  data(panel) {
-    const times = [];
-    const rows = panel.lines.map(() => []);
-    const { all, step } = this.points;
-    let before = null;
-    for (const point of all) {
-      const at = point.at_ms / 1000;
-      // A span of which nothing was recorded is a hole, and not a line from before it to behind it.
-      if (before !== null && at - before > 1.5 * step) {
-        times.push(before + step);
-        rows.forEach((row) => row.push(null));
-      }
-      before = at;
-      times.push(at);
-      panel.lines.forEach((line, index) => rows[index].push(figure(point, line.of)));
-    }
-    return [times, ...rows];
-  }
-
   draw() {
-    this.charts.forEach((chart) => chart.destroy());
     this.objective = Number(this.place.dataset.objectiveMs);
-    this.charts = PANELS.map((panel) => this.chart(panel));
+    super.draw();
   }
 
-  chart(panel) {
-    const drawn = look({ ...panel, objective: panel.objective ? this.objective : undefined });
-    return new uPlot({
-      ...drawn,
-      width: columnWidth(this.plots),
-      cursor: { sync: { key: this.service }, ...this.stretch.cursor() },
-      scales: { ...drawn.scales, x: { range: () => this.span() } },
-      hooks: {
-        draw: [(chart) => this.mark(chart, panel)],
-        setCursor: [(chart) => this.tell(chart)],
-        setSelect: [(chart) => this.stretch.select(chart)],
-      },
-    }, this.data(panel), this.plots);
+  look(panel) {
+    return { ...panel, objective: panel.objective ? this.objective : undefined };
+  }
+
+  acts(panel) {
+    const hooks = {
+      draw: [(chart) => this.mark(chart, panel)],
+      setCursor: [(chart) => this.tell(chart)],
+      setSelect: [(chart) => this.stretch.select(chart)],
+    };
+    return { cursor: this.stretch.cursor(), hooks };
   }
 
   /** From when to when the charts go. */
@@ -172,11 +148,11 @@ class Charts {
 
   /** Draws what is known now. */
   update() {
-    if (this.charts.length === 0 || this.objective !== Number(this.place.dataset.objectiveMs)) {
-      this.draw();
-      return;
-    }
-    this.charts.forEach((chart, index) => chart.setData(this.data(PANELS[index])));
+    const isOther = this.charts.length === 0 || this.objective !== Number(this.place.dataset.objectiveMs);
+    if (isOther) this.draw();
+    else super.update();
+    performance.clearMarks('drawn');
+    performance.mark('drawn', { detail: this.points.wanted.reach });
   }
 }
 

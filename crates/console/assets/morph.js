@@ -2,7 +2,9 @@
 // selected or scrolled stays so.
 
 // Scripts draw in the one, and people write in the other.
-const DRAWN = '#chart, #why-not-form, #settings';
+const DRAWN = '#chart, #why-not-form, #settings, #deploy-form, #job-log, #log';
+// What people open stays open.
+const OPENED = 'open';
 
 export function morph(from, to) {
   const byId = new Map([...from.children].filter((it) => it.id).map((it) => [it.id, it]));
@@ -41,7 +43,7 @@ function become(node, wanted) {
     Object.assign(node.dataset, wanted.dataset);
     return;
   }
-  for (const { name } of [...node.attributes]) if (!wanted.hasAttribute(name)) node.removeAttribute(name);
+  for (const { name } of [...node.attributes]) if (name !== OPENED && !wanted.hasAttribute(name)) node.removeAttribute(name);
   for (const { name, value } of wanted.attributes) {
     if (node.getAttribute(name) !== value) node.setAttribute(name, value);
   }

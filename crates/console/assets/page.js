@@ -6,6 +6,9 @@ import { follow } from './follow.js';
 import { changes } from './actions.js';
 import { charts } from './charts.js';
 import { policy } from './policy.js';
+import { instance } from './instance.js';
+import { logs } from './logs.js';
+import { versions } from './versions.js';
 
 /** Shows moments in the time zone of whoever looks. */
 function localMoments(root) {
@@ -31,8 +34,10 @@ let drawn = null;
 /** Draws and fills where there is a place for it, once for each: it may come later, with a token or with its service. */
 function start() {
   const isNew = (place) => place !== null && !places.has(place) && places.add(place);
-  if (isNew(document.getElementById('chart'))) drawn = charts();
+  if (isNew(document.getElementById('chart'))) drawn = instance() ?? charts();
   if (isNew(document.getElementById('settings'))) policy();
+  if (isNew(document.getElementById('log'))) logs();
+  if (isNew(document.getElementById('deploy-form'))) versions();
 }
 
 tellTime();

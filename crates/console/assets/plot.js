@@ -4,8 +4,11 @@ import { dayOf, shown, timeOf } from './moments.js';
 
 export const HEIGHT = 150;
 
-/** What uPlot is told of a panel: its title, its lines, whether they go in steps, and what they are to stay below. */
-export function look({ title, lines, steps, objective }) {
+/**
+ * What uPlot is told of a panel: its title, its lines, whether they go in steps, whether each value has a dot, and what they are
+ * to stay below.
+ */
+export function look({ title, lines, steps, dots, objective }) {
   const axis = { stroke: colour('--quiet'), grid: { stroke: colour('--edge'), width: 1 }, ticks: { stroke: colour('--edge') } };
   const series = lines.map((line) => ({
     label: line.name,
@@ -14,7 +17,7 @@ export function look({ title, lines, steps, objective }) {
     dash: line.dash,
     spanGaps: false,
     paths: steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
-    points: { show: false },
+    points: { show: dots ?? false },
     value: (_, value) => (value === null ? '–' : String(Math.round(value * 100) / 100)),
   }));
   return {

@@ -8,6 +8,9 @@
 #[path = "../tests/it/scaler.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the tests use more of it")]
 mod scaler;
+#[path = "../tests/it/written.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the tests use more of it")]
+mod written;
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::Write as _;

@@ -5,19 +5,21 @@
 
 #![allow(clippy::unwrap_used, reason = "in a bench, to panic is to fail")]
 
+#[allow(dead_code, reason = "other benches use more of it")]
+mod large;
 #[path = "../tests/it/scaler.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the tests use more of it")]
 mod scaler;
+#[path = "../tests/it/written.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the tests use more of it")]
+mod written;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use console::samples;
 use futures_util::StreamExt as _;
-use model::feed::{FeedLine, InstanceFigures};
+use large::lines;
 use scaler::{Console, FakeScaler, folder};
 
-const SERVICES: u64 = 20;
-const INSTANCES: u64 = 10;
 const READERS: usize = 10;
 
 #[tokio::main]
@@ -61,37 +63,6 @@ async fn read(path: &str, seconds: u64) -> (f64, u64) {
 fn drop_all(live: &mut scaler::Live) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { while live.parts.next().await.is_some() {} });
-}
-
-/// One turn of all services; once a second with all instances.
-fn lines(turn: u64) -> Vec<FeedLine> {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let at = u64::try_from(since_1970.as_millis()).unwrap();
-    let mut lines = Vec::new();
-    for number in 0..SERVICES {
-        let service = format!("service-{number}");
-        let mut tick = samples::tick(&service, at);
-        // One in a hundred changes something.
-        tick.sequence =
-            if (turn + number).is_multiple_of(100) { turn * SERVICES + number + 1 } else { 0 };
-        tick.observation.offered_rps = Some(f64::from(u32::try_from(turn).unwrap()) / 3.0);
-        (tick.observation.queued, tick.observation.in_flight) = (Some(0), Some(7));
-        lines.push(FeedLine::Tick(Box::new(tick)));
-        if turn.is_multiple_of(10) {
-            let names: Vec<_> = (1..=INSTANCES)
-                .map(|slot| format!("bw-{service}-{}-a", number * INSTANCES + slot))
-                .collect();
-            let names: Vec<_> = names.iter().map(String::as_str).collect();
-            let mut feed = samples::service_feed(&service, at, &names);
-            for figures in &mut feed.instances {
-                let name = figures.name.clone();
-                let (cpu_time_us, requests) = (Some(turn * 1_000), Some(turn * 30));
-                *figures = InstanceFigures { name, cpu_time_us, in_flight: Some(3), requests };
-            }
-            lines.push(FeedLine::Service(Box::new(feed)));
-        }
-    }
-    lines
 }
 
 fn cpu_time(pid: u32) -> Duration {

@@ -106,7 +106,7 @@ async fn console(
     let rights = Rights::new(upstream.clone());
     let registry = Arc::new(registry);
     let previews = Previews::default();
-    let known = Known { now, history, hub, registry, upstream, rights, previews };
+    let known = Known { now, history, hub, registry, upstream, rights, previews, entrance: None };
     let rate_factor = NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN);
     let routes = api::routes(known, Rules { rate_factor, ..Rules::default() }, requests);
     let listener = TcpListener::bind("127.0.0.1:0").await?;

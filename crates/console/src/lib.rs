@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod notify;
 mod openapi;
 mod pages;
+mod recent;
 pub mod rights;
 pub mod samples;
 pub mod series;

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, ensure};
 use clap::Parser;
 use console::answered::{Answered, Reader};
-use console::api::{self, Known, Previews, Rules};
+use console::api::{self, Entrance, Known, Previews, Rules};
 use console::history::{self, Place, SIZE_MIN_BYTES};
 use console::live::Hub;
 use console::metrics::{Counted, Notified, Responses};
@@ -57,6 +57,9 @@ struct Arguments {
     /// A name by which this host may be asked beside its addresses and localhost; who asks by one needs a token
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<String>,
+    /// Where the load balancer takes requests for services, for links to them: http:PORT or https:PORT
+    #[arg(long, value_name = "ENTRANCE")]
+    entrance: Option<Entrance>,
     /// The pipe by which the load balancer tells of its answers; without it response times are not known
     #[arg(long, value_name = "PIPE")]
     answers: Option<PathBuf>,
@@ -125,7 +128,16 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let rights = Rights::new(upstream.clone());
     let registry = Arc::new(registry);
     let previews = Previews::default();
-    let known = Known { now, history: history.clone(), hub, registry, upstream, rights, previews };
+    let known = Known {
+        now,
+        history: history.clone(),
+        hub,
+        registry,
+        upstream,
+        rights,
+        previews,
+        entrance: arguments.entrance,
+    };
     let routes = api::routes(known, rules(arguments), requests);
     let address = listener.local_addr().context("where it listens")?;
     tracing::info!(%address, "listening");

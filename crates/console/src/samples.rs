@@ -42,6 +42,7 @@ pub fn service_feed(service: &str, at_ms: u64, instances: &[&str]) -> ServiceFee
     let figures = instances.iter().map(|name| InstanceFigures {
         name: name.clone(),
         cpu_time_us: None,
+        memory_bytes: None,
         in_flight: None,
         requests: None,
     });

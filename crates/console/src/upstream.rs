@@ -12,9 +12,12 @@ use futures_util::StreamExt as _;
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use service::problem::Problem;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+
+use crate::recent::Recent;
 
 /// What a URL begins with where a socket takes the place of its host.
 const BASE: &str = "http://localhost";
@@ -41,7 +44,8 @@ const ANSWER_MAX_BYTES: usize = 1024 * 1024;
 
 /// The header fields of a request that the scaler is told, and those of its answer that are told on. The connection's own
 /// are each server's matter, and nobody else's name for this host is the scaler's.
-const ASKED: [HeaderName; 5] = [
+const ASKED: [HeaderName; 6] = [
+    header::ACCEPT,
     header::AUTHORIZATION,
     header::IF_MATCH,
     header::IF_NONE_MATCH,
@@ -72,6 +76,7 @@ pub struct Upstream {
     http: Client,
     places: Arc<Semaphore>,
     archives: Arc<Semaphore>,
+    recent: Arc<Recent>,
 }
 
 impl Upstream {
@@ -88,7 +93,7 @@ impl Upstream {
             .build()?;
         let [places, archives] =
             [AT_ONCE, ARCHIVES_AT_ONCE].map(|count| Arc::new(Semaphore::new(count)));
-        Ok(Self { http, places, archives })
+        Ok(Self { http, places, archives, recent: Arc::default() })
     }
 
     /// Asks the scaler who has this secret: the status and the body of its answer.
@@ -116,6 +121,29 @@ impl Upstream {
         let body = axum::body::to_bytes(answer.into_body(), ANSWER_MAX_BYTES).await;
         let body = body.map_err(|error| Problem::internal(&error))?;
         serde_json::from_slice(&body).map_err(|error| Problem::internal(&error))
+    }
+
+    /// The same, where those without a token may be told what another one of them was a moment ago.
+    ///
+    /// # Errors
+    /// Those of [`Upstream::get`].
+    pub(crate) async fn get_recent<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        secret: Option<&str>,
+    ) -> Result<T, Problem> {
+        if secret.is_some() {
+            return self.get(path, secret).await;
+        }
+        if let Some(answer) = self.recent.get(path) {
+            return serde_json::from_value(answer).map_err(|error| Problem::internal(&error));
+        }
+        let answer: Value = self.get(path, None).await?;
+        let read = serde_json::from_value(answer.clone());
+        if read.is_ok() {
+            self.recent.put(path, answer);
+        }
+        read.map_err(|error| Problem::internal(&error))
     }
 
     /// Passes a request on, and its answer back as it comes. `deadline` is for the head of the answer.

@@ -5,6 +5,13 @@ use std::time::Duration;
 use model::action::{ActionKind, Blocked};
 use model::decision::Reason;
 use model::policies::Measure;
+use model::version::VersionState;
+
+/// The bytes of one MiB.
+const MIB: f64 = (1 << 20) as f64;
+
+/// From so many MiB on, tenths say nothing.
+const WHOLE_FROM: f64 = 100.0;
 
 /// A figure without digits that say nothing: three that do, and all of what lies before the point.
 pub fn figure(value: f64) -> String {
@@ -34,6 +41,13 @@ pub fn span(span: Duration) -> String {
 /// The same of milliseconds.
 pub fn span_ms(millis: u64) -> String {
     span(Duration::from_millis(millis))
+}
+
+/// Bytes of memory or of the disk, in MiB.
+#[expect(clippy::cast_precision_loss, reason = "of 2^53 bytes, 8 PiB, tenths of a MiB are exact")]
+pub fn mib(bytes: u64) -> String {
+    let mib = bytes as f64 / MIB;
+    if mib < WHOLE_FROM { format!("{mib:.1} MiB") } else { format!("{mib:.0} MiB") }
 }
 
 /// So many instances.
@@ -109,6 +123,19 @@ pub const fn reason(reason: Reason) -> &'static str {
     }
 }
 
+/// What is known of a version that is kept.
+pub const fn version_state(state: VersionState) -> &'static str {
+    match state {
+        VersionState::Serves => "serves",
+        VersionState::OnTrial => "on trial",
+        VersionState::Watched => "watched",
+        VersionState::GivenUp => "given up",
+        VersionState::ServedBefore => "served before",
+        VersionState::GoneBackFrom => "gone back from",
+        VersionState::Kept => "kept",
+    }
+}
+
 /// Why something that was wanted was not planned.
 pub const fn blocked(blocked: Blocked) -> &'static str {
     match blocked {
@@ -144,5 +171,11 @@ mod tests {
         let spans = [0, 80, 3_000, 4_230, 300_000].map(|ms| span(Duration::from_millis(ms)));
         assert_eq!(spans, ["0 ms", "80 ms", "3 s", "4.23 s", "5 min"]);
         assert_eq!([1, 2].map(instances), ["1 instance", "2 instances"]);
+    }
+
+    #[test]
+    fn bytes_are_told_with_tenths_where_they_say_something() {
+        let told = [0, 12_288, 1 << 20, 15 << 19, 250 << 20].map(mib);
+        assert_eq!(told, ["0.0 MiB", "0.0 MiB", "1.0 MiB", "7.5 MiB", "250 MiB"]);
     }
 }

@@ -1,5 +1,7 @@
-//! Control groups: the CPU time of instances, and the removal of groups that outlived their
+//! Control groups: the CPU time and memory of instances, and the removal of groups that outlived their
 //! instance. Hosts have version 1, version 2, or both at once.
+
+mod memory;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};

@@ -22,6 +22,7 @@ mod listeners;
 pub mod lock;
 mod loop_devices;
 pub mod lxc;
+pub mod machine;
 pub mod memory;
 pub mod name_lookup;
 pub mod network;

@@ -99,6 +99,51 @@ pub struct Done {
     /// knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseEnd>,
+    /// How long each step took that was begun, in their order; of launches alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepTime>,
+}
+
+/// A step of a launch.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum LaunchStep {
+    /// Its container is made of the template, and started.
+    #[strum(serialize = "clone")]
+    Clone,
+    /// Its release command runs, where it has one.
+    #[strum(serialize = "release command")]
+    Release,
+    /// It is asked until it is healthy.
+    #[strum(serialize = "health")]
+    Health,
+    /// It is put in rotation.
+    #[strum(serialize = "rotation")]
+    Rotation,
+}
+
+/// How long a step took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StepTime {
+    /// Which.
+    pub step: LaunchStep,
+    /// How long it took, also where it failed, in milliseconds.
+    pub took_ms: u64,
 }
 
 /// What became of a release command.

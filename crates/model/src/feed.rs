@@ -46,6 +46,10 @@ pub struct InstanceFigures {
     /// CPU time that it has used since it began, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_time_us: Option<u64>,
+    /// The memory that it needs: what is charged to it without the pages of files that nobody used lately, which the kernel
+    /// takes back first. It is at most 1 s older than the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
     /// Requests that it works on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<u32>,

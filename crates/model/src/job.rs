@@ -98,6 +98,17 @@ pub enum Stage {
     Removal,
 }
 
+/// A stage that a job came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Step {
+    /// The stage.
+    pub stage: Stage,
+    /// When it came to it. It was at it until the next one, or its end.
+    #[serde(rename = "begun_at_ms")]
+    pub begun_at: Timestamp,
+}
+
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -128,6 +139,9 @@ pub struct JobStatus {
     pub ended_at: Option<Timestamp>,
     /// What it is at, or was at last.
     pub stage: Stage,
+    /// The stages that it came to, in their order; none of a job that a release before carried out.
+    #[serde(default)]
+    pub steps: Vec<Step>,
     /// How it ended; `None` while it goes on.
     pub outcome: Option<Outcome>,
 }

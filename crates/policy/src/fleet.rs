@@ -413,6 +413,7 @@ mod tests {
             error: None,
             last_lines: Vec::new(),
             release: None,
+            steps: Vec::new(),
         };
         let ended = after.ended_since(&before, std::slice::from_ref(&stopped));
         assert_eq!(ended.map(|it| it.slot().get()).collect::<Vec<_>>(), [1, 2]);

@@ -91,6 +91,16 @@ impl MemoryPool {
         }
     }
 
+    /// What nobody holds, in MiB.
+    pub const fn left_mib(&self) -> u64 {
+        self.left_mib
+    }
+
+    /// What of that is kept for lower bounds, in MiB.
+    pub const fn promised_mib(&self) -> u64 {
+        self.all_promised_mib
+    }
+
     /// How many more instances of a service, of `mib` each, fit beside what is held and promised to
     /// others.
     pub fn fits(&self, service: &ServiceName, mib: u32) -> u32 {

@@ -191,6 +191,7 @@ mod tests {
             error: error.map(str::to_owned),
             last_lines: Vec::new(),
             release: None,
+            steps: Vec::new(),
         }]
     }
 

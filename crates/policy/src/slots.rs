@@ -58,6 +58,17 @@ pub struct SlotPool {
     withheld: BTreeMap<Slot, Withheld>,
 }
 
+/// How many slots there are of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotCounts {
+    /// Held by a service.
+    pub held: usize,
+    /// The others.
+    pub free: usize,
+    /// Those of the free ones that not every service may have.
+    pub withheld: usize,
+}
+
 /// Who may have a slot all the same, and what the others wait for.
 #[derive(Debug)]
 struct Withheld {
@@ -142,6 +153,11 @@ impl SlotPool {
             owner.is_none_or(|owner| matches!(owner, Owner::Service(owner) if owner == service))
         };
         self.free.iter().filter(may_have).take(count).copied().collect()
+    }
+
+    /// How many are held, and how many are free.
+    pub fn counts(&self) -> SlotCounts {
+        SlotCounts { held: self.held.len(), free: self.free.len(), withheld: self.withheld.len() }
     }
 
     /// Gives a free slot to a service, until the next note of what is held.

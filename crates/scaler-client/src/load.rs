@@ -21,6 +21,8 @@ pub struct InstanceLoad {
     pub phase: Phase,
     /// Requests that it works on.
     pub in_flight: Option<u32>,
+    /// The memory that it needs, in bytes.
+    pub memory_bytes: Option<u64>,
     /// What it used and was given since it was told of before; `None` where that was not half a second ago.
     pub rates: Option<InstanceRates>,
 }
@@ -56,8 +58,13 @@ impl InstanceLoads {
             let last = before.get(&status.name).copied();
             let (rates, now) = rates(figures, last, feed.at);
             counted.extend(now.map(|now| (status.name.clone(), now)));
-            let in_flight = figures.and_then(|figures| figures.in_flight);
-            InstanceLoad { name: status.name.clone(), phase: status.phase, in_flight, rates }
+            InstanceLoad {
+                name: status.name.clone(),
+                phase: status.phase,
+                in_flight: figures.and_then(|figures| figures.in_flight),
+                memory_bytes: figures.and_then(|figures| figures.memory_bytes),
+                rates,
+            }
         });
         let loads = loads.collect();
         self.0.insert(service.clone(), counted);
@@ -106,7 +113,7 @@ mod tests {
             "rollout":null,"set":{{"bounds":null,"policy":null}},
             "phases":{{"starting":0,"ready":1,"draining":0,"failed":0}},"instances":[{{"name":"bw-shop-1-a","slot":1,
             "address":"10.117.0.1","version":null,"phase":"ready","since_ms":1,"to_be_removed":false}}],"tick":null}},
-            "instances":[{{"name":"bw-shop-1-a","cpu_time_us":{},"in_flight":3}}]}}"#,
+            "instances":[{{"name":"bw-shop-1-a","cpu_time_us":{},"in_flight":3,"memory_bytes":4096}}]}}"#,
             cpu_ms * 1_000
         );
         let mut feed: ServiceFeed = serde_json::from_str(&json).unwrap();
@@ -123,7 +130,8 @@ mod tests {
         let mut loads = InstanceLoads::default();
         let mut taken = |feed| loads.take(&feed).remove(0);
         let first = taken(feed(10_000, 100, Some(7)));
-        assert_eq!((first.in_flight, first.rates), (Some(3), None), "nothing to compare it with");
+        assert_eq!((first.in_flight, first.memory_bytes), (Some(3), Some(4096)));
+        assert_eq!(first.rates, None, "nothing to compare it with");
         assert_eq!(taken(feed(10_100, 150, Some(17))).rates, None);
         let since_the_first = rates(Some(0.25), Some(10.0));
         assert_eq!(taken(feed(12_000, 600, Some(27))).rates, since_the_first);

@@ -1,5 +1,6 @@
 //! Carries out the actions of a plan. It decides nothing.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use host::haproxy::{LoadBalancer, ServerState};
 use host::lxc::{Containers, Launch, Release, ReleaseStatus};
 use host::probe::Probe;
 use host::trace;
-use model::action::{Action, ActionKind, ReleaseEnd};
+use model::action::{Action, ActionKind, LaunchStep, ReleaseEnd, StepTime};
 use model::names::ServiceName;
 use model::output::harmless;
 use model::service::ScaleIn;
@@ -29,8 +30,32 @@ const LAST_WORDS: Duration = Duration::from_millis(50);
 pub(crate) struct CarriedOut {
     /// Whether it was done.
     pub(crate) result: anyhow::Result<()>,
+    /// What it did on the way there.
+    pub(crate) course: Course,
+}
+
+/// What an action did on the way to its end.
+#[derive(Debug, Default)]
+pub(crate) struct Course {
     /// What became of the release command that its instance was to run first.
     pub(crate) release: Option<ReleaseEnd>,
+    /// How long each step of a launch took.
+    pub(crate) steps: Vec<StepTime>,
+}
+
+impl Course {
+    /// Takes a step of a launch, and its time.
+    async fn step<T, E: Display>(
+        &mut self,
+        step: LaunchStep,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let begin = Instant::now();
+        let result = trace::step(step.into(), work).await;
+        let took_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.steps.push(StepTime { step, took_ms });
+        result
+    }
 }
 
 /// The means to carry out actions.
@@ -82,23 +107,19 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
     /// Carries out one action and returns when it has come to its end. Of what failed nothing is rolled back: what is
     /// left shows at the next look at the host, and the next turn plans anew.
     pub(crate) async fn carry_out(&self, action: &Action) -> CarriedOut {
-        let mut release = None;
-        let result = trace::action(action, self.try_out(action, &mut release)).await;
-        CarriedOut { result, release }
+        let mut course = Course::default();
+        let result = trace::action(action, self.try_out(action, &mut course)).await;
+        CarriedOut { result, course }
     }
 
-    async fn try_out(
-        &self,
-        action: &Action,
-        release: &mut Option<ReleaseEnd>,
-    ) -> anyhow::Result<()> {
+    async fn try_out(&self, action: &Action, course: &mut Course) -> anyhow::Result<()> {
         let (instance, version) = (&action.instance, action.version);
         match action.kind {
             ActionKind::Clone => {
-                self.launch(action).await?;
-                self.admit(action, release).await
+                self.launch(action, course).await?;
+                self.admit(action, course).await
             }
-            ActionKind::Admit => self.admit(action, release).await,
+            ActionKind::Admit => self.admit(action, course).await,
             ActionKind::Drain => self.rotation.set(instance, version, ServerState::Drain).await,
             ActionKind::Stop => {
                 self.rotation.set(instance, version, ServerState::Maint).await?;
@@ -112,7 +133,7 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         }
     }
 
-    async fn launch(&self, action: &Action) -> anyhow::Result<()> {
+    async fn launch(&self, action: &Action, course: &mut Course) -> anyhow::Result<()> {
         let (instance, version) = (&action.instance, action.version);
         let deployed = self.services.get(instance.service());
         let deployed = deployed.with_context(|| format!("{instance}'s service is not deployed"))?;
@@ -123,7 +144,7 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
         self.rotation.let_reach(instance, Some(version)).await?;
         self.egress.admit(instance)?;
         let clone = self.containers.clone_ephemeral(&template, instance, launch);
-        Ok(trace::step("clone", clone).await?)
+        Ok(course.step(LaunchStep::Clone, clone).await?)
     }
 
     /// How long instances of a service may take to end, which may have been withdrawn.
@@ -133,8 +154,16 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
     }
 
     /// Puts an instance in rotation once its release command has ended well, where it runs one, and it is healthy.
-    async fn admit(&self, action: &Action, release: &mut Option<ReleaseEnd>) -> anyhow::Result<()> {
-        trace::step("release command", self.wait_for_release(action, release)).await?;
+    async fn admit(&self, action: &Action, course: &mut Course) -> anyhow::Result<()> {
+        let mut release = None;
+        let ended =
+            course.step(LaunchStep::Release, self.wait_for_release(action, &mut release)).await;
+        course.release = release;
+        ended?;
+        if release.is_none() {
+            // It had none to run.
+            course.steps.pop();
+        }
         let (instance, version) = (&action.instance, action.version);
         let launch = self.services.launch(instance, version, self.launch_timeout);
         let server = self.services.server(instance, version);
@@ -142,13 +171,13 @@ impl<C: Containers, L: LoadBalancer, P: Probe> Actor<C, L, P> {
             format!("{instance}'s service is not deployed, or its slot is outside of the network")
         })?;
         let healthy = self.probe.until_healthy(server.address, &protocol, timeout);
-        let healthy = trace::step("health", healthy).await;
+        let healthy = course.step(LaunchStep::Health, healthy).await;
         if let Err(error) = healthy {
             let obstacle = self.containers.obstacle(instance, server.address.port()).await;
             return Err(error.because(obstacle).into());
         }
         let ready = self.rotation.set(instance, version, ServerState::Ready);
-        trace::step("rotation", ready).await
+        course.step(LaunchStep::Rotation, ready).await
     }
 
     /// Waits for an instance's release command, which a scaler before this one may have had it run.

@@ -3,10 +3,12 @@
 
 mod actions;
 mod bounds;
+mod cost;
 mod deploys;
 mod file;
 mod jobs;
 mod login;
+mod machine;
 mod membership;
 mod number;
 mod policy;
@@ -74,6 +76,13 @@ pub(crate) const FILE: &str = "/file";
 pub(crate) const JOBS: &str = "/v1/jobs";
 pub(crate) const LOG: &str = "/log";
 
+/// What instances ran and cost.
+pub(crate) const COST: &str = "/v1/cost";
+
+/// The machine, and what the doctor says of it.
+pub(crate) const HOST: &str = "/v1/host";
+pub(crate) const DOCTOR: &str = "/v1/host/doctor";
+
 /// The record of ticks, and that of changes.
 pub(crate) const TICKS: &str = "/v1/ticks";
 pub(crate) const CHANGES: &str = "/v1/changes";
@@ -102,11 +111,7 @@ async fn read_feed(
     State(shared): Shared,
     Extension(caller): CalledBy,
 ) -> Result<Response, Problem> {
-    if let Caller::Token(token) = &caller
-        && !token.is_for(None)
-    {
-        return Err(too_few_rights(token, Right::Read, None));
-    }
+    machine::sees_all(&caller)?;
     let lines = shared.feed().read().ok_or_else(|| {
         let message = "The feed has all the readers that it may have: end one of them.";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_readers", message)
@@ -154,6 +159,9 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
             "/v1/membership",
             get(membership::get).put(membership::set).delete(membership::clear),
         )
+        .route(COST, get(cost::get))
+        .route(HOST, get(machine::get))
+        .route(DOCTOR, get(machine::doctor))
         .route(TICKS, get(ticks::ticks))
         .route(CHANGES, get(changes))
         .route("/v1/tokens", get(tokens::list))

@@ -21,7 +21,7 @@ use policy::slots::SlotPool;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::act::{Actor, CarriedOut};
+use crate::act::{Actor, CarriedOut, Course};
 use crate::clock::{Clock, now};
 use crate::deployment_watch::DeploymentWatch;
 use crate::forgetting::Forgetting;
@@ -112,6 +112,7 @@ where
             }
         }
         self.shared.recordings().end();
+        self.shared.end_ledger();
         self.memory.flush().await;
         self.forgetting.end().await;
     }
@@ -129,6 +130,7 @@ where
     /// Waits until what is to outlive this process is on the disk.
     #[cfg(test)]
     pub(crate) async fn flush_memory(&mut self) {
+        self.shared.end_ledger();
         self.memory.flush().await;
         self.forgetting.end().await;
     }
@@ -174,9 +176,12 @@ where
             }
             self.show(tick, observed.as_ref());
         }
+        let told = room.told(self.shared.memory_mib(), self.slots.counts());
+        self.shared.machine().show_room(told);
         self.shared.end_turn(now);
         self.forget_past(observed.as_ref(), now).await;
         if let Some(observed) = observed {
+            self.shared.note_there(observed.containers.keys(), now);
             self.remove_withdrawn(&services, &observed, now).await;
             self.last_stats = Some(observed.stats);
         }
@@ -208,7 +213,7 @@ where
     async fn observe(&mut self) -> anyhow::Result<HostObservation> {
         let rotation = self.actor.rotation();
         rotation.load_balancer().set_membership(self.shared.membership().membership);
-        let observed = self.observer.observe(&*self.actor).await?;
+        let observed = self.observer.observe(&*self.actor, self.shared.feed().is_read()).await?;
         // Before anything is changed here, which may be by a reload: the worker in charge now knows
         // what its statistics show.
         self.slots.note_held(slots_held(&observed, self.under_way.instances()));
@@ -326,11 +331,11 @@ where
         tokio::spawn(async move {
             let Action { kind, instance, slot, version, .. } = action.clone();
             let carried_out = tokio::spawn(async move { actor.carry_out(&action).await });
-            let (error, release) = match carried_out.await {
-                Ok(CarriedOut { result, release }) => {
-                    (result.err().map(|error| format!("{error:#}")), release)
+            let (error, Course { release, steps }) = match carried_out.await {
+                Ok(CarriedOut { result, course }) => {
+                    (result.err().map(|error| format!("{error:#}")), course)
                 }
-                Err(panic) => (Some(format!("a fault of the scaler: {panic}")), None),
+                Err(panic) => (Some(format!("a fault of the scaler: {panic}")), Course::default()),
             };
             let finished_at = planned_at.after(started.elapsed());
             let last_lines = match is_failed || error.is_some() {
@@ -348,6 +353,7 @@ where
                 error,
                 last_lines,
                 release,
+                steps,
             });
         });
     }

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use host::files::replace_file;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -68,6 +69,25 @@ impl JsonLines {
             self.file = append_to(&self.path)?;
             self.file_bytes = 0;
         }
+        Ok(())
+    }
+}
+
+impl JsonLines {
+    /// Puts these records in the place of all that is there, on the disk before it returns.
+    ///
+    /// # Errors
+    /// They could not be written; what is there stays, and goes on to be added to.
+    pub(crate) fn replace(&mut self, records: &[impl Serialize]) -> io::Result<()> {
+        let mut text = Vec::new();
+        for record in records {
+            serde_json::to_writer(&mut text, record)?;
+            text.push(b'\n');
+        }
+        let bytes = text.len() as u64;
+        replace_file(&self.path, text, MODE)?;
+        self.file = append_to(&self.path)?;
+        (self.file_bytes, self.torn) = (bytes, false);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod clock;
 mod cpu;
 mod daemon;
 mod deployment_watch;
+mod doctor;
 mod doors;
 mod egress;
 mod failures;
@@ -20,8 +21,11 @@ mod jobs;
 mod journal;
 mod json_lines;
 mod kept_file;
+mod ledger;
 mod lock;
 mod logins;
+mod machine;
+mod memory;
 mod memory_file;
 mod network_watch;
 mod observe;
@@ -49,9 +53,11 @@ use crate::act::Actor;
 use crate::actions::Actions;
 use crate::daemon::Daemon;
 use crate::deployment_watch::DeploymentWatch;
+use crate::doctor::Doctor;
 use crate::doors::Doors;
 use crate::egress::EgressSources;
 use crate::jobs::JobDesk;
+use crate::machine::Machine;
 use crate::memory_file::MemoryFile;
 use crate::network_watch::NetworkWatch;
 use crate::rotation::Rotation;
@@ -61,12 +67,13 @@ use anyhow::Context as _;
 use clap::Parser;
 use host::command::HostRunner;
 use host::deployments::Deployments;
-use host::haproxy::{Haproxy, HaproxySettingsError};
+use host::haproxy::{Haproxy, HaproxySettings, HaproxySettingsError};
 use host::jobs::HostJobs;
 use host::lock::Lock;
 use host::lxc::LxcContainers;
 use host::network::Network;
 use host::probe::HttpProbe;
+use host::releases::Releases;
 use host::secrets::SecretStore;
 use host::settings::Settings;
 use otlp::Traces;
@@ -112,18 +119,22 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let services = Arc::new(Services::new(deployed.services, settings.network.subnet));
     let starter = Arc::new(HostJobs::new(&settings.paths.state));
     let desk = JobDesk::new(&settings.paths.state, settings.sizes.clone(), starter);
+    let haproxy = HaproxySettings::of_host(&settings)?;
+    let bellows = Releases::new(&settings.paths.state).current().join("bellows");
+    let doctor = Doctor::of_release(&bellows, &arguments.settings);
+    let machine = Machine::new(&settings.paths.state, haproxy.clone(), doctor);
     let shared = SharedState::open(
         &settings.paths.state,
         settings.scaler.membership,
         host::memory::for_instances(&settings)?,
         Arc::clone(&services),
         SecretStore::new(&settings),
-        (desk, Actions::new(settings.listen.services.into())?),
+        (desk, Actions::new(settings.listen.services.into())?, machine),
     )?;
     let shared = Arc::new(shared);
     shared.note_deployed(&deployed.deploys);
     shared.report_unused();
-    let haproxy = Haproxy::new(host::haproxy::HaproxySettings::of_host(&settings)?)?;
+    let haproxy = Haproxy::new(haproxy)?;
     let (launched, outputs) = tokio::sync::mpsc::unbounded_channel();
     let outputs = Arc::clone(shared.outputs()).run(outputs);
     let actor = Arc::new(Actor::new(

@@ -2,6 +2,7 @@
 //! half an observation.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use host::haproxy::{
@@ -19,6 +20,7 @@ use policy::load::LoadObservation;
 
 use crate::act::Actor;
 use crate::cpu::{CpuObserver, CpuUse};
+use crate::memory::MemoryObserver;
 use crate::services::Deployed;
 use crate::under_way::{Started, UnderWay};
 
@@ -33,6 +35,8 @@ pub(crate) struct HostObservation {
     pub(crate) drained: BTreeSet<(ServiceName, Slot)>,
     /// CPU time that was used since the observation before.
     pub(crate) cpu: CpuUse,
+    /// The memory that each instance needs, in bytes; nothing where nobody is told.
+    pub(crate) memory: Arc<BTreeMap<InstanceName, u64>>,
 }
 
 impl HostObservation {
@@ -106,6 +110,7 @@ impl HostObservation {
         let cpu_time = self.cpu.times.get(name);
         InstanceFigures {
             cpu_time_us: cpu_time.and_then(|time| u64::try_from(time.as_micros()).ok()),
+            memory_bytes: self.memory.get(name).copied(),
             in_flight: server.and_then(|server| narrow(server.in_flight?)),
             requests: server.and_then(|server| server.sessions),
             ..unknown(name)
@@ -171,7 +176,13 @@ impl HostObservation {
 
 /// An instance of which nothing was observed.
 pub(crate) fn unknown(name: &InstanceName) -> InstanceFigures {
-    InstanceFigures { name: name.clone(), cpu_time_us: None, in_flight: None, requests: None }
+    InstanceFigures {
+        name: name.clone(),
+        cpu_time_us: None,
+        memory_bytes: None,
+        in_flight: None,
+        requests: None,
+    }
 }
 
 /// How many were served and how many were not. A connection has no status: it was served where it came to an
@@ -205,20 +216,22 @@ fn narrow(figure: u64) -> Option<u32> {
     u32::try_from(figure).ok()
 }
 
-/// Observes again and again, and remembers the CPU time.
+/// Observes again and again, and remembers the CPU time and the memory.
 #[derive(Debug, Default)]
 pub(crate) struct HostObserver {
     cpu: CpuObserver,
+    memory: MemoryObserver,
 }
 
 impl HostObserver {
-    /// Observes the host.
+    /// Observes the host; `is_told` says whether anybody is told of what no decision goes by.
     ///
     /// # Errors
     /// Part of it cannot be observed.
     pub(crate) async fn observe<C, L, P>(
         &mut self,
         actor: &Actor<C, L, P>,
+        is_told: bool,
     ) -> anyhow::Result<HostObservation>
     where
         C: Containers,
@@ -241,7 +254,8 @@ impl HostObserver {
             server.is_some_and(|server| server.status != ServerStatus::Maint)
         };
         let cpu = self.cpu.look(actor.containers(), &running, serves);
-        Ok(HostObservation { containers, stats, drained, cpu })
+        let memory = self.memory.look(actor.containers(), &running, is_told);
+        Ok(HostObservation { containers, stats, drained, cpu, memory })
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the host has room for in one turn: clones at a time, and memory.
 
 use host::deployments::DeployedService;
+use model::machine::MachineRoom;
 use model::names::ServiceName;
 use model::version::Version;
 use policy::memory_pool::{MemoryNeed, MemoryPool};
+use policy::slots::SlotCounts;
 
 use crate::observe::HostObservation;
 use crate::services::Deployed;
@@ -53,6 +55,19 @@ impl Room {
     /// For how many instances of a service there is memory, each of `mib`.
     pub(crate) fn fits(&self, service: &ServiceName, mib: u32) -> u32 {
         self.memory.fits(service, mib)
+    }
+
+    /// What instances may take, as people are told of it. `memory_mib` is all that there is for them.
+    pub(crate) fn told(&self, memory_mib: u64, slots: SlotCounts) -> MachineRoom {
+        let count = |slots| u32::try_from(slots).unwrap_or(u32::MAX);
+        MachineRoom {
+            memory_mib,
+            left_mib: self.memory.left_mib(),
+            promised_mib: self.memory.promised_mib(),
+            slots_used: count(slots.held),
+            slots_free: count(slots.free),
+            slots_withheld: count(slots.withheld),
+        }
     }
 
     /// A clone begins of an instance with so much memory.

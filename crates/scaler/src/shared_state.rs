@@ -15,9 +15,10 @@ use host::deployments::DeployedService;
 use host::secrets::SecretStore;
 use model::access::{Change, Changed, Deploy, Who};
 use model::bounds::Bounds;
+use model::cost::CostPage;
 use model::feed::{InstanceFigures, ServiceFeed};
 use model::instance::InstanceStatus;
-use model::names::ServiceName;
+use model::names::{InstanceName, ServiceName};
 use model::network::NetworkStatus;
 use model::policies::PolicySpec;
 use model::service::ServiceSpec;
@@ -37,8 +38,10 @@ use crate::feed::Feed;
 use crate::jobs::JobDesk;
 use crate::journal::{Count, Journal};
 use crate::kept_file::KeptFile;
+use crate::ledger::{Ledger, Price};
 use crate::lock::lock;
 use crate::logins::Logins;
+use crate::machine::Machine;
 use crate::output::Outputs;
 use crate::overrides::{self, Overrides};
 use crate::recordings::Recordings;
@@ -58,6 +61,9 @@ const STANDING: &str = "standing.json";
 /// Who changed what, below the state directory.
 const CHANGES: &str = "changes.jsonl";
 
+/// From when to when instances were there, below the state directory.
+const LEDGER: &str = "ledger.jsonl";
+
 /// The tokens, below the state directory.
 const TOKENS: &str = "tokens.json";
 
@@ -66,6 +72,7 @@ const TOKENS: &str = "tokens.json";
 pub(crate) struct SharedState {
     services: Arc<Services>,
     journal: Mutex<Journal>,
+    ledger: Mutex<Ledger>,
     overrides: KeptFile<Overrides>,
     standing: KeptFile<Standing>,
     changes: Mutex<Changes>,
@@ -85,6 +92,7 @@ pub(crate) struct SharedState {
     recordings: Recordings,
     desk: Arc<JobDesk>,
     actions: Actions,
+    machine: Machine,
     /// The way of membership of the host's settings.
     membership: Membership,
     /// What all instances may have together, in MiB.
@@ -102,7 +110,7 @@ impl SharedState {
         memory_mib: u64,
         services: Arc<Services>,
         secrets: SecretStore,
-        (desk, actions): (JobDesk, Actions),
+        (desk, actions, machine): (JobDesk, Actions, Machine),
     ) -> io::Result<Self> {
         let named = |file: &'static str| {
             move |error: io::Error| {
@@ -112,6 +120,7 @@ impl SharedState {
             }
         };
         let journal = Journal::open(&state.join(JOURNAL)).map_err(named(JOURNAL))?;
+        let ledger = Ledger::open(&state.join(LEDGER)).map_err(named(LEDGER))?;
         let overrides = KeptFile::open(&state.join(OVERRIDES), overrides::parse);
         let overrides = overrides.map_err(named(OVERRIDES))?;
         let standing = KeptFile::open(&state.join(STANDING), |text| serde_json::from_slice(text));
@@ -121,6 +130,7 @@ impl SharedState {
         let shared = Self {
             services,
             journal: Mutex::new(journal),
+            ledger: Mutex::new(ledger),
             overrides,
             standing,
             changes: Mutex::new(changes),
@@ -136,6 +146,7 @@ impl SharedState {
             recordings: Recordings::default(),
             desk: Arc::new(desk),
             actions,
+            machine,
             membership,
             memory_mib,
         };
@@ -165,6 +176,11 @@ impl SharedState {
     /// What sends the actions of services.
     pub(crate) fn actions(&self) -> &Actions {
         &self.actions
+    }
+
+    /// The machine.
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
     }
 
     /// Keeps that somebody asked for something which others carry out.
@@ -348,9 +364,40 @@ impl SharedState {
         }
     }
 
+    /// Notes in the ledger which instances are there. What they cost is their service's price of now.
+    pub(crate) fn note_there<'a>(
+        &self,
+        there: impl Iterator<Item = &'a InstanceName>,
+        at: Timestamp,
+    ) {
+        let price = |instance: &InstanceName| -> Price {
+            Some(self.services.last_known(instance.service())?.spec.price_per_hour)
+        };
+        lock(&self.ledger).look(there, price, at);
+    }
+
+    /// What the instances of the services that `sees` lets through ran and cost from one moment to another.
+    pub(crate) fn cost(
+        &self,
+        (since, at): (Timestamp, Timestamp),
+        sees: impl Fn(&ServiceName) -> bool,
+    ) -> CostPage {
+        lock(&self.ledger).page(since, at, sees)
+    }
+
+    /// Waits until the ledger is in its file.
+    pub(crate) fn end_ledger(&self) {
+        lock(&self.ledger).end();
+    }
+
     /// Ends the turn of all services.
     pub(crate) fn end_turn(&self, at: Timestamp) {
-        self.feed.end_turn(at, || lock(&self.network).clone());
+        self.feed.end_turn(at, || self.network());
+    }
+
+    /// What became of the instances' firewall.
+    pub(crate) fn network(&self) -> NetworkStatus {
+        lock(&self.network).clone()
     }
 
     /// Shows what became of the instances' firewall.
@@ -364,7 +411,7 @@ impl SharedState {
         let seen = services.values().filter(|deployed| sees(&deployed.spec.name));
         HostStatus {
             services: seen.map(|deployed| self.service_status(deployed)).collect(),
-            network: lock(&self.network).clone(),
+            network: self.network(),
         }
     }
 

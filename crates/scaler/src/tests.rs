@@ -12,8 +12,10 @@ mod feed;
 mod figure;
 mod file;
 mod jobs;
+mod ledger;
 mod load;
 mod login;
+mod machine;
 mod number;
 mod output;
 mod reaches;
@@ -31,7 +33,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use host::command::CommandLine;
 use host::deployments::{DeployedService, Deployments, NewService};
+use host::haproxy::HaproxySettings;
 use host::haproxy::ServerState;
 use host::haproxy::fake::FakeLoadBalancer;
 use host::jobs::FakeJobs;
@@ -56,9 +60,11 @@ use crate::act::Actor;
 use crate::actions::Actions;
 use crate::daemon::Daemon;
 use crate::deployment_watch::{DeploymentWatch, Read};
+use crate::doctor::Doctor;
 use crate::egress::EgressSources;
 use crate::jobs::JobDesk;
 use crate::journal::Count;
+use crate::machine::Machine;
 use crate::memory_file::MemoryFile;
 use crate::rotation::Rotation;
 use crate::services::Services;
@@ -152,11 +158,16 @@ fn deploy_to(state: &TempDir, files: &[(&str, u32)], again: bool, now: Timestamp
     deployments.deploy(&next.noted(&before, ("", ""), root(), now)).unwrap();
 }
 
-fn secrets(state: &TempDir) -> SecretStore {
+fn settings(state: &TempDir) -> Settings {
     let mut settings = Settings::default();
     settings.paths.state = state.path().to_owned();
+    settings.paths.run = state.path().join("run");
     settings.paths.lxc = state.path().join("lxc");
-    SecretStore::new(&settings)
+    settings
+}
+
+fn secrets(state: &TempDir) -> SecretStore {
+    SecretStore::new(&settings(state))
 }
 
 impl Rig {
@@ -228,7 +239,9 @@ impl Rig {
     ) -> std::io::Result<SharedState> {
         let (services, secrets) = (Arc::clone(services), secrets(state));
         let desk = JobDesk::new(state.path(), Sizes::default(), Arc::new(FakeJobs::default()));
-        let beside = (desk, Actions::new(balancer)?);
+        let doctor = Doctor::new(CommandLine::new("true"));
+        let haproxy = HaproxySettings::of_host(&settings(state)).map_err(std::io::Error::other)?;
+        let beside = (desk, Actions::new(balancer)?, Machine::new(state.path(), haproxy, doctor));
         SharedState::open(state.path(), SETTINGS.membership, MEMORY_MIB, services, secrets, beside)
     }
 

@@ -414,6 +414,7 @@ impl Simulation {
             error: error.map(str::to_owned),
             last_lines: Vec::new(),
             release,
+            steps: Vec::new(),
         }
     }
 

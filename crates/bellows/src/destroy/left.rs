@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 use command_line::terminal;
+use explain::words::mib;
 use host::build::Builds;
 use host::command::HostRunner;
 use host::deployments::Deployments;
@@ -16,7 +17,6 @@ use model::names::ServiceName;
 use super::{cache, data, output, secrets};
 use crate::ask::confirm;
 use crate::error::BadInput;
-use crate::mib;
 use crate::operator;
 use crate::progress::Progress;
 use crate::up::sweep;
@@ -112,7 +112,7 @@ impl Left {
     /// In words.
     fn told(&self, with_data: bool) -> String {
         let deploy = self.has_deploy.then(|| "the words of its last deploy".to_owned());
-        let cache = self.cache.map(|bytes| format!("{} of its builds", mib::told(bytes)));
+        let cache = self.cache.map(|bytes| format!("{} of its builds", mib(bytes)));
         let secrets = match self.secrets {
             0 => None,
             1 => Some("one secret".to_owned()),

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use explain::words::mib;
 use model::names::ServiceName;
 
 use super::found::{Found, OfService};
-use crate::mib;
 
 /// One thing that is not needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,11 +98,11 @@ fn name(folder: &Path) -> std::borrow::Cow<'_, str> {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Item { what, bytes } in &self.items {
-            writeln!(f, "{:>12}  {what}", mib::told(*bytes))?;
+            writeln!(f, "{:>12}  {what}", mib(*bytes))?;
         }
         if self.items.len() > 1 {
             let sum = self.items.iter().map(|item| item.bytes).sum();
-            writeln!(f, "{:>12}  in all", mib::told(sum))?;
+            writeln!(f, "{:>12}  in all", mib(sum))?;
         }
         self.stays.iter().try_for_each(|why| writeln!(f, "  {why}"))
     }

@@ -44,6 +44,7 @@ Columns of instances
   LOAD      requests a second that it is given
   BUSY      requests that it works on
   CPU       cores that it uses
+  MEMORY    what it needs, without the pages of files that nobody used lately
   FOR, AGE  how long it is in its phase, and there
 A `-` is what is not known. Response times are known to nobody here: `loadgen` measures them. Nothing is changed from here: `bellows scale`, `bellows policy set`
 and `bellows instances` change things.";

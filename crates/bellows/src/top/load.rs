@@ -67,6 +67,7 @@ pub(super) struct Loads(BTreeMap<ServiceName, BTreeMap<InstanceName, Known>>);
 struct Known {
     at: Timestamp,
     in_flight: Option<u32>,
+    memory_bytes: Option<u64>,
     rates_at: Timestamp,
     rates: InstanceRates,
 }
@@ -75,6 +76,7 @@ struct Known {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Load {
     pub(super) in_flight: Option<u32>,
+    pub(super) memory_bytes: Option<u64>,
     pub(super) rates: InstanceRates,
 }
 
@@ -82,10 +84,11 @@ impl Loads {
     /// Takes in what was told. Rates of which there are no new ones yet stay.
     pub(super) fn take(&mut self, Told { at, service, loads }: Told) {
         let before = self.0.remove(&service).unwrap_or_default();
-        let known = loads.into_iter().map(|InstanceLoad { name, in_flight, rates, .. }| {
+        let known = loads.into_iter().map(|load| {
+            let InstanceLoad { name, phase: _, in_flight, memory_bytes, rates } = load;
             let last = before.get(&name).copied().unwrap_or_default();
             let (rates_at, rates) = rates.map_or((last.rates_at, last.rates), |rates| (at, rates));
-            (name, Known { at, in_flight, rates_at, rates })
+            (name, Known { at, in_flight, memory_bytes, rates_at, rates })
         });
         let known = known.collect();
         self.0.insert(service, known);
@@ -98,6 +101,7 @@ impl Loads {
         let is_fresh = |told: Timestamp| at.since(told) < STALE;
         Load {
             in_flight: known.in_flight.filter(|_| is_fresh(known.at)),
+            memory_bytes: known.memory_bytes.filter(|_| is_fresh(known.at)),
             rates: if is_fresh(known.rates_at) { known.rates } else { InstanceRates::default() },
         }
     }
@@ -117,7 +121,8 @@ mod tests {
 
     fn told(second: u64, in_flight: u32, rates: Option<InstanceRates>) -> Told {
         let (service, name) = ("shop".parse().unwrap(), "bw-shop-1-a".parse().unwrap());
-        let load = InstanceLoad { name, phase: Phase::Ready, in_flight: Some(in_flight), rates };
+        let (phase, memory_bytes) = (Phase::Ready, Some(1 << 20));
+        let load = InstanceLoad { name, phase, in_flight: Some(in_flight), memory_bytes, rates };
         Told { at: at(second), service, loads: vec![load] }
     }
 
@@ -128,9 +133,10 @@ mod tests {
         assert_eq!(loads.of(&instance, at(100)), Load::default());
         loads.take(told(100, 1, Some(rates)));
         loads.take(told(101, 2, None));
-        assert_eq!(loads.of(&instance, at(102)), Load { in_flight: Some(2), rates });
+        let last = Load { in_flight: Some(2), memory_bytes: Some(1 << 20), rates };
+        assert_eq!(loads.of(&instance, at(102)), last);
         let unknown = InstanceRates::default();
-        assert_eq!(loads.of(&instance, at(103)), Load { in_flight: Some(2), rates: unknown });
+        assert_eq!(loads.of(&instance, at(103)), Load { rates: unknown, ..last });
         assert_eq!(loads.of(&instance, at(104)), Load::default());
         assert_eq!(loads.of(&"bw-shop-2-a".parse().unwrap(), at(101)), Load::default());
     }

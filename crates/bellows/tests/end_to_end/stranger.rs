@@ -28,7 +28,7 @@ const READABLE: [&str; 7] = [
 ];
 
 /// What is there to be kept from strangers, or the walk would find nothing and say that all is well.
-const CLOSED: [&str; 21] = [
+const CLOSED: [&str; 22] = [
     "/var/lib/bellows/bellows.toml",
     "/var/lib/bellows/changes.jsonl",
     "/var/lib/bellows/console",
@@ -36,6 +36,7 @@ const CLOSED: [&str; 21] = [
     "/var/lib/bellows/deployment.json",
     "/var/lib/bellows/ending-tokens.json",
     "/var/lib/bellows/images",
+    "/var/lib/bellows/ledger.jsonl",
     "/var/lib/bellows/objects",
     "/var/lib/bellows/output",
     "/var/lib/bellows/overrides.json",

@@ -31,6 +31,7 @@ use service::problem::{Problem, guard};
 use crate::history::History;
 use crate::live::Hub;
 use crate::metrics::{self, Moment};
+pub use crate::pages::Entrance;
 use crate::rights::Rights;
 use crate::upstream::{Sent, Upstream};
 use crate::watch::{Now, Seen};
@@ -64,6 +65,8 @@ pub struct Known {
     pub rights: Rights,
     /// Who may compute.
     pub previews: Previews,
+    /// Where the load balancer takes requests for services, for links to them; `None` where nobody said it.
+    pub entrance: Option<Entrance>,
 }
 
 type Shared = State<Known>;

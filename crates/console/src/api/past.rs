@@ -147,7 +147,8 @@ pub(super) async fn instance_series(
     fields.end("from, to and step")?;
     let points = known.history.instance_series(instance, step, span, POINTS_MAX).await;
     let points = points.map_err(unread)?;
-    let points = points.iter().map(|(second, point)| series::instance(*second, point)).collect();
+    let points =
+        points.iter().map(|(second, point)| series::instance(*second, step, point)).collect();
     Ok(Json(Series { step_s: step.seconds(), points }))
 }
 

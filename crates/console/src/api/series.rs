@@ -5,6 +5,7 @@ use model::instance::Phase;
 use model::names::{InstanceName, ServiceName};
 use serde::Serialize;
 
+use crate::history::Step;
 use crate::series::answers::Answers;
 use crate::series::figure::Figure;
 use crate::series::point::{InstancePoint, Measure, Row, ServicePoint};
@@ -60,6 +61,10 @@ pub struct ShownInstance {
     cpu_cores: Option<Shown>,
     in_flight: Option<Shown>,
     requests_rps: Option<Shown>,
+    /// CPU time that it used, in seconds, in as much of the span as is known.
+    cpu_s: Option<f64>,
+    /// Requests that it was given, in as much of the span as is known.
+    requests: Option<f64>,
 }
 
 /// A second of a service and its instances, as live readers are told.
@@ -94,9 +99,12 @@ struct NamedInstance<'a> {
 }
 
 fn shown(figure: Figure) -> Option<Shown> {
-    // Four digits behind the point: what is behind them is noise, and takes as much as the rest.
-    let rounded = |value: f64| (value * 10_000.0).round() / 10_000.0;
     Some(Shown { mean: rounded(figure.mean()?), max: rounded(figure.max()?) })
+}
+
+/// To four digits behind the point: what is behind them is noise, and takes as much as the rest.
+fn rounded(value: f64) -> f64 {
+    (value * 10_000.0).round() / 10_000.0
 }
 
 /// A service over the span that begins at that second.
@@ -133,13 +141,15 @@ fn answers(answers: &Answers) -> Option<ShownAnswers> {
 }
 
 /// An instance over the span that begins at that second.
-pub(super) fn instance(second: u64, point: &InstancePoint) -> ShownInstance {
+pub(super) fn instance(second: u64, step: Step, point: &InstancePoint) -> ShownInstance {
     ShownInstance {
         at_ms: second * 1000,
         phase: point.phase,
         cpu_cores: shown(point.cpu_cores),
         in_flight: shown(point.in_flight),
         requests_rps: shown(point.requests_rps),
+        cpu_s: point.cpu_cores.sum_over(step.seconds()).map(rounded),
+        requests: point.requests_rps.sum_over(step.seconds()).map(rounded),
     }
 }
 
@@ -183,6 +193,8 @@ pub fn second(row: &Row) -> ShownSecond<'_> {
 }
 
 fn named(second: u64, it: &InstancePoint) -> NamedInstance<'_> {
-    let ShownInstance { at_ms, phase, cpu_cores, in_flight, requests_rps } = instance(second, it);
+    // What a second's rates sum up to is the rates.
+    let ShownInstance { at_ms, phase, cpu_cores, in_flight, requests_rps, cpu_s: _, requests: _ } =
+        instance(second, Step::Second, it);
     NamedInstance { name: &it.name, at_ms, phase, cpu_cores, in_flight, requests_rps }
 }

@@ -95,7 +95,8 @@ fn done(done: &Done) -> Option<Happened> {
     match done.kind {
         ActionKind::Clone | ActionKind::Admit => {
             let took = done.finished_at.since(done.planned_at).as_millis();
-            Some(Happened::Started { instance, took_ms: u64::try_from(took).unwrap_or(u64::MAX) })
+            let took_ms = u64::try_from(took).unwrap_or(u64::MAX);
+            Some(Happened::Started { instance, took_ms, steps: done.steps.clone() })
         }
         ActionKind::Stop => Some(Happened::Removed { instance, killed: false }),
         ActionKind::Kill => Some(Happened::Removed { instance, killed: true }),

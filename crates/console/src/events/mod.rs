@@ -7,7 +7,7 @@ mod tests;
 pub use derive::Derived;
 pub(crate) use derive::reasons;
 
-use model::action::{ActionKind, Blocked};
+use model::action::{ActionKind, Blocked, StepTime};
 use model::bounds::Bounds;
 use model::decision::Reason;
 use model::names::{InstanceName, ServiceName};
@@ -60,6 +60,9 @@ pub enum Happened {
         instance: InstanceName,
         /// The time since it was planned, in milliseconds.
         took_ms: u64,
+        /// How long each step took; none where the scaler did not tell it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        steps: Vec<StepTime>,
     },
     /// An instance was removed as planned.
     Removed {
@@ -152,5 +155,16 @@ impl Happened {
     /// The word for its kind.
     pub fn kind(&self) -> &'static str {
         Kind::from(self).into()
+    }
+
+    /// The instance that it happened to, where it was one.
+    pub fn instance(&self) -> Option<&InstanceName> {
+        match self {
+            Self::Started { instance, .. }
+            | Self::Removed { instance, .. }
+            | Self::Failed { instance, .. }
+            | Self::Ended { instance } => Some(instance),
+            _ => None,
+        }
     }
 }

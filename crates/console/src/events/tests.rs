@@ -1,4 +1,4 @@
-use model::action::{Action, ActionKind, Blocked, Done};
+use model::action::{Action, ActionKind, Blocked, Done, LaunchStep, StepTime};
 use model::decision::{Decision, Reason};
 use model::instance::Ended;
 use model::names::InstanceName;
@@ -60,6 +60,7 @@ fn what_came_to_its_end_is_told_as_it_ended() {
         error: error.map(str::to_owned),
         last_lines: vec!["a secret of the application's".to_owned()],
         release: None,
+        steps: vec![StepTime { step: LaunchStep::Health, took_ms: 70 }],
     };
     let mut told = tick("store", 200);
     told.plan = vec![Action::new(ActionKind::Drain, instance(), None)];
@@ -73,7 +74,11 @@ fn what_came_to_its_end_is_told_as_it_ended() {
     told.ended = vec![Ended { instance: instance(), version: None, last_lines: vec![] }];
     let events = Derived::default().tick(&told);
     assert_eq!(kinds(&events), ["started", "failed", "removed", "removed", "ended"]);
-    assert_eq!(events[0].happened, Happened::Started { instance: instance(), took_ms: 80 });
+    let steps = vec![StepTime { step: LaunchStep::Health, took_ms: 70 }];
+    assert_eq!(events[0].happened, Happened::Started { instance: instance(), took_ms: 80, steps });
+    let before = r#"{"kind":"started","instance":"bw-store-1-a","took_ms":80}"#;
+    let before: Happened = serde_json::from_str(before).unwrap();
+    assert!(matches!(before, Happened::Started { took_ms: 80, steps, .. } if steps.is_empty()));
     assert!(!serde_json::to_string(&events).unwrap().contains("secret"));
 }
 

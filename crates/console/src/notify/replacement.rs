@@ -115,6 +115,7 @@ mod tests {
             error: error.map(str::to_owned),
             last_lines: vec![],
             release: None,
+            steps: Vec::new(),
         };
         Tick { done: vec![done], ..turn(1) }
     }

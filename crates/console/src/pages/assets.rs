@@ -18,7 +18,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const PICTURE: &str = "image/svg+xml";
 
 /// Name, type and content.
-const FILES: [(&str, &str, &str); 17] = [
+const FILES: [(&str, &str, &str); 21] = [
     ("style.css", STYLE, include_str!("../../assets/style.css")),
     ("uplot.css", STYLE, include_str!("../../assets/vendor/uplot/uPlot.min.css")),
     ("uplot.js", SCRIPT, include_str!("../../assets/vendor/uplot/uPlot.iife.min.js")),
@@ -31,10 +31,14 @@ const FILES: [(&str, &str, &str); 17] = [
     ("points.js", SCRIPT, include_str!("../../assets/points.js")),
     ("zoom.js", SCRIPT, include_str!("../../assets/zoom.js")),
     ("moments.js", SCRIPT, include_str!("../../assets/moments.js")),
+    ("panels.js", SCRIPT, include_str!("../../assets/panels.js")),
     ("plot.js", SCRIPT, include_str!("../../assets/plot.js")),
     ("policy.js", SCRIPT, include_str!("../../assets/policy.js")),
     ("figures.js", SCRIPT, include_str!("../../assets/figures.js")),
     ("preview.js", SCRIPT, include_str!("../../assets/preview.js")),
+    ("instance.js", SCRIPT, include_str!("../../assets/instance.js")),
+    ("logs.js", SCRIPT, include_str!("../../assets/logs.js")),
+    ("versions.js", SCRIPT, include_str!("../../assets/versions.js")),
     ("icon.svg", PICTURE, include_str!("../../assets/icon.svg")),
 ];
 

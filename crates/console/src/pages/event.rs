@@ -55,7 +55,7 @@ pub(super) fn told(happened: &Happened) -> String {
         Happened::Target { from, to, reasons } => {
             format!("{to} instead of {from} decided on: {}", because(reasons))
         }
-        Happened::Started { instance, took_ms } => {
+        Happened::Started { instance, took_ms, .. } => {
             format!("{instance} is in rotation, {} after it was planned", words::span_ms(*took_ms))
         }
         Happened::Removed { instance, killed: false } => format!("{instance} was removed"),

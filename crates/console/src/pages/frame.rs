@@ -35,6 +35,7 @@ pub(super) fn whole(page: &Page, view: &View) -> Markup {
                     a.brand href="/" { "Bellows" }
                     nav aria-label="Pages" {
                         (link("/", "Services", *page == Page::Overview))
+                        (link("/host", "Host", *page == Page::Host))
                         (link("/v1/docs/", "API", false))
                     }
                     p #following role="status" { "As of " (moment(view.at)) }
@@ -55,7 +56,13 @@ pub(super) fn whole(page: &Page, view: &View) -> Markup {
 
 /// The pages of a service.
 fn tabs(name: &ServiceName, page: &Page) -> Markup {
-    let tabs = [("", "Now", "service"), ("/why", "Why", "why"), ("/policy", "Policy", "policy")];
+    let tabs = [
+        ("", "Now", "service"),
+        ("/why", "Why", "why"),
+        ("/policy", "Policy", "policy"),
+        ("/versions", "Versions", "versions"),
+        ("/logs", "Logs", "logs"),
+    ];
     html! {
         nav.tabs aria-label={ "Pages of " (name) } {
             @for (path, text, word) in tabs {
@@ -105,6 +112,11 @@ fn network(view: &View) -> Markup {
             }
         }
     }
+}
+
+/// What is said where somebody who was asked does not tell.
+pub(super) fn unanswered(problem: &str) -> Markup {
+    html! { div.notice role="alert" { p { "This is not known now. " (problem) } } }
 }
 
 /// What is said where there is nothing.

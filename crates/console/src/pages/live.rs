@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
 
 use super::Page;
+use super::applications::Applications;
 use super::view::{Asked, View};
 use crate::api::Known;
 use crate::api::asker::{Asker, Watched};
@@ -57,6 +58,7 @@ pub(super) fn stream(
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_listeners", message)
             .into_response();
     };
+    let applications = Applications::of(known.entrance, headers);
     let watched = asker.clone().watched(known.rights.clone());
     let follower = Follower {
         page,
@@ -64,6 +66,7 @@ pub(super) fn stream(
         asker,
         watched,
         listener,
+        applications,
         asked,
         ask_again: Instant::now() + AGAIN,
         ids: Vec::new(),
@@ -91,6 +94,7 @@ struct Follower {
     ids: Vec<&'static str>,
     /// The digest of each as it was told.
     told: BTreeMap<&'static str, [u8; 32]>,
+    applications: Option<Applications>,
     /// What it asked for, and when that is asked for again.
     asked: Asked,
     ask_again: Instant,
@@ -127,6 +131,7 @@ impl Follower {
             self.ask_again = Instant::now() + AGAIN;
         }
         let mut view = View::of_now(&self.known, &self.asker);
+        view.applications.clone_from(&self.applications);
         view.asked = self.asked.clone();
         let regions = self.page.regions(&view);
         let mut text = String::new();

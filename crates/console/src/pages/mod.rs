@@ -3,15 +3,25 @@
 //! A page is made here as a whole, so that it reads without JavaScript, of *regions*. Who asks for the same page as
 //! `text/event-stream` is told each region anew when it changes: what is on a page is written once, whoever shows it.
 
+mod actions;
+mod applications;
 mod assets;
+mod cost;
 mod event;
 mod frame;
+mod host;
+mod instance;
 mod instances;
+mod jobs;
+mod launches;
 mod live;
+mod logs;
 mod overview;
 mod policy;
 mod service;
 mod table;
+mod under_way;
+mod versions;
 mod view;
 mod why;
 
@@ -23,11 +33,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use maud::Markup;
-use model::names::ServiceName;
+use model::names::{InstanceName, ServiceName};
 use model::time::Timestamp;
 
 use ::service::path::Path;
 use ::service::problem::Problem;
+use applications::Applications;
+pub use applications::Entrance;
 use view::{Asked, View};
 use why::Question;
 
@@ -48,8 +60,18 @@ enum Page {
     Service(ServiceName),
     /// Why one of them has the instances that it has, and not others.
     Why(ServiceName, Question),
+    /// The machine.
+    Host,
     /// What decides how many instances one of them has.
     Policy(ServiceName),
+    /// The versions of one of them, and its deploys.
+    Versions(ServiceName),
+    /// What the instances of one of them wrote.
+    Logs(ServiceName),
+    /// One instance, there or gone.
+    Instance(InstanceName),
+    /// What is no instance of the service.
+    NoInstance(ServiceName, String),
     /// What is not there.
     Missing(String),
 }
@@ -67,16 +89,26 @@ impl Page {
             Self::Overview => "Services".to_owned(),
             Self::Service(name) => name.to_string(),
             Self::Why(name, _) => format!("Why {name}"),
+            Self::Host => "Host".to_owned(),
             Self::Policy(name) => format!("Policy of {name}"),
-            Self::Missing(_) => "Not there".to_owned(),
+            Self::Versions(name) => format!("Versions of {name}"),
+            Self::Logs(name) => format!("Logs of {name}"),
+            Self::Instance(instance) => instance.to_string(),
+            Self::NoInstance(..) | Self::Missing(_) => "Not there".to_owned(),
         }
     }
 
     /// The service of whose doings it tells; `None` where it tells of all.
     fn service(&self) -> Option<&ServiceName> {
         match self {
-            Self::Service(name) | Self::Why(name, _) | Self::Policy(name) => Some(name),
-            Self::Overview | Self::Missing(_) => None,
+            Self::Service(name)
+            | Self::Why(name, _)
+            | Self::Policy(name)
+            | Self::Versions(name)
+            | Self::Logs(name)
+            | Self::NoInstance(name, _) => Some(name),
+            Self::Instance(instance) => Some(instance.service()),
+            Self::Overview | Self::Host | Self::Missing(_) => None,
         }
     }
 
@@ -86,7 +118,16 @@ impl Page {
             Self::Why(name, question) => {
                 Asked::Why(Box::new(why::Answers::to(*question, name, known, asker).await))
             }
-            Self::Overview | Self::Service(_) | Self::Policy(_) | Self::Missing(_) => {
+            Self::Overview => Asked::Overview(Box::new(overview::Answers::of(known, asker).await)),
+            Self::Service(name) => Asked::Actions(actions::of(name, known, asker).await),
+            Self::Host => Asked::Host(Box::new(host::Answers::of(known, asker).await)),
+            Self::Versions(name) => {
+                Asked::Versions(Box::new(versions::Answers::to(name, known, asker).await))
+            }
+            Self::Instance(instance) => {
+                Asked::Instance(Box::new(instance::Answers::of(instance, known).await))
+            }
+            Self::Policy(_) | Self::Logs(_) | Self::NoInstance(..) | Self::Missing(_) => {
                 Asked::Nothing
             }
         }
@@ -94,7 +135,7 @@ impl Page {
 
     /// Whether that changes while the page is shown.
     fn asks_again(&self) -> bool {
-        false
+        matches!(self, Self::Overview | Self::Host | Self::Versions(_) | Self::Instance(_))
     }
 
     /// Its regions as they are, in the order of the page.
@@ -108,7 +149,12 @@ impl Page {
             Self::Overview => overview::regions(view),
             Self::Service(name) => service::regions(name, view),
             Self::Why(name, question) => why::regions(name, *question, view),
+            Self::Host => host::regions(view),
             Self::Policy(name) => policy::regions(name, view),
+            Self::Versions(name) => versions::regions(name, view),
+            Self::Logs(name) => logs::regions(name, view),
+            Self::Instance(instance) => instance::regions(instance, view),
+            Self::NoInstance(name, what) => vec![instance::missing(name, what)],
             Self::Missing(what) => vec![frame::missing(what)],
         });
         regions
@@ -120,8 +166,12 @@ impl Page {
             Self::Overview => "overview",
             Self::Service(_) => "service",
             Self::Why(..) => "why",
+            Self::Host => "host",
             Self::Policy(_) => "policy",
-            Self::Missing(_) => "missing",
+            Self::Versions(_) => "versions",
+            Self::Logs(_) => "logs",
+            Self::Instance(_) => "instance",
+            Self::NoInstance(..) | Self::Missing(_) => "missing",
         }
     }
 }
@@ -130,19 +180,27 @@ impl Page {
 pub(crate) fn routes() -> Router<Known> {
     Router::new()
         .route("/", get(overview))
+        .route("/host", get(host))
         .route("/services/{name}", get(service))
         .route("/services/{name}/why", get(why))
         .route("/services/{name}/policy", get(policy_of))
+        .route("/services/{name}/versions", get(versions))
+        .route("/services/{name}/logs", get(logs))
+        .route("/services/{name}/instances/{instance}", get(instance))
         .merge(assets::routes())
 }
 
 /// Whether this path is one of a page, or a part of all of them.
 pub(crate) fn is_part(path: &str) -> bool {
-    path == "/" || path.starts_with("/services/") || path.starts_with("/assets/")
+    path == "/" || path == "/host" || path.starts_with("/services/") || path.starts_with("/assets/")
 }
 
 async fn overview(State(known): State<Known>, asker: Asker, headers: HeaderMap) -> Response {
     shown(Page::Overview, known, asker, &headers).await
+}
+
+async fn host(State(known): State<Known>, asker: Asker, headers: HeaderMap) -> Response {
+    shown(Page::Host, known, asker, &headers).await
 }
 
 async fn service(
@@ -174,6 +232,37 @@ async fn policy_of(
     shown(of_service(name, Page::Policy), known, asker, &headers).await
 }
 
+async fn versions(
+    State(known): State<Known>,
+    asker: Asker,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    shown(of_service(name, Page::Versions), known, asker, &headers).await
+}
+
+async fn logs(
+    State(known): State<Known>,
+    asker: Asker,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    shown(of_service(name, Page::Logs), known, asker, &headers).await
+}
+
+async fn instance(
+    State(known): State<Known>,
+    asker: Asker,
+    Path((name, instance)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let page = |service| match instance.parse() {
+        Ok(instance) if *InstanceName::service(&instance) == service => Page::Instance(instance),
+        _ => Page::NoInstance(service, instance),
+    };
+    shown(of_service(name, page), known, asker, &headers).await
+}
+
 /// The page of a service; another one where that is no name of any.
 fn of_service(name: String, page: impl FnOnce(ServiceName) -> Page) -> Page {
     match name.parse() {
@@ -184,7 +273,8 @@ fn of_service(name: String, page: impl FnOnce(ServiceName) -> Page) -> Page {
 
 /// The page as a whole, or as the events by which it follows what happens.
 async fn shown(page: Page, known: Known, asker: Asker, headers: &HeaderMap) -> Response {
-    let view = View::of(&known, &asker, &page).await;
+    let mut view = View::of(&known, &asker, &page).await;
+    view.applications = Applications::of(known.entrance, headers);
     let mut response = if live::is_wanted(headers) {
         live::stream(page, known, asker, view.asked, headers)
     } else {

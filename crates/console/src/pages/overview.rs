@@ -1,22 +1,50 @@
 //! Every service in a line, and what happened last.
 
 use explain::health::{Health, cause};
+use explain::turn::versions;
+use host::answer_pipe::Class;
 use maud::{Markup, html};
+use model::job::JobList;
 use model::status::ServiceStatus;
 
-use super::table::{mean, within};
-use super::view::View;
-use super::{Region, event};
-use crate::series::point::Measure;
+use super::cost::{self, Ledger};
+use super::table::{mean, share, within};
+use super::view::{Asked, View};
+use super::{Region, event, under_way};
+use crate::api::Known;
+use crate::api::asker::Asker;
+use crate::series::point::{Measure, Row};
 use crate::watch::Seen;
 
 /// Events on this page.
 const EVENTS: usize = 20;
 
+/// What the page asks for.
+#[derive(Debug, Clone)]
+pub(super) struct Answers {
+    /// Which jobs there are, or why that is not known.
+    jobs: Result<JobList, String>,
+    /// What each service cost so far.
+    ledger: Ledger,
+}
+
+impl Answers {
+    /// Asks the scaler.
+    pub(super) async fn of(known: &Known, asker: &Asker) -> Self {
+        let jobs = known.upstream.get_recent("/v1/jobs", asker.secret());
+        let (jobs, ledger) = tokio::join!(jobs, cost::ask(known, asker));
+        Self { jobs: jobs.map_err(|problem| problem.message().to_owned()), ledger }
+    }
+}
+
 pub(super) fn regions(view: &View) -> Vec<Region> {
     let is_empty = view.services.is_empty() && view.is_open && view.seen == Seen::Now;
     let services = if is_empty { welcome() } else { services(view) };
-    let mut regions = vec![Region { id: "services", html: services }];
+    let jobs = answers(view).map(|answers| &answers.jobs);
+    // Always there, so that what begins later comes to its place.
+    let going = under_way::list(jobs, view).unwrap_or_default();
+    let mut regions =
+        vec![Region { id: "services", html: services }, Region { id: "under-way", html: going }];
     if !view.events.is_empty() {
         let html = html! {
             h2 { "What happened last" }
@@ -25,6 +53,13 @@ pub(super) fn regions(view: &View) -> Vec<Region> {
         regions.push(Region { id: "events", html });
     }
     regions
+}
+
+fn answers(view: &View) -> Option<&Answers> {
+    match &view.asked {
+        Asked::Overview(answers) => Some(answers),
+        _ => None,
+    }
 }
 
 /// What a first visitor sees, before there is anything to see.
@@ -43,21 +78,16 @@ fn welcome() -> Markup {
 fn services(view: &View) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Services" {
-            table {
+            table.stacks.dense {
                 thead {
                     tr {
                         th scope="col" { "Service" }
                         th scope="col" { "Health" }
                         th scope="col" { "Cause" }
-                        th.n scope="col" { "Ready" }
-                        th.n scope="col" { "Others" }
-                        th.n scope="col" { "Requests/s" }
-                        th.n scope="col" { "Failed/s" }
-                        th.n scope="col" title="Half of the answers of the last second began within so many ms" { "p50 ms" }
-                        th.n scope="col" title="99 of 100 of the answers of the last second began within so many ms" { "p99 ms" }
-                        th.n scope="col" { "Waiting" }
-                        th.n scope="col" { "In flight" }
-                        th.n scope="col" { "CPU" }
+                        @for (name, explained, _) in columns(None, None) {
+                            th.n scope="col" title=(explained) { (name) }
+                        }
+                        th.n scope="col" title="Of all its instances since the ledger began, in the currency of the prices" { "Cost" }
                         th scope="col" { "Policy" }
                     }
                 }
@@ -69,26 +99,87 @@ fn services(view: &View) -> Markup {
 
 fn row(status: &ServiceStatus, view: &View) -> Markup {
     let second = view.seconds.get(&status.name);
-    let of = |measure| mean(second.map(|row| row.point.figure(measure)));
     html! {
         tr id={ "service-" (status.name) } {
             th scope="row" {
                 a href={ "/services/" (status.name) } { (status.name) }
-                @if let Some(route) = &status.route { small { (route) } }
+                @if let Some(route) = &status.route { small { (application(route, view)) } }
             }
             td { (health(status)) }
-            td.wide { (cause(status)) }
-            td.n { (ready(status)) }
-            td.n { (others(status)) }
-            td.n { (of(Measure::OfferedRps)) }
-            td.n { (of(Measure::RejectedRps)) }
-            td.n { (within(second, 500)) }
-            td.n { (within(second, 990)) }
-            td.n { (of(Measure::Queued)) }
-            td.n { (of(Measure::InFlight)) }
-            td.n { (of(Measure::CpuCores)) }
-            td { (status.policy) @if let Some(hold) = status.hold { small { "held at " (hold.ready) } } }
+            td.wide {
+                (cause(status))
+                @if let Some(deploy) = deploy(status) {
+                    small { a href={ "/services/" (status.name) "/versions" } { (deploy) } }
+                }
+            }
+            @for (name, _, value) in columns(Some(status), second) {
+                td.n data-label=(name) { (value) }
+            }
+            td.n data-label="Cost" {
+                (cost::so_far(answers(view).map(|answers| &answers.ledger), &status.name))
+            }
+            td data-label="Policy" {
+                (status.policy)
+                @if let Some(hold) = status.hold { small { "held at " (hold.ready) } }
+            }
         }
+    }
+}
+
+/// The deploy that is under way, where its cause does not say so already.
+fn deploy(status: &ServiceStatus) -> Option<String> {
+    let rollout = status.rollout.as_ref()?;
+    let is_under_way = rollout.proving().or(rollout.watched()).is_some();
+    (is_under_way && Health::of(status) != Health::Deploying).then(|| versions(rollout))
+}
+
+/// The columns of figures: their heads, what these mean, and what stands there for a service.
+fn columns(status: Option<&ServiceStatus>, second: Option<&Row>) -> [Column; 14] {
+    let of = |measure| mean(second.map(|row| row.point.figure(measure)));
+    let of_class = |class| share(second, class);
+    let told = |tell: fn(&ServiceStatus) -> String| status.map(tell).unwrap_or_default();
+    [
+        ("Ready", "Instances that take requests", told(ready)),
+        ("Others", "Instances by another phase", told(others)),
+        (
+            "Requests/s",
+            "Requests that came, those that were not served among them",
+            of(Measure::OfferedRps),
+        ),
+        ("Failed/s", "Requests without an answer, or with a 5xx", of(Measure::RejectedRps)),
+        ("2xx %", "Share of the answers of the last second", of_class(Class::Success)),
+        ("3xx %", "Share of the answers of the last second", of_class(Class::Redirection)),
+        ("4xx %", "Share of the answers of the last second", of_class(Class::ClientError)),
+        ("5xx %", "Share of the answers of the last second", of_class(Class::ServerError)),
+        (
+            "p50 ms",
+            "Half of the answers of the last second began within so many ms",
+            within(second, 500),
+        ),
+        (
+            "p90 ms",
+            "90 of 100 of the answers of the last second began within so many ms",
+            within(second, 900),
+        ),
+        (
+            "p99 ms",
+            "99 of 100 of the answers of the last second began within so many ms",
+            within(second, 990),
+        ),
+        ("Waiting", "Requests that wait for an instance", of(Measure::Queued)),
+        ("In flight", "Requests that instances work on", of(Measure::InFlight)),
+        ("CPU", "Cores that its instances use", of(Measure::CpuCores)),
+    ]
+}
+
+/// The head of a column, what it means, and what stands in it.
+type Column = (&'static str, &'static str, String);
+
+/// The route of a service, as a link to it where it is known how a browser gets there.
+pub(super) fn application(route: &str, view: &View) -> Markup {
+    match &view.applications {
+        Some(applications) => html! { a href=(applications.address(route)) { (route) } },
+        None => html! { (route) },
     }
 }
 

@@ -5,10 +5,10 @@ use maud::{Markup, html};
 use model::names::ServiceName;
 use model::status::ServiceStatus;
 
-use super::overview::{health, others, ready};
+use super::overview::{application, health, others, ready};
 use super::table::{UNKNOWN, classes, mean, within};
 use super::view::View;
-use super::{Region, event, frame, instances};
+use super::{Region, actions, event, frame, instances};
 use crate::series::point::Measure;
 
 /// Events on this page.
@@ -19,17 +19,17 @@ pub(super) fn regions(name: &ServiceName, view: &View) -> Vec<Region> {
     let events = view.events.iter().filter(|event| event.service.as_ref() == Some(name));
     let events = event::list(events.take(EVENTS), false);
     vec![
-        Region { id: "summary", html: summary(status) },
+        Region { id: "summary", html: summary(status, view) },
         Region { id: "figures", html: figures(status, view) },
         Region { id: "charts", html: charts(status) },
-        Region { id: "controls", html: controls(status) },
+        Region { id: "controls", html: controls(status, view) },
         Region { id: "instances", html: instances::table(status, view) },
         Region { id: "events", html: html! { h2 { "What happened last" } (events) } },
     ]
 }
 
 /// How it fares, and what holds for it.
-fn summary(status: &ServiceStatus) -> Markup {
+fn summary(status: &ServiceStatus, view: &View) -> Markup {
     html! {
         p.lead { (health(status)) " " (cause(status)) "." }
         p {
@@ -39,8 +39,11 @@ fn summary(status: &ServiceStatus) -> Markup {
                 "An operator holds it at " strong { (hold.ready) } " until " (event::moment(hold.until)) ". "
             }
             a href={ "/services/" (status.name) "/why" } { "Why this many, and why not more?" }
+            @if let Some(route) = &status.route { " The application is at " (application(route, view)) "." }
         }
-        @if let Some(rollout) = &status.rollout { p { "Now " (explain::turn::versions(rollout)) "." } }
+        @if let Some(rollout) = &status.rollout {
+            p { "Now " (explain::turn::versions(rollout)) ". " a href={ "/services/" (status.name) "/versions" } { "Versions and deploys" } }
+        }
     }
 }
 
@@ -108,7 +111,7 @@ fn charts(status: &ServiceStatus) -> Markup {
 }
 
 /// What may be changed here. Without scripts, and so without a token, nothing can.
-fn controls(status: &ServiceStatus) -> Markup {
+fn controls(status: &ServiceStatus, view: &View) -> Markup {
     let instances = format!("/v1/services/{}/instances", status.name);
     let hold = format!("/v1/services/{}/hold", status.name);
     html! {
@@ -118,6 +121,7 @@ fn controls(status: &ServiceStatus) -> Markup {
             @if status.hold.is_some() {
                 button type="button" data-method="DELETE" data-path=(hold) { "Give it back to its policy" }
             }
+            (actions::buttons(&status.name, view))
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use model::names::ServiceName;
+use model::names::{InstanceName, ServiceName};
 use model::network::NetworkStatus;
+use model::service::ServiceActions;
 use model::status::ServiceStatus;
 use model::time::Timestamp;
 
-use super::{Page, now, why};
+use super::applications::Applications;
+use super::{Page, host, instance, now, overview, versions, why};
 use crate::api::Known;
 use crate::api::asker::Asker;
 use crate::events::Event;
@@ -27,10 +29,14 @@ pub(super) struct View {
     pub(super) services: Vec<ServiceStatus>,
     /// The last second of each.
     pub(super) seconds: BTreeMap<ServiceName, Row>,
+    /// The memory that instances need, in bytes, as far as it is known.
+    pub(super) memory: BTreeMap<InstanceName, u64>,
     /// What happened last, the newest first.
     pub(super) events: Vec<Event>,
     /// The instances' firewall.
     pub(super) network: NetworkStatus,
+    /// Where services are reached, as far as that is known.
+    pub(super) applications: Option<Applications>,
     /// What the page asked for beside it.
     pub(super) asked: Asked,
 }
@@ -40,7 +46,12 @@ pub(super) struct View {
 pub(super) enum Asked {
     #[default]
     Nothing,
+    Actions(ServiceActions),
+    Host(Box<host::Answers>),
+    Overview(Box<overview::Answers>),
     Why(Box<why::Answers>),
+    Versions(Box<versions::Answers>),
+    Instance(Box<instance::Answers>),
 }
 
 impl View {
@@ -63,6 +74,8 @@ impl View {
         services.iter_mut().for_each(ServiceStatus::hide_output);
         let mut seconds = picture.seconds;
         seconds.retain(|service, _| sees(service));
+        let mut memory = picture.memory;
+        memory.retain(|instance, _| sees(instance.service()));
         let of_all = asker.sees_all_of(None).is_ok();
         let is_for = |event: &Event| event.service.as_ref().map_or(of_all, sees);
         Self {
@@ -71,8 +84,10 @@ impl View {
             seen: known.now.seen(),
             services,
             seconds,
+            memory,
             events: picture.events.into_iter().filter(is_for).collect(),
             network: picture.host.network,
+            applications: None,
             asked: Asked::Nothing,
         }
         .only_if_open()
@@ -82,6 +97,7 @@ impl View {
         if !self.is_open {
             self.services.clear();
             self.seconds.clear();
+            self.memory.clear();
             self.events.clear();
             self.network = NetworkStatus::default();
         }
@@ -101,7 +117,7 @@ impl View {
     /// Whether there is what a page is about, as far as anybody knows.
     pub(super) fn has(&self, page: &Page) -> bool {
         match page {
-            Page::Missing(_) => false,
+            Page::Missing(_) | Page::NoInstance(..) => false,
             page => {
                 page.service().is_none_or(|name| !self.is_known() || self.service(name).is_some())
             }

@@ -72,7 +72,7 @@ pub(super) fn regions(name: &ServiceName, question: Question, view: &View) -> Ve
     let Some(status) = view.service(name) else { return vec![frame::missing(name.as_str())] };
     let (turn, answer) = match &view.asked {
         Asked::Why(answers) => (answers.turn.as_ref(), answers.why_not.as_ref()),
-        Asked::Nothing => (None, None),
+        _ => (None, None),
     };
     let html = match (question.at, turn, &status.tick) {
         (Some(_), Some(turn), _) | (None, _, Some(turn)) => told(name, turn, question.at.is_some()),

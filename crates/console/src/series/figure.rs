@@ -43,6 +43,13 @@ impl Figure {
         (self.count > 0).then(|| self.sum / f64::from(self.count))
     }
 
+    /// What a rate per second sums up to over a span of so many seconds, as far as it is known: each value is of a second,
+    /// and of those of which there are two, since something changed in them, both are of a part of it.
+    pub fn sum_over(self, seconds: u64) -> Option<f64> {
+        let most = u32::try_from(seconds).unwrap_or(u32::MAX);
+        Some(self.mean()? * f64::from(self.count.min(most)))
+    }
+
     /// The largest known value; `None` where nothing is known.
     pub fn max(self) -> Option<f64> {
         (self.count > 0).then_some(self.max)
@@ -67,6 +74,13 @@ mod tests {
         assert_eq!((figure.count(), figure.mean(), figure.max()), (2, Some(-2.0), Some(4.0)));
         assert_eq!((over(&[None]).mean(), over(&[]).max()), (None, None));
         assert_eq!(over(&[Some(-3.0)]).max(), Some(-3.0));
+    }
+
+    #[test]
+    fn a_rate_sums_up_over_what_is_known_of_a_span_and_never_over_more_than_the_span() {
+        let figure = over(&[Some(4.0), None, Some(8.0)]);
+        assert_eq!((figure.sum_over(60), figure.sum_over(1)), (Some(12.0), Some(6.0)));
+        assert_eq!(over(&[None]).sum_over(60), None);
     }
 
     proptest! {

@@ -81,7 +81,8 @@ impl Seconds {
 
 /// An instance at one moment.
 fn point(load: InstanceLoad) -> InstancePoint {
-    let InstanceLoad { name, phase, in_flight, rates } = load;
+    // Memory is told of now, and not kept.
+    let InstanceLoad { name, phase, in_flight, memory_bytes: _, rates } = load;
     let InstanceRates { cpu_cores, requests_rps } = rates.unwrap_or_default();
     InstancePoint {
         name,

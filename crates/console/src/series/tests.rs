@@ -18,6 +18,7 @@ fn rates(at_ms: u64, cpu_ms: u64, requests: u64) -> ServiceFeed {
     feed.instances = vec![InstanceFigures {
         name: "bw-store-1-a".parse().unwrap(),
         cpu_time_us: Some(cpu_ms * 1000),
+        memory_bytes: None,
         in_flight: Some(3),
         requests: Some(requests),
     }];

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::feed::ServiceFeed;
-use model::names::ServiceName;
+use model::names::{InstanceName, ServiceName};
 use model::network::NetworkStatus;
 use model::status::{HostStatus, ServiceStatus};
 use model::tick::Tick;
@@ -32,6 +32,8 @@ struct Inner {
     services: BTreeMap<ServiceName, (Instant, ServiceStatus)>,
     /// What decisions read of their descriptions, as far as the scaler tells it.
     terms: BTreeMap<ServiceName, Value>,
+    /// The memory of their instances, in bytes, as far as it is known.
+    memory: BTreeMap<ServiceName, BTreeMap<InstanceName, u64>>,
     ticks: BTreeMap<ServiceName, Tick>,
     /// The last second of each service.
     seconds: BTreeMap<ServiceName, Row>,
@@ -50,6 +52,8 @@ pub struct Picture {
     pub host: HostStatus,
     /// The last second of each.
     pub seconds: BTreeMap<ServiceName, Row>,
+    /// The memory that instances need, in bytes, as far as it is known.
+    pub memory: BTreeMap<InstanceName, u64>,
     /// What happened last, the newest first.
     pub events: Vec<Event>,
 }
@@ -74,6 +78,9 @@ impl Now {
             Some(terms) => drop(inner.terms.insert(name.clone(), terms.clone())),
             None => drop(inner.terms.remove(&name)),
         }
+        let memory = feed.instances.iter();
+        let memory = memory.filter_map(|it| Some((it.name.clone(), it.memory_bytes?))).collect();
+        inner.memory.insert(name.clone(), memory);
         inner.services.insert(name, (Instant::now(), feed.status.clone()));
         inner.is_told = true;
     }
@@ -101,9 +108,10 @@ impl Now {
         inner.network = network;
         inner.is_told = true;
         // It is told once a second, whatever there is of services.
-        let Inner { services, ticks, terms, seconds, .. } = &mut *inner;
+        let Inner { services, ticks, terms, memory, seconds, .. } = &mut *inner;
         services.retain(|_, (at, _)| at.elapsed() < GONE);
         terms.retain(|name, _| services.contains_key(name));
+        memory.retain(|name, _| services.contains_key(name));
         ticks.retain(|name, _| services.contains_key(name));
         seconds.retain(|name, _| services.contains_key(name));
     }
@@ -141,6 +149,7 @@ impl Now {
         Picture {
             host: inner.host(),
             seconds: inner.seconds.clone(),
+            memory: inner.memory.values().flatten().map(|(name, it)| (name.clone(), *it)).collect(),
             events: inner.events.iter().cloned().collect(),
         }
     }

@@ -275,6 +275,7 @@ async fn a_listener_that_never_reads_is_cut_off_and_costs_bounded_memory() {
         error: Some("x".repeat(200_000)),
         last_lines: vec![],
         release: None,
+        steps: Vec::new(),
     };
     for sequence in 1..=60 {
         scaler.tick(&Tick { done: vec![failed.clone()], ..decided(1, sequence) });

@@ -61,6 +61,7 @@ fn launched(at: Timestamp) -> Tick {
         error: None,
         last_lines: vec![],
         release: None,
+        steps: Vec::new(),
     };
     Tick { sequence: 1, done: vec![done], ..turn(at.as_millis(), 150.0) }
 }

@@ -33,8 +33,10 @@ use tokio::net::UnixListener;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
+use crate::written::Written;
+
 /// Nobody, on Debian.
-const USER: u32 = 65_534;
+pub(crate) const USER: u32 = 65_534;
 
 /// After which the feed ends.
 const END: Bytes = Bytes::new();
@@ -50,6 +52,7 @@ pub(crate) struct FakeScaler {
     asked: Arc<Mutex<Vec<Asked>>>,
     tokens: Arc<Mutex<BTreeMap<String, Value>>>,
     answers: Answers,
+    output: Written,
     server: JoinHandle<()>,
 }
 
@@ -60,6 +63,7 @@ struct Told {
     asked: Arc<Mutex<Vec<Asked>>>,
     tokens: Arc<Mutex<BTreeMap<String, Value>>>,
     answers: Answers,
+    output: Written,
 }
 
 /// What was asked of the scaler beside what the console itself asks.
@@ -88,12 +92,14 @@ impl FakeScaler {
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
         let feed = broadcast::Sender::new(4096);
         let (asked, tokens, answers) = (Arc::default(), Arc::default(), Arc::default());
+        let output = Written::default();
         let told = Told {
             feed: feed.clone(),
             record: Arc::clone(&record),
             asked: Arc::clone(&asked),
             tokens: Arc::clone(&tokens),
             answers: Arc::clone(&answers),
+            output: output.clone(),
         };
         let routes = Router::new()
             .route("/v1/feed", get(read_feed))
@@ -111,7 +117,7 @@ impl FakeScaler {
             }))
             .with_state(told);
         let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self { socket, feed, record, asked, tokens, answers, server }
+        Self { socket, feed, record, asked, tokens, answers, output, server }
     }
 
     /// Has a token with this secret.
@@ -131,7 +137,12 @@ impl FakeScaler {
         self.tokens.lock().unwrap().insert(secret.to_owned(), Value::Null);
     }
 
-    /// Answers so what is asked by this method and path, with a tag of the answer.
+    /// What instances wrote.
+    pub(crate) fn output(&self) -> &Written {
+        &self.output
+    }
+
+    /// Answers so what is asked by this method and path, with a tag of the answer: with JSON, or a text as it is.
     pub(crate) fn answers(&self, line: &str, answer: Value) {
         self.answers.lock().unwrap().insert(line.to_owned(), (StatusCode::OK, answer));
     }
@@ -242,6 +253,16 @@ fn token(told: &Told, headers: &HeaderMap) -> Option<Result<Value, Response>> {
     })
 }
 
+/// What instances and jobs write is for a token with the right to read.
+fn may_not_read(told: &Told, headers: &HeaderMap) -> Option<Response> {
+    let Some(Ok(token)) = token(told, headers) else {
+        return Some(refusal(StatusCode::UNAUTHORIZED, "unauthorized"));
+    };
+    let reads = |right: &Value| right == "read" || right == "all";
+    let may = token["rights"].as_array().is_some_and(|rights| rights.iter().any(reads));
+    (!may).then(|| refusal(StatusCode::FORBIDDEN, "too_few_rights"))
+}
+
 fn refusal(status: StatusCode, code: &str) -> Response {
     let body = json!({"error": {"code": code, "message": format!("It is {code}.")}});
     let mut answer = (status, Json(body)).into_response();
@@ -312,9 +333,19 @@ async fn passed_on(State(told): State<Told>, request: Request) -> Response {
         None if is_change => return refusal(StatusCode::UNAUTHORIZED, "unauthorized"),
         _ => {}
     }
+    let path = request.uri().path();
+    let is_written = path.ends_with("/output") || path.ends_with("/log");
+    if is_written && let Some(refused) = may_not_read(&told, request.headers()) {
+        return refused;
+    }
     let line = format!("{} {}", request.method(), request.uri());
-    if let Some((status, answer)) = told.answers.lock().unwrap().get(&line) {
-        return (*status, [("etag", tag(answer))], Json(answer.clone())).into_response();
+    match told.answers.lock().unwrap().get(&line) {
+        Some((_, Value::String(text))) => return text.clone().into_response(),
+        Some((status, answer)) => {
+            return (*status, [("etag", tag(answer))], Json(answer.clone())).into_response();
+        }
+        None if path.ends_with("/output") => return told.output.answer(&request),
+        None => {}
     }
     match request.headers().get("if-match").map(|it| it.to_str().unwrap()) {
         Some("\"old\"") => refusal(StatusCode::PRECONDITION_FAILED, "changed_meanwhile"),

@@ -72,6 +72,7 @@ fn done(kind: ActionKind, slot: u32, took_ms: u64, error: Option<&str>) -> Done 
         error: error.map(str::to_owned),
         last_lines: vec!["a secret".to_owned()],
         release: None,
+        steps: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`Haproxy`] is the real one and [`fake::FakeLoadBalancer`] one for tests. Users see
 //! [`Backends`] go in, and [`Stats`] and drained slots come out.
 
+mod account;
 mod admin;
 mod answers;
 mod backends;
@@ -28,6 +29,7 @@ mod stats;
 mod stats_csv;
 mod template;
 
+pub use account::Account;
 pub use answers::{AnswerCounts, AnswersBySlot};
 pub use backends::{Backend, Backends, BackendsError, Server, ServerState};
 pub use certificate::{CertificateError, check_certificate};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use model::access::Who;
-use model::job::{JobId, JobKind, JobStatus, Outcome, Stage};
+use model::job::{JobId, JobKind, JobStatus, Outcome, Stage, Step};
 use model::names::ServiceName;
 use model::time::Timestamp;
 use model::version::Version;
@@ -28,6 +28,9 @@ pub struct Job {
     pub ended_at: Option<Timestamp>,
     /// How far it has come.
     pub stage: Stage,
+    /// The stages that it came to, in their order; none of a job that a release before carried out.
+    #[serde(default)]
+    pub steps: Vec<Step>,
     /// How it ended; `None` while it has not.
     pub outcome: Option<Outcome>,
 }
@@ -128,8 +131,17 @@ impl Job {
         who: Who,
         now: Timestamp,
     ) -> Self {
-        let (stage, begun_at) = (Stage::Begin, now);
-        Self { id, service, work, who, begun_at, ended_at: None, stage, outcome: None }
+        let stage = Stage::Begin;
+        let steps = vec![Step { stage, begun_at: now }];
+        Self { id, service, work, who, begun_at: now, ended_at: None, stage, steps, outcome: None }
+    }
+
+    /// It is at this stage from `now` on.
+    pub fn enter(&mut self, stage: Stage, now: Timestamp) {
+        if self.stage != stage {
+            self.steps.push(Step { stage, begun_at: now });
+        }
+        self.stage = stage;
     }
 
     /// The folder that is deployed from, where it is a deploy.
@@ -165,7 +177,8 @@ pub struct KeptJob {
 impl KeptJob {
     /// The same as the API tells it.
     pub fn status(&self) -> JobStatus {
-        let Job { id, service, work, who, begun_at, ended_at, stage, outcome } = self.job.clone();
+        let Job { id, service, work, who, begun_at, ended_at, stage, steps, outcome } =
+            self.job.clone();
         let cut_off = || Outcome {
             is_well: false,
             verdict:
@@ -176,7 +189,7 @@ impl KeptJob {
             JobState::CutOff => Some(cut_off()),
             JobState::GoesOn | JobState::Ended => outcome,
         };
-        let who = Some(who);
-        JobStatus { id, kind: work.kind(), service, who, begun_at, ended_at, stage, outcome }
+        let (kind, who) = (work.kind(), Some(who));
+        JobStatus { id, kind, service, who, begun_at, ended_at, stage, steps, outcome }
     }
 }

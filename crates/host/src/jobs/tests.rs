@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use model::access::Who;
-use model::job::{JobId, JobKind, Outcome};
+use model::job::{JobId, JobKind, Outcome, Stage, Step};
 use model::time::Timestamp;
 
 use super::*;
@@ -70,6 +70,20 @@ fn a_job_is_read_as_it_was_written_by_whoever_asks_and_by_nobody_else() {
     assert_eq!(jobs.list(at(6)).unwrap().len(), 4, "one that cannot be read hides no other");
     let error = jobs.get(JobId::new(1), at(5)).unwrap_err().to_string();
     assert!(error.contains("job.json is not as this release writes it"), "{error}");
+}
+
+#[test]
+fn a_job_remembers_when_it_came_to_each_stage_and_one_of_a_release_before_does_not() {
+    let mut job = rollback(7, "shop", at(1));
+    for (stage, second) in [(Stage::Begin, 2), (Stage::Rollout, 3), (Stage::Rollout, 4)] {
+        job.enter(stage, at(second));
+    }
+    let step = |stage, second| Step { stage, begun_at: at(second) };
+    assert_eq!(job.steps, [step(Stage::Begin, 1), step(Stage::Rollout, 3)]);
+    let mut before = serde_json::to_value(&job).unwrap();
+    before.as_object_mut().unwrap().remove("steps");
+    let read: Job = serde_json::from_value(before).unwrap();
+    assert_eq!((read.stage, read.steps), (Stage::Rollout, Vec::new()));
 }
 
 #[tokio::test]

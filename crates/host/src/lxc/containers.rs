@@ -97,6 +97,10 @@ pub trait Containers: Send + Sync {
     /// run is left out.
     fn cpu_times(&self, instances: &[&InstanceName]) -> BTreeMap<InstanceName, Duration>;
 
+    /// The memory that an instance needs, in bytes: without the pages of files that nobody used lately. `None` where it
+    /// does not run.
+    fn memory_bytes(&self, instance: &InstanceName) -> Option<u64>;
+
     /// What the host's processors have done, for instances and all else; `None` where it cannot be told.
     fn processor_times(&self) -> Option<ProcessorTimes>;
 
@@ -317,6 +321,10 @@ impl<R: Runner> Containers for LxcContainers<R> {
 
     fn cpu_times(&self, instances: &[&InstanceName]) -> BTreeMap<InstanceName, Duration> {
         self.cpu_files.read(&self.cgroups, instances)
+    }
+
+    fn memory_bytes(&self, instance: &InstanceName) -> Option<u64> {
+        self.cgroups.memory_bytes(instance.as_str())
     }
 
     fn processor_times(&self) -> Option<ProcessorTimes> {

@@ -55,6 +55,7 @@ struct State {
     ignore_halt: bool,
     graces: BTreeMap<InstanceName, Duration>,
     cpu_times: BTreeMap<InstanceName, Duration>,
+    memory_bytes: BTreeMap<InstanceName, u64>,
     processor_times: Option<ProcessorTimes>,
     obstacle: Option<String>,
     releases: BTreeMap<InstanceName, Release>,
@@ -81,6 +82,11 @@ impl FakeContainers {
     /// The CPU time that an instance says it has used, from now on. Without one it is not known.
     pub fn set_cpu_time(&self, instance: &InstanceName, time: Duration) {
         self.state().cpu_times.insert(instance.clone(), time);
+    }
+
+    /// The memory that an instance needs, from now on. Without one it is not known.
+    pub fn set_memory(&self, instance: &InstanceName, bytes: u64) {
+        self.state().memory_bytes.insert(instance.clone(), bytes);
     }
 
     /// What the host's processors have done, from now on. Until then it is not known.
@@ -269,6 +275,10 @@ impl Containers for FakeContainers {
         let mut times = self.state().cpu_times.clone();
         times.retain(|name, _| instances.contains(&name));
         times
+    }
+
+    fn memory_bytes(&self, instance: &InstanceName) -> Option<u64> {
+        self.state().memory_bytes.get(instance).copied()
     }
 
     fn processor_times(&self) -> Option<ProcessorTimes> {

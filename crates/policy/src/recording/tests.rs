@@ -229,6 +229,7 @@ fn ended(kind: ActionKind, slot: u32, error: Option<&str>) -> Done {
         error: error.map(str::to_owned),
         last_lines: Vec::new(),
         release: None,
+        steps: Vec::new(),
     }
 }
 

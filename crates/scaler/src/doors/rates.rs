@@ -112,7 +112,8 @@ fn weight(request: &Request) -> NonZeroU32 {
     let path = request.uri().path();
     let ends = [api::OUTPUT, api::RECORDING, api::WHY_NOT, api::VERSIONS, api::LOG, api::FILE];
     let is_long = ends.iter().any(|end| path.ends_with(end));
-    let is_record = [api::TICKS, api::CHANGES, api::JOBS].contains(&path);
+    let is_record =
+        [api::TICKS, api::CHANGES, api::JOBS, api::COST, api::HOST, api::DOCTOR].contains(&path);
     if is_long || is_record { RECORD } else { NonZeroU32::MIN }
 }
 
@@ -124,7 +125,7 @@ fn take(limiter: &DefaultDirectRateLimiter, count: NonZeroU32) -> Result<(), Pro
 fn too_many() -> Problem {
     let message = format!(
         "More than {RATE} requests a second with one token, as many without, or {WRONG_RATE} with a wrong one or a \
-         login's code. One for ticks, changes, jobs, output, a log, a recording, versions, a file or why-not counts as {RECORD}, and one that sets \
+         login's code. One for ticks, changes, jobs, cost, the host, output, a log, a recording, versions, a file or why-not counts as {RECORD}, and one that sets \
          something as {CHANGE}: try again in a second."
     );
     let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);

@@ -71,6 +71,7 @@ async fn every_turn_is_told_as_it_happens_and_those_of_the_record_with_their_num
 async fn services_and_their_instances_are_told_once_a_second_and_when_something_changed() {
     let mut rig = Rig::new();
     rig.ticks(60, 1).await;
+    rig.actor.containers().set_memory(&rig.status().instances[0].name, 47 << 20);
     let mut body = read(&console(&rig)).await.unwrap();
     rig.ticks(50, 1).await;
     // Turns that somebody was late for.
@@ -90,6 +91,7 @@ async fn services_and_their_instances_are_told_once_a_second_and_when_something_
     let name = &rig.status().instances[0].name;
     assert_eq!((&feed.instances[0].name, feed.instances.len()), (name, 1));
     assert!(feed.instances[0].requests.is_some() && feed.instances[0].in_flight.is_some());
+    assert_eq!(feed.instances[0].memory_bytes, Some(47 << 20));
     // What decisions read of its file, and nothing that its program is told.
     let read = policy::terms::spec(feed.terms.as_ref().unwrap()).unwrap();
     let file = config_file::from_toml::<ServiceSpec>("store.toml", &store_file()).unwrap();

@@ -1,7 +1,7 @@
 //! The panes: the services, the instances of the one that is selected, and what happened.
 
 use explain::health::Health;
-use explain::words::{age, figure};
+use explain::words::{age, figure, mib};
 use model::decision::Decision;
 use model::instance::InstanceStatus;
 use model::status::ServiceStatus;
@@ -29,9 +29,9 @@ const SERVICE_ORDER: [usize; 11] = [0, 1, 2, 4, 5, 7, 9, 3, 10, 8, 6];
 /// The place of the health.
 const HEALTH: usize = 1;
 
-const INSTANCE_HEADS: [&str; 9] =
-    ["INSTANCE", "PHASE", "LOAD", "BUSY", "CPU", "FOR", "AGE", "VERSION", "ADDRESS"];
-const INSTANCE_ORDER: [usize; 9] = [0, 1, 2, 4, 3, 5, 7, 6, 8];
+const INSTANCE_HEADS: [&str; 10] =
+    ["INSTANCE", "PHASE", "LOAD", "BUSY", "CPU", "MEMORY", "FOR", "AGE", "VERSION", "ADDRESS"];
+const INSTANCE_ORDER: [usize; 10] = [0, 1, 2, 4, 5, 3, 6, 8, 7, 9];
 
 /// The services, with the selected one in sight.
 pub(super) fn services(state: &State, theme: Theme, area: Rect, frame: &mut Frame) {
@@ -124,7 +124,7 @@ fn phase(status: &InstanceStatus) -> String {
     if status.to_be_removed { format!("{phase}, leaves") } else { phase.to_owned() }
 }
 
-fn instance(status: &InstanceStatus, load: Load, now: Timestamp) -> [String; 9] {
+fn instance(status: &InstanceStatus, load: Load, now: Timestamp) -> [String; 10] {
     let now_ms = now.as_millis();
     [
         status.name.to_string(),
@@ -132,6 +132,7 @@ fn instance(status: &InstanceStatus, load: Load, now: Timestamp) -> [String; 9] 
         known(load.rates.requests_rps),
         known(load.in_flight.map(f64::from)),
         known(load.rates.cpu_cores),
+        load.memory_bytes.map_or_else(|| "-".to_owned(), mib),
         age(status.since.as_millis(), now_ms),
         age(status.name.birth().as_millis(), now_ms),
         status.version.map_or_else(|| "-".to_owned(), |version| version.to_string()),

@@ -86,6 +86,7 @@ fn told() -> Told {
         name: instance.name.clone(),
         phase: instance.phase,
         in_flight: Some(8),
+        memory_bytes: Some(47 << 20),
         rates,
     };
     let loads = shop.instances.iter().zip([Some(rates), None]).map(load).collect();

@@ -221,6 +221,6 @@ fn of_job(operation: Operation) -> Operation {
 fn a_job() -> Value {
     json!({
         "id": "00000000000000ab", "kind": "deploy", "service": "store", "who": null, "begun_at_ms": 1_000,
-        "ended_at_ms": null, "stage": "begin", "outcome": null,
+        "ended_at_ms": null, "stage": "begin", "steps": [{"stage": "begin", "begun_at_ms": 1_000}], "outcome": null,
     })
 }

@@ -1,6 +1,8 @@
 //! What the scaler tells by way of the console.
 
 use model::access::ChangePage;
+use model::cost::CostPage;
+use model::machine::{DoctorStatus, MachineStatus};
 use model::output::OutputPage;
 use model::secrets::Secrets;
 use model::status::MembershipStatus;
@@ -17,6 +19,9 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
         recording(),
         secrets(schemas),
         membership(schemas),
+        cost(schemas),
+        machine(schemas),
+        doctor(schemas),
         changes(schemas),
     ]
 }
@@ -100,6 +105,53 @@ fn membership(schemas: &mut Schemas) -> Operation {
     Operation::passed("get", "/v1/membership", "membership", "How HAProxy learns of instances")
         .answers("So.", schemas.told::<MembershipStatus>(), told)
         .tagged()
+}
+
+fn cost(schemas: &mut Schemas) -> Operation {
+    let told = json!({ "since_ms": 1_000, "at_ms": 8_201_000, "services": [{
+        "service": "store", "instances": 2, "launches": 3, "runtime_ms": 16_400_000,
+        "charged_s": 16_401, "cost": 0.5, "unpriced_s": 0,
+    }] });
+    Operation::passed("get", "/v1/cost", "cost", "What instances ran and cost, by service")
+        .asks("since", "Since this moment; without it, since the record began.", moment())
+        .asks("format", "`csv` for a table.", json!({ "type": "string", "enum": ["json", "csv"] }))
+        .fails(400, &["bad_query"])
+        .answers("This.", schemas.told::<CostPage>(), example::<CostPage>(told))
+}
+
+fn machine(schemas: &mut Schemas) -> Operation {
+    let told = json!({
+        "at_ms": 1_000, "name": "box", "release": "0.1.0", "since_ms": 500,
+        "processors": { "cores": 2, "load": [0.5, 0.25, 0.125] },
+        "memory": { "total_mib": 7_900, "available_mib": 5_000 },
+        "disk": { "folder": "/var/lib/bellows", "total_mib": 80_000, "free_mib": 40_000 },
+        "room": {
+            "memory_mib": 7_644, "left_mib": 7_388, "promised_mib": 0,
+            "slots_used": 2, "slots_free": 1_019, "slots_withheld": 0,
+        },
+        "haproxy": {
+            "version": "2.6.12-1+deb12u4", "since_ms": 400, "reloads": 1, "old_workers": 0,
+            "connections": 3, "connections_max": 4_000,
+        },
+        "network": { "put_back": 0, "last": null, "trouble": null },
+    });
+    Operation::passed("get", "/v1/host", "host", "The machine, and what instances may take of it")
+        .fails(403, &["too_few_rights"])
+        .answers(
+            "It is like this.",
+            schemas.told::<MachineStatus>(),
+            example::<MachineStatus>(told),
+        )
+}
+
+fn doctor(schemas: &mut Schemas) -> Operation {
+    let told = json!({ "at_ms": 1_000, "problem": null, "checks": [
+        { "check": "disk", "is_well": false, "found": "100 MiB free", "cure": "make room" },
+    ] });
+    let path = "/v1/host/doctor";
+    Operation::passed("get", path, "doctor", "What `bellows doctor` found, of the last minute")
+        .fails(403, &["too_few_rights"])
+        .answers("This.", schemas.told::<DoctorStatus>(), example::<DoctorStatus>(told))
 }
 
 fn changes(schemas: &mut Schemas) -> Operation {

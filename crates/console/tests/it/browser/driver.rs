@@ -19,17 +19,24 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn start() -> Self {
-        let mut child = Command::new("chromedriver")
+        // It takes any port for one family of addresses, and wants the same for the other, where somebody may be.
+        (0..5).find_map(|_| Self::try_start()).expect("it says its port")
+    }
+
+    fn try_start() -> Option<Self> {
+        let child = Command::new("chromedriver")
             .args(["--port=0", "--log-level=SEVERE"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("chromedriver starts: `just setup pages` installs it");
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut driver = Self { child, url: String::new() };
+        let lines = BufReader::new(driver.child.stdout.take().unwrap()).lines();
         let port = lines.map_while(Result::ok).find_map(|line| {
             let rest = line.split_once("started successfully on port ")?.1;
             rest.trim_end_matches('.').parse::<u16>().ok()
         });
-        Self { child, url: format!("http://127.0.0.1:{}", port.expect("it says its port")) }
+        driver.url = format!("http://127.0.0.1:{}", port?);
+        Some(driver)
     }
 
     /// A browser of this width that shows what is light or dark.
@@ -47,7 +54,7 @@ impl Driver {
         let mut arguments = vec!["--headless=new", "--no-sandbox", "--disable-gpu"];
         arguments.extend(is_dark.then_some("--force-dark-mode"));
         // A window is not narrower than 500 pixels, what a device shows is; what is pointed with is a mouse.
-        let metrics = json!({ "width": width, "height": 1200, "pixelRatio": 1, "mobile": false, "touch": false });
+        let metrics = json!({ "width": width, "height": 2000, "pixelRatio": 1, "mobile": false, "touch": false });
         let options = json!({
             "args": arguments, "mobileEmulation": { "deviceMetrics": metrics }, "prefs": settings,
         });

@@ -5,7 +5,10 @@ mod axe;
 mod charts;
 mod connection;
 mod driver;
+mod host;
+mod instance;
 mod login;
+mod logs;
 mod plain;
 mod policy;
 mod rights;
@@ -13,33 +16,62 @@ mod running;
 mod stale;
 mod strangers;
 mod together;
+mod versions;
 
 use std::time::Duration;
 
 use fantoccini::Locator;
+use model::output::Stream;
+use serde_json::json;
 
 use driver::{Driver, picture, text_of, until};
+use logs::logged_in;
 use running::Running;
 
+use crate::history::now;
+use crate::pages_of_versions::{job, job_id, versions};
+
 /// Every page, by the name of its picture.
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 10] = [
     ("overview", "/"),
     ("service", "/services/shop"),
     ("why", "/services/shop/why"),
+    ("host", "/host"),
     ("policy", "/services/shop/policy"),
+    ("versions", "/services/shop/versions"),
+    ("logs", "/services/shop/logs"),
+    ("instance", "/services/shop/instances/bw-shop-1-a"),
+    ("instance-gone", "/services/shop/instances/bw-shop-9-zzz"),
     ("missing", "/services/nothing"),
 ];
 
 #[tokio::test]
 #[ignore = "drives a browser: run by `just test-pages`"]
 async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens() {
-    let running = Running::start().await;
+    let running = Running::with_past().await;
     policy::tells(&running, &policy::threshold(30.0));
+    running.scaler.answers("GET /v1/services/shop/versions", versions());
+    let jobs = [job(8, 5, None), job(7, 60, Some((false, "no module named flask")))];
+    running.scaler.answers("GET /v1/jobs?service=shop", json!({ "jobs": jobs }));
+    running.scaler.answers(&format!("GET /v1/jobs/{}", job_id(8)), job(8, 5, None));
+    let at = now().as_millis() - 60_000;
+    for line in 0..60 {
+        let (stream, text) = match line % 10 {
+            7 => (Stream::Stderr, "slow query: 1200 ms"),
+            _ => (Stream::Stdout, "GET /basket?item=17&colour=blue&size=large 200 in 12 ms"),
+        };
+        running.scaler.output().add(at + 1000 * line, "bw-shop-1-a", stream, text);
+    }
     let driver = Driver::start();
     tokio::time::sleep(Duration::from_secs(12)).await;
     for (width, is_dark) in [(1600, false), (360, false), (1600, true), (360, true)] {
         let browser = driver.browser(width, is_dark).await;
-        for (name, path) in PAGES {
+        for (name, path) in PAGES.into_iter().chain([("logs-read", "/services/shop/logs")]) {
+            if name == "logs-read" {
+                logged_in(&running, &browser, "operator", path).await;
+                until(&browser, "document.querySelectorAll('#log-lines > div').length === 60")
+                    .await;
+            }
             browser.goto(&running.url(path)).await.unwrap();
             if name != "missing" {
                 until(&browser, &format!("{} === 'Live'", text_of("#following"))).await;
@@ -50,6 +82,10 @@ async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens(
             if name == "policy" {
                 until(&browser, "document.querySelectorAll('.part .field').length === 6").await;
             }
+            // As wide as there is room for: the least is a narrow window's.
+            let charts =
+                "[...document.querySelectorAll('.uplot')].every((it) => it.clientWidth > 250)";
+            until(&browser, charts).await;
             axe::finds_nothing(&browser, name).await;
             // Nothing is wider than the window but what scrolls by itself.
             until(&browser, "document.documentElement.scrollWidth <= innerWidth").await;

@@ -7,11 +7,16 @@ use super::running::Running;
 use super::{PAGES, policy};
 
 /// What is on each page, of what there is to say.
-const SAYS: [(&str, &str); 5] = [
+const SAYS: [(&str, &str); 10] = [
     ("overview", "instances are ready"),
     ("service", "bw-shop-1-a"),
     ("why", "Why not another number?"),
     ("policy", "The policy"),
+    ("host", "Memory"),
+    ("versions", "sudo bellows deploy"),
+    ("logs", "What instances write is told to those who are logged in"),
+    ("instance", "bw-shop-1-a"),
+    ("instance-gone", "bw-shop-9-zzz"),
     ("missing", "There is no service nothing here"),
 ];
 

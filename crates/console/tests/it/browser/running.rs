@@ -8,16 +8,19 @@ use std::time::Duration;
 
 use console::history::Batch;
 use console::series::seconds::Seconds;
-use model::action::{ActionKind, Done};
+use model::action::{ActionKind, Done, LaunchStep, StepTime};
 use model::decision::{Decision, Reason};
 use model::feed::{FeedLine, InstanceFigures};
 use model::instance::{Phase, PhaseCounts};
 use model::tick::{Observation, Tick};
+use model::version::{Rollout, Version};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::answers::pipe;
 use crate::history::{now, open};
+use crate::pages_of_versions::was_there;
 use crate::scaler::{Console, FakeScaler, command_at, folder};
 
 /// As long as a turn of the loop.
@@ -56,11 +59,20 @@ impl Running {
         Self::at("127.0.0.1:0", folder).await
     }
 
+    /// The same, with 25 minutes behind it, in which one instance was there.
+    pub(super) async fn with_past() -> Self {
+        let (folder, second) = (folder(), now().as_millis() / 1000);
+        was_there(folder.path(), "bw-shop-1-a", second - 1_500..second, Vec::new()).await;
+        Self::at("127.0.0.1:0", folder).await
+    }
+
     async fn at(listen: &str, folder: TempDir) -> Self {
         let (answers, mut writer) = pipe(folder.path());
         let scaler = Arc::new(FakeScaler::start(folder.path()));
         scaler.knows("operator", &["all"], None);
+        beside(&scaler);
         let mut command = command_at(listen, &scaler.socket, folder.path());
+        command.args(["--entrance", "http:8080"]);
         let console = Console::started(command.arg("--answers").arg(&answers));
         let address = console.address;
         let told = Arc::clone(&scaler);
@@ -123,6 +135,26 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.tells.abort();
     }
+}
+
+/// What the scaler answers beside what it tells.
+fn beside(scaler: &FakeScaler) {
+    crate::machine::told(scaler);
+    let action = json!({ "title": "Delete all objects", "method": "DELETE", "path": "/" });
+    let actions = json!({ "actions": { "delete-all": action } });
+    scaler.answers("GET /v1/services/shop/actions", actions);
+    let job = json!({
+        "id": "00000000000000ab", "kind": "deploy", "service": "market", "who": { "kind": "token", "name": "ci" },
+        "begun_at_ms": now().as_millis(), "ended_at_ms": null, "stage": "image", "outcome": null,
+    });
+    scaler.answers("GET /v1/jobs", json!({ "jobs": [job] }));
+}
+
+/// The steps of a launch, of which one takes longer each time.
+fn steps(turn: u32) -> Vec<StepTime> {
+    let took = [(LaunchStep::Clone, 90), (LaunchStep::Health, 400), (LaunchStep::Rotation, 3)];
+    let took = took.map(|(step, ms)| StepTime { step, took_ms: ms + u64::from(turn / 100) });
+    took.into()
 }
 
 /// A history of a day: half an hour of seconds, and minutes that are as those of it, again and again.
@@ -197,10 +229,12 @@ fn lines(turn: u32) -> Vec<FeedLine> {
     let names = &names[..ready as usize];
     let at = now();
     let mut feed = console::samples::service_feed("shop", at.as_millis(), names);
+    feed.status.rollout = Some(Rollout::Serving { version: Version::new(2) });
     feed.status.phases = PhaseCounts { ready, ..PhaseCounts::default() };
     feed.status.instances[0].phase = Phase::Ready;
     feed.instances.iter_mut().for_each(|it| {
-        let InstanceFigures { cpu_time_us, in_flight, requests, .. } = it;
+        let InstanceFigures { cpu_time_us, memory_bytes, in_flight, requests, .. } = it;
+        *memory_bytes = Some((40 << 20) + (u64::from(turn) << 12));
         *cpu_time_us = Some(u64::from(turn) * 30_000);
         *in_flight = Some(3);
         *requests = Some(u64::from(turn) * 3);
@@ -216,6 +250,7 @@ fn lines(turn: u32) -> Vec<FeedLine> {
         error: error.map(str::to_owned),
         last_lines: vec![],
         release: None,
+        steps: steps(turn),
     };
     let tick = Tick {
         sequence: u64::from(turn) + 1,

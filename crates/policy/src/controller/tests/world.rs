@@ -203,6 +203,7 @@ impl World {
             error: error.map(str::to_owned),
             last_lines: Vec::new(),
             release,
+            steps: Vec::new(),
         }
     }
 

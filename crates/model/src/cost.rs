@@ -1,0 +1,40 @@
+//! What instances ran and cost, as the API says it and its clients read it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::ServiceName;
+use crate::time::Timestamp;
+
+/// What the instances of each service ran and cost in a span.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CostPage {
+    /// Since when: what was asked for, or the begin of what is summed up there, or that of the record.
+    #[serde(rename = "since_ms")]
+    pub since: Timestamp,
+    /// Until when.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
+    /// Those that had instances, deployed still or not, in the order of their names.
+    pub services: Vec<ServiceCost>,
+}
+
+/// What the instances of one service ran and cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ServiceCost {
+    /// The service.
+    pub service: ServiceName,
+    /// Instances that there are now.
+    pub instances: u32,
+    /// Instances that began in the span.
+    pub launches: u64,
+    /// The time that all of them were there, in milliseconds.
+    pub runtime_ms: u64,
+    /// The time that is charged: of each instance, every second that was begun.
+    pub charged_s: u64,
+    /// What that costs, in the currency of the prices; `None` where nothing of it has a price.
+    pub cost: Option<f64>,
+    /// What of the charged time has no price, in seconds.
+    pub unpriced_s: u64,
+}
