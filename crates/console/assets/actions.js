@@ -1,6 +1,6 @@
 // What is changed: a button says by its data what is asked, and of what it is to be sure before.
 
-import { authorization, isLoggedIn } from './session.js';
+import { authorization, forget, isLoggedIn } from './session.js';
 
 /** Asks by HTTP; gives what was answered with its tag, or what went wrong in a sentence with its status. */
 export async function ask(method, path, body, more = {}) {
@@ -10,7 +10,10 @@ export async function ask(method, path, body, more = {}) {
   if (answer === null) return { problem: 'The console gives no answer. What was asked may have been done: look before you ask again.' };
   const told = await answer.json().catch(() => ({}));
   if (answer.ok) return { told, tag: answer.headers.get('etag') };
-  return { problem: told.detail ?? told.title ?? answer.statusText, status: answer.status };
+  const problem = told.detail ?? told.title ?? answer.statusText;
+  if (answer.status !== 401 || !isLoggedIn()) return { problem, status: answer.status };
+  forget(problem);
+  return { problem: `You are not logged in any more. ${problem}`, status: answer.status };
 }
 
 export function changes() {

@@ -1,5 +1,6 @@
 // Follows the page as the server tells it: the same address, as a text of events. `EventSource` cannot send who asks.
 
+import { heard, now, shown as at } from './moments.js';
 import { authorization, forget, isLoggedIn } from './session.js';
 import { morph } from './morph.js';
 
@@ -8,43 +9,72 @@ const WAIT = [500, 10_000];
 // The server sends something at least every 15 s; without it for so long the connection is lost.
 const SILENCE = 20_000;
 
-/** Follows for as long as the page is shown. */
+/** Follows for as long as the page is shown, and whoever looks may see something of it. */
 export async function follow(page) {
-  let lastId = null;
-  let wait = WAIT[0];
+  const state = { lastId: null, wait: WAIT[0], since: null };
   for (;;) {
     await shown();
-    const ending = new AbortController();
-    const hide = () => document.hidden && ending.abort();
-    document.addEventListener('visibilitychange', hide);
-    try {
-      const answer = await ask(lastId, ending.signal);
-      say('following', 'Live');
-      wait = WAIT[0];
-      for await (const event of events(answer.body, ending)) {
-        lastId = event.id ?? lastId;
-        take(event, page);
-      }
-    } catch (error) {
-      if (error.status === 401 && isLoggedIn()) forget();
-    } finally {
-      document.removeEventListener('visibilitychange', hide);
-    }
+    const end = await listen(state, page);
     if (document.hidden) continue;
-    const since = new Date();
-    say('following', `Connection lost at ${since.toLocaleTimeString()}: trying again`);
-    page.lost(since);
-    await new Promise((done) => setTimeout(done, wait));
-    wait = Math.min(wait * 2, WAIT[1]);
+    if (end.status === 401 && isLoggedIn()) {
+      forget(end.message);
+      continue;
+    }
+    if (end.status === 401 && await empty(page)) {
+      say('following', 'Not logged in');
+      return;
+    }
+    state.since ??= now();
+    say('following', `Connection lost at ${at(state.since)}: trying again. ${end.message ?? ''}`.trim());
+    page.lost();
+    await new Promise((done) => setTimeout(done, state.wait));
+    state.wait = Math.min(state.wait * 2, WAIT[1]);
   }
 }
 
-async function ask(lastId, signal) {
+/** Listens until there is an end; gives the status and the sentence with which it was refused, where it was. */
+async function listen(state, page) {
+  const ending = new AbortController();
+  const hide = () => document.hidden && ending.abort();
+  document.addEventListener('visibilitychange', hide);
+  try {
+    const answer = await ask(state.lastId, ending.signal);
+    if (!answer.ok) return refusal(answer);
+    heard(Date.parse(answer.headers.get('date')));
+    say('following', 'Live');
+    Object.assign(state, { wait: WAIT[0], since: null });
+    for await (const event of events(answer.body, ending)) {
+      state.lastId = event.id ?? state.lastId;
+      take(event, page);
+    }
+  } catch {
+    // Whatever it was, there is nothing more to hear.
+  } finally {
+    document.removeEventListener('visibilitychange', hide);
+  }
+  return {};
+}
+
+async function refusal(answer) {
+  const told = await answer.json().catch(() => ({}));
+  return { status: answer.status, message: told.detail ?? answer.statusText };
+}
+
+function ask(lastId, signal) {
   const headers = { accept: 'text/event-stream', ...authorization() };
   if (lastId !== null) headers['last-event-id'] = lastId;
-  const answer = await fetch(location.pathname + location.search, { headers, signal });
-  if (!answer.ok) throw Object.assign(new Error(answer.statusText), { status: answer.status });
-  return answer;
+  return fetch(location.pathname + location.search, { headers, signal });
+}
+
+/** Leaves nothing on the page but what anybody may see; says whether it is so. */
+async function empty(page) {
+  const answer = await fetch(location.pathname + location.search).catch(() => null);
+  const text = await answer?.text().catch(() => null);
+  if (text === undefined || text === null) return false;
+  const told = new DOMParser().parseFromString(text, 'text/html');
+  page.prepare(told);
+  document.getElementById('main').replaceChildren(...told.getElementById('main').childNodes);
+  return true;
 }
 
 function shown() {
@@ -80,23 +110,38 @@ async function* lines(body, ending) {
 
 function take(event, page) {
   const data = JSON.parse(event.data);
+  if (event.event === 'regions') {
+    showOnly(data.ids);
+    return;
+  }
   if (event.event !== 'region') {
     page.tell(event.event, data);
     return;
   }
-  const region = document.getElementById(data.id) ?? added(data.id);
+  const region = document.getElementById(data.id);
   // What a region says is text of the server's, in which all that others wrote is escaped; the policy of the page lets
   // nothing run that stands in it.
   const told = new DOMParser().parseFromString(`<section>${data.html}</section>`, 'text/html');
   page.prepare(told);
   morph(region, told.body.firstElementChild);
+  page.start();
 }
 
-/** A region that was not there when the page was made. */
-function added(id) {
+/** Shows these regions, in this order. The others are of what is gone or not known now: what was typed there may be of use again. */
+function showOnly(ids) {
+  const main = document.getElementById('main');
+  for (const region of main.querySelectorAll(':scope > [data-region]')) region.hidden = !ids.includes(region.id);
+  let before = null;
+  for (const id of ids) before = document.getElementById(id) ?? added(id, before, main);
+}
+
+/** A region that was not there when the page was made, behind another. */
+function added(id, before, main) {
   const region = document.createElement('section');
   region.id = id;
-  document.getElementById('main').append(region);
+  region.dataset.region = '';
+  if (before === null) main.append(region);
+  else before.after(region);
   return region;
 }
 

@@ -11,34 +11,54 @@ export function authorization() {
 /** Whether somebody is logged in. */
 export const isLoggedIn = () => sessionStorage.getItem(KEY) !== null;
 
-/** Takes the code out of the address before anything else sees it, exchanges it, and says who is logged in. */
+/** Logs in by the code of the address, where there is one, and says who is logged in. */
 export async function begin() {
-  const code = new URLSearchParams(location.hash.slice(1)).get('code');
-  if (code !== null) {
-    history.replaceState(null, '', location.pathname + location.search);
-    await exchange(code);
-  }
+  await useCode();
   show();
-}
-
-async function exchange(code) {
-  const answer = await fetch('/v1/login', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ code }),
+  // A link that is opened where the page already is loads no other.
+  addEventListener('hashchange', async () => {
+    if (await useCode()) location.reload();
   });
-  const told = await answer.json().catch(() => ({}));
-  if (answer.ok) {
-    sessionStorage.setItem(KEY, told.secret);
-  } else {
-    document.getElementById('said').textContent = told.detail ?? 'This link does not log in.';
-  }
 }
 
-/** A token that the scaler does not know any more is none. */
-export function forget() {
+/** Takes the code out of the address before anything else sees it, and exchanges it; says whether that logged in. */
+async function useCode() {
+  const code = new URLSearchParams(location.hash.slice(1)).get('code');
+  if (code === null) return false;
+  history.replaceState(null, '', location.pathname + location.search);
+  const { told, problem } = await ask('POST', { 'content-type': 'application/json' }, JSON.stringify({ code }));
+  if (problem === undefined) sessionStorage.setItem(KEY, told.secret);
+  else say(problem);
+  return problem === undefined;
+}
+
+async function ask(method, headers, body) {
+  const answer = await fetch('/v1/login', { method, headers, body }).catch(() => null);
+  if (answer === null) return { problem: 'The console gives no answer: try again.' };
+  const told = await answer.json().catch(() => ({}));
+  return answer.ok ? { told } : { status: answer.status, problem: told.detail ?? answer.statusText };
+}
+
+/** A token that the scaler does not know any more is none, for this reason. */
+export function forget(reason) {
   sessionStorage.removeItem(KEY);
   show();
+  say(`You are not logged in any more. ${reason}`);
+}
+
+/** Ends the token, and with it what this window may do. What is not a login's own is only forgotten. */
+async function logOut() {
+  const { problem, status } = await ask('DELETE', authorization());
+  if (problem !== undefined && ![401, 409].includes(status)) {
+    say(`Not logged out. ${problem}`);
+    return;
+  }
+  sessionStorage.removeItem(KEY);
+  location.reload();
+}
+
+function say(text) {
+  document.getElementById('said').textContent = text;
 }
 
 function show() {
@@ -50,10 +70,6 @@ function show() {
   const button = document.createElement('button');
   button.type = 'button';
   button.textContent = 'Log out';
-  button.addEventListener('click', async () => {
-    await fetch('/v1/login', { method: 'DELETE', headers: authorization() }).catch(() => null);
-    forget();
-    location.reload();
-  });
+  button.addEventListener('click', logOut);
   place.replaceChildren(button);
 }

@@ -69,6 +69,7 @@ pub(super) fn stream(
         applications,
         asked,
         ask_again: Instant::now() + AGAIN,
+        ids: Vec::new(),
         told: BTreeMap::new(),
         due: Instant::now(),
         not_before: Instant::now(),
@@ -89,7 +90,9 @@ struct Follower {
     asker: Asker,
     watched: Watched,
     listener: Listener,
-    /// The digest of each region as it was told.
+    /// The regions that there are, as it was told.
+    ids: Vec<&'static str>,
+    /// The digest of each as it was told.
     told: BTreeMap<&'static str, [u8; 32]>,
     applications: Option<Applications>,
     /// What it asked for, and when that is asked for again.
@@ -130,8 +133,17 @@ impl Follower {
         let mut view = View::of_now(&self.known, &self.asker);
         view.applications.clone_from(&self.applications);
         view.asked = self.asked.clone();
+        let regions = self.page.regions(&view);
         let mut text = String::new();
-        for region in self.page.regions(&view) {
+        let ids: Vec<&'static str> = regions.iter().map(|region| region.id).collect();
+        if ids != self.ids {
+            text.push_str(&format!(
+                "event: regions\ndata: {}\n\n",
+                serde_json::json!({ "ids": ids })
+            ));
+            self.ids = ids;
+        }
+        for region in regions {
             let html = region.html.0;
             let digest = Sha256::digest(html.as_bytes()).into();
             if self.told.insert(region.id, digest) != Some(digest) {

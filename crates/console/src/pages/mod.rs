@@ -141,6 +141,10 @@ impl Page {
     /// Its regions as they are, in the order of the page.
     fn regions(&self, view: &View) -> Vec<Region> {
         let mut regions = vec![frame::notices(view)];
+        // Of what is not known now, nothing is said to be missing.
+        if self.service().is_some() && !view.is_known() {
+            return regions;
+        }
         regions.extend(match self {
             Self::Overview => overview::regions(view),
             Self::Service(name) => service::regions(name, view),

@@ -109,12 +109,18 @@ impl View {
         self.services.iter().find(|it| it.name == *name)
     }
 
+    /// Whether what is there is known, and whoever asks may know it.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_open && self.seen == Seen::Now
+    }
+
     /// Whether there is what a page is about, as far as anybody knows.
     pub(super) fn has(&self, page: &Page) -> bool {
-        let is_known = self.is_open && self.seen == Seen::Now;
         match page {
             Page::Missing(_) | Page::NoInstance(..) => false,
-            page => page.service().is_none_or(|name| !is_known || self.service(name).is_some()),
+            page => {
+                page.service().is_none_or(|name| !self.is_known() || self.service(name).is_some())
+            }
         }
     }
 }

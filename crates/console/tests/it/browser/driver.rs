@@ -19,17 +19,24 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn start() -> Self {
-        let mut child = Command::new("chromedriver")
+        // It takes any port for one family of addresses, and wants the same for the other, where somebody may be.
+        (0..5).find_map(|_| Self::try_start()).expect("it says its port")
+    }
+
+    fn try_start() -> Option<Self> {
+        let child = Command::new("chromedriver")
             .args(["--port=0", "--log-level=SEVERE"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("chromedriver starts: `just setup pages` installs it");
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut driver = Self { child, url: String::new() };
+        let lines = BufReader::new(driver.child.stdout.take().unwrap()).lines();
         let port = lines.map_while(Result::ok).find_map(|line| {
             let rest = line.split_once("started successfully on port ")?.1;
             rest.trim_end_matches('.').parse::<u16>().ok()
         });
-        Self { child, url: format!("http://127.0.0.1:{}", port.expect("it says its port")) }
+        driver.url = format!("http://127.0.0.1:{}", port?);
+        Some(driver)
     }
 
     /// A browser of this width that shows what is light or dark.
@@ -143,7 +150,7 @@ pub(super) fn until<'a>(
         let script = format!("return Boolean({script})");
         while browser.execute(&script, vec![]).await.unwrap() != json!(true) {
             let text = browser.execute("return document.body.innerText", vec![]).await.unwrap();
-            assert!(began.elapsed() < Duration::from_secs(10), "{place}: {script}\n{text}");
+            assert!(began.elapsed() < Duration::from_secs(20), "{place}: {script}\n{text}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         began.elapsed()

@@ -3,12 +3,19 @@
 
 mod axe;
 mod charts;
+mod connection;
 mod driver;
 mod host;
 mod instance;
+mod login;
 mod logs;
+mod plain;
 mod policy;
+mod rights;
 mod running;
+mod stale;
+mod strangers;
+mod together;
 mod versions;
 
 use std::time::Duration;
@@ -23,6 +30,20 @@ use running::Running;
 
 use crate::history::now;
 use crate::pages_of_versions::{job, job_id, versions};
+
+/// Every page, by the name of its picture.
+const PAGES: [(&str, &str); 10] = [
+    ("overview", "/"),
+    ("service", "/services/shop"),
+    ("why", "/services/shop/why"),
+    ("host", "/host"),
+    ("policy", "/services/shop/policy"),
+    ("versions", "/services/shop/versions"),
+    ("logs", "/services/shop/logs"),
+    ("instance", "/services/shop/instances/bw-shop-1-a"),
+    ("instance-gone", "/services/shop/instances/bw-shop-9-zzz"),
+    ("missing", "/services/nothing"),
+];
 
 #[tokio::test]
 #[ignore = "drives a browser: run by `just test-pages`"]
@@ -45,19 +66,7 @@ async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens(
     tokio::time::sleep(Duration::from_secs(12)).await;
     for (width, is_dark) in [(1600, false), (360, false), (1600, true), (360, true)] {
         let browser = driver.browser(width, is_dark).await;
-        for (name, path) in [
-            ("overview", "/"),
-            ("service", "/services/shop"),
-            ("why", "/services/shop/why"),
-            ("host", "/host"),
-            ("policy", "/services/shop/policy"),
-            ("versions", "/services/shop/versions"),
-            ("logs", "/services/shop/logs"),
-            ("instance", "/services/shop/instances/bw-shop-1-a"),
-            ("instance-gone", "/services/shop/instances/bw-shop-9-zzz"),
-            ("missing", "/services/nothing"),
-            ("logs-read", "/services/shop/logs"),
-        ] {
+        for (name, path) in PAGES.into_iter().chain([("logs-read", "/services/shop/logs")]) {
             if name == "logs-read" {
                 logged_in(&running, &browser, "operator", path).await;
                 until(&browser, "document.querySelectorAll('#log-lines > div').length === 60")

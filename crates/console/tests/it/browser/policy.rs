@@ -49,7 +49,7 @@ fn input(key: &str) -> String {
 }
 
 /// Types in the place of what is there.
-async fn write(browser: &Client, selector: &str, text: &str) {
+pub(super) async fn write(browser: &Client, selector: &str, text: &str) {
     let field = browser.find(Locator::Css(selector)).await.unwrap();
     field.clear().await.unwrap();
     field.send_keys(text).await.unwrap();
