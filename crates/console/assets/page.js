@@ -4,6 +4,7 @@ import { begin as tellTime, shown } from './moments.js';
 import { begin } from './session.js';
 import { follow } from './follow.js';
 import { changes } from './actions.js';
+import { help } from './help.js';
 import { charts } from './charts.js';
 import { policy } from './policy.js';
 import { instance } from './instance.js';
@@ -35,6 +36,7 @@ let drawn = null;
 function start() {
   const isNew = (place) => place !== null && !places.has(place) && places.add(place);
   if (isNew(document.getElementById('chart'))) drawn = instance() ?? charts();
+  if (isNew(document.getElementById('help'))) help();
   if (isNew(document.getElementById('settings'))) policy();
   if (isNew(document.getElementById('log'))) logs();
   if (isNew(document.getElementById('deploy-form'))) versions();

@@ -18,7 +18,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const PICTURE: &str = "image/svg+xml";
 
 /// Name, type and content.
-const FILES: [(&str, &str, &str); 21] = [
+const FILES: [(&str, &str, &str); 22] = [
     ("style.css", STYLE, include_str!("../../assets/style.css")),
     ("uplot.css", STYLE, include_str!("../../assets/vendor/uplot/uPlot.min.css")),
     ("uplot.js", SCRIPT, include_str!("../../assets/vendor/uplot/uPlot.iife.min.js")),
@@ -28,6 +28,7 @@ const FILES: [(&str, &str, &str); 21] = [
     ("morph.js", SCRIPT, include_str!("../../assets/morph.js")),
     ("actions.js", SCRIPT, include_str!("../../assets/actions.js")),
     ("charts.js", SCRIPT, include_str!("../../assets/charts.js")),
+    ("help.js", SCRIPT, include_str!("../../assets/help.js")),
     ("points.js", SCRIPT, include_str!("../../assets/points.js")),
     ("zoom.js", SCRIPT, include_str!("../../assets/zoom.js")),
     ("moments.js", SCRIPT, include_str!("../../assets/moments.js")),

@@ -43,8 +43,14 @@ pub(super) fn regions(view: &View) -> Vec<Region> {
     let jobs = answers(view).map(|answers| &answers.jobs);
     // Always there, so that what begins later comes to its place.
     let going = under_way::list(jobs, view).unwrap_or_default();
-    let mut regions =
-        vec![Region { id: "services", html: services }, Region { id: "under-way", html: going }];
+    let mut regions = Vec::new();
+    if !view.services.is_empty() {
+        regions.push(Region { id: "first-visit", html: help() });
+    }
+    regions.extend([
+        Region { id: "services", html: services },
+        Region { id: "under-way", html: going },
+    ]);
     if !view.events.is_empty() {
         let html = html! {
             h2 { "What happened last" }
@@ -72,6 +78,21 @@ fn welcome() -> Markup {
         p { "In a folder with a Flask, FastAPI or static site, or with one static program:" }
         pre { code { "sudo bellows deploy ." } }
         p { "It finds out what the folder holds, builds it, tries it on one instance, and serves it below its name. Then it is here." }
+    }
+}
+
+/// What this is, for who is here for the first time; open until it was closed once.
+fn help() -> Markup {
+    html! {
+        details #help.help open {
+            summary { "What is this?" }
+            p {
+                "Bellows runs web applications in containers on this host, as many instances of each as its load needs. "
+                "The page of a service shows how it fares, and \u{201c}Why\u{201d} there tells what its instances were decided on by. "
+                "To change something, log in by the link that " code { "sudo bellows open" } " prints on the host. "
+                "To run another application, " code { "sudo bellows deploy" } " it from its folder."
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod axe;
 mod charts;
 mod connection;
 mod driver;
+mod help;
 mod host;
 mod instance;
 mod login;
