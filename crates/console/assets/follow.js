@@ -17,7 +17,8 @@ export async function follow(page) {
     const end = await listen(state, page);
     if (document.hidden) continue;
     if (end.status === 401 && isLoggedIn()) {
-      forget(end.message);
+      // Somebody may have logged in since that was asked.
+      if (end.token === authorization().authorization) forget(end.message);
       continue;
     }
     if (end.status === 401 && await empty(page)) {
@@ -38,8 +39,9 @@ async function listen(state, page) {
   const hide = () => document.hidden && ending.abort();
   document.addEventListener('visibilitychange', hide);
   try {
-    const answer = await ask(state.lastId, ending.signal);
-    if (!answer.ok) return refusal(answer);
+    const rights = authorization();
+    const answer = await ask(state.lastId, rights, ending.signal);
+    if (!answer.ok) return { ...await refusal(answer), token: rights.authorization };
     heard(Date.parse(answer.headers.get('date')));
     say('following', 'Live');
     Object.assign(state, { wait: WAIT[0], since: null });
@@ -60,8 +62,8 @@ async function refusal(answer) {
   return { status: answer.status, message: told.detail ?? answer.statusText };
 }
 
-function ask(lastId, signal) {
-  const headers = { accept: 'text/event-stream', ...authorization() };
+function ask(lastId, rights, signal) {
+  const headers = { accept: 'text/event-stream', ...rights };
   if (lastId !== null) headers['last-event-id'] = lastId;
   return fetch(location.pathname + location.search, { headers, signal });
 }
