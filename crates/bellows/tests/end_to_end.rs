@@ -453,7 +453,7 @@ fn an_idle_service_has_no_instance_and_answers(client: &Client) {
 
 /// The short form of the bench that `just bench` runs: the others need no running system.
 fn the_running_system_can_be_measured() {
-    let bench = cargo(&["test", "--package", "bellows", "--bench", "system", "--locked"]);
+    let bench = cargo(&["test", "--workspace", "--bench", "system", "--locked"]);
     expect_code(&bench, 0);
     for figure in ["bare", "first request served", "ratio", "% of a core", "MB"] {
         assert!(text(&bench).contains(figure), "{figure} is not in:\n{}", text(&bench));
