@@ -13,6 +13,7 @@ pub mod deployments;
 pub mod deploys;
 pub mod disk_use;
 pub mod egress;
+pub mod experiments;
 pub mod files;
 pub mod haproxy;
 pub mod id_map;

@@ -76,6 +76,8 @@ pub enum JobKind {
     Destroy,
     /// Takes everything down.
     Stop,
+    /// Offers a service the load of a scenario, and measures what comes of it.
+    Experiment,
 }
 
 /// What a job is at.
@@ -96,6 +98,8 @@ pub enum Stage {
     Rollout,
     /// Something is removed.
     Removal,
+    /// Load is offered, and measured.
+    Load,
 }
 
 /// A stage that a job came to.

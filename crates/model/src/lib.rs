@@ -4,7 +4,7 @@
 //! from one phase to the next. Each turn of the control loop leaves a [`tick`]: what was observed,
 //! the [`decision`] with its reasons and its [`trail`], what was planned and done. [`status`] is what the scaler's API
 //! says and [`feed`] what it tells as it happens, [`why_not`] what stands between a service and another number of instances,
-//! [`job`] what the host does at somebody's request, [`access`] who may do what there, [`login`] how a browser comes to a token, and [`egress`] what a service may reach beyond the host. Every value
+//! [`job`] what the host does at somebody's request, [`experiment`] what it tries so, [`access`] who may do what there, [`login`] how a browser comes to a token, and [`egress`] what a service may reach beyond the host. Every value
 //! is checked when it is made, and an [`value::Invalid`] says what is allowed.
 
 /// Conversions that names and paths share: shown, and read back from, their one spelling.
@@ -39,6 +39,7 @@ pub mod caller;
 pub mod cost;
 pub mod decision;
 pub mod egress;
+pub mod experiment;
 pub mod failure;
 pub mod feed;
 pub mod hold;

@@ -24,7 +24,7 @@ const SECRET_NAME_MAX_BYTES: usize = 64;
 /// A text that is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Not the name of a service, an image, a token or an action.
+    /// Not the name of a service, an image, a token, an action or a scenario.
     #[error(
         "`{}` is not a name: use 1 to 31 of a-z, 0-9 and `-`, starting with a letter and not ending with `-`",
         harmless(.0)
@@ -134,6 +134,27 @@ impl ActionName {
 }
 
 impl FromStr for ActionName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        text.parse().map(Self)
+    }
+}
+
+/// The name of a scenario, which is that of its file without the ending. Same form as a service's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "String", into = "String")]
+pub struct ScenarioName(ServiceName);
+
+impl ScenarioName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for ScenarioName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
@@ -321,7 +342,16 @@ impl FromStr for TemplateName {
     }
 }
 
-is_text!(ServiceName, ImageName, TokenName, ActionName, SecretName, InstanceName, TemplateName);
+is_text!(
+    ServiceName,
+    ImageName,
+    TokenName,
+    ActionName,
+    ScenarioName,
+    SecretName,
+    InstanceName,
+    TemplateName
+);
 
 /// Births are written in base 36: nine digits until the year 5188.
 const BIRTH_RADIX: u32 = 36;

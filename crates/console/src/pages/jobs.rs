@@ -19,6 +19,7 @@ pub(super) const fn what(kind: JobKind) -> &'static str {
         JobKind::File => "Its file",
         JobKind::Destroy => "Removal",
         JobKind::Stop => "Stop of everything",
+        JobKind::Experiment => "Experiment",
     }
 }
 
@@ -102,6 +103,7 @@ const fn stage(stage: Stage) -> &'static str {
         Stage::Template => "template",
         Stage::Rollout => "rollout",
         Stage::Removal => "removal",
+        Stage::Load => "load",
     }
 }
 

@@ -59,6 +59,7 @@ const fn what(kind: JobKind) -> &'static str {
         JobKind::File => "another file of it is put in force",
         JobKind::Destroy => "it is removed",
         JobKind::Stop => "everything is taken down",
+        JobKind::Experiment => "an experiment offers it load",
     }
 }
 
@@ -70,5 +71,6 @@ const fn stage(stage: Stage) -> &'static str {
         Stage::Template => "Its template is made",
         Stage::Rollout => "Its version is tried, and brought in or given up",
         Stage::Removal => "Something is removed",
+        Stage::Load => "Load is offered, and measured",
     }
 }

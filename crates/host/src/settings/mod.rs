@@ -267,6 +267,11 @@ impl Settings {
     pub fn console_folder(&self) -> PathBuf {
         self.paths.state.join("console")
     }
+
+    /// Where experiments are kept that were asked for by the API.
+    pub fn experiments_folder(&self) -> PathBuf {
+        self.paths.state.join("experiments")
+    }
 }
 
 /// Where the scaler keeps what instances write, in a folder for each service, on a host with this state folder.
