@@ -10,7 +10,7 @@ use host::accounts;
 use host::command::{CommandLine, HostRunner, Runner};
 use host::deployments::Deployments;
 use host::haproxy::HaproxySettings;
-use host::releases::Releases;
+use host::releases::{POLICIES, Releases, SCENARIOS};
 use host::settings::Settings;
 use host::units::{Change, HAPROXY, Limits, ListenSocket, Stop, Unit, UnitStatus, Units};
 use nix::sys::signal::Signal;
@@ -21,6 +21,10 @@ use crate::progress::Outcome;
 pub(crate) const EGRESS: &str = "egress";
 pub(crate) const SCALER: &str = "scaler";
 pub(crate) const CONSOLE: &str = "console";
+
+/// The programs of an experiment, which runs as a job.
+pub(crate) const LOADGEN: &str = "loadgen";
+pub(crate) const REPORT: &str = "report";
 
 /// What the console remembers, in its folder.
 const HISTORY: &str = "history.sqlite";
@@ -268,6 +272,9 @@ fn console(settings: &Settings, release: &Path) -> Unit {
         format!("--history={}", folder.join(HISTORY).display()),
         format!("--history-mib={}", settings.console.history_mib),
         format!("--notify={}", settings.notify_file().display()),
+        format!("--experiments={}", settings.experiments_folder().display()),
+        format!("--scenarios={}", release.join(SCENARIOS).display()),
+        format!("--policies={}", release.join(POLICIES).display()),
     ];
     let hosts = settings.listen.api_hosts.iter().map(|host| format!("--host={host}"));
     let variable = host::console::SOCKET.to_owned();
@@ -361,6 +368,9 @@ mod tests {
         --history=/var/lib/bellows/console/history.sqlite
         --history-mib=200
         --notify=/run/bellows/notify.json
+        --experiments=/var/lib/bellows/experiments
+        --scenarios=/r/loadgen/scenarios
+        --policies=/r/loadgen/policies
         --host=bellows.example
         ");
         assert_eq!((unit.user, unit.limits), (Some("bellows"), Some(CONSOLE_LIMITS)));

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use host::lxc::{ImageError, Recipe, programs_of_recipes};
-use host::releases::{Content, Releases};
+use host::releases::{Content, POLICIES, Releases, SCENARIOS};
 use host::settings::Settings;
 use model::names::ImageName;
 
-use crate::programs::{BELLOWS, CONSOLE, EGRESS, SCALER};
+use crate::programs::{BELLOWS, CONSOLE, EGRESS, LOADGEN, REPORT, SCALER};
 use crate::progress::Outcome;
 use crate::share;
 
@@ -20,10 +20,7 @@ pub(crate) const RECIPES: &str = "rootfs";
 /// What starts programs in instances that are not this project's own.
 const INIT: &str = "init";
 
-/// The folder of policies that have a name, in a tree and in a release.
-pub(crate) const POLICIES: &str = "loadgen/policies";
-
-/// Installs what was built, with the recipes and policies of the tree, and puts it in force. Where the
+/// Installs what was built, with the recipes, policies and scenarios of the tree, and puts it in force. Where the
 /// release in force is that of this program, there is nothing to install, and no tree is needed.
 pub(crate) fn install(tree: &Path, settings: &Settings) -> anyhow::Result<Outcome> {
     let releases = Releases::new(&settings.paths.state);
@@ -38,10 +35,10 @@ pub(crate) fn install(tree: &Path, settings: &Settings) -> anyhow::Result<Outcom
         let own = data.join(folder);
         if own.is_dir() { own } else { releases.current().join(folder) }
     };
-    for folder in [RECIPES, POLICIES] {
+    for folder in [RECIPES, POLICIES, SCENARIOS] {
         content.add_folder(Path::new(folder), &data_of(folder))?;
     }
-    for name in [BELLOWS, SCALER, CONSOLE, EGRESS, INIT] {
+    for name in [BELLOWS, SCALER, CONSOLE, EGRESS, INIT, LOADGEN, REPORT] {
         content.add(name, programs.join(name));
     }
     // Recipes whose programs were not built are for services that nobody has.

@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow, bail};
 use command_line::policies::{Choice, DEFAULT};
 use command_line::terminal;
+use host::releases::POLICIES;
 use model::output::harmless;
 use model::policies::PolicySpec;
 use policy::recording::Replay;
@@ -17,7 +18,7 @@ use policy::recording::Replay;
 use self::report::Report;
 use crate::code::Code;
 use crate::error::{BadInput, Coded};
-use crate::release::{self, POLICIES};
+use crate::release;
 
 /// Decides a recording again and shows what comes of it.
 ///

@@ -149,7 +149,8 @@ impl Jobs {
         Ok(Some(KeptJob { job, state }))
     }
 
-    /// The job of a service that goes on, or of the whole host where none is named.
+    /// The job of a service that goes on and keeps others of it from being begun, or that of the whole host where none is
+    /// named.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -159,8 +160,8 @@ impl Jobs {
         now: Timestamp,
     ) -> Result<Option<Job>, FileError> {
         let goes_on = |kept: &KeptJob| kept.state == JobState::GoesOn;
-        let found = self.list(now)?.into_iter().filter(goes_on).map(|kept| kept.job);
-        Ok(found.into_iter().find(|job| job.service.as_ref() == service))
+        let mut found = self.list(now)?.into_iter().filter(goes_on).map(|kept| kept.job);
+        Ok(found.find(|job| job.service.as_ref() == service && job.work.holds_service()))
     }
 
     fn forget_old(&self, now: Timestamp) -> Result<(), FileError> {
@@ -251,6 +252,23 @@ impl JobFiles {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             read => read.map_err(file_error("read", &path)),
         }
+    }
+
+    /// Asks the process of the job to end in order.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn interrupt(&self) -> Result<(), FileError> {
+        private(&self.interrupted()).map(drop)
+    }
+
+    /// Whether somebody asked for that.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted().exists()
+    }
+
+    fn interrupted(&self) -> PathBuf {
+        self.folder.join("interrupt")
     }
 
     /// Has the job be this process, until the value is dropped.

@@ -13,6 +13,12 @@ use sha2::{Digest, Sha256};
 
 use crate::files::{FileError, file_error, remove_tree, replace_link, sync_file_system};
 
+/// The folder of policies that have a name, in a tree and in a release.
+pub const POLICIES: &str = "loadgen/policies";
+
+/// That of scenarios.
+pub const SCENARIOS: &str = "loadgen/scenarios";
+
 /// The folder of the releases, in the state directory.
 const FOLDER: &str = "releases";
 

@@ -5,6 +5,7 @@ mod actions;
 mod bounds;
 mod cost;
 mod deploys;
+mod experiments;
 mod file;
 mod jobs;
 mod login;
@@ -134,6 +135,8 @@ pub(crate) fn routes(shared: Arc<SharedState>) -> Router {
         .route(JOBS, get(jobs::list))
         .route(&format!("{JOBS}/{{id}}"), get(jobs::one))
         .route(&format!("{JOBS}/{{id}}{LOG}"), get(jobs::log))
+        .route(&format!("{JOBS}/{{id}}/interrupt"), post(experiments::interrupt))
+        .route("/v1/experiments", post(experiments::begin))
         .route(
             "/v1/services/{name}/bounds",
             get(bounds::get).put(bounds::set).delete(bounds::clear),

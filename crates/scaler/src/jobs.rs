@@ -10,11 +10,13 @@ use axum::body::{Body, BodyDataStream};
 use futures_util::StreamExt as _;
 use host::deployments::{Deployment, DeploymentError, Deployments};
 use host::deploys::{Beginning, DeployError, Deploys};
+use host::experiments;
 use host::files::FileError;
-use host::jobs::{BEGINS_WITHIN, Job, JobError, JobFiles, Jobs, KeptJob, StartJobs};
+use host::jobs::{BEGINS_WITHIN, Job, JobError, JobFiles, JobState, Jobs, KeptJob, StartJobs, Work};
+use host::releases::{POLICIES, Releases, SCENARIOS};
 use host::units::UnitError;
 use model::job::JobId;
-use model::names::ServiceName;
+use model::names::{ScenarioName, ServiceName};
 use model::size::Sizes;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -89,6 +91,7 @@ pub(crate) struct JobDesk {
     jobs: Jobs,
     deploys: Deploys,
     deployments: Deployments,
+    releases: Releases,
     starter: Arc<dyn StartJobs>,
     sizes: Sizes,
     uploads: Arc<Semaphore>,
@@ -107,6 +110,7 @@ impl JobDesk {
             jobs,
             deploys: Deploys::new(state),
             deployments: Deployments::new(state),
+            releases: Releases::new(state),
             starter,
             sizes,
             uploads: Arc::new(Semaphore::new(UPLOADS)),
@@ -178,17 +182,12 @@ impl JobDesk {
 
     fn write(&self, job: &Job) -> Result<(JobFiles, Option<Beginning>), Refused> {
         let _asking = lock(&self.asking);
-        let jobs = self.jobs.list(now())?;
-        let goes_on = |of_any: bool| {
-            let running = jobs.iter().filter(|kept| kept.state == host::jobs::JobState::GoesOn);
-            let mut running = running.map(|kept| &kept.job);
-            running.find(|other| of_any || other.service.is_none()).cloned()
-        };
-        // What takes everything down waits for nobody, and beside it nothing is made.
-        if let Some(other) = goes_on(job.service.is_none()) {
+        let jobs = self.jobs.list(now())?.into_iter();
+        let mut running = jobs.filter(|kept| kept.state == JobState::GoesOn).map(|kept| kept.job);
+        if let Some(other) = running.find(|other| job.work.excludes(&other.work)) {
             return Err(Refused::UnderWay(Some(Box::new(other))));
         }
-        let beginning = match &job.service {
+        let beginning = match job.service.as_ref().filter(|_| job.work.holds_service()) {
             Some(service) => {
                 Some(self.deploys.of(service).begin().map_err(|error| match error {
                     DeployError::UnderWay { .. } => self.under_way(Some(service)),
@@ -204,6 +203,27 @@ impl JobDesk {
     fn under_way(&self, service: Option<&ServiceName>) -> Refused {
         let current = self.jobs.current(service, now());
         Refused::UnderWay(current.ok().flatten().map(Box::new))
+    }
+
+    /// Asks a job that goes on to end in order; false where it is none that can, or has ended. It waits for the disk.
+    pub(crate) fn interrupt(&self, kept: &KeptJob) -> Result<bool, FileError> {
+        let can = matches!(kept.job.work, Work::Experiment { .. });
+        if !can || kept.state != JobState::GoesOn {
+            return Ok(false);
+        }
+        self.jobs.of(kept.job.id).interrupt()?;
+        Ok(true)
+    }
+
+    /// The service that a scenario of the release in force is for; `None` where there is no such scenario. It waits for
+    /// the disk.
+    pub(crate) fn service_of(&self, scenario: &ScenarioName) -> Option<String> {
+        experiments::service_of(&self.releases.current().join(SCENARIOS), scenario)
+    }
+
+    /// Whether the release in force has a policy of this name. It waits for the disk.
+    pub(crate) fn has_policy(&self, name: &str) -> bool {
+        self.releases.current().join(POLICIES).join(format!("{name}.toml")).is_file()
     }
 
     /// Takes the archive of a job that is yet to be asked for.

@@ -7,6 +7,7 @@ mod conditions;
 mod cost;
 mod doors;
 mod egress;
+mod experiments;
 mod failures;
 mod feed;
 mod figure;

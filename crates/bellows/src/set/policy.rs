@@ -6,6 +6,7 @@ use anyhow::{Context as _, anyhow};
 use command_line::policies::Choice;
 use command_line::terminal;
 use host::deployments::{Deployments, RollbackError};
+use host::releases::POLICIES;
 use host::settings::Settings;
 use model::names::ServiceName;
 use model::policies::PolicySpec;
@@ -19,7 +20,7 @@ use crate::cli::{PolicyArgs, PolicyCommand};
 use crate::code::Code;
 use crate::error::{BadInput, Coded};
 use crate::json::{self, FORMAT};
-use crate::release::{self, POLICIES};
+use crate::release;
 use crate::scaler;
 
 /// Does what is to be done with a policy. Without one of the words `get`, `set` and `check`, a service alone is asked

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use model::access::Who;
+use model::experiment::Experiment;
 use model::job::{JobId, JobKind, JobStatus, Outcome, Stage, Step};
 use model::names::ServiceName;
 use model::time::Timestamp;
@@ -10,7 +11,7 @@ use model::version::Version;
 use serde::{Deserialize, Serialize};
 
 /// A job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// Its name.
     pub id: JobId,
@@ -36,7 +37,7 @@ pub struct Job {
 }
 
 /// What a job is to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Work {
     /// To deploy an application whose files are laid out.
@@ -69,6 +70,13 @@ pub enum Work {
     },
     /// To take everything down.
     Stop,
+    /// To offer the service load, and to measure what comes of it.
+    Experiment {
+        /// What was asked for.
+        asked: Experiment,
+        /// Whether whoever asked for it may set what is the whole host's, as the way of membership.
+        of_host: bool,
+    },
 }
 
 /// What a service's file may take the place of: who read another one before did not mean what is there now.
@@ -118,7 +126,20 @@ impl Work {
             Self::File { .. } => JobKind::File,
             Self::Destroy { .. } => JobKind::Destroy,
             Self::Stop => JobKind::Stop,
+            Self::Experiment { .. } => JobKind::Experiment,
         }
+    }
+
+    /// Whether no other job of its service may go on beside it. An experiment shows how a deploy fares under load.
+    pub const fn holds_service(&self) -> bool {
+        !matches!(self, Self::Experiment { .. })
+    }
+
+    /// Whether it keeps another one from being begun that is not of its service. What takes everything down waits for
+    /// nobody, and beside it nothing is made; of two experiments each would be the other's disturbance.
+    pub const fn excludes(&self, other: &Self) -> bool {
+        let is_stop = matches!(self, Self::Stop) || matches!(other, Self::Stop);
+        is_stop || matches!((self, other), (Self::Experiment { .. }, Self::Experiment { .. }))
     }
 }
 
@@ -166,7 +187,7 @@ pub enum JobState {
 }
 
 /// A job that is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KeptJob {
     /// The job.
     pub job: Job,

@@ -82,7 +82,11 @@ pub(super) async fn log(
 }
 
 /// A job that the caller sees.
-async fn known(shared: &Arc<SharedState>, caller: &Caller, text: &str) -> Result<KeptJob, Problem> {
+pub(super) async fn known(
+    shared: &Arc<SharedState>,
+    caller: &Caller,
+    text: &str,
+) -> Result<KeptJob, Problem> {
     let id: Option<JobId> = text.parse().ok();
     let kept = match id {
         Some(id) => on_disk(shared, move |desk| desk.get(id)).await?,
