@@ -12,10 +12,15 @@ use command_line::policies::Choice;
 use command_line::{files, numbers, terminal, words};
 use loadgen::{
     CalibrateOptions, Experiment, Interrupt, LoadedScenario, MAX_REPETITIONS, Memberships,
-    RunOptions, RunReport, Scaler, Target, TraceOptions,
+    RunOptions, RunReport, Scaler, ScalerError, Target, TraceOptions,
 };
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 use run::capacity::CapacityCurve;
 use run::figures::Assumptions;
+
+/// The variable with the secret of a token, for where nobody is known by who calls.
+const TOKEN: &str = "BELLOWS_TOKEN";
 
 /// A service under `hpa` needs five minutes of little load before it scales in, and then some.
 const REST_LIMIT: Duration = Duration::from_secs(600);
@@ -29,6 +34,9 @@ const REST_LIMIT: Duration = Duration::from_secs(600);
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
+    /// Ends in order when the program ends that started it.
+    #[arg(long, global = true, hide = true)]
+    with_parent: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -131,7 +139,7 @@ struct Places {
     /// The load balancer.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     target: String,
-    /// The scaler: its socket for operators.
+    /// The scaler: its socket for operators, or another way to it with a token in BELLOWS_TOKEN.
     #[arg(long, value_name = "SOCKET", default_value = "/run/bellows/operator.sock")]
     api: String,
 }
@@ -148,7 +156,12 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return fail(&error.into(), 2),
     };
-    let work = match work(Cli::parse_from(arguments).command) {
+    let cli = Cli::parse_from(arguments);
+    let parent = cli.with_parent.then(|| set_pdeathsig(Signal::SIGINT));
+    if let Some(Err(error)) = parent {
+        return fail(&anyhow::Error::from(error).context("it cannot end with its parent"), 1);
+    }
+    let work = match work(cli.command) {
         Ok(work) => work,
         Err(error) => return fail(&error, 2),
     };
@@ -164,7 +177,7 @@ fn work(command: Command) -> anyhow::Result<Work> {
         Command::Run { scenario, target, api, common } => Ok(Work::Run(RunOptions {
             scenario: common.scenario(&scenario)?,
             target: target.parse::<Target>()?,
-            scaler: api.as_deref().map(Scaler::new).transpose()?,
+            scaler: api.as_deref().map(scaler).transpose()?,
             results: common.folders.results,
         })),
         Command::Experiment { name, trace, trace_options, choices, common, places } => {
@@ -176,7 +189,7 @@ fn work(command: Command) -> anyhow::Result<Work> {
             let find = |word: String| Choice::find(&word, &choices.policies);
             Ok(Work::Experiment(Experiment {
                 target: places.target.parse::<Target>()?,
-                scaler: Scaler::new(&places.api)?,
+                scaler: scaler(&places.api)?,
                 policy: choices.policy.map(find).transpose()?,
                 memberships: choices.membership.or(each),
                 repetitions: choices.n,
@@ -190,10 +203,18 @@ fn work(command: Command) -> anyhow::Result<Work> {
             let path = files::of_scenario(&scenario, &places.scenarios)?;
             let Folders { results, services } = folders;
             let scenario = LoadedScenario::read(&path, &services, 1.0, None)?;
-            let place = (places.target.parse::<Target>()?, Scaler::new(&places.api)?);
+            let place = (places.target.parse::<Target>()?, scaler(&places.api)?);
             let options = CalibrateOptions::new(scenario, &services, instances, place, results);
             Ok(Work::Calibrate(Box::new(options?)))
         }
+    }
+}
+
+/// The scaler there, for whoever has a token where the environment has its secret.
+fn scaler(place: &str) -> Result<Scaler, ScalerError> {
+    match std::env::var(TOKEN) {
+        Ok(secret) => Scaler::with_token(place, &secret),
+        Err(_) => Scaler::new(place),
     }
 }
 

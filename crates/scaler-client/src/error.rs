@@ -11,6 +11,9 @@ pub enum ScalerError {
         "the scaler is said to be at `{0}`: use /run/bellows/operator.sock, or http://HOST:PORT to read"
     )]
     Place(String),
+    /// What cannot be a token's secret.
+    #[error("what is given as a token is none: `bellows token make` makes one")]
+    Token,
     /// Nothing can be asked by HTTP.
     #[error("an HTTP client cannot be made; check this host's resolver")]
     Client(#[source] reqwest::Error),
@@ -61,7 +64,7 @@ impl ScalerError {
     /// Whether what the user gave is at fault, and nothing was changed.
     pub fn is_bad_input(&self) -> bool {
         match self {
-            Self::Place(_) => true,
+            Self::Place(_) | Self::Token => true,
             Self::Refused { status, .. } => status.is_client_error(),
             Self::Client(_)
             | Self::Away { .. }

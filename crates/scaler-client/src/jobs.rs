@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::experiment::Experiment;
 use model::job::{JobId, JobList, JobStatus, StopAnswer};
 use model::names::ServiceName;
 use model::version::Version;
@@ -115,6 +116,22 @@ impl Scaler {
         self.answer(self.http.post(self.url("/v1/stop")).json(&body)).await
     }
 
+    /// Has an experiment carried out.
+    ///
+    /// # Errors
+    /// No answer, or the scaler did not take it.
+    pub async fn begin_experiment(&self, asked: &Experiment) -> Result<JobStatus, ScalerError> {
+        self.answer(self.http.post(self.url("/v1/experiments")).json(asked)).await
+    }
+
+    /// Asks an experiment to end in order.
+    ///
+    /// # Errors
+    /// No answer, or the job is none that can be ended.
+    pub async fn interrupt(&self, id: JobId) -> Result<JobStatus, ScalerError> {
+        self.answer(self.http.post(self.url(&format!("/v1/jobs/{id}/interrupt")))).await
+    }
+
     /// The jobs that are kept, or those of one service, the one that was asked for last first.
     ///
     /// # Errors
@@ -209,6 +226,9 @@ mod tests {
         scaler.put_file(&shop, &file.value, Some(&file.tag)).await.unwrap();
         scaler.destroy(&shop, true).await.unwrap();
         assert_eq!(scaler.stop_everything().await.unwrap().message, "It ends.");
+        let ramp: Experiment = serde_json::from_str(r#"{"scenario":"ramp"}"#).unwrap();
+        assert_eq!(scaler.begin_experiment(&ramp).await.unwrap(), job);
+        assert_eq!(scaler.interrupt(job.id).await.unwrap(), job);
         assert_eq!(scaler.jobs(Some(&shop)).await.unwrap().jobs, std::slice::from_ref(&job));
         assert_eq!(scaler.job(job.id).await.unwrap(), job);
         assert_eq!(scaler.job_log(job.id, 4).await.unwrap(), b"two\n");
@@ -231,6 +251,8 @@ mod tests {
         PUT /v1/services/shop if-match: "a" content-type: application/json {"name":"shop"}
         DELETE /v1/services/shop?data=true
         POST /v1/stop content-type: application/json {"confirm":"stop everything"}
+        POST /v1/experiments content-type: application/json {"scenario":"ramp","policy":null,"runs":1,"time_factor":1.0,"seed":null}
+        POST /v1/jobs/00000000000000ab/interrupt
         GET /v1/jobs?service=shop
         GET /v1/jobs/00000000000000ab
         GET /v1/jobs/00000000000000ab/log?after=4

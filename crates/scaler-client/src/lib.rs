@@ -22,7 +22,7 @@ use model::secrets::{SecretChange, SecretValue, Secrets};
 use model::status::{HostStatus, MembershipStatus, ServiceStatus};
 use model::time::Timestamp;
 use model::why_not::WhyNot;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -64,11 +64,26 @@ impl Scaler {
     /// # Errors
     /// [`ScalerError::Place`] when it is neither.
     pub fn new(place: &str) -> Result<Self, ScalerError> {
+        Self::made(place, HeaderMap::new())
+    }
+
+    /// The same for whoever has a token, by a way on which nobody is known by who calls.
+    ///
+    /// # Errors
+    /// [`ScalerError::Place`] as above, and [`ScalerError::Token`] where it cannot be a token's secret.
+    pub fn with_token(place: &str, secret: &str) -> Result<Self, ScalerError> {
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {secret}"))
+            .map_err(|_| ScalerError::Token)?;
+        bearer.set_sensitive(true);
+        Self::made(place, [(AUTHORIZATION, bearer)].into_iter().collect())
+    }
+
+    fn made(place: &str, headers: HeaderMap) -> Result<Self, ScalerError> {
         let socket = place.starts_with('/').then(|| PathBuf::from(place));
         let url = if socket.is_some() { SOCKET_URL } else { place };
         let base = url.parse().ok().filter(|url: &Url| url.scheme() == "http");
         let base = base.ok_or_else(|| ScalerError::Place(place.to_owned()))?;
-        let mut http = Client::builder().timeout(TIMEOUT).no_proxy();
+        let mut http = Client::builder().timeout(TIMEOUT).default_headers(headers).no_proxy();
         if let Some(socket) = &socket {
             http = http.unix_socket(socket.clone());
         }
@@ -410,6 +425,24 @@ mod tests {
         };
         let (answer, ()) = tokio::join!(asked, comes);
         assert_eq!(answer.unwrap().membership, Membership::Runtime);
+    }
+
+    #[tokio::test]
+    async fn whoever_has_a_token_says_so_with_each_request() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = format!("http://{}", listener.local_addr().unwrap());
+        let is_told = async |headers: axum::http::HeaderMap| match headers.get("authorization") {
+            Some(told) if told == "Bearer bellows_a" => {
+                (StatusCode::OK, r#"{"membership":"reload","set":null}"#)
+            }
+            _ => (StatusCode::UNAUTHORIZED, r#"{"error":{"code":"x","message":"Send a token."}}"#),
+        };
+        tokio::spawn(axum::serve(listener, Router::new().fallback(is_told)).into_future());
+        let known = Scaler::with_token(&place, "bellows_a").unwrap();
+        assert_eq!(known.membership().await.unwrap().membership, Membership::Reload);
+        let unknown = Scaler::new(&place).unwrap().membership().await.unwrap_err();
+        assert!(unknown.to_string().contains("Send a token."), "{unknown}");
+        assert!(Scaler::with_token(&place, "a\nb").unwrap_err().is_bad_input());
     }
 
     #[test]

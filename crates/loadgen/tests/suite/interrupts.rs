@@ -79,6 +79,32 @@ fn ctrl_c_and_the_end_of_the_terminal_end_a_run_in_order() {
 }
 
 #[test]
+fn a_run_ends_in_order_with_the_program_that_started_it() {
+    let (store, folder) = (Store::start(|_| Conduct::Good), tempfile::tempdir().unwrap());
+    std::fs::write(folder.path().join("long.toml"), SCENARIO).unwrap();
+    let mut parent = Command::new("sh")
+        .args(["-c", "\"$@\" & wait", "sh", env!("CARGO_BIN_EXE_loadgen"), "--with-parent"])
+        .args(["run", "long.toml", "--target", &store.url()])
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    ended_by_kill(&mut parent, &store);
+    let summary = folder.path().join("results/latest/summary.json");
+    wait_for(|| summary.exists() && store.objects() == 0);
+    let summary = std::fs::read_to_string(summary).unwrap();
+    assert!(summary.contains("\"interrupted\": true"), "{summary}");
+}
+
+/// Ends the program as nobody can refuse, once the load is there.
+fn ended_by_kill(program: &mut Child, store: &Store) {
+    wait_for(|| store.count("GET") >= 20);
+    program.kill().unwrap();
+    program.wait().unwrap();
+}
+
+#[test]
 fn a_run_that_ignores_the_end_of_its_terminal_goes_on() {
     let (store, folder) = (Store::start(|_| Conduct::Good), tempfile::tempdir().unwrap());
     let url = store.url();
