@@ -17,7 +17,7 @@ simulator := quote(programs / "simulator")
 report := quote(programs / "report")
 
 # The packages of the programs that run: the laboratory's are built by the recipes that call them.
-system := "--package bellows --package scaler --package console@0.1.0 --package egress --package object-store --package static-server --package init"
+system := "--package bellows --package scaler --package console@0.1.0 --package egress --package object-store --package static-server --package init --package loadgen --package report"
 
 # List the recipes
 default:
@@ -33,11 +33,6 @@ features := if env("FEATURES", "") == "" { "" } else { "--features " + quote(env
 # Build the programs that run
 build: setup
     cargo build --release --locked {{ system }} {{ features }}
-
-# Build the load generator with the features of the programs that it drives, so that what they share is not built again
-[private]
-load-generator: setup
-    cargo build --release --locked {{ system }} --package loadgen {{ features }}
 
 # Build a program of the laboratory that runs without a system
 [private]
@@ -133,11 +128,11 @@ doctor *ARGS: build
     @{{ bellows }} doctor "$@"
 
 # Run a scenario, or trace=FILE (gaps=zero, interval=1h), against the running system, with policy=NAME, n=RUNS, membership=WAY
-experiment *ARGS: load-generator
+experiment *ARGS: build
     @{{ loadgen }} experiment "$@"
 
 # Measure what 1, 2, ... instances serve within the objective, and the times of the host; instances=N
-calibrate *ARGS: load-generator
+calibrate *ARGS: build
     @{{ loadgen }} calibrate "$@"
 
 # Simulate a scenario, or trace=FILE (gaps=zero, interval=1h), with policy=NAME, peak=INSTANCES, seed=N, json=true
@@ -153,7 +148,7 @@ report RUN="results/latest" *ARGS: (laboratory "report")
     @{{ report }} "$@"
 
 # Run the experiments of the project's report that have no data yet: half an hour, after `just up`
-report-experiments *NAMES: load-generator (laboratory "simulator") (laboratory "report")
+report-experiments *NAMES: build (laboratory "simulator") (laboratory "report")
     @scripts/report-experiments "$@"
 
 # Write docs/report.pdf, the project's report, of docs/report/
@@ -202,5 +197,5 @@ ci: (setup "benches") (setup "pages")
     scripts/schemathesis
     cargo test --workspace --bench answer_pipe --bench answers --bench applications --bench browser --bench compare --bench history --bench live --bench lxc --bench neighbours --bench pace --bench speed --locked
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
-    cargo build --release --locked {{ system }} --package loadgen
+    cargo build --release --locked {{ system }}
     cargo test --workspace --locked --test end_to_end -- --ignored --nocapture

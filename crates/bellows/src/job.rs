@@ -19,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::clock::now;
 use crate::doctor::require_root;
-use crate::{deploy, destroy, down, rollback};
+use crate::{deploy, destroy, down, experiment, rollback};
 
 /// A job that this process carries out.
 pub(crate) struct Running {
@@ -50,8 +50,10 @@ pub(crate) async fn run(settings: &Settings, id: JobId) -> anyhow::Result<()> {
     let asked = files.read()?.with_context(|| format!("there is no job {id}"))?;
     // First, so that whoever sees this process at the job begins no other of its service.
     let of_service = match &asked.service {
-        Some(service) => Some(Deploys::new(state).of(service).take().await?),
-        None => None,
+        Some(service) if asked.work.holds_service() => {
+            Some(Deploys::new(state).of(service).take().await?)
+        }
+        _ => None,
     };
     let process = files.take().await?;
     let mut running = Running { files, job: asked };
@@ -119,6 +121,9 @@ async fn work(settings: &Settings, running: &mut Running) -> anyhow::Result<Stri
             down::run(settings).await?;
             Ok("Bellows is down".to_owned())
         }
+        Work::Experiment { asked, of_host } => {
+            experiment::carry_out(settings, running, asked, of_host).await
+        }
     }
 }
 
@@ -131,8 +136,10 @@ fn end(settings: &Settings, running: Running, outcome: Outcome) -> anyhow::Resul
     // First, where the disk is full.
     let removed = files.remove_archive();
     let source = match &job.service {
-        Some(service) => Deploys::new(&settings.paths.state).of(service).remove_source(),
-        None => Ok(()),
+        Some(service) if job.work.holds_service() => {
+            Deploys::new(&settings.paths.state).of(service).remove_source()
+        }
+        _ => Ok(()),
     };
     (job.outcome, job.ended_at) = (Some(outcome), Some(now()));
     files.write(&job)?;

@@ -16,6 +16,7 @@ mod doctor;
 mod down;
 mod error;
 mod events;
+mod experiment;
 mod explain;
 #[cfg(test)]
 mod fake_scaler;

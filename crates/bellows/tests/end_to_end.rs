@@ -14,6 +14,8 @@ mod console;
 mod deploy;
 #[path = "end_to_end/egress.rs"]
 mod egress;
+#[path = "end_to_end/experiment.rs"]
+mod experiment;
 #[path = "end_to_end/login.rs"]
 mod login;
 #[path = "end_to_end/logs.rs"]
@@ -56,6 +58,7 @@ use deploy::{
     what_is_nothing_that_runs_is_refused_and_leaves_nothing,
 };
 use egress::the_way_out_is_there_where_a_file_names_hosts_and_leads_nowhere_else;
+use experiment::an_experiment_runs_without_rights_and_leaves_all_as_it_was;
 use login::a_browser_logs_in_once_by_the_link_of_an_operator_and_logs_out;
 use logs::{only_those_who_may_read_it_see_what_instances_wrote, what_instances_write_is_kept};
 use machine::{Machine, command_lines, output};
@@ -129,6 +132,7 @@ fn the_system_comes_up_serves_scales_heals_and_leaves_nothing_behind() {
     what_a_stateful_service_keeps_goes_only_where_that_is_said();
     a_first_deploy_that_failed_is_shown_until_it_is_removed();
     a_program_deploys_acts_and_is_told_of_others_by_the_api(&client);
+    an_experiment_runs_without_rights_and_leaves_all_as_it_was(&client);
     // Once there is all that is to be closed to him: tokens, secrets, output.
     a_stranger_reads_and_changes_nothing();
     of_all_that_lies_on_the_disk_a_stranger_reads_little_and_writes_nothing();
@@ -196,7 +200,9 @@ fn no_tree_is_needed() {
 
 fn a_newer_release_takes_over_and_no_request_fails() {
     let build = tempfile::tempdir().expect("a folder");
-    for name in ["bellows", "scaler", "console", "egress", "object-store", "init"] {
+    for name in
+        ["bellows", "scaler", "console", "egress", "object-store", "init", "loadgen", "report"]
+    {
         fs::copy(programs().join(name), build.path().join(name)).expect("copied");
     }
     // A byte that changes nothing makes it another build.

@@ -70,15 +70,15 @@ fn recipes_work_in_a_checkout_with_blanks_in_its_name_and_build_no_more_than_the
     let (checkout, calls) = checkout(folder.path());
     let system = "cargo <build> <--release> <--locked> <--package> <bellows> <--package> <scaler> \
                   <--package> <console@0.1.0> <--package> <egress> <--package> <object-store> \
-                  <--package> <static-server> <--package> <init>\n";
-    let with_load = system.replace("<init>\n", "<init> <--package> <loadgen>\n");
+                  <--package> <static-server> <--package> <init> <--package> <loadgen> \
+                  <--package> <report>\n";
     let laboratory = |name| format!("cargo <build> <--release> <--locked> <--package> <{name}>\n");
     for (words, builds, called) in [
         (&["up", "--no-boot"][..], system.to_owned(), "bellows <--tree> <.> <up> <--no-boot>\n"),
         (&["down"], system.to_owned(), "bellows <--tree> <.> <down>\n"),
         (&["status", "--json"], system.to_owned(), "bellows <--tree> <.> <status> <--json>\n"),
         (&["policy", "a", "b c"], system.to_owned(), "bellows <--tree> <.> <policy> <a> <b c>\n"),
-        (&["experiment", "ramp"], with_load, "loadgen <experiment> <ramp>\n"),
+        (&["experiment", "ramp"], system.to_owned(), "loadgen <experiment> <ramp>\n"),
         (&["simulate", "ramp"], laboratory("simulator"), "simulator <run> <ramp>\n"),
         (&["report"], laboratory("report"), "report <results/latest>\n"),
     ] {

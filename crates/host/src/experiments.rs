@@ -14,7 +14,8 @@ use nix::unistd::{Gid, Uid};
 use crate::accounts;
 use crate::disk_use::DiskUse;
 use crate::files::{
-    FileError, ensure_private_folder, file_error, names_in, remove_strangers_tree, replace_file,
+    FileError, ensure_private_folder, file_error, names_in, remove_strangers_tree, remove_tree,
+    replace_file,
 };
 
 /// So many are kept, of so many bytes in all: a `ramp` has 2 MiB, an hour of waves 30.
@@ -116,6 +117,14 @@ impl ExperimentFiles {
         let path = folder.join(format!("{name}.toml"));
         replace_file(&path, file, RECORD_MODE).map_err(file_error("write", &path))?;
         readable_by(readers, &path, RECORD_MODE)
+    }
+
+    /// Removes that again.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn remove_services(&self) -> Result<(), FileError> {
+        remove_tree(&self.services()).map(drop)
     }
 
     /// What is kept of it; `None` where there is no such experiment.

@@ -50,9 +50,8 @@ impl Checked for Experiment {
     fn from_raw(raw: Self) -> Result<Self, Invalid> {
         let allowed = "default, the name of a kind of policy, or that of a policy of the release";
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        let is_word = |word: &str| {
-            (1..=POLICY_MAX_BYTES).contains(&word.len()) && word.bytes().all(is_plain)
-        };
+        let is_word =
+            |word: &str| (1..=POLICY_MAX_BYTES).contains(&word.len()) && word.bytes().all(is_plain);
         let word = raw.policy.as_deref();
         value::check(word.is_none_or(is_word), "policy", word.unwrap_or_default(), allowed)?;
         value::within("runs", raw.runs, 1..=RUNS_MAX, "1 to 10 (runs)")?;

@@ -72,8 +72,8 @@ impl Scaler {
     /// # Errors
     /// [`ScalerError::Place`] as above, and [`ScalerError::Token`] where it cannot be a token's secret.
     pub fn with_token(place: &str, secret: &str) -> Result<Self, ScalerError> {
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {secret}"))
-            .map_err(|_| ScalerError::Token)?;
+        let mut bearer =
+            HeaderValue::from_str(&format!("Bearer {secret}")).map_err(|_| ScalerError::Token)?;
         bearer.set_sensitive(true);
         Self::made(place, [(AUTHORIZATION, bearer)].into_iter().collect())
     }

@@ -12,7 +12,9 @@ use host::deployments::{Deployment, DeploymentError, Deployments};
 use host::deploys::{Beginning, DeployError, Deploys};
 use host::experiments;
 use host::files::FileError;
-use host::jobs::{BEGINS_WITHIN, Job, JobError, JobFiles, JobState, Jobs, KeptJob, StartJobs, Work};
+use host::jobs::{
+    BEGINS_WITHIN, Job, JobError, JobFiles, JobState, Jobs, KeptJob, StartJobs, Work,
+};
 use host::releases::{POLICIES, Releases, SCENARIOS};
 use host::units::UnitError;
 use model::job::JobId;

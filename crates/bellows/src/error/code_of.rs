@@ -89,7 +89,7 @@ fn of_scaler(error: &ScalerError) -> Code {
         ScalerError::Strange { .. } => Code::ScalerStrange,
         ScalerError::Denied { .. } => Code::NotOperator,
         ScalerError::Refused { .. } => Code::Refused,
-        ScalerError::Place(_) => Code::BadInput,
+        ScalerError::Place(_) | ScalerError::Token => Code::BadInput,
         ScalerError::Client(_) => Code::Failed,
     }
 }

@@ -28,13 +28,18 @@ const JOB: Duration = Duration::from_secs(90);
 const TOLD: Duration = Duration::from_secs(10);
 
 /// A program that asks with a token.
-struct Program<'a> {
+pub(crate) struct Program<'a> {
     client: &'a Client,
     secret: String,
 }
 
 impl<'a> Program<'a> {
-    fn make(client: &'a Client, name: &str, rights: &str, services: Option<&str>) -> Self {
+    pub(crate) fn make(
+        client: &'a Client,
+        name: &str,
+        rights: &str,
+        services: Option<&str>,
+    ) -> Self {
         // One that a test left which was killed would be in the way.
         bellows(&["token", "revoke", name]);
         let mut words = vec!["token", "make", name, "--rights", rights];
@@ -45,7 +50,7 @@ impl<'a> Program<'a> {
         Self { client, secret }
     }
 
-    fn send(
+    pub(crate) fn send(
         &self,
         method: Method,
         path: &str,
@@ -55,7 +60,7 @@ impl<'a> Program<'a> {
         self.client.send_to(API, method, path, with_token)
     }
 
-    fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         let answer = self.send(Method::GET, path, |request| request);
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
         answer.json()

@@ -1,6 +1,7 @@
 //! Long-running programs, kept running by systemd where it is the host's init, and by a small
 //! supervisor of our own elsewhere.
 
+mod as_user;
 mod confinement;
 mod jobs;
 mod limits;
@@ -17,6 +18,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use as_user::as_user;
 pub use jobs::start_job;
 pub use limits::{Limits, LimitsError};
 use nix::sys::signal::Signal;

@@ -64,13 +64,13 @@ pub(super) fn supervise(
 
 /// Whom the program runs as.
 #[derive(Debug, Clone, Copy)]
-struct Account {
-    user: Uid,
-    group: Gid,
+pub(super) struct Account {
+    pub(super) user: Uid,
+    pub(super) group: Gid,
 }
 
 impl Account {
-    fn find(name: &str) -> Result<Self, UnitError> {
+    pub(super) fn find(name: &str) -> Result<Self, UnitError> {
         let found = accounts::user(name).zip(accounts::group(name));
         let (user, group) = found.ok_or_else(|| UnitError::User(name.to_owned()))?;
         Ok(Self { user, group })

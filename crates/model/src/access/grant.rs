@@ -46,6 +46,9 @@ impl TokenTime {
     /// How long a login lasts: a day's work. Whoever sits there the next morning asks for another link.
     pub const OF_A_LOGIN: Self = Self(12 * 3_600);
 
+    /// How long that of an experiment lasts, which is revoked when the experiment ends.
+    pub const OF_AN_EXPERIMENT: Self = Self(24 * 3_600);
+
     const SHORTEST_S: u64 = 60;
     const LONGEST_S: u64 = 366 * 86_400;
 

@@ -1,8 +1,8 @@
 //! Experiments by the API: each is a job, which offers load as a program without rights.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::Extension;
 use host::jobs::Work;
 use model::experiment::Experiment;
 use model::job::JobStatus;

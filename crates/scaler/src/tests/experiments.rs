@@ -46,9 +46,10 @@ async fn an_experiment_is_a_job_of_the_scenarios_service_one_at_a_time_beside_it
         panic!("an operator's experiment")
     };
     assert_eq!((asked.runs, asked.seed, asked.policy.as_deref()), (2, Some(7), Some("quick")));
-    for (path, body) in
-        [(EXPERIMENTS, r#"{"scenario":"visits"}"#), ("/v1/stop", r#"{"confirm":"stop everything"}"#)]
-    {
+    for (path, body) in [
+        (EXPERIMENTS, r#"{"scenario":"visits"}"#),
+        ("/v1/stop", r#"{"confirm":"stop everything"}"#),
+    ] {
         let (status, _, text) = ask(&rig, "POST", path, body).await;
         assert_eq!((status, code(&text)), (StatusCode::CONFLICT, "under_way".to_owned()), "{path}");
         assert!(text.contains(&job.id.to_string()), "{text}");
