@@ -65,12 +65,12 @@ async fn offer(
     let load = Load { settings, files, asked: &record.experiment, secret: token.secret() };
     let ended = load.offer(&running.files).await;
     token.revoke(&scaler).await;
-    files.remove_services()?;
-    let verdict = verdict::of(ended?, &files.results(), &running.files.log())?;
+    let verdict = verdict::of(ended?, &files.results(), &running.files.log());
     if let Err(error) = load.report().await {
         terminal::note(format_args!("no report is made: {error:#}"));
     }
-    Ok(verdict)
+    files.remove_services()?;
+    verdict
 }
 
 /// Lays out what the load generator reads of the service's file.

@@ -22,8 +22,8 @@ pub(crate) const EGRESS: &str = "egress";
 pub(crate) const SCALER: &str = "scaler";
 pub(crate) const CONSOLE: &str = "console";
 
-/// The programs of an experiment, which runs as a job.
-pub(crate) const LOADGEN: &str = "loadgen";
+/// The programs of an experiment, which runs as a job, by their names in a release.
+pub(crate) const LOAD_GENERATOR: &str = "load-generator";
 pub(crate) const REPORT: &str = "report";
 
 /// What the console remembers, in its folder.

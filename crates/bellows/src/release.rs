@@ -10,12 +10,15 @@ use host::releases::{Content, POLICIES, Releases, SCENARIOS};
 use host::settings::Settings;
 use model::names::ImageName;
 
-use crate::programs::{BELLOWS, CONSOLE, EGRESS, LOADGEN, REPORT, SCALER};
+use crate::programs::{BELLOWS, CONSOLE, EGRESS, LOAD_GENERATOR, REPORT, SCALER};
 use crate::progress::Outcome;
 use crate::share;
 
 /// The folder of the images' recipes, in a tree and in a release.
 pub(crate) const RECIPES: &str = "rootfs";
+
+/// The load generator, as it is built.
+const BUILT_LOAD_GENERATOR: &str = "loadgen";
 
 /// What starts programs in instances that are not this project's own.
 const INIT: &str = "init";
@@ -38,9 +41,10 @@ pub(crate) fn install(tree: &Path, settings: &Settings) -> anyhow::Result<Outcom
     for folder in [RECIPES, POLICIES, SCENARIOS] {
         content.add_folder(Path::new(folder), &data_of(folder))?;
     }
-    for name in [BELLOWS, SCALER, CONSOLE, EGRESS, INIT, LOADGEN, REPORT] {
+    for name in [BELLOWS, SCALER, CONSOLE, EGRESS, INIT, REPORT] {
         content.add(name, programs.join(name));
     }
+    content.add(LOAD_GENERATOR, load_generator(&programs));
     // Recipes whose programs were not built are for services that nobody has.
     let of_recipes = programs_of_recipes(&data_of(RECIPES)).into_iter();
     for name in of_recipes.filter(|name| programs.join(name).is_file()) {
@@ -52,6 +56,12 @@ pub(crate) fn install(tree: &Path, settings: &Settings) -> anyhow::Result<Outcom
     let digest = releases.in_force().unwrap_or_default();
     let digest = digest.file_name().unwrap_or_default().to_string_lossy();
     Ok(Outcome::changed_if(changed, format!("{digest} installed")))
+}
+
+/// The load generator among these programs. In a release the name that it is built by is a folder's.
+fn load_generator(programs: &Path) -> PathBuf {
+    let installed = programs.join(LOAD_GENERATOR);
+    if installed.is_file() { installed } else { programs.join(BUILT_LOAD_GENERATOR) }
 }
 
 /// Links the command `bellows` to the release in force. A file of somebody else there stays.

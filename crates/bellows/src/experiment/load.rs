@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::programs::{LOADGEN, REPORT};
+use crate::programs::{LOAD_GENERATOR, REPORT};
 
 /// What they may take: 4,096 requests in flight have a file each, and the load generator some 100 MiB.
 const LIMITS: Limits = Limits { memory_mib: 1024, tasks: 256, files: 16_384 };
@@ -49,7 +49,7 @@ impl Load<'_> {
     /// # Errors
     /// The load generator cannot be started.
     pub(super) async fn offer(&self, job: &JobFiles) -> anyhow::Result<ExitStatus> {
-        let mut command = self.program(LOADGEN)?;
+        let mut command = self.program(LOAD_GENERATOR)?;
         command.args(self.arguments()).env("BELLOWS_TOKEN", self.secret);
         let mut child = command.spawn().context("the load generator cannot be started")?;
         let begun = Instant::now();
@@ -74,7 +74,7 @@ impl Load<'_> {
             return Ok(());
         }
         let mut command = self.program(REPORT)?;
-        command.arg(latest).arg("--html-only");
+        command.arg(latest).arg("--html-only").arg("--services").arg(self.files.services());
         let ended = timeout(REPORT_TIME, command.status()).await;
         let ended = ended.context("it takes too long")?.context("it cannot be started")?;
         ensure!(ended.success(), "the program ended with {ended}");

@@ -10,8 +10,9 @@ use anyhow::{anyhow, bail};
 const NOT_HELD: i32 = 1;
 const INTERRUPTED: i32 = 130;
 
-/// What its errors begin with, on a line of their own.
+/// What a line begins with that tells an error, and one that tells a limit that did not hold.
 const ERROR: &str = "error: ";
+const LIMIT: &str = "not held: ";
 
 /// What is so when the load generator has ended.
 ///
@@ -19,17 +20,19 @@ const ERROR: &str = "error: ";
 /// A limit of the scenario did not hold, or the experiment broke down: why.
 pub(super) fn of(ended: ExitStatus, results: &Path, log: &Path) -> anyhow::Result<String> {
     let has_results = results.join("latest").exists();
+    let last = |beginning| last_line(log, beginning);
     match ended.code() {
         Some(0) => Ok("every limit of the scenario held".to_owned()),
         Some(INTERRUPTED) if has_results => {
             Ok("it was ended before its time, and what was measured is kept".to_owned())
         }
         Some(INTERRUPTED) => Ok("it was ended before anything was measured".to_owned()),
-        Some(NOT_HELD) => match last_error(log) {
-            Some(error) => Err(anyhow!(error)),
-            None => bail!("a limit of the scenario did not hold: the figures say which"),
+        Some(NOT_HELD) => match (last(ERROR), last(LIMIT)) {
+            (Some(error), _) => Err(anyhow!(error)),
+            (None, Some(limit)) => bail!("a limit of the scenario did not hold: {limit}"),
+            (None, None) => bail!("it broke down: its log says why"),
         },
-        code => match (last_error(log), code) {
+        code => match (last(ERROR), code) {
             (Some(error), _) => Err(anyhow!(error)),
             (None, Some(code)) => bail!("the load generator ended with {code}: its log says why"),
             (None, None) => bail!("the load generator was killed ({ended})"),
@@ -37,10 +40,10 @@ pub(super) fn of(ended: ExitStatus, results: &Path, log: &Path) -> anyhow::Resul
     }
 }
 
-/// The last error that is told in a log.
-fn last_error(log: &Path) -> Option<String> {
+/// What follows this beginning in the last line of a log that has it.
+fn last_line(log: &Path, beginning: &str) -> Option<String> {
     let text = fs::read_to_string(log).ok()?;
-    text.lines().rev().find_map(|line| line.strip_prefix(ERROR)).map(str::to_owned)
+    text.lines().rev().find_map(|line| line.strip_prefix(beginning)).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -62,7 +65,11 @@ mod tests {
         assert!(of(130, "").unwrap().contains("before anything was measured"));
         fs::create_dir(folder.path().join("latest")).unwrap();
         assert!(of(130, "").unwrap().contains("what was measured is kept"));
-        assert!(of(1, "load: up to 3 s\n").unwrap_err().contains("the figures say which"));
+        let told = of(1, "not held: limits.max_failed: 9 measured, 0 allowed\nresults\n");
+        assert!(
+            told.unwrap_err().ends_with("did not hold: limits.max_failed: 9 measured, 0 allowed")
+        );
+        assert!(of(1, "load: up to 3 s\n").unwrap_err().contains("its log says why"));
         let told = of(1, "error: first\nerror: the scaler gives no answer\nmore\n").unwrap_err();
         assert_eq!(told, "the scaler gives no answer");
         assert_eq!(of(2, "error: peak is 0\n").unwrap_err(), "peak is 0");

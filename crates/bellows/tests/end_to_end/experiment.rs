@@ -37,12 +37,12 @@ pub(crate) fn an_experiment_runs_without_rights_and_leaves_all_as_it_was(client:
 }
 
 fn it_is_carried_out_and_its_results_are_kept(program: &Program, before: &Value) {
-    // 10 s of load, and then until the service is at rest.
-    let asked = json!({"scenario": "any-service", "policy": "steps-offered", "time_factor": 0.1});
+    // 20 s of load, and then until the service is at rest.
+    let asked = json!({"scenario": "any-service", "policy": "target_tracking", "time_factor": 0.2});
     let place = begin(program, &asked);
     let pid = load_generator();
     assert_eq!(without_rights(pid), None);
-    assert_eq!(program.get(POLICY)["set"]["kind"], "steps");
+    assert_eq!(program.get(POLICY)["set"]["kind"], "target_tracking");
     let second = program.send(Method::POST, EXPERIMENTS, |request| request.json(&asked));
     assert_eq!(second.status, StatusCode::CONFLICT, "{}", second.text());
     let job = ended(program, &place, Duration::from_secs(150));
@@ -59,11 +59,11 @@ fn it_is_carried_out_and_its_results_are_kept(program: &Program, before: &Value)
     }
     assert!(!folder.join("services").exists());
     let listed = program.get(EXPERIMENTS);
-    assert_eq!(listed["experiments"][0]["id"], id, "{listed}");
+    assert_eq!(listed["experiments"][0]["experiment"]["id"], id, "{listed}");
     let one = program.get(&format!("{EXPERIMENTS}/{id}"));
-    let figures = &one["runs"][0]["figures"];
+    let figures = &one["runs"][0]["result"]["figures"];
     assert_eq!(figures["requests.failed"], 0.0, "{one}");
-    assert!(figures["requests.due"].as_f64().is_some_and(|due| due > 500.0), "{one}");
+    assert!(figures["requests.due"].as_f64().is_some_and(|due| due > 1_000.0), "{one}");
     for path in ["runs/run/chart.svg", "report"] {
         let path = format!("{EXPERIMENTS}/{id}/{path}");
         let answer = program.send(Method::GET, &path, |request| request);
@@ -128,7 +128,7 @@ fn ended(program: &Program, place: &str, limit: Duration) -> Value {
 fn load_generator() -> i32 {
     let mut found = None;
     within(BEGINS, "the load generator runs", || {
-        let is_it = |(_, line): &(i32, String)| line.contains("/loadgen --with-parent");
+        let is_it = |(_, line): &(i32, String)| line.contains("/load-generator --with-parent");
         found = command_lines().into_iter().find(is_it).map(|(pid, _)| pid);
         found.is_some()
     });
