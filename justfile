@@ -84,6 +84,10 @@ top: build
 events *ARGS: build
     @{{ bellows }} events "$@"
 
+# Show what instances ran and cost: [SERVICE] [--since 7d] [--csv]
+cost *ARGS: build
+    @{{ bellows }} cost "$@"
+
 # Show a service's bounds, or set them while it runs: MIN MAX, or `default` for its file's
 bounds SERVICE *ARGS: build
     @{{ bellows }} bounds "$@"

@@ -12,7 +12,7 @@ use model::names::ServiceName;
 use model::version::Version;
 
 pub(crate) use self::arguments::{
-    CompletedShell, Events, InstancesCommand, Logs, PolicyArgs, PolicyCommand, Scale,
+    CompletedShell, Cost, Events, InstancesCommand, Logs, PolicyArgs, PolicyCommand, Scale,
     SecretCommand, TokenCommand, Way,
 };
 
@@ -186,6 +186,11 @@ pub(crate) enum Command {
     Top,
     /// Show what happened, as sentences: decisions, launches, ends, and who changed what
     Events(Events),
+    /// Show what instances ran and cost: launches, the time that is charged, and its price
+    ///
+    /// It is as the ledger has it, over restarts of the scaler and of the host. Every second that an instance begins is charged,
+    /// at the price of its size or of its service's file, in whatever currency that is.
+    Cost(Cost),
     /// Show what holds for the number of a service's instances, or hold one for a time
     Scale(Scale),
     /// Show the instances, of all services or of one; add one, or remove one

@@ -1,6 +1,7 @@
 //! The scaler's API as its clients see it: what it tells, and what an operator sets by it.
 
 mod actions;
+mod cost;
 mod error;
 mod feed;
 mod jobs;

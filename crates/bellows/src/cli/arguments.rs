@@ -27,6 +27,23 @@ pub(crate) struct Events {
     pub(crate) json: bool,
 }
 
+/// Of which service to show what its instances ran and cost, and since when.
+#[derive(Debug, Args)]
+pub(crate) struct Cost {
+    /// The service, deployed still or not; without it, all that had instances
+    pub(crate) service: Option<ServiceName>,
+    /// Only what ran since then: so long ago, such as 12h or 7d, or a time such as 2026-11-29T12:00:00Z; default: since the
+    /// ledger begins
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    pub(crate) since: Option<String>,
+    /// The same as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The same as CSV, a line for each service
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+}
+
 /// Which policy, of which service. `policy SERVICE` is `policy get`, and `policy SERVICE POLICY` is `policy set`.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]

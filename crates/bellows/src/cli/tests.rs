@@ -119,6 +119,7 @@ fn help_tells_the_exit_codes_and_hides_what_is_internal() {
       services     Show a line for each service: what is ready, what bounds it, what is held, and how it fares
       top          Show all of that as it changes, on the whole terminal: services, instances and what happens
       events       Show what happened, as sentences: decisions, launches, ends, and who changed what
+      cost         Show what instances ran and cost: launches, the time that is charged, and its price
       scale        Show what holds for the number of a service's instances, or hold one for a time
       instances    Show the instances, of all services or of one; add one, or remove one
       membership   Show how HAProxy learns of instances, or set it while the system runs
