@@ -60,7 +60,7 @@ down *ARGS: build
 status *ARGS: build
     @{{ bellows }} status "$@"
 
-# Show a service's policy, or set it while it runs: by name, from FILE.toml, or `default` for its file's; `check SERVICE FILE`
+# Show a service's policy, or set it while it runs: by name, from FILE.toml, or `default` for its file's; `check` or `preview SERVICE FILE`
 policy SERVICE *ARGS: build
     @{{ bellows }} policy "$@"
 

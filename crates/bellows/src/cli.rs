@@ -12,8 +12,8 @@ use model::names::ServiceName;
 use model::version::Version;
 
 pub(crate) use self::arguments::{
-    CompletedShell, Cost, Events, InstancesCommand, Logs, PolicyArgs, PolicyCommand, Scale,
-    SecretCommand, TokenCommand, Way,
+    CompletedShell, Cost, Events, InstancesCommand, Logs, PolicyArgs, PolicyCommand, PreviewArgs,
+    Scale, SecretCommand, TokenCommand, Way,
 };
 
 /// Exit codes, as `--help` shows them.
@@ -162,7 +162,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show the policy of a service as TOML, set it while it runs, or check one that could be set
+    /// Show the policy of a service as TOML, set it while it runs, or check or preview one that could be set
     Policy(PolicyArgs),
     /// Show the bounds of a service as TOML, or set them while it runs
     Bounds {

@@ -9,6 +9,7 @@ mod changes;
 mod cli;
 mod clock;
 mod code;
+mod console;
 mod cost;
 mod deploy;
 mod deployed;

@@ -7,8 +7,9 @@ use model::access::{Right, TokenTime};
 use model::hold::HoldTime;
 use model::names::{InstanceName, SecretName, ServiceName, TokenName};
 use model::status::Membership;
+use scaler_client::Lately;
 
-use crate::{scale, token};
+use crate::{scale, set, token};
 
 /// What to show of what happened.
 #[derive(Debug, Args)]
@@ -94,6 +95,26 @@ pub(crate) enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Say what one would have run under the load that was, beside what ran; nothing is changed
+    ///
+    /// It is computed by the console, of the load that it remembers: the scaler's own loop on a simulated host.
+    Preview(PreviewArgs),
+}
+
+/// What a policy is to be tried on.
+#[derive(Debug, Args)]
+pub(crate) struct PreviewArgs {
+    /// The service
+    pub(crate) service: ServiceName,
+    /// A policy's name, that of a file in loadgen/policies, any file that ends in .toml, or
+    /// `default` for what the service's own file says
+    pub(crate) policy: String,
+    /// The load of the last minutes, 1m to 30m, or of the last hours, 1h to 24h
+    #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = set::policy::lately, allow_hyphen_values = true)]
+    pub(crate) of: Lately,
+    /// Show it as JSON, step by step
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// How many ready instances to hold.
