@@ -1,6 +1,6 @@
 // An archive is sent, and whatever is under way is followed to its end, with what it writes.
 
-import { authorization, isLoggedIn } from './session.js';
+import { LOG_IN, authorization, isLoggedIn, onceForgotten } from './session.js';
 import { atEnd, harmless } from './logs.js';
 
 // What the scaler takes at most.
@@ -35,7 +35,7 @@ async function deploy(form) {
     said.classList.toggle('bad', isBad);
   };
   if (!isLoggedIn()) {
-    say('To deploy, log in: `sudo bellows open` on the host prints a link that does.', true);
+    say(`To deploy, ${LOG_IN}`, true);
     return null;
   }
   const [file] = form.elements.archive.files;
@@ -119,6 +119,8 @@ class JobLog {
     this.said = document.getElementById('job-log-said');
     this.text = document.getElementById('job-log-text');
     this.id = null;
+    // What it writes is told to those who are logged in alone.
+    onceForgotten(() => this.id !== null && this.show(this.id));
     // Those that were shown, so that whoever chooses another while one is under way is left with it.
     this.seen = new Set();
   }

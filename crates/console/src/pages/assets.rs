@@ -18,11 +18,12 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const PICTURE: &str = "image/svg+xml";
 
 /// Name, type and content.
-const FILES: [(&str, &str, &str); 22] = [
+const FILES: [(&str, &str, &str); 23] = [
     ("style.css", STYLE, include_str!("../../assets/style.css")),
     ("uplot.css", STYLE, include_str!("../../assets/vendor/uplot/uPlot.min.css")),
     ("uplot.js", SCRIPT, include_str!("../../assets/vendor/uplot/uPlot.iife.min.js")),
     ("page.js", SCRIPT, include_str!("../../assets/page.js")),
+    ("storage.js", SCRIPT, include_str!("../../assets/storage.js")),
     ("session.js", SCRIPT, include_str!("../../assets/session.js")),
     ("follow.js", SCRIPT, include_str!("../../assets/follow.js")),
     ("morph.js", SCRIPT, include_str!("../../assets/morph.js")),
