@@ -55,7 +55,7 @@ down *ARGS: build
 status *ARGS: build
     @{{ bellows }} status "$@"
 
-# Show a service's policy, or set it while it runs: by name, from FILE.toml, or `default` for its file's; `check SERVICE FILE`
+# Show a service's policy, or set it while it runs: by name, from FILE.toml, or `default` for its file's; `check` or `preview SERVICE FILE`
 policy SERVICE *ARGS: build
     @{{ bellows }} policy "$@"
 
@@ -78,6 +78,10 @@ top: build
 # Show what happened: --since 10m, --follow
 events *ARGS: build
     @{{ bellows }} events "$@"
+
+# Show what instances ran and cost: [SERVICE] [--since 7d] [--csv]
+cost *ARGS: build
+    @{{ bellows }} cost "$@"
 
 # Show a service's bounds, or set them while it runs: MIN MAX, or `default` for its file's
 bounds SERVICE *ARGS: build

@@ -12,8 +12,8 @@ use model::names::ServiceName;
 use model::version::Version;
 
 pub(crate) use self::arguments::{
-    CompletedShell, Events, InstancesCommand, Logs, PolicyArgs, PolicyCommand, Scale,
-    SecretCommand, TokenCommand, Way,
+    CompletedShell, Cost, Events, InstancesCommand, Logs, PolicyArgs, PolicyCommand, PreviewArgs,
+    Scale, SecretCommand, TokenCommand, Way,
 };
 
 /// Exit codes, as `--help` shows them.
@@ -162,7 +162,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show the policy of a service as TOML, set it while it runs, or check one that could be set
+    /// Show the policy of a service as TOML, set it while it runs, or check or preview one that could be set
     Policy(PolicyArgs),
     /// Show the bounds of a service as TOML, or set them while it runs
     Bounds {
@@ -186,6 +186,11 @@ pub(crate) enum Command {
     Top,
     /// Show what happened, as sentences: decisions, launches, ends, and who changed what
     Events(Events),
+    /// Show what instances ran and cost: launches, the time that is charged, and its price
+    ///
+    /// It is as the ledger has it, over restarts of the scaler and of the host. Every second that an instance begins is charged,
+    /// at the price of its size or of its service's file, in whatever currency that is.
+    Cost(Cost),
     /// Show what holds for the number of a service's instances, or hold one for a time
     Scale(Scale),
     /// Show the instances, of all services or of one; add one, or remove one

@@ -30,7 +30,9 @@ pub(crate) enum Code {
     ScalerAway,
     /// What answers is no scaler of this release.
     ScalerStrange,
-    /// The scaler did not do what was asked.
+    /// The console gives no answer.
+    ConsoleAway,
+    /// The scaler or the console did not do what was asked.
     Refused,
     /// This needs root.
     NotRoot,
@@ -83,6 +85,7 @@ impl Code {
             Self::FileExists => include_str!("help/codes/file-exists.md"),
             Self::ScalerAway => include_str!("help/codes/scaler-away.md"),
             Self::ScalerStrange => include_str!("help/codes/scaler-strange.md"),
+            Self::ConsoleAway => include_str!("help/codes/console-away.md"),
             Self::Refused => include_str!("help/codes/refused.md"),
             Self::NotRoot => include_str!("help/codes/not-root.md"),
             Self::NotOperator => include_str!("help/codes/not-operator.md"),

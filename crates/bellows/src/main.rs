@@ -9,6 +9,8 @@ mod changes;
 mod cli;
 mod clock;
 mod code;
+mod console;
+mod cost;
 mod deploy;
 mod deployed;
 mod destroy;
@@ -111,6 +113,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Services { json } => wait(services::run(&running()?, json)),
         Command::Top => wait(top::run(&running()?)),
         Command::Events(asked) => wait(events::run(&running()?, asked)),
+        Command::Cost(asked) => wait(cost::run(&running()?, asked)),
         Command::Scale(asked) => wait(scale::run(&running()?, asked)),
         Command::Instances { what: Some(what), .. } => wait(instances::change(&running()?, what)),
         Command::Instances { service, json, what: None } => {

@@ -1,6 +1,6 @@
 // What is changed: a button says by its data what is asked, and of what it is to be sure before.
 
-import { authorization, forget, isLoggedIn } from './session.js';
+import { LOG_IN, authorization, forget, isLoggedIn } from './session.js';
 
 /** Asks by HTTP; gives what was answered with its tag, or what went wrong in a sentence with its status. */
 export async function ask(method, path, body, more = {}) {
@@ -25,7 +25,7 @@ export function changes() {
 
 /** Whether somebody is logged in; where nobody is, it says how to. */
 export function mayChange() {
-  if (!isLoggedIn()) say('To change something, log in: `sudo bellows open` on the host prints a link that does.');
+  if (!isLoggedIn()) say(`To change something, ${LOG_IN}`);
   return isLoggedIn();
 }
 

@@ -1,10 +1,12 @@
 // The help of a first visit, which stays closed once it was closed.
 
+import { always } from './storage.js';
+
 const KEY = 'bellows-help';
 
 /** Keeps it as it was left. */
 export function help() {
   const place = document.getElementById('help');
-  if (localStorage.getItem(KEY) === 'closed') place.open = false;
-  place.addEventListener('toggle', () => localStorage.setItem(KEY, place.open ? 'open' : 'closed'));
+  if (always.get(KEY) === 'closed') place.open = false;
+  place.addEventListener('toggle', () => always.set(KEY, place.open ? 'open' : 'closed'));
 }

@@ -1,6 +1,6 @@
 // What instances wrote: the newest lines, and those that come. It is text of others, and is never anything else here.
 
-import { authorization, isLoggedIn } from './session.js';
+import { authorization, forget, isLoggedIn, onceForgotten } from './session.js';
 
 // Lines that a page has, which are as many as the scaler tells at once: a log may have a million.
 const KEPT = 5000;
@@ -21,9 +21,17 @@ const MOMENT = new Intl.DateTimeFormat(undefined, {
 export function logs() {
   const place = document.getElementById('log');
   if (place === null || !isLoggedIn()) return;
-  place.querySelector('#log-login').hidden = true;
-  place.querySelector('#log-shown').hidden = false;
-  new Log(place).follow();
+  const show = (isShown) => {
+    place.querySelector('#log-login').hidden = isShown;
+    place.querySelector('#log-shown').hidden = !isShown;
+  };
+  const log = new Log(place);
+  onceForgotten(() => {
+    log.clear();
+    show(false);
+  });
+  show(true);
+  log.follow();
 }
 
 /** Characters that would do something, or turn the direction of what follows, as escapes. */
@@ -43,12 +51,15 @@ export function atEnd(scrolled, add) {
 async function ask(service, instance, since, count) {
   const query = new URLSearchParams({ lines: count, since_ms: since });
   if (instance !== '') query.set('instance', instance);
-  const answer = await fetch(`/v1/services/${service}/output?${query}`, { headers: authorization() }).catch(() => null);
+  const rights = authorization();
+  const answer = await fetch(`/v1/services/${service}/output?${query}`, { headers: rights }).catch(() => null);
   if (answer === null) return { problem: 'The console gives no answer: trying again.' };
   const told = await answer.json().catch(() => ({}));
   if (answer.ok) return { lines: told.lines };
   const problem = told.detail ?? told.title ?? answer.statusText;
-  return { problem: answer.status === 401 ? `${problem} Log in again: \`sudo bellows open\` on the host prints a link.` : problem };
+  // Somebody may have logged in since that was asked.
+  if (answer.status === 401 && rights.authorization === authorization().authorization) forget(problem);
+  return { problem };
 }
 
 class Log {
@@ -77,9 +88,9 @@ class Log {
     });
   }
 
-  /** Follows until the page is left. What is hidden asks for nothing. */
+  /** Follows until the page is left, or nobody is logged in any more. What is hidden asks for nothing. */
   async follow() {
-    for (;;) {
+    while (isLoggedIn()) {
       const isQuiet = this.isPaused || document.hidden;
       const isWell = isQuiet || await this.look();
       await new Promise((done) => setTimeout(done, isWell ? PAUSE : PAUSE_AFTER_FAILURE));

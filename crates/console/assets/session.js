@@ -1,15 +1,28 @@
 // Who this is: a token in the storage of this window, which no other origin and no other window reads, and no cookie.
 
+import { session } from './storage.js';
+
 const KEY = 'bellows-token';
+const FORGOTTEN = 'bellows-forgotten';
+
+/** How one logs in, behind what that is for and a comma. */
+export const LOG_IN = session.isKept
+  ? 'log in: `sudo bellows open` on the host prints a link that does.'
+  : 'log in, which needs storage: let this address have it, which this browser refuses as it does cookies.';
 
 /** The header of a request with the rights of whoever is logged in. */
 export function authorization() {
-  const token = sessionStorage.getItem(KEY);
+  const token = session.get(KEY);
   return token === null ? {} : { authorization: `Bearer ${token}` };
 }
 
 /** Whether somebody is logged in. */
-export const isLoggedIn = () => sessionStorage.getItem(KEY) !== null;
+export const isLoggedIn = () => session.get(KEY) !== null;
+
+/** Does this once whoever is logged in is not any more. */
+export function onceForgotten(then) {
+  addEventListener(FORGOTTEN, then, { once: true });
+}
 
 /** Logs in by the code of the address, where there is one, and says who is logged in. */
 export async function begin() {
@@ -26,8 +39,13 @@ async function useCode() {
   const code = new URLSearchParams(location.hash.slice(1)).get('code');
   if (code === null) return false;
   history.replaceState(null, '', location.pathname + location.search);
+  if (!session.isKept) {
+    // The code is still of use, to another browser.
+    say(`Not logged in. To do so, ${LOG_IN}`);
+    return false;
+  }
   const { told, problem } = await ask('POST', { 'content-type': 'application/json' }, JSON.stringify({ code }));
-  if (problem === undefined) sessionStorage.setItem(KEY, told.secret);
+  if (problem === undefined) session.set(KEY, told.secret);
   else say(problem);
   return problem === undefined;
 }
@@ -41,9 +59,10 @@ async function ask(method, headers, body) {
 
 /** A token that the scaler does not know any more is none, for this reason. */
 export function forget(reason) {
-  sessionStorage.removeItem(KEY);
+  session.remove(KEY);
   show();
   say(`You are not logged in any more. ${reason}`);
+  dispatchEvent(new Event(FORGOTTEN));
 }
 
 /** Ends the token, and with it what this window may do. What is not a login's own is only forgotten. */
@@ -53,7 +72,7 @@ async function logOut() {
     say(`Not logged out. ${problem}`);
     return;
   }
-  sessionStorage.removeItem(KEY);
+  session.remove(KEY);
   location.reload();
 }
 
@@ -64,7 +83,7 @@ function say(text) {
 function show() {
   const place = document.getElementById('session');
   if (!isLoggedIn()) {
-    place.replaceChildren('Reading only');
+    place.replaceChildren(session.isKept ? 'Reading only' : 'Reading only: to log in needs storage, which this browser refuses');
     return;
   }
   const button = document.createElement('button');

@@ -1,6 +1,6 @@
 // An archive is sent, and the job that deploys it followed.
 
-import { authorization, isLoggedIn } from './session.js';
+import { LOG_IN, authorization, isLoggedIn } from './session.js';
 
 // What the scaler takes at most.
 const ARCHIVE_MAX_BYTES = 64 * 1024 * 1024;
@@ -23,7 +23,7 @@ async function deploy(form) {
     said.classList.toggle('bad', isBad);
   };
   if (!isLoggedIn()) {
-    say('To deploy, log in: `sudo bellows open` on the host prints a link that does.', true);
+    say(`To deploy, ${LOG_IN}`, true);
     return null;
   }
   const [file] = form.elements.archive.files;

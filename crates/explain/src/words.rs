@@ -43,6 +43,14 @@ pub fn span_ms(millis: u64) -> String {
     span(Duration::from_millis(millis))
 }
 
+/// A long time in hours; one of less than two as [`span`] says it.
+pub fn hours(time: Duration) -> String {
+    match time.as_secs() {
+        0..7_200 => span(time),
+        _ => format!("{} h", figure(time.as_secs_f64() / 3_600.0)),
+    }
+}
+
 /// Bytes of memory or of the disk, in MiB.
 #[expect(clippy::cast_precision_loss, reason = "of 2^53 bytes, 8 PiB, tenths of a MiB are exact")]
 pub fn mib(bytes: u64) -> String {
@@ -170,6 +178,8 @@ mod tests {
         assert_eq!(figures, ["0", "0.017", "1.6", "40", "41", "440", "12346"]);
         let spans = [0, 80, 3_000, 4_230, 300_000].map(|ms| span(Duration::from_millis(ms)));
         assert_eq!(spans, ["0 ms", "80 ms", "3 s", "4.23 s", "5 min"]);
+        let times = [62, 7_199, 7_200, 90_000].map(|s| hours(Duration::from_secs(s)));
+        assert_eq!(times, ["62 s", "120 min", "2 h", "25 h"]);
         assert_eq!([1, 2].map(instances), ["1 instance", "2 instances"]);
     }
 

@@ -1,5 +1,7 @@
 //! What instances ran and cost, as the API says it and its clients read it.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 use crate::names::ServiceName;
@@ -37,4 +39,29 @@ pub struct ServiceCost {
     pub cost: Option<f64>,
     /// What of the charged time has no price, in seconds.
     pub unpriced_s: u64,
+}
+
+impl CostPage {
+    /// A line for each service (RFC 4180); nothing in a name has to be quoted.
+    pub fn csv(&self) -> String {
+        let head =
+            "service,instances,launches,runtime_s,charged_s,unpriced_s,cost,since_ms,at_ms\r\n";
+        self.services.iter().fold(head.to_owned(), |mut text, row| {
+            let runtime_s = row.runtime_ms / 1_000;
+            let cost = row.cost.map(|cost| cost.to_string()).unwrap_or_default();
+            // Writing to a `String` cannot fail.
+            let _ = write!(
+                text,
+                "{},{},{},{runtime_s},{},{},{cost},{},{}\r\n",
+                row.service,
+                row.instances,
+                row.launches,
+                row.charged_s,
+                row.unpriced_s,
+                self.since.as_millis(),
+                self.at.as_millis()
+            );
+            text
+        })
+    }
 }

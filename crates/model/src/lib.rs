@@ -3,7 +3,7 @@
 //! A [`service`] is described by its file. Its [`instance`]s are in phases, and [`action`]s lead
 //! from one phase to the next. Each turn of the control loop leaves a [`tick`]: what was observed,
 //! the [`decision`] with its reasons and its [`trail`], what was planned and done. [`status`] is what the scaler's API
-//! says and [`feed`] what it tells as it happens, [`why_not`] what stands between a service and another number of instances,
+//! says and [`feed`] what it tells as it happens, [`why_not`] what stands between a service and another number of instances, [`preview`] what another policy would have run,
 //! [`job`] what the host does at somebody's request, [`experiment`] what it tries so, [`access`] who may do what there, [`login`] how a browser comes to a token, and [`egress`] what a service may reach beyond the host. Every value
 //! is checked when it is made, and an [`value::Invalid`] says what is allowed.
 
@@ -52,6 +52,7 @@ pub mod network;
 pub mod output;
 pub mod paths;
 pub mod policies;
+pub mod preview;
 pub mod refusal;
 pub mod secrets;
 pub mod service;

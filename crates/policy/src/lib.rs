@@ -5,7 +5,7 @@
 //! which its [`policies`] form an [`advice`]. [`decide`] turns that into a decision, unless an operator holds a number; [`rollout`] says
 //! which version new instances are of, [`watch`] whether a new one does worse, [`plan`] leads from the [`fleet`] to both, [`check`] holds the
 //! plan to its rules, and all of it is kept as a tick. From that, [`why_not`] says what stands between
-//! the service and another number of instances.
+//! the service and another number of instances. The [`ledger`] says what the instances that there were came to.
 
 pub mod advice;
 pub mod backoff;
@@ -16,6 +16,7 @@ mod exact;
 pub mod fleet;
 mod hold;
 pub mod input;
+pub mod ledger;
 pub mod load;
 pub mod memory;
 pub mod memory_pool;

@@ -1,11 +1,13 @@
 //! The scaler's API as its clients see it: what it tells, and what an operator sets by it.
 
 mod actions;
+mod cost;
 mod error;
 mod feed;
 mod jobs;
 mod load;
 mod number;
+mod preview;
 mod recording;
 mod setting;
 mod ticks;
@@ -30,6 +32,7 @@ pub use error::ScalerError;
 pub use feed::Feed;
 pub use jobs::Packing;
 pub use load::{InstanceLoad, InstanceLoads, InstanceRates};
+pub use preview::Lately;
 pub use recording::Recording;
 pub use setting::{Setting, Tagged};
 pub use ticks::TickFilter;

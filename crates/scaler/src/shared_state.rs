@@ -27,6 +27,7 @@ use model::status::{
 };
 use model::tick::Tick;
 use model::time::Timestamp;
+use policy::ledger::Price;
 use policy::terms::Terms;
 
 use crate::actions::Actions;
@@ -38,7 +39,7 @@ use crate::feed::Feed;
 use crate::jobs::JobDesk;
 use crate::journal::{Count, Journal};
 use crate::kept_file::KeptFile;
-use crate::ledger::{Ledger, Price};
+use crate::ledger::Ledger;
 use crate::lock::lock;
 use crate::logins::Logins;
 use crate::machine::Machine;

@@ -7,8 +7,9 @@ use model::access::{Right, TokenTime};
 use model::hold::HoldTime;
 use model::names::{InstanceName, SecretName, ServiceName, TokenName};
 use model::status::Membership;
+use scaler_client::Lately;
 
-use crate::{scale, token};
+use crate::{scale, set, token};
 
 /// What to show of what happened.
 #[derive(Debug, Args)]
@@ -25,6 +26,23 @@ pub(crate) struct Events {
     /// The same as JSON; with --follow, a line each
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Of which service to show what its instances ran and cost, and since when.
+#[derive(Debug, Args)]
+pub(crate) struct Cost {
+    /// The service, deployed still or not; without it, all that had instances
+    pub(crate) service: Option<ServiceName>,
+    /// Only what ran since then: so long ago, such as 12h or 7d, or a time such as 2026-11-29T12:00:00Z; default: since the
+    /// ledger begins
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    pub(crate) since: Option<String>,
+    /// The same as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The same as CSV, a line for each service
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
 }
 
 /// Which policy, of which service. `policy SERVICE` is `policy get`, and `policy SERVICE POLICY` is `policy set`.
@@ -77,6 +95,26 @@ pub(crate) enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Say what one would have run under the load that was, beside what ran; nothing is changed
+    ///
+    /// It is computed by the console, of the load that it remembers: the scaler's own loop on a simulated host.
+    Preview(PreviewArgs),
+}
+
+/// What a policy is to be tried on.
+#[derive(Debug, Args)]
+pub(crate) struct PreviewArgs {
+    /// The service
+    pub(crate) service: ServiceName,
+    /// A policy's name, that of a file in loadgen/policies, any file that ends in .toml, or
+    /// `default` for what the service's own file says
+    pub(crate) policy: String,
+    /// The load of the last minutes, 1m to 30m, or of the last hours, 1h to 24h
+    #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = set::policy::lately, allow_hyphen_values = true)]
+    pub(crate) of: Lately,
+    /// Show it as JSON, step by step
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// How many ready instances to hold.

@@ -87,7 +87,17 @@ fn a_policy_is_shown_set_and_checked_and_the_short_spelling_means_the_same() {
     assert!(policy(&["get", "shop", "--json"]).unwrap().starts_with("None None Some(Get"));
     assert!(policy(&["set", "shop", "default"]).unwrap().contains("policy: \"default\""));
     assert!(policy(&["check", "shop", "mine.toml"]).unwrap().starts_with("None None Some(Check"));
-    for words in [&[][..], &["get"], &["set", "shop"], &["check", "shop"]] {
+    let preview = policy(&["preview", "shop", "hpa", "--for", "2h"]).unwrap();
+    assert!(preview.contains("Preview(") && preview.contains("of: Hours(2)"), "{preview}");
+    assert!(policy(&["preview", "shop", "hpa"]).unwrap().contains("of: Minutes(10)"));
+    for words in [
+        &[][..],
+        &["get"],
+        &["set", "shop"],
+        &["check", "shop"],
+        &["preview", "shop"],
+        &["preview", "shop", "hpa", "--for", "90s"],
+    ] {
         assert!(policy(words).is_err(), "{words:?}");
     }
     // A service of that name is asked for behind two dashes.
@@ -114,11 +124,12 @@ fn help_tells_the_exit_codes_and_hides_what_is_internal() {
       logs         Show what the instances of a service wrote, the newest last
       explain      Say what was observed of a service, what its policies asked for, and what became of it
       why-not      Say what stands between a service and so many ready instances, and what would have to change
-      policy       Show the policy of a service as TOML, set it while it runs, or check one that could be set
+      policy       Show the policy of a service as TOML, set it while it runs, or check or preview one that could be set
       bounds       Show the bounds of a service as TOML, or set them while it runs
       services     Show a line for each service: what is ready, what bounds it, what is held, and how it fares
       top          Show all of that as it changes, on the whole terminal: services, instances and what happens
       events       Show what happened, as sentences: decisions, launches, ends, and who changed what
+      cost         Show what instances ran and cost: launches, the time that is charged, and its price
       scale        Show what holds for the number of a service's instances, or hold one for a time
       instances    Show the instances, of all services or of one; add one, or remove one
       membership   Show how HAProxy learns of instances, or set it while the system runs

@@ -1,4 +1,7 @@
-//! `bellows policy`: what decides on the instances of a service, another one for it, and whether that one could be set.
+//! `bellows policy`: what decides on the instances of a service, another one for it, whether that one could be set,
+//! and what it would have run.
+
+mod preview;
 
 use std::path::Path;
 
@@ -23,12 +26,17 @@ use crate::json::{self, FORMAT};
 use crate::release;
 use crate::scaler;
 
-/// Does what is to be done with a policy. Without one of the words `get`, `set` and `check`, a service alone is asked
+pub(crate) use self::preview::lately;
+
+/// Does what is to be done with a policy. Without one of the words `get`, `set`, `check` and `preview`, a service alone is asked
 /// for its policy, and one with a policy is given it.
 pub(crate) async fn run(tree: &Path, settings: &Settings, asked: PolicyArgs) -> anyhow::Result<()> {
     let (service, word, json) = match asked {
         PolicyArgs { what: Some(PolicyCommand::Check { service, policy, json }), .. } => {
             return check(tree, settings, &service, &policy, json).await;
+        }
+        PolicyArgs { what: Some(PolicyCommand::Preview(asked)), .. } => {
+            return preview::run(tree, settings, asked).await;
         }
         PolicyArgs { what: Some(PolicyCommand::Get { service, json }), .. } => {
             (service, None, json)

@@ -22,8 +22,8 @@ const POLICY: &str = "/v1/services/object-store/policy";
 /// How long the load generator may take to begin: the service comes to rest first.
 const BEGINS: Duration = Duration::from_secs(60);
 
-/// How long an experiment may take to end in order.
-const ENDS: Duration = Duration::from_secs(30);
+/// How long an experiment may take to end in order: what is under way has 10 s, and 200 objects are removed.
+const ENDS: Duration = Duration::from_secs(60);
 
 pub(crate) fn an_experiment_runs_without_rights_and_leaves_all_as_it_was(client: &Client) {
     let program = Program::make(client, "tries", "read,operate", Some("object-store"));

@@ -2,6 +2,7 @@
 
 mod shown;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use axum::http::{StatusCode, header};
 use model::action::ActionKind;
 use model::names::ServiceName;
 use model::policies::PolicySpec;
+use model::preview::Preview;
 use model::service::ServiceSpec;
 use model::status::ServiceStatus;
 use model::tick::Tick;
@@ -22,8 +24,7 @@ use service::problem::Problem;
 use simulation::preview::{Grain, HostFacts, Observed, PreviewError, Question, Stretch};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub(crate) use self::shown::ShownPreview;
-
+use self::shown::Past;
 use super::asker::Asker;
 use super::past::unread;
 use super::query::{Fields, bad};
@@ -83,7 +84,7 @@ pub(super) async fn preview(
     Path(name): Path<String>,
     mut fields: Fields,
     request: Request,
-) -> Answer<ShownPreview> {
+) -> Answer<Preview> {
     let service: ServiceName = name.parse().map_err(|_| no_such_service(&name))?;
     asker.sees(&service)?;
     let asked = Asked::of(&mut fields)?;
@@ -95,15 +96,15 @@ pub(super) async fn preview(
     let (spec, status) = described(&known, &service)?;
     spec.check_policy(&policy).map_err(|error| unsuited("bad_value", &error))?;
     let place = known.previews.place().await?;
-    let stretch = stretch(&known, &service, asked).await?;
+    let past = past(&known, &service, asked, spec.objective).await?;
     let host = host(&known, service, &status).await?;
     let compute = move || {
         let _place = place;
         let until = Instant::now() + COMPUTES;
-        let (policy, stretch) = (&policy, &stretch);
+        let (policy, stretch) = (&policy, &past.stretch);
         let question = Question { spec: &spec, policy, stretch, host: &host, seed: SEED };
         let preview = simulation::preview::preview(&question, || Instant::now() < until)?;
-        Ok(ShownPreview::of(policy, stretch.grain(), preview))
+        Ok(past.beside(policy, preview))
     };
     let preview: Result<_, PreviewError> =
         tokio::task::spawn_blocking(compute).await.map_err(|error| Problem::internal(&error))?;
@@ -166,8 +167,13 @@ fn described(
     Ok((ServiceSpec { bounds: status.bounds, objective, ..spec }, status))
 }
 
-/// What was observed, up to the last step that the history has. Those before the first one are not there.
-async fn stretch(known: &Known, service: &ServiceName, asked: Asked) -> Result<Stretch, Problem> {
+/// What was observed and answered, up to the last step that the history has. Those before the first one are not there.
+async fn past(
+    known: &Known,
+    service: &ServiceName,
+    asked: Asked,
+    objective: Duration,
+) -> Result<Past, Problem> {
     let ((grain, step), count) = (asked.grain(), asked.steps());
     let length = step.seconds();
     let span = (now_s().saturating_sub(length * (count as u64 + 2)), u64::MAX >> 1);
@@ -175,17 +181,21 @@ async fn stretch(known: &Known, service: &ServiceName, asked: Asked) -> Result<S
     let points = known.history.service_series(service.clone(), step, span, count + 4).await;
     let points = points.map_err(unread)?;
     let Some((last, _)) = points.last() else {
-        return Ok(Stretch::new(Timestamp::default(), grain, Vec::new()));
+        let stretch = Stretch::new(Timestamp::default(), grain, Vec::new());
+        return Ok(Past { stretch, answers: BTreeMap::new(), objective });
     };
     let from = last.saturating_sub(length * (count as u64 - 1));
     let mut steps = vec![Observed::default(); count];
+    let mut answers = BTreeMap::new();
     for (second, point) in points.iter().filter(|(second, _)| *second >= from) {
         let index = usize::try_from((second - from) / length).unwrap_or(usize::MAX);
         if let Some(step) = steps.get_mut(index) {
             *step = observed(point);
+            answers.insert(Timestamp::from_millis(second * 1000), point.answers.clone());
         }
     }
-    Ok(Stretch::new(Timestamp::from_millis(from * 1000), grain, steps))
+    let stretch = Stretch::new(Timestamp::from_millis(from * 1000), grain, steps);
+    Ok(Past { stretch, answers, objective })
 }
 
 fn observed(point: &ServicePoint) -> Observed {

@@ -23,6 +23,7 @@ const FILES: [(&str, &str, &str); 25] = [
     ("uplot.css", STYLE, include_str!("../../assets/vendor/uplot/uPlot.min.css")),
     ("uplot.js", SCRIPT, include_str!("../../assets/vendor/uplot/uPlot.iife.min.js")),
     ("page.js", SCRIPT, include_str!("../../assets/page.js")),
+    ("storage.js", SCRIPT, include_str!("../../assets/storage.js")),
     ("session.js", SCRIPT, include_str!("../../assets/session.js")),
     ("follow.js", SCRIPT, include_str!("../../assets/follow.js")),
     ("morph.js", SCRIPT, include_str!("../../assets/morph.js")),

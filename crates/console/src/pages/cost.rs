@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use explain::words::{figure, span};
+use explain::words::{figure, hours};
 use maud::{Markup, html};
 use model::cost::{CostPage, ServiceCost};
 use model::names::ServiceName;
@@ -88,13 +88,5 @@ fn row(row: &ServiceCost) -> Markup {
                 @if row.unpriced_s > 0 { (hours(Duration::from_secs(row.unpriced_s))) }
             }
         }
-    }
-}
-
-/// A time in hours, or less where it is less than two.
-fn hours(time: Duration) -> String {
-    match time.as_secs() {
-        0..7_200 => span(time),
-        _ => format!("{} h", figure(time.as_secs_f64() / 3_600.0)),
     }
 }

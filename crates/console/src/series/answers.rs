@@ -47,6 +47,17 @@ impl Answers {
         self.times.is_empty()
     }
 
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.times.values().fold(0, |all: u64, count| all.saturating_add(*count))
+    }
+
+    /// Those that began later than that.
+    pub fn later_than(&self, ms: u32) -> u64 {
+        let later = self.times.iter().filter(|(bucket, _)| middle_ms(**bucket) > ms);
+        later.fold(0, |all: u64, (_, count)| all.saturating_add(*count))
+    }
+
     /// Those of a class.
     pub fn of(&self, class: Class) -> u64 {
         self.by_class[class as usize]
@@ -54,8 +65,7 @@ impl Answers {
 
     /// The time, in ms, within which so many thousandths of the answers began; `None` where there are none.
     pub fn within_ms(&self, thousandths: u64) -> Option<u32> {
-        let all = self.times.values().fold(0, |all: u64, count| all.saturating_add(*count));
-        let wanted = u128::from(all) * u128::from(thousandths);
+        let wanted = u128::from(self.count()) * u128::from(thousandths);
         let mut seen = 0_u128;
         let found = self.times.iter().find(|(_, count)| {
             seen += u128::from(**count) * 1000;
@@ -134,6 +144,13 @@ mod tests {
         assert!(near(minute.within_ms(500)), "{:?}", minute.within_ms(500));
         assert_eq!(minute.within_ms(370), Some(2));
         assert_eq!(minute.of(Class::Success), 159);
+    }
+
+    #[test]
+    fn what_began_later_than_a_time_is_counted_and_what_began_at_it_is_not() {
+        let answers = of([1, 7, 7, 8, 1000]);
+        assert_eq!([0, 7, 8, 5000].map(|ms| answers.later_than(ms)), [5, 2, 1, 0]);
+        assert_eq!((answers.count(), of([]).later_than(0)), (5, 0));
     }
 
     #[test]

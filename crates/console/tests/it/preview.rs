@@ -4,6 +4,7 @@ use console::history::Batch;
 use console::samples;
 use console::series::point::Row;
 use console::series::seconds::Seconds;
+use host::answer_pipe::Class;
 use model::action::{ActionKind, Done};
 use model::feed::{FeedLine, ServiceFeed};
 use model::tick::{HostCpu, Room, Tick};
@@ -49,6 +50,15 @@ fn row(second: u64, rps: f64) -> Row {
     seconds.close_all().remove(0)
 }
 
+/// With ten answers, of which one failed, late, and two more are late.
+fn answered(mut row: Row) -> Row {
+    let answers = &mut row.point.answers;
+    (0..7).for_each(|_| answers.add(Class::Success, 5));
+    (0..2).for_each(|_| answers.add(Class::Success, 900));
+    answers.add(Class::ServerError, 900);
+    row
+}
+
 /// A launch of 2 s that ended then.
 fn launched(at: Timestamp) -> Tick {
     let done = Done {
@@ -72,7 +82,8 @@ async fn five_minutes(folder: &TempDir) {
     let end = now().as_millis() / 1000 - 3;
     let rows = (0..300_u64)
         .filter(|at| !(120..180).contains(at))
-        .map(|at| row(end - 300 + at, if at < 240 { 150.0 } else { 20.0 }));
+        .map(|at| row(end - 300 + at, if at < 240 { 150.0 } else { 20.0 }))
+        .map(answered);
     let launch = launched(Timestamp::from_millis((end - 200) * 1000));
     recorder.record(Batch { rows: rows.collect(), ..of_turns([launch]) });
     recorder.flush().await;
@@ -144,6 +155,10 @@ async fn a_policy_is_previewed_under_the_load_of_the_last_minutes_and_a_hole_in_
         (&preview["assumed"]["launch_ms"], &preview["assumed"]["ready"]),
         (&json!(2_000.0), &json!(4))
     );
+    let ran = |key: &str| preview["ran"][key].as_u64().unwrap();
+    assert!((230..=240).contains(&ran("failed")), "{}", preview["ran"]);
+    assert_eq!((ran("answers"), ran("late")), (10 * ran("failed"), 3 * ran("failed")));
+    assert_eq!((&points[60]["ran_ready"], &holes[10]["ran_ready"]), (&json!(4.0), &Value::Null));
     let decisions = preview["decisions"].as_array().unwrap();
     let holds = |it: &&Value| it["decision"]["reasons"] == json!(["NoData"]);
     assert!(decisions.iter().any(|it| holds(&it)), "{decisions:?}");

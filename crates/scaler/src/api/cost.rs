@@ -1,14 +1,11 @@
 //! What instances ran and cost, by the API, as JSON or as CSV.
 
-use std::fmt::Write as _;
-
 use axum::Extension;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use model::cost::CostPage;
 use model::time::Timestamp;
 use serde::Deserialize;
 use service::problem::Problem;
@@ -48,7 +45,7 @@ pub(super) async fn get(
     Ok(match format.unwrap_or_else(|| wanted(&headers)) {
         Format::Json => Json(page).into_response(),
         Format::Csv => {
-            ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], csv(&page)).into_response()
+            ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], page.csv()).into_response()
         }
     })
 }
@@ -59,26 +56,4 @@ fn wanted(headers: &HeaderMap) -> Format {
     let mut kinds = accept.unwrap_or_default().split([',', ';']).map(str::trim);
     let first = kinds.find(|kind| ["text/csv", "application/json"].contains(kind));
     if first == Some("text/csv") { Format::Csv } else { Format::Json }
-}
-
-/// A line for each service (RFC 4180); nothing in a name has to be quoted.
-fn csv(page: &CostPage) -> String {
-    let head = "service,instances,launches,runtime_s,charged_s,unpriced_s,cost,since_ms,at_ms\r\n";
-    page.services.iter().fold(head.to_owned(), |mut text, row| {
-        let runtime_s = row.runtime_ms / 1_000;
-        let cost = row.cost.map(|cost| cost.to_string()).unwrap_or_default();
-        // Writing to a `String` cannot fail.
-        let _ = write!(
-            text,
-            "{},{},{},{runtime_s},{},{},{cost},{},{}\r\n",
-            row.service,
-            row.instances,
-            row.launches,
-            row.charged_s,
-            row.unpriced_s,
-            page.since.as_millis(),
-            page.at.as_millis()
-        );
-        text
-    })
 }

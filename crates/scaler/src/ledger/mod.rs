@@ -1,12 +1,10 @@
 //! The ledger: from when to when instances were there, and what that costs. It is written as the loop sees them come and go, and
 //! goes by what is there: what this process did not see is completed when it starts.
 
-mod book;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -14,9 +12,9 @@ use std::time::Duration;
 use model::cost::CostPage;
 use model::names::{InstanceName, ServiceName};
 use model::time::Timestamp;
+use policy::ledger::{Book, Entry, Price};
 
 use crate::json_lines::JsonLines;
-use book::{Book, Entry};
 use writer::Writer;
 
 /// Lines from which on what is old is summed up, and how many are left then: some 2 MB, here and on the disk.
@@ -25,9 +23,6 @@ const LINES_LEFT: usize = LINES_MAX / 2;
 
 /// How often it is written that what is there was seen: what ends while this process is away is charged until then.
 const SEEN_EVERY: Duration = Duration::from_secs(600);
-
-/// What instances cost now: `None` where that is not known, and holds as it was, and `Some(None)` where they have no price.
-pub(crate) type Price = Option<Option<f64>>;
 
 /// The ledger, and its file.
 #[derive(Debug)]
@@ -62,22 +57,11 @@ impl Ledger {
         price_of: impl Fn(&InstanceName) -> Price,
         now: Timestamp,
     ) {
-        let there: BTreeSet<&InstanceName> = there.collect();
         // What ended while nobody looked ended after it was seen last.
         let end = if self.has_looked { now } else { self.book.seen().min(now) };
         self.has_looked = true;
-        let gone: Vec<_> = self.book.there().filter(|it| !there.contains(it)).cloned().collect();
-        gone.into_iter().for_each(|instance| self.note(Entry::End { at: end, instance }, now));
-        for instance in there {
-            let (before, price) = (self.book.price(instance), price_of(instance));
-            let at = match before {
-                None => instance.birth().min(now),
-                Some(before) if price.is_some_and(|price| price != before) => now,
-                Some(_) => continue,
-            };
-            let price_per_hour = price.flatten();
-            self.note(Entry::Start { at, instance: instance.clone(), price_per_hour }, now);
-        }
+        let news = self.book.news(there, price_of, (end, now));
+        news.into_iter().for_each(|entry| self.note(entry, now));
         self.book.saw(now);
         let is_due = now.since(self.seen) >= SEEN_EVERY && self.book.there().next().is_some();
         if is_due {

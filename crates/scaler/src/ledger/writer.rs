@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use super::book::Entry;
+use policy::ledger::Entry;
+
 use crate::json_lines::JsonLines;
 
 /// What is to be written.

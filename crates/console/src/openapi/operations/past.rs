@@ -3,6 +3,7 @@
 use model::action::Blocked;
 use model::decision::Reason;
 use model::policies::PolicySpec;
+use model::preview::Preview;
 use model::status::TickPage;
 use serde_json::{Value, json};
 use strum::IntoEnumIterator as _;
@@ -11,7 +12,6 @@ use super::super::document::{INSTANCE, Operation, Schemas};
 use super::{limit, moment, tick, whole_number};
 use crate::api::PREVIEW;
 use crate::api::past::{EventPage, HistoryPage, Series, TurnPage};
-use crate::api::preview::ShownPreview;
 use crate::api::series::{ShownInstance, ShownService};
 use crate::events::Kind;
 
@@ -93,7 +93,7 @@ fn preview(schemas: &mut Schemas) -> Operation {
         .fails(413, &["body_too_large"])
         .fails(422, &["bad_body", "bad_value", "no_requests", "nothing_known", "takes_too_long"])
         .fails(503, &["too_many_at_once", "scaler_older"])
-        .answers("This.", schemas.told::<ShownPreview>(), previewed())
+        .answers("This.", schemas.told::<Preview>(), previewed())
 }
 
 fn previewed() -> Value {
@@ -103,7 +103,7 @@ fn previewed() -> Value {
             "known_s": 600.0, "instance_seconds": 1_800.0, "requests": 60_000, "failed": 0,
             "outside_objective_percent": 0.1,
         },
-        "ran": { "instance_seconds": 2_400.0 },
+        "ran": { "instance_seconds": 2_400.0, "answers": 59_990, "failed": 0, "late": 61 },
         "assumed": {
             "bounds": { "min": 1, "max": 10 }, "ready": 4, "launch_ms": 60.0, "request_ms": 2.0, "cpu_ms": 0.5,
             "instance_rps": 50.0,

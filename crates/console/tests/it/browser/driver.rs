@@ -50,6 +50,12 @@ impl Driver {
         self.with(1600, false, json!({ setting: 2 })).await
     }
 
+    /// A browser that lets no page keep anything.
+    pub(super) async fn without_storage(&self) -> Client {
+        let setting = "profile.managed_default_content_settings.cookies";
+        self.with(1600, false, json!({ setting: 2 })).await
+    }
+
     async fn with(&self, width: u32, is_dark: bool, settings: Value) -> Client {
         let mut arguments = vec!["--headless=new", "--no-sandbox", "--disable-gpu"];
         arguments.extend(is_dark.then_some("--force-dark-mode"));

@@ -133,7 +133,43 @@ async fn a_token_with_too_few_rights_is_told_so_where_the_lines_would_be() {
     let browser = driver.browser(360, false).await;
     logged_in(&running, &browser, "clerk", "/services/shop/logs").await;
     until(&browser, &format!("{}.includes('too_few_rights')", text_of("#log-said"))).await;
-    running.scaler.revokes("clerk");
-    until(&browser, &format!("{}.includes('Log in again')", text_of("#log-said"))).await;
     browser.close().await.unwrap();
+}
+
+/// How often a page has asked for lines.
+const ASKED: &str =
+    "performance.getEntriesByType('resource').filter((it) => it.name.includes('/output')).length";
+
+#[tokio::test]
+#[ignore = "drives a browser: run by `just test-pages`"]
+async fn once_the_login_has_ended_no_line_is_on_the_page_and_none_is_asked_for() {
+    let running = Running::start().await;
+    running.scaler.knows("browser", &["all"], None);
+    let written = running.scaler.output();
+    let at = now().as_millis();
+    written.add(at, "bw-shop-1-a", Stream::Stdout, "GET /basket");
+    let driver = Driver::start();
+    let [ended, other] = [driver.browser(1600, false).await, driver.browser(360, false).await];
+    logged_in(&running, &ended, "browser", "/services/shop/logs").await;
+    logged_in(&running, &other, "operator", "/services/shop/logs").await;
+    until(&ended, &shown(1)).await;
+    until(&other, &shown(1)).await;
+    running.scaler.revokes("browser");
+    until(&ended, &format!("{}.includes('You are not logged in any more.')", text_of("#said")))
+        .await;
+    until(&ended, &shown(0)).await;
+    until(&ended, "!document.body.innerHTML.includes('/basket')").await;
+    until(&ended, "document.querySelector('#log-login').checkVisibility()").await;
+    until(&ended, "!document.querySelector('#log-shown').checkVisibility()").await;
+    ended.execute(&format!("window.asked = {ASKED}"), vec![]).await.unwrap();
+    // Meanwhile one that is still logged in asks again and again.
+    for line in 1..=4 {
+        written.add(at + line, "bw-shop-1-a", Stream::Stdout, "GET /basket");
+        until(&other, &shown(1 + usize::try_from(line).unwrap())).await;
+    }
+    until(&ended, &format!("{ASKED} === window.asked")).await;
+    until(&ended, &shown(0)).await;
+    for browser in [ended, other] {
+        browser.close().await.unwrap();
+    }
 }

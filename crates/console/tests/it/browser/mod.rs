@@ -15,6 +15,7 @@ mod policy;
 mod rights;
 mod running;
 mod stale;
+mod storage;
 mod strangers;
 mod together;
 mod versions;

@@ -1,6 +1,7 @@
-//! What the starts and ends of instances come to. Pure: the time is what it is told.
+//! The ledger: what the starts and ends of instances come to. It is held as a [`Book`], and written and read as [`Entry`]s, a line
+//! each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::cost::{CostPage, ServiceCost};
@@ -23,11 +24,13 @@ const SUMMED_UP: [(Duration, Duration); 4] = [
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
-pub(crate) enum Entry {
+pub enum Entry {
     /// An instance is there, or costs something else, from this moment on.
     Start {
+        /// Since when.
         #[serde(rename = "at_ms")]
         at: Timestamp,
+        /// Which one.
         instance: InstanceName,
         /// `None` where it has no price.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,29 +38,36 @@ pub(crate) enum Entry {
     },
     /// It is not there any more.
     End {
+        /// Until when it was.
         #[serde(rename = "at_ms")]
         at: Timestamp,
+        /// Which one.
         instance: InstanceName,
     },
     /// Whatever is said to be there was seen at this moment.
     Seen {
+        /// When.
         #[serde(rename = "at_ms")]
         at: Timestamp,
     },
     /// What instances that ended within a span came to.
     Sum {
+        /// Whose they were.
         service: ServiceName,
+        /// When the first of them began.
         #[serde(rename = "from_ms")]
         from: Timestamp,
+        /// Where the span ends.
         #[serde(rename = "to_ms")]
         to: Timestamp,
+        /// What they came to.
         totals: Totals,
     },
 }
 
 /// What some instances come to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Totals {
+pub struct Totals {
     launches: u64,
     runtime_ms: u64,
     charged_s: u64,
@@ -114,9 +124,12 @@ impl Life {
     }
 }
 
+/// What an instance costs now: `None` where that is not known, and holds as it was, and `Some(None)` where it has no price.
+pub type Price = Option<Option<f64>>;
+
 /// All that is known of instances that were and are there.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Book {
+pub struct Book {
     there: BTreeMap<InstanceName, Life>,
     /// With their ends.
     ended: Vec<(InstanceName, Life, Timestamp)>,
@@ -128,7 +141,7 @@ pub(crate) struct Book {
 
 impl Book {
     /// Takes in the next line. What does not follow from those before is passed over: a line may have been lost.
-    pub(crate) fn take(&mut self, entry: Entry) {
+    pub fn take(&mut self, entry: Entry) {
         match entry {
             Entry::Start { at, instance, price_per_hour } => {
                 self.saw(at);
@@ -151,27 +164,51 @@ impl Book {
     }
 
     /// What is there was seen at this moment.
-    pub(crate) fn saw(&mut self, at: Timestamp) {
+    pub fn saw(&mut self, at: Timestamp) {
         self.seen = self.seen.max(at);
     }
 
     /// The last moment of which something is known.
-    pub(crate) fn seen(&self) -> Timestamp {
+    pub fn seen(&self) -> Timestamp {
         self.seen
     }
 
     /// The instances that are there.
-    pub(crate) fn there(&self) -> impl Iterator<Item = &InstanceName> {
+    pub fn there(&self) -> impl Iterator<Item = &InstanceName> {
         self.there.keys()
     }
 
+    /// What is new where these instances are there, and what they cost: those that are gone ended at `end`, and those that
+    /// nobody has noted began at the moment of their names.
+    pub fn news<'a>(
+        &self,
+        there: impl Iterator<Item = &'a InstanceName>,
+        price_of: impl Fn(&InstanceName) -> Price,
+        (end, now): (Timestamp, Timestamp),
+    ) -> Vec<Entry> {
+        let there: BTreeSet<&InstanceName> = there.collect();
+        let gone = self.there().filter(|instance| !there.contains(instance));
+        let ends = gone.map(|instance| Entry::End { at: end, instance: instance.clone() });
+        let starts = there.iter().filter_map(|instance| {
+            let (before, price) = (self.price(instance), price_of(instance));
+            let at = match before {
+                None => instance.birth().min(now),
+                Some(before) if price.is_some_and(|price| price != before) => now,
+                Some(_) => return None,
+            };
+            let price_per_hour = price.flatten();
+            Some(Entry::Start { at, instance: (*instance).clone(), price_per_hour })
+        });
+        ends.chain(starts).collect()
+    }
+
     /// What an instance costs that is there; `None` for one that is not.
-    pub(crate) fn price(&self, instance: &InstanceName) -> Option<Option<f64>> {
+    fn price(&self, instance: &InstanceName) -> Option<Option<f64>> {
         self.there.get(instance).map(Life::price)
     }
 
     /// What is to be written so that it can be read again.
-    pub(crate) fn entries(&self) -> Vec<Entry> {
+    pub fn entries(&self) -> Vec<Entry> {
         let starts = |instance: &InstanceName, life: &Life| {
             let start = |(at, price): &(Timestamp, Option<f64>)| Entry::Start {
                 at: *at,
@@ -195,7 +232,7 @@ impl Book {
     }
 
     /// Sums up what is old until it takes `most` lines, or all that ended is summed up.
-    pub(crate) fn shrink(&mut self, most: usize, now: Timestamp) {
+    pub fn shrink(&mut self, most: usize, now: Timestamp) {
         for (age, span) in SUMMED_UP {
             if self.entries().len() <= most {
                 return;
@@ -236,7 +273,7 @@ impl Book {
 
     /// What the instances of the services that `sees` lets through came to. What is summed up counts whole, with all of a span in
     /// which the moment lies.
-    pub(crate) fn page(
+    pub fn page(
         &self,
         since: Timestamp,
         now: Timestamp,
@@ -283,3 +320,6 @@ impl Book {
         CostPage { since, at: now, services }
     }
 }
+
+#[cfg(test)]
+mod tests;
