@@ -10,7 +10,7 @@ use charts::{Charts, Plane};
 use decisions::DecisionLog;
 use run::Run;
 use run::figures::{self, Assumptions, Figure};
-use run::numbers::{number, with_unit};
+use run::numbers::number;
 use run::summary::Summary;
 use serde::Serialize;
 use tables::GroupOnPage;
@@ -87,7 +87,7 @@ impl Content {
         Self {
             title: run.summary.scenario.clone(),
             run: run.summary.run.clone(),
-            verdict: verdict(&run.summary),
+            verdict: run.summary.told(),
             warnings: warnings(&run.summary, comparison),
             headlines: headlines(&figures),
             charts: (!run.rows.is_empty())
@@ -100,24 +100,6 @@ impl Content {
             conditions: tables::conditions(run, assumptions, notes),
         }
     }
-}
-
-/// What happened, in a sentence.
-fn verdict(s: &Summary) -> String {
-    let bad = s.requests.failed + s.requests.dropped;
-    let mut text =
-        format!("{} requests in {} s", number(s.requests.due as f64), number(s.duration_s));
-    text += &match bad {
-        0 => ", none failed".to_owned(),
-        _ => format!(", {} failed or never sent", number(bad as f64)),
-    };
-    if let Some(p99) = s.latency_ms.p99 {
-        text += &format!("; 99% within {}", with_unit(Some(p99), "ms"));
-    }
-    if let (Some(min), Some(max)) = (s.instances.min, s.instances.max) {
-        text += &format!("; {min} to {max} instances");
-    }
-    text + "."
 }
 
 /// What a reader must know before trusting the figures.
@@ -164,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_verdict_is_a_sentence() {
-        insta::assert_snapshot!(verdict(&testing::run().summary), @"700 requests in 10 s, 1 failed or never sent; 99% within 90 ms; 1 to 2 instances.");
+        insta::assert_snapshot!(testing::run().summary.told(), @"700 requests in 10 s, 1 failed or never sent; 99% within 90 ms; 1 to 2 instances.");
         assert_eq!(
             warnings(&testing::run().summary, None),
             ["limits.max_failed: 1 measured, 0 allowed"]

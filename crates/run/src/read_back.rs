@@ -6,8 +6,8 @@ use std::path::Path;
 use model::tick::Tick;
 use serde::de::DeserializeOwned;
 
-use crate::files::{ReadError, csv_rows};
-use crate::series::{self, FleetStep, LONGEST_WITH_ROWS, SecondRow};
+use crate::files::ReadError;
+use crate::series::{self, FleetStep, LONGEST_WITH_ROWS, RowsError, SecondRow};
 use crate::step_function::{Span, StepFunction};
 use crate::summary::Summary;
 
@@ -118,16 +118,12 @@ pub(crate) fn from_json<T: DeserializeOwned>(
     })
 }
 
-/// Reads `series.csv`. Charts and demand count its rows as seconds.
 fn rows(path: &Path) -> Result<Vec<SecondRow>, ReadError> {
-    let rows: Vec<SecondRow> = csv_rows(path, UNREAD, ": this is not what a run writes")?;
-    match rows.iter().enumerate().find(|(i, row)| row.second as usize != *i) {
-        Some((i, SecondRow { second, .. })) => {
-            let why = format!("second = {second}: allowed is {i}, one row a second");
-            Err(ReadError::at(path, &format!(", line {}", i + 2))(why))
-        }
-        None => Ok(rows),
-    }
+    let text = fs::read_to_string(path).map_err(ReadError::at(path, UNREAD))?;
+    series::rows_of(text.as_bytes()).map_err(|error| match error {
+        RowsError::Second { line, .. } => ReadError::at(path, &format!(", line {line}"))(error),
+        RowsError::Table(error) => ReadError::at(path, ": this is not what a run writes")(error),
+    })
 }
 
 fn of_row(row: &SecondRow) -> Option<FleetStep> {

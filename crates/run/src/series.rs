@@ -1,5 +1,6 @@
 //! A run over time: one row a second, and the fleet as a step function.
 
+use std::io::Read;
 use std::time::Duration;
 
 use model::instance::PhaseCounts;
@@ -44,6 +45,39 @@ pub struct SecondRow {
     pub failed_instances: Option<u32>,
     /// Ready instances that the scaler had last decided for.
     pub decided: Option<u32>,
+}
+
+/// A text that is not what a run writes as `series.csv`.
+#[derive(Debug, thiserror::Error)]
+pub enum RowsError {
+    /// It is no table of rows.
+    #[error(transparent)]
+    Table(#[from] csv::Error),
+    /// Charts and demand count rows as seconds.
+    #[error("second = {second}: allowed is {allowed}, one row a second")]
+    Second {
+        /// The line, the header being 1.
+        line: usize,
+        /// What it says.
+        second: u32,
+        /// What it may say.
+        allowed: usize,
+    },
+}
+
+/// The rows of `series.csv`.
+///
+/// # Errors
+/// It is not what a run writes.
+pub fn rows_of(text: impl Read) -> Result<Vec<SecondRow>, RowsError> {
+    let rows =
+        csv::Reader::from_reader(text).into_deserialize().collect::<Result<Vec<SecondRow>, _>>()?;
+    match rows.iter().enumerate().find(|(i, row)| row.second as usize != *i) {
+        Some((i, SecondRow { second, .. })) => {
+            Err(RowsError::Second { line: i + 2, second: *second, allowed: i })
+        }
+        None => Ok(rows),
+    }
 }
 
 /// The fleet from one moment until the next step.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::numbers::{number, with_unit};
+
 /// The objective of a run that does not say its own: those from before it was kept had this one.
 pub const OBJECTIVE: Duration = Duration::from_millis(250);
 
@@ -90,6 +92,24 @@ impl Summary {
             (scenario.clone(), *seed, time_factor.to_bits(), *interrupted, requests.due)
         };
         load(self) == load(other)
+    }
+
+    /// What happened, in a sentence.
+    pub fn told(&self) -> String {
+        let bad = self.requests.failed + self.requests.dropped;
+        let (requests, seconds) = (number(self.requests.due as f64), number(self.duration_s));
+        let mut text = format!("{requests} requests in {seconds} s");
+        text += &match bad {
+            0 => ", none failed".to_owned(),
+            _ => format!(", {} failed or never sent", number(bad as f64)),
+        };
+        if let Some(p99) = self.latency_ms.p99 {
+            text += &format!("; 99% within {}", with_unit(Some(p99), "ms"));
+        }
+        if let (Some(min), Some(max)) = (self.instances.min, self.instances.max) {
+            text += &format!("; {min} to {max} instances");
+        }
+        text + "."
     }
 
     /// The share of requests outside the objective, in percent: as counted, or, in a run that did

@@ -2,7 +2,7 @@
 
 use run::Run;
 use run::figures::{Assumptions, Difference, Figure, Verdict, differences};
-use run::numbers::{moment, number, signed, with_unit};
+use run::numbers::{moment, number, with_unit};
 use run::repetitions::Interval;
 use serde::Serialize;
 
@@ -49,7 +49,6 @@ pub(crate) fn groups(
 
 fn on_page(difference: &Difference<'_>, repetitions: &[Vec<Figure>]) -> FigureOnPage {
     let figure = difference.figure;
-    let change = change(difference);
     let again = repetitions.iter().flatten().filter(|f| f.key == figure.key);
     let values: Vec<f64> = again.chain([figure]).filter_map(|f| f.value).collect();
     let interval = Interval::of(&values);
@@ -59,7 +58,7 @@ fn on_page(difference: &Difference<'_>, repetitions: &[Vec<Figure>]) -> FigureOn
         explanation: figure.explanation.clone(),
         value: with_unit(figure.value, &figure.unit),
         other: with_unit(difference.other, &figure.unit),
-        change,
+        change: difference.change_told(),
         verdict: difference.verdict,
         median: with_unit(interval.map(|i| i.median), &figure.unit),
         interval: interval.map_or_else(String::new, |i| {
@@ -71,18 +70,6 @@ fn on_page(difference: &Difference<'_>, repetitions: &[Vec<Figure>]) -> FigureOn
             )
         }),
     }
-}
-
-/// The difference in words; two values that are written alike are the same.
-fn change(difference: &Difference<'_>) -> String {
-    let values = (difference.figure.value, difference.other, difference.change);
-    let (Some(own), Some(other), Some(change)) = values else { return String::new() };
-    if number(own) == number(other) {
-        return "same".to_owned();
-    }
-    let percent = difference.change_percent;
-    let percent = percent.map_or_else(String::new, |p| format!(" ({}%)", signed(p)));
-    format!("{}{percent}", signed(change))
 }
 
 /// Under which conditions the run took place, and what its figures suppose.

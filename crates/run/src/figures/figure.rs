@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::numbers::{number, signed};
+
 /// Two values that differ by less than this share of the larger one are called the same: less than
 /// what two runs of the same seed on the same machine differ by.
 const SAME: f64 = 0.01;
@@ -116,6 +118,22 @@ pub fn differences<'a>(figures: &'a [Figure], other: &[Figure]) -> Vec<Differenc
         Difference { figure, other, change, change_percent, verdict }
     };
     figures.iter().map(difference).collect()
+}
+
+impl Difference<'_> {
+    /// The change in words, such as `+3 (+50%)`; two values that are written alike are the same.
+    pub fn change_told(&self) -> String {
+        let (Some(own), Some(other), Some(change)) = (self.figure.value, self.other, self.change)
+        else {
+            return String::new();
+        };
+        if number(own) == number(other) {
+            return "same".to_owned();
+        }
+        let percent = self.change_percent;
+        let percent = percent.map_or_else(String::new, |p| format!(" ({}%)", signed(p)));
+        format!("{}{percent}", signed(change))
+    }
 }
 
 impl Better {
