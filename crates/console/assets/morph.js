@@ -2,7 +2,7 @@
 // selected or scrolled stays so.
 
 // Scripts draw in the one, and people write in the other.
-const DRAWN = '#chart, #help, #why-not-form, #settings, #deploy-form, #job-log, #log';
+const DRAWN = '#chart, #help, #why-not-form, #settings, #deploy-form, #job-log, #log, #experiment-form, .run-chart';
 // What people open stays open.
 const OPENED = 'open';
 

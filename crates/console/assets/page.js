@@ -10,6 +10,9 @@ import { policy } from './policy.js';
 import { instance } from './instance.js';
 import { logs } from './logs.js';
 import { versions } from './versions.js';
+import { jobLog } from './job-log.js';
+import { experiments } from './experiments.js';
+import { results } from './results.js';
 
 /** Shows moments in the time zone of whoever looks. */
 function localMoments(root) {
@@ -39,7 +42,9 @@ function start() {
   if (isNew(document.getElementById('help'))) help();
   if (isNew(document.getElementById('settings'))) policy();
   if (isNew(document.getElementById('log'))) logs();
-  if (isNew(document.getElementById('deploy-form'))) versions();
+  if (isNew(document.getElementById('job-log'))) versions(jobLog());
+  const form = document.getElementById('experiment-form');
+  if (isNew(form)) experiments(form);
 }
 
 tellTime();
@@ -47,4 +52,5 @@ await begin();
 prepare(document);
 start();
 changes();
+results();
 follow({ prepare, start, tell: (kind, data) => drawn?.take(kind, data), lost: () => drawn?.lost() });

@@ -19,6 +19,7 @@ use axum::routing::{any, get};
 use axum::{Json, Router};
 use bytes::Bytes;
 use console::api::{self, Known, Previews, Rules};
+use console::experiments::{Experiments, Scenarios};
 use console::history::{self, Place};
 use console::live::Hub;
 use console::metrics::Counted;
@@ -106,7 +107,18 @@ async fn console(
     let rights = Rights::new(upstream.clone());
     let registry = Arc::new(registry);
     let previews = Previews::default();
-    let known = Known { now, history, hub, registry, upstream, rights, previews, entrance: None };
+    let known = Known {
+        now,
+        history,
+        hub,
+        registry,
+        upstream,
+        rights,
+        previews,
+        experiments: Experiments::new(None),
+        scenarios: Arc::new(Scenarios::default()),
+        entrance: None,
+    };
     let rate_factor = NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN);
     let routes = api::routes(known, Rules { rate_factor, ..Rules::default() }, requests);
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -11,6 +11,7 @@ use anyhow::{Context as _, ensure};
 use clap::Parser;
 use console::answered::{Answered, Reader};
 use console::api::{self, Entrance, Known, Previews, Rules};
+use console::experiments::{Experiments, Scenarios};
 use console::history::{self, Place, SIZE_MIN_BYTES};
 use console::live::Hub;
 use console::metrics::{Counted, Notified, Responses};
@@ -70,6 +71,15 @@ struct Arguments {
     #[arg(long, value_name = "MIB", default_value_t = 200,
           value_parser = clap::value_parser!(u64).range(SIZE_MIN_BYTES / MIB..=1024 * 1024))]
     history_mib: u64,
+    /// The folder in which experiments are kept; without it there are none
+    #[arg(long, value_name = "FOLDER")]
+    experiments: Option<PathBuf>,
+    /// The folder of the scenarios that experiments are asked for with
+    #[arg(long, value_name = "FOLDER")]
+    scenarios: Option<PathBuf>,
+    /// The folder of the policies that experiments are asked for with
+    #[arg(long, value_name = "FOLDER")]
+    policies: Option<PathBuf>,
     /// Whom to tell of episodes, as `bellows up` wrote it
     #[arg(long, value_name = "FILE")]
     notify: Option<PathBuf>,
@@ -128,6 +138,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let rights = Rights::new(upstream.clone());
     let registry = Arc::new(registry);
     let previews = Previews::default();
+    let experiments = Experiments::new(arguments.experiments.clone());
+    let (scenarios, policies) = (arguments.scenarios.as_deref(), arguments.policies.as_deref());
+    let scenarios = Arc::new(Scenarios::read(scenarios, policies));
     let known = Known {
         now,
         history: history.clone(),
@@ -136,6 +149,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         upstream,
         rights,
         previews,
+        experiments,
+        scenarios,
         entrance: arguments.entrance,
     };
     let routes = api::routes(known, rules(arguments), requests);

@@ -7,12 +7,8 @@ use crate::names::{ScenarioName, ServiceName};
 use crate::time::Timestamp;
 use crate::value::{self, Checked, Invalid};
 
-/// Runs of one experiment at most: ten of a `ramp` take an hour.
-const RUNS_MAX: u32 = 10;
-
-/// Longest word that names a policy in bytes, and the shortest that a load is made, as a share of its length.
+/// Longest word that names a policy in bytes.
 const POLICY_MAX_BYTES: usize = 64;
-const TIME_FACTOR_MIN: f64 = 0.01;
 
 /// An experiment that is asked for: the load of a scenario for the service that the scenario names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +32,14 @@ pub struct Experiment {
     pub seed: Option<u64>,
 }
 
+impl Experiment {
+    /// Runs of one experiment at most: ten of a `ramp` take an hour.
+    pub const RUNS_MAX: u32 = 10;
+
+    /// The shortest that a load is made, as a share of its length.
+    pub const TIME_FACTOR_MIN: f64 = 0.01;
+}
+
 const fn one() -> u32 {
     1
 }
@@ -50,13 +54,12 @@ impl Checked for Experiment {
     fn from_raw(raw: Self) -> Result<Self, Invalid> {
         let allowed = "default, the name of a kind of policy, or that of a policy of the release";
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        let is_word = |word: &str| {
-            (1..=POLICY_MAX_BYTES).contains(&word.len()) && word.bytes().all(is_plain)
-        };
+        let is_word =
+            |word: &str| (1..=POLICY_MAX_BYTES).contains(&word.len()) && word.bytes().all(is_plain);
         let word = raw.policy.as_deref();
         value::check(word.is_none_or(is_word), "policy", word.unwrap_or_default(), allowed)?;
-        value::within("runs", raw.runs, 1..=RUNS_MAX, "1 to 10 (runs)")?;
-        let factors = TIME_FACTOR_MIN..=1.0;
+        value::within("runs", raw.runs, 1..=Self::RUNS_MAX, "1 to 10 (runs)")?;
+        let factors = Self::TIME_FACTOR_MIN..=1.0;
         value::within("time_factor", raw.time_factor, factors, "0.01 to 1 (of the length)")?;
         Ok(raw)
     }

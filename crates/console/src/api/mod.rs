@@ -3,6 +3,7 @@
 
 pub(crate) mod asker;
 mod door;
+pub(crate) mod experiments;
 pub mod forward;
 pub(crate) mod past;
 pub(crate) mod preview;
@@ -28,6 +29,7 @@ use service::metrics::HttpMetrics;
 use service::path::Path;
 use service::problem::{Problem, guard};
 
+use crate::experiments::{Experiments, Scenarios};
 use crate::history::History;
 use crate::live::Hub;
 use crate::metrics::{self, Moment};
@@ -65,6 +67,10 @@ pub struct Known {
     pub rights: Rights,
     /// Who may compute.
     pub previews: Previews,
+    /// What was tried, and what it can be tried with.
+    pub experiments: Experiments,
+    /// The scenarios of the release.
+    pub scenarios: Arc<Scenarios>,
     /// Where the load balancer takes requests for services, for links to them; `None` where nobody said it.
     pub entrance: Option<Entrance>,
 }
@@ -74,7 +80,7 @@ type Answer<T> = Result<Json<T>, Problem>;
 
 /// The paths of what is not passed on and is read by GET; by POST there is [`PREVIEW`].
 #[cfg(test)]
-pub(crate) const OWN: [&str; 13] = [
+pub(crate) const OWN: [&str; 21] = [
     SERVICES,
     SERVICE,
     SERVICE_SERIES,
@@ -83,6 +89,14 @@ pub(crate) const OWN: [&str; 13] = [
     TICKS,
     EVENTS,
     HISTORY,
+    SCENARIOS,
+    EXPERIMENTS,
+    EXPERIMENT,
+    REPORT,
+    RUN_FILES[0],
+    RUN_FILES[1],
+    RUN_FILES[2],
+    RUN_FILES[3],
     LIVE,
     METRICS,
     HEALTH,
@@ -99,12 +113,31 @@ pub(crate) const PREVIEW: &str = "/v1/services/{name}/preview";
 const TICKS: &str = "/v1/ticks";
 const EVENTS: &str = "/v1/events";
 const HISTORY: &str = "/v1/history";
+const SCENARIOS: &str = "/v1/scenarios";
+pub(crate) const EXPERIMENTS: &str = "/v1/experiments";
+const EXPERIMENT: &str = "/v1/experiments/{id}";
+const REPORT: &str = "/v1/experiments/{id}/report";
+/// The files of a run.
+const RUN_FILES: [&str; 4] = [
+    "/v1/experiments/{id}/runs/{run}/summary.json",
+    "/v1/experiments/{id}/runs/{run}/series.csv",
+    "/v1/experiments/{id}/runs/{run}/ticks.jsonl",
+    "/v1/experiments/{id}/runs/{run}/chart.svg",
+];
 const LIVE: &str = "/v1/live";
 const METRICS: &str = "/metrics";
 
 /// What the console answers itself.
 fn own() -> Router<Known> {
+    let files = RUN_FILES
+        .into_iter()
+        .fold(Router::new(), |routes, path| routes.route(path, get(experiments::of_run)));
     Router::new()
+        .merge(files)
+        .route(SCENARIOS, get(experiments::scenarios))
+        .route(EXPERIMENTS, get(experiments::list))
+        .route(EXPERIMENT, get(experiments::one))
+        .route(REPORT, get(experiments::report))
         .route(SERVICES, get(all_services))
         .route(SERVICE, get(one_service))
         .route(SERVICE_SERIES, get(past::service_series))

@@ -35,6 +35,7 @@ pub(super) fn whole(page: &Page, view: &View) -> Markup {
                     a.brand href="/" { "Bellows" }
                     nav aria-label="Pages" {
                         (link("/", "Services", *page == Page::Overview))
+                        (link("/experiments", "Experiments", *page == Page::Experiments))
                         (link("/host", "Host", *page == Page::Host))
                         (link("/v1/docs/", "API", false))
                     }

@@ -108,11 +108,11 @@ const fn stage(stage: Stage) -> &'static str {
 }
 
 /// Where scripts show what a job writes.
-pub(super) fn log() -> Markup {
+pub(super) fn log(unless_shown: &str) -> Markup {
     html! {
         div #job-log data-needs-scripts hidden {
             h2 { "What it writes" }
-            p #job-log-said role="status" { "No log is shown: each of these has one." }
+            p #job-log-said role="status" { (unless_shown) }
             pre #job-log-text tabindex="0" role="region" aria-label="Log of the job" hidden {}
         }
     }

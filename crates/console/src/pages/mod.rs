@@ -8,6 +8,8 @@ mod applications;
 mod assets;
 mod cost;
 mod event;
+mod experiment;
+mod experiments;
 mod frame;
 mod host;
 mod instance;
@@ -30,9 +32,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use maud::Markup;
+use model::job::JobId;
 use model::names::{InstanceName, ServiceName};
 use model::time::Timestamp;
 
@@ -48,8 +51,11 @@ use crate::api::asker::Asker;
 use crate::api::query::Fields;
 
 /// Nothing comes from elsewhere, nothing goes there, nothing stands in the page itself that runs, and no other page frames it.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
                       base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// What names an experiment.
+const EXPERIMENT: &str = "the id of an experiment";
 
 /// A page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +76,12 @@ enum Page {
     Logs(ServiceName),
     /// One instance, there or gone.
     Instance(InstanceName),
+    /// What was tried, and where something is.
+    Experiments,
+    /// One of that, and the one that it is compared with.
+    Experiment(JobId, Option<JobId>),
+    /// What is the id of no experiment.
+    NoExperiment(String),
     /// What is no instance of the service.
     NoInstance(ServiceName, String),
     /// What is not there.
@@ -94,7 +106,12 @@ impl Page {
             Self::Versions(name) => format!("Versions of {name}"),
             Self::Logs(name) => format!("Logs of {name}"),
             Self::Instance(instance) => instance.to_string(),
-            Self::NoInstance(..) | Self::Missing(_) => "Not there".to_owned(),
+            Self::Experiments => "Experiments".to_owned(),
+            Self::Experiment(id, None) => format!("Experiment {id}"),
+            Self::Experiment(..) => "Two experiments".to_owned(),
+            Self::NoExperiment(_) | Self::NoInstance(..) | Self::Missing(_) => {
+                "Not there".to_owned()
+            }
         }
     }
 
@@ -108,7 +125,12 @@ impl Page {
             | Self::Logs(name)
             | Self::NoInstance(name, _) => Some(name),
             Self::Instance(instance) => Some(instance.service()),
-            Self::Overview | Self::Host | Self::Missing(_) => None,
+            Self::Overview
+            | Self::Host
+            | Self::Experiments
+            | Self::Experiment(..)
+            | Self::NoExperiment(_)
+            | Self::Missing(_) => None,
         }
     }
 
@@ -127,15 +149,31 @@ impl Page {
             Self::Instance(instance) => {
                 Asked::Instance(Box::new(instance::Answers::of(instance, known).await))
             }
-            Self::Policy(_) | Self::Logs(_) | Self::NoInstance(..) | Self::Missing(_) => {
-                Asked::Nothing
+            Self::Experiments => {
+                Asked::Experiments(Box::new(experiments::Answers::of(known, asker).await))
             }
+            Self::Experiment(id, with) => {
+                Asked::Experiment(Box::new(experiment::Answers::to(*id, *with, known, asker).await))
+            }
+            Self::Policy(_)
+            | Self::Logs(_)
+            | Self::NoExperiment(_)
+            | Self::NoInstance(..)
+            | Self::Missing(_) => Asked::Nothing,
         }
     }
 
     /// Whether that changes while the page is shown.
     fn asks_again(&self) -> bool {
-        matches!(self, Self::Overview | Self::Host | Self::Versions(_) | Self::Instance(_))
+        matches!(
+            self,
+            Self::Overview
+                | Self::Host
+                | Self::Versions(_)
+                | Self::Instance(_)
+                | Self::Experiments
+                | Self::Experiment(..)
+        )
     }
 
     /// Its regions as they are, in the order of the page.
@@ -154,6 +192,9 @@ impl Page {
             Self::Versions(name) => versions::regions(name, view),
             Self::Logs(name) => logs::regions(name, view),
             Self::Instance(instance) => instance::regions(instance, view),
+            Self::Experiments => experiments::regions(view),
+            Self::Experiment(id, _) => experiment::regions(*id, view),
+            Self::NoExperiment(id) => vec![experiment::missing(id)],
             Self::NoInstance(name, what) => vec![instance::missing(name, what)],
             Self::Missing(what) => vec![frame::missing(what)],
         });
@@ -171,7 +212,9 @@ impl Page {
             Self::Versions(_) => "versions",
             Self::Logs(_) => "logs",
             Self::Instance(_) => "instance",
-            Self::NoInstance(..) | Self::Missing(_) => "missing",
+            Self::Experiments => "experiments",
+            Self::Experiment(..) => "experiment",
+            Self::NoExperiment(_) | Self::NoInstance(..) | Self::Missing(_) => "missing",
         }
     }
 }
@@ -181,6 +224,9 @@ pub(crate) fn routes() -> Router<Known> {
     Router::new()
         .route("/", get(overview))
         .route("/host", get(host))
+        .route("/experiments", get(experiments))
+        .route("/experiments/compare", get(compare))
+        .route("/experiments/{id}", get(experiment))
         .route("/services/{name}", get(service))
         .route("/services/{name}/why", get(why))
         .route("/services/{name}/policy", get(policy_of))
@@ -192,7 +238,9 @@ pub(crate) fn routes() -> Router<Known> {
 
 /// Whether this path is one of a page, or a part of all of them.
 pub(crate) fn is_part(path: &str) -> bool {
-    path == "/" || path == "/host" || path.starts_with("/services/") || path.starts_with("/assets/")
+    let is_below = |folder| path.starts_with(folder);
+    matches!(path, "/" | "/host" | "/experiments")
+        || ["/services/", "/experiments/", "/assets/"].into_iter().any(is_below)
 }
 
 async fn overview(State(known): State<Known>, asker: Asker, headers: HeaderMap) -> Response {
@@ -201,6 +249,34 @@ async fn overview(State(known): State<Known>, asker: Asker, headers: HeaderMap) 
 
 async fn host(State(known): State<Known>, asker: Asker, headers: HeaderMap) -> Response {
     shown(Page::Host, known, asker, &headers).await
+}
+
+async fn experiments(State(known): State<Known>, asker: Asker, headers: HeaderMap) -> Response {
+    shown(Page::Experiments, known, asker, &headers).await
+}
+
+async fn experiment(
+    State(known): State<Known>,
+    asker: Asker,
+    Path(id): Path<String>,
+    mut fields: Fields,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let with = fields.value("with", EXPERIMENT)?;
+    fields.end("with")?;
+    let page = id.parse().map_or_else(|_| Page::NoExperiment(id), |id| Page::Experiment(id, with));
+    Ok(shown(page, known, asker, &headers).await)
+}
+
+/// Leads who chose two experiments to the page that compares them.
+async fn compare(mut fields: Fields) -> Result<Redirect, Problem> {
+    let (of, with): (Option<JobId>, Option<JobId>) =
+        (fields.value("of", EXPERIMENT)?, fields.value("with", EXPERIMENT)?);
+    fields.end("of and with")?;
+    Ok(Redirect::to(&match (of, with) {
+        (Some(of), Some(with)) => format!("/experiments/{of}?with={with}"),
+        _ => "/experiments".to_owned(),
+    }))
 }
 
 async fn service(

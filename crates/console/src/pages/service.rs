@@ -1,5 +1,7 @@
 //! One service: what it is, its charts, its instances, and what happened to it.
 
+use std::time::Duration;
+
 use explain::health::cause;
 use maud::{Markup, html};
 use model::names::ServiceName;
@@ -14,6 +16,9 @@ use crate::series::point::Measure;
 /// Events on this page.
 const EVENTS: usize = 15;
 
+/// What charts show at first.
+const RANGE: Duration = Duration::from_secs(600);
+
 pub(super) fn regions(name: &ServiceName, view: &View) -> Vec<Region> {
     let Some(status) = view.service(name) else { return vec![frame::missing(name.as_str())] };
     let events = view.events.iter().filter(|event| event.service.as_ref() == Some(name));
@@ -21,7 +26,7 @@ pub(super) fn regions(name: &ServiceName, view: &View) -> Vec<Region> {
     vec![
         Region { id: "summary", html: summary(status, view) },
         Region { id: "figures", html: figures(status, view) },
-        Region { id: "charts", html: charts(status) },
+        Region { id: "charts", html: charts(status, RANGE) },
         Region { id: "controls", html: controls(status, view) },
         Region { id: "instances", html: instances::table(status, view) },
         Region { id: "events", html: html! { h2 { "What happened last" } (events) } },
@@ -73,15 +78,12 @@ fn figures(status: &ServiceStatus, view: &View) -> Markup {
     }
 }
 
-/// Where scripts draw; the ranges are those of which there are seconds, or minutes.
-fn charts(status: &ServiceStatus) -> Markup {
-    let ranges = [
-        ("60", "1 min"),
-        ("600", "10 min"),
-        ("1800", "30 min"),
-        ("21600", "6 h"),
-        ("86400", "24 h"),
-    ];
+/// Where scripts draw, from so long ago on at first; the ranges are those of which there are seconds, or minutes.
+pub(super) fn charts(status: &ServiceStatus, reach: Duration) -> Markup {
+    let ranges =
+        [(60, "1 min"), (600, "10 min"), (1_800, "30 min"), (21_600, "6 h"), (86_400, "24 h")];
+    let first =
+        ranges.iter().find(|(seconds, _)| *seconds >= reach.as_secs()).unwrap_or(&ranges[4]).0;
     let acts =
         [("earlier", "Earlier"), ("later", "Later"), ("closer", "Closer"), ("wider", "Wider")];
     html! {
@@ -89,7 +91,7 @@ fn charts(status: &ServiceStatus) -> Markup {
             div.controls {
                 div role="group" aria-label="Range" {
                     @for (seconds, text) in ranges {
-                        button type="button" data-range=(seconds) aria-pressed=(if seconds == "600" { "true" } else { "false" }) { (text) }
+                        button type="button" data-range=(seconds) aria-pressed=(if seconds == first { "true" } else { "false" }) { (text) }
                     }
                 }
                 div role="group" aria-label="What is shown of it" {

@@ -60,7 +60,7 @@ pub(super) fn regions(name: &ServiceName, view: &View) -> Vec<Region> {
         Region { id: "versions", html: versions },
         Region { id: "deploy", html: deploy(name) },
         Region { id: "jobs", html: html! { h2 { "Deploys" } (told) } },
-        Region { id: "job", html: jobs::log() },
+        Region { id: "job", html: jobs::log("No log is shown: each of these has one.") },
     ]
 }
 

@@ -9,7 +9,7 @@ use model::status::ServiceStatus;
 use model::time::Timestamp;
 
 use super::applications::Applications;
-use super::{Page, host, instance, now, overview, versions, why};
+use super::{Page, experiment, experiments, host, instance, now, overview, versions, why};
 use crate::api::Known;
 use crate::api::asker::Asker;
 use crate::events::Event;
@@ -52,6 +52,8 @@ pub(super) enum Asked {
     Why(Box<why::Answers>),
     Versions(Box<versions::Answers>),
     Instance(Box<instance::Answers>),
+    Experiments(Box<experiments::Answers>),
+    Experiment(Box<experiment::Answers>),
 }
 
 impl View {
@@ -117,7 +119,10 @@ impl View {
     /// Whether there is what a page is about, as far as anybody knows.
     pub(super) fn has(&self, page: &Page) -> bool {
         match page {
-            Page::Missing(_) | Page::NoInstance(..) => false,
+            Page::Missing(_) | Page::NoInstance(..) | Page::NoExperiment(_) => false,
+            Page::Experiment(..) => {
+                !matches!(&self.asked, Asked::Experiment(answers) if answers.is_missing())
+            }
             page => {
                 page.service().is_none_or(|name| !self.is_known() || self.service(name).is_some())
             }

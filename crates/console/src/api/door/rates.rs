@@ -9,6 +9,7 @@ use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLim
 use model::names::TokenName;
 use service::problem::Problem;
 
+use crate::api::EXPERIMENTS;
 use crate::api::forward::list::{self, Takes};
 
 /// Requests a second, and at once after a rest.
@@ -135,6 +136,8 @@ impl Weight {
             Some(Takes::Much) => Self::Heavy,
             Some(Takes::Little) => Self::Passed,
             None if history.iter().any(|end| path.ends_with(end)) => Self::History,
+            // Of each experiment files are read.
+            None if path.starts_with(EXPERIMENTS) => Self::History,
             None => Self::Own,
         }
     }
@@ -156,7 +159,7 @@ fn take(limiter: &DefaultDirectRateLimiter, count: NonZeroU32) -> Result<(), Pro
 fn too_many() -> Problem {
     let message = format!(
         "More than {RATE} requests a second with one token, as many without, {PASSED_RATE} of these to be passed on, or \
-         {WRONG_RATE} with a wrong one or a login's code. One that asks the history or for a preview counts as {HISTORY}, and one that sets something or \
+         {WRONG_RATE} with a wrong one or a login's code. One that asks the history, of experiments or for a preview counts as {HISTORY}, and one that sets something or \
          asks for changes, output, a recording, a log or why-not as {HEAVY}: try again in a second."
     );
     let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);

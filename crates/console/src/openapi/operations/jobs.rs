@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::document::{Needs, Operation, Schemas};
 use super::whole_number;
 
-const JOB: &str = "^[0-9a-f]{16}$";
+pub(super) const JOB: &str = "^[0-9a-f]{16}$";
 
 pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
     [files(schemas), deploys(schemas), jobs(schemas), actions()].concat()
@@ -199,10 +199,14 @@ fn actions() -> Vec<Operation> {
 
 /// What a job is asked for by.
 fn asked(operation: Operation, schemas: &mut Schemas) -> Operation {
+    asked_for(operation.of_service().fails(409, &["of_a_file"]), schemas)
+}
+
+/// What a job is asked for by, wherever that names its service.
+pub(super) fn asked_for(operation: Operation, schemas: &mut Schemas) -> Operation {
     operation
-        .of_service()
         .fails(403, &["too_few_rights"])
-        .fails(409, &["under_way", "of_a_file"])
+        .fails(409, &["under_way"])
         .fails(500, &["not_started"])
         .fails(507, &["disk_full"])
         .answers_as(
@@ -214,11 +218,11 @@ fn asked(operation: Operation, schemas: &mut Schemas) -> Operation {
         )
 }
 
-fn of_job(operation: Operation) -> Operation {
+pub(super) fn of_job(operation: Operation) -> Operation {
     operation.in_path("id", "The id of the job.", JOB).fails(404, &["no_such_job"])
 }
 
-fn a_job() -> Value {
+pub(super) fn a_job() -> Value {
     json!({
         "id": "00000000000000ab", "kind": "deploy", "service": "store", "who": null, "begun_at_ms": 1_000,
         "ended_at_ms": null, "stage": "begin", "steps": [{"stage": "begin", "begun_at_ms": 1_000}], "outcome": null,

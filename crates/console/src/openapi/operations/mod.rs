@@ -1,5 +1,6 @@
 //! Every operation that the console serves.
 
+mod experiments;
 mod jobs;
 mod login;
 mod now;
@@ -19,6 +20,7 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
         read::all(schemas),
         set::all(schemas),
         jobs::all(schemas),
+        experiments::all(schemas),
         login::all(schemas),
     ]
     .concat()

@@ -13,6 +13,8 @@ pub(super) const JOBS: &[Forwarded] = &[
     read("/v1/jobs", Takes::Much),
     read("/v1/jobs/{id}", Takes::Much),
     read("/v1/jobs/{id}/log", Takes::Much),
+    change(Verb::Post, "/v1/jobs/{id}/interrupt", Carries::Nothing),
+    change(Verb::Post, "/v1/experiments", Carries::Small),
     read("/v1/services/{name}/actions", Takes::Little),
     change(Verb::Post, "/v1/services/{name}/actions/{action}", Carries::Small),
 ];
