@@ -1,6 +1,6 @@
 // What a job writes, of the one that was chosen or is under way, followed to its end.
 
-import { authorization, isLoggedIn, onceForgotten } from './session.js';
+import { authorization, isLoggedIn } from './session.js';
 import { atEnd, harmless } from './logs.js';
 
 // Between two looks at a job, in milliseconds.
@@ -25,8 +25,6 @@ class JobLog {
     this.said = document.getElementById('job-log-said');
     this.text = document.getElementById('job-log-text');
     this.id = null;
-    // What it writes is told to those who are logged in alone.
-    onceForgotten(() => this.id !== null && this.show(this.id));
     // Those that were shown, so that whoever chooses another while one is under way is left with it.
     this.seen = new Set();
   }

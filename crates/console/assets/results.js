@@ -21,19 +21,23 @@ export function results() {
 let needsToken = false;
 
 async function failed(picture) {
-  if (!picture.matches?.('img.run-chart') || picture.src.startsWith('blob:')) return;
-  const plain = await fetch(picture.src, { method: 'HEAD' }).catch(() => null);
+  if (!picture.matches?.('img.run-chart')) return;
+  const answer = picture.src.startsWith('blob:') ? null : await withToken(picture.src);
+  if (answer?.ok) picture.src = URL.createObjectURL(await answer.blob());
+  else picture.replaceWith(without());
+}
+
+/** What was refused for want of a token, asked for with it; `null` where that is not what was missing. */
+async function withToken(address) {
+  const plain = await fetch(address, { method: 'HEAD' }).catch(() => null);
   needsToken = plain?.status === 401 && isLoggedIn();
-  const answer = needsToken ? await fetch(picture.src, { headers: authorization() }).catch(() => null) : plain;
-  if (needsToken && answer?.ok) picture.src = URL.createObjectURL(await answer.blob());
-  else picture.replaceWith(without(picture));
+  return needsToken ? fetch(address, { headers: authorization() }).catch(() => null) : null;
 }
 
 /** What stands in the place of a picture that there is not. */
-function without(picture) {
+function without() {
   const text = element('p', 'There is no chart of it: its load was longer than six hours, or the file is not what a run writes.');
-  text.className = 'run-chart quiet';
-  text.id = picture.id;
+  text.className = 'quiet';
   return text;
 }
 

@@ -1,6 +1,6 @@
 // An archive is sent, and the job that deploys it followed.
 
-import { LOG_IN, authorization, isLoggedIn } from './session.js';
+import { authorization, isLoggedIn } from './session.js';
 
 // What the scaler takes at most.
 const ARCHIVE_MAX_BYTES = 64 * 1024 * 1024;

@@ -7,7 +7,7 @@ use model::tick::Tick;
 use serde::de::DeserializeOwned;
 
 use crate::files::ReadError;
-use crate::series::{self, FleetStep, LONGEST_WITH_ROWS, SecondRow};
+use crate::series::{self, FleetStep, LONGEST_WITH_ROWS, RowsError, SecondRow};
 use crate::step_function::{Span, StepFunction};
 use crate::summary::Summary;
 
@@ -120,7 +120,10 @@ pub(crate) fn from_json<T: DeserializeOwned>(
 
 fn rows(path: &Path) -> Result<Vec<SecondRow>, ReadError> {
     let text = fs::read_to_string(path).map_err(ReadError::at(path, UNREAD))?;
-    series::rows_of(text.as_bytes()).map_err(ReadError::at(path, ": this is not what a run writes"))
+    series::rows_of(text.as_bytes()).map_err(|error| match error {
+        RowsError::Second { line, .. } => ReadError::at(path, &format!(", line {line}"))(error),
+        RowsError::Table(error) => ReadError::at(path, ": this is not what a run writes")(error),
+    })
 }
 
 fn of_row(row: &SecondRow) -> Option<FleetStep> {

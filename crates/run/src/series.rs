@@ -54,7 +54,7 @@ pub enum RowsError {
     #[error(transparent)]
     Table(#[from] csv::Error),
     /// Charts and demand count rows as seconds.
-    #[error("line {line}: second is {second}, and one row a second makes it {allowed}")]
+    #[error("second = {second}: allowed is {allowed}, one row a second")]
     Second {
         /// The line, the header being 1.
         line: usize,

@@ -13,6 +13,9 @@ const REQUESTS: u64 = 10_000_000_000;
 /// Instances in one phase: a host has 1,021 slots.
 const INSTANCES: u32 = 10_000;
 
+/// Turns of a run that are kept since they changed something: an hour of waves has some 27,000.
+const TURNS: usize = 50_000;
+
 /// Actions of a run: each is looked for among those that are not over yet.
 const ACTIONS: usize = 20_000;
 
@@ -43,9 +46,12 @@ pub(super) fn check_summary(summary: &Summary) -> Result<(), String> {
 
 /// The turns of a run, of which each is checked as it comes.
 #[derive(Debug, Default)]
-pub(super) struct Actions(usize);
+pub(super) struct Turns {
+    count: usize,
+    actions: usize,
+}
 
-impl Actions {
+impl Turns {
     /// Whether a run can have had this turn beside the others.
     ///
     /// # Errors
@@ -55,9 +61,10 @@ impl Actions {
         if [starting, ready, draining, failed].into_iter().any(|count| count > INSTANCES) {
             return Err("there are more instances than a host has".to_owned());
         }
-        self.0 += tick.plan.len() + tick.done.len();
-        if self.0 > ACTIONS {
-            return Err(format!("there are more than {ACTIONS} actions"));
+        self.count += 1;
+        self.actions += tick.plan.len() + tick.done.len();
+        if self.count > TURNS || self.actions > ACTIONS {
+            return Err(format!("there are more than {TURNS} turns or {ACTIONS} actions"));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
 use model::output::harmless;
-use model::tick::Tick;
+use model::tick::{Observation, Tick};
 use run::figures::{self, Assumptions};
 use run::summary::Summary;
 use run::{Run, SecondRow};
@@ -112,8 +112,7 @@ fn rows(results: &Beneath, folder: &Path) -> Result<Vec<SecondRow>, Unread> {
 fn ticks(results: &Beneath, folder: &Path) -> Result<Vec<Tick>, Unread> {
     let (file, bytes) = results.open(&folder.join(ResultFile::Ticks.name()), TURNS_MAX_BYTES)?;
     let mut text = BufReader::new(file.take(bytes));
-    let (mut ticks, mut actions, mut line) =
-        (Vec::new(), plausible::Actions::default(), Vec::new());
+    let (mut ticks, mut turns, mut line) = (Vec::new(), plausible::Turns::default(), Vec::new());
     loop {
         line.clear();
         if text.by_ref().take(TURN_MAX_BYTES).read_until(b'\n', &mut line)? == 0 {
@@ -123,14 +122,22 @@ fn ticks(results: &Beneath, folder: &Path) -> Result<Vec<Tick>, Unread> {
             Unread::Spoilt(format!("line {}: {why}", ticks.len() + 1))
         };
         let tick: Tick = serde_json::from_slice(&line).map_err(|error| at(&error))?;
-        actions.check(&tick).map_err(|why| at(&why))?;
-        ticks.push(Tick {
-            trail: None,
-            room: None,
-            blocked: Vec::new(),
-            ended: Vec::new(),
-            given_up: Vec::new(),
-            ..tick
-        });
+        turns.check(&tick).map_err(|why| at(&why))?;
+        ticks.push(of_figures(tick));
+    }
+}
+
+/// What figures are made of. The rest of a turn is most of it.
+fn of_figures(tick: Tick) -> Tick {
+    let observation = Observation { watched: None, ..tick.observation };
+    Tick {
+        observation,
+        rollout: None,
+        trail: None,
+        room: None,
+        blocked: Vec::new(),
+        ended: Vec::new(),
+        given_up: Vec::new(),
+        ..tick
     }
 }

@@ -18,7 +18,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const PICTURE: &str = "image/svg+xml";
 
 /// Name, type and content.
-const FILES: [(&str, &str, &str); 26] = [
+const FILES: [(&str, &str, &str); 25] = [
     ("style.css", STYLE, include_str!("../../assets/style.css")),
     ("uplot.css", STYLE, include_str!("../../assets/vendor/uplot/uPlot.min.css")),
     ("uplot.js", SCRIPT, include_str!("../../assets/vendor/uplot/uPlot.iife.min.js")),

@@ -125,7 +125,7 @@ fn all() -> Markup {
 fn alone(told: &Told, scenarios: &Scenarios, view: &View) -> Vec<Region> {
     let mut regions = vec![Region {
         id: "asked",
-        html: html! { (summary(told)) (going_on(told, scenarios, view)) },
+        html: html! { (summary(told)) (going_on(told, scenarios, view)) p { (all()) } },
     }];
     match told.state {
         Progress::UnderWay => {
@@ -138,16 +138,26 @@ fn alone(told: &Told, scenarios: &Scenarios, view: &View) -> Vec<Region> {
         }
         Progress::Unknown => {}
         Progress::Ended | Progress::CutOff => {
-            regions.push(Region { id: "figures", html: figures::tables(told) });
-            regions.push(Region { id: "runs", html: runs::all(told) });
+            let figures = Region { id: "figures", html: figures::tables(told) };
+            let runs = Region { id: "runs", html: runs::all(told) };
+            // One picture says most, and of several the medians do.
+            let is_one = told.runs.len() == 1;
+            regions.extend(if is_one { [runs, figures] } else { [figures, runs] });
         }
     }
-    let log = html! {
-        p data-needs-scripts hidden { button type="button" data-job=(told.record.id) { "What it wrote" } }
-        (jobs::log("It is shown when it is asked for."))
-    };
-    regions.push(Region { id: "job", html: log });
+    regions.push(Region { id: "job", html: log(told) });
     regions
+}
+
+/// What it writes, which is followed while it goes on.
+fn log(told: &Told) -> Markup {
+    let is_over = told.state != Progress::UnderWay;
+    html! {
+        (jobs::log(if is_over { "It is shown when it is asked for." } else { "It is followed while it goes on." }))
+        @if is_over {
+            p data-needs-scripts hidden { button type="button" data-job=(told.record.id) { "Show what it wrote" } }
+        }
+    }
 }
 
 /// How far back its begin lies, at the begin of this page.
@@ -162,7 +172,7 @@ fn summary(told: &Told) -> Markup {
     let asked = &record.experiment;
     let is_well = record.outcome.as_ref().map(|it| it.is_well);
     html! {
-        p.lead { (experiments::health(*state, is_well)) " " (verdict(told)) }
+        p.lead { (experiments::health(*state, is_well)) @if let Some(words) = verdict(told) { ": " (words) } }
         p {
             "The load of " strong { (asked.scenario.as_str()) } " for "
             a href={ "/services/" (record.service) } { (record.service) } ", with " (experiments::policy(asked))
@@ -175,20 +185,21 @@ fn summary(told: &Told) -> Markup {
             }
             ". "
             a href={ "/services/" (record.service) "/why?at=" (record.begun_at.as_millis()) } { "Why it had the instances that it had at the beginning" }
-            " · " (all())
         }
     }
 }
 
-fn verdict(told: &Told) -> Markup {
-    html! {
-        @match (&told.record.outcome, told.state) {
-            (Some(outcome), _) => (harmless(&outcome.verdict)),
-            (None, Progress::UnderWay) => "It goes on.",
-            (None, Progress::CutOff) => "It was cut off, and nobody wrote down how it ended: what was measured by then is kept.",
-            (None, _) => "Whether it goes on is not known, since the scaler does not tell.",
+/// How it ended, in words; nothing while it goes on.
+fn verdict(told: &Told) -> Option<String> {
+    let words = match (&told.record.outcome, told.state) {
+        (Some(outcome), _) => return Some(harmless(&outcome.verdict).to_string()),
+        (None, Progress::UnderWay) => return None,
+        (None, Progress::CutOff) => {
+            "nobody wrote down how it ended. What was measured by then is kept"
         }
-    }
+        (None, _) => "whether it goes on is not known, since the scaler does not tell",
+    };
+    Some(words.to_owned())
 }
 
 /// How far one that goes on has come, and the way to its end.

@@ -52,13 +52,13 @@ fn compared(way: &RunsOfWay<'_>, with: &RunsOfWay<'_>) -> Markup {
         @if way.runs.len() > 1 || with.runs.len() > 1 {
             p { "Of several runs the medians: " (way.runs.len()) " and " (with.runs.len()) " runs." }
         } @else {
-            p { "One run each: what differs may be chance. Five runs of each tell." }
+            p { "One run each: what differs may be chance. Five runs of each would tell." }
         }
         (in_words(&differences))
         @for group in figures::groups(own.iter()) {
             h2 { (group.title()) }
             div.scroll tabindex="0" role="region" aria-label=(group.title()) {
-                table.measured {
+                table.measured.stacks {
                     thead {
                         tr {
                             th scope="col" { "Figure" }
@@ -80,10 +80,10 @@ fn row(it: &Difference<'_>) -> Markup {
     html! {
         tr {
             (figures::name(it.figure))
-            td.n { (with_unit(it.figure.value, unit)) }
-            td.n { (with_unit(it.other, unit)) }
-            td.n { (it.change_told()) }
-            td { (verdict(it.verdict)) }
+            td.n data-label="This" { (with_unit(it.figure.value, unit)) }
+            td.n data-label="The other" { (with_unit(it.other, unit)) }
+            td.n data-label="Difference" { (it.change_told()) }
+            td data-label="This one is" { (verdict(it.verdict)) }
         }
     }
 }

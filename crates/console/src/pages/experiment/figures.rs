@@ -47,13 +47,13 @@ fn table(group: Group, columns: &[Column]) -> Markup {
     html! {
         h2 { (group.title()) }
         div.scroll tabindex="0" role="region" aria-label=(group.title()) {
-            table.measured {
+            table.measured.stacks {
                 thead { tr { th scope="col" { "Figure" } @for (heading, _) in columns { th.n scope="col" { (heading) } } } }
                 tbody {
                     @for (figure, _) in first.iter().filter(|(figure, _)| figure.group == group) {
                         tr {
                             (name(figure))
-                            @for (_, figures) in columns { (cell(figures.iter().find(|(it, _)| it.key == figure.key))) }
+                            @for (heading, figures) in columns { (cell(heading, figures.iter().find(|(it, _)| it.key == figure.key))) }
                         }
                     }
                 }
@@ -67,9 +67,9 @@ pub(super) fn name(figure: &Figure) -> Markup {
     html! { th scope="row" { (figure.name) small { (figure.explanation) } } }
 }
 
-fn cell(found: Option<&(Figure, Option<Interval>)>) -> Markup {
+fn cell(heading: &str, found: Option<&(Figure, Option<Interval>)>) -> Markup {
     html! {
-        td.n {
+        td.n data-label=(heading) {
             @if let Some((figure, interval)) = found {
                 (with_unit(figure.value, &figure.unit))
                 @if let Some(interval) = interval {

@@ -80,7 +80,7 @@ pub(super) fn warnings(summary: &Summary) -> Markup {
 /// The picture of a run. Where there is none, its text says so.
 pub(super) fn chart(told: &Told, name: RunName) -> Markup {
     let text = format!(
-        "{}: requests, instances and latency over time; the figures above say it in numbers",
+        "{}: requests, instances and latency over time; the figures on this page say it in numbers",
         title(name)
     );
     html! { img.run-chart src=(address(told, name, ResultFile::Chart)) alt=(text) loading="lazy"; }

@@ -100,7 +100,7 @@ fn time_factor() -> Markup {
 
 fn seed() -> Markup {
     let about = "Everything random follows from it. That of the scenario where it is empty.";
-    number("seed", "Seed", ("0", None, "1"), "the scenario's", about)
+    number("seed", "Seed", ("0", None, "1"), "its own", about)
 }
 
 fn number(

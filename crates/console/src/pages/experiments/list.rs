@@ -1,8 +1,8 @@
 //! What was tried, which two of it are compared, and what can be.
 
+use super::super::table::UNKNOWN;
 use maud::{Markup, html};
 use model::output::harmless;
-use run::numbers::with_unit;
 
 use super::super::event::moment;
 use super::super::view::View;
@@ -51,11 +51,16 @@ fn row(one: &Listed) -> Markup {
             td data-label="Policy" { (asked.policy.as_deref().unwrap_or("as it was")) }
             td.n data-label="Runs" { (asked.runs) }
             td.wide { (state(one)) }
-            td.n data-label="Outside the objective" { (with_unit(figures.outside_objective_percent, "%")) }
-            td.n data-label="p99" { (with_unit(figures.p99_ms, "ms")) }
-            td.n data-label="Instance-seconds" { (with_unit(figures.instance_seconds, "s")) }
+            td.n data-label="Outside the objective" { (figure(figures.outside_objective_percent, "%")) }
+            td.n data-label="p99" { (figure(figures.p99_ms, "ms")) }
+            td.n data-label="Instance-seconds" { (figure(figures.instance_seconds, "s")) }
         }
     }
+}
+
+/// A figure with its unit, if it is known.
+fn figure(value: Option<f64>, unit: &str) -> String {
+    value.map_or_else(|| UNKNOWN.to_owned(), |value| run::numbers::with_unit(Some(value), unit))
 }
 
 fn state(one: &Listed) -> Markup {

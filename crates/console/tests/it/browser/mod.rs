@@ -5,6 +5,7 @@ mod axe;
 mod charts;
 mod connection;
 mod driver;
+mod experiments;
 mod help;
 mod host;
 mod instance;
@@ -34,7 +35,7 @@ use crate::history::now;
 use crate::pages_of_versions::{job, job_id, versions};
 
 /// Every page, by the name of its picture.
-const PAGES: [(&str, &str); 10] = [
+const PAGES: [(&str, &str); 14] = [
     ("overview", "/"),
     ("service", "/services/shop"),
     ("why", "/services/shop/why"),
@@ -44,6 +45,10 @@ const PAGES: [(&str, &str); 10] = [
     ("logs", "/services/shop/logs"),
     ("instance", "/services/shop/instances/bw-shop-1-a"),
     ("instance-gone", "/services/shop/instances/bw-shop-9-zzz"),
+    ("experiments", "/experiments"),
+    ("experiment", "/experiments/0000000000000002"),
+    ("experiment-going", "/experiments/0000000000000003"),
+    ("compared", "/experiments/0000000000000002?with=0000000000000001"),
     ("missing", "/services/nothing"),
 ];
 
@@ -52,6 +57,7 @@ const PAGES: [(&str, &str); 10] = [
 async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens() {
     let running = Running::with_past().await;
     policy::tells(&running, &policy::threshold(30.0));
+    experiments::tells(&running);
     running.scaler.answers("GET /v1/services/shop/versions", versions());
     let jobs = [job(8, 5, None), job(7, 60, Some((false, "no module named flask")))];
     running.scaler.answers("GET /v1/jobs?service=shop", json!({ "jobs": jobs }));
@@ -79,6 +85,9 @@ async fn every_page_is_shown_in_both_widths_and_themes_and_follows_what_happens(
                 until(&browser, &format!("{} === 'Live'", text_of("#following"))).await;
             }
             if name == "service" {
+                until(&browser, "document.querySelectorAll('.uplot').length === 5").await;
+            }
+            if name == "experiment-going" {
                 until(&browser, "document.querySelectorAll('.uplot').length === 5").await;
             }
             if name == "policy" {

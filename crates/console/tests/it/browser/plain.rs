@@ -4,10 +4,10 @@ use fantoccini::Locator;
 
 use super::driver::{Driver, picture};
 use super::running::Running;
-use super::{PAGES, policy};
+use super::{PAGES, experiments, policy};
 
 /// What is on each page, of what there is to say.
-const SAYS: [(&str, &str); 10] = [
+const SAYS: [(&str, &str); 14] = [
     ("overview", "instances are ready"),
     ("service", "bw-shop-1-a"),
     ("why", "Why not another number?"),
@@ -17,6 +17,10 @@ const SAYS: [(&str, &str); 10] = [
     ("logs", "What instances write is told to those who are logged in"),
     ("instance", "bw-shop-1-a"),
     ("instance-gone", "bw-shop-9-zzz"),
+    ("experiments", "What was tried"),
+    ("experiment", "What the clients got"),
+    ("experiment-going", "It has gone on for"),
+    ("compared", "This one is better in"),
     ("missing", "There is no service nothing here"),
 ];
 
@@ -25,6 +29,7 @@ const SAYS: [(&str, &str); 10] = [
 async fn without_scripts_every_page_is_whole_and_has_no_button_that_does_nothing() {
     let running = Running::start().await;
     policy::tells(&running, &policy::threshold(30.0));
+    experiments::tells(&running);
     let driver = Driver::start();
     let browser = driver.without_scripts().await;
     for (name, path) in PAGES {

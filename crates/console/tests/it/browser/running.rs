@@ -22,6 +22,7 @@ use crate::answers::pipe;
 use crate::history::{now, open};
 use crate::pages_of_versions::was_there;
 use crate::scaler::{Console, FakeScaler, command_at, folder};
+use crate::tried;
 
 /// As long as a turn of the loop.
 const TURN: Duration = Duration::from_millis(100);
@@ -71,8 +72,10 @@ impl Running {
         let scaler = Arc::new(FakeScaler::start(folder.path()));
         scaler.knows("operator", &["all"], None);
         beside(&scaler);
+        tried::scenarios_for_a_shop(folder.path());
         let mut command = command_at(listen, &scaler.socket, folder.path());
         command.args(["--entrance", "http:8080"]);
+        tried::knows(&mut command, folder.path());
         let console = Console::started(command.arg("--answers").arg(&answers));
         let address = console.address;
         let told = Arc::clone(&scaler);
@@ -123,6 +126,11 @@ impl Running {
         let mut command = command_at(&listen, &self.scaler.socket, self.folder.path());
         self.console = Some(Console::started(command.arg("--answers").arg(&self.answers)));
         self.is_known().await;
+    }
+
+    /// Where the console has its files.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Where a page is.
