@@ -1,23 +1,30 @@
-// An archive is sent, and whatever is under way is followed to its end, with what it writes.
+// An archive of an application is sent, a new one's or a next version, and what is under way is followed to its end.
 
-import { LOG_IN, authorization, isLoggedIn, onceForgotten } from './session.js';
-import { atEnd, harmless } from './logs.js';
+import { element } from './actions.js';
+import { LOG_IN, authorization, isLoggedIn } from './session.js';
+import { JobLog } from './job.js';
 
 // What the scaler takes at most.
 const ARCHIVE_MAX_BYTES = 64 * 1024 * 1024;
-// Between two looks at a job, in milliseconds.
-const PAUSE = 1000;
-// Characters of a log that a page has; a build may write without end.
-const LOG_MAX = 500_000;
+// With these codes the scaler says whose a name is.
+const NAMES_ANOTHER = new Set(['of_a_folder', 'of_a_file']);
+// As the host takes names.
+const NAME = /^[a-z]([a-z0-9-]{0,29}[a-z0-9])?$/;
 
 /** Lets archives be sent, and follows jobs, where the page has places for it. */
 export function versions() {
   const form = document.getElementById('deploy-form');
   if (form === null) return;
-  const log = new JobLog();
+  const isNew = form.dataset.service === undefined;
+  const log = new JobLog({ leadsThere: isNew });
+  // Not when the field is left: what is said there would move the button away from below who presses it.
+  if (isNew) form.elements.service.addEventListener('input', () => wrongName(form));
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
+    const button = form.querySelector('button');
+    button.disabled = true;
     const job = await deploy(form);
+    button.disabled = false;
     if (job !== null) log.show(job.id);
   });
   document.addEventListener('click', (event) => {
@@ -38,18 +45,50 @@ async function deploy(form) {
     say(`To deploy, ${LOG_IN}`, true);
     return null;
   }
+  const service = form.dataset.service ?? await freeName(form);
+  if (service === null) return null;
   const [file] = form.elements.archive.files;
   const { kind, problem } = await packing(file);
   if (problem !== undefined) {
     say(problem, true);
     return null;
   }
-  const button = form.querySelector('button');
-  button.disabled = true;
-  const { job, refused } = await send(form, file, kind, say);
-  button.disabled = false;
+  const { job, refused, code } = await send(form, service, file, kind, say);
+  if (NAMES_ANOTHER.has(code) && form.dataset.service === undefined) {
+    say('');
+    wrongName(form, refused);
+    return null;
+  }
   say(refused ?? `Sent. The job ${job.id} deploys it: how far it has come is below.`, refused !== undefined);
   return job ?? null;
+}
+
+/** The name of a new service; `null` where it is none, or is taken, which is said at it. */
+async function freeName(form) {
+  const name = form.elements.service.value;
+  const wrong = NAME.test(name)
+    ? await taken(name)
+    : [`“${name}” is not a name: use 1 to 31 of a-z, 0-9 and -, starting with a letter and not ending with -.`];
+  wrongName(form, ...wrong);
+  if (wrong.length === 0) return name;
+  form.elements.service.focus();
+  return null;
+}
+
+/** Why a name cannot be had; nothing where it can. */
+async function taken(name) {
+  const answer = await fetch(`/v1/services/${name}`, { headers: authorization() }).catch(() => null);
+  if (answer === null) return ['The console gives no answer: try again.'];
+  if (answer.status === 404) return [];
+  if (!answer.ok) return [(await answer.json().catch(() => ({}))).detail ?? answer.statusText];
+  const link = element('a', 'the page of its versions');
+  link.href = `/services/${name}/versions`;
+  return [`There is a service ${name} already: its next version is deployed on `, link, '.'];
+}
+
+function wrongName(form, ...why) {
+  form.elements.service.setAttribute('aria-invalid', String(why.length > 0));
+  form.querySelector('#deploy-name-wrong').replaceChildren(...why);
 }
 
 /** How an archive is packed, by what it begins with: its name may say anything. */
@@ -71,12 +110,12 @@ function bytes(part) {
 }
 
 /** Sends it, and tells how much of it has gone: `fetch` does not. */
-function send(form, file, kind, say) {
+function send(form, service, file, kind, say) {
   const bar = form.querySelector('progress');
   const began = Date.now();
   const request = new XMLHttpRequest();
-  const replace = form.elements.replace.checked ? '?replace=true' : '';
-  request.open('POST', `/v1/services/${form.dataset.service}/deploys${replace}`);
+  const replace = form.elements.replace?.checked ? '?replace=true' : '';
+  request.open('POST', `/v1/services/${service}/deploys${replace}`);
   request.setRequestHeader('content-type', kind);
   for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
   request.upload.addEventListener('progress', ({ loaded, total }) => {
@@ -100,7 +139,7 @@ function send(form, file, kind, say) {
 function answer(request) {
   const told = parsed(request.responseText);
   if (request.status >= 200 && request.status < 300 && told?.id !== undefined) return { job: told };
-  return { refused: `Not deployed. ${told?.detail ?? told?.title ?? request.statusText}` };
+  return { refused: `Not deployed. ${told?.detail ?? told?.title ?? request.statusText}`, code: told?.code };
 }
 
 function parsed(text) {
@@ -112,98 +151,3 @@ function parsed(text) {
 }
 
 const mib = (bytes) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
-
-/** What a job writes: the one that was chosen, until another is under way. */
-class JobLog {
-  constructor() {
-    this.said = document.getElementById('job-log-said');
-    this.text = document.getElementById('job-log-text');
-    this.id = null;
-    // What it writes is told to those who are logged in alone.
-    onceForgotten(() => this.id !== null && this.show(this.id));
-    // Those that were shown, so that whoever chooses another while one is under way is left with it.
-    this.seen = new Set();
-  }
-
-  /** Shows this one from its begin. */
-  show(id) {
-    this.id = id;
-    this.seen.add(id);
-    this.has = { bytes: 0, ended: false };
-    this.decoder = new TextDecoder();
-    this.text.replaceChildren();
-    this.text.hidden = true;
-    this.look();
-  }
-
-  /** Follows until the page is left. What is hidden asks for nothing. */
-  async follow() {
-    for (;;) {
-      const underWay = document.querySelector('[data-goes-on]')?.dataset.goesOn;
-      if (underWay !== undefined && !this.seen.has(underWay)) this.show(underWay);
-      else if (this.id !== null && !this.has.ended && !document.hidden) await this.look();
-      await new Promise((done) => setTimeout(done, PAUSE));
-    }
-  }
-
-  /** Asks how it stands, and then for what it wrote: of one that has ended, nothing comes behind that. */
-  async look() {
-    const { id, has } = this;
-    if (this.looking === has) return;
-    this.looking = has;
-    const { value: job, problem } = await read(`/v1/jobs/${id}`, (answer) => answer.json());
-    const untold = isLoggedIn() ? await this.more(id, has) : 'What it writes is told to those who are logged in.';
-    if (has !== this.has) return;
-    this.looking = null;
-    has.ended = (job?.outcome ?? null) !== null && !has.isMore;
-    this.tell(id, job, [problem, untold]);
-  }
-
-  /** Takes what it wrote since the last look; gives why it could not be had. */
-  async more(id, has) {
-    const { value, problem } = await read(`/v1/jobs/${id}/log?after=${has.bytes}`, (answer) => answer.arrayBuffer());
-    if (has !== this.has || value === undefined) return problem;
-    has.bytes += value.byteLength;
-    has.isMore = value.byteLength > 0;
-    this.add(harmless(this.decoder.decode(value, { stream: true })));
-    return undefined;
-  }
-
-  add(text) {
-    if (text === '') return;
-    this.text.hidden = false;
-    atEnd(this.text, () => {
-      const all = this.text.textContent + text;
-      // From the begin of a line on.
-      const from = all.length > LOG_MAX ? all.indexOf('\n', all.length - LOG_MAX) + 1 : 0;
-      this.text.textContent = all.slice(from);
-    });
-  }
-
-  tell(id, job, problems) {
-    const outcome = job?.outcome ?? null;
-    const parts = new Set([state(id, job, outcome), ...problems].filter((part) => part !== undefined));
-    const text = [...parts].join(' ');
-    if (this.said.textContent !== text) this.said.textContent = text;
-    this.said.classList.toggle('bad', outcome?.is_well === false);
-  }
-}
-
-/** How a job stands, in a sentence; nothing where that is not known. */
-function state(id, job, outcome) {
-  if (job === undefined) return undefined;
-  if (outcome === null) return `The job ${id} is under way: ${job.stage}.`;
-  return `The job ${id} ${outcome.is_well ? 'ended well' : 'failed'}: ${harmless(outcome.verdict)}.`;
-}
-
-/** What is read at a path, or what went wrong in a sentence. */
-async function read(path, take) {
-  const answer = await fetch(path, { headers: authorization() }).catch(() => null);
-  if (answer === null) return { problem: 'The console gives no answer: trying again.' };
-  if (answer.ok) {
-    const value = await take(answer).catch(() => undefined);
-    return value === undefined ? { problem: 'The answer broke off: trying again.' } : { value };
-  }
-  const told = await answer.json().catch(() => ({}));
-  return { problem: told.detail ?? told.title ?? answer.statusText };
-}

@@ -18,7 +18,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const PICTURE: &str = "image/svg+xml";
 
 /// Name, type and content.
-const FILES: [(&str, &str, &str); 23] = [
+const FILES: [(&str, &str, &str); 24] = [
     ("style.css", STYLE, include_str!("../../assets/style.css")),
     ("uplot.css", STYLE, include_str!("../../assets/vendor/uplot/uPlot.min.css")),
     ("uplot.js", SCRIPT, include_str!("../../assets/vendor/uplot/uPlot.iife.min.js")),
@@ -40,6 +40,7 @@ const FILES: [(&str, &str, &str); 23] = [
     ("preview.js", SCRIPT, include_str!("../../assets/preview.js")),
     ("instance.js", SCRIPT, include_str!("../../assets/instance.js")),
     ("logs.js", SCRIPT, include_str!("../../assets/logs.js")),
+    ("job.js", SCRIPT, include_str!("../../assets/job.js")),
     ("versions.js", SCRIPT, include_str!("../../assets/versions.js")),
     ("icon.svg", PICTURE, include_str!("../../assets/icon.svg")),
 ];

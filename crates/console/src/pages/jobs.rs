@@ -107,12 +107,12 @@ const fn stage(stage: Stage) -> &'static str {
     }
 }
 
-/// Where scripts show what a job writes.
-pub(super) fn log() -> Markup {
+/// Where scripts show what a job writes. Without a list of jobs to choose from it is there once one was begun.
+pub(super) fn log(has_list: bool) -> Markup {
     html! {
-        div #job-log data-needs-scripts hidden {
+        div #job-log data-needs-scripts[has_list] hidden {
             h2 { "What it writes" }
-            p #job-log-said role="status" { "No log is shown: each of these has one." }
+            p #job-log-said role="status" { @if has_list { "No log is shown: each of these has one." } }
             pre #job-log-text tabindex="0" role="region" aria-label="Log of the job" hidden {}
         }
     }
