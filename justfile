@@ -199,7 +199,7 @@ ci: (setup "benches") (setup "pages")
     cargo clippy --workspace --all-targets --features bellows/otel,scaler/otel --locked -- -D warnings
     cargo test --workspace --lib --features otlp/export --locked export::tests
     scripts/schemathesis
-    cargo test --workspace --bench answer_pipe --bench answers --bench applications --bench browser --bench compare --bench history --bench live --bench lxc --bench neighbours --bench pace --bench speed --locked
+    cargo test --workspace --bench answer_pipe --bench answers --bench applications --bench browser --bench compare --bench history --bench live --bench lxc --bench memory --bench neighbours --bench pace --bench speed --locked
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
     cargo build --release --locked {{ system }}
     cargo test --workspace --locked --test end_to_end -- --ignored --nocapture

@@ -4,7 +4,8 @@ import { ask, element, mayChange, say } from './actions.js';
 import { describe, mark, markNoNumbers, places, read, unmark } from './figures.js';
 
 /** Lets one be started where the page has the form for it. */
-export function experiments(form) {
+export function experiments() {
+  const form = document.getElementById('experiment-form');
   describe(form);
   const scenario = form.querySelector('.field[data-key="scenario"]');
   const tell = () => {

@@ -1,16 +1,30 @@
-// An archive is sent, and the job that deploys it followed.
+// An archive of an application is sent, a new one's or a next version, and what is under way is followed to its end.
 
-import { authorization, isLoggedIn } from './session.js';
+import { element } from './actions.js';
+import { LOG_IN, authorization, isLoggedIn } from './session.js';
+import { job as followed } from './job.js';
 
 // What the scaler takes at most.
 const ARCHIVE_MAX_BYTES = 64 * 1024 * 1024;
+// With these codes the scaler says whose a name is.
+const NAMES_ANOTHER = new Set(['of_a_folder', 'of_a_file']);
+// As the host takes names.
+const NAME = /^[a-z]([a-z0-9-]{0,29}[a-z0-9])?$/;
 
-/** Lets archives be sent, where the page has a place for it; the job is shown in the log of jobs. */
-export function versions(log) {
+/** Lets archives be sent, and follows jobs, where the page has places for it. */
+export function versions() {
   const form = document.getElementById('deploy-form');
-  form?.addEventListener('submit', async (event) => {
+  if (form === null) return;
+  const isNew = form.dataset.service === undefined;
+  const log = followed({ leadsThere: isNew });
+  // Not when the field is left: what is said there would move the button away from below who presses it.
+  if (isNew) form.elements.service.addEventListener('input', () => wrongName(form));
+  form.addEventListener('submit', async (event) => {
     event.preventDefault();
+    const button = form.querySelector('button');
+    button.disabled = true;
     const job = await deploy(form);
+    button.disabled = false;
     if (job !== null) log.show(job.id);
   });
 }
@@ -26,18 +40,50 @@ async function deploy(form) {
     say(`To deploy, ${LOG_IN}`, true);
     return null;
   }
+  const service = form.dataset.service ?? await freeName(form);
+  if (service === null) return null;
   const [file] = form.elements.archive.files;
   const { kind, problem } = await packing(file);
   if (problem !== undefined) {
     say(problem, true);
     return null;
   }
-  const button = form.querySelector('button');
-  button.disabled = true;
-  const { job, refused } = await send(form, file, kind, say);
-  button.disabled = false;
+  const { job, refused, code } = await send(form, service, file, kind, say);
+  if (NAMES_ANOTHER.has(code) && form.dataset.service === undefined) {
+    say('');
+    wrongName(form, refused);
+    return null;
+  }
   say(refused ?? `Sent. The job ${job.id} deploys it: how far it has come is below.`, refused !== undefined);
   return job ?? null;
+}
+
+/** The name of a new service; `null` where it is none, or is taken, which is said at it. */
+async function freeName(form) {
+  const name = form.elements.service.value;
+  const wrong = NAME.test(name)
+    ? await taken(name)
+    : [`“${name}” is not a name: use 1 to 31 of a-z, 0-9 and -, starting with a letter and not ending with -.`];
+  wrongName(form, ...wrong);
+  if (wrong.length === 0) return name;
+  form.elements.service.focus();
+  return null;
+}
+
+/** Why a name cannot be had; nothing where it can. */
+async function taken(name) {
+  const answer = await fetch(`/v1/services/${name}`, { headers: authorization() }).catch(() => null);
+  if (answer === null) return ['The console gives no answer: try again.'];
+  if (answer.status === 404) return [];
+  if (!answer.ok) return [(await answer.json().catch(() => ({}))).detail ?? answer.statusText];
+  const link = element('a', 'the page of its versions');
+  link.href = `/services/${name}/versions`;
+  return [`There is a service ${name} already: its next version is deployed on `, link, '.'];
+}
+
+function wrongName(form, ...why) {
+  form.elements.service.setAttribute('aria-invalid', String(why.length > 0));
+  form.querySelector('#deploy-name-wrong').replaceChildren(...why);
 }
 
 /** How an archive is packed, by what it begins with: its name may say anything. */
@@ -59,12 +105,12 @@ function bytes(part) {
 }
 
 /** Sends it, and tells how much of it has gone: `fetch` does not. */
-function send(form, file, kind, say) {
+function send(form, service, file, kind, say) {
   const bar = form.querySelector('progress');
   const began = Date.now();
   const request = new XMLHttpRequest();
-  const replace = form.elements.replace.checked ? '?replace=true' : '';
-  request.open('POST', `/v1/services/${form.dataset.service}/deploys${replace}`);
+  const replace = form.elements.replace?.checked ? '?replace=true' : '';
+  request.open('POST', `/v1/services/${service}/deploys${replace}`);
   request.setRequestHeader('content-type', kind);
   for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
   request.upload.addEventListener('progress', ({ loaded, total }) => {
@@ -88,7 +134,7 @@ function send(form, file, kind, say) {
 function answer(request) {
   const told = parsed(request.responseText);
   if (request.status >= 200 && request.status < 300 && told?.id !== undefined) return { job: told };
-  return { refused: `Not deployed. ${told?.detail ?? told?.title ?? request.statusText}` };
+  return { refused: `Not deployed. ${told?.detail ?? told?.title ?? request.statusText}`, code: told?.code };
 }
 
 function parsed(text) {

@@ -18,7 +18,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const PICTURE: &str = "image/svg+xml";
 
 /// Name, type and content.
-const FILES: [(&str, &str, &str); 25] = [
+const FILES: [(&str, &str, &str); 26] = [
     ("style.css", STYLE, include_str!("../../assets/style.css")),
     ("uplot.css", STYLE, include_str!("../../assets/vendor/uplot/uPlot.min.css")),
     ("uplot.js", SCRIPT, include_str!("../../assets/vendor/uplot/uPlot.iife.min.js")),
@@ -40,8 +40,8 @@ const FILES: [(&str, &str, &str); 25] = [
     ("preview.js", SCRIPT, include_str!("../../assets/preview.js")),
     ("instance.js", SCRIPT, include_str!("../../assets/instance.js")),
     ("logs.js", SCRIPT, include_str!("../../assets/logs.js")),
+    ("job.js", SCRIPT, include_str!("../../assets/job.js")),
     ("versions.js", SCRIPT, include_str!("../../assets/versions.js")),
-    ("job-log.js", SCRIPT, include_str!("../../assets/job-log.js")),
     ("experiments.js", SCRIPT, include_str!("../../assets/experiments.js")),
     ("results.js", SCRIPT, include_str!("../../assets/results.js")),
     ("icon.svg", PICTURE, include_str!("../../assets/icon.svg")),

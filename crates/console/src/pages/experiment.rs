@@ -153,7 +153,7 @@ fn alone(told: &Told, scenarios: &Scenarios, view: &View) -> Vec<Region> {
 fn log(told: &Told) -> Markup {
     let is_over = told.state != Progress::UnderWay;
     html! {
-        (jobs::log(if is_over { "It is shown when it is asked for." } else { "It is followed while it goes on." }))
+        (jobs::log(Some(if is_over { "It is shown when it is asked for." } else { "It is followed while it goes on." })))
         @if is_over {
             p data-needs-scripts hidden { button type="button" data-job=(told.record.id) { "Show what it wrote" } }
         }

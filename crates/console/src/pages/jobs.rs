@@ -107,12 +107,13 @@ const fn stage(stage: Stage) -> &'static str {
     }
 }
 
-/// Where scripts show what a job writes.
-pub(super) fn log(unless_shown: &str) -> Markup {
+/// Where scripts show what a job writes, and what is said there as long as none is shown. Without that it is there once a job
+/// was begun.
+pub(super) fn log(unless_shown: Option<&str>) -> Markup {
     html! {
-        div #job-log data-needs-scripts hidden {
+        div #job-log data-needs-scripts[unless_shown.is_some()] hidden {
             h2 { "What it writes" }
-            p #job-log-said role="status" { (unless_shown) }
+            p #job-log-said role="status" { (unless_shown.unwrap_or_default()) }
             pre #job-log-text tabindex="0" role="region" aria-label="Log of the job" hidden {}
         }
     }

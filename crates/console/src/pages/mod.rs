@@ -7,6 +7,7 @@ mod actions;
 mod applications;
 mod assets;
 mod cost;
+mod deploy;
 mod event;
 mod experiment;
 mod experiments;

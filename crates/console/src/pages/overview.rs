@@ -10,7 +10,7 @@ use model::status::ServiceStatus;
 use super::cost::{self, Ledger};
 use super::table::{mean, share, within};
 use super::view::{Asked, View};
-use super::{Region, event, under_way};
+use super::{Region, deploy, event, jobs, under_way};
 use crate::api::Known;
 use crate::api::asker::Asker;
 use crate::series::point::{Measure, Row};
@@ -51,6 +51,10 @@ pub(super) fn regions(view: &View) -> Vec<Region> {
         Region { id: "services", html: services },
         Region { id: "under-way", html: going },
     ]);
+    if view.is_open && view.seen == Seen::Now {
+        regions.push(Region { id: "deploy", html: deploy::first(is_empty) });
+        regions.push(Region { id: "job", html: jobs::log(None) });
+    }
     if !view.events.is_empty() {
         let html = html! {
             h2 { "What happened last" }

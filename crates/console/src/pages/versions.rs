@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::event::moment;
 use super::table::UNKNOWN;
 use super::view::{Asked, View};
-use super::{Region, frame, jobs};
+use super::{Region, deploy, frame, jobs};
 use crate::api::Known;
 use crate::api::asker::Asker;
 
@@ -58,9 +58,9 @@ pub(super) fn regions(name: &ServiceName, view: &View) -> Vec<Region> {
     vec![
         Region { id: "rollout", html: rollout(status) },
         Region { id: "versions", html: versions },
-        Region { id: "deploy", html: deploy(name) },
+        Region { id: "deploy", html: deploy::next(name) },
         Region { id: "jobs", html: html! { h2 { "Deploys" } (told) } },
-        Region { id: "job", html: jobs::log("No log is shown: each of these has one.") },
+        Region { id: "job", html: jobs::log(Some("No log is shown: each of these has one.")) },
     ]
 }
 
@@ -162,25 +162,5 @@ fn go_back(service: &ServiceName, version: &VersionStatus) -> Markup {
             data-path={ "/v1/services/" (service) "/rollback" } data-body=(body)
             data-confirm={ "Version " (version.version) " is " (then) ": one instance first, then all. What serves now goes on until then." }
             { (text) }
-    }
-}
-
-/// Where an archive is chosen and sent. Without scripts, the command line does it.
-fn deploy(service: &ServiceName) -> Markup {
-    html! {
-        h2 { "Deploy the next one" }
-        p {
-            "On the host: " code { "sudo bellows deploy FOLDER" } ". From here: an archive of the files in the application's folder, as "
-            code { "tar -czf " (service) ".tar.gz -C FOLDER $(ls -A FOLDER)" } " makes it."
-        }
-        form #deploy-form data-service=(service) data-needs-scripts hidden {
-            div.controls {
-                label { "Archive " input type="file" name="archive" accept=".tar,.gz,.tgz,application/x-tar,application/gzip" required; }
-                button { "Deploy" }
-            }
-            p { label { input type="checkbox" name="replace"; " It may take the place of what was deployed from a folder of the host" } }
-            progress max="1" value="0" aria-label="Sent" hidden {}
-            p #deploy-said role="status" {}
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The memory of instances, as their control groups count it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Cgroups;
 
@@ -13,17 +13,23 @@ impl Cgroups {
     ///
     /// Two small files are opened, read and closed: some 17 µs.
     pub(crate) fn memory_bytes(&self, container: &str) -> Option<u64> {
-        // On a host with both versions the controller is in one of them, and version 1 has a hierarchy for it then.
-        let (base, charged, unused) = match self.version_1("memory") {
-            Some(base) => (base, "memory.usage_in_bytes", "total_inactive_file "),
-            None => (self.version_2()?, "memory.current", "inactive_file "),
+        let folder = self.memory_group(container)?;
+        let (charged, unused) = match self.version_1("memory") {
+            Some(_) => ("memory.usage_in_bytes", "total_inactive_file "),
+            None => ("memory.current", "inactive_file "),
         };
-        let folder = base.join(format!("lxc.payload.{container}"));
         let charged: u64 = read(&folder, charged)?.trim_end().parse().ok()?;
         let counts = read(&folder, "memory.stat")?;
         let unused = counts.lines().find_map(|line| line.strip_prefix(unused))?.parse().ok()?;
         // The two are read one after the other.
         Some(charged.saturating_sub(unused))
+    }
+
+    /// The group in which a container's memory is counted, be it there or not; `None` where nothing counts memory.
+    pub fn memory_group(&self, container: &str) -> Option<PathBuf> {
+        // On a host with both versions the controller is in one of them, and version 1 has a hierarchy for it then.
+        let base = self.version_1("memory").or_else(|| self.version_2())?;
+        Some(base.join(format!("lxc.payload.{container}")))
     }
 }
 

@@ -4,6 +4,7 @@
 mod axe;
 mod charts;
 mod connection;
+mod deploy;
 mod driver;
 mod experiments;
 mod help;

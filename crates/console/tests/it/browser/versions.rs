@@ -19,7 +19,7 @@ async fn started() -> Running {
 }
 
 /// Files that somebody chooses: one that is compressed, a tar archive of many blocks, and one that is none.
-fn files(folder: &std::path::Path) -> [String; 3] {
+pub(super) fn files(folder: &std::path::Path) -> [String; 3] {
     let mut tar = vec![0_u8; 12 << 20];
     tar[257..262].copy_from_slice(b"ustar");
     let gzip = b"\x1f\x8b\x08 and so on".to_vec();

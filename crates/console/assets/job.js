@@ -1,6 +1,7 @@
-// What a job writes, of the one that was chosen or is under way, followed to its end.
+// A job is followed to its end, with what it writes.
 
-import { authorization, isLoggedIn } from './session.js';
+import { element } from './actions.js';
+import { authorization, isLoggedIn, onceForgotten } from './session.js';
 import { atEnd, harmless } from './logs.js';
 
 // Between two looks at a job, in milliseconds.
@@ -8,9 +9,9 @@ const PAUSE = 1000;
 // Characters of a log that a page has; a build may write without end.
 const LOG_MAX = 500_000;
 
-/** Follows jobs on a page that has a place for what they write. */
-export function jobLog() {
-  const log = new JobLog();
+/** Follows jobs on a page that has a place for what they write; where `leadsThere`, to the page of the service at its end. */
+export function job({ leadsThere } = { leadsThere: false }) {
+  const log = new JobLog(leadsThere);
   document.addEventListener('click', (event) => {
     const button = event.target.closest('button[data-job]');
     if (button !== null) log.show(button.dataset.job);
@@ -21,17 +22,32 @@ export function jobLog() {
 
 /** What a job writes: the one that was chosen, until another is under way. */
 class JobLog {
-  constructor() {
-    this.said = document.getElementById('job-log-said');
-    this.text = document.getElementById('job-log-text');
+  constructor(leadsThere) {
+    this.leadsThere = leadsThere;
     this.id = null;
+    // What it writes is told to those who are logged in alone.
+    onceForgotten(() => this.id !== null && this.show(this.id));
     // Those that were shown, so that whoever chooses another while one is under way is left with it.
     this.seen = new Set();
+  }
+
+  // The place of it may come to the page later.
+  get place() {
+    return document.getElementById('job-log');
+  }
+
+  get said() {
+    return document.getElementById('job-log-said');
+  }
+
+  get text() {
+    return document.getElementById('job-log-text');
   }
 
   /** Shows this one from its begin. */
   show(id) {
     this.id = id;
+    this.place.hidden = false;
     this.seen.add(id);
     this.has = { bytes: 0, ended: false };
     this.decoder = new TextDecoder();
@@ -88,9 +104,17 @@ class JobLog {
     const outcome = job?.outcome ?? null;
     const parts = new Set([state(id, job, outcome), ...problems].filter((part) => part !== undefined));
     const text = [...parts].join(' ');
-    if (this.said.textContent !== text) this.said.textContent = text;
+    if (this.said.textContent !== text) this.said.replaceChildren(text);
+    if (this.leadsThere && outcome?.is_well && this.said.querySelector('a') === null) this.said.append(' ', there(job.service));
     this.said.classList.toggle('bad', outcome?.is_well === false);
   }
+}
+
+/** The way to the page of a service. */
+function there(service) {
+  const link = element('a', `See ${service}`);
+  link.href = `/services/${service}`;
+  return link;
 }
 
 /** How a job stands, in a sentence; nothing where that is not known. */
