@@ -5,6 +5,7 @@ mod axe;
 mod charts;
 mod connection;
 mod driver;
+mod ends;
 mod help;
 mod host;
 mod instance;
