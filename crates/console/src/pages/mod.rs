@@ -138,6 +138,11 @@ impl Page {
         matches!(self, Self::Overview | Self::Host | Self::Versions(_) | Self::Instance(_))
     }
 
+    /// Whether it has charts, for which there is a script of 51 KB.
+    fn draws(&self) -> bool {
+        matches!(self, Self::Service(_) | Self::Policy(_) | Self::Instance(_))
+    }
+
     /// Its regions as they are, in the order of the page.
     fn regions(&self, view: &View) -> Vec<Region> {
         let mut regions = vec![frame::notices(view)];
