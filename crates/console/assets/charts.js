@@ -121,19 +121,20 @@ class Charts extends Panels {
 
   /** Where another number was decided on, and what the objective is. */
   mark(chart, panel) {
-    const { ctx, bbox } = chart;
+    const { ctx, bbox: { left, top, width, height } } = chart;
     ctx.save();
     ctx.strokeStyle = colour('--quiet');
     ctx.setLineDash([2, 3]);
-    for (const mark of this.points.marks) {
-      const x = Math.round(chart.valToPos(mark.at_ms / 1000, 'x', true));
-      if (x < bbox.left || x > bbox.left + bbox.width) continue;
-      line(ctx, [x, bbox.top], [x, bbox.top + bbox.height]);
+    ctx.beginPath();
+    // A thousand may be of one column of pixels, which is drawn once.
+    for (const x of new Set(this.points.marks.map((it) => Math.round(chart.valToPos(it.at_ms / 1000, 'x', true))))) {
+      if (x >= left && x <= left + width) line(ctx, [x, top], [x, top + height]);
     }
     if (panel.objective) {
       const y = Math.round(chart.valToPos(this.objective, 'y', true));
-      if (y >= bbox.top) line(ctx, [bbox.left, y], [bbox.left + bbox.width, y]);
+      if (y >= top) line(ctx, [left, y], [left + width, y]);
     }
+    ctx.stroke();
     ctx.restore();
   }
 
@@ -157,8 +158,6 @@ class Charts extends Panels {
 }
 
 function line(ctx, from, to) {
-  ctx.beginPath();
   ctx.moveTo(...from);
   ctx.lineTo(...to);
-  ctx.stroke();
 }

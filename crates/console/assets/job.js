@@ -9,8 +9,13 @@ const PAUSE = 1000;
 // Characters of a log that a page has; a build may write without end.
 const LOG_MAX = 500_000;
 
-/** Follows jobs on a page that has a place for what they write; where `leadsThere`, to the page of the service at its end. */
-export function job({ leadsThere } = { leadsThere: false }) {
+/** Follows jobs on a page that has a place for what they write. */
+export function job() {
+  followed();
+}
+
+/** The same; where `leadsThere`, one that ended well leads to the page of its service. */
+export function followed({ leadsThere } = { leadsThere: false }) {
   const log = new JobLog(leadsThere);
   document.addEventListener('click', (event) => {
     const button = event.target.closest('button[data-job]');

@@ -54,7 +54,7 @@ export class Panels {
       width: columnWidth(this.plots),
       cursor: { sync: { key: this.service }, ...cursor },
       scales: { ...drawn.scales, x: { range: () => this.span() } },
-      hooks,
+      hooks: { ...drawn.hooks, ...hooks },
     }, this.data(panel), this.plots);
   }
 

@@ -2,7 +2,7 @@
 
 import { element } from './actions.js';
 import { LOG_IN, authorization, isLoggedIn } from './session.js';
-import { job as followed } from './job.js';
+import { followed } from './job.js';
 
 // What the scaler takes at most.
 const ARCHIVE_MAX_BYTES = 64 * 1024 * 1024;

@@ -22,9 +22,11 @@ pub(super) fn whole(page: &Page, view: &View) -> Markup {
                 meta name="color-scheme" content="light dark";
                 title { (page.title()) " · Bellows" }
                 link rel="icon" href=(assets::address("icon.svg"));
-                link rel="stylesheet" href=(assets::address("uplot.css"));
+                @if page.draws() {
+                    link rel="stylesheet" href=(assets::address("uplot.css"));
+                    script defer src=(assets::address("uplot.js")) {}
+                }
                 link rel="stylesheet" href=(assets::address("style.css"));
-                script defer src=(assets::address("uplot.js")) {}
                 @for script in SCRIPTS {
                     script type="module" src=(assets::address(script)) {}
                 }

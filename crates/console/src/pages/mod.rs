@@ -177,6 +177,14 @@ impl Page {
         )
     }
 
+    /// Whether it has charts, for which there is a script of 51 KB.
+    fn draws(&self) -> bool {
+        matches!(
+            self,
+            Self::Service(_) | Self::Policy(_) | Self::Instance(_) | Self::Experiment(..)
+        )
+    }
+
     /// Its regions as they are, in the order of the page.
     fn regions(&self, view: &View) -> Vec<Region> {
         let mut regions = vec![frame::notices(view)];

@@ -93,6 +93,29 @@ async fn what_is_not_there_is_said_and_what_is_no_question_is_refused() {
 }
 
 #[tokio::test]
+async fn what_draws_is_loaded_by_pages_with_charts_alone() {
+    let folder = folder();
+    let scaler = FakeScaler::start(folder.path());
+    let console = Console::start(&scaler, folder.path());
+    known(&scaler, &console).await;
+    let pages = [
+        ("/", false),
+        ("/host", false),
+        ("/services/shop", true),
+        ("/services/shop/why", false),
+        ("/services/shop/policy", true),
+        ("/services/shop/logs", false),
+        ("/services/shop/instances/bw-shop-1-a", true),
+    ];
+    for (path, draws) in pages {
+        let (_, html) = text(&console, path).await;
+        for file in ["/uplot.js", "/uplot.css"] {
+            assert_eq!(html.contains(file), draws, "{path}: {file}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_page_beyond_the_host_has_nothing_on_it_until_somebody_logs_in() {
     let folder = folder();
     let scaler = FakeScaler::start(folder.path());

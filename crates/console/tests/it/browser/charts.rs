@@ -122,6 +122,22 @@ async fn times_are_told_in_24_hours_and_days_as_iso_dates() {
 
 #[tokio::test]
 #[ignore = "drives a browser: run by `just test-pages`"]
+async fn lines_are_thin_where_values_are_close_to_each_other() {
+    let running = Running::with_a_day().await;
+    let driver = Driver::start();
+    let browser = driver.browser(1600, false).await;
+    shown(&browser, &running).await;
+    for (seconds, width) in [(60, 2), (86_400, 1), (60, 2)] {
+        press(&browser, &format!("button[data-range='{seconds}']")).await;
+        until(&browser, &format!("Math.abs({SHOWN} - {seconds}) < 1")).await;
+        let lines = "charts[0].series.slice(1)";
+        until(&browser, &format!("{lines}.every((it) => it.width === {width})")).await;
+    }
+    browser.close().await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "drives a browser: run by `just test-pages`"]
 async fn the_objective_is_named_and_on_the_scale_once_the_highest_value_is_above_a_quarter_of_it() {
     let running = Running::start().await;
     let driver = Driver::start();

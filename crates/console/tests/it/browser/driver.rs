@@ -11,7 +11,10 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use reqwest::Url;
 use serde_json::{Value, json};
 
-/// Chromium's WebDriver, which ends with its browsers when this is dropped.
+/// How long a page may take for anything that it does by itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Chromium's WebDriver, which ends with its browsers when this is dropped, and when whoever started it is killed.
 pub(super) struct Driver {
     child: Child,
     url: String,
@@ -20,15 +23,20 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn start() -> Self {
         // It takes any port for one family of addresses, and wants the same for the other, where somebody may be.
-        (0..5).find_map(|_| Self::try_start()).expect("it says its port")
+        (0..5)
+            .find_map(|_| Self::try_start())
+            .expect("chromedriver says its port: `just setup pages` installs it")
     }
 
     fn try_start() -> Option<Self> {
-        let child = Command::new("chromedriver")
-            .args(["--port=0", "--log-level=SEVERE"])
+        // Browsers outlive their driver, and some of their processes leave its group. They are of a namespace of their own, the
+        // first process of which is the driver: with it the kernel ends all of them.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child"])
+            .args(["--mount-proc", "chromedriver", "--port=0", "--log-level=SEVERE"])
             .stdout(Stdio::piped())
             .spawn()
-            .expect("chromedriver starts: `just setup pages` installs it");
+            .expect("setpriv starts");
         let mut driver = Self { child, url: String::new() };
         let lines = BufReader::new(driver.child.stdout.take().unwrap()).lines();
         let port = lines.map_while(Result::ok).find_map(|line| {
@@ -37,6 +45,11 @@ impl Driver {
         });
         driver.url = format!("http://127.0.0.1:{}", port?);
         Some(driver)
+    }
+
+    /// That of the program that has made the namespace.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// A browser of this width that shows what is light or dark.
@@ -101,13 +114,15 @@ impl WebDriverCompatibleCommand for OfChromium {
     }
 }
 
+/// Has Chromium do something that no other browser has a word for.
+pub(super) async fn has_chromium(browser: &Client, method: &'static str, parameters: Value) {
+    browser.issue_cmd(OfChromium { method, parameters }).await.unwrap();
+}
+
 /// Has this run in each page from now on, before its own scripts.
 pub(super) async fn runs_first(browser: &Client, script: &str) {
-    let command = OfChromium {
-        method: "Page.addScriptToEvaluateOnNewDocument",
-        parameters: json!({ "source": script }),
-    };
-    browser.issue_cmd(command).await.unwrap();
+    let parameters = json!({ "source": script });
+    has_chromium(browser, "Page.addScriptToEvaluateOnNewDocument", parameters).await;
 }
 
 /// Has whoever uses the browser be logged in with this token in the pages that it shows from now on.
@@ -150,13 +165,26 @@ pub(super) fn until<'a>(
     browser: &'a Client,
     script: &'a str,
 ) -> impl Future<Output = Duration> + 'a {
+    within(PATIENCE, browser, script)
+}
+
+/// The same, for what may take another time.
+#[track_caller]
+pub(super) fn within<'a>(
+    patience: Duration,
+    browser: &'a Client,
+    script: &'a str,
+) -> impl Future<Output = Duration> + 'a {
     let began = Instant::now();
     let place = std::panic::Location::caller();
     async move {
         let script = format!("return Boolean({script})");
         while browser.execute(&script, vec![]).await.unwrap() != json!(true) {
-            let text = browser.execute("return document.body.innerText", vec![]).await.unwrap();
-            assert!(began.elapsed() < Duration::from_secs(20), "{place}: {script}\n{text}");
+            if began.elapsed() > patience {
+                // Asked for now alone: what a text looks like takes a layout of the page.
+                let text = browser.execute("return document.body.innerText", vec![]).await.unwrap();
+                panic!("{place}: {script}\n{text}");
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         began.elapsed()

@@ -6,6 +6,7 @@ mod charts;
 mod connection;
 mod deploy;
 mod driver;
+mod ends;
 mod experiments;
 mod help;
 mod host;
