@@ -89,7 +89,6 @@ async fn one_is_started_followed_with_its_log_and_charts_ended_and_then_shown_wi
     keeps(&browser, "experiments-form-1600").await;
     let tried = Tried::begun(running.folder(), 4, "shop");
     scaler.answers("POST /v1/experiments", tried.job());
-    scaler.answers("GET /v1/jobs", json!({ "jobs": [tried.job()] }));
     scaler.answers(&format!("GET /v1/jobs/{}", tried.id), tried.job());
     let log = |after: usize| format!("GET /v1/jobs/{}/log?after={after}", tried.id);
     scaler.answers(&log(0), json!("run 1 of 1 <b>begins</b>\n"));
@@ -97,6 +96,8 @@ async fn one_is_started_followed_with_its_log_and_charts_ended_and_then_shown_wi
     scaler.asked();
     press(&browser, START).await;
     until(&browser, &format!("location.pathname === '/experiments/{}'", tried.id)).await;
+    // Not before: what goes on leaves nothing to press.
+    scaler.answers("GET /v1/jobs", json!({ "jobs": [tried.job()] }));
     let asked = posted(&running, "POST /v1/experiments");
     assert_eq!(asked.len(), 1);
     let body: serde_json::Value = serde_json::from_slice(&asked[0].body).unwrap();
@@ -257,8 +258,9 @@ async fn beyond_the_host_charts_are_shown_to_whoever_is_logged_in_and_one_that_i
         (&old, format!("{}.includes('There is no chart of it')", text_of("#runs"))),
     ] {
         follows(&browser, &running.url(&format!("/experiments/{}", tried.id))).await;
-        until(&browser, "document.querySelector('.run-chart') !== null").await;
-        browser.execute("document.querySelector('.run-chart').scrollIntoView()", vec![]).await.unwrap();
+        until(&browser, "document.querySelector('#runs') !== null").await;
+        let see = "document.querySelector('.run-chart')?.scrollIntoView()";
+        browser.execute(see, vec![]).await.unwrap();
         until(&browser, &shown).await;
     }
     browser.close().await.unwrap();
