@@ -49,7 +49,7 @@ pub(super) async fn begin(
 }
 
 fn unknown(message: String) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_name", message)
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_value", message)
 }
 
 pub(super) async fn interrupt(
