@@ -42,7 +42,7 @@ fn it_is_carried_out_and_its_results_are_kept(program: &Program, before: &Value)
     let place = begin(program, &asked);
     let pid = load_generator();
     assert_eq!(without_rights(pid), None);
-    assert_eq!(program.get(POLICY)["set"]["kind"], "target_tracking");
+    within(BEGINS, "its policy is set", || program.get(POLICY)["set"]["kind"] == "target_tracking");
     let second = program.send(Method::POST, EXPERIMENTS, |request| request.json(&asked));
     assert_eq!(second.status, StatusCode::CONFLICT, "{}", second.text());
     let job = ended(program, &place, Duration::from_secs(150));
