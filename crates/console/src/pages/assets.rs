@@ -17,6 +17,9 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const PICTURE: &str = "image/svg+xml";
 
+/// The script that each page has, which loads the others.
+pub(super) const PAGE: &str = "page.js";
+
 /// Name, type and content.
 const FILES: [(&str, &str, &str); 26] = [
     ("style.css", STYLE, include_str!("../../assets/style.css")),
@@ -62,6 +65,25 @@ static DIGEST: LazyLock<String> = LazyLock::new(|| {
     text
 });
 
+/// The script of every page and all that it imports: a browser asks for them as it reads the page, and not for each when it has read
+/// the one before.
+pub(super) static MODULES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let mut found = vec![PAGE];
+    let mut read = 0;
+    while let Some(name) = found.get(read) {
+        let new: Vec<_> = imports(name).filter(|name| !found.contains(name)).collect();
+        found.extend(new);
+        read += 1;
+    }
+    found
+});
+
+/// What a script imports by `from`; what it loads later is asked for by a call.
+fn imports(name: &str) -> impl Iterator<Item = &'static str> {
+    let content = FILES.iter().find(|(own, ..)| *own == name).map_or("", |(.., content)| content);
+    content.split(" from './").skip(1).filter_map(|rest| Some(rest.split_once('\'')?.0))
+}
+
 /// Where a file is.
 pub(super) fn address(name: &str) -> String {
     format!("/assets/{}/{name}", *DIGEST)
@@ -82,4 +104,27 @@ async fn file(Path((digest, name)): Path<(String, String)>) -> Result<Response, 
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
     Ok((headers, Bytes::from_static(content.as_bytes())).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_page_runs_is_known_down_to_the_last_import_and_what_few_run_is_not_in_it() {
+        let mut modules = MODULES.clone();
+        modules.sort_unstable();
+        let wanted = ["actions.js", "follow.js", "moments.js", "morph.js", "page.js", "session.js"];
+        assert_eq!(modules, wanted);
+    }
+
+    #[test]
+    fn what_a_script_imports_is_there() {
+        for (name, ..) in FILES {
+            for import in imports(name) {
+                assert!(FILES.iter().any(|(own, ..)| *own == import), "{name}: {import}");
+            }
+        }
+        assert_eq!(imports("panels.js").collect::<Vec<_>>(), ["plot.js"]);
+    }
 }

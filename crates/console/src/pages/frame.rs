@@ -8,9 +8,6 @@ use super::view::View;
 use super::{Page, Region, assets};
 use crate::watch::Seen;
 
-/// Scripts that each page has; they are modules, and load each other by their folder.
-const SCRIPTS: [&str; 1] = ["page.js"];
-
 /// A page as a whole.
 pub(super) fn whole(page: &Page, view: &View) -> Markup {
     html! {
@@ -27,9 +24,10 @@ pub(super) fn whole(page: &Page, view: &View) -> Markup {
                     script defer src=(assets::address("uplot.js")) {}
                 }
                 link rel="stylesheet" href=(assets::address("style.css"));
-                @for script in SCRIPTS {
-                    script type="module" src=(assets::address(script)) {}
+                @for module in &*assets::MODULES {
+                    link rel="modulepreload" href=(assets::address(module));
                 }
+                script type="module" src=(assets::address(assets::PAGE)) {}
             }
             body data-page=(page.word()) {
                 a.skip href="#main" { "To the content" }

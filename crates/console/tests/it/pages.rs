@@ -112,6 +112,9 @@ async fn what_draws_is_loaded_by_pages_with_charts_alone() {
         for file in ["/uplot.js", "/uplot.css"] {
             assert_eq!(html.contains(file), draws, "{path}: {file}");
         }
+        let early: Vec<_> =
+            html.split("modulepreload").filter(|it| it.contains("/morph.js")).collect();
+        assert_eq!(early.len(), 1, "{path}: {html}");
     }
 }
 
