@@ -24,6 +24,7 @@ use model::names::{InstanceName, ServiceName};
 use model::service::ScaleIn;
 
 use crate::doctor::require_root;
+use crate::experiment;
 use crate::operator;
 use crate::programs::Programs;
 use crate::progress::{Outcome, Progress};
@@ -37,6 +38,8 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     Deploys::new(&settings.paths.state).remove_all()?;
     let programs = Programs::new(settings)?;
     let mut progress = Progress::default();
+    // Its load is for what goes down, and what it set is put back while there is somebody to tell.
+    progress.step("experiment", experiment::end(settings)).await?;
     progress.step("console", programs.remove_console()).await?;
     progress.step("scaler", programs.remove_scaler()).await?;
     progress.step("egress", programs.remove_egress()).await?;

@@ -1,6 +1,7 @@
 //! An experiment that was asked for by the API: the load generator offers the load as a user without rights, who sets with
 //! a token of this experiment's own what whoever asked for it may set.
 
+mod end;
 mod load;
 mod token;
 mod verdict;
@@ -14,6 +15,7 @@ use model::experiment::{Experiment, ExperimentRecord};
 use model::job::{Outcome, Stage};
 use model::names::ServiceName;
 
+pub(crate) use self::end::end;
 use self::load::Load;
 use self::token::OfExperiment;
 use crate::clock::now;

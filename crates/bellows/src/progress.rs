@@ -14,7 +14,7 @@ const SHOWN_AFTER: Duration = Duration::from_secs(1);
 const SPINNER_TURN: Duration = Duration::from_millis(120);
 
 /// How a step ended.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// All was as it should be.
     Unchanged,

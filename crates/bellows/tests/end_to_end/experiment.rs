@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use super::api::Program;
 use super::client::Client;
 use super::machine::command_lines;
-use super::system::{bellows, expect_code, status, text, within};
+use super::system::{bellows, expect_code, text, within};
 
 const EXPERIMENTS: &str = "/v1/experiments";
 const KEPT: &str = "/var/lib/bellows/experiments";
 const POLICY: &str = "/v1/services/object-store/policy";
 
-/// How long the load generator may take to begin: the service comes to rest first.
+/// How long the load generator may take to begin: the service comes to rest first, and 200 objects are stored.
 const BEGINS: Duration = Duration::from_secs(60);
 
 /// How long an experiment may take to end in order: what is under way has 10 s, and 200 objects are removed.
@@ -75,7 +75,7 @@ fn it_is_carried_out_and_its_results_are_kept(program: &Program, before: &Value)
 
 fn it_is_ended_before_its_time(program: &Program, before: &Value) {
     let place = begin(program, &json!({"scenario": "ramp", "policy": "hpa"}));
-    offers_load(load_generator());
+    offers_load(program, &place);
     let path = format!("{place}/interrupt");
     let asked = program.send(Method::POST, &path, |request| request);
     assert_eq!(asked.status, StatusCode::ACCEPTED, "{}", asked.text());
@@ -90,7 +90,7 @@ fn it_is_ended_before_its_time(program: &Program, before: &Value) {
 fn one_whose_process_is_killed_leaves_nothing_set(program: &Program, before: &Value) {
     let place = begin(program, &json!({"scenario": "ramp", "policy": "hpa"}));
     let load = load_generator();
-    offers_load(load);
+    offers_load(program, &place);
     let id = place.rsplit('/').next().expect("an id");
     let process = format!("job {id}");
     let (pid, _) = command_lines()
@@ -135,14 +135,12 @@ fn load_generator() -> i32 {
     found.expect("it was found")
 }
 
-/// Waits until it offers load.
-fn offers_load(pid: i32) {
+/// Waits until it has said what came of the first seconds of load.
+fn offers_load(program: &Program, place: &str) {
+    let log = format!("{place}/log");
     within(BEGINS, "load is offered", || {
-        assert!(Path::new(&proc_of(pid)).exists(), "the load generator ended");
-        let ready = |service: &Value| service["instances"].as_array().map_or(0, Vec::len);
-        let services = status()["services"].as_array().cloned().unwrap_or_default();
-        let store = services.iter().find(|service| service["name"] == "object-store");
-        store.is_some_and(|store| ready(store) > 1)
+        std::thread::sleep(Duration::from_millis(200));
+        program.send(Method::GET, &log, |request| request).text().contains(" ok, ")
     });
 }
 
