@@ -7,7 +7,7 @@ use crate::value::{Invalid, check, within};
 
 /// What Bellows itself keeps below the state directory. An instance that could write there would
 /// say what the scaler does, or what other instances run.
-const OWN_FOLDERS: [&str; 13] = [
+const OWN_FOLDERS: [&str; 14] = [
     "images",
     "jobs",
     "services",
@@ -19,6 +19,7 @@ const OWN_FOLDERS: [&str; 13] = [
     "builds",
     "console",
     "deploys",
+    "experiments",
     "rehearsals",
     STATEFUL,
 ];
