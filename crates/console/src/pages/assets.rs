@@ -114,7 +114,15 @@ mod tests {
     fn what_every_page_runs_is_known_down_to_the_last_import_and_what_few_run_is_not_in_it() {
         let mut modules = MODULES.clone();
         modules.sort_unstable();
-        let wanted = ["actions.js", "follow.js", "moments.js", "morph.js", "page.js", "session.js"];
+        let wanted = [
+            "actions.js",
+            "follow.js",
+            "moments.js",
+            "morph.js",
+            "page.js",
+            "session.js",
+            "storage.js",
+        ];
         assert_eq!(modules, wanted);
     }
 
