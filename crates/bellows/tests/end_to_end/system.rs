@@ -85,13 +85,17 @@ pub(crate) fn status() -> Value {
     serde_json::from_slice(&output.stdout).expect("status is JSON")
 }
 
-/// The process of a long-running program, from `status`.
+/// The process of a long-running program.
 pub(crate) fn program_pid(name: &str) -> i32 {
+    running_pid(name).unwrap_or_else(|| panic!("{name} does not run: {}", status()))
+}
+
+/// The same from `status`; nothing of one that is being started again.
+pub(crate) fn running_pid(name: &str) -> Option<i32> {
     let status = status();
     let programs = status["programs"].as_array().expect("programs");
     let program = programs.iter().find(|p| p["name"] == name).expect("the program is listed");
-    let pid = program["pid"].as_i64().unwrap_or_else(|| panic!("{name} does not run: {status}"));
-    i32::try_from(pid).expect("a pid")
+    program["pid"].as_i64().map(|pid| i32::try_from(pid).expect("a pid"))
 }
 
 /// The names of the instances in a phase.
