@@ -16,7 +16,8 @@ loadgen := as_operator + " " + quote(programs / "loadgen")
 simulator := quote(programs / "simulator")
 report := quote(programs / "report")
 
-# The packages of the programs that run: the laboratory's are built by the recipes that call them.
+# The packages of the programs that run, the load generator and the report among them, which jobs start: the rest of the laboratory
+# is built by the recipes that call it.
 system := "--package bellows --package scaler --package console@0.1.0 --package egress --package object-store --package static-server --package init --package loadgen --package report"
 
 # List the recipes

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::killed::kill_hard;
 use crate::machine::output;
 use crate::system::{program_pid, remembered, within};
-use crate::{BACK_WITHIN, kill_hard, no_request_fails};
+use crate::{BACK_WITHIN, no_request_fails};
 
 const API: &str = "http://127.0.0.1:8090";
 

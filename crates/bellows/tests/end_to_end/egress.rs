@@ -4,10 +4,11 @@
 use std::process::Command;
 use std::time::Duration;
 
+use crate::BACK_WITHIN;
+use crate::killed::kill_hard;
 use crate::machine::output;
 use crate::rollout::{up_with, versions};
 use crate::system::{bellows, expect_code, instances, program_pid, status, text, within};
-use crate::{BACK_WITHIN, kill_hard};
 
 const IMAGE: &str = "image = \"object-store\"\n";
 
